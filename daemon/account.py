@@ -1,0 +1,64 @@
+"""What the process needs of an assembled mount; everything behind it is the core's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from daemon.protocol import FailedChange
+from daemon.status import AccountStatus
+from mountfs.model.path import RemotePath
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not committed at or below a path.
+
+    *pending* changes are whole and on their way, with *size_bytes* still to send; *open_files* are
+    being written; *failed* ones will not be committed by themselves.
+    """
+
+    pending: int = 0
+    size_bytes: int = 0
+    open_files: int = 0
+    failed: tuple[FailedChange, ...] = ()
+
+    @property
+    def unsettled(self) -> int:
+        """Everything that has no outcome yet."""
+        return self.pending + self.open_files
+
+
+class MountedAccount(Protocol):
+    """A mount ready to run. Paths are relative to the mount's root; any thread may call any method,
+    between ``start`` and ``close``.
+    """
+
+    def start(self) -> None:
+        """Starts the background work: uploads, commits, following the far side."""
+
+    def serve(self, mountpoint: Path) -> None:
+        """Mounts, answers the kernel and returns once unmounted, by whomever. MountfsError, RuntimeError
+        or OSError when the mount cannot be made. Called once, on a thread of its own."""
+
+    def refuse_writes(self) -> None:
+        """From here on every call that would change something fails, and the rest goes on."""
+
+    def hurry(self, path: RemotePath) -> None:
+        """Commits what is pending at or below *path* without waiting for its names to settle."""
+
+    def backlog(self, path: RemotePath) -> Backlog:
+        """What is not committed at or below *path*, now."""
+
+    def await_change(self, timeout_s: float) -> None:
+        """Returns when a change moved to another state, or after *timeout_s*."""
+
+    def sync(self) -> None:
+        """Makes what was accepted so far survive a power loss."""
+
+    def status(self) -> AccountStatus:
+        """Counts, troubles and reachability, from memory and the journal: never waits for the network."""
+
+    def close(self) -> None:
+        """Ends the background work and closes the journal; what is pending stays in it."""

@@ -1,0 +1,307 @@
+"""Introduces everything to each other; the only module that sees it all."""
+
+from __future__ import annotations
+
+import os
+import socket as sockets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.adoption import adopt, identify
+from daemon.commit.committer import Committer
+from daemon.credentials import Grant, RefreshedToken, StaticToken, Tokens
+from daemon.failure import Failure
+from daemon.follow import Follower
+from daemon.mounted import CommitWaiter, Parts, RunningAccount, Waiting
+from daemon.options import MountOptions
+from daemon.process import MountPlan
+from daemon.settings import DropboxRemote
+from daemon.statedir import Slot, StateDir
+from daemon.status import Stray
+from daemon.sweeper import Sweeper
+from daemon.worker import Worker
+from mountfs.attributes import FileSystemOptions, Promise
+from mountfs.backends.dropbox.api import refresh_access_token
+from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.backends.http import HttpClient
+from mountfs.clock import SystemClock
+from mountfs.errors import MountfsError, NotFound
+from mountfs.files.handles import OpenFiles
+from mountfs.files.services import Services
+from mountfs.filesystem import FileSystem
+from mountfs.fuse.mount import FuseOptions
+from mountfs.journal.journal import Journal
+from mountfs.journal.recovery import recover
+from mountfs.journal.sync import Durability
+from mountfs.model.change import ChangeKind, ChangeState
+from mountfs.model.entry import Account, Folder
+from mountfs.namespace.edits import Namespace
+from mountfs.namespace.settlement import Settlement
+from mountfs.namespace.snapshot import Snapshot
+from mountfs.namespace.view import View
+from mountfs.ports import Backend, Clock, Disk
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.reader import Reader
+from mountfs.space import SpaceGauge
+from mountfs.spool.disk import RealDisk
+from mountfs.spool.quota import Quota
+from mountfs.spool.spool import Spool
+from mountfs.upload.uploader import Uploader
+from mountfs.upload.urgency import Urgency
+
+UPLOAD_WORKERS = 4
+"""Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
+
+LISTING_FRESH_S = 60.0
+"""How long a listing is trusted while nobody reports remote changes."""
+
+CACHE_BYTES = 2 * 1024**3
+"""Most bytes of remote files kept on the local disk for reading."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def assemble(plan: MountPlan, remote: DropboxRemote, socket: Path) -> RunningAccount:
+    """A mount of *remote* ready to run. Failure, MountfsError."""
+    clock = SystemClock()
+    backend = DropboxBackend(_dropbox(remote), _tokens(remote, clock), clock)
+    state = StateDir(plan.options.state_dir)
+    try:
+        account = state.identify(plan.spec.name, _credentials(remote), backend.account)
+        _check_root(backend, plan)
+        slot = state.take_slot(account)
+        return _Assembly(plan, backend, clock, RealDisk(), state, account, slot).build(socket)
+    except BaseException:
+        backend.close()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembly:
+    """The makings of one mount."""
+
+    plan: MountPlan
+    backend: Backend
+    clock: Clock
+    disk: Disk
+    state: StateDir
+    account: Account
+    slot: Slot
+
+    def build(self, socket: Path) -> RunningAccount:
+        host = sockets.gethostname()
+        spool = Spool(self.slot.spool, self.disk, Quota())
+        journal = self._journal(self.slot, spool, host)
+        identify(journal)
+        for abandoned in self.state.abandoned_slots(self.account, self.slot):
+            theirs = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
+            adopt(journal, spool.directory, theirs, abandoned.directory)
+        durability = Durability(journal, spool, self.disk)
+        snapshot = Snapshot(journal.lock, self.clock, LISTING_FRESH_S)
+        view = View(journal, snapshot, self.backend)
+        settlement = Settlement(journal, snapshot)
+        blocks = Blocks(self.slot.cache, CACHE_BYTES)
+        reader = Reader(self.backend, blocks)
+        urgency = Urgency(self.clock)
+        waiting = Waiting(journal)
+        uploader = Uploader(journal, spool, self.backend, self.clock, urgency)
+        committer = Committer(
+            journal,
+            settlement,
+            self.backend,
+            spool,
+            clock=self.clock,
+            urgency=urgency,
+            lock_path=self.state.account_dir(self.account) / "commit.lock",
+            host=host,
+            settle_s=self.plan.options.settle_s,
+        )
+        follower = Follower(self.backend, snapshot, self.clock)
+        sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock)
+        services = Services(
+            changes=(namespace := Namespace(view, journal, self.backend.limits.names, self.clock)),
+            journal=journal,
+            spool=spool,
+            reader=reader,
+            uploads=uploader,
+            durable=durability,
+            waiter=CommitWaiter(journal, waiting, urgency, self.clock),
+            room=(space := SpaceGauge(self.backend, self.clock, lambda: _uncounted_bytes(journal))),
+            limits=self.backend.limits,
+            clock=self.clock,
+        )
+        file_system = FileSystem(
+            view=view,
+            namespace=namespace,
+            files=OpenFiles(services, journal),
+            services=services,
+            space=space,
+            options=_file_system_options(self.plan, socket),
+        )
+        workers = self._workers(uploader, committer, follower, sweeper, durability)
+
+        def release() -> None:
+            committer.close()
+            reader.close()
+            durability.close()
+            journal.close()
+            self.slot.release()
+
+        return RunningAccount(
+            Parts(
+                display_name=self.account.display_name,
+                root=self.plan.spec.subdir,
+                journal=journal,
+                backend=self.backend,
+                clock=self.clock,
+                file_system=file_system,
+                fuse=_fuse_options(self.plan),
+                uploader=uploader,
+                committer=committer,
+                follower=follower,
+                durability=durability,
+                urgency=urgency,
+                waiting=waiting,
+                workers=workers,
+                strays=self._strays,
+                release=release,
+            )
+        )
+
+    def _journal(self, slot: Slot, spool: Spool, host: str) -> Journal:
+        """The slot's journal, repaired."""
+        journal = Journal(slot.journal, self.clock)
+        recover(
+            journal,
+            spool,
+            boot_id=BOOT_ID.read_text().strip(),
+            host=host,
+            clock=self.clock,
+            hash_kind=self.backend.limits.hash_kind,
+        )
+        return journal
+
+    def _workers(
+        self,
+        uploader: Uploader,
+        committer: Committer,
+        follower: Follower,
+        sweeper: Sweeper,
+        durability: Durability,
+    ) -> list[Worker]:
+        """The threads behind the mount; each part's bell wakes its own."""
+        uploaders = [Worker(f"upload-{n}", uploader.step, self.clock) for n in range(UPLOAD_WORKERS)]
+        uploader.bell = _bell_of(*uploaders)
+        commits = Worker("commit", committer.step, self.clock)
+        committer.bell = _bell_of(commits)
+        sweeps = Worker("sweep", sweeper.step, self.clock)
+        sweeper.bell = _bell_of(sweeps)
+        follows = Worker("follow", follower.step, self.clock)
+        syncs = Worker("sync", durability.step, self.clock)
+        return [*uploaders, commits, sweeps, follows, syncs]
+
+    def _strays(self) -> tuple[Stray, ...]:
+        return tuple(
+            Stray(key, held.count, held.size_bytes) for key, held in self.state.others(self.account).items()
+        )
+
+
+def _bell_of(*workers: Worker) -> Callable[[], None]:
+    def ring() -> None:
+        for worker in workers:
+            worker.wake()
+
+    return ring
+
+
+def _uncounted_bytes(journal: Journal) -> int:
+    """What the service's quota will have to hold once all is committed."""
+    return sum(
+        change.size_bytes
+        for change in journal.live()
+        if change.kind is ChangeKind.PUT and change.state is not ChangeState.FAILED
+    )
+
+
+def _check_root(backend: Backend, plan: MountPlan) -> None:
+    """A folder of the account that is to be the top of the mount must be one. Failure."""
+    subdir = plan.spec.subdir
+    if subdir.is_root:
+        return
+    try:
+        entry = backend.stat(subdir)
+    except NotFound:
+        raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
+    except MountfsError as error:
+        raise Failure(f"{plan.spec.name}:{subdir}: {error}") from error
+    if not isinstance(entry, Folder):
+        raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
+
+
+def _file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
+    options: MountOptions = plan.options
+    return FileSystemOptions(
+        uid=options.uid,
+        gid=options.gid,
+        umask=options.umask,
+        root=plan.spec.subdir,
+        is_read_only=options.is_read_only,
+        close=Promise(options.close.value),
+        fsync=Promise(options.fsync.value),
+        socket=os.fspath(socket),
+    )
+
+
+def _fuse_options(plan: MountPlan) -> FuseOptions:
+    return FuseOptions(
+        fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
+        allow_other=plan.options.allow_other,
+        is_read_only=plan.options.is_read_only,
+    )
+
+
+# Dropbox
+
+
+def _dropbox(remote: DropboxRemote) -> DropboxSettings:
+    return DropboxSettings(
+        api_url=remote.api_url,
+        content_url=remote.content_url,
+        notify_url=remote.notify_url,
+        path_root=remote.path_root,
+        select_user=remote.select_user,
+        select_admin=remote.select_admin,
+        commit_route=remote.commit_route.value,
+        mute=remote.mute,
+        autorename=remote.autorename,
+        strict_conflict=remote.strict_conflict,
+    )
+
+
+def _tokens(remote: DropboxRemote, clock: Clock) -> Tokens:
+    if remote.access_token is not None:
+        return StaticToken(remote.access_token, remote.name)
+    refresh_token, app_key = remote.refresh_token, remote.app_key
+    assert refresh_token is not None
+    assert app_key is not None
+    http = HttpClient(clock)
+
+    def refresh() -> Grant:
+        return Grant(*refresh_access_token(http, remote.api_url, refresh_token, app_key, remote.app_secret))
+
+    return RefreshedToken(refresh, clock)
+
+
+def _credentials(remote: DropboxRemote) -> str:
+    """What makes it the same remote as last time."""
+    return "\n".join(
+        (
+            remote.api_url,
+            remote.path_root,
+            remote.select_user or "",
+            remote.refresh_token or "",
+            remote.access_token or "",
+        )
+    )

@@ -1,0 +1,74 @@
+"""The ``mountfs`` command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from daemon.cli.context import Context
+from daemon.cli.demo import demo
+from daemon.cli.inspect import status, sync, umount, wait
+from daemon.cli.mount import mount
+from daemon.cli.sandbox import sandbox
+from daemon.failure import Failure
+from mountfs.errors import MountfsError
+
+EXIT_USAGE = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
+@click.version_option(version("mountfs"), message="mountfs %(version)s")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, verbose: int) -> None:
+    """Mount a cloud account as a directory: copies close at once and are committed in batches."""
+    context.obj = Context(config=config, verbosity=verbose)
+
+
+for command in (mount, umount, wait, status, sync, sandbox, demo):
+    cli.add_command(command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command line; the exit code. What can be expected to fail is told in one line."""
+    try:
+        result = cli.main(args=list(arguments), prog_name="mountfs", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.UsageError as error:
+        hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+        return _complain(f"{error.format_message().rstrip('.')}{hint}", EXIT_USAGE)
+    except click.ClickException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except Failure as failure:
+        return _complain(str(failure), failure.exit_code)
+    except MountfsError as error:
+        return _complain(str(error), 1)
+    except BrokenPipeError:
+        # Whoever read our output has left; Python must not try to flush it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 128 + signal.SIGINT)
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{name}{error.strerror or error}", 1)
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, exit_code: int) -> int:
+    click.echo(f"mountfs: {' '.join(message.split())}", err=True)
+    return exit_code
+
+
+def main() -> None:
+    """The entry point of the ``mountfs`` program."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,5 @@
+"""``python -m daemon.cli`` is ``mountfs``."""
+
+from daemon.cli import main
+
+main()

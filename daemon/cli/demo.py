@@ -1,0 +1,179 @@
+"""``mountfs demo``: the whole way of the data, against a stand-in on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from daemon.cli.context import Context
+from daemon.cli.demoreader import ServiceReader
+from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
+from daemon.client import Client, all_mounts
+from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox
+from daemon.failure import Failure
+from daemon.mountpoint import check_fuse, detach
+from daemon.protocol import Progress, Settled, StatusReply, StatusRequest, Stopped, StopRequest, WaitRequest
+from daemon.screen import StatusLine
+from daemon.status import in_bytes, plural
+
+MIB = 1024 * 1024
+COMMIT_TIMEOUT_S = 600.0
+NEWS_S = 5.0
+"""How often progress is printed where there is no terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the demonstration measured."""
+
+    size: TreeSize
+    copy_s: float
+    committed_s: float
+    calls: Mapping[str, int]
+
+
+@click.command()
+@click.option(
+    "--files", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Small files."
+)
+@click.option(
+    "--large-mb", type=click.IntRange(0, 4096), default=64, show_default=True, help="MiB of the large one."
+)
+@click.pass_obj
+def demo(context: Context, files: int, large_mb: int) -> int:
+    """Copy a tree into a mounted stand-in of Dropbox, and read it back over the service's API."""
+    check_fuse(allow_other=False)
+    workplace = Path(tempfile.mkdtemp(prefix="mountfs-demo-"))
+    try:
+        _say(f"making {files} small files and one of {large_mb} MiB")
+        size = make_tree(workplace / "source", files, large_mb * MIB)
+        with EmbeddedSandbox("dropbox", workplace / "dropbox") as sandbox:
+            result = _mounted(context, workplace, sandbox.start(), size)
+        context.out.print(_table(result))
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+    return 0
+
+
+def _mounted(context: Context, workplace: Path, url: str, size: TreeSize) -> Result:
+    """Mounts, copies, compares and unmounts; whatever happens, no mount is left behind."""
+    mountpoint = (workplace / "mnt").resolve()
+    mountpoint.mkdir()
+    _mount(workplace, url, mountpoint)
+    try:
+        client = Client.at(mountpoint)
+        result = _copy(context, client, workplace / "source", mountpoint, size)
+        _say("reading it back through the service's API")
+        _compare(ServiceReader(url, ACCESS_TOKEN), workplace / "source")
+        _say("unmounting")
+        _unmount(client)
+    finally:
+        if mountpoint in all_mounts():
+            detach(mountpoint)
+    return result
+
+
+def _mount(workplace: Path, url: str, mountpoint: Path) -> None:
+    config = workplace / "mountfs.toml"
+    config.touch(mode=0o600)
+    urls = "".join(f'{host}_url = "{url}"\n' for host in ("api", "content", "notify"))
+    config.write_text(f'[remotes.demo]\ntype = "dropbox"\naccess_token = "{ACCESS_TOKEN}"\n{urls}')
+    _say(f"mounting the sandbox at {url}")
+    order = [sys.executable, "-m", "daemon.cli", "--config", str(config), "mount", "--background"]
+    order += ["-o", f"state_dir={workplace / 'state'}", "demo:", str(mountpoint)]
+    done = subprocess.run(order, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        reason = done.stderr.strip().removeprefix("mountfs: ") or f"mount exited with {done.returncode}"
+        raise Failure(reason)
+
+
+def _copy(context: Context, client: Client, source: Path, mountpoint: Path, size: TreeSize) -> Result:
+    before = _calls(client)
+    started_s = time.monotonic()
+    with StatusLine(context.err) as line:
+        _say("cp -r into the mount")
+        line.show("copying")
+        copy = subprocess.run(
+            ["cp", "-r", f"{source}/.", str(mountpoint)], capture_output=True, text=True, check=False
+        )
+        if copy.returncode:
+            raise Failure(f"cp failed: {' '.join(copy.stderr.split())[:300]}")
+        copy_s = time.monotonic() - started_s
+        _say(f"cp is done after {copy_s:.1f} s; waiting until all is committed")
+        _await_commits(client, line)
+    committed_s = time.monotonic() - started_s
+    after = _calls(client)
+    calls = {route: count - before.get(route, 0) for route, count in after.items()}
+    return Result(size, copy_s, committed_s, {route: count for route, count in calls.items() if count > 0})
+
+
+def _await_commits(client: Client, line: StatusLine) -> None:
+    spoken_s = time.monotonic()
+    for reply in client.ask(WaitRequest("/", COMMIT_TIMEOUT_S)):
+        if isinstance(reply, Progress):
+            news = f"{plural(reply.pending, 'change')} pending, {in_bytes(reply.size_bytes)}"
+            line.show(news)
+            if not line.is_shown and time.monotonic() - spoken_s >= NEWS_S:
+                spoken_s = time.monotonic()
+                _say(news)
+        elif isinstance(reply, Settled):
+            if reply.failed:
+                raise Failure(f"not committed: {reply.failed[0].path}: {reply.failed[0].reason}")
+            if reply.pending:
+                raise Failure(
+                    f"{plural(reply.pending, 'change')} not committed after {COMMIT_TIMEOUT_S:.0f} s"
+                )
+
+
+def _calls(client: Client) -> Mapping[str, int]:
+    for reply in client.ask(StatusRequest()):
+        if isinstance(reply, StatusReply):
+            return reply.status.account.calls
+    raise Failure("the mount gave no status")
+
+
+def _compare(service: ServiceReader, source: Path) -> None:
+    """Failure unless the service lists and delivers exactly the files of *source*, by content hash."""
+    ours = {path: hash_of(file) for path, file in files_below(source)}
+    listed = service.listed_hashes()
+    if missing := ours.keys() - listed.keys():
+        raise Failure(f"{plural(len(missing), 'file')} missing on the service, such as {min(missing)}")
+    if extra := listed.keys() - ours.keys():
+        raise Failure(f"{plural(len(extra), 'file')} too many on the service, such as {min(extra)}")
+    for stated in (listed, service.downloaded_hashes(ours)):
+        if wrong := sorted(path for path, digest in ours.items() if stated[path] != digest):
+            raise Failure(
+                f"{plural(len(wrong), 'file')} with other contents on the service, such as {wrong[0]}"
+            )
+
+
+def _unmount(client: Client) -> None:
+    for reply in client.ask(StopRequest(), until_closed=True):
+        if isinstance(reply, Stopped) and reply.pending:
+            raise Failure(f"{plural(reply.pending, 'change')} left over after the drain")
+
+
+def _table(result: Result) -> Table:
+    table = Table("demo", "", box=None, padding=(0, 2, 0, 0))
+    table.columns[1].justify = "right"
+    table.add_row("files, read back and equal", str(result.size.files))
+    table.add_row("bytes", f"{result.size.size_bytes} ({in_bytes(result.size.size_bytes)})")
+    table.add_row("seconds in cp", f"{result.copy_s:.2f}")
+    table.add_row("seconds to committed", f"{result.committed_s:.2f}")
+    table.add_row("API calls", str(sum(result.calls.values())))
+    for route, count in sorted(result.calls.items(), key=lambda item: (-item[1], item[0])):
+        table.add_row(f"  {route}", str(count))
+    return table
+
+
+def _say(line: str) -> None:
+    click.echo(f"mountfs demo: {line}", err=True)

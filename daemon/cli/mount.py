@@ -1,0 +1,133 @@
+"""``mountfs mount``: in the foreground, as a service, or in the background."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from daemon import logs
+from daemon.background import Readiness, spawn
+from daemon.cli.context import Context, default_options
+from daemon.failure import BadSettings, Failure
+from daemon.mountpoint import SystemKernel, check_fuse, prepare
+from daemon.options import layered, parse_options
+from daemon.process import Assemble, MountPlan, Surroundings, run_mount
+from daemon.screen import StatusLine, status_line
+from daemon.settings import Instance, Settings, find_instance, find_remote, parse_spec
+from daemon.status import MountStatus
+from mountfs.clock import SystemClock
+from mountfs.errors import MountfsError
+
+ANY_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("remote", required=False)
+@click.argument("mountpoint", required=False, type=ANY_PATH)
+@click.option("--instance", metavar="NAME", help="Mount what [mounts.NAME] of the configuration says.")
+@click.option("-o", "options", multiple=True, metavar="KEY=VALUE,...", help="Mount options; may be repeated.")
+@click.option("--background", is_flag=True, help="Return as soon as the mount is usable.")
+@click.option("--ready-fd", type=int, hidden=True)
+@click.option("--log-file", type=ANY_PATH, hidden=True)
+@click.pass_obj
+def mount(
+    context: Context,
+    *,
+    remote: str | None,
+    mountpoint: Path | None,
+    instance: str | None,
+    options: tuple[str, ...],
+    background: bool,
+    ready_fd: int | None,
+    log_file: Path | None,
+) -> int:
+    """Mount REMOTE:[/SUBDIR] on the empty directory MOUNTPOINT.
+
+    Runs until it is unmounted or interrupted, then commits what is pending: exits with 0, or with 3
+    when some changes stay journaled for the next mount. sandbox-dropbox: needs no configuration.
+    """
+    logs.configure(context.verbosity, context.environ, log_file)
+    readiness = Readiness(ready_fd)
+    try:
+        settings = context.settings()
+        chosen = _choose(settings, remote, mountpoint, instance)
+        plan = _plan(settings, chosen, options)
+        if background:
+            return spawn(_again(context, chosen, instance, options), plan)
+        return _run(context, plan, readiness)
+    except (Failure, MountfsError) as error:
+        readiness.failed(str(error), error.exit_code if isinstance(error, Failure) else 1)
+        raise
+
+
+def _choose(
+    settings: Settings, remote: str | None, mountpoint: Path | None, instance: str | None
+) -> Instance:
+    """What to mount where: from the arguments, or from the configuration's [mounts.NAME]."""
+    if instance is not None:
+        if remote is not None:
+            raise BadSettings("--instance names the remote and the mount point; leave the arguments out")
+        return find_instance(settings, instance)
+    if remote is None or mountpoint is None:
+        raise BadSettings("say what to mount where: mountfs mount REMOTE: MOUNTPOINT")
+    return Instance(remote, mountpoint, {})
+
+
+def _plan(settings: Settings, chosen: Instance, options: tuple[str, ...]) -> MountPlan:
+    spec = parse_spec(chosen.remote)
+    remote = find_remote(settings, spec.name)
+    wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
+    check_fuse(wanted.allow_other)
+    _check_state_dir(wanted.state_dir)
+    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted)
+
+
+def _check_state_dir(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadSettings(f"state_dir {path}: cannot make the directory: {error.strerror}") from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise BadSettings(
+            f"state_dir {path}: is not writable for this user; choose another with -o state_dir=DIR"
+        )
+
+
+def _again(context: Context, chosen: Instance, instance: str | None, options: tuple[str, ...]) -> list[str]:
+    """The arguments of the same mount in the foreground, for a process in another directory."""
+    arguments = ["-v"] * context.verbosity
+    if context.config is not None:
+        arguments += ["--config", str(context.config.absolute())]
+    arguments += ["mount", *(part for option in options for part in ("-o", option))]
+    if instance is not None:
+        return [*arguments, "--instance", instance]
+    return [*arguments, "--", chosen.remote, str(chosen.mountpoint.absolute())]
+
+
+def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
+    with StatusLine(context.err) as line:
+
+        def show(status: MountStatus) -> None:
+            line.show(status_line(status))
+
+        around = Surroundings(
+            environ=context.environ,
+            clock=SystemClock(),
+            kernel=SystemKernel(),
+            on_ready=readiness.ready,
+            on_status=show if line.is_shown else None,
+        )
+        return run_mount(plan, _assembly(), around)
+
+
+def _assembly() -> Assemble:
+    """The core, imported only where it is needed: it loads libfuse, which a machine may lack."""
+    try:
+        from daemon.assembly import assemble  # noqa: PLC0415
+    except OSError as error:
+        raise Failure(
+            f"libfuse 2 is missing ({error}); install the package libfuse2 or libfuse2t64"
+        ) from None
+    return assemble

@@ -1,0 +1,32 @@
+"""``mountfs sandbox``: the stand-in of a service by itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
+DIRECTORY = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group()
+def sandbox() -> None:
+    """Run a stand-in of a cloud service on this machine."""
+
+
+@sandbox.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen here on 127.0.0.1; 0 picks a free port.")
+@click.option("--data", type=DIRECTORY, help="Keep the account's files in this directory.")
+@click.option("--latency-ms", type=click.FloatRange(min=0), help="Answer every request so much later.")
+@click.option("--faults", type=FILE, help="Misbehave by the schedule in this file.")
+def dropbox(port: int | None, data: Path | None, latency_ms: float | None, faults: Path | None) -> None:
+    """Speak Dropbox's HTTP API on 127.0.0.1 until interrupted."""
+    order = [sys.executable, "-m", "mountfs.sandbox", "dropbox"]
+    given = {"--port": port, "--data": data, "--latency-ms": latency_ms, "--faults": faults}
+    for name, value in given.items():
+        if value is not None:
+            order += [name, str(value)]
+    os.execv(sys.executable, order)

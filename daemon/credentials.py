@@ -1,0 +1,116 @@
+"""Where a backend's bearer token comes from: written down, or refreshed before it expires."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+from typing import Protocol
+
+from mountfs.errors import NotSignedIn, Transient
+
+REFRESH_AHEAD_S = 300.0
+"""How long before its expiry a token is replaced; what Dropbox's own SDK does."""
+
+
+class Tokens(Protocol):
+    """A source of bearer tokens, for any thread."""
+
+    def current(self) -> str:
+        """A token that is good for the next request. NotSignedIn, Transient."""
+
+    def refused(self, token: str) -> str:
+        """Another token, after the service said that *token* has expired. NotSignedIn, Transient."""
+
+
+class Clock(Protocol):
+    """The part of ``mountfs.ports.Clock`` that is needed here."""
+
+    def now_s(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A fresh access token and its life from now on."""
+
+    access_token: str
+    expires_in_s: float
+
+
+class StaticToken:
+    """A token from the configuration; once refused there is no other."""
+
+    def __init__(self, token: str, remote: str) -> None:
+        self._token = token
+        self._remote = remote
+
+    def current(self) -> str:
+        return self._token
+
+    def refused(self, token: str) -> str:
+        if token != self._token:
+            return self._token
+        raise NotSignedIn(
+            f"the access_token of remote '{self._remote}' is not accepted (any more): write a new one into "
+            "the configuration, or use refresh_token and app_key"
+        )
+
+
+class RefreshedToken:
+    """Tokens from a refresh token, one refresh at a time.
+
+    *refresh* makes the HTTP call, raises NotSignedIn or Transient, and is called without any lock
+    held. A token that is still good is handed out while its successor is being fetched, and kept
+    when that fails for the moment.
+    """
+
+    def __init__(self, refresh: Callable[[], Grant], clock: Clock) -> None:
+        self._refresh = refresh
+        self._clock = clock
+        self._lock = Lock()
+        self._token: str | None = None
+        self._expires_s = 0.0
+        self._running: Future[str] | None = None
+
+    def current(self) -> str:
+        with self._lock:
+            token, left_s = self._token, self._expires_s - self._clock.now_s()
+            is_busy = self._running is not None
+        if token is None or left_s <= 0:
+            return self._fetch(token)
+        if left_s > REFRESH_AHEAD_S or is_busy:
+            return token
+        try:
+            return self._fetch(token)
+        except Transient:
+            return token
+
+    def refused(self, token: str) -> str:
+        return self._fetch(token)
+
+    def _fetch(self, stale: str | None) -> str:
+        """The successor of *stale*: at hand already, awaited from the running refresh, or fetched."""
+        with self._lock:
+            if self._token is not None and self._token != stale:
+                return self._token
+            running = self._running
+            mine: Future[str] | None = None
+            if running is None:
+                mine = self._running = Future()
+        if running is not None:
+            return running.result()
+        assert mine is not None
+        try:
+            grant = self._refresh()
+        except BaseException as error:
+            with self._lock:
+                self._running = None
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            self._token = grant.access_token
+            self._expires_s = self._clock.now_s() + grant.expires_in_s
+            self._running = None
+        mine.set_result(grant.access_token)
+        return grant.access_token

@@ -1,0 +1,207 @@
+"""Tables of configuration keys: how each is parsed, and what is said when that fails.
+
+A parser takes what TOML or ``-o key=value`` holds (so a number may come as text) and returns the
+typed value, or raises ValueError whose text completes the sentence "key = value: ...".
+"""
+
+from __future__ import annotations
+
+import difflib
+import grp
+import math
+import pwd
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from daemon.failure import BadSettings
+
+Parser = Callable[[object], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a table: the record's field it fills, and its parser."""
+
+    field: str
+    parse: Parser
+    is_secret: bool = False
+    is_required: bool = False
+
+
+def read_table(where: str, table: Mapping[str, object], keys: Mapping[str, Key]) -> dict[str, object]:
+    """The typed values of *table* by field; *where* opens each complaint (file and section)."""
+    for name in table:
+        if name not in keys:
+            raise BadSettings(f"{where}: unknown key '{name}'{nearest(name, keys)}")
+    for name, key in keys.items():
+        if key.is_required and name not in table:
+            raise BadSettings(f"{where}: the key '{name}' is missing; add it")
+    values: dict[str, object] = {}
+    for name, value in table.items():
+        try:
+            values[keys[name].field] = keys[name].parse(value)
+        except ValueError as error:
+            shown = "" if keys[name].is_secret else f" = {_shown(value)}"
+            raise BadSettings(f"{where}: {name}{shown}: {error}") from None
+    return values
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a complaint about an unknown *name*: the nearest known one, or all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known are {', '.join(names)}" if names else ""
+
+
+def _shown(value: object) -> str:
+    return (
+        f"'{value}'"
+        if isinstance(value, str)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )
+
+
+def text(value: object) -> str:
+    """Any text that is not empty and stays on one line."""
+    if not isinstance(value, str):
+        raise ValueError("must be text in quotes")
+    if not value.strip():
+        raise ValueError("is empty; give it a value or leave it out")
+    if not value.isprintable():
+        raise ValueError("holds a character that does not print; remove it")
+    return value.strip()
+
+
+def token(value: object) -> str:
+    """A secret that travels in an HTTP header: printable ASCII without spaces."""
+    given = text(value)
+    if not given.isascii() or " " in given:
+        raise ValueError("holds spaces or characters that no token has; paste it again")
+    return given
+
+
+def boolean(value: object) -> bool:
+    """A truth value: TOML's own, or true, false, yes, no, on, off, 1, 0."""
+    words = {"true": True, "yes": True, "on": True, "1": True}
+    words |= {"false": False, "no": False, "off": False, "0": False}
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in words:
+        return words[value.lower()]
+    raise ValueError("must be true or false")
+
+
+_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(value: object) -> float:
+    """A duration of zero or more: 0.25, "90s", "5m"."""
+    hint = "must be a number of seconds, such as 0.25, 90 or 5m"
+    if isinstance(value, str):
+        number = value.strip().rstrip("abcdefghijklmnopqrstuvwxyz")
+        unit = value.strip()[len(number) :] or "s"
+        if unit not in _UNITS_S:
+            raise ValueError(hint)
+        try:
+            result = float(number) * _UNITS_S[unit]
+        except ValueError:
+            raise ValueError(hint) from None
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        result = float(value)
+    else:
+        raise ValueError(hint)
+    if not math.isfinite(result) or result < 0:
+        raise ValueError("must be zero or more, and finite")
+    return result
+
+
+def octal_mode(value: object) -> int:
+    """Permission bits in octal, as text: TOML would read a bare 022 or 22 as something else."""
+    hint = 'must be octal in quotes, such as "022"'
+    if not isinstance(value, str):
+        raise ValueError(hint)
+    try:
+        mode = int(value.removeprefix("0o"), 8)
+    except ValueError:
+        raise ValueError(hint) from None
+    if not 0 <= mode <= 0o777:
+        raise ValueError("must lie between 000 and 777")
+    return mode
+
+
+def user_id(value: object) -> int:
+    """A numeric user id, or the name of a user of this machine."""
+    return _identity(value, "user", lambda name: pwd.getpwnam(name).pw_uid)
+
+
+def group_id(value: object) -> int:
+    """A numeric group id, or the name of a group of this machine."""
+    return _identity(value, "group", lambda name: grp.getgrnam(name).gr_gid)
+
+
+def _identity(value: object, what: str, look_up: Callable[[str], int]) -> int:
+    if isinstance(value, str) and value and not value.isdecimal():
+        try:
+            return look_up(value)
+        except (KeyError, ValueError):
+            raise ValueError(f"this machine knows no {what} of that name") from None
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise ValueError(f"must be a {what}'s number or name")
+    number = int(value)
+    if not 0 <= number < 2**32 - 1:
+        raise ValueError(f"is no {what} number")
+    return number
+
+
+def directory(value: object) -> Path:
+    """An absolute path; ``~`` is expanded."""
+    try:
+        path = Path(text(value)).expanduser()
+    except RuntimeError:
+        raise ValueError("names the home directory of an unknown user") from None
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def choice(kind: type[StrEnum]) -> Parser:
+    """A parser that takes one of the words of *kind*."""
+
+    def parse(value: object) -> StrEnum:
+        if isinstance(value, str) and value in list(kind):
+            return kind(value)
+        raise ValueError(f"must be one of {', '.join(kind)}")
+
+    return parse
+
+
+def url(value: object) -> str:
+    """A service's base address: https, or http to this machine alone, since tokens travel on it."""
+    given = text(value).rstrip("/")
+    try:
+        parts = urlsplit(given)
+        host, _ = parts.hostname, parts.port  # asking for the port is what checks it
+    except ValueError:
+        raise ValueError("is no valid address") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("must look like https://api.dropboxapi.com")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("must be only scheme, host, port and path")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("would send the token in clear; use https")
+    return given
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,290 @@
+"""The life of a mount's process: starting, ready, draining, stopped.
+
+The main thread runs ``Lifecycle.run`` and nothing else: Python runs signal handlers there only.
+libfuse's loop has a thread of its own; libfuse leaves signals alone for which a handler is installed
+already, so install them before ``run``.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event as Flag
+from threading import Thread
+from typing import Protocol
+
+from daemon.account import Backlog, MountedAccount
+from daemon.failure import Failure
+from daemon.notify import Notifier
+from daemon.status import plural
+from daemon.worker import Worker
+from mountfs.errors import MountfsError
+from mountfs.model.path import ROOT
+
+LOG = logging.getLogger(__name__)
+
+
+class Phase(StrEnum):
+    """Where the process stands."""
+
+    STARTING = "starting"
+    READY = "ready"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+class Event(StrEnum):
+    """What moves it on."""
+
+    ANSWERED = "the mount answered"
+    STOP_ASKED = "a stop was asked for"
+    LOOP_ENDED = "the mount is gone"
+    DRAINED = "nothing is pending"
+    TIME_UP = "the time ran out"
+    CUT_SHORT = "the drain was cut short"
+
+
+P, E = Phase, Event
+
+TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
+    P.STARTING: {
+        E.ANSWERED: P.READY,
+        E.STOP_ASKED: P.DRAINING,
+        E.LOOP_ENDED: P.STOPPED,  # it could not mount
+        E.TIME_UP: P.STOPPED,  # it mounted and hangs
+        E.CUT_SHORT: P.STOPPED,
+    },
+    P.READY: {
+        E.ANSWERED: P.READY,
+        E.STOP_ASKED: P.DRAINING,
+        E.LOOP_ENDED: P.DRAINING,  # unmounted from outside: what is pending goes out all the same
+    },
+    P.DRAINING: {
+        E.ANSWERED: P.DRAINING,
+        E.STOP_ASKED: P.DRAINING,
+        E.LOOP_ENDED: P.DRAINING,
+        E.DRAINED: P.STOPPED,
+        E.TIME_UP: P.STOPPED,
+        E.CUT_SHORT: P.STOPPED,
+    },
+    P.STOPPED: {},
+}
+
+
+class IllegalStep(Exception):
+    """An event that cannot happen in this phase: a bug of ours."""
+
+
+def advance(phase: Phase, event: Event) -> Phase:
+    """The phase after *event*. IllegalStep when the pair is not in TRANSITIONS."""
+    try:
+        return TRANSITIONS[phase][event]
+    except KeyError:
+        raise IllegalStep(f"{event} while {phase}") from None
+
+
+EXIT_LEFT_PENDING = 3
+"""The exit code when changes stay journaled for the next mount."""
+
+START_TIMEOUT_S = 60.0
+PROBE_RETRY_S = 0.02
+PROBE_S = 10.0
+TICK_S = 0.5
+DRAIN_TICK_S = 0.1
+EXTENSION_S = 60.0
+"""What a drain that advances asks of the service manager; longer than one slow commit."""
+
+UNMOUNT_TIMEOUT_S = 2.0
+
+
+class Clock(Protocol):
+    """The part of ``mountfs.ports.Clock`` that is needed here."""
+
+    def now_s(self) -> float: ...
+
+
+class Kernel(Protocol):
+    """The mount as the kernel sees it."""
+
+    def is_mounted(self, mountpoint: Path) -> bool: ...
+
+    def answers(self, mountpoint: Path) -> bool:
+        """Whether the mount is there and answers; blocks for as long as it does not."""
+
+    def unmount(self, mountpoint: Path) -> None:
+        """Takes the mount away. Failure."""
+
+
+class Lifecycle:
+    """Runs one mounted account from its start to its end.
+
+    ``ask_stop``, ``cut_short`` and ``await_drained`` are for any thread, the first two for signal
+    handlers as well. *on_ready* is called once, *on_tick* about twice a second, both on the main thread.
+    """
+
+    def __init__(
+        self,
+        account: MountedAccount,
+        mountpoint: Path,
+        *,
+        kernel: Kernel,
+        notifier: Notifier,
+        clock: Clock,
+        drain_timeout_s: float,
+        on_ready: Callable[[], None],
+        on_tick: Callable[[], None],
+    ) -> None:
+        self._account = account
+        self._mountpoint = mountpoint
+        self._kernel = kernel
+        self._notifier = notifier
+        self._clock = clock
+        self._drain_timeout_s = drain_timeout_s
+        self._on_ready = on_ready
+        self._on_tick = on_tick
+        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._phase = Phase.STARTING
+        self._deadline_s = math.inf
+        self._seen = Backlog()
+        self._trouble: BaseException | None = None
+        self._left: int | None = None
+        self._was_ready = False
+        self._drained = Flag()
+        self._loop = Thread(target=self._serve, name="fuse", daemon=True)
+        self._probe = Worker("probe", self._probe_step, clock)
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    @property
+    def is_loop_alive(self) -> bool:
+        """Whether libfuse's loop still runs, as it does while files stay open after a lazy unmount."""
+        return self._loop.is_alive()
+
+    @property
+    def left(self) -> int:
+        """How many changes stayed journaled; known once ``run`` has returned."""
+        return self._left or 0
+
+    def ask_stop(self, timeout_s: float | None = None) -> None:
+        """Begins the drain, for at most *timeout_s* if that is given; harmless when it has begun."""
+        if timeout_s is not None:
+            self._drain_timeout_s = timeout_s
+        self._events.put(Event.STOP_ASKED)
+
+    def cut_short(self) -> None:
+        """Ends a drain that runs, or begins one."""
+        self._events.put(Event.CUT_SHORT)
+
+    def await_drained(self, timeout_s: float) -> int | None:
+        """How many changes stay journaled, once that is known; None after *timeout_s*."""
+        return self._left if self._drained.wait(timeout_s) else None
+
+    def run(self) -> int:
+        """Mounts, serves, drains, unmounts; 0, or EXIT_LEFT_PENDING. Failure when it cannot mount."""
+        self._deadline_s = self._clock.now_s() + START_TIMEOUT_S
+        self._account.start()
+        try:
+            self._loop.start()
+            self._probe.start()
+            while self._phase is not Phase.STOPPED:
+                self._tick()
+        finally:
+            self._probe.stop()
+            self._unmount()
+            self._left = self._account.backlog(ROOT).unsettled
+            self._drained.set()
+            self._account.close()
+        if self._trouble is not None:
+            what = "the mount broke" if self._was_ready else "cannot mount"
+            raise Failure(f"{self._mountpoint}: {what}: {self._trouble}")
+        if self._left:
+            LOG.warning("%s stay journaled for the next mount", plural(self._left, "change"))
+        return EXIT_LEFT_PENDING if self._left else 0
+
+    def _serve(self) -> None:
+        try:
+            self._account.serve(self._mountpoint)
+        except (MountfsError, OSError, RuntimeError) as error:
+            self._trouble = error
+        except BaseException as error:
+            LOG.exception("the file system's loop failed")
+            self._trouble = error
+        finally:
+            self._events.put(Event.LOOP_ENDED)
+
+    def _probe_step(self, now_s: float) -> float:
+        if not self._kernel.answers(self._mountpoint):
+            return now_s + PROBE_RETRY_S
+        self._events.put(Event.ANSWERED)
+        return now_s + min(PROBE_S, (self._notifier.watchdog_s or math.inf) / 3)
+
+    def _tick(self) -> None:
+        try:
+            event = self._events.get(timeout=DRAIN_TICK_S if self._phase is Phase.DRAINING else TICK_S)
+        except Empty:
+            pass
+        else:
+            self._handle(event)
+        if self._phase is Phase.DRAINING:
+            self._drain_on()
+        elif self._phase is Phase.STARTING and self._clock.now_s() >= self._deadline_s:
+            self._trouble = TimeoutError(f"it does not answer after {START_TIMEOUT_S:.0f} s")
+            self._handle(Event.TIME_UP)
+        self._on_tick()
+
+    def _handle(self, event: Event) -> None:
+        before = self._phase
+        if event is Event.CUT_SHORT and before is Phase.READY:
+            event = Event.STOP_ASKED
+        self._phase = advance(before, event)
+        if event is Event.ANSWERED:
+            self._notifier.alive()
+        if self._phase is before:
+            return
+        LOG.debug("%s: %s -> %s", event, before, self._phase)
+        if self._phase is Phase.READY:
+            self._was_ready = True
+            self._on_ready()
+        elif self._phase is Phase.DRAINING:
+            self._begin_drain()
+
+    def _begin_drain(self) -> None:
+        self._probe.stop()
+        self._deadline_s = self._clock.now_s() + self._drain_timeout_s
+        self._account.refuse_writes()
+        self._seen = self._account.backlog(ROOT)
+        self._notifier.stopping(f"draining {plural(self._seen.pending, 'change')}")
+        self._notifier.extend(EXTENSION_S)
+
+    def _drain_on(self) -> None:
+        self._account.hurry(ROOT)
+        backlog = self._account.backlog(ROOT)
+        self._notifier.alive()
+        if not backlog.pending:
+            self._handle(Event.DRAINED)
+        elif self._clock.now_s() >= self._deadline_s:
+            self._handle(Event.TIME_UP)
+        elif backlog != self._seen:
+            self._notifier.extend(EXTENSION_S)
+        self._seen = backlog
+
+    def _unmount(self) -> None:
+        """Until the loop has ended; a mount that has only just appeared is taken away as well.
+
+        Whoever still has a file open after a lazy unmount keeps the loop alive: that is not waited for.
+        """
+        deadline_s = self._clock.now_s() + UNMOUNT_TIMEOUT_S
+        while self._loop.is_alive() and self._clock.now_s() < deadline_s:
+            if self._kernel.is_mounted(self._mountpoint):
+                try:
+                    self._kernel.unmount(self._mountpoint)
+                except Failure as failure:
+                    LOG.error("%s", failure)
+                    return
+            self._loop.join(0.1)

@@ -1,0 +1,63 @@
+"""Where log lines go: the terminal, the service manager's journal, or a file of a background mount."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import TextIO
+
+LOG_BYTES = 4 * 1024 * 1024
+OLD_LOGS = 2
+HANDLER_NAME = "mountfs"
+
+
+class JournalFormatter(logging.Formatter):
+    """Opens each line with its priority in angle brackets; sd-daemon(3)."""
+
+    _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = next((number for level, number in self._PRIORITIES if record.levelno >= level), 7)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+def configure(verbosity: int, environ: Mapping[str, str], file: Path | None = None) -> None:
+    """Sends the root logger to *file*, the journal or stderr; *verbosity* 0 warns, 1 informs, 2 debugs.
+
+    A service and a background mount inform by default: nobody watches them while it happens.
+    """
+    plain = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler: logging.Handler
+    if file is not None:
+        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=OLD_LOGS, encoding="utf-8")
+        handler.setFormatter(logging.Formatter(plain))
+    elif is_journal(environ, sys.stderr):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("mountfs: %(message)s"))
+    is_unwatched = file is not None or isinstance(handler.formatter, JournalFormatter)
+    levels = (logging.INFO if is_unwatched else logging.WARNING, logging.INFO, logging.DEBUG)
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if handler.name == HANDLER_NAME]:
+        root.removeHandler(old)
+        old.close()
+    handler.set_name(HANDLER_NAME)
+    root.addHandler(handler)
+    root.setLevel(levels[min(verbosity, 2)])
+    for noisy in ("urllib3", "fuse", "asyncio", "aiohttp"):
+        logging.getLogger(noisy).setLevel(logging.WARNING if verbosity < 2 else logging.DEBUG)
+
+
+def is_journal(environ: Mapping[str, str], stream: TextIO) -> bool:
+    """Whether *stream* leads to the journal; programs started by a service inherit the variable alone."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"

@@ -1,0 +1,150 @@
+"""The directory a mount covers: is it fit, does the mount answer, how does it go away."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+from daemon.failure import Failure
+from daemon.mounttable import mount_at, read_mounts
+
+LOG = logging.getLogger(__name__)
+
+_DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
+"""What a FUSE mount answers when the process behind it has ended."""
+
+FUSE_CONF = Path("/etc/fuse.conf")
+_UNMOUNT_TIMEOUT_S = 30.0
+
+
+def absolute(path: Path) -> Path:
+    """*path* without symbolic links, as the kernel's table spells it; its last part need not exist."""
+    return Path(os.path.realpath(path))
+
+
+def prepare(path: Path) -> Path:
+    """The absolute mount point, if a mount may cover it; Failure says why not.
+
+    What a killed mountfs left there is taken away first.
+    """
+    target = absolute(path)
+    if is_dead(target):
+        entry = mount_at(target, read_mounts())
+        if entry is None or not entry.is_ours:
+            raise Failure(f"{path}: a dead mount of another program covers it; unmount that first")
+        LOG.warning("taking away the dead mount at %s", target)
+        detach(target)
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        raise Failure(f"{path}: the mount point does not exist; run: mkdir -p {path}") from None
+    except OSError as error:
+        raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
+    if not stat.S_ISDIR(mode):
+        raise Failure(f"{path}: the mount point is not a directory")
+    if (entry := mount_at(target, read_mounts())) is not None:
+        what = "mountfs already" if entry.is_ours else f"another file system ({entry.kind})"
+        raise Failure(f"{path}: {what} is mounted here; unmount it first or choose another directory")
+    if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
+        raise Failure(
+            f"{path}: the mount point is not writable for this user; choose a directory of your own"
+        )
+    with os.scandir(target) as entries:
+        if next(entries, None) is not None:
+            raise Failure(f"{path}: the mount point is not empty; choose an empty directory")
+    return target
+
+
+def is_dead(path: Path) -> bool:
+    """Whether *path* is covered by a mount whose process has ended."""
+    try:
+        # Unlike the plain attributes, the extended ones are never answered from the kernel's cache.
+        os.listxattr(path)
+    except OSError as error:
+        return error.errno in _DEAD
+    return False
+
+
+def check_fuse(allow_other: bool) -> None:
+    """Failure when this machine or user cannot mount by FUSE at all."""
+    if not Path("/dev/fuse").exists():
+        raise Failure(
+            "/dev/fuse is missing: load the kernel module (modprobe fuse), or give it to the container"
+        )
+    if os.geteuid() == 0:
+        return
+    if shutil.which("fusermount3") is None and shutil.which("fusermount") is None:
+        raise Failure("fusermount3 is missing; install the package fuse3")
+    if allow_other and not _has_user_allow_other(FUSE_CONF):
+        raise Failure("-o allow_other: only root may, unless /etc/fuse.conf has the line user_allow_other")
+
+
+def _has_user_allow_other(config: Path) -> bool:
+    try:
+        return "user_allow_other" in (line.strip() for line in config.read_text().splitlines())
+    except OSError:
+        return False
+
+
+class SystemKernel:
+    """``lifecycle.Kernel`` on this machine."""
+
+    def is_mounted(self, mountpoint: Path) -> bool:
+        """Whether a mountfs mount is on *mountpoint*, dead or alive."""
+        entry = mount_at(mountpoint, read_mounts())
+        return entry is not None and entry.is_ours
+
+    def answers(self, mountpoint: Path) -> bool:
+        """Whether the mount is there and answers; blocks for as long as it does not."""
+        if not self.is_mounted(mountpoint):
+            return False
+        try:
+            mountpoint.stat()
+            os.listxattr(mountpoint)  # past the kernel's cache, as in is_dead
+        except OSError as error:
+            return error.errno in (errno.ENOTSUP, errno.ENOSYS)
+        return True
+
+    def unmount(self, mountpoint: Path) -> None:
+        """Takes the mount away; from the name space at once when somebody is still inside."""
+        if not unmount(mountpoint, is_lazy=False):
+            LOG.warning("%s is busy; it disappears now and ends when its last user leaves", mountpoint)
+            detach(mountpoint)
+
+
+def detach(mountpoint: Path) -> None:
+    """Takes a mount out of sight at once, busy or dead. Failure."""
+    if not unmount(mountpoint, is_lazy=True):
+        raise Failure(f"{mountpoint}: cannot unmount; run: fusermount3 -uz {mountpoint}")
+
+
+def unmount(mountpoint: Path, *, is_lazy: bool) -> bool:
+    """Asks fusermount, or umount as root; False when it said no."""
+    flags = "-uz" if is_lazy else "-u"
+    orders = [[program, flags, "--", str(mountpoint)] for program in ("fusermount3", "fusermount")]
+    if os.geteuid() == 0:
+        orders.append(["umount", *(["-l"] if is_lazy else []), str(mountpoint)])
+    for order in orders:
+        if shutil.which(order[0]) is None:
+            continue
+        try:
+            done = subprocess.run(
+                order,
+                capture_output=True,
+                text=True,
+                timeout=_UNMOUNT_TIMEOUT_S,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            LOG.debug("%s: %s", order[0], error)
+            continue
+        if done.returncode == 0:
+            return True
+        LOG.debug("%s: %s", order[0], done.stderr.strip())
+    return False

@@ -1,0 +1,168 @@
+"""The language of the control socket: one JSON object a line, each with its version.
+
+The client sends one request; the process answers with any number of Progress and Alive lines and
+then one line of another kind. Nothing is ever unpickled or evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from daemon.status import MountStatus, from_json, to_json
+
+VERSION = 1
+LONGEST_LINE_BYTES = 8 * 1024 * 1024
+"""Room for a list of some ten thousand failures, a bound against a peer that never ends its line."""
+
+SOCKET_XATTR = "user.mountfs.socket"
+"""The attribute of a mount's root that holds the path of its control socket."""
+
+
+class ProtocolError(Exception):
+    """The peer sent something that is not in this language, or in another version of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """Asks for a StatusReply."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitRequest:
+    """Asks to hear when everything at or below *path*, relative to the mount's root, is settled."""
+
+    path: str
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """Asks to drain, for at most *timeout_s* where given, and to unmount; answered by Stopped."""
+
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """Asks to make what was accepted so far survive a power loss; answered by Synced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is still pending while the client waits."""
+
+    pending: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedChange:
+    """A change that will not be committed by itself."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReply:
+    """The state of the mount."""
+
+    status: MountStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The end of a wait: what is left pending when the time ran out, and what failed."""
+
+    pending: int
+    failed: tuple[FailedChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The end of a drain: *pending* changes stay journaled. The unmount follows, then the socket closes."""
+
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """What was accepted before the request survives a power loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The request could not be carried out; *message* is one line."""
+
+    message: str
+
+
+Request = StatusRequest | WaitRequest | StopRequest | SyncRequest
+Reply = Progress | StatusReply | Settled | Stopped | Synced | Rejected
+
+_REQUESTS: dict[str, type[Any]] = {
+    "status": StatusRequest,
+    "wait": WaitRequest,
+    "stop": StopRequest,
+    "sync": SyncRequest,
+}
+_REPLIES: dict[str, type[Any]] = {
+    "progress": Progress,
+    "status": StatusReply,
+    "settled": Settled,
+    "stopped": Stopped,
+    "synced": Synced,
+    "rejected": Rejected,
+}
+_WORDS = {kind: word for table in (_REQUESTS, _REPLIES) for word, kind in table.items()}
+
+
+def encode(message: Request | Reply) -> bytes:
+    """One line, its newline included; ASCII, so any file name survives."""
+    body = {"status": to_json(message.status)} if isinstance(message, StatusReply) else asdict(message)
+    return json.dumps({"v": VERSION, "kind": _WORDS[type(message)], **body}).encode() + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """The request in *line*. ProtocolError."""
+    message = _decode(line, _REQUESTS)
+    timeout_s = getattr(message, "timeout_s", None)
+    if timeout_s is not None and (not isinstance(timeout_s, int | float) or not 0 <= timeout_s < 1e9):
+        raise ProtocolError("timeout_s must be zero or more")
+    if isinstance(message, WaitRequest) and not isinstance(message.path, str):
+        raise ProtocolError("path must be text")
+    assert isinstance(message, StatusRequest | WaitRequest | StopRequest | SyncRequest)
+    return message
+
+
+def decode_reply(line: bytes) -> Reply:
+    """The reply in *line*. ProtocolError."""
+    message = _decode(line, _REPLIES)
+    assert isinstance(message, Progress | StatusReply | Settled | Stopped | Synced | Rejected)
+    return message
+
+
+def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
+    try:
+        body = json.loads(line)
+    except ValueError:
+        raise ProtocolError("not a line of JSON") from None
+    if not isinstance(body, dict):
+        raise ProtocolError("not a JSON object")
+    version, word = body.pop("v", None), body.pop("kind", None)
+    if version != VERSION:
+        raise ProtocolError(
+            f"protocol version {version}, expected {VERSION}: mount and command differ in age"
+        )
+    if not isinstance(word, str) or word not in kinds:
+        raise ProtocolError(f"unknown kind {word!r}")
+    try:
+        if word == "status" and kinds is _REPLIES:
+            return StatusReply(from_json(body["status"]))
+        if word == "settled":
+            body["failed"] = tuple(FailedChange(**failed) for failed in body.get("failed", ()))
+        return kinds[word](**body)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise ProtocolError(f"malformed {word}") from None

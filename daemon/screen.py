@@ -1,0 +1,122 @@
+"""What people see on a terminal: a live line while a mount runs, and the tables of ``status``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from daemon.status import MountStatus, Tally, in_bytes, in_words, plural
+
+
+class StatusLine:
+    """A line at the foot of the terminal that follows the mount; nothing at all without a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._status = Status("", console=console) if console.is_terminal else None
+
+    @property
+    def is_shown(self) -> bool:
+        return self._status is not None
+
+    def __enter__(self) -> Self:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def show(self, line: str) -> None:
+        """Replaces what the line says; *line* is plain text."""
+        if self._status is not None:
+            self._status.update(Text(line))
+
+
+def status_line(status: MountStatus) -> str:
+    """The text of the live line."""
+    calls = sum(status.account.calls.values())
+    return f"{status.remote} on {status.mountpoint}: {in_words(status)}; {plural(calls, 'API call')}"
+
+
+def render_status(status: MountStatus) -> RenderableType:
+    """Everything ``mountfs status`` tells about one mount."""
+    account = status.account
+    head = Table.grid(padding=(0, 2))
+    for label, value in _facts(status):
+        head.add_row(Text(label, style="dim"), Text(value))
+    parts: list[RenderableType] = [Text(f"{status.remote} on {status.mountpoint}", style="bold"), head]
+    if account.states:
+        parts.append(_tallies(account.states))
+    if account.calls:
+        table = _table("API calls", "count")
+        for route, count in sorted(account.calls.items(), key=lambda item: (-item[1], item[0])):
+            table.add_row(Text(route), str(count))
+        parts.append(table)
+    if account.troubles:
+        table = Table("path", "state", "ago", "what", box=None, padding=(0, 2, 0, 0))
+        for trouble in account.troubles:
+            table.add_row(Text(trouble.path), trouble.state, in_time(trouble.age_s), Text(trouble.reason))
+        parts.append(table)
+    for stray in account.strays:
+        parts.append(
+            Text(
+                f"{plural(stray.count, 'change')} ({in_bytes(stray.size_bytes)}) of account {stray.account} "
+                "wait for a mount of that account",
+                style="yellow",
+            )
+        )
+    return Group(*parts)
+
+
+def _facts(status: MountStatus) -> list[tuple[str, str]]:
+    account = status.account
+    far_side = "answers" if account.far_side.is_reachable else f"unreachable: {account.far_side.detail}"
+    oldest = account.oldest_pending_age_s
+    pending = f"{plural(account.pending.count, 'change')}, {in_bytes(account.pending.size_bytes)}"
+    if oldest is not None:
+        pending += f", the oldest since {in_time(oldest)}"
+    return [
+        (
+            "state",
+            f"{status.phase}{', read-only' if status.is_read_only else ''}, since {in_time(status.uptime_s)}",
+        ),
+        ("process", str(status.pid)),
+        ("account", account.account),
+        ("far side", far_side),
+        ("pending", pending),
+        ("current job", account.current_job or "none"),
+        ("kept in", status.state_dir),
+    ]
+
+
+def _tallies(states: Mapping[str, Tally]) -> Table:
+    table = _table("changes", "count", "bytes")
+    for state, tally in states.items():
+        table.add_row(state, str(tally.count), in_bytes(tally.size_bytes))
+    return table
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(first)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def in_time(seconds: float) -> str:
+    """Rounded: ``12 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,142 @@
+"""The state directory: whose account a remote is, and the place where each keeps what is pending.
+
+    remotes.json                     the account each remote belonged to when it was last asked
+    accounts/KEY/commit.lock         held while a job of the account runs, by whichever mount
+    accounts/KEY/slot-N/lock         held by the mount that uses the slot
+    accounts/KEY/slot-N/journal.db   and spool/, cache/: what is pending, and what was read
+
+Journals belong to the account, not to a mount point or options: the next mount takes the first slot that
+is free, and what the mounts before it left behind in the others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.failure import Failure
+from mountfs.errors import Offline, ServerFault, Throttled
+from mountfs.journal.peek import Holding, holding
+from mountfs.model.entry import Account
+
+MOST_SLOTS = 64
+"""Far more mounts of one account than a machine has use for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One mount's own part of an account's directory, locked while ``fd`` is open."""
+
+    directory: Path
+    fd: int
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / "journal.db"
+
+    @property
+    def spool(self) -> Path:
+        return self.directory / "spool"
+
+    @property
+    def cache(self) -> Path:
+        return self.directory / "cache"
+
+    def release(self) -> None:
+        os.close(self.fd)
+
+
+class StateDir:
+    """The directory given by ``state_dir``; it exists and is ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def identify(self, remote: str, credentials: str, ask: Callable[[], Account]) -> Account:
+        """The account of *remote*: from the service, or as it was last time while that does not answer.
+
+        *credentials* tell whether it is still the same remote. Failure when the service does not answer and
+        never did; NotSignedIn.
+        """
+        known = self._path / "remotes.json"
+        mark = hashlib.sha256(credentials.encode()).hexdigest()
+        remembered = _read_json(known)
+        try:
+            account = ask()
+        except (Offline, ServerFault, Throttled) as error:
+            last = remembered.get(remote)
+            if not isinstance(last, dict) or last.get("mark") != mark:
+                raise Failure(f"remote '{remote}' does not answer: {error}") from error
+            return Account(str(last["key"]), str(last["display_name"]))
+        remembered[remote] = {"mark": mark, "key": account.key, "display_name": account.display_name}
+        _write_json(known, remembered)
+        return account
+
+    def account_dir(self, account: Account) -> Path:
+        """Made if it is missing."""
+        path = self._path / "accounts" / account.key
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def take_slot(self, account: Account) -> Slot:
+        """The first slot of the account that no other mount uses. Failure when there is none."""
+        for number in range(MOST_SLOTS):
+            slot = self._try_slot(self.account_dir(account) / f"slot-{number}")
+            if slot is not None:
+                return slot
+        raise Failure(f"{MOST_SLOTS} mounts of this account are running; unmount one")
+
+    def abandoned_slots(self, account: Account, mine: Slot) -> Iterator[Slot]:
+        """Slots of the account that hold changes and that no mount uses; locked while they are out."""
+        for directory in sorted(self.account_dir(account).glob("slot-*")):
+            if directory == mine.directory or not holding(directory / "journal.db").count:
+                continue
+            slot = self._try_slot(directory)
+            if slot is not None:
+                try:
+                    yield slot
+                finally:
+                    slot.release()
+
+    def others(self, account: Account) -> dict[str, Holding]:
+        """What is pending for other accounts, by their key."""
+        found: dict[str, Holding] = {}
+        for directory in sorted((self._path / "accounts").glob("*")):
+            if directory.name == account.key:
+                continue
+            held = [holding(slot / "journal.db") for slot in directory.glob("slot-*")]
+            count = sum(each.count for each in held)
+            if count:
+                found[directory.name] = Holding(count, sum(each.size_bytes for each in held))
+        return found
+
+    def _try_slot(self, directory: Path) -> Slot | None:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return Slot(directory, fd)
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(path: Path, value: dict[str, object]) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(value, indent=1))
+    draft.chmod(0o600)
+    draft.replace(path)

@@ -1,0 +1,123 @@
+"""What a mount says about itself: to ``mountfs status``, the status line and the service manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A number of changes and the bytes they carry."""
+
+    count: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A change that did not go through: *state* says whether it will be tried again."""
+
+    path: str
+    state: str
+    reason: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FarSide:
+    """Whether the service answers; *detail* is the last failure in words, empty while it does."""
+
+    is_reachable: bool = True
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Pending changes of another account in the same state directory, which this mount cannot send."""
+
+    account: str
+    count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """The account behind a mount. *states* is keyed by the journal's words for a change's state;
+    *pending* is what is not yet committed and still going there; *calls* are requests by route.
+    """
+
+    account: str
+    states: Mapping[str, Tally] = field(default_factory=dict)
+    pending: Tally = Tally()
+    oldest_pending_age_s: float | None = None
+    current_job: str | None = None
+    calls: Mapping[str, int] = field(default_factory=dict)
+    troubles: tuple[Trouble, ...] = ()
+    far_side: FarSide = FarSide()
+    strays: tuple[Stray, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MountStatus:
+    """A running mount: *phase* is the lifecycle's, *remote* as it was given to ``mount``."""
+
+    remote: str
+    mountpoint: str
+    pid: int
+    phase: str
+    uptime_s: float
+    is_read_only: bool
+    state_dir: str
+    account: AccountStatus
+
+
+def to_json(status: MountStatus) -> dict[str, Any]:
+    """As JSON's types; the keys are the fields' names."""
+    return asdict(status)
+
+
+def from_json(given: Mapping[str, Any]) -> MountStatus:
+    """The inverse of ``to_json``. KeyError, TypeError or ValueError when it is something else."""
+    account = dict(given["account"])
+    account["states"] = {state: Tally(**tally) for state, tally in account["states"].items()}
+    account["pending"] = Tally(**account["pending"])
+    account["troubles"] = tuple(Trouble(**trouble) for trouble in account["troubles"])
+    account["far_side"] = FarSide(**account["far_side"])
+    account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
+    return MountStatus(**{**given, "account": AccountStatus(**account)})
+
+
+def in_words(status: MountStatus) -> str:
+    """One line for people: what is pending, failed and running."""
+    account = status.account
+    pending = account.pending
+    words = [status.phase]
+    if pending.count:
+        words.append(f"{plural(pending.count, 'change')} pending, {in_bytes(pending.size_bytes)}")
+    else:
+        words.append("all committed")
+    failed = sum(1 for trouble in account.troubles if trouble.state in ("failed", "conflicted"))
+    if failed:
+        words.append(f"{failed} failed")
+    if account.current_job:
+        words.append(account.current_job)
+    if not account.far_side.is_reachable:
+        words.append(f"far side unreachable: {account.far_side.detail}")
+    return "; ".join(words)
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 change``, ``2 changes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def in_bytes(size_bytes: int) -> str:
+    """Rounded, in binary units: ``0 B``, ``1.5 MiB``."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

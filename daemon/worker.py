@@ -1,0 +1,95 @@
+"""The one loop and the one wait behind every background activity."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import TIMEOUT_MAX, Event, Thread
+from typing import Protocol
+
+LOG = logging.getLogger(__name__)
+
+Step = Callable[[float], float]
+"""step(now_s) -> due_s: does what is due and says when it wants to run again (``math.inf``: when woken)."""
+
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 30.0
+
+
+class Clock(Protocol):
+    """The part of ``mountfs.ports.Clock`` that is needed here."""
+
+    def now_s(self) -> float: ...
+
+
+def retry_after_s(failures: int) -> float:
+    """Seconds to the next attempt of a step that raised *failures* times in a row; doubles to a bound."""
+    return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures - 1, 16))
+
+
+class Worker:
+    """Drives *step* on a thread of its own, when it is due and whenever somebody wakes it.
+
+    A step is expected to handle what can go wrong; one that raises all the same is logged, once for
+    each run of equal failures, and repeated with growing delays: the loop ends only by ``stop``.
+    """
+
+    def __init__(self, name: str, step: Step, clock: Clock) -> None:
+        self._step = step
+        self._clock = clock
+        self._wake = Event()
+        self._stopping = False
+        self._failures = 0
+        self._last_failure = ""
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def name(self) -> str:
+        return self._thread.name
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Starts the thread; at most once."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Has the step run soon, whatever it asked for; from any thread."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Lets the running step finish and starts no other; does not wait."""
+        self._stopping = True
+        self._wake.set()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Waits for the thread to end after ``stop``; False when the time ran out first."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.clear()  # before looking at _stopping, or a stop() between is slept through
+            if self._stopping:
+                return
+            due_s = self._guarded_step()
+            self._wake.wait(min(max(0.0, due_s - self._clock.now_s()), TIMEOUT_MAX))
+
+    def _guarded_step(self) -> float:
+        try:
+            due_s = self._step(self._clock.now_s())
+        except Exception as error:
+            self._failures += 1
+            failure = f"{type(error).__name__}: {error}"
+            if failure != self._last_failure:
+                LOG.exception("%s failed and will be repeated", self.name)
+            self._last_failure = failure
+            return self._clock.now_s() + retry_after_s(self._failures)
+        if self._failures:
+            LOG.info("%s works again after %d failures", self.name, self._failures)
+        self._failures = 0
+        self._last_failure = ""
+        return due_s

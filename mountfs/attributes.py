@@ -1,0 +1,73 @@
+"""What a mount promises, and what the verbs of the file system answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from mountfs.model.path import ROOT, RemotePath
+
+UNLIMITED_BYTES = 1 << 50
+"""What an account without a limit shows in `df`: 1 PiB, far from what overflows in 32-bit tools."""
+BLOCK_BYTES = 4096
+
+
+class Promise(StrEnum):
+    """What a successful close() or fsync() has waited for."""
+
+    LOCAL = "local"
+    FSYNC = "fsync"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class FileSystemOptions:
+    """How one mount shows the account; *root* is the folder of the account that is its top."""
+
+    uid: int
+    gid: int
+    umask: int = 0o022
+    root: RemotePath = ROOT
+    is_read_only: bool = False
+    close: Promise = Promise.LOCAL
+    fsync: Promise = Promise.LOCAL
+    commit_timeout_s: float = 600.0
+    """How long close() or fsync() waits for the service, where they do."""
+    socket: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What stat(2) tells; ``mode`` has the type."""
+
+    mode: int
+    size_bytes: int
+    mtime_ns: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """What statfs(2) tells."""
+
+    total_bytes: int
+    free_bytes: int
+    block_bytes: int = BLOCK_BYTES
+    name_max: int = 255
+
+
+class Opened(NamedTuple):
+    """The number of a new handle, and what the kernel may do with the pages it has of the file."""
+
+    number: int
+    keep_cache: bool
+    is_direct: bool
+
+
+@dataclass(slots=True)
+class OpenFolder:
+    """One opendir(3); follows renames."""
+
+    path: RemotePath = field(default=ROOT)

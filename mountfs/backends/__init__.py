@@ -1,0 +1,1 @@
+"""The cloud services behind the port ``Backend``; nothing above knows which one it talks to."""

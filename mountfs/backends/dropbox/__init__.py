@@ -1,0 +1,1 @@
+"""Dropbox, by its HTTP API version 2."""

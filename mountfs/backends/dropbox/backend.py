@@ -1,0 +1,211 @@
+"""The port on a Dropbox account."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mountfs.backends.dropbox import listing
+from mountfs.backends.dropbox.api import DropboxApi
+from mountfs.backends.dropbox.errors import is_stale_token
+from mountfs.backends.dropbox.jobs import DropboxJobs
+from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
+from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
+from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, Tokens
+from mountfs.backends.receipts import hash_of_parts
+from mountfs.backends.wire import Response
+from mountfs.errors import MountfsError, NotSupported, ServerFault
+from mountfs.model.entry import Account, Entry, File, Space
+from mountfs.model.path import RemotePath
+from mountfs.ports import BackendLimits, Clock, Launch, Order, Part, Piece, RemoteChanges
+
+SHORTEST_LONGPOLL_S = 30
+LONGEST_LONGPOLL_S = 480
+BRIEFEST_WAIT_S = 0.1
+"""A reply that is ready needs some time to arrive."""
+LONGPOLL_JITTER_S = 90
+"""The service may answer so much later than asked for (list_folder/longpoll)."""
+
+
+class DropboxBackend:
+    """``ports.Backend``; each concern has a module of its own beside this one."""
+
+    def __init__(
+        self,
+        settings: DropboxSettings,
+        tokens: Tokens,
+        clock: Clock,
+        http_settings: HttpSettings | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._http = HttpClient(clock, tokens, http_settings, is_stale_token)
+        self._api = DropboxApi(self._http, settings)
+        self._uploads = DropboxUploads(self._api)
+        self._jobs = DropboxJobs(self._api, settings, clock)
+        self._lock = threading.Lock()
+        self._next_longpoll_s = 0.0
+
+    @property
+    def limits(self) -> BackendLimits:
+        return DROPBOX_LIMITS
+
+    def account(self) -> Account:
+        """The key names the namespace as well, unless it is the user's home: another root, another tree."""
+        account = self._api.account()
+        account_id = account.get("account_id")
+        if not isinstance(account_id, str) or not account_id:
+            raise ServerFault("the account has no id")
+        plain_id = re.sub(r"[^A-Za-z0-9_-]", "_", account_id.removeprefix("dbid:"))
+        name = account.get("name")
+        shown = name.get("display_name") if isinstance(name, Mapping) else None
+        return Account(
+            f"dropbox-{plain_id}{self._root_suffix(account)}",
+            str(shown or account.get("email") or account_id),
+        )
+
+    def _root_suffix(self, account: Mapping[str, Any]) -> str:
+        chosen = self._settings.path_root
+        if chosen == "root":
+            chosen = self._api.root_namespace()
+        root = account.get("root_info")
+        home = root.get("home_namespace_id") if isinstance(root, Mapping) else None
+        return "" if chosen in ("home", home) else f"-ns{re.sub(r'[^A-Za-z0-9_-]', '_', chosen)}"
+
+    def space(self) -> Space:
+        usage = self._api.object("users/get_space_usage", None, is_read=True)
+        try:
+            return space_of(usage)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ServerFault(f"the space usage cannot be understood: {error}") from error
+
+    def list_folder(self, path: RemotePath) -> list[Entry]:
+        return listing.list_folder(self._api, path)
+
+    def stat(self, path: RemotePath) -> Entry:
+        return listing.stat(self._api, path)
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        """By revision, which stays readable when the path has gone on to another one."""
+        if not file.is_downloadable:
+            raise NotSupported(f"a document without bytes of its own: {file.path}")
+        length = min(length, file.size_bytes - offset)
+        if length <= 0:
+            return b""
+        response = self._api.download("files/download", {"path": f"rev:{file.revision}"}, offset, length)
+        if response.status == 416:
+            raise ServerFault(f"{file.path} is shorter than its metadata says")
+        _check_range(response, file, offset, length)
+        return response.body
+
+    def new_sessions(self, count: int) -> list[str]:
+        return self._uploads.new_sessions(count)
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+        return self._uploads.append_pack(pieces)
+
+    def upload_whole(self, body: bytes) -> str:
+        return self._uploads.upload_whole(body)
+
+    def open_session(
+        self,
+        path: RemotePath,  # noqa: ARG002 - the port's; Dropbox is told at the commit
+        size_bytes: int | None,  # noqa: ARG002
+        base_revision: str | None,  # noqa: ARG002
+    ) -> str:
+        return self._uploads.open_session()
+
+    def part_bytes(self, session: str) -> int:
+        return part_bytes_of(session)
+
+    def append(
+        self,
+        session: str,
+        offset: int,
+        body: bytes,
+        *,
+        closing: bool,
+        size_bytes: int | None,  # noqa: ARG002 - the port's; the closing append tells the size
+    ) -> str:
+        return self._uploads.append(session, offset, body, closing=closing)
+
+    def abandon(self, session: str) -> None:
+        """Nothing to do: sessions cannot be ended, they expire after seven days."""
+
+    def whole_hash(self, parts: Sequence[Part]) -> str | None:
+        return hash_of_parts(parts)
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        return self._jobs.submit(orders)
+
+    def poll(self, job: str, orders: Sequence[Order]) -> Launch:
+        return self._jobs.poll(job, orders)
+
+    def latest_cursor(self) -> str:
+        return listing.latest_cursor(self._api)
+
+    def changes(self, cursor: str) -> RemoteChanges:
+        return listing.changes(self._api, cursor)
+
+    def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
+        """The service's shortest wait is 30 s; for less, we hang up on it after *timeout_s*."""
+        with self._lock:
+            asked_to_wait_s = self._next_longpoll_s - self._clock.now_s()
+        if asked_to_wait_s > 0:
+            self._http.pause(min(asked_to_wait_s, timeout_s))
+            timeout_s -= asked_to_wait_s
+            if timeout_s <= 0:
+                return False
+        asked_s = int(min(max(timeout_s, SHORTEST_LONGPOLL_S), LONGEST_LONGPOLL_S))
+        is_cut_short = timeout_s < SHORTEST_LONGPOLL_S
+        patience_s = max(timeout_s, BRIEFEST_WAIT_S) if is_cut_short else asked_s + LONGPOLL_JITTER_S
+        try:
+            reply = self._api.longpoll(cursor, asked_s, patience_s)
+        except TimedOut:
+            if is_cut_short:
+                return False
+            raise
+        backoff_s = reply.get("backoff")
+        if isinstance(backoff_s, int):
+            with self._lock:
+                self._next_longpoll_s = self._clock.now_s() + backoff_s
+        return bool(reply.get("changes"))
+
+    def calls(self) -> dict[str, int]:
+        """By route, without the API's version."""
+        return self._http.calls()
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def space_of(usage: Mapping[str, Any]) -> Space:
+    """Of a SpaceUsage. A team shares its space; a member's own limit counts when it stops the writing.
+
+    An allocation of 0 stands for none.
+    """
+    allocation = usage["allocation"]
+    used_bytes, total_bytes = int(usage["used"]), int(allocation.get("allocated", 0)) or None
+    if allocation[".tag"] != "team":
+        return Space(used_bytes, total_bytes)
+    team = Space(int(allocation["used"]), total_bytes)
+    limit_bytes = int(allocation.get("user_within_team_space_allocated", 0))
+    limit_type = allocation.get("user_within_team_space_limit_type", {}).get(".tag")
+    if not limit_bytes or limit_type != "stop_sync":
+        return team
+    own = Space(int(allocation.get("user_within_team_space_used_cached", used_bytes)), limit_bytes)
+    if team.free_bytes is None or (own.free_bytes or 0) < team.free_bytes:
+        return own
+    return team
+
+
+def _check_range(response: Response, file: File, offset: int, length: int) -> None:
+    """A reply of other bytes than those asked for must never be taken for them."""
+    stated = response.headers.get("content-range", "")
+    if response.status == 206 and not stated.startswith(f"bytes {offset}-"):
+        raise ServerFault(f"{file.path}: asked for bytes from {offset} on, got {stated!r}")
+    if len(response.body) != length:
+        raise ServerFault(f"{file.path}: asked for {length} bytes, got {len(response.body)}")

@@ -1,0 +1,41 @@
+"""How Dropbox differs from other services, as values."""
+
+from __future__ import annotations
+
+from mountfs.model.hashing import BLOCK_BYTES, HashKind
+from mountfs.model.names import NameRules
+from mountfs.ports import BackendLimits
+
+MIB = 1024 * 1024
+
+CHUNK_BYTES = 2 * BLOCK_BYTES
+"""Appends to a concurrent session must be multiples of 4 MiB. Two blocks halve the round trips of one
+and keep a dozen workers, each with a part in memory, under 100 MB."""
+
+DROPBOX_LIMITS = BackendLimits(
+    service="dropbox",
+    hash_kind=HashKind.DROPBOX,
+    names=NameRules(
+        max_chars=255,
+        forbidden_chars=frozenset("/\\\x7f"),
+        forbidden_names=frozenset(
+            {"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"}
+        ),
+        refuses_trailing_space=True,
+    ),
+    max_file_bytes=350 * 10**9,
+    commit_entries=1000,
+    delete_entries=1000,
+    move_entries=1000,
+    # 10,000 are allowed; as small a job as the others lets go of the namespace's lock as soon.
+    mkdir_entries=1000,
+    # About 13 KB of the request's header; its limit is not stated, so senders halve on refusal.
+    pack_entries=100,
+    # 150 MiB are allowed. 8 MiB take as long as one chunk, so that a pack never stands in the way of
+    # a large file for longer, and a lost reply costs no more.
+    pack_bytes=8 * MIB,
+    chunk_bytes=CHUNK_BYTES,
+    session_min_bytes=CHUNK_BYTES,
+    size_known_at_start=False,
+    parents_implicit=True,
+)

@@ -1,0 +1,311 @@
+"""HTTP as the backends need it, and the one edge where foreign exceptions become ours."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from mountfs.backends.sockets import Sockets
+from mountfs.backends.throttle import Gate, retry_after_s
+from mountfs.backends.wire import Request, Response, Window
+from mountfs.errors import InvalidArgument, Offline
+from mountfs.model.entry import NS_PER_S
+from mountfs.ports import Clock
+
+_SEND_BYTES = 64 * 1024
+"""A body leaves in pieces of this size: the system's time-out is for one piece, not for the whole."""
+_RECEIVE_BYTES = 256 * 1024
+_SLOWEST_BYTES_S = 1024
+"""A reply that trickles in more slowly than this, beyond its time-out, is no reply."""
+
+
+class Tokens(Protocol):
+    """Where the bearer token of a request comes from; any thread."""
+
+    def current(self) -> str:
+        """The token to use. NotSignedIn, or Transient when it had to be fetched and that failed."""
+
+    def refused(self, token: str) -> str:
+        """A fresh token after the service refused *token*. NotSignedIn, Transient."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """Time-outs, and how many requests run at once."""
+
+    workers: int = 32
+    connect_timeout_s: float = 15.0
+    """Also how long the far side may take no byte of a request."""
+    read_timeout_s: float = 60.0
+    """How long the far side may be silent before and within a reply."""
+    user_agent: str = "mountfs"
+
+
+class TimedOut(Offline):
+    """The far side was silent for longer than the call allowed."""
+
+
+class _Body:
+    """Bytes that leave in small pieces; what requests takes for a stream of known length."""
+
+    def __init__(self, data: bytes) -> None:
+        self._view = memoryview(data)
+
+    def __len__(self) -> int:
+        return len(self._view)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, len(self._view), _SEND_BYTES):
+            yield bytes(self._view[at : at + _SEND_BYTES])
+
+
+class HttpClient:
+    """Sends requests of one account, from any thread, and raises only ``MountfsError``.
+
+    A refused token is replaced once and the call repeated; *is_stale* tells such a reply. A read
+    whose kept-alive connection turns out dead is repeated once. Nothing else is retried here.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        tokens: Tokens | None = None,
+        settings: HttpSettings | None = None,
+        is_stale: Callable[[Response], bool] = lambda response: response.status == 401,
+    ) -> None:
+        self._clock = clock
+        self._tokens = tokens
+        self._settings = settings or HttpSettings()
+        self._is_stale = is_stale
+        self._gate = Gate()
+        self._sockets = Sockets()
+        self._closed = threading.Event()
+        self._pool = self._session(self._settings.workers)
+        # A long poll keeps its connection for minutes; it must not take one from the others.
+        self._longpoll_pool = self._session(2)
+        self._lock = threading.Lock()
+        self._calls: Counter[str] = Counter()
+
+    def exchange(self, request: Request) -> Response:
+        """The reply, of any status. Throttled while held back, Offline, NotSignedIn, InvalidArgument."""
+        if self._tokens is None or not request.is_signed:
+            return self._send(request, None)
+        token = self._tokens.current()
+        response = self._send(request, token)
+        if self._is_stale(response):
+            return self._send(request, self._tokens.refused(token))
+        return response
+
+    def hold_back(self, seconds: float) -> None:
+        """No call leaves for that long: one waits when it is short, and is Throttled when it is not."""
+        self._gate.shut(self._clock.now_s() + seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Waits; Offline as soon as the client is closed."""
+        if self._closed.wait(seconds):
+            raise Offline("the connection is closed")
+
+    def calls(self) -> dict[str, int]:
+        """How many requests left, by route."""
+        with self._lock:
+            return dict(self._calls)
+
+    def close(self) -> None:
+        """Ends all connections; calls under way are Offline soon, later ones at once."""
+        self._closed.set()
+        self._sockets.cut()
+        self._pool.close()
+        self._longpoll_pool.close()
+
+    def _session(self, pool_size: int) -> requests.Session:
+        session = requests.Session()
+        adapter = _CuttableAdapter(self._sockets, pool_size)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        session.headers["User-Agent"] = self._settings.user_agent
+        # Without an auth of its own requests would put a password from ~/.netrc over our token.
+        session.auth = _leave_as_is
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
+
+    def _send(self, request: Request, token: str | None) -> Response:
+        try:
+            return self._send_once(request, token)
+        except _StaleConnection:
+            if not request.is_read:
+                raise
+        return self._send_once(request, token)
+
+    def _send_once(self, request: Request, token: str | None) -> Response:
+        self.pause(self._gate.wait_s(self._clock.now_s()))
+        with self._lock:
+            self._calls[request.route] += 1
+        headers = dict(request.headers)
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        pool = self._longpoll_pool if request.is_longpoll else self._pool
+        read_timeout_s = request.read_timeout_s or self._settings.read_timeout_s
+        with (
+            _foreign_errors(request.url),
+            pool.request(
+                request.method,
+                request.url,
+                headers=headers,
+                data=_Body(request.body) if request.body else None,
+                timeout=(min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
+                allow_redirects=False,
+                stream=True,
+                proxies=_no_proxy_for(request.url),
+            ) as reply,
+        ):
+            window = request.window if reply.status_code == 200 else None
+            body = self._receive(reply, window, read_timeout_s)
+            replied = {name.lower(): value for name, value in reply.headers.items()}
+            wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
+            return Response(reply.status_code, replied, body, wait_s)
+
+    def _receive(self, reply: requests.Response, window: Window | None, patience_s: float) -> bytes:
+        """The body, or the window of it; what lies behind the window is not waited for."""
+        started_s = self._clock.now_s()
+        received = bytearray()
+        total_bytes = 0
+        to_skip = window.offset if window else 0
+        # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
+        while chunk := reply.raw.read1(_RECEIVE_BYTES, decode_content=True):
+            received += chunk[to_skip:]
+            total_bytes += len(chunk)
+            to_skip = max(0, to_skip - len(chunk))
+            if window is not None and len(received) >= window.length:
+                return bytes(received[: window.length])
+            if self._clock.now_s() - started_s > patience_s + total_bytes / _SLOWEST_BYTES_S:
+                raise TimeoutError
+        return bytes(received)
+
+
+class _StaleConnection(Offline):
+    """The connection broke before a reply; likely the far side had closed it while it was idle."""
+
+
+def _leave_as_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _no_proxy_for(url: str) -> dict[str, str] | None:
+    """The user's proxies, except on the way to this very machine, which no proxy can reach."""
+    host = urlsplit(url).hostname or ""
+    return {"no_proxy": host} if is_loopback(host) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host*, a name or an address without brackets, is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_NOT_SENT = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidHeader,
+    urllib3.exceptions.LocationValueError,
+    UnicodeError,
+)
+"""What is wrong with the request itself; asking again gives the same answer."""
+
+
+@contextmanager
+def _foreign_errors(url: str) -> Iterator[None]:
+    """What requests, urllib3 and the system raise, in our words."""
+    host = url.split("/")[2] if url.count("/") >= 2 else url
+    try:
+        yield
+    except _NOT_SENT as error:
+        if error.args and isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
+            raise Offline(f"{host} answers with a broken header") from error
+        raise InvalidArgument(f"the request to {host!r} cannot be made: {type(error).__name__}") from error
+    except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
+        raise TimedOut(f"{host} does not answer in time") from error
+    except requests.exceptions.ConnectionError as error:
+        if error.args and isinstance(error.args[0], urllib3.exceptions.ProtocolError):
+            # requests wraps only what happens before the reply's header like this.
+            raise _StaleConnection(f"{host} broke the connection: {_reason(error)}") from error
+        raise Offline(f"{host} does not answer: {_reason(error)}") from error
+    except (
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        OSError,
+        ValueError,
+    ) as error:
+        raise Offline(f"{host} does not answer: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in the system's words, or else the kind of the error."""
+    seen: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in seen:
+        seen.append(current)
+        nested = [arg for arg in current.args if isinstance(arg, BaseException)]
+        reason = getattr(current, "reason", None)
+        nested += [reason] if isinstance(reason, BaseException) else []
+        current = current.__cause__ or current.__context__ or (nested[0] if nested else None)
+    for cause in reversed(seen):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return type(seen[-1]).__name__
+
+
+class _CuttableAdapter(HTTPAdapter):
+    """requests' transport, with its sockets known to *sockets* and no retries of its own."""
+
+    def __init__(self, sockets: Sockets, pool_size: int) -> None:
+        self._pools = _pool_classes(sockets)
+        super().__init__(pool_connections=8, pool_maxsize=pool_size, max_retries=0, pool_block=False)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+
+def _pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}

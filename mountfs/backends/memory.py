@@ -1,0 +1,223 @@
+"""The port on an account in memory: the far side of tests that need no wire."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from mountfs.backends.memory_account import MemoryAccount
+from mountfs.backends.receipts import hash_of_parts, receipt_of
+from mountfs.errors import (
+    BatchRefused,
+    Conflict,
+    InvalidArgument,
+    MountfsError,
+    NotFound,
+    NotSignedIn,
+    NotSupported,
+    Offline,
+    RequestTooBig,
+)
+from mountfs.model.entry import Account, Entry, File, Space
+from mountfs.model.hashing import HashKind
+from mountfs.model.path import RemotePath
+from mountfs.ports import BackendLimits, Launch, Order, Part, Piece, RemoteChanges
+
+
+class MemoryBackend:
+    """``ports.Backend`` on a ``MemoryAccount``; several may share one, as several clients do.
+
+    Knobs: ``is_online`` False makes every call Offline before it takes effect; ``is_signed_in`` False
+    makes it NotSignedIn; ``takes_packs`` False makes ``append_pack`` BatchRefused; ``page_entries``
+    bounds ``changes``; ``hold`` keeps calls of one route waiting until ``release``.
+    """
+
+    def __init__(self, account: MemoryAccount | None = None, *, limits: BackendLimits | None = None) -> None:
+        if account is None:
+            account = MemoryAccount(limits) if limits else MemoryAccount()
+        self.remote = account
+        self.is_online = True
+        self.is_signed_in = True
+        self.takes_packs = True
+        self.page_entries = 500
+        self._is_closed = False
+        self._held: set[str] = set()
+        self._waiting: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._gate = threading.Condition()
+
+    @property
+    def limits(self) -> BackendLimits:
+        return self.remote.limits
+
+    def hold(self, route: str) -> None:
+        """Calls of the port's method *route* wait, before they take effect, until ``release``."""
+        with self._gate:
+            self._held.add(route)
+
+    def release(self, route: str) -> None:
+        with self._gate:
+            self._held.discard(route)
+            self._gate.notify_all()
+
+    def wait_until_held(self, route: str, timeout_s: float = 10.0) -> bool:
+        """Whether a call of *route* came to wait within *timeout_s*."""
+        with self._gate:
+            return self._gate.wait_for(lambda: self._waiting[route] > 0, timeout_s)
+
+    def account(self) -> Account:
+        with self._call("account"):
+            return Account(self.remote.key, "Memory")
+
+    def space(self) -> Space:
+        with self._call("space"):
+            return Space(self.remote.tree.used_bytes, self.remote.tree.quota_bytes)
+
+    def list_folder(self, path: RemotePath) -> list[Entry]:
+        with self._call("list_folder"):
+            return [
+                replace(entry, path=path.child(entry.path.name)) for entry in self.remote.tree.children(path)
+            ]
+
+    def stat(self, path: RemotePath) -> Entry:
+        with self._call("stat"):
+            entry = None if path.is_root else self.remote.tree.get(path)
+            if entry is None:
+                raise NotFound(f"no such file or folder: {path}")
+            return replace(entry, path=path.parent.child(entry.path.name))
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        with self._call("read"):
+            if not file.is_downloadable:
+                raise NotSupported(f"a document without bytes of its own: {file.path}")
+            body = self.remote.tree.body(file.revision)
+            if body is None:
+                raise NotFound(f"revision {file.revision} of {file.path} is gone")
+            return body[offset : offset + length]
+
+    def new_sessions(self, count: int) -> list[str]:
+        with self._call("new_sessions"):
+            return [self.remote.start_session(is_large=False) for _ in range(count)]
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+        with self._call("append_pack"):
+            if not self.takes_packs:
+                raise BatchRefused("the account takes no packs")
+            total_bytes = sum(len(piece.body) for piece in pieces)
+            if len(pieces) > self.limits.pack_entries or total_bytes > self.limits.pack_bytes:
+                raise RequestTooBig(f"{len(pieces)} pieces of {total_bytes} bytes in one pack")
+            return [self._close_with(piece) for piece in pieces]
+
+    def _close_with(self, piece: Piece) -> MountfsError | None:
+        try:
+            self.remote.append(piece.session, 0, piece.body, closing=True)
+        except MountfsError as error:
+            return error
+        return None
+
+    def upload_whole(self, body: bytes) -> str:
+        with self._call("upload_whole"):
+            session = self.remote.start_session(is_large=False)
+            self.remote.append(session, 0, body, closing=True)
+            return session
+
+    def open_session(
+        self,
+        path: RemotePath,
+        size_bytes: int | None,
+        base_revision: str | None,  # noqa: ARG002 - the port's; for services that check it first
+    ) -> str:
+        with self._call("open_session"):
+            if size_bytes is None and self.limits.size_known_at_start:
+                raise InvalidArgument(f"the size of {path} must be known")
+            return self.remote.start_session(is_large=True)
+
+    def part_bytes(self, session: str) -> int:  # noqa: ARG002 - the port's
+        return self.limits.chunk_bytes
+
+    def append(
+        self,
+        session: str,
+        offset: int,
+        body: bytes,
+        *,
+        closing: bool,
+        size_bytes: int | None,  # noqa: ARG002 - the port's
+    ) -> str:
+        with self._call("append"):
+            self.remote.append(session, offset, body, closing=closing)
+            return receipt_of(body)
+
+    def abandon(self, session: str) -> None:
+        with self._call("abandon"):
+            self.remote.sessions.pop(session, None)
+
+    def whole_hash(self, parts: Sequence[Part]) -> str | None:
+        return hash_of_parts(parts) if self.limits.hash_kind is HashKind.DROPBOX else None
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        with self._call("submit"):
+            return self.remote.submit(orders)
+
+    def poll(self, job: str, orders: Sequence[Order]) -> Launch:  # noqa: ARG002 - the port's
+        with self._call("poll"):
+            return self.remote.poll(job)
+
+    def latest_cursor(self) -> str:
+        with self._call("latest_cursor"):
+            return f"{self.remote.epoch}:{len(self.remote.tree.log)}"
+
+    def changes(self, cursor: str) -> RemoteChanges:
+        with self._call("changes"):
+            position = self._position(cursor)
+            page = tuple(self.remote.tree.log[position : position + self.page_entries])
+            reached = position + len(page)
+            return RemoteChanges(page, f"{self.remote.epoch}:{reached}", reached < len(self.remote.tree.log))
+
+    def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
+        with self._call("wait_for_changes"):
+            self.remote.changed.wait_for(
+                lambda: self._is_closed or len(self.remote.tree.log) > self._position(cursor), timeout_s
+            )
+            if self._is_closed:
+                raise Offline("the connection is closed")
+            return len(self.remote.tree.log) > self._position(cursor)
+
+    def calls(self) -> dict[str, int]:
+        """By method of the port."""
+        with self._gate:
+            return dict(self._calls)
+
+    def close(self) -> None:
+        with self._gate:
+            self._is_closed = True
+            self._gate.notify_all()
+        with self.remote.changed:
+            self.remote.changed.notify_all()
+
+    @contextmanager
+    def _call(self, route: str) -> Iterator[None]:
+        """Counts, waits where held, fails where cut off, then holds the account's lock."""
+        with self._gate:
+            self._calls[route] += 1
+            self._waiting[route] += 1
+            self._gate.notify_all()
+            try:
+                self._gate.wait_for(lambda: route not in self._held or self._is_closed)
+            finally:
+                self._waiting[route] -= 1
+            if self._is_closed or not self.is_online:
+                raise Offline("the memory account does not answer")
+            if not self.is_signed_in:
+                raise NotSignedIn("the memory account refuses the credentials")
+        with self.remote.changed:
+            yield
+
+    def _position(self, cursor: str) -> int:
+        epoch, _, position = cursor.partition(":")
+        if epoch != str(self.remote.epoch):
+            raise Conflict("the cursor is void")
+        return int(position)

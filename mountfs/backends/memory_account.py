@@ -1,0 +1,235 @@
+"""An account in memory: what outlives the connection to it, shared by everybody who connects."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mountfs.backends.memory_tree import MemoryTree
+from mountfs.errors import Busy, InvalidArgument, MountfsError, OffsetMismatch, SessionLost
+from mountfs.model.change import ChangeKind
+from mountfs.model.entry import NS_PER_S, Entry, File, Folder
+from mountfs.model.hashing import HashKind
+from mountfs.model.names import NameRules
+from mountfs.model.path import RemotePath
+from mountfs.ports import BackendLimits, Done, Launch, Order, Outcome, Running
+
+MIB = 1024 * 1024
+EDITED_NS = 1_600_000_000 * NS_PER_S
+"""The time stamp of other people's edits, unless they state one."""
+
+MEMORY_LIMITS = BackendLimits(
+    service="memory",
+    hash_kind=HashKind.DROPBOX,
+    names=NameRules(forbidden_names=frozenset({"desktop.ini", "thumbs.db", ".ds_store"})),
+    max_file_bytes=350 * 10**9,
+    commit_entries=1000,
+    delete_entries=1000,
+    move_entries=1000,
+    mkdir_entries=1000,
+    pack_entries=100,
+    pack_bytes=8 * MIB,
+    chunk_bytes=8 * MIB,
+    session_min_bytes=8 * MIB,
+    size_known_at_start=False,
+    parents_implicit=True,
+)
+"""Those of Dropbox, as far as a test can tell."""
+
+
+@dataclass(slots=True)
+class MemorySession:
+    """An upload session: the parts that arrived, by offset."""
+
+    is_large: bool
+    parts: dict[int, bytes] = field(default_factory=dict)
+    is_closed: bool = False
+
+    def body(self) -> bytes | None:
+        """The whole bytes, or None while it is open or has gaps."""
+        whole = bytearray()
+        for offset in sorted(self.parts):
+            if offset != len(whole):
+                return None
+            whole += self.parts[offset]
+        return bytes(whole) if self.is_closed else None
+
+
+@dataclass(slots=True)
+class _Job:
+    outcomes: tuple[Outcome, ...]
+    polls_left: int
+
+
+class MemoryAccount:
+    """The far side: one tree, its sessions and its jobs. Every method is thread-safe.
+
+    ``write``, ``mkdir``, ``remove`` and ``move`` are what other people do, ``MemoryBackend`` is how
+    we do it. Knobs: ``job_polls`` is how often a batch is asked after before it is done (0: at once),
+    ``poll_after_s`` the time it asks to wait in between. Batches take effect when submitted.
+    """
+
+    def __init__(self, limits: BackendLimits = MEMORY_LIMITS, key: str = "memory") -> None:
+        self.limits = limits
+        self.key = key
+        self.job_polls = 0
+        self.poll_after_s: float | None = None
+        self.overlapping_submits = 0
+        """Batches that came while another one ran: a bug of the committer's."""
+        self.submits: list[tuple[Order, ...]] = []
+        """Every batch as it was submitted, oldest first."""
+        self.epoch = 0
+        self.tree = MemoryTree(limits)
+        self.changed = threading.Condition(threading.RLock())
+        self.sessions: dict[str, MemorySession] = {}
+        self._session_count = 0
+        self._jobs: dict[str, _Job] = {}
+
+    def write(self, path: str, body: bytes, mtime_ns: int = EDITED_NS) -> File:
+        """Somebody else's write, over whatever file stands there."""
+        with self.changed:
+            file = self.tree.overwrite(RemotePath(path), body, mtime_ns)
+            self.changed.notify_all()
+            return file
+
+    def mkdir(self, path: str) -> Folder:
+        with self.changed:
+            folder = self.tree.mkdir(RemotePath(path))
+            self.changed.notify_all()
+            return folder
+
+    def remove(self, path: str) -> None:
+        with self.changed:
+            self.tree.delete(RemotePath(path), None)
+            self.changed.notify_all()
+
+    def move(self, source: str, target: str) -> Entry:
+        with self.changed:
+            entry = self.tree.move(RemotePath(source), RemotePath(target))
+            self.changed.notify_all()
+            return entry
+
+    def get(self, path: str) -> Entry | None:
+        with self.changed:
+            return self.tree.get(RemotePath(path))
+
+    def files(self) -> dict[str, bytes]:
+        """Every file's bytes by path."""
+        with self.changed:
+            return {
+                entry.path.text: self.tree.body(entry.revision) or b""
+                for entry in self.tree.walk()
+                if isinstance(entry, File)
+            }
+
+    def folders(self) -> set[str]:
+        """Every folder's path but the root's."""
+        with self.changed:
+            return {entry.path.text for entry in self.tree.walk() if isinstance(entry, Folder)}
+
+    def void_cursors(self) -> None:
+        """From here on every cursor handed out so far is a Conflict."""
+        with self.changed:
+            self.epoch += 1
+            self.changed.notify_all()
+
+    def lose_sessions(self) -> None:
+        """All upload sessions expire."""
+        with self.changed:
+            self.sessions.clear()
+
+    def start_session(self, *, is_large: bool) -> str:
+        with self.changed:
+            self._session_count += 1
+            token = f"memory-{self._session_count:06d}"
+            self.sessions[token] = MemorySession(is_large)
+            return token
+
+    def append(self, token: str, offset: int, body: bytes, *, closing: bool) -> None:
+        """A part that is there already is a success; SessionLost, OffsetMismatch, InvalidArgument."""
+        with self.changed:
+            session = self.sessions.get(token)
+            if session is None:
+                raise SessionLost(f"no such upload session: {token}")
+            if session.parts.get(offset, b"" if closing else None) == body and session.is_closed == closing:
+                return
+            if session.is_closed:
+                raise SessionLost(f"upload session is closed: {token}")
+            if session.is_large:
+                self._check_part(session, offset, body, closing=closing)
+            elif offset or session.parts:
+                held_bytes = sum(map(len, session.parts.values()))
+                raise OffsetMismatch(f"session holds {held_bytes} bytes", held_bytes)
+            if body:
+                session.parts[offset] = body
+            session.is_closed = closing
+
+    def _check_part(self, session: MemorySession, offset: int, body: bytes, *, closing: bool) -> None:
+        demanded_bytes = self.limits.chunk_bytes
+        if offset % demanded_bytes or (len(body) != demanded_bytes and not closing):
+            raise InvalidArgument(f"part {offset}+{len(body)} is not aligned to {demanded_bytes}")
+        if session.parts.get(offset, body) != body:
+            raise InvalidArgument(f"other bytes stand at {offset} already")
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        """While another job runs every order is Busy, as at Dropbox; each such try brings it on."""
+        if len({order.kind for order in orders}) > 1:
+            raise InvalidArgument("a batch holds orders of one kind")
+        with self.changed:
+            self.submits.append(tuple(orders))
+            for job in self._jobs.values():
+                if job.polls_left:
+                    job.polls_left -= 1
+                    self.overlapping_submits += 1
+                    return Done(tuple(Busy("another batch is running") for _ in orders))
+            outcomes = tuple(self._outcome(order) for order in orders)
+            self.changed.notify_all()
+            if not self.job_polls:
+                return Done(outcomes)
+            token = f"job-{len(self._jobs) + 1}"
+            self._jobs[token] = _Job(outcomes, self.job_polls)
+            return Running(token, self.poll_after_s)
+
+    def poll(self, token: str) -> Launch:
+        with self.changed:
+            job = self._jobs.get(token)
+            if job is None:
+                raise SessionLost(f"no such job: {token}")
+            job.polls_left = max(0, job.polls_left - 1)
+            return Running(token, self.poll_after_s) if job.polls_left else Done(job.outcomes)
+
+    def _outcome(self, order: Order) -> Outcome:
+        try:
+            return self._apply(order)
+        except MountfsError as error:
+            return error
+
+    def _apply(self, order: Order) -> Entry | None:
+        match order.kind:
+            case ChangeKind.PUT:
+                return self._put(order)
+            case ChangeKind.MKDIR:
+                return self.tree.mkdir(order.path)
+            case ChangeKind.DELETE:
+                self.tree.delete(order.path, None if order.is_folder else order.base_revision)
+                return None
+            case ChangeKind.MOVE:
+                if order.source is None:
+                    raise InvalidArgument(f"move to {order.path} from nowhere")
+                return self.tree.move(order.source, order.path)
+
+    def _put(self, order: Order) -> File:
+        if order.session is None:
+            if order.read is None or self.limits.pack_entries:
+                raise SessionLost(f"nothing was uploaded for {order.path}")
+            body: bytes | None = order.read(0, order.size_bytes)
+        else:
+            session = self.sessions.get(order.session)
+            body = session.body() if session else None
+        if body is None or len(body) != order.size_bytes:
+            raise SessionLost(f"upload session does not hold {order.path}")
+        file = self.tree.put(order.path, body, order.mtime_ns, order.base_revision)
+        if order.session is not None:
+            del self.sessions[order.session]
+        return file

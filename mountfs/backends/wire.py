@@ -1,0 +1,56 @@
+"""A request and its reply, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mountfs.errors import ServerFault
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The bytes that are wanted of a body that may hold more."""
+
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call. *route* is what it is counted as; *is_read*: sending it twice changes nothing."""
+
+    method: str
+    url: str
+    route: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    is_read: bool = False
+    is_signed: bool = True
+    is_longpoll: bool = False
+    read_timeout_s: float | None = None
+    window: Window | None = None
+    """Of a whole body (200), where a range was asked for and not honoured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back, whatever its status; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    retry_after_s: float | None = None
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """ServerFault when it is not JSON, as from a portal or a broken proxy in between."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise ServerFault(f"the reply ({self.status}) is not JSON: {self.text[:80]!r}") from None

@@ -1,0 +1,164 @@
+"""Everything that can go wrong, in the words of the file system.
+
+MountfsError
+├── Refused               the answer is no, and asking again gives the same answer
+│   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
+│   ├── Forbidden  NotSignedIn  NotPermitted  NotSupported  ReadOnly  ShuttingDown
+│   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
+│   └── NoSpace  TooLarge  TransferLimit
+├── Conflict              somebody else changed it first
+├── Resend                the bytes must travel again, in whole or from an offset
+│   ├── SessionLost       the upload session is gone (expired, or already committed)
+│   ├── OffsetMismatch    the session holds another number of bytes than we thought
+│   └── Corrupt           bytes do not match their hash
+├── BatchRefused          the service does not take this kind of batch: send one by one
+├── RequestTooBig         the request must be split
+└── Transient             the same call may succeed later
+    ├── Offline           no answer at all; whether the call took effect is unknown
+    ├── Throttled         told to slow down, with or without a time
+    ├── Busy              lock contention on the service's side
+    └── ServerFault       5xx; whether the call took effect is unknown
+
+Foreign exceptions (requests, JSON, SQLite) become these at one edge each; the errno of each
+class is chosen in ``mountfs.fuse.errno``; whether to retry is decided by class, never by text.
+"""
+
+
+class MountfsError(Exception):
+    """Root of the tree; the message is one line that a user can act on."""
+
+
+class Refused(MountfsError):
+    """The answer is no, and asking again gives the same answer."""
+
+
+class NotFound(Refused):
+    """Nothing stands at this path."""
+
+
+class AlreadyExists(Refused):
+    """Something already stands at this path."""
+
+
+class NotADirectory(Refused):
+    """A component that must be a directory is a file."""
+
+
+class IsADirectory(Refused):
+    """A file was expected where a directory stands."""
+
+
+class DirectoryNotEmpty(Refused):
+    """A directory that must be empty has entries."""
+
+
+class Forbidden(Refused):
+    """The account may not do this here."""
+
+
+class NotSignedIn(Refused):
+    """The credentials are wrong, expired for good or revoked."""
+
+
+class NotPermitted(Refused):
+    """No account may do this on this service."""
+
+
+class NotSupported(Refused):
+    """The file system has no such operation."""
+
+
+class ReadOnly(Refused):
+    """The mount is read-only."""
+
+
+class ShuttingDown(ReadOnly):
+    """The mount is draining and takes no new writes."""
+
+
+class NameNotAllowed(Refused):
+    """The service refuses this name."""
+
+
+class NameTooLong(Refused):
+    """A component is longer than the service takes."""
+
+
+class InvalidArgument(Refused):
+    """An argument makes no sense, such as moving a folder into itself."""
+
+
+class BadHandle(Refused):
+    """The file handle is not open, or not open for this."""
+
+
+class CrossDevice(Refused):
+    """A rename that can only be done by copying and removing, as `mv` then does."""
+
+
+class NoSpace(Refused):
+    """No room: in the account, or on the disk that keeps what is pending."""
+
+
+class TooLarge(Refused):
+    """The file is larger than the service takes."""
+
+
+class TransferLimit(Refused):
+    """A monthly limit of the account's plan is used up."""
+
+
+class Conflict(MountfsError):
+    """Somebody else changed the target since its revision was last seen."""
+
+
+class Resend(MountfsError):
+    """The bytes must travel again, in whole or from an offset."""
+
+
+class SessionLost(Resend):
+    """The upload session is gone: expired, refused, or already committed."""
+
+
+class OffsetMismatch(Resend):
+    """The session holds *correct_offset* bytes, not as many as we thought."""
+
+    def __init__(self, message: str, correct_offset: int) -> None:
+        super().__init__(message)
+        self.correct_offset = correct_offset
+
+
+class Corrupt(Resend):
+    """Bytes do not match the hash that came with them."""
+
+
+class BatchRefused(MountfsError):
+    """The service does not take this kind of batch; send its members one by one."""
+
+
+class RequestTooBig(MountfsError):
+    """The request's header or body is larger than the service takes; split it."""
+
+
+class Transient(MountfsError):
+    """The same call may succeed later, not before *retry_after_s* if that is given."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Offline(Transient):
+    """The far side does not answer; whether the call took effect is unknown."""
+
+
+class Throttled(Transient):
+    """The service asks this account to slow down."""
+
+
+class Busy(Transient):
+    """The service could not get its own lock; the same order succeeds later."""
+
+
+class ServerFault(Transient):
+    """The service failed; whether the call took effect is unknown."""

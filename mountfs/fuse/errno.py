@@ -1,0 +1,59 @@
+"""Error class -> errno: the one place where a refusal gets its number."""
+
+from __future__ import annotations
+
+import errno
+
+from mountfs import errors
+
+ERRNO: dict[type[errors.MountfsError], int] = {
+    errors.MountfsError: errno.EIO,
+    errors.Refused: errno.EPERM,
+    errors.NotFound: errno.ENOENT,
+    errors.AlreadyExists: errno.EEXIST,
+    errors.NotADirectory: errno.ENOTDIR,
+    errors.IsADirectory: errno.EISDIR,
+    errors.DirectoryNotEmpty: errno.ENOTEMPTY,
+    errors.Forbidden: errno.EACCES,
+    errors.NotSignedIn: errno.EACCES,
+    errors.NotPermitted: errno.EPERM,
+    errors.NotSupported: errno.ENOTSUP,
+    errors.CrossDevice: errno.EXDEV,
+    errors.ReadOnly: errno.EROFS,
+    errors.ShuttingDown: errno.EROFS,
+    errors.NameNotAllowed: errno.EINVAL,
+    errors.NameTooLong: errno.ENAMETOOLONG,
+    errors.InvalidArgument: errno.EINVAL,
+    errors.BadHandle: errno.EBADF,
+    errors.NoSpace: errno.ENOSPC,
+    errors.TooLarge: errno.EFBIG,
+    errors.TransferLimit: errno.EDQUOT,
+    errors.Conflict: errno.ESTALE,
+    errors.Resend: errno.EIO,
+    errors.SessionLost: errno.EIO,
+    errors.OffsetMismatch: errno.EIO,
+    errors.Corrupt: errno.EIO,
+    errors.BatchRefused: errno.EIO,
+    errors.RequestTooBig: errno.EIO,
+    # EAGAIN would promise a non-blocking file; programs that see it on a regular file spin.
+    errors.Transient: errno.EIO,
+    errors.Offline: errno.EIO,
+    errors.Throttled: errno.EIO,
+    errors.Busy: errno.EIO,
+    errors.ServerFault: errno.EIO,
+}
+
+
+def errno_of(error: BaseException) -> int:
+    """The number for *error*: by its nearest class in ERRNO, its own for an OSError, else EIO."""
+    if isinstance(error, errors.MountfsError):
+        return next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return error.errno
+    return errno.EIO
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether the errno tells the whole story, so that no line in the log is due."""
+    known = isinstance(error, errors.MountfsError | OSError)
+    return known and errno_of(error) not in (errno.EIO, errno.EACCES)

@@ -1,0 +1,172 @@
+"""Hands a file system to the kernel through libfuse 2, and takes it back."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mountfs.errors import MountfsError
+from mountfs.filesystem import FileSystem
+from mountfs.fuse.operations import Operations
+
+FUSE_DEVICE = Path("/dev/fuse")
+FUSE_CONF = Path("/etc/fuse.conf")
+UNMOUNT_TIMEOUT_S = 30.0
+PATH_CODEC = "mountfs-path"
+"""UTF-8 that lets bytes which are none through, so that such a name gets a proper refusal."""
+
+
+class MountFailed(MountfsError):
+    """The mount cannot be made, or not be taken away; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class FuseOptions:
+    """What the kernel is told. *fsname* is the first column of `df` and `mount`."""
+
+    fsname: str
+    allow_other: bool = False
+    is_read_only: bool = False
+    attr_timeout_s: float = 1.0
+    entry_timeout_s: float = 1.0
+    """How long the kernel answers by itself: bounds how stale a remote change can look."""
+    negative_timeout_s: float = 0.0
+    """0: what others create is found as soon as the listing knows it."""
+
+
+class FuseMount:
+    """One mount: ``run`` blocks in a thread of the caller's until it is unmounted, by whomever."""
+
+    def __init__(self, file_system: FileSystem, mountpoint: Path, options: FuseOptions) -> None:
+        self._file_system = file_system
+        self._mountpoint = mountpoint
+        self._options = options
+        self._is_up = threading.Event()
+
+    def run(self, on_ready: Callable[[], None] | None = None) -> None:
+        """Mounts, and serves until the mount is gone. MountFailed.
+
+        *on_ready* is called on one of libfuse's threads once the mount stands; the kernel's calls wait
+        for its return. libfuse takes over SIGHUP, SIGINT and SIGTERM where nobody handles them: handle
+        them before, and call this from another thread than the main one, whose SIGINT fusepy resets.
+        """
+        fuse = _load_fusepy()
+        self._check()
+        codecs.register(_path_codec)
+        failure: RuntimeError | None = None
+        try:
+            fuse.FUSE(
+                Operations(self._file_system, on_init=lambda: self._up(on_ready)),
+                str(self._mountpoint),
+                raw_fi=True,
+                encoding=PATH_CODEC,
+                foreground=True,
+                **fuse_options(self._options),
+            )
+        except RuntimeError as error:  # fusepy's way to say that libfuse returned non-zero
+            failure = error
+        if not self._is_up.is_set():
+            reason = "libfuse refused, its reason is above" if failure is None else f"libfuse: {failure}"
+            raise MountFailed(f"cannot mount on {self._mountpoint}: {reason}")
+
+    def unmount(self, *, lazy: bool = False) -> None:
+        """Takes the mount away, so that ``run`` returns. MountFailed while somebody uses it, unless *lazy*:
+        then it vanishes from the tree at once, and for those who use it when they are done."""
+        unmount(self._mountpoint, lazy=lazy)
+
+    def _up(self, on_ready: Callable[[], None] | None) -> None:
+        self._is_up.set()
+        if on_ready is not None:
+            on_ready()
+
+    def _check(self) -> None:
+        """libfuse explains itself on stderr alone; what usually goes wrong is found before."""
+        if not FUSE_DEVICE.exists():
+            raise MountFailed("the kernel has no FUSE here: /dev/fuse is missing (modprobe fuse)")
+        if not self._mountpoint.is_dir():
+            raise MountFailed(f"{self._mountpoint} is not a directory")
+        if os.geteuid() == 0:
+            return
+        if _fusermount() is None:
+            raise MountFailed("fusermount is missing: install the package fuse3")
+        if self._options.allow_other and not _others_allowed():
+            raise MountFailed(f"allow_other needs the line user_allow_other in {FUSE_CONF}")
+
+
+def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
+    """libfuse's options, as fusepy takes them."""
+    return {
+        # A comma would end the option; libfuse 2 knows no way to write one that all its parts understand.
+        "fsname": options.fsname.replace(",", "_").replace("\\", "_"),
+        "subtype": "mountfs",
+        # Without it libfuse 2 sends writes of 4 KiB: 70-140 MB/s instead of about 500.
+        "big_writes": True,
+        # Else the kernel empties a file by a truncation of its own before it opens it for writing, and
+        # an empty version could be committed in between.
+        "atomic_o_trunc": True,
+        "default_permissions": True,
+        "attr_timeout": options.attr_timeout_s,
+        "entry_timeout": options.entry_timeout_s,
+        "negative_timeout": options.negative_timeout_s,
+        "allow_other": options.allow_other,
+        "ro": options.is_read_only,
+        "nosuid": True,
+        "nodev": True,
+    }
+
+
+def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
+    """Takes a FUSE mount away. MountFailed with the reason, such as that it is busy."""
+    program = _fusermount()
+    if program is None:
+        raise MountFailed("fusermount is missing: install the package fuse3")
+    command = [program, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise MountFailed(f"cannot unmount {mountpoint}: {program} does not end") from None
+    if done.returncode:
+        raise MountFailed(f"cannot unmount {mountpoint}: {done.stderr.strip() or program}")
+
+
+def _fusermount() -> str | None:
+    return shutil.which("fusermount3") or shutil.which("fusermount")
+
+
+def _others_allowed() -> bool:
+    try:
+        lines = FUSE_CONF.read_text().splitlines()
+    except OSError:
+        return False
+    return any(line.strip() == "user_allow_other" for line in lines)
+
+
+def _load_fusepy() -> Any:
+    """fusepy looks for libfuse when it is imported; MountFailed says what to install."""
+    try:
+        import fuse  # noqa: PLC0415 - only a mount needs it, and only now can its failure be told well
+    except OSError as error:
+        raise MountFailed(
+            "libfuse 2 is missing: install the package libfuse2t64 (Debian 13, Ubuntu 24.04) or libfuse2"
+        ) from error
+    return fuse
+
+
+def _path_codec(name: str) -> codecs.CodecInfo | None:
+    if name.replace("_", "-") != PATH_CODEC:
+        return None
+
+    def encode(text: str, _errors: str = "strict") -> tuple[bytes, int]:
+        return text.encode("utf-8", "surrogateescape"), len(text)
+
+    def decode(data: bytes, _errors: str = "strict") -> tuple[str, int]:
+        return bytes(data).decode("utf-8", "surrogateescape"), len(data)
+
+    return codecs.CodecInfo(encode, decode, name=PATH_CODEC)  # type: ignore[arg-type]

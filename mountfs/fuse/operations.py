@@ -1,0 +1,232 @@
+"""The kernel's calls as libfuse hands them on: decode, call the file system, encode."""
+
+# ruff: noqa: ARG002 - the signatures are libfuse's
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from mountfs.attributes import Attributes, Opened
+from mountfs.errors import MountfsError, NotPermitted, NotSupported
+from mountfs.filesystem import FileSystem
+from mountfs.fuse.errno import errno_of, is_expected
+from mountfs.fuse.threads import pin_thread
+from mountfs.xattrs import PREFIX
+
+LOG = logging.getLogger(__name__)
+
+UTIME_NOW = 0x3FFFFFFF
+UTIME_OMIT = 0x3FFFFFFE
+"""utimensat(2); libfuse gives them as nanoseconds of second zero."""
+
+STAT_BLOCK_BYTES = 512
+"""The unit of st_blocks (stat(2)), whatever the block size."""
+IO_BYTES = 128 * 1024
+"""st_blksize: cp and cat use buffers of it; libfuse 2 passes no more on at once."""
+
+
+class FileInfo(Protocol):
+    """libfuse's ``fuse_file_info``."""
+
+    flags: int
+    fh: int
+    writepage: int
+    keep_cache: int
+    direct_io: int
+
+
+class Operations:
+    """What fusepy calls, by name, as ``operations(op, *args)``; it needs nothing of fusepy's.
+
+    Everything that goes wrong leaves as an OSError with the errno of ``fuse.errno``, for fusepy would
+    make EINVAL of other exceptions and break at a BaseException. Opens and all calls on handles are
+    given ``fuse_file_info`` itself (``raw_fi``); calls on handles come without a path (``flag_nopath``),
+    so that a slow read never keeps a rename waiting for libfuse's lock on the path.
+    """
+
+    use_ns = True
+    flag_nullpath_ok = True
+    flag_nopath = True
+    flag_utime_omit_ok = True
+    """Without it libfuse turns `touch -m` into nothing at all."""
+
+    def __init__(self, file_system: FileSystem, *, on_init: Callable[[], None] | None = None) -> None:
+        """*on_init* is called once the mount stands, before the kernel's first question is answered."""
+        self._fs = file_system
+        self._on_init = on_init
+
+    def __call__(self, op: str, *args: Any) -> Any:
+        """The edge: nothing but OSError passes."""
+        pin_thread()
+        try:
+            return getattr(self, op)(*args)
+        except BaseException as error:
+            number = errno_of(error)
+            if not is_expected(error):
+                _log(op, args, error)
+            raise OSError(number, os.strerror(number)) from None
+
+    # The mount
+
+    def init(self, path: str) -> None:
+        if self._on_init is None:
+            return
+        try:
+            self._on_init()
+        except BaseException as error:  # init has no errno to tell it by
+            _log("init", (path,), error)
+
+    def statfs(self, path: str) -> dict[str, int]:
+        volume = self._fs.statfs()
+        free_blocks = volume.free_bytes // volume.block_bytes
+        return {
+            "f_bsize": volume.block_bytes,
+            "f_frsize": volume.block_bytes,
+            "f_blocks": volume.total_bytes // volume.block_bytes,
+            "f_bfree": free_blocks,
+            "f_bavail": free_blocks,
+            "f_namemax": volume.name_max,
+        }
+
+    # Looking
+
+    def getattr(self, path: str | None, info: FileInfo | None = None) -> dict[str, int]:
+        if info is not None:
+            return _stat_of(self._fs.fgetattr(info.fh))
+        assert path is not None
+        return _stat_of(self._fs.getattr(path))
+
+    def access(self, path: str, mode: int) -> None:
+        self._fs.access(path, mode)
+
+    def opendir(self, path: str) -> int:
+        return self._fs.opendir(path)
+
+    def readdir(self, path: str | None, number: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        # Of attributes libfuse 2 passes on only the type. A list, not a generator: errors must come here.
+        entries = self._fs.readdir(number)
+        dots = [(".", stat.S_IFDIR), ("..", stat.S_IFDIR)]
+        return ((name, {"st_mode": mode}, 0) for name, mode in dots + entries)
+
+    def releasedir(self, path: str | None, number: int) -> None:
+        self._fs.releasedir(number)
+
+    def fsyncdir(self, path: str | None, datasync: int, number: int) -> None:
+        self._fs.fsyncdir(number)
+
+    # Open files
+
+    def open(self, path: str, info: FileInfo) -> None:
+        _tell(info, self._fs.open(path, info.flags))
+
+    def create(self, path: str, mode: int, info: FileInfo) -> None:
+        _tell(info, self._fs.create(path, info.flags))
+
+    def mknod(self, path: str, mode: int, dev: int) -> None:
+        self._fs.mknod(path, mode)
+
+    def read(self, path: str | None, size: int, offset: int, info: FileInfo) -> bytes:
+        return self._fs.read(info.fh, offset, size)
+
+    def write(self, path: str | None, data: bytes, offset: int, info: FileInfo) -> int:
+        return self._fs.write(info.fh, offset, data, is_page=bool(info.writepage))
+
+    def truncate(self, path: str | None, length: int, info: FileInfo | None = None) -> None:
+        if info is not None:
+            self._fs.ftruncate(info.fh, length)
+            return
+        assert path is not None
+        self._fs.truncate(path, length)
+
+    def flush(self, path: str | None, info: FileInfo) -> None:
+        self._fs.flush(info.fh)
+
+    def fsync(self, path: str | None, datasync: int, info: FileInfo) -> None:
+        self._fs.fsync(info.fh)
+
+    def release(self, path: str | None, info: FileInfo) -> None:
+        self._fs.release(info.fh)
+
+    # Names
+
+    def mkdir(self, path: str, mode: int) -> None:
+        self._fs.mkdir(path)
+
+    def rmdir(self, path: str) -> None:
+        self._fs.rmdir(path)
+
+    def unlink(self, path: str) -> None:
+        self._fs.unlink(path)
+
+    def rename(self, source: str, target: str) -> None:
+        self._fs.rename(source, target)
+
+    def symlink(self, path: str, points_to: str) -> None:
+        raise NotSupported("the service has no symbolic links")
+
+    def link(self, path: str, existing: str) -> None:
+        raise NotPermitted("the service has no hard links")
+
+    # Attributes
+
+    def utimens(self, path: str, times: tuple[int, int] | None) -> None:
+        mtime_ns = times[1] if times is not None else UTIME_NOW
+        if mtime_ns != UTIME_OMIT:
+            self._fs.utimens(path, None if mtime_ns == UTIME_NOW else mtime_ns)
+
+    def chmod(self, path: str, mode: int) -> None:
+        self._fs.chmod(path)
+
+    def chown(self, path: str, uid: int, gid: int) -> None:
+        self._fs.chmod(path)
+
+    def getxattr(self, path: str, name: str) -> bytes:
+        if not name.startswith(PREFIX):
+            # The kernel asks for security.capability before each write: the shortest way out.
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        return self._fs.getxattr(path, name)
+
+    def listxattr(self, path: str) -> list[str]:
+        return self._fs.listxattr(path)
+
+    def setxattr(self, path: str, name: str, value: bytes, options: int) -> None:
+        raise NotSupported("the service keeps no extended attributes")
+
+    def removexattr(self, path: str, name: str) -> None:
+        raise NotSupported("the service keeps no extended attributes")
+
+
+def _tell(info: FileInfo, opened: Opened) -> None:
+    info.fh = opened.number
+    info.keep_cache = int(opened.keep_cache)
+    info.direct_io = int(opened.is_direct)
+
+
+def _stat_of(attributes: Attributes) -> dict[str, int]:
+    is_folder = stat.S_ISDIR(attributes.mode)
+    return {
+        "st_mode": attributes.mode,
+        # For a folder 2 would promise find(1) that it has no folders inside; 1 says: not counted.
+        "st_nlink": 1,
+        "st_size": IO_BYTES // 32 if is_folder else attributes.size_bytes,
+        "st_blksize": IO_BYTES,
+        "st_blocks": -(-attributes.size_bytes // STAT_BLOCK_BYTES),
+        "st_uid": attributes.uid,
+        "st_gid": attributes.gid,
+        "st_atime": attributes.mtime_ns,
+        "st_mtime": attributes.mtime_ns,
+        "st_ctime": attributes.mtime_ns,
+    }
+
+
+def _log(op: str, args: tuple[Any, ...], error: BaseException) -> None:
+    where = args[0] if args and isinstance(args[0], str) else "an open file"
+    if isinstance(error, MountfsError | OSError):
+        LOG.warning("%s of %s: %s: %s", op, where, type(error).__name__, error)
+    else:
+        LOG.error("%s of %s failed unexpectedly", op, where, exc_info=error)

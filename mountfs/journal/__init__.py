@@ -1,0 +1,1 @@
+"""The journal: every mutating call as a row before the call returns."""

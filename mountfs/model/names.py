@@ -1,0 +1,76 @@
+"""Which names a service takes, which never leave the machine, and which look temporary."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from mountfs.errors import NameNotAllowed, NameTooLong
+from mountfs.model.path import RemotePath, fold
+
+LOCAL_ONLY = (".fuse_hidden*", ".~lock.*#", ".goutputstream-*", "*.swp", "*.swx", "~$*", ".ds_store")
+"""Left by libfuse, LibreOffice, GLib, vim, Microsoft Office and macOS; case-folded glob patterns."""
+
+_LOCAL_ONLY = re.compile(
+    r"\.fuse_hidden.*|\.~lock\..*\#|\.goutputstream-.*|.*\.sw[px]|~\$.*|\.ds_store", re.DOTALL
+)
+
+_TEMPORARY = re.compile(
+    r"\..+\.[A-Za-z0-9]{6}|.*\.(tmp|temp|part|partial|crdownload|lock)|.*~|tmp.*", re.DOTALL
+)
+"""rsync's `.name.XXXXXX` (mkstemp), and what editors, browsers and git rename away from."""
+
+
+def is_local_only(path: RemotePath) -> bool:
+    """Whether any component matches LOCAL_ONLY; such a path is kept here until renamed."""
+    key = path.key
+    if ".~" not in key and "~$" not in key and not any(mark in key for mark in _MARKS):
+        return False
+    return any(_LOCAL_ONLY.fullmatch(part) for part in key.split("/"))
+
+
+_MARKS = ("/.fuse_hidden", "/.goutputstream-", ".swp", ".swx", "/.ds_store")
+
+
+def looks_temporary(name: str) -> bool:
+    """Whether a program is likely to rename or remove it in a moment."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """What a service refuses in one component; see its ``BackendLimits``."""
+
+    max_chars: int = 255
+    forbidden_chars: frozenset[str] = frozenset("/\\")
+    forbidden_names: frozenset[str] = frozenset()
+    """Case-folded."""
+    forbidden_patterns: tuple[str, ...] = ()
+    """Case-folded globs."""
+    refuses_leading_space: bool = False
+    refuses_trailing_space: bool = True
+    refuses_unprintable: bool = False
+
+    def check(self, name: str) -> None:
+        """Raises NameTooLong or NameNotAllowed, saying which rule *name* breaks."""
+        if len(name) > self.max_chars:
+            raise NameTooLong(f"name has {len(name)} characters, the service takes {self.max_chars}")
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise NameNotAllowed(f"name is not valid UTF-8: {name!a}") from None
+        if name in ("", ".", ".."):
+            raise NameNotAllowed(f"name is not usable: {name!r}")
+        bad = sorted(set(name) & self.forbidden_chars)
+        if bad:
+            raise NameNotAllowed(f"the service refuses {bad[0]!r} in a name: {name!r}")
+        if self.refuses_unprintable and not name.isprintable():
+            raise NameNotAllowed(f"the service refuses unprintable characters: {name!a}")
+        if (self.refuses_trailing_space and name != name.rstrip()) or (
+            self.refuses_leading_space and name != name.lstrip()
+        ):
+            raise NameNotAllowed(f"the service refuses a space at the end of a name: {name!r}")
+        key = fold(name)
+        if key in self.forbidden_names or any(fnmatchcase(key, glob) for glob in self.forbidden_patterns):
+            raise NameNotAllowed(f"the service keeps this name for itself: {name!r}")

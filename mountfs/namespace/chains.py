@@ -1,0 +1,189 @@
+"""Pending PUTs that replace one another, and what taking one away leaves to be done on the far side.
+
+A chain is a PUT with the earlier PUTs at the same name that it replaces while they are still malleable.
+Below its oldest member stands its ground: what the service has there, or is about to.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mountfs.journal.journal import Journal
+from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
+from mountfs.model.entry import File
+from mountfs.model.names import is_local_only
+from mountfs.model.path import RemotePath
+from mountfs.namespace.node import Node
+from mountfs.namespace.overlay import Overlay
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a PUT replaces: a revision, or another change that will become one; nothing when both are None."""
+
+    revision: str | None = None
+    content_hash: str | None = None
+    change: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.revision is not None or self.change is not None
+
+
+class Chains:
+    """Edits of chains, inside the caller's transaction."""
+
+    def __init__(self, journal: Journal, overlay: Overlay) -> None:
+        self._journal = journal
+        self._overlay = overlay
+
+    def chain(self, change: Change) -> list[Change]:
+        """*change* and the malleable PUTs it replaces at its name, the newest first."""
+        members = [change]
+        while members[-1].base_change is not None:
+            below = self._journal.get(members[-1].base_change)
+            if below is None or not below.is_malleable or below.path.key != change.path.key:
+                break
+            members.append(below)
+        return members
+
+    def ground(self, members: list[Change]) -> Base:
+        """What stands below a chain."""
+        oldest = members[-1]
+        return Base(oldest.base_revision, oldest.base_hash, oldest.base_change)
+
+    def base_of(self, node: Node) -> Base:
+        """What a PUT that takes the place of *node*, a file, replaces."""
+        if node.change is not None:
+            if node.change.is_malleable:
+                return self.ground(self.chain(node.change))
+            return Base(change=node.change.id)
+        assert isinstance(node.entry, File)
+        return Base(node.entry.revision, node.entry.content_hash)
+
+    def absorb(self, sealed: Change) -> Change:
+        """Lets a PUT that became whole replace what is under it: older PUTs, or a pending delete."""
+        members = self.chain(sealed)
+        if len(members) > 1:
+            base = self.ground(members)
+            for older in members[1:]:
+                self.drop(older)
+            sealed = self.rebase(sealed, base)
+        return self.absorb_delete(sealed)
+
+    def absorb_delete(self, put: Change) -> Change:
+        """A file deleted and written anew is one new revision: it keeps its id, its history and a version
+        in the cloud at any moment."""
+        if put.base_revision is not None or put.base_change is not None or not put.is_whole:
+            return put
+        for change in reversed(self.overlapping(put.path, before=put.seq)):
+            if (
+                change.kind is ChangeKind.DELETE
+                and not change.is_folder
+                and change.is_malleable
+                and change.path.key == put.path.key
+            ):
+                base = Base(change.base_revision, change.base_hash, change.base_change)
+                self.drop(change)
+                return self.rebase(put, base)
+            if change.kind is not ChangeKind.MKDIR:
+                return put
+        return put
+
+    def remove(self, node: Node, path: RemotePath) -> None:
+        """*node*, which is shown at *path*, goes away; a folder is empty."""
+        change = node.change
+        if change is not None and change.is_malleable:
+            if change.kind is ChangeKind.PUT:
+                members = self.chain(change)
+                base = self.ground(members)
+                for member in members:
+                    self.drop(member)
+                self._delete(path, base)
+                return
+            if change.path.key == path.key and not self.overlapping(path, after=change.seq):
+                self.drop(change)
+                return
+        if node.is_folder:
+            self._journal.add(ChangeKind.DELETE, path, ChangeState.UPLOADED, is_folder=True)
+        elif change is not None:
+            self._delete(path, Base(change=change.id))
+        elif isinstance(node.entry, File) and not self._delete_at_origin(node.entry, path):
+            self._delete(path, Base(node.entry.revision, node.entry.content_hash), item_id=node.entry.id)
+
+    def arrival(self, path: RemotePath, entry_path: RemotePath) -> Change | None:
+        """The malleable MOVE that alone brought *entry_path* to *path*, if nothing later touched either."""
+        for change in self.overlapping(path):
+            if (
+                change.kind is ChangeKind.MOVE
+                and change.is_malleable
+                and change.path.key == path.key
+                and change.source is not None
+                and change.source.key == entry_path.key
+            ):
+                later = [
+                    *self.overlapping(change.path, after=change.seq),
+                    *self.overlapping(change.source, after=change.seq),
+                ]
+                return None if any(not self._is_at_source(c, change) for c in later) else change
+        return None
+
+    def overlapping(self, path: RemotePath, *, after: int = 0, before: float = math.inf) -> list[Change]:
+        """Live changes with ``after < seq < before`` that touch *path*, something above it or below it, in
+        order; none that this transaction added."""
+        found = (self._journal.get(change_id) for change_id in self._overlay.touching(path))
+        return sorted(
+            (
+                change
+                for change in found
+                if change is not None
+                and change.state not in FINAL_STATES
+                and after < change.seq < before
+                and any(at.overlaps(path) for at in change.paths)
+            ),
+            key=lambda change: change.seq,
+        )
+
+    def drop(self, change: Change) -> None:
+        self._journal.advance(change, ChangeEvent.SUPERSEDED)
+
+    def rebase(self, put: Change, base: Base) -> Change:
+        return self._journal.amend(
+            put, base_revision=base.revision, base_hash=base.content_hash, base_change=base.change
+        )
+
+    def _is_at_source(self, later: Change, move: Change) -> bool:
+        """A file newly written where the moved one was does not care when that went, if it was first."""
+        return later.kind is ChangeKind.PUT and move.source is not None and later.path.key == move.source.key
+
+    def _delete_at_origin(self, entry: File, path: RemotePath) -> bool:
+        """Renamed and then deleted, neither sent: it is deleted where it was."""
+        move = self.arrival(path, entry.path)
+        if move is None or move.source is None:
+            return False
+        deleted = self._journal.amend(
+            move,
+            kind=ChangeKind.DELETE,
+            path=move.source,
+            source=None,
+            base_revision=entry.revision,
+            base_hash=entry.content_hash,
+        )
+        for change in self.overlapping(deleted.path, after=deleted.seq):
+            if change.kind is ChangeKind.PUT and change.is_malleable and change.path.key == deleted.path.key:
+                self.absorb_delete(change)
+                break
+        return True
+
+    def _delete(self, path: RemotePath, base: Base, item_id: str = "") -> None:
+        if not base or is_local_only(path):
+            return
+        self._journal.add(
+            ChangeKind.DELETE,
+            path,
+            ChangeState.UPLOADED,
+            item_id=item_id,
+            base_revision=base.revision,
+            base_hash=base.content_hash,
+            base_change=base.change,
+        )

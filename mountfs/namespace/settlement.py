@@ -1,0 +1,101 @@
+"""What the service acknowledged becomes part of the known remote tree, in one step with the journal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mountfs.journal.journal import Journal
+from mountfs.model.change import Change, ChangeEvent, ChangeKind
+from mountfs.model.entry import Entry, File, Folder
+from mountfs.model.path import RemotePath
+from mountfs.namespace.node import whole_seconds
+from mountfs.namespace.snapshot import Snapshot
+
+
+class Settlement:
+    """The committer's way to end a change. Nobody sees a moment in which it is neither pending nor there."""
+
+    def __init__(self, journal: Journal, snapshot: Snapshot) -> None:
+        self._journal = journal
+        self._snapshot = snapshot
+
+    def acknowledge(self, change: Change, outcome: Entry | None) -> None:
+        """COMMITTING -> COMMITTED: *outcome* stands at the change's path; None after a DELETE.
+
+        The row's base_revision and content_hash become those of the new revision. StaleChange as ``advance``.
+        """
+        with self._journal.lock, self._journal.transaction():
+            now = self._journal.get(change.id) or change
+            match now.kind:
+                case ChangeKind.PUT:
+                    assert isinstance(outcome, File)
+                    self._put(now, outcome)
+                case ChangeKind.MKDIR:
+                    self._snapshot.put(Folder(now.path, outcome.id if isinstance(outcome, Folder) else ""))
+                    self._journal.advance(now, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
+                case ChangeKind.DELETE:
+                    self._snapshot.remove(now.path)
+                    self._journal.forget_time(now.path)
+                    self._journal.advance(now, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
+                case ChangeKind.MOVE:
+                    self._move(now, outcome)
+
+    def invalidate(self, path: RemotePath) -> None:
+        """What is known of *path* and around it was wrong."""
+        self._snapshot.invalidate(path)
+
+    def _put(self, change: Change, file: File) -> None:
+        # The name as we spelled it: a reply is only reliably cased in its last component.
+        file = replace(file, path=change.path.parent.child(file.path.name))
+        self._journal.advance(
+            change,
+            ChangeEvent.ACKNOWLEDGED,
+            job=None,
+            error=None,
+            base_revision=file.revision,
+            content_hash=file.content_hash,
+        )
+        self._snapshot.put(file)
+        if whole_seconds(change.mtime_ns) == whole_seconds(file.mtime_ns):
+            self._journal.forget_time(file.path)
+        else:
+            # Identical bytes keep the service's old time, and it takes no time from the future.
+            self._journal.set_time(file.path, file.revision, change.mtime_ns)
+        for follower in self._journal.followers(change.id):
+            self._journal.amend(
+                follower, base_revision=file.revision, base_hash=file.content_hash, base_change=None
+            )
+
+    def _move(self, change: Change, outcome: Entry | None) -> None:
+        assert change.source is not None
+        self._journal.advance(change, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
+        if change.is_folder:
+            self._carry_along(change, change.source)
+        if outcome is None:
+            self._snapshot.invalidate(change.source)
+            self._snapshot.invalidate(change.path)
+            return
+        entry = replace(outcome, path=change.path)
+        kept = None
+        if isinstance(entry, File):
+            kept = self._journal.time_of(change.source, change.base_revision or entry.revision)
+        self._journal.forget_time(change.source)
+        if isinstance(entry, File) and kept is not None:
+            self._journal.set_time(entry.path, entry.revision, kept)
+        self._snapshot.move(change.source, entry)
+        if isinstance(entry, File):
+            self._follow_revision(change, entry)
+
+    def _carry_along(self, move: Change, source: RemotePath) -> None:
+        """What is never sent, or was refused, went with the folder it was shown in."""
+        for change in self._journal.live():
+            if change.seq < move.seq and change.path.is_below(source):
+                self._journal.amend(change, path=change.path.moved(source, move.path))
+
+    def _follow_revision(self, move: Change, file: File) -> None:
+        """A move may give the file a new revision: pending PUTs onto it replace that one."""
+        if move.base_revision is None or move.base_revision == file.revision:
+            return
+        for follower in self._journal.live():
+            if follower.path.key == file.path.key and follower.base_revision == move.base_revision:
+                self._journal.amend(follower, base_revision=file.revision)

@@ -1,0 +1,211 @@
+"""The remote tree as last known: whole listings, kept while they can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cachetools import LRUCache
+
+from mountfs.model.entry import Entry, File, Folder, Gone
+from mountfs.model.path import RemotePath
+from mountfs.ports import Clock
+
+ENTRIES_KEPT = 2_000_000
+"""About 1 GB at worst; a folder larger than this could not be listed at all."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """All children of one folder by folded name; None: there was no such folder."""
+
+    children: dict[str, Entry] | None
+    checked_s: float
+
+    def __len__(self) -> int:
+        return 1 + len(self.children or ())
+
+
+class NotLoaded(Exception):
+    """The answer needs the listing of *folder*, which is not known (well enough)."""
+
+    def __init__(self, folder: RemotePath) -> None:
+        super().__init__(str(folder))
+        self.folder = folder
+
+
+class Snapshot:
+    """Listings of remote folders, bounded, guarded by the account's lock.
+
+    A listing is trusted while a follower reports every remote change (which then updates it), else for
+    *fresh_s* seconds. Own commits are applied at once; a load that was under way meanwhile gets them too.
+    """
+
+    def __init__(self, lock: AbstractContextManager[Any], clock: Clock, fresh_s: float) -> None:
+        self._lock = lock
+        self.clock = clock
+        self._fresh_s = fresh_s
+        self._is_followed = False
+        self._asked_s = math.inf
+        self._listings: LRUCache[str, Listing] = LRUCache(ENTRIES_KEPT, getsizeof=len)
+        self._loading: dict[str, list[Entry | Gone]] = {}
+        self._void: set[str] = set()
+
+    # Reading, under the lock
+
+    def asked_at(self, now_s: float) -> None:
+        """The question that comes next was asked at *now_s*: what was listed since answers it."""
+        self._asked_s = now_s
+
+    def lookup(self, path: RemotePath) -> Entry | None:
+        """What stands at *path*, which is not the root. NotLoaded when its folder must be listed first."""
+        return (self.listing(path.parent) or {}).get(path.name_key)
+
+    def listing(self, folder: RemotePath) -> dict[str, Entry] | None:
+        """The children of *folder* by folded name; None when there is no such folder. NotLoaded."""
+        with self._lock:
+            known = self._listings.get(folder.key)
+            if known is None or not self._is_fresh(known):
+                raise NotLoaded(folder)
+            return known.children
+
+    # Loading: begin, list without the lock, store
+
+    def begin(self, folder: RemotePath) -> None:
+        """A load of *folder* starts: what is applied from here on is remembered for its result."""
+        with self._lock:
+            self._loading[folder.key] = []
+            self._void.discard(folder.key)
+
+    def store(self, folder: RemotePath, entries: Iterable[Entry] | None) -> None:
+        """The load of *folder* ended with *entries*; None: there is no such folder.
+
+        Nothing is stored if somebody else's change was reported meanwhile: it may be older than that.
+        """
+        with self._lock:
+            meanwhile = self._loading.pop(folder.key, [])
+            if folder.key in self._void:
+                return
+            children = None if entries is None else {entry.path.name_key: entry for entry in entries}
+            self._listings[folder.key] = Listing(children, self.clock.now_s())
+            for entry in meanwhile:
+                self._apply_to_listing(entry)
+
+    def give_up(self, folder: RemotePath) -> bool:
+        """The load of *folder* failed for now; whether an old listing is served on for a while."""
+        with self._lock:
+            self._loading.pop(folder.key, None)
+            known = self._listings.get(folder.key)
+            if known is None:
+                return False
+            known.checked_s = self.clock.now_s()
+            return True
+
+    # Own commits
+
+    def put(self, entry: Entry) -> None:
+        """*entry* stands at its path."""
+        with self._lock:
+            if isinstance(entry, File) and not isinstance(self._known(entry.path), File):
+                self._drop_tree(entry.path)
+            self._apply(entry)
+
+    def remove(self, path: RemotePath) -> None:
+        """Nothing stands at *path* or below."""
+        with self._lock:
+            if not isinstance(self._known(path), File):
+                self._drop_tree(path)
+            self._apply(Gone(path))
+
+    def move(self, source: RemotePath, entry: Entry) -> None:
+        """What stood at *source* is *entry*, at its path, with all below."""
+        with self._lock:
+            self.remove(source)
+            self._drop_tree(entry.path)
+            self._apply(entry)
+
+    def invalidate(self, path: RemotePath) -> None:
+        """Forgets what is known of *path*, its folder and all below."""
+        with self._lock:
+            self._drop_tree(path)
+            self._listings.pop(path.parent.key, None)
+
+    # What others did
+
+    def apply_remote(self, entries: Sequence[Entry | Gone]) -> None:
+        """Takes note of remote changes. One that says what is known changes nothing (our own echo);
+        any other makes its folder be listed again: it may be older than what we know."""
+        with self._lock:
+            for entry in entries:
+                if entry.path.parent.key in self._loading:
+                    self._void.add(entry.path.parent.key)
+                known = self._listings.get(entry.path.parent.key)
+                if known is None or known.children is None:
+                    if known is not None:
+                        del self._listings[entry.path.parent.key]
+                    if isinstance(entry, Gone):
+                        self._drop_tree(entry.path)
+                    continue
+                if not _says_the_same(known.children.get(entry.path.name_key), entry):
+                    if not isinstance(entry, Folder):
+                        self._drop_tree(entry.path)
+                    del self._listings[entry.path.parent.key]
+
+    def note_follower(self, healthy: bool) -> None:
+        """Whether every remote change is being reported from here on."""
+        with self._lock:
+            self._is_followed = healthy
+
+    def forget_all(self) -> None:
+        with self._lock:
+            self._listings.clear()
+            self._void.update(self._loading)
+
+    # Inside
+
+    def _known(self, path: RemotePath) -> Entry | None:
+        listing = self._listings.get(path.parent.key)
+        return None if listing is None or listing.children is None else listing.children.get(path.name_key)
+
+    def _is_fresh(self, listing: Listing) -> bool:
+        is_young = self.clock.now_s() - listing.checked_s < self._fresh_s
+        return self._is_followed or is_young or listing.checked_s >= self._asked_s
+
+    def _apply(self, entry: Entry | Gone) -> None:
+        if entry.path.parent.key in self._loading:
+            self._loading[entry.path.parent.key].append(entry)
+        self._apply_to_listing(entry)
+
+    def _apply_to_listing(self, entry: Entry | Gone) -> None:
+        known = self._listings.get(entry.path.parent.key)
+        if known is None:
+            return
+        if known.children is None:
+            del self._listings[entry.path.parent.key]
+            return
+        children = known.children
+        if isinstance(entry, Gone):
+            children.pop(entry.path.name_key, None)
+        else:
+            old = children.get(entry.path.name_key)
+            if isinstance(entry, Folder) and isinstance(old, Folder) and not entry.id:
+                entry = replace(entry, id=old.id)
+            children[entry.path.name_key] = entry
+        # Stored again, so that the cache weighs it anew.
+        self._listings[entry.path.parent.key] = known
+
+    def _drop_tree(self, path: RemotePath) -> None:
+        below = path.key + "/"
+        for key in [key for key in self._listings if key == path.key or key.startswith(below)]:
+            del self._listings[key]
+
+
+def _says_the_same(known: Entry | None, entry: Entry | Gone) -> bool:
+    if isinstance(entry, Gone):
+        return known is None
+    if isinstance(entry, Folder):
+        return isinstance(known, Folder)
+    return isinstance(known, File) and known.revision == entry.revision

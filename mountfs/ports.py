@@ -1,0 +1,250 @@
+"""The contracts between the file system and the world: a cloud service, a clock, a disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mountfs.errors import MountfsError
+from mountfs.model.change import ChangeKind
+from mountfs.model.entry import Account, Entry, File, Gone, Space
+from mountfs.model.hashing import HashKind
+from mountfs.model.names import NameRules
+from mountfs.model.path import RemotePath
+
+
+@dataclass(frozen=True, slots=True)
+class BackendLimits:
+    """How a service differs from the others, as values; nothing outside ``backends`` asks which it is."""
+
+    service: str
+    hash_kind: HashKind
+    names: NameRules
+    max_file_bytes: int
+    commit_entries: int
+    """Most PUTs in one commit batch."""
+    delete_entries: int
+    move_entries: int
+    mkdir_entries: int
+    pack_entries: int
+    """Most small files in one ``append_pack``; 0 where small files travel with their commit."""
+    pack_bytes: int
+    """Most bytes in one ``append_pack``."""
+    chunk_bytes: int
+    """Preferred size of one ``append`` to a session; a multiple of what the service demands."""
+    session_min_bytes: int
+    """Files of at least this size go through a session of their own."""
+    size_known_at_start: bool
+    """Whether a session can start only when the file's final size is known (no streaming while open)."""
+    parents_implicit: bool
+    """Whether committing a file creates the missing folders above it."""
+    moves_overwrite: bool = False
+    """Whether MOVE onto an existing file replaces it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a session that the service acknowledged; *receipt* is the backend's own note of it."""
+
+    offset: int
+    length: int
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One small file for ``append_pack``: its whole bytes, for a session of its own."""
+
+    session: str
+    body: bytes
+
+
+ReadBody = Callable[[int, int], bytes]
+"""(offset, length) -> the pending file's own bytes, from the spool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One change as the committer hands it to the service.
+
+    PUT: give *path* the uploaded bytes, replacing *base_revision* exactly, or nothing when it is None.
+    MKDIR: make the folder *path*. DELETE: remove *path*, a file only if it still has *base_revision*.
+    MOVE: *source* becomes *path*.
+    """
+
+    kind: ChangeKind
+    path: RemotePath
+    source: RemotePath | None = None
+    is_folder: bool = False
+    item_id: str = ""
+    base_revision: str | None = None
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    content_hash: str = ""
+    session: str | None = None
+    parts: tuple[Part, ...] = ()
+    read: ReadBody | None = None
+
+
+Outcome = Entry | MountfsError | None
+"""Of one order: the entry that now stands there (None after a DELETE), or why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A batch that is over: one outcome per order, by position."""
+
+    outcomes: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A batch the service works on; ask ``poll`` with *job* again, not before *retry_after_s*."""
+
+    job: str
+    retry_after_s: float | None = None
+
+
+Launch = Done | Running
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteChanges:
+    """What others (and we) did since a cursor, to be applied in order."""
+
+    entries: tuple[Entry | Gone, ...]
+    cursor: str
+    has_more: bool
+
+
+class Backend(Protocol):
+    """A cloud account. Every method may be called from any thread, blocks for at most its time-outs
+    and raises only ``MountfsError``; Offline and ServerFault leave open whether the call took effect.
+    """
+
+    @property
+    def limits(self) -> BackendLimits: ...
+
+    def account(self) -> Account:
+        """Who the credentials belong to. NotSignedIn when they are refused."""
+
+    def space(self) -> Space:
+        """Used and total bytes, uncached."""
+
+    def list_folder(self, path: RemotePath) -> list[Entry]:
+        """All children with their attributes, in any order. NotFound, NotADirectory."""
+
+    def stat(self, path: RemotePath) -> Entry:
+        """What stands at *path*, which is not the root. NotFound."""
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone."""
+
+    def new_sessions(self, count: int) -> list[str]:
+        """Tokens of *count* empty sessions for ``append_pack``; unused ones expire by themselves."""
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+        """Writes and closes many small sessions in one request; None where it succeeded, by position.
+
+        A piece whose session is found closed with exactly its bytes counts as a success (a lost reply).
+        BatchRefused: this account cannot; use ``upload_whole``. RequestTooBig: send fewer at once.
+        """
+
+    def upload_whole(self, body: bytes) -> str:
+        """One small file into a closed session of its own; its token."""
+
+    def open_session(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
+        """The token of a session for one large file; *size_bytes* is None while it is being written."""
+
+    def part_bytes(self, session: str) -> int:
+        """The exact length of every part but the last that this session demands."""
+
+    def append(self, session: str, offset: int, body: bytes, *, closing: bool, size_bytes: int | None) -> str:
+        """Stores one part and gives its receipt; several may run at once. *closing*: the last to be sent,
+        after all others were acknowledged; it may be empty. A part found stored already is a success.
+        SessionLost: begin again with another session."""
+
+    def abandon(self, session: str) -> None:
+        """Lets go of a session that will not be committed; never raises for one that is gone."""
+
+    def whole_hash(self, parts: Sequence[Part]) -> str | None:
+        """The whole file's hash from its parts' receipts, or None where it must be computed from bytes."""
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        """Starts a batch of orders of one kind; never while another batch of this account runs."""
+
+    def poll(self, job: str, orders: Sequence[Order]) -> Launch:
+        """Asks after a running batch; *orders* are those it was submitted with. SessionLost: unknown job."""
+
+    def latest_cursor(self) -> str:
+        """A cursor that stands for the account as it is now."""
+
+    def changes(self, cursor: str) -> RemoteChanges:
+        """What changed since *cursor*. Conflict: the cursor is void, everything cached must be forgotten."""
+
+    def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
+        """Blocks until something changed since *cursor* (True), or *timeout_s* passed (False)."""
+
+    def calls(self) -> dict[str, int]:
+        """How many requests were sent so far, by route."""
+
+    def close(self) -> None:
+        """Ends connections; blocked calls raise Offline soon."""
+
+
+class Clock(Protocol):
+    """Time and chance; a fake in tests."""
+
+    def now_s(self) -> float:
+        """Monotonic seconds: for durations and deadlines."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970: for time stamps."""
+
+    def jitter(self) -> float:
+        """A number from [0, 1)."""
+
+
+class Disk(Protocol):
+    """The few system calls on spool files that we allow ourselves; a power-loss double in tests.
+
+    Raises OSError as the system does, except that a full disk is ``NoSpace``.
+    """
+
+    def create(self, path: str) -> int:
+        """A descriptor of a new file, readable and writable, mode 0600."""
+
+    def open(self, path: str) -> int:
+        """A descriptor of an existing file, readable and writable."""
+
+    def close(self, fd: int) -> None: ...
+
+    def pread(self, fd: int, length: int, offset: int) -> bytes:
+        """Fewer bytes than *length* only at the end of the file."""
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> None:
+        """All of *data*."""
+
+    def truncate(self, fd: int, size_bytes: int) -> None: ...
+
+    def size(self, fd: int) -> int: ...
+
+    def copy(self, source_fd: int, target_fd: int, length: int) -> None:
+        """The first *length* bytes, by reflink where the file system can."""
+
+    def fdatasync(self, fd: int) -> None: ...
+
+    def sync_directory(self, path: str) -> None: ...
+
+    def remove(self, path: str) -> None:
+        """Removes a file; one that is gone already is fine."""
+
+    def rename(self, source: str, target: str) -> None: ...
+
+    def names(self, directory: str) -> list[str]: ...
+
+    def sizes(self, directory: str) -> dict[str, int]:
+        """Bytes of each regular file in *directory*, by name."""
+
+    def free_bytes(self, directory: str) -> int: ...

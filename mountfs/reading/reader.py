@@ -1,0 +1,170 @@
+"""Reads ranges of one revision: from the cache, from a fetch under way, or from the service."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from mountfs.errors import Corrupt
+from mountfs.model.entry import File
+from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.readahead import MIB, Stream, plan
+
+FETCH_BYTES = 4 * MIB
+"""Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
+AHEAD_THREADS = 4
+STREAMS_KEPT = 1024
+COPY_BYTES = MIB
+
+Key = tuple[str, ...]
+
+
+class Source(Protocol):
+    """The one method of ``ports.Backend`` that reading needs."""
+
+    def read(self, file: File, offset: int, length: int) -> bytes: ...
+
+
+class Target(Protocol):
+    """Where ``copy_into`` writes: a spool file."""
+
+    def pwrite(self, offset: int, data: bytes) -> None: ...
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """One request under way, for [start, stop) of one revision."""
+
+    start: int
+    stop: int
+    is_begun: bool = False
+    body: Future[bytes] = field(default_factory=Future)
+
+
+class Reader:
+    """Answers reads of revisions; thread-safe, holds no lock across the network.
+
+    Concurrent readers of the same bytes cause one request. While a file is read in sequence its next
+    bytes are fetched ahead on a few threads of its own; ``close`` ends them.
+    """
+
+    def __init__(self, source: Source, blocks: Blocks) -> None:
+        self._source = source
+        self._blocks = blocks
+        self._lock = threading.Lock()
+        self._fetches: dict[Key, list[_Fetch]] = {}
+        self._streams: LRUCache[Key, Stream] = LRUCache(STREAMS_KEPT)
+        self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
+        self._is_closed = False
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        """Bytes of exactly this revision, fewer only at its end. Offline, NotFound..., Corrupt."""
+        end = min(offset + length, file.size_bytes)
+        if offset >= end:
+            return b""
+        with self._lock:
+            planned = plan(self._streams.get(key_of(file), Stream()), offset, end - offset, file.size_bytes)
+            self._streams[key_of(file)] = planned.stream
+        if planned.ahead_stop > planned.stop:
+            self._run_ahead(file, planned.stop, planned.ahead_stop)
+        pieces: list[bytes] = []
+        while offset < end:
+            piece = self._piece(file, offset, end, planned.start, planned.stop)
+            pieces.append(piece)
+            offset += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def copy_into(self, file: File, target: Target, length: int | None = None) -> None:
+        """Writes the first *length* bytes of the revision (None: all) into *target*, from its beginning."""
+        stop = file.size_bytes if length is None else min(length, file.size_bytes)
+        for offset in range(0, stop, COPY_BYTES):
+            target.pwrite(offset, self.read(file, offset, min(COPY_BYTES, stop - offset)))
+
+    def close(self) -> None:
+        """Ends the threads that read ahead; reading still works."""
+        with self._lock:
+            self._is_closed = True
+        self._ahead.shutdown(wait=True, cancel_futures=True)
+
+    def _piece(self, file: File, at: int, end: int, low: int, high: int) -> bytes:
+        """At least one byte from *at* on, none from *end* on; a request may span [low, high)."""
+        cached = self._blocks.peek(file, at, end - at)
+        if cached:
+            return cached
+        with self._lock:
+            fetch = next((one for one in self._of_locked(file) if one.start <= at < one.stop), None)
+            if fetch is None:
+                fetch = self._begin_locked(file, at, low, high)
+        # One that still queues for a thread is made here: who waits must not wait for others' files.
+        self._run(file, fetch)
+        return fetch.body.result()[at - fetch.start : end - fetch.start]
+
+    def _run_ahead(self, file: File, start: int, stop: int) -> None:
+        """Starts to fetch what of [start, stop) is neither here nor under way, once much of it is due."""
+        with self._lock:
+            missing = self._missing_locked(file, start, stop)
+            due_bytes = sum(high - low for low, high in missing)
+            # A trickle of small requests would cost a round trip for each: wait for half a window.
+            if self._is_closed or 2 * due_bytes < min(stop - start, 2 * FETCH_BYTES):
+                return
+            fetches = [
+                _Fetch(at, min(at + FETCH_BYTES, high))
+                for low, high in missing
+                for at in range(low, high, FETCH_BYTES)
+            ]
+            self._fetches.setdefault(key_of(file), []).extend(fetches)
+            # Under the lock, so that ``close`` has not ended the threads in between.
+            for fetch in fetches:
+                self._ahead.submit(self._run, file, fetch)
+
+    def _begin_locked(self, file: File, at: int, low: int, high: int) -> _Fetch:
+        start, stop = next(
+            ((start, stop) for start, stop in self._missing_locked(file, low, high) if start <= at < stop),
+            (at, high),
+        )
+        fetch = _Fetch(start, stop)
+        self._fetches.setdefault(key_of(file), []).append(fetch)
+        return fetch
+
+    def _missing_locked(self, file: File, start: int, stop: int) -> list[tuple[int, int]]:
+        missing = self._blocks.gaps(file, start, stop)
+        for fetch in self._of_locked(file):
+            missing = [
+                (low, high)
+                for gap_low, gap_high in missing
+                for low, high in ((gap_low, min(gap_high, fetch.start)), (max(gap_low, fetch.stop), gap_high))
+                if low < high
+            ]
+        return missing
+
+    def _of_locked(self, file: File) -> list[_Fetch]:
+        return self._fetches.get(key_of(file), [])
+
+    def _run(self, file: File, fetch: _Fetch) -> None:
+        """Makes the request unless somebody does; its outcome is in ``fetch.body`` for all who wait."""
+        with self._lock:
+            if fetch.is_begun:
+                return
+            fetch.is_begun = True
+        try:
+            body = self._source.read(file, fetch.start, fetch.stop - fetch.start)
+            if len(body) != fetch.stop - fetch.start:
+                raise Corrupt(f"{file.path}: {len(body)} bytes came at {fetch.start}, not as many as asked")
+        except BaseException as error:
+            self._end(file, fetch)
+            fetch.body.set_exception(error)
+            return
+        self._blocks.put(file, fetch.start, body)
+        self._end(file, fetch)
+        fetch.body.set_result(body)
+
+    def _end(self, file: File, fetch: _Fetch) -> None:
+        with self._lock:
+            under_way = self._of_locked(file)
+            under_way.remove(fetch)
+            if not under_way:
+                self._fetches.pop(key_of(file), None)

@@ -1,0 +1,99 @@
+"""State on disk: one SQLite database, used from one thread, each call one transaction."""
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- What exists now. path_lower is the key; rev is NULL for a folder.
+CREATE TABLE IF NOT EXISTS entry (
+    path_lower TEXT PRIMARY KEY, parent_lower TEXT NOT NULL, path_display TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE, rev TEXT REFERENCES revision(rev)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entry_parent ON entry (parent_lower, path_lower);
+-- Every version of every file, for ever; a version names the content file that holds its bytes.
+CREATE TABLE IF NOT EXISTS revision (
+    rev TEXT PRIMARY KEY, id TEXT NOT NULL, path_lower TEXT NOT NULL, path_display TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, content_hash TEXT NOT NULL, client_modified TEXT NOT NULL,
+    server_modified TEXT NOT NULL, blob TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS revision_path ON revision (path_lower, rev);
+CREATE INDEX IF NOT EXISTS revision_id ON revision (id, rev);
+-- What is gone; the row leaves when something takes the path again.
+CREATE TABLE IF NOT EXISTS tombstone (
+    path_lower TEXT PRIMARY KEY, parent_lower TEXT NOT NULL, path_display TEXT NOT NULL,
+    deleted_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tombstone_parent ON tombstone (parent_lower, path_lower);
+-- The journal of changes: one row a path, moved to the end by each change of it. Cursors are positions in it.
+CREATE TABLE IF NOT EXISTS change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, path_lower TEXT NOT NULL UNIQUE, parent_lower TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS session (
+    id TEXT PRIMARY KEY, is_concurrent INTEGER NOT NULL, blob TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    is_closed INTEGER NOT NULL, is_committed INTEGER NOT NULL, created_s REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS part (
+    session TEXT NOT NULL, offset_bytes INTEGER NOT NULL, length_bytes INTEGER NOT NULL,
+    PRIMARY KEY (session, offset_bytes, length_bytes)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS block (
+    session TEXT NOT NULL, number INTEGER NOT NULL, length_bytes INTEGER NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (session, number)
+) WITHOUT ROWID;
+-- result is NULL while the job runs; a job found running at the start is run again.
+CREATE TABLE IF NOT EXISTS job (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, argument TEXT NOT NULL, created_s REAL NOT NULL, result TEXT
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS token (
+    token TEXT PRIMARY KEY, refresh_token TEXT, scopes TEXT, expires_s REAL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS revoked (token TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link (
+    token TEXT PRIMARY KEY, rev TEXT NOT NULL, expires_s REAL NOT NULL
+) WITHOUT ROWID;
+"""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class StateThread:
+    """The thread that owns the database: what reads or changes state runs on it, one call at a time.
+
+    `synchronous=OFF` is enough: what a killed process wrote is in the page cache; power loss is out of scope.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sandbox-state")
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + SCHEMA)
+        self.on_change: Callable[[], None] = lambda: None  # told, on this thread, when changes were committed
+        self.on_rollback: Callable[[], None] = lambda: None  # told when changes were undone
+
+    def submit(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Run *work* in a transaction of its own; an exception rolls it back and is the future's outcome."""
+        return self._executor.submit(lambda: self._in_transaction(lambda: work(*args, **kwargs)))
+
+    def _in_transaction(self, work: Callable[[], R]) -> R:
+        self.connection.execute("BEGIN IMMEDIATE")
+        before = self.connection.total_changes
+        try:
+            result = work()
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            if self.connection.total_changes != before:
+                self.on_rollback()
+            raise
+        self.connection.execute("COMMIT")
+        if self.connection.total_changes != before:
+            self.on_change()
+        return result
+
+    def close(self) -> None:
+        """Finish what was submitted, then close the database."""
+        self._executor.shutdown(wait=True)
+        self.connection.close()

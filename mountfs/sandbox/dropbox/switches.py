@@ -1,0 +1,146 @@
+"""What the service leaves open, as values: each switch picks one of the answers a client must survive."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any
+
+MIB = 1024 * 1024
+
+
+class SessionReuse(StrEnum):
+    """The answer to finishing a session that was committed before."""
+
+    SUCCESS = "success"
+    NOT_FOUND = "not_found"
+    CLOSED = "closed"
+
+
+class ResentClose(StrEnum):
+    """The answer to a closing append that was applied before."""
+
+    CLOSED = "closed"
+    INCORRECT_OFFSET = "incorrect_offset"
+
+
+class Overlap(StrEnum):
+    """What a finish_batch gets while another one is running."""
+
+    ENTRIES = "entries"  # a job whose entries all fail with too_many_write_operations
+    TOO_MANY = "429"
+
+
+class Launch(StrEnum):
+    """How a batch call answers: with a job id, or when it is done with the entries."""
+
+    ASYNC = "async"
+    COMPLETE = "complete"
+
+
+class PastEnd(StrEnum):
+    """The answer to a Range that begins at or after the end of the file."""
+
+    NOT_SATISFIABLE = "416"
+    WHOLE = "200"
+
+
+class CaseOnlyMove(StrEnum):
+    """What moving a path onto itself in another case does."""
+
+    NOTHING = "nothing"
+    RENAME = "rename"
+    CONFLICT = "conflict"
+
+
+class FutureTime(StrEnum):
+    """What becomes of a client_modified later than the server's clock."""
+
+    ACCEPT = "accept"
+    CLAMP = "clamp"
+    REFUSE = "refuse"
+
+
+_WORDS: dict[str, type[StrEnum]] = {
+    "session_reuse": SessionReuse,
+    "resent_close": ResentClose,
+    "overlapping_finish": Overlap,
+    "launch_result": Launch,
+    "range_past_end": PastEnd,
+    "case_only_move": CaseOnlyMove,
+    "future_client_modified": FutureTime,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DropboxSwitches:
+    """All switches and limits; the defaults are the stricter or the more common answer."""
+
+    # Sessions.
+    session_reuse: str = SessionReuse.NOT_FOUND
+    resent_close: str = ResentClose.CLOSED
+    late_concurrent_append: bool = True  # an append to a concurrent session after its closing one is taken
+    session_lifetime_s: float = 7 * 24 * 3600.0
+    max_session_bytes: int = 350_000_000_000
+    max_body_bytes: int = 150 * MIB
+    append_batch_entries: int = 1000  # the published specification; SDK 12.2 still says 500
+    append_batch_status: int = 200  # anything else: append_batch is refused with this status
+    # Jobs.
+    overlapping_finish: str = Overlap.ENTRIES
+    launch_result: str = Launch.ASYNC
+    job_duration_s: float = 0.05
+    job_lifetime_s: float = 24 * 3600.0
+    # Each: {"path": glob, "error": tag or object, "route": glob, "count": n}; fails n times, or for ever.
+    entry_failures: list[dict[str, Any]] = field(default_factory=list)
+    # The tree.
+    move_changes_rev: bool = True
+    case_only_move: str = CaseOnlyMove.NOTHING
+    strict_identical_conflicts: bool = True  # strict_conflict refuses identical bytes in every mode
+    future_client_modified: str = FutureTime.ACCEPT
+    autorename_first: int = 1  # "name (1).txt"; the reference text has an example beginning with 2
+    quota_bytes: int = 2_000_000_000_000
+    # The wire.
+    max_arg_header_bytes: int = 1024 * 1024
+    range_past_end: str = PastEnd.NOT_SATISFIABLE
+    latency_ms: float = 0.0
+    longpoll_time_scale: float = 1.0  # seconds of a longpoll's timeout are multiplied by this
+    longpoll_backoff_s: int = 0  # 0: the reply has no backoff
+    link_lifetime_s: float = 4 * 3600.0
+    # The account and its keys.
+    access_tokens: dict[str, list[str] | None] = field(
+        default_factory=lambda: {"sandbox": None}
+    )  # None: all scopes
+    app_key: str = "sandbox-app"
+    app_secret: str = "sandbox-secret"
+    refresh_tokens: list[str] = field(default_factory=lambda: ["sandbox-refresh"])
+    token_lifetime_s: int = 14400
+    root_namespace_id: str = "3235641"
+    select_users: list[str] = field(default_factory=lambda: ["dbmid:sandbox"])
+    email: str = "sandbox@example.com"
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value not in list(words):
+                raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
+
+
+class EntryFailures:
+    """Counts down the failures that entries of batches were told to have."""
+
+    def __init__(self, rules: list[dict[str, Any]]) -> None:
+        self._rules = rules
+        self._left = [rule.get("count") for rule in rules]
+
+    def take(self, route: str, path: str) -> dict[str, Any] | None:
+        """The error this entry fails with, or None; a rule with a count is used up by it."""
+        for number, rule in enumerate(self._rules):
+            left = self._left[number]
+            if left == 0 or not fnmatchcase(path, rule.get("path", "*")):
+                continue
+            if not fnmatchcase(route, rule.get("route", "*")):
+                continue
+            if left is not None:
+                self._left[number] = left - 1
+            error = rule["error"]
+            return {".tag": error} if isinstance(error, str) else dict(error)
+        return None

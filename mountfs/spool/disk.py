@@ -1,0 +1,145 @@
+"""The system calls on spool files that we allow ourselves."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mountfs.errors import NoSpace
+
+COPY_BYTES = 8 * 1024 * 1024
+"""One read of a plain copy: large enough to hide the system call, small enough to hold in memory."""
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_CANNOT_COPY_IN_KERNEL = frozenset(
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY}
+)
+"""copy_file_range(2) across file systems, on one that has no such call, or under a seccomp filter."""
+
+
+def _no_space(error: OSError) -> NoSpace:
+    return NoSpace(f"the disk that keeps pending files is full: {error.strerror}")
+
+
+@contextmanager
+def _full_is_no_space() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _no_space(error) from error
+        raise
+
+
+class RealDisk:
+    """``ports.Disk`` on the machine's own file system."""
+
+    def create(self, path: str) -> int:
+        """A descriptor of a new file, readable and writable, mode 0600."""
+        with _full_is_no_space():
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def open(self, path: str) -> int:
+        """A descriptor of an existing file, readable and writable."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def close(self, fd: int) -> None:
+        os.close(fd)
+
+    def pread(self, fd: int, length: int, offset: int) -> bytes:
+        """Fewer bytes than *length* only at the end of the file."""
+        data = os.pread(fd, length, offset)
+        # Linux moves at most 2 GiB less a page in one call (read(2)), and a signal may cut one short.
+        while data and len(data) < length:
+            more = os.pread(fd, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def pwrite(self, fd: int, data: bytes, offset: int) -> None:
+        """All of *data*; NoSpace may leave a part of it written."""
+        # The hot path of every copy into the mount: no context manager, no copy of the bytes.
+        try:
+            written = os.pwrite(fd, data, offset)
+            while written < len(data):
+                written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise _no_space(error) from error
+            raise
+
+    def truncate(self, fd: int, size_bytes: int) -> None:
+        with _full_is_no_space():
+            os.ftruncate(fd, size_bytes)
+
+    def size(self, fd: int) -> int:
+        return os.fstat(fd).st_size
+
+    def copy(self, source_fd: int, target_fd: int, length: int) -> None:
+        """The first *length* bytes, by reflink where the file system can; fewer if there are fewer.
+
+        copy_file_range(2) makes the reflink itself on btrfs and XFS, so no FICLONE comes before it.
+        """
+        with _full_is_no_space():
+            at = 0
+            try:
+                while at < length:
+                    moved = os.copy_file_range(source_fd, target_fd, length - at, at, at)
+                    if not moved:
+                        break  # the end of the file, or a file system that answers 0 for "cannot"
+                    at += moved
+            except OSError as error:
+                if error.errno not in _CANNOT_COPY_IN_KERNEL:
+                    raise
+            while at < length:
+                piece = self.pread(source_fd, min(COPY_BYTES, length - at), at)
+                if not piece:
+                    return
+                self.pwrite(target_fd, piece, at)
+                at += len(piece)
+
+    def fdatasync(self, fd: int) -> None:
+        # With delayed allocation the disk may turn out to be full only here.
+        with _full_is_no_space():
+            os.fdatasync(fd)
+
+    def sync_directory(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with _full_is_no_space():
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def remove(self, path: str) -> None:
+        """Removes a file; one that is gone already is fine."""
+        Path(path).unlink(missing_ok=True)
+
+    def rename(self, source: str, target: str) -> None:
+        with _full_is_no_space():
+            os.rename(source, target)  # noqa: PTH104 - the system call itself
+
+    def names(self, directory: str) -> list[str]:
+        return os.listdir(directory)  # noqa: PTH208 - the system call itself
+
+    def sizes(self, directory: str) -> dict[str, int]:
+        """Bytes of each regular file in *directory*, by name; what vanishes meanwhile is left out."""
+        found: dict[str, int] = {}
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_file(follow_symlinks=False):
+                        found[entry.name] = entry.stat(follow_symlinks=False).st_size
+                except FileNotFoundError:
+                    continue
+        return found
+
+    def free_bytes(self, directory: str) -> int:
+        """What an ordinary user may still fill."""
+        state = os.statvfs(directory)
+        return state.f_bavail * state.f_frsize

@@ -1,0 +1,195 @@
+"""The directory of pending files, by name; and how fast it may grow."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from uuid import uuid4
+
+from mountfs.ports import Disk
+from mountfs.spool.quota import MIB, Quota
+from mountfs.spool.spoolfile import SpoolFile
+
+OPEN_FILES = 64
+"""Descriptors kept for ``read``: more than there are upload workers, far below any limit of a process."""
+
+LOOK_EVERY_BYTES = 4 * MIB
+"""Growth between two looks at the disk: a statvfs(2) in 32 kernel writes costs nothing measurable."""
+
+LOOK_EVERY_BYTES_SLOWED = MIB
+"""The same while writers are slowed, so that they notice soon that there is room again."""
+
+
+class _Reader:
+    """A descriptor shared by readers; closed when evicted or removed, and nobody reads from it."""
+
+    __slots__ = ("fd", "is_retired", "users")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.users = 0
+        self.is_retired = False
+
+
+class Spool:
+    """Files with names of their own (never the user's), in one directory of the account.
+
+    Every method may be called from any thread. Missing files raise FileNotFoundError.
+    """
+
+    def __init__(self, directory: Path, disk: Disk, quota: Quota) -> None:
+        """Makes the directory where it does not exist."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory = directory
+        self._disk = disk
+        self._quota = quota
+        self._readers_lock = Lock()
+        self._readers: OrderedDict[str, _Reader] = OrderedDict()
+        self._meter_lock = Lock()
+        self._s_per_byte = 0.0
+        self._unlooked_bytes = LOOK_EVERY_BYTES
+        # Never too small: removals are not subtracted, it is counted afresh before it slows anyone.
+        self._at_most_pending_bytes = self.total_bytes()
+
+    # Files to write
+
+    def create(self) -> SpoolFile:
+        """A new empty file."""
+        name = uuid4().hex
+        return SpoolFile(self._disk, name, self._disk.create(str(self.path(name))))
+
+    def copy(self, name: str, length: int) -> SpoolFile:
+        """A new file that holds the first *length* bytes of another. NoSpace leaves none behind."""
+        self.admit(length)
+        target = self.create()
+        try:
+            source = self.open(name)
+            try:
+                source.copy_into(target, length)
+            finally:
+                source.close()
+        except BaseException:
+            target.close()
+            self.remove(target.name)
+            raise
+        return target
+
+    def open(self, name: str) -> SpoolFile:
+        return SpoolFile(self._disk, name, self._disk.open(str(self.path(name))))
+
+    def admit(self, growth_bytes: int) -> float:
+        """Asked before a file grows: seconds the writer has to wait first, mostly 0.
+
+        NoSpace when the limit or the disk's reserve is reached. The disk is looked at once in a few
+        MiB of growth; the wait is the caller's, with no lock held.
+        """
+        if growth_bytes <= 0:
+            return 0.0
+        with self._meter_lock:
+            self._unlooked_bytes += growth_bytes
+            self._at_most_pending_bytes += growth_bytes
+            if self._unlooked_bytes >= (LOOK_EVERY_BYTES_SLOWED if self._s_per_byte else LOOK_EVERY_BYTES):
+                self._look_locked()
+            return growth_bytes * self._s_per_byte
+
+    # Files by name
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Fewer bytes than *length* only at the end of the file."""
+        with self._reader(name) as fd:
+            return self._disk.pread(fd, length, offset)
+
+    def size(self, name: str) -> int:
+        with self._reader(name) as fd:
+            return self._disk.size(fd)
+
+    def truncate(self, name: str, size_bytes: int) -> None:
+        """Cuts a file nobody writes to."""
+        with self._reader(name) as fd:
+            self._disk.truncate(fd, size_bytes)
+
+    def fdatasync(self, name: str) -> None:
+        """The file's bytes survive power loss; its name only after ``sync_directory``."""
+        with self._reader(name) as fd:
+            self._disk.fdatasync(fd)
+
+    def sync_directory(self) -> None:
+        """Names of all files created so far survive power loss."""
+        self._disk.sync_directory(str(self.directory))
+
+    def remove(self, name: str) -> None:
+        """Removes a file; one that is gone already (or was taken over by renaming it) is fine."""
+        self._retire(name)
+        self._disk.remove(str(self.path(name)))
+
+    def move_out(self, name: str, target: Path) -> None:
+        """Gives a file to somebody else on the same file system, making the folder it goes to."""
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._retire(name)
+        self._disk.rename(str(self.path(name)), str(target))
+
+    def path(self, name: str) -> Path:
+        return self.directory / name
+
+    def names(self) -> list[str]:
+        return self._disk.names(str(self.directory))
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every file, by name."""
+        return self._disk.sizes(str(self.directory))
+
+    def total_bytes(self) -> int:
+        return sum(self.sizes().values())
+
+    def close(self) -> None:
+        """Lets go of the descriptors kept for reading."""
+        with self._readers_lock:
+            while self._readers:
+                self._retire_locked(self._readers.popitem()[1])
+
+    # Inside
+
+    def _look_locked(self) -> None:
+        free_bytes = self._disk.free_bytes(str(self.directory))
+        limit_bytes = self._quota.limit_bytes
+        if limit_bytes is not None:
+            left_bytes = limit_bytes - self._at_most_pending_bytes
+            if left_bytes < self._quota.slow_zone_bytes():
+                # What is admitted and not written yet is missing here, but comes with the next look.
+                self._at_most_pending_bytes = self.total_bytes()
+        # A refusal leaves the growth since the last look standing: the next write asks again.
+        self._s_per_byte = self._quota.may_write(self._at_most_pending_bytes, free_bytes) / MIB
+        self._unlooked_bytes = 0
+
+    @contextmanager
+    def _reader(self, name: str) -> Iterator[int]:
+        with self._readers_lock:
+            reader = self._readers.get(name)
+            if reader is None:
+                reader = self._readers[name] = _Reader(self._disk.open(str(self.path(name))))
+                if len(self._readers) > OPEN_FILES:
+                    self._retire_locked(self._readers.popitem(last=False)[1])
+            else:
+                self._readers.move_to_end(name)
+            reader.users += 1
+        try:
+            yield reader.fd
+        finally:
+            with self._readers_lock:
+                reader.users -= 1
+                if reader.is_retired and not reader.users:
+                    self._disk.close(reader.fd)
+
+    def _retire(self, name: str) -> None:
+        with self._readers_lock:
+            reader = self._readers.pop(name, None)
+            if reader is not None:
+                self._retire_locked(reader)
+
+    def _retire_locked(self, reader: _Reader) -> None:
+        reader.is_retired = True
+        if not reader.users:
+            self._disk.close(reader.fd)

@@ -1,0 +1,52 @@
+"""One file of the spool, open for reading and writing."""
+
+from __future__ import annotations
+
+from mountfs.ports import Disk
+
+
+class SpoolFile:
+    """The whole bytes of one pending file; any thread may read and write at any offset.
+
+    It adds nothing to the system calls: a write through the mount ends here, so this is the path
+    whose cost every copy pays. Who may write when is the open file's business.
+    """
+
+    __slots__ = ("_disk", "_fd", "name")
+
+    def __init__(self, disk: Disk, name: str, fd: int) -> None:
+        """Takes *fd* over."""
+        self._disk = disk
+        self._fd = fd
+        self.name = name
+
+    @property
+    def size_bytes(self) -> int:
+        """As the disk has it; asked each time (below a microsecond), so that it cannot go wrong."""
+        return self._disk.size(self._fd)
+
+    def pread(self, offset: int, length: int) -> bytes:
+        """Fewer bytes than *length* only at the end of the file."""
+        return self._disk.pread(self._fd, length, offset)
+
+    def pwrite(self, offset: int, data: bytes) -> None:
+        """All of *data*, or NoSpace; a gap before *offset* reads as zeros."""
+        self._disk.pwrite(self._fd, data, offset)
+
+    def truncate(self, size_bytes: int) -> None:
+        """Cuts or extends with zeros."""
+        self._disk.truncate(self._fd, size_bytes)
+
+    def fdatasync(self) -> None:
+        """Bytes and size survive power loss; the file's name only once the directory is synced."""
+        self._disk.fdatasync(self._fd)
+
+    def copy_into(self, other: SpoolFile, length: int) -> None:
+        """Gives *other* the first *length* bytes of this file."""
+        self._disk.copy(self._fd, other._fd, length)
+
+    def close(self) -> None:
+        """May be called again; nothing else may follow."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            self._disk.close(fd)

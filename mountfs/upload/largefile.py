@@ -1,0 +1,92 @@
+"""One large file on its way up: its session, what was written, what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mountfs.model.change import Change
+from mountfs.model.pacing import Pacer
+from mountfs.model.ranges import RangeSet
+from mountfs.ports import Part
+from mountfs.upload.session import SessionPlan
+
+STREAMED_SESSIONS = 2
+"""A file written over behind what was sent that often is sent only once it is whole."""
+
+
+class LargeFile:
+    """Not thread-safe, its owner locks. ``epoch`` names the session: replies to an older one are void."""
+
+    __slots__ = (
+        "change_id",
+        "epoch",
+        "is_opening",
+        "is_streamable",
+        "journaled",
+        "pacer",
+        "plan",
+        "session",
+        "size_bytes",
+        "spoils",
+        "written",
+    )
+
+    def __init__(self, change: Change, journaled: Iterable[Part], *, is_streamable: bool) -> None:
+        self.change_id = change.id
+        self.session: str | None = change.session
+        """Known from a former process while ``plan`` is None: to be resumed."""
+        self.journaled = tuple(journaled)
+        self.plan: SessionPlan | None = None
+        self.written = RangeSet()
+        self.size_bytes: int | None = None
+        """Known once it is sealed."""
+        self.is_streamable = is_streamable
+        """Whether a session may begin before the size is known."""
+        self.is_opening = False
+        self.spoils = 0
+        self.epoch = 0
+        self.pacer = Pacer()
+
+    def wrote(self, start: int, stop: int) -> bool:
+        """False: the session is spoiled."""
+        self.written.add(start, stop)
+        return self.plan is None or self.plan.wrote(start, stop)
+
+    def truncate(self, size_bytes: int) -> bool:
+        """False: the session is spoiled."""
+        self.written.truncate(size_bytes)
+        return self.plan is None or self.plan.truncate(size_bytes)
+
+    def seal(self, size_bytes: int) -> bool:
+        """False: the session is spoiled."""
+        self.size_bytes = size_bytes
+        return self.plan is None or self.plan.seal(size_bytes)
+
+    def begin(self, session: str, part_bytes: int, acknowledged: Iterable[Part]) -> None:
+        """The session is open."""
+        self.session = session
+        self.plan = SessionPlan(part_bytes, written=self.written, acknowledged=acknowledged)
+        if self.size_bytes is not None:
+            self.plan.seal(self.size_bytes)
+
+    def restart(self) -> str | None:
+        """Lets go of the session, whose token it returns; the next one sends everything again."""
+        session, self.session = self.session, None
+        self.plan = None
+        self.journaled = ()
+        self.epoch += 1
+        return session
+
+    @property
+    def wants_session(self) -> bool:
+        """Whether its session is to be opened now."""
+        if self.plan is not None or self.is_opening:
+            return False
+        if self.size_bytes is not None:
+            return True
+        return self.is_streamable and self.spoils < STREAMED_SESSIONS and bool(self.written)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a worker could do something for it."""
+        return self.wants_session if self.plan is None else self.plan.has_next()

@@ -1,0 +1,92 @@
+"""What every lane of the uploader works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mountfs.errors import MountfsError
+from mountfs.journal.journal import Journal
+from mountfs.model.change import Change, ChangeEvent, ChangeState
+from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.ports import Backend, BackendLimits, Clock
+from mountfs.upload.urgency import Urgency
+
+Work = Callable[[], None]
+"""One request and what follows from it; run without any lock."""
+
+
+class SpoolBytes(Protocol):
+    """The part of the spool that is needed here."""
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Fewer bytes than *length* only at the end of the file. OSError."""
+
+
+class Unreadable(MountfsError):
+    """Pending bytes cannot be read back from the disk."""
+
+
+class Lane(Protocol):
+    """One way for bytes to go up. ``*_locked``: the caller holds the journal's lock."""
+
+    def claim_locked(self, now_s: float) -> Work | None:
+        """The next unit of work for the calling thread, if there is one now."""
+
+    def due_locked(self, now_s: float) -> float:
+        """When there is one at the latest; ``math.inf``: when something happens."""
+
+
+@dataclass(slots=True)
+class Means:
+    """The journal, the bytes, the far side; ``account`` paces what would fail for every file alike."""
+
+    journal: Journal
+    spool: SpoolBytes
+    backend: Backend
+    clock: Clock
+    urgency: Urgency
+    account: Pacer = field(default_factory=Pacer)
+
+    @property
+    def limits(self) -> BackendLimits:
+        return self.backend.limits
+
+    def read(self, change: Change, offset: int, length: int) -> bytes:
+        """Exactly *length* bytes of a change. Unreadable."""
+        assert change.spool is not None
+        try:
+            body = self.spool.read(change.spool, offset, length)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Unreadable(f"the pending bytes of {change.path} cannot be read: {reason}") from error
+        if len(body) != length:
+            raise Unreadable(f"the pending bytes of {change.path} end at {offset + len(body)}")
+        return body
+
+    def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float) -> None:
+        """Notes a failure where it belongs: with the account, or with what *pacer* paces."""
+        at = self.account if is_account_wide(error) else pacer
+        at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
+
+    def refuse_locked(self, change_id: int, error: MountfsError) -> None:
+        """The change fails for good, if it still waits for its bytes to go up."""
+        change = self.journal.get(change_id)
+        if change is None or change.state is not ChangeState.SEALED:
+            return
+        with self.journal.transaction():
+            self.journal.advance(change, ChangeEvent.REFUSED, error=str(error))
+            self.journal.notice(change.path, f"not uploaded: {error}")
+
+    def uploaded_locked(self, claimed: Change, content_hash: str, session: str | None) -> bool:
+        """All bytes of *claimed* are up; False when they are no longer wanted."""
+        change = self.journal.get(claimed.id)
+        if change is None or change.state is not ChangeState.SEALED:
+            return False
+        if change.spool != claimed.spool or change.size_bytes != claimed.size_bytes:
+            return False
+        self.journal.advance(
+            change, ChangeEvent.UPLOAD_DONE, content_hash=content_hash, session=session, error=None
+        )
+        return True

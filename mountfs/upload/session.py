@@ -1,0 +1,138 @@
+"""The plan of one large file's upload session: no I/O, no clock, no threads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mountfs.model.ranges import RangeSet
+from mountfs.ports import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One request: *length* bytes from *offset* on; *is_closing*: the last one, all others are stored."""
+
+    offset: int
+    length: int
+    is_closing: bool = False
+
+    @property
+    def stop(self) -> int:
+        return self.offset + self.length
+
+
+class SessionPlan:
+    """What of a file was written, claimed by a worker and acknowledged by the service.
+
+    While the file is open, whole parts are offered that lie before its highest byte, so that the last
+    part is still there to close the session with. Once the size is known everything is offered, and the
+    closing append only when nothing else is left. Not thread-safe, its owner locks.
+    """
+
+    __slots__ = ("_acknowledged", "_claimed", "_part_bytes", "_sent", "_size_bytes", "_todo", "_top")
+
+    def __init__(
+        self,
+        part_bytes: int,
+        *,
+        written: Iterable[tuple[int, int]] = (),
+        acknowledged: Iterable[Part] = (),
+    ) -> None:
+        self._part_bytes = part_bytes
+        self._todo = RangeSet()
+        self._sent = RangeSet()
+        self._top = 0
+        self._size_bytes: int | None = None
+        self._claimed: dict[int, Append] = {}
+        self._acknowledged: dict[int, Part] = {}
+        for part in acknowledged:
+            self._acknowledged[part.offset] = part
+            self._sent.add(part.offset, part.offset + part.length)
+        for start, stop in written:
+            self._note(start, stop)
+
+    @staticmethod
+    def can_resume(parts: Iterable[Part], part_bytes: int) -> bool:
+        """Whether *parts* were cut as this session demands."""
+        return all(part.length == part_bytes and part.offset % part_bytes == 0 for part in parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """What the service has stored, ascending."""
+        return tuple(self._acknowledged[offset] for offset in sorted(self._acknowledged))
+
+    @property
+    def has_claims(self) -> bool:
+        return bool(self._claimed)
+
+    def wrote(self, start: int, stop: int) -> bool:
+        """The file's bytes [start, stop) changed; False: some were sent already, the session is spoiled."""
+        if self._sent.overlaps(start, stop):
+            return False
+        self._note(start, stop)
+        return True
+
+    def truncate(self, size_bytes: int) -> bool:
+        """The file was cut or grew; False: bytes that are gone were sent already."""
+        if self._sent.overlaps(size_bytes, max(self._top, size_bytes)):
+            return False
+        self._todo.truncate(size_bytes)
+        self._top = min(self._top, size_bytes)
+        return True
+
+    def seal(self, size_bytes: int) -> bool:
+        """The file is whole; its holes travel as zeros. False: more than that was sent: it is spoiled."""
+        self._size_bytes = size_bytes
+        self._todo = RangeSet(self._sent.gaps(0, size_bytes))
+        return all(stop <= size_bytes for _, stop in self._sent)
+
+    def claim(self) -> Append | None:
+        """The next append for a worker, or None when nothing can be sent (yet)."""
+        append = self._next()
+        if append is not None:
+            self._claimed[append.offset] = append
+            self._sent.add(append.offset, append.stop)
+            self._todo.remove(append.offset, append.stop)
+        return append
+
+    def has_next(self) -> bool:
+        """Whether ``claim`` would give something."""
+        return self._next() is not None
+
+    def acknowledge(self, append: Append, receipt: str) -> Part:
+        """The service stored *append*."""
+        del self._claimed[append.offset]
+        part = Part(append.offset, append.length, receipt)
+        if append.length:
+            self._acknowledged[append.offset] = part
+        return part
+
+    def release(self, append: Append) -> None:
+        """*append* was not stored; it is offered again."""
+        del self._claimed[append.offset]
+        self._sent.remove(append.offset, append.stop)
+        self._todo.add(append.offset, append.stop)
+
+    def _note(self, start: int, stop: int) -> None:
+        self._top = max(self._top, stop)
+        for low, high in self._sent.gaps(start, stop):
+            self._todo.add(low, high)
+
+    def _next(self) -> Append | None:
+        part_bytes = self._part_bytes
+        # Up to here whole parts may be sent in any order; behind it lies the part that closes.
+        bound = (self._top if self._size_bytes is None else self._size_bytes) - 1
+        bound = max(0, bound) // part_bytes * part_bytes
+        for start, stop in self._todo:
+            offset = -(-start // part_bytes) * part_bytes
+            if offset + part_bytes <= min(stop, bound):
+                return Append(offset, part_bytes)
+            if start >= bound:
+                break
+        if self._size_bytes is None or self._claimed:
+            return None
+        rest = list(self._todo)
+        if not rest:
+            return Append(self._size_bytes, 0, is_closing=True)
+        return Append(rest[0][0], self._size_bytes - rest[0][0], is_closing=True)

@@ -1,0 +1,254 @@
+"""Large files: a session each, parts side by side, also while the file is being written."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict, deque
+from functools import partial
+
+from mountfs.errors import Corrupt, MountfsError, NotSignedIn, Resend, Transient
+from mountfs.model.change import Change, ChangeKind, ChangeState
+from mountfs.model.hashing import hasher
+from mountfs.model.names import is_local_only
+from mountfs.ports import Part
+from mountfs.upload.largefile import LargeFile
+from mountfs.upload.means import Means, Work
+from mountfs.upload.session import Append, SessionPlan
+
+READ_BYTES = 1024 * 1024
+"""Bytes in memory at once while a whole file is hashed."""
+
+
+class SessionLane:
+    """Sends large files. At most one part per worker is in memory."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._files: OrderedDict[int, LargeFile] = OrderedDict()
+        """The one served last comes last."""
+        self._orphans: deque[str] = deque()
+
+    @property
+    def trouble(self) -> MountfsError | None:
+        """What went wrong last, while it does."""
+        return next((file.pacer.error for file in self._files.values() if file.pacer.error), None)
+
+    # What happens to files
+
+    def wrote_locked(self, change_id: int, start: int, stop: int) -> bool:
+        """Bytes of an OPEN change were written; whether a worker should look."""
+        file = self._files.get(change_id) or self._open_change(change_id)
+        if file is None:
+            return False
+        had_work = file.has_work
+        if not file.wrote(start, stop):
+            self._spoil(file)
+        return file.has_work and not had_work
+
+    def truncated_locked(self, change_id: int, size_bytes: int) -> None:
+        file = self._files.get(change_id)
+        if file is not None and not file.truncate(size_bytes):
+            self._spoil(file)
+
+    def add_locked(self, change: Change) -> bool:
+        """A large file was sealed or renamed; whether a worker should look."""
+        file = self._files.get(change.id)
+        if file is None:
+            file = LargeFile(change, self._means.journal.parts(change.id), is_streamable=False)
+            self._files[change.id] = file
+        if file.size_bytes is None and not file.seal(change.size_bytes):
+            self._spoil(file)
+        return file.has_work
+
+    def remove_locked(self, change_id: int) -> None:
+        """Its bytes are up, or are not wanted any more; its journal row keeps the session's token."""
+        self._files.pop(change_id, None)
+
+    def give_up_locked(self, change_id: int) -> bool:
+        """It turned out to be a small file: its session, if any, is let go of."""
+        file = self._files.pop(change_id, None)
+        if file is None:
+            return False
+        return self._restart(file)
+
+    def is_begun_locked(self, change_id: int) -> bool:
+        """Whether some of the file was sent already."""
+        file = self._files.get(change_id)
+        return file is not None and file.plan is not None and bool(file.plan.parts)
+
+    # Work
+
+    def claim_locked(self, now_s: float) -> Work | None:
+        if self._orphans:
+            return partial(self._means.backend.abandon, self._orphans.popleft())
+        for file in self._files.values():
+            change = self._ready_change(file, now_s)
+            if change is None:
+                continue
+            self._files.move_to_end(file.change_id)
+            if file.plan is None:
+                file.is_opening = True
+                return partial(self._open, file, change, file.epoch)
+            append = file.plan.claim()
+            assert append is not None and file.session is not None
+            return partial(self._append, file, change, append, file.session, file.epoch)
+        return None
+
+    def due_locked(self, now_s: float) -> float:
+        if self._orphans:
+            return now_s
+        due_s = math.inf
+        for file in self._files.values():
+            if file.has_work and self._wanted(file) is not None:
+                due_s = min(due_s, file.pacer.ready_s)
+        return due_s
+
+    def _ready_change(self, file: LargeFile, now_s: float) -> Change | None:
+        return self._wanted(file) if file.pacer.ready_s <= now_s and file.has_work else None
+
+    def _wanted(self, file: LargeFile) -> Change | None:
+        """Its row, while its bytes are wanted on the far side."""
+        change = self._means.journal.get(file.change_id)
+        if change is None or change.state not in (ChangeState.OPEN, ChangeState.SEALED):
+            return None
+        return None if is_local_only(change.path) else change
+
+    def _open(self, file: LargeFile, change: Change, epoch: int) -> None:
+        """Opens the session of *file*, or takes up the one of a former process again."""
+        started_s = self._means.clock.now_s()
+        backend = self._means.backend
+        session, parts = file.session, file.journaled
+        try:
+            if session is None:
+                session, parts = backend.open_session(change.path, file.size_bytes, change.base_revision), ()
+            part_bytes = backend.part_bytes(session)
+        except MountfsError as error:
+            with self._means.journal.lock:
+                file.is_opening = False
+                self._failed(file, error, started_s, epoch)
+            return
+        with self._means.journal.lock:
+            file.is_opening = False
+            self._succeeded(file)
+            row = self._wanted(file)
+            is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
+            is_current = self._files.get(file.change_id) is file and file.epoch == epoch
+            if row is None or not is_current or not is_cut_alike:
+                self._orphans.append(session)
+                if is_current and not is_cut_alike:
+                    self._restart(file, is_abandoned=False)
+                return
+            file.begin(session, part_bytes, parts)
+            if row.session != session:
+                self._means.journal.amend(row, session=session)
+
+    def _append(self, file: LargeFile, change: Change, append: Append, session: str, epoch: int) -> None:
+        started_s = self._means.clock.now_s()
+        try:
+            body = self._means.read(change, append.offset, append.length)
+            receipt = self._means.backend.append(
+                session, append.offset, body, closing=append.is_closing, size_bytes=file.size_bytes
+            )
+        except BaseException as error:
+            with self._means.journal.lock:
+                if file.epoch == epoch and file.plan is not None:
+                    file.plan.release(append)
+                if isinstance(error, MountfsError):
+                    self._failed(file, error, started_s, epoch)
+            if not isinstance(error, MountfsError):
+                raise
+            return
+        del body
+        parts = self._acknowledge(file, append, receipt, epoch)
+        if parts is not None:
+            self._finish(file, change, parts, epoch)
+
+    def _acknowledge(
+        self, file: LargeFile, append: Append, receipt: str, epoch: int
+    ) -> tuple[Part, ...] | None:
+        """The part is stored; all parts when it was the closing one."""
+        with self._means.journal.lock:
+            if file.epoch != epoch or file.plan is None:
+                return None
+            part = file.plan.acknowledge(append, receipt)
+            self._succeeded(file)
+            if append.is_closing:
+                return file.plan.parts
+            # The closing part is journaled with what it completes: after a crash it is simply sent again.
+            if self._means.journal.get(file.change_id) is not None:
+                self._means.journal.add_part(file.change_id, part)
+            return None
+
+    def _finish(self, file: LargeFile, change: Change, parts: tuple[Part, ...], epoch: int) -> None:
+        """Everything is up and the session is closed."""
+        try:
+            hexdigest = self._means.backend.whole_hash(parts) or self._hash(change)
+        except MountfsError as error:
+            with self._means.journal.lock:
+                self._restart(file)
+                self._means.refuse_locked(file.change_id, error)
+            return
+        journal = self._means.journal
+        with journal.lock, journal.transaction():
+            if file.epoch == epoch and self._wanted(file) is not None and file.session is not None:
+                journal.add_part(file.change_id, parts[-1])
+                self._means.uploaded_locked(change, hexdigest, file.session)
+
+    def _hash(self, change: Change) -> str:
+        state = hasher(self._means.limits.hash_kind)
+        for offset in range(0, change.size_bytes, READ_BYTES):
+            state.update(self._means.read(change, offset, min(READ_BYTES, change.size_bytes - offset)))
+        return state.hexdigest()
+
+    # Trouble
+
+    def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
+        if isinstance(error, Transient | NotSignedIn | Corrupt):
+            self._means.failed_locked(file.pacer, error, started_s)
+        elif isinstance(error, Resend):
+            self._means.failed_locked(file.pacer, error, started_s)
+            if file.epoch == epoch:
+                self._restart(file)
+        elif file.size_bytes is None:
+            # While it is being written there is nobody to tell; the next try is made once it is whole.
+            file.is_streamable = False
+            if file.epoch == epoch:
+                self._restart(file)
+        else:
+            self._means.refuse_locked(file.change_id, error)
+
+    def _succeeded(self, file: LargeFile) -> None:
+        file.pacer.succeeded()
+        self._means.account.succeeded()
+
+    def _spoil(self, file: LargeFile) -> None:
+        """Bytes that were sent already were written over: the session cannot become this file."""
+        file.spoils += 1
+        self._restart(file)
+
+    def _restart(self, file: LargeFile, *, is_abandoned: bool = True) -> bool:
+        """Whether there was a session to let go of. The journal forgets it at once: a process that dies
+        from here on must not resume it."""
+        session = file.restart()
+        change = self._means.journal.get(file.change_id)
+        if change is not None and change.session is not None and change.state in _SENDING:
+            with self._means.journal.transaction():
+                self._means.journal.clear_parts(change.id)
+                self._means.journal.amend(change, session=None)
+        if session is None:
+            return False
+        if is_abandoned:
+            self._orphans.append(session)
+        return True
+
+    def _open_change(self, change_id: int) -> LargeFile | None:
+        """The tracker of a change that is being written and just became large."""
+        change = self._means.journal.get(change_id)
+        if change is None or change.state is not ChangeState.OPEN or change.kind is not ChangeKind.PUT:
+            return None
+        file = LargeFile(change, (), is_streamable=not self._means.limits.size_known_at_start)
+        self._files[change_id] = file
+        return file
+
+
+_SENDING = frozenset({ChangeState.OPEN, ChangeState.SEALED})

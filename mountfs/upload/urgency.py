@@ -1,0 +1,59 @@
+"""Whether somebody waits for commits, so that nothing lingers to travel in company."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from mountfs.ports import Clock
+
+HURRY_LASTS_S = 3.0
+"""A waiting command repeats its call about every second."""
+
+
+class Urgency:
+    """Shared by the uploader and the committer; any thread may call any method."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._holders = 0
+        self._until_s = -math.inf
+        self._bells: list[Callable[[], None]] = []
+
+    @property
+    def is_pressing(self) -> bool:
+        return self._holders > 0 or self._clock.now_s() < self._until_s
+
+    def watch(self, bell: Callable[[], None]) -> None:
+        """*bell* rings each time somebody begins to wait."""
+        with self._lock:
+            self._bells.append(bell)
+
+    def hurry(self, lasts_s: float = HURRY_LASTS_S) -> None:
+        """Presses for a while; to be repeated while one waits."""
+        was_pressing = self.is_pressing
+        with self._lock:
+            self._until_s = max(self._until_s, self._clock.now_s() + lasts_s)
+        if not was_pressing:
+            self._ring()
+
+    @contextmanager
+    def pressed(self) -> Iterator[None]:
+        """Presses until the block ends."""
+        with self._lock:
+            self._holders += 1
+        self._ring()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+
+    def _ring(self) -> None:
+        with self._lock:
+            bells = list(self._bells)
+        for bell in bells:
+            bell()

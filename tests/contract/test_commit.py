@@ -1,0 +1,196 @@
+"""The port's rules on giving uploaded bytes a name."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from mountfs.errors import Busy, Conflict, MountfsError, NotADirectory, NotFound, Resend, SessionLost
+from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind, content_hash
+from mountfs.model.path import RemotePath
+from mountfs.ports import Backend, Done, Running
+from tests.contract.far import Far, finish, pack, put, put_file, put_order, settle
+
+
+def test_a_committed_file_is_what_was_uploaded(far: Far, backend: Backend) -> None:
+    file = put_file(backend, "/A/new.txt", b"hello")
+    assert file.path.text == "/A/new.txt"
+    assert (file.size_bytes, file.content_hash) == (5, content_hash(HashKind.DROPBOX, b"hello"))
+    assert backend.stat(file.path) == file
+    assert far.read("/A/new.txt") == b"hello"
+
+
+def test_an_empty_file_is_a_file(far: Far, backend: Backend) -> None:
+    file = put_file(backend, "/empty", b"")
+    assert file.content_hash == content_hash(HashKind.DROPBOX, b"")
+    assert far.read("/empty") == b""
+
+
+def test_the_time_is_kept_to_the_second(backend: Backend) -> None:
+    order = put_order("/x", backend.upload_whole(b"x"), 1, mtime_s=1_234_567_890)
+    (file,) = finish(backend, [order])
+    assert isinstance(file, File)
+    assert file.mtime_ns == 1_234_567_890_000_000_000
+
+
+def test_a_new_file_takes_no_place_that_is_taken(far: Far, backend: Backend) -> None:
+    far.write("/x", b"theirs")
+    assert isinstance(put(backend, "/x", b"ours"), Conflict)
+    assert far.read("/x") == b"theirs"
+
+
+def test_the_same_bytes_again_write_nothing(backend: Backend) -> None:
+    first = put_file(backend, "/x", b"same")
+    assert put_file(backend, "/x", b"same") == first
+    assert put_file(backend, "/x", b"same", base=first.revision) == first
+
+
+def test_a_known_revision_is_replaced_and_keeps_its_id(backend: Backend) -> None:
+    first = put_file(backend, "/x", b"one")
+    second = put_file(backend, "/x", b"two", base=first.revision)
+    assert second.revision != first.revision
+    assert second.id == first.id
+
+
+def test_a_revision_somebody_replaced_is_a_conflict(far: Far, backend: Backend) -> None:
+    first = put_file(backend, "/x", b"one")
+    far.write("/x", b"theirs")
+    assert isinstance(put(backend, "/x", b"two", base=first.revision), Conflict)
+    assert far.read("/x") == b"theirs"
+
+
+def test_a_file_somebody_removed_is_written_anew(far: Far, backend: Backend) -> None:
+    first = put_file(backend, "/x", b"one")
+    far.remove("/x")
+    put_file(backend, "/x", b"two", base=first.revision)
+    assert far.read("/x") == b"two"
+
+
+def test_a_folder_in_the_way_is_a_conflict(far: Far, backend: Backend) -> None:
+    far.mkdir("/x")
+    assert isinstance(put(backend, "/x", b"ours"), Conflict)
+
+
+def test_nothing_goes_below_a_file(far: Far, backend: Backend) -> None:
+    far.write("/x", b"file")
+    assert isinstance(put(backend, "/x/y", b"ours"), NotADirectory)
+
+
+def test_the_bytes_outlive_a_conflict(far: Far, backend: Backend) -> None:
+    far.write("/x", b"theirs")
+    session = backend.upload_whole(b"ours")
+    (outcome,) = finish(backend, [put_order("/x", session, 4)])
+    assert isinstance(outcome, Conflict)
+    (beside,) = finish(backend, [put_order("/x (copy)", session, 4)])
+    assert isinstance(beside, File)
+    assert far.read("/x (copy)") == b"ours"
+
+
+def test_a_thousand_files_go_in_one_batch(far: Far, backend: Backend) -> None:
+    bodies = [f"file {number}".encode() for number in range(1000)]
+    pieces = pack(backend, bodies)
+    step = backend.limits.pack_entries
+    for start in range(0, 1000, step):
+        assert backend.append_pack(pieces[start : start + step]) == [None] * step
+    outcomes = finish(
+        backend,
+        [put_order(f"/D/{at}", piece.session, len(piece.body)) for at, piece in enumerate(pieces)],
+    )
+    assert [outcome.size_bytes for outcome in outcomes if isinstance(outcome, File)] == [
+        len(body) for body in bodies
+    ]
+    assert far.read("/D/999") == b"file 999"
+
+
+def test_a_session_that_expired_must_be_sent_again(far: Far, backend: Backend) -> None:
+    lost, kept = backend.upload_whole(b"lost"), backend.upload_whole(b"kept")
+    far.lose_sessions(lost)
+    outcome = finish(backend, [put_order("/lost", lost, 4)])[0]
+    assert isinstance(outcome, SessionLost)
+    assert kept
+
+
+def test_a_session_of_another_size_must_be_sent_again(backend: Backend) -> None:
+    (outcome,) = finish(backend, [put_order("/x", backend.upload_whole(b"four"), 5)])
+    assert isinstance(outcome, Resend)
+    with pytest.raises(NotFound):
+        backend.stat(RemotePath("/x"))
+
+
+def test_a_session_that_was_not_closed_is_not_committed(backend: Backend) -> None:
+    (session,) = backend.new_sessions(1)
+    (outcome,) = finish(backend, [put_order("/x", session, 0)])
+    assert isinstance(outcome, Resend)
+
+
+def test_a_file_that_was_never_uploaded_fails_alone(backend: Backend) -> None:
+    nothing = put_order("/nothing", "", 0)
+    nothing = type(nothing)(nothing.kind, nothing.path)
+    something = put_order("/something", backend.upload_whole(b"x"), 1)
+    first, second = finish(backend, [nothing, something])
+    assert isinstance(first, SessionLost)
+    assert isinstance(second, File)
+
+
+def test_a_running_batch_is_told_by_its_job(far: Far, backend: Backend) -> None:
+    far.slow_jobs()
+    orders = [put_order("/x", backend.upload_whole(b"x"), 1)]
+    launch = backend.submit(orders)
+    assert isinstance(launch, Running)
+    after_restart = far.another()
+    deadline_s = time.monotonic() + 10.0
+    while isinstance(launch, Running) and time.monotonic() < deadline_s:
+        launch = after_restart.poll(launch.job, orders)
+    assert isinstance(launch, Done)
+    assert isinstance(launch.outcomes[0], File)
+
+
+def test_an_unknown_job_is_lost(backend: Backend) -> None:
+    order = put_order("/x", backend.upload_whole(b"x"), 1)
+    for job in ("put:nonsense", "nonsense", ""):
+        with pytest.raises(SessionLost):
+            backend.poll(job, [order])
+
+
+def test_a_second_batch_while_one_runs_is_busy(far: Far, backend: Backend) -> None:
+    far.slow_jobs()
+    first = put_order("/x", backend.upload_whole(b"x"), 1)
+    second = put_order("/y", backend.upload_whole(b"y"), 1)
+    launch = backend.submit([first])
+    assert isinstance(launch, Running)
+    (outcome,) = finish(backend, [second])
+    assert isinstance(outcome, Busy)
+    (outcome,) = settle(backend, [second])
+    assert isinstance(outcome, File)
+
+
+def test_a_commit_whose_reply_was_lost_is_done_once(far: Far, backend: Backend) -> None:
+    order = put_order("/x", backend.upload_whole(b"ours"), 4)
+    far.lose_reply("submit")
+    with pytest.raises(MountfsError):
+        backend.submit([order])
+    # The session may be gone with the commit, which then must be found in the target.
+    (outcome,) = settle(backend, [order])
+    assert isinstance(outcome, File | SessionLost)
+    standing = backend.stat(RemotePath("/x"))
+    assert isinstance(standing, File)
+    assert standing.content_hash == content_hash(HashKind.DROPBOX, b"ours")
+    assert put_file(backend, "/x", b"ours").revision == standing.revision
+
+
+def test_a_lost_commit_that_somebody_overwrote_does_not_come_back(far: Far, backend: Backend) -> None:
+    first = put_file(backend, "/x", b"one")
+    order = put_order("/x", backend.upload_whole(b"two"), 3, first.revision)
+    far.lose_reply("submit")
+    with pytest.raises(MountfsError):
+        backend.submit([order])
+    deadline_s = time.monotonic() + 10.0
+    while far.read("/x") != b"two" and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    far.write("/x", b"theirs")
+    again = put_order("/x", backend.upload_whole(b"two"), 3, first.revision)
+    (outcome,) = settle(backend, [again])
+    assert isinstance(outcome, Conflict)
+    assert far.read("/x") == b"theirs"

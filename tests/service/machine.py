@@ -1,0 +1,148 @@
+"""A real systemd as the first process of name spaces of its own, whatever runs as this machine's PID 1."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+BOOT_TIMEOUT_S = 60.0
+COMMAND_TIMEOUT_S = 120.0
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def why_not() -> str | None:
+    """Why this machine or user cannot boot one; None when nothing is in the way."""
+    if os.geteuid() != 0:
+        return "needs root: a systemd of its own takes name spaces and mounts"
+    if not Path("/lib/systemd/systemd").exists():
+        return "needs systemd; install the package systemd"
+    for program in ("unshare", "nsenter", "mount", "systemctl", "journalctl", "systemd-analyze"):
+        if shutil.which(program) is None:
+            return f"needs the program {program}; install systemd and util-linux"
+    if not Path("/dev/fuse").exists():
+        return "needs /dev/fuse"
+    return None
+
+
+class Machine:
+    """Boots on entry and is gone on exit, with everything that ran on it.
+
+    *shared* and the project are at the same paths inside as outside; /run, /tmp, /etc/systemd/system,
+    /etc/mountfs and /var/lib/mountfs are private and empty. Mounts made inside are seen by ``run`` only.
+    """
+
+    def __init__(self, shared: Path) -> None:
+        self.shared = shared
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    def __enter__(self) -> Self:
+        kept = {self.shared, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix)}
+        order = ["unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--uts", "--ipc"]
+        order += ["--cgroup", sys.executable, str(Path(__file__).with_name("boot.py"))]
+        with self.log.open("wb") as log:
+            self._holder = subprocess.Popen(
+                [*order, *sorted(map(str, kept))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._await_boot()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                error.add_note(self.story())
+        finally:
+            self._end()
+
+    @property
+    def log(self) -> Path:
+        """What the manager itself said."""
+        return self.shared / "systemd.log"
+
+    def run(self, *order: str | Path, check: bool = True, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+        """Runs a command inside; what it printed. AssertionError with all of it when it fails."""
+        words = [str(word) for word in order]
+        done = subprocess.run(
+            ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-C", "--", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(words)} ended with {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Writes a file inside."""
+        target = Path(f"/proc/{self._pid}/root{path}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(mode)
+
+    def journal(self, unit: str = "") -> str:
+        """What the services have said so far."""
+        chosen = ["-u", unit] if unit else []
+        return self.run("journalctl", "--no-pager", "-o", "short-monotonic", *chosen, check=False)
+
+    def property(self, unit: str, name: str) -> str:
+        """One property of a unit, as ``systemctl show`` tells it."""
+        return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
+
+    def story(self) -> str:
+        """The end of the journal and of the manager's log, for a failed test."""
+        journal = self.journal().splitlines()[-80:]
+        manager = self.log.read_text(errors="replace").splitlines()[-20:]
+        return "\n".join(["--- journal", *journal, "--- manager", *manager])
+
+    def _await_boot(self) -> None:
+        deadline_s = time.monotonic() + BOOT_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            assert self._holder is not None
+            if self._holder.poll() is not None:
+                break
+            self._pid = self._pid or _only_child(self._holder.pid)
+            if self._pid and self._is_systemd():
+                state = self.run("systemctl", "is-system-running", check=False).strip()
+                if state in ("running", "degraded"):
+                    return
+            time.sleep(0.05)
+        raise AssertionError(f"systemd did not come up:\n{self.log.read_text(errors='replace')[-4000:]}")
+
+    def _is_systemd(self) -> bool:
+        return Path(f"/proc/{self._pid}/comm").read_text().strip() == "systemd"
+
+    def _end(self) -> None:
+        if self._pid:
+            try:
+                os.kill(self._pid, signal.SIGKILL)  # with it goes everything in its name space of processes
+            except ProcessLookupError:
+                pass
+        if self._holder is not None:
+            if not self._pid:
+                self._holder.kill()
+            self._holder.wait(BOOT_TIMEOUT_S)
+
+
+def _only_child(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(children[0]) if children else 0

@@ -1,0 +1,111 @@
+"""``mountfs@.service`` under a real systemd."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.cli.demotree import files_below, hash_of
+from mountfs.sandbox.dropbox import DropboxSandbox
+from tests.service.conftest import MOUNTPOINT
+from tests.service.machine import Machine
+
+UNIT = "mountfs@demo"
+FILES = 100
+SLOW_MS = 300
+PATIENCE_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def told_on_failure(machine: Machine, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Shows what the services said when a test fails."""
+    failed_before = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed_before:
+        print(machine.story())
+
+
+@pytest.fixture
+def source(machine: Machine, tmp_path: Path) -> Path:
+    """A hundred small files, the same inside and outside the machine."""
+    folder = machine.shared / tmp_path.name
+    folder.mkdir()
+    for number in range(FILES):
+        (folder / f"scan {number:03}.txt").write_text(f"page {number}\n" * (number + 1))
+    return folder
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path: hash_of(file) for path, file in files_below(folder)}
+
+
+def committed(far_side: DropboxSandbox) -> dict[str, str]:
+    return {path: str(file["content_hash"]) for path, file in far_side.files().items()}
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"still not so after {PATIENCE_S:.0f} s: {what}"
+        time.sleep(0.05)
+
+
+def test_the_unit_is_without_fault(machine: Machine) -> None:
+    assert machine.run("systemd-analyze", "verify", f"{UNIT}.service").strip() == ""
+
+
+def test_start_returns_when_the_mount_answers_and_others_see_it(service: Machine) -> None:
+    assert service.run("stat", "--format=%F", MOUNTPOINT).strip() == "directory"
+    assert service.run("findmnt", "--noheadings", "--output=FSTYPE", MOUNTPOINT).strip() == "fuse.mountfs"
+    assert service.property(UNIT, "ActiveState") == "active"
+    service.run("sh", "-c", f"echo hello > {MOUNTPOINT}/a && grep hello {MOUNTPOINT}/a")
+
+
+def test_stop_returns_after_all_is_committed(
+    service: Machine, far_side: DropboxSandbox, source: Path
+) -> None:
+    far_side.set_switches(latency_ms=SLOW_MS)
+    service.run("cp", "-r", f"{source}/.", MOUNTPOINT)
+    service.run("systemctl", "stop", UNIT)
+    assert committed(far_side) == hashes(source)
+    assert service.property(UNIT, "Result") == "success"
+    assert service.run("ls", "-A", MOUNTPOINT) == ""
+
+
+def test_a_killed_process_is_restarted_and_loses_nothing(
+    service: Machine, far_side: DropboxSandbox, source: Path
+) -> None:
+    far_side.set_switches(latency_ms=SLOW_MS)
+    service.run("cp", "-r", f"{source}/.", MOUNTPOINT)
+    killed = service.property(UNIT, "MainPID")
+    service.run("kill", "-KILL", killed)
+
+    def is_back() -> bool:
+        return service.property(UNIT, "ActiveState") == "active" and service.property(
+            UNIT, "MainPID"
+        ) not in (
+            killed,
+            "0",
+        )
+
+    until(is_back, "the service runs again")
+    assert sorted(service.run("ls", MOUNTPOINT).splitlines()) == sorted(
+        path.name for path in source.iterdir()
+    )
+    service.run("diff", "-r", source, MOUNTPOINT)
+    service.run("systemctl", "stop", UNIT)
+    assert committed(far_side) == hashes(source)
+
+
+def test_a_configuration_that_is_wrong_is_told_and_not_tried_again(machine: Machine) -> None:
+    machine.write(
+        "/etc/mountfs/mountfs.toml", '[mounts.wrong]\nremote = "nowhere:"\nmountpoint = "/tmp/demo"\n'
+    )
+    output = machine.run("systemctl", "start", "mountfs@wrong", check=False)
+    assert "failed" in output
+    until(lambda: machine.property("mountfs@wrong", "ActiveState") == "failed", "the unit has failed")
+    assert machine.property("mountfs@wrong", "NRestarts") == "0"
+    assert "mountfs: no remote 'nowhere' in /etc/mountfs/mountfs.toml" in machine.journal("mountfs@wrong")

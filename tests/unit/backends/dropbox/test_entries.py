@@ -1,0 +1,79 @@
+"""Metadata as entries, and times as Dropbox writes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from mountfs.backends.dropbox.entries import change_of, entry_at, mtime_ns, named_in, time_stamp
+from mountfs.errors import ServerFault
+from mountfs.model.entry import File, Folder, Gone
+from mountfs.model.path import RemotePath
+
+FILE = {
+    ".tag": "file",
+    "name": "b.txt",
+    "id": "id:1",
+    "client_modified": "2015-05-12T15:50:38Z",
+    "server_modified": "2016-05-12T15:50:38Z",
+    "rev": "a1c10ce0dd78",
+    "size": 7212,
+    "path_lower": "/a/b.txt",
+    "path_display": "/A/b.txt",
+    "is_downloadable": True,
+    "content_hash": "00" * 32,
+}
+NOW_NS = 1_700_000_000_500_000_000
+
+
+def test_a_file_has_the_client_s_time() -> None:
+    assert entry_at(RemotePath("/A/b.txt"), FILE) == File(
+        RemotePath("/A/b.txt"), "id:1", "a1c10ce0dd78", 7212, 1_431_445_838_000_000_000, "00" * 32
+    )
+
+
+def test_a_document_without_bytes_is_told() -> None:
+    document = {**FILE, "is_downloadable": False}
+    del document["content_hash"]
+    file = entry_at(RemotePath("/x"), document)
+    assert isinstance(file, File)
+    assert (file.is_downloadable, file.content_hash) == (False, None)
+
+
+@pytest.mark.parametrize("key", ["id", "rev", "size", "client_modified"])
+def test_metadata_that_lacks_something_is_a_fault(key: str) -> None:
+    with pytest.raises(ServerFault):
+        entry_at(RemotePath("/x"), {name: value for name, value in FILE.items() if name != key})
+
+
+@pytest.mark.parametrize("metadata", [{}, {".tag": "hologram"}, {**FILE, "client_modified": "yesterday"}])
+def test_metadata_of_another_kind_is_a_fault(metadata: dict[str, object]) -> None:
+    with pytest.raises(ServerFault):
+        entry_at(RemotePath("/x"), metadata)
+
+
+def test_only_the_last_component_is_taken_from_the_service() -> None:
+    assert named_in(RemotePath("/a"), FILE) == RemotePath("/a/b.txt")
+    with pytest.raises(ServerFault):
+        named_in(RemotePath("/a"), {".tag": "file"})
+
+
+def test_a_change_stands_where_it_says() -> None:
+    folder = {".tag": "folder", "name": "A", "id": "id:2", "path_lower": "/a", "path_display": "/A"}
+    assert change_of(folder) == Folder(RemotePath("/A"), "id:2")
+    assert change_of({".tag": "deleted", "name": "A", "path_lower": "/a"}) == Gone(RemotePath("/a"))
+    assert change_of({".tag": "folder", "name": "A", "id": "id:2"}) is None
+
+
+@pytest.mark.parametrize(
+    ("given_ns", "stamp"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (-5_000_000_000, "1970-01-01T00:00:00Z"),
+        (1_431_445_838_999_999_999, "2015-05-12T15:50:38Z"),
+        (NOW_NS, "2023-11-14T22:13:20Z"),
+        (NOW_NS * 9, "2023-11-14T22:13:20Z"),
+    ],
+)
+def test_a_time_is_whole_seconds_of_the_past(given_ns: int, stamp: str) -> None:
+    assert time_stamp(given_ns, NOW_NS) == stamp
+    assert mtime_ns(stamp) <= NOW_NS

@@ -1,0 +1,153 @@
+"""Packs and parts: what a refusal means, and when a refused resend is a success."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mountfs.backends.dropbox.limits import CHUNK_BYTES, DROPBOX_LIMITS
+from mountfs.errors import (
+    BatchRefused,
+    Corrupt,
+    InvalidArgument,
+    MountfsError,
+    OffsetMismatch,
+    RequestTooBig,
+    ServerFault,
+    SessionLost,
+    Throttled,
+)
+from mountfs.model.hashing import BLOCK_BYTES, HashKind, content_hash
+from mountfs.ports import Piece
+from tests.unit.backends.dropbox.conftest import Connect
+from tests.unit.backends.scripted import Reply, Script, answer, error_answer, json_answer
+
+TWO = [Piece("0:a", b"one"), Piece("0:b", b"three")]
+OFFSET_5 = {".tag": "incorrect_offset", "correct_offset": 5}
+
+
+def failed(error: dict[str, Any]) -> dict[str, Any]:
+    return {".tag": "failure", "failure": error}
+
+
+def test_the_limits_are_within_the_service_s() -> None:
+    assert DROPBOX_LIMITS.chunk_bytes % BLOCK_BYTES == 0
+    assert DROPBOX_LIMITS.pack_bytes <= 150 * 1024 * 1024
+    assert DROPBOX_LIMITS.commit_entries <= 1000
+    assert DROPBOX_LIMITS.session_min_bytes <= DROPBOX_LIMITS.pack_bytes
+
+
+def test_a_pack_is_its_pieces_one_after_the_other(connect: Connect) -> None:
+    with Script(json_answer({"entries": [{".tag": "success"}, {".tag": "success"}]})) as server:
+        assert connect(server.url).append_pack(TWO) == [None, None]
+    assert server.seen[0].body == b"onethree"
+    assert json.loads(server.seen[0].headers["dropbox-api-arg"]) == {
+        "entries": [
+            {"cursor": {"session_id": "a", "offset": 0}, "length": 3, "close": True},
+            {"cursor": {"session_id": "b", "offset": 0}, "length": 5, "close": True},
+        ],
+        "content_hash": content_hash(HashKind.DROPBOX, b"onethree"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({".tag": "closed"}, None),
+        (OFFSET_5, None),
+        ({".tag": "incorrect_offset", "correct_offset": 3}, OffsetMismatch),
+        ({".tag": "not_found"}, SessionLost),
+        ({".tag": "concurrent_session_invalid_offset"}, InvalidArgument),
+    ],
+)
+def test_a_piece_that_is_there_already_is_a_success(
+    connect: Connect, error: dict[str, Any], kind: type[MountfsError] | None
+) -> None:
+    with Script(json_answer({"entries": [{".tag": "success"}, failed(error)]})) as server:
+        first, second = connect(server.url).append_pack(TWO)
+    assert first is None
+    assert second is None if kind is None else type(second) is kind
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (answer(400, b'Unknown API function: "files/upload_session/append_batch"'), BatchRefused),
+        (answer(403, b"no"), BatchRefused),
+        (answer(404, b"no"), BatchRefused),
+        (answer(501, b"no"), BatchRefused),
+        (answer(400, b"Error in call: header too large"), RequestTooBig),
+        (answer(413, b""), RequestTooBig),
+        (answer(431, b""), RequestTooBig),
+        (error_answer({".tag": "payload_too_large"}), RequestTooBig),
+        (error_answer({".tag": "content_hash_mismatch"}), Corrupt),
+        (error_answer({".tag": "length_mismatch"}), Corrupt),
+        (answer(429, b"", Retry_After="9"), Throttled),
+        (answer(500, b""), ServerFault),
+        (json_answer({"entries": [{".tag": "success"}]}), ServerFault),
+        (json_answer([]), ServerFault),
+    ],
+)
+def test_a_refused_pack_says_what_to_do(connect: Connect, reply: Reply, kind: type[MountfsError]) -> None:
+    with Script(reply) as server, pytest.raises(MountfsError) as caught:
+        connect(server.url).append_pack(TWO)
+    assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize("status", [400, 413, 431])
+def test_a_single_piece_that_is_too_much_ends_packing(connect: Connect, status: int) -> None:
+    with Script(answer(status, b"too large")) as server, pytest.raises(BatchRefused):
+        connect(server.url).append_pack(TWO[:1])
+
+
+@pytest.mark.parametrize("reply", [[], {}, {"session_ids": ["a"]}, {"session_ids": "ab"}])
+def test_sessions_are_as_many_as_asked_for(connect: Connect, reply: object) -> None:
+    with Script(json_answer(reply)) as server, pytest.raises(ServerFault):
+        connect(server.url).new_sessions(2)
+
+
+@pytest.mark.parametrize(
+    ("error", "closing", "kind"),
+    [
+        ({".tag": "closed"}, True, None),
+        ({".tag": "closed"}, False, SessionLost),
+        (OFFSET_5, True, None),
+        ({".tag": "incorrect_offset", "correct_offset": 9}, True, OffsetMismatch),
+        ({".tag": "not_found"}, True, SessionLost),
+        ({".tag": "content_hash_mismatch"}, True, Corrupt),
+    ],
+)
+def test_a_part_that_is_there_already_is_a_success(
+    connect: Connect, error: dict[str, Any], closing: bool, kind: type[MountfsError] | None
+) -> None:
+    body = b"12345" if closing else bytes(CHUNK_BYTES)
+    with Script(error_answer(error)) as server:
+        backend = connect(server.url)
+        if kind is None:
+            assert backend.append(f"{CHUNK_BYTES}:s", 0, body, closing=closing, size_bytes=None)
+        else:
+            with pytest.raises(MountfsError) as caught:
+                backend.append(f"{CHUNK_BYTES}:s", 0, body, closing=closing, size_bytes=None)
+            assert type(caught.value) is kind
+
+
+def test_every_part_carries_its_own_hash(connect: Connect) -> None:
+    body = bytes(range(256)) * (CHUNK_BYTES // 256)
+    with Script(json_answer(None)) as server:
+        connect(server.url).append(f"{CHUNK_BYTES}:s:1", CHUNK_BYTES, body, closing=False, size_bytes=None)
+    assert json.loads(server.seen[0].headers["dropbox-api-arg"]) == {
+        "cursor": {"session_id": "s:1", "offset": CHUNK_BYTES},
+        "close": False,
+        "content_hash": content_hash(HashKind.DROPBOX, body),
+    }
+    assert server.seen[0].body == body
+
+
+def test_a_session_keeps_the_length_of_its_parts(connect: Connect) -> None:
+    backend = connect("http://127.0.0.1:1")
+    assert backend.part_bytes(f"{BLOCK_BYTES}:s") == BLOCK_BYTES
+    for token in ("0:s", "s", ""):
+        with pytest.raises(SessionLost):
+            backend.part_bytes(token)

@@ -1,0 +1,330 @@
+"""The edge to the network: what leaves, what comes back, and that only our own errors get out."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import urllib3
+
+from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, is_loopback
+from mountfs.backends.wire import Request, Response, Window
+from mountfs.clock import SystemClock
+from mountfs.errors import InvalidArgument, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from tests.fakes.clock import FakeClock
+from tests.unit.backends.scripted import Script, answer, hang_up, raw, stall
+
+QUICK = HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.3)
+
+
+class CountedTokens:
+    """Gives t1, and after each refusal the next one."""
+
+    def __init__(self, last: int = 9) -> None:
+        self.number = 1
+        self._last = last
+
+    def current(self) -> str:
+        return f"t{self.number}"
+
+    def refused(self, token: str) -> str:
+        if self.number == self._last:
+            raise NotSignedIn("no further token")
+        self.number += 1
+        return f"t{self.number}"
+
+
+@pytest.fixture
+def client() -> Iterator[HttpClient]:
+    client = HttpClient(SystemClock(), settings=QUICK)
+    yield client
+    client.close()
+
+
+def get(url: str, *, is_read: bool = True, window: Window | None = None, body: bytes = b"") -> Request:
+    return Request("POST", f"{url}/x", "x", body=body, is_read=is_read, window=window)
+
+
+def test_a_reply_of_any_status_comes_back_whole(client: HttpClient) -> None:
+    with Script(answer(409, b"no", X_Thing="1", Retry_After="7")) as server:
+        response = client.exchange(get(server.url, body=b"abc"))
+    assert (response.status, response.body, response.headers["x-thing"]) == (409, b"no", "1")
+    assert response.retry_after_s == 7.0
+    assert server.seen[0].body == b"abc"
+
+
+def test_a_large_body_arrives_whole_and_says_how_long_it_is(client: HttpClient) -> None:
+    body = bytes(range(256)) * 4000
+    with Script(answer(200)) as server:
+        client.exchange(get(server.url, body=body))
+    assert server.seen[0].body == body
+    assert server.seen[0].headers["content-length"] == str(len(body))
+
+
+def test_connections_are_kept(client: HttpClient) -> None:
+    with Script(answer(200, b"body")) as server:
+        for _ in range(3):
+            client.exchange(get(server.url))
+        assert server.connections == 1
+
+
+def test_a_dead_connection_costs_a_read_nothing(client: HttpClient) -> None:
+    with Script(answer(200), hang_up, answer(200, b"again")) as server:
+        client.exchange(get(server.url))
+        assert client.exchange(get(server.url)).body == b"again"
+    assert client.calls() == {"x": 3}
+
+
+def test_what_may_have_taken_effect_is_not_sent_twice(client: HttpClient) -> None:
+    with Script(answer(200), hang_up, answer(200)) as server:
+        client.exchange(get(server.url, is_read=False))
+        with pytest.raises(Offline):
+            client.exchange(get(server.url, is_read=False))
+    assert len(server.seen) == 2
+
+
+def test_a_second_broken_connection_is_offline(client: HttpClient) -> None:
+    with Script(hang_up) as server, pytest.raises(Offline):
+        client.exchange(get(server.url))
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"",
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 abc Oops\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    ],
+)
+def test_a_broken_reply_is_offline(client: HttpClient, wire: bytes) -> None:
+    with Script(raw(wire)) as server, pytest.raises(Offline) as caught:
+        client.exchange(get(server.url))
+    assert "\n" not in str(caught.value)
+
+
+def test_silence_before_or_within_a_reply_ends(client: HttpClient) -> None:
+    for before in (b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"):
+        release = threading.Event()
+        with Script(stall(release, before)) as server:
+            with pytest.raises(TimedOut):
+                client.exchange(get(server.url))
+            release.set()
+
+
+def test_a_reply_that_trickles_in_is_given_up() -> None:
+    clock = FakeClock()
+    release = threading.Event()
+    client = HttpClient(clock, settings=HttpSettings(read_timeout_s=10.0))
+
+    def trickle(handler) -> None:  # type: ignore[no-untyped-def]
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not release.is_set():
+            clock.advance(9.0)
+            handler.wfile.write(b".")
+            handler.wfile.flush()
+            release.wait(0.01)
+
+    with Script(trickle) as server:
+        with pytest.raises(TimedOut):
+            client.exchange(get(server.url))
+        release.set()
+    client.close()
+
+
+def test_nobody_listening_is_offline_in_the_systems_words(client: HttpClient) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(Offline, match="Connection refused"):
+            client.exchange(get(f"http://127.0.0.1:{port}"))
+    assert client.calls() == {"x": 1}
+
+
+def test_tls_with_a_server_that_speaks_none_is_offline(client: HttpClient) -> None:
+    with Script(answer(200)) as server, pytest.raises(Offline):
+        client.exchange(get(server.url.replace("http:", "https:")))
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "ftp://127.0.0.1", "http://", "http://[::1", "http://127.0.0.1:99999"]
+)
+def test_a_url_that_is_none_is_refused(client: HttpClient, url: str) -> None:
+    with pytest.raises(MountfsError):
+        client.exchange(get(url))
+
+
+@pytest.mark.parametrize("value", ["line\nbreak", "wörld \u20ac"])
+def test_a_header_that_cannot_be_sent_is_refused(client: HttpClient, value: str) -> None:
+    with Script(answer(200)) as server, pytest.raises(InvalidArgument):
+        client.exchange(Request("POST", server.url, "x", {"X-Thing": value}))
+
+
+def foreign_errors() -> list[BaseException]:
+    """One of every error that requests, urllib3 and their JSON can raise."""
+    found: list[BaseException] = [OSError("x"), ValueError("x"), UnicodeError("x"), TimeoutError("x")]
+    for module, root in ((requests.exceptions, Exception), (urllib3.exceptions, Exception)):
+        for _, kind in sorted(inspect.getmembers(module, inspect.isclass)):
+            if issubclass(kind, root) and not issubclass(kind, Warning):
+                error = kind.__new__(kind)
+                error.args = ("x",)
+                found.append(error)
+    return found
+
+
+@pytest.mark.parametrize("error", foreign_errors(), ids=lambda error: type(error).__qualname__)
+def test_no_foreign_error_gets_out(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def broken(*args: object, **kwargs: object) -> requests.Response:
+        raise error
+
+    monkeypatch.setattr(requests.Session, "request", broken)
+    with pytest.raises(MountfsError):
+        client.exchange(get("http://127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_a_reply_that_is_not_json_is_a_fault(body: bytes) -> None:
+    with pytest.raises(ServerFault):
+        Response(200, {}, body).json()
+
+
+def test_a_refused_token_is_replaced_once(client: HttpClient) -> None:
+    tokens = CountedTokens()
+    signed = HttpClient(SystemClock(), tokens, QUICK)
+    with Script(answer(401), answer(200, b"in"), answer(401)) as server:
+        assert signed.exchange(get(server.url)).body == b"in"
+        assert [seen.headers["authorization"] for seen in server.seen] == ["Bearer t1", "Bearer t2"]
+        assert signed.exchange(get(server.url)).status == 401
+        assert len(server.seen) == 4
+    signed.close()
+
+
+def test_no_further_token_is_not_signed_in() -> None:
+    signed = HttpClient(SystemClock(), CountedTokens(last=1), QUICK)
+    with Script(answer(401)) as server, pytest.raises(NotSignedIn):
+        signed.exchange(get(server.url))
+    signed.close()
+
+
+def test_an_unsigned_request_has_no_token() -> None:
+    signed = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    with Script(answer(200)) as server:
+        signed.exchange(Request("POST", server.url, "x", is_signed=False))
+    assert "authorization" not in server.seen[0].headers
+    signed.close()
+
+
+def test_nothing_leaves_while_the_service_wants_no_calls() -> None:
+    clock = FakeClock()
+    client = HttpClient(clock, settings=QUICK)
+    with Script(answer(200)) as server:
+        client.hold_back(60.0)
+        with pytest.raises(Throttled) as caught:
+            client.exchange(get(server.url))
+        assert caught.value.retry_after_s == 60.0
+        assert server.seen == []
+        assert client.calls() == {}
+        clock.advance(60.0)
+        assert client.exchange(get(server.url)).status == 200
+    client.close()
+
+
+def test_a_short_wait_is_waited_inside() -> None:
+    client = HttpClient(SystemClock(), settings=QUICK)
+    with Script(answer(200)) as server:
+        client.hold_back(0.2)
+        began_s = time.monotonic()
+        client.exchange(get(server.url))
+        assert time.monotonic() - began_s >= 0.19
+    client.close()
+
+
+def test_closing_frees_who_waits_for_a_reply() -> None:
+    client = HttpClient(SystemClock(), settings=HttpSettings(read_timeout_s=60.0))
+    ended: list[MountfsError] = []
+    release = threading.Event()
+
+    def wait(server: Script) -> None:
+        try:
+            client.exchange(get(server.url))
+        except MountfsError as error:
+            ended.append(error)
+
+    with Script(stall(release, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")) as server:
+        thread = threading.Thread(target=wait, args=(server,))
+        thread.start()
+        deadline_s = time.monotonic() + 10.0
+        while not server.seen and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+        client.close()
+        thread.join(10.0)
+        assert not thread.is_alive()
+        release.set()
+        with pytest.raises(Offline):
+            client.exchange(get(server.url))
+    assert isinstance(ended[0], Offline)
+
+
+def test_a_window_of_a_whole_body_is_cut_out(client: HttpClient) -> None:
+    body = bytes(range(256)) * 4096
+    with Script(answer(200, body), answer(206, b"range"), answer(200, body)) as server:
+        assert client.exchange(get(server.url, window=Window(300_001, 5))).body == body[300_001:300_006]
+        assert client.exchange(get(server.url, window=Window(3, 5))).body == b"range"
+        assert client.exchange(get(server.url, window=Window(len(body) - 2, 5))).body == body[-2:]
+
+
+def test_redirects_and_cookies_are_not_followed(client: HttpClient) -> None:
+    reply = answer(302, b"", Location="http://127.0.0.1:1/", Set_Cookie="a=b; Path=/")
+    with Script(reply) as server:
+        assert client.exchange(get(server.url)).status == 302
+        client.exchange(get(server.url))
+    assert "cookie" not in server.seen[1].headers
+
+
+def test_a_proxy_is_for_the_world_and_not_for_this_machine(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Script(answer(200, b"proxy")) as proxy, Script(answer(200, b"direct")) as server:
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert client.exchange(get(server.url)).body == b"direct"
+        assert client.exchange(get("http://dropbox.invalid")).body == b"proxy"
+    assert proxy.seen[0].path == "http://dropbox.invalid/x"
+
+
+def test_a_password_in_netrc_does_not_replace_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    signed = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    with Script(answer(200)) as server:
+        signed.exchange(get(server.url))
+    assert server.seen[0].headers["authorization"] == "Bearer t1"
+    signed.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "is_ours"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True), ("", False),
+     ("api.dropboxapi.com", False), ("10.0.0.1", False), ("localhost.example.com", False)],
+)  # fmt: skip
+def test_this_machine_is_told_by_name_and_address(host: str, is_ours: bool) -> None:
+    assert is_loopback(host) is is_ours

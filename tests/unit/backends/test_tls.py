@@ -1,0 +1,78 @@
+"""TLS: the user's own authority is honoured, a stranger's is not, and closing frees who waits."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.clock import SystemClock
+from mountfs.errors import MountfsError, Offline
+from mountfs.model.path import ROOT
+from mountfs.sandbox.dropbox import DropboxSandbox
+from tests.contract.far import upload_parts
+from tests.unit.backends.dropbox.conftest import Connect, connect
+
+__all__ = ["connect"]
+
+
+@pytest.fixture
+def clock() -> SystemClock:
+    return SystemClock()
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[DropboxSandbox]:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with DropboxSandbox(ssl_context=context) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def backend(
+    sandbox: DropboxSandbox, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> DropboxBackend:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    return connect(sandbox.base_url, token="sandbox")
+
+
+def test_an_authority_of_the_user_s_is_trusted(backend: DropboxBackend) -> None:
+    assert backend.list_folder(ROOT) == []
+    body = bytes(range(256)) * 36_000
+    _, parts = upload_parts(backend, body)
+    assert sum(part.length for part in parts) == len(body)
+
+
+def test_a_stranger_is_not_talked_to(sandbox: DropboxSandbox, connect: Connect) -> None:
+    with pytest.raises(Offline, match="certificate"):
+        connect(sandbox.base_url, token="sandbox").list_folder(ROOT)
+
+
+def test_closing_frees_who_waits(backend: DropboxBackend) -> None:
+    cursor = backend.latest_cursor()
+    ended: list[MountfsError] = []
+
+    def wait() -> None:
+        try:
+            backend.wait_for_changes(cursor, 60.0)
+        except MountfsError as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    deadline_s = time.monotonic() + 10.0
+    while "files/list_folder/longpoll" not in backend.calls() and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    backend.close()
+    thread.join(10.0)
+    assert not thread.is_alive()
+    assert isinstance(ended[0], Offline)

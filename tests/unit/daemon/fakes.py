@@ -1,0 +1,89 @@
+"""Stand-ins for what the process works with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event, Lock
+
+from daemon.account import Backlog
+from daemon.status import AccountStatus
+from mountfs.model.path import ROOT, RemotePath
+
+PATIENCE_S = 10.0
+"""How long a test waits for what must happen; reached only when it does not."""
+
+
+class FakeClock:
+    """Time that passes only when told to."""
+
+    def __init__(self, now_s: float = 1000.0) -> None:
+        self.time_s = now_s
+
+    def now_s(self) -> float:
+        return self.time_s
+
+
+@dataclass
+class FakeAccount:
+    """An account whose backlog the test sets, and which remembers what it was asked."""
+
+    left: Backlog = field(default_factory=Backlog)
+    asked: list[str] = field(default_factory=list)
+    mount_error: Exception | None = None
+    commits_when_hurried: int = 0
+    mounted: Event = field(default_factory=Event)
+    unmounted: Event = field(default_factory=Event)
+    lock: Lock = field(default_factory=Lock)
+
+    def start(self) -> None:
+        self.asked.append("start")
+
+    def serve(self, mountpoint: Path) -> None:
+        if self.mount_error is not None:
+            raise self.mount_error
+        self.mounted.set()
+        assert self.unmounted.wait(PATIENCE_S)
+        self.mounted.clear()
+
+    def refuse_writes(self) -> None:
+        self.asked.append("refuse_writes")
+
+    def hurry(self, path: RemotePath) -> None:
+        with self.lock:
+            if path == ROOT:
+                self.left = replace(self.left, pending=max(0, self.left.pending - self.commits_when_hurried))
+            self.asked.append(f"hurry {path}")
+
+    def backlog(self, path: RemotePath) -> Backlog:
+        return self.left
+
+    def await_change(self, timeout_s: float) -> None:
+        Event().wait(min(timeout_s, 0.01))
+
+    def sync(self) -> None:
+        self.asked.append("sync")
+
+    def status(self) -> AccountStatus:
+        return AccountStatus("dbid:fake")
+
+    def close(self) -> None:
+        self.asked.append("close")
+
+
+@dataclass
+class FakeKernel:
+    """A kernel that knows one mount: that of *account*."""
+
+    account: FakeAccount
+    is_hanging: bool = False
+
+    def is_mounted(self, mountpoint: Path) -> bool:
+        return self.account.mounted.is_set()
+
+    def answers(self, mountpoint: Path) -> bool:
+        return self.account.mounted.is_set() and not self.is_hanging
+
+    def unmount(self, mountpoint: Path) -> None:
+        self.account.asked.append("unmount")
+        self.account.unmounted.set()

@@ -1,0 +1,253 @@
+"""The command line: what is wrong is one line on stderr and a non-zero exit."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import background
+from daemon.background import Readiness
+from daemon.cli import run
+from daemon.failure import Failure
+from daemon.options import MountOptions
+from daemon.process import MountPlan
+from daemon.settings import SandboxRemote, parse_spec
+
+PATIENCE_S = 60
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user with a home directory of their own, and nothing in /etc."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "NOTIFY_SOCKET", "JOURNAL_STREAM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("daemon.cli.context.SYSTEM_CONFIG", tmp_path / "etc.toml")
+    monkeypatch.setattr("daemon.cli.context.SYSTEM_STATE_DIR", tmp_path / "state")
+    return home
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """Leaves the root logger as it was: commands send it to their own stderr."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+@pytest.fixture
+def mountpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "mnt"
+    path.mkdir()
+    return path
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
+    """Runs a command that must fail with one line; the line without its opening."""
+    assert run([str(argument) for argument in arguments]) != 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("mountfs: ")
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("mountfs: ").rstrip("\n")
+
+
+def configured(folder: Path, text: str, mode: int = 0o600) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("mountfs ")
+
+
+@pytest.mark.parametrize(
+    "command", [[], *[[name] for name in ("mount", "umount", "wait", "status", "sync", "demo")]]
+)
+def test_every_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command, "--help"]) == 0
+    assert "Usage: mountfs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["frobnicate"], "No such command 'frobnicate'; see mountfs --help"),
+        (["wait"], "Missing argument 'PATH'; see mountfs wait --help"),
+        (["wait", "/", "--timeout", "soon"], "Invalid value for '--timeout'"),
+        (["wait", "/", "--timeout", "-1"], "Invalid value for '--timeout'"),
+        (["mount", "--frob"], "--frob"),
+        (["mount"], "say what to mount where: mountfs mount REMOTE: MOUNTPOINT"),
+        (["mount", "sandbox-dropbox:"], "say what to mount where"),
+        (["mount", "sandbox-dropbox:", "/mnt", "--instance", "x"], "leave the arguments out"),
+        (["mount", "--instance", "x"], "no [mounts.x] in the configuration, as there is no file"),
+        (["mount", "work", "/mnt"], "'work' is not a remote; write NAME: or NAME:/SUBDIR"),
+        (["mount", "work:", "/mnt"], "no remote 'work' configured, as there is no configuration file"),
+        (["mount", "sandbox-dropbx:", "/mnt"], "did you mean 'sandbox-dropbox'?"),
+        (["--config", "/absent.toml", "mount", "a:", "/mnt"], "/absent.toml: cannot read the configuration"),
+        (["umount", "/"], "/: no mountfs mount here"),
+        (["status", "/"], "/: no mountfs mount here"),
+        (["wait", "/"], "/: is not on a mountfs mount"),
+        (["wait", "/absent"], "/absent: does not exist"),
+        (["sync", "/"], "/: is not on a mountfs mount"),
+        (["sandbox", "dropbox", "--port", "70000"], "Invalid value for '--port'"),
+        (["sandbox", "dropbox", "--faults", "/absent"], "Invalid value for '--faults'"),
+    ],
+)
+def test_a_wrong_command_line_is_told(
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in complaint(capsys, *arguments)
+
+
+@pytest.mark.parametrize("flags", [[], ["--background"]])
+def test_an_unfit_mount_point_is_told(
+    flags: list[str], mountpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mount = ["mount", *flags, "sandbox-dropbox:"]
+    assert "does not exist; run: mkdir -p" in complaint(capsys, *mount, tmp_path / "absent")
+    (mountpoint / "file").touch()
+    assert "is not a directory" in complaint(capsys, *mount, mountpoint / "file")
+    assert "is not empty" in complaint(capsys, *mount, mountpoint)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("sttle_s=1", "-o sttle_s=1: unknown option; did you mean 'settle_s'?"),
+        ("settle_s=x", "must be a number of seconds"),
+        ("umask=888", "must be octal"),
+        ("state_dir=/dev/null/x", "state_dir /dev/null/x: cannot make the directory: Not a directory"),
+    ],
+)
+def test_a_wrong_option_is_told(
+    option: str, expected: str, mountpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert expected in complaint(capsys, "mount", "sandbox-dropbox:", mountpoint, "-o", option)
+
+
+def test_the_users_configuration_is_found_by_itself(
+    home: Path, mountpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = home / ".config" / "mountfs"
+    folder.mkdir(parents=True)
+    (folder / "mountfs.toml").write_text("[mount]\nsetle_s = 1\n")
+    line = complaint(capsys, "mount", "sandbox-dropbox:", mountpoint)
+    assert line == f"{folder}/mountfs.toml: [mount]: unknown key 'setle_s'; did you mean 'settle_s'?"
+
+
+def test_the_systems_configuration_comes_second(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "etc.toml").write_text("nonsense")
+    assert complaint(capsys, "mount", "a:", tmp_path).startswith(f"{tmp_path}/etc.toml: is not valid TOML")
+
+
+def test_an_instance_comes_from_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f'[mounts.demo]\nremote = "sandbox-dropbox:"\nmountpoint = "{tmp_path}/absent"\n'
+    config = configured(tmp_path, text)
+    line = complaint(capsys, "--config", config, "mount", "--instance", "demo")
+    assert line.startswith(f"{tmp_path}/absent: the mount point does not exist")
+
+
+def test_nothing_mounted_is_no_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.cli.inspect.all_mounts", list)
+    assert run(["status"]) == 0
+    assert capsys.readouterr().out == "nothing is mounted\n"
+    assert run(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"mounts": []}
+
+
+def test_a_broken_mount_does_not_hide_the_others(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("daemon.cli.inspect.all_mounts", lambda: [tmp_path])
+    assert run(["status"]) == 1
+    assert capsys.readouterr().err == f"mountfs: {tmp_path}: this mount has no control socket\n"
+
+
+def test_the_command_and_the_module_are_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "mount", "sandbox-dropbox:", str(tmp_path / "absent")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("mountfs: ")
+    assert "Traceback" not in done.stderr
+
+
+def plan(folder: Path) -> MountPlan:
+    options = MountOptions(state_dir=folder, uid=os.getuid(), gid=os.getgid())
+    return MountPlan(
+        parse_spec("sandbox-dropbox:"), SandboxRemote("sandbox-dropbox", "dropbox"), folder, options
+    )
+
+
+def played(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Has the background process run *script*, which finds its arguments in sys.argv."""
+    real = subprocess.Popen
+
+    def popen(order: list[str], **how: object) -> object:
+        return real([sys.executable, "-c", script, *order[3:]], **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(background.subprocess, "Popen", popen)
+
+
+SPEAK = "import os, sys; fd = int(sys.argv[sys.argv.index('--ready-fd') + 1]); "
+
+
+def test_the_background_mount_is_ready_when_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(monkeypatch, SPEAK + "os.write(fd, b'{\"ready\": true}\\n')")
+    assert background.spawn(["mount", "--", "sandbox-dropbox:", "/x"], plan(tmp_path)) == 0
+
+
+def test_the_background_mount_tells_why_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    played(monkeypatch, SPEAK + 'os.write(fd, b\'{"failed": "no way", "exit_code": 2}\\n\')')
+    with pytest.raises(Failure, match="no way") as caught:
+        background.spawn(["mount"], plan(tmp_path))
+    assert caught.value.exit_code == 2
+
+
+def test_a_background_mount_that_dies_without_a_word_points_to_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played(monkeypatch, "import sys; print('last words', file=sys.stderr); sys.exit(9)")
+    with pytest.raises(Failure, match=f"ended with status 9; see {tmp_path}/log/sandbox-dropbox.log"):
+        background.spawn(["mount"], plan(tmp_path))
+    assert (tmp_path / "log" / "sandbox-dropbox.log").read_text() == "last words\n"
+
+
+def test_readiness_is_told_once_and_only_to_who_waits() -> None:
+    reading, writing = os.pipe()
+    readiness = Readiness(writing)
+    readiness.ready()
+    readiness.failed("too late", 1)
+    with open(reading, "rb") as pipe:
+        assert [json.loads(line) for line in pipe] == [{"ready": True}]
+    Readiness(None).ready()
+
+
+def test_a_parent_that_left_does_no_harm() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    Readiness(writing).ready()

@@ -1,0 +1,242 @@
+"""The control socket and its client, over a real socket."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from daemon.account import Backlog
+from daemon.client import Client
+from daemon.control import ControlServer, Conversation
+from daemon.failure import Failure
+from daemon.protocol import (
+    FailedChange,
+    Progress,
+    Request,
+    Settled,
+    StatusReply,
+    StatusRequest,
+    Stopped,
+    StopRequest,
+    Synced,
+    SyncRequest,
+    WaitRequest,
+    encode,
+)
+from mountfs.clock import SystemClock
+from mountfs.errors import Offline
+from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount
+from tests.unit.daemon.test_protocol import STATUS
+
+
+class FakeLifecycle:
+    """Drains when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[float | None] = []
+        self.drained = Event()
+        self.left = 0
+
+    def ask_stop(self, timeout_s: float | None = None) -> None:
+        self.asked.append(timeout_s)
+
+    def await_drained(self, timeout_s: float) -> int | None:
+        return self.left if self.drained.wait(min(timeout_s, 0.01)) else None
+
+
+@pytest.fixture
+def account() -> FakeAccount:
+    return FakeAccount()
+
+
+@pytest.fixture
+def lifecycle() -> FakeLifecycle:
+    return FakeLifecycle()
+
+
+@pytest.fixture
+def server(tmp_path: Path, account: FakeAccount, lifecycle: FakeLifecycle) -> Iterator[ControlServer]:
+    talk = Conversation(account, lifecycle, lambda: STATUS, SystemClock())
+    server = ControlServer(tmp_path / "s", talk.answer)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def client(tmp_path: Path, server: ControlServer) -> Client:
+    return Client(Path("/mnt/x"), tmp_path / "s", silence_s=PATIENCE_S)
+
+
+def test_status_is_told(client: Client) -> None:
+    assert list(client.ask(StatusRequest())) == [StatusReply(STATUS)]
+
+
+def test_a_wait_for_nothing_ends_at_once(client: Client, account: FakeAccount) -> None:
+    assert list(client.ask(WaitRequest("/a/b"))) == [Settled(0)]
+    assert account.asked == ["hurry /a/b"]
+
+
+def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: FakeAccount) -> None:
+    account.left = Backlog(pending=2, size_bytes=10)
+    replies = client.ask(WaitRequest("/"))
+    assert next(replies) == Progress(2, 10)
+    account.left = Backlog()
+    assert list(replies)[-1] == Settled(0)
+
+
+def test_a_wait_includes_files_that_are_still_open(client: Client, account: FakeAccount) -> None:
+    account.left = Backlog(open_files=1)
+    assert list(client.ask(WaitRequest("/", timeout_s=0))) == [Settled(1)]
+
+
+def test_a_wait_runs_out_of_time_and_lists_what_failed(client: Client, account: FakeAccount) -> None:
+    failed = (FailedChange("/a", "name refused"),)
+    account.left = Backlog(pending=1, failed=failed)
+    assert list(client.ask(WaitRequest("/", timeout_s=0.05)))[-1] == Settled(1, failed)
+
+
+def test_a_sync_is_carried_out(client: Client, account: FakeAccount) -> None:
+    assert list(client.ask(SyncRequest())) == [Synced()]
+    assert account.asked == ["sync"]
+
+
+def test_a_stop_is_over_when_the_process_lets_go(
+    client: Client, server: ControlServer, lifecycle: FakeLifecycle, account: FakeAccount
+) -> None:
+    account.left = Backlog(pending=3, size_bytes=9)
+    replies = client.ask(StopRequest(timeout_s=7), until_closed=True)
+    assert next(replies) == Progress(3, 9)
+    lifecycle.left = 3
+    lifecycle.drained.set()
+    assert next(reply for reply in replies if not isinstance(reply, Progress)) == Stopped(3)
+    server.close()
+    assert list(replies) == []
+    assert lifecycle.asked == [7]
+
+
+def test_what_the_core_refuses_is_one_line(
+    client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "sync", _raising(Offline("the service is away")))
+    with pytest.raises(Failure, match="/mnt/x: the service is away"):
+        list(client.ask(SyncRequest()))
+
+
+def test_a_bug_is_logged_there_and_told_here(
+    client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(account, "sync", _raising(KeyError("oops")))
+    with pytest.raises(Failure, match="KeyError: 'oops'"):
+        list(client.ask(SyncRequest()))
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def _raising(error: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def test_nonsense_is_rejected_and_the_next_client_served(tmp_path: Path, client: Client) -> None:
+    with socket.socket(socket.AF_UNIX) as rude:
+        rude.settimeout(PATIENCE_S)
+        rude.connect(str(tmp_path / "s"))
+        rude.sendall(b"GET / HTTP/1.1\n")
+        assert b"not a line of JSON" in rude.makefile("rb").readline()
+    assert list(client.ask(SyncRequest())) == [Synced()]
+
+
+def test_a_client_that_leaves_is_no_event(
+    tmp_path: Path, client: Client, account: FakeAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    account.left = Backlog(pending=1)
+    with socket.socket(socket.AF_UNIX) as hasty:
+        hasty.connect(str(tmp_path / "s"))
+        hasty.sendall(encode(WaitRequest("/")))
+    assert list(client.ask(SyncRequest())) == [Synced()]
+    assert not caplog.records
+
+
+def test_the_socket_is_for_its_owner_alone(tmp_path: Path, server: ControlServer) -> None:
+    assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+
+
+def test_a_socket_left_by_a_killed_process_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    server = ControlServer(tmp_path / "s", _synced)
+    server.start()
+    assert list(Client(Path("/m"), tmp_path / "s").ask(SyncRequest())) == [Synced()]
+    server.close()
+    server.close()
+    assert not (tmp_path / "s").exists()
+
+
+def _synced(request: Request) -> Iterator[Synced]:
+    yield Synced()
+
+
+def test_a_process_that_no_longer_listens_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="/m: the mount's process no longer listens"):
+        list(Client(Path("/m"), tmp_path / "absent").ask(StatusRequest()))
+
+
+def test_a_socket_of_somebody_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may enter every directory, so the kernel's answer is played.
+    monkeypatch.setattr(socket.socket, "connect", _denied)
+    with pytest.raises(Failure, match="/m: belongs to another user"):
+        list(Client(Path("/m"), tmp_path / "s").ask(StatusRequest()))
+
+
+def _denied(*_: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def _one_answer(path: Path, answer: bytes) -> Thread:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+
+    def serve() -> None:
+        with listener:
+            peer, _ = listener.accept()
+            with peer:
+                peer.makefile("rb").readline()
+                peer.sendall(answer)
+
+    thread = Thread(target=serve)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"", "ended before it answered"),
+        (b'{"v": 1, "kind": "progress", "pending": 1, "size_bytes": 1}\n', "ended before it answered"),
+        (b"what?\n", "not a line of JSON"),
+        (b'{"v": 9, "kind": "synced"}\n', "protocol version 9, expected 1"),
+    ],
+)
+def test_a_process_that_breaks_off_is_told(tmp_path: Path, answer: bytes, expected: str) -> None:
+    thread = _one_answer(tmp_path / "s", answer)
+    with pytest.raises(Failure, match=expected):
+        list(Client(Path("/m"), tmp_path / "s").ask(SyncRequest()))
+    thread.join(PATIENCE_S)
+
+
+def test_a_process_that_hangs_is_told(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+        with pytest.raises(Failure, match="/m: the mount does not answer"):
+            list(Client(Path("/m"), tmp_path / "s", silence_s=0.05).ask(SyncRequest()))

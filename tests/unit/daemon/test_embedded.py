@@ -1,0 +1,83 @@
+"""The stand-in as a child process, and reading it back."""
+
+from __future__ import annotations
+
+import json
+import os
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from daemon.cli.demoreader import ServiceReader
+from daemon.cli.demotree import files_below, hash_of, make_tree
+from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
+from daemon.failure import Failure
+from daemon.settings import SandboxRemote
+
+
+def upload(url: str, path: str, body: bytes) -> None:
+    address = urlsplit(url)
+    connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
+    headers = {
+        "Authorization": f"Bearer {ACCESS_TOKEN}",
+        "Content-Type": "application/octet-stream",
+        "Dropbox-API-Arg": json.dumps({"path": path}),
+    }
+    connection.request("POST", "/2/files/upload", body, headers)
+    response = connection.getresponse()
+    assert response.status == 200, response.read()
+    response.read()
+    connection.close()
+
+
+def test_what_was_stored_is_read_back_and_survives_a_restart(tmp_path: Path) -> None:
+    size = make_tree(tmp_path / "source", small_files=25, large_bytes=5_000_000)
+    ours = {path: hash_of(file) for path, file in files_below(tmp_path / "source")}
+    assert len(ours) == size.files == 26
+    assert sum(file.stat().st_size for _, file in files_below(tmp_path / "source")) == size.size_bytes
+    with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
+        url = sandbox.start()
+        for path, file in files_below(tmp_path / "source"):
+            upload(url, path, file.read_bytes())
+        assert ServiceReader(url, ACCESS_TOKEN).downloaded_hashes(ours) == ours
+    with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
+        assert ServiceReader(sandbox.start(), ACCESS_TOKEN).listed_hashes() == ours
+
+
+def test_a_refused_reader_is_told(tmp_path: Path) -> None:
+    with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
+        reader = ServiceReader(sandbox.start(), "wrong")
+        with pytest.raises(Failure, match="list_folder: the service answered 401"):
+            reader.listed_hashes()
+
+
+def test_a_service_that_is_gone_is_told(tmp_path: Path) -> None:
+    with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
+        url = sandbox.start()
+    with pytest.raises(Failure, match=r"reading back: /2/files/list_folder: .*refused"):
+        ServiceReader(url, ACCESS_TOKEN).listed_hashes()
+
+
+def test_the_child_is_in_a_session_of_its_own_and_ends_with_its_parent(tmp_path: Path) -> None:
+    sandbox = EmbeddedSandbox("dropbox", tmp_path / "data")
+    sandbox.start()
+    process = sandbox._process
+    assert process is not None
+    assert os.getsid(process.pid) == process.pid
+    sandbox.stop()
+    assert process.returncode == 0
+    sandbox.stop()
+
+
+def test_a_stand_in_that_does_not_come_up_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Failure, match="the sandbox of dropbox did not start"):
+        EmbeddedSandbox("dropbox", tmp_path / "data", ("--port", "99999999")).start()
+    capfd.readouterr()
+
+
+def test_all_hosts_of_the_stand_in_are_one() -> None:
+    remote = at_url(SandboxRemote("sandbox-dropbox", "dropbox"), "http://127.0.0.1:9")
+    assert {remote.api_url, remote.content_url, remote.notify_url} == {"http://127.0.0.1:9"}
+    assert remote.access_token == ACCESS_TOKEN

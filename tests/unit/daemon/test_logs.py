@@ -1,0 +1,68 @@
+"""Where log lines go."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import logs
+
+
+@pytest.fixture(autouse=True)
+def root_logger() -> Iterator[None]:
+    """Leaves the root logger as it was."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler.name == logs.HANDLER_NAME]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+
+
+def test_a_terminal_gets_warnings_in_the_form_of_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0, {})
+    logging.getLogger("daemon.x").info("unheard")
+    logging.getLogger("daemon.x").warning("heard")
+    assert capsys.readouterr().err == "mountfs: heard\n"
+
+
+def test_asking_for_more_gives_more(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(2, {})
+    logging.getLogger("daemon.x").debug("detail")
+    assert capsys.readouterr().err == "mountfs: detail\n"
+
+
+def test_the_journal_gets_a_priority_on_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = tmp_path / "journal"
+    with journal.open("w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        found = journal.stat()
+        logs.configure(0, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
+        logging.getLogger("daemon.x").error("two\nlines")
+        logging.getLogger("daemon.x").info("more")
+    assert journal.read_text() == "<3>daemon.x: two\n<3>lines\n<6>daemon.x: more\n"
+
+
+def test_a_terminal_that_a_service_opened_is_no_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0, {"JOURNAL_STREAM": "8:1"})
+    logging.getLogger("daemon.x").warning("heard")
+    assert capsys.readouterr().err == "mountfs: heard\n"
+
+
+def test_a_background_mount_logs_to_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0, {}, tmp_path / "x.log")
+    logging.getLogger("daemon.x").info("told")
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "x.log").read_text().endswith("INFO daemon.x: told\n")
+
+
+def test_configuring_again_does_not_say_things_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0, {})
+    logs.configure(0, {})
+    logging.getLogger("daemon.x").warning("once")
+    assert capsys.readouterr().err == "mountfs: once\n"

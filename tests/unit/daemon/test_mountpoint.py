@@ -1,0 +1,125 @@
+"""Which directory may be covered by a mount."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon import mountpoint
+from daemon.failure import Failure
+from daemon.mountpoint import SystemKernel, check_fuse, prepare
+from daemon.mounttable import MountEntry
+
+
+def test_an_empty_directory_is_fit_and_links_to_it_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert prepare(tmp_path / "link") == (tmp_path / "real").resolve()
+
+
+def test_a_missing_mount_point_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=f"does not exist; run: mkdir -p {tmp_path}/absent"):
+        prepare(tmp_path / "absent")
+
+
+def test_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Failure, match="is not a directory"):
+        prepare(tmp_path / "file")
+
+
+def test_a_directory_with_something_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Failure, match="is not empty"):
+        prepare(tmp_path)
+
+
+def test_a_directory_that_is_not_ours_to_write_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write everywhere, so the kernel's answer is played.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(Failure, match="is not writable for this user"):
+        prepare(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("fuse.mountfs", "mountfs already is mounted here"), ("tmpfs", r"another file system \(tmpfs\)")],
+)
+def test_a_mount_is_not_covered_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, expected: str
+) -> None:
+    _mounts(monkeypatch, MountEntry(tmp_path, kind, "x:"))
+    with pytest.raises(Failure, match=expected):
+        prepare(tmp_path)
+
+
+def test_a_dead_mount_of_another_program_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _mounts(monkeypatch, MountEntry(tmp_path, "fuse.sshfs", "host:"))
+    monkeypatch.setattr(mountpoint, "is_dead", lambda path: True)
+    with pytest.raises(Failure, match="a dead mount of another program"):
+        prepare(tmp_path)
+
+
+def test_a_dead_mount_of_ours_is_taken_away_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _mounts(monkeypatch, MountEntry(tmp_path, "fuse.mountfs", "x:"))
+    monkeypatch.setattr(mountpoint, "is_dead", lambda path: True)
+    detached: list[Path] = []
+
+    def detach(path: Path) -> None:
+        detached.append(path)
+        _mounts(monkeypatch)
+
+    monkeypatch.setattr(mountpoint, "detach", detach)
+    assert prepare(tmp_path) == tmp_path
+    assert detached == [tmp_path]
+
+
+def test_a_directory_that_cannot_be_asked_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="cannot use the mount point: File name too long"):
+        prepare(tmp_path / ("x" * 300))
+
+
+def test_no_mount_is_not_dead_and_does_not_answer(tmp_path: Path) -> None:
+    assert not mountpoint.is_dead(tmp_path)
+    assert not mountpoint.is_dead(tmp_path / "absent")
+    assert not SystemKernel().answers(tmp_path)
+
+
+def test_a_mount_whose_process_ended_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listxattr(path: Path) -> list[str]:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(os, "listxattr", listxattr)
+    assert mountpoint.is_dead(tmp_path)
+
+
+def test_what_is_not_mounted_cannot_be_unmounted(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=f"cannot unmount; run: fusermount3 -uz {tmp_path}"):
+        mountpoint.detach(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "is_allowed"), [("user_allow_other\n", True), ("#user_allow_other\n", False)]
+)
+def test_only_fuse_conf_lets_users_open_their_mounts_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, is_allowed: bool
+) -> None:
+    (tmp_path / "fuse.conf").write_text(f"# comment\n{line}")
+    monkeypatch.setattr(mountpoint, "FUSE_CONF", tmp_path / "fuse.conf")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    if is_allowed:
+        check_fuse(allow_other=True)
+    else:
+        with pytest.raises(Failure, match="has the line user_allow_other"):
+            check_fuse(allow_other=True)
+
+
+def _mounts(monkeypatch: pytest.MonkeyPatch, *entries: MountEntry) -> None:
+    monkeypatch.setattr(mountpoint, "read_mounts", lambda: list(entries))

@@ -1,0 +1,72 @@
+"""The kernel's list of mounts, and finding one's way in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.client import all_mounts, find_mount, find_place
+from daemon.failure import Failure
+from daemon.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts
+
+MOUNTINFO = r"""
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+99 22 0:50 / /mnt/a rw,nosuid,nodev,relatime shared:7 master:2 - fuse.mountfs work:/Scans rw,user_id=0
+98 22 0:51 / /mnt/with\040space\134 rw - tmpfs tmpfs rw
+97 99 0:52 / /mnt/a/inner rw - tmpfs tmpfs rw
+96 22 0:53 / /mnt/b rw - tmpfs tmpfs rw
+95 96 0:54 / /mnt/b rw - fuse.mountfs home: rw
+"""
+
+
+def test_each_line_is_an_entry_with_its_escapes_undone() -> None:
+    entries = parse_mountinfo(MOUNTINFO)
+    assert entries[1] == MountEntry(Path("/mnt/a"), "fuse.mountfs", "work:/Scans")
+    assert entries[2].mountpoint == Path("/mnt/with space\\")
+    assert [entry.is_ours for entry in entries] == [False, True, False, False, False, True]
+
+
+def test_this_machine_has_a_root() -> None:
+    assert mount_at(Path("/"), read_mounts()) is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/mnt/a", "fuse.mountfs"),
+        ("/mnt/a/x/y", "fuse.mountfs"),
+        ("/mnt/a/inner/x", "tmpfs"),
+        ("/mnt/ab", "ext4"),
+        ("/mnt/b/x", "fuse.mountfs"),
+    ],
+)
+def test_a_path_lies_on_the_deepest_and_topmost_mount(path: str, kind: str) -> None:
+    entry = mount_above(Path(path), parse_mountinfo(MOUNTINFO))
+    assert entry is not None
+    assert entry.kind == kind
+
+
+def test_a_place_is_a_mount_and_the_path_inside() -> None:
+    place = find_place(Path("/mnt/a/x/y"), parse_mountinfo(MOUNTINFO))
+    assert (place.mountpoint, place.inner) == (Path("/mnt/a"), "/x/y")
+    assert find_place(Path("/mnt/a"), parse_mountinfo(MOUNTINFO)).inner == "/"
+
+
+def test_a_place_elsewhere_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="is not on a mountfs mount"):
+        find_place(tmp_path, parse_mountinfo(MOUNTINFO))
+    with pytest.raises(Failure, match="does not exist"):
+        find_place(tmp_path / "absent", parse_mountinfo(MOUNTINFO))
+
+
+def test_a_mount_is_found_at_its_root_only() -> None:
+    entries = parse_mountinfo(MOUNTINFO)
+    assert find_mount(Path("/mnt/b"), entries) == Path("/mnt/b")
+    for path in ("/mnt/a/x", "/mnt/a/inner", "/mnt"):
+        with pytest.raises(Failure, match="no mountfs mount here"):
+            find_mount(Path(path), entries)
+
+
+def test_all_mounts_are_listed() -> None:
+    assert all_mounts(parse_mountinfo(MOUNTINFO)) == [Path("/mnt/a"), Path("/mnt/b")]

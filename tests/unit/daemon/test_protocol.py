@@ -1,0 +1,128 @@
+"""The language of the control socket."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+
+from daemon.protocol import (
+    FailedChange,
+    Progress,
+    ProtocolError,
+    Rejected,
+    Reply,
+    Request,
+    Settled,
+    StatusReply,
+    StatusRequest,
+    Stopped,
+    StopRequest,
+    Synced,
+    SyncRequest,
+    WaitRequest,
+    decode_reply,
+    decode_request,
+    encode,
+)
+from daemon.status import AccountStatus, FarSide, MountStatus, Stray, Tally, Trouble
+
+STATUS = MountStatus(
+    remote="work:/Scans",
+    mountpoint="/mnt/x",
+    pid=7,
+    phase="ready",
+    uptime_s=1.5,
+    is_read_only=False,
+    state_dir="/state",
+    account=AccountStatus(
+        account="dbid:x",
+        states={"sealed": Tally(2, 10)},
+        pending=Tally(2, 10),
+        oldest_pending_age_s=3.0,
+        current_job="committing 2 files",
+        calls={"/2/files/upload_session/start": 4},
+        troubles=(Trouble("/a", "failed", "name refused", 2.0),),
+        far_side=FarSide(False, "connection refused"),
+        strays=(Stray("dbid:y", 1, 5),),
+    ),
+)
+
+REQUESTS: list[Request] = [
+    StatusRequest(),
+    WaitRequest("/a/b"),
+    WaitRequest("/ü\udcff\n", 1.5),
+    StopRequest(),
+    StopRequest(0),
+    SyncRequest(),
+]
+REPLIES: list[Reply] = [
+    Progress(3, 4096),
+    StatusReply(STATUS),
+    Settled(0),
+    Settled(1, (FailedChange("/a\nb", "no space"),)),
+    Stopped(2),
+    Synced(),
+    Rejected("no"),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_request_survives_the_line(request_: Request) -> None:
+    assert decode_request(encode(request_)) == request_
+
+
+@pytest.mark.parametrize("reply", REPLIES)
+def test_a_reply_survives_the_line(reply: Reply) -> None:
+    assert decode_reply(encode(reply)) == reply
+
+
+def test_every_kind_of_message_is_tried_above() -> None:
+    assert {type(request) for request in REQUESTS} == set(get_args(Request))
+    assert {type(reply) for reply in REPLIES} == set(get_args(Reply))
+
+
+@pytest.mark.parametrize("message", [*REQUESTS, *REPLIES])
+def test_a_message_is_one_ascii_line_with_its_version(message: Request | Reply) -> None:
+    line = encode(message)
+    assert line.count(b"\n") == 1
+    assert line.isascii()
+    assert json.loads(line)["v"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"", "not a line of JSON"),
+        (b"\xff\n", "not a line of JSON"),
+        (b"[1]\n", "not a JSON object"),
+        (b"{}\n", "protocol version None, expected 1"),
+        (b'{"v": 2, "kind": "status"}\n', "protocol version 2, expected 1"),
+        (b'{"v": 1}\n', "unknown kind None"),
+        (b'{"v": 1, "kind": ["status"]}\n', "unknown kind"),
+        (b'{"v": 1, "kind": "settled", "pending": 1}\n', "unknown kind 'settled'"),
+        (b'{"v": 1, "kind": "wait"}\n', "malformed wait"),
+        (b'{"v": 1, "kind": "wait", "path": 3}\n', "path must be text"),
+        (b'{"v": 1, "kind": "wait", "path": "/", "timeout_s": "1"}\n', "timeout_s must be zero or more"),
+        (b'{"v": 1, "kind": "stop", "timeout_s": -1}\n', "timeout_s must be zero or more"),
+        (b'{"v": 1, "kind": "sync", "more": 1}\n', "malformed sync"),
+    ],
+)
+def test_what_is_no_request_is_refused(line: bytes, expected: str) -> None:
+    with pytest.raises(ProtocolError, match=expected):
+        decode_request(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"v": 1, "kind": "status"}\n',
+        b'{"v": 1, "kind": "status", "status": {"account": 3}}\n',
+        b'{"v": 1, "kind": "settled", "pending": 0, "failed": [7]}\n',
+        b'{"v": 1, "kind": "wait", "path": "/"}\n',
+    ],
+)
+def test_what_is_no_reply_is_refused(line: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode_reply(line)

@@ -1,0 +1,102 @@
+"""What a mount says about itself, in JSON, in words and on a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from daemon.screen import StatusLine, in_time, render_status, status_line
+from daemon.status import (
+    AccountStatus,
+    FarSide,
+    MountStatus,
+    Tally,
+    from_json,
+    in_bytes,
+    in_words,
+    plural,
+    to_json,
+)
+from tests.unit.daemon.test_protocol import STATUS
+
+IDLE = replace(STATUS, account=AccountStatus("dbid:x"))
+
+
+@pytest.mark.parametrize("status", [STATUS, IDLE])
+def test_a_status_survives_json(status: MountStatus) -> None:
+    assert from_json(json.loads(json.dumps(to_json(status)))) == status
+
+
+def test_an_idle_mount_says_so() -> None:
+    assert in_words(IDLE) == "ready; all committed"
+
+
+def test_a_busy_mount_tells_what_is_pending_failed_and_running() -> None:
+    assert in_words(STATUS) == (
+        "ready; 2 changes pending, 10 B; 1 failed; committing 2 files; far side unreachable: "
+        "connection refused"
+    )
+    assert status_line(STATUS).startswith("work:/Scans on /mnt/x: ready; 2 changes")
+    assert status_line(STATUS).endswith("; 4 API calls")
+
+
+def test_the_tables_hold_every_fact() -> None:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console.print(render_status(STATUS))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    for fact in ("work:/Scans", "ready", "sealed", "/2/files/upload_session/start", "name refused", "dbid:y"):
+        assert fact in shown
+    assert "unreachable: connection refused" in shown
+
+
+def test_names_are_not_taken_for_markup() -> None:
+    odd = replace(STATUS, account=replace(STATUS.account, far_side=FarSide(False, "[/bold] gone [red]")))
+    console = Console(file=io.StringIO(), width=200)
+    console.print(render_status(odd))
+    assert isinstance(console.file, io.StringIO)
+    assert "[/bold] gone [red]" in console.file.getvalue()
+
+
+def test_without_a_terminal_there_is_no_live_line() -> None:
+    console = Console(file=io.StringIO())
+    with StatusLine(console) as line:
+        line.show("x")
+        assert not line.is_shown
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue() == ""
+
+
+def test_on_a_terminal_the_line_follows() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with StatusLine(console) as line:
+        line.show("[2] pending")
+    assert isinstance(console.file, io.StringIO)
+    assert "[2] pending" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "words"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (200 * 2**20, "200 MiB"), (2**40, "1.0 TiB")],
+)
+def test_bytes_are_told_roughly(size_bytes: int, words: str) -> None:
+    assert in_bytes(size_bytes) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "0 s"), (119, "119 s"), (180, "3 min"), (9000, "2.5 h")]
+)
+def test_times_are_told_roughly(seconds: float, words: str) -> None:
+    assert in_time(seconds) == words
+
+
+def test_one_is_singular() -> None:
+    assert [plural(count, "change") for count in (0, 1, 2)] == ["0 changes", "1 change", "2 changes"]
+
+
+def test_an_account_with_nothing_has_an_empty_tally() -> None:
+    assert IDLE.account.pending == Tally(0, 0)

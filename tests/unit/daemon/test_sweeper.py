@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.sweeper import Sweeper
+from mountfs.errors import Offline
+from mountfs.model.entry import File
+from mountfs.reading.blocks import Blocks
+from tests.fakes.pending import Pipeline
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    made = Pipeline(tmp_path)
+    yield made
+    made.close()
+
+
+def sweeper_of(pipeline: Pipeline, blocks: Blocks) -> Sweeper:
+    return Sweeper(pipeline.journal, pipeline.spool, blocks, pipeline.backend, pipeline.clock)
+
+
+def test_a_committed_file_stays_readable_without_a_download(pipeline: Pipeline, tmp_path: Path) -> None:
+    blocks = Blocks(tmp_path / "blocks", 10**6)
+    pipeline.sweeper = sweeper_of(pipeline, blocks)
+    pipeline.write("/a", b"hello")
+    pipeline.settle()
+    entry = pipeline.account.get("/a")
+    assert isinstance(entry, File)
+    assert blocks.peek(entry, 0, 100) == b"hello"
+    assert pipeline.spool.names() == []
+    assert pipeline.journal.rows() == []
+
+
+def test_what_the_cache_does_not_take_is_removed(pipeline: Pipeline, tmp_path: Path) -> None:
+    pipeline.sweeper = sweeper_of(pipeline, Blocks(tmp_path / "blocks", 3))
+    pipeline.write("/a", b"hello")
+    pipeline.settle()
+    assert pipeline.spool.names() == []
+
+
+def test_a_dropped_file_lets_go_of_its_session_and_its_bytes(pipeline: Pipeline) -> None:
+    pipeline.write("/a", b"hello")
+    pipeline.upload_all()
+    assert pipeline.account.sessions
+    pipeline.unlink("/a")
+    pipeline.settle()
+    assert pipeline.account.sessions == {}
+    assert pipeline.spool.names() == []
+    assert pipeline.journal.rows() == []
+
+
+def test_bytes_go_even_while_the_far_side_is_away(pipeline: Pipeline) -> None:
+    for index in range(5):
+        pipeline.write(f"/f{index}", b"hello")
+    pipeline.upload_all()
+    pipeline.backend.fail("abandon", Offline("away"), times=5)
+    for index in range(5):
+        pipeline.unlink(f"/f{index}")
+    pipeline.sweeper.step(pipeline.clock.now_s())
+    assert pipeline.spool.names() == []
+    assert pipeline.journal.rows() == []
+    assert not pipeline.backend.is_spent()
+
+
+def test_what_a_former_process_left_is_swept(pipeline: Pipeline) -> None:
+    pipeline.write("/a", b"hello")
+    pipeline.unlink("/a")
+    assert len(pipeline.journal.rows()) == 1
+    pipeline.restart()
+    pipeline.sweeper.step(pipeline.clock.now_s())
+    assert pipeline.journal.rows() == []
+    assert pipeline.spool.names() == []
+
+
+def test_the_bell_rings_when_there_is_something_to_sweep(pipeline: Pipeline) -> None:
+    rung: list[None] = []
+    pipeline.sweeper.bell = lambda: rung.append(None)
+    pipeline.write("/a", b"hello")
+    assert rung == []
+    pipeline.unlink("/a")
+    assert rung
+    assert pipeline.sweeper.step(pipeline.clock.now_s()) < math.inf
+    assert pipeline.sweeper.step(pipeline.clock.now_s()) == math.inf

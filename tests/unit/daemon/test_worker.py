@@ -1,0 +1,121 @@
+"""The loop behind background work."""
+
+from __future__ import annotations
+
+import logging
+import math
+from queue import SimpleQueue
+from threading import Event
+
+import pytest
+
+from daemon.worker import LONGEST_RETRY_S, Worker, retry_after_s
+from mountfs.clock import SystemClock
+from tests.unit.daemon.fakes import PATIENCE_S
+
+
+def test_a_step_runs_at_once_and_when_it_is_due() -> None:
+    runs: SimpleQueue[float] = SimpleQueue()
+
+    def step(now_s: float) -> float:
+        runs.put(now_s)
+        return now_s + 0.01
+
+    worker = Worker("test", step, SystemClock())
+    worker.start()
+    times = [runs.get(timeout=PATIENCE_S) for _ in range(3)]
+    worker.stop()
+    assert worker.join(PATIENCE_S)
+    assert times[1] - times[0] >= 0.009
+
+
+def test_a_sleeping_step_runs_when_woken() -> None:
+    runs: SimpleQueue[None] = SimpleQueue()
+
+    def step(now_s: float) -> float:
+        runs.put(None)
+        return math.inf
+
+    worker = Worker("test", step, SystemClock())
+    worker.start()
+    runs.get(timeout=PATIENCE_S)
+    worker.wake()
+    runs.get(timeout=PATIENCE_S)
+    worker.stop()
+    assert worker.join(PATIENCE_S)
+
+
+def test_a_wake_during_the_step_is_not_lost() -> None:
+    runs: SimpleQueue[int] = SimpleQueue()
+    count = 0
+
+    def step(now_s: float) -> float:
+        nonlocal count
+        count += 1
+        if count == 1:
+            worker.wake()
+        runs.put(count)
+        return math.inf
+
+    worker = Worker("test", step, SystemClock())
+    worker.start()
+    assert [runs.get(timeout=PATIENCE_S) for _ in range(2)] == [1, 2]
+    worker.stop()
+    assert worker.join(PATIENCE_S)
+
+
+def test_a_stop_lets_the_running_step_finish_and_starts_no_other() -> None:
+    began, go = Event(), Event()
+    ended = []
+
+    def step(now_s: float) -> float:
+        began.set()
+        assert go.wait(PATIENCE_S)
+        ended.append(now_s)
+        return now_s
+
+    worker = Worker("test", step, SystemClock())
+    worker.start()
+    assert began.wait(PATIENCE_S)
+    worker.stop()
+    assert not worker.join(0.01)
+    go.set()
+    assert worker.join(PATIENCE_S)
+    assert len(ended) == 1
+
+
+def test_a_worker_that_never_started_needs_no_join() -> None:
+    worker = Worker("test", lambda now_s: now_s, SystemClock())
+    worker.stop()
+    assert worker.join(0.0)
+
+
+def test_a_step_that_raises_is_logged_once_and_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    done = Event()
+    failures = iter([ValueError("a"), ValueError("a"), None])
+
+    def step(now_s: float) -> float:
+        failure = next(failures)
+        if failure is not None:
+            raise failure
+        done.set()
+        return math.inf
+
+    worker = Worker("test", step, SystemClock())
+    with caplog.at_level(logging.INFO):
+        worker.start()
+        deadline_runs = 0
+        while not done.wait(0.01) and deadline_runs < 1000:
+            worker.wake()  # spares the test the back-off
+            deadline_runs += 1
+        worker.stop()
+        assert worker.join(PATIENCE_S)
+    assert done.is_set()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "expected_s"), [(1, 0.5), (2, 1.0), (5, 8.0), (9, 30.0), (10_000, 30.0)]
+)
+def test_retries_come_ever_slower_up_to_a_bound(failures: int, expected_s: float) -> None:
+    assert retry_after_s(failures) == expected_s <= LONGEST_RETRY_S
