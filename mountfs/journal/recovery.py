@@ -213,15 +213,15 @@ def _doubt(row: Change, sizes: Mapping[str, int], *, is_suspect: bool) -> str | 
     """What is wrong with the bytes of a PUT, or None."""
     if row.state is ChangeState.COMMITTING:
         return None
-    has_file = (row.spool or "") in sizes
-    if not has_file or (not sizes[row.spool or ""] and (row.size_bytes or not row.is_whole)):
+    size_bytes = sizes.get(row.spool or "")
+    if not row.is_whole:
+        return LOST if size_bytes is None or not (size_bytes or row.size_bytes) else TORN
+    if size_bytes is None or (not size_bytes and row.size_bytes):
         # The far side has all of it: it can still be published, though not be read here until then.
         is_far = row.state in (ChangeState.UPLOADED, ChangeState.CONFLICTED) and row.session is not None
         return None if is_far else LOST
     if row.state is ChangeState.FAILED:
         return None
-    if not row.is_whole:
-        return TORN
     if _is_short(row, sizes):
         return CUT_SHORT
     return UNPROVEN if is_suspect else None

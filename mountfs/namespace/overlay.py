@@ -82,6 +82,10 @@ class Overlay:
 
     def update(self, before: Change | None, after: Change | None) -> None:
         """A row changed; the journal's listener."""
+        if before is not None and after is not None and _same_marks(before, after):
+            if before.id in self._changes:
+                self._changes[after.id] = after
+            return
         if before is not None and before.id in self._changes:
             for path, mark in _marks_of(before):
                 self._unmark(path, mark)
@@ -190,6 +194,17 @@ class Overlay:
                 del siblings[at.name_key]
                 if not siblings:
                     del self._names[at.parent.key]
+
+
+def _same_marks(before: Change, after: Change) -> bool:
+    """Whether the change stands where it stood, as most steps leave it."""
+    return (
+        before.seq == after.seq
+        and before.kind is after.kind
+        and before.path is after.path
+        and before.source is after.source
+        and _has_effect(before) is _has_effect(after)
+    )
 
 
 def _has_effect(change: Change) -> bool:

@@ -84,6 +84,8 @@ class Gate:
                 response = await self._with_faults(passage, route)
                 status = None if transport.is_closing() else response.status
                 return response
+        except (ConnectionError, web.RequestPayloadError):
+            return _dropped(request)  # the client hung up in the middle of its request or of our reply
         finally:
             self._open.discard(transport)
             self._log.end(record, status)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.fuse.mount import FuseMount, FuseOptions, MountFailed, unmount
+from tests.mounted.realmount import MakeMount, RealMount, SandboxProcess, real_mounts, sandbox_process
 from tests.unit.files.world import World
 
 DEADLINE_S = 20.0
@@ -93,3 +94,25 @@ def mounted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Mounte
     assert not is_stuck, "libfuse did not return after the unmount"
     noisy = [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
     assert not noisy
+
+
+@pytest.fixture
+def far_side(tmp_path: Path) -> Iterator[SandboxProcess]:
+    """A Dropbox of its own, as a process."""
+    with sandbox_process(tmp_path / "far-side") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def make_mount(tmp_path: Path, far_side: SandboxProcess) -> Iterator[MakeMount]:
+    """Makes mounts of the far side as processes, not yet started; they share their state directory."""
+    with real_mounts(tmp_path, far_side.url) as make:
+        yield make
+
+
+@pytest.fixture
+def real_mount(make_mount: MakeMount) -> RealMount:
+    """A running mount of the far side, as a process."""
+    mount = make_mount()
+    mount.start()
+    return mount

@@ -24,7 +24,6 @@ def demo(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demonstration_works_twice_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    mounts = all_mounts()
     for _ in range(2):
         done = demo(tmp_path)
         assert done.returncode == 0, done.stderr
@@ -32,4 +31,4 @@ def test_the_demonstration_works_twice_and_leaves_nothing_behind(tmp_path: Path)
         assert "61" in done.stdout
         assert "upload_session/finish_batch" in done.stdout
     assert list(tmp_path.iterdir()) == []
-    assert all_mounts() == mounts
+    assert not any(mountpoint.is_relative_to(tmp_path) for mountpoint in all_mounts())

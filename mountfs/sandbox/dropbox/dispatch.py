@@ -158,7 +158,7 @@ class Dispatcher:
             text.encode("utf-8")
             value = json.loads(text, parse_constant=_no_constant)
             json.dumps(value, ensure_ascii=False).encode("utf-8")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest(f"{where}: could not decode input as JSON") from error
         passage.record.paths, passage.record.entries = named_paths(value)
         try:

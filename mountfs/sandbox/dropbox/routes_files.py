@@ -243,6 +243,8 @@ def _list_revisions(call: Call) -> Any:
             identity = entry.id if entry is not None else newest[0].id if newest else ""
             column, value = "id", identity
         found = tree.revisions(column, value, before_rev or NEWEST, argument["limit"] + 1)
+        if not found and entry is not None and entry.revision is not None:
+            found = [entry.revision]  # moved here with its revision kept
         if not found and before_rev is None:
             raise LookupFailed("not_found")
     entries = [file_metadata(each, each.path_lower, each.path_display) for each in found[: argument["limit"]]]

@@ -43,6 +43,8 @@ async def start(call: Call) -> Any:
         raise RouteError(tag("concurrent_session_close_not_allowed"))
     if is_concurrent and call.body.size_bytes:
         raise RouteError(tag("concurrent_session_data_not_allowed"))
+    if call.body.size_bytes > call.account.switches.max_session_bytes:
+        raise RouteError(tag("payload_too_large"))
     session_id = await call.account.run(
         call.account.sessions.start, call.body, call.argument["close"], is_concurrent
     )

@@ -66,6 +66,7 @@ class DropboxAccount:
     def apply(self, switches: DropboxSwitches) -> None:
         """Put switches in force, with the entry failures counted from the start."""
         self.switches = switches
+        self.tree.namespace_id = switches.root_namespace_id
         self.committer.switches = switches
         self.sessions.switches = switches
         self.jobs.switches = switches

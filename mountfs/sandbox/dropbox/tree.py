@@ -34,6 +34,7 @@ class Tree:
         self._db = connection
         self._last_rev = FIRST_REV
         self.used_bytes = 0
+        self.namespace_id = ""
         self.recount()
 
     def recount(self) -> None:
@@ -100,7 +101,10 @@ class Tree:
                 raise LookupFailed("not_found")
             path = entry.path_display + slash + rest
         elif path.startswith("ns:"):
-            path = path.partition("/")[1] + path.partition("/")[2]
+            namespace, slash, rest = path.removeprefix("ns:").partition("/")
+            if namespace != self.namespace_id:
+                raise LookupFailed("not_found")
+            path = slash + rest
         check_readable(path)
         return path
 

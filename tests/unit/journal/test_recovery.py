@@ -96,11 +96,17 @@ def test_what_was_opened_and_never_written_is_as_if_it_had_not_been(sizes: dict[
     assert _plan(row, sizes=sizes) == [Drop(row)]
 
 
-@pytest.mark.parametrize("state", [S.SEALED, S.OPEN])
-@pytest.mark.parametrize("sizes", [{"0f": 0}, {}])
+@pytest.mark.parametrize(
+    ("state", "sizes"), [(S.SEALED, {"0f": 0}), (S.SEALED, {}), (S.OPEN, {}), (S.UPLOADED, {})]
+)
 def test_missing_bytes_are_told_not_dropped(state: ChangeState, sizes: dict[str, int]) -> None:
     row = _row(state)
     assert _plan(row, sizes=sizes) == [GiveUp(row, LOST)]
+
+
+def test_what_its_writer_had_just_emptied_is_set_aside_too() -> None:
+    row = _row(S.OPEN)
+    assert _plan(row, sizes={"0f": 0}) == [SetAside(row, ASIDE, 0, TORN)]
 
 
 def test_missing_bytes_of_what_the_service_holds_whole_do_not_stop_its_commit() -> None:

@@ -245,7 +245,7 @@ def test_sessions_and_cursors_can_be_voided(wire: Any) -> None:
     assert wire.rpc("files/list_folder/continue", {"cursor": cursor}).json()["error"] == {".tag": "reset"}
 
 
-def test_a_thousand_small_files_take_well_under_a_second(sandbox: DropboxSandbox, wire: Any) -> None:
+def test_a_thousand_small_files_take_three_calls(sandbox: DropboxSandbox, wire: Any) -> None:
     ids = wire.ok("files/upload_session/start_batch", {"num_sessions": 1000})["session_ids"]
     pieces = [{"cursor": {"session_id": each, "offset": 0}, "length": 64, "close": True} for each in ids]
     assert (
@@ -259,5 +259,4 @@ def test_a_thousand_small_files_take_well_under_a_second(sandbox: DropboxSandbox
     result = wire.ok("files/upload_session/finish_batch_v2", {"entries": commits})
     assert all(entry[".tag"] == "success" for entry in result["entries"])
     assert len(sandbox.files()) == 1000
-    records = sandbox.log.records()
-    assert len(records) == 3
+    assert sum(sandbox.log.counts.values()) == 3

@@ -114,7 +114,7 @@ TABLE = [
 
 @pytest.mark.parametrize(("there", "new", "mode", "rev", "strict", "verdict"), TABLE)
 def test_the_conflict_table_decides(
-    there: Entry | None, new: Content, mode: str, rev: str | None, strict: bool, verdict: Verdict
+    there: Entry | None, new: Content, mode: str, rev: str | None, *, strict: bool, verdict: Verdict
 ) -> None:
     commit = CommitInfo("/f", mode, rev, strict_conflict=strict)
     assert decide(commit, there, new, strict_identical=True) is verdict

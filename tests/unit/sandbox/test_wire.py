@@ -2,6 +2,9 @@
 
 import http.client
 import json
+import socket
+import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -168,6 +171,41 @@ def test_a_summary_is_never_to_be_compared(wire: Any) -> None:
     summaries = {wire.rpc("files/get_metadata", {"path": "/none"}).json()["error_summary"] for _ in range(60)}
     assert len(summaries) > 1
     assert all(summary.startswith("path/not_found/.") for summary in summaries)
+
+
+def test_a_body_that_breaks_off_changes_nothing(
+    sandbox: DropboxSandbox, wire: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    session_id = wire.content("files/upload_session/start", {}, b"abc").json()["session_id"]
+    argument = json.dumps({"cursor": {"session_id": session_id, "offset": 3}})
+    host, port = urlsplit(sandbox.base_url).netloc.split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        head = (
+            "POST /2/files/upload_session/append_v2 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox\r\n"
+            f"Content-Type: application/octet-stream\r\nDropbox-API-Arg: {argument}\r\n"
+            "Content-Length: 9000000\r\n\r\n"
+        )
+        connection.sendall(head.encode() + bytes(4_000_000))
+    deadline_s = time.monotonic() + 10
+    while sandbox.log.requests.now["files/upload_session/append_v2"] or len(sandbox.log.records()) < 2:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+    append = {"cursor": {"session_id": session_id, "offset": 3}}
+    assert wire.content("files/upload_session/append_v2", append, b"d").status_code == 200
+    assert list((tmp_path / "data" / "incoming").iterdir()) == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+def test_another_namespace_has_nothing(wire: Any) -> None:
+    wire.upload("/f", b"1")
+    assert wire.rpc("files/get_metadata", {"path": "ns:99/f"}).json()["error"]["path"] == {
+        ".tag": "not_found"
+    }
+    assert wire.ok("files/list_folder", {"path": "ns:3235641"})["entries"][0]["name"] == "f"
+
+
+def test_an_argument_nested_without_end_is_refused(wire: Any) -> None:
+    assert wire.rpc("files/list_folder", data="[" * 100_000).status_code == 400
 
 
 def test_a_missing_or_strange_authorization_is_refused(wire: Any) -> None:

@@ -1,0 +1,235 @@
+"""The shape of the program: who may import whom, how long a module may be, who may ask the machine."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULE_LINES = 350
+FUNCTION_LINES = 60
+
+CORE = {"mountfs.errors", "mountfs.model", "mountfs.ports"}
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "mountfs.errors": set(),
+    "mountfs.clock": set(),
+    "mountfs.sandbox": set(),
+    "mountfs.model": {"mountfs.errors"},
+    "mountfs.attributes": {"mountfs.errors", "mountfs.model"},
+    "mountfs.ports": {"mountfs.errors", "mountfs.model"},
+    "mountfs.backends": CORE,
+    "mountfs.reading": CORE,
+    "mountfs.space": CORE,
+    "mountfs.spool": CORE,
+    "mountfs.journal": {*CORE, "mountfs.spool"},
+    "mountfs.namespace": {*CORE, "mountfs.journal"},
+    "mountfs.upload": {*CORE, "mountfs.journal"},
+    "mountfs.xattrs": {*CORE, "mountfs.namespace"},
+    "mountfs.files": {*CORE, "mountfs.journal", "mountfs.namespace", "mountfs.spool"},
+    "mountfs.filesystem": {
+        *CORE,
+        "mountfs.attributes",
+        "mountfs.files",
+        "mountfs.namespace",
+        "mountfs.space",
+        "mountfs.xattrs",
+    },
+    "mountfs.fuse": {
+        "mountfs.attributes",
+        "mountfs.errors",
+        "mountfs.filesystem",
+        "mountfs.model",
+        "mountfs.xattrs",
+    },
+    "daemon.commit": {*CORE, "mountfs.journal", "mountfs.spool"},
+}
+"""Package -> packages of ours it may import besides itself. Siblings meet in ``daemon.assembly``."""
+
+SEES_EVERYTHING = {"daemon.assembly", "daemon.mounted", "daemon.cli"}
+"""Put the parts together, or show them to the user."""
+
+DAEMON_MAY_IMPORT = {*CORE, "mountfs.journal"}
+"""Of the library, by any other module of the daemon; of the daemon itself, all but the three above."""
+
+ONLY_IMPORTER = {"fuse": "mountfs.fuse", "requests": "mountfs.backends.http", "aiohttp": "mountfs.sandbox"}
+"""Foreign modules that exactly one of ours deals with."""
+
+MAY_ASK_THE_MACHINE = (
+    "mountfs.clock",
+    "mountfs.sandbox",
+    "daemon.assembly",
+    "daemon.cli",
+    "daemon.settings",
+    "daemon.notify",
+)
+"""Who may use time, random and the environment; all others are told, so that tests can tell them."""
+
+
+@cache
+def _modules() -> dict[str, ast.Module]:
+    found: dict[str, ast.Module] = {}
+    for package in ("mountfs", "daemon"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = list(path.relative_to(ROOT).with_suffix("").parts)
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = ast.parse(path.read_text(), str(path))
+    return found
+
+
+def _path_of(module: str) -> Path:
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Modules that *module* imports, anywhere in it; of ``from package import name`` the name if that
+    is a module."""
+    found: set[str] = set()
+    for node in ast.walk(_modules()[module]):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            submodules = names & _modules().keys()
+            found |= submodules
+            if submodules != names:
+                found.add(node.module)
+    return frozenset(found)
+
+
+def _package(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def _is_in(module: str, package: str) -> bool:
+    return module == package or module.startswith(package + ".")
+
+
+def _forbidden(module: str) -> Iterator[str]:
+    own = _package(module)
+    for target in sorted(_imports(module)):
+        package = _package(target)
+        if package == own or package.split(".")[0] not in ("mountfs", "daemon"):
+            continue
+        if own in SEES_EVERYTHING:
+            allowed = package not in ("daemon.cli",)
+        elif own in MAY_IMPORT:
+            allowed = package in MAY_IMPORT[own]
+        else:
+            in_daemon = package.startswith("daemon.") and package not in SEES_EVERYTHING
+            allowed = own.startswith("daemon.") and (in_daemon or package in DAEMON_MAY_IMPORT)
+        if not allowed:
+            yield f"{module} imports {target}"
+
+
+def test_packages_import_only_what_the_table_allows() -> None:
+    wrong = [line for module in _modules() for line in _forbidden(module)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_package_of_the_library_is_in_the_table() -> None:
+    packages = {_package(module) for module in _modules() if module.startswith("mountfs.")}
+    assert packages <= MAY_IMPORT.keys()
+
+
+def test_the_library_never_imports_the_daemon() -> None:
+    wrong = [
+        f"{module} imports {target}"
+        for module in _modules()
+        if _is_in(module, "mountfs")
+        for target in _imports(module)
+        if _is_in(target, "daemon")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: _imports(module) & _modules().keys() for module in _modules()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize(("foreign", "ours"), ONLY_IMPORTER.items())
+def test_a_foreign_library_has_one_door(foreign: str, ours: str) -> None:
+    importers = {
+        module
+        for module in _modules()
+        if any(_is_in(target, foreign) for target in _imports(module)) and not _is_in(module, ours)
+    }
+    assert importers == set()
+
+
+def test_nobody_asks_which_service_it_is() -> None:
+    """Differences between services are values in BackendLimits; only assembly knows their names."""
+    known = ("mountfs.backends", "mountfs.sandbox", "daemon.assembly", "daemon.cli", "daemon.mounted")
+    wrong = [
+        f"{module} imports {target}"
+        for module in _modules()
+        for target in _imports(module)
+        if _is_in(target, "mountfs.backends") and not any(_is_in(module, package) for package in known)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("module", sorted(_modules()))
+def test_a_module_is_short_and_so_are_its_functions(module: str) -> None:
+    assert len(_path_of(module).read_text().splitlines()) <= MODULE_LINES
+    long = [
+        f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(_modules()[module])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+    ]
+    assert not long
+
+
+def test_all_imports_are_absolute() -> None:
+    wrong = [
+        f"{module}:{node.lineno}"
+        for module, tree in _modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level
+    ]
+    assert not wrong
+
+
+def _asks_the_machine(module: str) -> Iterator[str]:
+    for node in ast.walk(_modules()[module]):
+        if isinstance(node, ast.ImportFrom) and (
+            node.module in ("time", "random", "secrets")
+            or (node.module == "os" and {"environ", "getenv"} & {alias.name for alias in node.names})
+        ):
+            yield f"{module}:{node.lineno} imports from {node.module}"
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+            continue
+        owner, name = node.value.id, node.attr
+        is_clock = owner in ("time", "random") and name not in ("struct_time", "strftime", "localtime")
+        is_now = owner in ("datetime", "date") and name in ("now", "utcnow", "today")
+        if is_clock or is_now or (owner == "os" and name in ("environ", "getenv")):
+            yield f"{module}:{node.lineno} uses {owner}.{name}"
+
+
+def test_only_the_edges_ask_the_machine() -> None:
+    wrong = [
+        line
+        for module in _modules()
+        if not any(_is_in(module, package) for package in MAY_ASK_THE_MACHINE)
+        for line in _asks_the_machine(module)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("word", ["utils", "common", "helpers", "manager", "misc"])
+def test_no_module_is_named_for_nothing(word: str) -> None:
+    assert not [module for module in _modules() if word in module.split(".")]
