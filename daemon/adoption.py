@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mountfs.journal.journal import Journal
-from mountfs.journal.rows import COLUMNS
+from mountfs.journal.schema import COLUMNS
 from mountfs.model.change import FINAL_STATES, Change
 
 LOG = logging.getLogger(__name__)

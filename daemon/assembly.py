@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket as sockets
 from collections.abc import Callable
@@ -10,24 +11,20 @@ from pathlib import Path
 
 from daemon.adoption import adopt, identify
 from daemon.commit.committer import Committer
-from daemon.credentials import Grant, RefreshedToken, StaticToken, Tokens
 from daemon.failure import Failure
 from daemon.follow import Follower
 from daemon.mounted import CommitWaiter, Parts, RunningAccount, Waiting
 from daemon.options import MountOptions
 from daemon.process import MountPlan
+from daemon.remotes import connect, identity_mark
 from daemon.settings import DropboxRemote
 from daemon.statedir import Slot, StateDir
 from daemon.status import Stray
 from daemon.sweeper import Sweeper
 from daemon.worker import Worker
 from mountfs.attributes import FileSystemOptions, Promise
-from mountfs.backends.dropbox.api import refresh_access_token
-from mountfs.backends.dropbox.backend import DropboxBackend
-from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.http import HttpClient
 from mountfs.clock import SystemClock
-from mountfs.errors import MountfsError, NotFound
+from mountfs.errors import MountfsError, NotFound, Refused
 from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services
 from mountfs.filesystem import FileSystem
@@ -37,6 +34,7 @@ from mountfs.journal.recovery import recover
 from mountfs.journal.sync import Durability
 from mountfs.model.change import ChangeKind, ChangeState
 from mountfs.model.entry import Account, Folder
+from mountfs.model.path import RemotePath
 from mountfs.namespace.edits import Namespace
 from mountfs.namespace.settlement import Settlement
 from mountfs.namespace.snapshot import Snapshot
@@ -66,16 +64,31 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def assemble(plan: MountPlan, remote: DropboxRemote, socket: Path) -> RunningAccount:
     """A mount of *remote* ready to run. Failure, MountfsError."""
     clock = SystemClock()
-    backend = DropboxBackend(_dropbox(remote), _tokens(remote, clock), clock)
+    backend = connect(remote, clock)
     state = StateDir(plan.options.state_dir)
     try:
-        account = state.identify(plan.spec.name, _credentials(remote), backend.account)
+        account = state.identify(plan.spec.name, identity_mark(remote), backend.account)
         _check_root(backend, plan)
         slot = state.take_slot(account)
         return _Assembly(plan, backend, clock, RealDisk(), state, account, slot).build(socket)
     except BaseException:
         backend.close()
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What an account is on this machine, without anything that works on it."""
+
+    journal: Journal
+    spool: Spool
+    view: View
+    namespace: Namespace
+
+    def list_folder(self, folder: RemotePath) -> None:
+        """Has *folder* listed, if it is one."""
+        with contextlib.suppress(Refused):
+            self.view.children(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,54 +104,35 @@ class _Assembly:
     slot: Slot
 
     def build(self, socket: Path) -> RunningAccount:
-        host = sockets.gethostname()
-        spool = Spool(self.slot.spool, self.disk, Quota())
-        journal = self._journal(self.slot, spool, host)
-        identify(journal)
-        for abandoned in self.state.abandoned_slots(self.account, self.slot):
-            theirs = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
-            adopt(journal, spool.directory, theirs, abandoned.directory)
+        core = self._core()
+        journal, spool = core.journal, core.spool
         durability = Durability(journal, spool, self.disk)
-        snapshot = Snapshot(journal.lock, self.clock, LISTING_FRESH_S)
-        view = View(journal, snapshot, self.backend)
-        settlement = Settlement(journal, snapshot)
+        waiting = Waiting(journal)
+        urgency = Urgency(self.clock)
+        uploader = Uploader(journal, spool, self.backend, self.clock, urgency)
+        committer = self._committer(core, urgency)
         blocks = Blocks(self.slot.cache, CACHE_BYTES)
         reader = Reader(self.backend, blocks)
-        urgency = Urgency(self.clock)
-        waiting = Waiting(journal)
-        uploader = Uploader(journal, spool, self.backend, self.clock, urgency)
-        committer = Committer(
-            journal,
-            settlement,
-            self.backend,
-            spool,
-            clock=self.clock,
-            urgency=urgency,
-            lock_path=self.state.account_dir(self.account) / "commit.lock",
-            host=host,
-            settle_s=self.plan.options.settle_s,
-        )
-        follower = Follower(self.backend, snapshot, self.clock)
         sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock)
+        # The top is listed at once: a folder that was listed takes new files while the far side is away.
+        follower = Follower(
+            self.backend,
+            core.view.snapshot,
+            self.clock,
+            on_begin=lambda: core.list_folder(self.plan.spec.subdir),
+        )
+        space = SpaceGauge(self.backend, self.clock, lambda: _uncounted_bytes(journal))
         services = Services(
-            changes=(namespace := Namespace(view, journal, self.backend.limits.names, self.clock)),
+            changes=core.namespace,
             journal=journal,
             spool=spool,
             reader=reader,
             uploads=uploader,
             durable=durability,
             waiter=CommitWaiter(journal, waiting, urgency, self.clock),
-            room=(space := SpaceGauge(self.backend, self.clock, lambda: _uncounted_bytes(journal))),
+            room=space,
             limits=self.backend.limits,
             clock=self.clock,
-        )
-        file_system = FileSystem(
-            view=view,
-            namespace=namespace,
-            files=OpenFiles(services, journal),
-            services=services,
-            space=space,
-            options=_file_system_options(self.plan, socket),
         )
         workers = self._workers(uploader, committer, follower, sweeper, durability)
 
@@ -156,7 +150,7 @@ class _Assembly:
                 journal=journal,
                 backend=self.backend,
                 clock=self.clock,
-                file_system=file_system,
+                file_system=self._file_system(core, services, space, socket),
                 fuse=_fuse_options(self.plan),
                 uploader=uploader,
                 committer=committer,
@@ -168,6 +162,42 @@ class _Assembly:
                 strays=self._strays,
                 release=release,
             )
+        )
+
+    def _core(self) -> _Core:
+        """Journal and spool, repaired and with all that was left of this account; the tree over them."""
+        host = sockets.gethostname()
+        spool = Spool(self.slot.spool, self.disk, Quota())
+        journal = self._journal(self.slot, spool, host)
+        identify(journal)
+        for abandoned in self.state.abandoned_slots(self.account, self.slot):
+            theirs = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
+            adopt(journal, spool.directory, theirs, abandoned.directory)
+        view = View(journal, Snapshot(journal.lock, self.clock, LISTING_FRESH_S), self.backend)
+        namespace = Namespace(view, journal, self.backend.limits.names, self.clock)
+        return _Core(journal, spool, view, namespace)
+
+    def _committer(self, core: _Core, urgency: Urgency) -> Committer:
+        return Committer(
+            core.journal,
+            Settlement(core.journal, core.view.snapshot),
+            self.backend,
+            core.spool,
+            clock=self.clock,
+            urgency=urgency,
+            lock_path=self.state.account_dir(self.account) / "commit.lock",
+            host=sockets.gethostname(),
+            settle_s=self.plan.options.settle_s,
+        )
+
+    def _file_system(self, core: _Core, services: Services, space: SpaceGauge, socket: Path) -> FileSystem:
+        return FileSystem(
+            view=core.view,
+            namespace=core.namespace,
+            files=OpenFiles(services, core.journal),
+            services=services,
+            space=space,
+            options=_file_system_options(self.plan, socket),
         )
 
     def _journal(self, slot: Slot, spool: Spool, host: str) -> Journal:
@@ -259,49 +289,4 @@ def _fuse_options(plan: MountPlan) -> FuseOptions:
         fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
         allow_other=plan.options.allow_other,
         is_read_only=plan.options.is_read_only,
-    )
-
-
-# Dropbox
-
-
-def _dropbox(remote: DropboxRemote) -> DropboxSettings:
-    return DropboxSettings(
-        api_url=remote.api_url,
-        content_url=remote.content_url,
-        notify_url=remote.notify_url,
-        path_root=remote.path_root,
-        select_user=remote.select_user,
-        select_admin=remote.select_admin,
-        commit_route=remote.commit_route.value,
-        mute=remote.mute,
-        autorename=remote.autorename,
-        strict_conflict=remote.strict_conflict,
-    )
-
-
-def _tokens(remote: DropboxRemote, clock: Clock) -> Tokens:
-    if remote.access_token is not None:
-        return StaticToken(remote.access_token, remote.name)
-    refresh_token, app_key = remote.refresh_token, remote.app_key
-    assert refresh_token is not None
-    assert app_key is not None
-    http = HttpClient(clock)
-
-    def refresh() -> Grant:
-        return Grant(*refresh_access_token(http, remote.api_url, refresh_token, app_key, remote.app_secret))
-
-    return RefreshedToken(refresh, clock)
-
-
-def _credentials(remote: DropboxRemote) -> str:
-    """What makes it the same remote as last time."""
-    return "\n".join(
-        (
-            remote.api_url,
-            remote.path_root,
-            remote.select_user or "",
-            remote.refresh_token or "",
-            remote.access_token or "",
-        )
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mountfs.errors import Conflict, MountfsError, Offline
@@ -29,7 +29,16 @@ class Snapshot(Protocol):
 class Follower:
     """One thread calls ``step``, which blocks while nothing changes; ``Backend.close`` ends that."""
 
-    def __init__(self, backend: Backend, snapshot: Snapshot, clock: Clock, wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        snapshot: Snapshot,
+        clock: Clock,
+        wait_s: float = WAIT_S,
+        on_begin: Callable[[], None] = lambda: None,
+    ) -> None:
+        """*on_begin* is called each time following has begun anew, with nothing known any more."""
+        self._on_begin = on_begin
         self._backend = backend
         self._snapshot = snapshot
         self._clock = clock
@@ -74,6 +83,8 @@ class Follower:
             self._cursor = self._backend.latest_cursor()
             # What was listed before the cursor may have changed before it, and nobody would tell.
             self._snapshot.forget_all()
+            self._set_healthy(True)
+            self._on_begin()
         elif not self._is_healthy:
             self._catch_up(self._cursor)
         elif not self._backend.wait_for_changes(self._cursor, self._wait_s):

@@ -31,6 +31,8 @@ from mountfs.upload.urgency import Urgency
 LOG = logging.getLogger(__name__)
 
 TROUBLES_SHOWN = 20
+LAST_STEPS_S = 5.0
+"""For a step that is under way at the end; its connections are cut, so it has no reason to take long."""
 STRAYS_EVERY_S = 10.0
 """Other accounts' journals are files of other processes; looking into them costs an open each."""
 
@@ -174,7 +176,13 @@ class RunningAccount:
         parts.backend.close()
         for worker in parts.workers:
             worker.stop()
-        parts.release()
+        deadline_s = parts.clock.now_s() + LAST_STEPS_S
+        ended = [worker.join(max(0.0, deadline_s - parts.clock.now_s())) for worker in parts.workers]
+        if all(ended):
+            parts.release()
+        else:
+            # Closing the journal under a running step would only make it fail; the process ends anyway.
+            LOG.warning("%d background threads did not end in %.0f s", ended.count(False), LAST_STEPS_S)
 
     def _absolute(self, path: RemotePath) -> RemotePath:
         return RemotePath(self._parts.root.text + path.text)

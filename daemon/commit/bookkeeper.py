@@ -20,7 +20,7 @@ from daemon.commit.verdicts import (
     Unknown,
     Verdict,
 )
-from mountfs.errors import MountfsError
+from mountfs.errors import Corrupt, MountfsError
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S, Entry, Folder
@@ -95,7 +95,8 @@ class Bookkeeper:
                     self._refuse(change, error)
                     return
                 self._journal.clear_parts(change.id)
-                self._journal.notice(change.path, f"sent again: {error}")
+                if isinstance(error, Corrupt):
+                    self._journal.notice(change.path, f"sent again: {error}")
                 self._again(change, ChangeEvent.RESEND, error, base, session=None)
             case Beside():
                 self._journal.advance(change, ChangeEvent.CONFLICT, job=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mountfs.journal.schema import COLUMNS as COLUMNS
+from mountfs.journal.schema import COLUMNS
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.path import RemotePath
 

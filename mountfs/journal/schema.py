@@ -14,16 +14,19 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     base_hash     PUT: content hash of that revision; tells a foreign edit from a moved revision
     base_change   PUT: the earlier PUT it replaces while that one is pending; when that one is
                   committed its revision becomes our base and this becomes NULL
-    spool         PUT: file name in the spool directory. Recovery: a row whose file is missing or
-                  shorter than size_bytes is FAILED with a notice; a file no row names is removed
+    spool         PUT: file name in the spool directory. Recovery: a row whose file is missing is FAILED
+                  with a notice, one whose file is shorter than size_bytes becomes a recovered copy;
+                  a file no row names is removed (beside a new journal: kept in a folder of its own)
     size_bytes    PUT: valid while flushed or SEALED; of an OPEN row it is the last flushed size
     mtime_ns      PUT: as the user set it, or of the last write
     is_flushed    PUT while OPEN: closed and not written to since. Recovery seals such a row; an
                   OPEN row that is not flushed is torn, and becomes a recovered copy beside
-    is_synced     the row and its bytes survive power loss. Recovery after a reboot (the boot id
-                  differs): a PUT not synced is suspect, see ``recovery``
+    is_synced     PUT: its bytes were on the disk before this was set, see ``sync``. Recovery after a
+                  reboot (the boot id differs): a PUT not synced is published only if its hash
+                  proves it, else it becomes a recovered copy beside
     content_hash  PUT: in the service's algorithm, known from UPLOADED on
-    session       PUT: the backend's token of the upload session; ``parts`` has what it acknowledged
+    session       PUT: the backend's token of the upload session; ``parts`` has what it acknowledged.
+                  Recovery lets go of those of OPEN rows: only the dead process knew what changed
     job           the running batch a COMMITTING row belongs to. Recovery polls it; COMMITTING
                   with NULL was cut between sending and reply, and is verified by stat
     attempts      failed tries since it last got on

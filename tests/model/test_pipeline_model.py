@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from mountfs.errors import Busy, MountfsError, NotSignedIn, Offline, RequestTooBig, ServerFault, Throttled
+from mountfs.backends.memory_account import MemoryAccount
+from mountfs.errors import Busy, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from tests.fakes.pending import Pipeline
@@ -18,7 +19,7 @@ from tests.fakes.pending import Pipeline
 NAMES = st.sampled_from(["a", "b", "c", ".t.aB3xYz"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "".join("/" + name for name in names))
 LOST = [Offline("lost"), ServerFault("500")]
-REFUSED = [Throttled("slow", 3.0), Busy("locked"), NotSignedIn("expired"), RequestTooBig("413")]
+REFUSED = [Throttled("slow", 3.0), Busy("locked"), NotSignedIn("expired")]
 UPLOADS = ["new_sessions", "append_pack", "upload_whole"]
 
 
@@ -30,8 +31,20 @@ class PipelineMachine(RuleBasedStateMachine):
         self._directory = tempfile.TemporaryDirectory()
         self.pipeline = Pipeline(Path(self._directory.name))
         self.pipeline.account.job_polls = job_polls
+        self.given: list[bytes] = []
+        self._record(self.pipeline.account)
         self.tree: dict[str, bytes | None] = {}
         self.written = 0
+        self.has_lost_a_job = False
+
+    def _record(self, account: MemoryAccount) -> None:
+        overwrite = account.tree.overwrite
+
+        def recording(path: RemotePath, body: bytes, mtime_ns: int) -> File:
+            self.given.append(body)
+            return overwrite(path, body, mtime_ns)
+
+        account.tree.overwrite = recording  # type: ignore[method-assign]
 
     def parent_stands(self, path: str) -> bool:
         parent = path.rpartition("/")[0]
@@ -99,11 +112,11 @@ class PipelineMachine(RuleBasedStateMachine):
     )
     def lose(self, route: str, error: MountfsError, after: bool) -> None:
         self.pipeline.backend.fail(route, error, after=after)
+        self.has_lost_a_job = self.has_lost_a_job or route == "submit"
 
     @rule(route=st.sampled_from([*UPLOADS, "submit"]), error=st.sampled_from(REFUSED))
     def refuse(self, route: str, error: MountfsError) -> None:
-        if route == "submit" or not isinstance(error, RequestTooBig):
-            self.pipeline.backend.fail(route, error)
+        self.pipeline.backend.fail(route, error)
 
     @rule()
     def expire(self) -> None:
@@ -124,7 +137,8 @@ class PipelineMachine(RuleBasedStateMachine):
         assert account.folders() == {path for path, body in self.tree.items() if body is None}
         assert self.pipeline.journal.rows() == []
         assert self.pipeline.spool.names() == []
-        assert account.overlapping_submits == 0
+        # A batch whose reply was lost is sent again: its job may still run, and nobody knows its name.
+        assert self.has_lost_a_job or account.overlapping_submits == 0
         assert self.pipeline.notices() == []
         for path, body in self.tree.items():
             node = self.pipeline.view.stat(RemotePath(path))
@@ -135,20 +149,14 @@ class PipelineMachine(RuleBasedStateMachine):
             return
         self.pipeline.settle()
         self.check()
-        self.check_once()
+        # Every version was written differently, so each is given to the service once at most.
+        assert len(set(self.given)) == len(self.given)
         self.pipeline.close()
         self._directory.cleanup()
 
-    def check_once(self) -> None:
-        """No two revisions have the same bytes: every version was written differently."""
-        account = self.pipeline.account
-        revisions = {entry.revision for entry in account.tree.log if isinstance(entry, File)}
-        bodies = [account.tree.body(revision) for revision in revisions]
-        assert len(set(bodies)) == len(bodies)
-
 
 PipelineMachine.TestCase.settings = settings(
-    max_examples=60,
+    max_examples=200,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

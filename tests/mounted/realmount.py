@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -305,6 +306,15 @@ def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=2 * DEADLINE_S,
     )
+
+
+def small_tree(folder: Path, count: int) -> Path:
+    """*folder* with *count* files of 4 KiB, all different: dN/fNUMBER in up to ten folders."""
+    for number in range(count):
+        path = folder / f"d{number % 10}" / f"f{number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(os.urandom(4096))
+    return folder
 
 
 def hashes(folder: Path) -> dict[str, str]:

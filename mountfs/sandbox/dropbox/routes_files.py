@@ -68,9 +68,12 @@ async def longpoll(call: Call) -> Any:
     backoff_s = account.switches.longpoll_backoff_s
     backoff = {"backoff": backoff_s} if backoff_s else {}
     while True:
+        changed = account.next_change()
         if await account.run(account.listing.has_news, cursor):
             return {"changes": True, **backoff}
-        if not await account.change(max(0.0, deadline_s - loop_time())):
+        try:
+            await asyncio.wait_for(changed.wait(), max(0.0, deadline_s - loop_time()))
+        except TimeoutError:
             return {"changes": False, **backoff}
 
 

@@ -103,13 +103,9 @@ class DropboxAccount:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def change(self, timeout_s: float) -> bool:
-        """Wait for the next change of any kind; False when none came in time."""
-        try:
-            await asyncio.wait_for(self._changed.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+    def next_change(self) -> asyncio.Event:
+        """Set at the next change; taken before looking, or a change in between is slept through."""
+        return self._changed
 
     async def in_io(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run slow reading and hashing off the loop and off the state thread."""

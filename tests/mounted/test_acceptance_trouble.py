@@ -1,0 +1,150 @@
+"""What was closed survives the mount's death, and waits for a far side that is away."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.mounted.realmount import MakeMount, RealMount, SandboxProcess, hashes, mountfs, small_tree, until
+
+FILES = 100
+FINISH = "files/upload_session/finish_batch"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What keeps files from being committed, when the mount is killed, and how it ends."""
+
+    begin: Callable[[SandboxProcess], None]
+    is_time_to_kill: Callable[[SandboxProcess], object]
+    end: Callable[[SandboxProcess], None] = lambda far_side: None
+
+
+TROUBLES = {
+    "down": Trouble(
+        lambda far_side: far_side.pause(), lambda far_side: True, lambda far_side: far_side.resume()
+    ),
+    "slow to take bytes": Trouble(
+        lambda far_side: far_side.faults(
+            {"route": "files/upload_session/*", "action": "stall", "stall_s": 1.0, "count": 2}
+        ),
+        lambda far_side: far_side.uploads(),
+    ),
+    "slow to commit": Trouble(
+        lambda far_side: far_side.switches(job_duration_s=2.0),
+        lambda far_side: [sent for sent in far_side.log(FINISH) if sent["status"] == 200],
+    ),
+    "gone before it answered": Trouble(
+        lambda far_side: far_side.faults({"route": FINISH, "action": "drop_after"}),
+        lambda far_side: FINISH in far_side.counts(),
+        lambda far_side: far_side.faults(),
+    ),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
+def test_what_was_closed_before_a_kill_is_there_at_once_and_arrives_once(
+    tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount, trouble: Trouble
+) -> None:
+    source = small_tree(tmp_path / "src", FILES)
+    trouble.begin(far_side)
+    subprocess.run(["cp", "-r", f"{source}/.", real_mount.path], check=True)
+    until(lambda: trouble.is_time_to_kill(far_side), "the service is in the middle of it")
+    real_mount.kill9()
+    real_mount.start()
+    assert hashes(real_mount.path) == hashes(source)
+    trouble.end(far_side)
+    real_mount.wait_committed()
+    assert far_side.files() == hashes(source)
+    assert {path: far_side.revisions(path) for path in far_side.files()} == dict.fromkeys(hashes(source), 1)
+    assert far_side.peak_jobs() == 1
+
+
+def test_what_was_closed_while_the_far_side_is_down_is_sent_once(
+    tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    source = small_tree(tmp_path / "src", FILES)
+    far_side.pause()
+    subprocess.run(["cp", "-r", f"{source}/.", real_mount.path], check=True)
+    real_mount.kill9()
+    far_side.resume()
+    real_mount.start()
+    real_mount.wait_committed()
+    assert Counter(far_side.committed_paths()) == Counter(hashes(source))
+
+
+def test_a_kill_loses_neither_a_large_file_nor_a_removal_nor_a_move(
+    tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    for name in ("stays", "goes", "moves"):
+        (real_mount.path / name).write_text(name)
+    real_mount.wait_committed()
+    source = small_tree(tmp_path / "src", 1)
+    (source / "large").write_bytes(bytes(range(256)) * 4096 * 20)
+    far_side.pause()
+    subprocess.run(["cp", "-r", source, real_mount.path / "new"], check=True)
+    (real_mount.path / "goes").unlink()
+    (real_mount.path / "moves").rename(real_mount.path / "new" / "moved")
+    (source / "moved").write_text("moves")
+    real_mount.kill9()
+    real_mount.start()
+    assert hashes(real_mount.path / "new") == hashes(source)
+    assert not (real_mount.path / "goes").exists()
+    far_side.resume()
+    real_mount.wait_committed()
+    wanted = {f"/new{path}": digest for path, digest in hashes(source).items()}
+    assert far_side.files() == {**wanted, "/stays": far_side.files()["/stays"]}
+
+
+def test_the_mount_works_while_the_far_side_is_down_and_catches_up_by_itself(
+    tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    source = small_tree(tmp_path / "src", 20)
+    far_side.pause()
+    subprocess.run(["cp", "-r", f"{source}/.", real_mount.path], check=True)
+    assert hashes(real_mount.path) == hashes(source)
+    until(lambda: not real_mount.status()["account"]["far_side"]["is_reachable"], "the mount has noticed")
+    shown = mountfs("status", real_mount.path)
+    assert shown.returncode == 0
+    assert "unreachable" in shown.stdout
+    waited = mountfs("wait", real_mount.path, "--timeout", 1)
+    assert waited.returncode == 2
+    # Ten folders are made on the way, or are made by the files: either is counted as a change.
+    assert "still pending" in waited.stderr
+    assert real_mount.status()["account"]["pending"]["count"] >= 20
+    far_side.resume()
+    until(lambda: far_side.files() == hashes(source), "everything has arrived")
+    until(lambda: real_mount.status()["account"]["pending"]["count"] == 0, "the mount knows it")
+    assert real_mount.status()["account"]["far_side"] == {"is_reachable": True, "detail": ""}
+
+
+def test_a_far_side_that_is_restarted_is_found_again(
+    tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    (real_mount.path / "before").write_text("1")
+    real_mount.wait_committed()
+    far_side.kill9()
+    (real_mount.path / "while").write_text("2")
+    far_side.start()
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/before", "/while"}
+
+
+def test_a_mount_can_be_made_while_the_far_side_is_down(
+    far_side: SandboxProcess, real_mount: RealMount, make_mount: MakeMount
+) -> None:
+    """Once the account is known: who it is was written down."""
+    (real_mount.path / "f").write_text("1")
+    assert real_mount.terminate() == 0
+    far_side.stop()
+    real_mount.start()
+    (real_mount.path / "g").write_text("2")
+    assert (real_mount.path / "g").read_text() == "2"
+    far_side.start()
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/f", "/g"}
