@@ -43,6 +43,8 @@ def adopt(journal: Journal, spool: Path, theirs: Journal, their_directory: Path)
         with journal.transaction():
             _add_all(journal, theirs, live)
             journal.set_fact(mark, "1")
+    # Power loss must not find theirs gone and ours not yet on the disk; this happens once in a while only.
+    os.sync()
     theirs.close()
     for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
         (their_directory / name).unlink(missing_ok=True)

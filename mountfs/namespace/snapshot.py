@@ -20,10 +20,14 @@ ENTRIES_KEPT = 2_000_000
 
 @dataclass(slots=True)
 class Listing:
-    """All children of one folder by folded name; None: there was no such folder."""
+    """All children of one folder by folded name; None: there was no such folder.
+
+    A doubted one is known to be out of date: it serves only while it cannot be listed anew.
+    """
 
     children: dict[str, Entry] | None
     checked_s: float
+    is_doubted: bool = False
 
     def __len__(self) -> int:
         return 1 + len(self.children or ())
@@ -152,12 +156,15 @@ class Snapshot:
                 if not _says_the_same(known.children.get(entry.path.name_key), entry):
                     if not isinstance(entry, Folder):
                         self._drop_tree(entry.path)
-                    del self._listings[entry.path.parent.key]
+                    # Kept for the case that the far side goes away before it can be listed again.
+                    _doubt(known)
 
     def note_follower(self, healthy: bool) -> None:
         """Whether every remote change is being reported from here on."""
         with self._lock:
             self._is_followed = healthy
+            for known in [listing for listing in self._listings.values() if listing.is_doubted]:
+                _doubt(known)
 
     def forget_all(self) -> None:
         with self._lock:
@@ -172,7 +179,8 @@ class Snapshot:
 
     def _is_fresh(self, listing: Listing) -> bool:
         is_young = self.clock.now_s() - listing.checked_s < self._fresh_s
-        return self._is_followed or is_young or listing.checked_s >= self._asked_s
+        is_followed = self._is_followed and not listing.is_doubted
+        return is_followed or is_young or listing.checked_s >= self._asked_s
 
     def _apply(self, entry: Entry | Gone) -> None:
         if entry.path.parent.key in self._loading:
@@ -201,6 +209,11 @@ class Snapshot:
         below = path.key + "/"
         for key in [key for key in self._listings if key == path.key or key.startswith(below)]:
             del self._listings[key]
+
+
+def _doubt(listing: Listing) -> None:
+    listing.is_doubted = True
+    listing.checked_s = -math.inf
 
 
 def _says_the_same(known: Entry | None, entry: Entry | Gone) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mountfs.errors import BatchRefused, MountfsError, NotSignedIn, Refused, RequestTooBig
+from mountfs.errors import BatchRefused, MountfsError, NotSignedIn, Refused, RequestTooBig, SessionLost
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.hashing import content_hash
 from mountfs.model.names import is_local_only
@@ -223,6 +223,8 @@ class PackLane:
         elif isinstance(result, Refused) and not isinstance(result, NotSignedIn):
             self._means.refuse_locked(change.id, result)
         else:
+            if isinstance(result, SessionLost):
+                self._pool.clear()
             self._means.failed_locked(self._flying[change.id].pacer, result, started_s)
 
     def _put_back(self, changes: list[Change]) -> None:

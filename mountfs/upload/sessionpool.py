@@ -36,3 +36,7 @@ class SessionPool:
     def add(self, tokens: list[str], now_s: float) -> None:
         """Keeps fresh tokens for later."""
         self._kept.extend((token, now_s) for token in tokens)
+
+    def clear(self) -> None:
+        """One was found gone: the others are as old."""
+        self._kept.clear()

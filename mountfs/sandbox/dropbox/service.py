@@ -90,7 +90,6 @@ class DropboxAccount:
         """Stop jobs and threads and close the database."""
         await self.jobs.stop()
         self.state.on_change = lambda: None
-        self.wake()
         self.io.shutdown(wait=True)
         self.state.close()
 

@@ -43,11 +43,13 @@ class Child:
 
 
 @pytest.fixture
-def spawn() -> Iterator[Callable[..., Child]]:
+def spawn(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     children: list[Child] = []
 
     def make(*arguments: str) -> Child:
-        children.append(Child(*arguments))
+        # A killed process cannot remove a temporary directory of its own.
+        data = [] if "--data" in arguments else ["--data", str(tmp_path / "own")]
+        children.append(Child(*data, *arguments))
         return children[-1]
 
     yield make

@@ -133,6 +133,19 @@ def test_where_small_files_travel_with_their_commit_only_their_hash_is_made(tmp_
     pipeline.close()
 
 
+def test_sessions_taken_ahead_that_are_gone_are_not_tried_one_after_the_other(pipeline: Pipeline) -> None:
+    pipeline.write("/a", b"a")
+    pipeline.write("/b", b"b")
+    pipeline.upload_all()
+    pipeline.account.lose_sessions()
+    pipeline.write("/c", b"c")
+    pipeline.write("/d", b"d")
+    pipeline.upload_all()
+    assert_uploaded(pipeline, "/c", b"c")
+    assert_uploaded(pipeline, "/d", b"d")
+    assert pipeline.memory.calls()["append_pack"] == 3
+
+
 TRANSIENT = [Offline("x"), ServerFault("x"), Throttled("x", 9.0), NotSignedIn("x")]
 
 

@@ -1,0 +1,75 @@
+"""What is known of the remote tree, and for how long that is believed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from mountfs.model.entry import File, Gone
+from mountfs.model.path import ROOT, RemotePath
+from mountfs.namespace.snapshot import NotLoaded, Snapshot
+from tests.fakes.clock import FakeClock
+
+FRESH_S = 5.0
+A, B = RemotePath("/a"), RemotePath("/b")
+
+
+def file(path: RemotePath, revision: str = "1") -> File:
+    return File(path, id="id:1", size_bytes=1, mtime_ns=0, revision=revision, content_hash="")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def snapshot(clock: FakeClock) -> Snapshot:
+    """A followed snapshot that knows the root, with the file /a."""
+    snapshot = Snapshot(threading.RLock(), clock, FRESH_S)
+    snapshot.note_follower(True)
+    snapshot.begin(ROOT)
+    snapshot.store(ROOT, [file(A)])
+    return snapshot
+
+
+def test_a_folder_that_others_changed_is_listed_again(snapshot: Snapshot) -> None:
+    snapshot.apply_remote([file(B)])
+    with pytest.raises(NotLoaded):
+        snapshot.lookup(A)
+    snapshot.begin(ROOT)
+    snapshot.store(ROOT, [file(A), file(B)])
+    assert snapshot.lookup(B) == file(B)
+
+
+def test_our_own_echo_changes_nothing(snapshot: Snapshot) -> None:
+    snapshot.put(file(B))
+    snapshot.apply_remote([file(B)])
+    assert snapshot.lookup(B) == file(B)
+
+
+def test_while_it_cannot_be_listed_again_what_was_known_serves_on(
+    snapshot: Snapshot, clock: FakeClock
+) -> None:
+    snapshot.apply_remote([file(B)])
+    snapshot.note_follower(False)
+    snapshot.begin(ROOT)
+    assert snapshot.give_up(ROOT)
+    clock.advance(FRESH_S - 1.0)
+    assert snapshot.lookup(A) == file(A)
+    clock.advance(1.0)
+    with pytest.raises(NotLoaded):
+        snapshot.lookup(A)
+
+
+def test_what_is_known_to_be_out_of_date_is_not_trusted_once_changes_are_followed_again(
+    snapshot: Snapshot,
+) -> None:
+    snapshot.apply_remote([Gone(A)])
+    snapshot.note_follower(False)
+    snapshot.begin(ROOT)
+    assert snapshot.give_up(ROOT)
+    snapshot.note_follower(True)
+    with pytest.raises(NotLoaded):
+        snapshot.lookup(A)
