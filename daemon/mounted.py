@@ -36,6 +36,10 @@ LAST_STEPS_S = 5.0
 STRAYS_EVERY_S = 10.0
 """Other accounts' journals are files of other processes; looking into them costs an open each."""
 
+RELEASE_S = 2.0
+"""The kernel releases a file after close() has returned; one closed for longer than this is held open by
+somebody else."""
+
 
 class Waiting:
     """Lets threads wait for changes to get on; rung by the journal, under its lock."""
@@ -112,6 +116,7 @@ class RunningAccount:
         self._parts = parts
         self._strays: tuple[Stray, ...] = ()
         self._strays_s = -math.inf
+        self._closed_s: dict[int, float] = {}
 
     def start(self) -> None:
         for worker in self._parts.workers:
@@ -130,12 +135,14 @@ class RunningAccount:
         at = self._absolute(path)
         pending = size_bytes = open_files = 0
         failed: list[FailedChange] = []
-        for change in self._parts.journal.live():
+        live = self._parts.journal.live()
+        held = self._held_open(live)
+        for change in live:
             if not _touches(change, at) or _stays_here(change):
                 continue
             if change.state is ChangeState.FAILED:
                 failed.append(FailedChange(self._shown(change.path), change.error or "refused"))
-            elif change.state is ChangeState.OPEN:
+            elif change.id in held:
                 open_files += 1
             else:
                 pending += 1
@@ -183,6 +190,19 @@ class RunningAccount:
         else:
             # Closing the journal under a running step would only make it fail; the process ends anyway.
             LOG.warning("%d background threads did not end in %.0f s", ended.count(False), LAST_STEPS_S)
+
+    def _held_open(self, live: Sequence[Change]) -> set[int]:
+        """Those of *live* that are being written, or were closed and are still open for somebody."""
+        now_s = self._parts.clock.now_s()
+        opened = [change for change in live if change.state is ChangeState.OPEN]
+        with self._parts.journal.lock:
+            seen = self._closed_s
+            self._closed_s = {change.id: seen.get(change.id, now_s) for change in opened if change.is_flushed}
+            return {
+                change.id
+                for change in opened
+                if now_s - self._closed_s.get(change.id, -math.inf) >= RELEASE_S
+            }
 
     def _absolute(self, path: RemotePath) -> RemotePath:
         return RemotePath(self._parts.root.text + path.text)

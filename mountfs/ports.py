@@ -41,6 +41,10 @@ class BackendLimits:
     """Whether committing a file creates the missing folders above it."""
     moves_overwrite: bool = False
     """Whether MOVE onto an existing file replaces it."""
+    batches_at_once: int = 1
+    """How many batches of an account may run side by side; 1: also between the processes of a machine."""
+    keeps_times: bool = False
+    """Whether the modification time of a file can be set without sending its bytes again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,16 @@ class SessionPlan:
     closing append only when nothing else is left. Not thread-safe, its owner locks.
     """
 
-    __slots__ = ("_acknowledged", "_claimed", "_part_bytes", "_sent", "_size_bytes", "_todo", "_top")
+    __slots__ = (
+        "_acknowledged",
+        "_claimed",
+        "_is_closed",
+        "_part_bytes",
+        "_sent",
+        "_size_bytes",
+        "_todo",
+        "_top",
+    )
 
     def __init__(
         self,
@@ -44,6 +53,7 @@ class SessionPlan:
         self._sent = RangeSet()
         self._top = 0
         self._size_bytes: int | None = None
+        self._is_closed = False
         self._claimed: dict[int, Append] = {}
         self._acknowledged: dict[int, Part] = {}
         for part in acknowledged:
@@ -61,10 +71,6 @@ class SessionPlan:
     def parts(self) -> tuple[Part, ...]:
         """What the service has stored, ascending."""
         return tuple(self._acknowledged[offset] for offset in sorted(self._acknowledged))
-
-    @property
-    def has_claims(self) -> bool:
-        return bool(self._claimed)
 
     def wrote(self, start: int, stop: int) -> bool:
         """The file's bytes [start, stop) changed; False: some were sent already, the session is spoiled."""
@@ -103,6 +109,7 @@ class SessionPlan:
     def acknowledge(self, append: Append, receipt: str) -> Part:
         """The service stored *append*."""
         del self._claimed[append.offset]
+        self._is_closed = append.is_closing
         part = Part(append.offset, append.length, receipt)
         if append.length:
             self._acknowledged[append.offset] = part
@@ -130,7 +137,7 @@ class SessionPlan:
                 return Append(offset, part_bytes)
             if start >= bound:
                 break
-        if self._size_bytes is None or self._claimed:
+        if self._size_bytes is None or self._claimed or self._is_closed:
             return None
         rest = list(self._todo)
         if not rest:

@@ -181,18 +181,20 @@ class SessionLane:
 
     def _finish(self, file: LargeFile, change: Change, parts: tuple[Part, ...], epoch: int) -> None:
         """Everything is up and the session is closed."""
+        journal = self._means.journal
         try:
             hexdigest = self._means.backend.whole_hash(parts) or self._hash(change)
-        except MountfsError as error:
-            with self._means.journal.lock:
+            with journal.lock, journal.transaction():
+                if file.epoch == epoch and self._wanted(file) is not None and file.session is not None:
+                    journal.add_part(file.change_id, parts[-1])
+                    self._means.uploaded_locked(change, hexdigest, file.session)
+        except BaseException as error:
+            with journal.lock:
                 self._restart(file)
-                self._means.refuse_locked(file.change_id, error)
-            return
-        journal = self._means.journal
-        with journal.lock, journal.transaction():
-            if file.epoch == epoch and self._wanted(file) is not None and file.session is not None:
-                journal.add_part(file.change_id, parts[-1])
-                self._means.uploaded_locked(change, hexdigest, file.session)
+                if isinstance(error, MountfsError):
+                    self._means.refuse_locked(file.change_id, error)
+            if not isinstance(error, MountfsError):
+                raise
 
     def _hash(self, change: Change) -> str:
         state = hasher(self._means.limits.hash_kind)

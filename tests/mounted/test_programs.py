@@ -87,7 +87,7 @@ def test_moving_and_removing_trees(mounted: Mounted) -> None:
         'mv "$M/doc" "$M/doc~"; printf new > "$M/doc"; rm "$M/doc~"',
         'cp "$M/doc" "$M/doc.bak"; printf new > "$M/doc"; rm "$M/doc.bak"',
         'printf new > "$M/4913"; rm "$M/4913"; mv "$M/doc" "$M/doc~"; printf new > "$M/doc"; rm "$M/doc~"',
-        'printf xx > "$M/doc.part"; sync "$M/doc.part"; printf new > "$M/doc.part"; mv "$M/doc.part" "$M/doc"',
+        'printf xx > "$M/d.part"; sync "$M/d.part"; printf new > "$M/d.part"; mv "$M/d.part" "$M/doc"',
         'sed -i s/old/new/ "$M/doc"',
         'perl -i -pe s/old/new/ "$M/doc"',
     ],

@@ -13,8 +13,6 @@ def drain(plan: SessionPlan) -> list[Append]:
     while (append := plan.claim()) is not None:
         plan.acknowledge(append, "r")
         sent.append(append)
-        if append.is_closing:
-            break
     return sent
 
 
@@ -39,6 +37,13 @@ def test_the_closing_part_waits_for_all_others() -> None:
     plan.acknowledge(first, "a")
     assert plan.claim() == Append(16, 4, is_closing=True)
     assert plan.parts == (Part(0, 8, "a"), Part(8, 8, "b"))
+
+
+def test_a_closed_session_takes_nothing_more() -> None:
+    plan = SessionPlan(8, written=[(0, 8)])
+    plan.seal(8)
+    assert drain(plan) == [Append(0, 8, is_closing=True)]
+    assert not plan.has_next()
 
 
 def test_a_file_of_whole_parts_closes_with_its_last_one() -> None:

@@ -1,0 +1,343 @@
+"""Single calls: what they keep, what they refuse and with which errno."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import mmap
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.mounted.realmount import MakeMount, SandboxProcess, until
+from tests.mounted.semantics.conftest import STATE, Corner, download
+
+LONG_AGO_S = 1_300_000_000
+
+Call = Callable[[Path], object]
+
+
+# S-ERR
+
+
+def _renameat2(flags: int, target: str) -> Call:
+    def call(folder: Path) -> None:
+        script = (
+            "import ctypes, sys; libc = ctypes.CDLL(None, use_errno=True);"
+            f"libc.renameat2(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), {flags});"
+            "sys.exit(ctypes.get_errno())"
+        )
+        done = subprocess.run([sys.executable, "-c", script, folder / "file", folder / target])
+        raise OSError(done.returncode, os.strerror(done.returncode))
+
+    return call
+
+
+REFUSED: dict[str, tuple[Call, int]] = {
+    "a hard link": (lambda at: os.link(at / "file", at / "new"), errno.EPERM),
+    "a symbolic link": (lambda at: os.symlink("file", at / "new"), errno.ENOTSUP),
+    "a named pipe": (lambda at: os.mkfifo(at / "new"), errno.EPERM),
+    "a device": (lambda at: os.mknod(at / "new", 0o20600, os.makedev(1, 3)), errno.EPERM),
+    "reading a foreign attribute": (lambda at: os.getxattr(at / "file", "user.other"), errno.ENOTSUP),
+    "setting a foreign attribute": (lambda at: os.setxattr(at / "file", "user.other", b"1"), errno.ENOTSUP),
+    "removing an attribute": (lambda at: os.removexattr(at / "file", "user.other"), errno.ENOTSUP),
+    "setting one of ours": (lambda at: os.setxattr(at / "file", STATE, b"clean"), errno.ENOTSUP),
+    "an access control list": (
+        lambda at: os.setxattr(at / "file", "system.posix_acl_access", b"\2\0\0\0"),
+        errno.ENOTSUP,
+    ),
+    "a file without a name": (lambda at: os.open(at, os.O_TMPFILE | os.O_RDWR), errno.ENOTSUP),
+    "an exchange of names": (_renameat2(2, "full/in-it"), errno.EINVAL),
+    "a rename that must not replace": (_renameat2(1, "new"), errno.EINVAL),
+    "a folder into itself": (lambda at: os.rename(at / "full", at / "full" / "in"), errno.EINVAL),
+    "removing a full folder": (lambda at: os.rmdir(at / "full"), errno.ENOTEMPTY),
+    "replacing a full folder": (lambda at: os.rename(at / "empty", at / "full"), errno.ENOTEMPTY),
+    "rmdir of a file": (lambda at: os.rmdir(at / "file"), errno.ENOTDIR),
+    "unlink of a folder": (lambda at: os.unlink(at / "empty"), errno.EISDIR),
+    "a file over a folder": (lambda at: os.rename(at / "file", at / "empty"), errno.EISDIR),
+    "a folder over a file": (lambda at: os.rename(at / "empty", at / "file"), errno.ENOTDIR),
+    "a file in a file": (lambda at: os.mkdir(at / "file" / "in"), errno.ENOTDIR),
+    "a file in no folder": (lambda at: os.mkdir(at / "none" / "in"), errno.ENOENT),
+    "a second file exclusively": (lambda at: (at / "file").open("x"), errno.EEXIST),
+    "a file over 350 GB": (lambda at: os.truncate(at / "file", 350 * 10**9 + 1), errno.EFBIG),
+}
+
+
+def test_s_err_what_is_unsupported_fails_at_once_with_its_errno(corner: Corner) -> None:
+    corner.run("echo text > file; mkdir empty full; touch full/in-it")
+    before = corner.names()
+    for what, (call, number) in REFUSED.items():
+        with pytest.raises(OSError) as refused:
+            call(corner.path)
+        assert refused.value.errno == number, f"{what}: {refused.value}"
+    assert corner.names() == before
+    corner.settle()
+    assert set(corner.there()) == {"file", "empty", "full", "full/in-it"}
+
+
+def test_s_err_a_read_only_mount_refuses_every_change(make_mount: MakeMount, far_side: SandboxProcess) -> None:
+    far_side.write("/file", "text")
+    mount = make_mount(ro="true")
+    mount.start()
+    calls: list[Call] = [
+        lambda at: (at / "new").touch(),
+        lambda at: (at / "file").open("a"),
+        lambda at: (at / "file").unlink(),
+        lambda at: (at / "file").rename(at / "new"),
+        lambda at: (at / "new").mkdir(),
+        lambda at: os.utime(at / "file", (0, 0)),
+        lambda at: os.truncate(at / "file", 0),
+    ]
+    for call in calls:
+        with pytest.raises(OSError) as refused:
+            call(mount.path)
+        assert refused.value.errno == errno.EROFS
+    assert (mount.path / "file").read_text() == "text"
+
+
+def test_s_err_attributes_tell_how_far_a_path_is(corner: Corner) -> None:
+    path = corner.committed("file", "old")
+    assert corner.state("file") == "clean"
+    assert os.listxattr(path) == [STATE]
+    corner.far_side.pause()
+    path.write_text("new")
+    until(lambda: corner.state("file") in ("pending", "uploading"), "it is on its way")
+    assert os.getxattr(corner.path, STATE) == b"pending"
+    corner.far_side.resume()
+    corner.settle()
+    assert corner.state("file") == "clean"
+    assert os.getxattr(corner.path, STATE) == b"clean"
+
+
+# S-NAMES
+
+
+def test_s_names_two_spellings_that_differ_in_case_are_one_name(corner: Corner) -> None:
+    corner.committed("Report.TXT", "text")
+    assert (corner.path / "report.txt").read_text() == "text"
+    with pytest.raises(FileExistsError):
+        (corner.path / "REPORT.txt").mkdir()
+    (corner.path / "report.TXT").write_text("more")
+    assert corner.names() == {"Report.TXT"}
+    (corner.path / "Report.TXT").rename(corner.path / "report.txt")
+    assert corner.names() == {"report.txt"}
+    corner.settle()
+    assert set(corner.there()) == {"report.txt"}
+    assert download(corner.far_side, corner.remote("report.txt")) == b"more"
+
+
+REFUSED_NAMES = {
+    "desktop.ini": errno.EINVAL,
+    "Thumbs.db": errno.EINVAL,
+    "Icon\r": errno.EINVAL,
+    ".dropbox": errno.EINVAL,
+    ".dropbox.attr": errno.EINVAL,
+    "back\\slash": errno.EINVAL,
+    "rubbed\x7fout": errno.EINVAL,
+    "space at the end ": errno.EINVAL,
+    "not UTF-8 \udcff": errno.EINVAL,
+    "ä" * 256: errno.ENAMETOOLONG,
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_NAMES, ids=range(len(REFUSED_NAMES)))
+def test_s_names_what_the_service_refuses_is_refused_at_once(corner: Corner, name: str) -> None:
+    (corner.path / "file").write_text("text")
+    calls: list[Call] = [
+        lambda at: (at / name).touch(),
+        lambda at: (at / name).mkdir(),
+        lambda at: (at / "file").rename(at / name),
+    ]
+    for call in calls:
+        with pytest.raises(OSError) as refused:
+            call(corner.path)
+        assert refused.value.errno == REFUSED_NAMES[name]
+    assert corner.names() == {"file"}
+
+
+LOCAL_NAMES = [
+    ".fuse_hidden0001",
+    ".~lock.letter.odt#",
+    ".goutputstream-ABC123",
+    ".notes.txt.swp",
+    "~$letter.docx",
+    ".DS_Store",
+]
+
+
+def test_s_names_local_only_names_stay_here_until_they_get_a_real_one(corner: Corner) -> None:
+    for name in LOCAL_NAMES:
+        (corner.path / name).write_text(name)
+    corner.committed("real", "text")
+    assert corner.names() == {"real", *LOCAL_NAMES}
+    assert set(corner.there()) == {"real"}
+    assert corner.far_side.named().isdisjoint({corner.remote(name) for name in LOCAL_NAMES})
+    (corner.path / ".goutputstream-ABC123").rename(corner.path / "real")
+    corner.settle()
+    assert download(corner.far_side, corner.remote("real")) == b".goutputstream-ABC123"
+    assert corner.far_side.named().isdisjoint({corner.remote(name) for name in LOCAL_NAMES})
+    # What the service has cannot be renamed to such a name, but mv copies it, as between two disks.
+    with pytest.raises(OSError) as refused:
+        (corner.path / "real").rename(corner.path / "real.swp")
+    assert refused.value.errno == errno.EXDEV
+    corner.run("mv real real.swp")
+    corner.settle()
+    assert corner.there() == {}
+    assert (corner.path / "real.swp").read_text() == ".goutputstream-ABC123"
+
+
+def test_s_names_an_unlinked_file_stays_readable_and_is_never_sent(corner: Corner) -> None:
+    with (corner.path / "scratch").open("w+") as file:
+        file.write("still here")
+        file.flush()
+        (corner.path / "scratch").unlink()
+        file.seek(0)
+        assert file.read() == "still here"
+    until(lambda: corner.names() == set(), "the hidden name goes with the last handle")
+    corner.settle()
+    assert corner.there() == {}
+    assert not any(".fuse_hidden" in path for path in corner.far_side.named())
+
+
+# S-TIME
+
+
+def test_s_time_the_commit_carries_times_to_the_second(corner: Corner, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_text("text")
+    os.utime(source, ns=(0, LONG_AGO_S * 10**9 + 999_999_999))
+    corner.run(f"cp -p {source} copied; rsync -a {source} synced; touch -d @{LONG_AGO_S} touched")
+    corner.settle()
+    for name in ("copied", "synced", "touched"):
+        assert (corner.path / name).stat().st_mtime_ns == LONG_AGO_S * 10**9
+        assert corner.there()[name]["client_modified"] == "2011-03-13T07:06:40Z"
+    corner.far_side.reset_log()
+    corner.run(f"rsync -a {source} synced")
+    corner.settle()
+    assert corner.far_side.uploads() == 0
+
+
+def test_s_time_what_the_service_cannot_change_is_kept_here(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    mount = make_mount()
+    mount.start()
+    file, folder = mount.path / "file", mount.path / "folder"
+    file.write_text("text")
+    folder.mkdir()
+    mount.wait_committed()
+    there = far_side.tree()
+    os.utime(file, (LONG_AGO_S, LONG_AGO_S))
+    os.utime(folder, (LONG_AGO_S, LONG_AGO_S))
+    mount.wait_committed()
+    assert far_side.tree() == there
+    file.rename(mount.path / "renamed")
+    mount.wait_committed()
+    assert mount.terminate() == 0
+    mount.start()
+    assert (mount.path / "renamed").stat().st_mtime == LONG_AGO_S
+    assert folder.stat().st_mtime == LONG_AGO_S
+    (mount.path / "renamed").write_text("more")
+    assert (mount.path / "renamed").stat().st_mtime != LONG_AGO_S
+
+
+def test_s_time_a_time_to_come_is_kept_here_and_sent_as_the_present(corner: Corner) -> None:
+    path = corner.path / "file"
+    path.write_text("text")
+    os.utime(path, (4_000_000_000, 4_000_000_000))
+    corner.settle()
+    assert corner.there()["file"]["client_modified"] < "2096"
+    assert path.stat().st_mtime == 4_000_000_000
+
+
+# S-MODE
+
+
+def test_s_mode_changes_of_mode_and_owner_succeed_and_change_nothing(corner: Corner) -> None:
+    path = corner.path / "file"
+    path.write_text("text")
+    before = path.stat()
+    path.chmod(0o600)
+    os.chown(path, 4321, 4321)
+    corner.path.chmod(0o700)
+    after = path.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert after.st_mode == 0o100644
+    assert corner.path.stat().st_mode == 0o40755
+
+
+def test_s_mode_options_say_whose_files_they_are(make_mount: MakeMount) -> None:
+    mount = make_mount(uid="4321", gid="4322", umask="0027")
+    mount.start()
+    (mount.path / "file").write_text("text")
+    (mount.path / "folder").mkdir()
+    file, folder = (mount.path / "file").stat(), (mount.path / "folder").stat()
+    assert (file.st_mode, file.st_uid, file.st_gid) == (0o100640, 4321, 4322)
+    assert (folder.st_mode, folder.st_uid, folder.st_gid) == (0o40750, 4321, 4322)
+
+
+# S-LOCK
+
+
+def _lock_elsewhere(path: Path, function: str) -> int:
+    script = (
+        f"import fcntl, sys; file = open(sys.argv[1], 'r+')\n"
+        f"try: fcntl.{function}(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "except BlockingIOError: sys.exit(7)"
+    )
+    return subprocess.run([sys.executable, "-c", script, path]).returncode
+
+
+@pytest.mark.parametrize("function", ["flock", "lockf"])
+def test_s_lock_one_process_holds_another_waits(corner: Corner, function: str) -> None:
+    path = corner.committed("file", "text")
+    with path.open("r+") as file:
+        getattr(fcntl, function)(file, fcntl.LOCK_EX)
+        assert _lock_elsewhere(path, function) == 7
+        getattr(fcntl, function)(file, fcntl.LOCK_UN)
+        assert _lock_elsewhere(path, function) == 0
+
+
+def test_s_lock_sqlite_keeps_two_writers_apart(corner: Corner) -> None:
+    corner.run('sqlite3 db "create table t (n); insert into t values (1)"')
+    adding = "for i in $(seq 10); do sqlite3 -cmd '.timeout 20000' db 'insert into t values (1)'; done"
+    corner.run(f"({adding}) & ({adding}); wait $!")
+    assert corner.run('sqlite3 db "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
+    corner.settle()
+    copy = corner.mount.folder / "copy.db"
+    copy.write_bytes(download(corner.far_side, corner.remote("db")))
+    assert corner.run(f'sqlite3 {copy} "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
+
+
+# S-MMAP
+
+
+def test_s_mmap_what_is_written_to_a_shared_mapping_is_published(corner: Corner) -> None:
+    path = corner.path / "mapped"
+    size_bytes = 100_000
+    with path.open("w+b") as file:
+        file.truncate(size_bytes)
+        mapping = mmap.mmap(file.fileno(), size_bytes)
+        mapping[0:5] = b"first"
+        mapping.flush()
+    mapping[90_000:90_004] = b"last"  # the descriptor is closed, the mapping lives on
+    mapping.close()
+    wanted = b"first".ljust(90_000, b"\0") + b"last".ljust(10_000, b"\0")
+    assert path.read_bytes() == wanted
+    until(lambda: "mapped" in corner.there(), "it is published once it is unmapped")
+    corner.settle()
+    assert download(corner.far_side, corner.remote("mapped")) == wanted
+
+
+def test_s_mmap_a_mapping_of_a_remote_file_reads_it(corner: Corner) -> None:
+    corner.theirs("mapped", "remote text" * 10_000)
+    with (corner.path / "mapped").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        assert mapping[:6] == b"remote"
+        mapping[:6] = b"REMOTE"
+    until(
+        lambda: download(corner.far_side, corner.remote("mapped"))[:6] == b"REMOTE", "the change is published"
+    )
