@@ -59,7 +59,6 @@ class Renames:
         members = self._chains.chain(put)
         ground = self._chains.ground(members)
         replaced = None if occupant is None else self._chains.base_of(occupant)
-        is_case_only = source.key == target.key
         if put.is_whole:
             for older in members[1:]:
                 self._chains.drop(older)
@@ -67,18 +66,22 @@ class Renames:
                 for older in self._chains.chain(occupant.change):
                     self._chains.drop(older)
             members = [put]
-        elif occupant is not None and occupant.change is not None and not is_case_only:
+        elif occupant is not None and occupant.change is not None:
             # Still being written: what it replaces stays until it is whole.
             replaced = Base(change=occupant.change.id)
-        carries_ground = bool(ground) and not is_case_only
-        if carries_ground and not replaced and not is_local_only(target):
-            # What it was to replace takes the new name first and keeps its id and history.
-            self._journal.add(ChangeKind.MOVE, target, ChangeState.UPLOADED, source=source)
-            replaced = ground
-        elif is_case_only:
+        if ground and not replaced and not is_local_only(target):
+            # What it was to replace takes the new name first and keeps its id and history. A name that
+            # only changes its case needs that too: a commit onto it keeps the spelling that stands there.
+            self._journal.add(
+                ChangeKind.MOVE,
+                target,
+                ChangeState.UPLOADED,
+                source=source,
+                base_revision=ground.revision,
+            )
             replaced = ground
         self._retarget(members, target, replaced or Base())
-        if carries_ground and replaced is not ground:
+        if ground and replaced is not ground:
             self._delete(source, ground)
 
     def _retarget(self, members: list[Change], target: RemotePath, base: Base) -> None:

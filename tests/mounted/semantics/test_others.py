@@ -1,0 +1,360 @@
+"""What other clients of the account see, and what of theirs is seen here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from mountfs.model.hashing import HashKind, hasher
+from tests.mounted.realmount import MakeMount, SandboxProcess, until
+from tests.mounted.semantics.conftest import Corner, ask, download, is_text
+
+MIB = 1024 * 1024
+Sight = dict[str, Any]
+
+
+def hash_of(content: bytes) -> str:
+    state = hasher(HashKind.DROPBOX)
+    state.update(content)
+    return state.hexdigest()
+
+
+@contextmanager
+def watching(look: Callable[[], object]) -> Iterator[list[Any]]:
+    """What *look* gave, again and again while the block runs, each answer once in a row."""
+    seen: list[Any] = []
+    is_over = threading.Event()
+
+    def watch() -> None:
+        while True:
+            is_last = is_over.is_set()
+            sight = look()
+            if not seen or seen[-1] != sight:
+                seen.append(sight)
+            if is_last:
+                return
+
+    thread = threading.Thread(target=watch, name="another client")
+    thread.start()
+    try:
+        yield seen
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def revisions(corner: Corner, name: str) -> list[dict[str, Any]]:
+    """The versions of a file that the service knows, the oldest first."""
+    answer = ask(corner.far_side, "files/list_revisions", {"path": corner.remote(name), "limit": 100})
+    return list(reversed(answer["entries"]))
+
+
+# S-ATOMIC
+
+
+@pytest.mark.parametrize("size_bytes", [MIB, 20 * MIB], ids=["packed", "streamed"])
+def test_s_atomic_others_see_the_whole_old_or_the_whole_new_version(corner: Corner, size_bytes: int) -> None:
+    old, new = b"old " * (size_bytes // 4), b"brand new! " * (size_bytes // 11)
+    path = corner.path / "file"
+    path.write_bytes(old)
+    corner.settle()
+    with watching(lambda: corner.there().get("file", {}).get("content_hash")) as seen:
+        with path.open("wb", buffering=0) as file:
+            for offset in range(0, len(new), MIB):
+                file.write(new[offset : offset + MIB])
+                os.fsync(file)
+        corner.settle()
+    assert seen == [hash_of(old), hash_of(new)]
+
+
+def test_s_atomic_a_new_file_appears_when_it_is_whole(corner: Corner) -> None:
+    content = b"content" * MIB * 3
+    with watching(lambda: corner.there().get("file", {}).get("content_hash")) as seen:
+        with (corner.path / "file").open("wb", buffering=0) as file:
+            for offset in range(0, len(content), MIB):
+                file.write(content[offset : offset + MIB])
+            # Its bytes travel while it is open, and are nobody's file yet.
+            until(lambda: corner.far_side.log("files/upload_session/append.*"), "bytes travel")
+        corner.settle()
+    assert seen == [None, hash_of(content)]
+
+
+# S-ORDER
+
+
+def test_s_order_versions_of_one_path_are_committed_in_the_order_of_the_calls(corner: Corner) -> None:
+    corner.far_side.switches(job_duration_s=0.2)
+    path = corner.path / "file"
+    for size in range(1, 9):
+        path.write_text("x" * size)
+        until(lambda: corner.far_side.log(".*finish_batch"), "a commit is under way while the next is written")
+        corner.far_side.reset_log()
+        path.with_suffix(f".{size}").write_text("others travel with it")
+    corner.settle()
+    sizes = [each["size"] for each in revisions(corner, "file")]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] == 8
+
+
+SAVES = {
+    "a rename over it": "echo new > .doc.tmp; mv .doc.tmp doc",
+    "sed -i": "sed -i s/old/new/ doc",
+    "vim": "vim -es -u NONE -c %s/old/new/ -c wq doc",
+    "a backup aside": "mv doc doc~; echo new > doc; rm doc~",
+    "removed and written anew": "rm doc; echo new > doc",
+    "rsync": "echo new > {work}/doc; rsync -a {work}/doc doc",
+    "in place": "echo new > doc",
+}
+
+
+@pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
+def test_s_order_a_save_keeps_id_and_history_and_never_leaves_neither_version(
+    corner: Corner, save: str
+) -> None:
+    corner.committed("doc", "old\n")
+    item_id = corner.there()["doc"]["id"]
+    with watching(lambda: {name: entry["content_hash"] for name, entry in corner.there().items()}) as seen:
+        corner.run(save.format(work=corner.mount.folder))
+        corner.settle()
+    assert seen == [{"doc": hash_of(b"old\n")}, {"doc": hash_of(b"new\n")}]
+    assert corner.there()["doc"]["id"] == item_id
+    assert len(revisions(corner, "doc")) == 2
+
+
+# S-CONFLICT
+
+
+def conflicted_copy(corner: Corner, stem: str, extension: str = "") -> str:
+    """The name of the one copy beside."""
+    start = f"{stem} (conflicted copy {os.uname().nodename} "
+    found = [name for name in corner.there() if name.startswith(start) and name.endswith(f"){extension}")]
+    assert len(found) == 1, corner.there()
+    return found[0]
+
+
+def test_s_conflict_both_versions_of_a_file_are_kept(corner: Corner) -> None:
+    corner.theirs("letter.txt", "common")
+    with (corner.path / "letter.txt").open("w") as file:
+        file.write("ours")
+        file.flush()
+        corner.far_side.write(corner.remote("letter.txt"), "theirs")
+    corner.settle()
+    copy = conflicted_copy(corner, "letter", ".txt")
+    assert set(corner.there()) == {"letter.txt", copy}
+    assert download(corner.far_side, corner.remote("letter.txt")) == b"theirs"
+    assert download(corner.far_side, corner.remote(copy)) == b"ours"
+    until(lambda: is_text(corner.path / "letter.txt", "theirs"), "theirs is shown under its name")
+    assert (corner.path / copy).read_text() == "ours"
+    assert any(copy in trouble for trouble in corner.troubles())
+
+
+def test_s_conflict_two_new_files_of_one_name_are_kept(corner: Corner) -> None:
+    corner.far_side.pause()
+    (corner.path / "new").write_text("ours")
+    corner.far_side.write(corner.remote("new"), "theirs")
+    corner.far_side.resume()
+    corner.settle()
+    assert download(corner.far_side, corner.remote("new")) == b"theirs"
+    assert download(corner.far_side, corner.remote(conflicted_copy(corner, "new"))) == b"ours"
+
+
+def test_s_conflict_the_same_bytes_from_both_sides_are_no_conflict(corner: Corner) -> None:
+    corner.theirs("file", "common")
+    corner.far_side.pause()
+    (corner.path / "file").write_text("the same")
+    corner.far_side.write(corner.remote("file"), "the same")
+    corner.far_side.resume()
+    corner.settle()
+    assert set(corner.there()) == {"file"}
+
+
+def test_s_conflict_a_removal_spares_what_somebody_else_changed(corner: Corner) -> None:
+    corner.theirs("file", "common")
+    corner.far_side.pause()
+    (corner.path / "file").unlink()
+    corner.far_side.write(corner.remote("file"), "theirs")
+    corner.far_side.resume()
+    corner.settle()
+    until(lambda: is_text(corner.path / "file", "theirs"), "it is shown again")
+    assert any("not removed" in trouble for trouble in corner.troubles())
+
+
+def test_s_conflict_removing_a_folder_spares_what_somebody_else_put_there(corner: Corner) -> None:
+    corner.far_side.edit(op="mkdir", path=corner.remote("folder"))
+    until(lambda: (corner.path / "folder").is_dir(), "it is seen")
+    assert os.listdir(corner.path / "folder") == []
+    corner.far_side.pause()
+    (corner.path / "folder").rmdir()
+    corner.far_side.write(corner.remote("folder/file"), "theirs")
+    corner.far_side.resume()
+    corner.settle()
+    until(lambda: is_text(corner.path / "folder" / "file", "theirs"), "it is shown again")
+
+
+def test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes(corner: Corner) -> None:
+    corner.theirs("file", "common")
+    corner.far_side.pause()
+    (corner.path / "file").write_text("ours")
+    corner.far_side.edit(op="delete", path=corner.remote("file"))
+    corner.far_side.resume()
+    corner.settle()
+    assert download(corner.far_side, corner.remote("file")) == b"ours"
+
+
+# S-FRESH
+
+
+def test_s_fresh_what_others_change_appears(corner: Corner) -> None:
+    far_side, path = corner.far_side, corner.path
+    assert os.listdir(path) == []
+    far_side.write(corner.remote("file"), "one")
+    until(lambda: is_text(path / "file", "one"), "a new file appears")
+    far_side.write(corner.remote("file"), "second")
+    until(lambda: is_text(path / "file", "second"), "a new version appears")
+    assert (path / "file").stat().st_size == len("second")
+    far_side.edit(op="mkdir", path=corner.remote("folder"))
+    far_side.edit(op="move", from_path=corner.remote("file"), to_path=corner.remote("folder/moved"))
+    until(lambda: corner.names() == {"folder"}, "a rename appears")
+    until(lambda: is_text(path / "folder" / "moved", "second"), "it is where it was moved to")
+    far_side.edit(op="delete", path=corner.remote("folder"))
+    until(lambda: corner.names() == set(), "a removal appears")
+
+
+@pytest.mark.parametrize("new_size", [5, 4 * MIB], ids=["shorter", "longer"])
+def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_size: int) -> None:
+    old = "old revision " * 200_000
+    corner.theirs("file", old)
+    with (corner.path / "file").open("rb", buffering=0) as file:
+        begun = file.read(100_000)
+        new = "n" * new_size
+        corner.theirs("file", new)
+        with (corner.path / "file").open("rb") as second:
+            assert second.read() == new.encode()
+        rest = b"".join(iter(lambda: file.read(100_000), b""))
+    assert (begun + rest).decode() == old
+    until(lambda: (corner.path / "file").stat().st_size == new_size, "closed, it has the new size")
+    assert (corner.path / "file").read_text() == new
+
+
+# S-RENAME
+
+
+def test_s_rename_of_a_file_and_of_a_folder_is_one_move_each(corner: Corner) -> None:
+    corner.run("mkdir -p folder/in; for i in $(seq 30); do echo $i > folder/in/$i; done; echo text > file")
+    corner.settle()
+    before = corner.there()
+    corner.far_side.reset_log()
+    corner.run("mv file renamed; mv folder moved")
+    assert (corner.path / "moved" / "in" / "7").read_text() == "7\n"
+    corner.settle()
+    moves = corner.far_side.log("files/move_batch_v2")
+    assert sum(move["entries"] for move in moves) == 2
+    assert corner.far_side.uploads() == 0
+    after = corner.there()
+    assert after["renamed"]["id"] == before["file"]["id"]
+    assert after["moved/in/7"]["id"] == before["folder/in/7"]["id"]
+    assert len(after) == len(before)
+
+
+def test_s_rename_over_an_existing_file_never_loses_both(corner: Corner) -> None:
+    corner.committed("source", "source")
+    corner.committed("target", "target")
+    with watching(lambda: {name: entry["content_hash"] for name, entry in corner.there().items()}) as seen:
+        (corner.path / "source").rename(corner.path / "target")
+        assert is_text(corner.path / "target", "source")
+        corner.settle()
+    kept = hash_of(b"source")
+    assert all(kept in sight.values() for sight in seen)
+    assert seen[-1] == {"target": kept}
+
+
+def test_s_rename_over_what_somebody_else_changed_is_undone(corner: Corner) -> None:
+    corner.committed("source", "source")
+    corner.committed("target", "target")
+    corner.far_side.pause()
+    (corner.path / "source").rename(corner.path / "target")
+    corner.far_side.write(corner.remote("target"), "theirs")
+    corner.far_side.resume()
+    assert [failed.path for failed in corner.wait().failed] == [corner.remote("target")]
+    until(lambda: is_text(corner.path / "target", "theirs"), "theirs is shown")
+    assert (corner.path / "source").read_text() == "source"
+    assert any("target" in trouble for trouble in corner.troubles())
+    (corner.path / "source").rename(corner.path / "target")
+    corner.settle()
+    assert set(corner.there()) == {"target"}
+    assert download(corner.far_side, corner.remote("target")) == b"source"
+
+
+@pytest.mark.parametrize("renamed", ["other", "FILE"])
+def test_s_rename_of_what_is_being_replaced_takes_its_history_along(corner: Corner, renamed: str) -> None:
+    corner.committed("file", "old")
+    item_id = corner.there()["file"]["id"]
+    corner.far_side.pause()
+    (corner.path / "file").write_text("new")
+    (corner.path / "file").rename(corner.path / renamed)
+    corner.far_side.resume()
+    corner.settle()
+    assert corner.names() == set(corner.there()) == {renamed}
+    assert corner.there()[renamed]["id"] == item_id
+    assert download(corner.far_side, corner.remote(renamed)) == b"new"
+
+
+def test_s_rename_and_removal_of_what_is_being_replaced_removes_it(corner: Corner) -> None:
+    corner.committed("file", "old")
+    corner.far_side.pause()
+    corner.run("echo new > file; mv file other; rm other")
+    corner.far_side.resume()
+    corner.settle()
+    assert corner.there() == {}
+    assert corner.names() == set()
+
+
+# S-SPACE
+
+
+def test_s_space_a_short_quota_refuses_the_write(make_mount: MakeMount, far_side: SandboxProcess) -> None:
+    far_side.write("/there", "x" * MIB)
+    far_side.switches(quota_bytes=2 * MIB)
+    mount = make_mount()
+    mount.start()
+    free = os.statvfs(mount.path)
+    assert free.f_bavail * free.f_frsize == MIB
+    assert free.f_blocks * free.f_frsize == 2 * MIB
+    with pytest.raises(OSError) as refused, (mount.path / "big").open("wb", buffering=0) as file:
+        for _ in range(16):
+            file.write(b"x" * (MIB // 8))
+    assert refused.value.errno == errno.ENOSPC
+    (mount.path / "big").unlink()
+    far_side.switches(quota_bytes=200 * MIB)
+    until(lambda: _is_written(mount.path / "big", MIB), "room that was made is found")
+    mount.wait_committed()
+    assert far_side.tree()["/big"]["size"] == MIB
+
+
+def _is_written(path: os.PathLike[str], size_bytes: int) -> bool:
+    try:
+        with open(path, "wb", buffering=0) as file:
+            file.write(b"x" * size_bytes)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+        return False
+    return True
+
+
+def test_s_space_a_quota_found_short_at_the_commit_keeps_the_bytes(corner: Corner) -> None:
+    full = {".tag": "path", "reason": {".tag": "insufficient_space"}}
+    corner.far_side.switches(entry_failures=[{"path": "*/late", "error": full}])
+    (corner.path / "late").write_text("kept")
+    assert [failed.path for failed in corner.wait().failed] == [corner.remote("late")]
+    assert corner.state("late") == "failed"
+    assert (corner.path / "late").read_text() == "kept"
+    corner.far_side.switches(entry_failures=[])
+    (corner.path / "late").write_text("written again")
+    corner.settle()
+    assert download(corner.far_side, corner.remote("late")) == b"written again"

@@ -1,0 +1,115 @@
+"""Handles, numbers, and contents shared by several opens."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import BadHandle
+from mountfs.files.handles import Numbered
+from tests.unit.files.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+def test_a_number_is_never_given_twice() -> None:
+    numbered: Numbered[str] = Numbered()
+    first = numbered.add("a")
+    assert numbered.pop(first) == "a"
+    assert numbered.add("b") != first
+    with pytest.raises(BadHandle):
+        numbered[first]
+    with pytest.raises(BadHandle):
+        numbered.pop(first)
+
+
+def test_all_opens_of_one_content_share_it(world: World) -> None:
+    world.theirs("/f", b"x")
+    numbers = [world.fs.open("/f", flags).number for flags in (os.O_RDONLY, os.O_RDWR, os.O_WRONLY)]
+    assert len(world.files) == 1
+    for number in numbers:
+        world.close_file(number)
+    assert len(world.files) == 0
+
+
+def test_writers_at_once_lose_nothing(world: World) -> None:
+    count, size_bytes = 8, 1000
+    numbers = [world.fs.create("/f", os.O_RDWR | os.O_CREAT).number for _ in range(count)]
+
+    def write(position: int) -> None:
+        for at in range(0, size_bytes, 100):
+            body = bytes([position]) * 100
+            assert world.fs.write(numbers[position], position * size_bytes + at, body) == 100
+        world.close_file(numbers[position])
+
+    threads = [threading.Thread(target=write, args=(position,)) for position in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert world.get("/f") == b"".join(bytes([position]) * size_bytes for position in range(count))
+    assert len(world.files) == 0
+
+
+def test_appenders_at_once_never_overwrite_each_other(world: World) -> None:
+    world.put("/log", b"")
+    flags = os.O_WRONLY | os.O_APPEND
+
+    def write(line: bytes) -> None:
+        number = world.fs.open("/log", flags).number
+        for _ in range(50):
+            world.fs.write(number, 0, line)
+        world.close_file(number)
+
+    threads = [threading.Thread(target=write, args=(bytes([65 + n]) * 9 + b"\n",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    lines = world.get("/log").splitlines()
+    assert sorted(lines) == sorted(bytes([65 + n]) * 9 for n in range(4) for _ in range(50))
+
+
+def test_opening_closing_and_renaming_at_once_ends_in_order(world: World) -> None:
+    world.put("/a", b"0")
+    failures: list[BaseException] = []
+
+    def edit() -> None:
+        for _ in range(60):
+            for path in ("/a", "/b"):
+                try:
+                    number = world.fs.open(path, os.O_WRONLY | os.O_APPEND).number
+                except FileNotFoundError as error:
+                    failures.append(error)
+                except Exception as error:
+                    if type(error).__name__ != "NotFound":
+                        failures.append(error)
+                else:
+                    world.fs.write(number, 0, b"x")
+                    world.close_file(number)
+
+    def rename() -> None:
+        for _ in range(60):
+            world.fs.rename("/a", "/b")
+            world.fs.rename("/b", "/a")
+
+    threads = [threading.Thread(target=edit) for _ in range(2)] + [threading.Thread(target=rename)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    assert len(world.files) == 0
+    world.settle()
+    ((path, body),) = world.account.files().items()
+    assert path == "/a"
+    assert body.startswith(b"0x")

@@ -1,0 +1,153 @@
+"""The edge between libfuse and the file system."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mountfs.fuse.operations import UTIME_NOW, UTIME_OMIT, Operations
+from mountfs.model.entry import NS_PER_S
+from tests.unit.files.world import World
+
+
+@dataclass
+class Info:
+    """As libfuse's ``fuse_file_info``."""
+
+    flags: int = 0
+    fh: int = 0
+    writepage: int = 0
+    keep_cache: int = 0
+    direct_io: int = 0
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def ops(world: World) -> Operations:
+    return Operations(world.fs)
+
+
+def errno_from(ops: Operations, op: str, *args: Any) -> int | None:
+    with pytest.raises(OSError) as caught:
+        ops(op, *args)
+    return caught.value.errno
+
+
+def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
+    info = Info(os.O_RDWR | os.O_CREAT)
+    ops("create", "/f", 0o644, info)
+    assert ops("write", None, b"hello", 0, info) == 5
+    assert ops("read", None, 10, 1, info) == b"ello"
+    assert ops("getattr", None, info)["st_size"] == 5
+    ops("truncate", None, 2, info)
+    ops("fsync", None, 0, info)
+    ops("flush", None, info)
+    ops("release", None, info)
+    shown = ops("getattr", "/f", None)
+    assert stat.S_ISREG(shown["st_mode"])
+    assert (shown["st_size"], shown["st_blocks"], shown["st_nlink"]) == (2, 1, 1)
+    again = Info(os.O_RDONLY)
+    ops("open", "/f", again)
+    assert (again.keep_cache, again.direct_io) == (1, 0)
+    ops("release", None, again)
+
+
+def test_a_folder_is_listed_with_types(ops: Operations, world: World) -> None:
+    ops("mkdir", "/d", 0o755)
+    world.put("/f", b"")
+    number = ops("opendir", "/")
+    listed = {
+        name: stat.S_IFMT(attributes["st_mode"]) for name, attributes, _ in ops("readdir", None, number)
+    }
+    assert listed == {".": stat.S_IFDIR, "..": stat.S_IFDIR, "d": stat.S_IFDIR, "f": stat.S_IFREG}
+    ops("releasedir", None, number)
+
+
+def test_a_listing_that_fails_fails_in_the_call(ops: Operations, world: World) -> None:
+    number = ops("opendir", "/")
+    world.backend.is_online = False
+    assert errno_from(ops, "readdir", None, number) == errno.EIO
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "number"),
+    [
+        ("getattr", ("/no", None), errno.ENOENT),
+        ("read", (None, 1, 0, Info(fh=99)), errno.EBADF),
+        ("link", ("/g", "/f"), errno.EPERM),
+        ("symlink", ("/g", "/f"), errno.ENOTSUP),
+        ("mknod", ("/p", stat.S_IFIFO, 0), errno.EPERM),
+        ("getxattr", ("/", "security.capability"), errno.ENOTSUP),
+        ("setxattr", ("/", "user.x", b"", 0), errno.ENOTSUP),
+        ("removexattr", ("/", "user.mountfs.state"), errno.ENOTSUP),
+    ],
+)
+def test_a_refusal_has_its_errno_and_no_line_in_the_log(
+    ops: Operations, caplog: pytest.LogCaptureFixture, op: str, args: tuple[Any, ...], number: int
+) -> None:
+    assert errno_from(ops, op, *args) == number
+    assert not caplog.records
+
+
+def test_what_the_errno_does_not_tell_the_log_does(
+    ops: Operations, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.backend.is_online = False
+    assert errno_from(ops, "getattr", "/f", None) == errno.EIO
+    (record,) = caplog.records
+    assert "getattr of /f: Offline" in record.getMessage()
+
+
+@pytest.mark.parametrize("surprise", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
+def test_a_surprise_is_an_io_error_with_its_traceback(
+    world: World, caplog: pytest.LogCaptureFixture, surprise: type[BaseException]
+) -> None:
+    class Broken(Operations):
+        def statfs(self, path: str) -> dict[str, int]:
+            raise surprise
+
+    assert errno_from(Broken(world.fs), "statfs", "/") == errno.EIO
+    (record,) = caplog.records
+    assert record.exc_info is not None
+
+
+def test_init_never_fails(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> None:
+        raise ValueError("no")
+
+    Operations(world.fs, on_init=broken)("init", "/")
+    assert len(caplog.records) == 1
+    Operations(world.fs)("init", "/")
+
+
+def test_times_left_out_are_left_alone_and_now_is_now(ops: Operations, world: World) -> None:
+    world.put("/f", b"")
+    ops("utimens", "/f", (7, 1_500_000_000 * NS_PER_S))
+    ops("utimens", "/f", (UTIME_NOW, UTIME_OMIT))
+    assert ops("getattr", "/f", None)["st_mtime"] == 1_500_000_000 * NS_PER_S
+    ops("utimens", "/f", (UTIME_OMIT, UTIME_NOW))
+    assert ops("getattr", "/f", None)["st_mtime"] > 1_700_000_000 * NS_PER_S
+
+
+def test_what_is_free_is_told_in_blocks(ops: Operations, world: World) -> None:
+    world.account.tree.quota_bytes = 40960
+    told = ops("statfs", "/")
+    assert (told["f_blocks"], told["f_bavail"], told["f_frsize"]) == (10, 10, 4096)
+
+
+def test_no_operation_is_offered_that_is_not_carried_out() -> None:
+    """libfuse answers ENOSYS for what is missing, and the kernel then does locks by itself."""
+    assert not any(hasattr(Operations, op) for op in ("lock", "bmap", "ioctl", "readlink"))
