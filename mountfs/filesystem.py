@@ -73,8 +73,11 @@ class FileSystem:
         self._folder_mode = stat.S_IFDIR | (0o777 & ~options.umask)
 
     def stop_taking_writes(self) -> None:
-        """From here on nothing new begins (ShuttingDown); what is open for writing may be finished."""
+        """From here on nothing new begins (ShuttingDown); what is open for writing may be finished, and
+        goes out with every close, as if it were the last."""
         self._is_draining = True
+        for file in self._files.all():
+            file.seal_if_flushed()
 
     # Looking
 
@@ -82,7 +85,7 @@ class FileSystem:
         node = self._view.stat(self._at(path))
         if node.is_folder:
             return self._attributes(self._folder_mode, 0, node.mtime_ns or self._started_ns)
-        file = self._writer_of(node)
+        file = self._writer_of(node) or self._files.read_at(node)
         if file is not None:
             return self._attributes(self._file_mode, file.size_bytes, file.mtime_ns)
         return self._attributes(self._file_mode, node.size_bytes, node.mtime_ns)
@@ -143,14 +146,15 @@ class FileSystem:
         while True:
             spool_file = self._services.spool.create()
             try:
-                change = self._namespace.begin_put(self._at(path), spool_file.name, exclusive=True)
+                with self._files.beginning(spool_file.name):
+                    change = self._namespace.begin_put(self._at(path), spool_file.name, exclusive=True)
+                    handle = self._files.created(change, spool_file, flags)
             except BaseException as error:
                 spool_file.close()
                 self._services.spool.remove(spool_file.name)
                 if flags & os.O_EXCL or not isinstance(error, AlreadyExists):
                     raise
             else:
-                handle = self._files.created(change, spool_file, flags)
                 return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)
             try:
                 return self.open(path, flags)
@@ -201,6 +205,8 @@ class FileSystem:
             return
         handle.file.flush()
         self._keep(self._options.close, handle.file)
+        if self._is_draining:
+            handle.file.seal_if_flushed()
 
     def fsync(self, number: int) -> None:
         """The bytes so far survive power loss, or are on the service, as the mount promises."""

@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 from cachetools import LRUCache
 
 from mountfs.errors import BadHandle
-from mountfs.files.openfile import OpenFile, change_key, revision_key
+from mountfs.files.keys import change_key, key_of, revision_key
+from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeState
@@ -81,6 +82,8 @@ class OpenFiles:
     def __init__(self, services: Services, journal: Journal) -> None:
         self._services = services
         self._lock = threading.Lock()
+        self._begun = threading.Condition(self._lock)
+        self._beginning: set[str] = set()
         self._files: dict[int, OpenFile] = {}
         self._by_key: dict[str, OpenFile] = {}
         self._shown: LRUCache[str, str] = LRUCache(SHOWN_KEPT)
@@ -95,6 +98,11 @@ class OpenFiles:
     def __len__(self) -> int:
         return len(self._files)
 
+    def all(self) -> list[OpenFile]:
+        """Every open content."""
+        with self._lock:
+            return list(self._files.values())
+
     def writing(self, change_id: int) -> OpenFile | None:
         """The open file behind an OPEN change: it knows the size and the time, the journal lags."""
         file = self._by_key.get(change_key(change_id))
@@ -104,6 +112,17 @@ class OpenFiles:
         """The open file with the bytes of *node*, a file."""
         return self._by_key.get(key_of(node)) or self.nameless_at(node.path)
 
+    def read_at(self, node: Node) -> OpenFile | None:
+        """The open file of an older revision at *node*, if the kernel has its pages: the size is the
+        inode's, and the new one would cut off whoever reads the old one, or show zeros behind its end."""
+        if node.change is not None or not self._files:
+            return None
+        with self._lock:
+            file = self._by_key.get(self._shown.get(node.path.key, ""))
+        if file is None or file.path.key != node.path.key or file.key == key_of(node):
+            return None
+        return file
+
     def nameless_at(self, path: RemotePath) -> OpenFile | None:
         """The unlinked file that is shown at *path*, a name of libfuse's, until it is closed."""
         with self._lock:
@@ -111,11 +130,15 @@ class OpenFiles:
             return next(at, None)
 
     def open(self, node: Node, flags: int, seen_renames: int) -> Handle | None:
-        """A handle on the file *node*; None when names changed since *seen_renames*: look again.
+        """A handle on the file *node*; None when names changed since *seen_renames*, or it
+        was just being begun: look again.
 
         Raises FileNotFoundError when the change behind it has just left the spool: look again too.
         """
         with self._lock:
+            if node.change is not None and node.change.spool in self._beginning:
+                self._begun.wait()
+                return None
             if seen_renames != self._renames:
                 return None
             file = self._by_key.get(key_of(node))
@@ -127,7 +150,7 @@ class OpenFiles:
 
     def created(self, change: Change, spool_file: SpoolFile, flags: int) -> Handle:
         """A handle on the new, empty file of *change*, which was just begun."""
-        file = OpenFile.created(self._services, change, spool_file, self._rekey)
+        file = OpenFile.created(self._services, change, spool_file, self)
         with self._lock:
             self._add_locked(file)
             return self._handle_locked(file, flags)
@@ -148,6 +171,26 @@ class OpenFiles:
                     del self._by_key[file.key]
         if is_last:
             file.close()
+
+    # Changes that begin; see ``openfile.Registry``
+
+    @contextmanager
+    def beginning(self, spool: str) -> Iterator[None]:
+        """From before the change of *spool* is journaled until its open file is known: else another open
+        could see the change, miss the file, and make a second one with a state of its own."""
+        with self._lock:
+            self._beginning.add(spool)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._beginning.discard(spool)
+                self._begun.notify_all()
+
+    def rekey(self, file: OpenFile, before_key: str) -> None:
+        """*file* shows other bytes than before: its first write."""
+        with self._lock:
+            self._rekey_locked(file, before_key)
 
     # Names
 
@@ -195,11 +238,11 @@ class OpenFiles:
         if node.change is not None and node.change.spool is not None:
             spool_file = self._services.spool.open(node.change.spool)
             file = OpenFile(
-                self._services, node.path, change=node.change, spool_file=spool_file, on_key=self._rekey
+                self._services, node.path, change=node.change, spool_file=spool_file, registry=self
             )
         else:
             assert isinstance(node.entry, File)
-            file = OpenFile(self._services, node.path, file=node.entry, on_key=self._rekey)
+            file = OpenFile(self._services, node.path, file=node.entry, registry=self)
         self._add_locked(file)
         return file
 
@@ -233,11 +276,6 @@ class OpenFiles:
             file, access != os.O_WRONLY, can_write, bool(flags & os.O_APPEND), keep_cache, is_direct
         )
 
-    def _rekey(self, file: OpenFile, before_key: str) -> None:
-        """*file* shows other bytes than before: its first write."""
-        with self._lock:
-            self._rekey_locked(file, before_key)
-
     def _rekey_locked(self, file: OpenFile, before_key: str) -> None:
         if self._by_key.get(before_key) is file:
             del self._by_key[before_key]
@@ -256,11 +294,3 @@ class OpenFiles:
                 self._rekey_locked(file, key)
             elif file is None and self._shown.get(after.path.key) == key:
                 self._shown[after.path.key] = revision_key(after.base_revision)
-
-
-def key_of(node: Node) -> str:
-    """The key of the content that *node*, a file, shows."""
-    if node.change is not None:
-        return change_key(node.change.id)
-    assert isinstance(node.entry, File)
-    return revision_key(node.entry.revision)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from mountfs.errors import InvalidArgument, TooLarge
+from mountfs.files.copyup import admit, copied
+from mountfs.files.keys import change_key, revision_key
 from mountfs.files.services import Services
 from mountfs.journal.journal import StaleChange
 from mountfs.model.change import Change, ChangeState
@@ -14,8 +18,15 @@ from mountfs.model.path import RemotePath
 from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 
-Rekey = Callable[["OpenFile", str], None]
-"""(file, the key it had): it shows other bytes from here on."""
+
+class Registry(Protocol):
+    """Who knows all open files; see ``files.handles.OpenFiles``."""
+
+    def beginning(self, spool: str) -> AbstractContextManager[None]:
+        """While it lasts, whoever opens the change that keeps its bytes in *spool* waits."""
+
+    def rekey(self, file: OpenFile, before_key: str) -> None:
+        """*file*, whose key was *before_key*, shows other bytes from here on."""
 
 
 class OpenFile:
@@ -37,7 +48,7 @@ class OpenFile:
         file: File | None = None,
         change: Change | None = None,
         spool_file: SpoolFile | None = None,
-        on_key: Rekey,
+        registry: Registry,
     ) -> None:
         """Shows the revision *file*, or the pending *change* whose open *spool_file* it takes over."""
         self.lock = threading.RLock()
@@ -46,7 +57,7 @@ class OpenFile:
         self.writers = 0
         """Both counted by the registry."""
         self._services = services
-        self._on_key = on_key
+        self._registry = registry
         self._file = file
         self._base: tuple[str, str | None] | None = (file.revision, file.content_hash) if file else None
         self._spool_file = spool_file
@@ -67,9 +78,11 @@ class OpenFile:
             self._mtime_ns = change.mtime_ns
 
     @classmethod
-    def created(cls, services: Services, change: Change, spool_file: SpoolFile, on_key: Rekey) -> OpenFile:
+    def created(
+        cls, services: Services, change: Change, spool_file: SpoolFile, registry: Registry
+    ) -> OpenFile:
         """A new empty file, whose OPEN *change* was just begun."""
-        created = cls(services, change.path, change=change, spool_file=spool_file, on_key=on_key)
+        created = cls(services, change.path, change=change, spool_file=spool_file, registry=registry)
         created._is_writing = True
         return created
 
@@ -125,7 +138,7 @@ class OpenFile:
     def write(self, offset: int, data: bytes, *, append: bool = False) -> int:
         """All of *data*, at *offset* or at the end. NoSpace, TooLarge; what the first write needs."""
         length = len(data)
-        self._admit(length if append else offset + length - self._size_bytes)
+        admit(self._services, length if append else offset + length - self._size_bytes)
         with self.lock:
             if append:
                 offset = self._size_bytes
@@ -193,6 +206,19 @@ class OpenFile:
             if not self.writers:
                 self._seal_locked()
 
+    def seal_if_flushed(self) -> None:
+        """It was closed, though somebody may still have it open: what was written until then may travel.
+
+        Not while another call works on the file, which may take long: whoever closes it then asks again.
+        """
+        if not self.lock.acquire(blocking=False):
+            return
+        try:
+            if self._is_flushed:
+                self._seal_locked()
+        finally:
+            self.lock.release()
+
     def close(self) -> None:
         """Nobody has it open any more."""
         with self.lock:
@@ -221,31 +247,27 @@ class OpenFile:
 
     # Inside
 
-    def _admit(self, growth_bytes: int) -> None:
-        """Slows down or refuses a write for want of space, before any lock is taken."""
-        if growth_bytes <= 0:
-            return
-        self._services.room.take(growth_bytes)
-        wait_s = self._services.spool.admit(growth_bytes)
-        if wait_s > 0:
-            self._services.pause(wait_s)
-
     def _writable_locked(self, kept_bytes: int) -> SpoolFile:
         """The spool file of an OPEN change of ours, holding at least the first *kept_bytes*."""
         if self._is_writing:
             if self._is_flushed:
-                self._named_locked(self._services.changes.unflush)
-                self._is_flushed = False
+                self._unflush_locked()
             assert self._spool_file is not None
             return self._spool_file
-        key = self.key
-        copy = self._copied_locked(kept_bytes)
+        copy = copied(self._services, self._file, self._spool_file, kept_bytes)
         try:
-            change = None if self._is_nameless else self._begin_locked(copy)
+            with self._registry.beginning(copy.name):
+                self._turn_to_locked(copy, None if self._is_nameless else self._begin_locked(copy))
         except BaseException:
             copy.close()
             self._services.spool.remove(copy.name)
             raise
+        self._written = RangeSet([(0, kept_bytes)])
+        return copy
+
+    def _turn_to_locked(self, copy: SpoolFile, change: Change | None) -> None:
+        """From here on the bytes are those of *copy*, and of the OPEN *change* unless it is nameless."""
+        before_key = self.key
         if change is None:
             self._strays.append(copy.name)
         if self._spool_file is not None:
@@ -253,29 +275,7 @@ class OpenFile:
         self._spool_file, self._file = copy, None
         self._change_id = change.id if change else None
         self._is_writing, self._is_flushed, self._is_announced = True, False, False
-        self._written = RangeSet([(0, kept_bytes)])
-        self._on_key(self, key)
-        return copy
-
-    def _copied_locked(self, kept_bytes: int) -> SpoolFile:
-        spool = self._services.spool
-        if self._spool_file is not None and self._file is None:
-            try:
-                return spool.copy(self._spool_file.name, kept_bytes)
-            except FileNotFoundError:
-                pass  # committed and taken over by the cache: our descriptor still has the bytes
-        self._admit(kept_bytes)
-        copy = spool.create()
-        try:
-            if self._file is not None:
-                self._services.reader.copy_into(self._file, copy, kept_bytes)
-            elif self._spool_file is not None:
-                self._spool_file.copy_into(copy, kept_bytes)
-        except BaseException:
-            copy.close()
-            spool.remove(copy.name)
-            raise
-        return copy
+        self._registry.rekey(self, before_key)
 
     def _begin_locked(self, copy: SpoolFile) -> Change:
         change = self._services.changes.begin_put(self.path, copy.name)
@@ -308,6 +308,15 @@ class OpenFile:
         )
         self._is_flushed = True
 
+    def _unflush_locked(self) -> None:
+        def unflush(change_id: int) -> None:
+            if self._services.changes.unflush(change_id):
+                # Power loss must not find what is written over from here on called whole.
+                self._services.durable.sync_journal()
+
+        self._named_locked(unflush)
+        self._is_flushed = False
+
     def _seal_locked(self) -> None:
         if self._is_writing and not self._is_nameless:
             self._named_locked(
@@ -323,13 +332,3 @@ class OpenFile:
             step(self._change_id)
         except StaleChange:
             self.lose_name()
-
-
-def change_key(change_id: int) -> str:
-    """The key of content that belongs to a pending change."""
-    return f"change:{change_id}"
-
-
-def revision_key(revision: str) -> str:
-    """The key of content that is a revision of the service."""
-    return f"revision:{revision}"

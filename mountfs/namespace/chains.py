@@ -144,6 +144,13 @@ class Chains:
             key=lambda change: change.seq,
         )
 
+    def forget_refused(self, path: RemotePath) -> None:
+        """What stands at *path* is renamed or removed anew: earlier such calls that were refused are over."""
+        for change_id in list(self._overlay.refused_at(path)):
+            refused = self._journal.get(change_id)
+            if refused is not None:
+                self.drop(refused)
+
     def drop(self, change: Change) -> None:
         self._journal.advance(change, ChangeEvent.SUPERSEDED)
 

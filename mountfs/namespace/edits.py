@@ -70,12 +70,16 @@ class Namespace:
                 change, is_flushed=True, is_synced=False, size_bytes=size_bytes, mtime_ns=mtime_ns
             )
 
-    def unflush(self, change_id: int) -> None:
-        """It is being written to again: a crash finds it torn. Call before the first byte."""
+    def unflush(self, change_id: int) -> bool:
+        """It is being written to again: a crash finds it torn. Call before the first byte.
+
+        Whether the closed bytes were marked as safe from power loss; then sync the journal before that byte.
+        """
         with self._journal.lock:
             change = self._open(change_id)
             if change.is_flushed:
                 self._journal.amend(change, is_flushed=False, is_synced=False)
+            return change.is_flushed and change.is_synced
 
     def seal(self, change_id: int, size_bytes: int, mtime_ns: int) -> Change:
         """The last writer is gone: the bytes are whole and may travel. StaleChange if it was removed."""
@@ -118,6 +122,7 @@ class Namespace:
                 raise IsADirectory(f"{path} is a folder")
             with self._journal.transaction():
                 self._chains.remove(node, path)
+                self._chains.forget_refused(path)
 
         self._view.loaded(decide)
 
@@ -142,6 +147,7 @@ class Namespace:
             self._check_empty(node, path)
             with self._journal.transaction():
                 self._chains.remove(node, path)
+                self._chains.forget_refused(path)
                 self._journal.forget_time(path)
 
         self._view.loaded(decide)
@@ -164,6 +170,7 @@ class Namespace:
                 raise IsADirectory(f"{target} is a folder")
             if source.text != target.text:
                 self._renames.rename(node, source, target, occupant)
+                self._chains.forget_refused(source)
 
         self._view.loaded(decide)
 

@@ -77,6 +77,7 @@ class Overlay:
         self._changes: dict[int, Change] = {}
         self._marks: dict[str, list[Mark]] = {}
         self._names: dict[str, dict[str, Name]] = {}
+        self._refused: dict[str, set[int]] = {}
         for change in changes:
             self.update(None, change)
 
@@ -90,10 +91,18 @@ class Overlay:
             for path, mark in _marks_of(before):
                 self._unmark(path, mark)
             del self._changes[before.id]
+        elif before is not None and _is_refused(before):
+            self._refused[_object_of(before).key].discard(before.id)
         if after is not None and _has_effect(after):
             for path, mark in _marks_of(after):
                 self._mark(path, mark)
             self._changes[after.id] = after
+        elif after is not None and _is_refused(after):
+            self._refused.setdefault(_object_of(after).key, set()).add(after.id)
+
+    def refused_at(self, path: RemotePath) -> set[int]:
+        """Ids of refused renames and deletes of what stands at *path*; they have no effect."""
+        return self._refused.get(path.key, set())
 
     def resolve(self, path: RemotePath) -> Resolution:
         """What the live changes make of *path*."""
@@ -213,6 +222,15 @@ def _has_effect(change: Change) -> bool:
     # What was refused is still shown if it is ours alone; a refused delete or rename shows nothing.
     makes = change.kind in (ChangeKind.PUT, ChangeKind.MKDIR)
     return makes or change.state is not ChangeState.FAILED
+
+
+def _is_refused(change: Change) -> bool:
+    return change.state is ChangeState.FAILED and not _has_effect(change)
+
+
+def _object_of(change: Change) -> RemotePath:
+    """Where what a rename or delete was about stands while it has no effect."""
+    return change.path if change.source is None else change.source
 
 
 def _marks_of(change: Change) -> list[tuple[RemotePath, Mark]]:

@@ -717,3 +717,48 @@ def test_no_file_stays_open_and_no_change_stays_open(world: World) -> None:
     world.get("/f")
     assert len(world.files) == 0
     assert all(change.state is not ChangeState.OPEN for change in world.journal.live())
+
+
+def test_what_was_closed_but_is_held_open_elsewhere_travels_when_the_mount_stops(world: World) -> None:
+    number = world.fs.create("/f", WO | os.O_CREAT).number
+    world.fs.write(number, 0, b"one")
+    world.fs.flush(number)
+    world.fs.stop_taking_writes()
+    world.settle()
+    assert world.account.files() == {"/f": b"one"}
+    world.fs.write(number, 3, b"two")
+    world.fs.flush(number)
+    world.settle()
+    assert world.account.files() == {"/f": b"onetwo"}
+    world.fs.release(number)
+
+
+def test_bytes_that_were_safe_from_power_loss_are_not_written_over_before_the_journal_says_so(
+    world: World,
+) -> None:
+    number = world.fs.create("/f", WO | os.O_CREAT).number
+    world.fs.write(number, 0, b"one")
+    world.fs.flush(number)
+    world.fs.fsync(number)
+    (change,) = world.journal.live()
+    assert change.is_flushed
+    assert change.is_synced
+    synced: list[bool] = []
+
+    class Watched:
+        def sync_change(self, change_id: int) -> None:
+            raise AssertionError("nobody asked for this")
+
+        def sync_journal(self) -> None:
+            (row,) = world.journal.live()
+            synced.append(row.is_flushed or row.is_synced)
+            assert world.spool.read(row.spool or "", 0, 10) == b"one"
+            world.durability.sync_journal()
+
+    world.services = replace(world.services, durable=Watched())
+    for file in world.files.all():
+        file._services = world.services
+    world.fs.write(number, 0, b"two")
+    world.fs.write(number, 0, b"six")
+    assert synced == [False]
+    world.close_file(number)

@@ -11,6 +11,8 @@ import pytest
 
 from mountfs.errors import BadHandle
 from mountfs.files.handles import Numbered
+from mountfs.model.change import Change
+from mountfs.model.path import RemotePath
 from tests.unit.files.world import World
 
 
@@ -113,3 +115,40 @@ def test_opening_closing_and_renaming_at_once_ends_in_order(world: World) -> Non
     ((path, body),) = world.account.files().items()
     assert path == "/a"
     assert body.startswith(b"0x")
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_an_open_that_meets_a_change_just_begun_shares_its_file(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_new: bool
+) -> None:
+    if not is_new:
+        world.theirs("/f", b"old")
+    begin_put = world.namespace.begin_put
+    has_begun, others = threading.Event(), []
+
+    def slowly(path: RemotePath, spool: str, *, exclusive: bool = False) -> Change:
+        change = begin_put(path, spool, exclusive=exclusive)
+        others[0].start()
+        assert has_begun.wait(10)
+        return change
+
+    got: list[int] = []
+
+    def open_it() -> None:
+        node = world.view.stat(RemotePath("/f"))
+        has_begun.set()
+        assert node.change is not None
+        got.append(world.fs.open("/f", os.O_RDONLY).number)
+
+    others.append(threading.Thread(target=open_it))
+    monkeypatch.setattr(world.namespace, "begin_put", slowly)
+    if is_new:
+        number = world.fs.create("/f", os.O_RDWR | os.O_CREAT).number
+    else:
+        number = world.fs.open("/f", os.O_RDWR).number
+    world.fs.write(number, 0, b"new")
+    others[0].join(10)
+    assert len(world.files) == 1
+    assert world.fs.read(got[0], 0, 10) == b"new"
+    world.close_file(number)
+    world.close_file(got[0])
