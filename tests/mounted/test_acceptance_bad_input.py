@@ -72,11 +72,15 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 
 
 @pytest.fixture
-def place(tmp_path: Path, sandbox: SandboxProcess) -> Place:
+def place(tmp_path: Path, sandbox: SandboxProcess) -> Iterator[Place]:
     place = Place(tmp_path.resolve(), sandbox)
     place.mountpoint.mkdir()
+    (place.folder / "full" / "thing").mkdir(parents=True)
     write_config(place.config, sandbox.url)
-    return place
+    yield place
+    for mountpoint in all_mounts():
+        if mountpoint.is_relative_to(place.folder):
+            mountfs("umount", mountpoint, "--timeout", 0)
 
 
 ARGUMENTS = [
@@ -96,7 +100,8 @@ ARGUMENTS = [
     (["work:", "<DIR>/absent"], "<DIR>/absent: the mount point does not exist; run: mkdir -p"),
     (["work:", "<DIR>/mountfs.toml"], "the mount point is not a directory"),
     (["work:", "<DIR>/mountfs.toml/below"], "<DIR>/mountfs.toml/below: "),
-    (["work:", "<DIR>"], "the mount point is not empty; choose an empty directory"),
+    (["work:", "<DIR>/full"], "the mount point is not empty; choose an empty directory"),
+    (["work:", "<DIR>"], "state_dir <STATE>: lies in the mount point"),
     (["work:", "/proc"], "another file system (proc) is mounted here"),
     (["-o", "state_dr=/x", "work:", "<MNT>"], "-o state_dr=/x: unknown option; did you mean 'state_dir'?"),
     (["-o", "state_dir=relative", "work:", "<MNT>"], "state_dir=relative: must be an absolute path"),
@@ -108,7 +113,10 @@ ARGUMENTS = [
     (["-o", "state_dir=<MNT>/in/it", "work:", "<MNT>"], "state_dir <MNT>/in/it: lies in the mount point"),
     (["-o", "settle_s=soon", "work:", "<MNT>"], "-o settle_s=soon: must be a number of seconds"),
     (["-o", "settle_s=-1", "work:", "<MNT>"], "-o settle_s=-1: must be zero or more"),
-    (["-o", "drain_timeout=nan", "work:", "<MNT>"], "-o drain_timeout=nan: must be zero or more, and finite"),
+    (
+        ["-o", "drain_timeout=1e999", "work:", "<MNT>"],
+        "-o drain_timeout=1e999: must be zero or more, and finite",
+    ),
     (["-o", "uid=nobody-here", "work:", "<MNT>"], "-o uid=nobody-here: this machine knows no user"),
     (["-o", "gid=-1", "work:", "<MNT>"], "-o gid=-1: "),
     (["-o", "umask=9", "work:", "<MNT>"], "-o umask=9: must be octal"),
@@ -126,16 +134,16 @@ def test_a_wrong_argument_is_told(place: Place, arguments: list[str], expected: 
 
 
 REMOTES = [
-    ({"access_token": "wrong"}, "remote 'work': "),
+    ({"access_token": "wrong"}, "remote 'work': the access_token is not accepted"),
     ({"api_url": "<DEAD>"}, "remote 'work' does not answer: "),
     ({"api_url": "<TLS>"}, "remote 'work' does not answer: "),
-    ({"api_url": "<URL>/elsewhere"}, "work"),
+    ({"api_url": "<URL>/elsewhere"}, "remote 'work': users/get_current_account: HTTP 404"),
     ({"api_url": "127.0.0.1:80"}, "api_url = '127.0.0.1:80': must look like https://"),
     ({"api_url": "http://127.0.0.1:99999"}, "is no valid address"),
     ({"api_url": "http://dropbox.invalid"}, "would send the token in clear; use https"),
     ({"notify_url": ""}, "notify_url = '': is empty"),
-    ({"path_root": "4711"}, "work"),
-    ({"select_user": "dbmid:nobody"}, "work"),
+    ({"path_root": "4711"}, "work:/ cannot be listed: "),
+    ({"select_user": "dbmid:nobody"}, "remote 'work': "),
     ({"commit_route": "finish"}, "commit_route = 'finish': must be one of finish_batch, finish_batch_v2"),
     ({"type": "box"}, "type = 'box': unknown type"),
     ({"acess_token": "x"}, "unknown key 'acess_token'; did you mean 'access_token'?"),
@@ -156,7 +164,7 @@ def test_a_wrong_refresh_token_or_app_is_told(place: Place, keys: dict[str, str]
     values = {"refresh_token": "sandbox-refresh", "app_key": "sandbox-app", **keys}
     text = "".join(f'{key} = "{value}"\n' for key, value in values.items())
     place.config.write_text(f'[remotes.work]\ntype = "dropbox"\napi_url = "{place.sandbox.url}"\n{text}')
-    assert "work" in place.mount("work:", "<MNT>")
+    assert "remote 'work': the refresh token is not accepted" in place.mount("work:", "<MNT>")
 
 
 CONFIGS = [
@@ -196,11 +204,9 @@ def test_a_link_to_nowhere_is_no_mount_point(place: Place) -> None:
 
 def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
     mount = RealMount(place.folder, place.sandbox.url)
-    try:
+    with mount:
         mount.start()
         assert mount.terminate() == 0
-    finally:
-        mount.cleanup()
     (journal,) = place.state_dir.glob("accounts/*/slot-0/journal.db")
     journal.write_bytes(b"scribble" * 1000)
     assert str(journal) in place.mount("work:", "<MNT>")
@@ -210,7 +216,7 @@ def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
 @pytest.mark.parametrize("flags", [[], ["--background"]])
 def test_a_mount_point_in_use_is_told_and_stays_in_use(place: Place, flags: list[str]) -> None:
     mount = RealMount(place.folder, place.sandbox.url)
-    try:
+    with mount:
         mount.start()
         again = mountfs("--config", place.config, "mount", *flags, "work:", place.mountpoint)
         assert again.returncode == 1
@@ -218,8 +224,6 @@ def test_a_mount_point_in_use_is_told_and_stays_in_use(place: Place, flags: list
         assert again.stderr.count("\n") == 1
         assert (place.mountpoint / "file").read_text() == "1"
         assert mount.terminate() == 0
-    finally:
-        mount.cleanup()
 
 
 @pytest.mark.parametrize(

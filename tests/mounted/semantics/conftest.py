@@ -19,8 +19,6 @@ from tests.mounted.realmount import DEADLINE_S, RealMount, SandboxProcess, real_
 
 STATE = "user.mountfs.state"
 ERROR = "user.mountfs.error"
-SETTLING_S = 5.0
-"""For what must not happen any more once everything has been quiet."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +126,12 @@ def download(far_side: SandboxProcess, path: str) -> bytes:
         return content
 
 
+def recovered(mount: RealMount, stem: str) -> Path:
+    """The one recovered copy beside *stem*."""
+    (found,) = mount.path.glob(f"{stem} (recovered copy {os.uname().nodename} *)*")
+    return found
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxProcess, RealMount]]:
     """One far side and one mount of it for all tests of a module."""
@@ -143,8 +147,9 @@ def corner(shared: tuple[SandboxProcess, RealMount], request: pytest.FixtureRequ
     """A folder of the test's own in the shared mount; what the test did to the far side ends with it."""
     far_side, mount = shared
     here = Corner(far_side, mount, request.node.name.replace("/", "-"))
-    here.path.mkdir()
-    here.settle()
+    far_side.edit(op="mkdir", path=f"/{here.name}")
+    until(here.path.is_dir, "the folder is seen")
+    assert here.names() == set()
     far_side.reset_log()
     yield here
     far_side.faults()

@@ -1,0 +1,76 @@
+"""Locks and mappings: what processes on this machine share through a file."""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.mounted.realmount import until
+from tests.mounted.semantics.conftest import Corner, download
+
+# S-LOCK
+
+
+def _lock_elsewhere(path: Path, function: str) -> int:
+    script = (
+        f"import fcntl, sys; file = open(sys.argv[1], 'r+')\n"
+        f"try: fcntl.{function}(file, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        "except BlockingIOError: sys.exit(7)"
+    )
+    return subprocess.run([sys.executable, "-c", script, path]).returncode
+
+
+@pytest.mark.parametrize("function", ["flock", "lockf"])
+def test_s_lock_one_process_holds_another_waits(corner: Corner, function: str) -> None:
+    path = corner.committed("file", "text")
+    with path.open("r+") as file:
+        getattr(fcntl, function)(file, fcntl.LOCK_EX)
+        assert _lock_elsewhere(path, function) == 7
+        getattr(fcntl, function)(file, fcntl.LOCK_UN)
+        assert _lock_elsewhere(path, function) == 0
+
+
+def test_s_lock_sqlite_keeps_two_writers_apart(corner: Corner) -> None:
+    corner.run('sqlite3 db "create table t (n); insert into t values (1)"')
+    adding = "for i in $(seq 10); do sqlite3 -cmd '.timeout 20000' db 'insert into t values (1)'; done"
+    corner.run(f"({adding}) & ({adding}); wait $!")
+    assert corner.run('sqlite3 db "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
+    corner.settle()
+    copy = corner.mount.folder / "copy.db"
+    copy.write_bytes(download(corner.far_side, corner.remote("db")))
+    assert corner.run(f'sqlite3 {copy} "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
+
+
+# S-MMAP
+
+
+def test_s_mmap_what_is_written_to_a_shared_mapping_is_published(corner: Corner) -> None:
+    path = corner.path / "mapped"
+    size_bytes = 100_000
+    with path.open("w+b") as file:
+        file.truncate(size_bytes)
+        mapping = mmap.mmap(file.fileno(), size_bytes)
+        mapping[0:5] = b"first"
+        mapping.flush()
+    mapping[90_000:90_004] = b"last"  # the descriptor is closed, the mapping lives on
+    mapping.close()
+    wanted = b"first".ljust(90_000, b"\0") + b"last".ljust(10_000, b"\0")
+    assert path.read_bytes() == wanted
+    until(lambda: "mapped" in corner.there(), "it is published once it is unmapped")
+    corner.settle()
+    assert download(corner.far_side, corner.remote("mapped")) == wanted
+
+
+def test_s_mmap_a_mapping_of_a_remote_file_reads_it(corner: Corner) -> None:
+    corner.theirs("mapped", "remote text" * 10_000)
+    with (corner.path / "mapped").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        assert mapping[:6] == b"remote"
+        mapping[:6] = b"REMOTE"
+    until(
+        lambda: download(corner.far_side, corner.remote("mapped"))[:6] == b"REMOTE", "the change is published"
+    )

@@ -1,0 +1,258 @@
+"""What happens when something is in the way: a refusal, no room, no far side, no process, a stop."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from daemon.client import Client
+from daemon.protocol import Settled, WaitRequest
+from tests.mounted.realmount import MakeMount, RealMount, SandboxProcess, mountfs, until
+from tests.mounted.semantics.conftest import ERROR, STATE, Corner, ask, download, recovered
+
+MIB = 1024 * 1024
+FINISH = "files/upload_session/finish_batch"
+
+
+# S-NODROP
+
+
+def test_s_nodrop_what_is_refused_is_kept_listed_and_sent_when_asked(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    refusal = {".tag": "path", "reason": {".tag": "no_write_permission"}}
+    far_side.switches(entry_failures=[{"path": "/refused*", "error": refusal}])
+    refused = real_mount.path / "refused.txt"
+    refused.write_text("kept")
+    waited = mountfs("wait", real_mount.path)
+    assert waited.returncode == 1
+    assert "refused.txt" in waited.stderr
+    assert real_mount.terminate() == 0
+    real_mount.start()
+    assert refused.read_text() == "kept"
+    assert os.getxattr(refused, STATE) == b"failed"
+    assert b"no_write_permission" in os.getxattr(refused, ERROR)
+    assert real_mount.status()["account"]["states"]["failed"]["count"] == 1
+    subprocess.run(["cp", refused, real_mount.folder / "exported"], check=True)
+    assert (real_mount.folder / "exported").read_text() == "kept"
+    refused.rename(real_mount.path / "accepted.txt")
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/accepted.txt"}
+
+
+def test_s_nodrop_local_bytes_go_only_when_the_service_states_their_hash(corner: Corner) -> None:
+    corner.committed("file", "old")
+    entry = ask(corner.far_side, "files/get_metadata", {"path": corner.remote("file")})
+    wrong = {**entry, ".tag": "success", "content_hash": "0" * 64}
+    corner.far_side.faults(
+        {
+            "route": f"{FINISH}/check",
+            "action": "reply",
+            "status": 200,
+            "body": {".tag": "complete", "entries": [wrong]},
+            "count": 1,
+        }
+    )
+    (corner.path / "file").write_text("new")
+    corner.settle()
+    assert any("another hash" in trouble for trouble in corner.troubles())
+    assert set(corner.there()) == {"file"}
+    assert download(corner.far_side, corner.remote("file")) == b"new"
+
+
+# S-DOWN
+
+
+def test_s_down_what_is_known_reads_and_writes_queue(corner: Corner) -> None:
+    corner.theirs("read before", "cached")
+    corner.far_side.write(corner.remote("never read"), "elsewhere")
+    corner.far_side.write(corner.remote("folder/file"), "elsewhere")
+    until(lambda: corner.names() == {"read before", "never read", "folder"}, "all is listed")
+    corner.far_side.pause()
+    assert (corner.path / "read before").read_text() == "cached"
+    assert corner.names() == {"read before", "never read", "folder"}
+    uncached: list[Callable[[], object]] = [
+        (corner.path / "never read").read_text,
+        lambda: os.listdir(corner.path / "folder"),
+        lambda: (corner.path / "folder" / "new").write_text("text"),
+    ]
+    for call in uncached:
+        with pytest.raises(OSError) as failed:
+            call()
+        assert failed.value.errno == errno.EIO
+    (corner.path / "queued").write_text("text")
+    (corner.path / "made").mkdir()
+    (corner.path / "made" / "queued").write_text("text")
+    (corner.path / "never read").rename(corner.path / "renamed")
+    until(lambda: not corner.mount.status()["account"]["far_side"]["is_reachable"], "the status says so")
+    corner.far_side.resume()
+    corner.settle()
+    assert set(corner.there()) >= {"queued", "made/queued", "renamed"}
+    assert (corner.path / "renamed").read_text() == "elsewhere"
+
+
+def test_s_down_a_known_account_is_mounted_while_the_far_side_is_away(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    (real_mount.path / "first").write_text("text")
+    real_mount.wait_committed()
+    far_side.pause()
+    (real_mount.path / "pending").write_text("text")
+    real_mount.kill9()
+    real_mount.start()
+    assert (real_mount.path / "pending").read_text() == "text"
+    far_side.resume()
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/first", "/pending"}
+
+
+def test_s_down_a_dead_process_is_an_error_and_never_an_empty_folder(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    (real_mount.path / "file").write_text("text")
+    real_mount.kill9()
+    calls: list[Callable[[], object]] = [
+        lambda: os.listdir(real_mount.path),
+        (real_mount.path / "file").read_text,
+        lambda: (real_mount.path / "new").write_text("text"),
+        lambda: os.stat(real_mount.path / "file"),
+    ]
+    for call in calls:
+        with pytest.raises(OSError) as failed:
+            call()
+        assert failed.value.errno == errno.ENOTCONN
+    assert "has ended" in mountfs("status", real_mount.path).stderr
+    real_mount.start()  # over the dead mount
+    assert (real_mount.path / "file").read_text() == "text"
+
+
+# S-UMOUNT
+
+
+def test_s_umount_sends_what_is_pending_first(real_mount: RealMount, far_side: SandboxProcess) -> None:
+    far_side.switches(job_duration_s=0.5)
+    for number in range(20):
+        (real_mount.path / f"file{number}").write_text(str(number))
+    done = mountfs("umount", real_mount.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not os.path.ismount(real_mount.path)
+    assert len(far_side.files()) == 20
+
+
+def test_s_umount_whose_time_runs_out_says_what_stays(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    os.listdir(real_mount.path)
+    far_side.pause()
+    (real_mount.path / "left").write_text("text")
+    done = mountfs("umount", real_mount.path, "--timeout", "0.5")
+    assert done.returncode == 3
+    assert "1 change stay" in done.stderr
+    assert real_mount.ended() == 3
+    far_side.resume()
+    real_mount.start()
+    assert (real_mount.path / "left").read_text() == "text"
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/left"}
+
+
+def test_s_umount_takes_no_new_changes_and_lets_open_files_end(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    os.listdir(real_mount.path)
+    far_side.switches(job_duration_s=1.0)
+    (real_mount.path / "file").write_text("text")
+    until(lambda: far_side.log(FINISH), "a commit is under way")
+    with (real_mount.path / "open").open("w") as file:
+        stopping = subprocess.Popen(
+            ["kill", "-TERM", str(real_mount.pid)], stdin=subprocess.DEVNULL, close_fds=False
+        )
+        assert stopping.wait() == 0
+        until(lambda: real_mount.status()["phase"] == "draining", "the drain has begun")
+        for call in ((real_mount.path / "new").touch, (real_mount.path / "new").mkdir):
+            with pytest.raises(OSError) as refused:
+                call()
+            assert refused.value.errno == errno.EROFS
+        assert (real_mount.path / "file").read_text() == "text"
+        file.write("finished")
+    assert real_mount.ended() == 0
+    assert download(far_side, "/open") == b"finished"
+
+
+def test_s_umount_does_not_wait_for_what_somebody_keeps_open(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    with (
+        pytest.raises(OSError),
+        (real_mount.path / "never.txt").open("wb", buffering=0) as never,
+        (real_mount.path / "once.txt").open("wb", buffering=0) as once,
+    ):
+        never.write(b"not closed")
+        once.write(b"closed once")
+        os.close(os.dup(once.fileno()))
+        assert real_mount.terminate() == 3
+    assert set(far_side.files()) == {"/once.txt"}
+    real_mount.start()
+    assert set(os.listdir(real_mount.path)) == {"once.txt", recovered(real_mount, "never").name}
+    assert recovered(real_mount, "never").read_text() == "not closed"
+
+
+def test_s_umount_wait_is_told_how_it_ended(real_mount: RealMount, far_side: SandboxProcess) -> None:
+    os.listdir(real_mount.path)
+    far_side.pause()
+    (real_mount.path / "file").write_text("text")
+    assert mountfs("wait", real_mount.path, "--timeout", "0.2").returncode == 2
+    far_side.resume()
+    assert mountfs("wait", real_mount.path / "file").returncode == 0
+    assert set(far_side.files()) == {"/file"}
+    replies = list(Client.at(real_mount.path).ask(WaitRequest("/", 1.0)))
+    assert replies[-1] == Settled(0)
+
+
+# S-SPACE
+
+
+def test_s_space_a_short_quota_refuses_the_write(make_mount: MakeMount, far_side: SandboxProcess) -> None:
+    far_side.write("/there", "x" * MIB)
+    far_side.switches(quota_bytes=2 * MIB)
+    mount = make_mount()
+    mount.start()
+    free = os.statvfs(mount.path)
+    assert free.f_bavail * free.f_frsize == MIB
+    assert free.f_blocks * free.f_frsize == 2 * MIB
+    with pytest.raises(OSError) as refused, (mount.path / "big").open("wb", buffering=0) as file:
+        for _ in range(16):
+            file.write(b"x" * (MIB // 8))
+    assert refused.value.errno == errno.ENOSPC
+    (mount.path / "big").unlink()
+    far_side.switches(quota_bytes=200 * MIB)
+    until(lambda: _is_written(mount.path / "big", MIB), "room that was made is found")
+    mount.wait_committed()
+    assert far_side.tree()["/big"]["size"] == MIB
+
+
+def _is_written(path: os.PathLike[str], size_bytes: int) -> bool:
+    try:
+        with open(path, "wb", buffering=0) as file:
+            file.write(b"x" * size_bytes)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+        return False
+    return True
+
+
+def test_s_space_a_quota_found_short_at_the_commit_keeps_the_bytes(corner: Corner) -> None:
+    full = {".tag": "path", "reason": {".tag": "insufficient_space"}}
+    corner.far_side.switches(entry_failures=[{"path": "*/late", "error": full}])
+    (corner.path / "late").write_text("kept")
+    assert [failed.path for failed in corner.wait().failed] == [corner.remote("late")]
+    assert corner.state("late") == "failed"
+    assert (corner.path / "late").read_text() == "kept"
+    corner.far_side.switches(entry_failures=[])
+    (corner.path / "late").write_text("written again")
+    corner.settle()
+    assert download(corner.far_side, corner.remote("late")) == b"written again"

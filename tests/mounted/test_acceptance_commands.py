@@ -1,0 +1,224 @@
+"""The commands around a running mount: in the background, waited for, asked, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from daemon.client import all_mounts
+from tests.mounted.realmount import MakeMount, RealMount, SandboxProcess, hashes, mountfs, small_tree, until
+
+
+@pytest.fixture
+def behind(make_mount: MakeMount) -> Iterator[RealMount]:
+    """A mount whose command is yet to be given; a process in the background ends with the test."""
+    mount = make_mount()
+    yield mount
+    if mount.path in all_mounts():
+        os.kill(mount.status()["pid"], signal.SIGKILL)
+
+
+def fill(folder: Path, count: int) -> None:
+    for number in range(count):
+        (folder / f"f{number}").write_text(f"{number}")
+
+
+def test_a_mount_in_the_background_is_usable_when_its_command_returns(
+    far_side: SandboxProcess, behind: RealMount
+) -> None:
+    far_side.write("/there", "1")
+    done = mountfs(*behind.order("--background"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (behind.path / "there").read_text() == "1"
+    (behind.path / "mine").write_text("2")
+    done = mountfs("umount", behind.path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert behind.path not in all_mounts()
+    assert set(far_side.files()) == {"/there", "/mine"}
+
+
+def test_sigterm_commits_what_is_pending_and_ends_with_0(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    far_side.switches(job_duration_s=0.3)
+    fill(real_mount.path, 30)
+    assert real_mount.terminate() == 0
+    assert real_mount.path not in all_mounts()
+    assert len(far_side.files()) == 30
+
+
+def test_while_it_drains_a_mount_takes_no_more_writes(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    far_side.switches(job_duration_s=1.0)
+    fill(real_mount.path, 1)
+    real_mount.signal(signal.SIGTERM)
+    until(lambda: real_mount.status()["phase"] == "draining", "it drains")
+    with pytest.raises(OSError):
+        (real_mount.path / "late").write_text("x")
+    assert (real_mount.path / "f0").read_text() == "0"
+    assert real_mount.ended() == 0
+    assert set(far_side.files()) == {"/f0"}
+
+
+def test_a_drain_without_success_ends_with_3_and_says_how_much_stays(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    mount = make_mount(drain_timeout="0.5")
+    mount.start()
+    far_side.pause()
+    fill(mount.path, 4)
+    assert mount.terminate() == 3
+    assert "4 changes stay journaled for the next mount" in mount.log_file.read_text()
+    assert mount.path not in all_mounts()
+    far_side.resume()
+    mount.start()
+    mount.wait_committed()
+    assert len(far_side.files()) == 4
+
+
+def test_umount_drains(far_side: SandboxProcess, real_mount: RealMount) -> None:
+    far_side.switches(job_duration_s=0.3)
+    fill(real_mount.path, 30)
+    done = mountfs("umount", real_mount.path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert real_mount.path not in all_mounts()
+    assert len(far_side.files()) == 30
+    assert real_mount.ended() == 0
+
+
+def test_umount_gives_up_in_time_and_says_how_much_stays(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    far_side.pause()
+    fill(real_mount.path, 3)
+    done = mountfs("umount", real_mount.path, "--timeout", 0.5)
+    assert done.returncode == 3
+    assert done.stderr == f"mountfs: {real_mount.path}: 3 changes stay journaled for the next mount\n"
+    assert real_mount.path not in all_mounts()
+    assert real_mount.ended() == 3
+
+
+def test_umount_takes_a_dead_mount_away(real_mount: RealMount) -> None:
+    real_mount.kill9()
+    done = mountfs("status", real_mount.path)
+    assert done.returncode == 1
+    assert "its mountfs process has ended; what was pending is kept" in done.stderr
+    assert mountfs("umount", real_mount.path).returncode == 0
+    assert real_mount.path not in all_mounts()
+
+
+def test_wait_returns_0_when_all_is_committed(far_side: SandboxProcess, real_mount: RealMount) -> None:
+    fill(real_mount.path, 5)
+    done = mountfs("wait", real_mount.path / "f3")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert mountfs("wait", real_mount.path).returncode == 0
+    assert len(far_side.files()) == 5
+
+
+def test_wait_lists_what_failed_and_returns_1(far_side: SandboxProcess, real_mount: RealMount) -> None:
+    refusal = {".tag": "path", "path": {".tag": "no_write_permission"}}
+    far_side.switches(entry_failures=[{"path": "/bad*", "error": refusal}])
+    for name in ("bad1", "good", "bad2"):
+        (real_mount.path / name).write_text(name)
+    done = mountfs("wait", real_mount.path)
+    assert done.returncode == 1
+    lines = sorted(done.stderr.splitlines())
+    assert [line.split(": ")[1] for line in lines] == [
+        str(real_mount.path / name) for name in ("bad1", "bad2")
+    ]
+    assert all(line.startswith("mountfs: ") and line.split(": ", 2)[2] for line in lines)
+    assert set(far_side.files()) == {"/good"}
+    assert (real_mount.path / "bad1").read_text() == "bad1"
+    shown = mountfs("status", real_mount.path).stdout
+    assert "bad1" in shown
+    assert "failed" in shown
+    for name in ("bad1", "bad2"):
+        (real_mount.path / name).unlink()
+    assert mountfs("wait", real_mount.path).returncode == 0
+
+
+def test_status_without_a_mount_point_lists_all_mounts(make_mount: MakeMount) -> None:
+    mounts = [make_mount(name="one"), make_mount(name="two")]
+    for mount in mounts:
+        mount.start()
+    told = json.loads(mountfs("status", "--json").stdout)["mounts"]
+    listed = {each["mountpoint"]: each for each in told}
+    for mount in mounts:
+        assert listed[str(mount.path)]["pid"] == mount.pid
+        assert listed[str(mount.path)]["phase"] == "ready"
+    shown = mountfs("status").stdout.replace("\n", "")
+    assert all(mount.path.name in shown for mount in mounts)
+
+
+def test_status_tells_what_is_pending_and_which_calls_were_made(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    far_side.pause()
+    fill(real_mount.path, 3)
+    told = json.loads(mountfs("status", real_mount.path, "--json").stdout)
+    assert told["account"]["pending"]["count"] == 3
+    assert told["account"]["oldest_pending_age_s"] >= 0
+    far_side.resume()
+    real_mount.wait_committed()
+    told = json.loads(mountfs("status", real_mount.path, "--json").stdout)
+    assert told["account"]["pending"] == {"count": 0, "size_bytes": 0}
+    assert told["account"]["calls"]["files/upload_session/finish_batch"] >= 1
+
+
+def test_two_mounts_of_one_account_take_turns_with_their_batches(
+    tmp_path: Path, far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    far_side.switches(job_duration_s=0.2)
+    mounts = [make_mount(name="one"), make_mount(name="two")]
+    for mount in mounts:
+        mount.start()
+
+    def work(mount: RealMount) -> None:
+        for number in range(2):
+            small_tree(mount.path / mount.path.name / str(number), 5)
+            mount.wait_committed()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, mounts))
+    assert far_side.peak_jobs() == 1
+    assert far_side.peak("files/upload_session/finish_batch") == 1
+    assert len(far_side.files()) == 2 * 2 * 5
+    # No mount saw an overlap refused: nothing was sent twice.
+    assert len(far_side.committed_paths()) == 2 * 2 * 5
+
+
+def test_what_a_killed_mount_left_goes_with_the_next_one(
+    tmp_path: Path, far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    one, two = make_mount(name="one"), make_mount(name="two")
+    one.start()
+    two.start()
+    far_side.pause()
+    source = small_tree(tmp_path / "src", 12)
+    small_tree(one.path / "first", 3)
+    for path in source.rglob("*"):
+        target = two.path / "left" / path.relative_to(source)
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        else:
+            target.write_bytes(path.read_bytes())
+    two.kill9()
+    one.kill9()
+    one.start()
+    assert hashes(one.path / "left") == hashes(source)
+    far_side.resume()
+    one.wait_committed()
+    arrived = far_side.files()
+    assert {path: arrived[f"/left{path}"] for path in hashes(source)} == hashes(source)
+    assert len(arrived) == 12 + 3
+    assert one.terminate() == 0
+    two.start()
+    two.wait_committed()
+    assert {path: far_side.revisions(path) for path in arrived} == dict.fromkeys(arrived, 1)

@@ -1,0 +1,38 @@
+"""docs/SEMANTICS.md and the tests name each other."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+TESTS = REPOSITORY / "tests" / "mounted" / "semantics"
+
+
+def _promised() -> dict[str, set[str]]:
+    """Tag -> the tests that its section names."""
+    text = (REPOSITORY / "docs" / "SEMANTICS.md").read_text()
+    sections = re.findall(r"^## (S-[A-Z]+)\b(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    return {tag: set(re.findall(r"`(test_\w+)`", section)) for tag, section in sections}
+
+
+def _tested() -> set[str]:
+    """Every test function of the semantics."""
+    return {
+        node.name
+        for path in TESTS.glob("test_*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
+
+
+def test_each_promise_names_its_tests() -> None:
+    for tag, names in _promised().items():
+        prefix = f"test_{tag.lower().replace('-', '_')}_"
+        assert names, f"{tag} names no test"
+        assert [name for name in names if not name.startswith(prefix)] == []
+
+
+def test_each_test_that_is_named_exists_and_each_that_exists_is_named() -> None:
+    assert set().union(*_promised().values()) == _tested()
