@@ -54,19 +54,24 @@ def adopt(journal: Journal, spool: Path, theirs: Journal, their_directory: Path)
 
 
 def _add_all(journal: Journal, theirs: Journal, live: list[Change]) -> None:
-    ids: dict[int, int] = {}
-    for change in live:
+    added: dict[int, Change] = {}
+    # By id first: the outcomes of a job that runs come in that order.
+    for change in sorted(live, key=lambda change: change.id):
         if change.state in FINAL_STATES:
             continue
-        ours = replace(change, base_change=ids.get(change.base_change or 0), is_synced=False)
+        ours = replace(change, base_change=None, is_synced=False)
         fields = {
             column: getattr(ours, column)
             for column in COLUMNS
             if column not in ("id", "seq", "kind", "path", "state")
         }
-        ids[change.id] = journal.add(ours.kind, ours.path, ours.state, **fields).id
+        added[change.id] = journal.add(ours.kind, ours.path, ours.state, **fields)
         for part in theirs.parts(change.id):
-            journal.add_part(ids[change.id], part)
+            journal.add_part(added[change.id].id, part)
+    for change in live:
+        if change.id in added:
+            base = added.get(change.base_change or 0)
+            journal.move_to_end(added[change.id], base_change=base.id if base else None)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket as sockets
 from collections.abc import Callable
@@ -17,14 +18,14 @@ from daemon.mounted import CommitWaiter, Parts, RunningAccount, Waiting
 from daemon.options import MountOptions
 from daemon.process import MountPlan
 from daemon.remotes import connect, identity_mark
-from daemon.settings import DropboxRemote
+from daemon.settings import AccountRemote
 from daemon.statedir import Slot, StateDir
 from daemon.status import Stray
 from daemon.sweeper import Sweeper
 from daemon.worker import Worker
 from mountfs.attributes import FileSystemOptions, Promise
 from mountfs.clock import SystemClock
-from mountfs.errors import MountfsError, NotFound, Refused
+from mountfs.errors import MountfsError, NotFound, Refused, Transient
 from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services
 from mountfs.filesystem import FileSystem
@@ -49,6 +50,8 @@ from mountfs.spool.spool import Spool
 from mountfs.upload.uploader import Uploader
 from mountfs.upload.urgency import Urgency
 
+LOG = logging.getLogger(__name__)
+
 UPLOAD_WORKERS = 4
 """Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
 
@@ -61,10 +64,10 @@ CACHE_BYTES = 2 * 1024**3
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def assemble(plan: MountPlan, remote: DropboxRemote, socket: Path) -> RunningAccount:
+def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAccount:
     """A mount of *remote* ready to run. Failure, MountfsError."""
     clock = SystemClock()
-    backend = connect(remote, clock)
+    backend = connect(remote, clock, plan.options.state_dir)
     state = StateDir(plan.options.state_dir)
     try:
         account = state.identify(plan.spec.name, identity_mark(remote), backend.account)
@@ -84,6 +87,8 @@ class _Core:
     spool: Spool
     view: View
     namespace: Namespace
+    sessions: tuple[str, ...]
+    """Upload sessions of former processes that nobody will use."""
 
     def list_folder(self, folder: RemotePath) -> None:
         """Has *folder* listed, if it is one."""
@@ -113,7 +118,7 @@ class _Assembly:
         committer = self._committer(core, urgency)
         blocks = Blocks(self.slot.cache, CACHE_BYTES)
         reader = Reader(self.backend, blocks)
-        sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock)
+        sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock, core.sessions)
         # The top is listed at once: a folder that was listed takes new files while the far side is away.
         follower = Follower(
             self.backend,
@@ -168,14 +173,17 @@ class _Assembly:
         """Journal and spool, repaired and with all that was left of this account; the tree over them."""
         host = sockets.gethostname()
         spool = Spool(self.slot.spool, self.disk, Quota())
-        journal = self._journal(self.slot, spool, host)
+        journal, sessions = self._journal(self.slot, spool, host)
         identify(journal)
         for abandoned in self.state.abandoned_slots(self.account, self.slot):
-            theirs = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
+            theirs, left = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
+            sessions += left
             adopt(journal, spool.directory, theirs, abandoned.directory)
-        view = View(journal, Snapshot(journal.lock, self.clock, LISTING_FRESH_S), self.backend)
-        namespace = Namespace(view, journal, self.backend.limits.names, self.clock)
-        return _Core(journal, spool, view, namespace)
+        snapshot = Snapshot(journal.lock, self.clock, LISTING_FRESH_S)
+        view = View(journal, snapshot, self.backend, self.plan.spec.subdir)
+        limits = self.backend.limits
+        namespace = Namespace(view, journal, limits.names, self.clock, carries_times=limits.carries_times)
+        return _Core(journal, spool, view, namespace, sessions)
 
     def _committer(self, core: _Core, urgency: Urgency) -> Committer:
         return Committer(
@@ -200,10 +208,10 @@ class _Assembly:
             options=_file_system_options(self.plan, socket),
         )
 
-    def _journal(self, slot: Slot, spool: Spool, host: str) -> Journal:
-        """The slot's journal, repaired."""
+    def _journal(self, slot: Slot, spool: Spool, host: str) -> tuple[Journal, tuple[str, ...]]:
+        """The slot's journal, repaired, and the upload sessions that gave up."""
         journal = Journal(slot.journal, self.clock)
-        recover(
+        recovery = recover(
             journal,
             spool,
             boot_id=BOOT_ID.read_text().strip(),
@@ -211,7 +219,7 @@ class _Assembly:
             clock=self.clock,
             hash_kind=self.backend.limits.hash_kind,
         )
-        return journal
+        return journal, recovery.sessions
 
     def _workers(
         self,
@@ -224,13 +232,14 @@ class _Assembly:
         """The threads behind the mount; each part's bell wakes its own."""
         uploaders = [Worker(f"upload-{n}", uploader.step, self.clock) for n in range(UPLOAD_WORKERS)]
         uploader.bell = _bell_of(*uploaders)
-        commits = Worker("commit", committer.step, self.clock)
-        committer.bell = _bell_of(commits)
+        lanes = range(self.backend.limits.batches_at_once)
+        commits = [Worker(f"commit-{n}", committer.step, self.clock) for n in lanes]
+        committer.bell = _bell_of(*commits)
         sweeps = Worker("sweep", sweeper.step, self.clock)
         sweeper.bell = _bell_of(sweeps)
         follows = Worker("follow", follower.step, self.clock)
         syncs = Worker("sync", durability.step, self.clock)
-        return [*uploaders, commits, sweeps, follows, syncs]
+        return [*uploaders, *commits, sweeps, follows, syncs]
 
     def _strays(self) -> tuple[Stray, ...]:
         return tuple(
@@ -256,16 +265,23 @@ def _uncounted_bytes(journal: Journal) -> int:
 
 
 def _check_root(backend: Backend, plan: MountPlan) -> None:
-    """A folder of the account that is to be the top of the mount must be one. Failure."""
+    """What is to be the top of the mount must be a folder that we may see. Failure.
+
+    While the service does not answer it is taken on trust: the mount after a restart needs no network.
+    """
     subdir = plan.spec.subdir
-    if subdir.is_root:
-        return
     try:
+        if subdir.is_root:
+            backend.latest_cursor()  # the cheapest question that a wrong path_root makes fail
+            return
         entry = backend.stat(subdir)
     except NotFound:
         raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
+    except Transient as error:
+        LOG.warning("%s:%s is mounted unseen: %s", plan.spec.name, subdir, error)
+        return
     except MountfsError as error:
-        raise Failure(f"{plan.spec.name}:{subdir}: {error}") from error
+        raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}") from error
     if not isinstance(entry, Folder):
         raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
 

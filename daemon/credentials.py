@@ -41,9 +41,8 @@ class Grant:
 class StaticToken:
     """A token from the configuration; once refused there is no other."""
 
-    def __init__(self, token: str, remote: str) -> None:
+    def __init__(self, token: str) -> None:
         self._token = token
-        self._remote = remote
 
     def current(self) -> str:
         return self._token
@@ -52,8 +51,8 @@ class StaticToken:
         if token != self._token:
             return self._token
         raise NotSignedIn(
-            f"the access_token of remote '{self._remote}' is not accepted (any more): write a new one into "
-            "the configuration, or use refresh_token and app_key"
+            "the access_token is not accepted (any more): write a new one into the configuration, or use a "
+            "refresh_token instead"
         )
 
 

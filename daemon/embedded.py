@@ -6,14 +6,14 @@ import json
 import logging
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from select import select
 from types import TracebackType
 from typing import Self
 
+from daemon.boxremote import BoxRemote
 from daemon.failure import Failure
-from daemon.settings import DropboxRemote, SandboxRemote
+from daemon.settings import AccountRemote, DropboxRemote, SandboxRemote
 
 LOG = logging.getLogger(__name__)
 
@@ -80,7 +80,14 @@ class EmbeddedSandbox:
         self.stop()
 
 
-def at_url(remote: SandboxRemote, url: str) -> DropboxRemote:
+def at_url(remote: SandboxRemote, url: str) -> AccountRemote:
     """The account of the stand-in that listens at *url*."""
-    base = DropboxRemote(remote.name, access_token=ACCESS_TOKEN)
-    return replace(base, api_url=url, content_url=url, notify_url=url)
+    if remote.service == "box":
+        return BoxRemote(
+            remote.name,
+            access_token=ACCESS_TOKEN,
+            api_url=f"{url}/2.0",
+            upload_url=f"{url}/api/2.0",
+            token_url=f"{url}/oauth2/token",
+        )
+    return DropboxRemote(remote.name, access_token=ACCESS_TOKEN, api_url=url, content_url=url, notify_url=url)

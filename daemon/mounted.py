@@ -11,6 +11,7 @@ from threading import Condition
 
 from daemon.account import Backlog
 from daemon.commit.committer import Committer
+from daemon.commit.flight import Current
 from daemon.follow import Follower
 from daemon.protocol import FailedChange
 from daemon.status import AccountStatus, FarSide, Stray, Tally, Trouble
@@ -20,7 +21,7 @@ from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
 from mountfs.journal.journal import Journal
 from mountfs.journal.sync import Durability
-from mountfs.model.change import FINAL_STATES, PENDING_STATES, Change, ChangeState
+from mountfs.model.change import FINAL_STATES, PENDING_STATES, Change, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.names import is_local_only
 from mountfs.model.path import RemotePath
@@ -165,13 +166,12 @@ class RunningAccount:
             tallies[change.state.value] = Tally(tally.count + 1, tally.size_bytes + change.size_bytes)
         pending = [change for change in live if change.state in PENDING_STATES]
         oldest_ns = min((change.touched_ns for change in pending), default=None)
-        current = parts.committer.current
         return AccountStatus(
             account=parts.display_name,
             states=tallies,
             pending=Tally(len(pending), sum(change.size_bytes for change in pending)),
             oldest_pending_age_s=None if oldest_ns is None else max(0.0, (wall_ns - oldest_ns) / NS_PER_S),
-            current_job=None if current is None else f"{current.kind} of {current.entries}",
+            current_job=jobs_in_words(parts.committer.current),
             calls=parts.backend.calls(),
             troubles=self._troubles(live, wall_ns),
             far_side=self._far_side(),
@@ -244,6 +244,18 @@ class RunningAccount:
             except (OSError, MountfsError):
                 LOG.warning("cannot look for other accounts' pending changes", exc_info=True)
         return self._strays
+
+
+def jobs_in_words(running: Sequence[Current]) -> str | None:
+    """By kind: ``put of 1000``, or ``put of 3 in 3 jobs, move of 1``."""
+    kinds: dict[ChangeKind, list[int]] = {}
+    for job in running:
+        kinds.setdefault(job.kind, []).append(job.entries)
+    words = (
+        f"{kind} of {sum(entries)}" + (f" in {len(entries)} jobs" if len(entries) > 1 else "")
+        for kind, entries in kinds.items()
+    )
+    return ", ".join(words) or None
 
 
 def _touches(change: Change, at: RemotePath) -> bool:

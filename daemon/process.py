@@ -18,7 +18,7 @@ from daemon.lifecycle import Kernel, Lifecycle, Phase
 from daemon.notify import Notifier
 from daemon.options import MountOptions
 from daemon.runtimedir import socket_path
-from daemon.settings import DropboxRemote, Remote, RemoteSpec, SandboxRemote
+from daemon.settings import AccountRemote, Remote, RemoteSpec, SandboxRemote
 from daemon.status import MountStatus, in_words
 
 LOG = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class MountPlan:
     options: MountOptions
 
 
-Assemble = Callable[[MountPlan, DropboxRemote, Path], MountedAccount]
+Assemble = Callable[[MountPlan, AccountRemote, Path], MountedAccount]
 """(plan, the remote to connect to, the control socket's path) -> a mount ready to run.
 
 Raises MountfsError, Failure.

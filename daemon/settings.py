@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
+from daemon.boxremote import BOX_KEYS, BoxRemote, check_box
 from daemon.failure import BadSettings
 from daemon.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
 from daemon.options import OPTION_KEYS
@@ -62,9 +63,14 @@ class SandboxRemote:
     service: str
 
 
-Remote = DropboxRemote | SandboxRemote
+AccountRemote = DropboxRemote | BoxRemote
+"""An account that can be connected to."""
 
-BUILT_IN: Mapping[str, Remote] = {"sandbox-dropbox": SandboxRemote("sandbox-dropbox", "dropbox")}
+Remote = AccountRemote | SandboxRemote
+
+BUILT_IN: Mapping[str, Remote] = {
+    f"sandbox-{service}": SandboxRemote(f"sandbox-{service}", service) for service in ("dropbox", "box")
+}
 """Remotes that need no configuration."""
 
 
@@ -112,8 +118,9 @@ DROPBOX_KEYS: Mapping[str, Key] = {
     "strict_conflict": Key("strict_conflict", boolean),
 }
 
-REMOTE_TYPES: Mapping[str, tuple[type[DropboxRemote], Mapping[str, Key]]] = {
+REMOTE_TYPES: Mapping[str, tuple[type[AccountRemote], Mapping[str, Key]]] = {
     "dropbox": (DropboxRemote, DROPBOX_KEYS),
+    "box": (BoxRemote, BOX_KEYS),
 }
 
 INSTANCE_KEYS: Mapping[str, Key] = {
@@ -204,18 +211,21 @@ def _sections(file: Path, tables: Mapping[str, object], name: str) -> Mapping[st
 def _remote(where: str, name: str, section: Mapping[str, object]) -> Remote:
     kind = section.get("type")
     if kind is None:
-        raise BadSettings(f"{where}: the key 'type' is missing; write type = \"dropbox\"")
+        raise BadSettings(f'{where}: the key \'type\' is missing; write type = "dropbox" or "box"')
     if not isinstance(kind, str) or kind not in REMOTE_TYPES:
         raise BadSettings(f"{where}: type = '{kind}': unknown type{nearest(str(kind), REMOTE_TYPES)}")
     record, keys = REMOTE_TYPES[kind]
     known = {"type": Key("name", text), **keys}
     values = read_table(where, section, known) | {"name": name}
     remote = record(**cast("dict[str, Any]", values))
-    _check_credentials(where, remote)
+    if isinstance(remote, BoxRemote):
+        check_box(where, remote)
+    else:
+        _check_dropbox(where, remote)
     return remote
 
 
-def _check_credentials(where: str, remote: DropboxRemote) -> None:
+def _check_dropbox(where: str, remote: DropboxRemote) -> None:
     if remote.access_token is None and remote.refresh_token is None:
         raise BadSettings(f"{where}: no credentials; give access_token, or refresh_token and app_key")
     if remote.access_token is not None and remote.refresh_token is not None:

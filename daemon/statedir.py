@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.failure import Failure
-from mountfs.errors import Offline, ServerFault, Throttled
+from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
 from mountfs.journal.peek import Holding, holding
 from mountfs.model.entry import Account
 
@@ -61,7 +61,7 @@ class StateDir:
         """The account of *remote*: from the service, or as it was last time while that does not answer.
 
         *credentials* tell whether it is still the same remote. Failure when the service does not answer and
-        never did; NotSignedIn.
+        never did, or refuses.
         """
         known = self._path / "remotes.json"
         mark = hashlib.sha256(credentials.encode()).hexdigest()
@@ -73,6 +73,8 @@ class StateDir:
             if not isinstance(last, dict) or last.get("mark") != mark:
                 raise Failure(f"remote '{remote}' does not answer: {error}") from error
             return Account(str(last["key"]), str(last["display_name"]))
+        except MountfsError as error:
+            raise Failure(f"remote '{remote}': {error}") from error
         remembered[remote] = {"mark": mark, "key": account.key, "display_name": account.display_name}
         _write_json(known, remembered)
         return account

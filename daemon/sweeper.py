@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, NotSignedIn, Transient
 from mountfs.journal.journal import Journal
 from mountfs.model.change import FINAL_STATES, Change, ChangeKind, ChangeState
 from mountfs.model.entry import File
@@ -45,52 +46,68 @@ class Sweeper:
     """One thread calls ``step``; ``bell`` is set by the assembly, wakes it, and may ring under the lock."""
 
     def __init__(
-        self, journal: Journal, spool: SpoolFiles, cache: Cache, backend: Backend, clock: Clock
+        self,
+        journal: Journal,
+        spool: SpoolFiles,
+        cache: Cache,
+        backend: Backend,
+        clock: Clock,
+        sessions: Iterable[str] = (),
     ) -> None:
+        """*sessions*: tokens of upload sessions that are of no use any more, to be let go of too."""
         self.bell: Callable[[], None] = _silence
         self._journal = journal
         self._spool = spool
         self._cache = cache
         self._backend = backend
         self._clock = clock
+        self._sessions = deque(sessions)
         self._abandoning = Pacer()
         with journal.lock:
             self._over = {row.id: row for row in journal.rows() if row.state in FINAL_STATES}
             journal.watch(self._changed)
 
     def step(self, now_s: float) -> float:
-        """Sweeps a bounded number of rows."""
+        """Sweeps a bounded number of rows, or lets go of one session."""
         with self._journal.lock:
             rows = list(self._over.values())[:ROWS_AT_ONCE]
         if not rows:
-            return math.inf
+            return self._abandon_next(now_s)
         for row in rows:
-            self._sweep(row, now_s)
+            self._sweep(row)
         with self._journal.transaction():
             for row in rows:
                 self._journal.forget(row.id)
         return now_s
 
-    def _sweep(self, row: Change, now_s: float) -> None:
+    def _sweep(self, row: Change) -> None:
         if row.kind is not ChangeKind.PUT or row.spool is None:
             return
         if row.state is ChangeState.COMMITTED and row.base_revision is not None:
             self._cache.adopt(_file_of(row, row.base_revision), self._spool.path(row.spool))
-        elif row.session is not None and self._abandoning.ready_s <= now_s:
-            self._abandon(row.session, now_s)
+        elif row.session is not None:
+            self._sessions.append(row.session)
         self._spool.remove(row.spool)
 
-    def _abandon(self, session: str, now_s: float) -> None:
+    def _abandon_next(self, now_s: float) -> float:
+        """Tells the service of one session; when to step again. What it is never told expires by itself."""
+        if not self._sessions:
+            return math.inf
+        if self._abandoning.ready_s > now_s:
+            return self._abandoning.ready_s
+        session = self._sessions.popleft()
         try:
             self._backend.abandon(session)
         except MountfsError as error:
-            # It expires by itself; the next ones are not tried while the far side is away.
             LOG.debug("upload session not abandoned: %s", error)
-            self._abandoning.failed(
-                error, started_s=now_s, now_s=self._clock.now_s(), jitter=self._clock.jitter()
-            )
+            if isinstance(error, Transient | NotSignedIn):
+                self._sessions.appendleft(session)
+                self._abandoning.failed(
+                    error, started_s=now_s, now_s=self._clock.now_s(), jitter=self._clock.jitter()
+                )
         else:
             self._abandoning.succeeded()
+        return max(now_s, self._abandoning.ready_s)
 
     def _changed(self, before: Change | None, after: Change | None) -> None:
         """The journal's listener."""

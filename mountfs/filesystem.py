@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -19,6 +20,7 @@ from mountfs.errors import (
     BadHandle,
     InvalidArgument,
     IsADirectory,
+    MountfsError,
     NotADirectory,
     NotFound,
     NotPermitted,
@@ -30,10 +32,10 @@ from mountfs.files.handles import Handle, Numbered, OpenFiles
 from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
 from mountfs.model.entry import NS_PER_S, File
+from mountfs.model.names import is_unlinked
 from mountfs.model.path import RemotePath
 from mountfs.namespace.edits import Namespace
 from mountfs.namespace.node import Node
-from mountfs.namespace.renames import HIDDEN_PREFIX
 from mountfs.namespace.view import View
 from mountfs.space import SpaceGauge
 from mountfs.xattrs import Xattrs
@@ -222,7 +224,9 @@ class FileSystem:
 
     def release(self, number: int) -> None:
         """The last descriptor of a handle is closed; errors here reach nobody."""
-        self._files.release(self._handles.pop(number))
+        handle = self._handles.pop(number)
+        self._files.release(handle)
+        self._end_unlinked(handle.file.path)
 
     # Names
 
@@ -251,11 +255,12 @@ class FileSystem:
         with self._files.renaming(old, new):
             self._namespace.rename(old, new)
             self._files.moved(old, new)
-            if new.name.startswith(HIDDEN_PREFIX) and not self._is_pending(new):
+            if is_unlinked(new.name) and not self._is_pending(new):
                 self._files.unlinked(new)
         for folder in self._folders.values():
             if folder.path.key == old.key or folder.path.is_below(old):
                 folder.path = folder.path.moved(old, new)
+        self._end_unlinked(new)
 
     # Attributes
 
@@ -316,7 +321,13 @@ class FileSystem:
     def _writer_of(self, node: Node) -> OpenFile | None:
         if node.change is not None:
             return self._files.writing(node.change.id)
-        return self._files.nameless_at(node.path) if node.path.name.startswith(HIDDEN_PREFIX) else None
+        return self._files.nameless_at(node.path) if is_unlinked(node.path.name) else None
+
+    def _end_unlinked(self, at: RemotePath) -> None:
+        """Once nobody has it open. libfuse removes it too, unless the last release overtakes its rename."""
+        if is_unlinked(at.name) and not self._files.is_open(at):
+            with contextlib.suppress(MountfsError):
+                self._namespace.unlink(at)
 
     def _is_pending(self, at: RemotePath) -> bool:
         change = self._view.stat(at).change

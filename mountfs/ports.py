@@ -42,9 +42,17 @@ class BackendLimits:
     moves_overwrite: bool = False
     """Whether MOVE onto an existing file replaces it."""
     batches_at_once: int = 1
-    """How many batches of an account may run side by side; 1: also between the processes of a machine."""
+    """How many batches may be sent side by side. 1: one runs at a time, also between the processes of a
+    machine; more: batches that the service still works on (``Running``) keep none of the others waiting."""
     keeps_times: bool = False
     """Whether the modification time of a file can be set without sending its bytes again."""
+    set_time_entries: int = 0
+    """Most SET_TIMEs in one batch; 0: they are never sent."""
+
+    @property
+    def carries_times(self) -> bool:
+        """Whether a time set on a file that is not pending travels to the service."""
+        return self.keeps_times and self.set_time_entries > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Order:
 
     PUT: give *path* the uploaded bytes, replacing *base_revision* exactly, or nothing when it is None.
     MKDIR: make the folder *path*. DELETE: remove *path*, a file only if it still has *base_revision*.
-    MOVE: *source* becomes *path*.
+    MOVE: *source* becomes *path*. SET_TIME: the file gets *mtime_ns*, if it still has *base_revision*.
     """
 
     kind: ChangeKind

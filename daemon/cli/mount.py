@@ -11,7 +11,7 @@ from daemon import logs
 from daemon.background import Readiness, spawn
 from daemon.cli.context import Context, default_options
 from daemon.failure import BadSettings, Failure
-from daemon.mountpoint import SystemKernel, check_fuse, prepare
+from daemon.mountpoint import SystemKernel, absolute, check_fuse, prepare
 from daemon.options import layered, parse_options
 from daemon.process import Assemble, MountPlan, Surroundings, run_mount
 from daemon.screen import StatusLine, status_line
@@ -80,11 +80,13 @@ def _plan(settings: Settings, chosen: Instance, options: tuple[str, ...]) -> Mou
     remote = find_remote(settings, spec.name)
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
-    _check_state_dir(wanted.state_dir)
+    _check_state_dir(wanted.state_dir, chosen.mountpoint)
     return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted)
 
 
-def _check_state_dir(path: Path) -> None:
+def _check_state_dir(path: Path, mountpoint: Path) -> None:
+    if absolute(path).is_relative_to(absolute(mountpoint)):
+        raise BadSettings(f"state_dir {path}: lies in the mount point; choose another with -o state_dir=DIR")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

@@ -17,16 +17,27 @@ def sandbox() -> None:
     """Run a stand-in of a cloud service on this machine."""
 
 
-@sandbox.command()
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen here on 127.0.0.1; 0 picks a free port.")
-@click.option("--data", type=DIRECTORY, help="Keep the account's files in this directory.")
-@click.option("--latency-ms", type=click.FloatRange(min=0), help="Answer every request so much later.")
-@click.option("--faults", type=FILE, help="Misbehave by the schedule in this file.")
-def dropbox(port: int | None, data: Path | None, latency_ms: float | None, faults: Path | None) -> None:
-    """Speak Dropbox's HTTP API on 127.0.0.1 until interrupted."""
-    order = [sys.executable, "-m", "mountfs.sandbox", "dropbox"]
-    given = {"--port": port, "--data": data, "--latency-ms": latency_ms, "--faults": faults}
-    for name, value in given.items():
-        if value is not None:
-            order += [name, str(value)]
-    os.execv(sys.executable, order)
+def _command(service: str, api: str) -> click.Command:
+    def run(port: int | None, data: Path | None, latency_ms: float | None, faults: Path | None) -> None:
+        order = [sys.executable, "-m", "mountfs.sandbox", service]
+        given = {"--port": port, "--data": data, "--latency-ms": latency_ms, "--faults": faults}
+        for name, value in given.items():
+            if value is not None:
+                order += [name, str(value)]
+        os.execv(sys.executable, order)
+
+    port = click.IntRange(0, 65535)
+    options = [
+        click.Option(["--port"], type=port, help="Listen here on 127.0.0.1; 0 picks a free port."),
+        click.Option(["--data"], type=DIRECTORY, help="Keep the account's files in this directory."),
+        click.Option(
+            ["--latency-ms"], type=click.FloatRange(min=0), help="Answer every request so much later."
+        ),
+        click.Option(["--faults"], type=FILE, help="Misbehave by the schedule in this file."),
+    ]
+    text = f"Speak {api} on 127.0.0.1 until interrupted."
+    return click.Command(service, params=[*options], callback=run, help=text)
+
+
+sandbox.add_command(_command("dropbox", "Dropbox's HTTP API"))
+sandbox.add_command(_command("box", "Box's Content API"))

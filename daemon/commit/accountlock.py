@@ -1,4 +1,4 @@
-"""One job at a time per account, also between processes of this machine."""
+"""One job at a time per account, also between processes of this machine, where the service demands it."""
 
 from __future__ import annotations
 
@@ -32,3 +32,14 @@ class AccountLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+class NoLock:
+    """Stands for the lock where batches may run side by side."""
+
+    def try_take(self) -> bool:
+        """Always."""
+        return True
+
+    def release(self) -> None:
+        """There is nothing to let go of."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S
@@ -69,6 +70,7 @@ def entries_limit(limits: BackendLimits, kind: ChangeKind) -> int:
         ChangeKind.MKDIR: limits.mkdir_entries,
         ChangeKind.DELETE: limits.delete_entries,
         ChangeKind.MOVE: limits.move_entries,
+        ChangeKind.SET_TIME: limits.set_time_entries,
     }[kind]
 
 
@@ -78,13 +80,18 @@ def survey(
     """Which of *changes*, all live ones in the order of effect, are ready.
 
     One is ready when its bytes are up, its name has settled, it is not held back after a failure, and no
-    earlier change is pending that touches its paths, something above them or below them. What failed
-    blocks nothing, nor does what never leaves this machine.
+    earlier change is pending that touches its paths, something above them or below them. What was sent
+    and has no outcome yet counts as earlier, whenever it was made. What failed blocks nothing, nor does
+    what never leaves this machine.
     """
     found = Survey()
     marks = _Marks(limits.parents_implicit)
     folders: list[Change] = []
-    for change in changes:
+    rows = list(changes)
+    for change in rows:
+        if change.state is ChangeState.COMMITTING:
+            marks.add(change)
+    for change in rows:
         if change.state is ChangeState.FAILED or is_local_only(change.path):
             continue
         age_s = moment.age_s(change)
@@ -102,6 +109,8 @@ def survey(
         marks.add(change)
     for folder in folders:
         _place_folder(folder, found, marks, moment, held_until_s)
+    if limits.parents_implicit:
+        _add_folders_above(folders, found)
     return found
 
 
@@ -117,19 +126,14 @@ def choose(
     A batch goes when it is full, when nothing is on its way that could join it, or when its oldest has
     waited for company long enough. The largest that may go is taken, unless another kind starves.
     """
-    is_quiet = not found.is_uploading and (moment.is_hurried or found.quiet_in_s <= 0)
-    company_s = HURRIED_COMPANY_S if moment.is_hurried else COMPANY_S
     due_s = moment.now_s + found.settles_in_s
     best: tuple[bool, int, Batch] | None = None
     for kind, ready in found.ready.items():
-        most = entries_limit(limits, kind)
-        limit = max(1, min(most, caps.get(kind, most)))
+        limit = _entries_now(limits, kind, caps)
         oldest_s = min(since_s.get(change.id, moment.now_s) for change in ready)
         waited_s = moment.now_s - oldest_s
-        if len(ready) < limit and not is_quiet and waited_s < company_s:
-            due_s = min(due_s, oldest_s + company_s)
-            if not found.is_uploading:
-                due_s = min(due_s, moment.now_s + found.quiet_in_s)
+        if len(ready) < limit and (goes_s := _alone_s(found, oldest_s, moment)) > moment.now_s:
+            due_s = min(due_s, goes_s)
             continue
         rank = (waited_s >= STARVED_S, min(len(ready), limit))
         if best is None or rank > best[:2]:
@@ -138,6 +142,54 @@ def choose(
         return due_s
     batch = best[2]
     return Batch(batch.kind, batch.changes, _carried(batch, found))
+
+
+def choose_several(
+    found: Survey,
+    since_s: Mapping[int, float],
+    limits: BackendLimits,
+    caps: Mapping[ChangeKind, int],
+    moment: Moment,
+    most_batches: int,
+) -> list[Batch] | float:
+    """As ``choose``, for services that take batches side by side: at most *most_batches* of them, first
+    those that have been ready for longest. None overlaps with another.
+
+    Only what is left over after whole batches waits for company, so nothing waits where a batch is one
+    change; and no kind starves, since nothing that comes later overtakes.
+    """
+    due_s = moment.now_s + found.settles_in_s
+    ranked: list[tuple[float, int, Batch]] = []
+    for kind, ready in found.ready.items():
+        limit = _entries_now(limits, kind, caps)
+        for at in range(0, len(ready), limit):
+            changes = tuple(ready[at : at + limit])
+            oldest_s = min(since_s.get(change.id, moment.now_s) for change in changes)
+            if len(changes) < limit and (goes_s := _alone_s(found, oldest_s, moment)) > moment.now_s:
+                due_s = min(due_s, goes_s)
+            else:
+                ranked.append((oldest_s, changes[0].seq, Batch(kind, changes)))
+    if not ranked:
+        return due_s
+    chosen = nsmallest(most_batches, ranked, key=lambda item: item[:2])
+    return [Batch(batch.kind, batch.changes, _carried(batch, found)) for _, _, batch in chosen]
+
+
+def _alone_s(found: Survey, oldest_s: float, moment: Moment) -> float:
+    """When a batch goes although it is not full; *oldest_s*: since when its oldest is ready."""
+    if found.is_uploading:
+        quiet_s = math.inf
+    elif moment.is_hurried:
+        quiet_s = moment.now_s
+    else:
+        quiet_s = moment.now_s + found.quiet_in_s
+    return min(quiet_s, oldest_s + (HURRIED_COMPANY_S if moment.is_hurried else COMPANY_S))
+
+
+def _entries_now(limits: BackendLimits, kind: ChangeKind, caps: Mapping[ChangeKind, int]) -> int:
+    """Most changes of *kind* in a batch, as long as *caps* keep them smaller."""
+    most = entries_limit(limits, kind)
+    return max(1, min(most, caps.get(kind, most)))
 
 
 def _carried(batch: Batch, found: Survey) -> tuple[Change, ...]:
@@ -175,6 +227,16 @@ def _place_folder(
         found.settles_in_s = min(found.settles_in_s, wait_s)
     else:
         found.ready.setdefault(ChangeKind.MKDIR, []).append(folder)
+
+
+def _add_folders_above(folders: Sequence[Change], found: Survey) -> None:
+    """A new folder that goes makes those above it by the way: they go with it, or what stands there
+    already would be hidden by one that seems still to come."""
+    going = {folder.path.key for folder in found.ready.get(ChangeKind.MKDIR, ())}
+    needed = {key for folder_key in going for key in above(folder_key)} - going
+    if any(folder.path.key in needed for folder in folders):
+        going |= needed
+        found.ready[ChangeKind.MKDIR] = [folder for folder in folders if folder.path.key in going]
 
 
 def above(key: str) -> Iterator[str]:
@@ -217,7 +279,7 @@ class _Marks:
             case ChangeKind.MKDIR:
                 # What changed below it does not matter: it makes a name, and nothing else.
                 return self._touches(target, needs_folder=not self._implicit)
-            case ChangeKind.DELETE:
+            case ChangeKind.DELETE | ChangeKind.SET_TIME:
                 return self._touches(target, needs_folder=False) or target in self._below
             case ChangeKind.MOVE:
                 assert change.source is not None

@@ -103,8 +103,8 @@ class Bookkeeper:
                 self.rename_conflicted(self._now(change))
             case Refuse(error):
                 self._refuse(change, error)
-            case Drop():
-                self._drop(change)
+            case Drop(error):
+                self._drop(change, error)
             case Unknown(error):
                 self._journal.amend(change, job=None, error=str(error))
 
@@ -131,6 +131,9 @@ class Bookkeeper:
         for follower in self._journal.followers(failed.id):
             if follower.state is ChangeState.OPEN:
                 continue  # may still be given up; it replaces the failed one when it is whole
+            if follower.kind is ChangeKind.SET_TIME:
+                self._journal.advance(follower, ChangeEvent.SUPERSEDED)  # the failed one carries it
+                continue
             self._rebase(follower, failed)
             if self._now(failed).state is ChangeState.FAILED and follower.path.key == failed.path.key:
                 self._journal.advance(failed, ChangeEvent.SUPERSEDED)
@@ -148,9 +151,16 @@ class Bookkeeper:
             self._journal.notice(change.path, "not removed: somebody else changed it meanwhile")
         self._settlement.invalidate(change.path)
 
-    def _drop(self, change: Change) -> None:
+    def _drop(self, change: Change, error: MountfsError | None) -> None:
         """The table knows no way from COMMITTING to DROPPED: it is refused and given up at once."""
-        self.give_up_delete(self._journal.advance(change, ChangeEvent.REFUSED, job=None))
+        refused = self._journal.advance(change, ChangeEvent.REFUSED, job=None)
+        if change.kind is not ChangeKind.SET_TIME:
+            self.give_up_delete(refused)
+            return
+        self._journal.advance(refused, ChangeEvent.SUPERSEDED)
+        reason = "somebody else changed it meanwhile" if error is None else str(error)
+        self._journal.notice(change.path, f"its new time is not sent: {reason}")
+        self._settlement.invalidate(change.path)
 
     def _redirect(self, change: Change, copy: RemotePath) -> None:
         """Later calls on the name of *change* meant its bytes, up to the first one that replaced them."""
@@ -169,6 +179,9 @@ class Bookkeeper:
                 self._journal.amend(later, source=copy)
                 return
             if later.path.key != change.path.key:
+                continue
+            if later.kind is ChangeKind.SET_TIME:
+                self._journal.advance(later, ChangeEvent.SUPERSEDED)  # the copy carries it
                 continue
             if later.kind is ChangeKind.DELETE:
                 self._journal.amend(later, path=copy)

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from daemon.commit.accountlock import AccountLock
+from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batching import Batch
 from daemon.commit.bookkeeper import Bookkeeper, Settlement
 from daemon.commit.flight import Current, Flight, order_of, stranded
-from daemon.commit.lookup import filled_folders, look_up
-from daemon.commit.pacing import poll_delay_s
+from daemon.commit.lookup import filled_folders
+from daemon.commit.pilot import Pilot
 from daemon.commit.planner import Planner
-from daemon.commit.verdicts import Look, Retry, Unknown, Verdict, judge, judge_standing
-from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, SessionLost, Transient
+from mountfs.errors import MountfsError, Offline
 from mountfs.journal.journal import Journal
 from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
-from mountfs.model.pacing import Pacer, is_account_wide
-from mountfs.ports import Backend, Clock, Done, Outcome, Running
+from mountfs.model.pacing import is_account_wide
+from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
-
-LOG = logging.getLogger(__name__)
 
 SETTLE_S = 0.25
 """Editors and rsync rename within milliseconds of writing."""
 LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
-JOB_FAULTS = 8
-"""After so many failed questions in a row a job counts as lost: its batch is sent again."""
 
 
 class Urgent(Protocol):
@@ -46,10 +41,12 @@ def _silence() -> None:
 
 
 class Committer:
-    """One thread calls ``step``; ``bell`` is set by the assembly, wakes it, and may ring under the lock.
+    """``limits.batches_at_once`` threads call ``step``; ``bell`` is set by the assembly, wakes them, and
+    may ring under the lock.
 
     A batch is marked COMMITTING before it is sent, so that what may have taken effect is never renamed
-    or replaced under the service's hands; it leaves that state only with an answer.
+    or replaced under the service's hands; it leaves that state only with an answer. Batches in flight
+    never overlap: what is COMMITTING blocks whatever touches its paths.
     """
 
     def __init__(
@@ -65,102 +62,168 @@ class Committer:
         host: str,
         settle_s: float = SETTLE_S,
     ) -> None:
+        limits = backend.limits
         self.bell: Callable[[], None] = _silence
         self._journal = journal
         self._backend = backend
         self._spool = spool
         self._clock = clock
         self._urgency = urgency
-        self._lock = AccountLock(lock_path)
-        self._planner = Planner(journal, backend.limits, clock, settle_s)
-        self._books = Bookkeeper(journal, settlement, clock, backend.limits.names, host)
-        self._flight: Flight | None = None
+        self._is_alone = limits.batches_at_once == 1
+        self._lock = AccountLock(lock_path) if self._is_alone else NoLock()
+        self._planner = Planner(journal, limits, clock, settle_s)
+        self._books = Bookkeeper(journal, settlement, clock, limits.names, host)
+        self._pilot = Pilot(journal, backend, clock, self._planner, self._books)
+        self._flights: list[Flight] = []
         self._is_recovering = True
-        self._pacer = Pacer()
-        self._last_error: str | None = None
         journal.watch(self._changed)
         urgency.watch(self._ring)
 
     # For status
 
     @property
-    def current(self) -> Current | None:
-        """The batch under way."""
-        flight = self._flight
-        return None if flight is None else flight.current
+    def current(self) -> tuple[Current, ...]:
+        """The batches under way, the oldest first."""
+        with self._journal.lock:
+            return tuple(flight.current for flight in self._flights)
 
     @property
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
-        return isinstance(self._pacer.error, Offline)
+        return isinstance(self._pilot.account.error, Offline)
 
     @property
     def last_error(self) -> str | None:
         """What keeps changes from being committed, in one line, while something does."""
-        return self._last_error
+        with self._journal.lock:
+            errors = [self._pilot.account.error, *(flight.pacer.error for flight in self._flights)]
+        return next((str(error) for error in errors if error), self._pilot.last_error)
 
     # Working
 
     def step(self, now_s: float) -> float:
-        """Does what is due of the batch under way, or sends the next one."""
-        if self._pacer.ready_s > now_s:
-            return self._pacer.ready_s
+        """Does what is due of one batch under way, or sends the next one."""
+        flight: Flight | None = None
         try:
-            if self._flight is None:
-                due_s = self._take_off(now_s)
-                if due_s is not None:
-                    return due_s
-            return self._fly(now_s)
+            found = self._find(now_s)
+            if not isinstance(found, Flight):
+                return found
+            flight = found
+            if not self._is_alone:
+                self.bell()  # the others take what else there is, and mind when it is due
+            self._pilot.fly(flight)
         except BaseException:
             # Whatever it was, the journal knows which rows are under way.
-            self._end_flight()
             self._is_recovering = True
+            if flight is not None:
+                flight.is_over = True
+            self._land(flight)
             raise
+        return self._land(flight)
 
     def close(self) -> None:
         """Lets go of the account's lock; what is under way is taken up by the next process."""
-        self._end_flight()
+        with self._journal.lock:
+            self._flights.clear()
+        self._lock.release()
 
-    def _take_off(self, now_s: float) -> float | None:
-        """Finds the next flight; None when there is one, else when to look again."""
-        if self._is_recovering:
-            return self._recover(now_s)
+    def _find(self, now_s: float) -> Flight | float:
+        """A flight to get on with, for the calling thread alone, or when to look again."""
+        due_s = math.inf
+        with self._journal.lock:
+            if self._pilot.account.ready_s > now_s:
+                return self._pilot.account.ready_s
+            if self._is_recovering and not self._recover():
+                return now_s + LOCK_RETRY_S
+            for flight in self._flights:
+                if not flight.is_busy and flight.due_s <= now_s:
+                    flight.is_busy = True
+                    return flight
+                due_s = min(due_s, math.inf if flight.is_busy else flight.due_s)
+            if self._is_alone and self._flights:
+                return due_s
+        found = self._take_off(now_s)
+        return found if isinstance(found, Flight) else min(due_s, found)
+
+    def _land(self, flight: Flight | None) -> float:
+        """The calling thread is done with *flight* for now; when to step again."""
+        with self._journal.lock:
+            if flight is not None:
+                flight.is_busy = False
+                if flight.is_over and flight in self._flights:
+                    self._flights.remove(flight)
+            if not self._flights:
+                self._lock.release()
+            due_s = self._flights[0].due_s if self._is_alone and self._flights else -math.inf
+            return max(self._clock.now_s(), self._pilot.account.ready_s, due_s)
+
+    # What to send
+
+    def _take_off(self, now_s: float) -> Flight | float:
+        """The next flight, or when to look again."""
         batch = self._planner.plan(now_s, is_hurried=self._urgency.is_pressing)
         if not isinstance(batch, Batch):
             return batch
         if not self._lock.try_take():
             return now_s + LOCK_RETRY_S
+        filled = self._look_into(batch, now_s)
+        flight = None if filled is None else self._mark(batch, filled)
+        if flight is None:
+            self._lock.release()
+            return max(now_s, self._pilot.account.ready_s)
+        return flight
+
+    def _look_into(self, batch: Batch, now_s: float) -> set[int] | None:
+        """Which folders that *batch* removes are not empty on the far side; None: that cannot be told."""
+        deletes = batch.changes if batch.kind is ChangeKind.DELETE else ()
+        folders = [change for change in deletes if change.is_folder]
+        if not folders:
+            return set()
+        trouble: MountfsError
+        self._planner.hold(batch.changes)
+        if not self._is_alone:
+            self.bell()
         try:
-            filled = filled_folders(self._backend, batch.changes)
+            return filled_folders(self._backend, folders)
         except MountfsError as error:
-            self._last_error = str(error)
-            self._slow_down(error, now_s)
-            self._lock.release()
-            return self._pacer.ready_s
-        self._flight = self._mark(batch, filled)
-        if self._flight is None:
-            self._lock.release()
-            return now_s
+            trouble = error
+        finally:
+            self._planner.let_go(batch.changes)
+        self._pilot.last_error = str(trouble)
+        if self._is_alone or is_account_wide(trouble):
+            self._pilot.slow_down(trouble, now_s)
+            return None
+        for folder in folders:
+            self._planner.hold_back(folder, trouble)
+        with self._journal.transaction():
+            for folder in folders:
+                now = self._journal.get(folder.id)
+                if now is not None and _is_as_planned(now, folder):
+                    self._journal.amend(now, attempts=now.attempts + 1, error=str(trouble))
         return None
 
-    def _recover(self, now_s: float) -> float | None:
-        """Takes up what a former process left under way."""
-        rows = [row for row in self._journal.live() if row.state in _UNDER_WAY]
+    def _recover(self) -> bool:
+        """Takes up what a former process, or a step that broke off, left under way; False: somebody else
+        has the account's lock."""
+        if self._is_alone and self._flights:
+            return True
+        flying = {row.id for flight in self._flights for row in flight.rows}
+        rows = [row for row in self._journal.live() if row.state in _UNDER_WAY and row.id not in flying]
         if rows and not self._lock.try_take():
-            return now_s + LOCK_RETRY_S
+            return False
         for row in rows:
             if row.state is ChangeState.CONFLICTED:
                 self._books.rename_conflicted(row)
-        found = stranded(row for row in rows if row.state is ChangeState.COMMITTING)
-        if found is None:
+        sent = [row for row in rows if row.state is ChangeState.COMMITTING]
+        found = stranded(sent, self._backend.limits)
+        # Where one flies at a time, the others wait for its end.
+        for job, batch in found[:1] if self._is_alone else found:
+            flight = self._flight_of(list(batch.changes), list(batch.carried))
+            flight.job, flight.is_uncertain = job, job is None
+        self._is_recovering = self._is_alone and bool(found)
+        if not self._flights:
             self._lock.release()
-            self._is_recovering = False
-            return now_s
-        changes, carried = found
-        self._flight = self._flight_of(changes, carried)
-        self._flight.job = changes[0].job
-        self._flight.is_uncertain = changes[0].job is None
-        return None
+        return True
 
     def _mark(self, batch: Batch, filled: set[int]) -> Flight | None:
         """Makes rows COMMITTING that still are as they were planned; None when none is."""
@@ -174,138 +237,23 @@ class Committer:
                 return None
             return self._journal.advance(now, ChangeEvent.COMMIT_SENT, job=None)
 
-        with self._journal.transaction():
-            # By id, so that the next process puts the orders into the same positions.
-            changes = [row for row in map(send, sorted(batch.changes, key=lambda row: row.id)) if row]
-            carried = [row for row in map(send, batch.carried) if row] if changes else []
-        return self._flight_of(changes, carried) if changes else None
+        with self._journal.lock:
+            with self._journal.transaction():
+                # By id, so that the next process puts the orders into the same positions.
+                changes = [row for row in map(send, sorted(batch.changes, key=lambda row: row.id)) if row]
+                carried = [row for row in map(send, batch.carried) if row] if changes else []
+            if not changes:
+                return None
+            flight = self._flight_of(changes, carried)
+            flight.is_busy = True
+            return flight
 
     def _flight_of(self, changes: list[Change], carried: list[Change]) -> Flight:
         limits = self._backend.limits
         orders = tuple(order_of(change, self._journal, self._spool, limits) for change in changes)
-        return Flight(changes[0].kind, tuple(changes), tuple(carried), orders, self._clock.now_s())
-
-    # Under way
-
-    def _fly(self, now_s: float) -> float:
-        flight = self._flight
-        assert flight is not None
-        if flight.due_s > now_s:
-            return flight.due_s
-        if not self._lock.try_take():
-            return now_s + LOCK_RETRY_S
-        try:
-            if flight.job is None:
-                launch = self._backend.submit(flight.orders)
-            else:
-                launch = self._backend.poll(flight.job, flight.orders)
-        except MountfsError as error:
-            return self._interrupted(flight, error, now_s)
-        self._pacer.succeeded()
-        self._last_error = None
-        if isinstance(launch, Running):
-            return self._wait_for(flight, launch)
-        return self._conclude(flight, launch, now_s)
-
-    def _wait_for(self, flight: Flight, running: Running) -> float:
-        if running.job != flight.job:
-            flight.job, flight.polls = running.job, 0
-            with self._journal.transaction():
-                for row in (*flight.changes, *flight.carried):
-                    now = self._journal.get(row.id)
-                    if now is not None:
-                        self._journal.amend(now, job=running.job)
-        flight.faults = 0
-        flight.due_s = self._clock.now_s() + poll_delay_s(flight.polls, running.retry_after_s)
-        flight.polls += 1
-        return flight.due_s
-
-    def _conclude(self, flight: Flight, done: Done, now_s: float) -> float:
-        verdicts = self._judge(flight, done.outcomes)
-        self._pace(verdicts, now_s)
-        self._books.book(verdicts, flight.carried)
-        left = [change for change, verdict in verdicts if isinstance(verdict, Unknown)]
-        self._planner.was_accepted(flight.kind, len(flight.changes))
-        self._end_flight()
-        # Those of unknown fate are still COMMITTING: they are found there, and sent again before others.
-        self._is_recovering = bool(left) or self._is_recovering
-        return self._pacer.ready_s if left else self._clock.now_s()
-
-    def _judge(self, flight: Flight, outcomes: tuple[Outcome, ...]) -> list[tuple[Change, Verdict]]:
-        judged = [
-            (change, judge(change, outcome, is_uncertain=flight.is_uncertain))
-            for change, outcome in zip(flight.changes, outcomes, strict=True)
-        ]
-        standing = look_up(self._backend, (change for change, verdict in judged if isinstance(verdict, Look)))
-        verdicts: list[tuple[Change, Verdict]] = []
-        for change, verdict in judged:
-            if not isinstance(verdict, Look):
-                verdicts.append((change, verdict))
-                continue
-            seen = standing[change.id]
-            if isinstance(seen, MountfsError):
-                verdicts.append((change, Unknown(seen)))
-            else:
-                is_uncertain = flight.is_uncertain
-                settled = judge_standing(change, verdict.error, seen, is_uncertain=is_uncertain)
-                verdicts.append((change, settled))
-        return verdicts
-
-    # Trouble
-
-    def _interrupted(self, flight: Flight, error: MountfsError, now_s: float) -> float:
-        """The request as a whole failed."""
-        self._last_error = str(error)
-        if flight.job is not None:
-            return self._unanswered(flight, error)
-        is_definite = not isinstance(error, Offline | ServerFault)
-        if isinstance(error, Transient | NotSignedIn):
-            self._slow_down(error, now_s)
-            flight.is_uncertain = flight.is_uncertain or not is_definite
-            if flight.is_uncertain:
-                return self._pacer.ready_s
-        elif len(flight.changes) == 1:
-            return self._conclude(flight, Done((error,)), now_s)
-        else:
-            # Too big, or one entry poisons the others: smaller batches show which.
-            LOG.info("a batch of %d is split: %s", len(flight.changes), error)
-            self._planner.was_refused(flight.kind, len(flight.changes))
-        with self._journal.transaction():
-            for row in (*flight.changes, *flight.carried):
-                now = self._journal.get(row.id)
-                if now is not None:
-                    self._journal.advance(now, ChangeEvent.RETRY, job=None, error=str(error))
-        self._end_flight()
-        return max(self._clock.now_s(), self._pacer.ready_s)
-
-    def _unanswered(self, flight: Flight, error: MountfsError) -> float:
-        """The question after a job failed; the job itself may be fine."""
-        if not is_account_wide(error):
-            flight.faults += 1
-        if isinstance(error, SessionLost) or flight.faults >= JOB_FAULTS:
-            flight.job, flight.is_uncertain, flight.faults = None, True, 0
-            if isinstance(error, SessionLost):
-                return self._clock.now_s()
-        self._slow_down(error, self._clock.now_s())
-        return self._pacer.ready_s
-
-    def _pace(self, verdicts: list[tuple[Change, Verdict]], now_s: float) -> None:
-        """Holds single changes back after a failure, or everything where all would fail."""
-        for change, verdict in verdicts:
-            if isinstance(verdict, Retry | Unknown):
-                self._last_error = str(verdict.error)
-                if isinstance(verdict, Unknown) or is_account_wide(verdict.error):
-                    self._slow_down(verdict.error, now_s)
-                else:
-                    self._planner.hold_back(change, verdict.error)
-
-    def _slow_down(self, error: MountfsError, started_s: float) -> None:
-        now_s = self._clock.now_s()
-        self._pacer.failed(error, started_s=started_s, now_s=now_s, jitter=self._clock.jitter())
-
-    def _end_flight(self) -> None:
-        self._flight = None
-        self._lock.release()
+        flight = Flight(changes[0].kind, tuple(changes), tuple(carried), orders, self._clock.now_s())
+        self._flights.append(flight)
+        return flight
 
     # Bells
 

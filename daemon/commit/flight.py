@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
+from daemon.commit.batching import Batch, above, entries_limit
 from mountfs.errors import Refused
 from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeKind
+from mountfs.model.change import Change, ChangeKind, ChangeState
+from mountfs.model.pacing import Pacer
 from mountfs.ports import BackendLimits, Order
 from mountfs.spool.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The running job, for status."""
+    """A running job, for status."""
 
     kind: ChangeKind
     entries: int
     since_s: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flight:
     """Changes of one kind that are COMMITTING, with their orders by position, and the folders they carry."""
 
@@ -38,10 +40,29 @@ class Flight:
     polls: int = 0
     faults: int = 0
     """Failed questions after the job in a row."""
+    pacer: Pacer = field(default_factory=Pacer)
+    """For failures that concern nothing else."""
+    is_busy: bool = False
+    """Whether a worker is at it."""
+    is_over: bool = False
 
     @property
     def current(self) -> Current:
         return Current(self.kind, len(self.changes), self.since_s)
+
+    @property
+    def rows(self) -> tuple[Change, ...]:
+        """All that is COMMITTING for it."""
+        return (*self.changes, *self.carried)
+
+    def keep(self, left: Collection[int], journal: Journal) -> None:
+        """The fate of the changes *left* is unknown, all others are over: those are to be sent again."""
+        kept = [at for at, change in enumerate(self.changes) if change.id in left]
+        self.changes = tuple(self.changes[at] for at in kept)
+        self.orders = tuple(self.orders[at] for at in kept)
+        now = [journal.get(folder.id) for folder in self.carried]
+        self.carried = tuple(row for row in now if row and row.state is ChangeState.COMMITTING)
+        self.job, self.polls, self.faults, self.is_uncertain = None, 0, 0, True
 
 
 def order_of(change: Change, journal: Journal, spool: Spool, limits: BackendLimits) -> Order:
@@ -64,22 +85,42 @@ def order_of(change: Change, journal: Journal, spool: Spool, limits: BackendLimi
     )
 
 
-def stranded(rows: Iterable[Change]) -> tuple[list[Change], list[Change]] | None:
-    """Of COMMITTING rows, the changes and the carried folders of one batch that a former process sent.
+def stranded(rows: Iterable[Change], limits: BackendLimits) -> list[tuple[str | None, Batch]]:
+    """The batches that a former process sent, from the rows it left COMMITTING, each with its job.
 
-    A batch is known by its job; those without one were cut between sending and reply.
+    A batch is known by its job; those without one were cut between sending and reply, and are sent again.
     """
     groups: dict[str | None, list[Change]] = {}
-    for row in rows:
-        groups.setdefault(row.job, []).append(row)
-    if not groups:
-        return None
     # By id, as it was sent: positions are what the reply goes by.
-    group = sorted(next(iter(groups.values())), key=lambda row: row.id)
-    files = [row for row in group if row.kind is ChangeKind.PUT]
-    if files:
-        return files, [row for row in group if row.kind is ChangeKind.MKDIR]
-    return [row for row in group if row.kind is group[0].kind], []
+    for row in sorted(rows, key=lambda row: row.id):
+        groups.setdefault(row.job, []).append(row)
+    return [(job, batch) for job, group in groups.items() for batch in _batches(job, group, limits)]
+
+
+def _batches(job: str | None, group: list[Change], limits: BackendLimits) -> Iterator[Batch]:
+    carried = _carried(group, limits)
+    carried_ids = {folder.id for folder in carried}
+    kinds: dict[ChangeKind, list[Change]] = {}
+    for row in group:
+        if row.id not in carried_ids:
+            kinds.setdefault(row.kind, []).append(row)
+    for kind, changes in kinds.items():
+        # Without a job they may have been several batches, of which each was as large as they get.
+        most = len(changes) if job is not None else max(1, entries_limit(limits, kind))
+        for at in range(0, len(changes), most):
+            goes_along = carried if kind is ChangeKind.PUT and at == 0 else ()
+            yield Batch(kind, tuple(changes[at : at + most]), goes_along)
+
+
+def _carried(group: Iterable[Change], limits: BackendLimits) -> tuple[Change, ...]:
+    """The new folders among rows of one batch that its files make by the way."""
+    if not limits.parents_implicit:
+        return ()
+    made: set[str] = set()
+    for row in group:
+        if row.kind is ChangeKind.PUT:
+            made.update(above(row.path.key))
+    return tuple(row for row in group if row.kind is ChangeKind.MKDIR and row.path.key in made)
 
 
 def _read(spool: Spool, change: Change, offset: int, length: int) -> bytes:

@@ -17,7 +17,7 @@ from mountfs.errors import (
     Transient,
 )
 from mountfs.model.change import Change, ChangeKind
-from mountfs.model.entry import Entry, File, Folder
+from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.ports import Outcome
 
 TRIES = 4
@@ -69,7 +69,9 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """It is void: what it was to remove is not what stands there."""
+    """It is void: what it was about is not what stands there, or (a time) it is refused with *error*."""
+
+    error: MountfsError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,11 @@ def judge(change: Change, outcome: Outcome, *, is_uncertain: bool) -> Verdict | 
         case ChangeKind.DELETE:
             if isinstance(outcome, NotFound):
                 return Acknowledge(None)
-            if isinstance(outcome, Conflict):
+            if isinstance(outcome, Conflict) and change.base_hash is None:
                 return Drop()
-            asks = False
+            asks = isinstance(outcome, Conflict)
+        case ChangeKind.SET_TIME:
+            return Look(outcome) if isinstance(outcome, Conflict) else Drop(outcome)
     return Look(outcome) if asks else Refuse(outcome)
 
 
@@ -125,7 +129,7 @@ def judge_standing(
                 return Acknowledge(standing)
             is_over = isinstance(standing, File) or change.attempts + 1 >= TRIES
         case ChangeKind.MOVE:
-            is_ours = standing is not None and standing.id == change.item_id
+            is_ours = standing is not None and standing.id == change.item_id and _is_renamed(change, standing)
             # Its id was not known, but the source is gone and something arrived: what else should it be?
             is_arrived = is_uncertain and not change.item_id and isinstance(error, NotFound)
             if standing is not None and (is_ours or is_arrived):
@@ -134,7 +138,11 @@ def judge_standing(
         case ChangeKind.DELETE:
             if standing is None:
                 return Acknowledge(None)
+            if isinstance(error, Conflict):
+                return _judge_delete(change, error, standing)
             is_over = False
+        case ChangeKind.SET_TIME:
+            return _judge_time(change, error, standing)
     return Refuse(error) if is_over else Retry(error)
 
 
@@ -146,6 +154,12 @@ def is_same(change: Change, entry: Entry | None) -> bool:
         and entry.content_hash is not None
         and entry.content_hash == change.content_hash
     )
+
+
+def _is_renamed(change: Change, entry: Entry) -> bool:
+    """Whether *entry*, found by the new name, has it: where only the case changes it is found before, too."""
+    is_case_only = change.source is not None and change.source.key == change.path.key
+    return not is_case_only or entry.path.name == change.path.name
 
 
 def _judge_entry(change: Change, entry: Entry | None) -> Verdict | Look:
@@ -165,6 +179,30 @@ def _judge_entry(change: Change, entry: Entry | None) -> Verdict | Look:
             return Acknowledge(entry)
         case ChangeKind.DELETE:
             return Acknowledge(None)
+        case ChangeKind.SET_TIME:
+            return Acknowledge(entry) if isinstance(entry, File) else Drop()
+
+
+def _judge_delete(change: Change, error: MountfsError, standing: Entry) -> Verdict:
+    """A move of a folder may give the files in it other revisions: they are still those to be removed."""
+    has_our_bytes = isinstance(standing, File) and standing.content_hash == change.base_hash
+    if not isinstance(standing, File) or not has_our_bytes or change.attempts + 1 >= TRIES:
+        return Drop()
+    return Retry(error, Base(standing.revision, standing.content_hash))
+
+
+def _judge_time(change: Change, error: MountfsError, standing: Entry | None) -> Verdict:
+    """The file may have got another revision without other bytes: it is still the one that was meant."""
+    if not isinstance(standing, File):
+        return Drop()
+    has_our_bytes = standing.content_hash is not None and standing.content_hash == change.base_hash
+    if standing.revision != change.base_revision and not has_our_bytes:
+        return Drop()
+    if standing.mtime_ns // NS_PER_S == change.mtime_ns // NS_PER_S:
+        return Acknowledge(standing)
+    if isinstance(error, Conflict) and change.attempts + 1 >= TRIES:
+        return Drop(error)
+    return Retry(error, Base(standing.revision, standing.content_hash))
 
 
 def _judge_file(change: Change, error: MountfsError, standing: Entry | None) -> Verdict:

@@ -151,7 +151,7 @@ class HttpClient:
         return self._send_once(request, token)
 
     def _send_once(self, request: Request, token: str | None) -> Response:
-        self.pause(self._gate.wait_s(self._clock.now_s()))
+        self._pass_gate()
         with self._lock:
             self._calls[request.route] += 1
         headers = dict(request.headers)
@@ -177,6 +177,13 @@ class HttpClient:
             replied = {name.lower(): value for name, value in reply.headers.items()}
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             return Response(reply.status_code, replied, body, wait_s)
+
+    def _pass_gate(self) -> None:
+        """Waits until the gate opens, also when it is shut for longer meanwhile. Throttled."""
+        opens_s: float | None = None
+        while opens_s != self._gate.opens_s:
+            opens_s = self._gate.opens_s
+            self.pause(self._gate.wait_s(self._clock.now_s()))
 
     def _receive(self, reply: requests.Response, window: Window | None, patience_s: float) -> bytes:
         """The body, or the window of it; what lies behind the window is not waited for."""

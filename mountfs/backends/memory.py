@@ -63,10 +63,10 @@ class MemoryBackend:
             self._held.discard(route)
             self._gate.notify_all()
 
-    def wait_until_held(self, route: str, timeout_s: float = 10.0) -> bool:
-        """Whether a call of *route* came to wait within *timeout_s*."""
+    def wait_until_held(self, route: str, timeout_s: float = 10.0, calls: int = 1) -> bool:
+        """Whether so many *calls* of *route* came to wait within *timeout_s*."""
         with self._gate:
-            return self._gate.wait_for(lambda: self._waiting[route] > 0, timeout_s)
+            return self._gate.wait_for(lambda: self._waiting[route] >= calls, timeout_s)
 
     def account(self) -> Account:
         with self._call("account"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mountfs.backends.memory_tree import MemoryTree
 from mountfs.errors import Busy, InvalidArgument, MountfsError, OffsetMismatch, SessionLost
@@ -37,6 +37,23 @@ MEMORY_LIMITS = BackendLimits(
 )
 """Those of Dropbox, as far as a test can tell."""
 
+SIDE_BY_SIDE_LIMITS = replace(
+    MEMORY_LIMITS,
+    hash_kind=HashKind.SHA1,
+    commit_entries=1,
+    delete_entries=1,
+    move_entries=1,
+    mkdir_entries=1,
+    pack_entries=0,
+    pack_bytes=0,
+    size_known_at_start=True,
+    parents_implicit=False,
+    batches_at_once=4,
+    keeps_times=True,
+    set_time_entries=1,
+)
+"""Those of Box, likewise: no batches, but several calls side by side."""
+
 
 @dataclass(slots=True)
 class MemorySession:
@@ -58,6 +75,7 @@ class MemorySession:
 
 @dataclass(slots=True)
 class _Job:
+    orders: tuple[Order, ...]
     outcomes: tuple[Outcome, ...]
     polls_left: int
 
@@ -76,7 +94,10 @@ class MemoryAccount:
         self.job_polls = 0
         self.poll_after_s: float | None = None
         self.overlapping_submits = 0
-        """Batches that came while another one ran: a bug of the committer's."""
+        """Batches that came while another one ran, or one on the same paths where several may: a bug of
+        the committer's."""
+        self.most_at_once = 0
+        """How many jobs were running at the same time."""
         self.submits: list[tuple[Order, ...]] = []
         """Every batch as it was submitted, oldest first."""
         self.epoch = 0
@@ -173,13 +194,15 @@ class MemoryAccount:
             raise InvalidArgument(f"other bytes stand at {offset} already")
 
     def submit(self, orders: Sequence[Order]) -> Launch:
-        """While another job runs every order is Busy, as at Dropbox; each such try brings it on."""
+        """While another job runs every order is Busy, as at Dropbox; each such try brings it on. Where jobs
+        may run side by side, only those that overlap are."""
         if len({order.kind for order in orders}) > 1:
             raise InvalidArgument("a batch holds orders of one kind")
         with self.changed:
             self.submits.append(tuple(orders))
-            for job in self._jobs.values():
-                if job.polls_left:
+            running = [job for job in self._jobs.values() if job.polls_left]
+            for job in running:
+                if self.limits.batches_at_once == 1 or _overlap(job.orders, orders):
                     job.polls_left -= 1
                     self.overlapping_submits += 1
                     return Done(tuple(Busy("another batch is running") for _ in orders))
@@ -188,7 +211,8 @@ class MemoryAccount:
             if not self.job_polls:
                 return Done(outcomes)
             token = f"job-{len(self._jobs) + 1}"
-            self._jobs[token] = _Job(outcomes, self.job_polls)
+            self._jobs[token] = _Job(tuple(orders), outcomes, self.job_polls)
+            self.most_at_once = max(self.most_at_once, len(running) + 1)
             return Running(token, self.poll_after_s)
 
     def poll(self, token: str) -> Launch:
@@ -218,6 +242,8 @@ class MemoryAccount:
                 if order.source is None:
                     raise InvalidArgument(f"move to {order.path} from nowhere")
                 return self.tree.move(order.source, order.path)
+            case ChangeKind.SET_TIME:
+                return self.tree.set_time(order.path, order.mtime_ns, order.base_revision)
 
     def _put(self, order: Order) -> File:
         if order.session is None:
@@ -233,3 +259,10 @@ class MemoryAccount:
         if order.session is not None:
             del self.sessions[order.session]
         return file
+
+
+def _overlap(some: Sequence[Order], others: Sequence[Order]) -> bool:
+    """Whether two batches touch the same paths, or one something below the other's."""
+    mine = [path for order in some for path in (order.path, order.source) if path is not None]
+    theirs = [path for order in others for path in (order.path, order.source) if path is not None]
+    return any(at.overlaps(other) for at in mine for other in theirs)

@@ -110,6 +110,20 @@ class MemoryTree:
         self.log.append(folder)
         return folder
 
+    def set_time(self, path: RemotePath, mtime_ns: int, base_revision: str | None) -> File:
+        """Gives the file another time, and with it another revision of the same bytes. NotFound; Conflict
+        when it no longer has *base_revision*."""
+        standing = self.get(path)
+        if not isinstance(standing, File):
+            raise NotFound(f"no such file: {path}")
+        if standing.revision != base_revision:
+            raise Conflict(f"somebody else changed {path}")
+        revision = self._new_revision(self._bodies[standing.revision])
+        file = replace(standing, mtime_ns=mtime_ns // NS_PER_S * NS_PER_S, revision=revision)
+        self._entries[path.key] = file
+        self.log.append(file)
+        return file
+
     def delete(self, path: RemotePath, base_revision: str | None) -> None:
         """Removes a tree; nothing there is a success, another revision than asked for a Conflict."""
         if path.is_root:

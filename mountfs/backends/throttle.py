@@ -45,6 +45,12 @@ class Gate:
         with self._lock:
             self._opens_s = max(self._opens_s, until_s)
 
+    @property
+    def opens_s(self) -> float:
+        """When it opens, or opened, on the monotonic clock."""
+        with self._lock:
+            return self._opens_s
+
     def wait_s(self, now_s: float) -> float:
         """How long a call at *now_s* has to wait; Throttled when that is more than LONGEST_WAIT_S."""
         with self._lock:

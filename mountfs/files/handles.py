@@ -123,6 +123,11 @@ class OpenFiles:
             return None
         return file
 
+    def is_open(self, path: RemotePath) -> bool:
+        """Whether anybody has a file at *path* open."""
+        with self._lock:
+            return any(file.path.key == path.key for file in self._files.values())
+
     def nameless_at(self, path: RemotePath) -> OpenFile | None:
         """The unlinked file that is shown at *path*, a name of libfuse's, until it is closed."""
         with self._lock:

@@ -12,7 +12,7 @@ from mountfs.files.copyup import admit, copied
 from mountfs.files.keys import change_key, revision_key
 from mountfs.files.services import Services
 from mountfs.journal.journal import StaleChange
-from mountfs.model.change import Change, ChangeState
+from mountfs.model.change import FINAL_STATES, Change, ChangeState
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.path import RemotePath
 from mountfs.model.ranges import RangeSet
@@ -278,11 +278,18 @@ class OpenFile:
         self._registry.rekey(self, before_key)
 
     def _begin_locked(self, copy: SpoolFile) -> Change:
+        shown_id = self._change_id
         change = self._services.changes.begin_put(self.path, copy.name)
-        if self._base is None or change.base_revision in (None, self._base[0]):
+        if change.base_revision is None:
             return change
         # Somebody else's newer revision stands there: what we edit is the one we opened.
-        return self._services.journal.amend(change, base_revision=self._base[0], base_hash=self._base[1])
+        if self._base is not None and change.base_revision != self._base[0]:
+            return self._services.journal.amend(change, base_revision=self._base[0], base_hash=self._base[1])
+        shown = None if shown_id is None or self._base is not None else self._services.journal.get(shown_id)
+        if shown is not None and shown.state not in FINAL_STATES:
+            # What we opened was put beside it as a conflicted copy; this is one more.
+            return self._services.journal.amend(change, base_revision=None, base_hash=None)
+        return change
 
     def _touch_locked(self) -> None:
         self._mtime_ns = self._services.clock.wall_ns()

@@ -28,7 +28,9 @@ class Changes(Protocol):
 
 
 class Journaled(Protocol):
-    """The one edit of a row that an open file makes itself; see ``journal.Journal.amend``."""
+    """The one edit of a row that an open file makes itself; see ``journal.Journal``."""
+
+    def get(self, change_id: int) -> Change | None: ...
 
     def amend(self, seen: Change, *, base_revision: str | None, base_hash: str | None) -> Change: ...
 

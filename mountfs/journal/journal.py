@@ -201,7 +201,7 @@ class Journal:
         with self.transaction():
             self._db.execute("DELETE FROM parts WHERE change_id = ?", (change_id,))
 
-    # Times the service cannot keep
+    # Times the service does not have
 
     def time_of(self, path: RemotePath, revision: str) -> int | None:
         """The mtime in ns set here for this revision of *path* (a folder: ""), or None."""
@@ -221,6 +221,15 @@ class Journal:
             with self.transaction():
                 self._db.execute("DELETE FROM times WHERE path_key = ?", (path.key,))
                 del self._times[path.key]
+
+    def forget_folder_times(self, path: RemotePath) -> None:
+        """Those of the folder *path* and of all folders below it."""
+        with self.transaction():
+            below = path.key + "/"
+            for key, (revision, _) in list(self._times.items()):
+                if not revision and (key == path.key or key.startswith(below)):
+                    self._db.execute("DELETE FROM times WHERE path_key = ?", (key,))
+                    del self._times[key]
 
     # Notices and facts
 

@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 from mountfs.journal.journal import Journal
 from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.hashing import HashKind, hasher
+from mountfs.model.names import is_unlinked
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.spool.spool import Spool
@@ -49,7 +50,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Nothing was written yet: as if it had not been opened."""
+    """Nothing was written yet, or it was unlinked: as if it had not been opened."""
 
     change: Change
 
@@ -122,6 +123,9 @@ def plan(
     for row in rows:
         if row.kind is not ChangeKind.PUT or row.state in FINAL_STATES:
             continue
+        if is_unlinked(row.path.name) and row.is_malleable:
+            repairs.append(Drop(row))
+            continue
         reason = _doubt(row, sizes, is_suspect=not is_same_boot and _is_suspect(row) and row.id not in proven)
         if reason is None:
             if row.state is ChangeState.OPEN:
@@ -135,6 +139,7 @@ def plan(
             repairs.append(Drop(row))
         elif row.error != LOST:
             repairs.append(GiveUp(row, LOST))
+    repairs += _replaced(rows, [repair.change for repair in repairs if isinstance(repair, Seal)])
     gone = {repair.change.id: repair.change for repair in repairs if isinstance(repair, Drop | SetAside)}
     return [*_rebases(rows, gone), *repairs]
 
@@ -225,6 +230,18 @@ def _doubt(row: Change, sizes: Mapping[str, int], *, is_suspect: bool) -> str | 
     if _is_short(row, sizes):
         return CUT_SHORT
     return UNPROVEN if is_suspect else None
+
+
+def _replaced(rows: Sequence[Change], sealed: Sequence[Change]) -> list[Drop]:
+    """Refused versions that one which was closed stands for: nothing else would ever end them."""
+    refused = {row.id: row for row in rows if row.state is ChangeState.FAILED}
+    found: list[Drop] = []
+    for row in sealed:
+        below = refused.get(row.base_change or 0)
+        while below is not None:
+            found.append(Drop(below))
+            below = refused.get(below.base_change or 0)
+    return found
 
 
 def _rebases(rows: Sequence[Change], gone: Mapping[int, Change]) -> list[Repair]:

@@ -9,16 +9,17 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     path          where it takes effect, in the user's spelling; for a MOVE, the target
     source        MOVE only: from where
     is_folder     DELETE, MOVE: whether a folder stands there
-    item_id       DELETE, MOVE: the service's id of what stands there, "" if unknown
-    base_revision PUT, DELETE: the revision it replaces; NULL: nothing stood there
-    base_hash     PUT: content hash of that revision; tells a foreign edit from a moved revision
+    item_id       DELETE, MOVE, SET_TIME: the service's id of what stands there, "" if unknown
+    base_revision PUT, DELETE: the revision it replaces; NULL: nothing stood there. SET_TIME: whose time
+    base_hash     PUT, DELETE, SET_TIME: content hash of that revision; tells a foreign edit from a
+                  moved revision
     base_change   PUT: the earlier PUT it replaces while that one is pending; when that one is
-                  committed its revision becomes our base and this becomes NULL
+                  committed its revision becomes our base and this becomes NULL. SET_TIME: likewise
     spool         PUT: file name in the spool directory. Recovery: a row whose file is missing is FAILED
                   with a notice, one whose file is shorter than size_bytes becomes a recovered copy;
                   a file no row names is removed (beside a new journal: kept in a folder of its own)
     size_bytes    PUT: valid while flushed or SEALED; of an OPEN row it is the last flushed size
-    mtime_ns      PUT: as the user set it, or of the last write
+    mtime_ns      PUT: as the user set it, or of the last write. SET_TIME: as the user set it
     is_flushed    PUT while OPEN: closed and not written to since. Recovery seals such a row; an
                   OPEN row that is not flushed is torn, and becomes a recovered copy beside
     is_synced     PUT: its bytes were on the disk before this was set, see ``sync``. Recovery after a
@@ -34,7 +35,7 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     touched_ns    wall clock of the last call that changed its name or bytes
 
 ``parts``: pieces of a session the service acknowledged; they go with the session.
-``times``: modification times the service cannot keep, for one revision of a path (a folder: "").
+``times``: modification times the service does not have, for one revision of a path (a folder: "").
 ``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
 ``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, counters.
 """

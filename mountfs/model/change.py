@@ -15,6 +15,7 @@ class ChangeKind(StrEnum):
     MKDIR = "mkdir"
     DELETE = "delete"
     MOVE = "move"
+    SET_TIME = "set-time"
 
 
 class ChangeState(StrEnum):

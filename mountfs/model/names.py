@@ -16,6 +16,8 @@ _LOCAL_ONLY = re.compile(
     r"\.fuse_hidden.*|\.~lock\..*\#|\.goutputstream-.*|.*\.sw[px]|~\$.*|\.ds_store", re.DOTALL
 )
 
+_UNLINKED = re.compile(r"\.fuse_hidden[0-9a-f]{16}")
+
 _TEMPORARY = re.compile(
     r"\..+\.[A-Za-z0-9]{6}|.*\.(tmp|temp|part|partial|crdownload|lock)|.*~|tmp.*", re.DOTALL
 )
@@ -28,6 +30,11 @@ def is_local_only(path: RemotePath) -> bool:
     if ".~" not in key and "~$" not in key and not any(mark in key for mark in _MARKS):
         return False
     return any(_LOCAL_ONLY.fullmatch(part) for part in key.split("/"))
+
+
+def is_unlinked(name: str) -> bool:
+    """Whether libfuse gave it this name because it was unlinked while open: it ends with its last handle."""
+    return _UNLINKED.fullmatch(name) is not None
 
 
 _MARKS = ("/.fuse_hidden", "/.goutputstream-", ".swp", ".swx", "/.ds_store")

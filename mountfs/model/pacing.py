@@ -52,8 +52,11 @@ class Pacer:
         self._failed_s = now_s
         self.ready_s = max(self.ready_s, now_s + delay_s(self.failures, retry_after_s, jitter))
 
-    def succeeded(self) -> None:
-        """It works: the next failure is the first one again."""
+    def succeeded(self, started_s: float = math.inf) -> None:
+        """It works: the next failure is the first one again. An attempt begun at *started_s* says nothing
+        about the time after a failure that was noted since: what the service wants then, stands."""
+        if started_s < self._failed_s:
+            return
         self.failures = 0
         self.ready_s = -math.inf
         self.error = None

@@ -42,8 +42,10 @@ class Chains:
         members = [change]
         while members[-1].base_change is not None:
             below = self._journal.get(members[-1].base_change)
-            if below is None or not below.is_malleable or below.path.key != change.path.key:
+            if below is None or not below.is_malleable:
                 break
+            if below.path.key != change.path.key and not _is_never_sent(below):
+                break  # it goes up under its own name first, and the rename that brought it here moves it
             members.append(below)
         return members
 
@@ -194,3 +196,8 @@ class Chains:
             base_hash=base.content_hash,
             base_change=base.change,
         )
+
+
+def _is_never_sent(change: Change) -> bool:
+    """Whether it stays where it is for good: no rename on the far side waits for it, or takes it along."""
+    return change.state is ChangeState.FAILED or is_local_only(change.path)

@@ -18,6 +18,7 @@ from mountfs.model.path import RemotePath
 from mountfs.namespace.chains import Chains
 from mountfs.namespace.node import Node
 from mountfs.namespace.renames import Renames
+from mountfs.namespace.times import Times
 from mountfs.namespace.view import View
 from mountfs.ports import Clock
 
@@ -25,13 +26,17 @@ from mountfs.ports import Clock
 class Namespace:
     """Mutating calls. Each is one transaction, made under the account's lock after it has looked."""
 
-    def __init__(self, view: View, journal: Journal, names: NameRules, clock: Clock) -> None:
+    def __init__(
+        self, view: View, journal: Journal, names: NameRules, clock: Clock, *, carries_times: bool = False
+    ) -> None:
+        """*carries_times*: whether the service takes the time of a file without its bytes."""
         self._view = view
         self._journal = journal
         self._names = names
         self._clock = clock
         self._chains = Chains(journal, view.overlay)
         self._renames = Renames(view, journal, self._chains, clock)
+        self._times = Times(journal, view.overlay, clock, are_carried=carries_times)
 
     # Files
 
@@ -94,20 +99,25 @@ class Namespace:
                 is_synced=change.is_synced and change.is_flushed and change.size_bytes == size_bytes,
                 touched_ns=self._clock.wall_ns(),
             )
+            self._times.drop(sealed.path)
             return self._chains.absorb(sealed)
 
     def set_mtime(self, path: RemotePath, mtime_ns: int) -> None:
-        """Carried by the commit while one is due; else kept here for as long as the revision lasts."""
+        """Carried by the commit while one is due; else kept here for as long as the revision lasts, and
+        sent by itself where the service takes that."""
 
         def decide() -> None:
             node = self._view.node(path)
             change = node.change
-            if change is not None and change.kind is ChangeKind.PUT:
-                self._journal.amend(change, mtime_ns=mtime_ns)
-            elif isinstance(node.entry, File):
-                self._journal.set_time(node.entry.path, node.entry.revision, mtime_ns)
-            else:
-                self._journal.set_time(path, "", mtime_ns)
+            with self._journal.transaction():
+                if change is not None and change.kind is ChangeKind.PUT:
+                    self._journal.amend(change, mtime_ns=mtime_ns)
+                elif isinstance(node.entry, File):
+                    self._journal.set_time(node.entry.path, node.entry.revision, mtime_ns)
+                else:
+                    self._journal.set_time(path, "", mtime_ns)
+                    return
+                self._times.set(node, mtime_ns)
 
         self._view.loaded(decide)
 
@@ -123,6 +133,7 @@ class Namespace:
             with self._journal.transaction():
                 self._chains.remove(node, path)
                 self._chains.forget_refused(path)
+                self._times.drop(path)
 
         self._view.loaded(decide)
 
@@ -169,8 +180,12 @@ class Namespace:
             elif occupant.is_folder:
                 raise IsADirectory(f"{target} is a folder")
             if source.text != target.text:
-                self._renames.rename(node, source, target, occupant)
-                self._chains.forget_refused(source)
+                with self._journal.transaction():
+                    if occupant is not None:
+                        self._times.drop(target)
+                    self._renames.rename(node, source, target, occupant)
+                    self._chains.forget_refused(source)
+                    self._times.follow(source, target)
 
         self._view.loaded(decide)
 

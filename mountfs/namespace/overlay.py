@@ -78,11 +78,13 @@ class Overlay:
         self._marks: dict[str, list[Mark]] = {}
         self._names: dict[str, dict[str, Name]] = {}
         self._refused: dict[str, set[int]] = {}
+        self._set_times: dict[str, set[int]] = {}
         for change in changes:
             self.update(None, change)
 
     def update(self, before: Change | None, after: Change | None) -> None:
         """A row changed; the journal's listener."""
+        self._update_set_times(before, after)
         if before is not None and after is not None and _same_marks(before, after):
             if before.id in self._changes:
                 self._changes[after.id] = after
@@ -103,6 +105,16 @@ class Overlay:
     def refused_at(self, path: RemotePath) -> set[int]:
         """Ids of refused renames and deletes of what stands at *path*; they have no effect."""
         return self._refused.get(path.key, set())
+
+    def set_times_at(self, path: RemotePath) -> set[int]:
+        """Ids of live SET_TIMEs of the file *path*; they show nothing by themselves."""
+        return set(self._set_times.get(path.key, ()))
+
+    def set_times_below(self, path: RemotePath) -> set[int]:
+        """As ``set_times_at``, of all files below the folder *path*."""
+        below = path.key + "/"
+        found = (ids for key, ids in self._set_times.items() if key.startswith(below))
+        return set().union(*found)
 
     def resolve(self, path: RemotePath) -> Resolution:
         """What the live changes make of *path*."""
@@ -144,7 +156,6 @@ class Overlay:
         before: float = math.inf
         name: str | None = None
         moved: RemotePath | None = None
-        asked = path.key
         while True:
             found = self._newest(path, before)
             if found is None:
@@ -155,7 +166,7 @@ class Overlay:
             if mark.role is Role.ARRIVED:
                 assert change.source is not None
                 yield None, path
-                if at.key == asked and name is None:
+                if at.key == path.key and name is None:
                     name = change.path.name
                 # One that lies below a later one in flight is over: only the oldest can be unsettled.
                 moved = path
@@ -180,6 +191,15 @@ class Overlay:
                         best = mark, at
                     break
         return best
+
+    def _update_set_times(self, before: Change | None, after: Change | None) -> None:
+        if before is not None and before.kind is ChangeKind.SET_TIME:
+            ids = self._set_times.get(before.path.key, set())
+            ids.discard(before.id)
+            if not ids:
+                self._set_times.pop(before.path.key, None)
+        if after is not None and after.kind is ChangeKind.SET_TIME and after.state not in FINAL_STATES:
+            self._set_times.setdefault(after.path.key, set()).add(after.id)
 
     def _mark(self, path: RemotePath, mark: Mark) -> None:
         insort(self._marks.setdefault(path.key, []), mark, key=lambda kept: kept.seq)
@@ -217,7 +237,7 @@ def _same_marks(before: Change, after: Change) -> bool:
 
 
 def _has_effect(change: Change) -> bool:
-    if change.state in FINAL_STATES:
+    if change.state in FINAL_STATES or change.kind is ChangeKind.SET_TIME:
         return False
     # What was refused is still shown if it is ours alone; a refused delete or rename shows nothing.
     makes = change.kind in (ChangeKind.PUT, ChangeKind.MKDIR)
@@ -244,6 +264,8 @@ def _marks_of(change: Change) -> list[tuple[RemotePath, Mark]]:
             return [(change.path, mark(Role.MKDIR))]
         case ChangeKind.DELETE:
             return [(change.path, mark(Role.GONE))]
+        case ChangeKind.SET_TIME:
+            return []
         case ChangeKind.MOVE:
             assert change.source is not None
             if change.source.key == change.path.key:

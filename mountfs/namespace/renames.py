@@ -6,15 +6,12 @@ from mountfs.errors import CrossDevice, InvalidArgument
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.entry import File
-from mountfs.model.names import is_local_only
+from mountfs.model.names import is_local_only, is_unlinked
 from mountfs.model.path import RemotePath
 from mountfs.namespace.chains import Base, Chains
 from mountfs.namespace.node import Node
 from mountfs.namespace.view import View
 from mountfs.ports import Clock
-
-HIDDEN_PREFIX = ".fuse_hidden"
-"""What libfuse renames an open file to when it is unlinked; it unlinks that name at the last close."""
 
 
 class Renames:
@@ -38,13 +35,16 @@ class Renames:
                 self._rename_put(change, source, target, occupant)
             return
         if is_local_only(target) and not is_local_only(source):
-            if not target.name.startswith(HIDDEN_PREFIX) or node.is_folder:
+            if not is_unlinked(target.name) or node.is_folder:
                 raise CrossDevice(f"{target.name} stays on this machine, {source} is on the service's")
             with self._journal.transaction():
                 self._chains.remove(node, source)
             self._view.hide(node, target)
             return
         with self._journal.transaction():
+            if node.is_folder and source.key != target.key:
+                # They are kept by name: whatever is made there next must not find them.
+                self._journal.forget_folder_times(source)
             if (
                 change is not None
                 and change.kind is ChangeKind.MKDIR
@@ -104,6 +104,8 @@ class Renames:
         """A refused or recovered file that a person names is to be sent: the decision it waited for."""
         if member.state is not ChangeState.FAILED:
             return member
+        if member.kind is not ChangeKind.PUT:
+            return self._journal.advance(member, ChangeEvent.RETRY, error=None, attempts=0)
         self._journal.clear_parts(member.id)
         return self._journal.advance(member, ChangeEvent.RESEND, error=None, attempts=0, session=None)
 
@@ -119,20 +121,26 @@ class Renames:
                 inside.append(change)
             elif change.id != folder.id and change.seq > folder.seq:
                 around.append(change)
-        if around or any(self._is_fixed(change, source) for change in inside):
+        if around or any(self._is_fixed(change, source, target) for change in inside):
             return False
+        is_refused = folder.state is ChangeState.FAILED
         for change in [folder, *inside]:
+            # What is in a folder that was refused may have been refused for its name.
             self._journal.move_to_end(
-                change, path=change.path.moved(source, target), touched_ns=self._clock.wall_ns()
+                self._revived(change) if is_refused else change,
+                path=change.path.moved(source, target),
+                touched_ns=self._clock.wall_ns(),
             )
         return True
 
-    def _is_fixed(self, change: Change, source: RemotePath) -> bool:
+    def _is_fixed(self, change: Change, source: RemotePath, target: RemotePath) -> bool:
         """Whether *change* must keep its place in the order of effect."""
         if not change.is_malleable or change.kind is ChangeKind.DELETE:
             return True
         return change.source is not None and (
-            change.source.is_below(source) or bool(self._chains.overlapping(change.source, after=change.seq))
+            change.source.is_below(source)
+            or change.source.overlaps(target)  # what it moves is to be gone before the folder comes there
+            or bool(self._chains.overlapping(change.source, after=change.seq))
         )
 
     # What the service has, or is being given

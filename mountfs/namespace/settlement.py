@@ -20,7 +20,8 @@ class Settlement:
         self._snapshot = snapshot
 
     def acknowledge(self, change: Change, outcome: Entry | None) -> None:
-        """COMMITTING -> COMMITTED: *outcome* stands at the change's path; None after a DELETE.
+        """COMMITTING -> COMMITTED: *outcome* stands at the change's path; None after a DELETE. What is
+        pending on the revision it replaced, is so on the new one.
 
         The row's base_revision and content_hash become those of the new revision. StaleChange as ``advance``.
         """
@@ -39,6 +40,9 @@ class Settlement:
                     self._journal.advance(now, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
                 case ChangeKind.MOVE:
                     self._move(now, outcome)
+                case ChangeKind.SET_TIME:
+                    assert isinstance(outcome, File)
+                    self._set_time(now, outcome)
 
     def invalidate(self, path: RemotePath) -> None:
         """What is known of *path* and around it was wrong."""
@@ -65,6 +69,23 @@ class Settlement:
             self._journal.amend(
                 follower, base_revision=file.revision, base_hash=file.content_hash, base_change=None
             )
+
+    def _set_time(self, change: Change, file: File) -> None:
+        file = replace(file, path=change.path.parent.child(file.path.name))
+        self._journal.advance(change, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
+        self._snapshot.put(file)
+        shown_ns = change.mtime_ns
+        for later in self._journal.live():
+            if later.base_revision is None or later.base_revision != change.base_revision:
+                continue
+            if any(at.key == file.path.key for at in later.paths):
+                self._journal.amend(later, base_revision=file.revision)
+                if later.kind is ChangeKind.SET_TIME:
+                    shown_ns = later.mtime_ns
+        if whole_seconds(shown_ns) == whole_seconds(file.mtime_ns):
+            self._journal.forget_time(file.path)
+        else:
+            self._journal.set_time(file.path, file.revision, shown_ns)
 
     def _move(self, change: Change, outcome: Entry | None) -> None:
         assert change.source is not None

@@ -28,6 +28,8 @@ class Listing:
     children: dict[str, Entry] | None
     checked_s: float
     is_doubted: bool = False
+    listed_s: float = -math.inf
+    """When a doubted one was listed: it answers what was asked before, once."""
 
     def __len__(self) -> int:
         return 1 + len(self.children or ())
@@ -87,14 +89,18 @@ class Snapshot:
     def store(self, folder: RemotePath, entries: Iterable[Entry] | None) -> None:
         """The load of *folder* ended with *entries*; None: there is no such folder.
 
-        Nothing is stored if somebody else's change was reported meanwhile: it may be older than that.
+        If somebody else's change was reported meanwhile it may be older than that: it answers those who
+        asked for it (in a folder that never rests there would be no other end), and is doubted at once.
         """
         with self._lock:
             meanwhile = self._loading.pop(folder.key, [])
-            if folder.key in self._void:
-                return
             children = None if entries is None else {entry.path.name_key: entry for entry in entries}
-            self._listings[folder.key] = Listing(children, self.clock.now_s())
+            listing = Listing(children, self.clock.now_s())
+            if folder.key in self._void:
+                self._void.discard(folder.key)
+                listing.listed_s = listing.checked_s
+                _doubt(listing)
+            self._listings[folder.key] = listing
             for entry in meanwhile:
                 self._apply_to_listing(entry)
 
@@ -180,7 +186,7 @@ class Snapshot:
     def _is_fresh(self, listing: Listing) -> bool:
         is_young = self.clock.now_s() - listing.checked_s < self._fresh_s
         is_followed = self._is_followed and not listing.is_doubted
-        return is_followed or is_young or listing.checked_s >= self._asked_s
+        return is_followed or is_young or max(listing.checked_s, listing.listed_s) >= self._asked_s
 
     def _apply(self, entry: Entry | Gone) -> None:
         if entry.path.parent.key in self._loading:

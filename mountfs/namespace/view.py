@@ -9,8 +9,8 @@ from typing import TypeVar
 from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeKind, ChangeState
-from mountfs.model.entry import Entry, File
-from mountfs.model.path import RemotePath
+from mountfs.model.entry import Entry, File, Folder
+from mountfs.model.path import ROOT, RemotePath
 from mountfs.namespace.node import ROOT_NODE, Node, whole_seconds
 from mountfs.namespace.overlay import Absent, Local, Overlay
 from mountfs.namespace.snapshot import NotLoaded, Snapshot
@@ -29,10 +29,17 @@ STATE_WORDS = {
 
 
 class View:
-    """Answers what stands at a path. Lists folders over the network as needed, never under the lock."""
+    """Answers what stands at a path. Lists folders over the network as needed, never under the lock.
 
-    def __init__(self, journal: Journal, snapshot: Snapshot, backend: Backend) -> None:
+    *top* is the folder that is mounted. It always stands there, without a look: whether a mount answers
+    must not depend on the network.
+    """
+
+    def __init__(
+        self, journal: Journal, snapshot: Snapshot, backend: Backend, top: RemotePath = ROOT
+    ) -> None:
         self._journal = journal
+        self._top = Node(top, Folder(top, ""), None, 0)
         self._clock = snapshot.clock
         self._backend = backend
         self._loads: dict[str, threading.Event] = {}
@@ -65,7 +72,7 @@ class View:
                     return "failed", failed.error or ""
                 return ("pending" if pending else "clean"), ""
             here = node.entry.path.key == path.key if node.entry is not None else True
-            return ("clean" if here else "pending"), ""
+            return ("clean" if here and not self.overlay.set_times_at(path) else "pending"), ""
 
     def pending(self, path: RemotePath) -> list[Change]:
         """Live changes that touch *path* or something below it, in the order of effect."""
@@ -96,6 +103,8 @@ class View:
         """As ``stat``, under the lock; NotLoaded."""
         if path.is_root:
             return ROOT_NODE
+        if path.key == self._top.path.key:
+            return self._top
         hidden = self._hidden.get(path.key)
         if hidden is not None:
             return hidden
@@ -158,6 +167,8 @@ class View:
             listing = self.snapshot.listing(resolution.path)
             if listing is None and resolution.moved is not None:
                 listing = self.snapshot.listing(resolution.moved)
+            if listing is None and path.key == self._top.path.key and not touched:
+                raise NotFound(f"{path} does not exist any more")
             for name_key, entry in (listing or {}).items():
                 if name_key not in touched:
                     nodes.append(self._remote(path.child(entry.path.name), entry))

@@ -11,6 +11,9 @@ from pathlib import Path
 from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
 
+MOST_FILES = 100_000
+"""However small they are: each costs about 1 KB of memory and a block of the disk."""
+
 
 @dataclass(slots=True)
 class _Cached:
@@ -29,13 +32,14 @@ class Blocks:
     states one, so that a renamed file stays cached, else id and revision.
     """
 
-    def __init__(self, directory: Path, limit_bytes: int) -> None:
+    def __init__(self, directory: Path, limit_bytes: int, most_files: int = MOST_FILES) -> None:
         """Makes *directory* if it is missing, and empties it."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for stray in directory.iterdir():
             stray.unlink()
         self._directory = directory
         self._limit_bytes = limit_bytes
+        self._most_files = most_files
         self._cached: OrderedDict[tuple[str, ...], _Cached] = OrderedDict()
         self._made = 0
         self._used_bytes = 0
@@ -129,7 +133,7 @@ class Blocks:
         total_bytes = cached.ranges.total_bytes
         self._used_bytes += total_bytes - cached.cached_bytes
         cached.cached_bytes = total_bytes
-        while self._used_bytes > self._limit_bytes:
+        while self._used_bytes > self._limit_bytes or len(self._cached) > self._most_files:
             oldest = next(iter(self._cached))
             self._forget_locked(oldest, self._cached[oldest])
 

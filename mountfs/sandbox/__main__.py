@@ -1,4 +1,4 @@
-"""`python -m mountfs.sandbox dropbox`: a stand-in as a process of its own."""
+"""`python -m mountfs.sandbox dropbox|box`: a stand-in as a process of its own."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from mountfs.sandbox.box import BoxSandbox, BoxSwitches
 from mountfs.sandbox.dropbox import DropboxSandbox, DropboxSwitches
 from mountfs.sandbox.faults import FaultError, parse_rules
 from mountfs.sandbox.server import SandboxServer
@@ -17,7 +18,7 @@ from mountfs.sandbox.switches import SwitchError, read_mapping, updated
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="mountfs.sandbox", description=__doc__)
-    parser.add_argument("service", choices=["dropbox"])
+    parser.add_argument("service", choices=["box", "dropbox"])
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", type=Path, help="directory of the state; without it the state is temporary")
     parser.add_argument("--latency-ms", type=float, help="wait before every answer")
@@ -27,20 +28,21 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def sandbox_from(arguments: argparse.Namespace) -> DropboxSandbox:
+def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
     """The sandbox that the command line describes. Raises SwitchError, FaultError or OSError."""
-    switches = DropboxSwitches()
-    if arguments.switches is not None:
-        switches = updated(switches, read_mapping(arguments.switches))
-    if arguments.latency_ms is not None:
-        switches = updated(switches, {"latency_ms": arguments.latency_ms})
     rules = []
     if arguments.faults is not None:
         try:
             rules = parse_rules(json.loads(arguments.faults.read_text("utf-8")))
         except json.JSONDecodeError as error:
             raise FaultError(f"{arguments.faults}: {error}") from error
-    return DropboxSandbox(arguments.data, port=arguments.port, switches=switches, faults=rules)
+    values = {} if arguments.switches is None else read_mapping(arguments.switches)
+    if arguments.latency_ms is not None:
+        values["latency_ms"] = arguments.latency_ms
+    data, port = arguments.data, arguments.port
+    if arguments.service == "box":
+        return BoxSandbox(data, port=port, switches=updated(BoxSwitches(), values), faults=rules)
+    return DropboxSandbox(data, port=port, switches=updated(DropboxSwitches(), values), faults=rules)
 
 
 async def _serve(server: SandboxServer, watches_parent: bool) -> None:

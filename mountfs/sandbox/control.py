@@ -28,6 +28,9 @@ class Controlled(Protocol):
     async def tree(self) -> Any:
         """Everything there is, by path."""
 
+    async def service_report(self, name: str) -> Any:
+        """A report only this service has. Raises KeyError when there is none."""
+
     async def service_control(self, name: str, argument: dict[str, Any]) -> Any:
         """A command only this service has. Raises ControlError, KeyError when there is none."""
 
@@ -63,8 +66,9 @@ class Control:
         """The response to one control request: JSON, or 400 with a line of text."""
         name = request.path.removeprefix(CONTROL_PREFIX)
         try:
-            if request.method == "GET" and name in self._gets:
-                result = await self._gets[name]()
+            if request.method == "GET":
+                report = self._gets.get(name)
+                result = await (report() if report is not None else self._service.service_report(name))
             elif request.method == "POST":
                 text = (await request.read()).decode("utf-8")
                 argument = json.loads(text) if text.strip() else {}

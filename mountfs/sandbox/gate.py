@@ -34,8 +34,8 @@ class Service(Protocol):
     async def control(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the control surface that the server itself does not know."""
 
-    def route_of(self, path: str) -> str:
-        """What the log and the fault rules call this path."""
+    def route_of(self, request: web.Request) -> str:
+        """What the log and the fault rules call this request."""
 
     def latency_s(self) -> float:
         """How long every request waits before anything is done."""
@@ -74,7 +74,7 @@ class Gate:
         transport = request.transport
         if self._is_paused or transport is None:
             return _dropped(request)
-        route = self._service.route_of(request.path)
+        route = self._service.route_of(request)
         record = self._log.begin(route, request.method, request.content_length or 0)
         passage = Passage(request, record)
         self._open.add(transport)

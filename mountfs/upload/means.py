@@ -9,9 +9,13 @@ from typing import Protocol
 from mountfs.errors import MountfsError
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeEvent, ChangeState
+from mountfs.model.hashing import hasher
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.upload.urgency import Urgency
+
+READ_BYTES = 1024 * 1024
+"""Bytes in memory at once while a whole file is hashed."""
 
 Work = Callable[[], None]
 """One request and what follows from it; run without any lock."""
@@ -64,6 +68,13 @@ class Means:
         if len(body) != length:
             raise Unreadable(f"the pending bytes of {change.path} end at {offset + len(body)}")
         return body
+
+    def hash(self, change: Change) -> str:
+        """The service's hash of all bytes of a change, in one pass over them. Unreadable."""
+        state = hasher(self.limits.hash_kind)
+        for offset in range(0, change.size_bytes, READ_BYTES):
+            state.update(self.read(change, offset, min(READ_BYTES, change.size_bytes - offset)))
+        return state.hexdigest()
 
     def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float) -> None:
         """Notes a failure where it belongs: with the account, or with what *pacer* paces."""

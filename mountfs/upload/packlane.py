@@ -35,10 +35,11 @@ class _Waiting:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """A small file with its bytes in memory."""
+    """A small file with its hash, and its bytes in memory if they are sent from here."""
 
     change: Change
-    body: bytes
+    hexdigest: str
+    body: bytes = b""
 
 
 class PackLane:
@@ -154,25 +155,31 @@ class PackLane:
             if not isinstance(error, MountfsError):
                 raise
             return
-        hashes = [content_hash(self._means.limits.hash_kind, file.body) for file in loaded]
         with self._means.journal.lock:
             with self._means.journal.transaction():
-                for file, hexdigest, result in zip(loaded, hashes, results, strict=True):
-                    self._settle(file.change, hexdigest, result, started_s)
-            if not all(isinstance(result, MountfsError) for result in results):
-                self._pacer.succeeded()
-                self._means.account.succeeded()
+                for file, result in zip(loaded, results, strict=True):
+                    self._settle(file, result, started_s)
+            is_asked = self._means.limits.pack_entries > 0
+            if is_asked and not all(isinstance(result, MountfsError) for result in results):
+                self._pacer.succeeded(started_s)
+                self._means.account.succeeded(started_s)
             self._put_back(changes)
 
     def _load(self, changes: list[Change]) -> list[_Loaded]:
         loaded: list[_Loaded] = []
         for change in changes:
             try:
-                loaded.append(_Loaded(change, self._means.read(change, 0, change.size_bytes)))
+                loaded.append(self._load_one(change))
             except Unreadable as error:
                 with self._means.journal.lock:
                     self._means.refuse_locked(change.id, error)
         return loaded
+
+    def _load_one(self, change: Change) -> _Loaded:
+        if not self._means.limits.pack_entries:
+            return _Loaded(change, self._means.hash(change))
+        body = self._means.read(change, 0, change.size_bytes)
+        return _Loaded(change, content_hash(self._means.limits.hash_kind, body), body)
 
     def _send(self, loaded: list[_Loaded]) -> Sequence[str | MountfsError | None]:
         """For each file its session, why it was not sent, or None where it needs no sending."""
@@ -215,11 +222,10 @@ class PackLane:
         else:
             self._means.failed_locked(self._pacer, error, started_s)
 
-    def _settle(
-        self, change: Change, hexdigest: str, result: str | MountfsError | None, started_s: float
-    ) -> None:
+    def _settle(self, file: _Loaded, result: str | MountfsError | None, started_s: float) -> None:
+        change = file.change
         if not isinstance(result, MountfsError):
-            self._means.uploaded_locked(change, hexdigest, result)
+            self._means.uploaded_locked(change, file.hexdigest, result)
         elif isinstance(result, Refused) and not isinstance(result, NotSignedIn):
             self._means.refuse_locked(change.id, result)
         else:

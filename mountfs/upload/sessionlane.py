@@ -8,15 +8,12 @@ from functools import partial
 
 from mountfs.errors import Corrupt, MountfsError, NotSignedIn, Resend, Transient
 from mountfs.model.change import Change, ChangeKind, ChangeState
-from mountfs.model.hashing import hasher
 from mountfs.model.names import is_local_only
+from mountfs.model.pacing import Pacer
 from mountfs.ports import Part
 from mountfs.upload.largefile import LargeFile
 from mountfs.upload.means import Means, Work
 from mountfs.upload.session import Append, SessionPlan
-
-READ_BYTES = 1024 * 1024
-"""Bytes in memory at once while a whole file is hashed."""
 
 
 class SessionLane:
@@ -27,6 +24,7 @@ class SessionLane:
         self._files: OrderedDict[int, LargeFile] = OrderedDict()
         """The one served last comes last."""
         self._orphans: deque[str] = deque()
+        self._abandoning = Pacer()
 
     @property
     def trouble(self) -> MountfsError | None:
@@ -79,8 +77,8 @@ class SessionLane:
     # Work
 
     def claim_locked(self, now_s: float) -> Work | None:
-        if self._orphans:
-            return partial(self._means.backend.abandon, self._orphans.popleft())
+        if self._orphans and self._abandoning.ready_s <= now_s:
+            return partial(self._abandon, self._orphans.popleft())
         for file in self._files.values():
             change = self._ready_change(file, now_s)
             if change is None:
@@ -95,9 +93,7 @@ class SessionLane:
         return None
 
     def due_locked(self, now_s: float) -> float:
-        if self._orphans:
-            return now_s
-        due_s = math.inf
+        due_s = max(now_s, self._abandoning.ready_s) if self._orphans else math.inf
         for file in self._files.values():
             if file.has_work and self._wanted(file) is not None:
                 due_s = min(due_s, file.pacer.ready_s)
@@ -112,6 +108,20 @@ class SessionLane:
         if change is None or change.state not in (ChangeState.OPEN, ChangeState.SEALED):
             return None
         return None if is_local_only(change.path) else change
+
+    def _abandon(self, session: str) -> None:
+        """Lets go of a session; one the service is never told of expires by itself."""
+        started_s = self._means.clock.now_s()
+        try:
+            self._means.backend.abandon(session)
+        except MountfsError as error:
+            if isinstance(error, Transient | NotSignedIn):
+                with self._means.journal.lock:
+                    self._orphans.append(session)
+                    self._means.failed_locked(self._abandoning, error, started_s)
+        else:
+            with self._means.journal.lock:
+                self._abandoning.succeeded(started_s)
 
     def _open(self, file: LargeFile, change: Change, epoch: int) -> None:
         """Opens the session of *file*, or takes up the one of a former process again."""
@@ -129,7 +139,7 @@ class SessionLane:
             return
         with self._means.journal.lock:
             file.is_opening = False
-            self._succeeded(file)
+            self._succeeded(file, started_s)
             row = self._wanted(file)
             is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
             is_current = self._files.get(file.change_id) is file and file.epoch == epoch
@@ -159,19 +169,19 @@ class SessionLane:
                 raise
             return
         del body
-        parts = self._acknowledge(file, append, receipt, epoch)
+        parts = self._acknowledge(file, append, receipt, epoch, started_s)
         if parts is not None:
             self._finish(file, change, parts, epoch)
 
     def _acknowledge(
-        self, file: LargeFile, append: Append, receipt: str, epoch: int
+        self, file: LargeFile, append: Append, receipt: str, epoch: int, started_s: float
     ) -> tuple[Part, ...] | None:
         """The part is stored; all parts when it was the closing one."""
         with self._means.journal.lock:
             if file.epoch != epoch or file.plan is None:
                 return None
             part = file.plan.acknowledge(append, receipt)
-            self._succeeded(file)
+            self._succeeded(file, started_s)
             if append.is_closing:
                 return file.plan.parts
             # The closing part is journaled with what it completes: after a crash it is simply sent again.
@@ -183,9 +193,11 @@ class SessionLane:
         """Everything is up and the session is closed."""
         journal = self._means.journal
         try:
-            hexdigest = self._means.backend.whole_hash(parts) or self._hash(change)
+            hexdigest = self._means.backend.whole_hash(parts) or self._means.hash(change)
             with journal.lock, journal.transaction():
-                if file.epoch == epoch and self._wanted(file) is not None and file.session is not None:
+                # Also under a name that stays here by now: a closed session cannot be closed again later.
+                is_kept = journal.get(file.change_id) is not None
+                if file.epoch == epoch and is_kept and file.session is not None:
                     journal.add_part(file.change_id, parts[-1])
                     self._means.uploaded_locked(change, hexdigest, file.session)
         except BaseException as error:
@@ -195,12 +207,6 @@ class SessionLane:
                     self._means.refuse_locked(file.change_id, error)
             if not isinstance(error, MountfsError):
                 raise
-
-    def _hash(self, change: Change) -> str:
-        state = hasher(self._means.limits.hash_kind)
-        for offset in range(0, change.size_bytes, READ_BYTES):
-            state.update(self._means.read(change, offset, min(READ_BYTES, change.size_bytes - offset)))
-        return state.hexdigest()
 
     # Trouble
 
@@ -219,9 +225,9 @@ class SessionLane:
         else:
             self._means.refuse_locked(file.change_id, error)
 
-    def _succeeded(self, file: LargeFile) -> None:
-        file.pacer.succeeded()
-        self._means.account.succeeded()
+    def _succeeded(self, file: LargeFile, started_s: float) -> None:
+        file.pacer.succeeded(started_s)
+        self._means.account.succeeded(started_s)
 
     def _spoil(self, file: LargeFile) -> None:
         """Bytes that were sent already were written over: the session cannot become this file."""

@@ -1,30 +1,74 @@
-"""Each rule of the port is one test, run on every far side."""
+"""Each rule of the port is one test, run on every far side.
+
+All that goes over the wire to and from the stand-in of Box is held against the published description.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from mountfs.backends.box.backend import BoxBackend
 from mountfs.ports import Backend
+from mountfs.sandbox.box import BoxSandbox
 from mountfs.sandbox.dropbox import DropboxSandbox
+from tests.contract.boxes import SWITCHES, connect
+from tests.contract.boxfar import BoxFar
 from tests.contract.far import DropboxFar, Far, MemoryFar
+from tests.fakes.boxschema import assert_conforms
+
+
+@pytest.fixture(params=["memory", "dropbox", "box"])
+def far(request: pytest.FixtureRequest) -> Iterator[Far]:
+    """A fresh, empty account and a connection to it."""
+    with _far(request.param) as far:
+        yield far
 
 
 @pytest.fixture(params=["memory", "dropbox"])
-def far(request: pytest.FixtureRequest) -> Iterator[Far]:
-    """A fresh, empty account and a connection to it."""
-    if request.param == "memory":
-        memory = MemoryFar()
-        yield memory
-        memory.close()
-        return
-    with DropboxSandbox() as sandbox:
-        dropbox = DropboxFar(sandbox)
-        yield dropbox
-        dropbox.close()
+def packing(request: pytest.FixtureRequest) -> Iterator[Far]:
+    """One of those that take many files in one request, and one batch at a time."""
+    with _far(request.param) as far:
+        yield far
 
 
 @pytest.fixture
 def backend(far: Far) -> Backend:
     return far.backend
+
+
+@pytest.fixture
+def sandbox() -> Iterator[BoxSandbox]:
+    """A Box with parts of 1000 bytes."""
+    with BoxSandbox(switches=SWITCHES) as sandbox:
+        yield sandbox
+        assert_conforms(sandbox.exchanges())
+
+
+@pytest.fixture
+def box(sandbox: BoxSandbox) -> Iterator[BoxBackend]:
+    """A connection to it."""
+    backend = connect(sandbox)
+    yield backend
+    backend.close()
+
+
+@contextmanager
+def _far(service: str) -> Iterator[Far]:
+    if service == "memory":
+        far: Far = MemoryFar()
+        yield far
+        far.close()
+    elif service == "dropbox":
+        with DropboxSandbox() as dropbox:
+            far = DropboxFar(dropbox)
+            yield far
+            far.close()
+    else:
+        with BoxSandbox() as box:
+            far = BoxFar(box)
+            yield far
+            far.close()
+            assert_conforms(box.exchanges())

@@ -1,9 +1,10 @@
-"""The far sides of the contract suite: an account in memory, and Dropbox's client on the stand-in."""
+"""The far sides of the contract suite, and the calls of the port that many tests make."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from mountfs.backends.dropbox.backend import DropboxBackend
@@ -16,6 +17,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import Busy, NotSignedIn, Offline
 from mountfs.model.change import ChangeKind
 from mountfs.model.entry import Entry, File, Folder
+from mountfs.model.hashing import content_hash
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, Done, Order, Outcome, Part, Piece, Running
 from mountfs.sandbox.dropbox import DropboxSandbox
@@ -43,6 +45,9 @@ class Far(Protocol):
     """A service as a test steers it, and the backend under test."""
 
     backend: Backend
+
+    refused_name: str
+    """A name that the service does not take."""
 
     def another(self) -> Backend:
         """A second connection to the same account, as after a restart."""
@@ -76,6 +81,8 @@ class Far(Protocol):
 
 
 class MemoryFar:
+    refused_name = "thumbs.db"
+
     def __init__(self) -> None:
         self.account = MemoryAccount()
         self._inner = MemoryBackend(self.account)
@@ -138,6 +145,8 @@ class OneToken:
 
 
 class DropboxFar:
+    refused_name = "thumbs.db"
+
     def __init__(self, sandbox: DropboxSandbox) -> None:
         self.sandbox = sandbox
         self._opened: list[DropboxBackend] = []
@@ -193,13 +202,29 @@ class DropboxFar:
 
 
 def finish(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
-    """Submits and polls until it is over."""
-    launch = backend.submit(orders)
-    while isinstance(launch, Running):
-        launch = backend.poll(launch.job, orders)
-    assert isinstance(launch, Done)
-    assert len(launch.outcomes) == len(orders)
-    return launch.outcomes
+    """Submits and polls until it is over, in batches as large as the service takes them."""
+    most = _batch_entries(backend, orders[0].kind)
+    outcomes: list[Outcome] = []
+    for start in range(0, len(orders), most):
+        batch = orders[start : start + most]
+        launch = backend.submit(batch)
+        while isinstance(launch, Running):
+            launch = backend.poll(launch.job, batch)
+        assert isinstance(launch, Done)
+        assert len(launch.outcomes) == len(batch)
+        outcomes += launch.outcomes
+    return tuple(outcomes)
+
+
+def _batch_entries(backend: Backend, kind: ChangeKind) -> int:
+    limits = backend.limits
+    return {
+        ChangeKind.PUT: limits.commit_entries,
+        ChangeKind.DELETE: limits.delete_entries,
+        ChangeKind.MOVE: limits.move_entries,
+        ChangeKind.MKDIR: limits.mkdir_entries,
+        ChangeKind.SET_TIME: limits.set_time_entries,
+    }[kind]
 
 
 def settle(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
@@ -225,9 +250,20 @@ def put_order(
     )
 
 
+def sent(backend: Backend, path: str, body: bytes, base: str | None = None, mtime_s: int = 1000) -> Order:
+    """A small file ready to be committed: uploaded, where it does not travel with its commit."""
+    order = put_order(path, "", len(body), base, mtime_s)
+    return replace(
+        order,
+        session=backend.upload_whole(body) if backend.limits.pack_entries else None,
+        content_hash=content_hash(backend.limits.hash_kind, body),
+        read=lambda offset, length: body[offset : offset + length],
+    )
+
+
 def put(backend: Backend, path: str, body: bytes, base: str | None = None) -> Outcome:
     """One small file, uploaded and committed."""
-    (outcome,) = finish(backend, [put_order(path, backend.upload_whole(body), len(body), base)])
+    (outcome,) = finish(backend, [sent(backend, path, body, base)])
     return outcome
 
 
@@ -259,9 +295,17 @@ def names(entries: Sequence[Entry]) -> set[str]:
     return {entry.path.name for entry in entries}
 
 
-def upload_parts(backend: Backend, body: bytes, *, is_closed_empty: bool = False) -> tuple[str, list[Part]]:
+def open_large(backend: Backend, path: str, size_bytes: int, base: str | None = None) -> str:
+    """A session for one large file, whose size is told only where it must be."""
+    known = size_bytes if backend.limits.size_known_at_start else None
+    return backend.open_session(RemotePath(path), known, base)
+
+
+def upload_parts(
+    backend: Backend, path: str, body: bytes, *, is_closed_empty: bool = False, base: str | None = None
+) -> tuple[str, list[Part]]:
     """A large file through a session of its own; the last part closes it, or an empty one after it."""
-    session = backend.open_session(RemotePath("/large.bin"), None, None)
+    session = open_large(backend, path, len(body), base)
     step = backend.part_bytes(session)
     parts = []
     for offset in range(0, len(body), step):
@@ -274,6 +318,22 @@ def upload_parts(backend: Backend, body: bytes, *, is_closed_empty: bool = False
     if is_closed_empty:
         backend.append(session, len(body), b"", closing=True, size_bytes=len(body))
     return session, parts
+
+
+def large_order(
+    backend: Backend,
+    path: str,
+    body: bytes,
+    session: str,
+    parts: Sequence[Part] = (),
+    base: str | None = None,
+) -> Order:
+    """The commit of a large file's session."""
+    return replace(
+        put_order(path, session, len(body), base),
+        content_hash=content_hash(backend.limits.hash_kind, body),
+        parts=tuple(parts),
+    )
 
 
 def pack(backend: Backend, bodies: Sequence[bytes]) -> list[Piece]:

@@ -11,9 +11,9 @@ import pytest
 
 from mountfs.errors import Conflict, NotFound, NotSignedIn, NotSupported, Offline
 from mountfs.model.entry import Entry, File, Folder, Gone
-from mountfs.model.path import RemotePath
+from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Backend
-from tests.contract.far import Far, put_file
+from tests.contract.far import Far, mkdir_order, open_large, put_file
 
 BODY = bytes(range(256)) * 40
 
@@ -37,8 +37,17 @@ def test_a_revision_stays_readable_when_the_path_goes_on(far: Far, backend: Back
     file = put_file(backend, "/x", BODY)
     far.write("/x", b"theirs")
     assert backend.read(file, 0, 20000) == BODY
+
+
+def test_what_was_removed_is_read_as_it_was_or_not_at_all(far: Far, backend: Backend) -> None:
+    file = put_file(backend, "/x", BODY)
     far.remove("/x")
-    assert backend.read(file, 100, 5) == BODY[100:105]
+    try:
+        assert backend.read(file, 100, 5) == BODY[100:105]
+    except NotFound:
+        far.write("/x", b"theirs")
+        with pytest.raises(NotFound):
+            backend.read(file, 100, 5)
 
 
 def test_an_unknown_revision_is_not_found(backend: Backend) -> None:
@@ -90,12 +99,16 @@ def test_a_cursor_survives_a_restart(far: Far, backend: Backend) -> None:
 
 
 def test_a_void_cursor_is_a_conflict(far: Far, backend: Backend) -> None:
+    far.mkdir("/A")
     cursor = backend.latest_cursor()
     far.void_cursors()
     with pytest.raises(Conflict):
         backend.changes(cursor)
-    with pytest.raises(Conflict):
-        backend.wait_for_changes(cursor, 1.0)
+    try:
+        # A service that only wakes the waiting leaves it to ``changes`` to say more.
+        assert backend.wait_for_changes(cursor, 1.0)
+    except Conflict:
+        return
 
 
 def test_waiting_ends_with_a_change(far: Far, backend: Backend) -> None:
@@ -166,8 +179,9 @@ def test_a_service_that_is_down_is_offline(far: Far, backend: Backend) -> None:
     far.go_down()
     for call in (
         lambda: backend.stat(RemotePath("/x")),
-        lambda: backend.upload_whole(b"x"),
-        lambda: backend.new_sessions(2),
+        lambda: backend.list_folder(ROOT),
+        lambda: open_large(backend, "/y", 1000),
+        lambda: backend.submit([mkdir_order("/A")]),
         backend.latest_cursor,
     ):
         with pytest.raises(Offline):

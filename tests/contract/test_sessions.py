@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mountfs.errors import InvalidArgument, MountfsError, Refused, RequestTooBig, Resend, SessionLost
+from mountfs.errors import (
+    Conflict,
+    InvalidArgument,
+    MountfsError,
+    Refused,
+    RequestTooBig,
+    Resend,
+    SessionLost,
+)
 from mountfs.model.entry import File
-from mountfs.model.hashing import BLOCK_BYTES, HashKind, content_hash
+from mountfs.model.hashing import BLOCK_BYTES, content_hash
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, Part, Piece
-from tests.contract.far import Far, finish, pack, put_order, upload_parts
+from tests.contract.far import (
+    Far,
+    finish,
+    large_order,
+    open_large,
+    pack,
+    put_file,
+    put_order,
+    upload_parts,
+)
 
 BLOCK = bytes(range(256)) * (BLOCK_BYTES // 256)
 
@@ -22,31 +40,44 @@ def commit(backend: Backend, path: str, session: str, size_bytes: int) -> File:
     return outcome
 
 
-def test_a_pack_carries_many_small_files(far: Far, backend: Backend) -> None:
+def commit_large(backend: Backend, path: str, body: bytes, session: str, parts: Sequence[Part]) -> File:
+    (outcome,) = finish(backend, [large_order(backend, path, body, session, parts)])
+    assert isinstance(outcome, File), outcome
+    # A hash that parts cannot tell is computed from the bytes.
+    assert backend.whole_hash(parts) in (None, outcome.content_hash)
+    assert outcome.content_hash == content_hash(backend.limits.hash_kind, body)
+    return outcome
+
+
+def test_a_pack_carries_many_small_files(packing: Far) -> None:
+    backend = packing.backend
     pieces = pack(backend, [b"one", b"", b"three"])
     assert backend.append_pack(pieces) == [None, None, None]
     for at, piece in enumerate(pieces):
         commit(backend, f"/{at}", piece.session, len(piece.body))
-    assert [far.read(f"/{at}") for at in range(3)] == [b"one", b"", b"three"]
+    assert [packing.read(f"/{at}") for at in range(3)] == [b"one", b"", b"three"]
 
 
-def test_every_session_is_another(backend: Backend) -> None:
+def test_every_session_is_another(packing: Far) -> None:
+    backend = packing.backend
     assert len(set(backend.new_sessions(10)) | {backend.upload_whole(b"x")}) == 11
 
 
-def test_a_pack_sent_again_after_a_lost_reply_is_a_success(far: Far, backend: Backend) -> None:
+def test_a_pack_sent_again_after_a_lost_reply_is_a_success(packing: Far) -> None:
+    backend = packing.backend
     pieces = pack(backend, [b"one", b"", b"three"])
-    far.lose_reply("append_pack")
+    packing.lose_reply("append_pack")
     with pytest.raises(MountfsError):
         backend.append_pack(pieces)
     assert backend.append_pack(pieces) == [None, None, None]
     commit(backend, "/x", pieces[2].session, 5)
-    assert far.read("/x") == b"three"
+    assert packing.read("/x") == b"three"
 
 
-def test_a_piece_without_a_session_fails_alone(far: Far, backend: Backend) -> None:
+def test_a_piece_without_a_session_fails_alone(packing: Far) -> None:
+    backend = packing.backend
     lost, kept = pack(backend, [b"lost", b"kept"])
-    far.lose_sessions(lost.session)
+    packing.lose_sessions(lost.session)
     (fresh,) = pack(backend, [b"fresh"])
     first, second = backend.append_pack([lost, fresh])
     assert isinstance(first, SessionLost)
@@ -54,7 +85,8 @@ def test_a_piece_without_a_session_fails_alone(far: Far, backend: Backend) -> No
     assert kept.session != fresh.session
 
 
-def test_a_session_closed_with_other_bytes_is_no_success(backend: Backend) -> None:
+def test_a_session_closed_with_other_bytes_is_no_success(packing: Far) -> None:
+    backend = packing.backend
     (piece,) = pack(backend, [b"four"])
     assert backend.append_pack([piece]) == [None]
     (outcome,) = backend.append_pack([Piece(piece.session, b"and more")])
@@ -64,10 +96,9 @@ def test_a_session_closed_with_other_bytes_is_no_success(backend: Backend) -> No
 
 def test_a_large_file_goes_in_parts(far: Far, backend: Backend) -> None:
     body = BLOCK * 4 + b"the rest"
-    session, parts = upload_parts(backend, body)
+    session, parts = upload_parts(backend, "/large", body)
     assert len(parts) == 3
-    file = commit(backend, "/large", session, len(body))
-    assert backend.whole_hash(parts) == file.content_hash == content_hash(HashKind.DROPBOX, body)
+    commit_large(backend, "/large", body, session, parts)
     assert far.read("/large") == body
 
 
@@ -76,97 +107,140 @@ def test_a_file_of_whole_parts_is_closed_by_its_last_or_an_empty_one(
     far: Far, backend: Backend, is_closed_empty: bool
 ) -> None:
     body = BLOCK * 4
-    session, parts = upload_parts(backend, body, is_closed_empty=is_closed_empty)
-    file = commit(backend, "/large", session, len(body))
-    assert backend.whole_hash(parts) == file.content_hash
+    session, parts = upload_parts(backend, "/large", body, is_closed_empty=is_closed_empty)
+    commit_large(backend, "/large", body, session, parts)
     assert far.read("/large") == body
 
 
-def test_a_large_session_may_end_up_empty(far: Far, backend: Backend) -> None:
+def test_a_large_file_replaces_a_revision_and_keeps_its_id(far: Far, backend: Backend) -> None:
+    first = put_file(backend, "/large", b"one")
+    body = BLOCK * 3
+    session, parts = upload_parts(backend, "/large", body, base=first.revision)
+    (second,) = finish(backend, [large_order(backend, "/large", body, session, parts, base=first.revision)])
+    assert isinstance(second, File)
+    assert second.id == first.id
+    assert far.read("/large") == body
+
+
+def test_a_large_file_does_not_replace_what_somebody_changed(far: Far, backend: Backend) -> None:
+    first = put_file(backend, "/large", b"one")
+    body = BLOCK * 3
+    session, parts = upload_parts(backend, "/large", body, base=first.revision)
+    far.write("/large", b"theirs")
+    (outcome,) = finish(backend, [large_order(backend, "/large", body, session, parts, base=first.revision)])
+    assert isinstance(outcome, Conflict)
+    assert far.read("/large") == b"theirs"
+
+
+def test_a_large_file_takes_no_place_that_was_taken_meanwhile(far: Far, backend: Backend) -> None:
+    body = BLOCK * 3
+    session, parts = upload_parts(backend, "/large", body)
+    far.write("/large", b"theirs")
+    (outcome,) = finish(backend, [large_order(backend, "/large", body, session, parts)])
+    assert isinstance(outcome, Conflict)
+    assert far.read("/large") == b"theirs"
+
+
+def test_a_large_session_may_end_up_empty(packing: Far) -> None:
+    backend = packing.backend
     session = backend.open_session(RemotePath("/x"), None, None)
     backend.append(session, 0, b"", closing=True, size_bytes=0)
     assert backend.whole_hash([]) == commit(backend, "/x", session, 0).content_hash
 
 
 def test_parts_go_in_any_order_and_at_once(far: Far, backend: Backend) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
-    step = backend.part_bytes(session)
-    pieces = {at * step: bytes([at]) * step for at in range(4)}
+    step = backend.limits.chunk_bytes
+    body = b"".join(bytes([at]) * step for at in range(4)) + b"end"
+    session = open_large(backend, "/x", len(body))
+    assert backend.part_bytes(session) == step
     with ThreadPoolExecutor(4) as pool:
         sent = {
-            offset: pool.submit(backend.append, session, offset, piece, closing=False, size_bytes=None)
-            for offset, piece in reversed(pieces.items())
+            offset: pool.submit(
+                backend.append, session, offset, body[offset : offset + step], closing=False, size_bytes=None
+            )
+            for offset in reversed(range(0, 4 * step, step))
         }
         parts = [Part(offset, step, future.result()) for offset, future in sent.items()]
-    backend.append(session, 4 * step, b"end", closing=True, size_bytes=4 * step + 3)
+    backend.append(session, 4 * step, b"end", closing=True, size_bytes=len(body))
     parts.append(Part(4 * step, 3, backend.append(session, 4 * step, b"end", closing=True, size_bytes=None)))
-    file = commit(backend, "/x", session, 4 * step + 3)
-    assert file.content_hash == backend.whole_hash(parts)
-    assert far.read("/x") == b"".join(pieces.values()) + b"end"
+    commit_large(backend, "/x", body, session, parts)
+    assert far.read("/x") == body
 
 
 @pytest.mark.parametrize("closing", [False, True])
 def test_a_part_sent_again_after_a_lost_reply_is_a_success(far: Far, backend: Backend, closing: bool) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
-    body = BLOCK * (backend.part_bytes(session) // BLOCK_BYTES)
+    body = BLOCK * (backend.limits.chunk_bytes // BLOCK_BYTES)
+    session = open_large(backend, "/x", len(body))
     far.lose_reply("append")
     with pytest.raises(MountfsError):
         backend.append(session, 0, body, closing=closing, size_bytes=None)
-    assert backend.append(session, 0, body, closing=closing, size_bytes=None)
+    receipt = backend.append(session, 0, body, closing=closing, size_bytes=None)
+    assert receipt
     if not closing:
         backend.append(session, len(body), b"", closing=True, size_bytes=len(body))
-    assert commit(backend, "/x", session, len(body)).size_bytes == len(body)
+    commit_large(backend, "/x", body, session, [Part(0, len(body), receipt)])
 
 
 def test_a_part_is_as_long_as_the_session_demands(backend: Backend) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
+    session = open_large(backend, "/x", 2 * backend.limits.chunk_bytes)
     with pytest.raises(InvalidArgument):
         backend.append(session, 0, b"short", closing=False, size_bytes=None)
 
 
 def test_a_part_for_a_lost_session_must_begin_again(far: Far, backend: Backend) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
+    session = open_large(backend, "/x", 1)
     far.lose_sessions(session)
     with pytest.raises(SessionLost):
         backend.append(session, 0, b"x", closing=True, size_bytes=1)
 
 
+def test_a_session_that_expired_before_its_commit_must_be_sent_again(far: Far, backend: Backend) -> None:
+    session, parts = upload_parts(backend, "/x", b"body")
+    far.lose_sessions(session)
+    (outcome,) = finish(backend, [large_order(backend, "/x", b"body", session, parts)])
+    assert isinstance(outcome, SessionLost)
+
+
 def test_a_session_with_a_gap_is_not_committed(backend: Backend) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
-    step = backend.part_bytes(session)
+    step = backend.limits.chunk_bytes
+    body = bytes(step) + b"end"
+    session = open_large(backend, "/x", len(body))
     try:
-        backend.append(session, step, b"end", closing=True, size_bytes=step + 3)
+        receipt = backend.append(session, step, b"end", closing=True, size_bytes=step + 3)
     except (Refused, Resend):
         return
-    (outcome,) = finish(backend, [put_order("/x", session, step + 3)])
+    (outcome,) = finish(backend, [large_order(backend, "/x", body, session, [Part(step, 3, receipt)])])
     assert isinstance(outcome, Resend)
 
 
 def test_an_abandoned_session_troubles_nobody(far: Far, backend: Backend) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
+    session = open_large(backend, "/x", 1000)
     backend.abandon(session)
     backend.abandon(session)
     backend.abandon("unknown")
 
 
-def test_a_hash_cannot_be_told_from_parts_with_a_gap(backend: Backend) -> None:
-    _, parts = upload_parts(backend, BLOCK * 4 + b"x")
+def test_a_hash_cannot_be_told_from_parts_with_a_gap(packing: Far) -> None:
+    backend = packing.backend
+    _, parts = upload_parts(backend, "/x", BLOCK * 4 + b"x")
     assert backend.whole_hash(parts[1:]) is None
     assert backend.whole_hash([parts[0], parts[2]]) is None
 
 
 def test_a_session_survives_a_restart(far: Far, backend: Backend) -> None:
-    session = backend.open_session(RemotePath("/x"), None, None)
-    body = BLOCK * (backend.part_bytes(session) // BLOCK_BYTES)
-    backend.append(session, 0, body, closing=False, size_bytes=None)
+    step = backend.limits.chunk_bytes
+    body = BLOCK * (step // BLOCK_BYTES) + b"end"
+    session = open_large(backend, "/x", len(body))
+    first = backend.append(session, 0, body[:step], closing=False, size_bytes=None)
     restarted = far.another()
-    assert restarted.part_bytes(session) == len(body)
-    restarted.append(session, len(body), b"end", closing=True, size_bytes=len(body) + 3)
-    commit(restarted, "/x", session, len(body) + 3)
-    assert far.read("/x") == body + b"end"
+    assert restarted.part_bytes(session) == step
+    last = restarted.append(session, step, b"end", closing=True, size_bytes=len(body))
+    commit_large(restarted, "/x", body, session, [Part(0, step, first), Part(step, 3, last)])
+    assert far.read("/x") == body
 
 
-def test_more_than_a_pack_takes_is_too_big_or_taken(backend: Backend) -> None:
+def test_more_than_a_pack_takes_is_too_big_or_taken(packing: Far) -> None:
+    backend = packing.backend
     pieces = pack(backend, [b"x"] * (backend.limits.pack_entries + 1))
     try:
         assert backend.append_pack(pieces) == [None] * len(pieces)

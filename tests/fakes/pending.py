@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from daemon.commit.committer import Committer
 from daemon.sweeper import Sweeper
@@ -40,10 +41,14 @@ class Pipeline:
     """What a mount has between the calls and the service; ``restart`` is a new process on the same files."""
 
     def __init__(
-        self, directory: Path, account: MemoryAccount | None = None, limits: BackendLimits = MEMORY_LIMITS
+        self,
+        directory: Path,
+        account: MemoryAccount | None = None,
+        limits: BackendLimits = MEMORY_LIMITS,
+        clock: Any = None,
     ) -> None:
         self.directory = directory
-        self.clock = FakeClock()
+        self.clock = clock or FakeClock()
         self.account = account or MemoryAccount(limits)
         self.memory = MemoryBackend(self.account)
         self.backend = FaultyBackend(self.memory)
@@ -54,7 +59,10 @@ class Pipeline:
         self.spool = Spool(self.directory / "spool", RealDisk(), Quota())
         self.snapshot = Snapshot(self.journal.lock, self.clock, fresh_s=1e9)
         self.view = View(self.journal, self.snapshot, self.backend)
-        self.names = Namespace(self.view, self.journal, self.backend.limits.names, self.clock)
+        limits = self.backend.limits
+        self.names = Namespace(
+            self.view, self.journal, limits.names, self.clock, carries_times=limits.carries_times
+        )
         self.settlement = Settlement(self.journal, self.snapshot)
         self.urgency = Urgency(self.clock)
         self.uploader = Uploader(self.journal, self.spool, self.backend, self.clock, self.urgency)
@@ -110,6 +118,9 @@ class Pipeline:
 
     def rename(self, source: str, target: str) -> None:
         self.names.rename(RemotePath(source), RemotePath(target))
+
+    def touch(self, path: str, mtime_ns: int) -> None:
+        self.names.set_mtime(RemotePath(path), mtime_ns)
 
     def unlink(self, path: str) -> None:
         self.names.unlink(RemotePath(path))

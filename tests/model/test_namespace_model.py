@@ -140,7 +140,7 @@ class Account:
     def finish(self, change_id: int, outcome: Any) -> None:
         change = self.journal.get(change_id)
         assert change is not None
-        if isinstance(outcome, Conflict) and change.kind is ChangeKind.PUT:
+        if isinstance(outcome, Conflict) and change.base_hash is not None:
             there = self.backend.stat(change.path)
             assert isinstance(there, File)
             assert there.content_hash == change.base_hash, f"lost track of the base of {change}"

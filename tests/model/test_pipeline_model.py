@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from mountfs.backends.memory_account import MemoryAccount
+from mountfs.backends.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from mountfs.errors import Busy, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
-from mountfs.model.entry import File
+from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.path import RemotePath
 from tests.fakes.pending import Pipeline
 
@@ -26,14 +26,17 @@ UPLOADS = ["new_sessions", "append_pack", "upload_whole"]
 class PipelineMachine(RuleBasedStateMachine):
     """The model is a dict of what stands at each path: bytes, or None for a folder."""
 
+    limits = MEMORY_LIMITS
+
     @initialize(job_polls=st.integers(0, 3))
     def begin(self, job_polls: int) -> None:
         self._directory = tempfile.TemporaryDirectory()
-        self.pipeline = Pipeline(Path(self._directory.name))
+        self.pipeline = Pipeline(Path(self._directory.name), limits=self.limits)
         self.pipeline.account.job_polls = job_polls
         self.given: list[bytes] = []
         self._record(self.pipeline.account)
         self.tree: dict[str, bytes | None] = {}
+        self.times_s: dict[bytes, int] = {}
         self.written = 0
         self.has_lost_a_job = False
 
@@ -61,6 +64,14 @@ class PipelineMachine(RuleBasedStateMachine):
             body = f"version {self.written}".encode()
             self.pipeline.write(path, body)
             self.tree[path] = body
+            self.times_s[body] = self.pipeline.clock.wall_ns() // NS_PER_S
+
+    @rule(path=PATHS, time_s=st.integers(10**9, 10**9 + 3))
+    def touch(self, path: str, time_s: int) -> None:
+        body = self.tree.get(path)
+        if body is not None:
+            self.pipeline.touch(path, time_s * NS_PER_S)
+            self.times_s[body] = time_s
 
     @rule(path=PATHS)
     def mkdir(self, path: str) -> None:
@@ -143,6 +154,9 @@ class PipelineMachine(RuleBasedStateMachine):
         for path, body in self.tree.items():
             node = self.pipeline.view.stat(RemotePath(path))
             assert node.is_folder is (body is None)
+            if body is not None and self.limits.carries_times:
+                assert node.mtime_ns == self.times_s[body] * NS_PER_S
+                assert self.pipeline.file(path).mtime_ns == node.mtime_ns
 
     def teardown(self) -> None:
         if not hasattr(self, "pipeline"):
@@ -155,10 +169,17 @@ class PipelineMachine(RuleBasedStateMachine):
         self._directory.cleanup()
 
 
-PipelineMachine.TestCase.settings = settings(
+class SideBySideMachine(PipelineMachine):
+    """The same, where there are no batches but several calls at once, and times without bytes."""
+
+    limits = SIDE_BY_SIDE_LIMITS
+
+
+PipelineMachine.TestCase.settings = SideBySideMachine.TestCase.settings = settings(
     max_examples=200,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestPipeline = PipelineMachine.TestCase
+TestSideBySidePipeline = SideBySideMachine.TestCase

@@ -57,6 +57,9 @@ SEES_EVERYTHING = {"daemon.assembly", "daemon.mounted", "daemon.cli"}
 DAEMON_MAY_IMPORT = {*CORE, "mountfs.journal"}
 """Of the library, by any other module of the daemon; of the daemon itself, all but the three above."""
 
+CONNECTS = "daemon.remotes"
+"""From a remote's settings to its backend: the one other module that knows the services by name."""
+
 ONLY_IMPORTER = {"fuse": "mountfs.fuse", "requests": "mountfs.backends.http", "aiohttp": "mountfs.sandbox"}
 """Foreign modules that exactly one of ours deals with."""
 
@@ -125,7 +128,8 @@ def _forbidden(module: str) -> Iterator[str]:
             allowed = package in MAY_IMPORT[own]
         else:
             in_daemon = package.startswith("daemon.") and package not in SEES_EVERYTHING
-            allowed = own.startswith("daemon.") and (in_daemon or package in DAEMON_MAY_IMPORT)
+            may_import = DAEMON_MAY_IMPORT | ({"mountfs.backends"} if own == CONNECTS else set())
+            allowed = own.startswith("daemon.") and (in_daemon or package in may_import)
         if not allowed:
             yield f"{module} imports {target}"
 
@@ -170,8 +174,15 @@ def test_a_foreign_library_has_one_door(foreign: str, ours: str) -> None:
 
 
 def test_nobody_asks_which_service_it_is() -> None:
-    """Differences between services are values in BackendLimits; only assembly knows their names."""
-    known = ("mountfs.backends", "mountfs.sandbox", "daemon.assembly", "daemon.cli", "daemon.mounted")
+    """Differences between services are values in BackendLimits; only who connects knows their names."""
+    known = (
+        "mountfs.backends",
+        "mountfs.sandbox",
+        "daemon.assembly",
+        "daemon.cli",
+        "daemon.mounted",
+        CONNECTS,
+    )
     wrong = [
         f"{module} imports {target}"
         for module in _modules()

@@ -38,6 +38,7 @@ from tests.unit.files.world import World
 RW = os.O_RDWR
 RO = os.O_RDONLY
 WO = os.O_WRONLY
+HIDDEN = "/.fuse_hidden0000000700000001"
 
 
 @pytest.fixture
@@ -298,14 +299,25 @@ def test_what_libfuse_hides_works_until_it_is_closed(world: World, is_remote: bo
     if is_remote:
         world.settle()
     number = world.fs.open("/f", RW).number
-    world.fs.rename("/f", "/.fuse_hidden0001")
+    world.fs.rename("/f", HIDDEN)
     if is_written:
         world.fs.write(number, 5, b"678")
     expected = b"12345678" if is_written else b"12345"
     assert world.fs.read(number, 0, 10) == expected
-    assert world.fs.getattr("/.fuse_hidden0001").size_bytes == len(expected)
+    assert world.fs.getattr(HIDDEN).size_bytes == len(expected)
     world.close_file(number)
-    world.fs.unlink("/.fuse_hidden0001")
+    world.settle()
+    assert world.account.files() == {}
+    assert world.names() == set()
+    assert world.spool.names() == []
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_what_libfuse_hides_too_late_is_gone_at_once(world: World, is_remote: bool) -> None:
+    world.put("/f", b"12345")
+    if is_remote:
+        world.settle()
+    world.fs.rename("/f", HIDDEN)  # its last handle was released meanwhile, and nobody will unlink it
     world.settle()
     assert world.account.files() == {}
     assert world.names() == set()

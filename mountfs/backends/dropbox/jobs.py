@@ -14,7 +14,7 @@ from mountfs.backends.dropbox.errors import from_union, tags_of
 from mountfs.backends.dropbox.listing import list_folder, stat
 from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, DropboxSettings
 from mountfs.backends.dropbox.uploads import id_of
-from mountfs.errors import Conflict, InvalidArgument, MountfsError, ServerFault, SessionLost
+from mountfs.errors import Conflict, InvalidArgument, MountfsError, NotSupported, ServerFault, SessionLost
 from mountfs.model.change import ChangeKind
 from mountfs.model.entry import Entry
 from mountfs.model.path import RemotePath
@@ -61,6 +61,8 @@ class DropboxJobs:
         if not any(map(_is_sendable, orders)):
             return Done(tuple(_not_uploaded(order) for order in orders))
         kind = kinds.pop()
+        if kind not in ROUTES:
+            raise NotSupported(f"{kind} is no call of this service")
         is_at_once = kind is ChangeKind.PUT and self._settings.commit_route == FINISH_BATCH_V2
         routes = FINISH_AT_ONCE if is_at_once else ROUTES[kind]
         argument = self._argument(kind, [order for order in orders if _is_sendable(order)])
@@ -73,7 +75,7 @@ class DropboxJobs:
     def poll(self, job: str, orders: Sequence[Order]) -> Launch:
         """SessionLost also when the service lost its own count: only the targets tell then."""
         word, _, job_id = job.partition(":")
-        if word not in set(ChangeKind) or not job_id:
+        if word not in ROUTES or not job_id:
             raise SessionLost(f"no such job: {job}")
         kind = ChangeKind(word)
         route = ROUTES[kind].check
@@ -123,6 +125,8 @@ class DropboxJobs:
                 }
             case ChangeKind.MKDIR:
                 return {"paths": [order.path.text for order in orders], "autorename": False}
+            case ChangeKind.SET_TIME:
+                raise NotSupported("a time travels with the bytes only")
 
     def _finish_entry(self, order: Order) -> Json:
         base = order.base_revision
@@ -226,6 +230,8 @@ def _read_outcome(order: Order, entry: Any) -> Outcome:
             if not isinstance(metadata, Mapping):
                 raise ServerFault(f"{order.path}: made, but what is not told")
             return folder_at(named_in(order.path.parent, metadata), metadata)
+        case ChangeKind.SET_TIME:
+            raise NotSupported("a time travels with the bytes only")
 
 
 def _failure(order: Order, failure: Any) -> Outcome:

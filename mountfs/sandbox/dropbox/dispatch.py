@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from mountfs.sandbox.dropbox.body import Body, PayloadTooLarge, receive
+from mountfs.sandbox.body import PayloadTooLarge, receive
+from mountfs.sandbox.dropbox.body import HashedBody, body_hash, empty_body
 from mountfs.sandbox.dropbox.errors import (
     BadRequest,
     PlainRefusal,
@@ -22,6 +23,7 @@ from mountfs.sandbox.dropbox.errors import (
     tag,
     unauthorized,
 )
+from mountfs.sandbox.dropbox.hashing import BlockHasher
 from mountfs.sandbox.dropbox.schema import Check
 from mountfs.sandbox.dropbox.service import DropboxAccount
 from mountfs.sandbox.gate import Passage
@@ -49,7 +51,7 @@ class Call:
     passage: Passage
     argument: Any
     token: str = ""
-    body: Body = field(default_factory=Body)
+    body: HashedBody = field(default_factory=empty_body)
     now_s: float = field(default_factory=time.time)
 
     @property
@@ -110,9 +112,10 @@ class Dispatcher:
         if route.style is not Style.UPLOAD:
             return _response(await route.handler(call))
         limit_bytes = self._account.switches.max_body_bytes
-        with await receive(request.content, limit_bytes, self._account.files, self._account.io) as call.body:
+        stream, account = request.content.iter_any(), self._account
+        with await receive(stream, limit_bytes, account.files, account.io, BlockHasher()) as call.body:
             expected = argument["content_hash"]
-            if expected is not None and expected != call.body.content_hash:
+            if expected is not None and expected != body_hash(call.body):
                 raise RouteError(tag("content_hash_mismatch"))
             return _response(await route.handler(call))
 

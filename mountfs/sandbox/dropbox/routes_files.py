@@ -12,13 +12,12 @@ from mountfs.sandbox.dropbox.dispatch import Call, Route, Style, request_id
 from mountfs.sandbox.dropbox.errors import BadRequest, LookupFailed, RouteError, tag, under
 from mountfs.sandbox.dropbox.listing import Cursor
 from mountfs.sandbox.dropbox.names import fold
-from mountfs.sandbox.dropbox.ranges import ServedRange, served_range
 from mountfs.sandbox.dropbox.records import Revision, deleted_metadata, file_metadata, tagged_metadata
 from mountfs.sandbox.dropbox.service import DropboxAccount
 from mountfs.sandbox.dropbox.switches import PastEnd
 from mountfs.sandbox.gate import Passage
+from mountfs.sandbox.sending import Sent, send_content
 
-SLICE_BYTES = 1024 * 1024
 READ = "files.metadata.read"
 NEWEST = "g"  # above every rev
 
@@ -129,62 +128,17 @@ async def download(call: Call) -> web.StreamResponse:
         revision = await call.account.run(_revision_of, call.account, path)
     metadata = file_metadata(revision, revision.path_lower, revision.path_display)
     headers = {"Dropbox-API-Result": json.dumps(metadata), **request_id()}
-    return await send_content(call.account, call.passage, revision, headers)
+    return await send_revision(call.account, call.passage, revision, headers)
 
 
-async def send_content(
+async def send_revision(
     account: DropboxAccount, passage: Passage, revision: Revision, headers: dict[str, str]
 ) -> web.StreamResponse:
     """A response with the content of a revision, honouring Range and If-None-Match."""
-    request = passage.request
-    etag = f'W/"{revision.rev}"'
-    headers = {**headers, "ETag": etag, "Accept-Ranges": "bytes", "Content-Type": "application/octet-stream"}
-    if etag in [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]:
-        return web.Response(status=304, headers=headers)
-    served = served_range(
-        request.headers.get("Range"),
-        revision.content.size_bytes,
-        account.switches.range_past_end == PastEnd.WHOLE,
-    )
-    if served is None:
-        return web.Response(
-            status=416, headers={**headers, "Content-Range": f"bytes */{revision.content.size_bytes}"}
-        )
-    if served.is_partial:
-        headers["Content-Range"] = served.content_range
-    status = 206 if served.is_partial else 200
-    if served.length_bytes <= SLICE_BYTES:
-        read = account.files.read_at
-        body = await account.in_io(read, revision.content.blob, served.start_bytes, served.length_bytes)
-        return web.Response(body=body, status=status, headers=headers)
-    return await _stream(
-        account, passage, revision, served, web.StreamResponse(status=status, headers=headers)
-    )
-
-
-async def _stream(
-    account: DropboxAccount,
-    passage: Passage,
-    revision: Revision,
-    served: ServedRange,
-    response: web.StreamResponse,
-) -> web.StreamResponse:
-    response.content_length = served.length_bytes
-    await response.prepare(passage.request)
-    cut_bytes = served.length_bytes if passage.cut_bytes is None else passage.cut_bytes
-    sent_bytes = 0
-    while sent_bytes < min(served.length_bytes, cut_bytes):
-        count = min(SLICE_BYTES, served.length_bytes - sent_bytes, cut_bytes - sent_bytes)
-        offset_bytes = served.start_bytes + sent_bytes
-        await response.write(
-            await account.in_io(account.files.read_at, revision.content.blob, offset_bytes, count)
-        )
-        sent_bytes += count
-    if sent_bytes == served.length_bytes:
-        await response.write_eof()
-    elif passage.request.transport is not None:
-        passage.request.transport.close()
-    return response
+    content = revision.content
+    whole_past_end = account.switches.range_past_end == PastEnd.WHOLE
+    sent = Sent(content.blob, content.size_bytes, f'W/"{revision.rev}"', whole_past_end)
+    return await send_content(account, passage, sent, headers)
 
 
 async def get_temporary_link(call: Call) -> Any:
@@ -219,7 +173,7 @@ async def serve_link(account: DropboxAccount, passage: Passage, now_s: float) ->
         return web.Response(status=404, headers=request_id())
     if expires_s <= now_s:
         return web.Response(status=410, headers=request_id())
-    return await send_content(account, passage, revision, request_id())
+    return await send_revision(account, passage, revision, request_id())
 
 
 async def list_revisions(call: Call) -> Any:

@@ -1,14 +1,10 @@
-"""DropboxSandbox: the stand-in as an object, on a thread of this process or as the body of its own."""
+"""DropboxSandbox: the Dropbox side of a server, and the sandbox around it."""
 
 import dataclasses
-import shutil
 import ssl
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
@@ -19,10 +15,10 @@ from mountfs.sandbox.dropbox.errors import rate_limited, tag
 from mountfs.sandbox.dropbox.service import DropboxAccount
 from mountfs.sandbox.dropbox.switches import DropboxSwitches
 from mountfs.sandbox.dropbox.tokens import ALL_SCOPES
-from mountfs.sandbox.faults import FaultKind, FaultRule, FaultSchedule, parse_rules
+from mountfs.sandbox.faults import FaultKind, FaultRule
 from mountfs.sandbox.gate import Passage
+from mountfs.sandbox.inprocess import Sandbox
 from mountfs.sandbox.requestlog import RequestLog
-from mountfs.sandbox.server import SandboxServer
 from mountfs.sandbox.switches import updated
 
 LINK_PREFIX = "/cd/0/get/"
@@ -45,8 +41,9 @@ class DropboxService:
         """Close the account."""
         await self.account.stop()
 
-    def route_of(self, path: str) -> str:
+    def route_of(self, request: web.Request) -> str:
         """The function of the API, `oauth2/token`, or `temporary_link`."""
+        path = request.path
         return "temporary_link" if path.startswith(LINK_PREFIX) else path.removeprefix("/2/").strip("/")
 
     def latency_s(self) -> float:
@@ -95,6 +92,10 @@ class DropboxService:
         """Display path -> kind, id, rev, size, content_hash."""
         return await self.account.run(self.account.snapshot)
 
+    async def service_report(self, name: str) -> Any:
+        """None beyond what all services report."""
+        raise KeyError(name)
+
     async def service_control(self, name: str, argument: dict[str, Any]) -> Any:
         """`tokens` gives out a token; `cursors/reset` and `sessions/expire` make clients begin anew."""
         if name == "cursors/reset":
@@ -112,12 +113,8 @@ class DropboxService:
         return {"access_token": issued.token}
 
 
-class DropboxSandbox:
-    """A Dropbox on loopback. Without *data* its state lives in a temporary directory that `stop` removes.
-
-    `start` and `stop` may be called again and again; state in *data* carries over. Methods are for any thread
-    but the sandbox's own.
-    """
+class DropboxSandbox(Sandbox[DropboxService]):
+    """A Dropbox on loopback, its three roles on one port."""
 
     def __init__(
         self,
@@ -129,126 +126,26 @@ class DropboxSandbox:
         switches: DropboxSwitches | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
-        self._data = data
-        self._scratch: Path | None = None
-        self._host = host
-        self._port = port
-        self._ssl_context = ssl_context
+        super().__init__(data, host=host, port=port, ssl_context=ssl_context, faults=faults)
         self._switches = switches or DropboxSwitches()
-        self._faults = faults or []
-        self._server: SandboxServer | None = None
-        self._service: DropboxService | None = None
-        self.log = RequestLog()
-        self.base_url = ""
 
-    def build(self) -> SandboxServer:
-        """The server, not yet listening: for a process that brings its own loop and calls its `serve`."""
-        data = self._data
-        if data is None:
-            data = self._scratch = Path(tempfile.mkdtemp(prefix="mountfs-sandbox-"))
-        service = DropboxService(DropboxAccount(data, self._switches, self.log), self.log)
-        try:
-            server = SandboxServer(
-                service,
-                self.log,
-                FaultSchedule(self._faults),
-                host=self._host,
-                port=self._port,
-                ssl_context=self._ssl_context,
-            )
-        except BaseException:
-            service.account.io.shutdown()
-            service.account.state.close()
-            raise
-        service.surface.gate = server.gate
-        self._service, self._server = service, server
-        return server
+    def _make_service(self, data: Path) -> DropboxService:
+        return DropboxService(DropboxAccount(data, self._switches, self.log), self.log)
 
-    def start(self) -> str:
-        """Listen on a thread of its own; gives the base URL, which the three roles share."""
-        try:
-            self.base_url = self.build().start()
-        except BaseException:
-            self.stop()
-            raise
-        return self.base_url
+    def _apply_edit(self, service: DropboxService, change: dict[str, Any]) -> dict[str, Any]:
+        return foreign.apply_edit(service.account, change, time.time())
 
-    def stop(self) -> None:
-        """Stop listening and close the state; harmless when not running."""
-        if self._server is not None:
-            self._server.stop()
-        self._server = self._service = None
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch)
-            self._scratch = None
+    def _content(self, service: DropboxService, path: str) -> bytes:
+        return foreign.read(service.account, path)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def set_faults(self, rules: list[FaultRule | dict[str, Any]]) -> None:
-        """Put fault rules in force, their counters at zero; an empty list ends all faults."""
-        parsed = [rule if isinstance(rule, FaultRule) else parse_rules([rule])[0] for rule in rules]
-        server = self._running()[0]
-        server.call(lambda: server.gate.faults.replace(parsed))
-
-    def set_switches(self, **values: Any) -> None:
-        """Change switches. Raises SwitchError."""
-        server, service = self._running()
-        server.call(lambda: service.switch(values))
-
-    def pause(self) -> None:
-        """Be down: every connection breaks, until `resume`."""
-        server = self._running()[0]
-        server.call(server.gate.pause)
-
-    def resume(self) -> None:
-        """Be up again."""
-        server = self._running()[0]
-        server.call(server.gate.resume)
+    def _snapshot(self, service: DropboxService) -> dict[str, dict[str, Any]]:
+        return service.account.snapshot()
 
     def write(self, path: str, data: bytes, client_modified: str | None = None) -> dict[str, Any]:
         """Write a file as another client; gives its metadata."""
         account = self._running()[1].account
         entry = self._on_state(foreign.write, account, path, data, client_modified, time.time())
         return {"rev": entry.revision.rev, "id": entry.id, "path_display": entry.path_display}
-
-    def delete(self, path: str) -> None:
-        """Delete a file or folder as another client."""
-        self.edit({"op": "delete", "path": path})
-
-    def move(self, from_path: str, to_path: str) -> None:
-        """Move a file or folder as another client."""
-        self.edit({"op": "move", "from_path": from_path, "to_path": to_path})
-
-    def create_folder(self, path: str) -> None:
-        """Create a folder as another client."""
-        self.edit({"op": "mkdir", "path": path})
-
-    def edit(self, change: dict[str, Any]) -> dict[str, Any]:
-        """Change the account as another client, as `POST /sandbox/edit` does. Raises ControlError."""
-        account = self._running()[1].account
-        result: dict[str, Any] = self._on_state(foreign.apply_edit, account, change, time.time())
-        return result
-
-    def read(self, path: str) -> bytes:
-        """The content of a file, straight from the state."""
-        data: bytes = self._on_state(foreign.read, self._running()[1].account, path)
-        return data
-
-    def tree(self) -> dict[str, dict[str, Any]]:
-        """Display path -> what is there: kind, and for files rev, size, content_hash, client_modified."""
-        snapshot: dict[str, dict[str, Any]] = self._on_state(self._running()[1].account.snapshot)
-        return snapshot
-
-    def files(self) -> dict[str, dict[str, Any]]:
-        """The files of `tree`."""
-        return {path: each for path, each in self.tree().items() if each["kind"] == "file"}
 
     def issue_token(
         self, scopes: list[str] | None = None, lifetime_s: float = 14400.0, token: str | None = None
@@ -266,11 +163,3 @@ class DropboxSandbox:
     def expire_sessions(self, *session_ids: str) -> None:
         """Make upload sessions unknown."""
         self._on_state(self._running()[1].account.sessions.expire, list(session_ids))
-
-    def _on_state(self, work: Callable[..., Any], *args: Any) -> Any:
-        return self._running()[1].account.state.submit(work, *args).result()
-
-    def _running(self) -> tuple[SandboxServer, DropboxService]:
-        if self._server is None or self._service is None:
-            raise RuntimeError("the sandbox is not running")
-        return self._server, self._service

@@ -1,18 +1,15 @@
 """One account: its state, its switches, and the way from the loop to the state thread."""
 
-import asyncio
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
+from mountfs.sandbox.account import Account
 from mountfs.sandbox.dropbox.batches import Batches
 from mountfs.sandbox.dropbox.commits import Committer
-from mountfs.sandbox.dropbox.content import ContentFiles
-from mountfs.sandbox.dropbox.database import StateThread
+from mountfs.sandbox.dropbox.database import SCHEMA
 from mountfs.sandbox.dropbox.edits import Edits
 from mountfs.sandbox.dropbox.jobs import FINISH_BATCH, Jobs, JobTable, Work
 from mountfs.sandbox.dropbox.listing import CursorCodec, Listing
@@ -23,24 +20,18 @@ from mountfs.sandbox.dropbox.tree import Tree
 from mountfs.sandbox.dropbox.uploads import Uploads
 from mountfs.sandbox.requestlog import RequestLog
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 CREATE_FOLDER_BATCH = "create_folder_batch"
 DELETE_BATCH = "delete_batch"
 MOVE_BATCH = "move_batch"
 COPY_BATCH = "copy_batch"
 
 
-class DropboxAccount:
-    """Everything the routes work on. Built on any thread, started and used on the server's loop."""
+class DropboxAccount(Account):
+    """Everything the routes work on."""
 
     def __init__(self, data: Path, switches: DropboxSwitches, log: RequestLog) -> None:
-        data.mkdir(parents=True, exist_ok=True)
+        super().__init__(data, SCHEMA)
         self.log = log
-        self.files = ContentFiles(data)
-        self.state = StateThread(data / "state.db")
-        self.io = ThreadPoolExecutor(3, thread_name_prefix="sandbox-io")
         connection = self.state.connection
         self.tree = Tree(connection)
         self.committer = Committer(self.tree)
@@ -60,7 +51,6 @@ class DropboxAccount:
         self.jobs = Jobs(JobTable(connection), self.run, log.jobs, works)
         self.switches = switches
         self.apply(switches)
-        self._changed = asyncio.Event()
         self.state.on_rollback = self.tree.recount
 
     def apply(self, switches: DropboxSwitches) -> None:
@@ -77,38 +67,14 @@ class DropboxAccount:
 
     async def start(self) -> None:
         """Clear away what has expired and carry on with unfinished jobs."""
-        loop = asyncio.get_running_loop()
-
-        def on_change() -> None:
-            loop.call_soon_threadsafe(self.wake)
-
-        self.state.on_change = on_change
+        await super().start()
         await self.run(self.sessions.sweep)
         await self.jobs.resume()
 
     async def stop(self) -> None:
         """Stop jobs and threads and close the database."""
         await self.jobs.stop()
-        self.state.on_change = lambda: None
-        self.io.shutdown(wait=True)
-        self.state.close()
-
-    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run *work* as one transaction on the state thread."""
-        return await asyncio.wrap_future(self.state.submit(work, *args, **kwargs))
-
-    def wake(self) -> None:
-        """Let everyone who waits for a change look again. On the loop."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    def next_change(self) -> asyncio.Event:
-        """Set at the next change; taken before looking, or a change in between is slept through."""
-        return self._changed
-
-    async def in_io(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run slow reading and hashing off the loop and off the state thread."""
-        return await asyncio.wrap_future(self.io.submit(work, *args, **kwargs))
+        await super().stop()
 
     def reset_cursors(self) -> None:
         """Make every cursor given out so far answer `reset`. On the state thread."""

@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mountfs.sandbox.dropbox.body import Body
-from mountfs.sandbox.dropbox.content import ContentFiles
+from mountfs.sandbox.content import ContentFiles
+from mountfs.sandbox.dropbox.body import HashedBody
 from mountfs.sandbox.dropbox.errors import ErrorUnion, SandboxError, tag
 from mountfs.sandbox.dropbox.hashing import BLOCK_BYTES, Block, BlockHasher, combined
 from mountfs.sandbox.dropbox.records import Content
@@ -79,7 +79,7 @@ class Sessions:
         )
         return ids
 
-    def start(self, body: Body, closes: bool, is_concurrent: bool) -> str:
+    def start(self, body: HashedBody, closes: bool, is_concurrent: bool) -> str:
         """Open one session with its first bytes."""
         (session_id,) = self.open(1, is_concurrent)
         if body.size_bytes or closes:
@@ -97,7 +97,7 @@ class Sessions:
             raise SessionFailed(tag("not_found"))
         return Session(row[0], bool(row[1]), row[2], row[3], bool(row[4]), bool(row[5]), row[6])
 
-    def append(self, append: Append, body: Body) -> None:
+    def append(self, append: Append, body: HashedBody) -> None:
         """Add bytes to a session, and close it when asked. Raises SessionFailed."""
         session = self.get(append.session_id)
         end_bytes = append.offset_bytes + append.length_bytes
@@ -145,12 +145,12 @@ class Sessions:
             # The closing append ends the file, yet bytes beyond its end are there already.
             raise incorrect_offset(session.size_bytes)
 
-    def _keep_blocks(self, session: Session, append: Append, body: Body) -> None:
+    def _keep_blocks(self, session: Session, append: Append, body: HashedBody) -> None:
         """Keep the digests of an append that begins at a block, so that a commit need not read it again."""
         if append.offset_bytes % BLOCK_BYTES or not append.length_bytes:
             return
         if append.start_bytes == 0 and append.length_bytes == body.size_bytes:
-            blocks = body.blocks
+            blocks = body.hasher.blocks()
         else:
             hasher = BlockHasher()
             for piece in body.pieces(append.start_bytes, append.length_bytes):
@@ -168,7 +168,9 @@ class Sessions:
             ],
         )
 
-    def check_finish(self, session_id: str, offset_bytes: int, must_be_closed: bool, body: Body) -> Session:
+    def check_finish(
+        self, session_id: str, offset_bytes: int, must_be_closed: bool, body: HashedBody
+    ) -> Session:
         """The session, ready for its last bytes and a commit. Raises SessionFailed or FinishFailed."""
         session = self.get(session_id)
         if session.is_committed and self.switches.session_reuse != SessionReuse.SUCCESS:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from mountfs.sandbox.dropbox.body import Body
+from mountfs.sandbox.content import ContentFiles
+from mountfs.sandbox.dropbox.body import HashedBody, body_hash, empty_body
 from mountfs.sandbox.dropbox.commits import CommitInfo, Committer, commit_info, properties_failure
-from mountfs.sandbox.dropbox.content import ContentFiles
 from mountfs.sandbox.dropbox.errors import ErrorUnion, RouteError, WriteFailed, nested, tag
 from mountfs.sandbox.dropbox.records import Content, Entry, bare_metadata
 from mountfs.sandbox.dropbox.sessions import Append, FinishFailed, SessionFailed, Sessions
@@ -26,9 +26,9 @@ class Uploads:
         self._now_s = now_s
         self.failures = EntryFailures([])
 
-    def upload(self, commit: CommitInfo, body: Body) -> Entry | RouteError:
+    def upload(self, commit: CommitInfo, body: HashedBody) -> Entry | RouteError:
         """Commit a body at once; when the path refuses it, its bytes stay in a session the error names."""
-        content = Content(body.size_bytes, body.content_hash, self._files.new_name())
+        content = Content(body.size_bytes, body_hash(body), self._files.new_name())
         try:
             entry = self._committer.commit(commit, content, self._now_s())
         except WriteFailed as failure:
@@ -38,7 +38,7 @@ class Uploads:
             body.store(self._files, content.blob, 0)
         return self._with_properties(commit, entry)
 
-    def append_batch(self, entries: list[dict[str, Any]], body: Body) -> list[ErrorUnion]:
+    def append_batch(self, entries: list[dict[str, Any]], body: HashedBody) -> list[ErrorUnion]:
         """Append the pieces of one body to many sessions; a result for each, by position."""
         results = []
         start_bytes = 0
@@ -54,7 +54,7 @@ class Uploads:
         return results
 
     def finish(
-        self, argument: dict[str, Any], body: Body, must_be_closed: bool = False
+        self, argument: dict[str, Any], body: HashedBody, must_be_closed: bool = False
     ) -> Entry | RouteError:
         """Add the last bytes to a session and commit it; a failed commit leaves the bytes in the session."""
         cursor, commit = argument["cursor"], commit_info(argument["commit"])
@@ -81,7 +81,7 @@ class Uploads:
     def _finish_entry(self, entry: dict[str, Any], busy: bool) -> dict[str, Any]:
         planned = tag("too_many_write_operations") if busy else None
         planned = planned or self.failures.take(FINISH_ROUTE, entry["commit"]["path"])
-        outcome = RouteError(planned) if planned else self.finish(entry, Body(), must_be_closed=True)
+        outcome = RouteError(planned) if planned else self.finish(entry, empty_body(), must_be_closed=True)
         if isinstance(outcome, RouteError):
             return nested("failure", outcome.error)
         return {".tag": "success", **bare_metadata(outcome)}

@@ -254,6 +254,19 @@ def test_a_short_wait_is_waited_inside() -> None:
     client.close()
 
 
+def test_who_waits_goes_on_waiting_when_the_service_asks_for_more() -> None:
+    client = HttpClient(SystemClock(), settings=QUICK)
+    with Script(answer(200)) as server:
+        client.hold_back(0.3)
+        began_s = time.monotonic()
+        longer = threading.Timer(0.1, client.hold_back, (0.6,))
+        longer.start()
+        client.exchange(get(server.url))
+        longer.join()
+        assert time.monotonic() - began_s >= 0.69
+    client.close()
+
+
 def test_closing_frees_who_waits_for_a_reply() -> None:
     client = HttpClient(SystemClock(), settings=HttpSettings(read_timeout_s=60.0))
     ended: list[MountfsError] = []

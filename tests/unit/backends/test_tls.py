@@ -48,7 +48,7 @@ def backend(
 def test_an_authority_of_the_user_s_is_trusted(backend: DropboxBackend) -> None:
     assert backend.list_folder(ROOT) == []
     body = bytes(range(256)) * 36_000
-    _, parts = upload_parts(backend, body)
+    _, parts = upload_parts(backend, "/x", body)
     assert sum(part.length for part in parts) == len(body)
 
 

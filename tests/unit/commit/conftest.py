@@ -5,11 +5,36 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.backends.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
+from mountfs.ports import BackendLimits
 from tests.fakes.pending import Pipeline
 
 
+@pytest.fixture(params=[MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side-by-side"])
+def limits(request: pytest.FixtureRequest) -> BackendLimits:
+    """One batch at a time, or several calls at once."""
+    assert isinstance(request.param, BackendLimits)
+    return request.param
+
+
 @pytest.fixture
-def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+def pipeline(tmp_path: Path, limits: BackendLimits) -> Iterator[Pipeline]:
+    made = Pipeline(tmp_path, limits=limits)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def batches(tmp_path: Path) -> Iterator[Pipeline]:
+    """Where changes travel in batches, one at a time."""
     made = Pipeline(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def side_by_side(tmp_path: Path) -> Iterator[Pipeline]:
+    """Where every change is a call of its own, and several run at once."""
+    made = Pipeline(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
     yield made
     made.close()

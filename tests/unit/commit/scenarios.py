@@ -7,7 +7,7 @@ from tests.fakes.pending import Pipeline
 
 
 def step_until_running(pipeline: Pipeline) -> None:
-    while pipeline.committer.current is None:
+    while not pipeline.committer.current:
         pipeline.commit_steps(1)
     assert pipeline.states()[0][2] is ChangeState.COMMITTING
 

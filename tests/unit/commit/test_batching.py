@@ -14,13 +14,15 @@ from daemon.commit.batching import (
     Moment,
     Survey,
     choose,
+    choose_several,
     first_seen,
     survey,
 )
-from mountfs.backends.memory_account import MEMORY_LIMITS
+from mountfs.backends.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.path import RemotePath
+from mountfs.ports import BackendLimits
 
 NOW = Moment(now_s=100.0, wall_ns=1000 * NS_PER_S, settle_s=0.25)
 EXPLICIT = replace(MEMORY_LIMITS, parents_implicit=False)
@@ -112,6 +114,32 @@ def test_where_folders_are_explicit_files_wait_for_them() -> None:
     changes = [change(1, "mkdir", "/d"), change(2, "mkdir", "/d/e"), change(3, "put", "/d/e/f")]
     assert ready(*changes, limits=EXPLICIT) == {1}
     assert ready(*changes[1:], limits=EXPLICIT) == {2}
+
+
+def test_what_is_under_way_blocks_also_what_was_made_before_it() -> None:
+    revived, sent = change(1, "put", "/a"), change(2, "put", "/a", state=S.COMMITTING)
+    assert ready(revived, sent) == set()
+    assert ready(change(1, "move", "/d", "/e"), change(2, "put", "/d/f", state=S.COMMITTING)) == set()
+
+
+def test_a_new_folder_takes_those_above_it_along() -> None:
+    """The service makes them by the way; a folder still to come would hide what is in it already."""
+    changes = [
+        change(1, "mkdir", "/d", age_s=1),
+        change(2, "mkdir", "/d/e", age_s=1),
+        change(3, "put", "/d/f", state=S.OPEN),
+        change(4, "mkdir", "/x", age_s=0),
+    ]
+    assert ready(*changes) == {1, 2}
+
+
+def test_a_time_waits_for_its_file_and_holds_up_what_would_take_it_away() -> None:
+    assert ready(change(1, "move", "/a", "/b"), change(2, "set-time", "/a")) == {1}
+    assert ready(change(1, "put", "/a"), change(2, "set-time", "/a")) == {1}
+    for later in (("put", "/a"), ("delete", "/a"), ("move", "/b", "/a"), ("move", "/e", "/d")):
+        path = "/d/f" if later[-1] == "/d" else "/a"
+        assert ready(change(1, "set-time", path), change(2, *later)) == {1}
+    assert ready(change(1, "mkdir", "/d"), change(2, "set-time", "/d/f"), limits=EXPLICIT) == {1, 2}
 
 
 def test_a_name_settles_first() -> None:
@@ -217,6 +245,42 @@ def test_the_largest_kind_goes_first_unless_another_starves() -> None:
     found = survey(changes, MEMORY_LIMITS, NOW, {})
     batch = choose(found, {1: 0.0, 2: 99.0, 3: 99.0}, MEMORY_LIMITS, {}, NOW)
     assert ids(batch) == ([1], [])
+
+
+# Several at once
+
+
+def several(*changes: Change, limits: BackendLimits, most: int = 100) -> list[list[int]] | float:
+    found = survey(changes, limits, NOW, {})
+    chosen = choose_several(found, first_seen(found.ready, {}, NOW.now_s), limits, {}, NOW, most)
+    return [ids(batch)[0] for batch in chosen] if isinstance(chosen, list) else chosen
+
+
+def test_where_a_batch_is_one_change_none_waits_for_company() -> None:
+    arriving = change(3, "put", "/c", state=S.SEALED, age_s=0.0)
+    changes = [change(1, "put", "/a"), change(2, "put", "/b"), arriving]
+    assert several(*changes, limits=SIDE_BY_SIDE_LIMITS) == [[1], [2]]
+    assert several(arriving, limits=SIDE_BY_SIDE_LIMITS) == math.inf
+
+
+def test_only_what_is_left_over_waits_for_company() -> None:
+    limits = replace(SIDE_BY_SIDE_LIMITS, commit_entries=2)
+    changes = [change(seq, "put", f"/f{seq}") for seq in range(1, 6)]
+    arriving = change(9, "put", "/new", state=S.SEALED, age_s=0.0)
+    assert several(*changes, limits=limits) == [[1, 2], [3, 4], [5]]
+    assert several(*changes, arriving, limits=limits) == [[1, 2], [3, 4]]
+    assert several(changes[0], arriving, limits=limits) == NOW.now_s + COMPANY_S
+
+
+def test_nothing_that_comes_later_overtakes_whatever_its_kind() -> None:
+    changes = [change(seq, "put", f"/f{seq}") for seq in (1, 2, 4, 5)]
+    changes += [change(3, "delete", "/x"), change(6, "mkdir", "/d")]
+    assert several(*changes, limits=SIDE_BY_SIDE_LIMITS) == [[1], [2], [3], [4], [5], [6]]
+    assert several(*changes, limits=SIDE_BY_SIDE_LIMITS, most=3) == [[1], [2], [3]]
+    found = survey(changes, SIDE_BY_SIDE_LIMITS, NOW, {})
+    since_s = {row.id: NOW.now_s - row.id for row in changes}
+    first = choose_several(found, since_s, SIDE_BY_SIDE_LIMITS, {}, NOW, 1)
+    assert isinstance(first, list) and ids(first[0]) == ([6], [])
 
 
 def test_nothing_to_do_asks_for_nothing() -> None:

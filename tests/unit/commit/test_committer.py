@@ -16,13 +16,13 @@ def test_a_closed_file_is_committed(pipeline: Pipeline) -> None:
     assert pipeline.spool.names() == []
 
 
-def test_a_tree_needs_no_calls_for_its_folders(pipeline: Pipeline) -> None:
-    pipeline.mkdir("/d")
-    pipeline.mkdir("/d/e")
-    pipeline.write("/d/e/f", b"x")
-    pipeline.settle()
-    assert pipeline.account.files() == {"/d/e/f": b"x"}
-    assert [order.kind for batch in pipeline.account.submits for order in batch] == [ChangeKind.PUT]
+def test_a_tree_needs_no_calls_for_its_folders(batches: Pipeline) -> None:
+    batches.mkdir("/d")
+    batches.mkdir("/d/e")
+    batches.write("/d/e/f", b"x")
+    batches.settle()
+    assert batches.account.files() == {"/d/e/f": b"x"}
+    assert [order.kind for batch in batches.account.submits for order in batch] == [ChangeKind.PUT]
 
 
 def test_an_empty_folder_is_made(pipeline: Pipeline) -> None:
@@ -31,38 +31,38 @@ def test_an_empty_folder_is_made(pipeline: Pipeline) -> None:
     assert pipeline.account.folders() == {"/d"}
 
 
-def test_a_thousand_small_files_cost_a_few_calls(pipeline: Pipeline) -> None:
-    pipeline.account.job_polls = 3
+def test_a_thousand_small_files_cost_a_few_calls(batches: Pipeline) -> None:
+    batches.account.job_polls = 3
     for index in range(1000):
-        pipeline.write(f"/f{index}", b"x" * 64 + str(index).encode())
-        pipeline.uploader.step(pipeline.clock.now_s())
-        pipeline.committer.step(pipeline.clock.now_s())
-        pipeline.clock.advance(0.01)
-    pipeline.settle()
-    calls = pipeline.memory.calls()
-    assert len(pipeline.account.files()) == 1000
+        batches.write(f"/f{index}", b"x" * 64 + str(index).encode())
+        batches.uploader.step(batches.clock.now_s())
+        batches.committer.step(batches.clock.now_s())
+        batches.clock.advance(0.01)
+    batches.settle()
+    calls = batches.memory.calls()
+    assert len(batches.account.files()) == 1000
     assert sum(calls.values()) - calls["list_folder"] <= 40
-    assert pipeline.account.overlapping_submits == 0
+    assert batches.account.overlapping_submits == 0
 
 
-def test_five_thousand_changes_are_planned_with_one_look_each(pipeline: Pipeline) -> None:
+def test_five_thousand_changes_are_planned_with_one_look_each(batches: Pipeline) -> None:
     for index in range(5000):
-        pipeline.mkdir(f"/d{index}")
-    pipeline.settle()
-    assert len(pipeline.account.folders()) == 5000
-    assert len(pipeline.account.submits) == 5
+        batches.mkdir(f"/d{index}")
+    batches.settle()
+    assert len(batches.account.folders()) == 5000
+    assert len(batches.account.submits) == 5
 
 
-def test_a_removed_tree_is_deleted_level_by_level(pipeline: Pipeline) -> None:
+def test_a_removed_tree_is_deleted_level_by_level(batches: Pipeline) -> None:
     for index in range(20):
-        pipeline.account.write(f"/d/e/f{index}", b"x")
+        batches.account.write(f"/d/e/f{index}", b"x")
     for index in range(20):
-        pipeline.unlink(f"/d/e/f{index}")
-    pipeline.rmdir("/d/e")
-    pipeline.rmdir("/d")
-    pipeline.settle()
-    assert pipeline.account.folders() == set()
-    assert [len(batch) for batch in pipeline.account.submits] == [20, 1, 1]
+        batches.unlink(f"/d/e/f{index}")
+    batches.rmdir("/d/e")
+    batches.rmdir("/d")
+    batches.settle()
+    assert batches.account.folders() == set()
+    assert [len(batch) for batch in batches.account.submits] == [20, 1, 1]
 
 
 def test_a_folder_somebody_put_something_into_is_not_deleted(pipeline: Pipeline) -> None:

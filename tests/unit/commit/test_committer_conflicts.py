@@ -14,6 +14,7 @@ DAY = "2023-11-1"  # the 14th or 15th, by the machine's time zone
 
 
 def test_a_foreign_edit_keeps_both(pipeline: Pipeline) -> None:
+    pipeline.account.mkdir("/d")
     pipeline.account.write("/d/a.txt", b"0")
     pipeline.write("/d/a.txt", b"ours")
     pipeline.account.write("/d/a.txt", b"theirs")

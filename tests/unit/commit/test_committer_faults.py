@@ -20,6 +20,7 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.change import ChangeKind, ChangeState
+from mountfs.ports import BackendLimits
 from tests.fakes.pending import Pipeline
 from tests.unit.commit.scenarios import all_kinds, check_all_kinds, step_until_running
 
@@ -88,12 +89,12 @@ def test_what_may_have_been_committed_is_not_replaced_under_the_service_s_hands(
     assert pipeline.notices() == []
 
 
-def test_a_batch_that_is_too_big_is_split(pipeline: Pipeline) -> None:
+def test_a_batch_that_is_too_big_is_split(batches: Pipeline) -> None:
     for index in range(10):
-        pipeline.write(f"/f{index}", b"x")
-    pipeline.backend.fail("submit", RequestTooBig("413"), times=2)
-    pipeline.settle()
-    assert len(pipeline.account.files()) == 10
+        batches.write(f"/f{index}", b"x")
+    batches.backend.fail("submit", RequestTooBig("413"), times=2)
+    batches.settle()
+    assert len(batches.account.files()) == 10
 
 
 def test_one_poisonous_entry_fails_alone(pipeline: Pipeline) -> None:
@@ -151,40 +152,42 @@ def test_a_full_account_fails_the_file_and_keeps_it(pipeline: Pipeline) -> None:
     assert pipeline.states() == [(ChangeKind.PUT, "/a", ChangeState.FAILED)]
 
 
-def test_a_newer_version_stands_for_a_refused_one(pipeline: Pipeline) -> None:
-    pipeline.account.write("/a", b"0")
-    pipeline.write("/a", b"1")
-    pipeline.write("/b", b"b")
-    pipeline.backend.refuse("/a", NoSpace("full"))
-    pipeline.account.job_polls = 2
-    step_until_running(pipeline)
-    pipeline.write("/a", b"2")
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"2", "/b": b"b"}
-    assert pipeline.states() == []
+def test_a_newer_version_stands_for_a_refused_one(batches: Pipeline) -> None:
+    batches.account.write("/a", b"0")
+    batches.write("/a", b"1")
+    batches.write("/b", b"b")
+    batches.backend.refuse("/a", NoSpace("full"))
+    batches.account.job_polls = 2
+    step_until_running(batches)
+    batches.write("/a", b"2")
+    batches.settle()
+    assert batches.account.files() == {"/a": b"2", "/b": b"b"}
+    assert batches.states() == []
 
 
 # Other processes
 
 
-def test_the_account_s_lock_is_respected(pipeline: Pipeline, tmp_path: Path) -> None:
+def test_the_account_s_lock_is_respected(batches: Pipeline, tmp_path: Path) -> None:
     import fcntl
 
-    pipeline.write("/a", b"x")
+    batches.write("/a", b"x")
     with (tmp_path / "account.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        pipeline.commit_steps(10)
-        assert pipeline.account.submits == []
-        assert pipeline.states() == [(ChangeKind.PUT, "/a", ChangeState.UPLOADED)]
+        batches.commit_steps(10)
+        assert batches.account.submits == []
+        assert batches.states() == [(ChangeKind.PUT, "/a", ChangeState.UPLOADED)]
         fcntl.flock(other, fcntl.LOCK_UN)
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"x"}
+    batches.settle()
+    assert batches.account.files() == {"/a": b"x"}
 
 
 @pytest.mark.parametrize("steps", range(14))
 @pytest.mark.parametrize("job_polls", [0, 2])
-def test_a_crash_after_any_step_commits_everything_once(tmp_path: Path, steps: int, job_polls: int) -> None:
-    account = MemoryAccount()
+def test_a_crash_after_any_step_commits_everything_once(
+    tmp_path: Path, limits: BackendLimits, steps: int, job_polls: int
+) -> None:
+    account = MemoryAccount(limits)
     account.job_polls = job_polls
     pipeline = Pipeline(tmp_path, account)
     all_kinds(pipeline)
@@ -198,9 +201,9 @@ def test_a_crash_after_any_step_commits_everything_once(tmp_path: Path, steps: i
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("skip", range(4))
 def test_a_crash_between_sending_and_reply_commits_everything_once(
-    tmp_path: Path, skip: int, after: bool
+    tmp_path: Path, limits: BackendLimits, skip: int, after: bool
 ) -> None:
-    pipeline = Pipeline(tmp_path)
+    pipeline = Pipeline(tmp_path, limits=limits)
     all_kinds(pipeline)
     pipeline.backend.fail("submit", Offline("cut"), skip=skip, after=after)
     while not pipeline.backend.is_spent():

@@ -97,6 +97,17 @@ def test_a_delete_of_what_changed_is_void() -> None:
     assert judge(DELETE, CONFLICT, is_uncertain=False) == Drop()
 
 
+def test_a_delete_of_the_same_bytes_under_another_revision_goes_on() -> None:
+    delete = replace(DELETE, base_hash="h")
+    assert judge(delete, CONFLICT, is_uncertain=False) == Look(CONFLICT)
+    moved = judge_standing(delete, CONFLICT, FILE, is_uncertain=False)
+    assert moved == Retry(CONFLICT, Base("r2", "h"))
+    for standing in (OTHER, FOLDER):
+        assert judge_standing(delete, CONFLICT, standing, is_uncertain=False) == Drop()
+    assert judge_standing(last_try(delete), CONFLICT, FILE, is_uncertain=False) == Drop()
+    assert judge_standing(delete, CONFLICT, None, is_uncertain=False) == Acknowledge(None)
+
+
 def last_try(change: Change) -> Change:
     return replace(change, attempts=TRIES - 1)
 
@@ -142,3 +153,12 @@ def test_a_move_of_unknown_identity_that_arrived_is_done_only_if_it_may_have_bee
     assert judge_standing(anonymous, gone, OTHER, is_uncertain=True) == Acknowledge(OTHER)
     assert judge_standing(anonymous, gone, OTHER, is_uncertain=False) == Refuse(gone)
     assert judge_standing(anonymous, AlreadyExists("x"), OTHER, is_uncertain=True) != Acknowledge(OTHER)
+
+
+def test_a_name_that_only_changes_its_case_is_renamed_once_it_is_spelled_so() -> None:
+    renaming = replace(PUT, kind=ChangeKind.MOVE, path=RemotePath("/A"), source=A, item_id="id:1")
+    before = File(A, "id:1", "r", 1, 0, None)
+    lost = ServerFault("lost")
+    assert judge_standing(renaming, lost, before, is_uncertain=True) == Retry(lost)
+    after = replace(before, path=RemotePath("/A"))
+    assert judge_standing(renaming, lost, after, is_uncertain=True) == Acknowledge(after)

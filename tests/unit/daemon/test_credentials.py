@@ -29,9 +29,9 @@ class Service:
 
 
 def test_a_static_token_is_itself_until_it_is_refused() -> None:
-    tokens = StaticToken("t", "work")
+    tokens = StaticToken("t")
     assert tokens.current() == "t"
-    with pytest.raises(NotSignedIn, match="access_token of remote 'work'"):
+    with pytest.raises(NotSignedIn, match="the access_token is not accepted"):
         tokens.refused("t")
 
 

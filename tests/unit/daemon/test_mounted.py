@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.mounted import RELEASE_S, Parts, RunningAccount
+from daemon.commit.flight import Current
+from daemon.mounted import RELEASE_S, Parts, RunningAccount, jobs_in_words
 from mountfs.journal.journal import Journal
 from mountfs.model.change import ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.path import ROOT, RemotePath
@@ -58,3 +59,11 @@ def test_a_closed_file_that_another_still_holds_open_is_not_waited_for_long(
     assert account.backlog(ROOT).open_files == 1
     journal.amend(file, is_flushed=True)
     assert account.backlog(ROOT).pending == 1
+
+
+def test_running_jobs_are_told_by_kind() -> None:
+    put, move = Current(ChangeKind.PUT, 1000, 0.0), Current(ChangeKind.MOVE, 1, 0.0)
+    small = Current(ChangeKind.PUT, 1, 0.0)
+    assert jobs_in_words([]) is None
+    assert jobs_in_words([put]) == "put of 1000"
+    assert jobs_in_words([small, move, small, small]) == "put of 3 in 3 jobs, move of 1"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from daemon.sweeper import Sweeper
-from mountfs.errors import Offline
+from mountfs.errors import Forbidden, Offline
 from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks
-from tests.fakes.pending import Pipeline
+from tests.fakes.pending import NoCache, Pipeline
 
 
 @pytest.fixture
@@ -65,6 +65,27 @@ def test_bytes_go_even_while_the_far_side_is_away(pipeline: Pipeline) -> None:
     assert pipeline.spool.names() == []
     assert pipeline.journal.rows() == []
     assert not pipeline.backend.is_spent()
+
+
+def test_a_session_is_let_go_of_once_the_far_side_is_back(pipeline: Pipeline) -> None:
+    pipeline.write("/a", b"hello")
+    pipeline.upload_all()
+    pipeline.backend.fail("abandon", Offline("away"), times=3)
+    pipeline.unlink("/a")
+    pipeline.settle()
+    assert pipeline.account.sessions == {}
+
+
+def test_sessions_that_a_recovery_gave_up_are_let_go_of(pipeline: Pipeline) -> None:
+    left = [pipeline.account.start_session(is_large=True) for _ in range(3)]
+    blocks = NoCache()
+    pipeline.backend.fail("abandon", Forbidden("no"))
+    pipeline.sweeper = Sweeper(
+        pipeline.journal, pipeline.spool, blocks, pipeline.backend, pipeline.clock, left
+    )
+    pipeline.settle()
+    # What the service refuses to let go of is not asked for again.
+    assert list(pipeline.account.sessions) == left[:1]
 
 
 def test_what_a_former_process_left_is_swept(pipeline: Pipeline) -> None:

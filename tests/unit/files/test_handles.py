@@ -11,7 +11,7 @@ import pytest
 
 from mountfs.errors import BadHandle
 from mountfs.files.handles import Numbered
-from mountfs.model.change import Change
+from mountfs.model.change import Change, ChangeEvent
 from mountfs.model.path import RemotePath
 from tests.unit.files.world import World
 
@@ -152,3 +152,18 @@ def test_an_open_that_meets_a_change_just_begun_shares_its_file(
     assert world.fs.read(got[0], 0, 10) == b"new"
     world.close_file(number)
     world.close_file(got[0])
+
+
+def test_what_is_written_to_a_file_that_was_put_beside_overwrites_nobody(world: World) -> None:
+    world.put("/f", b"ours")
+    number = world.fs.open("/f", os.O_RDWR).number
+    world.theirs("/f", b"theirs")
+    ours = world.journal.live()[0]
+    with world.journal.transaction():
+        for event in (ChangeEvent.UPLOAD_DONE, ChangeEvent.COMMIT_SENT, ChangeEvent.CONFLICT):
+            ours = world.journal.advance(ours, event)
+        world.journal.advance(ours, ChangeEvent.RENAMED, path=RemotePath("/f (conflicted copy)"))
+    world.fs.write(number, 0, b"OURS")
+    world.close_file(number)
+    written = world.journal.live()[-1]
+    assert (written.path, written.base_revision, written.base_change) == (RemotePath("/f"), None, None)

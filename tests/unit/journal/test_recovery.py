@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,12 @@ def test_changes_of_names_are_good_as_they_are(kind: ChangeKind, boot: bool) -> 
 
 
 # Another boot: what was not synced is in doubt
+
+
+@pytest.mark.parametrize("state", [S.OPEN, S.SEALED, S.UPLOADED])
+def test_what_was_unlinked_while_open_ends_with_the_process(state: ChangeState) -> None:
+    row = replace(_row(state), path=RemotePath("/d/.fuse_hidden0000000700000001"))
+    assert _plan(row) == [Drop(row)]
 
 
 @pytest.mark.parametrize("state", WHOLE_STATES)

@@ -49,6 +49,15 @@ def test_a_later_retry_after_counts_even_side_by_side() -> None:
     assert pacer.ready_s == 50.0
 
 
+def test_an_older_attempt_that_succeeds_does_not_end_the_wait() -> None:
+    pacer = Pacer()
+    pacer.failed(Throttled("x", retry_after_s=30.0), started_s=10.0, now_s=11.0, jitter=0.0)
+    pacer.succeeded(started_s=10.5)
+    assert pacer.ready_s == 41.0
+    pacer.succeeded(started_s=41.0)
+    assert pacer.error is None
+
+
 def test_success_forgets_all() -> None:
     pacer = Pacer()
     pacer.failed(Offline("x"), started_s=10.0, now_s=20.0, jitter=0.0)

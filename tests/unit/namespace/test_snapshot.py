@@ -73,3 +73,19 @@ def test_what_is_known_to_be_out_of_date_is_not_trusted_once_changes_are_followe
     snapshot.note_follower(True)
     with pytest.raises(NotLoaded):
         snapshot.lookup(A)
+
+
+def test_a_folder_that_never_rests_is_listed_once_for_each_question(
+    snapshot: Snapshot, clock: FakeClock
+) -> None:
+    folder = RemotePath("/d")
+    for revision in ("1", "2"):
+        snapshot.asked_at(clock.now_s())
+        with pytest.raises(NotLoaded):
+            snapshot.listing(folder)
+        snapshot.begin(folder)
+        snapshot.apply_remote([file(RemotePath("/d/x"), revision)])
+        clock.advance(1.0)
+        snapshot.store(folder, [file(RemotePath("/d/y"))])
+        assert list(snapshot.listing(folder) or {}) == ["y"]
+        clock.advance(1.0)

@@ -92,3 +92,12 @@ def test_a_disk_that_takes_nothing_costs_nobody_a_read(blocks: Blocks, tmp_path:
     blocks.put(a_file(), 0, b"x" * 100)
     assert blocks.peek(a_file(), 0, 100) == b""
     assert blocks.used_bytes == 0
+
+
+def test_of_very_small_files_only_so_many_are_kept(tmp_path: Path) -> None:
+    blocks = Blocks(tmp_path / "cache", limit_bytes=250, most_files=2)
+    for name in "abc":
+        blocks.put(a_file(name), 0, b"x")
+    assert not blocks.peek(a_file("a"), 0, 1)
+    assert blocks.peek(a_file("c"), 0, 1)
+    assert len(list((tmp_path / "cache").iterdir())) == 2

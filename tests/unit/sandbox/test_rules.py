@@ -11,9 +11,9 @@ from mountfs.sandbox.dropbox.edits import entangled
 from mountfs.sandbox.dropbox.errors import summary_path
 from mountfs.sandbox.dropbox.hashing import BLOCK_BYTES, BlockHasher, combined, content_hash
 from mountfs.sandbox.dropbox.names import ancestors, is_well_formed, with_suffix
-from mountfs.sandbox.dropbox.ranges import ServedRange, served_range
 from mountfs.sandbox.dropbox.records import Content, Entry, Revision
 from mountfs.sandbox.dropbox.switches import DropboxSwitches, EntryFailures
+from mountfs.sandbox.ranges import ServedRange, served_range
 from mountfs.sandbox.switches import SwitchError, read_mapping, updated
 
 VECTORS = [

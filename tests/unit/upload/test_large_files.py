@@ -165,6 +165,19 @@ def test_a_session_that_cannot_be_opened_now_is_opened_later(small: Pipeline, er
     small.close()
 
 
+def test_a_session_is_let_go_of_once_the_far_side_is_back(small: Pipeline) -> None:
+    change = small.begin("/a")
+    small.overwrite(change, 0, body_of(100))
+    small.upload_all()
+    small.overwrite(change, 3, b"!!")
+    small.backend.fail("abandon", ServerFault("500"), times=2)
+    small.names.seal(change.id, 100, small.clock.wall_ns())
+    small.upload_all()
+    assert small.backend.is_spent()
+    assert len(small.account.sessions) == 1
+    small.close()
+
+
 def test_a_refused_part_fails_the_file(small: Pipeline) -> None:
     small.backend.fail("append", Forbidden("no"), skip=1)
     small.write("/a", body_of(100))
@@ -273,3 +286,23 @@ def test_batches_refused_for_a_single_file_refuse_nothing(pipeline: Pipeline) ->
     pipeline.write("/b", b"b")
     pipeline.upload_all()
     assert {row.state for row in pipeline.journal.live()} == {ChangeState.UPLOADED}
+
+
+def test_a_file_that_gets_a_local_name_while_its_last_part_travels_is_sent_once_it_has_a_real_one(
+    small: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = body_of(100)
+    append = small.memory.append
+
+    def renaming(session: str, offset: int, part: bytes, *, closing: bool, size_bytes: int | None) -> str:
+        if closing:
+            small.rename("/a", "/~$a")
+        return append(session, offset, part, closing=closing, size_bytes=size_bytes)
+
+    monkeypatch.setattr(small.memory, "append", renaming)
+    small.write("/a", body)
+    small.upload_all()
+    small.rename("/~$a", "/a")
+    small.settle()
+    assert small.account.files() == {"/a": body}
+    small.close()

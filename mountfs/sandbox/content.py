@@ -15,8 +15,6 @@ class ContentFiles:
         self.incoming.mkdir(exist_ok=True)
         for left in self.incoming.iterdir():  # bodies cut off by the death of an earlier process
             left.unlink()
-        for number in range(256):
-            (self._root / f"{number:02x}").mkdir(exist_ok=True)
 
     @staticmethod
     def new_name() -> str:
@@ -27,11 +25,17 @@ class ContentFiles:
         """Where the bytes of *blob* are."""
         return self._root / blob[:2] / blob
 
+    def _writable(self, blob: str) -> Path:
+        """As `path`, its directory made."""
+        path = self.path(blob)
+        path.parent.mkdir(exist_ok=True)
+        return path
+
     def write_at(self, blob: str, offset_bytes: int, data: bytes | memoryview) -> None:
         """Put bytes held in memory at an offset."""
         if not data:
             return
-        descriptor = os.open(self.path(blob), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self._writable(blob), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             view = memoryview(data)
             while view:
@@ -42,14 +46,14 @@ class ContentFiles:
 
     def adopt(self, blob: str, source: Path) -> None:
         """Make a scratch file the content file."""
-        source.replace(self.path(blob))
+        source.replace(self._writable(blob))
 
     def copy_at(
         self, blob: str, offset_bytes: int, source: Path, start_bytes: int, length_bytes: int
     ) -> None:
         """Put a range of a scratch file at an offset."""
         with source.open("rb") as reader:
-            target = os.open(self.path(blob), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            target = os.open(self._writable(blob), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 while length_bytes:
                     # Within one file system the kernel copies; no byte passes through this process.

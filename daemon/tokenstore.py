@@ -1,0 +1,150 @@
+"""Refresh tokens that are good for one use: the newest is on the disk before anything is done with it.
+
+    tokens/MARK.json   the newest refresh token of one grant, and the access token that came with it
+    tokens/MARK.lock   held by the one process that refreshes
+
+A grant is known by the token the user wrote down and by its client; writing down a new one begins anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from daemon.credentials import REFRESH_AHEAD_S, Grant
+from mountfs.errors import NotSignedIn, Transient
+from mountfs.model.entry import NS_PER_S
+
+
+class Clock(Protocol):
+    """The part of ``mountfs.ports.Clock`` that is needed here."""
+
+    def wall_ns(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What a refresh token was exchanged for."""
+
+    access_token: str
+    expires_in_s: float
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The content of the file."""
+
+    access_token: str
+    expires_ns: int
+    refresh_token: str
+
+
+class TokenStore:
+    """Rotating tokens of one grant, shared by all processes of this machine.
+
+    *exchange* spends a refresh token at the service; it is called with the newest one alone, by one
+    process at a time. It raises NotSignedIn or Transient.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        client_id: str,
+        first_token: str,
+        exchange: Callable[[str], Exchanged],
+        clock: Clock,
+    ) -> None:
+        mark = hashlib.sha256(f"{client_id}\n{first_token}".encode()).hexdigest()[:32]
+        self._directory = directory
+        self._file = directory / f"{mark}.json"
+        self._lock_file = directory / f"{mark}.lock"
+        self._first_token = first_token
+        self._exchange = exchange
+        self._clock = clock
+        self._given: str | None = None
+        self._unsaved: _Kept | None = None
+        """Exchanged, but the disk did not take it: nothing else has it, and the one before is spent."""
+
+    def refresh(self) -> Grant:
+        """An access token other than the one given last: another process's, or exchanged now.
+
+        One caller at a time. NotSignedIn; Transient, also when the disk does not take the new token.
+        """
+        try:
+            with self._locked():
+                kept = self._newest()
+        except OSError as error:
+            raise Transient(f"the refresh token cannot be stored: {error.strerror}") from error
+        self._given = kept.access_token
+        return Grant(kept.access_token, (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S)
+
+    def _newest(self) -> _Kept:
+        kept = self._read()
+        if self._unsaved is not None:
+            self._save(self._unsaved)
+            kept, self._unsaved = self._unsaved, None
+        if kept is not None and kept.access_token != self._given and self._is_good(kept):
+            return kept
+        exchanged = self._exchange(self._first_token if kept is None else kept.refresh_token)
+        expires_ns = self._clock.wall_ns() + round(exchanged.expires_in_s * NS_PER_S)
+        self._unsaved = _Kept(exchanged.access_token, expires_ns, exchanged.refresh_token)
+        self._save(self._unsaved)
+        kept, self._unsaved = self._unsaved, None
+        return kept
+
+    def _is_good(self, kept: _Kept) -> bool:
+        return (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S > REFRESH_AHEAD_S
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Waits for the process that refreshes; the system ends the lock with the process."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _read(self) -> _Kept | None:
+        """None where nothing was stored yet. NotSignedIn for a file that cannot be understood: to present the
+        token before it instead could have the whole grant revoked. OSError."""
+        try:
+            text = self._file.read_text()
+        except FileNotFoundError:
+            return None
+        try:
+            kept = json.loads(text)
+            return _Kept(str(kept["access_token"]), int(kept["expires_ns"]), str(kept["refresh_token"]))
+        except (KeyError, TypeError, ValueError):
+            raise NotSignedIn(
+                f"{self._file} is damaged; write a new refresh_token into the configuration"
+            ) from None
+
+    def _save(self, kept: _Kept) -> None:
+        """Whole, for this user alone, and on the disk when it returns; or not at all. OSError."""
+        draft = self._file.with_suffix(f".{os.getpid()}")
+        content = {
+            "access_token": kept.access_token,
+            "expires_ns": kept.expires_ns,
+            "refresh_token": kept.refresh_token,
+        }
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._file)
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

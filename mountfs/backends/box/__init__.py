@@ -1,0 +1,1 @@
+"""Box, by its Content API 2.0."""

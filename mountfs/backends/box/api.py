@@ -1,0 +1,111 @@
+"""Box's wire: hosts, headers, JSON and the account's pace; no knowledge of what a call means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from mountfs.backends.box.buckets import TokenBucket
+from mountfs.backends.box.errors import from_response
+from mountfs.backends.box.settings import BoxSettings
+from mountfs.backends.http import HttpClient, is_loopback
+from mountfs.backends.wire import Request, Response, Window
+from mountfs.errors import ServerFault
+from mountfs.ports import Clock
+
+Json = dict[str, Any]
+
+
+class BoxApi:
+    """Requests by method, path and the name they are counted under; nothing is retried here.
+
+    A route is spelled like the path, with ``:id`` for what varies, behind the method.
+    """
+
+    def __init__(self, http: HttpClient, settings: BoxSettings, clock: Clock) -> None:
+        self.http = http
+        self.settings = settings
+        self._clock = clock
+        self._calls = TokenBucket(settings.calls_per_minute)
+        self._uploads = TokenBucket(settings.uploads_per_minute)
+
+    def api_url(self, path: str, **query: str | int) -> str:
+        """An address of the API host; *path* is quoted already."""
+        return _with_query(f"{self.settings.api_url}/{path}", query)
+
+    def upload_url(self, path: str, **query: str | int) -> str:
+        """An address of the upload host."""
+        return _with_query(f"{self.settings.upload_url}/{path}", query)
+
+    def exchange(
+        self,
+        route: str,
+        url: str,
+        *,
+        arg: Any = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        is_upload: bool = False,
+        window: Window | None = None,
+    ) -> Response:
+        """The reply of any status, for the caller to judge; *arg* travels as JSON.
+
+        Waits for the account's pace first: for its calls, and with *is_upload* for its uploads as well.
+        """
+        if not is_safe(url):
+            raise ServerFault(f"{route}: the service names an address that would send the token in clear")
+        method = route.partition(" ")[0]
+        sent = dict(headers or {})
+        if arg is not None:
+            sent["Content-Type"] = "application/json"
+            body = json.dumps(arg).encode()
+        if self.settings.as_user:
+            sent["as-user"] = self.settings.as_user
+        now_s = self._clock.now_s()
+        wait_s = self._calls.take(now_s)
+        if is_upload:
+            wait_s = max(wait_s, self._uploads.take(now_s))
+        if wait_s > 0:
+            self.http.pause(wait_s)
+        response = self.http.exchange(
+            Request(method, url, route, sent, body, is_read=method in ("GET", "OPTIONS"), window=window)
+        )
+        self.heed(response)
+        return response
+
+    def object(self, route: str, url: str, **request: Any) -> Json:
+        """``exchange`` whose reply must be a success that holds an object."""
+        response = self.exchange(route, url, **request)
+        if not 200 <= response.status < 300 or response.status == 202:
+            raise from_response(response, route)
+        return object_in(response, route)
+
+    def heed(self, response: Response) -> None:
+        """Holds everybody back for as long as the service asks."""
+        if response.status in (429, 503) and response.retry_after_s:
+            self.http.hold_back(response.retry_after_s)
+
+
+def object_in(response: Response, route: str) -> Json:
+    """The reply as an object. ServerFault."""
+    reply = response.json()
+    if not isinstance(reply, dict):
+        raise ServerFault(f"{route}: the reply is not an object")
+    return reply
+
+
+def quoted(item_id: str) -> str:
+    """An id as a part of a path; ids are numbers, but they come from elsewhere."""
+    return quote(item_id, safe="")
+
+
+def is_safe(url: str) -> bool:
+    """Whether what travels to an address the service named is read by nobody on the way."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+
+
+def _with_query(url: str, query: Mapping[str, str | int]) -> str:
+    return f"{url}?{urlencode(query)}" if query else url

@@ -1,0 +1,193 @@
+"""The port on a Box account."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mountfs.backends.box.api import BoxApi
+from mountfs.backends.box.commits import Commits, UnknownJob
+from mountfs.backends.box.downloads import Downloads
+from mountfs.backends.box.edits import Edits
+from mountfs.backends.box.entries import whole
+from mountfs.backends.box.events import Events
+from mountfs.backends.box.index import Index
+from mountfs.backends.box.limits import BOX_LIMITS
+from mountfs.backends.box.sessiontoken import SessionToken
+from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
+from mountfs.backends.box.smallfiles import SmallFiles
+from mountfs.backends.box.tree import Tree
+from mountfs.backends.box.uploads import BoxUploads
+from mountfs.backends.http import HttpClient, HttpSettings, Tokens
+from mountfs.errors import BatchRefused, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.model.change import ChangeKind
+from mountfs.model.entry import Account, Entry, File, Space
+from mountfs.model.path import RemotePath
+from mountfs.ports import BackendLimits, Clock, Done, Launch, Order, Part, Piece, RemoteChanges
+
+ME = "GET users/me"
+UNLIMITED_BYTES = 900 * 10**12
+"""Accounts without a limit state 10^15 - 1, give or take a rounding."""
+
+OF_THE_CALL = (Offline, Throttled, ServerFault, NotSignedIn)
+"""What says nothing about the order itself: it may have taken effect, or was never looked at."""
+
+
+class BoxBackend:
+    """``ports.Backend``; each concern has a module of its own beside this one."""
+
+    def __init__(
+        self,
+        settings: BoxSettings,
+        tokens: Tokens,
+        clock: Clock,
+        http_settings: HttpSettings | None = None,
+    ) -> None:
+        self._settings = settings
+        self._limits = replace(BOX_LIMITS, session_min_bytes=settings.small_file_bytes)
+        self._http = HttpClient(clock, tokens, http_settings)
+        self._api = BoxApi(self._http, settings, clock)
+        index = Index(settings.root_folder_id)
+        self._tree = Tree(self._api, index)
+        self._uploads = BoxUploads(self._api, self._tree)
+        self._small_files = SmallFiles(self._api, self._tree)
+        self._commits = Commits(self._api, self._tree, self._small_files)
+        self._edits = Edits(self._api, self._tree)
+        self._downloads = Downloads(self._api)
+        self._events = Events(self._api, index, clock)
+
+    @property
+    def limits(self) -> BackendLimits:
+        """With the account's own bound of a file, once ``account`` was told it."""
+        return self._limits
+
+    def account(self) -> Account:
+        """The key names the root folder as well, unless it is the user's own: another root, another tree."""
+        me = self._api.object(ME, self._api.api_url("users/me", fields="id,name,login,max_upload_size"))
+        user_id = me.get("id")
+        if not isinstance(user_id, str) or not user_id:
+            raise ServerFault("the account has no id")
+        try:
+            most_bytes = whole(me.get("max_upload_size"))
+        except (TypeError, ValueError):
+            most_bytes = 0
+        if most_bytes > 0:
+            self._limits = replace(self._limits, max_file_bytes=most_bytes)
+        root = self._settings.root_folder_id
+        suffix = "" if root == ROOT_FOLDER_ID else f"-f{_plain(root)}"
+        return Account(f"box-{_plain(user_id)}{suffix}", str(me.get("name") or me.get("login") or user_id))
+
+    def space(self) -> Space:
+        usage = self._api.object(ME, self._api.api_url("users/me", fields="space_amount,space_used"))
+        try:
+            used_bytes, total_bytes = whole(usage["space_used"]), whole(usage["space_amount"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ServerFault(f"the space usage cannot be understood: {error!r}") from error
+        return Space(used_bytes, total_bytes if 0 < total_bytes < UNLIMITED_BYTES else None)
+
+    def list_folder(self, path: RemotePath) -> list[Entry]:
+        return self._tree.list_folder(path)
+
+    def stat(self, path: RemotePath) -> Entry:
+        return self._tree.stat(path)
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        """By version, which stays readable when the file has gone on to another one."""
+        return self._downloads.read(file, offset, length)
+
+    def new_sessions(self, count: int) -> list[str]:  # noqa: ARG002 - the port's
+        raise BatchRefused("small files travel with their commit")
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:  # noqa: ARG002 - the port's
+        raise BatchRefused("small files travel with their commit")
+
+    def upload_whole(self, body: bytes) -> str:  # noqa: ARG002 - the port's
+        raise BatchRefused("small files travel with their commit")
+
+    def open_session(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
+        """Something that stands at *path* and is not to be replaced is the commit's Conflict."""
+        return self._uploads.open(path, size_bytes, base_revision)
+
+    def part_bytes(self, session: str) -> int:
+        return SessionToken.parse(session).part_bytes
+
+    def append(
+        self,
+        session: str,
+        offset: int,
+        body: bytes,
+        *,
+        closing: bool,  # noqa: ARG002 - the port's; a session knows its size from the start
+        size_bytes: int | None,  # noqa: ARG002
+    ) -> str:
+        return self._uploads.append(session, offset, body)
+
+    def abandon(self, session: str) -> None:
+        self._uploads.abandon(session)
+
+    def whole_hash(self, parts: Sequence[Part]) -> str | None:  # noqa: ARG002 - the port's
+        """A SHA-1 cannot be put together from those of the parts."""
+        return None
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        """One order at a time. An error that leaves open whether it took effect is raised."""
+        if len(orders) != 1:
+            raise BatchRefused("the service takes one change at a time")
+        try:
+            return self._carry_out(orders[0])
+        except OF_THE_CALL:
+            raise
+        except MountfsError as error:
+            return Done((error,))
+
+    def poll(self, job: str, orders: Sequence[Order]) -> Launch:
+        if len(orders) != 1:
+            raise UnknownJob(f"no such job: {job}")
+        try:
+            return self._commits.poll(job, orders[0])
+        except (UnknownJob, *OF_THE_CALL):
+            raise
+        except MountfsError as error:
+            return Done((error,))
+
+    def _carry_out(self, order: Order) -> Launch:
+        match order.kind:
+            case ChangeKind.PUT:
+                if order.session is not None:
+                    return self._commits.commit(order)
+                return Done((self._small_files.put(order),))
+            case ChangeKind.MKDIR:
+                return Done((self._edits.make_folder(order),))
+            case ChangeKind.DELETE:
+                self._edits.delete(order)
+                return Done((None,))
+            case ChangeKind.MOVE:
+                return Done((self._edits.move(order),))
+            case ChangeKind.SET_TIME:
+                return Done((self._edits.set_time(order),))
+
+    def set_mtime(self, file: File, mtime_ns: int) -> File:
+        """*file* with another modification time, without sending its bytes. NotFound, Conflict."""
+        return self._edits.set_mtime(file, mtime_ns)
+
+    def latest_cursor(self) -> str:
+        return self._events.latest()
+
+    def changes(self, cursor: str) -> RemoteChanges:
+        return self._events.changes(cursor)
+
+    def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
+        return self._events.wait(cursor, timeout_s)
+
+    def calls(self) -> dict[str, int]:
+        """By method and path, with ``:id`` for what varies."""
+        return self._http.calls()
+
+    def close(self) -> None:
+        self._http.close()
+
+
+def _plain(text: str) -> str:
+    """Fit for a file name."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", text)

@@ -1,0 +1,176 @@
+"""The commit of an upload session: sent, and sent again unchanged until the service is done with it."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+from collections import Counter
+from threading import Lock
+
+from mountfs.backends.box.api import BoxApi, Json, object_in
+from mountfs.backends.box.entries import Revision, file_at, named_in, time_stamp
+from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, code_of, from_response
+from mountfs.backends.box.sessiontoken import SessionToken, whole_file
+from mountfs.backends.box.smallfiles import SmallFiles, base_of, done_already, unchanged_etag, written
+from mountfs.backends.box.tree import Tree
+from mountfs.backends.box.uploads import digest_header
+from mountfs.backends.wire import Response
+from mountfs.errors import Conflict, NotFound, SessionLost
+from mountfs.model.entry import File
+from mountfs.ports import Done, Launch, Order, Running
+
+COMMIT = "POST files/upload_sessions/:id/commit"
+JOB = "commit:"
+MISMATCHES = 8
+"""So often the service may claim, right after the last part, that parts are missing; some 70 s in all."""
+LONGEST_MISMATCH_S = 15.0
+LOOK_EVERY = 10
+"""A version whose bytes did not change may be answered 202 for ever: the file itself tells."""
+READ_BYTES = 1024 * 1024
+_TRIES = 2
+
+
+class UnknownJob(SessionLost):
+    """The order has no such commit under way."""
+
+
+class Commits:
+    """Turns sessions into files. What is remembered between two questions may be lost: a restart begins
+    to count anew."""
+
+    def __init__(self, api: BoxApi, tree: Tree, small_files: SmallFiles) -> None:
+        self._api = api
+        self._tree = tree
+        self._small_files = small_files
+        self._lock = Lock()
+        self._mismatches: Counter[str] = Counter()
+        self._rounds: Counter[str] = Counter()
+
+    def commit(self, order: Order) -> Launch:
+        """Raises what keeps the file from being made. SessionLost also when the session is gone, be it by a
+        commit whose reply was lost: only the target tells."""
+        token = SessionToken.parse(order.session or "")
+        if not token.id:
+            return Done((self._small_files.put(order),))
+        base = base_of(order)
+        self._check_target(order, token, base)
+        digest = self._digest(order)
+        etag = base.etag if base is not None and token.file_id else None
+        for _ in range(_TRIES):
+            response = self._send(order, token, digest, etag)
+            if response.status != 412 or base is None:
+                return self._launched(order, token, response)
+            standing = self._after_mismatch(order, base)
+            if isinstance(standing, File):
+                return self._done(token, standing)
+            etag = standing
+        raise Conflict(f"somebody else keeps changing {order.path}")
+
+    def poll(self, job: str, order: Order) -> Launch:
+        """The identical commit again. UnknownJob: not the job of *order*."""
+        try:
+            token = SessionToken.parse(order.session or "")
+        except SessionLost as error:
+            raise UnknownJob(f"no such job: {job}") from error
+        if not token.id or job != _job(token):
+            raise UnknownJob(f"no such job: {job}")
+        return self.commit(order)
+
+    def _check_target(self, order: Order, token: SessionToken, base: Revision | None) -> None:
+        """A session is bound to its place: for another one the bytes go up again."""
+        if token.file_id:
+            is_for_order = base is not None and base.file_id == token.file_id
+        else:
+            try:
+                folder_id = self._tree.find_folder(order.path.parent)
+            except NotFound as error:
+                raise SessionLost(str(error)) from error
+            is_for_order = (token.folder_id, token.name) == (folder_id, order.path.name)
+        if not is_for_order:
+            raise SessionLost(f"the upload session was begun for another file than {order.path}")
+        if token.size_bytes != order.size_bytes:
+            raise SessionLost(f"the upload session is for {token.size_bytes} bytes, not {order.size_bytes}")
+
+    def _digest(self, order: Order) -> bytes:
+        """The SHA-1 of the whole file, as the uploader computed it."""
+        try:
+            known = binascii.unhexlify(order.content_hash)
+        except ValueError:
+            known = b""
+        if len(known) == hashlib.sha1().digest_size:
+            return known
+        if order.read is None:
+            raise SessionLost(f"nothing tells the digest of {order.path}")
+        state = hashlib.sha1()
+        for offset in range(0, order.size_bytes, READ_BYTES):
+            state.update(order.read(offset, min(READ_BYTES, order.size_bytes - offset)))
+        return state.digest()
+
+    def _send(self, order: Order, token: SessionToken, digest: bytes, etag: str | None) -> Response:
+        arg: Json = {
+            "parts": [part.wire for part in whole_file(order.parts, token.size_bytes)],
+            "attributes": {"content_modified_at": time_stamp(order.mtime_ns)},
+        }
+        headers = {"Digest": digest_header(digest)}
+        if etag is not None:
+            headers["If-Match"] = etag
+        return self._api.exchange(COMMIT, token.commit, arg=arg, headers=headers)
+
+    def _launched(self, order: Order, token: SessionToken, response: Response) -> Launch:
+        match response.status:
+            case 200 | 201:
+                file = written(self._tree, object_in(response, COMMIT), order.path, token.folder_id or None)
+                return self._done(token, file)
+            case 202:
+                return self._still_running(order, token, response)
+            case 404 | 410:
+                raise SessionLost(f"the upload session of {order.path} is gone")
+        code = code_of(response)
+        if code == PARTS_MISMATCH:
+            return self._parts_missing(token, order)
+        if code == NAME_IN_USE:
+            sha1 = self._digest(order).hex()
+            return self._done(token, done_already(self._tree, response, order.path, sha1))
+        raise from_response(response, str(order.path))
+
+    def _still_running(self, order: Order, token: SessionToken, response: Response) -> Launch:
+        with self._lock:
+            self._rounds[token.id] += 1
+            is_due = token.file_id and self._rounds[token.id] % LOOK_EVERY == 0
+        if is_due:
+            item = self._tree.item(token.file_id, is_folder=False)
+            if item is not None and item.get("sha1") == self._digest(order).hex():
+                return self._done(token, file_at(named_in(order.path.parent, item), item))
+        return Running(_job(token), response.retry_after_s)
+
+    def _parts_missing(self, token: SessionToken, order: Order) -> Launch:
+        """The service may need a moment to see the last part."""
+        with self._lock:
+            self._mismatches[token.id] += 1
+            count = self._mismatches[token.id]
+        if count > MISMATCHES:
+            self._forget(token)
+            raise SessionLost(f"the upload session of {order.path} lacks parts that it took")
+        return Running(_job(token), min(LONGEST_MISMATCH_S, 0.5 * 2.0**count))
+
+    def _after_mismatch(self, order: Order, base: Revision) -> File | str:
+        """What came of it when the etag is not the one we knew: our file, or the etag to go on with."""
+        item = self._tree.item(base.file_id, is_folder=False)
+        if item is None or not self._tree.is_at(item, order.path):
+            raise SessionLost(f"the file that was to be replaced is not at {order.path} any more")
+        if item.get("sha1") == self._digest(order).hex():
+            return file_at(named_in(order.path.parent, item), item)
+        return unchanged_etag(item, base, order.path)
+
+    def _done(self, token: SessionToken, file: File) -> Done:
+        self._forget(token)
+        return Done((file,))
+
+    def _forget(self, token: SessionToken) -> None:
+        with self._lock:
+            self._mismatches.pop(token.id, None)
+            self._rounds.pop(token.id, None)
+
+
+def _job(token: SessionToken) -> str:
+    return f"{JOB}{token.id}"

@@ -1,0 +1,145 @@
+"""Box's error codes and HTTP statuses in the words of the file system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mountfs.backends.wire import Response
+from mountfs.errors import (
+    Busy,
+    Conflict,
+    Corrupt,
+    DirectoryNotEmpty,
+    Forbidden,
+    InvalidArgument,
+    MountfsError,
+    NameNotAllowed,
+    NameTooLong,
+    NoSpace,
+    NotFound,
+    NotSignedIn,
+    Offline,
+    Refused,
+    ServerFault,
+    SessionLost,
+    Throttled,
+    TooLarge,
+    TransferLimit,
+    Transient,
+)
+
+NAME_IN_USE = "item_name_in_use"
+SESSION_CONFLICT = "session_conflict"
+PART_OVERLAPS = "range_overlaps_existing_part"
+PARTS_MISMATCH = "parts_mismatch"
+TOO_SMALL = "file_size_too_small"
+NOT_EMPTY = "folder_not_empty"
+
+CLASS_OF: dict[str, type[MountfsError]] = {
+    # 400
+    "bad_digest": Corrupt,
+    "item_name_invalid": NameNotAllowed,
+    "item_name_too_long": NameTooLong,
+    NOT_EMPTY: DirectoryNotEmpty,
+    "cyclical_folder_structure": InvalidArgument,
+    "invalid_upload_session_id": SessionLost,
+    PARTS_MISMATCH: Corrupt,
+    # 403
+    "storage_limit_exceeded": NoSpace,
+    "file_size_limit_exceeded": TooLarge,
+    "operation_limit_exceeded": TransferLimit,
+    # 404
+    "not_found": NotFound,
+    "trashed": NotFound,
+    # 409
+    NAME_IN_USE: Conflict,
+    "conflict": Conflict,
+    "name_temporarily_reserved": Busy,
+    "operation_blocked_temporary": Busy,
+    PART_OVERLAPS: Conflict,
+    # 410
+    "session_expired": SessionLost,
+    "upload_failed": SessionLost,
+    # 412
+    "precondition_failed": Conflict,
+    "sync_state_precondition_failed": Conflict,
+}
+"""By ``code``, which decides; where it is unknown or missing the status does."""
+
+CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
+    401: NotSignedIn,
+    403: Forbidden,
+    404: NotFound,
+    405: InvalidArgument,
+    409: Conflict,
+    410: SessionLost,
+    412: Conflict,
+    413: TooLarge,
+}
+
+
+def code_of(response: Response) -> str:
+    """The ``code`` of an error's body; empty where there is none, as in many 401s."""
+    code = body_of(response).get("code")
+    return code if isinstance(code, str) else ""
+
+
+def body_of(response: Response) -> Mapping[str, Any]:
+    """The body as an object; an empty one where it is something else."""
+    try:
+        body = response.json()
+    except ServerFault:
+        return {}
+    return body if isinstance(body, Mapping) else {}
+
+
+def conflicting_item(response: Response) -> Mapping[str, Any] | None:
+    """What holds the name, of a 409; the reference says a list, files come as a single object."""
+    context = body_of(response).get("context_info")
+    conflicts = context.get("conflicts") if isinstance(context, Mapping) else None
+    if isinstance(conflicts, list):
+        conflicts = conflicts[0] if conflicts else None
+    if isinstance(conflicts, Mapping) and isinstance(conflicts.get("id"), str):
+        return conflicts
+    return None
+
+
+def from_response(response: Response, where: str) -> MountfsError:
+    """The error that a reply with a status other than 2xx stands for; *where* begins its message.
+
+    A code we do not know is judged by its status, and one of those is Refused: what fails like that is
+    kept and shown, never sent for ever.
+    """
+    status, code = response.status, code_of(response)
+    if status == 429:
+        return Throttled(f"{where}: the service asks to slow down", response.retry_after_s)
+    if status >= 500 or status == 408:
+        return ServerFault(
+            f"{where}: HTTP {status} (request {_request_id(response)})", response.retry_after_s
+        )
+    if status < 400:
+        # A redirect, or a success of an unknown kind: a portal of the local network answers.
+        return Offline(f"{where}: HTTP {status}: {_first_line(response)}")
+    kind = CLASS_OF.get(code) or CLASS_OF_STATUS.get(status, Refused)
+    message = f"{where}: {code or f'HTTP {status}'}{_explained(response)}"
+    if issubclass(kind, Transient):
+        return kind(message, response.retry_after_s)
+    return kind(message)
+
+
+def _explained(response: Response) -> str:
+    """The service's own sentence, if it gives one."""
+    body = body_of(response)
+    text = body.get("message") or body.get("error_description")
+    if isinstance(text, str) and text.strip():
+        return f": {' '.join(text.split())[:200]}"
+    return "" if body else f": {_first_line(response)}"
+
+
+def _request_id(response: Response) -> str:
+    return response.headers.get("box-request-id") or str(body_of(response).get("request_id") or "none")
+
+
+def _first_line(response: Response) -> str:
+    return response.text.partition("\n")[0][:200] or "no text"

@@ -1,0 +1,44 @@
+"""How Box differs from other services, as values."""
+
+from __future__ import annotations
+
+from mountfs.backends.box.settings import SMALL_FILE_BYTES
+from mountfs.model.hashing import HashKind
+from mountfs.model.names import NameRules
+from mountfs.ports import BackendLimits
+
+MIB = 1024 * 1024
+CONTROL_CHARS = frozenset(chr(code) for code in (*range(32), 127))
+
+BATCHES_AT_ONCE = 6
+"""240 uploads a minute are four a second: with round trips of a second or more, six keep them flowing."""
+
+BOX_LIMITS = BackendLimits(
+    service="box",
+    hash_kind=HashKind.SHA1,
+    # Only unprintable ASCII is refused (PUT /folders/:id): a no-break space in a name is fine.
+    names=NameRules(
+        max_chars=255,
+        forbidden_chars=frozenset("/\\") | CONTROL_CHARS,
+        refuses_leading_space=True,
+        refuses_trailing_space=True,
+    ),
+    # The largest plan's; the account's own limit takes its place once it is known.
+    max_file_bytes=500 * 10**9,
+    # There are no batches: every order is a request of its own.
+    commit_entries=1,
+    delete_entries=1,
+    move_entries=1,
+    mkdir_entries=1,
+    pack_entries=0,
+    pack_bytes=0,
+    # The session says how long its parts are; this is what it says for files of some 50 MB.
+    chunk_bytes=8 * MIB,
+    session_min_bytes=SMALL_FILE_BYTES,
+    size_known_at_start=True,
+    parents_implicit=False,
+    moves_overwrite=False,
+    batches_at_once=BATCHES_AT_ONCE,
+    keeps_times=True,
+    set_time_entries=1,
+)

@@ -1,0 +1,245 @@
+"""Box's upload sessions: opened for a size and a place, filled with parts side by side."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import deque
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
+from mountfs.backends.box.entries import Revision, whole
+from mountfs.backends.box.errors import (
+    NAME_IN_USE,
+    PART_OVERLAPS,
+    SESSION_CONFLICT,
+    TOO_SMALL,
+    body_of,
+    code_of,
+    from_response,
+)
+from mountfs.backends.box.limits import BOX_LIMITS
+from mountfs.backends.box.sessiontoken import SessionToken, StoredPart
+from mountfs.backends.box.tree import Tree
+from mountfs.backends.wire import Response
+from mountfs.errors import (
+    Corrupt,
+    InvalidArgument,
+    MountfsError,
+    NotFound,
+    Offline,
+    ServerFault,
+    SessionLost,
+    Transient,
+)
+from mountfs.model.path import RemotePath
+
+OPEN = "POST files/upload_sessions"
+OPEN_VERSION = "POST files/:id/upload_sessions"
+PART = "PUT files/upload_sessions/:id"
+LIST_PARTS = "GET files/upload_sessions/:id/parts"
+ABORT = "DELETE files/upload_sessions/:id"
+PAGE_PARTS = 1000
+_PAGES = 1000
+_OPENINGS = 2
+
+
+class BoxUploads:
+    """The session half of the port. Any thread.
+
+    Sessions of a former process, and those with a part whose reply was lost, are listed before the next
+    part is sent: what is stored is never sent twice.
+    """
+
+    def __init__(self, api: BoxApi, tree: Tree) -> None:
+        self._api = api
+        self._tree = tree
+        self._lock = Lock()
+        self._stored: dict[str, dict[int, StoredPart]] = {}
+        """By session what was found in it; one that is missing here must be listed first."""
+        self._orphans: deque[str] = deque()
+
+    def open(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
+        """The token of a session; of none at all where the commit alone can tell what is to be done:
+        the name is taken by something that is not to be replaced, or the file is too small."""
+        if size_bytes is None:
+            raise InvalidArgument(f"the size of {path} must be known before its upload begins")
+        self._end_orphans()
+        base = Revision.parse(base_revision)
+        if base is not None:
+            url = self._api.upload_url(f"files/{quoted(base.file_id)}/upload_sessions")
+            try:
+                target = SessionToken("", size_bytes, BOX_LIMITS.chunk_bytes, file_id=base.file_id)
+                return self._opened(OPEN_VERSION, url, {"file_size": size_bytes}, target, path)
+            except NotFound:
+                self._tree.index.forget(base.file_id, is_gap=True)
+        url = self._api.upload_url("files/upload_sessions")
+
+        def create(folder_id: str) -> str:
+            arg = {"folder_id": folder_id, "file_size": size_bytes, "file_name": path.name}
+            target = SessionToken("", size_bytes, BOX_LIMITS.chunk_bytes, folder_id=folder_id, name=path.name)
+            return self._opened(OPEN, url, arg, target, path)
+
+        return self._tree.in_folder(path.parent, create)
+
+    def append(self, session: str, offset: int, body: bytes) -> str:
+        """The receipt of one part, whose length but for the last is the session's."""
+        token = SessionToken.parse(session)
+        is_last = offset + len(body) == token.size_bytes
+        if not body and is_last:
+            return ""
+        if offset % token.part_bytes or (len(body) != token.part_bytes and not is_last):
+            raise InvalidArgument(f"part {offset}+{len(body)} is not aligned to {token.part_bytes}")
+        if not token.id:
+            return ""
+        digest = hashlib.sha1(body)
+        known = self._found(token).get(offset)
+        if known is not None and known.is_of(offset, len(body), digest.hexdigest()):
+            return known.receipt
+        try:
+            response = self._api.exchange(
+                PART,
+                token.upload_part,
+                body=body,
+                headers={
+                    "Content-Type": "application/octet-stream",
+                    "Content-Range": f"bytes {offset}-{offset + len(body) - 1}/{token.size_bytes}",
+                    "Digest": digest_header(digest.digest()),
+                },
+                is_upload=True,
+            )
+        except Offline:
+            self._doubt(token)
+            raise
+        return self._receipt(token, response, offset, len(body), digest.hexdigest())
+
+    def abandon(self, session: str) -> None:
+        """A session that cannot be ended now is ended with the next one that is begun."""
+        try:
+            token = SessionToken.parse(session)
+        except SessionLost:
+            return
+        with self._lock:
+            self._stored.pop(token.id, None)
+            if token.id:
+                self._orphans.append(token.abort)
+        self._end_orphans()
+
+    def _opened(self, route: str, url: str, arg: Json, target: SessionToken, path: RemotePath) -> str:
+        """NotFound: the folder or the file is gone."""
+        for _ in range(_OPENINGS):
+            response = self._api.exchange(route, url, arg=arg, is_upload=True)
+            if response.status in (200, 201):
+                return self._begun(object_in(response, route), target)
+            code = code_of(response)
+            if code in (TOO_SMALL, NAME_IN_USE):
+                return target.text
+            if code != SESSION_CONFLICT:
+                raise from_response(response, str(path))
+            # A session whose opening was never heard of, or another process's: with other parts in it.
+            try:
+                self._orphans.append(_endpoint(body_of(response)["context_info"]["session"], "abort"))
+            except (KeyError, TypeError):
+                raise from_response(response, str(path)) from None
+            self._end_orphans()
+        raise ServerFault(f"{path}: another upload session is in the way")
+
+    def _begun(self, session: Json, target: SessionToken) -> str:
+        try:
+            token = SessionToken(
+                str(session["id"]),
+                target.size_bytes,
+                whole(session["part_size"]),
+                target.file_id,
+                target.folder_id,
+                target.name,
+                *(_endpoint(session, name) for name in ("upload_part", "list_parts", "commit", "abort")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ServerFault(f"an upload session cannot be understood: {error!r}") from error
+        if token.part_bytes <= 0 or not token.id:
+            raise ServerFault("an upload session has parts of no length, or no id")
+        with self._lock:
+            self._stored[token.id] = {}
+        return token.text
+
+    def _receipt(
+        self, token: SessionToken, response: Response, offset: int, size_bytes: int, sha1: str
+    ) -> str:
+        if response.status in (200, 201):
+            reply = object_in(response, PART)
+            part = StoredPart.from_wire(reply.get("part", reply))
+            if not part.is_of(offset, size_bytes, sha1):
+                raise Corrupt(f"the service stored another part at {offset} than was sent")
+            return part.receipt
+        if response.status == 409 and code_of(response) == PART_OVERLAPS:
+            self._doubt(token)
+            found = self._found(token).get(offset)
+            if found is not None and found.is_of(offset, size_bytes, sha1):
+                return found.receipt
+            raise SessionLost(f"the upload session holds other bytes at {offset}")
+        error = from_response(response, PART)
+        if isinstance(error, ServerFault):
+            self._doubt(token)
+        raise SessionLost(str(error)) if isinstance(error, NotFound) else error
+
+    def _doubt(self, token: SessionToken) -> None:
+        with self._lock:
+            self._stored.pop(token.id, None)
+
+    def _found(self, token: SessionToken) -> dict[int, StoredPart]:
+        """What the session is known to hold beside the parts we were told about, by offset. SessionLost."""
+        with self._lock:
+            known = self._stored.get(token.id)
+        if known is not None:
+            return known
+        found = {part.offset: part for part in self._listed(token)}
+        with self._lock:
+            self._stored[token.id] = found
+        return found
+
+    def _listed(self, token: SessionToken) -> list[StoredPart]:
+        parts: list[StoredPart] = []
+        joint = "&" if "?" in token.list_parts else "?"
+        for _ in range(_PAGES):
+            url = f"{token.list_parts}{joint}offset={len(parts)}&limit={PAGE_PARTS}"
+            try:
+                page = self._api.object(LIST_PARTS, url)
+            except NotFound as error:
+                raise SessionLost(str(error)) from error
+            entries = page.get("entries")
+            if not isinstance(entries, list):
+                raise ServerFault(f"{LIST_PARTS}: a page has no entries")
+            parts += [StoredPart.from_wire(entry) for entry in entries]
+            if not entries or len(parts) >= whole(page.get("total_count", 0)):
+                break
+        return parts
+
+    def _end_orphans(self) -> None:
+        """Ends sessions nobody wants; those that cannot be ended now are kept for the next time."""
+        for _ in range(len(self._orphans)):
+            try:
+                url = self._orphans.popleft()
+            except IndexError:
+                return
+            try:
+                status = self._api.exchange(ABORT, url).status
+            except Transient:
+                status = 503
+            except MountfsError:
+                continue  # it expires by itself
+            if status == 429 or status >= 500:
+                self._orphans.append(url)
+                return
+
+
+def digest_header(digest: bytes) -> str:
+    """The ``Digest`` header of Box, which takes SHA-1 alone."""
+    return f"sha={base64.b64encode(digest).decode()}"
+
+
+def _endpoint(session: Mapping[str, Any], name: str) -> str:
+    endpoints = session["session_endpoints"]
+    return str(endpoints[name])

@@ -1,0 +1,136 @@
+"""What the service leaves open, as values: each switch picks one of the answers a client must survive."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MIB = 1024 * 1024
+
+
+class ConflictShape(StrEnum):
+    """How `context_info.conflicts` names the item that has the name already."""
+
+    USUAL = "usual"  # one object for files, a list for folders
+    OBJECT = "object"
+    ARRAY = "array"
+
+
+class CommitResult(StrEnum):
+    """The body of a commit's 201."""
+
+    FILES = "files"  # {"total_count": 1, "entries": [File]}
+    FILE = "file"
+
+
+class Recommit(StrEnum):
+    """The answer to committing a session that was committed before."""
+
+    RESULT = "result"  # the same 201 again
+    NOT_FOUND = "not_found"  # 404
+    GONE = "gone"  # 410 session_expired
+    CONFLICT = "conflict"  # 409 item_name_in_use
+
+
+class GoneSession(StrEnum):
+    """The answer about a session that has expired."""
+
+    GONE = "gone"  # 410 session_expired
+    NOT_FOUND = "not_found"  # 404
+    INVALID = "invalid"  # 400 invalid_upload_session_id
+
+
+class PastEnd(StrEnum):
+    """The answer to a Range that begins at or after the end of the file."""
+
+    NOT_SATISFIABLE = "416"
+    WHOLE = "200"
+
+
+class SameBytes(StrEnum):
+    """What uploading the bytes that are there already does."""
+
+    NEW_VERSION = "new_version"
+    KEEP = "keep"
+
+
+_WORDS: dict[str, type[StrEnum]] = {
+    "conflict_shape": ConflictShape,
+    "commit_result": CommitResult,
+    "recommit": Recommit,
+    "expired_session": GoneSession,
+    "range_past_end": PastEnd,
+    "same_bytes": SameBytes,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSwitches:
+    """All switches and limits; the defaults are the stricter or the more common answer."""
+
+    # Direct uploads.
+    max_direct_bytes: int = 50 * MIB
+    new_version_status: int = 201  # or 200
+    conflict_shape: str = ConflictShape.USUAL
+    same_bytes: str = SameBytes.NEW_VERSION
+    # Upload sessions.
+    min_session_bytes: int = 20_000_000
+    part_size_bytes: int = 8 * MIB
+    session_lifetime_s: float = 7 * 24 * 3600.0
+    session_prefix: str = "/upload-las/api/2.0"  # where session_endpoints lead
+    only_session_urls: bool = False  # answer 404 where a client builds the URLs itself
+    session_conflict: bool = False  # a second session for the same name is 409 session_conflict
+    wrapped_part: bool = True  # {"part": {...}} or the part alone
+    expired_session: str = GoneSession.GONE
+    # Commits. Each count is per session.
+    pending_commits: int = 0  # so many 202 before the 201
+    commit_retry_after_s: float = 1.0
+    early_commits: int = 0  # so many 400 parts_mismatch after the last part
+    commit_result: str = CommitResult.FILES
+    recommit: str = Recommit.NOT_FOUND
+    # Downloads.
+    unready_downloads: int = 0  # so many 202 for each file
+    download_retry_after_s: float = 1.0
+    download_host: str = ""  # host name of the second URL; empty: that of the request
+    download_lifetime_s: float = 15 * 60.0
+    refuse_forwarded_token: bool = False  # answer 400 when the token reaches the second URL
+    direct_downloads: bool = False  # 200 with the content, no redirect
+    range_past_end: str = PastEnd.NOT_SATISFIABLE
+    # Names.
+    refused_name_characters: str = ""  # besides slash, backslash and control characters
+    # Events.
+    repeated_events: int = 0  # so many of the events before the position come again
+    disordered_events: bool = False
+    string_positions: bool = False
+    realtime_timeout_s: float = 610.0
+    realtime_max_retries: int = 10
+    # Rates; 0: no limit. A bucket holds what is allowed in one window.
+    uploads_per_minute: int = 0  # the service's own: 240
+    calls_per_minute: int = 0  # the service's own: about 1000
+    rate_window_s: float = 60.0
+    parts_are_uploads: bool = True
+    # The account and its keys.
+    max_upload_bytes: int = 5 * 1024 * MIB
+    quota_bytes: int = 2_000_000_000_000
+    access_tokens: list[str] = field(default_factory=lambda: ["sandbox"])
+    client_id: str = "sandbox-client"
+    client_secret: str = "sandbox-secret"
+    refresh_tokens: list[str] = field(default_factory=lambda: ["sandbox-refresh"])  # each good once
+    authorization_codes: list[str] = field(default_factory=lambda: ["sandbox-code"])  # each good once
+    subjects: list[str] = field(default_factory=lambda: ["enterprise:sandbox", "user:11446498"])
+    token_lifetime_s: int = 3600
+    refresh_lifetime_s: float = 60 * 24 * 3600.0
+    user_id: str = "11446498"
+    login: str = "sandbox@example.com"
+    # The wire.
+    utc_offset_hours: int = -8  # of the times in replies
+    record_exchanges: bool = False
+    latency_ms: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value not in list(words):
+                raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
+        if self.new_version_status not in (200, 201):
+            raise ValueError("switch new_version_status: expected 200 or 201")
+        if self.part_size_bytes < 1:
+            raise ValueError("switch part_size_bytes: expected at least 1")

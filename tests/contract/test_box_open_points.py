@@ -1,0 +1,196 @@
+"""What Box leaves open on its upload sessions: the client survives either answer."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from mountfs.backends.box.backend import BoxBackend
+from mountfs.errors import Conflict, Offline, SessionLost
+from mountfs.model.entry import File
+from mountfs.model.path import RemotePath
+from mountfs.ports import Done, Part, Running
+from mountfs.sandbox.box import BoxSandbox
+from mountfs.sandbox.faults import FaultKind, FaultRule
+from tests.contract.boxes import BODY, PART, connect, statuses
+from tests.contract.far import (
+    finish,
+    large_order,
+    sent,
+    upload_parts,
+)
+
+
+@pytest.mark.parametrize(
+    ("recommit", "result", "shape"),
+    [*itertools.product(["result", "not_found", "gone", "conflict"], ["files", "file"], ["object", "array"])],
+)
+def test_a_lost_commit_is_found_or_done_again_whatever_a_used_session_answers(
+    sandbox: BoxSandbox, box: BoxBackend, recommit: str, result: str, shape: str
+) -> None:
+    sandbox.set_switches(recommit=recommit, commit_result=result, conflict_shape=shape)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = large_order(box, "/x", BODY, session, parts)
+    sandbox.set_faults([FaultRule(route="sessions/commit", action=FaultKind.DROP_AFTER, count=1)])
+    with pytest.raises(Offline):
+        box.submit([order])
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, File if recommit in ("result", "conflict") else SessionLost)
+    standing = box.stat(RemotePath("/x"))
+    assert isinstance(standing, File)
+    assert standing.content_hash == order.content_hash
+    assert sandbox.tree()["/x"]["versions"] == 1
+
+
+@pytest.mark.parametrize("answer", ["gone", "not_found", "invalid"])
+def test_an_expired_session_is_lost_whatever_it_answers(
+    sandbox: BoxSandbox, box: BoxBackend, answer: str
+) -> None:
+    sandbox.set_switches(expired_session=answer)
+    session, parts = upload_parts(box, "/x", BODY)
+    sandbox.expire_sessions()
+    with pytest.raises(SessionLost):
+        box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    (outcome,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(outcome, SessionLost)
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_parts_are_known_in_either_shape(sandbox: BoxSandbox, box: BoxBackend, is_wrapped: bool) -> None:
+    sandbox.set_switches(wrapped_part=is_wrapped, only_session_urls=True)
+    session, parts = upload_parts(box, "/x", BODY)
+    (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+
+
+def test_the_identical_commit_goes_out_until_it_is_done_also_after_a_restart(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.set_switches(pending_commits=2, commit_retry_after_s=7.0)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = large_order(box, "/x", BODY, session, parts)
+    launch = box.submit([order])
+    assert isinstance(launch, Running)
+    assert launch.retry_after_s == 7.0
+    restarted = connect(sandbox)
+    launch = restarted.poll(launch.job, [order])
+    assert isinstance(launch, Running)
+    launch = restarted.poll(launch.job, [order])
+    assert isinstance(launch, Done)
+    assert statuses(sandbox, "sessions/commit") == [202, 202, 201]
+    assert sandbox.sessions() == []
+    restarted.close()
+
+
+def test_parts_that_are_not_seen_yet_are_waited_for(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.set_switches(early_commits=2)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = large_order(box, "/x", BODY, session, parts)
+    waits = []
+    launch = box.submit([order])
+    while isinstance(launch, Running):
+        waits.append(launch.retry_after_s)
+        launch = box.poll(launch.job, [order])
+    assert waits == [1.0, 2.0]
+    assert isinstance(launch.outcomes[0], File)
+
+
+def test_parts_that_are_never_seen_are_sent_again_in_the_end(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.set_switches(early_commits=100)
+    session, parts = upload_parts(box, "/x", BODY)
+    (outcome,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(outcome, SessionLost)
+
+
+def test_after_a_restart_only_missing_parts_are_sent(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    sandbox.log.reset()
+    restarted = connect(sandbox)
+    parts = []
+    for offset in range(0, len(BODY), PART):
+        piece = BODY[offset : offset + PART]
+        receipt = restarted.append(session, offset, piece, closing=False, size_bytes=len(BODY))
+        parts.append(Part(offset, len(piece), receipt))
+    (file,) = finish(restarted, [large_order(restarted, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
+    assert statuses(sandbox, "sessions/part") == [200, 200]
+    restarted.close()
+
+
+def test_a_part_whose_reply_was_lost_is_looked_for_before_it_is_sent_again(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    sandbox.set_faults([FaultRule(route="sessions/part", action=FaultKind.DROP_AFTER, count=1)])
+    with pytest.raises(Offline):
+        box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    sandbox.log.reset()
+    assert box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    assert statuses(sandbox, "sessions/part") == []
+
+
+def test_a_part_that_overlaps_with_other_bytes_makes_the_session_worthless(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    with pytest.raises(SessionLost):
+        box.append(session, 0, bytes(PART), closing=False, size_bytes=None)
+
+
+def test_a_file_too_small_for_a_session_travels_with_its_commit(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.set_switches(min_session_bytes=20 * 2**20)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = large_order(box, "/x", BODY, session, parts)
+    read = sent(box, "/x", BODY).read
+    (file,) = finish(box, [replace(order, read=read)])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+
+
+def test_a_session_in_the_way_is_ended(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.set_switches(session_conflict=True)
+    box.open_session(RemotePath("/x"), len(BODY), None)
+    session, parts = upload_parts(box, "/x", BODY)
+    (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
+    assert sandbox.sessions() == []
+
+
+@pytest.mark.parametrize("size_bytes", [len(BODY), 60_000_000])
+def test_a_name_that_is_taken_is_a_conflict_before_any_byte_is_sent(
+    sandbox: BoxSandbox, box: BoxBackend, size_bytes: int
+) -> None:
+    sandbox.write("/x", b"theirs")
+    body = BODY[:1] * size_bytes
+    session, parts = upload_parts(box, "/x", body)
+    order = replace(large_order(box, "/x", body, session, parts), read=sent(box, "/x", body).read)
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, Conflict)
+    assert statuses(sandbox, "sessions/part") == []
+    (beside,) = finish(box, [replace(order, path=RemotePath("/x (copy)"))])
+    # What does not go in one request needs a session under its new name.
+    assert isinstance(beside, File if size_bytes <= 50_000_000 else SessionLost)
+    assert sandbox.read("/x") == b"theirs"
+
+
+def test_a_session_is_not_committed_to_another_place(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    session, parts = upload_parts(box, "/x", BODY)
+    (outcome,) = finish(box, [large_order(box, "/y", BODY, session, parts)])
+    assert isinstance(outcome, SessionLost)
+    assert sandbox.tree() == {}
+
+
+def test_abandoned_sessions_are_ended_when_the_service_is_back(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    sandbox.pause()
+    box.abandon(session)
+    sandbox.resume()
+    assert len(sandbox.sessions()) == 1
+    box.abandon("unknown")
+    box.abandon(box.open_session(RemotePath("/y"), len(BODY), None))
+    assert sandbox.sessions() == []

@@ -1,0 +1,93 @@
+"""Items, revisions and times as Box writes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mountfs.backends.box.entries import (
+    Revision,
+    entry_at,
+    file_at,
+    mtime_ns,
+    parent_id_of,
+    sequence_of,
+    time_stamp,
+    whole,
+)
+from mountfs.errors import ServerFault
+from mountfs.model.entry import File, Folder
+from mountfs.model.path import RemotePath
+
+PATH = RemotePath("/a.txt")
+FILE: dict[str, Any] = {
+    "type": "file",
+    "id": "12345",
+    "etag": "3",
+    "sequence_id": "3",
+    "name": "a.txt",
+    "size": 629644,
+    "sha1": "85136C79CBF9FE36BB9D05D0639C70C265C18D37",
+    "content_modified_at": "2012-12-12T10:53:43-08:00",
+    "modified_at": "2020-01-01T00:00:00Z",
+    "file_version": {"type": "file_version", "id": "871399"},
+    "parent": {"id": "11"},
+}
+
+
+def test_a_file_is_read_whole() -> None:
+    assert entry_at(PATH, FILE) == File(
+        path=PATH,
+        id="12345",
+        revision="12345:3:871399",
+        size_bytes=629644,
+        mtime_ns=1355338423 * 10**9,
+        content_hash="85136c79cbf9fe36bb9d05d0639c70c265c18d37",
+    )
+
+
+def test_a_folder_is_its_id_and_a_web_link_is_nothing() -> None:
+    assert entry_at(PATH, {"type": "folder", "id": "7"}) == Folder(PATH, "7")
+    assert entry_at(PATH, {"type": "web_link", "id": "8"}) is None
+    with pytest.raises(ServerFault):
+        entry_at(PATH, {"type": "hologram"})
+
+
+@pytest.mark.parametrize("size", [629644.0, "6.29644E5", 629644])
+def test_numbers_may_come_in_any_form(size: object) -> None:
+    assert file_at(PATH, {**FILE, "size": size}).size_bytes == 629644
+
+
+def test_without_a_time_of_the_content_the_services_own_counts() -> None:
+    assert file_at(PATH, {**FILE, "content_modified_at": None}).mtime_ns == 1577836800 * 10**9
+    assert file_at(PATH, {**FILE, "content_modified_at": None, "modified_at": None}).mtime_ns == 0
+
+
+@pytest.mark.parametrize("missing", ["id", "etag", "size", "file_version"])
+def test_a_file_that_makes_no_sense_is_a_fault(missing: str) -> None:
+    with pytest.raises(ServerFault):
+        file_at(PATH, {key: value for key, value in FILE.items() if key != missing})
+
+
+def test_a_revision_is_read_back_or_not_at_all() -> None:
+    revision = Revision("1", "2", "3")
+    assert Revision.parse(revision.text) == revision
+    for text in (None, "", "015f00", "1:2", "1::3", "1:2:3:4"):
+        assert Revision.parse(text) is None
+
+
+def test_times_are_whole_seconds_and_none_before_1970() -> None:
+    assert time_stamp(1_491_609_498_999_999_999) == "2017-04-07T23:58:18Z"
+    assert time_stamp(-5) == "1970-01-01T00:00:00Z"
+    assert time_stamp(2**63 - 1) == "2262-04-11T23:47:16Z"
+    assert mtime_ns("2017-04-08T00:58:18+01:00") == 1_491_609_498 * 10**9
+    with pytest.raises(ValueError, match="without an offset"):
+        mtime_ns("2017-04-08T00:58:18")
+
+
+def test_what_is_not_told_is_none() -> None:
+    assert parent_id_of({"parent": None}) is None
+    assert sequence_of({"sequence_id": None}) is None
+    assert sequence_of({"sequence_id": "17"}) == 17
+    assert whole("1e15") == 10**15

@@ -1,0 +1,118 @@
+"""Waiting for news at a server of its own, and what incomplete news are good for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mountfs.errors import Conflict, Offline, ServerFault
+from mountfs.model.entry import File
+from mountfs.model.path import RemotePath
+from tests.fakes.clock import FakeClock
+from tests.unit.backends.box.conftest import Connect
+from tests.unit.backends.scripted import Reply, Script, answer, hang_up, json_answer
+
+
+def page(*entries: Any, position: object = 7) -> Reply:
+    return json_answer({"chunk_size": len(entries), "next_stream_position": position, "entries": entries})
+
+
+def realtime(server: Script, **stated: str) -> Reply:
+    entry = {"type": "realtime_server", "url": f"{server.url}/subscribe?channel=cc80", **stated}
+    return json_answer({"chunk_size": 1, "entries": [entry]})
+
+
+def word(message: str) -> Reply:
+    return json_answer({"message": message})
+
+
+def event(event_id: str, **source: object) -> dict[str, Any]:
+    item = {"type": "file", "id": "12", "name": "x", "parent": {"id": "0"}, **source}
+    return {"type": "event", "event_id": event_id, "event_type": "ITEM_UPLOAD", "source": item}
+
+
+def play(server: Script, *replies: Reply) -> None:
+    server._replies.clear()
+    server._replies.extend(replies)
+
+
+def paths(server: Script) -> list[str]:
+    return [f"{seen.method} {seen.path.partition('?')[0]}" for seen in server.seen]
+
+
+def test_news_are_waited_for_where_the_service_says(connect: Connect, clock: FakeClock) -> None:
+    with Script(answer(500)) as server:
+        play(server, realtime(server), word("new_change"))
+        assert connect(server.url).wait_for_changes("1152922976252290886", 30.0)
+        assert paths(server) == ["OPTIONS /2.0/events", "GET /subscribe"]
+        assert server.seen[1].path == "/subscribe?channel=cc80&stream_position=1152922976252290886"
+        assert "authorization" not in server.seen[1].headers
+
+
+def test_a_server_is_asked_until_its_time_or_its_tries_are_up(connect: Connect, clock: FakeClock) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        play(server, realtime(server, max_retries="2"), word("new_change"), word("new_change"))
+        assert backend.wait_for_changes("1", 30.0)
+        assert backend.wait_for_changes("1", 30.0)
+        play(server, realtime(server, retry_timeout="610"), word("new_change"))
+        assert backend.wait_for_changes("1", 30.0)
+        clock.advance(611.0)
+        play(server, realtime(server), word("new_change"))
+        assert backend.wait_for_changes("1", 30.0)
+    assert paths(server).count("OPTIONS /2.0/events") == 3
+
+
+def test_sent_away_it_comes_back(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        play(server, realtime(server), word("reconnect"), word("new_change"))
+        assert connect(server.url).wait_for_changes("1", 0.2)
+        assert paths(server)[1:] == ["GET /subscribe", "GET /subscribe"]
+
+
+def test_a_server_that_breaks_down_is_not_asked_again(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        play(server, realtime(server), hang_up, hang_up)
+        with pytest.raises(Offline):
+            backend.wait_for_changes("1", 30.0)
+        play(server, realtime(server), word("new_change"))
+        assert backend.wait_for_changes("1", 30.0)
+
+
+@pytest.mark.parametrize(("reply", "kind"), [(page(), ServerFault), (answer(400), Conflict)])
+def test_a_refused_wait_is_told_from_a_refused_position(
+    connect: Connect, reply: Reply, kind: type[Exception]
+) -> None:
+    with Script(answer(500)) as server:
+        play(server, realtime(server), answer(400), reply)
+        with pytest.raises(kind):
+            connect(server.url).wait_for_changes("1", 30.0)
+
+
+def test_positions_are_opaque(connect: Connect) -> None:
+    with Script(page(position="AbC-1/2=")) as server:
+        assert connect(server.url).latest_cursor() == "AbC-1/2="
+    with Script(answer(500)) as server, pytest.raises(Conflict):
+        connect(server.url).changes("1&stream_type=admin_logs")
+
+
+def test_news_without_a_size_still_have_their_folder_listed(connect: Connect) -> None:
+    with Script(page(event("e1"), event("e1"))) as server:
+        backend = connect(server.url)
+        changes = backend.changes("1")
+        assert changes.entries == (File(RemotePath("/x"), "12", "", 0, 0, None),)
+        assert changes.cursor == "7"
+        assert backend.changes("1").entries == ()
+
+
+def test_news_of_other_things_are_nothing(connect: Connect) -> None:
+    others = [
+        {"event_id": "1", "event_type": "COLLAB_ADD_COLLABORATOR", "source": {"type": "user", "id": "3"}},
+        {"event_id": "2", "event_type": "ITEM_CREATE", "source": {"type": "web_link", "id": "4"}},
+        {"event_id": "3", "event_type": "ITEM_CREATE", "source": None},
+        event("4", parent=None),
+    ]
+    with Script(page(*others)) as server:
+        assert connect(server.url).changes("1").entries == ()

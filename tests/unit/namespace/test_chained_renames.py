@@ -1,0 +1,56 @@
+"""Renames of what was renamed already, before any of it was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.model.path import RemotePath
+from tests.fakes.pending import Pipeline
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    made = Pipeline(tmp_path)
+    yield made
+    made.close()
+
+
+def names_in(pipeline: Pipeline, folder: str) -> list[str]:
+    return [node.path.text for node in pipeline.view.children(RemotePath(folder))]
+
+
+def test_a_file_keeps_its_new_name_when_its_folder_is_renamed(pipeline: Pipeline) -> None:
+    pipeline.account.write("/old", b"x")
+    pipeline.account.mkdir("/d")
+    pipeline.rename("/old", "/d/New")
+    pipeline.rename("/d", "/e")
+    assert names_in(pipeline, "/e") == ["/e/New"]
+    pipeline.settle()
+    assert pipeline.account.files() == {"/e/New": b"x"}
+
+
+def test_a_new_folder_may_take_the_name_of_what_was_moved_into_it(pipeline: Pipeline) -> None:
+    pipeline.account.write("/a", b"x")
+    pipeline.mkdir("/b")
+    pipeline.rename("/a", "/b/a")
+    pipeline.rename("/b", "/a")
+    assert names_in(pipeline, "") == ["/a"]
+    assert names_in(pipeline, "/a") == ["/a/a"]
+    pipeline.settle()
+    assert pipeline.account.files() == {"/a/a": b"x"}
+
+
+def test_a_file_that_was_moved_twice_can_be_removed(pipeline: Pipeline) -> None:
+    """Each move of it, or of its folder, may give it another revision."""
+    pipeline.account.write("/a", b"x")
+    pipeline.account.mkdir("/b")
+    pipeline.rename("/a", "/b/a")
+    pipeline.rename("/b", "/c")
+    pipeline.unlink("/c/a")
+    pipeline.settle()
+    assert pipeline.account.files() == {}
+    assert pipeline.account.folders() == {"/c"}
+    assert pipeline.notices() == []
