@@ -94,9 +94,9 @@ class StateDir:
         raise Failure(f"{MOST_SLOTS} mounts of this account are running; unmount one")
 
     def abandoned_slots(self, account: Account, mine: Slot) -> Iterator[Slot]:
-        """Slots of the account that hold changes and that no mount uses; locked while they are out."""
+        """Slots of the account that have a journal and that no mount uses; locked while they are out."""
         for directory in sorted(self.account_dir(account).glob("slot-*")):
-            if directory == mine.directory or not holding(directory / "journal.db").count:
+            if directory == mine.directory or not (directory / "journal.db").exists():
                 continue
             slot = self._try_slot(directory)
             if slot is not None:

@@ -1,4 +1,4 @@
-"""``mountfs demo``: the whole way of the data, against a stand-in on this machine."""
+"""``mountfs demo``: the whole way of the data, against stand-ins on this machine."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from daemon.cli.context import Context
 from daemon.cli.demoreader import ServiceReader
+from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
 from daemon.client import Client, all_mounts
 from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox
@@ -43,37 +44,57 @@ class Result:
 
 @click.command()
 @click.option(
-    "--files", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Small files."
+    "--service",
+    "shown",
+    type=click.Choice(list(SERVICES)),
+    default="both",
+    show_default=True,
+    help="Which service to show.",
 )
 @click.option(
-    "--large-mb", type=click.IntRange(0, 4096), default=64, show_default=True, help="MiB of the large one."
+    "--files",
+    type=click.IntRange(1, 100_000),
+    help=f"Small files.  [default: {DROPBOX.files} on Dropbox; {BOX.files} on Box, "
+    "which takes them one by one, 240 a minute]",
+)
+@click.option(
+    "--large-mb",
+    type=click.IntRange(0, 4096),
+    help=f"MiB of the large one.  [default: {DROPBOX.large_mib} on Dropbox, {BOX.large_mib} on Box]",
 )
 @click.pass_obj
-def demo(context: Context, files: int, large_mb: int) -> int:
-    """Copy a tree into a mounted stand-in of Dropbox, and read it back over the service's API."""
+def demo(context: Context, shown: str, files: int | None, large_mb: int | None) -> int:
+    """Copy a tree into mounted stand-ins of Dropbox and Box, and read it back over the services' APIs."""
     check_fuse(allow_other=False)
-    workplace = Path(tempfile.mkdtemp(prefix="mountfs-demo-"))
-    try:
-        _say(f"making {files} small files and one of {large_mb} MiB")
-        size = make_tree(workplace / "source", files, large_mb * MIB)
-        with EmbeddedSandbox("dropbox", workplace / "dropbox") as sandbox:
-            result = _mounted(context, workplace, sandbox.start(), size)
-        context.out.print(_table(result))
-    finally:
-        shutil.rmtree(workplace, ignore_errors=True)
+    for service in SERVICES[shown]:
+        small = service.files if files is None else files
+        large_mib = service.large_mib if large_mb is None else large_mb
+        context.out.print(_table(service, _shown(context, service, small, large_mib)))
     return 0
 
 
-def _mounted(context: Context, workplace: Path, url: str, size: TreeSize) -> Result:
+def _shown(context: Context, service: DemoService, files: int, large_mib: int) -> Result:
+    """One service from an empty account to the last comparison; nothing is left behind."""
+    workplace = Path(tempfile.mkdtemp(prefix="mountfs-demo-"))
+    try:
+        _say(f"{service.title}: making {files} small files and one of {large_mib} MiB")
+        size = make_tree(workplace / "source", files, large_mib * MIB)
+        with EmbeddedSandbox(service.name, workplace / service.name) as sandbox:
+            return _mounted(context, service, workplace, sandbox.start(), size)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _mounted(context: Context, service: DemoService, workplace: Path, url: str, size: TreeSize) -> Result:
     """Mounts, copies, compares and unmounts; whatever happens, no mount is left behind."""
     mountpoint = (workplace / "mnt").resolve()
     mountpoint.mkdir()
-    _mount(workplace, url, mountpoint)
+    _mount(service, workplace, url, mountpoint)
     try:
         client = Client.at(mountpoint)
         result = _copy(context, client, workplace / "source", mountpoint, size)
         _say("reading it back through the service's API")
-        _compare(ServiceReader(url, ACCESS_TOKEN), workplace / "source")
+        _compare(service, service.reader(url, ACCESS_TOKEN), workplace / "source")
         _say("unmounting")
         _unmount(client)
     finally:
@@ -82,11 +103,11 @@ def _mounted(context: Context, workplace: Path, url: str, size: TreeSize) -> Res
     return result
 
 
-def _mount(workplace: Path, url: str, mountpoint: Path) -> None:
+def _mount(service: DemoService, workplace: Path, url: str, mountpoint: Path) -> None:
     config = workplace / "mountfs.toml"
     config.touch(mode=0o600)
-    urls = "".join(f'{host}_url = "{url}"\n' for host in ("api", "content", "notify"))
-    config.write_text(f'[remotes.demo]\ntype = "dropbox"\naccess_token = "{ACCESS_TOKEN}"\n{urls}')
+    keys = {"type": service.name, "access_token": ACCESS_TOKEN, **service.addresses(url)}
+    config.write_text("[remotes.demo]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items()))
     _say(f"mounting the sandbox at {url}")
     order = [sys.executable, "-m", "daemon.cli", "--config", str(config), "mount", "--background"]
     order += ["-o", f"state_dir={workplace / 'state'}", "demo:", str(mountpoint)]
@@ -141,15 +162,15 @@ def _calls(client: Client) -> Mapping[str, int]:
     raise Failure("the mount gave no status")
 
 
-def _compare(service: ServiceReader, source: Path) -> None:
+def _compare(service: DemoService, account: ServiceReader, source: Path) -> None:
     """Failure unless the service lists and delivers exactly the files of *source*, by content hash."""
-    ours = {path: hash_of(file) for path, file in files_below(source)}
-    listed = service.listed_hashes()
+    ours = {path: hash_of(file, service.hash_kind) for path, file in files_below(source)}
+    listed = account.listed_hashes()
     if missing := ours.keys() - listed.keys():
         raise Failure(f"{plural(len(missing), 'file')} missing on the service, such as {min(missing)}")
     if extra := listed.keys() - ours.keys():
         raise Failure(f"{plural(len(extra), 'file')} too many on the service, such as {min(extra)}")
-    for stated in (listed, service.downloaded_hashes(ours)):
+    for stated in (listed, account.downloaded_hashes(ours)):
         if wrong := sorted(path for path, digest in ours.items() if stated[path] != digest):
             raise Failure(
                 f"{plural(len(wrong), 'file')} with other contents on the service, such as {wrong[0]}"
@@ -162,8 +183,8 @@ def _unmount(client: Client) -> None:
             raise Failure(f"{plural(reply.pending, 'change')} left over after the drain")
 
 
-def _table(result: Result) -> Table:
-    table = Table("demo", "", box=None, padding=(0, 2, 0, 0))
+def _table(service: DemoService, result: Result) -> Table:
+    table = Table(f"demo of {service.title}", "", box=None, padding=(0, 2, 0, 0))
     table.columns[1].justify = "right"
     table.add_row("files, read back and equal", str(result.size.files))
     table.add_row("bytes", f"{result.size.size_bytes} ({in_bytes(result.size.size_bytes)})")

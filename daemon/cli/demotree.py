@@ -47,9 +47,9 @@ def files_below(root: Path) -> Iterator[tuple[str, Path]]:
             yield "/" + path.relative_to(root).as_posix(), path
 
 
-def hash_of(path: Path) -> str:
-    """The content hash of a local file, as Dropbox computes it."""
-    state = hasher(HashKind.DROPBOX)
+def hash_of(path: Path, kind: HashKind = HashKind.DROPBOX) -> str:
+    """The content hash of a local file, as a service computes it."""
+    state = hasher(kind)
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
             state.update(piece)

@@ -20,8 +20,9 @@ from daemon.commit.verdicts import (
     Unknown,
     Verdict,
 )
-from mountfs.errors import Corrupt, MountfsError
+from mountfs.errors import Corrupt, MountfsError, Transient
 from mountfs.journal.journal import Journal
+from mountfs.journal.standin import stand_in
 from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S, Entry, Folder
 from mountfs.model.names import NameRules
@@ -75,6 +76,7 @@ class Bookkeeper:
                 base_hash=None,
                 base_change=None,
                 attempts=0,
+                refusals=0,
                 error=None,
             )
             self._journal.notice(
@@ -91,7 +93,7 @@ class Bookkeeper:
             case Retry(error, base):
                 self._again(change, ChangeEvent.RETRY, error, base)
             case Reupload(error, base):
-                if change.attempts + 1 >= TRIES:
+                if change.refusals + 1 >= TRIES:
                     self._refuse(change, error)
                     return
                 self._journal.clear_parts(change.id)
@@ -114,8 +116,16 @@ class Bookkeeper:
         if base is not None:
             fields |= {"base_revision": base.revision, "base_hash": base.content_hash, "base_change": None}
             self._settlement.invalidate(change.path)
+        # What is only slow or away is tried for ever: just answers count towards giving up.
+        refusals = change.refusals + (not isinstance(error, Transient))
         self._journal.advance(
-            change, event, job=None, attempts=change.attempts + 1, error=str(error), **fields
+            change,
+            event,
+            job=None,
+            attempts=change.attempts + 1,
+            refusals=refusals,
+            error=str(error),
+            **fields,
         )
 
     def _refuse(self, change: Change, error: MountfsError) -> None:
@@ -124,25 +134,9 @@ class Bookkeeper:
         for path in change.paths:
             self._settlement.invalidate(path)
         if change.kind is ChangeKind.PUT:
-            self._supersede(failed)
-
-    def _supersede(self, failed: Change) -> None:
-        """What already replaced a failed file, or removed it, stands for it: it replaces its base itself."""
-        for follower in self._journal.followers(failed.id):
-            if follower.state is ChangeState.OPEN:
-                continue  # may still be given up; it replaces the failed one when it is whole
-            if follower.kind is ChangeKind.SET_TIME:
-                self._journal.advance(follower, ChangeEvent.SUPERSEDED)  # the failed one carries it
-                continue
-            self._rebase(follower, failed)
-            if self._now(failed).state is ChangeState.FAILED and follower.path.key == failed.path.key:
-                self._journal.advance(failed, ChangeEvent.SUPERSEDED)
-            if (
-                follower.kind is ChangeKind.DELETE
-                and failed.base_revision is None
-                and failed.base_change is None
-            ):
-                self._journal.advance(follower, ChangeEvent.SUPERSEDED)
+            stand_in(self._journal, failed)
+        elif change.kind is ChangeKind.MOVE and change.is_folder:
+            self._take_back(failed)
 
     def give_up_delete(self, change: Change) -> None:
         """What stands there is not what was to be removed: it stays. From UPLOADED or FAILED."""
@@ -161,6 +155,25 @@ class Bookkeeper:
         reason = "somebody else changed it meanwhile" if error is None else str(error)
         self._journal.notice(change.path, f"its new time is not sent: {reason}")
         self._settlement.invalidate(change.path)
+
+    def _take_back(self, move: Change) -> None:
+        """What was done in a folder under the name that it did not get, is done under the one it keeps."""
+        source, target = move.source, move.path
+        assert source is not None
+        for later in self._journal.live():
+            if later.seq <= move.seq or not later.is_malleable:
+                continue
+            is_leaving = later.source is not None and later.source.key == target.key
+            is_leaving |= later.kind is ChangeKind.DELETE and later.path.key == target.key
+            fields: dict[str, RemotePath] = {}
+            if is_leaving or later.path.is_below(target):
+                for name, at in (("path", later.path), ("source", later.source)):
+                    if at is not None and (at.key == target.key or at.is_below(target)):
+                        fields[name] = at.moved(target, source)
+            if fields:
+                self._journal.amend(later, **fields)
+            if is_leaving:
+                return
 
     def _redirect(self, change: Change, copy: RemotePath) -> None:
         """Later calls on the name of *change* meant its bytes, up to the first one that replaced them."""

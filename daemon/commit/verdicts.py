@@ -127,7 +127,7 @@ def judge_standing(
         case ChangeKind.MKDIR:
             if isinstance(standing, Folder):
                 return Acknowledge(standing)
-            is_over = isinstance(standing, File) or change.attempts + 1 >= TRIES
+            is_over = isinstance(standing, File) or change.refusals + 1 >= TRIES
         case ChangeKind.MOVE:
             is_ours = standing is not None and standing.id == change.item_id and _is_renamed(change, standing)
             # Its id was not known, but the source is gone and something arrived: what else should it be?
@@ -186,7 +186,7 @@ def _judge_entry(change: Change, entry: Entry | None) -> Verdict | Look:
 def _judge_delete(change: Change, error: MountfsError, standing: Entry) -> Verdict:
     """A move of a folder may give the files in it other revisions: they are still those to be removed."""
     has_our_bytes = isinstance(standing, File) and standing.content_hash == change.base_hash
-    if not isinstance(standing, File) or not has_our_bytes or change.attempts + 1 >= TRIES:
+    if not isinstance(standing, File) or not has_our_bytes or change.refusals + 1 >= TRIES:
         return Drop()
     return Retry(error, Base(standing.revision, standing.content_hash))
 
@@ -200,7 +200,7 @@ def _judge_time(change: Change, error: MountfsError, standing: Entry | None) -> 
         return Drop()
     if standing.mtime_ns // NS_PER_S == change.mtime_ns // NS_PER_S:
         return Acknowledge(standing)
-    if isinstance(error, Conflict) and change.attempts + 1 >= TRIES:
+    if isinstance(error, Conflict) and change.refusals + 1 >= TRIES:
         return Drop(error)
     return Retry(error, Base(standing.revision, standing.content_hash))
 
@@ -212,7 +212,7 @@ def _judge_file(change: Change, error: MountfsError, standing: Entry | None) -> 
         return Reupload(error)
     if isinstance(error, Transient):
         return Retry(error)
-    is_stubborn = change.attempts + 1 >= TRIES
+    is_stubborn = change.refusals + 1 >= TRIES
     if standing is None:
         # Removed by somebody else: ours is all there is. If even that is a conflict, the folder is none.
         return Refuse(error) if is_stubborn and change.base_revision is None else Retry(error, Base())

@@ -236,6 +236,9 @@ class OpenFile:
         with self.lock:
             self._is_nameless = True
             self._change_id = None
+            if self._is_flushed:
+                # Its row stands until what replaced it is whole: what comes from here on goes into a copy.
+                self._is_writing = self._is_flushed = False
 
     def committed(self, change_id: int, revision: str, content_hash: str | None) -> bool:
         """Its change became *revision*; whether that changed its key. Takes no lock: under the account's."""

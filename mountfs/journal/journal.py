@@ -64,6 +64,7 @@ class Journal:
         self._live: dict[int, Change] = {}
         self._in_order: list[Change] | None = None
         self._followers: dict[int, set[int]] = {}
+        self._failed: set[int] = set()
         self._db = connect(path)
         try:
             check(self._db)
@@ -100,6 +101,11 @@ class Journal:
     def get(self, change_id: int) -> Change | None:
         with self.lock:
             return self._live.get(change_id)
+
+    def failed(self) -> list[Change]:
+        """The changes that were refused."""
+        with self.lock:
+            return [self._live[change_id] for change_id in sorted(self._failed)]
 
     def watch(self, listener: Listener) -> None:
         with self.lock:
@@ -222,6 +228,11 @@ class Journal:
                 self._db.execute("DELETE FROM times WHERE path_key = ?", (path.key,))
                 del self._times[path.key]
 
+    def times(self) -> list[tuple[RemotePath, str, int]]:
+        """All of them: path in folded spelling, revision, mtime in ns."""
+        with self.lock:
+            return [(RemotePath(key), *kept) for key, kept in self._times.items()]
+
     def forget_folder_times(self, path: RemotePath) -> None:
         """Those of the folder *path* and of all folders below it."""
         with self.transaction():
@@ -280,8 +291,11 @@ class Journal:
             self._followers[before.base_change].discard(change_id)
             if not self._followers[before.base_change]:
                 del self._followers[before.base_change]
+        self._failed.discard(change_id)
         if change is not None:
             self._live[change_id] = change
+            if change.state is ChangeState.FAILED:
+                self._failed.add(change_id)
             if change.base_change is not None:
                 self._followers.setdefault(change.base_change, set()).add(change_id)
 

@@ -31,6 +31,7 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     job           the running batch a COMMITTING row belongs to. Recovery polls it; COMMITTING
                   with NULL was cut between sending and reply, and is verified by stat
     attempts      failed tries since it last got on
+    refusals      those of them that were answered with a no: so many make it FAILED
     error         the reason of the last failure, one line
     touched_ns    wall clock of the last call that changed its name or bytes
 
@@ -73,6 +74,7 @@ CREATE TABLE changes (
     session       TEXT,
     job           TEXT,
     attempts      INTEGER NOT NULL,
+    refusals      INTEGER NOT NULL,
     error         TEXT,
     touched_ns    INTEGER NOT NULL,
     CHECK ((kind = 'move') = (source IS NOT NULL)),
@@ -122,6 +124,7 @@ COLUMNS = (
     "session",
     "job",
     "attempts",
+    "refusals",
     "error",
     "touched_ns",
 )

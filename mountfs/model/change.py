@@ -121,6 +121,7 @@ class Change:
     session: str | None = None
     job: str | None = None
     attempts: int = 0
+    refusals: int = 0
     error: str | None = None
     touched_ns: int = 0
     """Wall clock of the last call that changed its name or bytes: the start of its settling."""

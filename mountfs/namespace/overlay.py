@@ -169,7 +169,7 @@ class Overlay:
                 if at.key == path.key and name is None:
                     name = change.path.name
                 # One that lies below a later one in flight is over: only the oldest can be unsettled.
-                moved = path
+                moved = path if change.state is ChangeState.COMMITTING else None
                 path, before = path.moved(at, change.source), mark.seq
                 continue
             if at.key != path.key:

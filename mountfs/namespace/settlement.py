@@ -60,6 +60,7 @@ class Settlement:
             content_hash=file.content_hash,
         )
         self._snapshot.put(file)
+        self._made_above(file.path)
         if whole_seconds(change.mtime_ns) == whole_seconds(file.mtime_ns):
             self._journal.forget_time(file.path)
         else:
@@ -69,6 +70,13 @@ class Settlement:
             self._journal.amend(
                 follower, base_revision=file.revision, base_hash=file.content_hash, base_change=None
             )
+
+    def _made_above(self, path: RemotePath) -> None:
+        """A folder that was refused stands there all the same, if a file could be put below it."""
+        for folder in self._journal.failed():
+            if folder.kind is ChangeKind.MKDIR and path.is_below(folder.path):
+                self._journal.advance(folder, ChangeEvent.SUPERSEDED)
+                self._snapshot.invalidate(folder.path)
 
     def _set_time(self, change: Change, file: File) -> None:
         file = replace(file, path=change.path.parent.child(file.path.name))

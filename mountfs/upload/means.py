@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mountfs.errors import MountfsError
 from mountfs.journal.journal import Journal
+from mountfs.journal.standin import stand_in
 from mountfs.model.change import Change, ChangeEvent, ChangeState
 from mountfs.model.hashing import hasher
 from mountfs.model.pacing import Pacer, is_account_wide
@@ -87,8 +88,9 @@ class Means:
         if change is None or change.state is not ChangeState.SEALED:
             return
         with self.journal.transaction():
-            self.journal.advance(change, ChangeEvent.REFUSED, error=str(error))
+            failed = self.journal.advance(change, ChangeEvent.REFUSED, error=str(error))
             self.journal.notice(change.path, f"not uploaded: {error}")
+            stand_in(self.journal, failed)
 
     def uploaded_locked(self, claimed: Change, content_hash: str, session: str | None) -> bool:
         """All bytes of *claimed* are up; False when they are no longer wanted."""

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,16 @@ from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess,
 __all__ = ["RealMount", "SandboxProcess", "hashes", "mountfs", "real_mounts", "sandbox_process", "small_tree"]
 __all__ += ["DEADLINE_S", "MakeMount", "until", "write_config"]
 
+ADDRESSES: Mapping[str, Callable[[str], dict[str, str]]] = {
+    "dropbox": lambda url: {"api_url": url, "content_url": url, "notify_url": url},
+    "box": lambda url: {
+        "api_url": f"{url}/2.0",
+        "upload_url": f"{url}/api/2.0",
+        "token_url": f"{url}/oauth2/token",
+    },
+}
+"""Service -> the keys that lead to a sandbox of it."""
+
 MOUNTFS = (sys.executable, "-m", "daemon.cli")
 
 
@@ -33,7 +43,14 @@ class RealMount:
     """
 
     def __init__(
-        self, folder: Path, url: str, *, subdir: str = "", name: str = "mnt", **options: str
+        self,
+        folder: Path,
+        url: str,
+        *,
+        subdir: str = "",
+        name: str = "mnt",
+        remote: Mapping[str, str] | None = None,
+        **options: str,
     ) -> None:
         self.folder = folder
         self.path = (folder / name).resolve()
@@ -44,7 +61,7 @@ class RealMount:
         self.options = {"state_dir": str(self.state_dir), "drain_timeout": "60", **options}
         self._process: subprocess.Popen[bytes] | None = None
         self.path.mkdir(parents=True, exist_ok=True)
-        write_config(self.config, url)
+        write_config(self.config, url, **(remote or {}))
 
     @property
     def pid(self) -> int:
@@ -143,12 +160,13 @@ class RealMount:
         return False
 
 
-def write_config(path: Path, url: str, **keys: str) -> None:
-    """A configuration whose remote `work` is the sandbox at *url*; *keys* are added or replace."""
-    values = {"type": "dropbox", "access_token": "sandbox"}
-    values |= {"api_url": url, "content_url": url, "notify_url": url, **keys}
+def write_config(path: Path, url: str, service: str = "dropbox", **keys: str) -> None:
+    """A configuration whose remote `work` is the sandbox at *url*; *keys* are added or replace. An empty
+    token is left out."""
+    values = {"type": service, "access_token": "sandbox", **ADDRESSES[service](url), **keys}
+    lines = [f'{key} = "{value}"\n' for key, value in values.items() if value or key != "access_token"]
     path.touch(mode=0o600)
-    path.write_text("[remotes.work]\n" + "".join(f'{key} = "{value}"\n' for key, value in values.items()))
+    path.write_text("[remotes.work]\n" + "".join(lines))
 
 
 def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -172,12 +190,12 @@ def small_tree(folder: Path, count: int) -> Path:
     return folder
 
 
-def hashes(folder: Path) -> dict[str, str]:
+def hashes(folder: Path, kind: HashKind = HashKind.DROPBOX) -> dict[str, str]:
     """Path below *folder* -> content hash, of all files; the far side's `files` in the same form."""
     found = {}
     for path in folder.rglob("*"):
         if path.is_file():
-            state = hasher(HashKind.DROPBOX)
+            state = hasher(kind)
             with path.open("rb") as file:
                 while piece := file.read(4 * 1024 * 1024):
                     state.update(piece)
@@ -189,12 +207,12 @@ MakeMount = Callable[..., RealMount]
 
 
 @contextlib.contextmanager
-def real_mounts(folder: Path, url: str) -> Iterator[MakeMount]:
-    """Makes RealMounts, not yet started, and cleans all of them up."""
+def real_mounts(folder: Path, url: str, remote: Mapping[str, str] | None = None) -> Iterator[MakeMount]:
+    """Makes RealMounts, not yet started, and cleans all of them up; *remote*: keys of `write_config`."""
     with contextlib.ExitStack() as stack:
 
         def make(**given: str) -> RealMount:
-            mount = RealMount(folder, url, **given)
+            mount = RealMount(folder, url, remote=remote, **given)
             stack.callback(mount.cleanup)
             return mount
 

@@ -1,4 +1,4 @@
-"""The Dropbox stand-in as a process, for tests of the whole product."""
+"""The stand-ins as processes, for tests of the whole product."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ class SandboxProcess:
     """The Dropbox stand-in as a child, and its control surface. It ends with this process, however that
     ends; `start` after `stop` or `kill9` listens on the same port with the same account."""
 
+    service = "dropbox"
+
     def __init__(self, data: Path, **switches: Any) -> None:
         self.data = data
         self.port = 0
@@ -48,7 +50,7 @@ class SandboxProcess:
         self.data.mkdir(parents=True, exist_ok=True)
         chosen = self.data.with_name(f"{self.data.name}.switches.json")
         chosen.write_text(json.dumps(self._switches))
-        order = [sys.executable, "-m", "mountfs.sandbox", "dropbox", "--data", str(self.data)]
+        order = [sys.executable, "-m", "mountfs.sandbox", self.service, "--data", str(self.data)]
         order += ["--port", str(self.port), "--switches", str(chosen), "--parent-pipe"]
         self._process = subprocess.Popen(
             order, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True

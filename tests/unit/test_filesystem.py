@@ -774,3 +774,20 @@ def test_bytes_that_were_safe_from_power_loss_are_not_written_over_before_the_jo
     world.fs.write(number, 0, b"six")
     assert synced == [False]
     world.close_file(number)
+
+
+def test_who_writes_on_in_a_replaced_file_leaves_what_was_closed_of_it_alone(world: World) -> None:
+    replaced = world.fs.create("/a", WO | os.O_CREAT).number
+    world.fs.write(replaced, 0, b"aaaa")
+    world.fs.flush(replaced)
+    other = world.fs.create("/b", WO | os.O_CREAT).number
+    world.fs.write(other, 0, b"bbbb")
+    world.fs.rename("/b", "/a")
+    world.fs.write(replaced, 0, b"TO")
+    for row in world.journal.live():
+        if row.is_flushed:  # a crash would publish it
+            assert world.spool.read(row.spool or "", 0, 10) == b"aaaa"
+    world.fs.release(replaced)
+    world.close_file(other)
+    world.settle()
+    assert world.account.files() == {"/a": b"bbbb"}

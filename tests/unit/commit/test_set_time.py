@@ -292,6 +292,6 @@ def test_a_conflict_without_a_reason_is_not_repeated_for_ever() -> None:
         A,
         base_revision="r",
         base_hash="h",
-        attempts=TRIES - 1,
+        refusals=TRIES - 1,
     )
     assert judge_standing(last, CONFLICT, MOVED, is_uncertain=False) == Drop(CONFLICT)

@@ -109,7 +109,7 @@ def test_a_delete_of_the_same_bytes_under_another_revision_goes_on() -> None:
 
 
 def last_try(change: Change) -> Change:
-    return replace(change, attempts=TRIES - 1)
+    return replace(change, refusals=TRIES - 1)
 
 
 STANDING = [

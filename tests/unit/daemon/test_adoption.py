@@ -60,3 +60,10 @@ def test_a_change_still_replaces_one_that_is_younger(
     below, above = ours.live()
     assert (below.spool, above.spool) == ("2", "1")
     assert above.base_change == below.id
+
+
+def test_times_the_service_cannot_keep_are_taken_over(ours: Journal, their_directory: Path) -> None:
+    theirs = Journal(their_directory / "journal.db", FakeClock())
+    theirs.set_time(RemotePath("/D"), "", 5)
+    adopt(ours, ours.path.with_name("spool"), theirs, their_directory)
+    assert ours.time_of(RemotePath("/d"), "") == 5

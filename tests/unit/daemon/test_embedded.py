@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from daemon.cli.demoreader import ServiceReader
 from daemon.cli.demotree import files_below, hash_of, make_tree
+from daemon.cli.dropboxreader import DropboxReader
 from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
 from daemon.failure import Failure
 from daemon.settings import SandboxRemote
@@ -41,14 +41,14 @@ def test_what_was_stored_is_read_back_and_survives_a_restart(tmp_path: Path) -> 
         url = sandbox.start()
         for path, file in files_below(tmp_path / "source"):
             upload(url, path, file.read_bytes())
-        assert ServiceReader(url, ACCESS_TOKEN).downloaded_hashes(ours) == ours
+        assert DropboxReader(url, ACCESS_TOKEN).downloaded_hashes(ours) == ours
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        assert ServiceReader(sandbox.start(), ACCESS_TOKEN).listed_hashes() == ours
+        assert DropboxReader(sandbox.start(), ACCESS_TOKEN).listed_hashes() == ours
 
 
 def test_a_refused_reader_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        reader = ServiceReader(sandbox.start(), "wrong")
+        reader = DropboxReader(sandbox.start(), "wrong")
         with pytest.raises(Failure, match="list_folder: the service answered 401"):
             reader.listed_hashes()
 
@@ -57,7 +57,7 @@ def test_a_service_that_is_gone_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
         url = sandbox.start()
     with pytest.raises(Failure, match=r"reading back: /2/files/list_folder: .*refused"):
-        ServiceReader(url, ACCESS_TOKEN).listed_hashes()
+        DropboxReader(url, ACCESS_TOKEN).listed_hashes()
 
 
 def test_the_child_is_in_a_session_of_its_own_and_ends_with_its_parent(tmp_path: Path) -> None:

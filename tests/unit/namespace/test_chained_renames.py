@@ -54,3 +54,16 @@ def test_a_file_that_was_moved_twice_can_be_removed(pipeline: Pipeline) -> None:
     assert pipeline.account.files() == {}
     assert pipeline.account.folders() == {"/c"}
     assert pipeline.notices() == []
+
+
+def test_a_rename_that_was_not_sent_shows_nothing_of_what_stands_at_its_target_still(
+    pipeline: Pipeline,
+) -> None:
+    for path in ("/a", "/b", "/a/old"):
+        pipeline.account.mkdir(path)
+    assert names_in(pipeline, "/a") == ["/a/old"]
+    pipeline.rename("/a", "/b/b")
+    pipeline.rename("/b", "/a")
+    pipeline.mkdir("/a/old")
+    pipeline.settle()
+    assert pipeline.account.folders() == {"/a", "/a/b", "/a/b/old", "/a/old"}

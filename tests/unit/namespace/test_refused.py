@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Forbidden, NotFound
+from mountfs.errors import Busy, Forbidden, NotFound, SessionLost
 from mountfs.journal.recovery import recover
 from mountfs.model.change import ChangeKind, ChangeState
 from mountfs.model.path import RemotePath
@@ -115,3 +115,34 @@ def test_a_new_folder_has_no_time_of_one_that_had_its_name(pipeline: Pipeline) -
     for path in ("/d", "/d/sub"):
         pipeline.mkdir(path)
         assert pipeline.view.stat(RemotePath(path)).mtime_ns > 10**18
+
+
+def test_a_refused_folder_is_over_once_something_stands_in_it(pipeline: Pipeline) -> None:
+    pipeline.backend.refuse("/d", Forbidden("no"), times=1)
+    pipeline.mkdir("/d")
+    pipeline.settle()
+    pipeline.write("/d/x", b"1")
+    pipeline.settle()
+    assert pipeline.states() == []
+    assert pipeline.view.stat(RemotePath("/d/x")).size_bytes == 1
+
+
+def test_what_was_written_under_a_refused_new_name_of_a_folder_stays_reachable(pipeline: Pipeline) -> None:
+    pipeline.mkdir("/c")
+    pipeline.settle()
+    pipeline.backend.refuse("/d", Forbidden("no"), times=5)
+    pipeline.rename("/c", "/d")
+    pipeline.write("/d/x", b"mine")
+    pipeline.settle()
+    assert pipeline.account.files() == {"/c/x": b"mine"}
+    assert pipeline.view.stat(RemotePath("/c/x")).size_bytes == 4
+
+
+def test_a_service_that_is_only_busy_never_makes_a_file_fail(pipeline: Pipeline) -> None:
+    pipeline.backend.refuse("/a", Busy("locked"), times=3)
+    pipeline.write("/a", b"x")
+    pipeline.upload_all()
+    pipeline.backend.refuse("/a", SessionLost("expired"), times=1)
+    pipeline.settle()
+    assert pipeline.states() == []
+    assert pipeline.account.files() == {"/a": b"x"}
