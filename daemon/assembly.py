@@ -33,7 +33,7 @@ from mountfs.fuse.mount import FuseOptions
 from mountfs.journal.journal import Journal
 from mountfs.journal.recovery import recover
 from mountfs.journal.sync import Durability
-from mountfs.model.change import ChangeKind, ChangeState
+from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import Account, Folder
 from mountfs.model.path import RemotePath
 from mountfs.namespace.edits import Namespace
@@ -139,7 +139,7 @@ class _Assembly:
             limits=self.backend.limits,
             clock=self.clock,
         )
-        workers = self._workers(uploader, committer, follower, sweeper, durability)
+        workers = self._workers(journal, uploader, committer, follower, sweeper, durability)
 
         def release() -> None:
             committer.close()
@@ -223,6 +223,7 @@ class _Assembly:
 
     def _workers(
         self,
+        journal: Journal,
         uploader: Uploader,
         committer: Committer,
         follower: Follower,
@@ -238,6 +239,13 @@ class _Assembly:
         sweeps = Worker("sweep", sweeper.step, self.clock)
         sweeper.bell = _bell_of(sweeps)
         follows = Worker("follow", follower.step, self.clock)
+
+        def tell_follower(_: Change | None, after: Change | None) -> None:
+            if follower.is_offline and after is not None and after.state is ChangeState.COMMITTED:
+                follower.nudge()
+                follows.wake()
+
+        journal.watch(tell_follower)
         syncs = Worker("sync", durability.step, self.clock)
         return [*uploaders, *commits, sweeps, follows, syncs]
 

@@ -45,6 +45,7 @@ class Follower:
         self._wait_s = wait_s
         self._cursor: str | None = None
         self._is_healthy = False
+        self._is_nudged = False
         self._pacer = Pacer()
 
     @property
@@ -58,10 +59,15 @@ class Follower:
         """Whether the far side did not answer the last time."""
         return isinstance(self._pacer.error, Offline)
 
+    def nudge(self) -> None:
+        """The far side answered somebody else: the next step need not wait. Any thread."""
+        self._is_nudged = True
+
     def step(self, now_s: float) -> float:
         """Waits for changes and applies them, or begins (again) to follow."""
-        if self._pacer.ready_s > now_s:
+        if self._pacer.ready_s > now_s and not self._is_nudged:
             return self._pacer.ready_s
+        self._is_nudged = False
         try:
             delay_s = self._follow()
         except Conflict:

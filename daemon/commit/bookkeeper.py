@@ -55,9 +55,10 @@ class Bookkeeper:
     def book(self, verdicts: Sequence[tuple[Change, Verdict]], carried: Sequence[Change]) -> None:
         """All of a reply, in one transaction."""
         with self._journal.lock, self._journal.transaction():
+            # Folders first: what is put into them is then known to be all there is.
+            self._book_carried(verdicts, carried)
             for change, verdict in verdicts:
                 self._book(self._journal.get(change.id) or change, verdict)
-            self._book_carried(verdicts, carried)
 
     def rename_conflicted(self, change: Change) -> None:
         """CONFLICTED -> UPLOADED under a name beside; later calls that meant it follow it there."""

@@ -32,7 +32,7 @@ class Settlement:
                     assert isinstance(outcome, File)
                     self._put(now, outcome)
                 case ChangeKind.MKDIR:
-                    self._snapshot.put(Folder(now.path, outcome.id if isinstance(outcome, Folder) else ""))
+                    self._snapshot.made(Folder(now.path, outcome.id if isinstance(outcome, Folder) else ""))
                     self._journal.advance(now, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
                 case ChangeKind.DELETE:
                     self._snapshot.remove(now.path)

@@ -123,6 +123,18 @@ class Snapshot:
                 self._drop_tree(entry.path)
             self._apply(entry)
 
+    def made(self, folder: Folder) -> None:
+        """We made *folder*: as far as we know, what we put into it is all it has.
+
+        Another client may have been quicker, so it is listed when somebody looks; while that is not possible
+        what we know is shown.
+        """
+        with self._lock:
+            self.put(folder)
+            if folder.path.key not in self._listings:
+                self._listings[folder.path.key] = listing = Listing({}, -math.inf)
+                _doubt(listing)
+
     def remove(self, path: RemotePath) -> None:
         """Nothing stands at *path* or below."""
         with self._lock:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.fuse.mount import FuseMount, FuseOptions, MountFailed, unmount
+from tests.mounted.boxprocess import UNPACED, BoxProcess, box_process
 from tests.mounted.realmount import MakeMount, RealMount, SandboxProcess, real_mounts, sandbox_process
 from tests.unit.files.world import World
 
@@ -114,5 +115,27 @@ def make_mount(tmp_path: Path, far_side: SandboxProcess) -> Iterator[MakeMount]:
 def real_mount(make_mount: MakeMount) -> RealMount:
     """A running mount of the far side, as a process."""
     mount = make_mount()
+    mount.start()
+    return mount
+
+
+@pytest.fixture
+def box(tmp_path: Path) -> Iterator[BoxProcess]:
+    """A Box of its own, as a process."""
+    with box_process(tmp_path / "far-side") as box:
+        yield box
+
+
+@pytest.fixture
+def make_box_mount(tmp_path: Path, box: BoxProcess) -> Iterator[MakeMount]:
+    """Makes mounts of the Box, not yet started, that share their state directory; no rate holds them up."""
+    with real_mounts(tmp_path, box.url, UNPACED) as make:
+        yield make
+
+
+@pytest.fixture
+def box_mount(make_box_mount: MakeMount) -> RealMount:
+    """A running mount of the Box, as a process."""
+    mount = make_box_mount()
     mount.start()
     return mount

@@ -107,6 +107,20 @@ def test_failures_make_the_questions_rarer() -> None:
     assert delays[-1] <= 30.0
 
 
+def test_it_does_not_wait_when_the_far_side_answered_somebody_else() -> None:
+    world = Followed()
+    world.memory.is_online = False
+    for _ in range(8):
+        world.clock.advance(world.step() - world.clock.now_s())
+    world.step()
+    world.memory.is_online = True
+    world.step()
+    assert world.follower.is_offline  # it is not its time yet
+    world.follower.nudge()
+    world.step()
+    assert not world.follower.is_offline
+
+
 def test_a_void_cursor_forgets_everything_and_begins_again() -> None:
     world = Followed()
     world.memory.remote.write("/a", b"x")

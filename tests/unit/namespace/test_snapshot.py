@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from mountfs.model.entry import File, Gone
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.namespace.snapshot import NotLoaded, Snapshot
 from tests.fakes.clock import FakeClock
+from tests.fakes.pending import Pipeline
 
 FRESH_S = 5.0
 A, B = RemotePath("/a"), RemotePath("/b")
@@ -89,3 +91,18 @@ def test_a_folder_that_never_rests_is_listed_once_for_each_question(
         snapshot.store(folder, [file(RemotePath("/d/y"))])
         assert list(snapshot.listing(folder) or {}) == ["y"]
         clock.advance(1.0)
+
+
+def test_a_folder_we_made_shows_what_we_put_there_while_it_cannot_be_listed(tmp_path: Path) -> None:
+    pipeline = Pipeline(tmp_path)
+    pipeline.mkdir("/d")
+    pipeline.write("/d/x", b"1")
+    pipeline.settle()
+    assert pipeline.states() == []
+    pipeline.memory.is_online = False
+    assert [node.path.text for node in pipeline.view.children(RemotePath("/d"))] == ["/d/x"]
+    pipeline.memory.is_online = True
+    pipeline.account.write("/d/y", b"2")
+    pipeline.clock.advance(2e9)  # what could not be listed again is shown for as long as it is trusted
+    assert {node.path.text for node in pipeline.view.children(RemotePath("/d"))} == {"/d/x", "/d/y"}
+    pipeline.close()
