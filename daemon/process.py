@@ -154,6 +154,9 @@ def _signals(lifecycle: Lifecycle) -> Iterator[None]:
         seen.append(number)
 
     before = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
+    # libfuse leaves a handler alone, but not that it is ignored: a write to a broken connection must never
+    # end the process, not even in the moment in which the loop ends.
+    before[signal.SIGPIPE] = signal.signal(signal.SIGPIPE, lambda _number, _frame: None)
     try:
         yield
     finally:

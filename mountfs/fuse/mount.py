@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable
@@ -72,6 +74,8 @@ class FuseMount:
             )
         except RuntimeError as error:  # fusepy's way to say that libfuse returned non-zero
             failure = error
+        finally:
+            _ignore_broken_pipes()
         if not self._is_up.is_set():
             reason = "libfuse refused, its reason is above" if failure is None else f"libfuse: {failure}"
             raise MountFailed(f"cannot mount on {self._mountpoint}: {reason}")
@@ -134,6 +138,12 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         raise MountFailed(f"cannot unmount {mountpoint}: {program} does not end") from None
     if done.returncode:
         raise MountFailed(f"cannot unmount {mountpoint}: {done.stderr.strip() or program}")
+
+
+def _ignore_broken_pipes() -> None:
+    """Undoes what libfuse 2 does at its end: it gives SIGPIPE back its deadly default, also where it was
+    ignored before, as Python does. Through libc, since Python sets signals on the main thread only."""
+    ctypes.CDLL(None).signal(int(signal.SIGPIPE), ctypes.c_void_p(int(signal.SIG_IGN)))
 
 
 def _fusermount() -> str | None:
