@@ -48,6 +48,9 @@ class MountedAccount(Protocol):
     def hurry(self, path: RemotePath) -> None:
         """Commits what is pending at or below *path* without waiting for its names to settle."""
 
+    def relax(self) -> None:
+        """Who hurried has what it waited for: names settle again, unless somebody else goes on hurrying."""
+
     def backlog(self, path: RemotePath) -> Backlog:
         """What is not committed at or below *path*, now."""
 

@@ -132,6 +132,9 @@ class RunningAccount:
     def hurry(self, path: RemotePath) -> None:  # noqa: ARG002 - the process's; all travel together
         self._parts.urgency.hurry()
 
+    def relax(self) -> None:
+        self._parts.urgency.relax()
+
     def backlog(self, path: RemotePath) -> Backlog:
         at = self._absolute(path)
         pending = size_bytes = open_files = 0

@@ -19,9 +19,11 @@ _LOCAL_ONLY = re.compile(
 _UNLINKED = re.compile(r"\.fuse_hidden[0-9a-f]{16}")
 
 _TEMPORARY = re.compile(
-    r"\..+\.[A-Za-z0-9]{6}|.*\.(tmp|temp|part|partial|crdownload|lock)|.*~|tmp.*", re.DOTALL
+    r"\..+\.[A-Za-z0-9]{6}|.*\.(tmp|temp|part|partial|crdownload|lock)|.*\.swpx|.*~|tmp.*|sed[A-Za-z0-9]{6}",
+    re.DOTALL,
 )
-"""rsync's `.name.XXXXXX` (mkstemp), and what editors, browsers and git rename away from."""
+"""rsync's `.name.XXXXXX` and sed's `sedXXXXXX` (mkstemp), vim's probe `.name.swpx`, and what editors,
+browsers and git rename away from."""
 
 
 def is_local_only(path: RemotePath) -> bool:

@@ -40,6 +40,11 @@ class Urgency:
         if not was_pressing:
             self._ring()
 
+    def relax(self) -> None:
+        """Ends what ``hurry`` began: who waits still says so again. Names settle from here on."""
+        with self._lock:
+            self._until_s = -math.inf
+
     @contextmanager
     def pressed(self) -> Iterator[None]:
         """Presses until the block ends."""

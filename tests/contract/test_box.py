@@ -211,6 +211,11 @@ def test_everybody_waits_while_uploads_are_throttled(sandbox: BoxSandbox, box: B
     assert time.monotonic() - began_s > 0.9
 
 
+def test_a_root_that_is_not_there_is_told_at_once(sandbox: BoxSandbox) -> None:
+    with pytest.raises(NotFound, match="root_folder_id 4711"):
+        connect(sandbox, root_folder_id="4711").account()
+
+
 def test_the_root_may_be_any_folder(sandbox: BoxSandbox) -> None:
     sandbox.write("/A/b/x", b"x")
     backend = connect(sandbox, root_folder_id=sandbox.tree()["/A"]["id"])

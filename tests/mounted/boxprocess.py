@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mountfs.model.hashing import HashKind
 from mountfs.sandbox.exchanges import Exchange
-from tests.mounted.sandboxprocess import SandboxProcess
+from tests.mounted.sandboxprocess import DEADLINE_S, SandboxProcess
 
 UPLOADS = "files/upload"
 PARTS = "sessions/part"
@@ -22,6 +24,12 @@ class BoxProcess(SandboxProcess):
     """A Box as a child; every exchange is kept."""
 
     service = "box"
+    hash_kind = HashKind.SHA1
+    quiet: Mapping[str, Any] = {
+        "pending_commits": 0,
+        "latency_ms": 0.0,
+        "quota_bytes": 2_000_000_000_000,
+    }
 
     def __init__(self, data: Path, **switches: Any) -> None:
         super().__init__(data, record_exchanges=True, **switches)
@@ -36,8 +44,17 @@ class BoxProcess(SandboxProcess):
         counts = self.counts().items()
         return sum(count for route, count in counts if _is_upload(route) or route.endswith(changes))
 
-    def files(self) -> dict[str, str]:
-        return {path: each["sha1"] for path, each in self.tree().items() if each["kind"] == "file"}
+    def tree(self) -> dict[str, dict[str, Any]]:
+        """Path -> kind, id, and of files size, versions, content_modified_s; `content_hash` is the SHA-1."""
+        tree = super().tree()
+        return {path: {**each, "content_hash": each.get("sha1")} for path, each in tree.items()}
+
+    def content(self, path: str) -> bytes:
+        address = f"{self.url}/2.0/files/{self.tree()[path]['id']}/content"
+        request = urllib.request.Request(address, headers={"Authorization": "Bearer sandbox"})
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
+            content: bytes = response.read()
+            return content
 
     def revisions(self, path: str) -> int:
         return int(self.tree()[path]["versions"])

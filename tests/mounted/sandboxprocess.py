@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mountfs.model.hashing import HashKind
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE_S = 40.0
 UPLOAD_ROUTES = re.compile(r"files/(upload|upload_session/.*)")
@@ -34,6 +36,14 @@ class SandboxProcess:
     ends; `start` after `stop` or `kill9` listens on the same port with the same account."""
 
     service = "dropbox"
+    hash_kind = HashKind.DROPBOX
+    quiet: Mapping[str, Any] = {
+        "entry_failures": [],
+        "job_duration_s": 0.05,
+        "latency_ms": 0.0,
+        "quota_bytes": 2_000_000_000_000,
+    }
+    """The switches that tests turn, as they are at the start."""
 
     def __init__(self, data: Path, **switches: Any) -> None:
         self.data = data
@@ -138,6 +148,14 @@ class SandboxProcess:
         """The paths of all entries of all finish_batch calls, so that one sent twice is in it twice."""
         finishes = self.log("files/upload_session/finish_batch(_v2)?")
         return [path for record in finishes for path in record["paths"]]
+
+    def content(self, path: str) -> bytes:
+        """The whole file, as another client gets it."""
+        headers = {"Authorization": "Bearer sandbox", "Dropbox-API-Arg": json.dumps({"path": path})}
+        request = urllib.request.Request(f"{self.url}/2/files/download", headers=headers, method="POST")
+        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
+            content: bytes = response.read()
+            return content
 
     def revisions(self, path: str) -> int:
         """How many versions of the file the service knows, by its own API."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mountfs.backends.box.api import BoxApi
+from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.commits import Commits, UnknownJob
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
@@ -20,13 +20,14 @@ from mountfs.backends.box.smallfiles import SmallFiles
 from mountfs.backends.box.tree import Tree
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.http import HttpClient, HttpSettings, Tokens
-from mountfs.errors import BatchRefused, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.errors import BatchRefused, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.change import ChangeKind
 from mountfs.model.entry import Account, Entry, File, Space
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits, Clock, Done, Launch, Order, Part, Piece, RemoteChanges
 
 ME = "GET users/me"
+ROOT_FOLDER = "GET folders/:id"
 UNLIMITED_BYTES = 900 * 10**12
 """Accounts without a limit state 10^15 - 1, give or take a rounding."""
 
@@ -76,7 +77,16 @@ class BoxBackend:
             self._limits = replace(self._limits, max_file_bytes=most_bytes)
         root = self._settings.root_folder_id
         suffix = "" if root == ROOT_FOLDER_ID else f"-f{_plain(root)}"
+        if suffix:
+            self._check_root(root)
         return Account(f"box-{_plain(user_id)}{suffix}", str(me.get("name") or me.get("login") or user_id))
+
+    def _check_root(self, folder_id: str) -> None:
+        """NotFound; a mount of nothing would be of no use."""
+        try:
+            self._api.object(ROOT_FOLDER, self._api.api_url(f"folders/{quoted(folder_id)}", fields="id"))
+        except NotFound:
+            raise NotFound(f"root_folder_id {folder_id}: no such folder, or not this user's to see") from None
 
     def space(self) -> Space:
         usage = self._api.object(ME, self._api.api_url("users/me", fields="space_amount,space_used"))

@@ -116,14 +116,7 @@ def ask(far_side: SandboxProcess, route: str, argument: dict[str, Any]) -> Any:
 
 def download(far_side: SandboxProcess, path: str) -> bytes:
     """The whole file as another client gets it."""
-    request = urllib.request.Request(
-        f"{far_side.url}/2/files/download",
-        headers={"Authorization": "Bearer sandbox", "Dropbox-API-Arg": json.dumps({"path": path})},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-        content: bytes = response.read()
-        return content
+    return far_side.content(path)
 
 
 def recovered(mount: RealMount, stem: str) -> Path:
@@ -153,9 +146,5 @@ def corner(shared: tuple[SandboxProcess, RealMount], request: pytest.FixtureRequ
     far_side.reset_log()
     yield here
     far_side.faults()
-    far_side.switches(**QUIET)
+    far_side.switches(**far_side.quiet)
     far_side.resume()
-
-
-QUIET = {"entry_failures": [], "job_duration_s": 0.05, "latency_ms": 0.0, "quota_bytes": 2_000_000_000_000}
-"""The switches that tests turn, as they are at the start."""

@@ -66,12 +66,12 @@ def test_s_ryw_programs_see_what_they_did_while_nothing_of_it_is_sent(corner: Co
     corner.far_side.pause()
     corner.run(command.format(work=work))
     until(lambda: not list(corner.path.rglob(".fuse_hidden*")), "the kernel has let go of removed files")
-    seen = hashes(corner.path)
+    seen = hashes(corner.path, corner.far_side.hash_kind)
     assert seen
     assert corner.there() == {}
     corner.far_side.resume()
     corner.settle()
-    assert hashes(corner.path) == seen
+    assert hashes(corner.path, corner.far_side.hash_kind) == seen
     there = {f"/{name}": entry for name, entry in corner.there().items() if entry["kind"] == "file"}
     assert {name: entry["content_hash"] for name, entry in there.items()} == seen
 
@@ -103,7 +103,7 @@ def test_s_ryw_the_next_mount_shows_what_the_last_one_did(
     assert (at / "made" / "file").read_text() == "made"
     assert (at / "made" / "file").stat().st_mtime == 1_300_000_000
     real_mount.wait_committed()
-    assert far_side.files() == hashes(at)
+    assert far_side.files() == hashes(at, far_side.hash_kind)
 
 
 # S-CLOSE
@@ -117,7 +117,7 @@ def test_s_close_what_was_closed_survives_a_kill(real_mount: RealMount, far_side
     real_mount.kill9()
     far_side.resume()
     real_mount.start()
-    seen = hashes(real_mount.path)
+    seen = hashes(real_mount.path, far_side.hash_kind)
     assert (real_mount.path / "small").read_text() == "small"
     assert (real_mount.path / "large").stat().st_size == 10 * MIB
     real_mount.wait_committed()

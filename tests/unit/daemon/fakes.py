@@ -55,6 +55,9 @@ class FakeAccount:
                 self.left = replace(self.left, pending=max(0, self.left.pending - self.commits_when_hurried))
             self.asked.append(f"hurry {path}")
 
+    def relax(self) -> None:
+        self.asked.append("relax")
+
     def backlog(self, path: RemotePath) -> Backlog:
         return self.left
 

@@ -81,7 +81,7 @@ def test_status_is_told(client: Client) -> None:
 
 def test_a_wait_for_nothing_ends_at_once(client: Client, account: FakeAccount) -> None:
     assert list(client.ask(WaitRequest("/a/b"))) == [Settled(0)]
-    assert account.asked == ["hurry /a/b"]
+    assert account.asked == ["hurry /a/b", "relax"]
 
 
 def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: FakeAccount) -> None:

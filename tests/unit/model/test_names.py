@@ -60,13 +60,27 @@ def test_the_quick_answer_is_that_of_the_patterns(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".a.txt.Xy12Zz", "a.tmp", "a.part", "a.crdownload", "a~", "tmpabc", "index.lock", "a.temp"]
+    "name",
+    [
+        ".a.txt.Xy12Zz",
+        "sedYYCw90",
+        ".a.txt.swpx",
+        "a.tmp",
+        "a.part",
+        "a.crdownload",
+        "a~",
+        "tmpabc",
+        "index.lock",
+        "a.temp",
+    ],
 )
 def test_what_is_about_to_be_renamed_looks_temporary(name: str) -> None:
     assert looks_temporary(name)
 
 
-@pytest.mark.parametrize("name", ["a.txt", ".bashrc", "a", "photo.jpeg", "party", "lock"])
+@pytest.mark.parametrize(
+    "name", ["a.txt", ".bashrc", "a", "photo.jpeg", "party", "lock", "sediment.txt", "sedate"]
+)
 def test_what_is_there_to_stay_does_not(name: str) -> None:
     assert not looks_temporary(name)
 

@@ -4,6 +4,15 @@ from mountfs.upload.urgency import HURRY_LASTS_S, Urgency
 from tests.fakes.clock import FakeClock
 
 
+def test_a_hurry_ends_when_nobody_waits_any_more() -> None:
+    urgency = Urgency(FakeClock())
+    with urgency.pressed():
+        urgency.hurry()
+        urgency.relax()
+        assert urgency.is_pressing
+    assert not urgency.is_pressing
+
+
 def test_a_hurry_ends_by_itself() -> None:
     clock = FakeClock()
     urgency = Urgency(clock)

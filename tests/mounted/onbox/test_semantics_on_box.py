@@ -1,0 +1,99 @@
+"""The promises of the semantics page that do not depend on the service, kept on a Box by the same tests."""
+
+from __future__ import annotations
+
+from tests.mounted.semantics import test_calls as calls
+from tests.mounted.semantics import test_durability as durability
+from tests.mounted.semantics import test_others as others
+from tests.mounted.semantics import test_sharing as sharing
+from tests.mounted.semantics import test_trouble as trouble
+
+test_s_err_a_read_only_mount_refuses_every_change = calls.test_s_err_a_read_only_mount_refuses_every_change
+test_s_err_attributes_tell_how_far_a_path_is = calls.test_s_err_attributes_tell_how_far_a_path_is
+test_s_err_what_is_unsupported_fails_at_once_with_its_errno = (
+    calls.test_s_err_what_is_unsupported_fails_at_once_with_its_errno
+)
+test_s_mode_changes_of_mode_and_owner_succeed_and_change_nothing = (
+    calls.test_s_mode_changes_of_mode_and_owner_succeed_and_change_nothing
+)
+test_s_names_an_unlinked_file_stays_readable_and_is_never_sent = (
+    calls.test_s_names_an_unlinked_file_stays_readable_and_is_never_sent
+)
+test_s_names_local_only_names_stay_here_until_they_get_a_real_one = (
+    calls.test_s_names_local_only_names_stay_here_until_they_get_a_real_one
+)
+test_s_names_two_spellings_that_differ_in_case_are_one_name = (
+    calls.test_s_names_two_spellings_that_differ_in_case_are_one_name
+)
+
+test_s_close_what_was_closed_survives_a_kill = durability.test_s_close_what_was_closed_survives_a_kill
+test_s_close_what_was_still_open_at_a_kill_is_kept_and_not_published = (
+    durability.test_s_close_what_was_still_open_at_a_kill_is_kept_and_not_published
+)
+test_s_fsync_of_a_folder_covers_the_closed_files_below = (
+    durability.test_s_fsync_of_a_folder_covers_the_closed_files_below
+)
+test_s_fsync_remote_waits_for_the_commit = durability.test_s_fsync_remote_waits_for_the_commit
+test_s_fsync_what_was_synced_is_not_in_doubt_after_a_power_loss = (
+    durability.test_s_fsync_what_was_synced_is_not_in_doubt_after_a_power_loss
+)
+test_s_ryw_programs_see_what_they_did_while_nothing_of_it_is_sent = (
+    durability.test_s_ryw_programs_see_what_they_did_while_nothing_of_it_is_sent
+)
+
+test_s_atomic_others_see_the_whole_old_or_the_whole_new_version = (
+    others.test_s_atomic_others_see_the_whole_old_or_the_whole_new_version
+)
+test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes = (
+    others.test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes
+)
+test_s_conflict_a_removal_spares_what_somebody_else_changed = (
+    others.test_s_conflict_a_removal_spares_what_somebody_else_changed
+)
+test_s_conflict_both_versions_of_a_file_are_kept = others.test_s_conflict_both_versions_of_a_file_are_kept
+test_s_conflict_removing_a_folder_spares_what_somebody_else_put_there = (
+    others.test_s_conflict_removing_a_folder_spares_what_somebody_else_put_there
+)
+test_s_conflict_the_same_bytes_from_both_sides_are_no_conflict = (
+    others.test_s_conflict_the_same_bytes_from_both_sides_are_no_conflict
+)
+test_s_conflict_two_new_files_of_one_name_are_kept = others.test_s_conflict_two_new_files_of_one_name_are_kept
+test_s_fresh_an_open_file_reads_one_revision_to_its_end = (
+    others.test_s_fresh_an_open_file_reads_one_revision_to_its_end
+)
+test_s_fresh_what_others_change_appears = others.test_s_fresh_what_others_change_appears
+test_s_order_a_save_keeps_id_and_history_and_never_leaves_neither_version = (
+    others.test_s_order_a_save_keeps_id_and_history_and_never_leaves_neither_version
+)
+test_s_rename_and_removal_of_what_is_being_replaced_removes_it = (
+    others.test_s_rename_and_removal_of_what_is_being_replaced_removes_it
+)
+test_s_rename_of_what_is_being_replaced_takes_its_history_along = (
+    others.test_s_rename_of_what_is_being_replaced_takes_its_history_along
+)
+test_s_rename_over_an_existing_file_never_loses_both = (
+    others.test_s_rename_over_an_existing_file_never_loses_both
+)
+test_s_rename_over_what_somebody_else_changed_is_undone = (
+    others.test_s_rename_over_what_somebody_else_changed_is_undone
+)
+
+test_s_lock_sqlite_keeps_two_writers_apart = sharing.test_s_lock_sqlite_keeps_two_writers_apart
+test_s_mmap_a_mapping_of_a_remote_file_reads_it = sharing.test_s_mmap_a_mapping_of_a_remote_file_reads_it
+test_s_mmap_what_is_written_to_a_shared_mapping_is_published = (
+    sharing.test_s_mmap_what_is_written_to_a_shared_mapping_is_published
+)
+
+test_s_down_a_dead_process_is_an_error_and_never_an_empty_folder = (
+    trouble.test_s_down_a_dead_process_is_an_error_and_never_an_empty_folder
+)
+test_s_down_a_known_account_is_mounted_while_the_far_side_is_away = (
+    trouble.test_s_down_a_known_account_is_mounted_while_the_far_side_is_away
+)
+test_s_down_what_is_known_reads_and_writes_queue = trouble.test_s_down_what_is_known_reads_and_writes_queue
+test_s_space_a_short_quota_refuses_the_write = trouble.test_s_space_a_short_quota_refuses_the_write
+test_s_umount_does_not_wait_for_what_somebody_keeps_open = (
+    trouble.test_s_umount_does_not_wait_for_what_somebody_keeps_open
+)
+test_s_umount_wait_is_told_how_it_ended = trouble.test_s_umount_wait_is_told_how_it_ended
+test_s_umount_whose_time_runs_out_says_what_stays = trouble.test_s_umount_whose_time_runs_out_says_what_stays
