@@ -1,33 +1,38 @@
 # Two commands for users: `make demo` and `make test`. `make check` is what CI runs.
 VENV ?= .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+READY := $(VENV)/.installed
+READY_FOR_TESTS := $(VENV)/.installed-for-tests
 
 .PHONY: setup demo test check format bench clean
 
-setup: $(STAMP)
+setup: $(READY)
 
-$(STAMP): pyproject.toml scripts/setup.sh
+$(READY): pyproject.toml scripts/setup.sh
 	@sh scripts/setup.sh $(VENV)
-	@touch $(STAMP)
+	@touch $@
 
-demo: setup
+$(READY_FOR_TESTS): pyproject.toml scripts/setup.sh
+	@sh scripts/setup.sh $(VENV) tests
+	@touch $(READY) $@
+
+demo: $(READY)
 	@$(BIN)/mountfs demo
 
-test: setup
+test: $(READY_FOR_TESTS)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: setup
+check: $(READY_FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(ARGS)
 
-format: setup
+format: $(READY_FOR_TESTS)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup
+bench: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:
