@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mountfs.errors import NoSpace
 from mountfs.journal import rows
@@ -26,6 +26,8 @@ from mountfs.ports import Clock, Part
 
 Listener = Callable[[Change | None, Change | None], None]
 """Called with (before, after) of each row a transaction changed; None: not there."""
+
+K = TypeVar("K")
 
 NOTICES_KEPT = 200
 
@@ -64,6 +66,7 @@ class Journal:
         self._live: dict[int, Change] = {}
         self._in_order: list[Change] | None = None
         self._followers: dict[int, set[int]] = {}
+        self._by_base: dict[str, set[int]] = {}
         self._failed: set[int] = set()
         self._db = connect(path)
         try:
@@ -101,6 +104,15 @@ class Journal:
     def get(self, change_id: int) -> Change | None:
         with self.lock:
             return self._live.get(change_id)
+
+    def replacing(self, revision: str) -> list[Change]:
+        """The live changes whose base is *revision*, in the order of effect."""
+        with self.lock:
+            found = [self._live[change_id] for change_id in self._by_base.get(revision, ())]
+            return sorted(
+                (change for change in found if change.state not in FINAL_STATES),
+                key=lambda change: change.seq,
+            )
 
     def failed(self) -> list[Change]:
         """The changes that were refused."""
@@ -287,17 +299,16 @@ class Journal:
         """The one place that changes memory: the row, and what is derived from it."""
         self._in_order = None
         before = self._live.pop(change_id, None)
-        if before is not None and before.base_change is not None:
-            self._followers[before.base_change].discard(change_id)
-            if not self._followers[before.base_change]:
-                del self._followers[before.base_change]
+        if before is not None:
+            _unindex(self._followers, before.base_change, change_id)
+            _unindex(self._by_base, before.base_revision, change_id)
         self._failed.discard(change_id)
         if change is not None:
             self._live[change_id] = change
             if change.state is ChangeState.FAILED:
                 self._failed.add(change_id)
-            if change.base_change is not None:
-                self._followers.setdefault(change.base_change, set()).add(change_id)
+            _index(self._followers, change.base_change, change_id)
+            _index(self._by_base, change.base_revision, change_id)
 
     def _remember(self, change_id: int) -> None:
         self._undo.setdefault(change_id, self._live.get(change_id))
@@ -322,3 +333,15 @@ class Journal:
             if before is not None or after is not None:
                 for listener in self._listeners:
                     listener(before, after)
+
+
+def _index(index: dict[K, set[int]], key: K | None, change_id: int) -> None:
+    if key is not None:
+        index.setdefault(key, set()).add(change_id)
+
+
+def _unindex(index: dict[K, set[int]], key: K | None, change_id: int) -> None:
+    if key is not None:
+        index[key].discard(change_id)
+        if not index[key]:
+            del index[key]

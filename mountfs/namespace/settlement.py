@@ -83,9 +83,7 @@ class Settlement:
         self._journal.advance(change, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
         self._snapshot.put(file)
         shown_ns = change.mtime_ns
-        for later in self._journal.live():
-            if later.base_revision is None or later.base_revision != change.base_revision:
-                continue
+        for later in self._journal.replacing(change.base_revision) if change.base_revision else []:
             if any(at.key == file.path.key for at in later.paths):
                 self._journal.amend(later, base_revision=file.revision)
                 if later.kind is ChangeKind.SET_TIME:
@@ -125,6 +123,6 @@ class Settlement:
         """A move may give the file a new revision: pending PUTs onto it replace that one."""
         if move.base_revision is None or move.base_revision == file.revision:
             return
-        for follower in self._journal.live():
-            if follower.path.key == file.path.key and follower.base_revision == move.base_revision:
+        for follower in self._journal.replacing(move.base_revision):
+            if follower.path.key == file.path.key:
                 self._journal.amend(follower, base_revision=file.revision)

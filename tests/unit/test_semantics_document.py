@@ -36,3 +36,12 @@ def test_each_promise_names_its_tests() -> None:
 
 def test_each_test_that_is_named_exists_and_each_that_exists_is_named() -> None:
     assert set().union(*_promised().values()) == _tested()
+
+
+def test_what_is_said_of_box_names_tests_that_run_on_box() -> None:
+    text = (REPOSITORY / "docs" / "SEMANTICS.md").read_text()
+    (section,) = re.findall(r"^## Box in particular(.*?)(?=^## )", text, re.DOTALL | re.MULTILINE)
+    sources = [path.read_text() for path in (TESTS.parent / "onbox").glob("test_*.py")]
+    named = re.findall(r"`(test_\w+)`", section)
+    assert named
+    assert [name for name in named if not any(name in source for source in sources)] == []

@@ -566,3 +566,21 @@ def _execute(path: Path, *statements: str) -> None:
 def test_a_replaced_change_is_still_a_value() -> None:
     change = Change(1, 1, ChangeKind.PUT, ChangeState.OPEN, PATH)
     assert replace(change, seq=2).id == 1
+
+
+def test_what_replaces_a_revision_is_found_as_bases_change(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "bases.db", FakeClock())
+    first = journal.add(ChangeKind.PUT, RemotePath("/a"), ChangeState.SEALED, spool="1", base_revision="r")
+    second = journal.add(ChangeKind.PUT, RemotePath("/b"), ChangeState.SEALED, spool="2", base_revision="r")
+    assert journal.replacing("r") == [first, second]
+    assert journal.replacing("other") == []
+    moved = journal.amend(first, base_revision="other")
+    journal.advance(second, ChangeEvent.SUPERSEDED)
+    assert journal.replacing("r") == []
+    assert journal.replacing("other") == [moved]
+    with pytest.raises(ZeroDivisionError), journal.transaction():
+        journal.amend(moved, base_revision="r")
+        raise ZeroDivisionError
+    assert journal.replacing("other") == [moved]
+    assert journal.replacing("r") == []
+    journal.close()
