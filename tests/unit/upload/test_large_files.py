@@ -247,8 +247,8 @@ def test_small_and_large_files_take_turns(small: Pipeline) -> None:
 
 
 def test_many_workers_send_everything_once(tmp_path: Path) -> None:
-    pipeline = Pipeline(tmp_path, limits=SMALL_LIMITS)
-    workers = [Worker(f"upload-{index}", pipeline.uploader.step, SystemClock()) for index in range(6)]
+    pipeline = Pipeline(tmp_path, limits=SMALL_LIMITS, clock=SystemClock())
+    workers = [Worker(f"upload-{index}", pipeline.uploader.step, pipeline.clock) for index in range(6)]
 
     def ring() -> None:
         for worker in workers:
