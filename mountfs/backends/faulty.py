@@ -140,13 +140,17 @@ class FaultyBackend:
             raise fault.error
         return result
 
-    def _submit(self, orders: Sequence[Order]) -> Launch:
+    def refusals(self, orders: Sequence[Order]) -> dict[int, MountfsError]:
+        """Position -> why that order is not carried out; each is told once."""
         with self._lock:
-            refused = {
+            return {
                 at: self._refused[order.path.key].popleft()
                 for at, order in enumerate(orders)
                 if self._refused[order.path.key]
             }
+
+    def _submit(self, orders: Sequence[Order]) -> Launch:
+        refused = self.refusals(orders)
         if len(refused) == len(orders):
             return Done(tuple(refused[at] for at in range(len(orders))))
         launch = self.inner.submit([order for at, order in enumerate(orders) if at not in refused])

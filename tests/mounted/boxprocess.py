@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
+import json
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mountfs.model.hashing import HashKind
 from mountfs.sandbox.exchanges import Exchange
-from tests.mounted.sandboxprocess import DEADLINE_S, SandboxProcess
+from tests.fakes.boxschema import assert_conforms
+from tests.mounted.sandboxprocess import PLENTY_BYTES, Asked, Refusal, SandboxProcess
 
 UPLOADS = "files/upload"
 PARTS = "sessions/part"
 COMMITS = "sessions/commit"
 
-UNPACED = {"service": "box", "uploads_per_minute": "1000000", "calls_per_minute": "1000000"}
+UNPACED = {"uploads_per_minute": "1000000", "calls_per_minute": "1000000"}
 """Keys of a remote whose rate is not the point."""
+
+_CODES = {
+    Refusal.PERMISSION: "access_denied_insufficient_permissions",
+    Refusal.SPACE: "storage_limit_exceeded",
+}
 
 
 class BoxProcess(SandboxProcess):
@@ -28,36 +35,86 @@ class BoxProcess(SandboxProcess):
     quiet: Mapping[str, Any] = {
         "pending_commits": 0,
         "latency_ms": 0.0,
-        "quota_bytes": 2_000_000_000_000,
+        "quota_bytes": PLENTY_BYTES,
+        "refusals": [],
     }
+    routes: Mapping[Asked, tuple[str, ...]] = {
+        Asked.START: ("sessions/create*",),
+        Asked.BYTES: ("files/upload*", PARTS),
+        Asked.COMMIT: ("files/upload*", COMMITS),
+        Asked.DELETE: ("files/delete", "folders/delete"),
+        Asked.MOVE: ("files/update", "folders/update"),
+        Asked.MKDIR: ("folders/create",),
+    }
+    refused_names: Mapping[str, int] = {
+        "back\\slash": errno.EINVAL,
+        "rubbed\x7fout": errno.EINVAL,
+        "bell\a": errno.EINVAL,
+        " space before": errno.EINVAL,
+        "space behind ": errno.EINVAL,
+        "not UTF-8 \udcff": errno.EINVAL,
+        "n" * 256: errno.ENAMETOOLONG,
+    }
+    keeps_times = True
+    streams = False
 
     def __init__(self, data: Path, **switches: Any) -> None:
-        super().__init__(data, record_exchanges=True, **switches)
+        super().__init__(data, **{"record_exchanges": True, **switches})
+
+    def remote(self) -> dict[str, str]:
+        return {
+            "type": "box",
+            "access_token": "sandbox",
+            "api_url": f"{self.url}/2.0",
+            "upload_url": f"{self.url}/api/2.0",
+            "token_url": f"{self.url}/oauth2/token",
+            **UNPACED,
+        }
+
+    def slow_commits(self, seconds: float) -> None:
+        self.spoil(Asked.COMMIT, "stall", stall_s=seconds)
+
+    def refuse(self, name: str, why: Refusal) -> None:
+        self.switches(refusals=[{"name": name, "status": 403, "code": _CODES[why]}])
+
+    def misstate_hash(self, path: str) -> None:
+        address = f"{self.url}/2.0/files/{self.tree()[path]['id']}"
+        stated = {**json.loads(self._fetch(_signed(address))), "sha1": "0" * 40}
+        answer = {"status": 201, "body": {"total_count": 1, "entries": [stated]}}
+        self.faults({"route": "files/upload*", "action": "reply", "count": 1, **answer})
+
+    def tree(self) -> dict[str, dict[str, Any]]:
+        tree = super().tree()
+        for entry in tree.values():
+            if entry["kind"] == "file":
+                entry |= {"content_hash": entry["sha1"], "mtime_s": entry["content_modified_s"]}
+        return tree
+
+    def content(self, path: str) -> bytes:
+        return self._fetch(_signed(f"{self.url}/2.0/files/{self.tree()[path]['id']}/content"))
+
+    def version_sizes(self, path: str) -> list[int]:
+        entry = self.tree()[path]
+        old = json.loads(self._fetch(_signed(f"{self.url}/2.0/files/{entry['id']}/versions")))["entries"]
+        return [*(each["size"] for each in reversed(old)), entry["size"]]
+
+    def revisions(self, path: str) -> int:
+        return int(self.tree()[path]["versions"])
 
     def uploads(self) -> int:
-        """Requests that carry bytes up, or begin, commit or end a session."""
         return sum(count for route, count in self.counts().items() if _is_upload(route))
 
     def edits(self) -> int:
-        """Requests that change the account."""
         changes = ("/create", "/update", "/delete", "/copy", "/promote")
         counts = self.counts().items()
         return sum(count for route, count in counts if _is_upload(route) or route.endswith(changes))
 
-    def tree(self) -> dict[str, dict[str, Any]]:
-        """Path -> kind, id, and of files size, versions, content_modified_s; `content_hash` is the SHA-1."""
-        tree = super().tree()
-        return {path: {**each, "content_hash": each.get("sha1")} for path, each in tree.items()}
+    def moves(self) -> int:
+        # Its id, and where it goes: a change of the time alone names no second place.
+        return sum(len(record["paths"]) > 1 for record in self.asked(Asked.MOVE))
 
-    def content(self, path: str) -> bytes:
-        address = f"{self.url}/2.0/files/{self.tree()[path]['id']}/content"
-        request = urllib.request.Request(address, headers={"Authorization": "Bearer sandbox"})
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-            content: bytes = response.read()
-            return content
-
-    def revisions(self, path: str) -> int:
-        return int(self.tree()[path]["versions"])
+    def committed_names(self) -> list[str]:
+        return [record["paths"][-1].rpartition("/")[2] for record in self.asked(Asked.COMMIT)]
 
     def sessions(self) -> list[dict[str, Any]]:
         """The upload sessions that are open."""
@@ -67,6 +124,10 @@ class BoxProcess(SandboxProcess):
     def exchanges(self) -> list[Exchange]:
         """All requests that were looked at, with their replies."""
         return [Exchange(**each) for each in self._get("exchanges")]
+
+    def check(self) -> None:
+        assert_conforms(self.exchanges())
+        self._post("exchanges/clear")
 
     def statuses(self, route: str) -> list[int | None]:
         """What was answered on a route, in order of arrival."""
@@ -81,16 +142,9 @@ class BoxProcess(SandboxProcess):
         ]
 
 
+def _signed(address: str) -> urllib.request.Request:
+    return urllib.request.Request(address, headers={"Authorization": "Bearer sandbox"})
+
+
 def _is_upload(route: str) -> bool:
     return route.startswith(("files/upload", "sessions/"))
-
-
-@contextlib.contextmanager
-def box_process(data: Path, **switches: Any) -> Iterator[BoxProcess]:
-    """A Box that runs while the block does."""
-    box = BoxProcess(data, **switches)
-    try:
-        box.start()
-        yield box
-    finally:
-        box.stop()

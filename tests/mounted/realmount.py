@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -18,22 +17,7 @@ from daemon.mountpoint import detach
 from daemon.protocol import Settled, StatusReply, StatusRequest, WaitRequest
 from daemon.status import to_json
 from mountfs.model.hashing import HashKind, hasher
-from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess, sandbox_process, until
-
-__all__ = ["RealMount", "SandboxProcess", "hashes", "mountfs", "real_mounts", "sandbox_process", "small_tree"]
-__all__ += ["DEADLINE_S", "MakeMount", "until", "write_config"]
-
-ADDRESSES: Mapping[str, Callable[[str], dict[str, str]]] = {
-    "dropbox": lambda url: {"api_url": url, "content_url": url, "notify_url": url},
-    "box": lambda url: {
-        "api_url": f"{url}/2.0",
-        "upload_url": f"{url}/api/2.0",
-        "token_url": f"{url}/oauth2/token",
-    },
-}
-"""Service -> the keys that lead to a sandbox of it."""
-
-MOUNTFS = (sys.executable, "-m", "daemon.cli")
+from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess, until
 
 
 class RealMount:
@@ -45,7 +29,7 @@ class RealMount:
     def __init__(
         self,
         folder: Path,
-        url: str,
+        far_side: SandboxProcess,
         *,
         subdir: str = "",
         name: str = "mnt",
@@ -59,9 +43,10 @@ class RealMount:
         self.log_file = folder / f"{name}.log"
         self.spec = f"work:{subdir}"
         self.options = {"state_dir": str(self.state_dir), "drain_timeout": "60", **options}
+        self._mountfs = far_side.mountfs
         self._process: subprocess.Popen[bytes] | None = None
         self.path.mkdir(parents=True, exist_ok=True)
-        write_config(self.config, url, **(remote or {}))
+        write_config(self.config, far_side, **(remote or {}))
 
     @property
     def pid(self) -> int:
@@ -76,7 +61,7 @@ class RealMount:
 
     def start(self) -> None:
         """Returns when the mount answers; fails with the process's own words when it ends instead."""
-        order = [*MOUNTFS, *self.order()]
+        order = [*self._mountfs, *self.order()]
         # Even a killed test run takes its mounts along.
         order = ["setpriv", "--pdeathsig", "TERM", "--", *order]
         with self.log_file.open("ab") as log:
@@ -160,10 +145,10 @@ class RealMount:
         return False
 
 
-def write_config(path: Path, url: str, service: str = "dropbox", **keys: str) -> None:
-    """A configuration whose remote `work` is the sandbox at *url*; *keys* are added or replace. An empty
-    token is left out."""
-    values = {"type": service, "access_token": "sandbox", **ADDRESSES[service](url), **keys}
+def write_config(path: Path, far_side: SandboxProcess, **keys: str) -> None:
+    """A configuration whose remote `work` is the account of *far_side*; *keys* are added or replace. An
+    empty token is left out."""
+    values = {**far_side.remote(), **keys}
     lines = [f'{key} = "{value}"\n' for key, value in values.items() if value or key != "access_token"]
     path.touch(mode=0o600)
     path.write_text("[remotes.work]\n" + "".join(lines))
@@ -172,7 +157,7 @@ def write_config(path: Path, url: str, service: str = "dropbox", **keys: str) ->
 def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     return subprocess.run(
-        [*MOUNTFS, *map(str, arguments)],
+        [*SandboxProcess.mountfs, *map(str, arguments)],
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -190,7 +175,7 @@ def small_tree(folder: Path, count: int) -> Path:
     return folder
 
 
-def hashes(folder: Path, kind: HashKind = HashKind.DROPBOX) -> dict[str, str]:
+def hashes(folder: Path, kind: HashKind) -> dict[str, str]:
     """Path below *folder* -> content hash, of all files; the far side's `files` in the same form."""
     found = {}
     for path in folder.rglob("*"):
@@ -207,12 +192,14 @@ MakeMount = Callable[..., RealMount]
 
 
 @contextlib.contextmanager
-def real_mounts(folder: Path, url: str, remote: Mapping[str, str] | None = None) -> Iterator[MakeMount]:
+def real_mounts(
+    folder: Path, far_side: SandboxProcess, remote: Mapping[str, str] | None = None
+) -> Iterator[MakeMount]:
     """Makes RealMounts, not yet started, and cleans all of them up; *remote*: keys of `write_config`."""
     with contextlib.ExitStack() as stack:
 
-        def make(**given: str) -> RealMount:
-            mount = RealMount(folder, url, remote=remote, **given)
+        def make(remote: Mapping[str, str] | None = remote, **given: str) -> RealMount:
+            mount = RealMount(folder, far_side, remote=remote, **given)
             stack.callback(mount.cleanup)
             return mount
 

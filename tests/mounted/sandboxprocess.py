@@ -1,8 +1,7 @@
-"""The stand-ins as processes, for tests of the whole product."""
+"""The far side of a mount, as a process: what tests do to it and ask of it, whatever service it is."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import signal
@@ -11,7 +10,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,7 @@ from mountfs.model.hashing import HashKind
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE_S = 40.0
-UPLOAD_ROUTES = re.compile(r"files/(upload|upload_session/.*)")
-EDIT_ROUTES = re.compile(r"files/(upload.*|create_folder.*|delete.*|move.*|copy.*)")
+PLENTY_BYTES = 2_000_000_000_000
 
 
 def until(is_so: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
@@ -31,19 +32,44 @@ def until(is_so: Callable[[], object], what: str, deadline_s: float = DEADLINE_S
         time.sleep(0.02)
 
 
-class SandboxProcess:
-    """The Dropbox stand-in as a child, and its control surface. It ends with this process, however that
+class Asked(StrEnum):
+    """What a mount asks of a service, in the words of the promises."""
+
+    START = "the start of a session"
+    BYTES = "the bytes"
+    COMMIT = "the commit"
+    OUTCOME = "the outcome of a commit"
+    DELETE = "a removal"
+    MOVE = "a rename"
+    MKDIR = "a new folder"
+
+
+class Refusal(StrEnum):
+    """Why a service does not take a file that is committed."""
+
+    PERMISSION = "no permission to write here"
+    SPACE = "no room in the account"
+
+
+class SandboxProcess(ABC):
+    """A stand-in as a child, and its control surface. It ends with this process, however that
     ends; `start` after `stop` or `kill9` listens on the same port with the same account."""
 
-    service = "dropbox"
-    hash_kind = HashKind.DROPBOX
-    quiet: Mapping[str, Any] = {
-        "entry_failures": [],
-        "job_duration_s": 0.05,
-        "latency_ms": 0.0,
-        "quota_bytes": 2_000_000_000_000,
-    }
+    service: str
+    hash_kind: HashKind
+    module = "mountfs.sandbox"
+    mountfs: tuple[str, ...] = (sys.executable, "-m", "daemon.cli")
+    """The command line that mounts it."""
+    quiet: Mapping[str, Any]
     """The switches that tests turn, as they are at the start."""
+    routes: Mapping[Asked, tuple[str, ...]]
+    """What the log and the faults call it: patterns, where several calls do the same."""
+    refused_names: Mapping[str, int]
+    """Names the service does not take -> errno."""
+    keeps_times: bool
+    """Whether a new time for old bytes is kept."""
+    streams: bool
+    """Whether bytes travel while their file is still being written."""
 
     def __init__(self, data: Path, **switches: Any) -> None:
         self.data = data
@@ -55,12 +81,16 @@ class SandboxProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @abstractmethod
+    def remote(self) -> dict[str, str]:
+        """The keys of a remote that is this account."""
+
     def start(self) -> None:
         """Returns when it listens."""
         self.data.mkdir(parents=True, exist_ok=True)
         chosen = self.data.with_name(f"{self.data.name}.switches.json")
         chosen.write_text(json.dumps(self._switches))
-        order = [sys.executable, "-m", "mountfs.sandbox", self.service, "--data", str(self.data)]
+        order = [sys.executable, "-m", self.module, self.service, "--data", str(self.data)]
         order += ["--port", str(self.port), "--switches", str(chosen), "--parent-pipe"]
         self._process = subprocess.Popen(
             order, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -70,6 +100,10 @@ class SandboxProcess:
         assert line, "the sandbox did not start"
         self.port = int(json.loads(line)["url"].rpartition(":")[2])
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
     def kill9(self) -> None:
         """Ends it in the middle of whatever it does; what its disk has is kept."""
         self._end(signal.SIGKILL)
@@ -77,6 +111,19 @@ class SandboxProcess:
     def stop(self) -> None:
         """Ends it; harmless when it does not run."""
         self._end(signal.SIGTERM)
+
+    def __enter__(self) -> SandboxProcess:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.stop()
+
+    # What goes wrong with it
 
     def pause(self) -> None:
         """The far side is down: every connection breaks, the control surface apart."""
@@ -89,8 +136,36 @@ class SandboxProcess:
         """Puts these fault rules in force instead of all others; none ends all faults."""
         self._post("faults", list(rules))
 
+    def spoil(self, asked: Asked, action: str, **how: Any) -> None:
+        """From here on such requests fare as *action* says, instead of all other faults."""
+        self.faults(*({"route": route, "action": action, **how} for route in self.routes[asked]))
+
     def switches(self, **values: Any) -> None:
         self._post("switches", values)
+
+    def calm_down(self) -> None:
+        """Ends whatever tests made go wrong."""
+        self.faults()
+        self.switches(**self.quiet)
+        self.resume()
+
+    @abstractmethod
+    def slow_commits(self, seconds: float) -> None:
+        """Every commit takes that long."""
+
+    @abstractmethod
+    def refuse(self, name: str, why: Refusal) -> None:
+        """Files whose name fits the pattern are refused at their commit, from here on."""
+
+    def take_all(self) -> None:
+        """Nothing is refused any more."""
+        self.switches(**self.quiet)
+
+    @abstractmethod
+    def misstate_hash(self, path: str) -> None:
+        """The next commit, one of the file that stands at *path*, is answered with a hash of other bytes."""
+
+    # What other clients do and see
 
     def edit(self, **change: Any) -> dict[str, Any]:
         """A change by another client: op="write", path=, text=; "delete"; "mkdir"; "move"."""
@@ -101,6 +176,29 @@ class SandboxProcess:
         """A file by another client."""
         return self.edit(op="write", path=path, text=text)
 
+    def tree(self) -> dict[str, dict[str, Any]]:
+        """Path -> kind, id, and of files size, mtime_s and content_hash, in the service's own kind."""
+        tree: dict[str, dict[str, Any]] = self._get("tree")
+        return tree
+
+    def files(self) -> dict[str, str]:
+        """Path -> content hash, of all files."""
+        return {path: each["content_hash"] for path, each in self.tree().items() if each["kind"] == "file"}
+
+    @abstractmethod
+    def content(self, path: str) -> bytes:
+        """The whole file, as another client gets it."""
+
+    @abstractmethod
+    def version_sizes(self, path: str) -> list[int]:
+        """Bytes of every version of the file that the service knows, the oldest first."""
+
+    def revisions(self, path: str) -> int:
+        """How many versions of the file the service knows."""
+        return len(self.version_sizes(path))
+
+    # What was asked of it
+
     def reset_log(self) -> None:
         """Forgets all requests and counts."""
         self._post("log/reset")
@@ -110,59 +208,52 @@ class SandboxProcess:
         records: list[dict[str, Any]] = self._get("log")["requests"]
         return [record for record in records if re.fullmatch(route, record["route"])]
 
+    def asked(self, what: Asked) -> list[dict[str, Any]]:
+        """The requests of one purpose, in order of arrival."""
+        patterns = self.routes[what]
+        return [record for record in self.log() if any(fnmatchcase(record["route"], p) for p in patterns)]
+
+    def spoiled(self) -> list[dict[str, Any]]:
+        """The requests that a fault befell."""
+        return [record for record in self.log() if record["fault"]]
+
     def counts(self) -> dict[str, int]:
         """Requests by route."""
         counts: dict[str, int] = self._get("counts")["counts"]
         return counts
 
+    @abstractmethod
     def uploads(self) -> int:
-        """Requests that carry bytes up or commit them, questions after jobs included."""
-        return sum(count for route, count in self.counts().items() if UPLOAD_ROUTES.fullmatch(route))
+        """How many requests carried bytes up or committed them, questions after jobs included."""
 
+    @abstractmethod
     def edits(self) -> int:
-        """Requests that change the account, or ask after such a change."""
-        return sum(count for route, count in self.counts().items() if EDIT_ROUTES.fullmatch(route))
+        """How many requests changed the account, or asked after such a change."""
+
+    @abstractmethod
+    def moves(self) -> int:
+        """How many files and folders the mounts moved, each counted once by its top."""
 
     def peak(self, route: str) -> int:
         """The most requests of the route that were ever answered at once."""
         return int(self._get("counts")["peak_requests"].get(route, 0))
 
     def peak_jobs(self) -> int:
-        """The most finish_batch jobs that ever ran at once."""
-        return int(self._get("counts")["peak_jobs"].get("finish_batch", 0))
+        """The most jobs that ever ran at once; 0 where there are none."""
+        return 0
+
+    def committed_names(self) -> list[str]:
+        """The names of all small files whose commit was sent, so that one sent twice is in it twice."""
+        return [path.rpartition("/")[2] for record in self.asked(Asked.COMMIT) for path in record["paths"]]
 
     def named(self) -> set[str]:
-        """Every path that any request named."""
-        return {path for record in self.log() for path in record["paths"]}
+        """The last component of every path that any request named: not all services know paths."""
+        return {path.rpartition("/")[2] for record in self.log() for path in record["paths"]}
 
-    def tree(self) -> dict[str, dict[str, Any]]:
-        """Path -> kind, and of files rev, size, content_hash."""
-        tree: dict[str, dict[str, Any]] = self._get("tree")
-        return tree
-
-    def files(self) -> dict[str, str]:
-        """Path -> content hash, of all files."""
-        return {path: each["content_hash"] for path, each in self.tree().items() if each["kind"] == "file"}
-
-    def committed_paths(self) -> list[str]:
-        """The paths of all entries of all finish_batch calls, so that one sent twice is in it twice."""
-        finishes = self.log("files/upload_session/finish_batch(_v2)?")
-        return [path for record in finishes for path in record["paths"]]
-
-    def content(self, path: str) -> bytes:
-        """The whole file, as another client gets it."""
-        headers = {"Authorization": "Bearer sandbox", "Dropbox-API-Arg": json.dumps({"path": path})}
-        request = urllib.request.Request(f"{self.url}/2/files/download", headers=headers, method="POST")
-        with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-            content: bytes = response.read()
-            return content
-
-    def revisions(self, path: str) -> int:
-        """How many versions of the file the service knows, by its own API."""
-        body = json.dumps({"path": path, "limit": 100}).encode()
-        headers = {"Authorization": "Bearer sandbox", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/2/files/list_revisions", body, headers)
-        return len(self._ask(request)["entries"])
+    def check(self) -> None:
+        """Fails when anything that was said to it or by it is not as the service describes it; where there
+        is no description, nothing is."""
+        return
 
     def _end(self, number: int) -> None:
         process, self._process = self._process, None
@@ -186,20 +277,13 @@ class SandboxProcess:
         return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}", data=body, method="POST"))
 
     def _ask(self, request: urllib.request.Request) -> Any:
+        return json.loads(self._fetch(request))
+
+    def _fetch(self, request: urllib.request.Request) -> bytes:
         try:
             with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-                return json.loads(response.read())
+                body: bytes = response.read()
+                return body
         except urllib.error.HTTPError as error:
             with error:
                 raise AssertionError(f"{request.full_url}: {error.read().decode()}") from None
-
-
-@contextlib.contextmanager
-def sandbox_process(data: Path, **switches: Any) -> Iterator[SandboxProcess]:
-    """A sandbox that runs while the block does."""
-    sandbox = SandboxProcess(data, **switches)
-    try:
-        sandbox.start()
-        yield sandbox
-    finally:
-        sandbox.stop()

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from daemon.client import all_mounts
-from tests.mounted.realmount import RealMount, SandboxProcess, mountfs, sandbox_process, write_config
+from tests.mounted.dropboxprocess import DropboxProcess
+from tests.mounted.realmount import RealMount, mountfs, write_config
+from tests.mounted.sandboxprocess import SandboxProcess
 
 NO_PORT = 1  # tcpmux, which nobody runs on loopback
 
@@ -66,7 +68,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with sandbox_process(tmp_path_factory.mktemp("bad") / "far-side") as sandbox:
+    with DropboxProcess(tmp_path_factory.mktemp("bad") / "far-side") as sandbox:
         sandbox.write("/file", "1")
         yield sandbox
 
@@ -76,7 +78,7 @@ def place(tmp_path: Path, sandbox: SandboxProcess) -> Iterator[Place]:
     place = Place(tmp_path.resolve(), sandbox)
     place.mountpoint.mkdir()
     (place.folder / "full" / "thing").mkdir(parents=True)
-    write_config(place.config, sandbox.url)
+    write_config(place.config, sandbox)
     yield place
     for mountpoint in all_mounts():
         if mountpoint.is_relative_to(place.folder):
@@ -156,7 +158,7 @@ REMOTES = [
 @pytest.mark.parametrize(("keys", "expected"), REMOTES)
 def test_a_wrong_remote_is_told(place: Place, keys: dict[str, str], expected: str) -> None:
     spelled = {key: place.spelled(value) for key, value in keys.items()}
-    write_config(place.config, place.sandbox.url, **spelled)
+    write_config(place.config, place.sandbox, **spelled)
     assert expected in place.mount("work:", "<MNT>")
 
 
@@ -204,7 +206,7 @@ def test_a_link_to_nowhere_is_no_mount_point(place: Place) -> None:
 
 
 def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
-    mount = RealMount(place.folder, place.sandbox.url)
+    mount = RealMount(place.folder, place.sandbox)
     with mount:
         mount.start()
         assert mount.terminate() == 0
@@ -216,7 +218,7 @@ def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
 
 @pytest.mark.parametrize("flags", [[], ["--background"]])
 def test_a_mount_point_in_use_is_told_and_stays_in_use(place: Place, flags: list[str]) -> None:
-    mount = RealMount(place.folder, place.sandbox.url)
+    mount = RealMount(place.folder, place.sandbox)
     with mount:
         mount.start()
         again = mountfs("--config", place.config, "mount", *flags, "work:", place.mountpoint)
@@ -241,7 +243,7 @@ def test_a_mount_in_the_background_tells_as_well(
     place: Place, arguments: list[str], keys: dict[str, str], expected: str
 ) -> None:
     spelled = {key: place.spelled(value) for key, value in keys.items()}
-    write_config(place.config, place.sandbox.url, **spelled)
+    write_config(place.config, place.sandbox, **spelled)
     assert expected in place.mount("--background", *arguments)
 
 

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 from daemon.client import all_mounts
-from tests.mounted.realmount import RealMount, SandboxProcess, until
+from tests.mounted.realmount import RealMount
+from tests.mounted.sandboxprocess import SandboxProcess, until
 
 
 def survives(pid: int, number: signal.Signals) -> bool:

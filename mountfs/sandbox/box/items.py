@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from mountfs.sandbox.box.database import ROOT
@@ -70,10 +71,16 @@ class Items:
     def check_free(self, parent: int, name: str, own: int | None = None) -> str:
         """A name that an item may take in a folder. Raises Refusal: the name, or 409 item_name_in_use."""
         checked = check_name(name, self.switches.refused_name_characters)
+        self._check_policy(checked)
         taken = self.child(parent, checked)
         if taken is not None and taken.id != own:
             raise self.name_in_use(taken)
         return checked
+
+    def _check_policy(self, name: str) -> None:
+        for rule in self.switches.refusals:
+            if fnmatchcase(name, rule["name"]):
+                raise Refusal(rule["status"], rule["code"])
 
     def name_in_use(self, taken: Item) -> Refusal:
         """The refusal that tells the id of what has the name."""
@@ -115,6 +122,7 @@ class Items:
         """Give a file new content, and a new name when *attributes* has one."""
         item = self.get(number, FILE)
         self.check_etag(item, if_match)
+        self._check_policy(attributes.name or item.name)
         if attributes.name is not None:
             item = replace(item, name=self.check_free(item.parent or ROOT, attributes.name, item.id))
         old = item.version

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 MIB = 1024 * 1024
 
@@ -96,6 +97,8 @@ class BoxSwitches:
     range_past_end: str = PastEnd.NOT_SATISFIABLE
     # Names.
     refused_name_characters: str = ""  # besides slash, backslash and control characters
+    # Each: {"name": glob, "status": number, "code": text}: what a policy forbids to make, name or write.
+    refusals: list[dict[str, Any]] = field(default_factory=list)
     # Events.
     repeated_events: int = 0  # so many of the events before the position come again
     disordered_events: bool = False
@@ -134,3 +137,5 @@ class BoxSwitches:
             raise ValueError("switch new_version_status: expected 200 or 201")
         if self.part_size_bytes < 1:
             raise ValueError("switch part_size_bytes: expected at least 1")
+        if any(rule.keys() != {"name", "status", "code"} for rule in self.refusals):
+            raise ValueError("switch refusals: expected each to have name, status and code")

@@ -10,19 +10,11 @@ from typing import Any
 
 import pytest
 
-from mountfs.model.hashing import hasher
-from tests.mounted.realmount import until
-from tests.mounted.semantics.conftest import Corner, ask, download, is_text
+from tests.mounted.corner import Corner, is_text
+from tests.mounted.sandboxprocess import Asked, until
 
 MIB = 1024 * 1024
 Sight = dict[str, Any]
-
-
-def hash_of(corner: Corner, content: bytes) -> str:
-    """As the service behind the corner states it."""
-    state = hasher(corner.far_side.hash_kind)
-    state.update(content)
-    return state.hexdigest()
 
 
 @contextmanager
@@ -49,12 +41,6 @@ def watching(look: Callable[[], object]) -> Iterator[list[Any]]:
         thread.join()
 
 
-def revisions(corner: Corner, name: str) -> list[dict[str, Any]]:
-    """The versions of a file that the service knows, the oldest first."""
-    answer = ask(corner.far_side, "files/list_revisions", {"path": corner.remote(name), "limit": 100})
-    return list(reversed(answer["entries"]))
-
-
 # S-ATOMIC
 
 
@@ -70,7 +56,7 @@ def test_s_atomic_others_see_the_whole_old_or_the_whole_new_version(corner: Corn
                 file.write(new[offset : offset + MIB])
                 os.fsync(file)
         corner.settle()
-    assert seen == [hash_of(corner, old), hash_of(corner, new)]
+    assert seen == [corner.hash_of(old), corner.hash_of(new)]
 
 
 def test_s_atomic_a_new_file_appears_when_it_is_whole(corner: Corner) -> None:
@@ -79,27 +65,26 @@ def test_s_atomic_a_new_file_appears_when_it_is_whole(corner: Corner) -> None:
         with (corner.path / "file").open("wb", buffering=0) as file:
             for offset in range(0, len(content), MIB):
                 file.write(content[offset : offset + MIB])
-            # Its bytes travel while it is open, and are nobody's file yet.
-            until(lambda: corner.far_side.log("files/upload_session/append.*"), "bytes travel")
+            if corner.far_side.streams:
+                # Its bytes travel while it is open, and are nobody's file yet.
+                until(lambda: corner.far_side.asked(Asked.BYTES), "bytes travel")
         corner.settle()
-    assert seen == [None, hash_of(corner, content)]
+    assert seen == [None, corner.hash_of(content)]
 
 
 # S-ORDER
 
 
 def test_s_order_versions_of_one_path_are_committed_in_the_order_of_the_calls(corner: Corner) -> None:
-    corner.far_side.switches(job_duration_s=0.2)
+    corner.far_side.slow_commits(0.2)
     path = corner.path / "file"
     for size in range(1, 9):
         path.write_text("x" * size)
-        until(
-            lambda: corner.far_side.log(".*finish_batch"), "a commit is under way while the next is written"
-        )
+        until(lambda: corner.far_side.asked(Asked.COMMIT), "a commit is under way while the next is written")
         corner.far_side.reset_log()
         path.with_suffix(f".{size}").write_text("others travel with it")
     corner.settle()
-    sizes = [each["size"] for each in revisions(corner, "file")]
+    sizes = corner.far_side.version_sizes(corner.remote("file"))
     assert sizes == sorted(sizes)
     assert sizes[-1] == 8
 
@@ -109,7 +94,7 @@ SAVES = {
     "sed -i": "sed -i s/old/new/ doc",
     "vim": "vim -es -u NONE -c %s/old/new/ -c wq doc",
     "a backup aside": "mv doc doc~; echo new > doc; rm doc~",
-    "rsync": "echo new > {work}/doc; rsync -aI {work}/doc doc",
+    "rsync": "echo new > $W/doc; rsync -aI $W/doc doc",
     "in place": "echo new > doc",
 }
 
@@ -121,9 +106,9 @@ def test_s_order_a_save_keeps_id_and_history_and_never_leaves_neither_version(
     corner.committed("doc", "old\n")
     item_id = corner.there()["doc"]["id"]
     with watching(lambda: {name: entry["content_hash"] for name, entry in corner.there().items()}) as seen:
-        corner.run(save.format(work=corner.mount.folder))
+        corner.run(save)
         corner.settle()
-    assert seen == [{"doc": hash_of(corner, b"old\n")}, {"doc": hash_of(corner, b"new\n")}]
+    assert seen == [{"doc": corner.hash_of(b"old\n")}, {"doc": corner.hash_of(b"new\n")}]
     assert corner.there()["doc"]["id"] == item_id
     assert corner.far_side.revisions(corner.remote("doc")) == 2
 
@@ -148,8 +133,8 @@ def test_s_conflict_both_versions_of_a_file_are_kept(corner: Corner) -> None:
     corner.settle()
     copy = conflicted_copy(corner, "letter", ".txt")
     assert set(corner.there()) == {"letter.txt", copy}
-    assert download(corner.far_side, corner.remote("letter.txt")) == b"theirs"
-    assert download(corner.far_side, corner.remote(copy)) == b"ours"
+    assert corner.content("letter.txt") == b"theirs"
+    assert corner.content(copy) == b"ours"
     until(lambda: is_text(corner.path / "letter.txt", "theirs"), "theirs is shown under its name")
     assert (corner.path / copy).read_text() == "ours"
     assert any(copy in trouble for trouble in corner.troubles())
@@ -162,8 +147,8 @@ def test_s_conflict_two_new_files_of_one_name_are_kept(corner: Corner) -> None:
     corner.far_side.write(corner.remote("new"), "theirs")
     corner.far_side.resume()
     corner.settle()
-    assert download(corner.far_side, corner.remote("new")) == b"theirs"
-    assert download(corner.far_side, corner.remote(conflicted_copy(corner, "new"))) == b"ours"
+    assert corner.content("new") == b"theirs"
+    assert corner.content(conflicted_copy(corner, "new")) == b"ours"
 
 
 def test_s_conflict_the_same_bytes_from_both_sides_are_no_conflict(corner: Corner) -> None:
@@ -206,7 +191,7 @@ def test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes(co
     corner.far_side.edit(op="delete", path=corner.remote("file"))
     corner.far_side.resume()
     corner.settle()
-    assert download(corner.far_side, corner.remote("file")) == b"ours"
+    assert corner.content("file") == b"ours"
 
 
 # S-FRESH
@@ -255,8 +240,7 @@ def test_s_rename_of_a_file_and_of_a_folder_is_one_move_each(corner: Corner) -> 
     corner.run("mv file renamed; mv folder moved")
     assert (corner.path / "moved" / "in" / "7").read_text() == "7\n"
     corner.settle()
-    moves = corner.far_side.log("files/move_batch_v2")
-    assert sum(move["entries"] for move in moves) == 2
+    assert corner.far_side.moves() == 2
     assert corner.far_side.uploads() == 0
     after = corner.there()
     assert after["renamed"]["id"] == before["file"]["id"]
@@ -271,7 +255,7 @@ def test_s_rename_over_an_existing_file_never_loses_both(corner: Corner) -> None
         (corner.path / "source").rename(corner.path / "target")
         assert is_text(corner.path / "target", "source")
         corner.settle()
-    kept = hash_of(corner, b"source")
+    kept = corner.hash_of(b"source")
     assert all(kept in sight.values() for sight in seen)
     assert seen[-1] == {"target": kept}
 
@@ -290,7 +274,7 @@ def test_s_rename_over_what_somebody_else_changed_is_undone(corner: Corner) -> N
     (corner.path / "source").rename(corner.path / "target")
     corner.settle()
     assert set(corner.there()) == {"target"}
-    assert download(corner.far_side, corner.remote("target")) == b"source"
+    assert corner.content("target") == b"source"
 
 
 @pytest.mark.parametrize("renamed", ["other", "FILE"])
@@ -304,7 +288,7 @@ def test_s_rename_of_what_is_being_replaced_takes_its_history_along(corner: Corn
     corner.settle()
     assert corner.names() == set(corner.there()) == {renamed}
     assert corner.there()[renamed]["id"] == item_id
-    assert download(corner.far_side, corner.remote(renamed)) == b"new"
+    assert corner.content(renamed) == b"new"
 
 
 def test_s_rename_and_removal_of_what_is_being_replaced_removes_it(corner: Corner) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounted.realmount import until
-from tests.mounted.semantics.conftest import Corner, download
+from tests.mounted.corner import Corner
+from tests.mounted.sandboxprocess import until
 
 # S-LOCK
 
@@ -41,9 +41,9 @@ def test_s_lock_sqlite_keeps_two_writers_apart(corner: Corner) -> None:
     corner.run(f"({adding}) & ({adding}); wait $!")
     assert corner.run('sqlite3 db "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
     corner.settle()
-    copy = corner.mount.folder / "copy.db"
-    copy.write_bytes(download(corner.far_side, corner.remote("db")))
-    assert corner.run(f'sqlite3 {copy} "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
+    copy = corner.work / f"{corner.name}.db"
+    copy.write_bytes(corner.content("db"))
+    assert corner.run(f'sqlite3 "{copy}" "select sum(n) from t; pragma integrity_check"') == "21\nok\n"
 
 
 # S-MMAP
@@ -63,7 +63,7 @@ def test_s_mmap_what_is_written_to_a_shared_mapping_is_published(corner: Corner)
     assert path.read_bytes() == wanted
     until(lambda: "mapped" in corner.there(), "it is published once it is unmapped")
     corner.settle()
-    assert download(corner.far_side, corner.remote("mapped")) == wanted
+    assert corner.content("mapped") == wanted
 
 
 def test_s_mmap_a_mapping_of_a_remote_file_reads_it(corner: Corner) -> None:
@@ -71,6 +71,4 @@ def test_s_mmap_a_mapping_of_a_remote_file_reads_it(corner: Corner) -> None:
     with (corner.path / "mapped").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
         assert mapping[:6] == b"remote"
         mapping[:6] = b"REMOTE"
-    until(
-        lambda: download(corner.far_side, corner.remote("mapped"))[:6] == b"REMOTE", "the change is published"
-    )
+    until(lambda: corner.content("mapped")[:6] == b"REMOTE", "the change is published")

@@ -11,11 +11,11 @@ import pytest
 
 from daemon.client import Client
 from daemon.protocol import Settled, WaitRequest
-from tests.mounted.realmount import MakeMount, RealMount, SandboxProcess, mountfs, until
-from tests.mounted.semantics.conftest import ERROR, STATE, Corner, ask, download, recovered
+from tests.mounted.corner import ERROR, STATE, Corner, recovered
+from tests.mounted.realmount import MakeMount, RealMount, mountfs
+from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
 
 MIB = 1024 * 1024
-FINISH = "files/upload_session/finish_batch"
 
 
 # S-NODROP
@@ -24,8 +24,7 @@ FINISH = "files/upload_session/finish_batch"
 def test_s_nodrop_what_is_refused_is_kept_listed_and_sent_when_asked(
     real_mount: RealMount, far_side: SandboxProcess
 ) -> None:
-    refusal = {".tag": "path", "reason": {".tag": "no_write_permission"}}
-    far_side.switches(entry_failures=[{"path": "/refused*", "error": refusal}])
+    far_side.refuse("refused*", Refusal.PERMISSION)
     refused = real_mount.path / "refused.txt"
     refused.write_text("kept")
     waited = mountfs("wait", real_mount.path)
@@ -35,7 +34,7 @@ def test_s_nodrop_what_is_refused_is_kept_listed_and_sent_when_asked(
     real_mount.start()
     assert refused.read_text() == "kept"
     assert os.getxattr(refused, STATE) == b"failed"
-    assert b"no_write_permission" in os.getxattr(refused, ERROR)
+    assert b"permission" in os.getxattr(refused, ERROR)
     assert real_mount.status()["account"]["states"]["failed"]["count"] == 1
     subprocess.run(["cp", refused, real_mount.folder / "exported"], check=True)
     assert (real_mount.folder / "exported").read_text() == "kept"
@@ -46,22 +45,12 @@ def test_s_nodrop_what_is_refused_is_kept_listed_and_sent_when_asked(
 
 def test_s_nodrop_local_bytes_go_only_when_the_service_states_their_hash(corner: Corner) -> None:
     corner.committed("file", "old")
-    entry = ask(corner.far_side, "files/get_metadata", {"path": corner.remote("file")})
-    wrong = {**entry, ".tag": "success", "content_hash": "0" * 64}
-    corner.far_side.faults(
-        {
-            "route": f"{FINISH}/check",
-            "action": "reply",
-            "status": 200,
-            "body": {".tag": "complete", "entries": [wrong]},
-            "count": 1,
-        }
-    )
+    corner.far_side.misstate_hash(corner.remote("file"))
     (corner.path / "file").write_text("new")
     corner.settle()
     assert any("another hash" in trouble for trouble in corner.troubles())
     assert set(corner.there()) == {"file"}
-    assert download(corner.far_side, corner.remote("file")) == b"new"
+    assert corner.content("file") == b"new"
 
 
 # S-DOWN
@@ -134,7 +123,7 @@ def test_s_down_a_dead_process_is_an_error_and_never_an_empty_folder(
 
 
 def test_s_umount_sends_what_is_pending_first(real_mount: RealMount, far_side: SandboxProcess) -> None:
-    far_side.switches(job_duration_s=0.5)
+    far_side.slow_commits(0.5)
     for number in range(20):
         (real_mount.path / f"file{number}").write_text(str(number))
     done = mountfs("umount", real_mount.path)
@@ -164,9 +153,9 @@ def test_s_umount_takes_no_new_changes_and_lets_open_files_end(
     real_mount: RealMount, far_side: SandboxProcess
 ) -> None:
     os.listdir(real_mount.path)
-    far_side.switches(job_duration_s=1.0)
+    far_side.slow_commits(1.0)
     (real_mount.path / "file").write_text("text")
-    until(lambda: far_side.log(FINISH), "a commit is under way")
+    until(lambda: far_side.asked(Asked.COMMIT), "a commit is under way")
     with (real_mount.path / "open").open("w") as file:
         stopping = subprocess.Popen(
             ["kill", "-TERM", str(real_mount.pid)], stdin=subprocess.DEVNULL, close_fds=False
@@ -180,7 +169,7 @@ def test_s_umount_takes_no_new_changes_and_lets_open_files_end(
         assert (real_mount.path / "file").read_text() == "text"
         file.write("finished")
     assert real_mount.ended() == 0
-    assert download(far_side, "/open") == b"finished"
+    assert far_side.content("/open") == b"finished"
 
 
 def test_s_umount_does_not_wait_for_what_somebody_keeps_open(
@@ -246,13 +235,12 @@ def _is_written(path: os.PathLike[str], size_bytes: int) -> bool:
 
 
 def test_s_space_a_quota_found_short_at_the_commit_keeps_the_bytes(corner: Corner) -> None:
-    full = {".tag": "path", "reason": {".tag": "insufficient_space"}}
-    corner.far_side.switches(entry_failures=[{"path": "*/late", "error": full}])
+    corner.far_side.refuse("late", Refusal.SPACE)
     (corner.path / "late").write_text("kept")
     assert [failed.path for failed in corner.wait().failed] == [corner.remote("late")]
     assert corner.state("late") == "failed"
     assert (corner.path / "late").read_text() == "kept"
-    corner.far_side.switches(entry_failures=[])
+    corner.far_side.take_all()
     (corner.path / "late").write_text("written again")
     corner.settle()
-    assert download(corner.far_side, corner.remote("late")) == b"written again"
+    assert corner.content("late") == b"written again"

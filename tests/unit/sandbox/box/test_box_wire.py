@@ -252,3 +252,24 @@ def test_pages_are_sorted_with_markers_as_well(wire: Any) -> None:
 @pytest.mark.parametrize("value", ["x", "-", "47 11"])
 def test_as_user_is_an_id(wire: Any, value: str) -> None:
     assert wire.call("GET", "/2.0/users/me", headers={"as-user": value}).status_code == 400
+
+
+def test_what_a_policy_forbids_is_neither_made_nor_named_nor_written(sandbox: BoxSandbox, wire: Any) -> None:
+    file = wire.upload("f")
+    sandbox.write("/forbidden", b"1")
+    forbidden = sandbox.tree()["/forbidden"]
+    sandbox.set_switches(refusals=[{"name": "forb*", "status": 403, "code": "forbidden_by_policy"}])
+    named = {"name": "forbade", "parent": {"id": "0"}}
+    parts = [("attributes", (None, json.dumps(named))), ("file", ("x", b""))]
+    unnamed = [("attributes", (None, "{}")), ("file", ("x", b""))]
+    session = {"folder_id": "0", "file_size": 5000, "file_name": "forbade"}
+    refused = [
+        wire.form("/files/content", parts),
+        wire.form(f"/files/{forbidden['id']}/content", unnamed),
+        wire.call("POST", "/api/2.0/files/upload_sessions", session),
+        wire.call("POST", "/2.0/folders", named),
+        wire.call("PUT", f"/2.0/files/{file['id']}", {"name": "forbade"}),
+    ]
+    assert [(each.status_code, each.json()["code"]) for each in refused] == [(403, "forbidden_by_policy")] * 5
+    assert set(sandbox.tree()) == {"/f", "/forbidden"}
+    assert sandbox.tree()["/forbidden"] == forbidden

@@ -1,21 +1,18 @@
-"""A mount that the tests of one file share, each in a folder of its own."""
+"""A mount that the tests of one module share, each in a folder of its own."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from daemon.client import Client
 from daemon.protocol import Settled, WaitRequest
-from tests.mounted.realmount import DEADLINE_S, RealMount, SandboxProcess, real_mounts, sandbox_process, until
+from mountfs.model.hashing import hasher
+from tests.mounted.realmount import RealMount, hashes
+from tests.mounted.sandboxprocess import DEADLINE_S, SandboxProcess, until
 
 STATE = "user.mountfs.state"
 ERROR = "user.mountfs.error"
@@ -37,11 +34,15 @@ class Corner:
         """Where the service has *name*."""
         return f"/{self.name}/{name}"
 
-    def theirs(self, name: str, text: str) -> dict[str, Any]:
+    @property
+    def work(self) -> Path:
+        """Room outside the mount."""
+        return self.mount.folder
+
+    def theirs(self, name: str, text: str) -> None:
         """Another client writes a file; returns once it is seen here."""
-        written = self.far_side.write(self.remote(name), text)
+        self.far_side.write(self.remote(name), text)
         until(lambda: is_text(self.path / name, text), f"{name} is seen as the other client wrote it")
-        return written
 
     def committed(self, name: str, text: str) -> Path:
         """A file of ours that the service has."""
@@ -70,9 +71,32 @@ class Corner:
             if path.startswith(above)
         }
 
+    def arrived(self) -> dict[str, str]:
+        """Path below the folder -> hash, of all files that the service has there; `seen` in the same form."""
+        entries = self.there().items()
+        return {f"/{name}": entry["content_hash"] for name, entry in entries if entry["kind"] == "file"}
+
+    def content(self, name: str) -> bytes:
+        """The whole file as another client gets it."""
+        return self.far_side.content(self.remote(name))
+
     def names(self) -> set[str]:
         """What the mount shows in the folder."""
         return set(os.listdir(self.path))
+
+    def seen(self) -> dict[str, str]:
+        """Path below the folder -> hash, of all files that the mount shows there."""
+        return self.hashes(self.path)
+
+    def hashes(self, folder: Path) -> dict[str, str]:
+        """The same of any folder."""
+        return hashes(folder, self.far_side.hash_kind)
+
+    def hash_of(self, content: bytes) -> str:
+        """As the service states it."""
+        state = hasher(self.far_side.hash_kind)
+        state.update(content)
+        return state.hexdigest()
 
     def state(self, name: str) -> str:
         return os.getxattr(self.path / name, STATE).decode()
@@ -81,11 +105,11 @@ class Corner:
         return os.getxattr(self.path / name, ERROR).decode()
 
     def run(self, command: str) -> str:
-        """A shell command in the folder; its output. Fails if it fails."""
+        """A shell command in the folder, with $W the room outside; its output. Fails if it fails."""
         done = subprocess.run(
             ["/bin/bash", "-euo", "pipefail", "-c", command],
             cwd=self.path,
-            env={**os.environ, "HOME": str(self.mount.folder), "LC_ALL": "C.UTF-8"},
+            env={**os.environ, "HOME": str(self.work), "W": str(self.work), "LC_ALL": "C.UTF-8"},
             capture_output=True,
             text=True,
             timeout=DEADLINE_S,
@@ -103,48 +127,7 @@ def is_text(path: Path, text: str) -> bool:
     return path.is_file() and path.read_text() == text
 
 
-def ask(far_side: SandboxProcess, route: str, argument: dict[str, Any]) -> Any:
-    """The service's own answer to a call by another client."""
-    request = urllib.request.Request(
-        f"{far_side.url}/2/{route}",
-        json.dumps(argument).encode(),
-        {"Authorization": "Bearer sandbox", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=DEADLINE_S) as response:
-        return json.loads(response.read())
-
-
-def download(far_side: SandboxProcess, path: str) -> bytes:
-    """The whole file as another client gets it."""
-    return far_side.content(path)
-
-
 def recovered(mount: RealMount, stem: str) -> Path:
     """The one recovered copy beside *stem*."""
     (found,) = mount.path.glob(f"{stem} (recovered copy {os.uname().nodename} *)*")
     return found
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SandboxProcess, RealMount]]:
-    """One far side and one mount of it for all tests of a module."""
-    folder = tmp_path_factory.mktemp("shared")
-    with sandbox_process(folder / "far-side") as far_side, real_mounts(folder, far_side.url) as make:
-        mount = make()
-        mount.start()
-        yield far_side, mount
-
-
-@pytest.fixture
-def corner(shared: tuple[SandboxProcess, RealMount], request: pytest.FixtureRequest) -> Iterator[Corner]:
-    """A folder of the test's own in the shared mount; what the test did to the far side ends with it."""
-    far_side, mount = shared
-    here = Corner(far_side, mount, request.node.name.replace("/", "-"))
-    far_side.edit(op="mkdir", path=f"/{here.name}")
-    until(here.path.is_dir, "the folder is seen")
-    assert here.names() == set()
-    far_side.reset_log()
-    yield here
-    far_side.faults()
-    far_side.switches(**far_side.quiet)
-    far_side.resume()

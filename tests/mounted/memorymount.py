@@ -1,0 +1,100 @@
+"""``mountfs`` with an account in memory, that of a `memoryserver`, behind every remote."""
+
+from __future__ import annotations
+
+import http.client
+import pickle
+import threading
+import urllib.parse
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from daemon import assembly
+from daemon.cli import main
+from daemon.settings import AccountRemote
+from mountfs.backends.memory_account import MEMORY_LIMITS
+from mountfs.backends.receipts import hash_of_parts
+from mountfs.errors import MountfsError, Offline, ServerFault
+from mountfs.ports import Clock, Launch, Order, Part
+
+CALL_TIMEOUT_S = 60.0
+WAIT_S = 0.5
+"""How long one call waits for changes; then it looks whether the mount is over."""
+
+
+class RemoteMemory:
+    """``ports.Backend`` on the memory account of another process."""
+
+    limits = MEMORY_LIMITS
+
+    def __init__(self, address: str) -> None:
+        self._host = urllib.parse.urlsplit(address).netloc
+        self._lock = threading.Lock()
+        self._calls: Counter[str] = Counter()
+        self._is_closed = threading.Event()
+
+    def __getattr__(self, method: str) -> Any:
+        return lambda *arguments, **named: self._call(method, *arguments, **named)
+
+    def part_bytes(self, session: str) -> int:
+        return self.limits.chunk_bytes
+
+    def whole_hash(self, parts: Sequence[Part]) -> str | None:
+        return hash_of_parts(parts)
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        return self._call(f"submit/{orders[0].kind.value}", _without_bodies(orders))
+
+    def poll(self, job: str, orders: Sequence[Order]) -> Launch:
+        return self._call(f"poll/{orders[0].kind.value}", job, _without_bodies(orders))
+
+    def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
+        for _ in range(max(1, round(timeout_s / WAIT_S))):
+            if self._is_closed.is_set():
+                raise Offline("the connection is closed")
+            if self._call("wait_for_changes", cursor, WAIT_S):
+                return True
+        return False
+
+    def calls(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._calls)
+
+    def close(self) -> None:
+        self._is_closed.set()
+
+    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        with self._lock:
+            self._calls[method] += 1
+        connection = http.client.HTTPConnection(self._host, timeout=CALL_TIMEOUT_S)
+        try:
+            connection.request("POST", f"/call/{method}", pickle.dumps((arguments, named)))
+            response = connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Offline(f"the memory account does not answer: {error}") from error
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise ServerFault(f"{method}: HTTP {response.status}")
+        answer = pickle.loads(body)
+        if isinstance(answer, MountfsError):
+            raise answer
+        return answer
+
+
+def _without_bodies(orders: Sequence[Order]) -> list[Order]:
+    """What can be sent: its bytes are in its session."""
+    return [replace(order, read=None) for order in orders]
+
+
+def connect(remote: AccountRemote, clock: Clock, state_dir: Path) -> RemoteMemory:
+    return RemoteMemory(remote.api_url)
+
+
+if __name__ == "__main__":
+    assembly.connect = connect  # type: ignore[assignment]
+    main()

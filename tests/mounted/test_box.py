@@ -1,0 +1,135 @@
+"""What is said of Box alone: times without bytes, removals level by level, the plan's largest file."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.mounted.boxprocess import BoxProcess
+from tests.mounted.corner import Corner
+from tests.mounted.realmount import MakeMount, RealMount, mountfs, small_tree, write_config
+from tests.mounted.sandboxprocess import SandboxProcess
+
+pytestmark = pytest.mark.only_on("box", because="the other services have no such thing")
+
+LONG_AGO_S = 1_300_000_000
+MB = 1_000_000
+
+
+def box_of(corner: Corner) -> BoxProcess:
+    """The far side of a corner in a Box."""
+    assert isinstance(corner.far_side, BoxProcess)
+    return corner.far_side
+
+
+def test_a_time_set_later_is_one_call_and_no_upload(corner: Corner) -> None:
+    corner.committed("file", "text")
+    versions = corner.far_side.revisions(corner.remote("file"))
+    corner.far_side.reset_log()
+    corner.run(f"touch -d @{LONG_AGO_S} file")
+    corner.settle()
+    assert corner.there()["file"]["mtime_s"] == LONG_AGO_S
+    assert (corner.path / "file").stat().st_mtime == LONG_AGO_S
+    assert corner.far_side.counts()["files/update"] == 1
+    assert corner.far_side.uploads() == 0
+    assert corner.far_side.revisions(corner.remote("file")) == versions
+
+
+def test_a_tree_is_removed_folders_last(corner: Corner, tmp_path: Path) -> None:
+    corner.run(f"cp -r {small_tree(tmp_path / 'src', 20)} tree")
+    corner.settle()
+    assert len(corner.there()) == 31
+    corner.run("rm -rf tree")
+    corner.settle()
+    assert corner.names() == set(corner.there()) == set()
+    assert set(box_of(corner).statuses("f(iles|olders)/delete")) == {204}
+
+
+def test_a_file_larger_than_the_account_takes_fails_at_the_write(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    far_side.switches(max_upload_bytes=3 * MB)
+    mount = make_mount()
+    mount.start()
+    (mount.path / "fits").write_bytes(bytes(3 * MB))
+    with (mount.path / "large").open("wb", buffering=0) as file:
+        file.write(bytes(2 * MB))
+        with pytest.raises(OSError) as refused:
+            file.seek(3 * MB)
+            file.write(b"more")
+        assert refused.value.errno == errno.EFBIG
+        with pytest.raises(OSError) as refused:
+            file.truncate(3 * MB + 1)
+        assert refused.value.errno == errno.EFBIG
+    mount.wait_committed()
+    assert {path: entry["size"] for path, entry in far_side.tree().items()} == {
+        "/fits": 3 * MB,
+        "/large": 2 * MB,
+    }
+
+
+def test_another_folder_than_the_top_can_be_mounted(far_side: SandboxProcess, make_mount: MakeMount) -> None:
+    far_side.write("/Reports/old", "1")
+    mount = make_mount(remote={"root_folder_id": far_side.tree()["/Reports"]["id"]})
+    mount.start()
+    assert os.listdir(mount.path) == ["old"]
+    (mount.path / "new").write_text("2")
+    mount.wait_committed()
+    assert set(far_side.files()) == {"/Reports/old", "/Reports/new"}
+
+
+REFUSED_REMOTES = [
+    ({"access_token": "wrong"}, "remote 'work': the access_token is not accepted"),
+    (
+        {
+            "access_token": "",
+            "refresh_token": "wrong",
+            "client_id": "sandbox-client",
+            "client_secret": "sandbox-secret",
+        },
+        "remote 'work': ",
+    ),
+    (
+        {
+            "access_token": "",
+            "refresh_token": "sandbox-refresh",
+            "client_id": "sandbox-client",
+            "client_secret": "x",
+        },
+        "remote 'work': ",
+    ),
+    ({"access_token": "", "refresh_token": "sandbox-refresh"}, "refresh_token needs client_id; add it"),
+    (
+        {"access_token": "", "client_id": "a", "client_secret": "b", "box_subject_type": "enterprise"},
+        "box_subject_type needs box_subject_id; add it",
+    ),
+    ({"root_folder_id": "4711"}, "root_folder_id 4711: no such folder, or not this user's to see"),
+    ({"root_folder_id": "Reports"}, "root_folder_id = 'Reports': must be the number at the end"),
+    ({"as_user": "somebody"}, "work"),
+    ({"uploads_per_minute": "0"}, "uploads_per_minute = '0': must be a whole number between 1 and 1000000"),
+    (
+        {"small_file_bytes": "60000000"},
+        "small_file_bytes = '60000000': must be a whole number between 1 and 50000000",
+    ),
+    ({"api_url": "http://127.0.0.1:1/2.0"}, "remote 'work' does not answer: "),
+    ({"content_url": "https://example.com"}, "unknown key 'content_url'"),
+]
+
+
+@pytest.mark.parametrize(("keys", "expected"), REFUSED_REMOTES)
+def test_a_wrong_remote_is_told(
+    tmp_path: Path, shared: tuple[SandboxProcess, RealMount], keys: dict[str, str], expected: str
+) -> None:
+    config, mountpoint = tmp_path / "mountfs.toml", tmp_path / "mnt"
+    mountpoint.mkdir()
+    write_config(config, shared[0], **keys)
+    done = mountfs("--config", config, "mount", "-o", f"state_dir={tmp_path / 'state'}", "work:", mountpoint)
+    assert done.returncode in (1, 2)
+    assert done.stdout == ""
+    assert expected in done.stderr
+    assert done.stderr.startswith("mountfs: ")
+    assert done.stderr.count("\n") == 1
+    assert not mountpoint.is_mount()
