@@ -3,6 +3,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 READY_FOR_TESTS := $(VENV)/.installed-for-tests
+# One process more than the usual two cores: many tests wait for a mount.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
 
 .PHONY: setup demo test check format bench clean
 
@@ -20,13 +22,13 @@ demo: $(READY)
 	@$(BIN)/mountfs demo
 
 test: $(READY_FOR_TESTS)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(READY_FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 format: $(READY_FOR_TESTS)
 	$(BIN)/ruff format .

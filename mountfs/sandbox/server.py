@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ MAX_HEADER_BYTES = 4 * 1024 * 1024  # services put arguments of whole batches in
 MAX_RPC_BODY_BYTES = 64 * 1024 * 1024  # of bodies read whole; content is streamed
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
+BACKLOG = 512
+ACCEPTING_TURNS = 5  # of the loop, until what asyncio has accepted is a connection
 
 
 class SandboxServer:
@@ -104,11 +107,14 @@ class SandboxServer:
             shutdown_timeout=0.2,
         )
         await runner.setup()
+        listening: socket.socket | None = None
         try:
             await self.service.start()
-            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._ssl_context, backlog=512)
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listening = socket.create_server((self._host, self._port), family=family, backlog=BACKLOG)
+            site = web.SockSite(runner, listening, ssl_context=self._ssl_context, backlog=BACKLOG)
             await site.start()
-            self._port = int(runner.addresses[0][1])
+            self._port = int(listening.getsockname()[1])
             scheme = "http" if self._ssl_context is None else "https"
             host = f"[{self._host}]" if ":" in self._host else self._host
             self.base_url = f"{scheme}://{host}:{self._port}"
@@ -117,13 +123,7 @@ class SandboxServer:
                 on_ready(self.base_url)
             await self._stopping.wait()
         finally:
-            connections = runner.server.connections if runner.server is not None else []
-            transports = [each.transport for each in connections if each.transport is not None]
-            await runner.cleanup()
-            # A TLS transport that was closed waits for its peer's farewell, longer than this loop lives.
-            for transport in transports:
-                if isinstance(transport, asyncio.WriteTransport):
-                    transport.abort()
+            await _close(runner, listening)
             await self.service.stop()
 
     def request_stop(self) -> None:
@@ -135,3 +135,22 @@ class SandboxServer:
         if request.path.startswith(CONTROL_PREFIX):
             return await self.service.control(request)
         return await self.gate.handle(request)
+
+
+async def _close(runner: web.AppRunner, listening: socket.socket | None) -> None:
+    """Ends all connections, those too that are only being accepted."""
+    if listening is not None:
+        # asyncio drops the sockets of connections that it accepted and did not begin before it is told to
+        # stop listening: so let it accept no more, and begin all.
+        asyncio.get_running_loop().remove_reader(listening)
+        for _ in range(ACCEPTING_TURNS):
+            await asyncio.sleep(0)
+    connections = runner.server.connections if runner.server is not None else []
+    transports = [each.transport for each in connections if each.transport is not None]
+    await runner.cleanup()
+    if listening is not None:
+        listening.close()
+    # One that was closed in the middle of a write, or waits for its peer's farewell, outlives the loop.
+    for transport in transports:
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.abort()

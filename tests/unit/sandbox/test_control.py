@@ -26,7 +26,7 @@ def test_a_port_in_use_is_an_os_error(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="Address already in use"):
             DropboxSandbox(tmp_path, port=taken.getsockname()[1]).start()
 
 
