@@ -17,6 +17,12 @@ from mountfs.ports import Clock
 
 Json = dict[str, Any]
 
+UPLOADS_BURST_S = 15.0
+"""Sixty files at once, as many as people mostly copy; more, and a long copy would stand still for longer
+before the minute is over."""
+CALLS_BURST_S = 4.0
+"""What those uploads need; and a listing that somebody waits for is never held up by more than moments."""
+
 
 class BoxApi:
     """Requests by method, path and the name they are counted under; nothing is retried here.
@@ -28,8 +34,8 @@ class BoxApi:
         self.http = http
         self.settings = settings
         self._clock = clock
-        self._calls = TokenBucket(settings.calls_per_minute)
-        self._uploads = TokenBucket(settings.uploads_per_minute)
+        self._calls = TokenBucket(settings.calls_per_minute, CALLS_BURST_S)
+        self._uploads = TokenBucket(settings.uploads_per_minute, UPLOADS_BURST_S)
 
     def api_url(self, path: str, **query: str | int) -> str:
         """An address of the API host; *path* is quoted already."""
