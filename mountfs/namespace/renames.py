@@ -118,11 +118,9 @@ class Renames:
         if not folder.is_malleable or folder.path.key != source.key or occupant is not None:
             return False
         inside, around = [], []
-        for change in self._chains.overlapping(source):
-            if change.path.is_below(source):
-                inside.append(change)
-            elif change.id != folder.id and change.seq > folder.seq:
-                around.append(change)
+        # What is older was done in another folder of that name, and went away with it.
+        for change in self._chains.overlapping(source, after=folder.seq):
+            (inside if change.path.is_below(source) else around).append(change)
         if around or any(self._is_fixed(change, source, target) for change in inside):
             return False
         is_refused = folder.state is ChangeState.FAILED

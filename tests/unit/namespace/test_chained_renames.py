@@ -67,3 +67,19 @@ def test_a_rename_that_was_not_sent_shows_nothing_of_what_stands_at_its_target_s
     pipeline.mkdir("/a/old")
     pipeline.settle()
     assert pipeline.account.folders() == {"/a", "/a/b", "/a/b/old", "/a/old"}
+
+
+@pytest.mark.parametrize("target", ["/c", "/B"])
+def test_a_new_folder_takes_nothing_along_that_went_away_with_the_one_before_it(
+    pipeline: Pipeline, target: str
+) -> None:
+    pipeline.account.mkdir("/b")
+    pipeline.write("/b/x", b"x")
+    pipeline.rename("/b", "/a")
+    pipeline.mkdir("/b")
+    pipeline.rename("/b", target)
+    assert names_in(pipeline, "/a") == ["/a/x"]
+    assert names_in(pipeline, target) == []
+    pipeline.settle()
+    assert pipeline.account.files() == {"/a/x": b"x"}
+    assert pipeline.account.folders() == {"/a", target}
