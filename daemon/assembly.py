@@ -114,7 +114,7 @@ class _Assembly:
         durability = Durability(journal, spool, self.disk)
         waiting = Waiting(journal)
         urgency = Urgency(self.clock)
-        uploader = Uploader(journal, spool, self.backend, self.clock, urgency)
+        uploader = self._uploader(core, urgency)
         committer = self._committer(core, urgency)
         blocks = Blocks(self.slot.cache, CACHE_BYTES)
         reader = Reader(self.backend, blocks)
@@ -184,6 +184,17 @@ class _Assembly:
         limits = self.backend.limits
         namespace = Namespace(view, journal, limits.names, self.clock, carries_times=limits.carries_times)
         return _Core(journal, spool, view, namespace, sessions)
+
+    def _uploader(self, core: _Core, urgency: Urgency) -> Uploader:
+        return Uploader(
+            core.journal,
+            core.spool,
+            self.backend,
+            self.clock,
+            urgency,
+            is_blocked=core.namespace.is_blocked,
+            settle_s=self.plan.options.settle_s,
+        )
 
     def _committer(self, core: _Core, urgency: Urgency) -> Committer:
         return Committer(

@@ -39,6 +39,8 @@ class BackendLimits:
     """Whether a session can start only when the file's final size is known (no streaming while open)."""
     parents_implicit: bool
     """Whether committing a file creates the missing folders above it."""
+    sessions_have_places: bool = False
+    """Whether a session is for one path and one base from its start, and of no use for another."""
     moves_overwrite: bool = False
     """Whether MOVE onto an existing file replaces it."""
     batches_at_once: int = 1

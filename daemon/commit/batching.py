@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from heapq import nsmallest
 
 from mountfs.model.change import Change, ChangeKind, ChangeState
-from mountfs.model.entry import NS_PER_S
-from mountfs.model.names import is_local_only, looks_temporary
+from mountfs.model.names import is_local_only
+from mountfs.model.settling import age_s, settle_s
 from mountfs.ports import BackendLimits
 
-TEMPORARY_SETTLE_S = 2.0
-"""For names programs rename away from in a moment: rsync and editors do so after syncing the file."""
 COMPANY_S = 5.0
 """The longest a ready change waits for a fuller batch while others are still on their way up."""
 HURRIED_COMPANY_S = 0.5
@@ -34,9 +32,12 @@ class Moment:
     is_hurried: bool = False
 
     def age_s(self, change: Change) -> float:
-        """Seconds since its name or bytes changed; a clock that was set back makes it old."""
-        age_s = (self.wall_ns - change.touched_ns) / NS_PER_S
-        return age_s if age_s >= 0 else math.inf
+        """Seconds since its name or bytes changed."""
+        return age_s(change, self.wall_ns)
+
+    def unsettled_s(self, change: Change) -> float:
+        """Seconds until its name has settled; below zero since then."""
+        return settle_s(change, self.settle_s, is_hurried=self.is_hurried) - self.age_s(change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +95,11 @@ def survey(
     for change in rows:
         if change.state is ChangeState.FAILED or is_local_only(change.path):
             continue
-        age_s = moment.age_s(change)
-        found.quiet_in_s = max(found.quiet_in_s, moment.settle_s - age_s)
+        found.quiet_in_s = max(found.quiet_in_s, moment.settle_s - moment.age_s(change))
         if change.state is ChangeState.SEALED and change.size_bytes < limits.session_min_bytes:
             found.is_uploading = True
         if change.state is ChangeState.UPLOADED and not marks.blocks(change):
-            wait_s = max(_settle_s(change, moment) - age_s, held_until_s.get(change.id, 0.0) - moment.now_s)
+            wait_s = max(moment.unsettled_s(change), held_until_s.get(change.id, 0.0) - moment.now_s)
             if change.kind is ChangeKind.MKDIR:
                 folders.append(change)
             elif wait_s > 0:
@@ -206,23 +206,15 @@ def _carried(batch: Batch, found: Survey) -> tuple[Change, ...]:
     return tuple(sorted(carried, key=lambda folder: folder.seq))
 
 
-def _settle_s(change: Change, moment: Moment) -> float:
-    """For how long its name must have been quiet."""
-    if change.kind is not ChangeKind.DELETE and looks_temporary(change.path.name):
-        return TEMPORARY_SETTLE_S
-    return 0.0 if moment.is_hurried else moment.settle_s
-
-
 def _place_folder(
     folder: Change, found: Survey, marks: _Marks, moment: Moment, held_until_s: Mapping[int, float]
 ) -> None:
     """A new folder waits for a file that makes it by the way, unless that takes too long."""
-    age_s = moment.age_s(folder)
-    wait_s = max(_settle_s(folder, moment) - age_s, held_until_s.get(folder.id, 0.0) - moment.now_s)
+    wait_s = max(moment.unsettled_s(folder), held_until_s.get(folder.id, 0.0) - moment.now_s)
     if marks.has_file_below(folder.path.key):
         found.carriers[folder.path.key] = folder
         if not marks.is_target_below(folder.path.key):
-            wait_s = max(wait_s, FOLDER_ALONE_S - age_s)
+            wait_s = max(wait_s, FOLDER_ALONE_S - moment.age_s(folder))
     if wait_s > 0:
         found.settles_in_s = min(found.settles_in_s, wait_s)
     else:

@@ -18,11 +18,10 @@ from mountfs.errors import MountfsError, Offline
 from mountfs.journal.journal import Journal
 from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.pacing import is_account_wide
+from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
 
-SETTLE_S = 0.25
-"""Editors and rsync rename within milliseconds of writing."""
 LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
 

@@ -47,6 +47,7 @@ SIDE_BY_SIDE_LIMITS = replace(
     pack_entries=0,
     pack_bytes=0,
     size_known_at_start=True,
+    sessions_have_places=True,
     parents_implicit=False,
     batches_at_once=4,
     keeps_times=True,

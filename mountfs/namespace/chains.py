@@ -146,6 +146,18 @@ class Chains:
             key=lambda change: change.seq,
         )
 
+    def is_blocked(self, change: Change) -> bool:
+        """Whether something must take effect before *change*: what is earlier and touches its path, something
+        above it or below it; and what was sent and has no outcome yet, whenever it was made. What failed
+        blocks nothing, nor does what never leaves this machine."""
+        return any(
+            other.id != change.id
+            and (other.seq < change.seq or other.state is ChangeState.COMMITTING)
+            and other.state is not ChangeState.FAILED
+            and not is_local_only(other.path)
+            for other in self.overlapping(change.path)
+        )
+
     def forget_refused(self, path: RemotePath) -> None:
         """What stands at *path* is renamed or removed anew: earlier such calls that were refused are over."""
         for change_id in list(self._overlay.refused_at(path)):

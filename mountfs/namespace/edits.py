@@ -38,6 +38,11 @@ class Namespace:
         self._renames = Renames(view, journal, self._chains, clock)
         self._times = Times(journal, view.overlay, clock, are_carried=carries_times)
 
+    def is_blocked(self, change: Change) -> bool:
+        """Whether something earlier is pending on the path of *change*, above it or below it. Under the
+        account's lock."""
+        return self._chains.is_blocked(change)
+
     # Files
 
     def begin_put(self, path: RemotePath, spool: str, *, exclusive: bool = False) -> Change:

@@ -117,7 +117,8 @@ class Renames:
         """A folder that was not sent yet, with all in it, gets the new name; whether that was possible."""
         if not folder.is_malleable or folder.path.key != source.key or occupant is not None:
             return False
-        inside, around = [], []
+        inside: list[Change] = []
+        around: list[Change] = []
         # What is older was done in another folder of that name, and went away with it.
         for change in self._chains.overlapping(source, after=folder.seq):
             (inside if change.path.is_below(source) else around).append(change)

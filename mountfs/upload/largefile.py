@@ -24,6 +24,7 @@ class LargeFile:
         "is_streamable",
         "journaled",
         "pacer",
+        "place",
         "plan",
         "session",
         "size_bytes",
@@ -33,6 +34,8 @@ class LargeFile:
 
     def __init__(self, change: Change, journaled: Iterable[Part], *, is_streamable: bool) -> None:
         self.change_id = change.id
+        self.place = change.path
+        """What its session is for, where sessions are for one place."""
         self.session: str | None = change.session
         """Known from a former process while ``plan`` is None: to be resumed."""
         self.journaled = tuple(journaled)

@@ -13,6 +13,7 @@ from mountfs.model.change import Change, ChangeEvent, ChangeState
 from mountfs.model.hashing import hasher
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, BackendLimits, Clock
+from mountfs.upload.turns import Turns
 from mountfs.upload.urgency import Urgency
 
 READ_BYTES = 1024 * 1024
@@ -52,6 +53,7 @@ class Means:
     backend: Backend
     clock: Clock
     urgency: Urgency
+    turns: Turns
     account: Pacer = field(default_factory=Pacer)
 
     @property

@@ -25,6 +25,8 @@ class SessionLane:
         """The one served last comes last."""
         self._orphans: deque[str] = deque()
         self._abandoning = Pacer()
+        self.awaits_turn = False
+        """Whether a file waits until something earlier is out of its way."""
 
     @property
     def trouble(self) -> MountfsError | None:
@@ -56,6 +58,10 @@ class SessionLane:
             self._files[change.id] = file
         if file.size_bytes is None and not file.seal(change.size_bytes):
             self._spoil(file)
+        if self._means.limits.sessions_have_places and file.place != change.path:
+            file.place = change.path
+            if file.session is not None or file.is_opening:
+                self._restart(file)
         return file.has_work
 
     def remove_locked(self, change_id: int) -> None:
@@ -80,8 +86,8 @@ class SessionLane:
         if self._orphans and self._abandoning.ready_s <= now_s:
             return partial(self._abandon, self._orphans.popleft())
         for file in self._files.values():
-            change = self._ready_change(file, now_s)
-            if change is None:
+            change = self._wanted(file) if file.has_work else None
+            if change is None or self._ready_s(file, change, now_s) > now_s:
                 continue
             self._files.move_to_end(file.change_id)
             if file.plan is None:
@@ -94,13 +100,21 @@ class SessionLane:
 
     def due_locked(self, now_s: float) -> float:
         due_s = max(now_s, self._abandoning.ready_s) if self._orphans else math.inf
+        self.awaits_turn = False
         for file in self._files.values():
-            if file.has_work and self._wanted(file) is not None:
-                due_s = min(due_s, file.pacer.ready_s)
+            change = self._wanted(file) if file.has_work else None
+            if change is not None:
+                ready_s = self._ready_s(file, change, now_s)
+                self.awaits_turn = self.awaits_turn or ready_s == math.inf
+                due_s = min(due_s, ready_s)
         return due_s
 
-    def _ready_change(self, file: LargeFile, now_s: float) -> Change | None:
-        return self._wanted(file) if file.pacer.ready_s <= now_s and file.has_work else None
+    def _ready_s(self, file: LargeFile, change: Change, now_s: float) -> float:
+        """When there is work to be done for it; ``math.inf``: when something is out of its way."""
+        if file.pacer.ready_s > now_s or file.session is not None:
+            return file.pacer.ready_s
+        has_place = self._means.limits.sessions_have_places
+        return self._means.turns.due_s(change, now_s) if has_place else file.pacer.ready_s
 
     def _wanted(self, file: LargeFile) -> Change | None:
         """Its row, while its bytes are wanted on the far side."""

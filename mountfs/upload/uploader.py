@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 from mountfs.errors import MountfsError, Offline
 from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeKind, ChangeState
+from mountfs.model.change import FINAL_STATES, Change, ChangeKind, ChangeState
 from mountfs.model.names import is_local_only
+from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
 from mountfs.upload.means import Lane, Means, SpoolBytes, Work
 from mountfs.upload.packlane import PackLane
 from mountfs.upload.sessionlane import SessionLane
+from mountfs.upload.turns import Turns, never_blocked
 from mountfs.upload.urgency import Urgency
+
+_OUT_OF_THE_WAY = FINAL_STATES | {ChangeState.FAILED}
 
 
 def _silence() -> None:
@@ -27,10 +31,20 @@ class Uploader:
     """
 
     def __init__(
-        self, journal: Journal, spool: SpoolBytes, backend: Backend, clock: Clock, urgency: Urgency
+        self,
+        journal: Journal,
+        spool: SpoolBytes,
+        backend: Backend,
+        clock: Clock,
+        urgency: Urgency,
+        *,
+        is_blocked: Callable[[Change], bool] = never_blocked,
+        settle_s: float = SETTLE_S,
     ) -> None:
+        """*is_blocked*: whether something earlier is pending where the file is to be."""
         self.bell: Callable[[], None] = _silence
-        self._means = Means(journal, spool, backend, clock, urgency)
+        turns = Turns(clock, urgency, settle_s, is_blocked)
+        self._means = Means(journal, spool, backend, clock, urgency, turns)
         self._packs = PackLane(self._means)
         self._sessions = SessionLane(self._means)
         self._lanes: list[Lane] = [self._packs, self._sessions]
@@ -118,6 +132,8 @@ class Uploader:
         elif before is not None and before.kind is ChangeKind.PUT:
             self._packs.remove_locked(before.id)
             self._sessions.remove_locked(before.id)
+        if self._sessions.awaits_turn and before is not None and _frees(before, after):
+            self.bell()
 
     def _look_locked(self, change: Change) -> bool:
         """Gives a whole file to its lane; whether a worker should look."""
@@ -131,3 +147,10 @@ class Uploader:
             return self._sessions.add_locked(change)
         is_let_go = self._sessions.give_up_locked(change.id)
         return self._packs.add_locked(change) or is_let_go
+
+
+def _frees(before: Change, after: Change | None) -> bool:
+    """Whether others may have been waiting for this."""
+    if after is None or after.state in _OUT_OF_THE_WAY:
+        return True
+    return (after.seq, after.path, after.source) != (before.seq, before.path, before.source)

@@ -65,7 +65,14 @@ class Pipeline:
         )
         self.settlement = Settlement(self.journal, self.snapshot)
         self.urgency = Urgency(self.clock)
-        self.uploader = Uploader(self.journal, self.spool, self.backend, self.clock, self.urgency)
+        self.uploader = Uploader(
+            self.journal,
+            self.spool,
+            self.backend,
+            self.clock,
+            self.urgency,
+            is_blocked=self.names.is_blocked,
+        )
         self.committer = Committer(
             self.journal,
             self.settlement,

@@ -11,7 +11,7 @@ import pytest
 from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.corner import Corner
 from tests.mounted.realmount import MakeMount, RealMount, mountfs, small_tree, write_config
-from tests.mounted.sandboxprocess import SandboxProcess
+from tests.mounted.sandboxprocess import SandboxProcess, until
 
 pytestmark = pytest.mark.only_on("box", because="the other services have no such thing")
 
@@ -69,6 +69,61 @@ def test_a_file_larger_than_the_account_takes_fails_at_the_write(
         "/fits": 3 * MB,
         "/large": 2 * MB,
     }
+
+
+LARGE_BYTES = 25 * MB
+LARGE_PARTS = 3
+
+SINGLE_SESSION = {
+    "rsync": "rsync -a $W/film film",
+    "a download": "cp $W/film film.part; mv film.part film",
+    "a name changed at once": "cp $W/film fim; mv fim film",
+    "over a file": "echo old > film; cp $W/film film",
+    "in a new folder": "mkdir d; cp $W/film d/film",
+    "in a new folder that is renamed": "mkdir tmp; cp $W/film tmp/film; mv tmp d",
+    "in a folder that is renamed": "mv known d; cp $W/film d/film",
+    "in a folder where a file was": "rm file; mkdir file; cp $W/film file/film",
+    "in a folder that was made again": "rmdir empty; mkdir empty; cp $W/film empty/film",
+}
+
+
+@pytest.mark.parametrize("command", SINGLE_SESSION.values(), ids=SINGLE_SESSION)
+def test_a_large_file_takes_one_session_whatever_is_done_around_it(corner: Corner, command: str) -> None:
+    film = corner.work / "film"
+    if not film.exists():
+        film.write_bytes(os.urandom(LARGE_BYTES))
+    corner.run("mkdir known empty; echo 1 > known/old; echo 2 > file")
+    corner.settle()
+    corner.far_side.reset_log()
+    corner.run(command)
+    corner.settle()
+    box = box_of(corner)
+    assert box.statuses("sessions/create.*") == [201]
+    assert box.statuses("sessions/part") == [200] * LARGE_PARTS
+    assert box.sessions() == []
+    assert corner.arrived() == corner.seen()
+    assert {path for path, entry in corner.there().items() if entry["kind"] == "folder"} == {
+        str(path.relative_to(corner.path)) for path in corner.path.rglob("*") if path.is_dir()
+    }
+
+
+def test_a_large_file_that_is_removed_with_its_new_folder_leaves_nothing(corner: Corner) -> None:
+    corner.run(f"mkdir scratch; head -c {LARGE_BYTES} /dev/zero > scratch/big; rm -r scratch")
+    corner.settle()
+    assert corner.names() == set(corner.there()) == set()
+    assert box_of(corner).sessions() == []
+
+
+def test_a_large_version_follows_one_that_is_still_being_committed(corner: Corner) -> None:
+    corner.far_side.switches(pending_commits=2)
+    film = corner.path / "film"
+    film.write_bytes(os.urandom(LARGE_BYTES))
+    until(lambda: 202 in box_of(corner).statuses("sessions/commit"), "the service thinks about the first one")
+    film.write_bytes(os.urandom(LARGE_BYTES))
+    corner.settle()
+    assert corner.arrived() == corner.seen()
+    assert corner.far_side.revisions(corner.remote("film")) == 2
+    assert box_of(corner).sessions() == []
 
 
 def test_another_folder_than_the_top_can_be_mounted(far_side: SandboxProcess, make_mount: MakeMount) -> None:

@@ -85,7 +85,9 @@ class Commits:
                 folder_id = self._tree.find_folder(order.path.parent)
             except NotFound as error:
                 raise SessionLost(str(error)) from error
-            is_for_order = (token.folder_id, token.name) == (folder_id, order.path.name)
+            # A file that was there when the session began is replaced by a version, not by another file.
+            is_gone = base is None or self._tree.index.get(base.file_id) is None
+            is_for_order = is_gone and (token.folder_id, token.name) == (folder_id, order.path.name)
         if not is_for_order:
             raise SessionLost(f"the upload session was begun for another file than {order.path}")
         if token.size_bytes != order.size_bytes:

@@ -36,6 +36,7 @@ BOX_LIMITS = BackendLimits(
     chunk_bytes=8 * MIB,
     session_min_bytes=SMALL_FILE_BYTES,
     size_known_at_start=True,
+    sessions_have_places=True,
     parents_implicit=False,
     moves_overwrite=False,
     batches_at_once=BATCHES_AT_ONCE,

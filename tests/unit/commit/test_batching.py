@@ -9,7 +9,6 @@ from daemon.commit.batching import (
     COMPANY_S,
     FOLDER_ALONE_S,
     HURRIED_COMPANY_S,
-    TEMPORARY_SETTLE_S,
     Batch,
     Moment,
     Survey,
@@ -22,6 +21,7 @@ from mountfs.backends.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.path import RemotePath
+from mountfs.model.settling import TEMPORARY_SETTLE_S
 from mountfs.ports import BackendLimits
 
 NOW = Moment(now_s=100.0, wall_ns=1000 * NS_PER_S, settle_s=0.25)
