@@ -19,15 +19,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tests.mounted.boxprocess import BoxProcess
-from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import RealMount, small_tree
+from tests.mounted.services import SERVICES
 
 MIB = 1024 * 1024
 SMALL_FILES = 1000
 BIG_MIB = 300
-
-SERVICES = {"dropbox": DropboxProcess, "box": BoxProcess}
 
 Figures = dict[str, float]
 

@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.corner import Corner
-from tests.mounted.dropboxprocess import DropboxProcess
-from tests.mounted.memoryprocess import MemoryProcess
 from tests.mounted.realmount import MakeMount, RealMount, real_mounts, until
 from tests.mounted.sandboxprocess import SandboxProcess
-
-SERVICES: dict[str, type[SandboxProcess]] = {
-    kind.service: kind for kind in (MemoryProcess, DropboxProcess, BoxProcess)
-}
+from tests.mounted.services import SERVICES
 
 Shared = tuple[SandboxProcess, RealMount]
 

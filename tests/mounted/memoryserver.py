@@ -90,6 +90,7 @@ class MemoryService:
 
     def __init__(self, log: RequestLog, switches: Switches) -> None:
         self.account = MemoryAccount()
+        self.account.tree.moves_renew_revisions = False  # so that what is told as a version is one
         self.backend = SteeredBackend(self.account)
         self.surface = Control(self, log)
         self._pool = ThreadPoolExecutor(WAITING_CALLS)
