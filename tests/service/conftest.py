@@ -1,4 +1,4 @@
-"""A machine with the unit installed, and a stand-in of Dropbox for its mounts."""
+"""A machine with the unit installed, and a stand-in of each service for its mounts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from tests.mounted.boxprocess import BoxProcess
+from tests.mounted.dropboxprocess import DropboxProcess
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.service.machine import REPOSITORY, Machine, why_not
 
 UNIT = REPOSITORY / "systemd" / "mountfs@.service"
@@ -28,19 +30,20 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         yield machine
 
 
-@pytest.fixture
-def far_side() -> Iterator[DropboxSandbox]:
-    with DropboxSandbox() as sandbox:
-        yield sandbox
+@pytest.fixture(params=[DropboxProcess, BoxProcess], ids=lambda kind: kind.service)
+def far_side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SandboxProcess]:
+    with request.param(tmp_path / "far-side") as far_side:
+        yield far_side
+        far_side.check()
 
 
 @pytest.fixture
-def service(machine: Machine, far_side: DropboxSandbox, request: pytest.FixtureRequest) -> Iterator[Machine]:
+def service(machine: Machine, far_side: SandboxProcess, request: pytest.FixtureRequest) -> Iterator[Machine]:
     """The machine with ``mountfs@demo`` started, its account on the far side; stopped at the end."""
-    urls = "".join(f'{host}_url = "{far_side.base_url}"\n' for host in ("api", "content", "notify"))
+    keys = "".join(f'{key} = "{value}"\n' for key, value in far_side.remote().items())
     machine.write(
         "/etc/mountfs/mountfs.toml",
-        f'[remotes.far]\ntype = "dropbox"\naccess_token = "sandbox"\n{urls}'
+        f"[remotes.far]\n{keys}"
         f'[mounts.demo]\nremote = "far:"\nmountpoint = "{MOUNTPOINT}"\n'
         f'state_dir = "/var/lib/mountfs/{request.node.name}"\n',
         mode=0o600,

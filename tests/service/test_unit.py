@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.demotree import files_below, hash_of
-from mountfs.sandbox.dropbox import DropboxSandbox
+from tests.mounted.realmount import hashes
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.service.conftest import MOUNTPOINT
 from tests.service.machine import Machine
 
@@ -38,14 +38,6 @@ def source(machine: Machine, tmp_path: Path) -> Path:
     return folder
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    return {path: hash_of(file) for path, file in files_below(folder)}
-
-
-def committed(far_side: DropboxSandbox) -> dict[str, str]:
-    return {path: str(file["content_hash"]) for path, file in far_side.files().items()}
-
-
 def until(condition: Callable[[], bool], what: str) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
@@ -65,20 +57,20 @@ def test_start_returns_when_the_mount_answers_and_others_see_it(service: Machine
 
 
 def test_stop_returns_after_all_is_committed(
-    service: Machine, far_side: DropboxSandbox, source: Path
+    service: Machine, far_side: SandboxProcess, source: Path
 ) -> None:
-    far_side.set_switches(latency_ms=SLOW_MS)
+    far_side.switches(latency_ms=SLOW_MS)
     service.run("cp", "-r", f"{source}/.", MOUNTPOINT)
     service.run("systemctl", "stop", UNIT)
-    assert committed(far_side) == hashes(source)
+    assert far_side.files() == hashes(source, far_side.hash_kind)
     assert service.property(UNIT, "Result") == "success"
     assert service.run("ls", "-A", MOUNTPOINT) == ""
 
 
 def test_a_killed_process_is_restarted_and_loses_nothing(
-    service: Machine, far_side: DropboxSandbox, source: Path
+    service: Machine, far_side: SandboxProcess, source: Path
 ) -> None:
-    far_side.set_switches(latency_ms=SLOW_MS)
+    far_side.switches(latency_ms=SLOW_MS)
     service.run("cp", "-r", f"{source}/.", MOUNTPOINT)
     killed = service.property(UNIT, "MainPID")
     service.run("kill", "-KILL", killed)
@@ -97,7 +89,7 @@ def test_a_killed_process_is_restarted_and_loses_nothing(
     )
     service.run("diff", "-r", source, MOUNTPOINT)
     service.run("systemctl", "stop", UNIT)
-    assert committed(far_side) == hashes(source)
+    assert far_side.files() == hashes(source, far_side.hash_kind)
 
 
 def test_a_configuration_that_is_wrong_is_told_and_not_tried_again(machine: Machine) -> None:
