@@ -44,12 +44,14 @@ class Local:
 class Remote:
     """The path shows what the service has at *path*; *name*: as a rename on its way spells it.
 
-    *moved*: where the service has it if that rename took effect already and its reply is still to come.
+    *moved*: where the service has it if that rename took effect already and its reply is still to come;
+    *moved_revision*: which revision of a file that rename was of.
     """
 
     path: RemotePath
     name: str | None = None
     moved: RemotePath | None = None
+    moved_revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +158,11 @@ class Overlay:
         before: float = math.inf
         name: str | None = None
         moved: RemotePath | None = None
+        moved_revision: str | None = None
         while True:
             found = self._newest(path, before)
             if found is None:
-                yield Remote(path, name, moved), path
+                yield Remote(path, name, moved, moved_revision), path
                 return
             mark, at = found
             change = self._changes[mark.change_id]
@@ -169,7 +172,8 @@ class Overlay:
                 if at.key == path.key and name is None:
                     name = change.path.name
                 # One that lies below a later one in flight is over: only the oldest can be unsettled.
-                moved = path if change.state is ChangeState.COMMITTING else None
+                is_sent = change.state is ChangeState.COMMITTING
+                moved, moved_revision = (path, change.base_revision) if is_sent else (None, None)
                 path, before = path.moved(at, change.source), mark.seq
                 continue
             if at.key != path.key:

@@ -105,7 +105,10 @@ class Settlement:
         entry = replace(outcome, path=change.path)
         kept = None
         if isinstance(entry, File):
-            kept = self._journal.time_of(change.source, change.base_revision or entry.revision)
+            # Set since it took effect, or before.
+            kept = self._journal.time_of(entry.path, entry.revision)
+            if kept is None:
+                kept = self._journal.time_of(change.source, change.base_revision or entry.revision)
         self._journal.forget_time(change.source)
         if isinstance(entry, File) and kept is not None:
             self._journal.set_time(entry.path, entry.revision, kept)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cachetools import LRUCache
@@ -27,6 +27,9 @@ class Listing:
 
     children: dict[str, Entry] | None
     checked_s: float
+    begun_turn: int = 0
+    ended_turn: int = 0
+    """When the service was asked and had answered, in beginnings and ends of loads: clocks are too coarse."""
     is_doubted: bool = False
     listed_s: float = -math.inf
     """When a doubted one was listed: it answers what was asked before, once."""
@@ -35,12 +38,24 @@ class Listing:
         return 1 + len(self.children or ())
 
 
-class NotLoaded(Exception):
-    """The answer needs the listing of *folder*, which is not known (well enough)."""
+@dataclass(slots=True)
+class Load:
+    """A listing that was asked for, and what we committed since."""
 
-    def __init__(self, folder: RemotePath) -> None:
+    begun_turn: int
+    meanwhile: list[Entry | Gone] = field(default_factory=list)
+
+
+class NotLoaded(Exception):
+    """The answer needs the listing of *folder*, which is not known (well enough).
+
+    *must_be_new*: no older one may stand in for it while the far side is away.
+    """
+
+    def __init__(self, folder: RemotePath, *, must_be_new: bool = False) -> None:
         super().__init__(str(folder))
         self.folder = folder
+        self.must_be_new = must_be_new
 
 
 class Snapshot:
@@ -57,7 +72,8 @@ class Snapshot:
         self._is_followed = False
         self._asked_s = math.inf
         self._listings: LRUCache[str, Listing] = LRUCache(ENTRIES_KEPT, getsizeof=len)
-        self._loading: dict[str, list[Entry | Gone]] = {}
+        self._loading: dict[str, Load] = {}
+        self._turn = 0
         self._void: set[str] = set()
 
     # Reading, under the lock
@@ -66,24 +82,39 @@ class Snapshot:
         """The question that comes next was asked at *now_s*: what was listed since answers it."""
         self._asked_s = now_s
 
-    def lookup(self, path: RemotePath) -> Entry | None:
-        """What stands at *path*, which is not the root. NotLoaded when its folder must be listed first."""
-        return (self.listing(path.parent) or {}).get(path.name_key)
+    def lookup(self, path: RemotePath, moved: RemotePath | None = None) -> Entry | None:
+        """What stands at *path*, which is not the root. NotLoaded when its folder must be listed first.
 
-    def listing(self, folder: RemotePath) -> dict[str, Entry] | None:
-        """The children of *folder* by folded name; None when there is no such folder. NotLoaded."""
+        *moved*: where it stands once a rename that was sent took effect.
+        """
+        entry = (self.listing(path.parent) or {}).get(path.name_key)
+        if entry is None and moved is not None:
+            entry = (self.listing(moved.parent) or {}).get(moved.name_key)
+            if entry is None:
+                self._check_newer(moved.parent, path.parent)
+        return entry
+
+    def listing(self, folder: RemotePath, moved: RemotePath | None = None) -> dict[str, Entry] | None:
+        """The children of *folder* by folded name; None when there is no such folder. *moved* and NotLoaded
+        as ``lookup``."""
         with self._lock:
             known = self._listings.get(folder.key)
             if known is None or not self._is_fresh(known):
                 raise NotLoaded(folder)
-            return known.children
+            children = known.children
+            if children is None and moved is not None:
+                children = self.listing(moved)
+                if children is None:
+                    self._check_newer(moved, folder)
+            return children
 
     # Loading: begin, list without the lock, store
 
     def begin(self, folder: RemotePath) -> None:
         """A load of *folder* starts: what is applied from here on is remembered for its result."""
         with self._lock:
-            self._loading[folder.key] = []
+            self._turn += 1
+            self._loading[folder.key] = Load(self._turn)
             self._void.discard(folder.key)
 
     def store(self, folder: RemotePath, entries: Iterable[Entry] | None) -> None:
@@ -93,15 +124,16 @@ class Snapshot:
         asked for it (in a folder that never rests there would be no other end), and is doubted at once.
         """
         with self._lock:
-            meanwhile = self._loading.pop(folder.key, [])
+            self._turn += 1
+            load = self._loading.pop(folder.key, None) or Load(self._turn)
             children = None if entries is None else {entry.path.name_key: entry for entry in entries}
-            listing = Listing(children, self.clock.now_s())
+            listing = Listing(children, self.clock.now_s(), load.begun_turn, self._turn)
             if folder.key in self._void:
                 self._void.discard(folder.key)
                 listing.listed_s = listing.checked_s
                 _doubt(listing)
             self._listings[folder.key] = listing
-            for entry in meanwhile:
+            for entry in load.meanwhile:
                 self._apply_to_listing(entry)
 
     def give_up(self, folder: RemotePath) -> bool:
@@ -195,6 +227,13 @@ class Snapshot:
         listing = self._listings.get(path.parent.key)
         return None if listing is None or listing.children is None else listing.children.get(path.name_key)
 
+    def _check_newer(self, folder: RemotePath, other: RemotePath) -> None:
+        """NotLoaded unless *folder* was listed after *other*: what went from there to here is in neither, if
+        it went between a look here and one there."""
+        here, there = self._listings[folder.key], self._listings[other.key]
+        if here is not there and here.begun_turn <= there.ended_turn:
+            raise NotLoaded(folder, must_be_new=True)
+
     def _is_fresh(self, listing: Listing) -> bool:
         is_young = self.clock.now_s() - listing.checked_s < self._fresh_s
         is_followed = self._is_followed and not listing.is_doubted
@@ -202,7 +241,7 @@ class Snapshot:
 
     def _apply(self, entry: Entry | Gone) -> None:
         if entry.path.parent.key in self._loading:
-            self._loading[entry.path.parent.key].append(entry)
+            self._loading[entry.path.parent.key].meanwhile.append(entry)
         self._apply_to_listing(entry)
 
     def _apply_to_listing(self, entry: Entry | Gone) -> None:

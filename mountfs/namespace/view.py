@@ -12,7 +12,7 @@ from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.namespace.node import ROOT_NODE, Node, whole_seconds
-from mountfs.namespace.overlay import Absent, Local, Overlay
+from mountfs.namespace.overlay import Absent, Local, Overlay, Remote
 from mountfs.namespace.snapshot import NotLoaded, Snapshot
 from mountfs.ports import Backend
 
@@ -95,9 +95,9 @@ class View:
                 with self._journal.lock:
                     self.snapshot.asked_at(asked_s)
                     return decide()
-            except NotLoaded as missing:
-                folder = missing.folder
-            self._load(folder)
+            except NotLoaded as error:
+                missing = error
+            self._load(missing.folder, must_be_new=missing.must_be_new)
 
     def node(self, path: RemotePath) -> Node:
         """As ``stat``, under the lock; NotLoaded."""
@@ -115,12 +115,10 @@ class View:
             return self._local(path, resolution)
         if resolution.path.is_root:
             return ROOT_NODE
-        entry = self.snapshot.lookup(resolution.path)
-        if entry is None and resolution.moved is not None:
-            entry = self.snapshot.lookup(resolution.moved)
+        entry = self.snapshot.lookup(resolution.path, resolution.moved)
         if entry is None:
             raise NotFound(f"{path} does not exist")
-        return self._remote(path, entry, resolution.name)
+        return self._remote(path, entry, resolution)
 
     def find(self, path: RemotePath) -> Node | None:
         """As ``node``, or None when nothing stands there."""
@@ -150,10 +148,14 @@ class View:
             return Node(stored, None, change, whole_seconds(change.touched_ns if kept is None else kept))
         return Node(stored, None, change, whole_seconds(change.mtime_ns))
 
-    def _remote(self, path: RemotePath, entry: Entry, name: str | None = None) -> Node:
+    def _remote(self, path: RemotePath, entry: Entry, found: Remote | None = None) -> Node:
+        name = found.name if found is not None else None
         stored = _stored(path, name or entry.path.name)
         if isinstance(entry, File):
             kept = self._journal.time_of(entry.path, entry.revision)
+            if kept is None and found is not None and found.moved_revision is not None:
+                # It is kept where the file was, until the reply says that it is gone from there.
+                kept = self._journal.time_of(found.path, found.moved_revision)
             return Node(stored, entry, None, whole_seconds(entry.mtime_ns if kept is None else kept))
         return Node(stored, entry, None, whole_seconds(self._journal.time_of(path, "") or 0))
 
@@ -164,9 +166,7 @@ class View:
         nodes: list[Node] = []
         resolution = self.overlay.resolve(path)
         if not isinstance(resolution, Local | Absent):
-            listing = self.snapshot.listing(resolution.path)
-            if listing is None and resolution.moved is not None:
-                listing = self.snapshot.listing(resolution.moved)
+            listing = self.snapshot.listing(resolution.path, resolution.moved)
             if listing is None and path.key == self._top.path.key and not touched:
                 raise NotFound(f"{path} does not exist any more")
             for name_key, entry in (listing or {}).items():
@@ -178,7 +178,7 @@ class View:
                 nodes.append(node)
         return nodes
 
-    def _load(self, folder: RemotePath) -> None:
+    def _load(self, folder: RemotePath, *, must_be_new: bool) -> None:
         """Lists *folder*, once for all who wait for it."""
         with self._journal.lock:
             under_way = self._loads.get(folder.key)
@@ -193,7 +193,7 @@ class View:
                 raise error
             return
         try:
-            self._list_into_snapshot(folder)
+            trouble = self._list_into_snapshot(folder)
         except MountfsError as error:
             self._load_errors[folder.key] = error
             raise
@@ -201,21 +201,25 @@ class View:
             with self._journal.lock:
                 del self._loads[folder.key]
             mine.set()
+        if trouble is not None and must_be_new:
+            raise trouble
 
-    def _list_into_snapshot(self, folder: RemotePath) -> None:
+    def _list_into_snapshot(self, folder: RemotePath) -> Transient | None:
+        """Why what was known of *folder* is to do: better than nothing while the far side is away."""
         try:
             entries = self._backend.list_folder(folder)
         except (NotFound, NotADirectory):
             self.snapshot.store(folder, None)
-        except Transient:
-            # What was known is better than nothing while the far side is away (and counts as checked).
+        except Transient as error:
             if not self.snapshot.give_up(folder):
                 raise
+            return error
         except BaseException:
             self.snapshot.give_up(folder)
             raise
         else:
             self.snapshot.store(folder, entries)
+        return None
 
 
 def _stored(path: RemotePath, name: str) -> RemotePath:

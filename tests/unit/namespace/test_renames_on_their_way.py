@@ -1,0 +1,105 @@
+"""A rename that took effect at the service, before its reply is here: nobody misses what it moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import NotFound, Transient
+from mountfs.model.change import ChangeKind, ChangeState
+from mountfs.model.entry import NS_PER_S
+from mountfs.model.path import ROOT, RemotePath
+from tests.fakes.pending import Pipeline
+
+TOUCHED_NS, TOUCHED_AGAIN_NS = 1_500_000_000 * NS_PER_S, 1_500_000_001 * NS_PER_S
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
+    made = Pipeline(tmp_path)
+    made.account.write("/f", b"x")
+    made.account.mkdir("/d")
+    yield made
+    made.close()
+
+
+def send_rename(pipeline: Pipeline, source: str, target: str) -> None:
+    """It takes effect; the reply is due in an hour. Everything was listed before."""
+    pipeline.account.job_polls, pipeline.account.poll_after_s = 1, 3600.0
+    pipeline.rename(source, target)
+    shown(pipeline)
+    pipeline.commit_steps(2)
+    assert pipeline.states() == [(ChangeKind.MOVE, target, ChangeState.COMMITTING)]
+
+
+def shown(pipeline: Pipeline, folder: RemotePath = ROOT) -> set[str]:
+    found: set[str] = set()
+    for node in pipeline.view.children(folder):
+        found |= {node.path.text} | (shown(pipeline, node.path) if node.is_folder else set())
+    return found
+
+
+def list_anew(pipeline: Pipeline, folder: str) -> None:
+    """Forgets the listing of *folder* alone."""
+    pipeline.snapshot.invalidate(RemotePath(folder).child("no such name"))
+
+
+@pytest.mark.parametrize("anew", [[""], ["/d"], ["", "/d"], ["/d", ""]])
+def test_it_is_shown_whichever_folder_is_listed_anew(pipeline: Pipeline, anew: list[str]) -> None:
+    send_rename(pipeline, "/f", "/d/f")
+    for folder in anew:
+        list_anew(pipeline, folder)
+        assert shown(pipeline) == {"/d", "/d/f"}
+
+
+def test_a_folder_and_what_is_in_it_are_shown_though_the_new_name_was_looked_at_before(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.account.write("/d/e", b"e")
+    for path in ("/new/e", "/d/e"):
+        try:
+            pipeline.view.stat(RemotePath(path))
+        except NotFound:
+            assert path == "/new/e"
+    send_rename(pipeline, "/d", "/new")
+    for folder in ("/d", ""):
+        list_anew(pipeline, folder)
+        assert shown(pipeline) == {"/f", "/new", "/new/e"}
+
+
+def test_what_somebody_else_removed_meanwhile_costs_one_more_listing(pipeline: Pipeline) -> None:
+    send_rename(pipeline, "/f", "/d/f")
+    pipeline.account.remove("/d/f")
+    list_anew(pipeline, "")
+    before = pipeline.memory.calls()["list_folder"]
+    assert [shown(pipeline) for _ in range(3)] == [{"/d"}] * 3
+    assert pipeline.memory.calls()["list_folder"] == before + 2
+
+
+def test_it_is_no_missing_file_while_nobody_can_tell_whether_it_arrived(pipeline: Pipeline) -> None:
+    send_rename(pipeline, "/f", "/d/f")
+    list_anew(pipeline, "")
+    assert pipeline.view.stat(RemotePath("/d")).is_folder
+    pipeline.memory.is_online = False
+    with pytest.raises(Transient):
+        pipeline.view.stat(RemotePath("/d/f"))
+    with pytest.raises(NotFound):
+        pipeline.view.stat(RemotePath("/d/other"))
+    pipeline.memory.is_online = True
+    assert shown(pipeline) == {"/d", "/d/f"}
+
+
+@pytest.mark.parametrize("anew", [[], ["", "/d"]])
+def test_it_keeps_the_time_that_was_set_before_and_meanwhile(pipeline: Pipeline, anew: list[str]) -> None:
+    pipeline.touch("/f", TOUCHED_NS)
+    send_rename(pipeline, "/f", "/d/f")
+    for folder in anew:
+        list_anew(pipeline, folder)
+    file = RemotePath("/d/f")
+    assert pipeline.view.stat(file).mtime_ns == TOUCHED_NS
+    pipeline.touch("/d/f", TOUCHED_AGAIN_NS)
+    assert pipeline.view.stat(file).mtime_ns == TOUCHED_AGAIN_NS
+    pipeline.settle(most_s=4000.0)
+    assert pipeline.view.stat(file).mtime_ns == TOUCHED_AGAIN_NS
