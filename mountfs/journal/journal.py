@@ -224,15 +224,17 @@ class Journal:
     def time_of(self, path: RemotePath, revision: str) -> int | None:
         """The mtime in ns set here for this revision of *path* (a folder: ""), or None."""
         with self.lock:
-            kept = self._times.get(path.key)
+            kept = self._times.get(rows.time_key(path, revision))
             return kept[1] if kept is not None and kept[0] == revision else None
 
     def set_time(self, path: RemotePath, revision: str, mtime_ns: int) -> None:
+        key = rows.time_key(path, revision)
         with self.transaction():
-            self._db.execute("INSERT OR REPLACE INTO times VALUES (?, ?, ?)", (path.key, revision, mtime_ns))
-            self._times[path.key] = (revision, mtime_ns)
+            self._db.execute("INSERT OR REPLACE INTO times VALUES (?, ?, ?)", (key, revision, mtime_ns))
+            self._times[key] = (revision, mtime_ns)
 
     def forget_time(self, path: RemotePath) -> None:
+        """That of the file *path*."""
         with self.lock:
             if path.key not in self._times:
                 return
@@ -243,16 +245,15 @@ class Journal:
     def times(self) -> list[tuple[RemotePath, str, int]]:
         """All of them: path in folded spelling, revision, mtime in ns."""
         with self.lock:
-            return [(RemotePath(key), *kept) for key, kept in self._times.items()]
+            return [(RemotePath.parse(key), *kept) for key, kept in self._times.items()]
 
     def forget_folder_times(self, path: RemotePath) -> None:
         """Those of the folder *path* and of all folders below it."""
         with self.transaction():
-            below = path.key + "/"
-            for key, (revision, _) in list(self._times.items()):
-                if not revision and (key == path.key or key.startswith(below)):
-                    self._db.execute("DELETE FROM times WHERE path_key = ?", (key,))
-                    del self._times[key]
+            at = rows.time_key(path, "")
+            for key in [key for key in self._times if key.startswith(at) and key.endswith("/")]:
+                self._db.execute("DELETE FROM times WHERE path_key = ?", (key,))
+                del self._times[key]
 
     # Notices and facts
 

@@ -43,3 +43,9 @@ def update_of(fields: Mapping[str, Any]) -> tuple[str, tuple[Value, ...]]:
     if unknown:
         raise TypeError(f"a change has no {sorted(unknown)[0]}")
     return ", ".join(f"{name} = ?" for name in fields), tuple(value_of(field) for field in fields.values())
+
+
+def time_key(path: RemotePath, revision: str) -> str:
+    """Where the time of a file, or of a folder (*revision* is ""), is kept: while a file is renamed, a new
+    folder may have the name under which the service has that file still."""
+    return path.key if revision else path.key + "/"

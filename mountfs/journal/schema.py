@@ -36,7 +36,8 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     touched_ns    wall clock of the last call that changed its name or bytes
 
 ``parts``: pieces of a session the service acknowledged; they go with the session.
-``times``: modification times the service does not have, for one revision of a path (a folder: "").
+``times``: modification times the service does not have, for one revision of a path (a folder: "", its key
+ends in a slash).
 ``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
 ``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, counters.
 """

@@ -164,7 +164,7 @@ class Namespace:
             with self._journal.transaction():
                 self._chains.remove(node, path)
                 self._chains.forget_refused(path)
-                self._journal.forget_time(path)
+                self._journal.forget_folder_times(path)
 
         self._view.loaded(decide)
 

@@ -45,6 +45,7 @@ class Renames:
             if node.is_folder and source.key != target.key:
                 # They are kept by name: whatever is made there next must not find them.
                 self._journal.forget_folder_times(source)
+                self._journal.forget_folder_times(target)
             if (
                 change is not None
                 and change.kind is ChangeKind.MKDIR

@@ -117,6 +117,19 @@ def test_a_new_folder_has_no_time_of_one_that_had_its_name(pipeline: Pipeline) -
         assert pipeline.view.stat(RemotePath(path)).mtime_ns > 10**18
 
 
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_folder_has_no_time_of_one_that_it_replaced(pipeline: Pipeline, is_sent: bool) -> None:
+    pipeline.mkdir("/d")
+    pipeline.mkdir("/e")
+    if is_sent:
+        pipeline.settle()
+    pipeline.touch("/e", 10**18)
+    pipeline.rename("/d", "/e")
+    assert pipeline.view.stat(RemotePath("/e")).mtime_ns != 10**18
+    pipeline.settle()
+    assert pipeline.view.stat(RemotePath("/e")).mtime_ns != 10**18
+
+
 def test_a_refused_folder_is_over_once_something_stands_in_it(pipeline: Pipeline) -> None:
     pipeline.backend.refuse("/d", Forbidden("no"), times=1)
     pipeline.mkdir("/d")

@@ -103,3 +103,40 @@ def test_it_keeps_the_time_that_was_set_before_and_meanwhile(pipeline: Pipeline,
     assert pipeline.view.stat(file).mtime_ns == TOUCHED_AGAIN_NS
     pipeline.settle(most_s=4000.0)
     assert pipeline.view.stat(file).mtime_ns == TOUCHED_AGAIN_NS
+
+
+def test_it_keeps_its_time_when_it_is_renamed_again_meanwhile(pipeline: Pipeline) -> None:
+    """Each of the moves gives it another revision."""
+    pipeline.touch("/f", TOUCHED_NS)
+    send_rename(pipeline, "/f", "/d/f")
+    pipeline.rename("/d/f", "/g")
+    assert pipeline.view.stat(RemotePath("/g")).mtime_ns == TOUCHED_NS
+    pipeline.settle(most_s=4000.0)
+    assert pipeline.account.files() == {"/g": b"x"}
+    assert pipeline.view.stat(RemotePath("/g")).mtime_ns == TOUCHED_NS
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_it_keeps_its_time_though_a_new_folder_has_its_old_name(pipeline: Pipeline, is_removed: bool) -> None:
+    pipeline.touch("/f", TOUCHED_NS)
+    pipeline.rename("/f", "/g")
+    pipeline.mkdir("/f")
+    pipeline.touch("/f", TOUCHED_AGAIN_NS)
+    if is_removed:
+        pipeline.rmdir("/f")
+        pipeline.mkdir("/f")
+    assert (pipeline.view.stat(RemotePath("/f")).mtime_ns == TOUCHED_AGAIN_NS) is not is_removed
+    assert pipeline.view.stat(RemotePath("/g")).mtime_ns == TOUCHED_NS
+    pipeline.settle()
+    assert (pipeline.view.stat(RemotePath("/f")).mtime_ns == TOUCHED_AGAIN_NS) is not is_removed
+    assert pipeline.view.stat(RemotePath("/g")).mtime_ns == TOUCHED_NS
+
+
+def test_a_new_folder_keeps_its_time_though_the_file_that_had_its_name_is_removed_later(
+    pipeline: Pipeline,
+) -> None:
+    pipeline.unlink("/f")
+    pipeline.mkdir("/f")
+    pipeline.touch("/f", TOUCHED_NS)
+    pipeline.settle()
+    assert pipeline.view.stat(RemotePath("/f")).mtime_ns == TOUCHED_NS
