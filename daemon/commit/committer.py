@@ -259,11 +259,8 @@ class Committer:
     def _changed(self, before: Change | None, after: Change | None) -> None:
         """The journal's listener: rings for what may be ready, or may make others ready."""
         self._planner.note_change()
-        is_freed = before is not None and before.state not in FINAL_STATES
-        if after is None or after.state in _FREEING:
-            if is_freed:
-                self.bell()
-        elif after.state is ChangeState.UPLOADED:
+        is_ready = after is not None and after.state is ChangeState.UPLOADED
+        if is_ready or (before is not None and _is_out_of_the_way(before, after)):
             self.bell()
 
     def _ring(self) -> None:
@@ -283,6 +280,17 @@ def _is_as_planned(now: Change, planned: Change) -> bool:
 def _is_blind(row: Change) -> bool:
     """Whether it would remove a file whatever revision that has."""
     return row.kind is ChangeKind.DELETE and not row.is_folder and row.base_revision is None
+
+
+def _is_out_of_the_way(before: Change, after: Change | None) -> bool:
+    """Whether others that waited for a change need not do so any more."""
+    if before.state in FINAL_STATES:
+        return False
+    if after is None or after.state in _FREEING:
+        return True
+    # What is under way is waited for by earlier changes too; what has no name yet may be given another one.
+    has_landed = before.state is ChangeState.COMMITTING and after.state is not ChangeState.COMMITTING
+    return has_landed or before.seq != after.seq or before.paths != after.paths
 
 
 _UNDER_WAY = frozenset({ChangeState.COMMITTING, ChangeState.CONFLICTED})
