@@ -330,8 +330,9 @@ class FileSystem:
                 self._namespace.unlink(at)
 
     def _is_pending(self, at: RemotePath) -> bool:
+        """Whether bytes of ours really have the name *at*, as those of an open file do that nobody sent."""
         change = self._view.stat(at).change
-        return change is not None and change.is_malleable
+        return change is not None and change.path.key == at.key
 
     def _attributes(self, mode: int, size_bytes: int, mtime_ns: int) -> Attributes:
         return Attributes(mode, size_bytes, mtime_ns, self._options.uid, self._options.gid)

@@ -42,12 +42,22 @@ class Chains:
         members = [change]
         while members[-1].base_change is not None:
             below = self._journal.get(members[-1].base_change)
-            if below is None or not below.is_malleable:
+            if below is None or not self.is_ours(below):
                 break
             if below.path.key != change.path.key and not _is_never_sent(below):
                 break  # it goes up under its own name first, and the rename that brought it here moves it
             members.append(below)
         return members
+
+    def is_ours(self, change: Change) -> bool:
+        """Whether later calls may rename, replace or drop *change* itself: not once it was sent, nor when
+        it was put off after that and a rename waits to move what it makes."""
+        if not change.is_malleable or _is_never_sent(change):
+            return change.is_malleable
+        return not any(
+            later.source is not None and later.source.key == change.path.key
+            for later in self.overlapping(change.path, after=change.seq)
+        )
 
     def ground(self, members: list[Change]) -> Base:
         """What stands below a chain."""
@@ -57,7 +67,7 @@ class Chains:
     def base_of(self, node: Node) -> Base:
         """What a PUT that takes the place of *node*, a file, replaces."""
         if node.change is not None:
-            if node.change.is_malleable:
+            if self.is_ours(node.change):
                 return self.ground(self.chain(node.change))
             return Base(change=node.change.id)
         assert isinstance(node.entry, File)
@@ -95,7 +105,7 @@ class Chains:
     def remove(self, node: Node, path: RemotePath) -> None:
         """*node*, which is shown at *path*, goes away; a folder is empty."""
         change = node.change
-        if change is not None and change.is_malleable:
+        if change is not None and self.is_ours(change):
             if change.kind is ChangeKind.PUT:
                 members = self.chain(change)
                 base = self.ground(members)

@@ -30,7 +30,7 @@ class Renames:
         if target.is_below(source):
             raise InvalidArgument(f"{source} cannot be moved into itself")
         change = node.change
-        if change is not None and change.is_malleable and change.kind is ChangeKind.PUT:
+        if change is not None and change.kind is ChangeKind.PUT and self._chains.is_ours(change):
             with self._journal.transaction():
                 self._rename_put(change, source, target, occupant)
             return
@@ -63,7 +63,7 @@ class Renames:
         if put.is_whole:
             for older in members[1:]:
                 self._chains.drop(older)
-            if occupant is not None and occupant.change is not None and occupant.change.is_malleable:
+            if occupant is not None and occupant.change is not None and self._chains.is_ours(occupant.change):
                 for older in self._chains.chain(occupant.change):
                     self._chains.drop(older)
             members = [put]
