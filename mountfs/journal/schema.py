@@ -10,11 +10,12 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     source        MOVE only: from where
     is_folder     DELETE, MOVE: whether a folder stands there
     item_id       DELETE, MOVE, SET_TIME: the service's id of what stands there, "" if unknown
-    base_revision PUT, DELETE: the revision it replaces; NULL: nothing stood there. SET_TIME: whose time
+    base_revision PUT, DELETE: the revision it replaces; NULL: nothing stood there. SET_TIME: whose time.
+                  MOVE of a file: which revision it moves; NULL: unknown
     base_hash     PUT, DELETE, SET_TIME: content hash of that revision; tells a foreign edit from a
                   moved revision
     base_change   PUT: the earlier PUT it replaces while that one is pending; when that one is
-                  committed its revision becomes our base and this becomes NULL. SET_TIME: likewise
+                  committed its revision becomes our base and this becomes NULL. SET_TIME, MOVE: likewise
     spool         PUT: file name in the spool directory. Recovery: a row whose file is missing is FAILED
                   with a notice, one whose file is shorter than size_bytes becomes a recovered copy;
                   a file no row names is removed (beside a new journal: kept in a folder of its own)

@@ -23,6 +23,8 @@ def stand_in(journal: Journal, failed: Change) -> None:
             base_hash=failed.base_hash,
             base_change=failed.base_change,
         )
+        if follower.kind is ChangeKind.MOVE:
+            continue  # it moves what stands there instead, and stands for nothing
         now = journal.get(failed.id)
         if now is not None and now.state is ChangeState.FAILED and follower.path.key == failed.path.key:
             journal.advance(now, ChangeEvent.SUPERSEDED)

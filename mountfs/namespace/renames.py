@@ -79,6 +79,7 @@ class Renames:
                 ChangeState.UPLOADED,
                 source=source,
                 base_revision=ground.revision,
+                base_change=ground.change,
             )
             replaced = ground
         self._retarget(members, target, replaced or Base())
@@ -169,6 +170,7 @@ class Renames:
             is_folder=node.is_folder,
             item_id=item_id,
             base_revision=node.entry.revision if isinstance(node.entry, File) else None,
+            base_change=node.change.id if node.change is not None and not node.is_folder else None,
         )
 
     def _delete(self, path: RemotePath, base: Base) -> None:

@@ -123,9 +123,9 @@ class Settlement:
                 self._journal.amend(change, path=change.path.moved(source, move.path))
 
     def _follow_revision(self, move: Change, file: File) -> None:
-        """A move may give the file a new revision: what is pending on it is about that one."""
+        """A move may give the file a new revision: what is pending on it, wherever later renames take it, is
+        about that one."""
         if move.base_revision is None or move.base_revision == file.revision:
             return
         for follower in self._journal.replacing(move.base_revision):
-            if (follower.source or follower.path).key == file.path.key:
-                self._journal.amend(follower, base_revision=file.revision)
+            self._journal.amend(follower, base_revision=file.revision)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from mountfs.errors import NotFound, Transient
+from mountfs.errors import Forbidden, NotFound, Transient
 from mountfs.model.change import ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.ports import Done, Launch, Order
 from tests.fakes.pending import Pipeline
 
 TOUCHED_NS, TOUCHED_AGAIN_NS = 1_500_000_000 * NS_PER_S, 1_500_000_001 * NS_PER_S
@@ -105,15 +106,70 @@ def test_it_keeps_the_time_that_was_set_before_and_meanwhile(pipeline: Pipeline,
     assert pipeline.view.stat(file).mtime_ns == TOUCHED_AGAIN_NS
 
 
-def test_it_keeps_its_time_when_it_is_renamed_again_meanwhile(pipeline: Pipeline) -> None:
+@pytest.mark.parametrize("names", [["/g"], ["/f", "/d/f", "/g"]])
+def test_it_keeps_its_time_when_it_is_renamed_again_meanwhile(pipeline: Pipeline, names: list[str]) -> None:
     """Each of the moves gives it another revision."""
     pipeline.touch("/f", TOUCHED_NS)
     send_rename(pipeline, "/f", "/d/f")
-    pipeline.rename("/d/f", "/g")
+    for source, target in zip(["/d/f", *names], names, strict=False):
+        pipeline.rename(source, target)
     assert pipeline.view.stat(RemotePath("/g")).mtime_ns == TOUCHED_NS
-    pipeline.settle(most_s=4000.0)
+    pipeline.settle(most_s=4000.0 * len(names))
     assert pipeline.account.files() == {"/g": b"x"}
     assert pipeline.view.stat(RemotePath("/g")).mtime_ns == TOUCHED_NS
+
+
+def test_what_is_written_over_it_replaces_the_revision_it_then_has(pipeline: Pipeline) -> None:
+    send_rename(pipeline, "/f", "/d/f")
+    pipeline.write("/d/f", b"new")
+    pipeline.rename("/d/f", "/g")
+    pipeline.settle(most_s=8000.0)
+    assert pipeline.account.files() == {"/g": b"new"}
+    assert [len(batch) for batch in pipeline.account.submits] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("names", [["/g"], ["/g", "/d/f", "/g"]])
+def test_a_file_renamed_while_it_is_committed_keeps_its_time(pipeline: Pipeline, names: list[str]) -> None:
+    """The service keeps the old time with identical bytes."""
+    pipeline.account.job_polls, pipeline.account.poll_after_s = 1, 3600.0
+    pipeline.touch("/f", TOUCHED_NS)
+    change = pipeline.write("/f", b"x")
+    pipeline.commit_steps(1)
+    assert pipeline.states() == [(ChangeKind.PUT, "/f", ChangeState.COMMITTING)]
+    for source, target in zip(["/f", *names], names, strict=False):
+        pipeline.rename(source, target)
+    pipeline.settle(most_s=4000.0 * (len(names) + 1))
+    written_ns = change.mtime_ns - change.mtime_ns % NS_PER_S
+    assert pipeline.file("/g").mtime_ns != written_ns
+    assert pipeline.view.stat(RemotePath("/g")).mtime_ns == written_ns
+
+
+def test_what_is_written_over_a_file_renamed_while_it_is_committed_is_no_conflict(pipeline: Pipeline) -> None:
+    pipeline.account.job_polls, pipeline.account.poll_after_s = 1, 3600.0
+    pipeline.write("/f", b"new")
+    pipeline.commit_steps(1)
+    assert pipeline.states() == [(ChangeKind.PUT, "/f", ChangeState.COMMITTING)]
+    pipeline.write("/f", b"newer")
+    pipeline.rename("/f", "/g")
+    pipeline.settle(most_s=12000.0)
+    assert pipeline.account.files() == {"/g": b"newer"}
+    assert len(pipeline.account.submits) == 3
+
+
+@pytest.mark.parametrize("name", ["/F", "/g"])
+def test_what_is_refused_while_it_is_renamed_is_kept(pipeline: Pipeline, name: str) -> None:
+    pipeline.write("/f", b"new")
+    submit = pipeline.backend.submit
+
+    def refuse(orders: Sequence[Order]) -> Launch:
+        pipeline.backend.submit = submit  # type: ignore[method-assign]
+        pipeline.rename("/f", name)
+        return Done((Forbidden("no"),) * len(orders))
+
+    pipeline.backend.submit = refuse  # type: ignore[method-assign]
+    pipeline.settle()
+    assert (ChangeKind.PUT, "/f", ChangeState.FAILED) in pipeline.states()
+    assert pipeline.account.files() == {name: b"x"}
 
 
 @pytest.mark.parametrize("is_removed", [True, False])
