@@ -24,7 +24,7 @@ from mountfs.errors import (
 )
 from mountfs.journal.journal import Journal, StaleChange
 from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
-from mountfs.model.entry import File
+from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.hashing import content_hash
 from mountfs.model.names import is_local_only
 from mountfs.model.path import ROOT, RemotePath
@@ -65,7 +65,8 @@ class Account:
 
     def seal(self, change: Change) -> None:
         assert change.spool is not None
-        self.names.seal(change.id, len(self.spool[change.spool]), self.clock.wall_ns())
+        now = self.journal.get(change.id) or change
+        self.names.seal(change.id, len(self.spool[change.spool]), now.mtime_ns)
 
     def body(self, path: RemotePath) -> bytes | None:
         node = self.view.stat(path)
@@ -158,6 +159,7 @@ class NamespaceMachine(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.account = Account(Path(self.directory.name))
         self.model: dict[str, bytes | None] = {}
+        self.times_ns: dict[str, int] = {}
         self.open: list[Change] = []
         self.in_flight: list[tuple[int, Any]] = []
 
@@ -167,11 +169,18 @@ class NamespaceMachine(RuleBasedStateMachine):
             if any(is_local_only(at) for at in (path, *path.ancestors())):
                 continue
             try:
+                for folder in reversed([at for at in path.ancestors() if not at.is_root]):
+                    if self.kind(folder) == "none":
+                        self.mkdir(folder)
                 self.account.seal(self.account.put(path, body))
             except (NotFound, NotADirectory, IsADirectory):
                 continue
-            self.model[path.key] = body
+            self.written(path, body)
         self.commit_everything()
+
+    def written(self, path: RemotePath, body: bytes) -> None:
+        self.model[path.key] = body
+        self.times_ns[path.key] = self.account.clock.wall_ns()
 
     def kind(self, path: RemotePath) -> str:
         if path.is_root:
@@ -201,8 +210,9 @@ class NamespaceMachine(RuleBasedStateMachine):
             change = self.account.view.stat(path).change
             if change is not None and change.state is ChangeState.OPEN:
                 return  # a file system writes on in the file that is open
+        self.account.clock.advance(1.0)
         change = self.account.put(path, body)
-        self.model[path.key] = body
+        self.written(path, body)
         if closes:
             self.account.seal(change)
         else:
@@ -218,6 +228,17 @@ class NamespaceMachine(RuleBasedStateMachine):
                 self.account.seal(change)
         else:
             self.account.seal(change)
+
+    @precondition(lambda self: any(body is not FOLDER for body in self.model.values()))
+    @rule(data=st.data(), time_s=st.integers(10**9, 10**9 + 3))
+    def touch(self, data: st.DataObject, time_s: int) -> None:
+        files = sorted(key for key, body in self.model.items() if body is not FOLDER)
+        key = data.draw(st.sampled_from(files))
+        self.account.names.set_mtime(RemotePath(key), time_s * NS_PER_S)
+        if any(change.kind is ChangeKind.MOVE and change.is_folder for change in self.account.journal.live()):
+            self.times_ns.pop(key, None)  # that may lose it
+        else:
+            self.times_ns[key] = time_s * NS_PER_S
 
     @rule(path=PATHS)
     def mkdir(self, path: RemotePath) -> None:
@@ -236,6 +257,7 @@ class NamespaceMachine(RuleBasedStateMachine):
             return
         self.account.names.unlink(path)
         del self.model[path.key]
+        self.times_ns.pop(path.key, None)
 
     @rule(path=PATHS)
     def rmdir(self, path: RemotePath) -> None:
@@ -260,8 +282,17 @@ class NamespaceMachine(RuleBasedStateMachine):
             return
         if self.kind(target) == "folder" and source.key != target.key:
             del self.model[target.key]
+        if self.kind(source) == "folder":
+            # Times that the service does not have stay behind.
+            self.times_ns = {
+                key: time_ns for key, time_ns in self.times_ns.items() if key not in self.below(source)
+            }
         moved = {key: self.model.pop(key) for key in [source.key, *self.below(source)]}
         self.model.update({target.key + key[len(source.key) :]: body for key, body in moved.items()})
+        if source.key in self.times_ns:
+            self.times_ns[target.key] = self.times_ns.pop(source.key)
+        else:
+            self.times_ns.pop(target.key, None)
 
     def may_rename(self, source: RemotePath, target: RemotePath) -> bool:
         if self.kind(source) == "none" or self.missing_parent(source) or self.missing_parent(target):
@@ -285,6 +316,31 @@ class NamespaceMachine(RuleBasedStateMachine):
         change = self.account.send(change)
         self.in_flight.append((change.id, self.account.apply(change) if is_applied else ...))
 
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), name=NAMES, is_sent=st.booleans(), is_applied=st.booleans())
+    def rename_what_stands(self, data: st.DataObject, name: str, is_sent: bool, is_applied: bool) -> None:
+        """A rename to where it can go. *is_sent*: on its way at once, as all before it is over."""
+        if is_sent:
+            self.commit_what_is_ready()
+        source = RemotePath(data.draw(st.sampled_from(sorted(self.model))))
+        folders = [ROOT, *(RemotePath(key) for key, body in sorted(self.model.items()) if body is FOLDER)]
+        self.rename(source, data.draw(st.sampled_from(folders)).child(name))
+        if is_sent:
+            self.send_one(is_applied)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def remove_what_stands(self, data: st.DataObject) -> None:
+        path = RemotePath(data.draw(st.sampled_from(sorted(self.model))))
+        (self.rmdir if self.kind(path) == "folder" else self.unlink)(path)
+
+    @rule(path=PATHS, body=BODIES)
+    def put_what_is_sent(self, path: RemotePath, body: bytes) -> None:
+        """It is on its way at once, as all before it is over."""
+        self.commit_what_is_ready()
+        self.put(path, body, closes=True)
+        self.send_one(is_applied=False)
+
     @precondition(lambda self: self.in_flight)
     @rule()
     def hear_of_one(self) -> None:
@@ -295,9 +351,24 @@ class NamespaceMachine(RuleBasedStateMachine):
             outcome = self.account.apply(change)
         self.account.finish(change_id, outcome)
 
+    @precondition(lambda self: any(outcome is ... for _, outcome in self.in_flight))
+    @rule()
+    def put_one_off(self) -> None:
+        """The service is busy: what was sent, and not carried out, is to be sent again."""
+        at = next(at for at, (_, outcome) in enumerate(self.in_flight) if outcome is ...)
+        change_id, _ = self.in_flight.pop(at)
+        change = self.account.journal.get(change_id)
+        assert change is not None
+        self.account.journal.advance(change, ChangeEvent.RETRY)
+
     @rule()
     def forget_what_was_listed(self) -> None:
         self.account.snapshot.forget_all()
+
+    @rule(path=PATHS)
+    def forget_one_listing(self, path: RemotePath) -> None:
+        """Listings are not all of one age: the cache is bounded, and what others do has one listed anew."""
+        self.account.snapshot.invalidate(path)
 
     @rule()
     def restart(self) -> None:
@@ -307,6 +378,8 @@ class NamespaceMachine(RuleBasedStateMachine):
     @invariant()
     def shows_what_the_calls_made(self) -> None:
         assert self.account.tree() == self.model
+        shown_ns = {key: self.account.view.stat(RemotePath(key)).mtime_ns for key in self.times_ns}
+        assert shown_ns == self.times_ns
 
     def commit_everything(self) -> None:
         while self.open:
@@ -315,6 +388,9 @@ class NamespaceMachine(RuleBasedStateMachine):
                 self.account.seal(change)
             except StaleChange:
                 continue
+        self.commit_what_is_ready()
+
+    def commit_what_is_ready(self) -> None:
         while self.in_flight:
             self.hear_of_one()
         while (change := self.account.next_change()) is not None:
@@ -324,7 +400,7 @@ class NamespaceMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self.commit_everything()
-            assert self.account.tree() == self.model
+            self.shows_what_the_calls_made()
             left = [
                 c for c in self.account.journal.live() if not any(is_local_only(path) for path in c.paths)
             ]
