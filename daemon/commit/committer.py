@@ -112,11 +112,13 @@ class Committer:
                 self.bell()  # the others take what else there is, and mind when it is due
             self._pilot.fly(flight)
         except BaseException:
-            # Whatever it was, the journal knows which rows are under way.
-            self._is_recovering = True
-            if flight is not None:
-                flight.is_over = True
-            self._land(flight)
+            # Whatever it was, the journal knows which rows are under way. In one step: a worker that looked
+            # for them in between would find that this flight still has them.
+            with self._journal.lock:
+                if flight is not None:
+                    flight.is_over = True
+                self._land(flight)
+                self._is_recovering = True
             raise
         return self._land(flight)
 

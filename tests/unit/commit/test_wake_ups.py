@@ -1,8 +1,12 @@
-"""Whoever sleeps until something happens is woken when it does."""
+"""Nothing is left lying: whoever sleeps is woken, and what a step dropped is taken up."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from mountfs.model.change import ChangeKind, ChangeState
 from tests.fakes.pending import Pipeline
@@ -39,3 +43,40 @@ def test_a_rename_goes_once_what_it_waited_for_got_a_name_that_stays_here(pipeli
     lull(pipeline)
     assert pipeline.account.folders() == {"/e"}
     assert pipeline.states() == [(ChangeKind.PUT, "/e/~$file", ChangeState.SEALED)]
+
+
+class Interrupted:
+    """A lock before which somebody else gets a turn, once."""
+
+    def __init__(self, lock: Any, turn: Callable[[], object]) -> None:
+        self._lock = lock
+        self._turns = [turn]
+
+    def __enter__(self) -> None:
+        while self._turns:
+            self._turns.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_step_that_breaks_off_while_another_one_looks_leaves_nothing_behind(side_by_side: Pipeline) -> None:
+    side_by_side.write("/a", b"a")
+    side_by_side.upload_all()
+    side_by_side.clock.advance(1.0)
+    submit, lock = side_by_side.backend.submit, side_by_side.journal.lock
+
+    def break_off(orders: object) -> None:
+        side_by_side.backend.submit = submit  # type: ignore[method-assign]
+        side_by_side.journal.lock = Interrupted(  # type: ignore[assignment]
+            lock, lambda: side_by_side.committer.step(side_by_side.clock.now_s())
+        )
+        raise TypeError
+
+    side_by_side.backend.submit = break_off  # type: ignore[assignment,method-assign]
+    with pytest.raises(TypeError):
+        side_by_side.committer.step(side_by_side.clock.now_s())
+    side_by_side.journal.lock = lock
+    side_by_side.settle()
+    assert side_by_side.account.files() == {"/a": b"a"}
