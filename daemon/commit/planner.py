@@ -18,6 +18,8 @@ LOOK_EVERY_S = 0.05
 """The journal is not looked through more often, however fast it changes."""
 LOOK_SHARE = 9.0
 """And at most a tenth of the time is spent with looking through it."""
+LONGEST_REST_S = 5.0
+"""However long a look took: the machine may have stood still in the midst of it."""
 PLANNED_AHEAD = 8
 """So many batches for each that may be sent at once come from one look: of thousands of small files, a
 few every second, not one for each look."""
@@ -59,13 +61,16 @@ class Planner:
             # Where batches go side by side, each look in vain would be made by each of their threads.
             if now_s < next_look_s and (not is_hurried or self._limits.batches_at_once > 1):
                 return next_look_s
-            return self._look(now_s, is_hurried)
+            return self._look(is_hurried)
 
-    def _look(self, now_s: float, is_hurried: bool) -> Batch | float:
+    def _look(self, is_hurried: bool) -> Batch | float:
         self._is_changed = False  # before looking, or a change meanwhile is overlooked
+        with self._journal.lock:
+            now_s = self._clock.now_s()  # who had to wait for the lock has not looked yet
+            rows = self._journal.live()
         moment = Moment(now_s, self._clock.wall_ns(), self._settle_s, is_hurried)
         self._held_until_s = {id_: until_s for id_, until_s in self._held_until_s.items() if until_s > now_s}
-        found = survey(self._journal.live(), self._limits, moment, self._held_until_s)
+        found = survey(rows, self._limits, moment, self._held_until_s)
         self._ready_since_s = first_seen(found.ready, self._ready_since_s, now_s)
         chosen: Batch | list[Batch] | float
         if self._limits.batches_at_once == 1:
@@ -73,8 +78,8 @@ class Planner:
         else:
             most = self._limits.batches_at_once * PLANNED_AHEAD
             chosen = choose_several(found, self._ready_since_s, self._limits, self._caps, moment, most)
-        spent_s = self._clock.now_s() - now_s
-        self._next_hurried_look_s = now_s + spent_s * LOOK_SHARE
+        ended_s = self._clock.now_s()
+        self._next_hurried_look_s = ended_s + min((ended_s - now_s) * LOOK_SHARE, LONGEST_REST_S)
         self._next_look_s = max(self._next_hurried_look_s, now_s + LOOK_EVERY_S)
         if isinstance(chosen, float):
             self._due_s = max(chosen, self._next_look_s)

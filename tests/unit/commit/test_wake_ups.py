@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mountfs.model.change import ChangeKind, ChangeState
+from mountfs.model.change import Change, ChangeKind, ChangeState
 from tests.fakes.pending import Pipeline
 
 
@@ -80,3 +80,33 @@ def test_a_step_that_breaks_off_while_another_one_looks_leaves_nothing_behind(si
     side_by_side.journal.lock = lock
     side_by_side.settle()
     assert side_by_side.account.files() == {"/a": b"a"}
+
+
+def test_who_had_to_wait_before_a_look_takes_no_longer_rest_for_that(pipeline: Pipeline) -> None:
+    """A disk that stalls somebody else's transaction stalls whoever wants the journal."""
+    pipeline.write("/a", b"a")
+    pipeline.upload_all()
+    lock = pipeline.journal.lock
+    pipeline.journal.lock = Interrupted(lock, lambda: pipeline.clock.advance(3.0))  # type: ignore[assignment]
+    pipeline.committer.step(pipeline.clock.now_s())
+    pipeline.journal.lock = lock
+    pipeline.write("/b", b"b")
+    pipeline.settle(most_s=2.0)
+    assert pipeline.account.files() == {"/a": b"a", "/b": b"b"}
+
+
+def test_a_look_in_which_the_machine_stood_still_is_followed_by_a_short_rest(pipeline: Pipeline) -> None:
+    pipeline.write("/a", b"a")
+    pipeline.upload_all()
+    live = pipeline.journal.live
+
+    def stall() -> list[Change]:
+        pipeline.journal.live = live  # type: ignore[method-assign]
+        pipeline.clock.advance(600.0)
+        return live()
+
+    pipeline.journal.live = stall  # type: ignore[method-assign]
+    pipeline.committer.step(pipeline.clock.now_s())
+    pipeline.write("/b", b"b")
+    pipeline.settle(most_s=10.0)
+    assert pipeline.account.files() == {"/a": b"a", "/b": b"b"}
