@@ -59,21 +59,26 @@ class Events:
         return _position(page)
 
     def changes(self, cursor: str) -> RemoteChanges:
-        """One page. Conflict: the position is refused, or an item moved that nobody can place."""
+        """One page. Conflict: the position is refused, or something changed that nobody can place.
+
+        The events of a call that raises are told by the next one.
+        """
         page = self._page(cursor, PAGE_EVENTS)
-        entries = _entries(page)
+        entries, position = _entries(page), _position(page)
         news: list[Entry | Gone] = []
+        told: dict[str, None] = {}
         for event in entries:
-            if self._is_new(event):
-                with self._lock:
-                    self._told[str(event.get("event_id"))] = None
+            event_id = str(event.get("event_id"))
+            if event_id not in told and self._is_new(event):
+                told[event_id] = None
                 news += self._news(event)
         with self._lock:
+            self._told.update(told)
             while len(self._told) > EVENTS_KEPT:
                 self._told.popitem(last=False)
             self._told_s = self._clock.now_s()
         # A page that is not full may still have successors: the next wait then ends at once.
-        return RemoteChanges(tuple(news), _position(page), len(entries) >= PAGE_EVENTS)
+        return RemoteChanges(tuple(news), position, len(entries) >= PAGE_EVENTS)
 
     def wait(self, cursor: str, timeout_s: float) -> bool:
         """A notice that got lost is made up for: the events themselves are looked at in the end."""
@@ -106,7 +111,11 @@ class Events:
         source = event.get("source")
         if not isinstance(source, Mapping) or source.get("type") not in ("file", "folder"):
             return
-        item_id = id_of(source)
+        try:
+            item_id = id_of(source)
+        except ServerFault:
+            yield from self._nameless(source)
+            return
         before = self._index.path_of(item_id)
         if event.get("event_type") in ENDING or source.get("item_status") in ("trashed", "deleted"):
             place = before or self._place(source)
@@ -125,6 +134,15 @@ class Events:
         if before is not None and before.key != place.key:
             yield Gone(before)
         yield _entry(place, source)
+
+    def _nameless(self, source: Mapping[str, Any]) -> Iterator[Entry | Gone]:
+        """Some item changed, who knows how: its folder is listed. Conflict: nor is it known where."""
+        if parent_id_of(source) is None or not isinstance(source.get("name"), str):
+            self._index.clear()
+            raise Conflict("something changed, and neither what nor where is told")
+        place = self._place(source)
+        if place is not None:
+            yield File(place, "", "", 0, 0, None)
 
     def _place(self, source: Mapping[str, Any]) -> RemotePath | None:
         """Where an event's item stands; None where nobody has looked yet, so that nobody need know.

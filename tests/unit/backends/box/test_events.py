@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mountfs.backends.box.backend import BoxBackend
 from mountfs.errors import Conflict, Offline, ServerFault
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
@@ -116,3 +117,41 @@ def test_news_of_other_things_are_nothing(connect: Connect) -> None:
     ]
     with Script(page(*others)) as server:
         assert connect(server.url).changes("1").entries == ()
+
+
+def told(server: Script, backend: BoxBackend, *events: Any) -> list[tuple[str, str]]:
+    play(server, page(*events))
+    return [(type(entry).__name__, entry.path.text) for entry in backend.changes("1").entries]
+
+
+def test_what_makes_no_sense_takes_nothing_else_along(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        senseless = event("2", id=None, name="odd", parent={"id": "4711"})
+        assert told(server, connect(server.url), event("1"), senseless, event("3", name="y")) == [
+            ("File", "/x"),
+            ("Gone", "/x"),
+            ("File", "/y"),
+        ]
+
+
+def test_what_makes_no_sense_in_a_known_folder_has_it_listed(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        ended = {**event("1", id=None, name="odd"), "event_type": "ITEM_TRASH"}
+        assert told(server, connect(server.url), ended) == [("File", "/odd")]
+
+
+@pytest.mark.parametrize("missing", ["parent", "name"])
+def test_what_tells_neither_itself_nor_its_place_voids_the_position(connect: Connect, missing: str) -> None:
+    with Script(answer(500)) as server:
+        play(server, page(event("1", id=None, **{missing: None})))
+        with pytest.raises(Conflict):
+            connect(server.url).changes("1")
+
+
+def test_news_of_a_page_that_fails_are_told_by_the_next(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        play(server, page(event("1"), event("2", id=None, parent=None)))
+        with pytest.raises(Conflict):
+            backend.changes("1")
+        assert told(server, backend, event("1")) == [("File", "/x")]
