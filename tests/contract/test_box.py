@@ -175,6 +175,86 @@ def test_a_move_by_others_is_told_at_both_ends(sandbox: BoxSandbox, box: BoxBack
     assert found == {"/A/x": Gone, "/B/y": File}
 
 
+def told(box: BoxBackend, cursor: str) -> list[tuple[str, str]]:
+    """What is told since *cursor*, in order: kind and path."""
+    return [(type(entry).__name__, entry.path.text) for entry in box.changes(cursor).entries]
+
+
+def test_a_move_that_a_listing_showed_first_is_told_at_both_ends(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.write("/x/a", b"1")
+    sandbox.write("/y/b", b"2")
+    cursor = box.latest_cursor()
+    box.list_folder(RemotePath("/x"))
+    sandbox.move("/x/a", "/y/a")
+    box.list_folder(RemotePath("/y"))
+    assert told(box, cursor) == [("Gone", "/x/a"), ("File", "/y/a")]
+
+
+def test_a_move_that_a_reply_showed_first_is_told_at_both_ends(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.write("/x/a", b"1")
+    cursor = box.latest_cursor()
+    box.list_folder(RemotePath("/x"))
+    sandbox.move("/x/a", "/x/b")
+    with pytest.raises(NotFound):
+        box.stat(RemotePath("/x/a"))
+    assert told(box, cursor) == [("Gone", "/x/a"), ("File", "/x/b")]
+
+
+def test_what_a_listing_showed_to_be_gone_is_told_wherever_it_went(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.write("/x/a", b"1")
+    sandbox.create_folder("/P/q")
+    cursor = box.latest_cursor()
+    box.list_folder(RemotePath("/x"))
+    sandbox.move("/x/a", "/P/q/a")
+    box.list_folder(RemotePath("/x"))
+    assert told(box, cursor) == [("Gone", "/x/a")]
+
+
+def test_our_own_move_is_told_where_it_went_alone(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    put_file(box, "/x", b"1")
+    make_folder(box, "/d")
+    cursor = box.latest_cursor()
+    box.list_folder(ROOT)
+    finish(box, [move_order("/x", "/y"), move_order("/d", "/e", is_folder=True), mkdir_order("/d")])
+    assert told(box, cursor) == [("File", "/y"), ("Folder", "/e"), ("Folder", "/d")]
+
+
+def test_a_place_that_another_file_has_by_now_is_not_told_as_gone(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.write("/x/a", b"1")
+    cursor = box.latest_cursor()
+    box.list_folder(RemotePath("/x"))
+    sandbox.move("/x/a", "/x/b")
+    sandbox.write("/x/a", b"2")
+    box.list_folder(RemotePath("/x"))
+    assert told(box, cursor) == [("File", "/x/b"), ("File", "/x/a")]
+
+
+def test_a_folder_in_another_one_s_place_is_told_as_another_one(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.write("/x/d/old", b"1")
+    cursor = box.latest_cursor()
+    box.list_folder(RemotePath("/x/d"))
+    sandbox.delete("/x/d")
+    sandbox.create_folder("/x/d")
+    box.list_folder(RemotePath("/x"))
+    assert told(box, cursor) == [("Gone", "/x/d"), ("Folder", "/x/d"), ("Folder", "/x/d")]
+
+
+def test_what_went_where_nobody_looked_is_found_there_later(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.write("/x/d/file", b"1")
+    sandbox.create_folder("/P/q")
+    cursor = box.latest_cursor()
+    box.list_folder(RemotePath("/x"))
+    sandbox.move("/x/d", "/P/q/d")
+    assert told(box, cursor) == [("Gone", "/x/d")]
+    assert [entry.path.text for entry in box.list_folder(RemotePath("/P/q/d"))] == ["/P/q/d/file"]
+
+
 def test_what_happens_where_nobody_looked_is_no_news(sandbox: BoxSandbox, box: BoxBackend) -> None:
     sandbox.create_folder("/A/b")
     cursor = box.latest_cursor()

@@ -93,7 +93,7 @@ class Edits:
             return False
         if response.status not in (200, 204, 404, 410):
             raise from_response(response, str(path))
-        self._tree.index.forget(item_id)
+        self._tree.index.forget(item_id, source=path)
         return True
 
     def move(self, order: Order) -> Entry:
@@ -105,14 +105,14 @@ class Edits:
             raise InvalidArgument(f"{source} cannot be moved into itself")
         for _ in range(_TRIES):
             found = Found(order.item_id, order.is_folder) if order.item_id else self._tree.find(source)
-            entry = self._tree.in_folder(order.path.parent, partial(self._move, found, order.path))
+            entry = self._tree.in_folder(order.path.parent, partial(self._move, found, source, order.path))
             if entry is not None:
                 return entry
             if order.item_id:
                 break
         raise NotFound(f"nothing is at {source} (any more)")
 
-    def _move(self, found: Found, path: RemotePath, parent_id: str) -> Entry | None:
+    def _move(self, found: Found, source: RemotePath, path: RemotePath, parent_id: str) -> Entry | None:
         """None when nothing has the id any more; NotFound: the folder is gone."""
         known = self._tree.index.get(found.id)
         # A name alone, or a folder alone: the less is asked for, the less of a big tree is locked.
@@ -121,10 +121,11 @@ class Edits:
             arg["name"] = path.name
         if known is None or known.parent_id != parent_id or not arg:
             arg["parent"] = {"id": parent_id}
-        item = self._update(found, arg, path)
+        item = self._update(found, arg, source, path)
         if item is not None and (item.get("name"), parent_id_of(item)) != (path.name, parent_id):
             # Somebody else had moved it meanwhile.
-            item = self._update(found, {"name": path.name, "parent": {"id": parent_id}}, path)
+            arg = {"name": path.name, "parent": {"id": parent_id}}
+            item = self._update(found, arg, source, path)
         if item is None:
             return None
         entry = entry_at(named_in(path.parent, item), item)
@@ -132,7 +133,7 @@ class Edits:
             raise ServerFault(f"{path}: moved, but what is not told")
         return entry
 
-    def _update(self, found: Found, arg: Json, path: RemotePath) -> Json | None:
+    def _update(self, found: Found, arg: Json, source: RemotePath, path: RemotePath) -> Json | None:
         route, place = (UPDATE_FOLDER, "folders") if found.is_folder else (UPDATE_FILE, "files")
         url = self._api.api_url(f"{place}/{quoted(found.id)}", fields=FIELDS)
         response = self._api.exchange(route, url, arg=arg)
@@ -141,7 +142,7 @@ class Edits:
         if response.status != 200:
             raise from_response(response, str(path))
         item = object_in(response, route)
-        self._tree.index.learn(item)
+        self._tree.index.learn(item, source=source)
         return item
 
     def set_time(self, order: Order) -> File:

@@ -16,7 +16,7 @@ from mountfs.backends.box.index import Found, Index
 from mountfs.backends.http import TimedOut
 from mountfs.backends.wire import Request
 from mountfs.errors import Conflict, Offline, ServerFault, Transient
-from mountfs.model.entry import Entry, File, Gone
+from mountfs.model.entry import Entry, File, Folder, Gone
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock, RemoteChanges
 
@@ -59,19 +59,26 @@ class Events:
         return _position(page)
 
     def changes(self, cursor: str) -> RemoteChanges:
-        """One page. Conflict: the position is refused, or something changed that nobody can place.
+        """One page, and the places that were left as far as others than the events showed it.
 
-        The events of a call that raises are told by the next one.
+        Conflict: the position is refused, or something changed that nobody can place. What a call that
+        raises was about to tell, the next one tells.
         """
         page = self._page(cursor, PAGE_EVENTS)
         entries, position = _entries(page), _position(page)
         news: list[Entry | Gone] = []
         told: dict[str, None] = {}
+        serial = 0
         for event in entries:
             event_id = str(event.get("event_id"))
             if event_id not in told and self._is_new(event):
                 told[event_id] = None
-                news += self._news(event)
+                standing = list(self._news(event))
+                left, serial = self._left(serial)
+                news += [*left, *standing]
+        left, serial = self._left(serial)
+        news += left
+        self._index.told(serial)
         with self._lock:
             self._told.update(told)
             while len(self._told) > EVENTS_KEPT:
@@ -90,6 +97,8 @@ class Events:
                 self._gather()
                 return True
             if message is None:
+                if self._index.left() != []:
+                    return True
                 return any(self._is_new(event) for event in _entries(self._page(cursor, PAGE_EVENTS)))
             lasted_s = self._clock.now_s() - asked_s
             self._api.http.pause(max(0.0, min(BRIEFEST_POLL_S - lasted_s, ends_s - asked_s - lasted_s)))
@@ -107,7 +116,7 @@ class Events:
             return str(event.get("event_id")) not in self._told
 
     def _news(self, event: Json) -> Iterator[Entry | Gone]:
-        """The places an event is about: where the item was, and where it is."""
+        """What stands at the place an event is about; the places that were left the index knows."""
         source = event.get("source")
         if not isinstance(source, Mapping) or source.get("type") not in ("file", "folder"):
             return
@@ -121,19 +130,14 @@ class Events:
             place = before or self._place(source)
             if place is None or not self._index.forget(item_id, sequence_of(source)):
                 return
-            if before is not None or not isinstance(self._index.find(place), Found):
+            if before is None and not isinstance(self._index.find(place), Found):
                 yield Gone(place)  # else something newer has taken its name
             return
         place = self._place(source)
-        if place is None or not self._index.learn(source):
-            if place is None and before is not None:
-                # It went where we have never looked.
-                self._index.forget(item_id, sequence_of(source))
-                yield Gone(before)
-            return
-        if before is not None and before.key != place.key:
-            yield Gone(before)
-        yield _entry(place, source)
+        if place is None:
+            self._index.lose_sight(item_id, sequence_of(source))
+        elif self._index.learn(source):
+            yield _entry(place, source)
 
     def _nameless(self, source: Mapping[str, Any]) -> Iterator[Entry | Gone]:
         """Some item changed, who knows how: its folder is listed. Conflict: nor is it known where."""
@@ -143,6 +147,24 @@ class Events:
         place = self._place(source)
         if place is not None:
             yield File(place, "", "", 0, 0, None)
+
+    def _left(self, serial: int) -> tuple[list[Entry | Gone], int]:
+        """The places after *serial* that items left, and the last one's number. Conflict: too many."""
+        places = self._index.left(serial)
+        if places is None:
+            self._index.clear()
+            raise Conflict("more places were left than can be told one by one")
+        news: list[Entry | Gone] = []
+        for left in places:
+            serial = left.serial
+            now = self._index.find(left.path)
+            if not isinstance(now, Found) or now.is_above:
+                news.append(Gone(left.path))
+            elif left.is_folder and now.id != left.item_id:
+                # What was known below it goes; of another file the event or reply itself tells.
+                news.append(Gone(left.path))
+                news += [Folder(left.path, now.id)] if now.is_folder else []
+        return news, serial
 
     def _place(self, source: Mapping[str, Any]) -> RemotePath | None:
         """Where an event's item stands; None where nobody has looked yet, so that nobody need know.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import Lock
@@ -15,6 +15,8 @@ ITEMS_KEPT = 1_000_000
 """Some 300 MB at worst. More than that, and where files stand is listed again when it is asked for."""
 RECENT_KEPT = 10_000
 """Items whose last news are remembered in their order."""
+LEFT_KEPT = 50_000
+"""Places that wait to be told as left; with more than that everything is to be listed anew."""
 _DEEPEST = 1000
 """A chain of parents that is longer is a circle, left by news that overtook each other."""
 
@@ -48,12 +50,25 @@ class Unlisted:
     folder: str
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A place where something was known to stand that stands there no more; *serial* counts them."""
+
+    serial: int
+    path: RemotePath
+    item_id: str
+    is_folder: bool
+
+
 class Index:
     """The tree by ids, from listings, replies and events. Any thread.
 
     Only a cache: what it does not know is listed. News that are older than what is known of an item, by
     its sequence, change nothing. ``has_gap`` tells whether something handed out in a listing was forgotten
     since, so that an event on an unknown item cannot be ignored.
+
+    Whoever teaches it that an item left its place may not be who tells of changes, and the item's event
+    then says nothing new: such places are kept (``left``) until they were told.
     """
 
     def __init__(self, root_id: str) -> None:
@@ -63,6 +78,9 @@ class Index:
         self._children: dict[str, dict[str, str]] = {}
         self._gone: OrderedDict[str, int | None] = OrderedDict()
         self._told: OrderedDict[str, int] = OrderedDict()
+        self._left: deque[Left] = deque()
+        self._left_serial = 0
+        self._has_dropped_left = False
         self._serial = 0
         self._has_gap = False
 
@@ -97,6 +115,21 @@ class Index:
         with self._lock:
             return self._has_gap
 
+    # Places that were left
+
+    def left(self, serial: int = 0) -> list[Left] | None:
+        """Those after *serial*, in order; None: some were dropped, there were too many."""
+        with self._lock:
+            if self._has_dropped_left:
+                return None
+            return [left for left in self._left if left.serial > serial]
+
+    def told(self, serial: int) -> None:
+        """The places up to *serial* need not be kept."""
+        with self._lock:
+            while self._left and self._left[0].serial <= serial:
+                self._left.popleft()
+
     # News
 
     def mark(self) -> int:
@@ -111,35 +144,61 @@ class Index:
             listed: set[str] = set()
             for item in items:
                 listed.add(id_of(item))
-                if self._told.get(id_of(item), 0) <= mark or sequence_of(item) is not None:
-                    self._learn_locked(item, folder_id)
+                is_taken = self._told.get(id_of(item), 0) <= mark or sequence_of(item) is not None
+                if not (is_taken and self._learn_locked(item, folder_id)):
+                    self._note_outdated_locked(item, folder_id)
             for item_id in before:
                 known = self._items.get(item_id)
                 is_there = known is not None and known.parent_id == folder_id
                 if is_there and item_id not in listed and self._told.get(item_id, 0) <= mark:
+                    self._leave_locked(item_id)
                     self._detach_locked(item_id)
             self._bound_locked()
 
-    def learn(self, item: Mapping[str, Any], parent_id: str | None = None) -> bool:
-        """*item* stands in the folder it names, or in *parent_id*; False: something newer is known."""
+    def learn(
+        self, item: Mapping[str, Any], parent_id: str | None = None, *, source: RemotePath | None = None
+    ) -> bool:
+        """*item* stands in the folder it names, or in *parent_id*; False: something newer is known.
+
+        With *source* we moved it from there, which nobody needs to be told.
+        """
         with self._lock:
-            if not self._learn_locked(item, parent_id or parent_id_of(item)):
+            if not self._learn_locked(item, parent_id or parent_id_of(item), source):
                 return False
             self._serial += 1
             _remember(self._told, id_of(item), self._serial)
             return True
 
-    def forget(self, item_id: str, sequence: int | None = None, *, is_gap: bool = False) -> bool:
-        """Nothing has this id any more; False: something newer than *sequence* is known of it."""
+    def forget(
+        self,
+        item_id: str,
+        sequence: int | None = None,
+        *,
+        is_gap: bool = False,
+        source: RemotePath | None = None,
+    ) -> bool:
+        """Nothing has this id any more; False: something newer than *sequence* is known of it.
+
+        With *source* we removed it there, which nobody needs to be told.
+        """
         with self._lock:
             known = self._items.get(item_id)
             if known is not None and _is_older(sequence, known.sequence):
                 return False
+            self._leave_locked(item_id, source)
             self._detach_locked(item_id)
             last = sequence if known is None or sequence is not None else known.sequence
             _remember(self._gone, item_id, last)
             self._has_gap = self._has_gap or is_gap
             return True
+
+    def lose_sight(self, item_id: str, sequence: int | None = None) -> None:
+        """It went where nobody has looked, unless something newer than *sequence* is known of it."""
+        with self._lock:
+            known = self._items.get(item_id)
+            if known is not None and not _is_older(sequence, known.sequence):
+                self._leave_locked(item_id)
+                self._detach_locked(item_id)
 
     def clear(self) -> None:
         """Everything is listed anew."""
@@ -147,11 +206,14 @@ class Index:
             self._items.clear()
             self._children.clear()
             self._gone.clear()
-            self._has_gap = False
+            self._left.clear()
+            self._has_gap = self._has_dropped_left = False
 
     # Inside
 
-    def _learn_locked(self, item: Mapping[str, Any], parent_id: str | None) -> bool:
+    def _learn_locked(
+        self, item: Mapping[str, Any], parent_id: str | None, source: RemotePath | None = None
+    ) -> bool:
         kind, name = item.get("type"), item.get("name")
         if kind not in ("file", "folder") or not isinstance(name, str) or parent_id is None:
             return False
@@ -165,10 +227,13 @@ class Index:
                 return False
             del self._gone[item_id]
         if known is not None:
+            if not _stands_in(known, parent_id, name):
+                self._leave_locked(item_id, source)
             self._unlink_locked(known)
         siblings = self._children.setdefault(parent_id, {})
         other = siblings.get(fold(name))
         if other is not None and other != item_id:
+            self._leave_locked(other)
             self._detach_locked(other)
         siblings[fold(name)] = item_id
         self._items[item_id] = Item(item_id, kind == "folder", parent_id, name, sequence)
@@ -189,6 +254,28 @@ class Index:
                 self._unlink_locked(item)
             waiting += self._children.pop(at, {}).values()
 
+    def _leave_locked(self, item_id: str, source: RemotePath | None = None) -> None:
+        """Before it leaves its place, which is to be told unless it is *source*."""
+        item, path = self._items.get(item_id), self._path_locked(item_id)
+        if item is not None and path is not None and (source is None or path.key != source.key):
+            self._keep_left_locked(path, item_id, is_folder=item.is_folder)
+
+    def _note_outdated_locked(self, item: Mapping[str, Any], folder_id: str) -> None:
+        """A listing shows *item* where it was before something newer was learned of it."""
+        kind, name, item_id = item.get("type"), item.get("name"), id_of(item)
+        if kind not in ("file", "folder") or not isinstance(name, str):
+            return
+        known, folder = self._items.get(item_id), self._path_locked(folder_id)
+        if folder is not None and (known is None or not _stands_in(known, folder_id, name)):
+            self._keep_left_locked(folder.child(name), item_id, is_folder=kind == "folder")
+
+    def _keep_left_locked(self, path: RemotePath, item_id: str, *, is_folder: bool) -> None:
+        self._left_serial += 1
+        self._left.append(Left(self._left_serial, path, item_id, is_folder))
+        if len(self._left) > LEFT_KEPT:
+            self._left.clear()
+            self._has_dropped_left = True
+
     def _path_locked(self, item_id: str) -> RemotePath | None:
         names: list[str] = []
         while item_id != self.root_id:
@@ -206,6 +293,10 @@ class Index:
             self._unlink_locked(item)
             del self._items[item.id]
         self._has_gap = True
+
+
+def _stands_in(item: Item, folder_id: str, name: str) -> bool:
+    return item.parent_id == folder_id and fold(item.name) == fold(name)
 
 
 def _remember(recent: OrderedDict[str, Value], item_id: str, value: Value) -> None:

@@ -213,6 +213,19 @@ def test_s_fresh_what_others_change_appears(corner: Corner) -> None:
     until(lambda: corner.names() == set(), "a removal appears")
 
 
+def test_s_fresh_what_is_seen_in_its_new_place_first_leaves_its_old_one(corner: Corner) -> None:
+    corner.far_side.edit(op="mkdir", path=corner.remote("to"))
+    for name in ("file", "folder/below", "last"):
+        corner.theirs(f"from/{name}", name)
+    # What others do is asked for at most once a second: the new place is listed before that.
+    for name in ("file", "folder"):
+        corner.far_side.edit(
+            op="move", from_path=corner.remote(f"from/{name}"), to_path=corner.remote(f"to/{name}")
+        )
+    until(lambda: set(os.listdir(corner.path / "to")) == {"file", "folder"}, "both have come")
+    until(lambda: os.listdir(corner.path / "from") == ["last"], "both are gone from where they were")
+
+
 @pytest.mark.parametrize("new_size", [5, 4 * MIB], ids=["shorter", "longer"])
 def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_size: int) -> None:
     old = "old revision " * 200_000

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from mountfs.backends.box import index as index_module
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.errors import Conflict, Offline, ServerFault
-from mountfs.model.entry import File
-from mountfs.model.path import RemotePath
+from mountfs.model.entry import File, Gone
+from mountfs.model.path import ROOT, RemotePath
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up, json_answer
@@ -119,6 +120,10 @@ def test_news_of_other_things_are_nothing(connect: Connect) -> None:
         assert connect(server.url).changes("1").entries == ()
 
 
+def listing(*items: Any) -> Reply:
+    return json_answer({"entries": items})
+
+
 def told(server: Script, backend: BoxBackend, *events: Any) -> list[tuple[str, str]]:
     play(server, page(*events))
     return [(type(entry).__name__, entry.path.text) for entry in backend.changes("1").entries]
@@ -155,3 +160,45 @@ def test_news_of_a_page_that_fails_are_told_by_the_next(connect: Connect) -> Non
         with pytest.raises(Conflict):
             backend.changes("1")
         assert told(server, backend, event("1")) == [("File", "/x")]
+
+
+def test_a_page_without_a_position_is_told_when_it_has_one(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        item = {"type": "file", "id": "12", "name": "w", "sequence_id": "0", "etag": "0", "size": 1}
+        play(server, listing({**item, "file_version": {"id": "1"}}))
+        backend.list_folder(ROOT)
+        play(server, page(event("1", sequence_id="1"), position=None))
+        with pytest.raises(ServerFault):
+            backend.changes("1")
+        assert told(server, backend, event("1", sequence_id="1")) == [("Gone", "/w"), ("File", "/x")]
+
+
+def test_a_wait_that_ends_tells_of_places_that_were_left_meanwhile(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        item = {"type": "file", "id": "12", "name": "w", "etag": "0", "size": 1, "file_version": {"id": "1"}}
+        play(server, listing(item), listing())
+        backend.list_folder(ROOT)
+        backend.list_folder(ROOT)
+        assert backend.wait_for_changes("1", 0.0)
+        play(server, page())
+        assert backend.changes("1").entries == (Gone(RemotePath("/w")),)
+        play(server, page())
+        assert not backend.wait_for_changes("1", 0.0)
+
+
+def test_more_places_than_are_kept_void_the_position(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_module, "LEFT_KEPT", 1)
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        item = {"type": "file", "etag": "0", "size": 1, "file_version": {"id": "1"}}
+        play(server, listing(*({**item, "id": name, "name": name} for name in "ab")), listing())
+        backend.list_folder(ROOT)
+        backend.list_folder(ROOT)
+        play(server, page(), page())
+        with pytest.raises(Conflict):
+            backend.changes("1")
+        assert backend.changes("1").entries == ()

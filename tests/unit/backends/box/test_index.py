@@ -129,3 +129,53 @@ def test_what_is_kept_is_bounded(index: Index, monkeypatch: pytest.MonkeyPatch) 
     assert index.get("110") is None
     assert index.path_of("2") == path("/A/b")
     assert index.has_gap()
+
+
+# Places that were left
+
+
+def left(index: Index) -> list[str]:
+    return [place.path.text for place in index.left() or ()]
+
+
+def test_whoever_shows_that_an_item_left_its_place_the_place_is_kept_until_it_is_told(index: Index) -> None:
+    index.learn(item("3", "y", "2", sequence=1))
+    index.learn_listing("1", [item("3", "z", "1", sequence=2)], index.mark())
+    index.forget("3")
+    index.lose_sight("1")
+    assert left(index) == ["/A/b/x", "/A/b/y", "/A/b", "/A/z", "/A"]
+    index.told(3)
+    assert left(index) == ["/A/z", "/A"]
+    assert [place.path.text for place in index.left(4) or ()] == ["/A"]
+
+
+def test_what_stays_leaves_nothing(index: Index) -> None:
+    index.learn(item("3", "X", "2", sequence=1))
+    index.learn_listing("2", [item("3", "x", "2", sequence=0)], index.mark())
+    assert left(index) == []
+
+
+def test_what_we_move_and_remove_leaves_nothing_to_tell_but_where_it_had_gone_meanwhile(
+    index: Index,
+) -> None:
+    index.learn(item("3", "y", "1"), source=path("/a/B/x"))
+    assert left(index) == []
+    index.learn(item("3", "z", "1"), source=path("/A/b/x"))
+    index.forget("3", source=path("/A/Z"))
+    assert left(index) == ["/A/y"]
+
+
+def test_a_listing_that_is_late_shows_a_place_that_was_left(index: Index) -> None:
+    index.learn(item("4", "new", "1", sequence=5))
+    index.learn_listing("2", [item("3", "x", "2"), item("4", "old", "2", sequence=4)], index.mark())
+    assert index.path_of("4") == path("/A/new")
+    assert left(index) == ["/A/b/old"]
+
+
+def test_what_was_lost_sight_of_is_learned_where_it_is_found(index: Index) -> None:
+    index.learn(item("3", "x", "2", sequence=6))
+    index.lose_sight("3", 5)
+    assert index.path_of("3") == path("/A/b/x")
+    index.lose_sight("3", 6)
+    assert index.path_of("3") is None
+    assert index.learn(item("3", "x", "1", sequence=6))
