@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -200,14 +200,12 @@ class Snapshot:
                 if known is None or known.children is None:
                     if known is not None:
                         del self._listings[entry.path.parent.key]
-                    if isinstance(entry, Gone):
-                        self._drop_tree(entry.path)
                     continue
                 if not _says_the_same(known.children.get(entry.path.name_key), entry):
-                    if not isinstance(entry, Folder):
-                        self._drop_tree(entry.path)
                     # Kept for the case that the far side goes away before it can be listed again.
                     _doubt(known)
+            # Also where a listing shows that already: what was known below may be from before.
+            self._drop_trees({entry.path.key for entry in entries if not isinstance(entry, Folder)})
 
     def note_follower(self, healthy: bool) -> None:
         """Whether every remote change is being reported from here on."""
@@ -266,6 +264,21 @@ class Snapshot:
         below = path.key + "/"
         for key in [key for key in self._listings if key == path.key or key.startswith(below)]:
             del self._listings[key]
+
+    def _drop_trees(self, tops: Set[str]) -> None:
+        """As ``_drop_tree`` for many: each listing is looked at once."""
+        if not tops:
+            return
+        for key in [key for key in self._listings if not tops.isdisjoint(_with_those_above(key))]:
+            del self._listings[key]
+
+
+def _with_those_above(key: str) -> list[str]:
+    keys = [key]
+    while key:
+        key = key.rpartition("/")[0]
+        keys.append(key)
+    return keys
 
 
 def _doubt(listing: Listing) -> None:

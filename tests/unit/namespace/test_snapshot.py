@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.model.entry import File, Gone
+from mountfs.model.entry import File, Folder, Gone
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.namespace.snapshot import NotLoaded, Snapshot
 from tests.fakes.clock import FakeClock
@@ -63,6 +63,18 @@ def test_while_it_cannot_be_listed_again_what_was_known_serves_on(
     clock.advance(1.0)
     with pytest.raises(NotLoaded):
         snapshot.lookup(A)
+
+
+def test_what_was_in_a_folder_that_others_removed_is_not_in_the_next_one_of_its_name(
+    snapshot: Snapshot,
+) -> None:
+    folder = RemotePath("/d")
+    snapshot.begin(folder)
+    snapshot.store(folder, [file(RemotePath("/d/x"))])
+    snapshot.apply_remote([Gone(folder)])  # the root was listed when it was gone already
+    snapshot.made(Folder(folder, "id:2"))
+    with pytest.raises(NotLoaded):
+        snapshot.listing(folder)
 
 
 def test_what_is_known_to_be_out_of_date_is_not_trusted_once_changes_are_followed_again(
