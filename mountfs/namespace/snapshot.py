@@ -14,6 +14,8 @@ from mountfs.model.entry import Entry, File, Folder, Gone
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 
+RETRY_S = 1.0
+"""How long a doubted listing serves after it could not be listed anew, while changes are being reported."""
 ENTRIES_KEPT = 2_000_000
 """About 1 GB at worst; a folder larger than this could not be listed at all."""
 
@@ -233,7 +235,10 @@ class Snapshot:
             raise NotLoaded(folder, must_be_new=True)
 
     def _is_fresh(self, listing: Listing) -> bool:
-        is_young = self.clock.now_s() - listing.checked_s < self._fresh_s
+        # Only a listing that failed gives a doubted one a time at all: a long one while nobody can tell,
+        # so that not every look waits for a far side that is away.
+        good_s = RETRY_S if listing.is_doubted and self._is_followed else self._fresh_s
+        is_young = self.clock.now_s() - listing.checked_s < good_s
         is_followed = self._is_followed and not listing.is_doubted
         return is_followed or is_young or max(listing.checked_s, listing.listed_s) >= self._asked_s
 

@@ -45,6 +45,7 @@ class BoxProcess(SandboxProcess):
         Asked.DELETE: ("files/delete", "folders/delete"),
         Asked.MOVE: ("files/update", "folders/update"),
         Asked.MKDIR: ("folders/create",),
+        Asked.LISTING: ("folders/items",),
     }
     refused_names: Mapping[str, int] = {
         "back\\slash": errno.EINVAL,

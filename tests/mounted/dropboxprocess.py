@@ -40,6 +40,7 @@ class DropboxProcess(SandboxProcess):
         Asked.DELETE: ("files/delete_batch*",),
         Asked.MOVE: ("files/move_batch*",),
         Asked.MKDIR: ("files/create_folder_batch*",),
+        Asked.LISTING: ("files/list_folder",),
     }
     refused_names: Mapping[str, int] = {
         "desktop.ini": errno.EINVAL,

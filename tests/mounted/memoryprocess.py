@@ -37,6 +37,7 @@ class MemoryProcess(SandboxProcess):
         Asked.DELETE: ("submit/delete",),
         Asked.MOVE: ("submit/move",),
         Asked.MKDIR: ("submit/mkdir",),
+        Asked.LISTING: ("list_folder",),
     }
     refused_names: Mapping[str, int] = {
         "desktop.ini": errno.EINVAL,

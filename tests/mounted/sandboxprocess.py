@@ -42,6 +42,7 @@ class Asked(StrEnum):
     DELETE = "a removal"
     MOVE = "a rename"
     MKDIR = "a new folder"
+    LISTING = "what is in a folder"
 
 
 class Refusal(StrEnum):

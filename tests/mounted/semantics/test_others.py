@@ -226,6 +226,14 @@ def test_s_fresh_what_is_seen_in_its_new_place_first_leaves_its_old_one(corner: 
     until(lambda: os.listdir(corner.path / "from") == ["last"], "both are gone from where they were")
 
 
+def test_s_fresh_a_listing_that_fails_once_is_made_up_for_at_once(corner: Corner) -> None:
+    corner.theirs("old", "text")
+    corner.far_side.spoil(Asked.LISTING, "reply", status=503, count=1)
+    corner.far_side.write(corner.remote("new"), "text")
+    until(lambda: corner.names() == {"old", "new"}, "a new file appears", 20.0)
+    assert len(corner.far_side.spoiled()) == 1
+
+
 @pytest.mark.parametrize("new_size", [5, 4 * MIB], ids=["shorter", "longer"])
 def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_size: int) -> None:
     old = "old revision " * 200_000

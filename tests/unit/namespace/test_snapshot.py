@@ -9,7 +9,7 @@ import pytest
 
 from mountfs.model.entry import File, Folder, Gone
 from mountfs.model.path import ROOT, RemotePath
-from mountfs.namespace.snapshot import NotLoaded, Snapshot
+from mountfs.namespace.snapshot import RETRY_S, NotLoaded, Snapshot
 from tests.fakes.clock import FakeClock
 from tests.fakes.pending import Pipeline
 
@@ -61,6 +61,20 @@ def test_while_it_cannot_be_listed_again_what_was_known_serves_on(
     clock.advance(FRESH_S - 1.0)
     assert snapshot.lookup(A) == file(A)
     clock.advance(1.0)
+    with pytest.raises(NotLoaded):
+        snapshot.lookup(A)
+
+
+def test_while_changes_are_reported_a_listing_that_failed_is_tried_again_soon(
+    snapshot: Snapshot, clock: FakeClock
+) -> None:
+    snapshot.apply_remote([file(B)])
+    snapshot.asked_at(clock.now_s())
+    snapshot.begin(ROOT)
+    assert snapshot.give_up(ROOT)
+    assert snapshot.lookup(A) == file(A)
+    clock.advance(RETRY_S)
+    snapshot.asked_at(clock.now_s())
     with pytest.raises(NotLoaded):
         snapshot.lookup(A)
 
