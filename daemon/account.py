@@ -45,6 +45,9 @@ class MountedAccount(Protocol):
     def refuse_writes(self) -> None:
         """From here on every call that would change something fails, and the rest goes on."""
 
+    def end_waits(self) -> None:
+        """No call of the kernel waits for a busy service from here on: the mount is about to go."""
+
     def hurry(self, path: RemotePath) -> None:
         """Commits what is pending at or below *path* without waiting for its names to settle."""
 

@@ -117,7 +117,7 @@ class _Assembly:
         uploader = self._uploader(core, urgency)
         committer = self._committer(core, urgency)
         blocks = Blocks(self.slot.cache, CACHE_BYTES)
-        reader = Reader(self.backend, blocks)
+        reader = Reader(self.backend, blocks, self.clock)
         sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock, core.sessions)
         # The top is listed at once: a folder that was listed takes new files while the far side is away.
         follower = Follower(
@@ -139,7 +139,6 @@ class _Assembly:
             limits=self.backend.limits,
             clock=self.clock,
         )
-        workers = self._workers(journal, uploader, committer, follower, sweeper, durability)
 
         def release() -> None:
             committer.close()
@@ -163,7 +162,8 @@ class _Assembly:
                 durability=durability,
                 urgency=urgency,
                 waiting=waiting,
-                workers=workers,
+                workers=self._workers(journal, uploader, committer, follower, sweeper, durability),
+                end_waits=reader.end_waits,
                 strays=self._strays,
                 release=release,
             )

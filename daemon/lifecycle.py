@@ -196,6 +196,7 @@ class Lifecycle:
                 self._tick()
         finally:
             self._probe.stop()
+            self._account.end_waits()
             self._unmount()
             self._left = self._account.backlog(ROOT).unsettled
             self._drained.set()

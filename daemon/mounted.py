@@ -106,6 +106,7 @@ class Parts:
     urgency: Urgency
     waiting: Waiting
     workers: Sequence[Worker]
+    end_waits: Callable[[], None]
     strays: Callable[[], tuple[Stray, ...]]
     release: Callable[[], None]
 
@@ -128,6 +129,9 @@ class RunningAccount:
 
     def refuse_writes(self) -> None:
         self._parts.file_system.stop_taking_writes()
+
+    def end_waits(self) -> None:
+        self._parts.end_waits()
 
     def hurry(self, path: RemotePath) -> None:  # noqa: ARG002 - the process's; all travel together
         self._parts.urgency.hurry()

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from mountfs.errors import Corrupt
+from mountfs.errors import Corrupt, Offline, Transient
 from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks, key_of
 from mountfs.reading.readahead import MIB, Stream, plan
@@ -19,6 +19,10 @@ FETCH_BYTES = 4 * MIB
 AHEAD_THREADS = 4
 STREAMS_KEPT = 1024
 COPY_BYTES = MIB
+PATIENCE_S = 60.0
+"""How long a read waits for a service that says when to ask again: as long as for one that is silent."""
+SHORTEST_WAIT_S = 0.25
+"""Also where the service says "at once": a read must not ask as fast as it can for a minute."""
 
 Key = tuple[str, ...]
 
@@ -35,6 +39,20 @@ class Target(Protocol):
     def pwrite(self, offset: int, data: bytes) -> None: ...
 
 
+class Clock(Protocol):
+    """The part of ``ports.Clock`` that is needed here."""
+
+    def now_s(self) -> float: ...
+
+
+class Ending(Protocol):
+    """What ends all waits once it is set: a ``threading.Event``."""
+
+    def set(self) -> None: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
 @dataclass(slots=True)
 class _Fetch:
     """One request under way, for [start, stop) of one revision."""
@@ -49,12 +67,15 @@ class Reader:
     """Answers reads of revisions; thread-safe, holds no lock across the network.
 
     Concurrent readers of the same bytes cause one request. While a file is read in sequence its next
-    bytes are fetched ahead on a few threads of its own; ``close`` ends them.
+    bytes are fetched ahead on a few threads of its own; ``close`` ends them. A read waits by itself where
+    the service says when to ask again; what is fetched ahead does not, so it keeps no thread from others.
     """
 
-    def __init__(self, source: Source, blocks: Blocks) -> None:
+    def __init__(self, source: Source, blocks: Blocks, clock: Clock, ending: Ending | None = None) -> None:
         self._source = source
         self._blocks = blocks
+        self._clock = clock
+        self._ending = ending or threading.Event()
         self._lock = threading.Lock()
         self._fetches: dict[Key, list[_Fetch]] = {}
         self._streams: LRUCache[Key, Stream] = LRUCache(STREAMS_KEPT)
@@ -62,7 +83,9 @@ class Reader:
         self._is_closed = False
 
     def read(self, file: File, offset: int, length: int) -> bytes:
-        """Bytes of exactly this revision, fewer only at its end. Offline, NotFound..., Corrupt."""
+        """Bytes of exactly this revision, fewer only at its end. Offline, NotFound..., Corrupt; any other
+        Transient only without a time, or when that is more than PATIENCE_S after the call."""
+        deadline_s = self._clock.now_s() + PATIENCE_S
         end = min(offset + length, file.size_bytes)
         if offset >= end:
             return b""
@@ -73,7 +96,11 @@ class Reader:
             self._run_ahead(file, planned.stop, planned.ahead_stop)
         pieces: list[bytes] = []
         while offset < end:
-            piece = self._piece(file, offset, end, planned.start, planned.stop)
+            try:
+                piece = self._piece(file, offset, end, planned.start, planned.stop)
+            except Transient as error:
+                self._wait_out(error, deadline_s)
+                continue
             pieces.append(piece)
             offset += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -84,11 +111,23 @@ class Reader:
         for offset in range(0, stop, COPY_BYTES):
             target.pwrite(offset, self.read(file, offset, min(COPY_BYTES, stop - offset)))
 
+    def end_waits(self) -> None:
+        """No read waits for a busy service from here on: it fails with what the service said."""
+        self._ending.set()
+
     def close(self) -> None:
         """Ends the threads that read ahead; reading still works."""
         with self._lock:
             self._is_closed = True
         self._ahead.shutdown(wait=True, cancel_futures=True)
+
+    def _wait_out(self, error: Transient, deadline_s: float) -> None:
+        """Returns when the service may be asked again; raises *error* when that is too late, or not told."""
+        if isinstance(error, Offline) or error.retry_after_s is None:
+            raise error
+        wait_s = max(error.retry_after_s, SHORTEST_WAIT_S)
+        if self._clock.now_s() + wait_s > deadline_s or self._ending.wait(wait_s):
+            raise error
 
     def _piece(self, file: File, at: int, end: int, low: int, high: int) -> bytes:
         """At least one byte from *at* on, none from *end* on; a request may span [low, high)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,36 @@ def test_a_wrong_remote_is_told(
     assert done.stderr.startswith("mountfs: ")
     assert done.stderr.count("\n") == 1
     assert not mountpoint.is_mount()
+
+
+ANNOUNCED = {
+    "a fresh file": lambda box: box.switches(unready_downloads=3, download_retry_after_s=1),
+    "a busy service": lambda box: box.faults(
+        {"route": "files/content", "status": 429, "retry_after_s": 3, "count": 1}
+    ),
+}
+
+
+@pytest.mark.parametrize("announce", ANNOUNCED.values(), ids=ANNOUNCED)
+def test_a_read_waits_for_what_the_service_announces(
+    far_side: SandboxProcess, make_mount: MakeMount, announce: Callable[[SandboxProcess], None]
+) -> None:
+    far_side.write("/fresh", "bytes")
+    announce(far_side)
+    mount = make_mount()
+    mount.start()
+    assert (mount.path / "fresh").read_text() == "bytes"
+
+
+def test_a_read_that_waits_does_not_hold_up_the_end(far_side: SandboxProcess, make_mount: MakeMount) -> None:
+    far_side.write("/fresh", "bytes")
+    far_side.switches(unready_downloads=1000, download_retry_after_s=50)
+    mount = make_mount()
+    mount.start()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit((mount.path / "fresh").read_bytes)
+        until(lambda: 202 in [call["status"] for call in far_side.log("files/content")], "the read waits")
+        assert mount.terminate() == 0
+        with pytest.raises(OSError) as ended:
+            reading.result(10)
+        assert ended.value.errno == errno.EIO

@@ -49,6 +49,9 @@ class FakeAccount:
     def refuse_writes(self) -> None:
         self.asked.append("refuse_writes")
 
+    def end_waits(self) -> None:
+        self.asked.append("end_waits")
+
     def hurry(self, path: RemotePath) -> None:
         with self.lock:
             if path == ROOT:

@@ -73,7 +73,7 @@ def test_a_stop_drains_then_unmounts_then_closes() -> None:
     run.lifecycle.ask_stop()
     assert run.result() == 0
     effects = [word for word, _ in itertools.groupby(account.asked)]
-    assert effects == ["start", "refuse_writes", "hurry /", "unmount", "close"]
+    assert effects == ["start", "refuse_writes", "hurry /", "end_waits", "unmount", "close"]
     assert run.lifecycle.phase is Phase.STOPPED
 
 

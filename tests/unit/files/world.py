@@ -61,7 +61,7 @@ class World:
         self.journal = Journal(directory / "journal.db", self.clock)
         self.spool = Spool(directory / "spool", self.disk, quota or Quota(reserve_bytes=0))
         self.blocks = Blocks(directory / "cache", 64 * MIB)
-        self.reader = Reader(self.backend, self.blocks)
+        self.reader = Reader(self.backend, self.blocks, self.clock)
         self.durability = Durability(self.journal, self.spool, self.disk)
         self.snapshot = Snapshot(self.journal.lock, self.clock, fresh_s=600.0)
         self.view = View(self.journal, self.snapshot, self.backend)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mountfs.backends.memory import MemoryBackend
-from mountfs.errors import Corrupt, NotFound, Offline
+from mountfs.errors import Busy, Corrupt, MountfsError, NotFound, Offline, ServerFault, Throttled, Transient
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.readahead import BLOCK_BYTES, MIB
-from mountfs.reading.reader import Reader
+from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def backend() -> MemoryBackend:
 
 @pytest.fixture
 def reader(backend: MemoryBackend, tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(backend, Blocks(tmp_path / "cache", 64 * MIB))
+    reader = Reader(backend, Blocks(tmp_path / "cache", 64 * MIB), FakeClock())
     yield reader
     reader.close()
 
@@ -104,7 +105,7 @@ def test_a_reply_of_another_length_is_never_served(tmp_path: Path) -> None:
         def read(self, file: File, offset: int, length: int) -> bytes:
             return b"x" * (length - 1)
 
-    reader = Reader(Cut(), Blocks(tmp_path / "cache", MIB))
+    reader = Reader(Cut(), Blocks(tmp_path / "cache", MIB), FakeClock())
     with pytest.raises(Corrupt):
         reader.read(File(RemotePath("/f"), "id", "rev", 10, 0, None), 0, 10)
     reader.close()
@@ -134,3 +135,126 @@ def test_reading_goes_on_when_the_threads_have_ended(backend: MemoryBackend, rea
     reader.read(file, 0, BLOCK_BYTES)
     reader.close()
     assert b"".join(reader.read(file, at, MIB) for at in range(0, 4 * MIB, MIB)) == body
+
+
+FILE = File(RemotePath("/f"), "id", "rev", 10, 0, None)
+
+
+class Reluctant:
+    """A service that meets the first reads with these errors."""
+
+    def __init__(self, clock: FakeClock, errors: Sequence[MountfsError], seconds_each: float = 0.0) -> None:
+        self.asked_s: list[float] = []
+        self._clock = clock
+        self._errors = list(errors)
+        self._seconds_each = seconds_each
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        self.asked_s.append(self._clock.now_s())
+        self._clock.advance(self._seconds_each)
+        if self._errors:
+            raise self._errors.pop(0)
+        return b"x" * length
+
+
+class Ending:
+    """Time passes while somebody waits; *is_set* from the start, or not at all."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.is_set = False
+        self._clock = clock
+
+    def set(self) -> None:
+        self.is_set = True
+
+    def wait(self, timeout: float) -> bool:
+        if not self.is_set:
+            self._clock.advance(timeout)
+        return self.is_set
+
+
+def reader_of(
+    tmp_path: Path, *errors: MountfsError, seconds_each: float = 0.0
+) -> tuple[Reader, Reluctant, FakeClock]:
+    clock = FakeClock(now_s=0.0)
+    source = Reluctant(clock, errors, seconds_each)
+    return Reader(source, Blocks(tmp_path / "cache", MIB), clock, Ending(clock)), source, clock
+
+
+def test_a_read_waits_as_long_as_the_service_says(tmp_path: Path) -> None:
+    reader, source, _ = reader_of(
+        tmp_path, Busy("not yet", 1.0), Throttled("slow", 3.0), ServerFault("", 20.0)
+    )
+    assert reader.read(FILE, 0, 10) == b"x" * 10
+    assert source.asked_s == [0.0, 1.0, 4.0, 24.0]
+    reader.close()
+
+
+def test_a_read_gives_up_where_the_wait_would_end_after_its_time(tmp_path: Path) -> None:
+    reader, source, clock = reader_of(tmp_path, *[Busy("not yet", 26.0)] * 9, seconds_each=5.0)
+    with pytest.raises(Busy):
+        reader.read(FILE, 0, 10)
+    assert source.asked_s == [0.0, 31.0]
+    assert clock.now_s() <= PATIENCE_S
+    reader.close()
+
+
+def test_a_service_that_says_at_once_is_not_asked_as_fast_as_can_be(tmp_path: Path) -> None:
+    reader, source, _ = reader_of(tmp_path, *[Throttled("slow", 0.0)] * 1000)
+    with pytest.raises(Throttled):
+        reader.read(FILE, 0, 10)
+    assert len(source.asked_s) <= PATIENCE_S / SHORTEST_WAIT_S + 1
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "error", [Offline("away"), Offline("away", 1.0), Throttled("slow"), ServerFault("broken")]
+)
+def test_a_service_that_is_away_or_names_no_time_is_not_waited_for(tmp_path: Path, error: Transient) -> None:
+    reader, source, clock = reader_of(tmp_path, error)
+    with pytest.raises(type(error)):
+        reader.read(FILE, 0, 10)
+    assert (len(source.asked_s), clock.now_s()) == (1, 0.0)
+    reader.close()
+
+
+def test_the_end_of_the_mount_ends_a_wait(tmp_path: Path) -> None:
+    clock = FakeClock()
+    source = Reluctant(clock, [Busy("not yet", 50.0)] * 9)
+    reader = Reader(source, Blocks(tmp_path / "cache", MIB), clock)
+    ended: list[MountfsError] = []
+
+    def read() -> None:
+        try:
+            reader.read(FILE, 0, 10)
+        except MountfsError as error:
+            ended.append(error)
+
+    waiting = [threading.Thread(target=read) for _ in range(2)]
+    for thread in waiting:
+        thread.start()
+    reader.end_waits()
+    for thread in waiting:
+        thread.join(10)
+    assert [type(error) for error in ended] == [Busy, Busy]
+    reader.close()
+
+
+def test_other_files_are_read_while_somebody_waits(tmp_path: Path) -> None:
+    """Nothing is locked meanwhile."""
+    other = File(RemotePath("/g"), "id2", "rev2", 10, 0, None)
+    clock = FakeClock()
+    seen: list[bytes] = []
+
+    class Looking(Ending):
+        def wait(self, timeout: float) -> bool:
+            looking = threading.Thread(target=lambda: seen.append(reader.read(other, 0, 10)))
+            looking.start()
+            looking.join(10)
+            return super().wait(timeout)
+
+    source = Reluctant(clock, [Busy("not yet", 1.0)])
+    reader = Reader(source, Blocks(tmp_path / "cache", MIB), clock, Looking(clock))
+    assert reader.read(FILE, 0, 10) == b"x" * 10
+    assert seen == [b"x" * 10]
+    reader.close()
