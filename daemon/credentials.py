@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from mountfs.errors import NotSignedIn, Transient
+from mountfs.errors import NotSignedIn, Throttled, Transient
 
 REFRESH_AHEAD_S = 300.0
 """How long before its expiry a token is replaced; what Dropbox's own SDK does."""
@@ -61,7 +62,8 @@ class RefreshedToken:
 
     *refresh* makes the HTTP call, raises NotSignedIn or Transient, and is called without any lock
     held. A token that is still good is handed out while its successor is being fetched, and kept
-    when that fails for the moment.
+    when that fails for the moment; one that was refused is not. When the service says how long it
+    wants no refresh, none is tried for that long.
     """
 
     def __init__(self, refresh: Callable[[], Grant], clock: Clock) -> None:
@@ -70,6 +72,7 @@ class RefreshedToken:
         self._lock = Lock()
         self._token: str | None = None
         self._expires_s = 0.0
+        self._not_before_s = -math.inf
         self._running: Future[str] | None = None
 
     def current(self) -> str:
@@ -86,6 +89,9 @@ class RefreshedToken:
             return token
 
     def refused(self, token: str) -> str:
+        with self._lock:
+            if token == self._token:
+                self._expires_s = -math.inf
         return self._fetch(token)
 
     def _fetch(self, stale: str | None) -> str:
@@ -94,6 +100,9 @@ class RefreshedToken:
             if self._token is not None and self._token != stale:
                 return self._token
             running = self._running
+            held_back_s = self._not_before_s - self._clock.now_s()
+            if running is None and held_back_s > 0:
+                raise Throttled(f"the service gives out no tokens for {held_back_s:.0f} s", held_back_s)
             mine: Future[str] | None = None
             if running is None:
                 mine = self._running = Future()
@@ -105,6 +114,8 @@ class RefreshedToken:
         except BaseException as error:
             with self._lock:
                 self._running = None
+                if isinstance(error, Transient) and error.retry_after_s is not None:
+                    self._not_before_s = self._clock.now_s() + error.retry_after_s
             mine.set_exception(error)
             raise
         with self._lock:

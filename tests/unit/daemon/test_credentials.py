@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from daemon.credentials import REFRESH_AHEAD_S, Grant, RefreshedToken, StaticToken
-from mountfs.errors import NotSignedIn, Offline
+from mountfs.errors import NotSignedIn, Offline, ServerFault, Throttled, Transient
 from tests.unit.daemon.fakes import PATIENCE_S, FakeClock
 
 LIFE_S = 14400.0
@@ -18,10 +18,12 @@ class Service:
     """Gives out token-1, token-2, ...; fails while told to."""
 
     def __init__(self) -> None:
+        self.asked = 0
         self.granted = 0
         self.failure: Exception | None = None
 
     def __call__(self) -> Grant:
+        self.asked += 1
         if self.failure is not None:
             raise self.failure
         self.granted += 1
@@ -117,3 +119,63 @@ def test_nobody_waits_for_a_refresh_while_the_old_token_is_good() -> None:
         assert tokens.current() == "old"
         go.set()
         assert fetching.result(PATIENCE_S) == "new"
+
+
+@pytest.mark.parametrize("failure", [Throttled("slow", 30.0), ServerFault("503", 30.0)])
+def test_nobody_asks_for_a_token_before_the_service_allows_it(failure: Transient) -> None:
+    service, clock = Service(), FakeClock()
+    tokens = RefreshedToken(service, clock)
+    service.failure = failure
+    with pytest.raises(type(failure)):
+        tokens.current()
+    clock.time_s += 10.0
+    for _ in range(20):
+        with pytest.raises(Throttled) as told:
+            tokens.current()
+        assert told.value.retry_after_s == 20.0
+    assert service.asked == 1
+    service.failure = None
+    clock.time_s += 20.0
+    assert tokens.current() == "token-1"
+
+
+def test_a_service_that_fails_without_naming_a_time_is_asked_again() -> None:
+    service = Service()
+    tokens = RefreshedToken(service, FakeClock())
+    for failure in (Offline("away"), Throttled("slow"), ServerFault("500")):
+        service.failure = failure
+        with pytest.raises(type(failure)):
+            tokens.current()
+    assert service.asked == 3
+
+
+def test_a_refused_token_is_not_used_again_while_there_is_no_other() -> None:
+    service = Service()
+    tokens = RefreshedToken(service, FakeClock())
+    first = tokens.current()
+    service.failure = Throttled("slow", 30.0)
+    with pytest.raises(Throttled):
+        tokens.refused(first)
+    for _ in range(20):
+        with pytest.raises(Throttled):
+            tokens.current()
+    assert service.asked == 2
+
+
+def test_a_good_token_is_used_while_its_successor_has_to_wait() -> None:
+    service, clock = Service(), FakeClock()
+    tokens = RefreshedToken(service, clock)
+    tokens.current()
+    clock.time_s += LIFE_S - 100
+    service.failure = Throttled("slow", 30.0)
+    assert [tokens.current() for _ in range(20)] == ["token-1"] * 20
+    assert service.asked == 2
+
+
+def test_what_is_said_of_a_token_that_was_replaced_changes_nothing() -> None:
+    service = Service()
+    tokens = RefreshedToken(service, FakeClock())
+    first = tokens.current()
+    tokens.refused(first)
+    assert tokens.refused(first) == tokens.current() == "token-2"
+    assert service.asked == 2
