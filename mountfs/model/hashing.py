@@ -17,6 +17,12 @@ class HashKind(StrEnum):
     DROPBOX = "dropbox"
     SHA1 = "sha1"
 
+    @property
+    def comes_from_parts(self) -> bool:
+        """Whether a file's hash can be put together from hashes of its parts, in whatever order those
+        were sent."""
+        return self is HashKind.DROPBOX
+
 
 class Hasher(Protocol):
     """Takes a file's bytes in order; gives lowercase hex, at any time and repeatedly."""

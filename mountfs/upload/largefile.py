@@ -9,6 +9,7 @@ from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
 from mountfs.ports import Part
 from mountfs.upload.session import SessionPlan
+from mountfs.upload.wholehash import WholeHash
 
 STREAMED_SESSIONS = 2
 """A file written over behind what was sent that often is sent only once it is whole."""
@@ -29,6 +30,7 @@ class LargeFile:
         "session",
         "size_bytes",
         "spoils",
+        "whole",
         "written",
     )
 
@@ -40,6 +42,8 @@ class LargeFile:
         """Known from a former process while ``plan`` is None: to be resumed."""
         self.journaled = tuple(journaled)
         self.plan: SessionPlan | None = None
+        self.whole: WholeHash | None = None
+        """Of this session's bytes, where the service's receipts do not tell the hash of the file."""
         self.written = RangeSet()
         self.size_bytes: int | None = None
         """Known once it is sealed."""
@@ -65,9 +69,12 @@ class LargeFile:
         self.size_bytes = size_bytes
         return self.plan is None or self.plan.seal(size_bytes)
 
-    def begin(self, session: str, part_bytes: int, acknowledged: Iterable[Part]) -> None:
+    def begin(
+        self, session: str, part_bytes: int, acknowledged: Iterable[Part], whole: WholeHash | None
+    ) -> None:
         """The session is open."""
         self.session = session
+        self.whole = whole
         self.plan = SessionPlan(part_bytes, written=self.written, acknowledged=acknowledged)
         if self.size_bytes is not None:
             self.plan.seal(self.size_bytes)
@@ -76,6 +83,7 @@ class LargeFile:
         """Lets go of the session, whose token it returns; the next one sends everything again."""
         session, self.session = self.session, None
         self.plan = None
+        self.whole = None
         self.journaled = ()
         self.epoch += 1
         return session

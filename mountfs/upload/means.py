@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from mountfs.errors import MountfsError
 from mountfs.journal.journal import Journal
 from mountfs.journal.standin import stand_in
 from mountfs.model.change import Change, ChangeEvent, ChangeState
-from mountfs.model.hashing import hasher
 from mountfs.model.pacing import Pacer, is_account_wide
-from mountfs.ports import Backend, BackendLimits, Clock
+from mountfs.ports import Backend, BackendLimits, Clock, Part
 from mountfs.upload.turns import Turns
 from mountfs.upload.urgency import Urgency
-
-READ_BYTES = 1024 * 1024
-"""Bytes in memory at once while a whole file is hashed."""
+from mountfs.upload.wholehash import WholeHash
 
 Work = Callable[[], None]
 """One request and what follows from it; run without any lock."""
@@ -74,10 +72,17 @@ class Means:
 
     def hash(self, change: Change) -> str:
         """The service's hash of all bytes of a change, in one pass over them. Unreadable."""
-        state = hasher(self.limits.hash_kind)
-        for offset in range(0, change.size_bytes, READ_BYTES):
-            state.update(self.read(change, offset, min(READ_BYTES, change.size_bytes - offset)))
-        return state.hexdigest()
+        return self._whole_hash(change).hexdigest(change.size_bytes)
+
+    def hash_of_parts(self, change: Change, sent: Iterable[Part]) -> WholeHash | None:
+        """To be fed with the parts of a change while they are read, all but those *sent* already; None
+        where the service's receipts tell the hash in the end."""
+        if self.limits.hash_kind.comes_from_parts:
+            return None
+        return self._whole_hash(change, ((part.offset, part.offset + part.length) for part in sent))
+
+    def _whole_hash(self, change: Change, sent: Iterable[tuple[int, int]] = ()) -> WholeHash:
+        return WholeHash(self.limits.hash_kind, partial(self.read, change), sent)
 
     def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float) -> None:
         """Notes a failure where it belongs: with the account, or with what *pacer* paces."""

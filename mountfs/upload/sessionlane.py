@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
+from dataclasses import dataclass
 from functools import partial
 
 from mountfs.errors import Corrupt, MountfsError, NotSignedIn, Resend, Transient
@@ -14,6 +15,19 @@ from mountfs.ports import Part
 from mountfs.upload.largefile import LargeFile
 from mountfs.upload.means import Means, Work
 from mountfs.upload.session import Append, SessionPlan
+from mountfs.upload.wholehash import WholeHash
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """One part on its way: of which file and session, as they were when it was claimed."""
+
+    file: LargeFile
+    change: Change
+    append: Append
+    session: str
+    epoch: int
+    whole: WholeHash | None
 
 
 class SessionLane:
@@ -95,7 +109,8 @@ class SessionLane:
                 return partial(self._open, file, change, file.epoch)
             append = file.plan.claim()
             assert append is not None and file.session is not None
-            return partial(self._append, file, change, append, file.session, file.epoch)
+            sending = _Sending(file, change, append, file.session, file.epoch, file.whole)
+            return partial(self._append, sending)
         return None
 
     def due_locked(self, now_s: float) -> float:
@@ -146,6 +161,10 @@ class SessionLane:
             if session is None:
                 session, parts = backend.open_session(change.path, file.size_bytes, change.base_revision), ()
             part_bytes = backend.part_bytes(session)
+            is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
+            whole = self._means.hash_of_parts(change, parts)
+            if whole is not None and is_cut_alike:
+                whole.catch_up()
         except MountfsError as error:
             with self._means.journal.lock:
                 file.is_opening = False
@@ -155,24 +174,21 @@ class SessionLane:
             file.is_opening = False
             self._succeeded(file, started_s)
             row = self._wanted(file)
-            is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
             is_current = self._files.get(file.change_id) is file and file.epoch == epoch
             if row is None or not is_current or not is_cut_alike:
                 self._orphans.append(session)
                 if is_current and not is_cut_alike:
                     self._restart(file, is_abandoned=False)
                 return
-            file.begin(session, part_bytes, parts)
+            file.begin(session, part_bytes, parts, whole)
             if row.session != session:
                 self._means.journal.amend(row, session=session)
 
-    def _append(self, file: LargeFile, change: Change, append: Append, session: str, epoch: int) -> None:
+    def _append(self, sending: _Sending) -> None:
         started_s = self._means.clock.now_s()
+        file, append, epoch = sending.file, sending.append, sending.epoch
         try:
-            body = self._means.read(change, append.offset, append.length)
-            receipt = self._means.backend.append(
-                session, append.offset, body, closing=append.is_closing, size_bytes=file.size_bytes
-            )
+            receipt = self._send(sending)
         except BaseException as error:
             with self._means.journal.lock:
                 if file.epoch == epoch and file.plan is not None:
@@ -182,10 +198,27 @@ class SessionLane:
             if not isinstance(error, MountfsError):
                 raise
             return
-        del body
         parts = self._acknowledge(file, append, receipt, epoch, started_s)
         if parts is not None:
-            self._finish(file, change, parts, epoch)
+            self._finish(sending, parts)
+
+    def _send(self, sending: _Sending) -> str:
+        """The receipt of a part, which is hashed for the whole file before it leaves."""
+        append, whole = sending.append, sending.whole
+        body = self._means.read(sending.change, append.offset, append.length)
+        try:
+            if whole is not None:
+                whole.feed(append.offset, body)
+            return self._means.backend.append(
+                sending.session,
+                append.offset,
+                body,
+                closing=append.is_closing,
+                size_bytes=sending.file.size_bytes,
+            )
+        finally:
+            if whole is not None:
+                whole.let_go(append.offset)
 
     def _acknowledge(
         self, file: LargeFile, append: Append, receipt: str, epoch: int, started_s: float
@@ -203,15 +236,15 @@ class SessionLane:
                 self._means.journal.add_part(file.change_id, part)
             return None
 
-    def _finish(self, file: LargeFile, change: Change, parts: tuple[Part, ...], epoch: int) -> None:
+    def _finish(self, sending: _Sending, parts: tuple[Part, ...]) -> None:
         """Everything is up and the session is closed."""
-        journal = self._means.journal
+        journal, file, change = self._means.journal, sending.file, sending.change
         try:
-            hexdigest = self._means.backend.whole_hash(parts) or self._means.hash(change)
+            hexdigest = self._hash(sending, parts)
             with journal.lock, journal.transaction():
                 # Also under a name that stays here by now: a closed session cannot be closed again later.
                 is_kept = journal.get(file.change_id) is not None
-                if file.epoch == epoch and is_kept and file.session is not None:
+                if file.epoch == sending.epoch and is_kept and file.session is not None:
                     journal.add_part(file.change_id, parts[-1])
                     self._means.uploaded_locked(change, hexdigest, file.session)
         except BaseException as error:
@@ -221,6 +254,11 @@ class SessionLane:
                     self._means.refuse_locked(file.change_id, error)
             if not isinstance(error, MountfsError):
                 raise
+
+    def _hash(self, sending: _Sending, parts: tuple[Part, ...]) -> str:
+        if sending.whole is not None:
+            return sending.whole.hexdigest(sending.change.size_bytes)
+        return self._means.backend.whole_hash(parts) or self._means.hash(sending.change)
 
     # Trouble
 
