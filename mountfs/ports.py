@@ -37,6 +37,8 @@ class BackendLimits:
     """Files of at least this size go through a session of their own."""
     size_known_at_start: bool
     """Whether a session can start only when the file's final size is known (no streaming while open)."""
+    ends_sessions: bool
+    """Whether an upload session nobody will commit can be ended; else it expires by itself, and only so."""
     parents_implicit: bool
     """Whether committing a file creates the missing folders above it."""
     sessions_have_places: bool = False
@@ -110,6 +112,8 @@ class Done:
     """A batch that is over: one outcome per order, by position."""
 
     outcomes: tuple[Outcome, ...]
+    unused_sessions: tuple[str, ...] = ()
+    """Of orders that were found done already: to be abandoned by who submitted them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,8 @@ class Backend(Protocol):
         SessionLost: begin again with another session."""
 
     def abandon(self, session: str) -> None:
-        """Lets go of a session that will not be committed; never raises for one that is gone."""
+        """Ends a session that will not be committed; one that is gone is fine. Any error leaves it open:
+        Transient and NotSignedIn for now, others until it expires. Called where ``ends_sessions``."""
 
     def whole_hash(self, parts: Sequence[Part]) -> str | None:
         """The whole file's hash from its parts' receipts, or None where it must be computed from bytes."""

@@ -33,6 +33,7 @@ MEMORY_LIMITS = BackendLimits(
     chunk_bytes=8 * MIB,
     session_min_bytes=8 * MIB,
     size_known_at_start=False,
+    ends_sessions=True,
     parents_implicit=True,
 )
 """Those of Dropbox, as far as a test can tell."""

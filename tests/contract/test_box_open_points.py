@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import Conflict, Offline, SessionLost
+from mountfs.errors import Busy, Conflict, Offline, ServerFault, SessionLost, Transient
+from mountfs.model.change import ChangeKind
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
-from mountfs.ports import Done, Part, Running
+from mountfs.ports import Done, Order, Part, Running
 from mountfs.sandbox.box import BoxSandbox
 from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.boxes import BODY, PART, connect, statuses
@@ -152,9 +153,32 @@ def test_a_file_too_small_for_a_session_travels_with_its_commit(sandbox: BoxSand
     assert sandbox.read("/x") == BODY
 
 
-def test_a_session_in_the_way_is_ended(sandbox: BoxSandbox, box: BoxBackend) -> None:
+def test_a_session_in_the_way_is_waited_for_and_never_ended(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    """It may be one that another process is filling."""
     sandbox.set_switches(session_conflict=True)
-    box.open_session(RemotePath("/x"), len(BODY), None)
+    other = connect(sandbox)
+    theirs = other.open_session(RemotePath("/x"), len(BODY), None)
+    with pytest.raises(Busy):
+        box.open_session(RemotePath("/x"), len(BODY), None)
+    assert len(sandbox.sessions()) == 1
+    assert statuses(sandbox, "sessions/abort") == []
+    other.abandon(theirs)
+    other.close()
+    session, parts = upload_parts(box, "/x", BODY)
+    (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
+    assert sandbox.sessions() == []
+
+
+def test_a_session_whose_opening_was_never_heard_of_is_ended_when_it_is_in_the_way(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.set_switches(session_conflict=True)
+    sandbox.set_faults([FaultRule(route="sessions/create", action=FaultKind.DROP_AFTER, count=1)])
+    with pytest.raises(Offline):
+        box.open_session(RemotePath("/x"), len(BODY), None)
+    with pytest.raises(Busy):
+        box.open_session(RemotePath("/x"), len(BODY), None)
     session, parts = upload_parts(box, "/x", BODY)
     (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(file, File)
@@ -172,10 +196,67 @@ def test_a_name_that_is_taken_is_a_conflict_before_any_byte_is_sent(
     (outcome,) = finish(box, [order])
     assert isinstance(outcome, Conflict)
     assert statuses(sandbox, "sessions/part") == []
+    assert statuses(sandbox, "files/upload") == []
     (beside,) = finish(box, [replace(order, path=RemotePath("/x (copy)"))])
     # What does not go in one request needs a session under its new name.
     assert isinstance(beside, File if size_bytes <= 50_000_000 else SessionLost)
     assert sandbox.read("/x") == b"theirs"
+
+
+@pytest.mark.parametrize("shape", ["object", "array"])
+def test_a_name_that_is_taken_by_the_same_bytes_is_done(
+    sandbox: BoxSandbox, box: BoxBackend, shape: str
+) -> None:
+    sandbox.set_switches(conflict_shape=shape)
+    sandbox.write("/x", BODY)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), read=sent(box, "/x", BODY).read)
+    (outcome,) = finish(box, [order])
+    assert outcome == box.stat(RemotePath("/x"))
+    assert statuses(sandbox, "files/upload") == []
+
+
+def test_a_name_that_was_taken_and_is_free_again_is_given(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.write("/x", b"theirs")
+    session, parts = upload_parts(box, "/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), read=sent(box, "/x", BODY).read)
+    theirs = box.stat(RemotePath("/x"))
+    assert isinstance(theirs, File)
+    other = connect(sandbox)
+    finish(other, [Order(ChangeKind.DELETE, theirs.path, item_id=theirs.id, base_revision=theirs.revision)])
+    other.close()
+    (file,) = finish(box, [order])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "version"])
+def test_a_session_whose_bytes_stand_there_already_is_told_to_be_unused(
+    sandbox: BoxSandbox, box: BoxBackend, is_new: bool
+) -> None:
+    base = None
+    if not is_new:
+        sandbox.write("/x", b"before")
+        standing = box.stat(RemotePath("/x"))
+        assert isinstance(standing, File)
+        base = standing.revision
+    session = box.open_session(RemotePath("/x"), len(BODY), base)
+    parts = [
+        Part(
+            offset,
+            len(BODY[offset : offset + PART]),
+            box.append(session, offset, BODY[offset : offset + PART], closing=False, size_bytes=len(BODY)),
+        )
+        for offset in range(0, len(BODY), PART)
+    ]
+    sandbox.write("/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), base_revision=base)
+    launch = box.submit([order])
+    assert isinstance(launch, Done)
+    assert isinstance(launch.outcomes[0], File)
+    assert launch.unused_sessions == (session,)
+    box.abandon(session)
+    assert sandbox.sessions() == []
 
 
 def test_a_session_is_not_committed_to_another_place(sandbox: BoxSandbox, box: BoxBackend) -> None:
@@ -185,12 +266,27 @@ def test_a_session_is_not_committed_to_another_place(sandbox: BoxSandbox, box: B
     assert sandbox.tree() == {}
 
 
-def test_abandoned_sessions_are_ended_when_the_service_is_back(sandbox: BoxSandbox, box: BoxBackend) -> None:
+def test_who_abandons_a_session_is_told_that_it_is_still_open(sandbox: BoxSandbox, box: BoxBackend) -> None:
     session = box.open_session(RemotePath("/x"), len(BODY), None)
     sandbox.pause()
-    box.abandon(session)
+    with pytest.raises(Transient):
+        box.abandon(session)
     sandbox.resume()
+    sandbox.set_faults([FaultRule(route="sessions/abort", status=503, count=1)])
+    with pytest.raises(ServerFault):
+        box.abandon(session)
     assert len(sandbox.sessions()) == 1
-    box.abandon("unknown")
-    box.abandon(box.open_session(RemotePath("/y"), len(BODY), None))
+    box.abandon(session)
     assert sandbox.sessions() == []
+
+
+def test_what_is_over_or_never_was_is_abandoned_without_a_word(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    box.abandon(session)
+    box.abandon(session)
+    assert statuses(sandbox, "sessions/abort") == [204, 404]
+    sandbox.write("/taken", b"theirs")
+    sandbox.log.reset()
+    box.abandon(box.open_session(RemotePath("/taken"), len(BODY), None))
+    box.abandon("unknown")
+    assert statuses(sandbox, "sessions/abort") == []

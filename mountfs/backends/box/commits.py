@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from threading import Lock
 
 from mountfs.backends.box.api import BoxApi, Json, object_in
@@ -17,6 +18,7 @@ from mountfs.backends.box.uploads import digest_header
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, NotFound, SessionLost
 from mountfs.model.entry import File
+from mountfs.model.path import fold
 from mountfs.ports import Done, Launch, Order, Running
 
 COMMIT = "POST files/upload_sessions/:id/commit"
@@ -51,7 +53,7 @@ class Commits:
         commit whose reply was lost: only the target tells."""
         token = SessionToken.parse(order.session or "")
         if not token.id:
-            return Done((self._small_files.put(order),))
+            return Done((self._standing(order, token) or self._small_files.put(order),))
         base = base_of(order)
         self._check_target(order, token, base)
         digest = self._digest(order)
@@ -62,9 +64,22 @@ class Commits:
                 return self._launched(order, token, response)
             standing = self._after_mismatch(order, base)
             if isinstance(standing, File):
-                return self._done(token, standing)
+                return self._done_before(token, standing)
             etag = standing
         raise Conflict(f"somebody else keeps changing {order.path}")
+
+    def _standing(self, order: Order, token: SessionToken) -> File | None:
+        """The file that has the name already, with our bytes. Conflict: with others, which are spared an
+        upload that would be refused; None when the name is not known to be taken."""
+        if not token.is_taken or order.base_revision is not None or fold(token.name) != order.path.name_key:
+            return None
+        try:
+            standing = self._tree.stat(order.path)
+        except NotFound:
+            return None
+        if isinstance(standing, File) and standing.content_hash == self._digest(order).hex():
+            return standing
+        raise Conflict(f"something stands at {order.path}")
 
     def poll(self, job: str, order: Order) -> Launch:
         """The identical commit again. UnknownJob: not the job of *order*."""
@@ -132,7 +147,7 @@ class Commits:
             return self._parts_missing(token, order)
         if code == NAME_IN_USE:
             sha1 = self._digest(order).hex()
-            return self._done(token, done_already(self._tree, response, order.path, sha1))
+            return self._done_before(token, done_already(self._tree, response, order.path, sha1))
         raise from_response(response, str(order.path))
 
     def _still_running(self, order: Order, token: SessionToken, response: Response) -> Launch:
@@ -142,7 +157,7 @@ class Commits:
         if is_due:
             item = self._tree.item(token.file_id, is_folder=False)
             if item is not None and item.get("sha1") == self._digest(order).hex():
-                return self._done(token, file_at(named_in(order.path.parent, item), item))
+                return self._done_before(token, file_at(named_in(order.path.parent, item), item))
         return Running(_job(token), response.retry_after_s)
 
     def _parts_missing(self, token: SessionToken, order: Order) -> Launch:
@@ -167,6 +182,10 @@ class Commits:
     def _done(self, token: SessionToken, file: File) -> Done:
         self._forget(token)
         return Done((file,))
+
+    def _done_before(self, token: SessionToken, file: File) -> Done:
+        """By somebody else, or by an earlier commit: the session may still be open."""
+        return replace(self._done(token, file), unused_sessions=(token.text,))
 
     def _forget(self, token: SessionToken) -> None:
         with self._lock:

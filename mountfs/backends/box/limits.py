@@ -37,6 +37,7 @@ BOX_LIMITS = BackendLimits(
     session_min_bytes=SMALL_FILE_BYTES,
     size_known_at_start=True,
     sessions_have_places=True,
+    ends_sessions=True,
     parents_implicit=False,
     moves_overwrite=False,
     batches_at_once=BATCHES_AT_ONCE,

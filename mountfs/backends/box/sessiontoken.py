@@ -16,7 +16,8 @@ class SessionToken:
     """A session for one file of *size_bytes*: a new one, *name* in *folder_id*, or a version of *file_id*.
 
     The addresses are the service's and are never built by us. A token without *id* stands for no session:
-    nothing is sent before the commit, which then knows what to do.
+    nothing is sent before the commit, which then knows what to do. *is_taken*: because the service told
+    that something has the name.
     """
 
     id: str
@@ -29,6 +30,7 @@ class SessionToken:
     list_parts: str = ""
     commit: str = ""
     abort: str = ""
+    is_taken: bool = False
 
     @property
     def text(self) -> str:
@@ -40,6 +42,7 @@ class SessionToken:
                 "file": self.file_id,
                 "folder": self.folder_id,
                 "name": self.name,
+                "taken": self.is_taken,
                 "urls": [self.upload_part, self.list_parts, self.commit, self.abort],
             }
         )
@@ -56,10 +59,16 @@ class SessionToken:
                 str(kept["file"]),
                 str(kept["folder"]),
                 str(kept["name"]),
-                *map(str, kept["urls"]),
+                *_urls(kept["urls"]),
+                is_taken=kept.get("taken") is True,
             )
         except (KeyError, TypeError, ValueError):
             raise SessionLost(f"not an upload session: {text[:80]}") from None
+
+
+def _urls(kept: Sequence[Any]) -> tuple[str, str, str, str]:
+    upload_part, list_parts, commit, abort = map(str, kept)
+    return upload_part, list_parts, commit, abort
 
 
 @dataclass(frozen=True, slots=True)

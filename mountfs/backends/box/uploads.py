@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
@@ -18,6 +18,7 @@ from mountfs.backends.box.errors import (
     TOO_SMALL,
     body_of,
     code_of,
+    conflicting_item,
     from_response,
 )
 from mountfs.backends.box.limits import BOX_LIMITS
@@ -25,14 +26,13 @@ from mountfs.backends.box.sessiontoken import SessionToken, StoredPart
 from mountfs.backends.box.tree import Tree
 from mountfs.backends.wire import Response
 from mountfs.errors import (
+    Busy,
     Corrupt,
     InvalidArgument,
-    MountfsError,
     NotFound,
     Offline,
     ServerFault,
     SessionLost,
-    Transient,
 )
 from mountfs.model.path import RemotePath
 
@@ -43,7 +43,6 @@ LIST_PARTS = "GET files/upload_sessions/:id/parts"
 ABORT = "DELETE files/upload_sessions/:id"
 PAGE_PARTS = 1000
 _PAGES = 1000
-_OPENINGS = 2
 
 
 class BoxUploads:
@@ -59,14 +58,14 @@ class BoxUploads:
         self._lock = Lock()
         self._stored: dict[str, dict[int, StoredPart]] = {}
         """By session what was found in it; one that is missing here must be listed first."""
-        self._orphans: deque[str] = deque()
+        self._unheard: set[SessionToken] = set()
+        """For what a session may have been opened without our being told its id."""
 
     def open(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
         """The token of a session; of none at all where the commit alone can tell what is to be done:
         the name is taken by something that is not to be replaced, or the file is too small."""
         if size_bytes is None:
             raise InvalidArgument(f"the size of {path} must be known before its upload begins")
-        self._end_orphans()
         base = Revision.parse(base_revision)
         if base is not None:
             url = self._api.upload_url(f"files/{quoted(base.file_id)}/upload_sessions")
@@ -116,46 +115,73 @@ class BoxUploads:
         return self._receipt(token, response, offset, len(body), digest.hexdigest())
 
     def abandon(self, session: str) -> None:
-        """A session that cannot be ended now is ended with the next one that is begun."""
+        """As the port says; what is no token of ours, or one of no session, is over already."""
         try:
             token = SessionToken.parse(session)
         except SessionLost:
             return
         with self._lock:
             self._stored.pop(token.id, None)
-            if token.id:
-                self._orphans.append(token.abort)
-        self._end_orphans()
+        if token.id:
+            self._end(token.abort)
 
     def _opened(self, route: str, url: str, arg: Json, target: SessionToken, path: RemotePath) -> str:
-        """NotFound: the folder or the file is gone."""
-        for _ in range(_OPENINGS):
+        """NotFound: the folder or the file is gone. Busy: another session for this file is open."""
+        try:
             response = self._api.exchange(route, url, arg=arg, is_upload=True)
-            if response.status in (200, 201):
-                return self._begun(object_in(response, route), target)
-            code = code_of(response)
-            if code in (TOO_SMALL, NAME_IN_USE):
-                return target.text
-            if code != SESSION_CONFLICT:
-                raise from_response(response, str(path))
-            # A session whose opening was never heard of, or another process's: with other parts in it.
-            try:
-                self._orphans.append(_endpoint(body_of(response)["context_info"]["session"], "abort"))
-            except (KeyError, TypeError):
-                raise from_response(response, str(path)) from None
-            self._end_orphans()
-        raise ServerFault(f"{path}: another upload session is in the way")
+        except Offline:
+            self._unheard.add(target)
+            raise
+        code = code_of(response)
+        if code == SESSION_CONFLICT:
+            self._end_unheard(target, response)
+            raise Busy(f"{path}: another upload session is in the way", response.retry_after_s)
+        if response.status < 500:
+            self._unheard.discard(target)
+        else:
+            self._unheard.add(target)
+        if response.status in (200, 201):
+            return self._begun(object_in(response, route), target)
+        if code == NAME_IN_USE:
+            return self._taken(response, target).text
+        if code == TOO_SMALL:
+            return target.text
+        raise from_response(response, str(path))
+
+    def _end_unheard(self, target: SessionToken, response: Response) -> None:
+        """Ends the session in the way if it is the one whose opening we never heard the end of: for the
+        same file, of the same size, without a part. Any other may be at work for somebody else."""
+        if target not in self._unheard:
+            return
+        try:
+            session = body_of(response)["context_info"]["session"]
+            parts, abort = whole(session["num_parts_processed"]), _endpoint(session, "abort")
+        except (KeyError, TypeError, ValueError):
+            return
+        if not parts:
+            self._end(abort)
+        self._unheard.discard(target)
+
+    def _taken(self, response: Response, target: SessionToken) -> SessionToken:
+        """The token of no session for a name that somebody has, who is remembered."""
+        standing = conflicting_item(response)
+        if standing is not None and target.folder_id:
+            self._tree.index.learn({"name": target.name, **standing}, target.folder_id)
+        return replace(target, is_taken=True)
 
     def _begun(self, session: Json, target: SessionToken) -> str:
         try:
-            token = SessionToken(
-                str(session["id"]),
-                target.size_bytes,
-                whole(session["part_size"]),
-                target.file_id,
-                target.folder_id,
-                target.name,
-                *(_endpoint(session, name) for name in ("upload_part", "list_parts", "commit", "abort")),
+            upload_part, list_parts, commit, abort = (
+                _endpoint(session, name) for name in ("upload_part", "list_parts", "commit", "abort")
+            )
+            token = replace(
+                target,
+                id=str(session["id"]),
+                part_bytes=whole(session["part_size"]),
+                upload_part=upload_part,
+                list_parts=list_parts,
+                commit=commit,
+                abort=abort,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ServerFault(f"an upload session cannot be understood: {error!r}") from error
@@ -217,22 +243,14 @@ class BoxUploads:
                 break
         return parts
 
-    def _end_orphans(self) -> None:
-        """Ends sessions nobody wants; those that cannot be ended now are kept for the next time."""
-        for _ in range(len(self._orphans)):
-            try:
-                url = self._orphans.popleft()
-            except IndexError:
-                return
-            try:
-                status = self._api.exchange(ABORT, url).status
-            except Transient:
-                status = 503
-            except MountfsError:
-                continue  # it expires by itself
-            if status == 429 or status >= 500:
-                self._orphans.append(url)
-                return
+    def _end(self, url: str) -> None:
+        """By its own address. Any error leaves it open."""
+        response = self._api.exchange(ABORT, url)
+        if response.status in (404, 410) or 200 <= response.status < 300:
+            return
+        error = from_response(response, ABORT)
+        if not isinstance(error, SessionLost | NotFound):
+            raise error
 
 
 def digest_header(digest: bytes) -> str:

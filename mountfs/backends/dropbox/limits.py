@@ -37,5 +37,6 @@ DROPBOX_LIMITS = BackendLimits(
     chunk_bytes=CHUNK_BYTES,
     session_min_bytes=CHUNK_BYTES,
     size_known_at_start=False,
+    ends_sessions=False,
     parents_implicit=True,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,14 @@ def part(offset: int, length: int, stated: int | None = None) -> Part:
 
 def test_a_token_is_read_back() -> None:
     assert SessionToken.parse(TOKEN.text) == TOKEN
+    taken = replace(TOKEN, id="", is_taken=True)
+    assert SessionToken.parse(taken.text) == taken
+
+
+def test_a_token_of_an_earlier_mountfs_is_of_a_name_not_known_to_be_taken() -> None:
+    kept = json.loads(TOKEN.text)
+    del kept["taken"]
+    assert SessionToken.parse(json.dumps(kept)) == TOKEN
 
 
 @pytest.mark.parametrize("text", ["", "unknown", "3", "{}", "null", json.dumps({"id": "x", "size": "many"})])
