@@ -16,13 +16,15 @@ class Backlog:
     """What is not committed at or below a path.
 
     *pending* changes are whole and on their way, with *size_bytes* still to send; *open_files* are
-    being written; *failed* ones will not be committed by themselves.
+    being written; *failed* ones will not be committed by themselves. *sessions* that nobody will commit
+    are still to be ended at the service, wherever their files were.
     """
 
     pending: int = 0
     size_bytes: int = 0
     open_files: int = 0
     failed: tuple[FailedChange, ...] = ()
+    sessions: int = 0
 
     @property
     def unsettled(self) -> int:

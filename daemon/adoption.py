@@ -44,6 +44,8 @@ def adopt(journal: Journal, spool: Path, theirs: Journal, their_directory: Path)
             _add_all(journal, theirs, live)
             for path, revision, mtime_ns in theirs.times():
                 journal.set_time(path, revision, mtime_ns)
+            for session in theirs.orphans.all():
+                journal.orphans.add(session)
             journal.set_fact(mark, "1")
     # Power loss must not find theirs gone and ours not yet on the disk; this happens once in a while only.
     os.sync()

@@ -87,8 +87,6 @@ class _Core:
     spool: Spool
     view: View
     namespace: Namespace
-    sessions: tuple[str, ...]
-    """Upload sessions of former processes that nobody will use."""
 
     def list_folder(self, folder: RemotePath) -> None:
         """Has *folder* listed, if it is one."""
@@ -118,7 +116,7 @@ class _Assembly:
         committer = self._committer(core, urgency)
         blocks = Blocks(self.slot.cache, CACHE_BYTES)
         reader = Reader(self.backend, blocks, self.clock)
-        sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock, core.sessions)
+        sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock)
         # The top is listed at once: a folder that was listed takes new files while the far side is away.
         follower = Follower(
             self.backend,
@@ -173,17 +171,16 @@ class _Assembly:
         """Journal and spool, repaired and with all that was left of this account; the tree over them."""
         host = sockets.gethostname()
         spool = Spool(self.slot.spool, self.disk, Quota())
-        journal, sessions = self._journal(self.slot, spool, host)
+        journal = self._journal(self.slot, spool, host)
         identify(journal)
         for abandoned in self.state.abandoned_slots(self.account, self.slot):
-            theirs, left = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
-            sessions += left
+            theirs = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
             adopt(journal, spool.directory, theirs, abandoned.directory)
         snapshot = Snapshot(journal.lock, self.clock, LISTING_FRESH_S)
         view = View(journal, snapshot, self.backend, self.plan.spec.subdir)
         limits = self.backend.limits
         namespace = Namespace(view, journal, limits.names, self.clock, carries_times=limits.carries_times)
-        return _Core(journal, spool, view, namespace, sessions)
+        return _Core(journal, spool, view, namespace)
 
     def _uploader(self, core: _Core, urgency: Urgency) -> Uploader:
         return Uploader(
@@ -219,10 +216,10 @@ class _Assembly:
             options=_file_system_options(self.plan, socket),
         )
 
-    def _journal(self, slot: Slot, spool: Spool, host: str) -> tuple[Journal, tuple[str, ...]]:
-        """The slot's journal, repaired, and the upload sessions that gave up."""
-        journal = Journal(slot.journal, self.clock)
-        recovery = recover(
+    def _journal(self, slot: Slot, spool: Spool, host: str) -> Journal:
+        """The slot's journal, repaired."""
+        journal = Journal(slot.journal, self.clock, ends_sessions=self.backend.limits.ends_sessions)
+        recover(
             journal,
             spool,
             boot_id=BOOT_ID.read_text().strip(),
@@ -230,7 +227,7 @@ class _Assembly:
             clock=self.clock,
             hash_kind=self.backend.limits.hash_kind,
         )
-        return journal, recovery.sessions
+        return journal
 
     def _workers(
         self,

@@ -98,6 +98,10 @@ DRAIN_TICK_S = 0.1
 EXTENSION_S = 60.0
 """What a drain that advances asks of the service manager; longer than one slow commit."""
 
+SESSIONS_S = 5.0
+"""So long a drain that has sent everything waits for the last upload sessions to be ended: long enough for
+a few tries. The next mount ends those that are left."""
+
 UNMOUNT_TIMEOUT_S = 2.0
 
 
@@ -150,6 +154,7 @@ class Lifecycle:
         self._phase = Phase.STARTING
         self._deadline_s = math.inf
         self._seen = Backlog()
+        self._sent_s: float | None = None
         self._trouble: BaseException | None = None
         self._left: int | None = None
         self._was_ready = False
@@ -267,13 +272,19 @@ class Lifecycle:
         self._account.hurry(ROOT)
         backlog = self._account.backlog(ROOT)
         self._notifier.alive()
-        if not backlog.pending:
+        if not backlog.pending and not self._awaits_sessions(backlog):
             self._handle(Event.DRAINED)
         elif self._clock.now_s() >= self._deadline_s:
             self._handle(Event.TIME_UP)
         elif backlog != self._seen:
             self._notifier.extend(EXTENSION_S)
         self._seen = backlog
+
+    def _awaits_sessions(self, backlog: Backlog) -> bool:
+        """Whether a drain that has sent everything goes on for the sessions that are to be ended."""
+        if self._sent_s is None:
+            self._sent_s = self._clock.now_s()
+        return bool(backlog.sessions) and self._clock.now_s() < self._sent_s + SESSIONS_S
 
     def _unmount(self) -> None:
         """Until the loop has ended; a mount that has only just appeared is taken away as well.

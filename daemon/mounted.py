@@ -155,7 +155,7 @@ class RunningAccount:
             else:
                 pending += 1
                 size_bytes += change.size_bytes
-        return Backlog(pending, size_bytes, open_files, tuple(failed))
+        return Backlog(pending, size_bytes, open_files, tuple(failed), self._parts.journal.orphans.count())
 
     def await_change(self, timeout_s: float) -> None:
         self._parts.waiting.wait(timeout_s)

@@ -1,11 +1,10 @@
-"""What is over: its spool file becomes cache or goes, its session is let go of, its row is forgotten."""
+"""What is over: its spool file becomes cache or goes, its session is ended, its row is forgotten."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -52,27 +51,25 @@ class Sweeper:
         cache: Cache,
         backend: Backend,
         clock: Clock,
-        sessions: Iterable[str] = (),
     ) -> None:
-        """*sessions*: tokens of upload sessions that are of no use any more, to be let go of too."""
         self.bell: Callable[[], None] = _silence
         self._journal = journal
         self._spool = spool
         self._cache = cache
         self._backend = backend
         self._clock = clock
-        self._sessions = deque(sessions)
         self._abandoning = Pacer()
         with journal.lock:
             self._over = {row.id: row for row in journal.rows() if row.state in FINAL_STATES}
             journal.watch(self._changed)
+            journal.orphans.watch(self._ring)
 
     def step(self, now_s: float) -> float:
-        """Sweeps a bounded number of rows, or lets go of one session."""
+        """Sweeps a bounded number of rows, or ends one upload session: nothing else does."""
         with self._journal.lock:
             rows = list(self._over.values())[:ROWS_AT_ONCE]
         if not rows:
-            return self._abandon_next(now_s)
+            return self._end_next_session(now_s)
         for row in rows:
             self._sweep(row)
         with self._journal.transaction():
@@ -85,29 +82,30 @@ class Sweeper:
             return
         if row.state is ChangeState.COMMITTED and row.base_revision is not None:
             self._cache.adopt(_file_of(row, row.base_revision), self._spool.path(row.spool))
-        elif row.session is not None:
-            self._sessions.append(row.session)
         self._spool.remove(row.spool)
 
-    def _abandon_next(self, now_s: float) -> float:
-        """Tells the service of one session; when to step again. What it is never told expires by itself."""
-        if not self._sessions:
+    def _end_next_session(self, now_s: float) -> float:
+        """Tells the service of one; when to step again. One it refuses to end expires by itself."""
+        session = self._journal.orphans.first()
+        if session is None:
             return math.inf
         if self._abandoning.ready_s > now_s:
             return self._abandoning.ready_s
-        session = self._sessions.popleft()
         try:
             self._backend.abandon(session)
         except MountfsError as error:
-            LOG.debug("upload session not abandoned: %s", error)
+            LOG.debug("upload session not ended: %s", error)
             if isinstance(error, Transient | NotSignedIn):
-                self._sessions.appendleft(session)
                 self._abandoning.failed(
                     error, started_s=now_s, now_s=self._clock.now_s(), jitter=self._clock.jitter()
                 )
-        else:
-            self._abandoning.succeeded()
-        return max(now_s, self._abandoning.ready_s)
+                return max(now_s, self._abandoning.ready_s)
+        self._abandoning.succeeded()
+        self._journal.orphans.remove(session)
+        return now_s
+
+    def _ring(self) -> None:
+        self.bell()
 
     def _changed(self, before: Change | None, after: Change | None) -> None:
         """The journal's listener."""

@@ -52,9 +52,16 @@ class Bookkeeper:
         self._names = names
         self._host = host
 
-    def book(self, verdicts: Sequence[tuple[Change, Verdict]], carried: Sequence[Change]) -> None:
-        """All of a reply, in one transaction."""
+    def book(
+        self,
+        verdicts: Sequence[tuple[Change, Verdict]],
+        carried: Sequence[Change],
+        unused: Sequence[str] = (),
+    ) -> None:
+        """All of a reply, in one transaction; *unused*: upload sessions that nothing came of."""
         with self._journal.lock, self._journal.transaction():
+            for session in unused:
+                self._journal.orphans.add(session)
             # Folders first: what is put into them is then known to be all there is.
             self._book_carried(verdicts, carried)
             for change, verdict in verdicts:
@@ -97,7 +104,6 @@ class Bookkeeper:
                 if change.refusals + 1 >= TRIES:
                     self._refuse(change, error)
                     return
-                self._journal.clear_parts(change.id)
                 if isinstance(error, Corrupt):
                     self._journal.notice(change.path, f"sent again: {error}")
                 self._again(change, ChangeEvent.RESEND, error, base, session=None)

@@ -9,7 +9,7 @@ from daemon.commit.flight import Flight
 from daemon.commit.lookup import look_up
 from daemon.commit.pacing import poll_delay_s
 from daemon.commit.planner import Planner
-from daemon.commit.verdicts import Look, Retry, Unknown, Verdict, judge, judge_standing
+from daemon.commit.verdicts import Acknowledge, Look, Retry, Unknown, Verdict, judge, judge_standing
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, SessionLost, Transient
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeEvent
@@ -57,7 +57,7 @@ class Pilot:
         if isinstance(launch, Running):
             self._wait_for(flight, launch)
         else:
-            self._conclude(flight, launch.outcomes, started_s)
+            self._conclude(flight, launch.outcomes, started_s, launch.unused_sessions)
 
     def slow_down(self, error: MountfsError, started_s: float, flight: Flight | None = None) -> None:
         """Paces the account, or only *flight* where the others may well get through."""
@@ -83,10 +83,14 @@ class Pilot:
         flight.due_s = self._clock.now_s() + poll_delay_s(flight.polls, running.retry_after_s)
         flight.polls += 1
 
-    def _conclude(self, flight: Flight, outcomes: tuple[Outcome, ...], started_s: float) -> None:
-        verdicts = self._judge(flight, outcomes)
+    def _conclude(
+        self, flight: Flight, outcomes: tuple[Outcome, ...], started_s: float, unused: tuple[str, ...] = ()
+    ) -> None:
+        verdicts, found = self._judge(flight, outcomes)
         self._pace(flight, verdicts, started_s)
-        self._books.book(verdicts, flight.carried)
+        # What was found to stand there may be the work of somebody else, or of a commit whose reply was lost.
+        unused += tuple(change.session for change in found if change.session is not None)
+        self._books.book(verdicts, flight.carried, unused)
         self._planner.was_accepted(flight.kind, len(flight.changes))
         left = {change.id for change, verdict in verdicts if isinstance(verdict, Unknown)}
         if left:
@@ -94,7 +98,10 @@ class Pilot:
         else:
             flight.is_over = True
 
-    def _judge(self, flight: Flight, outcomes: tuple[Outcome, ...]) -> list[tuple[Change, Verdict]]:
+    def _judge(
+        self, flight: Flight, outcomes: tuple[Outcome, ...]
+    ) -> tuple[list[tuple[Change, Verdict]], list[Change]]:
+        """A verdict for each change, and which of them were found done where the outcome left it open."""
         is_uncertain = flight.is_uncertain
         judged = [
             (change, judge(change, outcome, is_uncertain=is_uncertain))
@@ -102,6 +109,7 @@ class Pilot:
         ]
         standing = look_up(self._backend, (change for change, verdict in judged if isinstance(verdict, Look)))
         verdicts: list[tuple[Change, Verdict]] = []
+        found: list[Change] = []
         for change, verdict in judged:
             if not isinstance(verdict, Look):
                 verdicts.append((change, verdict))
@@ -112,7 +120,9 @@ class Pilot:
             else:
                 settled = judge_standing(change, verdict.error, seen, is_uncertain=is_uncertain)
                 verdicts.append((change, settled))
-        return verdicts
+                if isinstance(settled, Acknowledge):
+                    found.append(change)
+        return verdicts, found
 
     def _pace(self, flight: Flight, verdicts: list[tuple[Change, Verdict]], started_s: float) -> None:
         """Holds single changes back after a failure, or everything where all would fail."""

@@ -13,14 +13,8 @@ from typing import Any, TypeVar
 from mountfs.errors import NoSpace
 from mountfs.journal import rows
 from mountfs.journal.database import check, connect, is_full, unusable
-from mountfs.model.change import (
-    FINAL_STATES,
-    Change,
-    ChangeEvent,
-    ChangeKind,
-    ChangeState,
-    advance,
-)
+from mountfs.journal.orphans import Orphans
+from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState, advance
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock, Part
 
@@ -53,8 +47,8 @@ class Journal:
     Listeners run under it, after the transaction is in the database.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        """Opens or makes the database at *path*. JournalUnusable when that is impossible."""
+    def __init__(self, path: Path, clock: Clock, *, ends_sessions: bool = True) -> None:
+        """Opens or makes the database at *path*, or JournalUnusable; *ends_sessions*: as in the limits."""
         self.lock = threading.RLock()
         self.path = path
         self.commits = 0
@@ -71,6 +65,7 @@ class Journal:
         self._db = connect(path)
         try:
             check(self._db)
+            self.orphans = Orphans(self._db, self.lock, self.transaction, are_kept=ends_sessions)
             for change in map(rows.from_row, self._db.execute(rows.SELECT)):
                 self._keep(change.id, change)
             self._times = self._stored_times()
@@ -289,6 +284,12 @@ class Journal:
     # Inside
 
     def _set(self, now: Change, **fields: Any) -> Change:
+        if now.session is not None:
+            if fields.get("state") in (ChangeState.FAILED, ChangeState.DROPPED):
+                fields["session"] = None
+            if fields.get("session", now.session) != now.session:
+                self.orphans.add(now.session)
+                self.clear_parts(now.id)
         assignments, values = rows.update_of(fields)
         after = replace(now, **fields)
         self._db.execute(f"UPDATE changes SET {assignments} WHERE id = ?", (*values, now.id))

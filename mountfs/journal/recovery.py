@@ -91,8 +91,6 @@ class Recovery:
     """What a start had to repair."""
 
     repairs: tuple[Repair, ...]
-    sessions: tuple[str, ...]
-    """Upload sessions nobody will use; the service may be told."""
     strays: tuple[str, ...]
     """Spool files no row names: removed, or set aside when the journal is new."""
 
@@ -179,10 +177,9 @@ def recover(
         if isinstance(repair, Seal) and repair.cut_to_bytes is not None:
             assert repair.change.spool is not None
             spool.truncate(repair.change.spool, repair.cut_to_bytes)
-    sessions: list[str] = []
     with journal.transaction():
         for repair in repairs:
-            sessions += _apply(journal, repair)
+            _apply(journal, repair)
         strays = sorted(set(sizes) - {row.spool for row in rows})
         if strays and last_boot_id is None:
             _set_strays_aside(journal, spool, strays)
@@ -192,7 +189,7 @@ def recover(
             spool.remove(name)
     if repairs or strays:
         LOG.info("repaired %d changes, found %d files of none", len(repairs), len(strays))
-    return Recovery(tuple(repairs), tuple(sessions), tuple(strays))
+    return Recovery(tuple(repairs), tuple(strays))
 
 
 # Deciding
@@ -261,8 +258,8 @@ def _rebases(rows: Sequence[Change], gone: Mapping[int, Change]) -> list[Repair]
 # Acting
 
 
-def _apply(journal: Journal, repair: Repair) -> list[str]:
-    """Makes one repair, inside the caller's transaction; the sessions it lets go of."""
+def _apply(journal: Journal, repair: Repair) -> None:
+    """Makes one repair, inside the caller's transaction."""
     # An earlier repair may have amended the row.
     change = journal.get(repair.change.id)
     assert change is not None
@@ -283,7 +280,7 @@ def _apply(journal: Journal, repair: Repair) -> list[str]:
         case GiveUp():
             journal.clear_parts(change.id)
             journal.notice(change.path, repair.reason)
-            _refuse(journal, journal.amend(change, session=None), repair.reason)
+            _refuse(journal, change, repair.reason)
         case SetAside():
             journal.clear_parts(change.id)
             aside = journal.amend(
@@ -294,15 +291,11 @@ def _apply(journal: Journal, repair: Repair) -> list[str]:
                 base_hash=None,
                 base_change=None,
                 content_hash=None,
-                session=None,
                 is_flushed=False,
                 is_synced=False,
             )
             _refuse(journal, aside, repair.reason)
             journal.notice(change.path, f"{repair.reason}; what there is, is in {repair.path.name}")
-    if change.session is None or isinstance(repair, Rebase | Drop):
-        return []  # the session of a dropped change goes with its row
-    return [change.session]
 
 
 def _refuse(journal: Journal, change: Change, reason: str) -> None:

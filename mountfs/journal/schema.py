@@ -28,7 +28,8 @@ spool file is gone; recovery finishes that for rows a crash left behind.
                   proves it, else it becomes a recovered copy beside
     content_hash  PUT: in the service's algorithm, known from UPLOADED on
     session       PUT: the backend's token of the upload session; ``parts`` has what it acknowledged.
-                  Recovery lets go of those of OPEN rows: only the dead process knew what changed
+                  Recovery lets go of those of OPEN rows: only the dead process knew what changed.
+                  A FAILED or DROPPED row holds none; what a row lets go of goes to ``orphans``
     job           the running batch a COMMITTING row belongs to. Recovery polls it; COMMITTING
                   with NULL was cut between sending and reply, and is verified by stat
     attempts      failed tries since it last got on
@@ -37,6 +38,9 @@ spool file is gone; recovery finishes that for rows a crash left behind.
     touched_ns    wall clock of the last call that changed its name or bytes
 
 ``parts``: pieces of a session the service acknowledged; they go with the session.
+``orphans``: upload sessions nobody will commit, oldest first; each comes in the transaction in which its
+row lets go of it and leaves when the service has ended it, by this process or one after it. Unknown to
+the first journals of this version, which get it when they are opened.
 ``times``: modification times the service does not have, for one revision of a path (a folder: "", its key
 ends in a slash).
 ``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
@@ -53,6 +57,8 @@ VERSION = 1
 def _words(values: type[ChangeKind] | type[ChangeState]) -> str:
     return ", ".join(f"'{value}'" for value in values)
 
+
+_LETTING_GO = ", ".join(f"'{state}'" for state in (ChangeState.FAILED, ChangeState.DROPPED))
 
 DDL = f"""
 CREATE TABLE changes (
@@ -104,6 +110,16 @@ CREATE TABLE notices (
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO meta VALUES ('schema', '{VERSION}');
 """
+
+ORPHANS = f"""
+CREATE TABLE orphans (id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL UNIQUE) STRICT;
+INSERT OR IGNORE INTO orphans (session)
+    SELECT session FROM changes WHERE session IS NOT NULL AND state IN ({_LETTING_GO}) ORDER BY id;
+DELETE FROM parts WHERE change_id IN (SELECT id FROM changes WHERE state IN ({_LETTING_GO}));
+UPDATE changes SET session = NULL WHERE state IN ({_LETTING_GO});
+"""
+"""Apart from the rest: a journal without it is of this version all the same, and an earlier mountfs can go
+on with one that has it."""
 
 COLUMNS = (
     "id",

@@ -108,10 +108,7 @@ class Renames:
             return member
         if member.kind is not ChangeKind.PUT:
             return self._journal.advance(member, ChangeEvent.RETRY, error=None, attempts=0, refusals=0)
-        self._journal.clear_parts(member.id)
-        return self._journal.advance(
-            member, ChangeEvent.RESEND, error=None, attempts=0, refusals=0, session=None
-        )
+        return self._journal.advance(member, ChangeEvent.RESEND, error=None, attempts=0, refusals=0)
 
     def _rename_new_folder(
         self, folder: Change, source: RemotePath, target: RemotePath, occupant: Node | None

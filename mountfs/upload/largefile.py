@@ -79,14 +79,13 @@ class LargeFile:
         if self.size_bytes is not None:
             self.plan.seal(self.size_bytes)
 
-    def restart(self) -> str | None:
-        """Lets go of the session, whose token it returns; the next one sends everything again."""
-        session, self.session = self.session, None
+    def restart(self) -> None:
+        """Forgets the session; the next one sends everything again."""
+        self.session = None
         self.plan = None
         self.whole = None
         self.journaled = ()
         self.epoch += 1
-        return session
 
     @property
     def wants_session(self) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
 
 from mountfs.errors import Corrupt, MountfsError, NotSignedIn, Resend, Transient
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.names import is_local_only
-from mountfs.model.pacing import Pacer
 from mountfs.ports import Part
 from mountfs.upload.largefile import LargeFile
 from mountfs.upload.means import Means, Work
@@ -37,8 +36,6 @@ class SessionLane:
         self._means = means
         self._files: OrderedDict[int, LargeFile] = OrderedDict()
         """The one served last comes last."""
-        self._orphans: deque[str] = deque()
-        self._abandoning = Pacer()
         self.awaits_turn = False
         """Whether a file waits until something earlier is out of its way."""
 
@@ -79,15 +76,14 @@ class SessionLane:
         return file.has_work
 
     def remove_locked(self, change_id: int) -> None:
-        """Its bytes are up, or are not wanted any more; its journal row keeps the session's token."""
+        """Its bytes are up, or are not wanted any more; its journal row has the session."""
         self._files.pop(change_id, None)
 
-    def give_up_locked(self, change_id: int) -> bool:
+    def give_up_locked(self, change_id: int) -> None:
         """It turned out to be a small file: its session, if any, is let go of."""
         file = self._files.pop(change_id, None)
-        if file is None:
-            return False
-        return self._restart(file)
+        if file is not None:
+            self._restart(file)
 
     def is_begun_locked(self, change_id: int) -> bool:
         """Whether some of the file was sent already."""
@@ -97,8 +93,6 @@ class SessionLane:
     # Work
 
     def claim_locked(self, now_s: float) -> Work | None:
-        if self._orphans and self._abandoning.ready_s <= now_s:
-            return partial(self._abandon, self._orphans.popleft())
         for file in self._files.values():
             change = self._wanted(file) if file.has_work else None
             if change is None or self._ready_s(file, change, now_s) > now_s:
@@ -114,7 +108,7 @@ class SessionLane:
         return None
 
     def due_locked(self, now_s: float) -> float:
-        due_s = max(now_s, self._abandoning.ready_s) if self._orphans else math.inf
+        due_s = math.inf
         self.awaits_turn = False
         for file in self._files.values():
             change = self._wanted(file) if file.has_work else None
@@ -138,25 +132,12 @@ class SessionLane:
             return None
         return None if is_local_only(change.path) else change
 
-    def _abandon(self, session: str) -> None:
-        """Lets go of a session; one the service is never told of expires by itself."""
-        started_s = self._means.clock.now_s()
-        try:
-            self._means.backend.abandon(session)
-        except MountfsError as error:
-            if isinstance(error, Transient | NotSignedIn):
-                with self._means.journal.lock:
-                    self._orphans.append(session)
-                    self._means.failed_locked(self._abandoning, error, started_s)
-        else:
-            with self._means.journal.lock:
-                self._abandoning.succeeded(started_s)
-
     def _open(self, file: LargeFile, change: Change, epoch: int) -> None:
         """Opens the session of *file*, or takes up the one of a former process again."""
         started_s = self._means.clock.now_s()
         backend = self._means.backend
         session, parts = file.session, file.journaled
+        is_new = session is None
         try:
             if session is None:
                 session, parts = backend.open_session(change.path, file.size_bytes, change.base_revision), ()
@@ -168,6 +149,8 @@ class SessionLane:
         except MountfsError as error:
             with self._means.journal.lock:
                 file.is_opening = False
+                if is_new and session is not None:
+                    self._means.journal.orphans.add(session)
                 self._failed(file, error, started_s, epoch)
             return
         with self._means.journal.lock:
@@ -176,9 +159,10 @@ class SessionLane:
             row = self._wanted(file)
             is_current = self._files.get(file.change_id) is file and file.epoch == epoch
             if row is None or not is_current or not is_cut_alike:
-                self._orphans.append(session)
+                if is_new:
+                    self._means.journal.orphans.add(session)
                 if is_current and not is_cut_alike:
-                    self._restart(file, is_abandoned=False)
+                    self._restart(file)
                 return
             file.begin(session, part_bytes, parts, whole)
             if row.session != session:
@@ -286,20 +270,12 @@ class SessionLane:
         file.spoils += 1
         self._restart(file)
 
-    def _restart(self, file: LargeFile, *, is_abandoned: bool = True) -> bool:
-        """Whether there was a session to let go of. The journal forgets it at once: a process that dies
-        from here on must not resume it."""
-        session = file.restart()
+    def _restart(self, file: LargeFile) -> None:
+        """Its row lets go of the session at once: a process that dies from here on must not resume it."""
+        file.restart()
         change = self._means.journal.get(file.change_id)
         if change is not None and change.session is not None and change.state in _SENDING:
-            with self._means.journal.transaction():
-                self._means.journal.clear_parts(change.id)
-                self._means.journal.amend(change, session=None)
-        if session is None:
-            return False
-        if is_abandoned:
-            self._orphans.append(session)
-        return True
+            self._means.journal.amend(change, session=None)
 
     def _open_change(self, change_id: int) -> LargeFile | None:
         """The tracker of a change that is being written and just became large."""

@@ -145,8 +145,8 @@ class Uploader:
         is_large = change.size_bytes >= self._means.limits.session_min_bytes
         if is_large or self._sessions.is_begun_locked(change.id):
             return self._sessions.add_locked(change)
-        is_let_go = self._sessions.give_up_locked(change.id)
-        return self._packs.add_locked(change) or is_let_go
+        self._sessions.give_up_locked(change.id)
+        return self._packs.add_locked(change)
 
 
 def _frees(before: Change, after: Change | None) -> bool:

@@ -110,3 +110,14 @@ def test_an_edit_of_a_version_that_had_to_step_beside_steps_beside_too(pipeline:
     pipeline.settle()
     assert sorted(pipeline.account.files().values()) == [b"ours", b"ours, again", b"theirs"]
     assert pipeline.file("/a").size_bytes == 6
+
+
+def test_no_session_stays_open_of_what_somebody_else_did_too(side_by_side: Pipeline) -> None:
+    pipeline = side_by_side
+    pipeline.write("/a", b"same")
+    pipeline.upload_all()
+    pipeline.account.write("/a", b"same")
+    pipeline.settle()
+    assert pipeline.account.files() == {"/a": b"same"}
+    assert pipeline.account.sessions == {}
+    assert pipeline.journal.orphans.all() == []

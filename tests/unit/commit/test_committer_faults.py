@@ -17,6 +17,7 @@ from mountfs.errors import (
     Offline,
     RequestTooBig,
     ServerFault,
+    SessionLost,
     Throttled,
 )
 from mountfs.model.change import ChangeKind, ChangeState
@@ -224,3 +225,17 @@ def test_a_job_nobody_remembers_is_sent_again(pipeline: Pipeline) -> None:
     pipeline.settle()
     assert pipeline.account.files() == {"/a": b"x"}
     assert pipeline.revisions_of("/a") == 1
+
+
+def test_no_session_stays_open_of_bytes_that_go_up_again_or_are_refused(pipeline: Pipeline) -> None:
+    pipeline.write("/a", b"1")
+    pipeline.upload_all()
+    pipeline.backend.fail("submit", SessionLost("another place"))
+    pipeline.settle()
+    assert pipeline.account.files() == {"/a": b"1"}
+    pipeline.write("/b", b"2")
+    pipeline.upload_all()
+    pipeline.backend.fail("submit", Forbidden("no"), times=10)
+    pipeline.settle()
+    assert pipeline.states() == [(ChangeKind.PUT, "/b", ChangeState.FAILED)]
+    assert pipeline.account.sessions == {}

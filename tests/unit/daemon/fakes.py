@@ -55,7 +55,9 @@ class FakeAccount:
     def hurry(self, path: RemotePath) -> None:
         with self.lock:
             if path == ROOT:
-                self.left = replace(self.left, pending=max(0, self.left.pending - self.commits_when_hurried))
+                done = self.commits_when_hurried
+                pending, sessions = max(0, self.left.pending - done), max(0, self.left.sessions - done)
+                self.left = replace(self.left, pending=pending, sessions=sessions)
             self.asked.append(f"hurry {path}")
 
     def relax(self) -> None:

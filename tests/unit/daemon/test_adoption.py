@@ -67,3 +67,15 @@ def test_times_the_service_cannot_keep_are_taken_over(ours: Journal, their_direc
     theirs.set_time(RemotePath("/D"), "", 5)
     adopt(ours, ours.path.with_name("spool"), theirs, their_directory)
     assert ours.time_of(RemotePath("/d"), "") == 5
+
+
+def test_upload_sessions_that_are_to_be_ended_are_taken_over(
+    ours: Journal, theirs: Journal, their_directory: Path
+) -> None:
+    ours.orphans.add("ours")
+    refused = theirs.add(ChangeKind.PUT, RemotePath("/f"), ChangeState.SEALED, spool="1", session="theirs")
+    theirs.advance(refused, ChangeEvent.REFUSED)
+    kept = theirs.add(ChangeKind.PUT, RemotePath("/g"), ChangeState.SEALED, spool="2", session="in use")
+    adopt(ours, ours.path.parent / "spool", theirs, their_directory)
+    assert ours.orphans.all() == ["ours", "theirs"]
+    assert [row.session for row in ours.live()] == [None, kept.session]

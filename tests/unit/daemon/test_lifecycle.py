@@ -127,6 +127,22 @@ def test_failed_changes_do_not_hold_up_the_end() -> None:
     assert run.result() == 0
 
 
+def test_a_drain_waits_for_sessions_to_be_ended() -> None:
+    account = FakeAccount(left=Backlog(sessions=3), commits_when_hurried=1)
+    run = Run(account).until_ready()
+    run.lifecycle.ask_stop()
+    assert run.result() == 0
+    assert account.left.sessions == 0
+
+
+def test_a_drain_does_not_wait_for_ever_for_sessions_to_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.lifecycle.SESSIONS_S", 0.05)
+    run = Run(FakeAccount(left=Backlog(sessions=1))).until_ready()
+    run.lifecycle.ask_stop()
+    assert run.result() == 0
+    assert run.lifecycle.left == 0
+
+
 def test_others_hear_what_is_left() -> None:
     run = Run(FakeAccount(left=Backlog(pending=2)))
     assert run.lifecycle.await_drained(0) is None

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from daemon.sweeper import Sweeper
-from mountfs.errors import Forbidden, Offline
+from mountfs.errors import Forbidden, Offline, Throttled
 from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks
-from tests.fakes.pending import NoCache, Pipeline
+from tests.fakes.pending import Pipeline
 
 
 @pytest.fixture
@@ -76,16 +76,37 @@ def test_a_session_is_let_go_of_once_the_far_side_is_back(pipeline: Pipeline) ->
     assert pipeline.account.sessions == {}
 
 
-def test_sessions_that_a_recovery_gave_up_are_let_go_of(pipeline: Pipeline) -> None:
+def test_sessions_that_a_former_process_left_are_ended(pipeline: Pipeline) -> None:
     left = [pipeline.account.start_session(is_large=True) for _ in range(3)]
-    blocks = NoCache()
+    for session in left:
+        pipeline.journal.orphans.add(session)
+    pipeline.restart()
     pipeline.backend.fail("abandon", Forbidden("no"))
-    pipeline.sweeper = Sweeper(
-        pipeline.journal, pipeline.spool, blocks, pipeline.backend, pipeline.clock, left
-    )
     pipeline.settle()
-    # What the service refuses to let go of is not asked for again.
+    # What the service refuses to end is not asked for again.
     assert list(pipeline.account.sessions) == left[:1]
+    assert pipeline.journal.orphans.all() == []
+    assert pipeline.memory.calls()["abandon"] == 2
+
+
+def test_a_session_the_service_cannot_end_now_stays_for_the_next_process(pipeline: Pipeline) -> None:
+    session = pipeline.account.start_session(is_large=True)
+    pipeline.journal.orphans.add(session)
+    pipeline.backend.fail("abandon", Throttled("later", retry_after_s=600.0))
+    due_s = pipeline.sweeper.step(pipeline.clock.now_s())
+    assert due_s == pipeline.clock.now_s() + 600.0
+    assert pipeline.sweeper.step(pipeline.clock.now_s()) == due_s
+    pipeline.restart()
+    assert pipeline.journal.orphans.all() == [session]
+    pipeline.settle()
+    assert pipeline.account.sessions == {}
+
+
+def test_the_bell_rings_when_a_session_is_to_be_ended(pipeline: Pipeline) -> None:
+    rung: list[None] = []
+    pipeline.sweeper.bell = lambda: rung.append(None)
+    pipeline.journal.orphans.add("s")
+    assert rung
 
 
 def test_what_a_former_process_left_is_swept(pipeline: Pipeline) -> None:

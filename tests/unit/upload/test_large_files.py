@@ -94,6 +94,8 @@ def test_a_write_behind_what_was_sent_begins_again_from_the_spool(small: Pipelin
     small.names.seal(change.id, 100, small.clock.wall_ns())
     small.upload_all()
     assert_uploaded(small, "/a", bytes(body))
+    assert small.journal.orphans.all() == [spoiled]
+    small.settle()
     assert spoiled not in small.account.sessions
     small.close()
 
@@ -172,9 +174,10 @@ def test_a_session_is_let_go_of_once_the_far_side_is_back(small: Pipeline) -> No
     small.overwrite(change, 3, b"!!")
     small.backend.fail("abandon", ServerFault("500"), times=2)
     small.names.seal(change.id, 100, small.clock.wall_ns())
-    small.upload_all()
+    small.settle()
     assert small.backend.is_spent()
-    assert len(small.account.sessions) == 1
+    assert small.account.sessions == {}
+    assert small.journal.orphans.all() == []
     small.close()
 
 
@@ -306,3 +309,55 @@ def test_a_file_that_gets_a_local_name_while_its_last_part_travels_is_sent_once_
     small.settle()
     assert small.account.files() == {"/a": body}
     small.close()
+
+
+def test_a_session_opened_for_a_file_that_is_gone_is_ended(small: Pipeline) -> None:
+    small.write("/a", body_of(100))
+    inner = small.memory.open_session
+
+    def open_late(*arguments: object) -> str:
+        session = inner(*arguments)  # type: ignore[arg-type]
+        small.unlink("/a")
+        return session
+
+    small.memory.open_session = open_late  # type: ignore[method-assign]
+    small.settle()
+    assert small.memory.calls()["open_session"] == 1
+    assert small.account.sessions == {}
+    small.close()
+
+
+def test_a_session_that_cannot_be_begun_with_is_ended(small: Pipeline) -> None:
+    small.write("/a", body_of(100))
+    inner, asked = small.memory.part_bytes, list[str]()
+
+    def part_bytes(session: str) -> int:
+        asked.append(session)
+        if len(asked) == 1:
+            raise SessionLost("makes no sense")
+        return inner(session)
+
+    small.memory.part_bytes = part_bytes  # type: ignore[method-assign]
+    small.settle()
+    assert small.account.files() == {"/a": body_of(100)}
+    assert small.account.sessions == {}
+    small.close()
+
+
+def test_half_a_session_is_ended_when_the_next_process_takes_its_file_for_a_small_one(
+    small: Pipeline,
+) -> None:
+    small.backend.fail("append", NotSignedIn("x"), skip=2, times=10**6)
+    small.write("/a", body_of(100))
+    for _ in range(4):
+        small.uploader.step(small.clock.now_s())
+    assert len(small.account.sessions) == 1
+    small.committer.close()
+    small.journal.close()
+    small.spool.close()
+    small.account.limits = replace(SMALL_LIMITS, session_min_bytes=1000, pack_bytes=1000)
+    again = Pipeline(small.directory, small.account, clock=small.clock)
+    again.settle()
+    assert again.account.files() == {"/a": body_of(100)}
+    assert again.account.sessions == {}
+    again.close()
