@@ -152,6 +152,9 @@ class HttpClient:
 
     def _send_once(self, request: Request, token: str | None) -> Response:
         self._pass_gate()
+        if request.permit is not None:
+            self.pause(request.permit())
+            self._pass_gate()
         with self._lock:
             self._calls[request.route] += 1
         headers = dict(request.headers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,8 @@ class Request:
     read_timeout_s: float | None = None
     window: Window | None = None
     """Of a whole body (200), where a range was asked for and not honoured."""
+    permit: Callable[[], float] | None = None
+    """Seconds to wait before it leaves; asked each time it is sent, be it the same call once more."""
 
 
 @dataclass(frozen=True, slots=True)

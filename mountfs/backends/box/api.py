@@ -58,7 +58,8 @@ class BoxApi:
     ) -> Response:
         """The reply of any status, for the caller to judge; *arg* travels as JSON.
 
-        Waits for the account's pace first: for its calls, and with *is_upload* for its uploads as well.
+        Waits for the account's pace first, also before it is sent once more: for that of calls, and with
+        *is_upload* for that of uploads as well.
         """
         if not is_safe(url):
             raise ServerFault(f"{route}: the service names an address that would send the token in clear")
@@ -69,17 +70,19 @@ class BoxApi:
             body = json.dumps(arg).encode()
         if self.settings.as_user:
             sent["as-user"] = self.settings.as_user
-        now_s = self._clock.now_s()
-        wait_s = self._calls.take(now_s)
-        if is_upload:
-            wait_s = max(wait_s, self._uploads.take(now_s))
-        if wait_s > 0:
-            self.http.pause(wait_s)
+        is_read = method in ("GET", "OPTIONS")
+        permit = self._upload_wait_s if is_upload else self._call_wait_s
         response = self.http.exchange(
-            Request(method, url, route, sent, body, is_read=method in ("GET", "OPTIONS"), window=window)
+            Request(method, url, route, sent, body, is_read=is_read, window=window, permit=permit)
         )
         self.heed(response)
         return response
+
+    def _call_wait_s(self) -> float:
+        return self._calls.take(self._clock.now_s())
+
+    def _upload_wait_s(self) -> float:
+        return max(self._call_wait_s(), self._uploads.take(self._clock.now_s()))
 
     def object(self, route: str, url: str, **request: Any) -> Json:
         """``exchange`` whose reply must be a success that holds an object."""

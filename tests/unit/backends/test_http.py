@@ -341,3 +341,32 @@ def test_a_password_in_netrc_does_not_replace_the_token(
 )  # fmt: skip
 def test_this_machine_is_told_by_name_and_address(host: str, is_ours: bool) -> None:
     assert is_loopback(host) is is_ours
+
+
+def permitted(url: str, *waits_s: float) -> tuple[Request, list[float]]:
+    """A read that may leave after each of *waits_s* in turn; and those that are left."""
+    left_s = list(waits_s)
+    return Request("POST", f"{url}/x", "x", is_read=True, permit=lambda: left_s.pop(0)), left_s
+
+
+def test_a_request_asks_for_leave_each_time_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    paused_s: list[float] = []
+    monkeypatch.setattr(client, "pause", paused_s.append)
+    with Script(answer(200), hang_up, answer(401), answer(200, b"in")) as server:
+        client.exchange(get(server.url))
+        request, left_s = permitted(server.url, 0.0, 1.0, 2.0)
+        assert client.exchange(request).body == b"in"
+    assert left_s == []
+    assert [wait_s for wait_s in paused_s if wait_s] == [1.0, 2.0]
+    client.close()
+
+
+def test_what_the_service_holds_back_uses_up_no_leave() -> None:
+    client = HttpClient(FakeClock(), settings=QUICK)
+    client.hold_back(60.0)
+    request, left_s = permitted("http://127.0.0.1:1", 0.0)
+    with pytest.raises(Throttled):
+        client.exchange(request)
+    assert left_s == [0.0]
+    client.close()

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from mountfs.backends.box.errors import from_response
+from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Response
 from mountfs.errors import BatchRefused, Corrupt, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.change import ChangeKind
@@ -17,7 +18,7 @@ from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Done, Order, Part
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
-from tests.unit.backends.scripted import Script, answer, json_answer
+from tests.unit.backends.scripted import Script, answer, hang_up, json_answer
 
 BODY = b"hello world\n"
 SHA1 = "22596363b3de40b06f981fb85d82312e8c0ed511"
@@ -95,6 +96,17 @@ def test_a_token_that_is_refused_is_replaced_once(connect: Connect) -> None:
         assert [seen.headers["authorization"] for seen in server.seen] == ["Bearer first", "Bearer second"]
     with Script(answer(401)) as server, pytest.raises(NotSignedIn):
         connect(server.url).account()
+
+
+def test_a_repeated_call_keeps_the_account_s_pace(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused_s: list[float] = []
+    monkeypatch.setattr(HttpClient, "pause", lambda _, seconds: paused_s.append(seconds))
+    with Script(answer(401), json_answer(USER), hang_up, json_answer(USER)) as server:
+        backend = connect(server.url, calls_per_minute=15)
+        backend.account()
+        backend.account()
+        assert len(server.seen) == 4
+    assert [wait_s for wait_s in paused_s if wait_s] == [4.0, 8.0, 12.0]
 
 
 def test_an_account_without_a_limit_is_told_by_its_size(connect: Connect) -> None:
