@@ -52,9 +52,9 @@ def _download_base(call: Call) -> str:
 async def serve(call: Call) -> web.StreamResponse:
     """The content behind a signed URL, or one range of it."""
     account = call.account
+    number = account.links.read(call.params["token"], time.time())
     if account.switches.refuse_forwarded_token and "Authorization" in call.request.headers:
         raise bad_request("The access token does not belong here")
-    number = account.links.read(call.params["token"], time.time())
 
     def work() -> Version:
         query = f"SELECT {VERSION_COLUMNS} FROM version v WHERE v.id = ?"

@@ -194,7 +194,15 @@ async def plan_parts(call: Call) -> Reply:
 
 
 ROUTES = [
-    Route("sessions/create", "POST", "files/upload_sessions", create_session, Host.UPLOAD, Takes.JSON),
+    Route(
+        "sessions/create",
+        "POST",
+        "files/upload_sessions",
+        create_session,
+        Host.UPLOAD,
+        Takes.JSON,
+        is_upload=True,
+    ),
     Route(
         "sessions/create_version",
         "POST",
@@ -202,6 +210,7 @@ ROUTES = [
         create_version_session,
         Host.UPLOAD,
         Takes.JSON,
+        is_upload=True,
     ),
     Route("sessions/part", "PUT", PATTERN, upload_part, Host.SESSION, Takes.STREAM, is_upload=True),
     Route("sessions/parts", "GET", PATTERN + "/parts", list_parts, Host.SESSION),

@@ -83,7 +83,12 @@ async def _receive(call: Call) -> tuple[dict[str, Any], Body[Any]]:
         account = call.account
         body = await receive(_chunks(second), limit_bytes, account.files, account.io, hashlib.sha1())
         call.exchange.request_body["file"] = {"bytes": body.size_bytes}
-        await reader.release()
+        try:
+            if await reader.next() is not None:
+                raise bad_request("The form must end with the part file")
+        except BaseException:
+            body.__exit__(None, None, None)
+            raise
     except PayloadTooLarge:
         raise Refusal(413, "request_entity_too_large", "Use an upload session for large files") from None
     except ValueError as error:

@@ -68,7 +68,7 @@ class BoxSwitches:
     """All switches and limits; the defaults are the stricter or the more common answer."""
 
     # Direct uploads.
-    max_direct_bytes: int = 50 * MIB
+    max_direct_bytes: int = 50_000_000
     new_version_status: int = 201  # or 200
     conflict_shape: str = ConflictShape.USUAL
     same_bytes: str = SameBytes.NEW_VERSION
@@ -92,7 +92,7 @@ class BoxSwitches:
     download_retry_after_s: float = 1.0
     download_host: str = ""  # host name of the second URL; empty: that of the request
     download_lifetime_s: float = 15 * 60.0
-    refuse_forwarded_token: bool = False  # answer 400 when the token reaches the second URL
+    refuse_forwarded_token: bool = True  # answer 400 when the token reaches the second URL
     direct_downloads: bool = False  # 200 with the content, no redirect
     range_past_end: str = PastEnd.NOT_SATISFIABLE
     # Names.

@@ -17,6 +17,8 @@ FILE = ("file", ("f", b"data"))
     [
         ([FILE, ATTRIBUTES], "metadata_after_file_contents"),
         ([ATTRIBUTES], "bad_request"),
+        ([ATTRIBUTES, FILE, ("more", (None, "x"))], "bad_request"),
+        ([ATTRIBUTES, FILE, FILE], "bad_request"),
         ([("other", (None, "x")), FILE], "bad_request"),
         ([("attributes", (None, "{")), FILE], "bad_request"),
         ([("attributes", (None, "[]")), FILE], "bad_request"),
@@ -273,3 +275,29 @@ def test_what_a_policy_forbids_is_neither_made_nor_named_nor_written(sandbox: Bo
     assert [(each.status_code, each.json()["code"]) for each in refused] == [(403, "forbidden_by_policy")] * 5
     assert set(sandbox.tree()) == {"/f", "/forbidden"}
     assert sandbox.tree()["/forbidden"] == forbidden
+
+
+def test_fifty_million_bytes_are_the_most_of_one_form(wire: Any, sandbox: BoxSandbox) -> None:
+    most = bytes(50_000_000)
+    response = wire.form("/files/content", [ATTRIBUTES, ("file", ("f", most + b"x"))])
+    assert (response.status_code, response.json()["code"]) == (413, "request_entity_too_large")
+    assert sandbox.tree() == {}
+    assert wire.form("/files/content", [ATTRIBUTES, ("file", ("f", most))]).status_code == 201
+
+
+def test_a_session_is_begun_at_the_cost_of_an_upload(wire: Any, sandbox: BoxSandbox) -> None:
+    file = wire.upload("f")
+    new = ("/api/2.0/files/upload_sessions", {"folder_id": "0", "file_size": 100, "file_name": "g"})
+    version = (f"/api/2.0/files/{file['id']}/upload_sessions", {"file_size": 100})
+    for path, argument in (new, version):
+        sandbox.set_switches(uploads_per_minute=1, rate_window_s=60.0)
+        assert [wire.call("POST", path, argument).status_code for _ in range(2)] == [201, 429]
+
+
+def test_the_token_does_not_belong_to_the_address_of_the_bytes(wire: Any) -> None:
+    file = wire.upload("f", b"bytes")
+    reply = wire.call("GET", f"/2.0/files/{file['id']}/content", allow_redirects=False)
+    address = reply.headers["Location"]
+    assert wire.session.get(address, timeout=20).content == b"bytes"
+    refused = wire.session.get(address, headers={"Authorization": "Bearer sandbox"}, timeout=20)
+    assert refused.status_code == 400
