@@ -76,6 +76,7 @@ def test_the_identical_commit_goes_out_until_it_is_done_also_after_a_restart(
     launch = box.submit([order])
     assert isinstance(launch, Running)
     assert launch.retry_after_s == 7.0
+    sandbox.set_switches(commit_retry_after_s=0.0)
     restarted = connect(sandbox)
     launch = restarted.poll(launch.job, [order])
     assert isinstance(launch, Running)

@@ -1,6 +1,7 @@
 """Committing an upload session: all parts, the digest of the whole, and the doubts before the 201."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -36,6 +37,8 @@ class Wish:
     attributes: Attributes
     if_match: str | None
     if_none_match: str | None
+    mark: str
+    """The same for the same body."""
 
 
 def wish_of(call: Call) -> Wish:
@@ -54,6 +57,7 @@ def wish_of(call: Call) -> Wish:
         attributes_of(attributes),
         call.if_match,
         headers.get("If-None-Match"),
+        json.dumps(call.argument, sort_keys=True),
     )
 
 
@@ -61,6 +65,11 @@ async def commit(call: Call) -> Reply:
     """Make the file or the version, once the parts are processed."""
     account, wish, fields = call.account, wish_of(call), call.fields
     session = await account.run(_checked, account, wish)
+    if session.state == "open":
+        # By itself, so that it stays written down whatever comes of the commit.
+        wait_s = await account.run(account.sessions.wait_s, session, wish.mark)
+        if wait_s > 0:
+            return _put_off(wait_s)
     if session.state == "open" and session.sha1 is None:
         sha1 = await account.in_io(_hashed, account.files, session)
         await account.run(account.sessions.keep_sha1, session, sha1)
@@ -77,13 +86,18 @@ async def commit(call: Call) -> Reply:
             # Not raised: the count has to stay written down.
             return Reply(Stage.EARLY)
         if stage == Stage.PENDING:
-            return Reply(None, 202, {"Retry-After": f"{account.switches.commit_retry_after_s:g}"})
+            account.sessions.put_off(current, wish.mark)
+            return _put_off(account.switches.commit_retry_after_s)
         return _result(account, _made(account, current, wish), fields)
 
     reply = await account.run(finish)
     if reply.value == Stage.EARLY:
         raise parts_mismatch()
     return reply
+
+
+def _put_off(wait_s: float) -> Reply:
+    return Reply(None, 202, {"Retry-After": f"{wait_s:g}"})
 
 
 def parts_mismatch() -> Refusal:

@@ -37,6 +37,10 @@ CREATE TABLE IF NOT EXISTS session (
     state TEXT NOT NULL CHECK (state IN ('open', 'committed', 'aborted')),
     early_left INTEGER NOT NULL, pending_left INTEGER NOT NULL, sha1 TEXT, result INTEGER
 ) WITHOUT ROWID;
+-- Commits that were answered 202 and not repeated yet: the mark of their body, and when that was.
+CREATE TABLE IF NOT EXISTS put_off (
+    session TEXT PRIMARY KEY, mark TEXT NOT NULL, answered_s REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS part (
     session TEXT NOT NULL, offset_bytes INTEGER NOT NULL, size_bytes INTEGER NOT NULL, sha1 TEXT NOT NULL,
     part_id TEXT NOT NULL, PRIMARY KEY (session, offset_bytes)

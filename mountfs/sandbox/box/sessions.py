@@ -5,7 +5,7 @@ import sqlite3
 import time
 from dataclasses import dataclass, replace
 
-from mountfs.sandbox.box.errors import Refusal, not_found
+from mountfs.sandbox.box.errors import Refusal, bad_request, not_found
 from mountfs.sandbox.box.names import fold
 from mountfs.sandbox.box.records import Content
 from mountfs.sandbox.box.switches import BoxSwitches, GoneSession
@@ -159,6 +159,26 @@ class Sessions:
             (session.early_left, session.pending_left, session.id),
         )
 
+    def put_off(self, session: Session, mark: str) -> None:
+        """Remember a commit, known by the mark of its body, that is answered 202 now."""
+        self._db.execute("INSERT OR REPLACE INTO put_off VALUES (?, ?, ?)", (session.id, mark, time.time()))
+
+    def wait_s(self, session: Session, mark: str) -> float:
+        """How long a commit still has to wait since the last 202; when it need not, that one is over.
+
+        Raises Refusal when its body is not the one that was answered 202.
+        """
+        query = "SELECT mark, answered_s FROM put_off WHERE session = ?"
+        row = self._db.execute(query, (session.id,)).fetchone()
+        if row is None:
+            return 0.0
+        if row[0] != mark:
+            raise bad_request("The commit is not the one that was accepted and has to be repeated")
+        left_s: float = row[1] + self.switches.commit_retry_after_s - time.time()
+        if left_s <= 0:
+            self._db.execute("DELETE FROM put_off WHERE session = ?", (session.id,))
+        return max(0.0, left_s)
+
     def mark_committed(self, session: Session, version: int) -> None:
         """The bytes belong to a version from here on."""
         self._db.execute(
@@ -192,6 +212,7 @@ class Sessions:
         for row in self._db.execute(query, (time.time(),)).fetchall():
             session = Session(*row)
             self._db.execute("DELETE FROM part WHERE session = ?", (session.id,))
+            self._db.execute("DELETE FROM put_off WHERE session = ?", (session.id,))
             self._db.execute("DELETE FROM session WHERE id = ?", (session.id,))
             if session.state == "open":
                 self._files.forget(session.blob)

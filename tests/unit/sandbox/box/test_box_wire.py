@@ -301,3 +301,40 @@ def test_the_token_does_not_belong_to_the_address_of_the_bytes(wire: Any) -> Non
     assert wire.session.get(address, timeout=20).content == b"bytes"
     refused = wire.session.get(address, headers={"Authorization": "Bearer sandbox"}, timeout=20)
     assert refused.status_code == 400
+
+
+def test_a_commit_that_comes_too_early_is_put_off_and_does_not_count(wire: Any, sandbox: BoxSandbox) -> None:
+    sandbox.set_switches(pending_commits=1, commit_retry_after_s=600)
+    session, data = wire.begin(100), b"x" * 100
+    part = wire.part(session, 0, data, 100).json()["part"]
+    waits_s = []
+    for _ in range(3):
+        response = wire.commit(session, [part], data)
+        assert (response.status_code, response.content) == (202, b"")
+        waits_s.append(float(response.headers["Retry-After"]))
+    assert 600 >= waits_s[0] >= waits_s[1] >= waits_s[2] > 500
+    sandbox.set_switches(commit_retry_after_s=0)
+    assert wire.commit(session, [part], data).status_code == 201
+
+
+def test_a_commit_is_repeated_as_it_was(wire: Any, sandbox: BoxSandbox) -> None:
+    sandbox.set_switches(pending_commits=2, commit_retry_after_s=0)
+    session, data = wire.begin(100), b"x" * 100
+    part = wire.part(session, 0, data, 100).json()["part"]
+    first, other = ({"content_modified_at": f"2017-04-0{day}T00:58:08Z"} for day in (1, 2))
+    assert wire.commit(session, [part], data, attributes=first).status_code == 202
+    response = wire.commit(session, [part], data, attributes=other)
+    assert (response.status_code, response.json()["code"]) == (400, "bad_request")
+    statuses = [wire.commit(session, [part], data, attributes=first).status_code for _ in range(2)]
+    assert statuses == [202, 201]
+
+
+def test_a_commit_that_is_no_repetition_may_differ(wire: Any, sandbox: BoxSandbox) -> None:
+    sandbox.set_switches(pending_commits=1, commit_retry_after_s=0)
+    session, data = wire.begin(100), b"x" * 100
+    part = wire.part(session, 0, data, 100).json()["part"]
+    first, other = ({"content_modified_at": f"2017-04-0{day}T00:58:08Z"} for day in (1, 2))
+    assert wire.commit(session, [part], data, attributes=first).status_code == 202
+    wire.upload("big")
+    assert wire.commit(session, [part], data, attributes=first).status_code == 409
+    assert wire.commit(session, [part], data, attributes=other).status_code == 409
