@@ -21,7 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from mountfs.backends.sockets import Sockets
 from mountfs.backends.throttle import Gate, retry_after_s
-from mountfs.backends.wire import Request, Response, Window
+from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import InvalidArgument, Offline
 from mountfs.model.entry import NS_PER_S
 from mountfs.ports import Clock
@@ -60,17 +60,19 @@ class TimedOut(Offline):
 
 
 class _Body:
-    """Bytes that leave in small pieces; what requests takes for a stream of known length."""
+    """What leaves in small pieces; what requests takes for a stream of known length."""
 
-    def __init__(self, data: bytes) -> None:
-        self._view = memoryview(data)
+    def __init__(self, body: bytes | StreamedBody) -> None:
+        self._body = body
 
     def __len__(self) -> int:
-        return len(self._view)
+        return len(self._body)
 
     def __iter__(self) -> Iterator[bytes]:
-        for at in range(0, len(self._view), _SEND_BYTES):
-            yield bytes(self._view[at : at + _SEND_BYTES])
+        for piece in (self._body,) if isinstance(self._body, bytes) else self._body:
+            view = memoryview(piece)
+            for at in range(0, len(view), _SEND_BYTES):
+                yield bytes(view[at : at + _SEND_BYTES])
 
 
 class HttpClient:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from mountfs.errors import ServerFault
 
@@ -18,6 +18,15 @@ class Window:
     length: int
 
 
+class StreamedBody(Protocol):
+    """A body that is never in memory as a whole. What iterating raises ends the call."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Its pieces from the first on, each time anew: a call may be repeated."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call. *route* is what it is counted as; *is_read*: sending it twice changes nothing."""
@@ -26,7 +35,7 @@ class Request:
     url: str
     route: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    body: bytes | StreamedBody = b""
     is_read: bool = False
     is_signed: bool = True
     is_longpoll: bool = False

@@ -11,7 +11,7 @@ from mountfs.backends.box.buckets import TokenBucket
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpClient, is_loopback
-from mountfs.backends.wire import Request, Response, Window
+from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault
 from mountfs.ports import Clock
 
@@ -51,7 +51,7 @@ class BoxApi:
         url: str,
         *,
         arg: Any = None,
-        body: bytes = b"",
+        body: bytes | StreamedBody = b"",
         headers: Mapping[str, str] | None = None,
         is_upload: bool = False,
         window: Window | None = None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
-import hashlib
 from collections import Counter
 from dataclasses import replace
 from threading import Lock
@@ -12,7 +10,14 @@ from mountfs.backends.box.api import BoxApi, Json, object_in
 from mountfs.backends.box.entries import Revision, file_at, named_in, time_stamp
 from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, code_of, from_response
 from mountfs.backends.box.sessiontoken import SessionToken, whole_file
-from mountfs.backends.box.smallfiles import SmallFiles, base_of, done_already, unchanged_etag, written
+from mountfs.backends.box.smallfiles import (
+    SmallFiles,
+    base_of,
+    done_already,
+    sha1_of,
+    unchanged_etag,
+    written,
+)
 from mountfs.backends.box.tree import Tree
 from mountfs.backends.box.uploads import digest_header
 from mountfs.backends.wire import Response
@@ -28,7 +33,6 @@ MISMATCHES = 8
 LONGEST_MISMATCH_S = 15.0
 LOOK_EVERY = 10
 """A version whose bytes did not change may be answered 202 for ever: the file itself tells."""
-READ_BYTES = 1024 * 1024
 _TRIES = 2
 
 
@@ -56,7 +60,7 @@ class Commits:
             return Done((self._standing(order, token) or self._small_files.put(order),))
         base = base_of(order)
         self._check_target(order, token, base)
-        digest = self._digest(order)
+        digest = bytes.fromhex(sha1_of(order))
         etag = base.etag if base is not None and token.file_id else None
         for _ in range(_TRIES):
             response = self._send(order, token, digest, etag)
@@ -108,21 +112,6 @@ class Commits:
         if token.size_bytes != order.size_bytes:
             raise SessionLost(f"the upload session is for {token.size_bytes} bytes, not {order.size_bytes}")
 
-    def _digest(self, order: Order) -> bytes:
-        """The SHA-1 of the whole file, as the uploader computed it."""
-        try:
-            known = binascii.unhexlify(order.content_hash)
-        except ValueError:
-            known = b""
-        if len(known) == hashlib.sha1().digest_size:
-            return known
-        if order.read is None:
-            raise SessionLost(f"nothing tells the digest of {order.path}")
-        state = hashlib.sha1()
-        for offset in range(0, order.size_bytes, READ_BYTES):
-            state.update(order.read(offset, min(READ_BYTES, order.size_bytes - offset)))
-        return state.digest()
-
     def _send(self, order: Order, token: SessionToken, digest: bytes, etag: str | None) -> Response:
         arg: Json = {
             "parts": [part.wire for part in whole_file(order.parts, token.size_bytes)],
@@ -146,8 +135,8 @@ class Commits:
         if code == PARTS_MISMATCH:
             return self._parts_missing(token, order)
         if code == NAME_IN_USE:
-            sha1 = self._digest(order).hex()
-            return self._done_before(token, done_already(self._tree, response, order.path, sha1))
+            file = done_already(self._tree, response, order.path, sha1_of(order))
+            return self._done_before(token, file)
         raise from_response(response, str(order.path))
 
     def _still_running(self, order: Order, token: SessionToken, response: Response) -> Launch:
@@ -156,7 +145,7 @@ class Commits:
             is_due = token.file_id and self._rounds[token.id] % LOOK_EVERY == 0
         if is_due:
             item = self._tree.item(token.file_id, is_folder=False)
-            if item is not None and item.get("sha1") == self._digest(order).hex():
+            if item is not None and item.get("sha1") == sha1_of(order):
                 return self._done_before(token, file_at(named_in(order.path.parent, item), item))
         return Running(_job(token), response.retry_after_s)
 
@@ -175,7 +164,7 @@ class Commits:
         item = self._tree.item(base.file_id, is_folder=False)
         if item is None or not self._tree.is_at(item, order.path):
             raise SessionLost(f"the file that was to be replaced is not at {order.path} any more")
-        if item.get("sha1") == self._digest(order).hex():
+        if item.get("sha1") == sha1_of(order):
             return file_at(named_in(order.path.parent, item), item)
         return unchanged_etag(item, base, order.path)
 

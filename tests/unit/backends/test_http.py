@@ -16,7 +16,17 @@ import urllib3
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, is_loopback
 from mountfs.backends.wire import Request, Response, Window
 from mountfs.clock import SystemClock
-from mountfs.errors import InvalidArgument, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.errors import (
+    Corrupt,
+    Forbidden,
+    InvalidArgument,
+    MountfsError,
+    NotFound,
+    NotSignedIn,
+    Offline,
+    ServerFault,
+    Throttled,
+)
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Script, answer, hang_up, raw, stall
 
@@ -65,6 +75,53 @@ def test_a_large_body_arrives_whole_and_says_how_long_it_is(client: HttpClient) 
         client.exchange(get(server.url, body=body))
     assert server.seen[0].body == body
     assert server.seen[0].headers["content-length"] == str(len(body))
+
+
+class Streamed:
+    """A body in pieces of three bytes, which says how often it was sent."""
+
+    def __init__(self, body: bytes, error: MountfsError | None = None) -> None:
+        self.body = body
+        self.error = error
+        self.sent = 0
+
+    def __len__(self) -> int:
+        return len(self.body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.sent += 1
+        for at in range(0, len(self.body), 3):
+            yield self.body[at : at + 3]
+            if self.error is not None:
+                raise self.error
+
+
+def test_a_body_in_pieces_leaves_as_one(client: HttpClient) -> None:
+    with Script(answer(200)) as server:
+        client.exchange(Request("POST", f"{server.url}/x", "x", body=Streamed(b"in pieces")))
+    assert server.seen[0].body == b"in pieces"
+    assert server.seen[0].headers["content-length"] == "9"
+    assert "transfer-encoding" not in server.seen[0].headers
+
+
+def test_a_body_in_pieces_is_sent_anew_with_another_token() -> None:
+    signed = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    body = Streamed(b"in pieces")
+    with Script(answer(401), answer(200, b"in")) as server:
+        assert signed.exchange(Request("POST", f"{server.url}/x", "x", body=body)).body == b"in"
+        assert [seen.body for seen in server.seen] == [b"in pieces"] * 2
+    assert body.sent == 2
+    signed.close()
+
+
+@pytest.mark.parametrize("error", [Corrupt("short"), Forbidden("no"), NotFound("gone")])
+def test_a_body_that_breaks_off_says_why(client: HttpClient, error: MountfsError) -> None:
+    with Script(answer(200)) as server:
+        with pytest.raises(type(error)) as raised:
+            client.exchange(Request("POST", f"{server.url}/x", "x", body=Streamed(b"in pieces", error)))
+        assert raised.value is error
+        # The connection is of no more use, the client is.
+        assert client.exchange(get(server.url, body=b"next")).status == 200
 
 
 def test_connections_are_kept(client: HttpClient) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 from dataclasses import replace
 
 import pytest
@@ -81,6 +82,35 @@ def test_bytes_that_are_gone_from_the_disk_are_not_sent(connect: Connect) -> Non
     assert isinstance(launch, Done)
     assert isinstance(launch.outcomes[0], Corrupt)
     assert server.seen == []
+
+
+def test_a_small_file_is_read_while_it_is_sent_and_never_whole(connect: Connect) -> None:
+    body = random.Random(1).randbytes(3_000_000)
+    sha1 = hashlib.sha1(body).hexdigest()
+    reads: list[tuple[int, int]] = []
+
+    def read(offset: int, length: int) -> bytes:
+        reads.append((offset, length))
+        return body[offset : offset + length]
+
+    order = replace(PUT, size_bytes=len(body), content_hash=sha1, read=read)
+    with Script(answer(401), json_answer({"total_count": 1, "entries": [ITEM]}, 201)) as server:
+        connect(server.url).submit([order])
+    # The second one after the token was refused: the same bytes once more.
+    for request in server.seen:
+        assert body in request.body
+        assert request.headers["content-md5"] == sha1
+        assert int(request.headers["content-length"]) == len(request.body)
+    assert [request.headers["authorization"] for request in server.seen] == ["Bearer first", "Bearer second"]
+    assert max(length for _, length in reads) <= 256 * 1024
+    # Not for its hash, which is known: once for each request, and the last byte ahead of them.
+    assert sum(length for _, length in reads) == 2 * len(body) + 1
+
+
+def test_the_hash_of_a_small_file_is_computed_where_nobody_did(connect: Connect) -> None:
+    with Script(json_answer({"total_count": 1, "entries": [ITEM]}, 201)) as server:
+        connect(server.url).submit([replace(PUT, content_hash="")])
+    assert server.seen[0].headers["content-md5"] == SHA1
 
 
 def test_every_call_says_for_whom_it_is(connect: Connect) -> None:
