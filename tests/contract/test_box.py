@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import Busy, Conflict, MountfsError, NotFound, Offline, Throttled, Transient
+from mountfs.backends.box.uploads import LIST_PARTS
+from mountfs.errors import Busy, Conflict, MountfsError, NotFound, Offline, SessionLost, Throttled, Transient
 from mountfs.model.change import ChangeKind
 from mountfs.model.entry import File, Folder, Gone
 from mountfs.model.path import ROOT, RemotePath
@@ -20,12 +21,14 @@ from tests.contract.boxes import BODY, connect
 from tests.contract.far import (
     delete_order,
     finish,
+    large_order,
     make_folder,
     mkdir_order,
     move_order,
     put,
     put_file,
     sent,
+    upload_parts,
 )
 
 
@@ -303,6 +306,18 @@ def test_the_root_may_be_any_folder(sandbox: BoxSandbox) -> None:
     assert sandbox.read("/A/b/y") == b"y"
     assert backend.account().key.endswith(f"-f{sandbox.tree()['/A']['id']}")
     backend.close()
+
+
+def test_nothing_is_kept_of_a_session_that_was_committed(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    body = bytes(range(256)) * 98
+    session, parts = upload_parts(box, "/film", body)
+    finish(box, [large_order(box, "/film", body, session, parts)])
+    assert sandbox.read("/film") == body
+    assert LIST_PARTS not in box.calls()
+    # What were still known of the session would be taken for it: it is asked after instead.
+    with pytest.raises(SessionLost):
+        box.append(session, 0, body[: box.part_bytes(session)], closing=False, size_bytes=len(body))
+    assert box.calls()[LIST_PARTS] == 1
 
 
 def open_session(backend: Backend) -> object:

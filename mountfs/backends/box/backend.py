@@ -53,7 +53,7 @@ class BoxBackend:
         self._tree = Tree(self._api, index)
         self._uploads = BoxUploads(self._api, self._tree)
         self._small_files = SmallFiles(self._api, self._tree)
-        self._commits = Commits(self._api, self._tree, self._small_files)
+        self._commits = Commits(self._api, self._tree, self._small_files, self._uploads)
         self._edits = Edits(self._api, self._tree)
         self._downloads = Downloads(self._api)
         self._events = Events(self._api, index, clock)

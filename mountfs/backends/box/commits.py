@@ -19,7 +19,7 @@ from mountfs.backends.box.smallfiles import (
     written,
 )
 from mountfs.backends.box.tree import Tree
-from mountfs.backends.box.uploads import digest_header
+from mountfs.backends.box.uploads import BoxUploads, digest_header
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, NotFound, SessionLost
 from mountfs.model.entry import File
@@ -44,10 +44,11 @@ class Commits:
     """Turns sessions into files. What is remembered between two questions may be lost: a restart begins
     to count anew."""
 
-    def __init__(self, api: BoxApi, tree: Tree, small_files: SmallFiles) -> None:
+    def __init__(self, api: BoxApi, tree: Tree, small_files: SmallFiles, uploads: BoxUploads) -> None:
         self._api = api
         self._tree = tree
         self._small_files = small_files
+        self._uploads = uploads
         self._lock = Lock()
         self._mismatches: Counter[str] = Counter()
         self._rounds: Counter[str] = Counter()
@@ -130,6 +131,7 @@ class Commits:
             case 202:
                 return self._still_running(order, token, response)
             case 404 | 410:
+                self._forget(token)
                 raise SessionLost(f"the upload session of {order.path} is gone")
         code = code_of(response)
         if code == PARTS_MISMATCH:
@@ -177,6 +179,7 @@ class Commits:
         return replace(self._done(token, file), unused_sessions=(token.text,))
 
     def _forget(self, token: SessionToken) -> None:
+        self._uploads.let_go(token.id)
         with self._lock:
             self._mismatches.pop(token.id, None)
             self._rounds.pop(token.id, None)

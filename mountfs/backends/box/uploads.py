@@ -114,6 +114,11 @@ class BoxUploads:
             raise
         return self._receipt(token, response, offset, len(body), digest.hexdigest())
 
+    def let_go(self, session_id: str) -> None:
+        """The session is over: what was known of it is of no more use."""
+        with self._lock:
+            self._stored.pop(session_id, None)
+
     def abandon(self, session: str) -> None:
         """As the port says; what is no token of ours, or one of no session, is over already."""
         try:
