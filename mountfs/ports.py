@@ -45,6 +45,9 @@ class BackendLimits:
     """Whether a session is for one path and one base from its start, and of no use for another."""
     moves_overwrite: bool = False
     """Whether MOVE onto an existing file replaces it."""
+    deletes_recursively: bool = True
+    """Whether DELETE of a folder takes along all that is in it; False: one that is not empty is refused with
+    DirectoryNotEmpty, so that nobody needs to look first."""
     batches_at_once: int = 1
     """How many batches may be sent side by side. 1: one runs at a time, also between the processes of a
     machine; more: batches that the service still works on (``Running``) keep none of the others waiting."""

@@ -175,10 +175,11 @@ class Committer:
         return flight
 
     def _look_into(self, batch: Batch, now_s: float) -> set[int] | None:
-        """Which folders that *batch* removes are not empty on the far side; None: that cannot be told."""
+        """Which folders that *batch* removes are not empty on the far side; None: that cannot be told. Where
+        the service spares those by itself nobody looks."""
         deletes = batch.changes if batch.kind is ChangeKind.DELETE else ()
         folders = [change for change in deletes if change.is_folder]
-        if not folders:
+        if not folders or not self._backend.limits.deletes_recursively:
             return set()
         trouble: MountfsError
         self._planner.hold(batch.changes)

@@ -8,6 +8,7 @@ from mountfs.errors import (
     AlreadyExists,
     Conflict,
     Corrupt,
+    DirectoryNotEmpty,
     MountfsError,
     NotFound,
     NotSignedIn,
@@ -109,6 +110,8 @@ def judge(change: Change, outcome: Outcome, *, is_uncertain: bool) -> Verdict | 
         case ChangeKind.DELETE:
             if isinstance(outcome, NotFound):
                 return Acknowledge(None)
+            if isinstance(outcome, DirectoryNotEmpty):
+                return Drop()
             if isinstance(outcome, Conflict) and change.base_hash is None:
                 return Drop()
             asks = isinstance(outcome, Conflict)

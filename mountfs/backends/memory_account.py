@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mountfs.backends.memory_tree import MemoryTree
-from mountfs.errors import Busy, InvalidArgument, MountfsError, OffsetMismatch, SessionLost
+from mountfs.errors import (
+    Busy,
+    Conflict,
+    DirectoryNotEmpty,
+    InvalidArgument,
+    MountfsError,
+    OffsetMismatch,
+    SessionLost,
+)
 from mountfs.model.change import ChangeKind
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.model.hashing import HashKind
@@ -50,6 +58,7 @@ SIDE_BY_SIDE_LIMITS = replace(
     size_known_at_start=True,
     sessions_have_places=True,
     parents_implicit=False,
+    deletes_recursively=False,
     batches_at_once=4,
     keeps_times=True,
     set_time_entries=1,
@@ -238,7 +247,7 @@ class MemoryAccount:
             case ChangeKind.MKDIR:
                 return self.tree.mkdir(order.path)
             case ChangeKind.DELETE:
-                self.tree.delete(order.path, None if order.is_folder else order.base_revision)
+                self._delete(order)
                 return None
             case ChangeKind.MOVE:
                 if order.source is None:
@@ -246,6 +255,15 @@ class MemoryAccount:
                 return self.tree.move(order.source, order.path)
             case ChangeKind.SET_TIME:
                 return self.tree.set_time(order.path, order.mtime_ns, order.base_revision)
+
+    def _delete(self, order: Order) -> None:
+        standing = self.tree.get(order.path)
+        if order.is_folder and not self.limits.deletes_recursively:
+            if isinstance(standing, File):
+                raise Conflict(f"a file stands at {order.path}")
+            if standing is not None and self.tree.children(order.path):
+                raise DirectoryNotEmpty(f"{order.path} is not empty")
+        self.tree.delete(order.path, None if order.is_folder else order.base_revision)
 
     def _put(self, order: Order) -> File:
         if order.session is None:

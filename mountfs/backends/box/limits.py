@@ -40,6 +40,7 @@ BOX_LIMITS = BackendLimits(
     ends_sessions=True,
     parents_implicit=False,
     moves_overwrite=False,
+    deletes_recursively=False,
     batches_at_once=BATCHES_AT_ONCE,
     keeps_times=True,
     set_time_entries=1,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import threading
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import Busy, MountfsError, Offline, ServerFault, SessionLost, Throttled
 from mountfs.model.change import ChangeKind, ChangeState
 from mountfs.model.hashing import HashKind, content_hash
+from mountfs.model.path import RemotePath
 from tests.fakes.pending import Pipeline
 
 AT_ONCE = SIDE_BY_SIDE_LIMITS.batches_at_once
@@ -126,7 +129,8 @@ def test_a_reply_to_an_older_call_does_not_end_the_wait_the_service_asked_for(si
     assert set(side_by_side.account.files()) == {"/a", "/b", "/c"}
 
 
-def test_a_folder_that_cannot_be_listed_keeps_only_its_own_removal_waiting(side_by_side: Pipeline) -> None:
+def test_a_folder_that_cannot_be_listed_keeps_only_its_own_removal_waiting(tmp_path: Path) -> None:
+    side_by_side = Pipeline(tmp_path, limits=replace(SIDE_BY_SIDE_LIMITS, deletes_recursively=True))
     side_by_side.account.mkdir("/d")
     side_by_side.rmdir("/d")
     side_by_side.write("/a", b"a")
@@ -137,6 +141,34 @@ def test_a_folder_that_cannot_be_listed_keeps_only_its_own_removal_waiting(side_
     side_by_side.settle()
     assert side_by_side.account.folders() == set()
     assert side_by_side.journal.rows() == []
+    side_by_side.close()
+
+
+def test_empty_folders_are_removed_without_a_look(side_by_side: Pipeline) -> None:
+    for number in range(5):
+        side_by_side.mkdir(f"/d{number}")
+    side_by_side.settle()
+    assert len(side_by_side.account.folders()) == 5
+    for number in range(5):
+        side_by_side.view.children(RemotePath(f"/d{number}"))
+    before = Counter(side_by_side.memory.calls())
+    for number in range(5):
+        side_by_side.rmdir(f"/d{number}")
+    side_by_side.settle()
+    assert side_by_side.account.folders() == set()
+    assert Counter(side_by_side.memory.calls()) - before == {"submit": 5}
+
+
+def test_a_folder_that_somebody_filled_meanwhile_stays(side_by_side: Pipeline) -> None:
+    side_by_side.mkdir("/d")
+    side_by_side.settle()
+    side_by_side.rmdir("/d")
+    side_by_side.account.write("/d/theirs", b"1")
+    side_by_side.settle()
+    assert side_by_side.account.files() == {"/d/theirs": b"1"}
+    assert "not removed" in side_by_side.notices()[0]
+    assert side_by_side.states() == []
+    assert [node.path.text for node in side_by_side.view.children(RemotePath("/d"))] == ["/d/theirs"]
 
 
 def test_folders_are_made_level_by_level_and_side_by_side_before_what_is_in_them(
