@@ -108,7 +108,7 @@ class MemoryTree:
         folder = Folder(self._place(path), self._new_id())
         self._insert(folder)
         self.log.append(folder)
-        return folder
+        return replace(folder, is_new=True)
 
     def set_time(self, path: RemotePath, mtime_ns: int, base_revision: str | None) -> File:
         """Gives the file another time, and with it another revision of the same bytes. NotFound; Conflict

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mountfs.model.path import RemotePath
 
@@ -33,6 +33,9 @@ class Folder:
 
     path: RemotePath
     id: str
+    is_new: bool = field(default=False, compare=False)
+    """In the outcome of a MKDIR: the service has just made it, so nothing is in it. Not so of one that stood
+    there already, or that an earlier call may have made."""
 
 
 Entry = File | Folder

@@ -32,7 +32,8 @@ class Settlement:
                     assert isinstance(outcome, File)
                     self._put(now, outcome)
                 case ChangeKind.MKDIR:
-                    self._snapshot.made(Folder(now.path, outcome.id if isinstance(outcome, Folder) else ""))
+                    made = outcome if isinstance(outcome, Folder) else Folder(now.path, "")
+                    self._snapshot.made(replace(made, path=now.path))
                     self._journal.advance(now, ChangeEvent.ACKNOWLEDGED, job=None, error=None)
                 case ChangeKind.DELETE:
                     self._snapshot.remove(now.path)

@@ -19,6 +19,9 @@ RETRY_S = 1.0
 ENTRIES_KEPT = 2_000_000
 """About 1 GB at worst; a folder larger than this could not be listed at all."""
 
+UNPLACED_KEPT = 10_000
+"""Far more than are reported between a call that makes a folder and its reply."""
+
 
 @dataclass(slots=True)
 class Listing:
@@ -77,6 +80,8 @@ class Snapshot:
         self._loading: dict[str, Load] = {}
         self._turn = 0
         self._void: set[str] = set()
+        self._unplaced: LRUCache[str, None] = LRUCache(UNPLACED_KEPT)
+        """Folders without a listing in which something was reported lately."""
 
     # Reading, under the lock
 
@@ -160,14 +165,16 @@ class Snapshot:
     def made(self, folder: Folder) -> None:
         """We made *folder*: as far as we know, what we put into it is all it has.
 
-        Another client may have been quicker, so it is listed when somebody looks; while that is not possible
-        what we know is shown.
+        Unless the service says that it is new, and nobody reported changes in it before we heard so, another
+        client may have been quicker: it is listed when somebody looks, and while that is not possible what we
+        know is shown.
         """
         with self._lock:
             self.put(folder)
             if folder.path.key not in self._listings:
-                self._listings[folder.path.key] = listing = Listing({}, -math.inf)
-                _doubt(listing)
+                self._listings[folder.path.key] = listing = Listing({}, self.clock.now_s())
+                if not folder.is_new or folder.path.key in self._unplaced:
+                    _doubt(listing)
 
     def remove(self, path: RemotePath) -> None:
         """Nothing stands at *path* or below."""
@@ -200,6 +207,7 @@ class Snapshot:
                     self._void.add(entry.path.parent.key)
                 known = self._listings.get(entry.path.parent.key)
                 if known is None or known.children is None:
+                    self._unplaced[entry.path.parent.key] = None
                     if known is not None:
                         del self._listings[entry.path.parent.key]
                     continue

@@ -82,7 +82,7 @@ class Commits:
             standing = self._tree.stat(order.path)
         except NotFound:
             return None
-        if isinstance(standing, File) and standing.content_hash == self._digest(order).hex():
+        if isinstance(standing, File) and standing.content_hash == sha1_of(order):
             return standing
         raise Conflict(f"something stands at {order.path}")
 

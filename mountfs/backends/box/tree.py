@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
@@ -97,7 +98,7 @@ class Tree:
             raise from_response(response, str(path))
         item = object_in(response, MAKE)
         self.index.learn(item, parent_id)
-        return folder_at(named_in(path.parent, item), item)
+        return replace(folder_at(named_in(path.parent, item), item), is_new=True)
 
     # What stands there
 

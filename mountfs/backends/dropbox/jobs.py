@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mountfs.backends.dropbox.api import DropboxApi, Json
@@ -229,7 +229,7 @@ def _read_outcome(order: Order, entry: Any) -> Outcome:
             metadata = entry.get("metadata")
             if not isinstance(metadata, Mapping):
                 raise ServerFault(f"{order.path}: made, but what is not told")
-            return folder_at(named_in(order.path.parent, metadata), metadata)
+            return replace(folder_at(named_in(order.path.parent, metadata), metadata), is_new=True)
         case ChangeKind.SET_TIME:
             raise NotSupported("a time travels with the bytes only")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mountfs.backends.memory_account import SIDE_BY_SIDE_LIMITS
+from mountfs.errors import Offline
 from mountfs.model.entry import File, Folder, Gone
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.namespace.snapshot import RETRY_S, NotLoaded, Snapshot
@@ -132,3 +135,68 @@ def test_a_folder_we_made_shows_what_we_put_there_while_it_cannot_be_listed(tmp_
     pipeline.clock.advance(2e9)  # what could not be listed again is shown for as long as it is trusted
     assert {node.path.text for node in pipeline.view.children(RemotePath("/d"))} == {"/d/x", "/d/y"}
     pipeline.close()
+
+
+def listed(pipeline: Pipeline) -> int:
+    return pipeline.memory.calls().get("list_folder", 0)
+
+
+@pytest.fixture
+def side_by_side(tmp_path: Path) -> Iterator[Pipeline]:
+    made = Pipeline(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    yield made
+    made.close()
+
+
+def test_folders_the_service_has_just_made_are_not_listed(side_by_side: Pipeline) -> None:
+    side_by_side.view.children(ROOT)
+    before = listed(side_by_side)
+    for number in range(5):
+        side_by_side.mkdir(f"/d{number}")
+    side_by_side.settle()
+    for number in range(5):
+        side_by_side.write(f"/d{number}/x", b"1")
+    side_by_side.settle()
+    for number in range(5):
+        children = side_by_side.view.children(RemotePath(f"/d{number}"))
+        assert [node.path.text for node in children] == [f"/d{number}/x"]
+    assert listed(side_by_side) == before
+
+
+def test_a_folder_that_stood_there_already_is_listed(side_by_side: Pipeline) -> None:
+    side_by_side.mkdir("/d")
+    side_by_side.account.mkdir("/d")
+    side_by_side.account.write("/d/theirs", b"1")
+    side_by_side.settle()
+    assert [node.path.text for node in side_by_side.view.children(RemotePath("/d"))] == ["/d/theirs"]
+
+
+def test_a_folder_whose_making_was_not_heard_of_is_listed(side_by_side: Pipeline) -> None:
+    side_by_side.mkdir("/d")
+    side_by_side.backend.fail("submit", Offline("lost"), after=True)
+    side_by_side.committer.step(side_by_side.clock.now_s())
+    side_by_side.clock.advance(1.0)
+    side_by_side.committer.step(side_by_side.clock.now_s())
+    side_by_side.account.write("/d/theirs", b"1")
+    side_by_side.settle()
+    assert side_by_side.backend.is_spent()
+    assert [node.path.text for node in side_by_side.view.children(RemotePath("/d"))] == ["/d/theirs"]
+
+
+def test_a_folder_in_which_others_were_seen_before_we_heard_that_it_is_made_is_listed(
+    snapshot: Snapshot,
+) -> None:
+    folder = Folder(RemotePath("/d"), "id:d", is_new=True)
+    snapshot.apply_remote([folder, file(RemotePath("/d/theirs"))])
+    snapshot.made(folder)
+    with pytest.raises(NotLoaded):
+        snapshot.listing(folder.path)
+
+
+def test_what_others_put_into_a_folder_just_made_makes_it_be_listed(snapshot: Snapshot) -> None:
+    folder = Folder(RemotePath("/d"), "id:d", is_new=True)
+    snapshot.made(folder)
+    assert snapshot.listing(folder.path) == {}
+    snapshot.apply_remote([folder, file(RemotePath("/d/theirs"))])
+    with pytest.raises(NotLoaded):
+        snapshot.listing(folder.path)
