@@ -70,12 +70,14 @@ class PackLane:
         if change.id in self._waiting or change.id in self._flying:
             return False
         now_s = self._means.clock.now_s()
+        # Those that were put off may be due much later than this one.
+        is_first = all(waiting.pacer.ready_s > now_s for waiting in self._waiting.values())
         self._waiting[change.id] = _Waiting(change.id, change.size_bytes, now_s)
         self._newest_s = now_s
         self._unannounced += 1
         self._unannounced_bytes += change.size_bytes
         is_pack = self._unannounced >= self._entries(now_s) or self._unannounced_bytes >= self._most_bytes
-        if is_pack or len(self._waiting) == 1 or self._means.urgency.is_pressing:
+        if is_pack or is_first or self._means.urgency.is_pressing:
             self._unannounced = self._unannounced_bytes = 0
             return True
         return False

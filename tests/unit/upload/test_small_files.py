@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from mountfs.errors import (
 )
 from mountfs.model.change import ChangeState
 from mountfs.model.hashing import HashKind, content_hash
+from mountfs.ports import Piece
 from mountfs.upload.packlane import SINGLES_FOR_S
 from tests.fakes.pending import Pipeline
 from tests.unit.upload.bodies import assert_uploaded, body_of
@@ -225,3 +227,27 @@ def test_a_local_only_name_holds_the_bytes_back_until_it_gets_a_real_one(pipelin
     pipeline.rename("/.a.swp", "/a")
     pipeline.settle()
     assert pipeline.account.files() == {"/a": b"x"}
+
+
+def test_a_new_file_does_not_wait_for_one_that_was_put_off(pipeline: Pipeline) -> None:
+    """Whoever sleeps until that one is due is woken."""
+    rings: list[None] = []
+    pipeline.uploader.bell = lambda: rings.append(None)
+    append_pack = pipeline.backend.append_pack
+
+    def put_off(pieces: Sequence[Piece]) -> list[MountfsError | None]:
+        pipeline.backend.append_pack = append_pack  # type: ignore[method-assign]
+        return [ServerFault("500", retry_after_s=60.0), *append_pack(pieces[1:])]
+
+    pipeline.backend.append_pack = put_off  # type: ignore[method-assign]
+    for name in ("a", "b"):
+        pipeline.write(f"/{name}", name.encode())
+    pipeline.clock.advance(0.3)
+    pipeline.uploader.step(pipeline.clock.now_s())
+    assert pipeline.uploader.step(pipeline.clock.now_s()) == pytest.approx(pipeline.clock.now_s() + 60.0)
+    rings.clear()
+    pipeline.write("/c", b"c")
+    assert rings
+    pipeline.clock.advance(0.3)
+    pipeline.uploader.step(pipeline.clock.now_s())
+    assert [path for _, path, state in pipeline.states() if state is ChangeState.SEALED] == ["/a"]
