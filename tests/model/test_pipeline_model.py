@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mountfs.backends.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from mountfs.errors import Busy, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
@@ -99,6 +99,39 @@ class PipelineMachine(RuleBasedStateMachine):
         self.pipeline.rename(source, to)
         moved = {at: self.tree.pop(at) for at in [source, *self.below(source)]}
         self.tree |= {to + at[len(source) :]: body for at, body in moved.items()}
+
+    @precondition(lambda self: self.tree)
+    @rule(data=st.data(), name=NAMES)
+    def rename_what_stands(self, data: st.DataObject, name: str) -> None:
+        source = data.draw(st.sampled_from(sorted(self.tree)))
+        folders = ["", *(path for path, body in sorted(self.tree.items()) if body is None)]
+        self.rename(source, f"{data.draw(st.sampled_from(folders))}/{name}")
+
+    @precondition(lambda self: self.tree)
+    @rule(data=st.data())
+    def remove_what_stands(self, data: st.DataObject) -> None:
+        self.remove(data.draw(st.sampled_from(sorted(self.tree))))
+
+    @rule(path=PATHS)
+    def forget_one_listing(self, path: str) -> None:
+        """Listings are not all of one age."""
+        self.pipeline.snapshot.invalidate(RemotePath(path))
+
+    @invariant()
+    def shows_what_the_calls_made(self) -> None:
+        if hasattr(self, "pipeline"):
+            assert self.shown() == self.tree
+
+    def shown(self, folder: str = "") -> dict[str, bytes | None]:
+        found: dict[str, bytes | None] = {}
+        for node in self.pipeline.view.children(RemotePath(folder)):
+            path = node.path.text
+            if node.is_folder:
+                found |= {path: None} | self.shown(path)
+            else:
+                body = self.tree.get(path) or b""
+                found[path] = body if node.size_bytes == len(body) else b"another"
+        return found
 
     @rule(seconds=st.sampled_from([0.01, 0.3, 3.0]), steps=st.integers(1, 6))
     def work(self, seconds: float, steps: int) -> None:
