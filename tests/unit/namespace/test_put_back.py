@@ -1,4 +1,4 @@
-"""A commit that the service puts off, of a file that was renamed while it was under way."""
+"""A commit that the service puts off, or refuses, of a file that was renamed while it was under way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Busy, NotFound
+from mountfs.errors import Busy, Forbidden, MountfsError, NotFound
+from mountfs.model.change import ChangeKind, ChangeState
 from mountfs.model.path import RemotePath
 from mountfs.ports import Done, Launch, Order
 from tests.fakes.pending import Pipeline
@@ -20,16 +21,16 @@ def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
     made.close()
 
 
-def put_off(pipeline: Pipeline, meanwhile: Callable[[], None]) -> None:
-    """The next batch is answered with Busy, after *meanwhile*."""
+def answer(pipeline: Pipeline, error: MountfsError, meanwhile: Callable[[], None]) -> None:
+    """The next batch is answered with *error*, after *meanwhile*."""
     submit = pipeline.backend.submit
 
-    def busy(orders: Sequence[Order]) -> Launch:
+    def answering(orders: Sequence[Order]) -> Launch:
         pipeline.backend.submit = submit  # type: ignore[method-assign]
         meanwhile()
-        return Done((Busy("locked"),) * len(orders))
+        return Done((error,) * len(orders))
 
-    pipeline.backend.submit = busy  # type: ignore[method-assign]
+    pipeline.backend.submit = answering  # type: ignore[method-assign]
     pipeline.commit_steps(2)
     assert pipeline.backend.submit == submit
 
@@ -68,7 +69,7 @@ def test_what_is_done_to_it_then_is_done(
     if not any(body == b"d" for body in files.values()):
         files = files | {"/d": b"d"}
     pipeline.write("/a", b"x")
-    put_off(pipeline, lambda: pipeline.rename("/a", "/c"))
+    answer(pipeline, Busy("locked"), lambda: pipeline.rename("/a", "/c"))
     call(pipeline)
     for path in ("/a", "/c", "/e"):
         if path in files:
@@ -80,3 +81,36 @@ def test_what_is_done_to_it_then_is_done(
     assert pipeline.account.files() == files
     assert pipeline.notices() == []
     assert [path for _, path, _ in pipeline.states() if path != "/~$c"] == []
+
+
+@pytest.mark.parametrize("names", [["/c"], ["/c", "/e"], ["/A"], ["/c", "/a"]])
+def test_a_new_file_that_is_refused_keeps_the_name_it_got_meanwhile(
+    pipeline: Pipeline, names: list[str]
+) -> None:
+    def rename() -> None:
+        for source, target in zip(["/a", *names], names, strict=False):
+            pipeline.rename(source, target)
+
+    pipeline.write("/a", b"x")
+    answer(pipeline, Forbidden("no"), rename)
+    pipeline.settle()
+    assert pipeline.states() == [(ChangeKind.PUT, names[-1], ChangeState.FAILED)]
+    assert pipeline.view.stat(RemotePath(names[-1])).size_bytes == 1
+    assert pipeline.notices() == ["not committed: no"]
+    pipeline.rename(names[-1], "/f")
+    pipeline.settle()
+    assert pipeline.account.files() == {"/f": b"x"}
+    assert pipeline.states() == []
+
+
+def test_what_was_written_over_a_new_file_that_is_refused_stands_for_it(pipeline: Pipeline) -> None:
+    def replace() -> None:
+        pipeline.rename("/a", "/c")
+        pipeline.write("/c", b"newer")
+        pipeline.write("/a", b"another")
+
+    pipeline.write("/a", b"x")
+    answer(pipeline, Forbidden("no"), replace)
+    pipeline.settle()
+    assert pipeline.account.files() == {"/c": b"newer", "/a": b"another"}
+    assert pipeline.states() == []
