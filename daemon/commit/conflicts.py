@@ -19,9 +19,10 @@ def copy_beside(
     A copy of a copy is named after the original. The stem is cut where the name would be too long.
     """
     stem, dot, extension = path.name.rpartition(".")
-    if not stem:
+    # What is that long is no extension, and would leave no room for the mark.
+    if not stem or len(extension) > most_chars // 2:
         stem, dot, extension = path.name, "", ""
-    stem = _SUFFIX.sub("", stem)
+    stem = _SUFFIX.sub("", stem) or stem
     label = _UNFIT.sub("-", host).strip("-") or "here"
     number = 1
     while True:

@@ -145,11 +145,14 @@ def plan(
 def recovered_path(path: RemotePath, host: str, date: str, taken: Collection[str]) -> RemotePath:
     """A free name beside *path*: ``name (recovered copy HOST DATE).ext``, numbered when it is taken."""
     name = PurePosixPath(path.name)
+    # What is that long is no extension, and would leave no room for the mark.
+    has_suffix = len(name.suffix.encode()) <= NAME_BYTES // 2
+    whole, suffix = (name.stem, name.suffix) if has_suffix else (name.name, "")
     number = 1
     while True:
-        mark = f" (recovered copy {host} {date}{'' if number == 1 else f' {number}'}){name.suffix}"
-        room_bytes = NAME_BYTES - len(mark.encode())
-        stem = name.stem.encode()[: max(room_bytes, 0)].decode(errors="ignore").rstrip()
+        mark = f" (recovered copy {host} {date}{'' if number == 1 else f' {number}'}){suffix}"
+        cut = whole.encode()[: NAME_BYTES - len(mark.encode())].decode(errors="ignore")
+        stem = cut.rstrip() or cut
         found = path.parent.child(f"{stem}{mark}")
         if found.key not in taken:
             return found

@@ -45,6 +45,13 @@ def looks_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
+WHITE_SPACE = frozenset(
+    " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""As Unicode has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class NameRules:
     """What a service refuses in one component; see its ``BackendLimits``."""
@@ -55,9 +62,10 @@ class NameRules:
     """Case-folded."""
     forbidden_patterns: tuple[str, ...] = ()
     """Case-folded globs."""
-    refuses_leading_space: bool = False
-    refuses_trailing_space: bool = True
-    refuses_unprintable: bool = False
+    forbidden_first: frozenset[str] = frozenset()
+    """What a name cannot begin with."""
+    forbidden_last: frozenset[str] = WHITE_SPACE
+    """What it cannot end with."""
 
     def check(self, name: str) -> None:
         """Raises NameTooLong or NameNotAllowed, saying which rule *name* breaks."""
@@ -72,12 +80,8 @@ class NameRules:
         bad = sorted(set(name) & self.forbidden_chars)
         if bad:
             raise NameNotAllowed(f"the service refuses {bad[0]!r} in a name: {name!r}")
-        if self.refuses_unprintable and not name.isprintable():
-            raise NameNotAllowed(f"the service refuses unprintable characters: {name!a}")
-        if (self.refuses_trailing_space and name != name.rstrip()) or (
-            self.refuses_leading_space and name != name.lstrip()
-        ):
-            raise NameNotAllowed(f"the service refuses a space at the end of a name: {name!r}")
+        if name[0] in self.forbidden_first or name[-1] in self.forbidden_last:
+            raise NameNotAllowed(f"the service refuses a space at the end of a name: {name!a}")
         key = fold(name)
         if key in self.forbidden_names or any(fnmatchcase(key, glob) for glob in self.forbidden_patterns):
             raise NameNotAllowed(f"the service keeps this name for itself: {name!r}")

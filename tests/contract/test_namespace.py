@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from mountfs.errors import (
@@ -85,6 +87,22 @@ def test_names_in_any_script_arrive_as_they_are(far: Far, backend: Backend) -> N
     put_file(backend, f"/{name}", b"x")
     assert far.paths() == {f"/{name}"}
     assert names(backend.list_folder(ROOT)) == {name}
+
+
+ODD_CHARS = [*map(chr, (*range(1, 33), *range(127, 161))), "\u00ad", "\u200b", "\u2028", "\u3000"]
+"""Control characters, and what may pass for a space or for nothing at all."""
+
+
+def test_what_our_rules_let_pass_the_service_takes(backend: Backend) -> None:
+    taken = []
+    for char in ODD_CHARS:
+        for name in (f"{char}a", f"a{char}a", f"a{char}"):
+            with contextlib.suppress(NameNotAllowed):
+                backend.limits.names.check(name)
+                taken.append(name)
+    outcomes = finish(backend, [sent(backend, f"/{name}", b"x") for name in taken])
+    refused = [name for name, made in zip(taken, outcomes, strict=True) if not isinstance(made, File)]
+    assert refused == []
 
 
 def test_a_folder_is_made_with_those_above_it(far: Far, backend: Backend) -> None:

@@ -51,6 +51,7 @@ class BoxProcess(SandboxProcess):
         "back\\slash": errno.EINVAL,
         "rubbed\x7fout": errno.EINVAL,
         "bell\a": errno.EINVAL,
+        "next\x85line": errno.EINVAL,
         " space before": errno.EINVAL,
         "space behind ": errno.EINVAL,
         "not UTF-8 \udcff": errno.EINVAL,

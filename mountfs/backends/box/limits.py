@@ -8,7 +8,9 @@ from mountfs.model.names import NameRules
 from mountfs.ports import BackendLimits
 
 MIB = 1024 * 1024
-CONTROL_CHARS = frozenset(chr(code) for code in (*range(32), 127))
+CONTROL_CHARS = frozenset(map(chr, (*range(32), *range(127, 160))))
+"""Both blocks of them."""
+SPACE = frozenset(" ")
 
 BATCHES_AT_ONCE = 6
 """240 uploads a minute are four a second: with round trips of a second or more, six keep them flowing."""
@@ -16,12 +18,13 @@ BATCHES_AT_ONCE = 6
 BOX_LIMITS = BackendLimits(
     service="box",
     hash_kind=HashKind.SHA1,
-    # Only unprintable ASCII is refused (PUT /folders/:id): a no-break space in a name is fine.
+    # "Non-printable" characters are refused (PUT /folders/:id names those of ASCII), and a space at either
+    # end; all other white space is fine, wherever it stands.
     names=NameRules(
         max_chars=255,
         forbidden_chars=frozenset("/\\") | CONTROL_CHARS,
-        refuses_leading_space=True,
-        refuses_trailing_space=True,
+        forbidden_first=SPACE,
+        forbidden_last=SPACE,
     ),
     # The largest plan's; the account's own limit takes its place once it is known.
     max_file_bytes=500 * 10**9,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mountfs.model.hashing import BLOCK_BYTES, HashKind
-from mountfs.model.names import NameRules
+from mountfs.model.names import WHITE_SPACE, NameRules
 from mountfs.ports import BackendLimits
 
 MIB = 1024 * 1024
@@ -21,7 +21,7 @@ DROPBOX_LIMITS = BackendLimits(
         forbidden_names=frozenset(
             {"desktop.ini", "thumbs.db", ".ds_store", "icon\r", ".dropbox", ".dropbox.attr"}
         ),
-        refuses_trailing_space=True,
+        forbidden_last=WHITE_SPACE,
     ),
     max_file_bytes=350 * 10**9,
     commit_entries=1000,

@@ -32,5 +32,13 @@ def test_a_long_name_is_cut_before_its_mark() -> None:
     assert copy.name.endswith("x (conflicted copy box 2024-05-01)")
 
 
+@pytest.mark.parametrize("name", ["a." + "x" * 253, "\u3000", " (conflicted copy old 2020-01-01).txt"])
+def test_the_copy_has_a_name_that_the_service_takes(name: str) -> None:
+    copy = copy_beside(RemotePath(f"/{name}"), "box", "2024-05-01", 255, lambda _: False)
+    assert copy.name[0] == name[0]
+    assert len(copy.name) <= 255
+    assert "(conflicted copy box 2024-05-01)" in copy.name
+
+
 def test_a_host_name_that_no_service_takes_is_cleaned() -> None:
     assert "copy my-box d" in copy_beside(RemotePath("/a"), "my/box ", "d", 255, lambda _: False).name

@@ -223,17 +223,20 @@ def test_two_recovered_copies_never_have_one_name() -> None:
         ("Makefile", "Makefile (recovered copy box D)"),
         (".bashrc", ".bashrc (recovered copy box D)"),
         ("ends.", "ends. (recovered copy box D)"),
-        (" ", " (recovered copy box D)"),
+        ("\u3000", "\u3000 (recovered copy box D)"),
     ],
 )
 def test_a_recovered_copy_is_named_after_its_file(name: str, expected: str) -> None:
     assert recovered_path(RemotePath(f"/x/{name}"), "box", "D", set()) == RemotePath(f"/x/{expected}")
 
 
-@pytest.mark.parametrize("name", ["é" * 120 + ".txt", "x" * 255, "x" * 250 + ".html", "." + "y" * 254])
+@pytest.mark.parametrize(
+    "name", ["é" * 120 + ".txt", "x" * 255, "x" * 250 + ".html", "." + "y" * 254, "a." + "z" * 253]
+)
 def test_a_long_name_is_cut_to_fit(name: str) -> None:
     found = recovered_path(RemotePath("/" + name), "box", "2023-11-14", set())
     assert len(found.name.encode()) <= 255
+    assert found.name[0] == name[0]
     assert "(recovered copy box 2023-11-14)" in found.name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fnmatch import fnmatchcase
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mountfs.errors import NameNotAllowed, NameTooLong
-from mountfs.model.names import LOCAL_ONLY, NameRules, is_local_only, looks_temporary
+from mountfs.model.names import LOCAL_ONLY, WHITE_SPACE, NameRules, is_local_only, looks_temporary
 from mountfs.model.path import RemotePath
 
 RULES = NameRules()
@@ -108,9 +109,7 @@ def test_the_length_is_counted_in_characters() -> None:
         (NameRules(forbidden_chars=frozenset("?*")), "what?"),
         (NameRules(forbidden_names=frozenset({"con"})), "CON"),
         (NameRules(forbidden_patterns=("*.lnk",)), "A.LNK"),
-        (NameRules(refuses_leading_space=True), " a"),
-        (NameRules(refuses_unprintable=True), "a\x07b"),
-        (NameRules(refuses_unprintable=True), "a\u200bb"),
+        (NameRules(forbidden_first=frozenset(" ")), " a"),
     ],
 )
 def test_each_rule_refuses_what_it_names(rules: NameRules, name: str) -> None:
@@ -120,4 +119,8 @@ def test_each_rule_refuses_what_it_names(rules: NameRules, name: str) -> None:
 
 
 def test_a_service_may_take_a_trailing_space() -> None:
-    NameRules(refuses_trailing_space=False).check("a ")
+    NameRules(forbidden_last=frozenset()).check("a ")
+
+
+def test_all_white_space_is_known() -> None:
+    assert {char for char in map(chr, range(sys.maxunicode + 1)) if char.isspace()} == WHITE_SPACE
