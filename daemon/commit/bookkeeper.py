@@ -21,6 +21,7 @@ from daemon.commit.verdicts import (
     Verdict,
 )
 from mountfs.errors import Corrupt, MountfsError, Transient
+from mountfs.journal.comeback import come_back
 from mountfs.journal.journal import Journal
 from mountfs.journal.standin import stand_in
 from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
@@ -66,6 +67,16 @@ class Bookkeeper:
             self._book_carried(verdicts, carried)
             for change, verdict in verdicts:
                 self._book(self._journal.get(change.id) or change, verdict)
+            self._have_back([change.id for change, _ in verdicts])
+
+    def take_back(self, rows: Sequence[Change], error: MountfsError) -> None:
+        """None of the COMMITTING *rows* was carried out: they are ours again, to be sent anew."""
+        with self._journal.lock, self._journal.transaction():
+            for row in rows:
+                now = self._journal.get(row.id)
+                if now is not None:
+                    self._journal.advance(now, ChangeEvent.RETRY, job=None, error=str(error))
+            self._have_back([row.id for row in rows])
 
     def rename_conflicted(self, change: Change) -> None:
         """CONFLICTED -> UPLOADED under a name beside; later calls that meant it follow it there."""
@@ -87,8 +98,10 @@ class Bookkeeper:
                 refusals=0,
                 error=None,
             )
+            come_back(self._journal, [change.id])
+            name = self._now(change).path.name
             self._journal.notice(
-                change.path, f"somebody else changed it first: this version is kept as {copy.name}"
+                change.path, f"somebody else changed it first: this version is kept as {name}"
             )
         self._settlement.invalidate(change.path)
 
@@ -137,13 +150,22 @@ class Bookkeeper:
 
     def _refuse(self, change: Change, error: MountfsError) -> None:
         failed = self._journal.advance(change, ChangeEvent.REFUSED, job=None, error=str(error))
-        self._journal.notice(change.path, f"not committed: {error}")
         for path in change.paths:
             self._settlement.invalidate(path)
         if change.kind is ChangeKind.PUT:
-            stand_in(self._journal, failed)
-        elif change.kind is ChangeKind.MOVE and change.is_folder:
-            self._take_back(failed)
+            return  # it may have got another name meanwhile: see _have_back
+        self._journal.notice(change.path, f"not committed: {error}")
+        if change.kind is ChangeKind.MOVE and change.is_folder:
+            self._undo(failed)
+
+    def _have_back(self, change_ids: Sequence[int]) -> None:
+        """What was done meanwhile to those that are ours again becomes part of them."""
+        come_back(self._journal, change_ids)
+        for change_id in change_ids:
+            now = self._journal.get(change_id)
+            if now is not None and now.kind is ChangeKind.PUT and now.state is ChangeState.FAILED:
+                self._journal.notice(now.path, f"not committed: {now.error}")
+                stand_in(self._journal, now)
 
     def give_up_delete(self, change: Change) -> None:
         """What stands there is not what was to be removed: it stays. From UPLOADED or FAILED."""
@@ -163,7 +185,7 @@ class Bookkeeper:
         self._journal.notice(change.path, f"its new time is not sent: {reason}")
         self._settlement.invalidate(change.path)
 
-    def _take_back(self, move: Change) -> None:
+    def _undo(self, move: Change) -> None:
         """What was done in a folder under the name that it did not get, is done under the one it keeps."""
         source, target = move.source, move.path
         assert source is not None
@@ -201,8 +223,7 @@ class Bookkeeper:
             if later.path.key != change.path.key:
                 continue
             if later.kind is ChangeKind.SET_TIME:
-                self._journal.advance(later, ChangeEvent.SUPERSEDED)  # the copy carries it
-                continue
+                continue  # the copy takes it over
             if later.kind is ChangeKind.DELETE:
                 self._journal.amend(later, path=copy)
             elif later.kind is ChangeKind.PUT and later.base_change == change.id:

@@ -12,7 +12,7 @@ from daemon.commit.planner import Planner
 from daemon.commit.verdicts import Acknowledge, Look, Retry, Unknown, Verdict, judge, judge_standing
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, SessionLost, Transient
 from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeEvent
+from mountfs.model.change import Change
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, Clock, Outcome, Running
 
@@ -159,11 +159,7 @@ class Pilot:
             # Too big, or one entry poisons the others: smaller batches show which.
             LOG.info("a batch of %d is split: %s", len(flight.changes), error)
             self._planner.was_refused(flight.kind, len(flight.changes))
-        with self._journal.transaction():
-            for row in flight.rows:
-                now = self._journal.get(row.id)
-                if now is not None:
-                    self._journal.advance(now, ChangeEvent.RETRY, job=None, error=str(error))
+        self._books.take_back(flight.rows, error)
         flight.is_over = True
 
     def _unanswered(self, flight: Flight, error: MountfsError, started_s: float) -> None:

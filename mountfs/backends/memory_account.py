@@ -171,6 +171,11 @@ class MemoryAccount:
         with self.changed:
             self.sessions.clear()
 
+    def lose_jobs(self) -> None:
+        """What was submitted took effect, but nobody can be asked about it any more."""
+        with self.changed:
+            self._jobs.clear()
+
     def start_session(self, *, is_large: bool) -> str:
         with self.changed:
             self._session_count += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
+from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
 
 
 def stand_in(journal: Journal, failed: Change) -> None:
@@ -15,8 +15,7 @@ def stand_in(journal: Journal, failed: Change) -> None:
     for follower in sorted(journal.followers(failed.id), key=lambda change: change.seq):
         if follower.state is ChangeState.OPEN:
             continue  # may still be given up; it replaces the failed one when it is whole
-        if follower.kind is ChangeKind.SET_TIME:
-            journal.advance(follower, ChangeEvent.SUPERSEDED)  # the failed one carries it
+        if follower.state in FINAL_STATES:
             continue
         rebased = journal.amend(
             follower,

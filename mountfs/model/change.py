@@ -140,6 +140,11 @@ class Change:
         return self.state is not ChangeState.OPEN or self.is_flushed
 
     @property
+    def has_base(self) -> bool:
+        """Whether it replaces something: a revision, or what another change will make."""
+        return self.base_revision is not None or self.base_change is not None
+
+    @property
     def paths(self) -> tuple[RemotePath, ...]:
         """Every path it touches."""
         return (self.path,) if self.source is None else (self.source, self.path)

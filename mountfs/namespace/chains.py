@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mountfs.journal.comeback import absorb_delete
 from mountfs.journal.journal import Journal
 from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.entry import File
@@ -84,23 +85,10 @@ class Chains:
         return self.absorb_delete(sealed)
 
     def absorb_delete(self, put: Change) -> Change:
-        """A file deleted and written anew is one new revision: it keeps its id, its history and a version
-        in the cloud at any moment."""
-        if put.base_revision is not None or put.base_change is not None or not put.is_whole:
+        """Lets a PUT that replaces nothing replace what was deleted there before it."""
+        if put.has_base or not put.is_whole:
             return put
-        for change in reversed(self.overlapping(put.path, before=put.seq)):
-            if (
-                change.kind is ChangeKind.DELETE
-                and not change.is_folder
-                and change.is_malleable
-                and change.path.key == put.path.key
-            ):
-                base = Base(change.base_revision, change.base_hash, change.base_change)
-                self.drop(change)
-                return self.rebase(put, base)
-            if change.kind is not ChangeKind.MKDIR:
-                return put
-        return put
+        return absorb_delete(self._journal, put, reversed(self.overlapping(put.path, before=put.seq)))
 
     def remove(self, node: Node, path: RemotePath) -> None:
         """*node*, which is shown at *path*, goes away; a folder is empty."""

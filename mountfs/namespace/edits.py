@@ -116,7 +116,8 @@ class Namespace:
             change = node.change
             with self._journal.transaction():
                 if change is not None and change.kind is ChangeKind.PUT:
-                    self._journal.amend(change, mtime_ns=mtime_ns)
+                    if not self._times.are_sent_after(change):
+                        self._journal.amend(change, mtime_ns=mtime_ns)
                 elif isinstance(node.entry, File):
                     self._journal.set_time(node.entry.path, node.entry.revision, mtime_ns)
                 else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mountfs.errors import CrossDevice, InvalidArgument
+from mountfs.journal.comeback import revive
 from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
+from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import File
 from mountfs.model.names import is_local_only, is_unlinked
 from mountfs.model.path import RemotePath
@@ -92,7 +93,7 @@ class Renames:
         for member in reversed(members):
             member_base = base if below is None else Base(change=below.id)
             below = self._journal.move_to_end(
-                self._revived(member),
+                revive(self._journal, member),
                 path=target,
                 base_revision=member_base.revision,
                 base_hash=member_base.content_hash,
@@ -101,14 +102,6 @@ class Renames:
             )
         assert below is not None
         self._chains.absorb_delete(below)
-
-    def _revived(self, member: Change) -> Change:
-        """A refused or recovered file that a person names is to be sent: the decision it waited for."""
-        if member.state is not ChangeState.FAILED:
-            return member
-        if member.kind is not ChangeKind.PUT:
-            return self._journal.advance(member, ChangeEvent.RETRY, error=None, attempts=0, refusals=0)
-        return self._journal.advance(member, ChangeEvent.RESEND, error=None, attempts=0, refusals=0)
 
     def _rename_new_folder(
         self, folder: Change, source: RemotePath, target: RemotePath, occupant: Node | None
@@ -127,7 +120,7 @@ class Renames:
         for change in [folder, *inside]:
             # What is in a folder that was refused may have been refused for its name.
             self._journal.move_to_end(
-                self._revived(change) if is_refused else change,
+                revive(self._journal, change) if is_refused else change,
                 path=change.path.moved(source, target),
                 touched_ns=self._clock.wall_ns(),
             )

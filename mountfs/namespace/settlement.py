@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mountfs.journal.comeback import times_after
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeEvent, ChangeKind
 from mountfs.model.entry import Entry, File, Folder
@@ -62,15 +63,26 @@ class Settlement:
         )
         self._snapshot.put(file)
         self._made_above(file.path)
-        if whole_seconds(change.mtime_ns) == whole_seconds(file.mtime_ns):
+        shown_ns = [change.mtime_ns, *(row.mtime_ns for row in times_after(self._journal, change))][-1]
+        if whole_seconds(shown_ns) == whole_seconds(file.mtime_ns):
             self._journal.forget_time(file.path)
         else:
-            # Identical bytes keep the service's old time, and it takes no time from the future.
-            self._journal.set_time(file.path, file.revision, change.mtime_ns)
+            # Identical bytes keep the service's old time, it takes no time from the future, and one that
+            # was set meanwhile is still to be sent.
+            self._journal.set_time(file.path, file.revision, shown_ns)
+            self._tell_moves(file)
         for follower in self._journal.followers(change.id):
             self._journal.amend(
                 follower, base_revision=file.revision, base_hash=file.content_hash, base_change=None
             )
+
+    def _tell_moves(self, file: File) -> None:
+        """A rename that was made while *file* was on its way takes the time along that is kept for it."""
+        for move in self._journal.live():
+            is_of_file = move.source is not None and move.source.key == file.path.key and not move.is_folder
+            if is_of_file and move.base_revision is None:
+                self._journal.amend(move, base_revision=file.revision)
+                return
 
     def _made_above(self, path: RemotePath) -> None:
         """A folder that was refused stands there all the same, if a file could be put below it."""
@@ -113,6 +125,7 @@ class Settlement:
         self._journal.forget_time(change.source)
         if isinstance(entry, File) and kept is not None:
             self._journal.set_time(entry.path, entry.revision, kept)
+            self._tell_moves(entry)
         self._snapshot.move(change.source, entry)
         if isinstance(entry, File):
             self._follow_revision(change, entry)
@@ -120,8 +133,14 @@ class Settlement:
     def _carry_along(self, move: Change, source: RemotePath) -> None:
         """What is never sent, or was refused, went with the folder it was shown in."""
         for change in self._journal.live():
-            if change.seq < move.seq and change.path.is_below(source):
-                self._journal.amend(change, path=change.path.moved(source, move.path))
+            if change.seq >= move.seq:
+                continue
+            found = {"path": change.path, "source": change.source}
+            fields = {
+                name: at.moved(source, move.path) for name, at in found.items() if at and at.is_below(source)
+            }
+            if fields:
+                self._journal.amend(change, **fields)
 
     def _follow_revision(self, move: Change, file: File) -> None:
         """A move may give the file a new revision: what is pending on it, wherever later renames take it, is

@@ -28,6 +28,11 @@ class Times:
         self._clock = clock
         self._are_carried = are_carried
 
+    def are_sent_after(self, put: Change) -> bool:
+        """Whether *put* itself keeps the time it was sent with: a commit that has to be repeated must be
+        the same one, and a new time follows it."""
+        return self._are_carried and put.state is ChangeState.COMMITTING
+
     def set(self, node: Node, mtime_ns: int) -> None:
         """The file *node* is to have *mtime_ns* on the far side too. A PUT that was not sent carries it."""
         change = node.change

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
+from mountfs.journal.comeback import times_after
 from mountfs.journal.journal import Journal
 from mountfs.model.change import Change, ChangeKind, ChangeState
 from mountfs.model.entry import Entry, File, Folder
@@ -146,7 +147,8 @@ class View:
         if change.kind is ChangeKind.MKDIR:
             kept = self._journal.time_of(path, "")
             return Node(stored, None, change, whole_seconds(change.touched_ns if kept is None else kept))
-        return Node(stored, None, change, whole_seconds(change.mtime_ns))
+        later = [row.mtime_ns for row in times_after(self._journal, change)]
+        return Node(stored, None, change, whole_seconds(later[-1] if later else change.mtime_ns))
 
     def _remote(self, path: RemotePath, entry: Entry, found: Remote | None = None) -> Node:
         name = found.name if found is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from mountfs.errors import (
     NotADirectory,
     NotFound,
 )
+from mountfs.journal.comeback import come_back
 from mountfs.journal.journal import Journal, StaleChange
 from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S, File
@@ -294,6 +296,18 @@ class NamespaceMachine(RuleBasedStateMachine):
         else:
             self.times_ns.pop(target.key, None)
 
+    @precondition(lambda self: self.model)
+    @rule(data=st.data(), to=PATHS)
+    def rename_what_is_there(self, data: st.DataObject, to: RemotePath) -> None:
+        """Most paths are of nothing; the cases are in what becomes of something."""
+        self.rename(RemotePath(data.draw(st.sampled_from(sorted(self.model)))), to)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def remove_what_is_there(self, data: st.DataObject) -> None:
+        path = RemotePath(data.draw(st.sampled_from(sorted(self.model))))
+        (self.rmdir if self.kind(path) == "folder" else self.unlink)(path)
+
     def may_rename(self, source: RemotePath, target: RemotePath) -> bool:
         if self.kind(source) == "none" or self.missing_parent(source) or self.missing_parent(target):
             return False
@@ -359,7 +373,23 @@ class NamespaceMachine(RuleBasedStateMachine):
         change_id, _ = self.in_flight.pop(at)
         change = self.account.journal.get(change_id)
         assert change is not None
-        self.account.journal.advance(change, ChangeEvent.RETRY)
+        with self.account.journal.transaction():
+            self.account.journal.advance(change, ChangeEvent.RETRY)
+            come_back(self.account.journal, [change.id])
+
+    @rule(data=st.data(), names=st.lists(PATHS, max_size=2))
+    def send_one_in_vain(self, data: st.DataObject, names: list[RemotePath]) -> None:
+        """It is renamed on its way; then the service turns out to be busy, or to have lost the bytes."""
+        change = self.account.next_change()
+        if change is None:
+            return
+        change = self.account.send(change)
+        for source, target in pairwise([change.path, *names]):
+            self.rename(source, target)
+        is_lost = change.kind is ChangeKind.PUT and data.draw(st.booleans())
+        with self.account.journal.transaction():
+            self.account.journal.advance(change, ChangeEvent.RESEND if is_lost else ChangeEvent.RETRY)
+            come_back(self.account.journal, [change.id])
 
     @rule()
     def forget_what_was_listed(self) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from unittest.mock import patch
+
 import pytest
 
 from daemon.commit.verdicts import TRIES, Acknowledge, Base, Drop, Look, Retry, Unknown, judge, judge_standing
@@ -79,6 +82,77 @@ def test_a_file_that_was_sent_with_another_time_gets_it_afterwards(side_by_side:
     assert sent(side_by_side) == [(ChangeKind.PUT, "/a"), (ChangeKind.SET_TIME, "/a")]
     assert side_by_side.file("/a").mtime_ns == OLD_NS
     assert side_by_side.notices() == []
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_commit_that_is_repeated_is_the_same_commit(side_by_side: Pipeline, is_renamed: bool) -> None:
+    change = side_by_side.write("/a", b"x")
+    in_flight(side_by_side)
+    side_by_side.touch("/a", OLD_NS)
+    path = "/a"
+    if is_renamed:
+        path = "/b"
+        side_by_side.rename("/a", path)
+    assert shown_ns(side_by_side, path) == OLD_NS
+    side_by_side.account.lose_jobs()
+    side_by_side.restart()
+    while side_by_side.journal.live():
+        assert shown_ns(side_by_side, path) == OLD_NS
+        side_by_side.commit_steps(1)
+    assert shown_ns(side_by_side, path) == side_by_side.file(path).mtime_ns == OLD_NS
+    orders = [order for batch in side_by_side.account.submits for order in batch]
+    commits = [order for order in orders if order.kind is ChangeKind.PUT]
+    assert [order.mtime_ns for order in commits] == [change.mtime_ns] * 2
+
+
+@pytest.mark.parametrize("answer", [Busy("locked"), Forbidden("no")])
+def test_a_file_that_came_back_carries_it_itself(side_by_side: Pipeline, answer: MountfsError) -> None:
+    side_by_side.write("/a", b"x")
+    side_by_side.upload_all()
+    side_by_side.clock.advance(1.0)
+    side_by_side.backend.refuse("/a", answer)
+    step = side_by_side.backend.refusals
+    with patch.object(
+        side_by_side.backend,
+        "refusals",
+        lambda orders: (side_by_side.touch("/a", OLD_NS), side_by_side.rename("/a", "/b"), step(orders))[2],
+    ):
+        side_by_side.committer.step(side_by_side.clock.now_s())
+    assert [kind for kind, _, _ in side_by_side.states()] == [ChangeKind.PUT]
+    assert shown_ns(side_by_side, "/b") == OLD_NS
+    side_by_side.settle()
+    assert side_by_side.file("/b").mtime_ns == OLD_NS
+    assert ChangeKind.SET_TIME not in {kind for kind, _ in sent(side_by_side)}
+
+
+def test_a_copy_that_lands_beside_carries_it(side_by_side: Pipeline) -> None:
+    side_by_side.account.write("/a", b"0")
+    side_by_side.write("/a", b"x")
+    side_by_side.account.write("/a", b"theirs")
+    in_flight(side_by_side)
+    side_by_side.touch("/a", OLD_NS)
+    side_by_side.settle()
+    (copy,) = set(side_by_side.account.files()) - {"/a"}
+    assert side_by_side.file(copy).mtime_ns == OLD_NS
+    assert ChangeKind.SET_TIME not in {kind for kind, _ in sent(side_by_side)}
+
+
+@pytest.mark.parametrize("names", [("/a",), ("/a", "/b"), ("/a", "/b", "/c")])
+def test_where_the_service_cannot_keep_it_it_is_kept_here_once_the_file_is_there(
+    batches: Pipeline, names: tuple[str, ...]
+) -> None:
+    batches.write("/a", b"x")
+    in_flight(batches)
+    batches.touch("/a", OLD_NS)
+    for source, target in pairwise(names):
+        batches.rename(source, target)
+    path = names[-1]
+    batches.restart()
+    assert shown_ns(batches, path) == OLD_NS
+    batches.settle()
+    assert shown_ns(batches, path) == OLD_NS != batches.file(path).mtime_ns
+    batches.restart()
+    assert shown_ns(batches, path) == OLD_NS
 
 
 def test_a_file_that_was_refused_keeps_it_for_the_next_try(side_by_side: Pipeline) -> None:

@@ -42,6 +42,17 @@ def test_a_version_that_is_still_being_written_replaces_nothing_yet(tmp_path: Pa
     journal.close()
 
 
+def test_a_version_that_was_given_up_replaces_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db", FakeClock())
+    failed = refused(journal, "rev")
+    newer = journal.add(ChangeKind.PUT, PATH, ChangeState.SEALED, spool="two", base_change=failed.id)
+    journal.advance(newer, ChangeEvent.SUPERSEDED)
+    with journal.transaction():
+        stand_in(journal, failed)
+    assert journal.live() == [failed]
+    journal.close()
+
+
 def test_the_removal_of_a_refused_new_file_has_nothing_to_remove(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db", FakeClock())
     failed = refused(journal, None)

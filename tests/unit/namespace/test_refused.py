@@ -76,6 +76,17 @@ def test_a_local_only_file_in_a_renamed_folder_goes_with_what_was_written_over_i
         pipeline.view.stat(RemotePath("/e/~$x"))
 
 
+def test_a_local_only_folder_that_left_a_folder_is_not_back_when_that_is_renamed(pipeline: Pipeline) -> None:
+    for path in ("/d", "/d/~$x", "/~$x"):
+        pipeline.mkdir(path)
+    pipeline.rename("/d/~$x", "/~$x")
+    pipeline.rename("/d", "/e")
+    for _ in range(2):
+        assert pipeline.view.children(RemotePath("/e")) == []
+        assert pipeline.view.stat(RemotePath("/~$x")).is_folder
+        pipeline.settle()
+
+
 def test_a_refused_folder_is_sent_with_all_in_it_once_it_is_renamed(pipeline: Pipeline) -> None:
     pipeline.backend.refuse("/d", Forbidden("no"))
     pipeline.backend.refuse("/d/x", Forbidden("no"))
