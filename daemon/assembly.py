@@ -70,13 +70,32 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
     backend = connect(remote, clock, plan.options.state_dir)
     state = StateDir(plan.options.state_dir)
     try:
-        account = state.identify(plan.spec.name, identity_mark(remote), backend.account)
+        introduction = _Introduction(backend)
+        account = state.identify(plan.spec.name, identity_mark(remote), introduction.ask)
         _check_root(backend, plan)
         slot = state.take_slot(account)
-        return _Assembly(plan, backend, clock, RealDisk(), state, account, slot).build(socket)
+        return _Assembly(plan, backend, clock, RealDisk(), state, account, slot, introduction).build(socket)
     except BaseException:
         backend.close()
         raise
+
+
+@dataclass(slots=True)
+class _Introduction:
+    """The backend is told of its account: whose it is, and what that may do. A mount that starts while
+    the service is away makes up for it."""
+
+    backend: Backend
+    is_made: bool = False
+
+    def ask(self) -> Account:
+        account = self.backend.account()
+        self.is_made = True
+        return account
+
+    def make_up(self) -> None:
+        if not self.is_made:
+            self.ask()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,7 @@ class _Assembly:
     state: StateDir
     account: Account
     slot: Slot
+    introduction: _Introduction
 
     def build(self, socket: Path) -> RunningAccount:
         core = self._core()
@@ -117,13 +137,13 @@ class _Assembly:
         blocks = Blocks(self.slot.cache, CACHE_BYTES)
         reader = Reader(self.backend, blocks, self.clock)
         sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock)
-        # The top is listed at once: a folder that was listed takes new files while the far side is away.
-        follower = Follower(
-            self.backend,
-            core.view.snapshot,
-            self.clock,
-            on_begin=lambda: core.list_folder(self.plan.spec.subdir),
-        )
+
+        def begin() -> None:
+            self.introduction.make_up()
+            # A folder that was listed takes new files while the far side is away.
+            core.list_folder(self.plan.spec.subdir)
+
+        follower = Follower(self.backend, core.view.snapshot, self.clock, on_begin=begin)
         space = SpaceGauge(self.backend, self.clock, lambda: _uncounted_bytes(journal))
         services = Services(
             changes=core.namespace,
@@ -134,7 +154,7 @@ class _Assembly:
             durable=durability,
             waiter=CommitWaiter(journal, waiting, urgency, self.clock),
             room=space,
-            limits=self.backend.limits,
+            ask_limits=lambda: self.backend.limits,
             clock=self.clock,
         )
 

@@ -37,7 +37,8 @@ class Follower:
         wait_s: float = WAIT_S,
         on_begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """*on_begin* is called each time following has begun anew, with nothing known any more."""
+        """*on_begin* is called each time following begins anew, with nothing known any more; when it fails,
+        following does, and begins anew later."""
         self._on_begin = on_begin
         self._backend = backend
         self._snapshot = snapshot
@@ -86,11 +87,12 @@ class Follower:
     def _follow(self) -> float:
         """Seconds to wait before the next round."""
         if self._cursor is None:
-            self._cursor = self._backend.latest_cursor()
+            cursor = self._backend.latest_cursor()
             # What was listed before the cursor may have changed before it, and nobody would tell.
             self._snapshot.forget_all()
             self._set_healthy(True)
             self._on_begin()
+            self._cursor = cursor
         elif not self._is_healthy:
             self._catch_up(self._cursor)
         elif not self._backend.wait_for_changes(self._cursor, self._wait_s):

@@ -90,6 +90,11 @@ class Services:
     durable: Durable
     waiter: Waiter
     room: Room
-    limits: BackendLimits
+    ask_limits: Callable[[], BackendLimits]
     clock: Clock
     pause: Callable[[float], None] = pause
+
+    @property
+    def limits(self) -> BackendLimits:
+        """As known at this moment: how large a file may be is learned from the account, perhaps late."""
+        return self.ask_limits()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.mounted.boxprocess import BoxProcess
+from tests.mounted.boxprocess import COMMITS, BoxProcess
 from tests.mounted.corner import Corner
 from tests.mounted.realmount import MakeMount, RealMount, mountfs, small_tree, write_config
 from tests.mounted.sandboxprocess import SandboxProcess, until
@@ -38,6 +39,30 @@ def test_a_time_set_later_is_one_call_and_no_upload(corner: Corner) -> None:
     assert corner.far_side.counts()["files/update"] == 1
     assert corner.far_side.uploads() == 0
     assert corner.far_side.revisions(corner.remote("file")) == versions
+
+
+def test_a_commit_that_is_repeated_is_the_same_commit(
+    tmp_path: Path, far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    assert isinstance(far_side, BoxProcess)
+    far_side.switches(pending_commits=2, commit_retry_after_s=600.0)
+    mount = make_mount()
+    mount.start()
+    film = tmp_path / "film"
+    film.write_bytes(bytes(21 * MB))
+    shutil.copyfile(film, mount.path / "film")
+    until(lambda: far_side.statuses(COMMITS) == [202], "the commit is worked on")
+    os.utime(mount.path / "film", (LONG_AGO_S, LONG_AGO_S))
+    mount.kill9()
+    far_side.switches(commit_retry_after_s=1.0)
+    mount.start()
+    assert (mount.path / "film").stat().st_mtime == LONG_AGO_S
+    mount.wait_committed()
+    commits = [each.request_body for each in far_side.exchanges() if each.path.endswith("/commit")]
+    assert len(commits) == 3
+    assert all(body == commits[0] for body in commits)
+    assert far_side.tree()["/film"]["mtime_s"] == LONG_AGO_S
+    assert (mount.path / "film").stat().st_mtime == LONG_AGO_S
 
 
 def test_a_tree_is_removed_folders_last(corner: Corner, tmp_path: Path) -> None:
@@ -126,6 +151,41 @@ def test_a_large_version_follows_one_that_is_still_being_committed(corner: Corne
     assert corner.arrived() == corner.seen()
     assert corner.far_side.revisions(corner.remote("film")) == 2
     assert box_of(corner).sessions() == []
+
+
+def is_listed(path: Path) -> bool:
+    try:
+        os.listdir(path)
+    except OSError:
+        return False
+    return True
+
+
+def test_a_mount_that_began_without_the_service_learns_how_large_a_file_may_be(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    far_side.switches(max_upload_bytes=3 * MB)
+    mount = make_mount()
+    mount.start()
+    mount.kill9()
+    far_side.pause()
+    mount.start()
+    far_side.resume()
+    until(lambda: is_listed(mount.path), "the service is there")
+    with (mount.path / "large").open("wb", buffering=0) as file:
+        file.write(bytes(MB))
+
+        def is_refused() -> bool:
+            try:
+                file.truncate(3 * MB + 1)
+            except OSError as error:
+                return error.errno == errno.EFBIG
+            file.truncate(MB)
+            return False
+
+        until(is_refused, "the account's bound is known")
+    mount.wait_committed()
+    assert [entry["size"] for entry in far_side.tree().values()] == [MB]
 
 
 def test_another_folder_than_the_top_can_be_mounted(far_side: SandboxProcess, make_mount: MakeMount) -> None:

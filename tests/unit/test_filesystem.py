@@ -467,6 +467,16 @@ def test_a_file_larger_than_the_service_takes_is_refused_at_the_write(tmp_path: 
     world.close()
 
 
+def test_a_bound_that_is_learned_late_holds_from_then_on(tmp_path: Path) -> None:
+    world = World(tmp_path, MEMORY_LIMITS)
+    number = world.fs.create("/f", RW | os.O_CREAT).number
+    world.limits = replace(MEMORY_LIMITS, max_file_bytes=10)
+    with pytest.raises(TooLarge):
+        world.fs.write(number, 0, b"x" * 11)
+    world.close_file(number)
+    world.close()
+
+
 def test_a_full_spool_refuses_the_write_and_keeps_what_there_is(tmp_path: Path) -> None:
     world = World(tmp_path, quota=Quota(limit_bytes=MIB, reserve_bytes=0))
     paused: list[float] = []

@@ -154,3 +154,20 @@ def test_closing_the_backend_ends_a_question_that_is_open() -> None:
     world.memory.close()
     asking.join(10.0)
     assert not asking.is_alive()
+
+
+def test_what_is_to_be_done_first_is_done_before_anything_is_followed() -> None:
+    world = Followed()
+    begun: list[str] = []
+
+    def begin() -> None:
+        begun.append("begun")
+        if len(begun) == 1:
+            raise Offline("away")
+
+    follower = Follower(world.backend, world.snapshot, world.clock, wait_s=0.0, on_begin=begin)
+    for _ in range(3):
+        due_s = follower.step(world.clock.now_s())
+        assert follower.is_offline is (begun == ["begun"])
+        world.clock.advance(due_s - world.clock.now_s())
+    assert begun == ["begun"] * 2

@@ -78,7 +78,7 @@ class World:
             durable=self.durability,
             waiter=self,
             room=self.space,
-            limits=self.limits,
+            ask_limits=lambda: self.limits,
             clock=self.clock,
         )
         self.files = OpenFiles(self.services, self.journal)
