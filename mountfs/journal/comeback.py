@@ -128,7 +128,7 @@ def _swapped(journal: Journal, put: Change, move: Change) -> Change | None:
     if move.source is None or move.source.key != put.path.key or any(row.overlaps(move) for row in between):
         return None
     now = journal.move_to_end(put, path=move.path, touched_ns=move.touched_ns)
-    journal.amend(move, seq=put.seq, base_revision=put.base_revision)
+    journal.amend(move, seq=put.seq, base_revision=put.base_revision, base_change=put.base_change)
     return journal.amend(now, seq=move.seq)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of the changes that were to replace one that is refused, or to rename it."""
+"""What becomes of the changes that were to replace one that is refused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ def stand_in(journal: Journal, failed: Change) -> None:
 
     Inside the caller's transaction.
     """
-    has_no_base = failed.base_revision is None and failed.base_change is None
-    for follower in sorted(journal.followers(failed.id), key=lambda change: change.seq):
+    for follower in journal.followers(failed.id):
         if follower.state is ChangeState.OPEN:
             continue  # may still be given up; it replaces the failed one when it is whole
         if follower.state in FINAL_STATES:
@@ -24,17 +23,10 @@ def stand_in(journal: Journal, failed: Change) -> None:
             base_change=failed.base_change,
         )
         if follower.kind is ChangeKind.MOVE:
-            if has_no_base:
-                failed = _take_name(journal, failed, rebased)
-            continue  # else it moves what stands there instead
+            continue  # it moves what stands there instead, and stands for nothing
         now = journal.get(failed.id)
         if now is not None and now.state is ChangeState.FAILED and follower.path.key == failed.path.key:
             journal.advance(now, ChangeEvent.SUPERSEDED)
+        has_no_base = failed.base_revision is None and failed.base_change is None
         if follower.kind is ChangeKind.DELETE and has_no_base:
             journal.advance(rebased, ChangeEvent.SUPERSEDED)
-
-
-def _take_name(journal: Journal, failed: Change, move: Change) -> Change:
-    """The service has nothing to rename: the file gets the new name here, in the rename's place."""
-    journal.advance(journal.move_to_end(move), ChangeEvent.SUPERSEDED)
-    return journal.amend(failed, path=move.path, seq=move.seq)
