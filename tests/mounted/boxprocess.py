@@ -145,7 +145,10 @@ class BoxProcess(SandboxProcess):
 
 
 def _signed(address: str) -> urllib.request.Request:
-    return urllib.request.Request(address, headers={"Authorization": "Bearer sandbox"})
+    request = urllib.request.Request(address)
+    # Not sent on to where a download is redirected.
+    request.add_unredirected_header("Authorization", "Bearer sandbox")
+    return request
 
 
 def _is_upload(route: str) -> bool:

@@ -54,7 +54,7 @@ def test_a_commit_that_is_repeated_is_the_same_commit(
     until(lambda: far_side.statuses(COMMITS) == [202], "the commit is worked on")
     os.utime(mount.path / "film", (LONG_AGO_S, LONG_AGO_S))
     mount.kill9()
-    far_side.switches(commit_retry_after_s=1.0)
+    far_side.switches(commit_retry_after_s=0.0)
     mount.start()
     assert (mount.path / "film").stat().st_mtime == LONG_AGO_S
     mount.wait_committed()
