@@ -12,7 +12,7 @@ from mountfs.errors import MountfsError, NotSignedIn, Transient
 from mountfs.journal.journal import Journal
 from mountfs.model.change import FINAL_STATES, Change, ChangeKind, ChangeState
 from mountfs.model.entry import File
-from mountfs.model.pacing import Pacer
+from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, Clock
 
 LOG = logging.getLogger(__name__)
@@ -99,6 +99,9 @@ class Sweeper:
                 self._abandoning.failed(
                     error, started_s=now_s, now_s=self._clock.now_s(), jitter=self._clock.jitter()
                 )
+                if not is_account_wide(error):
+                    # It may be this one alone that the service stumbles over: the others come first.
+                    self._journal.orphans.put_last(session)
                 return max(now_s, self._abandoning.ready_s)
         self._abandoning.succeeded()
         self._journal.orphans.remove(session)

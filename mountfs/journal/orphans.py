@@ -43,6 +43,13 @@ class Orphans:
             for listener in self._listeners:
                 listener()
 
+    def put_last(self, session: str) -> None:
+        """All others come before it."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE orphans SET id = (SELECT max(id) + 1 FROM orphans) WHERE session = ?", (session,)
+            )
+
     def remove(self, session: str) -> None:
         """It is over."""
         with self._transaction():

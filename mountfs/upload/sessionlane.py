@@ -116,6 +116,10 @@ class SessionLane:
                 ready_s = self._ready_s(file, change, now_s)
                 self.awaits_turn = self.awaits_turn or ready_s == math.inf
                 due_s = min(due_s, ready_s)
+                if due_s <= now_s:
+                    # Who takes that looks again, at the others too.
+                    self.awaits_turn = True
+                    break
         return due_s
 
     def _ready_s(self, file: LargeFile, change: Change, now_s: float) -> float:

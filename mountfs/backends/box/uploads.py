@@ -44,6 +44,8 @@ ABORT = "DELETE files/upload_sessions/:id"
 PAGE_PARTS = 1000
 _PAGES = 1000
 
+_Place = tuple[str, str, str]
+
 
 class BoxUploads:
     """The session half of the port. Any thread.
@@ -58,8 +60,8 @@ class BoxUploads:
         self._lock = Lock()
         self._stored: dict[str, dict[int, StoredPart]] = {}
         """By session what was found in it; one that is missing here must be listed first."""
-        self._unheard: set[SessionToken] = set()
-        """For what a session may have been opened without our being told its id."""
+        self._unheard: dict[_Place, set[int]] = {}
+        """The sizes for which a session may have been opened without our being told its id."""
 
     def open(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
         """The token of a session; of none at all where the commit alone can tell what is to be done:
@@ -135,16 +137,16 @@ class BoxUploads:
         try:
             response = self._api.exchange(route, url, arg=arg, is_upload=True)
         except Offline:
-            self._unheard.add(target)
+            self._note_unheard(target)
             raise
         code = code_of(response)
         if code == SESSION_CONFLICT:
             self._end_unheard(target, response)
             raise Busy(f"{path}: another upload session is in the way", response.retry_after_s)
         if response.status < 500:
-            self._unheard.discard(target)
+            self._unheard.pop(_place(target), None)
         else:
-            self._unheard.add(target)
+            self._note_unheard(target)
         if response.status in (200, 201):
             return self._begun(object_in(response, route), target)
         if code == NAME_IN_USE:
@@ -153,19 +155,25 @@ class BoxUploads:
             return target.text
         raise from_response(response, str(path))
 
+    def _note_unheard(self, target: SessionToken) -> None:
+        self._unheard.setdefault(_place(target), set()).add(target.size_bytes)
+
     def _end_unheard(self, target: SessionToken, response: Response) -> None:
-        """Ends the session in the way if it is the one whose opening we never heard the end of: for the
-        same file, of the same size, without a part. Any other may be at work for somebody else."""
-        if target not in self._unheard:
+        """Ends the session in the way if it is one whose opening we never heard the end of: for the same
+        file, with as many parts, none of them sent. Any other may be at work for somebody else."""
+        sizes = self._unheard.get(_place(target))
+        if not sizes:
             return
         try:
             session = body_of(response)["context_info"]["session"]
-            parts, abort = whole(session["num_parts_processed"]), _endpoint(session, "abort")
-        except (KeyError, TypeError, ValueError):
+            sent, total = whole(session["num_parts_processed"]), whole(session["total_parts"])
+            part_bytes, abort = whole(session["part_size"]), _endpoint(session, "abort")
+            is_ours = not sent and any(-(-size // part_bytes) == total for size in sizes)
+        except (KeyError, TypeError, ValueError, ZeroDivisionError):
             return
-        if not parts:
+        if is_ours:
             self._end(abort)
-        self._unheard.discard(target)
+        self._unheard.pop(_place(target), None)
 
     def _taken(self, response: Response, target: SessionToken) -> SessionToken:
         """The token of no session for a name that somebody has, who is remembered."""
@@ -256,6 +264,10 @@ class BoxUploads:
         error = from_response(response, ABORT)
         if not isinstance(error, SessionLost | NotFound):
             raise error
+
+
+def _place(target: SessionToken) -> _Place:
+    return target.file_id, target.folder_id, target.name
 
 
 def digest_header(digest: bytes) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.sweeper import Sweeper
-from mountfs.errors import Forbidden, Offline, Throttled
+from mountfs.errors import Forbidden, Offline, ServerFault, Throttled
 from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks
 from tests.fakes.pending import Pipeline
@@ -128,3 +128,23 @@ def test_the_bell_rings_when_there_is_something_to_sweep(pipeline: Pipeline) -> 
     assert rung
     assert pipeline.sweeper.step(pipeline.clock.now_s()) < math.inf
     assert pipeline.sweeper.step(pipeline.clock.now_s()) == math.inf
+
+
+def test_one_session_that_the_service_cannot_end_keeps_no_other_from_its_end(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    def abandon(session: str) -> None:
+        if session == "stuck":
+            raise ServerFault("500")
+        ended.append(session)
+
+    monkeypatch.setattr(pipeline.memory, "abandon", abandon)
+    for session in ("stuck", "one", "two"):
+        pipeline.journal.orphans.add(session)
+    for _ in range(10):
+        pipeline.sweeper.step(pipeline.clock.now_s())
+        pipeline.clock.advance(60.0)
+    assert ended == ["one", "two"]
+    assert pipeline.journal.orphans.first() == "stuck"
