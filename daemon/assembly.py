@@ -95,7 +95,10 @@ class _Introduction:
 
     def make_up(self) -> None:
         if not self.is_made:
-            self.ask()
+            with contextlib.suppress(
+                Refused
+            ):  # what the account is refused for good keeps nobody from following
+                self.ask()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
+from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
 from mountfs.model.path import RemotePath
 
 
@@ -27,7 +27,10 @@ def come_back(journal: Journal, put_ids: Iterable[int]) -> None:
             move = course.next_rename(put)
             if move is None:
                 break
-            put = _swapped(journal, put, move) if put.has_base else _replaced(journal, put, move, course)
+            fold = _swapped if put.has_base else _replaced
+            put = fold(journal, put, move, course)
+            if put is not None:
+                course.note(put)
 
 
 def times_after(journal: Journal, put: Change) -> list[Change]:
@@ -69,6 +72,9 @@ class _Course:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._at: dict[str, set[int]] = {}
+        self._below: dict[str, set[int]] = {}
+        """Of every live row, by the keys of its paths and of those above them; made when first asked for."""
         self._by_key: dict[str, list[Change]] = {}
         rows = [row for row in journal.live() if _has_effect(row)]
         self._folder_moves = [row for row in rows if row.kind is ChangeKind.MOVE and row.is_folder]
@@ -92,16 +98,45 @@ class _Course:
             return None
         return here
 
+    def note(self, row: Change) -> None:
+        """*row* has another path now."""
+        if self._at:
+            self._enter(row)
+
+    def between(self, put: Change, move: Change) -> bool:
+        """Whether anything takes effect after *put* and before *move* that touches what that does."""
+        return any(put.seq < row.seq < move.seq for row in self._touching(move))
+
     def earlier(self, put: Change) -> list[Change]:
         """What touches the path of *put* before it, the last one first, if a DELETE of it is there."""
         here = self._by_key.get(put.path.key, ())
         if not any(row.kind is ChangeKind.DELETE for row in here):
             return []
+        found = [row for row in self._touching(put) if row.seq < put.seq]
+        return sorted(found, key=lambda row: row.seq, reverse=True)
+
+    def _touching(self, change: Change) -> list[Change]:
+        """What touches a path of *change*, something above it or below it, as it is now; in no order."""
+        if not self._at:
+            for row in self._journal.live():
+                self._enter(row)
+        ids: set[int] = set()
+        for path in change.paths:
+            ids.update(self._below.get(path.key, ()))
+            for at in (path, *path.ancestors()):
+                ids.update(self._at.get(at.key, ()))
+        found = [self._journal.get(change_id) for change_id in ids if change_id != change.id]
         return [
             row
-            for row in reversed(self._journal.live())
-            if row.seq < put.seq and _has_effect(row) and row.overlaps(put)
+            for row in found
+            if row is not None and row.state not in FINAL_STATES and _has_effect(row) and row.overlaps(change)
         ]
+
+    def _enter(self, row: Change) -> None:
+        for path in row.paths:
+            self._at.setdefault(path.key, set()).add(row.id)
+            for above in path.ancestors():
+                self._below.setdefault(above.key, set()).add(row.id)
 
 
 def _with_its_time(journal: Journal, put: Change) -> Change:
@@ -119,13 +154,10 @@ def _replaced(journal: Journal, put: Change, move: Change, course: _Course) -> C
     return absorb_delete(journal, now, course.earlier(now))
 
 
-def _swapped(journal: Journal, put: Change, move: Change) -> Change | None:
+def _swapped(journal: Journal, put: Change, move: Change, course: _Course) -> Change | None:
     """What *put* replaces takes the new name first, and keeps its id and history; None where something
     else has to come before that."""
-    if put.state is ChangeState.FAILED:
-        return None  # what it was to replace goes on without it
-    between = [row for row in journal.live() if put.seq < row.seq < move.seq and _has_effect(row)]
-    if move.source is None or move.source.key != put.path.key or any(row.overlaps(move) for row in between):
+    if move.source is None or move.source.key != put.path.key or course.between(put, move):
         return None
     now = journal.move_to_end(put, path=move.path, touched_ns=move.touched_ns)
     journal.amend(move, seq=put.seq, base_revision=put.base_revision, base_change=put.base_change)

@@ -41,7 +41,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def check(db: sqlite3.Connection) -> None:
-    """Raises sqlite3.Error or ValueError unless the database is whole and of this version."""
+    """Raises sqlite3.Error or ValueError unless the database is whole and of this version, which it is
+    brought up to date with."""
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
         raise ValueError(str(verdict).replace("\n", " "))
@@ -49,6 +50,11 @@ def check(db: sqlite3.Connection) -> None:
     if found is None or found[0] != str(VERSION):
         version = "none" if found is None else found[0]
         raise ValueError(f"its version is {version}, this mountfs knows {VERSION}")
+    # The first journals of this version have the times of folders under keys without a slash.
+    db.execute(
+        "UPDATE OR REPLACE times SET path_key = path_key || '/'"
+        " WHERE revision = '' AND path_key NOT LIKE '%/'"
+    )
 
 
 def unusable(path: Path, error: Exception) -> JournalUnusable:

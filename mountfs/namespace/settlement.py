@@ -70,19 +70,10 @@ class Settlement:
             # Identical bytes keep the service's old time, it takes no time from the future, and one that
             # was set meanwhile is still to be sent.
             self._journal.set_time(file.path, file.revision, shown_ns)
-            self._tell_moves(file)
         for follower in self._journal.followers(change.id):
             self._journal.amend(
                 follower, base_revision=file.revision, base_hash=file.content_hash, base_change=None
             )
-
-    def _tell_moves(self, file: File) -> None:
-        """A rename that was made while *file* was on its way takes the time along that is kept for it."""
-        for move in self._journal.live():
-            is_of_file = move.source is not None and move.source.key == file.path.key and not move.is_folder
-            if is_of_file and move.base_revision is None:
-                self._journal.amend(move, base_revision=file.revision)
-                return
 
     def _made_above(self, path: RemotePath) -> None:
         """A folder that was refused stands there all the same, if a file could be put below it."""
@@ -125,7 +116,6 @@ class Settlement:
         self._journal.forget_time(change.source)
         if isinstance(entry, File) and kept is not None:
             self._journal.set_time(entry.path, entry.revision, kept)
-            self._tell_moves(entry)
         self._snapshot.move(change.source, entry)
         if isinstance(entry, File):
             self._follow_revision(change, entry)

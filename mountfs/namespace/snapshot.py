@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,26 @@ class Load:
     meanwhile: list[Entry | Gone] = field(default_factory=list)
 
 
+class _Listings(LRUCache[str, Listing]):
+    """Listings by the folder's key; and how many there are at or below each key."""
+
+    def __init__(self) -> None:
+        super().__init__(ENTRIES_KEPT, getsizeof=len)
+        self.counts: Counter[str] = Counter()
+
+    def __setitem__(self, key: str, listing: Listing) -> None:
+        self.pop(key, None)  # else what makes room for a larger one might be itself
+        super().__setitem__(key, listing)
+        self.counts.update(_with_those_above(key))
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        for at in _with_those_above(key):
+            self.counts[at] -= 1
+            if not self.counts[at]:
+                del self.counts[at]
+
+
 class NotLoaded(Exception):
     """The answer needs the listing of *folder*, which is not known (well enough).
 
@@ -76,7 +97,7 @@ class Snapshot:
         self._fresh_s = fresh_s
         self._is_followed = False
         self._asked_s = math.inf
-        self._listings: LRUCache[str, Listing] = LRUCache(ENTRIES_KEPT, getsizeof=len)
+        self._listings = _Listings()
         self._loading: dict[str, Load] = {}
         self._turn = 0
         self._void: set[str] = set()
@@ -274,12 +295,11 @@ class Snapshot:
         self._listings[entry.path.parent.key] = known
 
     def _drop_tree(self, path: RemotePath) -> None:
-        below = path.key + "/"
-        for key in [key for key in self._listings if key == path.key or key.startswith(below)]:
-            del self._listings[key]
+        self._drop_trees({path.key})
 
     def _drop_trees(self, tops: Set[str]) -> None:
-        """As ``_drop_tree`` for many: each listing is looked at once."""
+        """As ``_drop_tree`` for many: each listing is looked at once, and only where there are any."""
+        tops = {top for top in tops if top in self._listings.counts}
         if not tops:
             return
         for key in [key for key in self._listings if not tops.isdisjoint(_with_those_above(key))]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from threading import Thread
@@ -583,4 +584,20 @@ def test_what_replaces_a_revision_is_found_as_bases_change(tmp_path: Path) -> No
         raise ZeroDivisionError
     assert journal.replacing("other") == [moved]
     assert journal.replacing("r") == []
+    journal.close()
+
+
+def test_times_of_folders_in_an_older_journal_are_found(tmp_path: Path) -> None:
+    database = tmp_path / "older.db"
+    journal = Journal(database, FakeClock())
+    journal.set_time(RemotePath("/d"), "", 5)
+    journal.set_time(RemotePath("/f"), "rev", 6)
+    journal.close()
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE times SET path_key = rtrim(path_key, '/')")
+    journal = Journal(database, FakeClock())
+    assert journal.time_of(RemotePath("/d"), "") == 5
+    assert journal.time_of(RemotePath("/f"), "rev") == 6
+    journal.forget_folder_times(RemotePath("/d"))
+    assert journal.time_of(RemotePath("/d"), "") is None
     journal.close()

@@ -109,3 +109,42 @@ def test_what_was_written_over_a_new_file_that_is_refused_stands_for_it(pipeline
     pipeline.settle()
     assert pipeline.account.files() == {"/c": b"newer", "/a": b"another"}
     assert pipeline.states() == []
+
+
+def write_newer_and_rename(pipeline: Pipeline) -> None:
+    pipeline.write("/d", b"newer")
+    pipeline.rename("/d", "/g")
+
+
+def rename_and_write_both(pipeline: Pipeline) -> None:
+    pipeline.rename("/d", "/g")
+    pipeline.write("/d", b"newer")
+
+
+def rename_and_remove(pipeline: Pipeline) -> None:
+    pipeline.rename("/d", "/g")
+    pipeline.unlink("/g")
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "files", "failed"),
+    [
+        (write_newer_and_rename, {"/g": b"newer"}, []),
+        (rename_and_write_both, {"/d": b"newer", "/g": b"old"}, ["/g"]),
+        (rename_and_remove, {}, []),
+    ],
+)
+def test_a_version_that_is_refused_comes_back_over_nothing_that_was_done_since(
+    pipeline: Pipeline,
+    meanwhile: Callable[[Pipeline], None],
+    files: dict[str, bytes],
+    failed: list[str],
+) -> None:
+    pipeline.account.write("/d", b"old")
+    pipeline.write("/d", b"refused")
+    answer(pipeline, Forbidden("no"), lambda: meanwhile(pipeline))
+    pipeline.settle()
+    assert pipeline.account.files() == files
+    assert [path for _, path, _ in pipeline.states()] == failed
+    for path in files.keys() - set(failed):
+        assert pipeline.view.stat(RemotePath(path)).size_bytes == len(files[path])

@@ -168,7 +168,7 @@ def test_what_is_refused_while_it_is_renamed_is_kept(pipeline: Pipeline, name: s
 
     pipeline.backend.submit = refuse  # type: ignore[method-assign]
     pipeline.settle()
-    assert (ChangeKind.PUT, "/f", ChangeState.FAILED) in pipeline.states()
+    assert pipeline.states() == [(ChangeKind.PUT, name, ChangeState.FAILED)]
     assert pipeline.account.files() == {name: b"x"}
 
 
