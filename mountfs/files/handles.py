@@ -88,6 +88,7 @@ class OpenFiles:
         self._by_key: dict[str, OpenFile] = {}
         self._shown: LRUCache[str, str] = LRUCache(SHOWN_KEPT)
         self._renames = 0
+        self._being_renamed: list[RemotePath] = []
         journal.watch(self._note)
 
     @property
@@ -142,6 +143,10 @@ class OpenFiles:
         """
         with self._lock:
             if node.change is not None and node.change.spool in self._beginning:
+                self._begun.wait()
+                return None
+            if any(node.path.key == at.key or node.path.is_below(at) for at in self._being_renamed):
+                # Whose the name is, the tree and the open files do not yet say alike.
                 self._begun.wait()
                 return None
             if seen_renames != self._renames:
@@ -201,8 +206,10 @@ class OpenFiles:
 
     @contextmanager
     def renaming(self, *paths: RemotePath) -> Iterator[None]:
-        """Holds open files at or below *paths* still: none begins a change under a name that goes away."""
+        """Holds open files at or below *paths* still: none begins a change under a name that goes away, and
+        none is opened there meanwhile."""
         with self._lock:
+            self._being_renamed += paths
             held = [
                 file
                 for file in self._files.values()
@@ -215,7 +222,10 @@ class OpenFiles:
                 yield
             finally:
                 with self._lock:
+                    for path in paths:
+                        self._being_renamed.remove(path)
                     self._renames += 1
+                    self._begun.notify_all()
 
     def moved(self, source: RemotePath, target: RemotePath) -> None:
         """What was open at or below *source* is at *target*, in the place of what was open there."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from mountfs.errors import BadHandle
+from mountfs.errors import BadHandle, NotFound
 from mountfs.files.handles import Numbered
 from mountfs.model.change import Change, ChangeEvent
 from mountfs.model.path import RemotePath
@@ -115,6 +116,47 @@ def test_opening_closing_and_renaming_at_once_ends_in_order(world: World) -> Non
     ((path, body),) = world.account.files().items()
     assert path == "/a"
     assert body.startswith(b"0x")
+
+
+LOOK_S = 0.2
+"""Time enough for a thread to open a file, if nothing keeps it."""
+
+
+@pytest.mark.parametrize("looked_at", ["/a", "/b"])
+@pytest.mark.parametrize("moment", ["tree", "files"])
+def test_a_file_that_is_opened_in_the_midst_of_its_rename_is_the_renamed_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, looked_at: str, moment: str
+) -> None:
+    """*moment*: when only the tree knows the new name, or the open files do too."""
+    world.put("/a", b"old")
+    opened: list[int] = []
+
+    def open_it() -> None:
+        with suppress(NotFound):
+            opened.append(world.fs.open(looked_at, os.O_WRONLY | os.O_APPEND).number)
+
+    opener = threading.Thread(target=open_it)
+    owner, name = (world.namespace, "rename") if moment == "tree" else (world.files, "moved")
+    step = getattr(owner, name)
+
+    def slowly(source: RemotePath, target: RemotePath) -> None:
+        step(source, target)
+        opener.start()
+        opener.join(LOOK_S)
+
+    monkeypatch.setattr(owner, name, slowly)
+    world.fs.rename("/a", "/b")
+    opener.join(10)
+    monkeypatch.setattr(owner, name, step)
+    world.put("/a", b"another")
+    world.fs.rename("/a", "/c")
+    for number in opened:
+        world.fs.write(number, 0, b" and new")
+        world.close_file(number)
+    world.settle()
+    assert len(opened) == (looked_at == "/b")
+    wanted = b"old and new" if opened else b"old"
+    assert world.account.files() == {"/b": wanted, "/c": b"another"}
 
 
 @pytest.mark.parametrize("is_new", [True, False])
