@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import stat
 
@@ -40,8 +41,8 @@ from mountfs.namespace.view import View
 from mountfs.space import SpaceGauge
 from mountfs.xattrs import Xattrs
 
-LOOKS = 20
-"""How often an open looks again when what it saw changed under its eyes; twice is rare."""
+LOOKS_FOR_S = 5.0
+"""How long an open looks again when what it saw changes under its eyes; twice is rare."""
 
 
 class FileSystem:
@@ -294,19 +295,19 @@ class FileSystem:
         return RemotePath.parse(root + path if root else path)
 
     def _opened(self, at: RemotePath, flags: int) -> Handle:
-        for _ in range(LOOKS):
+        ends_s = math.inf
+        while self._services.clock.now_s() < ends_s:
             renames = self._files.renames
             node = self._view.stat(at)
             if node.is_folder:
                 raise IsADirectory(f"{at} is a folder")
             if isinstance(node.entry, File) and node.change is None and not node.entry.is_downloadable:
                 raise NotPermitted(f"{at} is a document without bytes of its own")
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 handle = self._files.open(node, flags, renames)
-            except FileNotFoundError:
-                continue
-            if handle is not None:
-                return handle
+                if handle is not None:
+                    return handle
+            ends_s = min(ends_s, self._services.clock.now_s() + LOOKS_FOR_S)
         raise Transient(f"{at} keeps changing")
 
     def _keep(self, promise: Promise, file: OpenFile) -> None:
