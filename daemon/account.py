@@ -16,14 +16,13 @@ class Backlog:
     """What is not committed at or below a path.
 
     *pending* changes are whole and on their way, with *size_bytes* still to send; *open_files* are
-    being written; *failed* ones will not be committed by themselves. *sessions* that nobody will commit
-    are still to be ended at the service, wherever their files were.
+    being written. *sessions* that nobody will commit are still to be ended at the service, wherever their
+    files were. Counters all: asking costs the same whatever is pending.
     """
 
     pending: int = 0
     size_bytes: int = 0
     open_files: int = 0
-    failed: tuple[FailedChange, ...] = ()
     sessions: int = 0
 
     @property
@@ -58,6 +57,9 @@ class MountedAccount(Protocol):
 
     def backlog(self, path: RemotePath) -> Backlog:
         """What is not committed at or below *path*, now."""
+
+    def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
+        """What at or below *path* will not be committed by itself."""
 
     def await_change(self, timeout_s: float) -> None:
         """Returns when a change moved to another state, or after *timeout_s*."""

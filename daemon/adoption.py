@@ -9,75 +9,236 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
-from mountfs.journal.journal import Journal
-from mountfs.journal.schema import COLUMNS
-from mountfs.model.change import FINAL_STATES, Change
+from daemon.core import Foundation
+from mountfs.model.entry import Entry, File
+from mountfs.model.path import fold
+from mountfs.tree.content import Content
+from mountfs.tree.launch import Sent
+from mountfs.tree.node import ROOT_ID, Flight, Node, State, path_of
+from mountfs.tree.remote import load_children
+from mountfs.tree.store import Store
 
 LOG = logging.getLogger(__name__)
 
 IDENTITY = "identity"
-"""The journal's fact that tells it from any other, written when it is first used."""
+"""The store's fact that tells it from any other, written when it is first used."""
+STORE_FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
 
 
-def identify(journal: Journal) -> str:
-    """The journal's identity, given now if it has none."""
-    known = journal.fact(IDENTITY)
+def identify(store: Store) -> str:
+    """The store's identity, given now if it has none. Inside a transaction."""
+    known = store.fact(IDENTITY)
     if known is None:
         known = uuid.uuid4().hex
-        journal.set_fact(IDENTITY, known)
+        store.set_fact(IDENTITY, known)
     return known
 
 
-def adopt(journal: Journal, spool: Path, theirs: Journal, their_directory: Path) -> int:
-    """Copies the live changes of *theirs*, recovered and used by nobody, behind our own; how many.
+def adopt(ours: Foundation, theirs: Foundation, their_directory: Path) -> int:
+    """Brings what is not clean in *theirs*, repaired and used by nobody, into our tree; how many nodes.
 
-    Their spool files are linked into *spool* first, and their directory goes last, so that a crash in
-    between leaves either journal whole; the identity keeps the same journal from being adopted twice.
+    Their spool files are linked into our spool first, and their directory goes last, so that a crash in
+    between leaves either store whole; the identity keeps the same store from being adopted twice.
     """
-    mark = f"adopted-{identify(theirs)}"
-    live = theirs.live()
-    if journal.fact(mark) is None:
-        for change in live:
-            if change.spool is not None:
-                _link(their_directory / "spool" / change.spool, spool / change.spool)
-        with journal.transaction():
-            _add_all(journal, theirs, live)
-            for path, revision, mtime_ns in theirs.times():
-                journal.set_time(path, revision, mtime_ns)
-            for session in theirs.orphans.all():
-                journal.orphans.add(session)
-            journal.set_fact(mark, "1")
+    try:
+        with theirs.tree.transaction():
+            mark = f"adopted-{identify(theirs.tree.store)}"
+        count = len(theirs.tree.dirty)
+        if ours.tree.store.fact(mark) is None:
+            _take_all(ours, theirs, mark)
+    except BaseException:
+        theirs.close()
+        raise
     # Power loss must not find theirs gone and ours not yet on the disk; this happens once in a while only.
     os.sync()
     theirs.close()
-    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+    for name in STORE_FILES:
         (their_directory / name).unlink(missing_ok=True)
     shutil.rmtree(their_directory / "spool", ignore_errors=True)
-    LOG.info("took over %d changes that another mount left", len(live))
-    return len(live)
+    LOG.info("took over %d changes that another mount left", count)
+    return count
 
 
-def _add_all(journal: Journal, theirs: Journal, live: list[Change]) -> None:
-    added: dict[int, Change] = {}
-    # By id first: the outcomes of a job that runs come in that order.
-    for change in sorted(live, key=lambda change: change.id):
-        if change.state in FINAL_STATES:
-            continue
-        ours = replace(change, base_change=None, is_synced=False)
-        fields = {
-            column: getattr(ours, column)
-            for column in COLUMNS
-            if column not in ("id", "seq", "kind", "path", "state")
-        }
-        added[change.id] = journal.add(ours.kind, ours.path, ours.state, **fields)
-        for part in theirs.parts(change.id):
-            journal.add_part(added[change.id].id, part)
-    for change in live:
-        if change.id in added:
-            base = added.get(change.base_change or 0)
-            journal.move_to_end(added[change.id], base_change=base.id if base else None)
+def _take_all(ours: Foundation, theirs: Foundation, mark: str) -> None:
+    """All of it, or nothing."""
+    adoption = _Adoption(ours, theirs)
+    stranded = len(ours.stranded)
+    try:
+        with ours.tree.transaction():
+            adoption.take_all()
+            ours.tree.store.set_fact(mark, "1")
+    except BaseException:
+        del ours.stranded[stranded:]
+        for path in adoption.linked:
+            path.unlink(missing_ok=True)
+        raise
 
 
-def _link(source: Path, target: Path) -> None:
-    if source.exists() and not target.exists():
-        os.link(source, target)
+class _Adoption:
+    """Inside one transaction of our tree. Of what both trees changed, theirs is set beside ours."""
+
+    def __init__(self, ours: Foundation, theirs: Foundation) -> None:
+        self._ours = ours
+        self._theirs = theirs
+        self._tree = ours.tree
+        self._nodes: dict[int, Node] = {ROOT_ID: ours.tree.root}
+        """Our nodes by the ids of theirs."""
+        self._contents: dict[int, Content] = {}
+        self.linked: list[Path] = []
+        """What came into our spool."""
+
+    def take_all(self) -> None:
+        theirs = self._theirs.tree
+        for node in list(theirs.dirty.values()):
+            if node.id not in self._nodes:
+                self._take(node)
+        for sent in self._theirs.stranded:
+            self._take_flights(sent)
+        for node in list(theirs.refused.values()):
+            if node.pending is None:
+                self._take_facts(node)
+        for row in theirs.store.timed_nodes():
+            timed = theirs.node(row.id)
+            if timed is not None:
+                self._take_facts(timed)
+        for session in theirs.store.orphans():
+            self._tree.add_orphan(session)
+
+    def _take_facts(self, node: Node) -> None:
+        """Of a clean node of theirs: the time that is kept here, and the refusal of what was tried with it.
+        Neither when the service has other bytes by now, or nothing."""
+        state = node.state
+        if state.base is None or state.base_parent is None:
+            return
+        folder = self._take(state.base_parent)
+        ours = self._nodes.get(node.id) or self._counterpart(node, folder, None)
+        if ours is None:
+            if not folder.part.listing.listed_at:
+                self._take(node)
+            return
+        self._nodes[node.id] = ours
+        before = ours.state
+        if ours.pending is None and _is_same(before.base, state.base):
+            mtime_ns = state.mtime_ns if before.mtime_ns is None else before.mtime_ns
+            after = replace(before, mtime_ns=mtime_ns, refusal=before.refusal or state.refusal)
+            if after != before:
+                self._tree.change((ours, after))
+
+    def _take(self, node: Node) -> Node:
+        """Our node for one of theirs, which wants what theirs wants."""
+        known = self._nodes.get(node.id)
+        if known is not None:
+            return known
+        state = node.state
+        parent = self._take(state.parent) if state.parent is not None else None
+        base_parent = self._take(state.base_parent) if state.base_parent is not None else None
+        ours = self._counterpart(node, base_parent, parent)
+        is_wanted = node.pending is not None or node.state.refusal is not None
+        if ours is not None and not is_wanted:
+            self._nodes[node.id] = ours
+            return ours
+        content = self._content(state.content) if state.content is not None else None
+        if ours is not None and ours.pending is not None:
+            if node.folder is not None:
+                self._nodes[node.id] = ours
+                return ours
+            ours, base_parent, state = None, None, replace(state, base=None, base_parent=None)
+            content = replace(content, over=None) if content is not None else None
+        if ours is None:
+            if state.parent is None and state.base is None:
+                return self._tree.root  # nothing of theirs is left to be done
+            if state.base is None and content is None and node.folder is None:
+                return self._tree.root
+            ours = self._tree.new_node(is_folder=node.folder is not None)
+        self._nodes[node.id] = ours
+        name = state.name if parent is None else self._free_name(parent, ours, state.name)
+        after = State(parent, name, base_parent, state.base, content, None, state.mtime_ns, state.refusal)
+        if is_wanted:
+            self._tree.touch(ours)
+        self._tree.change((ours, after))
+        if ours.folder is not None and state.base is None:
+            self._tree.residents.publish(ours, ours.folder.children or {})
+        return ours
+
+    def _counterpart(self, node: Node, base_parent: Node | None, parent: Node | None) -> Node | None:
+        """What our tree knows already of what a node of theirs is."""
+        base: Entry | None = node.state.base
+        if base is not None:
+            found = self._tree.by_remote_id(base.id)
+            if found is None and base_parent is not None:
+                load_children(self._tree, base_parent)
+                found = self._tree.base_child(base_parent, fold(base.name))
+            if found is None or found.is_folder is not node.is_folder:
+                return None
+            is_theirs_alone = node.pending is not None and found.pending is None
+            if isinstance(base, File) and found.state.base != base and is_theirs_alone:
+                return found if found.state.base is None else self._renewed(found, base)
+            return found
+        if node.folder is None or parent is None:
+            return None
+        load_children(self._tree, parent)
+        there = self._tree.child(parent, fold(node.state.name))
+        return there if there is not None and there.folder is not None else None
+
+    def _renewed(self, found: Node, base: File) -> Node:
+        """Their revision is what their change was made from: the service tells which is the newer one."""
+        self._tree.change((found, found.state.based(found.state.base_parent, base)))
+        return found
+
+    def _content(self, theirs: Content) -> Content:
+        """Their bytes, in our spool."""
+        source = self._theirs.spool.path(theirs.spool)
+        target = self._ours.spool.path(theirs.spool)
+        if source.exists() and not target.exists():
+            os.link(source, target)
+            self.linked.append(target)
+        ours = replace(theirs, id=self._tree.store.next_id(), is_synced=False)
+        for part in self._theirs.tree.store.parts(theirs.id):
+            self._tree.store.add_part(ours.id, part)
+        self._contents[theirs.id] = ours
+        return ours
+
+    def _free_name(self, parent: Node, node: Node, name: str) -> str:
+        load_children(self._tree, parent)
+        there = self._tree.child(parent, fold(name))
+        if there is None or there is node:
+            return name
+        copy = self._ours.copies.name(parent, name, "conflicted")
+        self._tree.notice(path_of(there), f"another mount had a version of its own: it is kept as {copy}")
+        return copy
+
+    def _take_flights(self, sent: Sent) -> None:
+        """What they had sent: its outcome is ours to hear."""
+        batch = Sent(self._tree.store.next_id(), sent.kind, [], job=sent.job)
+        for flights, target in ((sent.flights, batch.flights), (sent.carried, batch.carried)):
+            for theirs in flights:
+                flight = self._flight(theirs)
+                if flight is None:
+                    batch.job = None  # the outcomes of the job go by position
+                else:
+                    target.append(flight)
+        if batch.flights or batch.carried:
+            self._tree.store.save_flights([*batch.flights, *batch.carried], batch.id)
+            self._tree.store.set_job(batch.id, batch.job)
+            self._ours.stranded.append(batch)
+
+    def _flight(self, theirs: Flight) -> Flight | None:
+        node = self._nodes.get(theirs.node.id)
+        if node is None or node.state.flight is not None or node is self._tree.root:
+            return None
+        content = self._contents.get(theirs.content.id) if theirs.content is not None else None
+        if theirs.content is not None and content is None:
+            return None
+        parent = self._take(theirs.parent) if theirs.parent is not None else None
+        flight = replace(
+            theirs, id=self._tree.store.next_id(), node=node, parent=parent, content=content, above=[]
+        )
+        self._tree.change_unsaved(node, replace(node.state, flight=flight))
+        return flight
+
+
+def _is_same(ours: Entry | None, theirs: Entry) -> bool:
+    """Whether the service still has what they knew, as far as we know."""
+    if isinstance(theirs, File):
+        return isinstance(ours, File) and ours.revision == theirs.revision
+    return ours is not None

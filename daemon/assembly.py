@@ -3,63 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import socket as sockets
-from collections.abc import Callable
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon.adoption import adopt, identify
-from daemon.commit.committer import Committer
+from daemon.adoption import adopt
+from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
 from daemon.failure import Failure
-from daemon.follow import Follower
-from daemon.mounted import CommitWaiter, Parts, RunningAccount, Waiting
+from daemon.mounted import Parts, RunningAccount
 from daemon.options import MountOptions
 from daemon.process import MountPlan
 from daemon.remotes import connect, identity_mark
 from daemon.settings import AccountRemote
 from daemon.statedir import Slot, StateDir
-from daemon.status import Stray
-from daemon.sweeper import Sweeper
+from daemon.status import Stray, Trouble, in_bytes, plural
 from daemon.worker import Worker
 from mountfs.attributes import FileSystemOptions, Promise
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError, NotFound, Refused, Transient
-from mountfs.files.handles import OpenFiles
-from mountfs.files.services import Services
-from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseOptions
-from mountfs.journal.journal import Journal
-from mountfs.journal.recovery import recover
-from mountfs.journal.sync import Durability
-from mountfs.model.change import Change, ChangeKind, ChangeState
-from mountfs.model.entry import Account, Folder
-from mountfs.model.path import RemotePath
-from mountfs.namespace.edits import Namespace
-from mountfs.namespace.settlement import Settlement
-from mountfs.namespace.snapshot import Snapshot
-from mountfs.namespace.view import View
+from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
-from mountfs.reading.blocks import Blocks
-from mountfs.reading.reader import Reader
-from mountfs.space import SpaceGauge
 from mountfs.spool.disk import RealDisk
-from mountfs.spool.quota import Quota
-from mountfs.spool.spool import Spool
-from mountfs.upload.uploader import Uploader
-from mountfs.upload.urgency import Urgency
+from mountfs.tree.database import StoreUnusable
+from mountfs.tree.node import Node, State
+from mountfs.tree.recovery import set_aside_directory
 
 LOG = logging.getLogger(__name__)
 
 UPLOAD_WORKERS = 4
 """Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
-
-LISTING_FRESH_S = 60.0
-"""How long a listing is trusted while nobody reports remote changes."""
-
-CACHE_BYTES = 2 * 1024**3
-"""Most bytes of remote files kept on the local disk for reading."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -72,9 +50,11 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
     try:
         introduction = _Introduction(backend)
         account = state.identify(plan.spec.name, identity_mark(remote), introduction.ask)
-        _check_root(backend, plan)
+        top = _look_at_root(backend, plan)
         slot = state.take_slot(account)
-        return _Assembly(plan, backend, clock, RealDisk(), state, account, slot, introduction).build(socket)
+        return _Assembly(plan, backend, clock, RealDisk(), state, account, slot, introduction, top).build(
+            socket
+        )
     except BaseException:
         backend.close()
         raise
@@ -102,21 +82,6 @@ class _Introduction:
 
 
 @dataclass(frozen=True, slots=True)
-class _Core:
-    """What an account is on this machine, without anything that works on it."""
-
-    journal: Journal
-    spool: Spool
-    view: View
-    namespace: Namespace
-
-    def list_folder(self, folder: RemotePath) -> None:
-        """Has *folder* listed, if it is one."""
-        with contextlib.suppress(Refused):
-            self.view.children(folder)
-
-
-@dataclass(frozen=True, slots=True)
 class _Assembly:
     """The makings of one mount."""
 
@@ -128,201 +93,153 @@ class _Assembly:
     account: Account
     slot: Slot
     introduction: _Introduction
+    top: Entry | None
 
     def build(self, socket: Path) -> RunningAccount:
-        core = self._core()
-        journal, spool = core.journal, core.spool
-        durability = Durability(journal, spool, self.disk)
-        waiting = Waiting(journal)
-        urgency = Urgency(self.clock)
-        uploader = self._uploader(core, urgency)
-        committer = self._committer(core, urgency)
-        blocks = Blocks(self.slot.cache, CACHE_BYTES)
-        reader = Reader(self.backend, blocks, self.clock)
-        sweeper = Sweeper(journal, spool, blocks, self.backend, self.clock)
+        places, settings = self._places(self.slot), self._settings()
+        with _nothing_is_garbage():
+            foundation = lay(places, self.backend, self.clock, self.disk, settings)
+        self._take_over(foundation, settings)
+        cores: list[Core] = []
 
         def begin() -> None:
             self.introduction.make_up()
             # A folder that was listed takes new files while the far side is away.
-            core.list_folder(self.plan.spec.subdir)
+            with contextlib.suppress(Refused):
+                cores[0].view.children(cores[0].view.top)
 
-        follower = Follower(self.backend, core.view.snapshot, self.clock, on_begin=begin)
-        space = SpaceGauge(self.backend, self.clock, lambda: _uncounted_bytes(journal))
-        services = Services(
-            changes=core.namespace,
-            journal=journal,
-            spool=spool,
-            reader=reader,
-            uploads=uploader,
-            durable=durability,
-            waiter=CommitWaiter(journal, waiting, urgency, self.clock),
-            room=space,
-            ask_limits=lambda: self.backend.limits,
-            clock=self.clock,
+        core = build(
+            foundation, places, self.backend, self.clock, self.disk, replace(settings, on_follow=begin)
         )
+        cores.append(core)
 
         def release() -> None:
-            committer.close()
-            reader.close()
-            durability.close()
-            journal.close()
+            core.close()
             self.slot.release()
 
         return RunningAccount(
             Parts(
                 display_name=self.account.display_name,
                 root=self.plan.spec.subdir,
-                journal=journal,
-                backend=self.backend,
-                clock=self.clock,
-                file_system=self._file_system(core, services, space, socket),
+                core=core,
+                file_system=core.file_system(_file_system_options(self.plan, socket)),
                 fuse=_fuse_options(self.plan),
-                uploader=uploader,
-                committer=committer,
-                follower=follower,
-                durability=durability,
-                urgency=urgency,
-                waiting=waiting,
-                workers=self._workers(journal, uploader, committer, follower, sweeper, durability),
-                end_waits=reader.end_waits,
+                workers=_workers(core, self.clock),
                 strays=self._strays,
+                set_aside=self._set_aside,
                 release=release,
             )
         )
 
-    def _core(self) -> _Core:
-        """Journal and spool, repaired and with all that was left of this account; the tree over them."""
-        host = sockets.gethostname()
-        spool = Spool(self.slot.spool, self.disk, Quota())
-        journal = self._journal(self.slot, spool, host)
-        identify(journal)
-        for abandoned in self.state.abandoned_slots(self.account, self.slot):
-            theirs = self._journal(abandoned, Spool(abandoned.spool, self.disk, Quota()), host)
-            adopt(journal, spool.directory, theirs, abandoned.directory)
-        snapshot = Snapshot(journal.lock, self.clock, LISTING_FRESH_S)
-        view = View(journal, snapshot, self.backend, self.plan.spec.subdir)
-        limits = self.backend.limits
-        namespace = Namespace(view, journal, limits.names, self.clock, carries_times=limits.carries_times)
-        return _Core(journal, spool, view, namespace)
+    def _places(self, slot: Slot) -> Places:
+        lock = self.state.account_dir(self.account) / "commit.lock"
+        return Places(slot.journal, slot.spool, slot.cache, lock)
 
-    def _uploader(self, core: _Core, urgency: Urgency) -> Uploader:
-        return Uploader(
-            core.journal,
-            core.spool,
-            self.backend,
-            self.clock,
-            urgency,
-            is_blocked=core.namespace.is_blocked,
-            settle_s=self.plan.options.settle_s,
-        )
-
-    def _committer(self, core: _Core, urgency: Urgency) -> Committer:
-        return Committer(
-            core.journal,
-            Settlement(core.journal, core.view.snapshot),
-            self.backend,
-            core.spool,
-            clock=self.clock,
-            urgency=urgency,
-            lock_path=self.state.account_dir(self.account) / "commit.lock",
+    def _settings(self) -> Settings:
+        return Settings(
+            boot_id=BOOT_ID.read_text().strip(),
             host=sockets.gethostname(),
             settle_s=self.plan.options.settle_s,
+            top=self.plan.spec.subdir,
+            top_entry=self.top,
         )
 
-    def _file_system(self, core: _Core, services: Services, space: SpaceGauge, socket: Path) -> FileSystem:
-        return FileSystem(
-            view=core.view,
-            namespace=core.namespace,
-            files=OpenFiles(services, core.journal),
-            services=services,
-            space=space,
-            options=_file_system_options(self.plan, socket),
-        )
-
-    def _journal(self, slot: Slot, spool: Spool, host: str) -> Journal:
-        """The slot's journal, repaired."""
-        journal = Journal(slot.journal, self.clock, ends_sessions=self.backend.limits.ends_sessions)
-        recover(
-            journal,
-            spool,
-            boot_id=BOOT_ID.read_text().strip(),
-            host=host,
-            clock=self.clock,
-            hash_kind=self.backend.limits.hash_kind,
-        )
-        return journal
-
-    def _workers(
-        self,
-        journal: Journal,
-        uploader: Uploader,
-        committer: Committer,
-        follower: Follower,
-        sweeper: Sweeper,
-        durability: Durability,
-    ) -> list[Worker]:
-        """The threads behind the mount; each part's bell wakes its own."""
-        uploaders = [Worker(f"upload-{n}", uploader.step, self.clock) for n in range(UPLOAD_WORKERS)]
-        uploader.bell = _bell_of(*uploaders)
-        lanes = range(self.backend.limits.batches_at_once)
-        commits = [Worker(f"commit-{n}", committer.step, self.clock) for n in lanes]
-        committer.bell = _bell_of(*commits)
-        sweeps = Worker("sweep", sweeper.step, self.clock)
-        sweeper.bell = _bell_of(sweeps)
-        follows = Worker("follow", follower.step, self.clock)
-
-        def tell_follower(_: Change | None, after: Change | None) -> None:
-            if follower.is_offline and after is not None and after.state is ChangeState.COMMITTED:
-                follower.nudge()
-                follows.wake()
-
-        journal.watch(tell_follower)
-        syncs = Worker("sync", durability.step, self.clock)
-        return [*uploaders, *commits, sweeps, follows, syncs]
+    def _take_over(self, foundation: Foundation, settings: Settings) -> None:
+        """All that mounts which no longer run left of this account. What cannot be read stays where it is."""
+        for abandoned in self.state.abandoned_slots(self.account, self.slot):
+            try:
+                theirs = lay(self._places(abandoned), self.backend, self.clock, self.disk, settings)
+                adopt(foundation, theirs, abandoned.directory)
+            except (StoreUnusable, OSError, sqlite3.Error) as error:
+                LOG.error("what another mount left pending cannot be taken over: %s", error)
+                foundation.tree.notice("/", f"what another mount left pending cannot be taken over: {error}")
 
     def _strays(self) -> tuple[Stray, ...]:
         return tuple(
             Stray(key, held.count, held.size_bytes) for key, held in self.state.others(self.account).items()
         )
 
+    def _set_aside(self) -> Trouble | None:
+        """Files that a start found, and nothing named any more."""
+        directory = set_aside_directory(self.slot.spool)
+        if not directory.is_dir():
+            return None
+        sizes = [each.stat().st_size for each in directory.iterdir()]
+        if not sizes:
+            return None
+        files = plural(len(sizes), "file")
+        what = f"{files} of lost changes, {in_bytes(sum(sizes))}: look at them, then remove them"
+        return Trouble(str(directory), "set aside", what, 0.0)
 
-def _bell_of(*workers: Worker) -> Callable[[], None]:
-    def ring() -> None:
+
+@contextlib.contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """What is made here is there to stay. Python's collector of cycles would go through all of it again and
+    again while it grows, which takes a third of the time, and later on at moments when somebody waits."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def _workers(core: Core, clock: Clock) -> list[Worker]:
+    """The threads behind the mount; each part wakes its own."""
+    uploaders = [Worker(f"upload-{n}", core.uploader.step, clock) for n in range(UPLOAD_WORKERS)]
+    core.uploader.wake = _waker_of(*uploaders)
+    lanes = range(core.backend.limits.batches_at_once)
+    commits = [Worker(f"commit-{n}", core.committer.step, clock) for n in lanes]
+    core.committer.wake = _waker_of(*commits)
+    sweeps = Worker("sweep", core.sweeper.step, clock)
+    core.sweeper.wake = _waker_of(sweeps)
+    follows = Worker("follow", core.follower.step, clock)
+
+    def tell_follower(_: Node, before: State, after: State) -> None:
+        if core.follower.is_offline and is_acknowledged(before, after):
+            core.follower.nudge()
+            follows.wake()
+
+    core.tree.watch(tell_follower)
+    syncs = Worker("sync", core.durability.step, clock)
+    return [*uploaders, *commits, sweeps, follows, syncs]
+
+
+def _waker_of(*workers: Worker) -> Callable[[], None]:
+    """Wakes one that is idle, which wakes another if there is more than it takes. If none is, all look."""
+
+    def wake() -> None:
+        for worker in workers:
+            if worker.is_idle:
+                worker.wake()
+                return
         for worker in workers:
             worker.wake()
 
-    return ring
+    return wake
 
 
-def _uncounted_bytes(journal: Journal) -> int:
-    """What the service's quota will have to hold once all is committed."""
-    return sum(
-        change.size_bytes
-        for change in journal.live()
-        if change.kind is ChangeKind.PUT and change.state is not ChangeState.FAILED
-    )
+def _look_at_root(backend: Backend, plan: MountPlan) -> Entry | None:
+    """The top of the mount as the service has it; it must be a folder that we may see. Failure.
 
-
-def _check_root(backend: Backend, plan: MountPlan) -> None:
-    """What is to be the top of the mount must be a folder that we may see. Failure.
-
-    While the service does not answer it is taken on trust: the mount after a restart needs no network.
+    None while the service does not answer: the top is taken on trust, a restart needs no network.
     """
     subdir = plan.spec.subdir
     try:
         if subdir.is_root:
             backend.latest_cursor()  # the cheapest question that a wrong path_root makes fail
-            return
-        entry = backend.stat(subdir)
+            return None
+        entry = backend.stat(Place(subdir))
     except NotFound:
         raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
     except Transient as error:
         LOG.warning("%s:%s is mounted unseen: %s", plan.spec.name, subdir, error)
-        return
+        return None
     except MountfsError as error:
         raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}") from error
     if not isinstance(entry, Folder):
         raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
+    return entry
 
 
 def _file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
@@ -331,7 +248,6 @@ def _file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
         uid=options.uid,
         gid=options.gid,
         umask=options.umask,
-        root=plan.spec.subdir,
         is_read_only=options.is_read_only,
         close=Promise(options.close.value),
         fsync=Promise(options.fsync.value),

@@ -106,7 +106,7 @@ class Conversation:
             now_s = self._clock.now_s()
             if not backlog.unsettled or now_s >= deadline_s:
                 self._account.relax()  # or a program that saves by rename right after us is seen doing so
-                yield Settled(backlog.unsettled, backlog.failed)
+                yield Settled(backlog.unsettled, self._account.failures(path))
                 return
             if now_s - spoken_s >= PROGRESS_S:
                 spoken_s = now_s

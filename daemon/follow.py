@@ -1,12 +1,13 @@
-"""What others change on the far side, told to the snapshot."""
+"""What others change at the service, told to the tree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
+from threading import Event
 from typing import Protocol
 
 from mountfs.errors import Conflict, MountfsError, Offline
-from mountfs.model.entry import Entry, Gone
+from mountfs.model.entry import News
 from mountfs.model.pacing import Pacer
 from mountfs.ports import Backend, Clock
 
@@ -16,38 +17,45 @@ IDLE_S = 1.0
 """After an answer that says something changed and then lists nothing, so that it cannot spin."""
 
 
-class Snapshot(Protocol):
-    """The part of ``mountfs.namespace.snapshot`` that is needed here."""
+class Feed(Protocol):
+    """The part of ``mountfs.tree.feed`` that is needed here."""
 
-    def apply_remote(self, entries: Sequence[Entry | Gone]) -> None: ...
+    @property
+    def cursor(self) -> str | None: ...
 
-    def note_follower(self, healthy: bool) -> None: ...
+    def begin(self, cursor: str | None) -> None: ...
 
-    def forget_all(self) -> None: ...
+    def note(self, news: Iterable[News], cursor: str) -> None: ...
+
+    def note_follower(self, *, is_healthy: bool, is_away: bool) -> None: ...
 
 
 class Follower:
-    """One thread calls ``step``, which blocks while nothing changes; ``Backend.close`` ends that."""
+    """One thread calls ``step``, which blocks while nothing changes; ``Backend.close`` ends that.
+
+    The position in the changes is kept with the tree: after a restart what was missed meanwhile is caught up.
+    """
 
     def __init__(
         self,
         backend: Backend,
-        snapshot: Snapshot,
+        feed: Feed,
         clock: Clock,
         wait_s: float = WAIT_S,
         on_begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """*on_begin* is called each time following begins anew, with nothing known any more; when it fails,
-        following does, and begins anew later."""
+        """*on_begin* is called once the service answered for the first time; when it fails, following does,
+        and begins anew later."""
         self._on_begin = on_begin
         self._backend = backend
-        self._snapshot = snapshot
+        self._feed = feed
         self._clock = clock
         self._wait_s = wait_s
-        self._cursor: str | None = None
+        self._has_begun = False
         self._is_healthy = False
         self._is_nudged = False
         self._pacer = Pacer()
+        self._has_looked = Event()
 
     @property
     def last_error(self) -> str | None:
@@ -64,6 +72,10 @@ class Follower:
         """The far side answered somebody else: the next step need not wait. Any thread."""
         self._is_nudged = True
 
+    def await_round(self, timeout_s: float) -> None:
+        """Returns once the service was asked for changes, in success or failure, or after *timeout_s*."""
+        self._has_looked.wait(timeout_s)
+
     def step(self, now_s: float) -> float:
         """Waits for changes and applies them, or begins (again) to follow."""
         if self._pacer.ready_s > now_s and not self._is_nudged:
@@ -72,49 +84,52 @@ class Follower:
         try:
             delay_s = self._follow()
         except Conflict:
-            self._set_healthy(False)
-            self._cursor = None
-            self._snapshot.forget_all()
+            self._feed.begin(None)
+            self._set_health(is_healthy=False, is_away=False)
+            self._has_looked.set()
             return self._clock.now_s()
         except MountfsError as error:
-            self._set_healthy(False)
+            self._set_health(is_healthy=False, is_away=isinstance(error, Offline))
             failed_s = self._clock.now_s()
             self._pacer.failed(error, started_s=now_s, now_s=failed_s, jitter=self._clock.jitter())
+            self._has_looked.set()
             return self._pacer.ready_s
         self._pacer.succeeded()
+        self._set_health(is_healthy=True, is_away=False)
+        self._has_looked.set()
         return self._clock.now_s() + delay_s
 
     def _follow(self) -> float:
         """Seconds to wait before the next round."""
-        if self._cursor is None:
-            cursor = self._backend.latest_cursor()
-            # What was listed before the cursor may have changed before it, and nobody would tell.
-            self._snapshot.forget_all()
-            self._set_healthy(True)
-            self._on_begin()
-            self._cursor = cursor
+        cursor = self._feed.cursor
+        if cursor is None:
+            self._feed.begin(self._backend.latest_cursor())
+            self._begun()
         elif not self._is_healthy:
-            self._catch_up(self._cursor)
-        elif not self._backend.wait_for_changes(self._cursor, self._wait_s):
-            return 0.0
-        elif not self._catch_up(self._cursor):
+            self._catch_up(cursor)
+            self._begun()
+        elif self._backend.wait_for_changes(cursor, self._wait_s) and not self._catch_up(cursor):
             return IDLE_S
-        self._set_healthy(True)
         return 0.0
+
+    def _begun(self) -> None:
+        self._set_health(is_healthy=True, is_away=False)
+        if not self._has_begun:
+            self._on_begin()
+            self._has_begun = True
 
     def _catch_up(self, cursor: str) -> bool:
         """Applies everything since *cursor*; whether there was anything."""
         has_any = False
         while True:
             changes = self._backend.changes(cursor)
-            if changes.entries:
-                self._snapshot.apply_remote(changes.entries)
-                has_any = True
-            self._cursor = cursor = changes.cursor
+            if changes.entries or changes.cursor != cursor:
+                self._feed.note(changes.entries, changes.cursor)
+            has_any = has_any or bool(changes.entries)
+            cursor = changes.cursor
             if not changes.has_more:
                 return has_any
 
-    def _set_healthy(self, is_healthy: bool) -> None:
-        if is_healthy is not self._is_healthy:
-            self._is_healthy = is_healthy
-            self._snapshot.note_follower(is_healthy)
+    def _set_health(self, *, is_healthy: bool, is_away: bool) -> None:
+        self._is_healthy = is_healthy
+        self._feed.note_follower(is_healthy=is_healthy, is_away=is_away)

@@ -6,28 +6,25 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from threading import Condition
 
 from daemon.account import Backlog
-from daemon.commit.committer import Committer
-from daemon.commit.flight import Current
-from daemon.follow import Follower
+from daemon.commit.batch import Current
+from daemon.core import Core
 from daemon.protocol import FailedChange
 from daemon.status import AccountStatus, FarSide, Stray, Tally, Trouble
 from daemon.worker import Worker
-from mountfs.errors import MountfsError, Offline, Refused
+from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
-from mountfs.journal.journal import Journal
-from mountfs.journal.sync import Durability
-from mountfs.model.change import FINAL_STATES, PENDING_STATES, Change, ChangeKind, ChangeState
 from mountfs.model.entry import NS_PER_S
-from mountfs.model.names import is_local_only
+from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
-from mountfs.ports import Backend, Clock
-from mountfs.upload.uploader import Uploader
-from mountfs.upload.urgency import Urgency
+from mountfs.tree import tally
+from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.view import reason_of
+from mountfs.tree.word import PENDING, Word, word_of
 
 LOG = logging.getLogger(__name__)
 
@@ -35,79 +32,30 @@ TROUBLES_SHOWN = 20
 LAST_STEPS_S = 5.0
 """For a step that is under way at the end; its connections are cut, so it has no reason to take long."""
 STRAYS_EVERY_S = 10.0
-"""Other accounts' journals are files of other processes; looking into them costs an open each."""
+"""Other accounts' stores are files of other processes; looking into them costs an open each."""
 
 RELEASE_S = 2.0
 """The kernel releases a file after close() has returned; one closed for longer than this is held open by
 somebody else."""
 
-
-class Waiting:
-    """Lets threads wait for changes to get on; rung by the journal, under its lock."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._moved = Condition()
-        self._moves = 0
-        journal.watch(self._note)
-
-    def wait(self, timeout_s: float) -> None:
-        """Returns when any change moved, or after *timeout_s*."""
-        with self._moved:
-            seen = self._moves
-            self._moved.wait_for(lambda: self._moves != seen, timeout_s)
-
-    def _note(self, before: Change | None, after: Change | None) -> None:
-        if before is None or after is None or before.state is not after.state:
-            with self._moved:
-                self._moves += 1
-                self._moved.notify_all()
-
-
-class CommitWaiter:
-    """Waits for the service's word on one change: what close and fsync do where they promise it."""
-
-    def __init__(self, journal: Journal, waiting: Waiting, urgency: Urgency, clock: Clock) -> None:
-        self._journal = journal
-        self._waiting = waiting
-        self._urgency = urgency
-        self._clock = clock
-
-    def wait_committed(self, change_id: int, timeout_s: float) -> None:
-        """Returns once it is committed, or superseded. Refused with its error; Offline when time is up."""
-        deadline_s = self._clock.now_s() + timeout_s
-        with self._urgency.pressed():
-            while True:
-                change = self._journal.get(change_id)
-                if change is None or change.state in FINAL_STATES:
-                    return
-                if change.state is ChangeState.FAILED:
-                    raise Refused(change.error or f"{change.path} was refused")
-                left_s = deadline_s - self._clock.now_s()
-                if left_s <= 0:
-                    raise Offline(f"{change.path} is not committed after {timeout_s:.0f} s")
-                self._waiting.wait(min(left_s, 1.0))
+FIRST_LOOK_S = 1.0
+"""So long a mount waits at its start to hear what others changed since the last one. One that has not heard
+it by then shows what it knows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything a mounted account is made of, introduced to each other by the assembly."""
+    """Everything a mounted account is made of, introduced to each other by the assembly. *set_aside*: the
+    files of lost rows that a start kept."""
 
     display_name: str
     root: RemotePath
-    journal: Journal
-    backend: Backend
-    clock: Clock
+    core: Core
     file_system: FileSystem
     fuse: FuseOptions
-    uploader: Uploader
-    committer: Committer
-    follower: Follower
-    durability: Durability
-    urgency: Urgency
-    waiting: Waiting
     workers: Sequence[Worker]
-    end_waits: Callable[[], None]
     strays: Callable[[], tuple[Stray, ...]]
+    set_aside: Callable[[], Trouble | None]
     release: Callable[[], None]
 
 
@@ -116,13 +64,19 @@ class RunningAccount:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._core = parts.core
         self._strays: tuple[Stray, ...] = ()
+        self._set_aside: Trouble | None = None
         self._strays_s = -math.inf
         self._closed_s: dict[int, float] = {}
+        """When versions that somebody still has open were closed, by the id of the content."""
+        with self._core.tree.lock:
+            self._core.tree.watch(self._note)
 
     def start(self) -> None:
         for worker in self._parts.workers:
             worker.start()
+        self._core.follower.await_round(FIRST_LOOK_S)
 
     def serve(self, mountpoint: Path) -> None:
         FuseMount(self._parts.file_system, mountpoint, self._parts.fuse).run()
@@ -131,131 +85,163 @@ class RunningAccount:
         self._parts.file_system.stop_taking_writes()
 
     def end_waits(self) -> None:
-        self._parts.end_waits()
+        self._core.reader.end_waits()
 
     def hurry(self, path: RemotePath) -> None:  # noqa: ARG002 - the process's; all travel together
-        self._parts.urgency.hurry()
+        self._core.urgency.hurry()
 
     def relax(self) -> None:
-        self._parts.urgency.relax()
+        self._core.urgency.relax()
 
     def backlog(self, path: RemotePath) -> Backlog:
-        at = self._absolute(path)
-        pending = size_bytes = open_files = 0
-        failed: list[FailedChange] = []
-        live = self._parts.journal.live()
-        held = self._held_open(live)
-        for change in live:
-            if not _touches(change, at) or _stays_here(change):
-                continue
-            if change.state is ChangeState.FAILED:
-                failed.append(FailedChange(self._shown(change.path), change.error or "refused"))
-            elif change.id in held:
-                open_files += 1
-            else:
-                pending += 1
-                size_bytes += change.size_bytes
-        return Backlog(pending, size_bytes, open_files, tuple(failed), self._parts.journal.orphans.count())
+        tree = self._core.tree
+        node = self._known(path)
+        with tree.lock:
+            sessions = tree.store.count_orphans()
+            if node is None:
+                return Backlog(sessions=sessions)
+            counts = [_count(node, word) for word in PENDING]
+            size_bytes = sum(_bytes(node, word) for word in PENDING)
+            open_files = _count(node, Word.OPEN)
+            just_closed, closed_bytes = self._just_closed(node)
+            open_bytes = _bytes(node, Word.OPEN) - closed_bytes
+            pending = sum(counts) - open_files + just_closed
+            return Backlog(pending, size_bytes - open_bytes, open_files - just_closed, sessions)
+
+    def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
+        node = self._known(path)
+        tree = self._core.tree
+        with tree.lock:
+            failed = [each for each in self._failed() if node is not None and _is_within(each, node)]
+            return tuple(FailedChange(self._shown(each), reason_of(each) or "refused") for each in failed)
 
     def await_change(self, timeout_s: float) -> None:
-        self._parts.waiting.wait(timeout_s)
+        self._core.waiting.wait(timeout_s)
 
     def sync(self) -> None:
-        self._parts.durability.sync_journal()
+        self._core.durability.sync_below(self._core.tree.root)
 
     def status(self) -> AccountStatus:
-        parts = self._parts
-        wall_ns = parts.clock.wall_ns()
-        live = [change for change in parts.journal.live() if not _stays_here(change)]
-        tallies: dict[str, Tally] = {}
-        for change in live:
-            tally = tallies.get(change.state, Tally())
-            tallies[change.state.value] = Tally(tally.count + 1, tally.size_bytes + change.size_bytes)
-        pending = [change for change in live if change.state in PENDING_STATES]
-        oldest_ns = min((change.touched_ns for change in pending), default=None)
+        core, tree = self._core, self._core.tree
+        wall_ns = core.clock.wall_ns()
+        strays = self._look_for_strays()
+        with tree.lock:
+            root = tree.root
+            words = {word: Tally(_count(root, word), _bytes(root, word)) for word in Word}
+            oldest = next(iter(tree.awaited.values()), None)
+            since_ns = oldest.pending.since_ns if oldest is not None and oldest.pending is not None else None
         return AccountStatus(
-            account=parts.display_name,
-            states=tallies,
-            pending=Tally(len(pending), sum(change.size_bytes for change in pending)),
-            oldest_pending_age_s=None if oldest_ns is None else max(0.0, (wall_ns - oldest_ns) / NS_PER_S),
-            current_job=jobs_in_words(parts.committer.current),
-            calls=parts.backend.calls(),
-            troubles=self._troubles(live, wall_ns),
+            account=self._parts.display_name,
+            states={word.text: found for word, found in words.items() if found.count},
+            pending=Tally(
+                sum(words[word].count for word in PENDING), sum(words[word].size_bytes for word in PENDING)
+            ),
+            oldest_pending_age_s=None if since_ns is None else max(0.0, (wall_ns - since_ns) / NS_PER_S),
+            current_job=jobs_in_words(core.committer.current),
+            calls=core.backend.calls(),
+            troubles=self._troubles(wall_ns),
             far_side=self._far_side(),
-            strays=self._look_for_strays(),
+            strays=strays,
         )
 
     def close(self) -> None:
-        parts = self._parts
-        parts.backend.close()
-        for worker in parts.workers:
+        core, workers = self._core, self._parts.workers
+        core.backend.close()
+        for worker in workers:
             worker.stop()
-        deadline_s = parts.clock.now_s() + LAST_STEPS_S
-        ended = [worker.join(max(0.0, deadline_s - parts.clock.now_s())) for worker in parts.workers]
+        deadline_s = core.clock.now_s() + LAST_STEPS_S
+        ended = [worker.join(max(0.0, deadline_s - core.clock.now_s())) for worker in workers]
         if all(ended):
-            parts.release()
+            self._parts.release()
         else:
-            # Closing the journal under a running step would only make it fail; the process ends anyway.
+            # Closing the store under a running step would only make it fail; the process ends anyway.
             LOG.warning("%d background threads did not end in %.0f s", ended.count(False), LAST_STEPS_S)
 
-    def _held_open(self, live: Sequence[Change]) -> set[int]:
-        """Those of *live* that are being written, or were closed and are still open for somebody."""
-        now_s = self._parts.clock.now_s()
-        opened = [change for change in live if change.state is ChangeState.OPEN]
-        with self._parts.journal.lock:
-            seen = self._closed_s
-            self._closed_s = {change.id: seen.get(change.id, now_s) for change in opened if change.is_flushed}
-            return {
-                change.id
-                for change in opened
-                if now_s - self._closed_s.get(change.id, -math.inf) >= RELEASE_S
-            }
+    # Inside
 
-    def _absolute(self, path: RemotePath) -> RemotePath:
-        return RemotePath(self._parts.root.text + path.text)
+    def _known(self, path: RemotePath) -> Node | None:
+        return self._core.view.known(path.components)
 
-    def _shown(self, path: RemotePath) -> str:
+    def _note(self, node: Node, before: State, after: State) -> None:  # noqa: ARG002 - the tree's
+        """The tree's listener: versions that were closed, and are still open for somebody."""
+        if before.draft is not None and (after.draft is None or after.draft.id != before.draft.id):
+            self._closed_s.pop(before.draft.id, None)
+        draft = after.draft
+        if draft is not None and draft.is_flushed:
+            self._closed_s.setdefault(draft.id, self._core.clock.now_s())
+        elif draft is not None:
+            self._closed_s.pop(draft.id, None)
+
+    def _just_closed(self, folder: Node) -> tuple[int, int]:
+        """How many files below *folder* were closed a moment ago, to be released any moment; their bytes."""
+        now_s, tree = self._core.clock.now_s(), self._core.tree
+        count = size_bytes = 0
+        for content_id, closed_s in self._closed_s.items():
+            found = tree.content(content_id) if now_s - closed_s < RELEASE_S else None
+            if found is None or word_of(found[0]) is not Word.OPEN or not _is_within(found[0], folder):
+                continue
+            count += 1
+            size_bytes += found[1].size_bytes
+        return count, size_bytes
+
+    def _failed(self) -> list[Node]:
+        """What was refused, and what waits for that."""
+        tree, plan = self._core.tree, self._core.plan
+        found = dict(tree.refused)
+        for node in list(found.values()):
+            found.update((each.id, each) for each in plan.waiting_for(node))
+        return list(found.values())
+
+    def _shown(self, node: Node) -> str:
         """As the user of the mount sees it; whole where it lies outside of what is mounted."""
-        root = self._parts.root
+        path, root = RemotePath.parse(path_of(node)), self._parts.root
         return str(path.moved(root, RemotePath(""))) if root.is_root or path.is_below(root) else str(path)
 
-    def _troubles(self, live: Sequence[Change], wall_ns: int) -> tuple[Trouble, ...]:
+    def _troubles(self, wall_ns: int) -> tuple[Trouble, ...]:
         """What failed or is being retried, and then the latest notices, newest first."""
+        tree = self._core.tree
 
         def age_s(since_ns: int) -> float:
             return max(0.0, (wall_ns - since_ns) / NS_PER_S)
 
-        found = [
-            Trouble(self._shown(change.path), change.state.value, change.error, age_s(change.touched_ns))
-            for change in live
-            if change.error is not None
-        ]
+        with tree.lock:
+            nodes = [
+                *islice(tree.refused.values(), TROUBLES_SHOWN),
+                *islice(tree.troubled.values(), TROUBLES_SHOWN),
+            ]
+            found = [
+                Trouble(self._shown(node), _word(node), reason_of(node), age_s(_since_ns(node, wall_ns)))
+                for node in nodes
+            ]
+            notices = tree.store.notices()
         found += [
-            Trouble(notice.path, "notice", notice.text, age_s(notice.wall_ns))
-            for notice in reversed(self._parts.journal.notices())
+            Trouble(notice.path, "notice", notice.text, age_s(notice.wall_ns)) for notice in reversed(notices)
         ]
+        if self._set_aside is not None:
+            found.insert(0, self._set_aside)
         return tuple(found[:TROUBLES_SHOWN])
 
     def _far_side(self) -> FarSide:
-        parts = self._parts
-        trouble = parts.uploader.last_error or parts.committer.last_error or parts.follower.last_error
-        is_away = parts.uploader.is_offline or parts.committer.is_offline or parts.follower.is_offline
+        core = self._core
+        trouble = core.uploader.last_error or core.committer.last_error or core.follower.last_error
+        is_away = core.uploader.is_offline or core.committer.is_offline or core.follower.is_offline
         return FarSide(is_reachable=not is_away, detail=trouble or "")
 
     def _look_for_strays(self) -> tuple[Stray, ...]:
-        now_s = self._parts.clock.now_s()
+        now_s = self._core.clock.now_s()
         if now_s - self._strays_s >= STRAYS_EVERY_S:
             self._strays_s = now_s
             try:
                 self._strays = self._parts.strays()
+                self._set_aside = self._parts.set_aside()
             except (OSError, MountfsError):
-                LOG.warning("cannot look for other accounts' pending changes", exc_info=True)
+                LOG.warning("cannot look for what others left pending", exc_info=True)
         return self._strays
 
 
 def jobs_in_words(running: Sequence[Current]) -> str | None:
     """By kind: ``put of 1000``, or ``put of 3 in 3 jobs, move of 1``."""
-    kinds: dict[ChangeKind, list[int]] = {}
+    kinds: dict[OrderKind, list[int]] = {}
     for job in running:
         kinds.setdefault(job.kind, []).append(job.entries)
     words = (
@@ -265,9 +251,32 @@ def jobs_in_words(running: Sequence[Current]) -> str | None:
     return ", ".join(words) or None
 
 
-def _touches(change: Change, at: RemotePath) -> bool:
-    return at.is_root or any(path.key == at.key or path.is_below(at) for path in change.paths)
+def _count(node: Node, word: Word) -> int:
+    """How many nodes at or below *node* are at *word*."""
+    own = int(word_of(node) is word)
+    return own + (tally.count_of(node, (word,)) if node.is_folder else 0)
 
 
-def _stays_here(change: Change) -> bool:
-    return is_local_only(change.path)
+def _bytes(node: Node, word: Word) -> int:
+    own = node.counted[1] if node.counted is not None and node.counted[0] is word else 0
+    return own + (tally.bytes_of(node, (word,)) if node.is_folder else 0)
+
+
+def _is_within(node: Node, folder: Node) -> bool:
+    at: Node | None = node
+    while at is not None:
+        if at is folder:
+            return True
+        at = at.state.parent if at.state.parent is not None else at.state.base_parent
+    return False
+
+
+def _word(node: Node) -> str:
+    word = word_of(node)
+    return "clean" if word is None else word.text
+
+
+def _since_ns(node: Node, wall_ns: int) -> int:
+    if node.state.refusal is not None:
+        return node.state.refusal.wall_ns
+    return wall_ns if node.pending is None else node.pending.touched_ns

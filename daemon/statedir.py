@@ -21,8 +21,8 @@ from pathlib import Path
 
 from daemon.failure import Failure
 from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
-from mountfs.journal.peek import Holding, holding
 from mountfs.model.entry import Account
+from mountfs.tree.peek import Holding, holding
 
 MOST_SLOTS = 64
 """Far more mounts of one account than a machine has use for."""

@@ -1,24 +1,27 @@
-"""What is over: its spool file becomes cache or goes, its session is ended, its row is forgotten."""
+"""What is over: spool files become cache or go, upload sessions are ended, rows of vanished folders go."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from mountfs.errors import MountfsError, NotSignedIn, Transient
-from mountfs.journal.journal import Journal
-from mountfs.model.change import FINAL_STATES, Change, ChangeKind, ChangeState
-from mountfs.model.entry import File
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, Clock
+from mountfs.tree.content import Content
+from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 200
-"""Rows forgotten in one transaction: short enough that nobody waits for the journal."""
+FILES_AT_ONCE = 200
+"""Files swept between two transactions: short enough that nobody waits for the lock."""
+NODES_AT_ONCE = 500
+RETRY_S = 30.0
+"""When a file that could not be removed is tried again."""
 
 
 class SpoolFiles(Protocol):
@@ -33,60 +36,72 @@ class SpoolFiles(Protocol):
 class Cache(Protocol):
     """The part of ``mountfs.reading.blocks`` that is needed here."""
 
-    def adopt(self, file: File, spool_path: Path) -> bool:
+    def adopt(self, content_hash: str, size_bytes: int, spool_path: Path) -> bool:
         """Takes the file over by rename, or does nothing."""
 
 
 def _silence() -> None:
-    """The bell before the assembly hangs up its own."""
+    """Before the assembly sets its own."""
 
 
 class Sweeper:
-    """One thread calls ``step``; ``bell`` is set by the assembly, wakes it, and may ring under the lock."""
+    """One thread calls ``step``; ``wake`` is set by the assembly, wakes it, may be called under the lock."""
 
-    def __init__(
-        self,
-        journal: Journal,
-        spool: SpoolFiles,
-        cache: Cache,
-        backend: Backend,
-        clock: Clock,
-    ) -> None:
-        self.bell: Callable[[], None] = _silence
-        self._journal = journal
+    def __init__(self, tree: Tree, spool: SpoolFiles, cache: Cache, backend: Backend, clock: Clock) -> None:
+        self.wake: Callable[[], None] = _silence
+        self._tree = tree
         self._spool = spool
         self._cache = cache
         self._backend = backend
         self._clock = clock
         self._abandoning = Pacer()
-        with journal.lock:
-            self._over = {row.id: row for row in journal.rows() if row.state in FINAL_STATES}
-            journal.watch(self._changed)
-            journal.orphans.watch(self._ring)
+        self._stuck: set[int] = set()
+        """Contents whose file could not be removed."""
+        self._retry_s = -math.inf
+        tree.on_freed = self._wake
 
     def step(self, now_s: float) -> float:
-        """Sweeps a bounded number of rows, or ends one upload session: nothing else does."""
-        with self._journal.lock:
-            rows = list(self._over.values())[:ROWS_AT_ONCE]
-        if not rows:
-            return self._end_next_session(now_s)
-        for row in rows:
-            self._sweep(row)
-        with self._journal.transaction():
-            for row in rows:
-                self._journal.forget(row.id)
-        return now_s
+        """Sweeps a bounded number of files, or of rows, or ends one upload session: nothing else does."""
+        if now_s >= self._retry_s:
+            self._stuck.clear()
+        with self._tree.lock:
+            spent = list(islice(self._free(), FILES_AT_ONCE))
+        if spent:
+            self._sweep_files(spent, now_s)
+            return now_s
+        if self._tree.sweep_detached(NODES_AT_ONCE):
+            return now_s
+        due_s = self._end_next_session(now_s)
+        return min(due_s, self._retry_s) if self._stuck else due_s
 
-    def _sweep(self, row: Change) -> None:
-        if row.kind is not ChangeKind.PUT or row.spool is None:
-            return
-        if row.state is ChangeState.COMMITTED and row.base_revision is not None:
-            self._cache.adopt(_file_of(row, row.base_revision), self._spool.path(row.spool))
-        self._spool.remove(row.spool)
+    def _free(self) -> Iterator[Content]:
+        return (content for content in self._tree.freed.values() if content.id not in self._stuck)
+
+    def _sweep_files(self, spent: list[Content], now_s: float) -> None:
+        swept: list[int] = []
+        for content in spent:
+            try:
+                self._sweep(content)
+                swept.append(content.id)
+            except OSError as error:
+                LOG.warning("a file that is not needed any more stays in the spool: %s", error)
+                if not self._stuck:
+                    self._retry_s = now_s + RETRY_S
+                self._stuck.add(content.id)
+        with self._tree.transaction():
+            self._tree.store.delete_contents(swept)
+            for content_id in swept:
+                self._tree.freed.pop(content_id, None)
+
+    def _sweep(self, content: Content) -> None:
+        if content.content_hash is not None:
+            self._cache.adopt(content.content_hash, content.size_bytes, self._spool.path(content.spool))
+        self._spool.remove(content.spool)
 
     def _end_next_session(self, now_s: float) -> float:
         """Tells the service of one; when to step again. One it refuses to end expires by itself."""
-        session = self._journal.orphans.first()
+        with self._tree.lock:
+            session = self._tree.store.first_orphan()
         if session is None:
             return math.inf
         if self._abandoning.ready_s > now_s:
@@ -101,34 +116,13 @@ class Sweeper:
                 )
                 if not is_account_wide(error):
                     # It may be this one alone that the service stumbles over: the others come first.
-                    self._journal.orphans.put_last(session)
+                    with self._tree.transaction():
+                        self._tree.store.put_orphan_last(session)
                 return max(now_s, self._abandoning.ready_s)
         self._abandoning.succeeded()
-        self._journal.orphans.remove(session)
+        with self._tree.transaction():
+            self._tree.store.remove_orphan(session)
         return now_s
 
-    def _ring(self) -> None:
-        self.bell()
-
-    def _changed(self, before: Change | None, after: Change | None) -> None:
-        """The journal's listener."""
-        if after is None:
-            if before is not None:
-                self._over.pop(before.id, None)
-        elif after.state in FINAL_STATES:
-            was_idle = not self._over
-            self._over[after.id] = after
-            if was_idle:
-                self.bell()
-
-
-def _file_of(row: Change, revision: str) -> File:
-    """What a committed PUT became, as far as the cache needs it."""
-    return File(
-        path=row.path,
-        id=row.item_id,
-        revision=revision,
-        size_bytes=row.size_bytes,
-        mtime_ns=row.mtime_ns,
-        content_hash=row.content_hash,
-    )
+    def _wake(self) -> None:
+        self.wake()

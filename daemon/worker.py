@@ -39,6 +39,7 @@ class Worker:
         self._clock = clock
         self._wake = Event()
         self._stopping = False
+        self._is_idle = False
         self._failures = 0
         self._last_failure = ""
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -50,6 +51,11 @@ class Worker:
     @property
     def is_alive(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for its time, or to be woken. One that does not looks again by itself."""
+        return self._is_idle
 
     def start(self) -> None:
         """Starts the thread; at most once."""
@@ -76,7 +82,9 @@ class Worker:
             if self._stopping:
                 return
             due_s = self._guarded_step()
+            self._is_idle = True
             self._wake.wait(min(max(0.0, due_s - self._clock.now_s()), TIMEOUT_MAX))
+            self._is_idle = False
 
     def _guarded_step(self) -> float:
         try:

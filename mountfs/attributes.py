@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
-
-from mountfs.model.path import ROOT, RemotePath
 
 UNLIMITED_BYTES = 1 << 50
 """What an account without a limit shows in `df`: 1 PiB, far from what overflows in 32-bit tools."""
@@ -23,12 +21,11 @@ class Promise(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileSystemOptions:
-    """How one mount shows the account; *root* is the folder of the account that is its top."""
+    """How one mount shows the account."""
 
     uid: int
     gid: int
     umask: int = 0o022
-    root: RemotePath = ROOT
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL
@@ -37,10 +34,10 @@ class FileSystemOptions:
     socket: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What stat(2) tells; ``mode`` has the type."""
+class Attributes(NamedTuple):
+    """What stat(2) tells; ``mode`` has the type. ``inode`` is the same for all spellings of a name."""
 
+    inode: int
     mode: int
     size_bytes: int
     mtime_ns: int
@@ -64,10 +61,3 @@ class Opened(NamedTuple):
     number: int
     keep_cache: bool
     is_direct: bool
-
-
-@dataclass(slots=True)
-class OpenFolder:
-    """One opendir(3); follows renames."""
-
-    path: RemotePath = field(default=ROOT)

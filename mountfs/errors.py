@@ -15,6 +15,7 @@ MountfsError
 ├── RequestTooBig         the request must be split
 └── Transient             the same call may succeed later
     ├── Offline           no answer at all; whether the call took effect is unknown
+    │   └── Unreachable   no connection could be made: the call certainly took no effect
     ├── Throttled         told to slow down, with or without a time
     ├── Busy              lock contention on the service's side
     └── ServerFault       5xx; whether the call took effect is unknown
@@ -150,6 +151,10 @@ class Transient(MountfsError):
 
 class Offline(Transient):
     """The far side does not answer; whether the call took effect is unknown."""
+
+
+class Unreachable(Offline):
+    """No connection to the far side could be made: nothing was sent, so the call took no effect."""
 
 
 class Throttled(Transient):

@@ -2,78 +2,71 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import os
 import stat
+from collections.abc import Callable
+from typing import TypeVar
 
 from mountfs.attributes import (
     UNLIMITED_BYTES,
     Attributes,
     FileSystemOptions,
     Opened,
-    OpenFolder,
     Promise,
     Volume,
 )
 from mountfs.errors import (
-    AlreadyExists,
     BadHandle,
     InvalidArgument,
-    IsADirectory,
-    MountfsError,
     NotADirectory,
-    NotFound,
     NotPermitted,
     ReadOnly,
     ShuttingDown,
-    Transient,
 )
 from mountfs.files.handles import Handle, Numbered, OpenFiles
 from mountfs.files.openfile import OpenFile
+from mountfs.files.opening import Opener
 from mountfs.files.services import Services
-from mountfs.model.entry import NS_PER_S, File
+from mountfs.inodes import Inodes
 from mountfs.model.names import is_unlinked
-from mountfs.model.path import RemotePath
-from mountfs.namespace.edits import Namespace
-from mountfs.namespace.node import Node
-from mountfs.namespace.view import View
 from mountfs.space import SpaceGauge
+from mountfs.tree.node import Node
+from mountfs.tree.verbs import Verbs
+from mountfs.tree.view import Names, View, names_of
 from mountfs.xattrs import Xattrs
 
-LOOKS_FOR_S = 5.0
-"""How long an open looks again when what it saw changes under its eyes; twice is rare."""
+T = TypeVar("T")
 
 
 class FileSystem:
     """Verbs named as the system calls; paths are the kernel's, "/" being the top of the mount.
 
-    Any thread may call. Raises only MountfsError (and OSError of the local disk).
+    Any thread may call. Raises only MountfsError (and OSError of the local disk). Looking at a path and doing
+    something with what is there is one step under the account's lock: nobody renames it in between.
     """
 
     def __init__(
         self,
         *,
         view: View,
-        namespace: Namespace,
+        verbs: Verbs,
         files: OpenFiles,
         services: Services,
         space: SpaceGauge,
         options: FileSystemOptions,
     ) -> None:
         self._view = view
-        self._namespace = namespace
+        self._verbs = verbs
         self._files = files
         self._services = services
         self._space = space
         self._options = options
-        self._xattrs = Xattrs(view, options.root, options.socket)
+        self._inodes = Inodes(options, services.clock.wall_ns())
+        self._opener = Opener(view, verbs, files, services)
+        self._xattrs = Xattrs(view, options.socket)
         self._handles: Numbered[Handle] = Numbered()
-        self._folders: Numbered[OpenFolder] = Numbered()
+        self._folders: Numbered[Node] = Numbered()
         self._is_draining = False
-        self._started_ns = services.clock.wall_ns() // NS_PER_S * NS_PER_S
-        self._file_mode = stat.S_IFREG | (0o666 & ~options.umask)
-        self._folder_mode = stat.S_IFDIR | (0o777 & ~options.umask)
 
     def stop_taking_writes(self) -> None:
         """From here on nothing new begins (ShuttingDown); what is open for writing may be finished, and
@@ -85,38 +78,59 @@ class FileSystem:
     # Looking
 
     def getattr(self, path: str) -> Attributes:
-        node = self._view.stat(self._at(path))
-        if node.is_folder:
-            return self._attributes(self._folder_mode, 0, node.mtime_ns or self._started_ns)
-        file = self._writer_of(node) or self._files.read_at(node)
-        if file is not None:
-            return self._attributes(self._file_mode, file.size_bytes, file.mtime_ns)
-        return self._attributes(self._file_mode, node.size_bytes, node.mtime_ns)
+        names = names_of(path)
+        hidden = self._hidden(names)
+        if hidden is not None:
+            return self._inodes.of_open(hidden.node, hidden)
+
+        def decide() -> Attributes:
+            node = self._view.node(names)
+            if node.folder is None:
+                file = self._files.writing(node) or self._files.read_as(path, node)
+                if file is not None:
+                    return self._inodes.of_open(node, file)
+            return self._inodes.of(node)
+
+        return self._do(decide)
 
     def fgetattr(self, number: int) -> Attributes:
         """Of an open file, whether it still has a name or not."""
         file = self._handles[number].file
-        return self._attributes(self._file_mode, file.size_bytes, file.mtime_ns)
+        return self._inodes.of_open(file.node, file)
 
     def access(self, path: str, mode: int) -> None:
         """The kernel checks permissions (default_permissions); this knows of read-only mounts."""
-        self._view.stat(self._at(path))
+        names = names_of(path)
+        if self._hidden(names) is None:
+            self._view.stat(names)
         if mode & os.W_OK and self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
 
     def opendir(self, path: str) -> int:
-        node = self._view.stat(self._at(path))
-        if not node.is_folder:
-            raise NotADirectory(f"{path} is a file")
-        return self._folders.add(OpenFolder(self._at(path)))
+        names = names_of(path)
 
-    def readdir(self, number: int) -> list[tuple[str, int]]:
-        """Names and modes of all children; without the two dots."""
-        nodes = self._view.children(self._folders[number].path)
-        return [(node.path.name, self._folder_mode if node.is_folder else self._file_mode) for node in nodes]
+        def decide() -> Node:
+            node = self._view.node(names)
+            if node.folder is None:
+                raise NotADirectory(f"{path} is a file")
+            node.pins += 1
+            return node
+
+        return self._folders.add(self._do(decide))
+
+    def readdir(self, number: int) -> list[tuple[str, int, int]]:
+        """Names, modes and inode numbers of all children; without the two dots."""
+        children = self._view.children(self._folders[number])
+        return [(child.state.name, self._inodes.mode(child), child.id) for child in children]
+
+    def inode(self, number: int) -> int:
+        """Of an open folder."""
+        return self._folders[number].id
 
     def releasedir(self, number: int) -> None:
-        self._folders.pop(number)
+        node = self._folders.pop(number)
+        with self._services.lock:
+            node.pins -= 1
 
     def statfs(self) -> Volume:
         """The quota as last known."""
@@ -131,44 +145,21 @@ class FileSystem:
 
     def open(self, path: str, flags: int) -> Opened:
         """O_CREAT goes to ``create``. As open(2): ReadOnly, IsADirectory, NotPermitted."""
-        is_writer = flags & os.O_ACCMODE != os.O_RDONLY
-        if is_writer or flags & os.O_TRUNC:
+        if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             self._check_writable()
-        handle = self._opened(self._at(path), flags)
-        if flags & os.O_TRUNC and is_writer:
-            try:
-                handle.file.truncate(0)
-            except BaseException:
-                self._files.release(handle)
-                raise
-        return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)
+        return self._numbered(self._opener.open(path, flags))
 
     def create(self, path: str, flags: int) -> Opened:
         """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened."""
         self._check_writable()
-        while True:
-            spool_file = self._services.spool.create()
-            try:
-                with self._files.beginning(spool_file.name):
-                    change = self._namespace.begin_put(self._at(path), spool_file.name, exclusive=True)
-                    handle = self._files.created(change, spool_file, flags)
-            except BaseException as error:
-                spool_file.close()
-                self._services.spool.remove(spool_file.name)
-                if flags & os.O_EXCL or not isinstance(error, AlreadyExists):
-                    raise
-            else:
-                return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)
-            try:
-                return self.open(path, flags)
-            except NotFound:
-                continue  # removed in between
+        return self._numbered(self._opener.create(path, flags))
 
     def mknod(self, path: str, mode: int) -> None:
         """An empty regular file; NotPermitted for anything else."""
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise NotPermitted("only files and folders can be made here")
-        self.release(self.create(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY).number)
+        self._check_writable()
+        self._files.release(self._opener.create(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, is_ours=True))
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         handle = self._handles[number]
@@ -188,7 +179,7 @@ class FileSystem:
         if size_bytes < 0:
             raise InvalidArgument("a size cannot be negative")
         self._check_writable()
-        handle = self._opened(self._at(path), os.O_WRONLY)
+        handle = self._opener.open(path, os.O_WRONLY, is_ours=True)
         try:
             handle.file.truncate(size_bytes)
             handle.file.flush()
@@ -204,12 +195,13 @@ class FileSystem:
     def flush(self, number: int) -> None:
         """close() was called on one descriptor; whatever can still fail fails here."""
         handle = self._handles[number]
-        if not handle.can_write:
+        if not handle.is_writer:
             return
-        handle.file.flush()
-        self._keep(self._options.close, handle.file)
+        file = handle.file
+        file.flush()
+        self._keep(self._options.close, file)
         if self._is_draining:
-            handle.file.seal_if_flushed()
+            file.seal_if_flushed()
 
     def fsync(self, number: int) -> None:
         """The bytes so far survive power loss, or are on the service, as the mount promises."""
@@ -217,51 +209,52 @@ class FileSystem:
         self._keep(Promise.FSYNC if promise is Promise.LOCAL else promise, self._handles[number].file)
 
     def fsyncdir(self, number: int) -> None:
-        """Changes of names below it survive power loss."""
-        for change in self._view.pending(self._folders[number].path):
-            if change.is_whole and not change.is_synced:
-                self._services.durable.sync_change(change.id)
-        self._services.durable.sync_journal()
+        """Changes of names below it survive power loss, and so do the closed files there."""
+        self._services.durable.sync_below(self._folders[number])
 
     def release(self, number: int) -> None:
         """The last descriptor of a handle is closed; errors here reach nobody."""
-        handle = self._handles.pop(number)
-        self._files.release(handle)
-        self._end_unlinked(handle.file.path)
+        self._files.release(self._handles.pop(number))
 
     # Names
 
     def mkdir(self, path: str) -> None:
         self._check_writable()
-        self._namespace.mkdir(self._at(path))
+        names = names_of(path)
+        self._do(lambda: self._verbs.make_folder(names))
 
     def rmdir(self, path: str) -> None:
         self._check_writable()
-        self._check_not_top(path)
-        self._namespace.rmdir(self._at(path))
+        names = self._not_top(path)
+        self._do(lambda: self._verbs.remove_folder(names))
 
     def unlink(self, path: str) -> None:
         self._check_writable()
-        at = self._at(path)
-        with self._files.renaming(at):
-            self._namespace.unlink(at)
-            self._files.unlinked(at)
+        names = names_of(path)
+        if names and is_unlinked(names[-1]) and self._files.forget_hidden(names[-1]):
+            return
+
+        def decide() -> None:
+            self._verbs.unlink(names)
+            self._files.removed(path)
+
+        self._do(decide)
 
     def rename(self, source: str, target: str) -> None:
         """Open files follow; what was open at *target* keeps its bytes without a name."""
         self._check_writable()
-        self._check_not_top(source)
-        self._check_not_top(target)
-        old, new = self._at(source), self._at(target)
-        with self._files.renaming(old, new):
-            self._namespace.rename(old, new)
-            self._files.moved(old, new)
-            if is_unlinked(new.name) and not self._is_pending(new):
-                self._files.unlinked(new)
-        for folder in self._folders.values():
-            if folder.path.key == old.key or folder.path.is_below(old):
-                folder.path = folder.path.moved(old, new)
-        self._end_unlinked(new)
+        old, new = self._not_top(source), self._not_top(target)
+
+        def decide() -> None:
+            if is_unlinked(new[-1]) and self._view.node(old).folder is None:
+                # libfuse's way to remove a file that is open: the kernel goes on to call it by that name.
+                node = self._verbs.unlink(old)
+                self._files.hide(node, new[-1])
+            else:
+                node, _ = self._verbs.rename(old, new)
+            self._files.renamed(node, source, target)
+
+        self._do(decide)
 
     # Attributes
 
@@ -269,13 +262,11 @@ class FileSystem:
         """The modification time, kept to the second; None is the present."""
         if self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
-        at = self._at(path)
-        if mtime_ns is None:
-            mtime_ns = self._services.clock.wall_ns()
-        node = self._view.stat(at)
-        file = None if node.is_folder else self._files.showing(node)
-        if file is None or not file.set_mtime(mtime_ns):
-            self._namespace.set_mtime(at, mtime_ns)
+        names = names_of(path)
+        now_ns = self._services.clock.wall_ns() if mtime_ns is None else mtime_ns
+        file = self._hidden(names) or self._do(lambda: self._set_time(names, now_ns))
+        if file is not None:
+            file.set_mtime(now_ns)
 
     def chmod(self, path: str) -> None:
         """Succeeds and keeps nothing: the services have no modes and no owners."""
@@ -283,32 +274,28 @@ class FileSystem:
 
     def getxattr(self, path: str, name: str) -> bytes:
         """Of our own names; NotSupported for others."""
-        return self._xattrs.get(self._at(path), name)
+        return self._xattrs.get(names_of(path), name)
 
     def listxattr(self, path: str) -> list[str]:
-        return self._xattrs.names(self._at(path))
+        return self._xattrs.names(names_of(path))
 
     # Inside
 
-    def _at(self, path: str) -> RemotePath:
-        root = self._options.root.text
-        return RemotePath.parse(root + path if root else path)
+    def _do(self, decide: Callable[[], T]) -> T:
+        """Decides under the account's lock, with the folders it needs."""
+        return self._view.listings.loaded(decide)
 
-    def _opened(self, at: RemotePath, flags: int) -> Handle:
-        ends_s = math.inf
-        while self._services.clock.now_s() < ends_s:
-            renames = self._files.renames
-            node = self._view.stat(at)
-            if node.is_folder:
-                raise IsADirectory(f"{at} is a folder")
-            if isinstance(node.entry, File) and node.change is None and not node.entry.is_downloadable:
-                raise NotPermitted(f"{at} is a document without bytes of its own")
-            with contextlib.suppress(FileNotFoundError):
-                handle = self._files.open(node, flags, renames)
-                if handle is not None:
-                    return handle
-            ends_s = min(ends_s, self._services.clock.now_s() + LOOKS_FOR_S)
-        raise Transient(f"{at} keeps changing")
+    def _numbered(self, handle: Handle) -> Opened:
+        return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)
+
+    def _set_time(self, names: Names, mtime_ns: int) -> OpenFile | None:
+        """Gives a node its time, unless it is being written; the open file that tells the time as well."""
+        node = self._view.node(names)
+        file = self._files.writing(node)
+        if file is not None:
+            return file
+        self._verbs.set_time(node, mtime_ns)
+        return self._files.showing(node)
 
     def _keep(self, promise: Promise, file: OpenFile) -> None:
         match promise:
@@ -319,24 +306,12 @@ class FileSystem:
             case Promise.REMOTE:
                 file.publish(self._options.commit_timeout_s)
 
-    def _writer_of(self, node: Node) -> OpenFile | None:
-        if node.change is not None:
-            return self._files.writing(node.change.id)
-        return self._files.nameless_at(node.path) if is_unlinked(node.path.name) else None
-
-    def _end_unlinked(self, at: RemotePath) -> None:
-        """Once nobody has it open. libfuse removes it too, unless the last release overtakes its rename."""
-        if is_unlinked(at.name) and not self._files.is_open(at):
-            with contextlib.suppress(MountfsError):
-                self._namespace.unlink(at)
-
-    def _is_pending(self, at: RemotePath) -> bool:
-        """Whether bytes of ours really have the name *at*, as those of an open file do that nobody sent."""
-        change = self._view.stat(at).change
-        return change is not None and change.path.key == at.key
-
-    def _attributes(self, mode: int, size_bytes: int, mtime_ns: int) -> Attributes:
-        return Attributes(mode, size_bytes, mtime_ns, self._options.uid, self._options.gid)
+    def _hidden(self, names: Names) -> OpenFile | None:
+        """A file that was removed while it was open, by the name the kernel has for it."""
+        if names and is_unlinked(names[-1]):
+            with self._services.lock:
+                return self._files.hidden(names[-1])
+        return None
 
     def _check_writable(self) -> None:
         if self._options.is_read_only:
@@ -344,6 +319,8 @@ class FileSystem:
         if self._is_draining:
             raise ShuttingDown("the mount is being stopped and takes no new changes")
 
-    def _check_not_top(self, path: str) -> None:
-        if self._at(path).key == self._options.root.key:
+    def _not_top(self, path: str) -> Names:
+        names = names_of(path)
+        if not names:
             raise NotPermitted("the top of the mount cannot be renamed or removed")
+        return names

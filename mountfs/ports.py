@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mountfs.errors import MountfsError
-from mountfs.model.change import ChangeKind
-from mountfs.model.entry import Account, Entry, File, Gone, Space
+from mountfs.model.entry import Account, Entry, File, News, Place, Space
 from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
+from mountfs.model.order import Order, OrderKind, Part
 from mountfs.model.path import RemotePath
 
 
@@ -22,11 +22,8 @@ class BackendLimits:
     hash_kind: HashKind
     names: NameRules
     max_file_bytes: int
-    commit_entries: int
-    """Most PUTs in one commit batch."""
-    delete_entries: int
-    move_entries: int
-    mkdir_entries: int
+    batch_entries: Mapping[OrderKind, int]
+    """Most orders of each kind in one batch; a kind that is not named is never sent."""
     pack_entries: int
     """Most small files in one ``append_pack``; 0 where small files travel with their commit."""
     pack_bytes: int
@@ -43,32 +40,17 @@ class BackendLimits:
     """Whether committing a file creates the missing folders above it."""
     sessions_have_places: bool = False
     """Whether a session is for one path and one base from its start, and of no use for another."""
-    moves_overwrite: bool = False
-    """Whether MOVE onto an existing file replaces it."""
     deletes_recursively: bool = True
-    """Whether DELETE of a folder takes along all that is in it; False: one that is not empty is refused with
-    DirectoryNotEmpty, so that nobody needs to look first."""
+    """Whether a ``Delete`` of a folder takes along all that is in it; False: one that is not empty is refused
+    with DirectoryNotEmpty, so that nobody needs to look first."""
     batches_at_once: int = 1
     """How many batches may be sent side by side. 1: one runs at a time, also between the processes of a
     machine; more: batches that the service still works on (``Running``) keep none of the others waiting."""
-    keeps_times: bool = False
-    """Whether the modification time of a file can be set without sending its bytes again."""
-    set_time_entries: int = 0
-    """Most SET_TIMEs in one batch; 0: they are never sent."""
 
     @property
     def carries_times(self) -> bool:
-        """Whether a time set on a file that is not pending travels to the service."""
-        return self.keeps_times and self.set_time_entries > 0
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A piece of a session that the service acknowledged; *receipt* is the backend's own note of it."""
-
-    offset: int
-    length: int
-    receipt: str
+        """Whether a file's modification time can be set at the service without sending its bytes again."""
+        return self.batch_entries.get(OrderKind.SET_TIME, 0) > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,33 +59,6 @@ class Piece:
 
     session: str
     body: bytes
-
-
-ReadBody = Callable[[int, int], bytes]
-"""(offset, length) -> the pending file's own bytes, from the spool."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One change as the committer hands it to the service.
-
-    PUT: give *path* the uploaded bytes, replacing *base_revision* exactly, or nothing when it is None.
-    MKDIR: make the folder *path*. DELETE: remove *path*, a file only if it still has *base_revision*.
-    MOVE: *source* becomes *path*. SET_TIME: the file gets *mtime_ns*, if it still has *base_revision*.
-    """
-
-    kind: ChangeKind
-    path: RemotePath
-    source: RemotePath | None = None
-    is_folder: bool = False
-    item_id: str = ""
-    base_revision: str | None = None
-    size_bytes: int = 0
-    mtime_ns: int = 0
-    content_hash: str = ""
-    session: str | None = None
-    parts: tuple[Part, ...] = ()
-    read: ReadBody | None = None
 
 
 Outcome = Entry | MountfsError | None
@@ -134,7 +89,7 @@ Launch = Done | Running
 class RemoteChanges:
     """What others (and we) did since a cursor, to be applied in order."""
 
-    entries: tuple[Entry | Gone, ...]
+    entries: tuple[News, ...]
     cursor: str
     has_more: bool
 
@@ -147,17 +102,22 @@ class Backend(Protocol):
     @property
     def limits(self) -> BackendLimits: ...
 
+    @property
+    def root_id(self) -> str:
+        """The id by which the service's news name the folder that is the root here; "" where it has none."""
+
     def account(self) -> Account:
         """Who the credentials belong to. NotSignedIn when they are refused."""
 
     def space(self) -> Space:
         """Used and total bytes, uncached."""
 
-    def list_folder(self, path: RemotePath) -> list[Entry]:
-        """All children with their attributes, in any order. NotFound, NotADirectory."""
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+        """All children with their attributes, in any order, of the folder *folder_id*, or of the one at
+        *path* where that is "". NotFound, NotADirectory."""
 
-    def stat(self, path: RemotePath) -> Entry:
-        """What stands at *path*, which is not the root. NotFound."""
+    def stat(self, place: Place) -> Entry:
+        """What stands at *place*, which is not the root. NotFound."""
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone."""
@@ -175,7 +135,7 @@ class Backend(Protocol):
     def upload_whole(self, body: bytes) -> str:
         """One small file into a closed session of its own; its token."""
 
-    def open_session(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
+    def open_session(self, place: Place, size_bytes: int | None, base_revision: str | None) -> str:
         """The token of a session for one large file; *size_bytes* is None while it is being written."""
 
     def part_bytes(self, session: str) -> int:
@@ -270,3 +230,9 @@ class Disk(Protocol):
         """Bytes of each regular file in *directory*, by name."""
 
     def free_bytes(self, directory: str) -> int: ...
+
+    def label(self, fd: int, text: str) -> None:
+        """Keeps *text* with the file, where the file system can."""
+
+    def label_of(self, path: str) -> str | None:
+        """What ``label`` was given last; None: nothing, or it was not kept."""

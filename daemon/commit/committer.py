@@ -1,29 +1,37 @@
-"""The background committer: pending changes to batches, batches to the service, outcomes to the journal."""
+"""The background committer: ready nodes to batches, batches to the service, outcomes to the tree."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from daemon.commit.accountlock import AccountLock, NoLock
-from daemon.commit.batching import Batch
-from daemon.commit.bookkeeper import Bookkeeper, Settlement
-from daemon.commit.flight import Current, Flight, order_of, stranded
-from daemon.commit.lookup import filled_folders
-from daemon.commit.pilot import Pilot
-from daemon.commit.planner import Planner
-from mountfs.errors import MountfsError, Offline
-from mountfs.journal.journal import Journal
-from mountfs.model.change import FINAL_STATES, Change, ChangeEvent, ChangeKind, ChangeState
-from mountfs.model.pacing import is_account_wide
+from daemon.commit.batch import Batch, Current
+from daemon.commit.choosing import Moment, Queue, choose
+from daemon.commit.sender import Sender
+from mountfs.errors import Offline, Refused
+from mountfs.model.order import Order, OrderKind, ReadBody
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
+from mountfs.tree.booking import Books
+from mountfs.tree.content import Content
+from mountfs.tree.copies import Copies
+from mountfs.tree.flight import order_of
+from mountfs.tree.launch import Sent, fill, launch
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import Flight
+from mountfs.tree.plan import Plan
+from mountfs.tree.settling import quiet_in_s
+from mountfs.tree.tree import Tree
 
 LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
+LOOK_EVERY_S = 0.05
+"""The plan is not looked at more often, however fast the tree changes."""
 
 
 class Urgent(Protocol):
@@ -32,269 +40,254 @@ class Urgent(Protocol):
     @property
     def is_pressing(self) -> bool: ...
 
-    def watch(self, bell: Callable[[], None]) -> None: ...
+    def watch(self, waker: Callable[[], None]) -> None: ...
+
+
+class Uploading(Protocol):
+    """The part of ``mountfs.upload.uploader`` that is needed here."""
+
+    @property
+    def has_small(self) -> bool: ...
 
 
 def _silence() -> None:
-    """The bell before the assembly hangs up its own."""
+    """Before the assembly sets its own."""
 
 
 class Committer:
-    """``limits.batches_at_once`` threads call ``step``; ``bell`` is set by the assembly, wakes them, and
-    may ring under the lock.
+    """``limits.batches_at_once`` threads call ``step``; ``wake`` is set by the assembly, wakes them, and may
+    be called under the lock.
 
-    A batch is marked COMMITTING before it is sent, so that what may have taken effect is never renamed
-    or replaced under the service's hands; it leaves that state only with an answer. Batches in flight
-    never overlap: what is COMMITTING blocks whatever touches its paths.
+    A batch is written down before it is sent, so that what may have taken effect is known to whoever comes
+    after a crash. Batches under way never overlap: a node on its way keeps those waiting whose places it
+    touches.
     """
 
     def __init__(
         self,
-        journal: Journal,
-        settlement: Settlement,
+        tree: Tree,
+        plan: Plan,
+        listings: Listings,
         backend: Backend,
         spool: Spool,
         *,
         clock: Clock,
         urgency: Urgent,
+        uploads: Uploading,
         lock_path: Path,
-        host: str,
+        copies: Copies,
         settle_s: float = SETTLE_S,
+        stranded: Sequence[Sent] = (),
     ) -> None:
+        """*stranded*: the batches that a former process left."""
         limits = backend.limits
-        self.bell: Callable[[], None] = _silence
-        self._journal = journal
+        self.wake: Callable[[], None] = _silence
+        self._tree = tree
+        self._plan = plan
         self._backend = backend
         self._spool = spool
         self._clock = clock
         self._urgency = urgency
+        self._uploads = uploads
+        self._settle_s = settle_s
         self._is_alone = limits.batches_at_once == 1
         self._lock = AccountLock(lock_path) if self._is_alone else NoLock()
-        self._planner = Planner(journal, limits, clock, settle_s)
-        self._books = Bookkeeper(journal, settlement, clock, limits.names, host)
-        self._pilot = Pilot(journal, backend, clock, self._planner, self._books)
-        self._flights: list[Flight] = []
-        self._is_recovering = True
-        journal.watch(self._changed)
-        urgency.watch(self._ring)
+        books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
+        self._sender = Sender(tree, listings, backend, books, clock)
+        self._sender.was_refused = self._shrink
+        self._sender.was_accepted = self._grow
+        self._most: dict[OrderKind, int] = dict(limits.batch_entries)
+        self._next_look_s = -math.inf
+        self._batches: list[Batch] = [self._taken_up(sent) for sent in stranded if sent.flights]
+        self._unsend(stranded, books)
+        plan.wake = self._woken
+        plan.is_hurried = lambda: urgency.is_pressing
+        urgency.watch(self._hurry)
 
     # For status
 
     @property
     def current(self) -> tuple[Current, ...]:
         """The batches under way, the oldest first."""
-        with self._journal.lock:
-            return tuple(flight.current for flight in self._flights)
+        with self._tree.lock:
+            return tuple(batch.current for batch in self._batches)
 
     @property
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
-        return isinstance(self._pilot.account.error, Offline)
+        return isinstance(self._sender.account_pacer.error, Offline)
 
     @property
     def last_error(self) -> str | None:
-        """What keeps changes from being committed, in one line, while something does."""
-        with self._journal.lock:
-            errors = [self._pilot.account.error, *(flight.pacer.error for flight in self._flights)]
-        return next((str(error) for error in errors if error), self._pilot.last_error)
+        """What keeps nodes from being committed, in one line, while something does."""
+        with self._tree.lock:
+            errors = [self._sender.account_pacer.error, *(batch.pacer.error for batch in self._batches)]
+        return next((str(error) for error in errors if error), self._sender.last_error)
 
     # Working
 
     def step(self, now_s: float) -> float:
         """Does what is due of one batch under way, or sends the next one."""
-        flight: Flight | None = None
+        batch: Batch | None = None
         try:
             found = self._find(now_s)
-            if not isinstance(found, Flight):
+            if not isinstance(found, Batch):
                 return found
-            flight = found
+            batch = found
             if not self._is_alone:
-                self.bell()  # the others take what else there is, and mind when it is due
-            self._pilot.fly(flight)
+                self.wake()  # the others take what else there is, and mind when it is due
+            if not batch.is_filled:
+                self._fill(batch, now_s)
+            self._sender.advance(batch)
         except BaseException:
-            # Whatever it was, the journal knows which rows are under way. In one step: a worker that looked
-            # for them in between would find that this flight still has them.
-            with self._journal.lock:
-                if flight is not None:
-                    flight.is_over = True
-                self._land(flight)
-                self._is_recovering = True
+            # Whatever it was, the store knows what is under way: the service is asked.
+            with self._tree.lock:
+                if batch is not None and not batch.is_over:
+                    if batch.is_launched:
+                        batch.lose(self._clock.now_s())
+                    batch.due_s = self._clock.now_s() + LOCK_RETRY_S
+            self._land(batch)
             raise
-        return self._land(flight)
+        return self._land(batch)
 
     def close(self) -> None:
         """Lets go of the account's lock; what is under way is taken up by the next process."""
-        with self._journal.lock:
-            self._flights.clear()
+        with self._tree.lock:
+            self._batches.clear()
         self._lock.release()
 
-    def _find(self, now_s: float) -> Flight | float:
-        """A flight to get on with, for the calling thread alone, or when to look again."""
+    # Inside
+
+    def _find(self, now_s: float) -> Batch | float:
+        """A batch to get on with, for the calling thread alone, or when to look again."""
         due_s = math.inf
-        with self._journal.lock:
-            if self._pilot.account.ready_s > now_s:
-                return self._pilot.account.ready_s
-            if self._is_recovering and not self._recover():
-                return now_s + LOCK_RETRY_S
-            for flight in self._flights:
-                if not flight.is_busy and flight.due_s <= now_s:
-                    flight.is_busy = True
-                    return flight
-                due_s = min(due_s, math.inf if flight.is_busy else flight.due_s)
-            if self._is_alone and self._flights:
-                return due_s
-        found = self._take_off(now_s)
-        return found if isinstance(found, Flight) else min(due_s, found)
+        with self._tree.lock:
+            planned_s = self._look(now_s)
+            if self._sender.account_pacer.ready_s > now_s:
+                return min(self._sender.account_pacer.ready_s, planned_s)
+            for batch in self._batches:
+                if not batch.is_busy and batch.due_s <= now_s:
+                    if not self._lock.try_take():
+                        return now_s + LOCK_RETRY_S
+                    batch.is_busy = True
+                    return batch
+                due_s = min(due_s, math.inf if batch.is_busy else batch.due_s)
+            # Where several run at once, those that the service works on keep no other one waiting.
+            held = [each for each in self._batches if self._is_alone or not each.is_waiting]
+            if len(held) >= self._backend.limits.batches_at_once:
+                return min(due_s, planned_s)
+            found = self._next(now_s, is_planning=planned_s <= now_s)
+        return found if isinstance(found, Batch) else min(due_s, planned_s, found)
 
-    def _land(self, flight: Flight | None) -> float:
-        """The calling thread is done with *flight* for now; when to step again."""
-        with self._journal.lock:
-            if flight is not None:
-                flight.is_busy = False
-                if flight.is_over and flight in self._flights:
-                    self._flights.remove(flight)
-            if not self._flights:
-                self._lock.release()
-            due_s = self._flights[0].due_s if self._is_alone and self._flights else -math.inf
-            return max(self._clock.now_s(), self._pilot.account.ready_s, due_s)
+    def _look(self, now_s: float) -> float:
+        """Brings the plan up to date; when that is due again."""
+        if now_s < self._next_look_s and not self._urgency.is_pressing:
+            return self._next_look_s if self._plan.has_changed else max(self._plan.due_s, self._next_look_s)
+        due_s = self._plan.look(now_s)
+        if due_s <= now_s:
+            return now_s
+        self._next_look_s = now_s + LOOK_EVERY_S
+        return max(due_s, self._next_look_s)
 
-    # What to send
-
-    def _take_off(self, now_s: float) -> Flight | float:
-        """The next flight, or when to look again."""
-        batch = self._planner.plan(now_s, is_hurried=self._urgency.is_pressing)
-        if not isinstance(batch, Batch):
-            return batch
+    def _next(self, now_s: float, *, is_planning: bool) -> Batch | float:
+        """The next batch, on its way from here on, or when there may be one. *is_planning*: the plan has not
+        come to all nodes yet, and others may be ready as well."""
+        queues = {
+            kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
+            for kind, most in self._most.items()
+        }
+        quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
+        is_filling = is_planning or self._uploads.has_small
+        moment = Moment(now_s, quiet_s, self._urgency.is_pressing, is_filling)
+        chosen = choose(queues, moment, is_side_by_side=not self._is_alone)
+        if not isinstance(chosen, OrderKind):
+            return chosen
         if not self._lock.try_take():
             return now_s + LOCK_RETRY_S
-        filled = self._look_into(batch, now_s)
-        flight = None if filled is None else self._mark(batch, filled)
-        if flight is None:
+        sent = launch(self._tree, self._plan, chosen, self._most[chosen], now_s)
+        if sent is None:
+            self._release_if_idle()
+            return now_s
+        batch = Batch(sent, (), self._clock.now_s(), is_filled=False, is_busy=True)
+        self._batches.append(batch)
+        return batch
+
+    def _fill(self, batch: Batch, now_s: float) -> None:
+        """The rest of a batch, a part at a time."""
+        while fill(self._tree, self._plan, batch.sent, self._most[batch.kind], now_s):
+            pass
+        batch.orders = self._orders(batch.sent)
+        batch.is_filled = True
+
+    def _land(self, batch: Batch | None) -> float:
+        """The calling thread is done with *batch* for now; when to step again."""
+        with self._tree.lock:
+            if batch is not None:
+                batch.is_busy = False
+                if batch.is_over and batch in self._batches:
+                    self._batches.remove(batch)
+            self._release_if_idle()
+            due_s = self._batches[0].due_s if self._is_alone and self._batches else -math.inf
+            return max(self._clock.now_s(), due_s)
+
+    def _release_if_idle(self) -> None:
+        if not self._batches:
             self._lock.release()
-            return max(now_s, self._pilot.account.ready_s)
-        return flight
 
-    def _look_into(self, batch: Batch, now_s: float) -> set[int] | None:
-        """Which folders that *batch* removes are not empty on the far side; None: that cannot be told. Where
-        the service spares those by itself nobody looks."""
-        deletes = batch.changes if batch.kind is ChangeKind.DELETE else ()
-        folders = [change for change in deletes if change.is_folder]
-        if not folders or not self._backend.limits.deletes_recursively:
-            return set()
-        trouble: MountfsError
-        self._planner.hold(batch.changes)
-        if not self._is_alone:
-            self.bell()
-        try:
-            return filled_folders(self._backend, folders)
-        except MountfsError as error:
-            trouble = error
-        finally:
-            self._planner.let_go(batch.changes)
-        self._pilot.last_error = str(trouble)
-        if self._is_alone or is_account_wide(trouble):
-            self._pilot.slow_down(trouble, now_s)
-            return None
-        for folder in folders:
-            self._planner.hold_back(folder, trouble)
-        with self._journal.transaction():
-            for folder in folders:
-                now = self._journal.get(folder.id)
-                if now is not None and _is_as_planned(now, folder):
-                    self._journal.amend(now, attempts=now.attempts + 1, error=str(trouble))
-        return None
+    def _orders(self, sent: Sent) -> tuple[Order, ...]:
+        return tuple(self._order(flight) for flight in sent.flights)
 
-    def _recover(self) -> bool:
-        """Takes up what a former process, or a step that broke off, left under way; False: somebody else
-        has the account's lock."""
-        if self._is_alone and self._flights:
-            return True
-        flying = {row.id for flight in self._flights for row in flight.rows}
-        rows = [row for row in self._journal.live() if row.state in _UNDER_WAY and row.id not in flying]
-        if rows and not self._lock.try_take():
-            return False
-        for row in rows:
-            if row.state is ChangeState.CONFLICTED:
-                self._books.rename_conflicted(row)
-        sent = [row for row in rows if row.state is ChangeState.COMMITTING]
-        found = stranded(sent, self._backend.limits)
-        # Where one flies at a time, the others wait for its end.
-        for job, batch in found[:1] if self._is_alone else found:
-            flight = self._flight_of(list(batch.changes), list(batch.carried))
-            flight.job, flight.is_uncertain = job, job is None
-        self._is_recovering = self._is_alone and bool(found)
-        if not self._flights:
-            self._lock.release()
-        return True
+    def _order(self, flight: Flight) -> Order:
+        content = flight.content
+        if content is None:
+            return order_of(flight, None, ())
+        if content.session is None or content.size_bytes < self._backend.limits.session_min_bytes:
+            return order_of(flight, self._reader(content), ())
+        with self._tree.lock:
+            parts = self._tree.store.parts(content.id)
+        return order_of(flight, self._reader(content), parts)
 
-    def _mark(self, batch: Batch, filled: set[int]) -> Flight | None:
-        """Makes rows COMMITTING that still are as they were planned; None when none is."""
+    def _reader(self, content: Content) -> ReadBody:
+        return partial(_read, self._spool, content)
 
-        def send(planned: Change) -> Change | None:
-            now = self._journal.get(planned.id)
-            if now is None or not _is_as_planned(now, planned):
-                return None
-            if now.id in filled or _is_blind(now):
-                self._books.give_up_delete(now)
-                return None
-            return self._journal.advance(now, ChangeEvent.COMMIT_SENT, job=None)
+    def _taken_up(self, sent: Sent) -> Batch:
+        batch = Batch(sent, self._orders(sent), self._clock.now_s(), is_launched=True)
+        if sent.job is None:
+            batch.lose(self._clock.now_s() - LOCK_RETRY_S)
+        return batch
 
-        with self._journal.lock:
-            with self._journal.transaction():
-                # By id, so that the next process puts the orders into the same positions.
-                changes = [row for row in map(send, sorted(batch.changes, key=lambda row: row.id)) if row]
-                carried = [row for row in map(send, batch.carried) if row] if changes else []
-            if not changes:
-                return None
-            flight = self._flight_of(changes, carried)
-            flight.is_busy = True
-            return flight
+    def _unsend(self, stranded: Sequence[Sent], books: Books) -> None:
+        """New folders whose files all had their outcomes."""
+        with self._tree.transaction():
+            for sent in stranded:
+                if not sent.flights:
+                    for folder in sent.carried:
+                        books.unsent(folder)
 
-    def _flight_of(self, changes: list[Change], carried: list[Change]) -> Flight:
-        limits = self._backend.limits
-        orders = tuple(order_of(change, self._journal, self._spool, limits) for change in changes)
-        flight = Flight(changes[0].kind, tuple(changes), tuple(carried), orders, self._clock.now_s())
-        self._flights.append(flight)
-        return flight
+    def _shrink(self, kind: OrderKind, entries: int) -> None:
+        """A batch was refused as a whole: the next ones are half as large."""
+        self._most[kind] = max(1, entries // 2)
 
-    # Bells
+    def _grow(self, kind: OrderKind, entries: int) -> None:
+        """A batch went through: after a refusal the next ones may be larger again."""
+        most = self._backend.limits.batch_entries[kind]
+        if entries >= self._most[kind] < most:
+            self._most[kind] = min(most, self._most[kind] * 2)
 
-    def _changed(self, before: Change | None, after: Change | None) -> None:
-        """The journal's listener: rings for what may be ready, or may make others ready."""
-        self._planner.note_change()
-        is_ready = after is not None and after.state is ChangeState.UPLOADED
-        if is_ready or (before is not None and _is_out_of_the_way(before, after)):
-            self.bell()
+    def _woken(self) -> None:
+        self.wake()
 
-    def _ring(self) -> None:
-        self.bell()
+    def _hurry(self) -> None:
+        self._plan.hurry()
+        self.wake()
 
 
-def _is_as_planned(now: Change, planned: Change) -> bool:
-    return (
-        now.state is planned.state
-        and now.kind is planned.kind
-        and now.seq == planned.seq
-        and now.path == planned.path
-        and now.source == planned.source
-    )
+class _Unreadable(Refused):
+    """Pending bytes cannot be read back from the disk."""
 
 
-def _is_blind(row: Change) -> bool:
-    """Whether it would remove a file whatever revision that has."""
-    return row.kind is ChangeKind.DELETE and not row.is_folder and row.base_revision is None
-
-
-def _is_out_of_the_way(before: Change, after: Change | None) -> bool:
-    """Whether others that waited for a change need not do so any more."""
-    if before.state in FINAL_STATES:
-        return False
-    if after is None or after.state in _FREEING:
-        return True
-    # What is under way is waited for by earlier changes too; what has no name yet may be given another one.
-    has_landed = before.state is ChangeState.COMMITTING and after.state is not ChangeState.COMMITTING
-    return has_landed or before.seq != after.seq or before.paths != after.paths
-
-
-_UNDER_WAY = frozenset({ChangeState.COMMITTING, ChangeState.CONFLICTED})
-_FREEING = FINAL_STATES | {ChangeState.FAILED}
+def _read(spool: Spool, content: Content, offset: int, length: int) -> bytes:
+    try:
+        return spool.read(content.spool, offset, length)
+    except OSError as error:
+        raise _Unreadable(f"the pending bytes cannot be read: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""What an outcome means for a change. Pure."""
+"""What an outcome means for a flight. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from mountfs.errors import (
     Resend,
     ServerFault,
     Transient,
+    Unreachable,
 )
-from mountfs.model.change import Change, ChangeKind
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
+from mountfs.model.order import OrderKind
 from mountfs.ports import Outcome
+from mountfs.tree.node import Flight
 
 TRIES = 4
 """How often the same refusal is met with the same remedy before it counts as final."""
@@ -34,31 +36,32 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Send it again later; *base*: what it replaces then, None: unchanged."""
+    """Send it again later, as it is then."""
 
     error: MountfsError
-    base: Base | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
-    """What a PUT replaces."""
+class Rebase:
+    """Send it again later, to replace *standing*: the same bytes under another token, or nothing any more."""
 
-    revision: str | None = None
-    content_hash: str | None = None
+    error: MountfsError
+    standing: File | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reupload:
-    """The bytes must go up again."""
+    """The bytes must go up again; *standing*: wrong ones that the service has there."""
 
     error: MountfsError
-    base: Base | None = None
+    standing: File | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """Somebody else was first: it lands beside, under another name."""
+    """Somebody else was first: *standing* keeps the name, and ours lands beside."""
+
+    standing: Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,160 +72,185 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
-    """It is void: what it was about is not what stands there, or (a time) it is refused with *error*."""
+class GiveUp:
+    """What was to be removed is not what stands there: *standing*, None: that was not looked at."""
 
-    error: MountfsError | None = None
+    standing: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class DropTime:
+    """The time is void: the file has other bytes by now, is gone, or the service does not take it."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows yet; it stays under way and is sent again."""
+    """Nobody knows yet; it stays under way."""
 
     error: MountfsError
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The service must be asked what stands at the change's path."""
+    """The service must be asked what stands at the flight's place."""
 
     error: MountfsError
 
 
-Verdict = Acknowledge | Retry | Reupload | Beside | Refuse | Drop | Unknown
+Verdict = Acknowledge | Retry | Rebase | Reupload | Beside | Refuse | GiveUp | DropTime | Unknown
+
+OTHERS_BYTES = "somebody else changed it meanwhile"
 
 
-def judge(change: Change, outcome: Outcome, *, is_uncertain: bool) -> Verdict | Look:
-    """The verdict on one outcome; *is_uncertain*: it may have taken effect by an earlier call."""
+def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
+    """The verdict on one outcome; *refusals*: how often the order was answered with a no before."""
     if not isinstance(outcome, MountfsError):
-        return _judge_entry(change, outcome)
-    if isinstance(outcome, Offline | ServerFault):
+        return _judge_entry(flight, refusals, outcome)
+    if isinstance(outcome, Offline | ServerFault) and not isinstance(outcome, Unreachable):
         return Look(outcome)
     if isinstance(outcome, Transient | NotSignedIn):
-        return Unknown(outcome) if is_uncertain else Retry(outcome)
-    match change.kind:
-        case ChangeKind.PUT:
-            asks = isinstance(outcome, Conflict | AlreadyExists | Resend)
-        case ChangeKind.MKDIR:
-            asks = isinstance(outcome, Conflict | AlreadyExists)
-        case ChangeKind.MOVE:
+        return Retry(outcome)
+    match flight.kind:
+        case OrderKind.PUT:
+            asks = isinstance(outcome, Conflict | AlreadyExists | NotFound | Resend)
+        case OrderKind.MAKE_FOLDER:
             asks = isinstance(outcome, Conflict | AlreadyExists | NotFound)
-        case ChangeKind.DELETE:
+        case OrderKind.MOVE:
+            asks = isinstance(outcome, Conflict | AlreadyExists | NotFound)
+        case OrderKind.DELETE:
             if isinstance(outcome, NotFound):
                 return Acknowledge(None)
             if isinstance(outcome, DirectoryNotEmpty):
-                return Drop()
-            if isinstance(outcome, Conflict) and change.base_hash is None:
-                return Drop()
+                return GiveUp(None)
             asks = isinstance(outcome, Conflict)
-        case ChangeKind.SET_TIME:
-            return Look(outcome) if isinstance(outcome, Conflict) else Drop(outcome)
+        case OrderKind.SET_TIME:
+            return Look(outcome) if isinstance(outcome, Conflict) else DropTime(str(outcome))
     return Look(outcome) if asks else Refuse(outcome)
 
 
-def judge_standing(
-    change: Change, error: MountfsError, standing: Entry | None, *, is_uncertain: bool
-) -> Verdict:
-    """The verdict when *error* was the outcome and *standing* is what the service has at the path."""
-    match change.kind:
-        case ChangeKind.PUT:
-            return _judge_file(change, error, standing)
-        case ChangeKind.MKDIR:
-            if isinstance(standing, Folder):
-                return Acknowledge(standing)
-            is_over = isinstance(standing, File) or change.refusals + 1 >= TRIES
-        case ChangeKind.MOVE:
-            is_ours = standing is not None and standing.id == change.item_id and _is_renamed(change, standing)
-            # Its id was not known, but the source is gone and something arrived: what else should it be?
-            is_arrived = is_uncertain and not change.item_id and isinstance(error, NotFound)
-            if standing is not None and (is_ours or is_arrived):
-                return Acknowledge(standing)
-            is_over = not isinstance(error, Transient)
-        case ChangeKind.DELETE:
+def judge_standing(flight: Flight, refusals: int, error: MountfsError, standing: Entry | None) -> Verdict:
+    """The verdict when *error* was the outcome and *standing* is what the service has at the place."""
+    if has_taken_effect(flight, standing):
+        return Acknowledge(standing)
+    is_stubborn = refusals + 1 >= TRIES
+    match flight.kind:
+        case OrderKind.PUT:
+            return _judge_file(flight, refusals, error, standing)
+        case OrderKind.MAKE_FOLDER:
+            is_over = isinstance(standing, File) or is_stubborn
+        case OrderKind.MOVE:
+            # Gone, or the folder it was to go to is: listing the folders above tells, and what it wants then.
+            is_over = is_stubborn or not isinstance(error, Transient | NotFound)
+        case OrderKind.DELETE:
             if standing is None:
                 return Acknowledge(None)
             if isinstance(error, Conflict):
-                return _judge_delete(change, error, standing)
+                return _judge_delete(flight, refusals, error, standing)
             is_over = False
-        case ChangeKind.SET_TIME:
-            return _judge_time(change, error, standing)
+        case OrderKind.SET_TIME:
+            return _judge_time(flight, refusals, error, standing)
     return Refuse(error) if is_over else Retry(error)
 
 
-def is_same(change: Change, entry: Entry | None) -> bool:
-    """Whether *entry* has exactly the bytes of *change*, by the service's own hash."""
+def has_taken_effect(flight: Flight, standing: Entry | None) -> bool:
+    """Whether *standing*, which the service has at the flight's place, is what the flight was to make."""
+    match flight.kind:
+        case OrderKind.PUT:
+            return is_same(flight, standing)
+        case OrderKind.MAKE_FOLDER:
+            return isinstance(standing, Folder)
+        case OrderKind.MOVE:
+            is_it = standing is not None and bool(flight.item_id) and standing.id == flight.item_id
+            return is_it and _is_renamed(flight, standing)
+        case OrderKind.DELETE:
+            return standing is None or (bool(flight.item_id) and standing.id not in ("", flight.item_id))
+        case OrderKind.SET_TIME:
+            is_same_file = isinstance(standing, File) and _has_base_bytes(flight, standing)
+            is_set = isinstance(standing, File) and _seconds(standing.mtime_ns) == _seconds(flight.mtime_ns)
+            return is_same_file and is_set
+
+
+def is_same(flight: Flight, entry: Entry | None) -> bool:
+    """Whether *entry* has exactly the bytes of *flight*, by the service's own hash."""
+    content = flight.content
     return (
-        isinstance(entry, File)
-        and entry.size_bytes == change.size_bytes
+        content is not None
+        and isinstance(entry, File)
+        and entry.size_bytes == content.size_bytes
         and entry.content_hash is not None
-        and entry.content_hash == change.content_hash
+        and entry.content_hash == content.content_hash
     )
 
 
-def _is_renamed(change: Change, entry: Entry) -> bool:
+def _is_renamed(flight: Flight, entry: Entry | None) -> bool:
     """Whether *entry*, found by the new name, has it: where only the case changes it is found before, too."""
-    is_case_only = change.source is not None and change.source.key == change.path.key
-    return not is_case_only or entry.path.name == change.path.name
+    is_case_only = flight.source is not None and flight.source.path.key == flight.place.path.key
+    return not is_case_only or (entry is not None and entry.name == flight.name)
 
 
-def _judge_entry(change: Change, entry: Entry | None) -> Verdict | Look:
-    match change.kind:
-        case ChangeKind.PUT:
-            if is_same(change, entry):
+def _judge_entry(flight: Flight, refusals: int, entry: Entry | None) -> Verdict | Look:
+    match flight.kind:
+        case OrderKind.PUT:
+            if is_same(flight, entry):
                 return Acknowledge(entry)
             if isinstance(entry, File):
                 # Its wrong bytes are what stands there, and what the right ones replace.
-                error = Corrupt(f"the service states another hash for {change.path}")
-                return Reupload(error, Base(entry.revision, entry.content_hash))
-            return Look(Conflict(f"no file stands at {change.path}"))
-        case ChangeKind.MKDIR:
+                error = Corrupt(f"the service states another hash for {flight.place}")
+                return Refuse(error) if refusals + 1 >= TRIES else Reupload(error, entry)
+            return Look(Conflict(f"no file stands at {flight.place}"))
+        case OrderKind.MAKE_FOLDER:
             is_made = isinstance(entry, Folder)
-            return Acknowledge(entry) if is_made else Look(AlreadyExists(f"a file stands at {change.path}"))
-        case ChangeKind.MOVE:
-            return Acknowledge(entry)
-        case ChangeKind.DELETE:
+            return Acknowledge(entry) if is_made else Look(AlreadyExists(f"a file stands at {flight.place}"))
+        case OrderKind.MOVE:
+            return (
+                Acknowledge(entry) if entry is not None else Look(NotFound(f"nothing is at {flight.place}"))
+            )
+        case OrderKind.DELETE:
             return Acknowledge(None)
-        case ChangeKind.SET_TIME:
-            return Acknowledge(entry) if isinstance(entry, File) else Drop()
+        case OrderKind.SET_TIME:
+            return Acknowledge(entry) if isinstance(entry, File) else DropTime(OTHERS_BYTES)
 
 
-def _judge_delete(change: Change, error: MountfsError, standing: Entry) -> Verdict:
+def _judge_delete(flight: Flight, refusals: int, error: MountfsError, standing: Entry) -> Verdict:
     """A move of a folder may give the files in it other revisions: they are still those to be removed."""
-    has_our_bytes = isinstance(standing, File) and standing.content_hash == change.base_hash
-    if not isinstance(standing, File) or not has_our_bytes or change.refusals + 1 >= TRIES:
-        return Drop()
-    return Retry(error, Base(standing.revision, standing.content_hash))
+    if not isinstance(standing, File) or not _has_base_bytes(flight, standing) or refusals + 1 >= TRIES:
+        return GiveUp(standing)
+    return Rebase(error, standing)
 
 
-def _judge_time(change: Change, error: MountfsError, standing: Entry | None) -> Verdict:
+def _judge_time(flight: Flight, refusals: int, error: MountfsError, standing: Entry | None) -> Verdict:
     """The file may have got another revision without other bytes: it is still the one that was meant."""
     if not isinstance(standing, File):
-        return Drop()
-    has_our_bytes = standing.content_hash is not None and standing.content_hash == change.base_hash
-    if standing.revision != change.base_revision and not has_our_bytes:
-        return Drop()
-    if standing.mtime_ns // NS_PER_S == change.mtime_ns // NS_PER_S:
-        return Acknowledge(standing)
-    if isinstance(error, Conflict) and change.refusals + 1 >= TRIES:
-        return Drop(error)
-    return Retry(error, Base(standing.revision, standing.content_hash))
+        return DropTime(OTHERS_BYTES)
+    is_it = flight.over is not None and standing.revision == flight.over.revision
+    if not is_it and not _has_base_bytes(flight, standing):
+        return DropTime(OTHERS_BYTES)
+    if isinstance(error, Conflict) and refusals + 1 >= TRIES:
+        return DropTime(str(error))
+    return Rebase(error, standing)
 
 
-def _judge_file(change: Change, error: MountfsError, standing: Entry | None) -> Verdict:
-    if is_same(change, standing):
-        return Acknowledge(standing)
+def _judge_file(flight: Flight, refusals: int, error: MountfsError, standing: Entry | None) -> Verdict:
+    is_stubborn = refusals + 1 >= TRIES
     if isinstance(error, Resend):
-        return Reupload(error)
+        return Refuse(error) if is_stubborn else Reupload(error)
     if isinstance(error, Transient):
         return Retry(error)
-    is_stubborn = change.refusals + 1 >= TRIES
     if standing is None:
         # Removed by somebody else: ours is all there is. If even that is a conflict, the folder is none.
-        return Refuse(error) if is_stubborn and change.base_revision is None else Retry(error, Base())
-    if (
-        isinstance(standing, File)
-        and change.base_hash is not None
-        and standing.content_hash == change.base_hash
-    ):
-        return Refuse(error) if is_stubborn else Retry(error, Base(standing.revision, standing.content_hash))
-    return Beside()
+        return Refuse(error) if is_stubborn and flight.over is None else Rebase(error, None)
+    if isinstance(standing, File) and _has_base_bytes(flight, standing):
+        return Refuse(error) if is_stubborn else Rebase(error, standing)
+    return Beside(standing)
+
+
+def _has_base_bytes(flight: Flight, standing: File) -> bool:
+    """Whether *standing* has the bytes of the revision that the flight is about, whatever its token."""
+    over = flight.over
+    return over is not None and over.content_hash is not None and standing.content_hash == over.content_hash
+
+
+def _seconds(mtime_ns: int | None) -> int | None:
+    return None if mtime_ns is None else mtime_ns // NS_PER_S

@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from mountfs.backends.sockets import Sockets
 from mountfs.backends.throttle import Gate, retry_after_s
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
-from mountfs.errors import InvalidArgument, Offline
+from mountfs.errors import InvalidArgument, Offline, Unreachable
 from mountfs.model.entry import NS_PER_S
 from mountfs.ports import Clock
 
@@ -57,6 +57,10 @@ class HttpSettings:
 
 class TimedOut(Offline):
     """The far side was silent for longer than the call allowed."""
+
+
+class NotReachedInTime(TimedOut, Unreachable):
+    """No connection was made within the time-out: the request was not sent."""
 
 
 class _Body:
@@ -103,7 +107,10 @@ class HttpClient:
         self._calls: Counter[str] = Counter()
 
     def exchange(self, request: Request) -> Response:
-        """The reply, of any status. Throttled while held back, Offline, NotSignedIn, InvalidArgument."""
+        """The reply, of any status. Throttled while held back, Offline, NotSignedIn, InvalidArgument.
+
+        Unreachable: the request was not sent, for no connection could be made.
+        """
         if self._tokens is None or not request.is_signed:
             return self._send(request, None)
         token = self._tokens.current()
@@ -253,13 +260,16 @@ def _foreign_errors(url: str) -> Iterator[None]:
         if error.args and isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
             raise Offline(f"{host} answers with a broken header") from error
         raise InvalidArgument(f"the request to {host!r} cannot be made: {type(error).__name__}") from error
+    except requests.exceptions.ConnectTimeout as error:
+        raise NotReachedInTime(f"{host} does not answer in time") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
         raise TimedOut(f"{host} does not answer in time") from error
     except requests.exceptions.ConnectionError as error:
         if error.args and isinstance(error.args[0], urllib3.exceptions.ProtocolError):
             # requests wraps only what happens before the reply's header like this.
             raise _StaleConnection(f"{host} broke the connection: {_reason(error)}") from error
-        raise Offline(f"{host} does not answer: {_reason(error)}") from error
+        kind = Unreachable if _is_unconnected(error) else Offline
+        raise kind(f"{host} does not answer: {_reason(error)}") from error
     except (
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
@@ -268,6 +278,16 @@ def _foreign_errors(url: str) -> Iterator[None]:
         ValueError,
     ) as error:
         raise Offline(f"{host} does not answer: {_reason(error)}") from error
+
+
+def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
+    """Whether connecting itself failed, to the far side or to the proxy before it: nothing was sent then."""
+    # The causes that the error itself names, and no others: what was handled before it is no part of it.
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        reason = reason.original_error
+    unconnected = urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError
+    return isinstance(reason, unconnected)
 
 
 def _reason(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mountfs.model.hashing import BLOCK_BYTES, block_digests, from_block_digests
-from mountfs.ports import Part
+from mountfs.model.order import Part
 
 _DIGEST_CHARS = 64
 

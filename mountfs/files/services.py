@@ -1,38 +1,33 @@
-"""What an open file needs of its siblings: narrow contracts, filled in by the assembly."""
+"""What open files need of their siblings: narrow contracts, filled in by the assembly."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from mountfs.model.change import Change
 from mountfs.model.entry import File
-from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits, Clock
 from mountfs.spool.spool import Spool
 from mountfs.spool.spoolfile import SpoolFile
+from mountfs.tree.content import Content, Over
+from mountfs.tree.node import Node
 
 
 class Changes(Protocol):
-    """The life of a PUT while it is open; see ``namespace.edits.Namespace``."""
+    """The life of a version while it is being written; see ``tree.verbs.Verbs``."""
 
-    def begin_put(self, path: RemotePath, spool: str, *, exclusive: bool = False) -> Change: ...
+    def begin(
+        self, node: Node, spool: str, size_bytes: int, *, over: Over | None, made_from: Content | None
+    ) -> tuple[Node, Content] | None: ...
 
-    def flush(self, change_id: int, size_bytes: int, mtime_ns: int) -> None: ...
+    def flush(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None: ...
 
-    def unflush(self, change_id: int) -> bool: ...
+    def unflush(self, content: Content) -> bool: ...
 
-    def seal(self, change_id: int, size_bytes: int, mtime_ns: int) -> Change: ...
-
-
-class Journaled(Protocol):
-    """The one edit of a row that an open file makes itself; see ``journal.Journal``."""
-
-    def get(self, change_id: int) -> Change | None: ...
-
-    def amend(self, seen: Change, *, base_revision: str | None, base_hash: str | None) -> Change: ...
+    def seal(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None: ...
 
 
 class Reads(Protocol):
@@ -46,23 +41,25 @@ class Reads(Protocol):
 class Uploads(Protocol):
     """Whoever sends bytes of files that are still being written; see ``upload.uploader.Uploader``."""
 
-    def wrote(self, change_id: int, start: int, stop: int) -> None: ...
+    def wrote(self, content_id: int, start: int, stop: int) -> None: ...
 
-    def truncated(self, change_id: int, size_bytes: int) -> None: ...
+    def truncated(self, content_id: int, size_bytes: int) -> None: ...
 
 
 class Durable(Protocol):
-    """What makes a change survive power loss; see ``journal.sync.Durability``."""
+    """What makes bytes survive power loss; see ``tree.sync.Durability``."""
 
-    def sync_change(self, change_id: int) -> None: ...
+    def sync_content(self, content: Content) -> None: ...
 
-    def sync_journal(self) -> None: ...
+    def sync_store(self) -> None: ...
+
+    def sync_below(self, folder: Node) -> None: ...
 
 
 class Waiter(Protocol):
-    """Waits for the service's word on a change."""
+    """Waits for the service's word on a version."""
 
-    def wait_committed(self, change_id: int, timeout_s: float) -> None:
+    def wait_committed(self, content: Content, timeout_s: float) -> None:
         """Returns once it is committed; raises its error, or Offline when *timeout_s* passed."""
 
 
@@ -80,10 +77,10 @@ def pause(seconds: float) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that open files of one account share."""
+    """All that open files of one account share. ``lock`` is the account's."""
 
+    lock: AbstractContextManager[Any]
     changes: Changes
-    journal: Journaled
     spool: Spool
     reader: Reads
     uploads: Uploads

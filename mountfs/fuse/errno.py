@@ -38,6 +38,7 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     # EAGAIN would promise a non-blocking file; programs that see it on a regular file spin.
     errors.Transient: errno.EIO,
     errors.Offline: errno.EIO,
+    errors.Unreachable: errno.EIO,
     errors.Throttled: errno.EIO,
     errors.Busy: errno.EIO,
     errors.ServerFault: errno.EIO,

@@ -17,6 +17,7 @@ from typing import Any
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.operations import Operations
+from mountfs.fuse.threads import serve_kernel_first
 
 FUSE_DEVICE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
@@ -62,6 +63,7 @@ class FuseMount:
         fuse = _load_fusepy()
         self._check()
         codecs.register(_path_codec)
+        serve_kernel_first()
         failure: RuntimeError | None = None
         try:
             fuse.FUSE(
@@ -115,6 +117,8 @@ def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
         # Else the kernel empties a file by a truncation of its own before it opens it for writing, and
         # an empty version could be committed in between.
         "atomic_o_trunc": True,
+        # One number for all spellings of a name: else `cp a A` takes them for two files, and empties both.
+        "use_ino": True,
         "default_permissions": True,
         "attr_timeout": options.attr_timeout_s,
         "entry_timeout": options.entry_timeout_s,

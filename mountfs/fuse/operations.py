@@ -108,10 +108,11 @@ class Operations:
         return self._fs.opendir(path)
 
     def readdir(self, path: str | None, number: int) -> Iterator[tuple[str, dict[str, int], int]]:
-        # Of attributes libfuse 2 passes on only the type. A list, not a generator: errors must come here.
+        # Of attributes libfuse 2 passes on only type and number. Not in a generator: errors must come here.
         entries = self._fs.readdir(number)
-        dots = [(".", stat.S_IFDIR), ("..", stat.S_IFDIR)]
-        return ((name, {"st_mode": mode}, 0) for name, mode in dots + entries)
+        own = self._fs.inode(number)
+        dots = [(".", stat.S_IFDIR, own), ("..", stat.S_IFDIR, own)]
+        return ((name, {"st_mode": mode, "st_ino": inode}, 0) for name, mode, inode in dots + entries)
 
     def releasedir(self, path: str | None, number: int) -> None:
         self._fs.releasedir(number)
@@ -210,6 +211,7 @@ def _tell(info: FileInfo, opened: Opened) -> None:
 def _stat_of(attributes: Attributes) -> dict[str, int]:
     is_folder = stat.S_ISDIR(attributes.mode)
     return {
+        "st_ino": attributes.inode,
         "st_mode": attributes.mode,
         # For a folder 2 would promise find(1) that it has no folders inside; 1 says: not counted.
         "st_nlink": 1,

@@ -1,4 +1,4 @@
-"""What stands at a path on the far side."""
+"""What a service says of the items in an account, and of changes to them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ NS_PER_S = 1_000_000_000
 class File:
     """One revision of a file.
 
-    ``revision`` is the service's token for exactly these bytes at this place (Dropbox ``rev``, Box
-    ``etag`` with the version's id); ``content_hash`` is in the service's own algorithm, None when it
-    tells none (a document without bytes of its own). ``is_downloadable`` is False for those.
+    ``name`` is the last component of its path, as the service spells it. ``id`` stays the same when the
+    file is renamed or gets another revision. ``revision`` is the service's token for exactly these bytes
+    (Dropbox ``rev``; Box: the file's id, its ``etag`` and the version's id). ``content_hash`` is in the
+    service's own algorithm; None for a document without bytes of its own, which is not ``is_downloadable``.
     """
 
-    path: RemotePath
     id: str
+    name: str
     revision: str
     size_bytes: int
     mtime_ns: int
@@ -29,23 +30,64 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder; the services keep no times for it."""
+    """A folder; the services keep no times for it. ``id`` is "" where the service did not tell it."""
 
-    path: RemotePath
     id: str
+    name: str
     is_new: bool = field(default=False, compare=False)
-    """In the outcome of a MKDIR: the service has just made it, so nothing is in it. Not so of one that stood
-    there already, or that an earlier call may have made."""
+    """In the outcome of a ``MakeFolder``: the service has just made it, so nothing is in it. False for one
+    that stood there already, or that an earlier call may have made."""
 
 
 Entry = File | Folder
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """In a list of remote changes: nothing stands at *path* any more, nor below it."""
+class Place:
+    """Where something stands, or is to stand: its path in the account, and the id of the folder it is in.
+
+    A service that addresses items by id uses ``folder_id``, and looks the folder up by its path where that
+    is "". The path is the one the service has, which may differ from the one the mount shows.
+    """
 
     path: RemotePath
+    folder_id: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return self.path.name
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """News: *entry* stands at *path*, or in the folder *folder_id*, whichever of both the service tells."""
+
+    entry: Entry
+    path: RemotePath | None = None
+    folder_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """News: nothing stands at *path* any more, nor below it; or the item *item_id* is gone."""
+
+    path: RemotePath | None = None
+    item_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """News: something changed in a folder, the service did not say what: the folder must be listed anew."""
+
+    path: RemotePath | None = None
+    folder_id: str = ""
+
+
+News = Seen | Gone | Doubted
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 
 from mountfs.errors import NameNotAllowed, NameTooLong
-from mountfs.model.path import RemotePath, fold
+from mountfs.model.path import fold
 
-LOCAL_ONLY = (".fuse_hidden*", ".~lock.*#", ".goutputstream-*", "*.swp", "*.swx", "~$*", ".ds_store")
+LOCAL_ONLY = (".fuse_hidden*", ".~lock.*#", ".goutputstream-*", ".*.swp", ".*.swx", "~$*", ".ds_store")
 """Left by libfuse, LibreOffice, GLib, vim, Microsoft Office and macOS; case-folded glob patterns."""
 
 _LOCAL_ONLY = re.compile("|".join(map(translate, LOCAL_ONLY)))
-
-_MARKS = (".fuse_hidden", ".~", ".goutputstream-", ".swp", ".swx", "~$", ".ds_store")
-"""One of these is in every match: a cheap look spares nearly all paths the patterns."""
 
 _UNLINKED = re.compile(r"\.fuse_hidden[0-9a-f]{16}")
 
@@ -27,12 +24,10 @@ _TEMPORARY = re.compile(
 browsers and git rename away from."""
 
 
-def is_local_only(path: RemotePath) -> bool:
-    """Whether any component matches LOCAL_ONLY; such a path is kept here until renamed."""
-    key = path.key
-    if not any(mark in key for mark in _MARKS):
-        return False
-    return any(_LOCAL_ONLY.fullmatch(part) for part in key.split("/"))
+def is_local_name(name: str) -> bool:
+    """Whether *name*, given to something that the service does not have, keeps it on this machine."""
+    # Every pattern begins with one of these: most names need no further look.
+    return name[:1] in (".", "~") and _LOCAL_ONLY.fullmatch(fold(name)) is not None
 
 
 def is_unlinked(name: str) -> bool:

@@ -1,53 +1,89 @@
-"""The block cache on disk: pieces of revisions already fetched, the least recently used go first."""
+"""The block cache on disk: pieces of revisions already fetched, the least recently used go first.
+
+What a former process kept is used again. The name of a cache file tells the hash that the service states of
+the content; whether all of it is there, the bytes themselves have to prove.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
 
 MOST_FILES = 100_000
 """However small they are: each costs about 1 KB of memory and a block of the disk."""
+PIECE_BYTES = 4 * 1024 * 1024
+"""Hashed at once."""
+
+_NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
+"""Of a cache file of a content whose hash is known: a serial number, the bytes of the whole, the hash."""
 
 
 @dataclass(slots=True)
 class _Cached:
-    """One sparse file with some of the bytes of one content."""
+    """One sparse file with some of the bytes of one content. ``is_proven``: False for a file of a former
+    process that nobody asked for yet; nothing counts as cached of it."""
 
     path: Path
     ranges: RangeSet = field(default_factory=RangeSet)
     cached_bytes: int = 0
+    is_proven: bool = True
 
 
 class Blocks:
     """Bytes of revisions, in sparse files of a directory of our own; thread-safe.
 
-    The cache begins empty: which bytes a file held is known in memory only. It never fails a caller:
-    what cannot be kept (a full disk) is not cached. Keys are the service's content hash where it
-    states one, so that a renamed file stays cached, else id and revision.
+    Of what a former process kept, whole contents are found again: which bytes of others a file holds is known
+    in memory only. The cache never fails a caller: what cannot be kept (a full disk) is not cached. Keys are
+    the service's content hash where it states one, so that a renamed file stays cached, else id and revision.
     """
 
-    def __init__(self, directory: Path, limit_bytes: int, most_files: int = MOST_FILES) -> None:
-        """Makes *directory* if it is missing, and empties it."""
+    def __init__(
+        self, directory: Path, limit_bytes: int, hash_kind: HashKind, most_files: int = MOST_FILES
+    ) -> None:
+        """Makes *directory* if it is missing. *hash_kind*: of the hashes that the service states."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for stray in directory.iterdir():
-            stray.unlink()
         self._directory = directory
         self._limit_bytes = limit_bytes
+        self._hash_kind = hash_kind
         self._most_files = most_files
         self._cached: OrderedDict[tuple[str, ...], _Cached] = OrderedDict()
         self._made = 0
         self._used_bytes = 0
         self._lock = threading.Lock()
+        with self._lock:
+            for name in sorted(os.listdir(directory)):  # noqa: PTH208 - the system call itself
+                self._find_locked(name)
+            self._shrink_locked()
 
     @property
     def used_bytes(self) -> int:
         return self._used_bytes
+
+    def recall(self, file: File) -> None:
+        """Has what a former process kept of *file* count as cached if it is whole; reads all of it once. To
+        be called before anything else is asked about *file*."""
+        key = key_of(file)
+        with self._lock:
+            cached = self._cached.get(key)
+            if cached is None or cached.is_proven:
+                return
+        is_whole = self._hash(cached.path) == file.content_hash
+        with self._lock:
+            if self._cached.get(key) is not cached:
+                return
+            if is_whole:
+                cached.is_proven = True
+                cached.ranges.add(0, file.size_bytes)
+            else:
+                self._forget_locked(key, cached)
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
         """The cached bytes from *offset* on, at most *length*; empty when the first is not cached."""
@@ -79,8 +115,12 @@ class Blocks:
         key = key_of(file)
         with self._lock:
             cached = self._cached.get(key)
+            if cached is not None and not cached.is_proven:
+                self._forget_locked(key, cached)
+                cached = None
             if cached is None:
-                cached = self._cached[key] = _Cached(self._new_path_locked())
+                path = self._new_path_locked(file.content_hash, file.size_bytes)
+                cached = self._cached[key] = _Cached(path)
         try:
             fd = os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -96,15 +136,16 @@ class Blocks:
             cached.ranges.add(offset, offset + len(data))
             self._account_locked(key, cached)
 
-    def adopt(self, file: File, spool_path: Path) -> bool:
-        """Takes a committed spool file over by rename, as all bytes of *file*; False: nothing was done."""
-        if not 0 < file.size_bytes <= self._limit_bytes:
+    def adopt(self, content_hash: str, size_bytes: int, spool_path: Path) -> bool:
+        """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was
+        done."""
+        if not 0 < size_bytes <= self._limit_bytes:
             return False
-        key = key_of(file)
+        key = (content_hash, str(size_bytes))
         with self._lock:
-            path = self._new_path_locked()
+            path = self._new_path_locked(content_hash, size_bytes)
             try:
-                if spool_path.stat().st_size != file.size_bytes:
+                if spool_path.stat().st_size != size_bytes:
                     return False
                 spool_path.rename(path)
             except OSError:
@@ -112,7 +153,7 @@ class Blocks:
             before = self._cached.get(key)
             if before is not None:
                 self._forget_locked(key, before)
-            cached = self._cached[key] = _Cached(path, RangeSet([(0, file.size_bytes)]))
+            cached = self._cached[key] = _Cached(path, RangeSet([(0, size_bytes)]))
             self._account_locked(key, cached)
         return True
 
@@ -123,16 +164,44 @@ class Blocks:
             if cached is not None:
                 self._forget_locked(key_of(file), cached)
 
-    def _new_path_locked(self) -> Path:
+    def _find_locked(self, name: str) -> None:
+        """Takes over a cache file of a former process, in the order in which they were made."""
+        path = self._directory / name
+        found = _NAME.fullmatch(name)
+        if found is None or found.group(3, 2) in self._cached:
+            path.unlink()
+            return
+        serial, size, content_hash = found.groups()
+        self._made = max(self._made, int(serial, 16))
+        self._cached[(content_hash, size)] = _Cached(path, cached_bytes=int(size), is_proven=False)
+        self._used_bytes += int(size)
+
+    def _hash(self, path: Path) -> str:
+        """Of all bytes of a cache file; "" when it cannot be read."""
+        state = hasher(self._hash_kind)
+        try:
+            with path.open("rb", buffering=0) as stored:
+                while piece := stored.read(PIECE_BYTES):
+                    state.update(piece)
+        except OSError:
+            return ""
+        return state.hexdigest()
+
+    def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> Path:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
         self._made += 1
-        return self._directory / f"{self._made:08x}"
+        name = f"{self._made:08x}"
+        known = f"{name}.{size_bytes}.{content_hash or ''}"
+        return self._directory / (known if _NAME.fullmatch(known) else name)
 
     def _account_locked(self, key: tuple[str, ...], cached: _Cached) -> None:
         self._cached.move_to_end(key)
         total_bytes = cached.ranges.total_bytes
         self._used_bytes += total_bytes - cached.cached_bytes
         cached.cached_bytes = total_bytes
+        self._shrink_locked()
+
+    def _shrink_locked(self) -> None:
         while self._used_bytes > self._limit_bytes or len(self._cached) > self._most_files:
             oldest = next(iter(self._cached))
             self._forget_locked(oldest, self._cached[oldest])

@@ -89,6 +89,7 @@ class Reader:
         end = min(offset + length, file.size_bytes)
         if offset >= end:
             return b""
+        self._blocks.recall(file)
         with self._lock:
             planned = plan(self._streams.get(key_of(file), Stream()), offset, end - offset, file.size_bytes)
             self._streams[key_of(file)] = planned.stream
@@ -192,7 +193,7 @@ class Reader:
         try:
             body = self._source.read(file, fetch.start, fetch.stop - fetch.start)
             if len(body) != fetch.stop - fetch.start:
-                raise Corrupt(f"{file.path}: {len(body)} bytes came at {fetch.start}, not as many as asked")
+                raise Corrupt(f"{file.name}: {len(body)} bytes came at {fetch.start}, not as many as asked")
         except BaseException as error:
             self._end(file, fetch)
             fetch.body.set_exception(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ COPY_BYTES = 8 * 1024 * 1024
 """One read of a plain copy: large enough to hide the system call, small enough to hold in memory."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+LABEL = "user.mountfs.label"
+"""The extended attribute that keeps a label."""
 
 _CANNOT_COPY_IN_KERNEL = frozenset(
     {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY}
@@ -143,3 +147,15 @@ class RealDisk:
         """What an ordinary user may still fill."""
         state = os.statvfs(directory)
         return state.f_bavail * state.f_frsize
+
+    def label(self, fd: int, text: str) -> None:
+        """Keeps *text* with the file, where the file system can."""
+        with contextlib.suppress(OSError):
+            os.setxattr(fd, LABEL, text.encode())
+
+    def label_of(self, path: str) -> str | None:
+        """What ``label`` was given last; None: nothing, or it was not kept."""
+        try:
+            return os.getxattr(path, LABEL).decode(errors="replace")
+        except OSError:
+            return None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from uuid import uuid4
 
 from mountfs.ports import Disk
 from mountfs.spool.quota import MIB, Quota
@@ -44,6 +44,7 @@ class Spool:
         """Makes the directory where it does not exist."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory = directory
+        self._directory = str(directory)
         self._disk = disk
         self._quota = quota
         self._readers_lock = Lock()
@@ -51,15 +52,16 @@ class Spool:
         self._meter_lock = Lock()
         self._s_per_byte = 0.0
         self._unlooked_bytes = LOOK_EVERY_BYTES
-        # Never too small: removals are not subtracted, it is counted afresh before it slows anyone.
-        self._at_most_pending_bytes = self.total_bytes()
+        # Never too small: removals are not subtracted, it is counted afresh before it slows anyone. Without a
+        # limit nobody asks for it.
+        self._at_most_pending_bytes = 0 if quota.limit_bytes is None else self.total_bytes()
 
     # Files to write
 
     def create(self) -> SpoolFile:
         """A new empty file."""
-        name = uuid4().hex
-        return SpoolFile(self._disk, name, self._disk.create(str(self.path(name))))
+        name = _new_name()
+        return SpoolFile(self._disk, name, self._disk.create(f"{self._directory}/{name}"))
 
     def copy(self, name: str, length: int) -> SpoolFile:
         """A new file that holds the first *length* bytes of another. NoSpace leaves none behind."""
@@ -78,7 +80,7 @@ class Spool:
         return target
 
     def open(self, name: str) -> SpoolFile:
-        return SpoolFile(self._disk, name, self._disk.open(str(self.path(name))))
+        return SpoolFile(self._disk, name, self._disk.open(f"{self._directory}/{name}"))
 
     def admit(self, growth_bytes: int) -> float:
         """Asked before a file grows: seconds the writer has to wait first, mostly 0.
@@ -106,6 +108,10 @@ class Spool:
         with self._reader(name) as fd:
             return self._disk.size(fd)
 
+    def label_of(self, name: str) -> str | None:
+        """What the file's ``SpoolFile.label`` was given; None: nothing, or it was not kept."""
+        return self._disk.label_of(str(self.path(name)))
+
     def truncate(self, name: str, size_bytes: int) -> None:
         """Cuts a file nobody writes to."""
         with self._reader(name) as fd:
@@ -124,6 +130,13 @@ class Spool:
         """Removes a file; one that is gone already (or was taken over by renaming it) is fine."""
         self._retire(name)
         self._disk.remove(str(self.path(name)))
+
+    def rename(self, name: str) -> str:
+        """Gives a file another name of our own; which."""
+        other = _new_name()
+        self._retire(name)
+        self._disk.rename(str(self.path(name)), str(self.path(other)))
+        return other
 
     def move_out(self, name: str, target: Path) -> None:
         """Gives a file to somebody else on the same file system, making the folder it goes to."""
@@ -169,7 +182,7 @@ class Spool:
         with self._readers_lock:
             reader = self._readers.get(name)
             if reader is None:
-                reader = self._readers[name] = _Reader(self._disk.open(str(self.path(name))))
+                reader = self._readers[name] = _Reader(self._disk.open(f"{self._directory}/{name}"))
                 if len(self._readers) > OPEN_FILES:
                     self._retire_locked(self._readers.popitem(last=False)[1])
             else:
@@ -193,3 +206,8 @@ class Spool:
         reader.is_retired = True
         if not reader.users:
             self._disk.close(reader.fd)
+
+
+def _new_name() -> str:
+    """One that no other file has, ever."""
+    return os.urandom(16).hex()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mountfs.model.change import Change
+from mountfs.model.order import Part
 from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
-from mountfs.ports import Part
+from mountfs.tree.content import Content
 from mountfs.upload.session import SessionPlan
 from mountfs.upload.wholehash import WholeHash
 
@@ -19,11 +19,11 @@ class LargeFile:
     """Not thread-safe, its owner locks. ``epoch`` names the session: replies to an older one are void."""
 
     __slots__ = (
-        "change_id",
+        "content_id",
         "epoch",
         "is_opening",
         "is_streamable",
-        "journaled",
+        "known_parts",
         "pacer",
         "place",
         "plan",
@@ -34,13 +34,14 @@ class LargeFile:
         "written",
     )
 
-    def __init__(self, change: Change, journaled: Iterable[Part], *, is_streamable: bool) -> None:
-        self.change_id = change.id
-        self.place = change.path
+    def __init__(self, content: Content, known_parts: Iterable[Part], *, is_streamable: bool) -> None:
+        self.content_id = content.id
+        self.place: tuple[object, ...] = ()
         """What its session is for, where sessions are for one place."""
-        self.session: str | None = change.session
+        self.session: str | None = content.session
         """Known from a former process while ``plan`` is None: to be resumed."""
-        self.journaled = tuple(journaled)
+        self.known_parts = tuple(known_parts)
+        """What that session holds."""
         self.plan: SessionPlan | None = None
         self.whole: WholeHash | None = None
         """Of this session's bytes, where the service's receipts do not tell the hash of the file."""
@@ -84,7 +85,7 @@ class LargeFile:
         self.session = None
         self.plan = None
         self.whole = None
-        self.journaled = ()
+        self.known_parts = ()
         self.epoch += 1
 
     @property

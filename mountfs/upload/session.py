@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mountfs.model.order import Part
 from mountfs.model.ranges import RangeSet
-from mountfs.ports import Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from mountfs.errors import Corrupt, MountfsError, NotSignedIn, Resend, Transient
-from mountfs.model.change import Change, ChangeKind, ChangeState
-from mountfs.model.names import is_local_only
-from mountfs.ports import Part
+from mountfs.model.entry import Place
+from mountfs.model.order import Part
+from mountfs.tree.content import Content
+from mountfs.tree.node import Node, State
+from mountfs.tree.place import place_in
+from mountfs.tree.word import keeper_of
+from mountfs.upload.context import Unreadable, UploadContext, Work
 from mountfs.upload.largefile import LargeFile
-from mountfs.upload.means import Means, Work
 from mountfs.upload.session import Append, SessionPlan
 from mountfs.upload.wholehash import WholeHash
 
@@ -22,22 +25,30 @@ class _Sending:
     """One part on its way: of which file and session, as they were when it was claimed."""
 
     file: LargeFile
-    change: Change
+    content: Content
     append: Append
     session: str
     epoch: int
     whole: WholeHash | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """A session about to be opened, or one of a former process to be taken up again."""
+
+    file: LargeFile
+    content: Content
+    place: Place
+    epoch: int
+
+
 class SessionLane:
     """Sends large files. At most one part per worker is in memory."""
 
-    def __init__(self, means: Means) -> None:
-        self._means = means
+    def __init__(self, context: UploadContext) -> None:
+        self._context = context
         self._files: OrderedDict[int, LargeFile] = OrderedDict()
-        """The one served last comes last."""
-        self.awaits_turn = False
-        """Whether a file waits until something earlier is out of its way."""
+        """By the id of the content; the one served last comes last."""
 
     @property
     def trouble(self) -> MountfsError | None:
@@ -46,9 +57,9 @@ class SessionLane:
 
     # What happens to files
 
-    def wrote_locked(self, change_id: int, start: int, stop: int) -> bool:
-        """Bytes of an OPEN change were written; whether a worker should look."""
-        file = self._files.get(change_id) or self._open_change(change_id)
+    def wrote_locked(self, content_id: int, start: int, stop: int) -> bool:
+        """Bytes of a draft were written; whether a worker should look."""
+        file = self._files.get(content_id) or self._open_draft(content_id)
         if file is None:
             return False
         had_work = file.has_work
@@ -56,129 +67,165 @@ class SessionLane:
             self._spoil(file)
         return file.has_work and not had_work
 
-    def truncated_locked(self, change_id: int, size_bytes: int) -> None:
-        file = self._files.get(change_id)
+    def truncated_locked(self, content_id: int, size_bytes: int) -> None:
+        file = self._files.get(content_id)
         if file is not None and not file.truncate(size_bytes):
             self._spoil(file)
 
-    def add_locked(self, change: Change) -> bool:
-        """A large file was sealed or renamed; whether a worker should look."""
-        file = self._files.get(change.id)
+    def add_locked(self, node: Node, content: Content) -> bool:
+        """A large file is whole, or was renamed; whether a worker should look."""
+        file = self._files.get(content.id)
         if file is None:
-            file = LargeFile(change, self._means.journal.parts(change.id), is_streamable=False)
-            self._files[change.id] = file
-        if file.size_bytes is None and not file.seal(change.size_bytes):
+            parts = self._context.tree.store.parts(content.id)
+            file = self._files[content.id] = LargeFile(content, parts, is_streamable=False)
+            file.place = _place_of(node.state, content)
+        if file.size_bytes is None and not file.seal(content.size_bytes):
             self._spoil(file)
-        if self._means.limits.sessions_have_places and file.place != change.path:
-            file.place = change.path
+        if self._context.limits.sessions_have_places and file.place != _place_of(node.state, content):
+            file.place = _place_of(node.state, content)
             if file.session is not None or file.is_opening:
                 self._restart(file)
         return file.has_work
 
-    def remove_locked(self, change_id: int) -> None:
-        """Its bytes are up, or are not wanted any more; its journal row has the session."""
-        self._files.pop(change_id, None)
+    def remove_locked(self, content_id: int) -> None:
+        """Its bytes are up, or are not wanted any more; its row has the session."""
+        self._files.pop(content_id, None)
 
-    def give_up_locked(self, change_id: int) -> None:
-        """It turned out to be a small file: its session, if any, is let go of."""
-        file = self._files.pop(change_id, None)
+    def give_up_locked(self, content_id: int) -> None:
+        """It turned out to be a small file: its session is let go of, also one of a former process."""
+        file = self._files.pop(content_id, None)
         if file is not None:
-            self._restart(file)
+            file.restart()
+        self._note_session(content_id, None)
 
-    def is_begun_locked(self, change_id: int) -> bool:
+    def is_begun_locked(self, content_id: int) -> bool:
         """Whether some of the file was sent already."""
-        file = self._files.get(change_id)
+        file = self._files.get(content_id)
         return file is not None and file.plan is not None and bool(file.plan.parts)
 
     # Work
 
     def claim_locked(self, now_s: float) -> Work | None:
         for file in self._files.values():
-            change = self._wanted(file) if file.has_work else None
-            if change is None or self._ready_s(file, change, now_s) > now_s:
+            found = self._wanted(file) if file.has_work else None
+            if found is None or self._ready_s(file, found[0], now_s) > now_s:
                 continue
-            self._files.move_to_end(file.change_id)
+            node, content = found
+            self._files.move_to_end(file.content_id)
             if file.plan is None:
                 file.is_opening = True
-                return partial(self._open, file, change, file.epoch)
+                state = node.state
+                assert state.parent is not None
+                place = place_in(state.parent, state.name)
+                return partial(self._open, _Opening(file, content, place, file.epoch))
             append = file.plan.claim()
-            assert append is not None and file.session is not None
-            sending = _Sending(file, change, append, file.session, file.epoch, file.whole)
-            return partial(self._append, sending)
+            assert append is not None
+            assert file.session is not None
+            return partial(
+                self._append, _Sending(file, content, append, file.session, file.epoch, file.whole)
+            )
         return None
 
     def due_locked(self, now_s: float) -> float:
         due_s = math.inf
-        self.awaits_turn = False
         for file in self._files.values():
-            change = self._wanted(file) if file.has_work else None
-            if change is not None:
-                ready_s = self._ready_s(file, change, now_s)
-                self.awaits_turn = self.awaits_turn or ready_s == math.inf
-                due_s = min(due_s, ready_s)
+            found = self._wanted(file) if file.has_work else None
+            if found is not None:
+                due_s = min(due_s, self._ready_s(file, found[0], now_s))
                 if due_s <= now_s:
-                    # Who takes that looks again, at the others too.
-                    self.awaits_turn = True
                     break
         return due_s
 
-    def _ready_s(self, file: LargeFile, change: Change, now_s: float) -> float:
+    def _ready_s(self, file: LargeFile, node: Node, now_s: float) -> float:
         """When there is work to be done for it; ``math.inf``: when something is out of its way."""
         if file.pacer.ready_s > now_s or file.session is not None:
             return file.pacer.ready_s
-        has_place = self._means.limits.sessions_have_places
-        return self._means.turns.due_s(change, now_s) if has_place else file.pacer.ready_s
+        if not self._context.limits.sessions_have_places:
+            return file.pacer.ready_s
+        # A session for one place begins only when its commit could follow at once: else what comes first may
+        # make, move or remove what it was begun for, and every byte would travel twice.
+        wait_s = self._context.may_begin(node)
+        return math.inf if wait_s is None else now_s + wait_s
 
-    def _wanted(self, file: LargeFile) -> Change | None:
-        """Its row, while its bytes are wanted on the far side."""
-        change = self._means.journal.get(file.change_id)
-        if change is None or change.state not in (ChangeState.OPEN, ChangeState.SEALED):
+    def _wanted(self, file: LargeFile) -> tuple[Node, Content] | None:
+        """Whose it is, and its content, while its bytes are wanted at the service."""
+        found = self._context.tree.content(file.content_id)
+        if found is None:
             return None
-        return None if is_local_only(change.path) else change
+        node, content = found
+        is_over = content.is_uploaded or node.state.refusal is not None or node.state.parent is None
+        return None if is_over or keeper_of(node) is not None else found
 
-    def _open(self, file: LargeFile, change: Change, epoch: int) -> None:
-        """Opens the session of *file*, or takes up the one of a former process again."""
-        started_s = self._means.clock.now_s()
-        backend = self._means.backend
-        session, parts = file.session, file.journaled
+    def _open(self, opening: _Opening) -> None:
+        """Opens the session of a file, or takes up the one of a former process again."""
+        file, content = opening.file, opening.content
+        context, tree = self._context, self._context.tree
+        started_s = context.clock.now_s()
+        session, parts = file.session, file.known_parts
         is_new = session is None
         try:
-            if session is None:
-                session, parts = backend.open_session(change.path, file.size_bytes, change.base_revision), ()
-            part_bytes = backend.part_bytes(session)
-            is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
-            whole = self._means.hash_of_parts(change, parts)
-            if whole is not None and is_cut_alike:
-                whole.catch_up()
-        except MountfsError as error:
-            with self._means.journal.lock:
-                file.is_opening = False
-                if is_new and session is not None:
-                    self._means.journal.orphans.add(session)
-                self._failed(file, error, started_s, epoch)
-            return
-        with self._means.journal.lock:
-            file.is_opening = False
-            self._succeeded(file, started_s)
-            row = self._wanted(file)
-            is_current = self._files.get(file.change_id) is file and file.epoch == epoch
-            if row is None or not is_current or not is_cut_alike:
-                if is_new:
-                    self._means.journal.orphans.add(session)
-                if is_current and not is_cut_alike:
-                    self._restart(file)
+            try:
+                if session is None:
+                    over = content.over.revision if content.over is not None else None
+                    session = context.backend.open_session(opening.place, file.size_bytes, over)
+                    parts = ()
+                part_bytes = context.backend.part_bytes(session)
+                is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
+                whole = context.hash_of_parts(content, parts)
+                if whole is not None and is_cut_alike:
+                    whole.catch_up()
+            except MountfsError as error:
+                with tree.lock:
+                    if is_new:
+                        tree.add_orphan(session)
+                    self._failed(file, error, started_s, opening.epoch)
                 return
-            file.begin(session, part_bytes, parts, whole)
-            if row.session != session:
-                self._means.journal.amend(row, session=session)
+            with tree.lock:
+                self._succeeded(file, started_s)
+                found = self._wanted(file)
+                is_current = self._files.get(file.content_id) is file and file.epoch == opening.epoch
+                if found is None or not is_current or not is_cut_alike:
+                    if is_new:
+                        tree.add_orphan(session)
+                    if is_current and not is_cut_alike:
+                        self._restart(file)
+                    return
+                # Should the disk be full, the session is not lost: the next try takes it up.
+                file.session, file.known_parts = session, tuple(parts)
+                self._note_session(file.content_id, session)
+                file.begin(session, part_bytes, parts, whole)
+        finally:
+            with tree.lock:
+                file.is_opening = False
+
+    def _note_session(self, content_id: int, session: str | None) -> None:
+        """The row of a content names its session, so that a restart can go on with it."""
+        found = self._context.tree.content(content_id)
+        if found is None or found[1].session == session:
+            return
+        node, content = found
+        state, after = node.state, replace(found[1], session=session)
+        tree = self._context.tree
+        with tree.transaction():
+            if content.session is not None:
+                tree.add_orphan(content.session)
+                tree.store.clear_parts(content_id)
+            if state.content is content:
+                after_state = state.holding(after, state.draft)
+            else:
+                after_state = state.holding(state.content, after)
+            if content_id in tree.unsaved:
+                tree.change((node, after_state))
+            else:
+                tree.change_bytes(node, after_state)
 
     def _append(self, sending: _Sending) -> None:
-        started_s = self._means.clock.now_s()
+        started_s = self._context.clock.now_s()
         file, append, epoch = sending.file, sending.append, sending.epoch
         try:
             receipt = self._send(sending)
         except BaseException as error:
-            with self._means.journal.lock:
+            with self._context.tree.lock:
                 if file.epoch == epoch and file.plan is not None:
                     file.plan.release(append)
                 if isinstance(error, MountfsError):
@@ -193,11 +240,11 @@ class SessionLane:
     def _send(self, sending: _Sending) -> str:
         """The receipt of a part, which is hashed for the whole file before it leaves."""
         append, whole = sending.append, sending.whole
-        body = self._means.read(sending.change, append.offset, append.length)
+        body = self._context.read(sending.content, append.offset, append.length)
         try:
             if whole is not None:
                 whole.feed(append.offset, body)
-            return self._means.backend.append(
+            return self._context.backend.append(
                 sending.session,
                 append.offset,
                 body,
@@ -212,49 +259,53 @@ class SessionLane:
         self, file: LargeFile, append: Append, receipt: str, epoch: int, started_s: float
     ) -> tuple[Part, ...] | None:
         """The part is stored; all parts when it was the closing one."""
-        with self._means.journal.lock:
+        tree = self._context.tree
+        with tree.lock:
             if file.epoch != epoch or file.plan is None:
                 return None
-            part = file.plan.acknowledge(append, receipt)
             self._succeeded(file, started_s)
-            if append.is_closing:
-                return file.plan.parts
-            # The closing part is journaled with what it completes: after a crash it is simply sent again.
-            if self._means.journal.get(file.change_id) is not None:
-                self._means.journal.add_part(file.change_id, part)
-            return None
+            # The closing part is written down with what it completes: after a crash it is simply sent again.
+            if not append.is_closing and tree.content(file.content_id) is not None:
+                try:
+                    with tree.transaction():
+                        tree.store.add_part(file.content_id, Part(append.offset, append.length, receipt))
+                except BaseException:
+                    file.plan.release(append)
+                    raise
+            file.plan.acknowledge(append, receipt)
+            return file.plan.parts if append.is_closing else None
 
     def _finish(self, sending: _Sending, parts: tuple[Part, ...]) -> None:
         """Everything is up and the session is closed."""
-        journal, file, change = self._means.journal, sending.file, sending.change
+        tree, file, content = self._context.tree, sending.file, sending.content
         try:
             hexdigest = self._hash(sending, parts)
-            with journal.lock, journal.transaction():
+            with tree.transaction():
                 # Also under a name that stays here by now: a closed session cannot be closed again later.
-                is_kept = journal.get(file.change_id) is not None
+                is_kept = tree.content(file.content_id) is not None
                 if file.epoch == sending.epoch and is_kept and file.session is not None:
-                    journal.add_part(file.change_id, parts[-1])
-                    self._means.uploaded_locked(change, hexdigest, file.session)
+                    if parts:
+                        tree.store.add_part(file.content_id, parts[-1])
+                    self._context.uploaded_locked(content, hexdigest, file.session)
         except BaseException as error:
-            with journal.lock:
+            with tree.lock:
                 self._restart(file)
-                if isinstance(error, MountfsError):
-                    self._means.refuse_locked(file.change_id, error)
-            if not isinstance(error, MountfsError):
-                raise
+                if not isinstance(error, Unreadable):
+                    raise  # of the store, which says nothing about the file: it is sent again
+                self._context.refuse_locked(file.content_id, error)
 
     def _hash(self, sending: _Sending, parts: tuple[Part, ...]) -> str:
         if sending.whole is not None:
-            return sending.whole.hexdigest(sending.change.size_bytes)
-        return self._means.backend.whole_hash(parts) or self._means.hash(sending.change)
+            return sending.whole.hexdigest(sending.content.size_bytes)
+        return self._context.backend.whole_hash(parts) or self._context.hash(sending.content)
 
     # Trouble
 
     def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
         if isinstance(error, Transient | NotSignedIn | Corrupt):
-            self._means.failed_locked(file.pacer, error, started_s)
+            self._context.failed_locked(file.pacer, error, started_s)
         elif isinstance(error, Resend):
-            self._means.failed_locked(file.pacer, error, started_s)
+            self._context.failed_locked(file.pacer, error, started_s)
             if file.epoch == epoch:
                 self._restart(file)
         elif file.size_bytes is None:
@@ -263,11 +314,14 @@ class SessionLane:
             if file.epoch == epoch:
                 self._restart(file)
         else:
-            self._means.refuse_locked(file.change_id, error)
+            # Nobody knows when it is tried again: no session stays open for that.
+            if file.epoch == epoch:
+                self._restart(file)
+            self._context.refuse_locked(file.content_id, error)
 
     def _succeeded(self, file: LargeFile, started_s: float) -> None:
         file.pacer.succeeded(started_s)
-        self._means.account.succeeded(started_s)
+        self._context.account_pacer.succeeded(started_s)
 
     def _spoil(self, file: LargeFile) -> None:
         """Bytes that were sent already were written over: the session cannot become this file."""
@@ -277,18 +331,20 @@ class SessionLane:
     def _restart(self, file: LargeFile) -> None:
         """Its row lets go of the session at once: a process that dies from here on must not resume it."""
         file.restart()
-        change = self._means.journal.get(file.change_id)
-        if change is not None and change.session is not None and change.state in _SENDING:
-            self._means.journal.amend(change, session=None)
+        found = self._context.tree.content(file.content_id)
+        if found is not None and not found[1].is_uploaded:
+            self._note_session(file.content_id, None)
 
-    def _open_change(self, change_id: int) -> LargeFile | None:
-        """The tracker of a change that is being written and just became large."""
-        change = self._means.journal.get(change_id)
-        if change is None or change.state is not ChangeState.OPEN or change.kind is not ChangeKind.PUT:
+    def _open_draft(self, content_id: int) -> LargeFile | None:
+        """The tracker of a version that is being written and just became large."""
+        found = self._context.tree.content(content_id)
+        if found is None or found[0].state.draft is not found[1]:
             return None
-        file = LargeFile(change, (), is_streamable=not self._means.limits.size_known_at_start)
-        self._files[change_id] = file
+        file = LargeFile(found[1], (), is_streamable=not self._context.limits.size_known_at_start)
+        self._files[content_id] = file
         return file
 
 
-_SENDING = frozenset({ChangeState.OPEN, ChangeState.SEALED})
+def _place_of(state: State, content: Content) -> tuple[object, ...]:
+    """What a session is bound to, where it is: a name in a folder, or the file whose version it will be."""
+    return (state.parent, state.name, content.over)

@@ -1,85 +1,97 @@
-"""The bytes of pending changes on their way up, by as many worker threads as there are."""
+"""The bytes of pending files on their way up, by as many worker threads as there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from mountfs.errors import MountfsError, Offline
-from mountfs.journal.journal import Journal
-from mountfs.model.change import FINAL_STATES, Change, ChangeKind, ChangeState
-from mountfs.model.names import is_local_only
-from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
-from mountfs.upload.means import Lane, Means, SpoolBytes, Work
+from mountfs.tree.content import Content
+from mountfs.tree.node import Node, State
+from mountfs.tree.tree import Tree
+from mountfs.tree.word import keeper_of
+from mountfs.upload.context import Lane, SpoolBytes, UploadContext, Work
 from mountfs.upload.packlane import PackLane
 from mountfs.upload.sessionlane import SessionLane
-from mountfs.upload.turns import Turns, never_blocked
 from mountfs.upload.urgency import Urgency
 
-_OUT_OF_THE_WAY = FINAL_STATES | {ChangeState.FAILED}
+LOOKED_AT_ONCE = 500
+"""Nodes looked at in one step: nobody waits for the lock longer than that takes (2 ms)."""
 
 
 def _silence() -> None:
-    """The bell before the assembly hangs up its own."""
+    """Before the assembly sets its own."""
 
 
 class Uploader:
-    """Takes SEALED changes to UPLOADED, and large files' bytes up while they are being written.
+    """Takes whole contents up, and large files' bytes while they are being written.
 
-    What it knows is derived from the journal and guarded by its lock; a restart resumes where the
-    journal says. ``bell`` is set by the assembly, wakes all workers, and may ring under the lock.
+    What it knows is derived from the tree and guarded by its lock; a restart resumes where the store says.
+    ``wake`` is set by the assembly, has a worker look, and may be called under the lock.
     """
 
     def __init__(
         self,
-        journal: Journal,
+        tree: Tree,
         spool: SpoolBytes,
         backend: Backend,
         clock: Clock,
         urgency: Urgency,
         *,
-        is_blocked: Callable[[Change], bool] = never_blocked,
-        settle_s: float = SETTLE_S,
+        may_begin: Callable[[Node], float | None],
     ) -> None:
-        """*is_blocked*: whether something earlier is pending where the file is to be."""
-        self.bell: Callable[[], None] = _silence
-        turns = Turns(clock, urgency, settle_s, is_blocked)
-        self._means = Means(journal, spool, backend, clock, urgency, turns)
-        self._packs = PackLane(self._means)
-        self._sessions = SessionLane(self._means)
+        """*may_begin*: see ``UploadContext``."""
+        self.wake: Callable[[], None] = _silence
+        self._context = UploadContext(tree, spool, backend, clock, urgency, may_begin)
+        self._packs = PackLane(self._context)
+        self._sessions = SessionLane(self._context)
         self._lanes: list[Lane] = [self._packs, self._sessions]
-        with journal.lock:
-            for change in journal.live():
-                self._look_locked(change)
-            journal.watch(self._changed)
-        urgency.watch(self._ring)
+        with tree.lock:
+            self._left_pending = list(tree.dirty.values())
+            self._left_pending.reverse()
+            tree.watch(self._changed)
+        urgency.watch(self._hurry)
 
     # What happens to files
 
-    def wrote(self, change_id: int, start: int, stop: int) -> None:
-        """Bytes [start, stop) of an OPEN change were written, and it has at least ``session_min_bytes``;
+    def wrote(self, content_id: int, start: int, stop: int) -> None:
+        """Bytes [start, stop) of a draft were written, and it has at least ``session_min_bytes``;
         the first calls tell of everything written so far. Any thread."""
-        with self._means.journal.lock:
-            is_due = self._sessions.wrote_locked(change_id, start, stop)
+        with self._context.tree.lock:
+            is_due = self._sessions.wrote_locked(content_id, start, stop)
         if is_due:
-            self.bell()
+            self.wake()
 
-    def truncated(self, change_id: int, size_bytes: int) -> None:
-        """An OPEN change was cut, or grew, to *size_bytes*. Any thread."""
-        with self._means.journal.lock:
-            self._sessions.truncated_locked(change_id, size_bytes)
+    def truncated(self, content_id: int, size_bytes: int) -> None:
+        """A draft was cut, or grew, to *size_bytes*. Any thread."""
+        with self._context.tree.lock:
+            self._sessions.truncated_locked(content_id, size_bytes)
+
+    def want(self, node: Node) -> None:
+        """Nothing but the bytes of *node* is missing for its commit. Under the lock."""
+        if self._look_locked(node):
+            self.wake()
+
+    @property
+    def has_small(self) -> bool:
+        """Whether small files are on their way up: they will be ready to be named soon."""
+        return self._packs.has_any or bool(self._left_pending)
 
     # Working
 
     def step(self, now_s: float) -> float:
         """One unit of work (at most one request with a body), by any of several threads at once."""
-        with self._means.journal.lock:
+        with self._context.tree.lock:
+            for node in self._next_left_pending():
+                self._look_locked(node)
+            if self._left_pending:
+                return now_s
             work = self._claim_locked(now_s)
             if work is None:
                 return self._due_locked(now_s)
             has_more = self._due_locked(now_s) <= now_s
         if has_more:
-            self.bell()
+            self.wake()
         work()
         return now_s
 
@@ -88,22 +100,30 @@ class Uploader:
     @property
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
-        return isinstance(self._means.account.error, Offline)
+        return isinstance(self._context.account_pacer.error, Offline)
 
     @property
     def last_error(self) -> str | None:
         """What keeps bytes from going up, in one line, while something does."""
-        with self._means.journal.lock:
+        with self._context.tree.lock:
             error: MountfsError | None = (
-                self._means.account.error or self._packs.trouble or self._sessions.trouble
+                self._context.account_pacer.error or self._packs.trouble or self._sessions.trouble
             )
         return None if error is None else str(error)
 
     # Inside
 
+    def _next_left_pending(self) -> list[Node]:
+        """Some of the nodes that a former process left, the oldest first: a start does not wait until all of
+        them were looked at."""
+        rest = self._left_pending
+        found = rest[: -LOOKED_AT_ONCE - 1 : -1]
+        del rest[-LOOKED_AT_ONCE:]
+        return found
+
     def _claim_locked(self, now_s: float) -> Work | None:
         """From the lane that was served less recently, so that neither starves the other."""
-        if self._means.account.ready_s > now_s:
+        if self._context.account_pacer.ready_s > now_s:
             return None
         for lane in self._lanes:
             work = lane.claim_locked(now_s)
@@ -115,42 +135,42 @@ class Uploader:
 
     def _due_locked(self, now_s: float) -> float:
         due_s = min(lane.due_locked(now_s) for lane in self._lanes)
-        return max(due_s, self._means.account.ready_s)
+        return max(due_s, self._context.account_pacer.ready_s)
 
-    def _ring(self) -> None:
-        self.bell()
+    def _hurry(self) -> None:
+        self.wake()
 
-    def _changed(self, before: Change | None, after: Change | None) -> None:
-        """The journal's listener."""
-        if after is not None and after.kind is ChangeKind.PUT and after.state is ChangeState.SEALED:
-            is_news = before is None or before.state is not after.state or before.path is not after.path
-            if is_news and self._look_locked(after):
-                self.bell()
-        elif after is not None and after.state is ChangeState.OPEN:
-            if before is not None and before.path is not after.path:
-                self.bell()
-        elif before is not None and before.kind is ChangeKind.PUT:
-            self._packs.remove_locked(before.id)
-            self._sessions.remove_locked(before.id)
-        if self._sessions.awaits_turn and before is not None and _frees(before, after):
-            self.bell()
+    def _changed(self, node: Node, before: State, after: State) -> None:
+        """The tree's listener."""
+        if after.content is None and before.content is None and before.parent is after.parent:
+            was, now = before.draft, after.draft
+            if was is None or (now is not None and was.id == now.id):
+                return  # it is being written: nothing of it is whole, and nothing was
+        kept = {each.id for each in (after.content, after.draft) if each is not None}
+        for content in (before.content, before.draft):
+            if content is not None and content.id not in kept:
+                self._packs.remove_locked(content.id)
+                self._sessions.remove_locked(content.id)
+        content = after.content
+        if content is None:
+            if after.draft is not None and before.parent is not after.parent:
+                self.wake()  # a name that kept it here may be gone
+        elif content.is_uploaded:
+            self._packs.remove_locked(content.id)
+            self._sessions.remove_locked(content.id)
+        elif self._look_locked(node):
+            self.wake()
 
-    def _look_locked(self, change: Change) -> bool:
-        """Gives a whole file to its lane; whether a worker should look."""
-        if change.kind is not ChangeKind.PUT or change.state is not ChangeState.SEALED:
+    def _look_locked(self, node: Node) -> bool:
+        """Gives whole bytes that are not up yet to their lane; whether a worker should look."""
+        content: Content | None = node.state.content
+        if content is None or content.is_uploaded or node.state.refusal is not None:
             return False
-        if is_local_only(change.path):
-            self._packs.remove_locked(change.id)
+        if keeper_of(node) is not None:
+            self._packs.remove_locked(content.id)
             return False
-        is_large = change.size_bytes >= self._means.limits.session_min_bytes
-        if is_large or self._sessions.is_begun_locked(change.id):
-            return self._sessions.add_locked(change)
-        self._sessions.give_up_locked(change.id)
-        return self._packs.add_locked(change)
-
-
-def _frees(before: Change, after: Change | None) -> bool:
-    """Whether others may have been waiting for this."""
-    if after is None or after.state in _OUT_OF_THE_WAY:
-        return True
-    return (after.seq, after.path, after.source) != (before.seq, before.path, before.source)
+        is_large = content.size_bytes >= self._context.limits.session_min_bytes
+        if is_large or self._sessions.is_begun_locked(content.id):
+            return self._sessions.add_locked(node, content)
+        self._sessions.give_up_locked(content.id)
+        return self._packs.add_locked(content)

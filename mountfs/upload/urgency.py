@@ -21,16 +21,16 @@ class Urgency:
         self._lock = Lock()
         self._holders = 0
         self._until_s = -math.inf
-        self._bells: list[Callable[[], None]] = []
+        self._wakers: list[Callable[[], None]] = []
 
     @property
     def is_pressing(self) -> bool:
         return self._holders > 0 or self._clock.now_s() < self._until_s
 
-    def watch(self, bell: Callable[[], None]) -> None:
-        """*bell* rings each time somebody begins to wait."""
+    def watch(self, wake: Callable[[], None]) -> None:
+        """*wake* is called each time somebody begins to wait."""
         with self._lock:
-            self._bells.append(bell)
+            self._wakers.append(wake)
 
     def hurry(self, lasts_s: float = HURRY_LASTS_S) -> None:
         """Presses for a while; to be repeated while one waits."""
@@ -38,7 +38,7 @@ class Urgency:
         with self._lock:
             self._until_s = max(self._until_s, self._clock.now_s() + lasts_s)
         if not was_pressing:
-            self._ring()
+            self._wake()
 
     def relax(self) -> None:
         """Ends what ``hurry`` began: who waits still says so again. Names settle from here on."""
@@ -50,15 +50,15 @@ class Urgency:
         """Presses until the block ends."""
         with self._lock:
             self._holders += 1
-        self._ring()
+        self._wake()
         try:
             yield
         finally:
             with self._lock:
                 self._holders -= 1
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         with self._lock:
-            bells = list(self._bells)
-        for bell in bells:
-            bell()
+            wakers = list(self._wakers)
+        for wake in wakers:
+            wake()

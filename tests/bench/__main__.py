@@ -6,20 +6,26 @@ figures depend on the machine. ``--latency-ms`` is added by the sandbox to every
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.journal import journal
+from tests.bench.pending import pending
+from tests.bench.remount import remount
 from tests.mounted.realmount import RealMount, small_tree
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
 
 MIB = 1024 * 1024
@@ -30,27 +36,55 @@ Figures = dict[str, float]
 
 
 class Bench:
-    """One mount and its sandbox, for all scenarios."""
+    """What scenarios work with: one mount and its account for most, or some of their own."""
 
-    def __init__(self, service: str, folder: Path, latency_ms: int) -> None:
+    def __init__(self, service: str, folder: Path, latency_ms: int, pending: int) -> None:
         self.folder = folder
-        self.sandbox = SERVICES[service](folder / "far")
-        self.sandbox.start()
-        self.sandbox.switches(latency_ms=latency_ms)
-        if service == "box":
-            self.sandbox.switches(record_exchanges=False)
-        self.mount = RealMount(folder, self.sandbox)
-        self.mount.start()
-        self.source = small_tree(folder / "source", SMALL_FILES)
-        self.big = folder / "big"
-        with self.big.open("wb") as file:
-            for _ in range(BIG_MIB):
-                file.write(os.urandom(MIB))
+        self._service = service
+        self._latency_ms = latency_ms
+        self._pending = pending
+        self._stack = contextlib.ExitStack()
         self._run = 0
 
     def close(self) -> None:
-        self.mount.cleanup()
-        self.sandbox.stop()
+        self._stack.close()
+
+    @cached_property
+    def sandbox(self) -> SandboxProcess:
+        return self._stack.enter_context(self._account(self.folder))
+
+    @cached_property
+    def mount(self) -> RealMount:
+        mount = self._stack.enter_context(RealMount(self.folder, self.sandbox))
+        mount.start()
+        return mount
+
+    @cached_property
+    def source(self) -> Path:
+        """A folder of small files."""
+        return small_tree(self.folder / "source", SMALL_FILES)
+
+    @cached_property
+    def big(self) -> Path:
+        path = self.folder / "big"
+        with path.open("wb") as file:
+            for _ in range(BIG_MIB):
+                file.write(os.urandom(MIB))
+        return path
+
+    @contextlib.contextmanager
+    def _account(self, folder: Path) -> Iterator[SandboxProcess]:
+        with SERVICES[self._service](folder / "far") as far_side:
+            far_side.switches(latency_ms=self._latency_ms)
+            if self._service == "box":
+                far_side.switches(record_exchanges=False)
+            yield far_side
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[tuple[Path, SandboxProcess]]:
+        """A folder and an account of a scenario's own."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as name, self._account(Path(name)) as far_side:
+            yield Path(name), far_side
 
     def fresh(self) -> Path:
         """A name in the mount that nothing has."""
@@ -59,10 +93,10 @@ class Bench:
 
     def small(self) -> Figures:
         """Copies 1000 files of 4 KiB, and waits for their commit."""
+        source, target = self.source, self.fresh()
         self.sandbox.reset_log()
-        target = self.fresh()
         began = time.perf_counter()
-        subprocess.run(["cp", "-r", self.source, target], check=True)
+        subprocess.run(["cp", "-r", source, target], check=True)
         copied = time.perf_counter()
         self.mount.wait_committed()
         done = time.perf_counter()
@@ -74,9 +108,9 @@ class Bench:
 
     def big_file(self) -> Figures:
         """Copies one file of 300 MiB, and waits for its commit."""
-        target = self.fresh()
+        source, target = self.big, self.fresh()
         began = time.perf_counter()
-        subprocess.run(["cp", self.big, target], check=True)
+        subprocess.run(["cp", source, target], check=True)
         copied = time.perf_counter()
         self.mount.wait_committed()
         done = time.perf_counter()
@@ -110,7 +144,9 @@ class Bench:
         subprocess.run(["cp", self.big, f"{target}.big"], check=True)
         self.mount.wait_committed()
         self.mount.terminate()
-        self.mount.start()  # the cache begins empty
+        for cached in self.mount.state_dir.glob("accounts/*/slot-*/cache/*"):
+            cached.unlink()
+        self.mount.start()
         began = time.perf_counter()
         subprocess.run(["cat", f"{target}.big"], check=True, stdout=subprocess.DEVNULL)
         large = time.perf_counter()
@@ -119,13 +155,38 @@ class Bench:
         shutil.rmtree(self.folder / "back")
         return {"cat, MiB/s": BIG_MIB / (large - began), "cp, small files/s": SMALL_FILES / (small - large)}
 
+    def pending(self) -> Figures:
+        """Calls and starts without the service, with nothing pending and with very much."""
+        with self._alone() as (folder, far_side):
+            return pending(folder, far_side, self._pending)
+
+    def journal(self) -> Figures:
+        """The size of the journal while 20,000 files are written."""
+        with self._alone() as (folder, far_side):
+            return journal(folder, far_side)
+
+    def remount(self) -> Figures:
+        """A tree of 2,000 files that is known, on a mount started anew without the service."""
+        with self._alone() as (folder, far_side):
+            return remount(folder, far_side)
+
 
 SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
     "small": Bench.small,
     "big": Bench.big_file,
     "stat": Bench.stat,
     "read": Bench.read,
+    "remount": Bench.remount,
+    "journal": Bench.journal,
+    "pending": Bench.pending,
 }
+USUAL = ("small", "big", "stat", "read")
+"""What is timed if nothing is named: the others take minutes."""
+
+
+def shown(value: float) -> str:
+    """Three digits of it, or all of a large one."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 @click.command()
@@ -133,19 +194,20 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
 @click.option("--service", default="dropbox", show_default=True, type=click.Choice(list(SERVICES)))
 @click.option("--runs", default=3, show_default=True)
 @click.option("--latency-ms", default=0, show_default=True)
-def main(scenarios: tuple[str, ...], service: str, runs: int, latency_ms: int) -> None:
+@click.option("--pending", default=100_000, show_default=True, help="Changes of the scenario `pending`.")
+def main(scenarios: tuple[str, ...], service: str, runs: int, latency_ms: int, pending: int) -> None:
     """Times the hot paths of a real mount. Of Box, no rate is kept to."""
     title = f"{service}, {latency_ms} ms latency, {runs} runs"
     table = Table("scenario", "figure", "min", "median", "max", title=title)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(service, Path(folder), latency_ms)
+        bench = Bench(service, Path(folder), latency_ms, pending)
         try:
-            for name in scenarios or SCENARIOS:
+            for name in scenarios or USUAL:
                 seen = [SCENARIOS[name](bench) for _ in range(runs)]
                 for figure in seen[0]:
                     values = [each[figure] for each in seen]
-                    shown = [min(values), statistics.median(values), max(values)]
-                    table.add_row(name, figure, *(f"{value:,.0f}" for value in shown))
+                    spread = [min(values), statistics.median(values), max(values)]
+                    table.add_row(name, figure, *map(shown, spread))
         finally:
             bench.close()
     Console().print(table)

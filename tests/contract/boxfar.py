@@ -8,11 +8,11 @@ from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.clock import SystemClock
-from mountfs.model.change import ChangeKind
+from mountfs.model.order import OrderKind
 from mountfs.ports import Backend
 from mountfs.sandbox.box import BoxSandbox
 from mountfs.sandbox.faults import FaultKind, FaultRule
-from tests.contract.far import OneToken
+from tests.contract.far import DeafPort, OneToken
 
 ROUTES = {
     "append": "sessions/part",
@@ -21,10 +21,10 @@ ROUTES = {
     "account": "users/me",
 }
 LAUNCHES = {
-    ChangeKind.PUT: "files/upload*",
-    ChangeKind.DELETE: "*/delete",
-    ChangeKind.MOVE: "*/update",
-    ChangeKind.MKDIR: "folders/create",
+    OrderKind.PUT: "files/upload*",
+    OrderKind.DELETE: "*/delete",
+    OrderKind.MOVE: "*/update",
+    OrderKind.MAKE_FOLDER: "folders/create",
 }
 UNLIMITED = 1_000_000
 
@@ -37,19 +37,23 @@ class BoxFar:
     def __init__(self, sandbox: BoxSandbox) -> None:
         self.sandbox = sandbox
         sandbox.set_switches(min_session_bytes=0, record_exchanges=True)
+        self._deaf = DeafPort()
         self._opened: list[BoxBackend] = []
         self.backend: Backend = self.another()
 
     def another(self) -> BoxBackend:
-        return self._connect("sandbox")
+        return self._connect("sandbox", self.sandbox.api_url, self.sandbox.upload_url)
 
     def sign_out(self) -> Backend:
-        return self._connect("nobody")
+        return self._connect("nobody", self.sandbox.api_url, self.sandbox.upload_url)
 
-    def _connect(self, token: str) -> BoxBackend:
+    def astray(self) -> Backend:
+        return self._connect("sandbox", self._deaf.url, self._deaf.url)
+
+    def _connect(self, token: str, api_url: str, upload_url: str) -> BoxBackend:
         settings = BoxSettings(
-            api_url=self.sandbox.api_url,
-            upload_url=self.sandbox.upload_url,
+            api_url=api_url,
+            upload_url=upload_url,
             uploads_per_minute=UNLIMITED,
             calls_per_minute=UNLIMITED,
         )
@@ -66,6 +70,9 @@ class BoxFar:
     def remove(self, path: str) -> None:
         self.sandbox.delete(path)
 
+    def move(self, source: str, target: str) -> None:
+        self.sandbox.move(source, target)
+
     def read(self, path: str) -> bytes:
         return self.sandbox.read(path)
 
@@ -78,7 +85,7 @@ class BoxFar:
     def void_cursors(self) -> None:
         self.sandbox.forget_events()
 
-    def lose_reply(self, method: str, kind: ChangeKind = ChangeKind.PUT) -> None:
+    def lose_reply(self, method: str, kind: OrderKind = OrderKind.PUT) -> None:
         route = LAUNCHES[kind] if method == "submit" else ROUTES[method]
         self.sandbox.set_faults([FaultRule(route=route, action=FaultKind.DROP_AFTER, count=1)])
 
@@ -91,3 +98,4 @@ class BoxFar:
     def close(self) -> None:
         for backend in self._opened:
             backend.close()
+        self._deaf.close()

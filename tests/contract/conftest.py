@@ -17,10 +17,11 @@ from mountfs.sandbox.dropbox import DropboxSandbox
 from tests.contract.boxes import SWITCHES, connect
 from tests.contract.boxfar import BoxFar
 from tests.contract.far import DropboxFar, Far, MemoryFar
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.fakes.boxschema import assert_conforms
 
 
-@pytest.fixture(params=["memory", "dropbox", "box"])
+@pytest.fixture(params=["memory", "memory-by-id", "dropbox", "box"])
 def far(request: pytest.FixtureRequest) -> Iterator[Far]:
     """A fresh, empty account and a connection to it."""
     with _far(request.param) as far:
@@ -30,6 +31,13 @@ def far(request: pytest.FixtureRequest) -> Iterator[Far]:
 @pytest.fixture(params=["memory", "dropbox"])
 def packing(request: pytest.FixtureRequest) -> Iterator[Far]:
     """One of those that take many files in one request, and one batch at a time."""
+    with _far(request.param) as far:
+        yield far
+
+
+@pytest.fixture(params=["memory-by-id", "box"])
+def by_id(request: pytest.FixtureRequest) -> Iterator[Far]:
+    """One of those that find a place by the id of its folder."""
     with _far(request.param) as far:
         yield far
 
@@ -57,8 +65,8 @@ def box(sandbox: BoxSandbox) -> Iterator[BoxBackend]:
 
 @contextmanager
 def _far(service: str) -> Iterator[Far]:
-    if service == "memory":
-        far: Far = MemoryFar()
+    if service.startswith("memory"):
+        far: Far = MemoryFar(SIDE_BY_SIDE_LIMITS) if service == "memory-by-id" else MemoryFar()
         yield far
         far.close()
     elif service == "dropbox":

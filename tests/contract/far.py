@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,19 +10,19 @@ from typing import Protocol
 
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.faulty import FaultyBackend
 from mountfs.backends.http import HttpSettings
-from mountfs.backends.memory import MemoryBackend
-from mountfs.backends.memory_account import MemoryAccount
 from mountfs.clock import SystemClock
 from mountfs.errors import Busy, NotSignedIn, Offline
-from mountfs.model.change import ChangeKind
-from mountfs.model.entry import Entry, File, Folder
+from mountfs.model.entry import Entry, File, Folder, Place
 from mountfs.model.hashing import content_hash
+from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
 from mountfs.model.path import RemotePath
-from mountfs.ports import Backend, Done, Order, Outcome, Part, Piece, Running
+from mountfs.ports import Backend, BackendLimits, Done, Outcome, Piece, Running
 from mountfs.sandbox.dropbox import DropboxSandbox
 from mountfs.sandbox.faults import FaultKind, FaultRule
+from tests.doubles.faulty import FaultyBackend
+from tests.doubles.memory import MemoryBackend
+from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
 
 ROUTES = {
     "account": "users/get_current_account",
@@ -34,10 +35,10 @@ ROUTES = {
     "append": "files/upload_session/append_v2",
 }
 LAUNCHES = {
-    ChangeKind.PUT: "files/upload_session/finish_batch",
-    ChangeKind.DELETE: "files/delete_batch",
-    ChangeKind.MOVE: "files/move_batch_v2",
-    ChangeKind.MKDIR: "files/create_folder_batch",
+    OrderKind.PUT: "files/upload_session/finish_batch",
+    OrderKind.DELETE: "files/delete_batch",
+    OrderKind.MOVE: "files/move_batch_v2",
+    OrderKind.MAKE_FOLDER: "files/create_folder_batch",
 }
 
 
@@ -55,21 +56,32 @@ class Far(Protocol):
     def sign_out(self) -> Backend:
         """A connection whose credentials are refused."""
 
+    def astray(self) -> Backend:
+        """A connection to an address at which nobody listens."""
+
+    # What other people do
+
     def write(self, path: str, body: bytes) -> None: ...
 
     def mkdir(self, path: str) -> None: ...
 
     def remove(self, path: str) -> None: ...
 
+    def move(self, source: str, target: str) -> None: ...
+
+    # What came of it
+
     def read(self, path: str) -> bytes: ...
 
     def paths(self) -> set[str]: ...
+
+    # What goes wrong
 
     def lose_sessions(self, *tokens: str) -> None: ...
 
     def void_cursors(self) -> None: ...
 
-    def lose_reply(self, method: str, kind: ChangeKind = ChangeKind.PUT) -> None:
+    def lose_reply(self, method: str, kind: OrderKind = OrderKind.PUT) -> None:
         """The next call of the port's *method* takes effect, and its reply never arrives."""
 
     def go_down(self) -> None: ...
@@ -83,8 +95,8 @@ class Far(Protocol):
 class MemoryFar:
     refused_name = "thumbs.db"
 
-    def __init__(self) -> None:
-        self.account = MemoryAccount()
+    def __init__(self, limits: BackendLimits = MEMORY_LIMITS) -> None:
+        self.account = MemoryAccount(limits)
         self._inner = MemoryBackend(self.account)
         self._faulty = FaultyBackend(self._inner)
         self.backend: Backend = self._faulty
@@ -97,6 +109,11 @@ class MemoryFar:
         backend.is_signed_in = False
         return backend
 
+    def astray(self) -> Backend:
+        backend = MemoryBackend(self.account)
+        backend.is_online = False
+        return backend
+
     def write(self, path: str, body: bytes) -> None:
         self.account.write(path, body)
 
@@ -105,6 +122,9 @@ class MemoryFar:
 
     def remove(self, path: str) -> None:
         self.account.remove(path)
+
+    def move(self, source: str, target: str) -> None:
+        self.account.move(source, target)
 
     def read(self, path: str) -> bytes:
         return self.account.files()[path]
@@ -118,7 +138,7 @@ class MemoryFar:
     def void_cursors(self) -> None:
         self.account.void_cursors()
 
-    def lose_reply(self, method: str, kind: ChangeKind = ChangeKind.PUT) -> None:
+    def lose_reply(self, method: str, kind: OrderKind = OrderKind.PUT) -> None:
         self._faulty.fail(method, Offline("the reply is lost"), after=True)
 
     def go_down(self) -> None:
@@ -129,6 +149,21 @@ class MemoryFar:
 
     def close(self) -> None:
         self.backend.close()
+
+
+class DeafPort:
+    """A port of this machine at which nobody listens, kept from everybody else."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 class OneToken:
@@ -149,17 +184,20 @@ class DropboxFar:
 
     def __init__(self, sandbox: DropboxSandbox) -> None:
         self.sandbox = sandbox
+        self._deaf = DeafPort()
         self._opened: list[DropboxBackend] = []
         self.backend: Backend = self.another()
 
     def another(self) -> DropboxBackend:
-        return self._connect("sandbox")
+        return self._connect("sandbox", self.sandbox.base_url)
 
     def sign_out(self) -> Backend:
-        return self._connect("nobody")
+        return self._connect("nobody", self.sandbox.base_url)
 
-    def _connect(self, token: str) -> DropboxBackend:
-        url = self.sandbox.base_url
+    def astray(self) -> Backend:
+        return self._connect("sandbox", self._deaf.url)
+
+    def _connect(self, token: str, url: str) -> DropboxBackend:
         settings = DropboxSettings(api_url=url, content_url=url, notify_url=url)
         backend = DropboxBackend(settings, OneToken(token), SystemClock(), HttpSettings(read_timeout_s=10.0))
         self._opened.append(backend)
@@ -174,6 +212,9 @@ class DropboxFar:
     def remove(self, path: str) -> None:
         self.sandbox.delete(path)
 
+    def move(self, source: str, target: str) -> None:
+        self.sandbox.move(source, target)
+
     def read(self, path: str) -> bytes:
         return self.sandbox.read(path)
 
@@ -186,7 +227,7 @@ class DropboxFar:
     def void_cursors(self) -> None:
         self.sandbox.reset_cursors()
 
-    def lose_reply(self, method: str, kind: ChangeKind = ChangeKind.PUT) -> None:
+    def lose_reply(self, method: str, kind: OrderKind = OrderKind.PUT) -> None:
         route = LAUNCHES[kind] if method == "submit" else ROUTES[method]
         self.sandbox.set_faults([FaultRule(route=route, action=FaultKind.DROP_AFTER, count=1)])
 
@@ -199,11 +240,12 @@ class DropboxFar:
     def close(self) -> None:
         for backend in self._opened:
             backend.close()
+        self._deaf.close()
 
 
 def finish(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
     """Submits and polls until it is over, in batches as large as the service takes them."""
-    most = _batch_entries(backend, orders[0].kind)
+    most = backend.limits.batch_entries[orders[0].kind]
     outcomes: list[Outcome] = []
     for start in range(0, len(orders), most):
         batch = orders[start : start + most]
@@ -216,17 +258,6 @@ def finish(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
     return tuple(outcomes)
 
 
-def _batch_entries(backend: Backend, kind: ChangeKind) -> int:
-    limits = backend.limits
-    return {
-        ChangeKind.PUT: limits.commit_entries,
-        ChangeKind.DELETE: limits.delete_entries,
-        ChangeKind.MOVE: limits.move_entries,
-        ChangeKind.MKDIR: limits.mkdir_entries,
-        ChangeKind.SET_TIME: limits.set_time_entries,
-    }[kind]
-
-
 def settle(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
     """``finish``, again while a job whose reply was lost keeps the account busy."""
     deadline_s = time.monotonic() + 10.0
@@ -237,68 +268,119 @@ def settle(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
     raise AssertionError("busy for ever")
 
 
+def place(path: str, folder_id: str = "") -> Place:
+    return Place(RemotePath(path), folder_id)
+
+
 def put_order(
-    path: str, session: str, size_bytes: int, base: str | None = None, mtime_s: int = 1000
-) -> Order:
-    return Order(
-        ChangeKind.PUT,
-        RemotePath(path),
-        base_revision=base,
+    path: str,
+    session: str | None,
+    size_bytes: int,
+    base: str | None = None,
+    mtime_s: int = 1000,
+    folder_id: str = "",
+) -> Put:
+    """A commit of what was uploaded into *session*, whose hash the service computes."""
+    return Put(
+        place(path, folder_id),
         size_bytes=size_bytes,
         mtime_ns=mtime_s * 1_000_000_000,
+        content_hash="",
+        base_revision=base,
         session=session,
     )
 
 
-def sent(backend: Backend, path: str, body: bytes, base: str | None = None, mtime_s: int = 1000) -> Order:
-    """A small file ready to be committed: uploaded, where it does not travel with its commit."""
-    order = put_order(path, "", len(body), base, mtime_s)
+def sent(
+    backend: Backend,
+    path: str,
+    body: bytes,
+    base: str | None = None,
+    mtime_s: int = 1000,
+    folder_id: str = "",
+) -> Put:
+    """A small file ready to be committed: its bytes are uploaded, unless they travel with the commit, and
+    its folder is made, unless that happens by itself or *folder_id* names it."""
+    if not folder_id:
+        ensure_folder(backend, RemotePath(path).parent)
     return replace(
-        order,
+        put_order(path, None, len(body), base, mtime_s, folder_id),
         session=backend.upload_whole(body) if backend.limits.pack_entries else None,
         content_hash=content_hash(backend.limits.hash_kind, body),
         read=lambda offset, length: body[offset : offset + length],
     )
 
 
-def put(backend: Backend, path: str, body: bytes, base: str | None = None) -> Outcome:
+def put(backend: Backend, path: str, body: bytes, base: str | None = None, folder_id: str = "") -> Outcome:
     """One small file, uploaded and committed."""
-    (outcome,) = finish(backend, [sent(backend, path, body, base)])
+    (outcome,) = finish(backend, [sent(backend, path, body, base, folder_id=folder_id)])
     return outcome
 
 
-def put_file(backend: Backend, path: str, body: bytes, base: str | None = None) -> File:
-    outcome = put(backend, path, body, base)
+def put_file(backend: Backend, path: str, body: bytes, base: str | None = None, folder_id: str = "") -> File:
+    outcome = put(backend, path, body, base, folder_id)
     assert isinstance(outcome, File), outcome
     return outcome
 
 
-def mkdir_order(path: str) -> Order:
-    return Order(ChangeKind.MKDIR, RemotePath(path), is_folder=True)
+def mkdir_order(path: str, folder_id: str = "") -> MakeFolder:
+    return MakeFolder(place(path, folder_id))
 
 
-def delete_order(path: str, base: str | None = None, *, is_folder: bool = False) -> Order:
-    return Order(ChangeKind.DELETE, RemotePath(path), base_revision=base, is_folder=is_folder)
+def delete_order(
+    path: str, base: str | None = None, *, is_folder: bool = False, item_id: str = "", folder_id: str = ""
+) -> Delete:
+    return Delete(place(path, folder_id), is_folder, item_id, base)
 
 
-def move_order(source: str, target: str, *, is_folder: bool = False) -> Order:
-    return Order(ChangeKind.MOVE, RemotePath(target), source=RemotePath(source), is_folder=is_folder)
+def move_order(
+    source: str, target: str, *, is_folder: bool = False, item_id: str = "", folder_id: str = ""
+) -> Move:
+    """*folder_id* is that of the target's folder."""
+    return Move(place(target, folder_id), place(source), is_folder, item_id)
+
+
+def time_order(path: str, base: str, mtime_ns: int) -> SetTime:
+    return SetTime(place(path), mtime_ns, base)
 
 
 def make_folder(backend: Backend, path: str) -> Folder:
+    """The folder, with those above it."""
+    ensure_folder(backend, RemotePath(path).parent)
     (outcome,) = finish(backend, [mkdir_order(path)])
     assert isinstance(outcome, Folder), outcome
     return outcome
 
 
+def ensure_folder(backend: Backend, path: RemotePath) -> None:
+    """Makes the folder *path* and those above it, where the service makes none by itself."""
+    if backend.limits.parents_implicit:
+        return
+    for folder in reversed([path, *path.ancestors()]):
+        if not folder.is_root:
+            finish(backend, [MakeFolder(Place(folder))])
+
+
+def folder_at(backend: Backend, path: str) -> Folder:
+    entry = backend.stat(place(path))
+    assert isinstance(entry, Folder), entry
+    return entry
+
+
+def file_at(backend: Backend, path: str) -> File:
+    entry = backend.stat(place(path))
+    assert isinstance(entry, File), entry
+    return entry
+
+
 def names(entries: Sequence[Entry]) -> set[str]:
-    return {entry.path.name for entry in entries}
+    return {entry.name for entry in entries}
 
 
 def open_large(backend: Backend, path: str, size_bytes: int, base: str | None = None) -> str:
     """A session for one large file, whose size is told only where it must be."""
     known = size_bytes if backend.limits.size_known_at_start else None
-    return backend.open_session(RemotePath(path), known, base)
+    return backend.open_session(place(path), known, base)
 
 
 def upload_parts(
@@ -327,7 +409,7 @@ def large_order(
     session: str,
     parts: Sequence[Part] = (),
     base: str | None = None,
-) -> Order:
+) -> Put:
     """The commit of a large file's session."""
     return replace(
         put_order(path, session, len(body), base),

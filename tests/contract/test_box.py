@@ -9,25 +9,40 @@ from dataclasses import replace
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.settings import ROOT_FOLDER_ID
 from mountfs.backends.box.uploads import LIST_PARTS
-from mountfs.errors import Busy, Conflict, MountfsError, NotFound, Offline, SessionLost, Throttled, Transient
-from mountfs.model.change import ChangeKind
-from mountfs.model.entry import File, Folder, Gone
+from mountfs.errors import (
+    Busy,
+    Conflict,
+    MountfsError,
+    NotADirectory,
+    NotFound,
+    Offline,
+    SessionLost,
+    Throttled,
+    Transient,
+)
+from mountfs.model.entry import File, Folder, Gone, Seen
 from mountfs.model.path import ROOT, RemotePath
-from mountfs.ports import Backend, Done, Order
+from mountfs.ports import Backend, Done, Outcome
 from mountfs.sandbox.box import BoxSandbox
 from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.boxes import BODY, connect
 from tests.contract.far import (
     delete_order,
+    file_at,
     finish,
+    folder_at,
     large_order,
     make_folder,
     mkdir_order,
     move_order,
+    names,
+    place,
     put,
     put_file,
     sent,
+    time_order,
     upload_parts,
 )
 
@@ -50,78 +65,109 @@ def test_a_lost_version_is_written_once(
 
 def test_a_file_whose_time_alone_changed_takes_a_new_version(sandbox: BoxSandbox, box: BoxBackend) -> None:
     first = put_file(box, "/x", b"one")
-    dated = box.set_mtime(first, 5 * 10**17)
-    assert dated.mtime_ns == 5 * 10**17
-    assert dated.content_hash == first.content_hash
+    (dated,) = finish(box, [time_order("/x", first.revision, 5 * 10**17)])
+    assert isinstance(dated, File)
     assert dated.revision != first.revision
     assert put_file(box, "/x", b"two", first.revision).id == first.id
-    with pytest.raises(Conflict):
-        box.set_mtime(first, 0)
-
-
-def test_a_file_somebody_moved_away_is_written_anew(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    first = put_file(box, "/x", b"one")
-    sandbox.move("/x", "/theirs")
-    second = put_file(box, "/x", b"two", first.revision)
-    assert second.id != first.id
-    assert (sandbox.read("/x"), sandbox.read("/theirs")) == (b"two", b"one")
-    assert finish(box, [delete_order("/x", first.revision)]) == (None,)
-    assert sandbox.read("/theirs") == b"one"
 
 
 def test_times_are_set_without_sending_the_bytes(sandbox: BoxSandbox, box: BoxBackend) -> None:
     first = put_file(box, "/x", b"one")
-    order = Order(ChangeKind.SET_TIME, RemotePath("/x"), base_revision=first.revision, mtime_ns=10**18)
+    order = time_order("/x", first.revision, 10**18)
     (dated,) = finish(box, [order])
     assert isinstance(dated, File)
-    assert dated.mtime_ns == 10**18
+    assert (dated.mtime_ns, dated.content_hash) == (10**18, first.content_hash)
     # Sent again after a lost reply: the etag is another, the bytes are the same.
     assert isinstance(finish(box, [order])[0], File)
     sandbox.write("/x", b"theirs")
     assert isinstance(finish(box, [order])[0], Conflict)
 
 
-def test_new_files_cost_one_request_each(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    make_folder(box, "/A")
-    before = box.calls()
-    for number in range(20):
-        put_file(box, f"/A/{number}", b"x")
-    after = box.calls()
-    assert {route: after[route] - before.get(route, 0) for route in after} == {
-        **dict.fromkeys(before, 0),
-        "POST files/content": 20,
+def test_no_time_is_set_on_what_others_moved_away(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    first = put_file(box, "/x", b"one")
+    sandbox.move("/x", "/theirs")
+    (outcome,) = finish(box, [time_order("/x", first.revision, 10**18)])
+    assert isinstance(outcome, NotFound)
+
+
+def calls_since(box: BoxBackend, before: dict[str, int]) -> dict[str, int]:
+    return {
+        route: count - before.get(route, 0)
+        for route, count in box.calls().items()
+        if count != before.get(route)
     }
 
 
-def test_paths_cost_no_request_once_their_folders_are_listed(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.create_folder("/a/b/c/d/e")
-    for folder in ("", "/a", "/a/b", "/a/b/c", "/a/b/c/d"):
-        box.list_folder(RemotePath(folder))
-    listings = box.calls()["GET folders/:id/items"]
-    assert listings == 5
-    box.list_folder(RemotePath("/A/B/C/D/E"))
-    put_file(box, "/a/b/c/d/e/f", b"x")
-    assert box.calls()["GET folders/:id/items"] == 6
+def test_new_files_cost_one_request_each(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    folder = make_folder(box, "/A")
+    before = box.calls()
+    for number in range(20):
+        put_file(box, f"/A/{number}", b"x", folder_id=folder.id)
+    assert calls_since(box, before) == {"POST files/content": 20}
 
 
-def test_a_folder_that_was_replaced_is_found_again(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.create_folder("/A")
-    box.list_folder(ROOT)
-    sandbox.delete("/A")
-    sandbox.write("/A/new", b"x")
-    assert [entry.path.text for entry in box.list_folder(RemotePath("/A"))] == ["/A/new"]
-    sandbox.delete("/A")
-    put_file(box, "/A/mine", b"y")
-    assert sandbox.read("/A/mine") == b"y"
-
-
-def test_ids_survive_renames(sandbox: BoxSandbox, box: BoxBackend) -> None:
+def test_what_is_named_by_id_costs_no_listing(sandbox: BoxSandbox, box: BoxBackend) -> None:
     file = put_file(box, "/A/b/x", b"one")
     (moved,) = finish(box, [move_order("/A", "/Z", is_folder=True)])
     assert isinstance(moved, Folder)
-    listings = box.calls()["GET folders/:id/items"]
-    assert put_file(box, "/Z/b/x", b"two", file.revision).id == file.id
-    assert box.calls()["GET folders/:id/items"] == listings
+    inner = folder_at(box, "/Z/b")
+    before = box.calls()
+    second = put_file(box, "/Z/b/x", b"two", file.revision, folder_id=inner.id)
+    third = file_of(finish(box, [time_order("/Z/b/x", second.revision, 10**18)]))
+    to_root = replace(move_order("/Z/b/x", "/x", item_id=file.id), source=place("/Z/b/x", inner.id))
+    finish(box, [to_root])
+    finish(box, [delete_order("/x", item_id=file.id)])
+    finish(box, [delete_order("/Z/b", is_folder=True, item_id=inner.id)])
+    assert file.id == second.id == third.id
+    assert calls_since(box, before) == {
+        "POST files/:id/content": 1,
+        "PUT files/:id": 2,
+        "DELETE files/:id": 1,
+        "DELETE folders/:id": 1,
+    }
+
+
+def file_of(outcomes: tuple[Outcome, ...]) -> File:
+    (file,) = outcomes
+    assert isinstance(file, File), file
+    return file
+
+
+def test_a_path_costs_a_listing_for_each_component_and_is_always_true(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.write("/a/b/c/old", b"x")
+    assert names(box.list_folder(RemotePath("/A/B/C"))) == {"old"}
+    assert box.calls() == {"GET folders/:id/items": 4}
+    sandbox.delete("/a/b")
+    sandbox.write("/a/b/c/new", b"x")
+    assert names(box.list_folder(RemotePath("/A/B/C"))) == {"new"}
+    sandbox.write("/a/file", b"x")
+    for path in ("/a/file", "/a/file/below"):
+        with pytest.raises(NotADirectory):
+            box.list_folder(RemotePath(path))
+
+
+def test_an_item_others_moved_is_still_moved_to_where_we_want_it(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    file = put_file(box, "/A/x", b"x")
+    make_folder(box, "/C")
+    sandbox.move("/A/x", "/theirs")
+    outcome = file_of(finish(box, [move_order("/A/x", "/A/y", item_id=file.id)]))
+    assert (outcome.id, outcome.name) == (file.id, "y")
+    assert set(sandbox.tree()) == {"/A", "/A/y", "/C"}
+    sandbox.move("/A/y", "/C/z")
+    finish(box, [move_order("/A/y", "/y", item_id=file.id)])
+    assert set(sandbox.tree()) == {"/A", "/C", "/y"}
+
+
+def test_what_is_of_another_kind_is_not_removed(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.create_folder("/folder")
+    sandbox.write("/file", b"x")
+    outcomes = finish(box, [delete_order("/folder"), delete_order("/file", is_folder=True)])
+    assert [type(outcome) for outcome in outcomes] == [Conflict, Conflict]
+    assert set(sandbox.tree()) == {"/file", "/folder"}
 
 
 def test_a_signed_address_is_used_until_it_is_refused(sandbox: BoxSandbox, box: BoxBackend) -> None:
@@ -152,133 +198,19 @@ def test_a_file_that_is_not_ready_is_asked_for_again(sandbox: BoxSandbox, box: B
 
 
 @pytest.mark.parametrize("is_text", [False, True])
-def test_repeated_and_disordered_events_tell_the_same(
+def test_repeated_and_disordered_events_are_told_once(
     sandbox: BoxSandbox, box: BoxBackend, is_text: bool
 ) -> None:
     sandbox.set_switches(repeated_events=5, disordered_events=True, string_positions=is_text)
     sandbox.write("/keep", b"x")
-    box.list_folder(ROOT)
     cursor = box.latest_cursor()
     sandbox.write("/a", b"1")
     sandbox.write("/a", b"22")
     page = box.changes(cursor)
-    assert sorted(entry.path.text for entry in page.entries) == ["/a", "/keep"]
-    assert box.stat(RemotePath("/a")) in page.entries
+    keep, a = file_at(box, "/keep"), file_at(box, "/a")
+    assert {Seen(keep, folder_id=ROOT_FOLDER_ID), Seen(a, folder_id=ROOT_FOLDER_ID)} < set(page.entries)
     sandbox.delete("/a")
-    assert box.changes(page.cursor).entries == (Gone(RemotePath("/a")),)
-
-
-def test_a_move_by_others_is_told_at_both_ends(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    cursor = box.latest_cursor()
-    sandbox.write("/A/x", b"x")
-    sandbox.create_folder("/B")
-    cursor = box.changes(cursor).cursor
-    sandbox.move("/A/x", "/B/y")
-    found = {entry.path.text: type(entry) for entry in box.changes(cursor).entries}
-    assert found == {"/A/x": Gone, "/B/y": File}
-
-
-def told(box: BoxBackend, cursor: str) -> list[tuple[str, str]]:
-    """What is told since *cursor*, in order: kind and path."""
-    return [(type(entry).__name__, entry.path.text) for entry in box.changes(cursor).entries]
-
-
-def test_a_move_that_a_listing_showed_first_is_told_at_both_ends(
-    sandbox: BoxSandbox, box: BoxBackend
-) -> None:
-    sandbox.write("/x/a", b"1")
-    sandbox.write("/y/b", b"2")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/x"))
-    sandbox.move("/x/a", "/y/a")
-    box.list_folder(RemotePath("/y"))
-    assert told(box, cursor) == [("Gone", "/x/a"), ("File", "/y/a")]
-
-
-def test_a_move_that_a_reply_showed_first_is_told_at_both_ends(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.write("/x/a", b"1")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/x"))
-    sandbox.move("/x/a", "/x/b")
-    with pytest.raises(NotFound):
-        box.stat(RemotePath("/x/a"))
-    assert told(box, cursor) == [("Gone", "/x/a"), ("File", "/x/b")]
-
-
-def test_what_a_listing_showed_to_be_gone_is_told_wherever_it_went(
-    sandbox: BoxSandbox, box: BoxBackend
-) -> None:
-    sandbox.write("/x/a", b"1")
-    sandbox.create_folder("/P/q")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/x"))
-    sandbox.move("/x/a", "/P/q/a")
-    box.list_folder(RemotePath("/x"))
-    assert told(box, cursor) == [("Gone", "/x/a")]
-
-
-def test_our_own_move_is_told_where_it_went_alone(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    put_file(box, "/x", b"1")
-    make_folder(box, "/d")
-    cursor = box.latest_cursor()
-    box.list_folder(ROOT)
-    finish(box, [move_order("/x", "/y"), move_order("/d", "/e", is_folder=True), mkdir_order("/d")])
-    assert told(box, cursor) == [("File", "/y"), ("Folder", "/e"), ("Folder", "/d")]
-
-
-def test_a_place_that_another_file_has_by_now_is_not_told_as_gone(
-    sandbox: BoxSandbox, box: BoxBackend
-) -> None:
-    sandbox.write("/x/a", b"1")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/x"))
-    sandbox.move("/x/a", "/x/b")
-    sandbox.write("/x/a", b"2")
-    box.list_folder(RemotePath("/x"))
-    assert told(box, cursor) == [("File", "/x/b"), ("File", "/x/a")]
-
-
-def test_a_folder_in_another_one_s_place_is_told_as_another_one(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.write("/x/d/old", b"1")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/x/d"))
-    sandbox.delete("/x/d")
-    sandbox.create_folder("/x/d")
-    box.list_folder(RemotePath("/x"))
-    assert told(box, cursor) == [("Gone", "/x/d"), ("Folder", "/x/d"), ("Folder", "/x/d")]
-
-
-def test_what_went_where_nobody_looked_is_found_there_later(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.write("/x/d/file", b"1")
-    sandbox.create_folder("/P/q")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/x"))
-    sandbox.move("/x/d", "/P/q/d")
-    assert told(box, cursor) == [("Gone", "/x/d")]
-    assert [entry.path.text for entry in box.list_folder(RemotePath("/P/q/d"))] == ["/P/q/d/file"]
-
-
-def test_what_happens_where_nobody_looked_is_no_news(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.create_folder("/A/b")
-    cursor = box.latest_cursor()
-    sandbox.write("/A/b/x", b"x")
-    page = box.changes(cursor)
-    assert page.entries == ()
-    assert page.cursor != cursor
-
-
-def test_what_nobody_can_place_any_more_voids_the_cursor(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.create_folder("/A/b")
-    sandbox.create_folder("/P/q")
-    cursor = box.latest_cursor()
-    box.list_folder(RemotePath("/A/b"))
-    sandbox.delete("/A")
-    with pytest.raises(NotFound):
-        box.list_folder(RemotePath("/A/b"))
-    sandbox.write("/P/q/x", b"x")
-    with pytest.raises(Conflict):
-        box.changes(cursor)
-    assert box.changes(box.latest_cursor()).entries == ()
+    assert box.changes(page.cursor).entries == (Gone(item_id=a.id),)
 
 
 def test_everybody_waits_while_uploads_are_throttled(sandbox: BoxSandbox, box: BoxBackend) -> None:
@@ -302,9 +234,13 @@ def test_a_root_that_is_not_there_is_told_at_once(sandbox: BoxSandbox) -> None:
 def test_the_root_may_be_any_folder(sandbox: BoxSandbox) -> None:
     sandbox.write("/A/b/x", b"x")
     backend = connect(sandbox, root_folder_id=sandbox.tree()["/A"]["id"])
+    cursor = backend.latest_cursor()
     put_file(backend, "/b/y", b"y")
+    file = put_file(backend, "/z", b"z")
     assert sandbox.read("/A/b/y") == b"y"
-    assert backend.account().key.endswith(f"-f{sandbox.tree()['/A']['id']}")
+    assert backend.root_id == sandbox.tree()["/A"]["id"]
+    assert backend.account().key.endswith(f"-f{backend.root_id}")
+    assert Seen(file, folder_id=backend.root_id) in backend.changes(cursor).entries
     backend.close()
 
 
@@ -321,7 +257,7 @@ def test_nothing_is_kept_of_a_session_that_was_committed(sandbox: BoxSandbox, bo
 
 
 def open_session(backend: Backend) -> object:
-    return backend.open_session(RemotePath("/s"), 10, None)
+    return backend.open_session(place("/s"), 10, None)
 
 
 CALLS: list[tuple[str, Callable[[Backend], object]]] = [

@@ -8,17 +8,20 @@ from dataclasses import replace
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import Busy, Conflict, Offline, ServerFault, SessionLost, Transient
-from mountfs.model.change import ChangeKind
+from mountfs.errors import Busy, Conflict, NotFound, Offline, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
-from mountfs.model.path import RemotePath
-from mountfs.ports import Done, Order, Part, Running
+from mountfs.model.order import Part
+from mountfs.ports import Done, Running
 from mountfs.sandbox.box import BoxSandbox
 from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.boxes import BODY, PART, connect, statuses
 from tests.contract.far import (
+    delete_order,
+    file_at,
     finish,
     large_order,
+    make_folder,
+    place,
     sent,
     upload_parts,
 )
@@ -39,7 +42,7 @@ def test_a_lost_commit_is_found_or_done_again_whatever_a_used_session_answers(
         box.submit([order])
     (outcome,) = finish(box, [order])
     assert isinstance(outcome, File if recommit in ("result", "conflict") else SessionLost)
-    standing = box.stat(RemotePath("/x"))
+    standing = box.stat(place("/x"))
     assert isinstance(standing, File)
     assert standing.content_hash == order.content_hash
     assert sandbox.tree()["/x"]["versions"] == 1
@@ -108,7 +111,7 @@ def test_parts_that_are_never_seen_are_sent_again_in_the_end(sandbox: BoxSandbox
 
 
 def test_after_a_restart_only_missing_parts_are_sent(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    session = box.open_session(place("/x"), len(BODY), None)
     box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
     sandbox.log.reset()
     restarted = connect(sandbox)
@@ -126,7 +129,7 @@ def test_after_a_restart_only_missing_parts_are_sent(sandbox: BoxSandbox, box: B
 def test_a_part_whose_reply_was_lost_is_looked_for_before_it_is_sent_again(
     sandbox: BoxSandbox, box: BoxBackend
 ) -> None:
-    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    session = box.open_session(place("/x"), len(BODY), None)
     sandbox.set_faults([FaultRule(route="sessions/part", action=FaultKind.DROP_AFTER, count=1)])
     with pytest.raises(Offline):
         box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
@@ -138,7 +141,7 @@ def test_a_part_whose_reply_was_lost_is_looked_for_before_it_is_sent_again(
 def test_a_part_that_overlaps_with_other_bytes_makes_the_session_worthless(
     sandbox: BoxSandbox, box: BoxBackend
 ) -> None:
-    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    session = box.open_session(place("/x"), len(BODY), None)
     box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
     with pytest.raises(SessionLost):
         box.append(session, 0, bytes(PART), closing=False, size_bytes=None)
@@ -158,9 +161,9 @@ def test_a_session_in_the_way_is_waited_for_and_never_ended(sandbox: BoxSandbox,
     """It may be one that another process is filling."""
     sandbox.set_switches(session_conflict=True)
     other = connect(sandbox)
-    theirs = other.open_session(RemotePath("/x"), len(BODY), None)
+    theirs = other.open_session(place("/x"), len(BODY), None)
     with pytest.raises(Busy):
-        box.open_session(RemotePath("/x"), len(BODY), None)
+        box.open_session(place("/x"), len(BODY), None)
     assert len(sandbox.sessions()) == 1
     assert statuses(sandbox, "sessions/abort") == []
     other.abandon(theirs)
@@ -177,9 +180,9 @@ def test_a_session_whose_opening_was_never_heard_of_is_ended_when_it_is_in_the_w
     sandbox.set_switches(session_conflict=True)
     sandbox.set_faults([FaultRule(route="sessions/create", action=FaultKind.DROP_AFTER, count=1)])
     with pytest.raises(Offline):
-        box.open_session(RemotePath("/x"), len(BODY), None)
+        box.open_session(place("/x"), len(BODY), None)
     with pytest.raises(Busy):
-        box.open_session(RemotePath("/x"), len(BODY), None)
+        box.open_session(place("/x"), len(BODY), None)
     session, parts = upload_parts(box, "/x", BODY)
     (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(file, File)
@@ -198,7 +201,7 @@ def test_a_name_that_is_taken_is_a_conflict_before_any_byte_is_sent(
     assert isinstance(outcome, Conflict)
     assert statuses(sandbox, "sessions/part") == []
     assert statuses(sandbox, "files/upload") == []
-    (beside,) = finish(box, [replace(order, path=RemotePath("/x (copy)"))])
+    (beside,) = finish(box, [replace(order, place=place("/x (copy)"))])
     # What does not go in one request needs a session under its new name.
     assert isinstance(beside, File if size_bytes <= 50_000_000 else SessionLost)
     assert sandbox.read("/x") == b"theirs"
@@ -213,7 +216,7 @@ def test_a_name_that_is_taken_by_the_same_bytes_is_done(
     session, parts = upload_parts(box, "/x", BODY)
     order = replace(large_order(box, "/x", BODY, session, parts), read=sent(box, "/x", BODY).read)
     (outcome,) = finish(box, [order])
-    assert outcome == box.stat(RemotePath("/x"))
+    assert outcome == box.stat(place("/x"))
     assert statuses(sandbox, "files/upload") == []
 
 
@@ -221,10 +224,10 @@ def test_a_name_that_was_taken_and_is_free_again_is_given(sandbox: BoxSandbox, b
     sandbox.write("/x", b"theirs")
     session, parts = upload_parts(box, "/x", BODY)
     order = replace(large_order(box, "/x", BODY, session, parts), read=sent(box, "/x", BODY).read)
-    theirs = box.stat(RemotePath("/x"))
+    theirs = box.stat(place("/x"))
     assert isinstance(theirs, File)
     other = connect(sandbox)
-    finish(other, [Order(ChangeKind.DELETE, theirs.path, item_id=theirs.id, base_revision=theirs.revision)])
+    finish(other, [delete_order("/x", theirs.revision, item_id=theirs.id)])
     other.close()
     (file,) = finish(box, [order])
     assert isinstance(file, File)
@@ -238,18 +241,11 @@ def test_a_session_whose_bytes_stand_there_already_is_told_to_be_unused(
     base = None
     if not is_new:
         sandbox.write("/x", b"before")
-        standing = box.stat(RemotePath("/x"))
+        standing = box.stat(place("/x"))
         assert isinstance(standing, File)
         base = standing.revision
-    session = box.open_session(RemotePath("/x"), len(BODY), base)
-    parts = [
-        Part(
-            offset,
-            len(BODY[offset : offset + PART]),
-            box.append(session, offset, BODY[offset : offset + PART], closing=False, size_bytes=len(BODY)),
-        )
-        for offset in range(0, len(BODY), PART)
-    ]
+    session = box.open_session(place("/x"), len(BODY), base)
+    parts = send_parts(box, session)
     sandbox.write("/x", BODY)
     order = replace(large_order(box, "/x", BODY, session, parts), base_revision=base)
     launch = box.submit([order])
@@ -267,8 +263,76 @@ def test_a_session_is_not_committed_to_another_place(sandbox: BoxSandbox, box: B
     assert sandbox.tree() == {}
 
 
+def test_nothing_is_uploaded_for_a_folder_that_is_gone(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    folder = make_folder(box, "/A")
+    session = box.open_session(place("/A/x", folder.id), len(BODY), None)
+    parts = send_parts(box, session)
+    sandbox.delete("/A")
+    sandbox.create_folder("/A")
+    with pytest.raises(NotFound, match="gone"):
+        box.open_session(place("/A/x", folder.id), len(BODY), None)
+    # The folder that has the name by now is not the one that the session was opened for.
+    order = large_order(box, "/A/x", BODY, session, parts)
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, SessionLost)
+    assert set(sandbox.tree()) == {"/A"}
+
+
+def send_parts(box: BoxBackend, session: str) -> list[Part]:
+    return [
+        Part(
+            offset,
+            len(BODY[offset : offset + PART]),
+            box.append(session, offset, BODY[offset : offset + PART], closing=False, size_bytes=len(BODY)),
+        )
+        for offset in range(0, len(BODY), PART)
+    ]
+
+
+def test_a_session_for_a_new_file_is_none_for_a_version_while_the_file_stands(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    session = box.open_session(place("/x"), len(BODY), None)
+    parts = send_parts(box, session)
+    sandbox.write("/x", b"theirs")
+    theirs = file_at(box, "/x")
+    order = large_order(box, "/x", BODY, session, parts, base=theirs.revision)
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, SessionLost)
+    sandbox.move("/x", "/theirs")
+    (file,) = finish(box, [order])
+    assert isinstance(file, File)
+    assert file.id != theirs.id
+    assert (sandbox.read("/x"), sandbox.read("/theirs")) == (BODY, b"theirs")
+
+
+def test_a_large_version_of_a_file_others_moved_away_becomes_a_new_file(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    """Its first session is for the file that is elsewhere by now; the bytes travel again only once."""
+    sandbox.write("/x", b"one")
+    first = file_at(box, "/x")
+    session, parts = upload_parts(box, "/x", BODY, base=first.revision)
+    sandbox.move("/x", "/theirs")
+    (outcome,) = finish(box, [large_order(box, "/x", BODY, session, parts, base=first.revision)])
+    assert isinstance(outcome, SessionLost)
+    session, parts = upload_parts(box, "/x", BODY, base=first.revision)
+    (second,) = finish(box, [large_order(box, "/x", BODY, session, parts, base=first.revision)])
+    assert isinstance(second, File)
+    assert second.id != first.id
+    assert (sandbox.read("/x"), sandbox.read("/theirs")) == (BODY, b"one")
+    # Where it came back, it gets a version again.
+    sandbox.delete("/x")
+    sandbox.move("/theirs", "/x")
+    back = file_at(box, "/x")
+    session, parts = upload_parts(box, "/x", BODY, base=back.revision)
+    (third,) = finish(box, [large_order(box, "/x", BODY, session, parts, base=back.revision)])
+    assert isinstance(third, File)
+    assert third.id == first.id
+
+
 def test_who_abandons_a_session_is_told_that_it_is_still_open(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    session = box.open_session(place("/x"), len(BODY), None)
     sandbox.pause()
     with pytest.raises(Transient):
         box.abandon(session)
@@ -282,12 +346,12 @@ def test_who_abandons_a_session_is_told_that_it_is_still_open(sandbox: BoxSandbo
 
 
 def test_what_is_over_or_never_was_is_abandoned_without_a_word(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    session = box.open_session(RemotePath("/x"), len(BODY), None)
+    session = box.open_session(place("/x"), len(BODY), None)
     box.abandon(session)
     box.abandon(session)
     assert statuses(sandbox, "sessions/abort") == [204, 404]
     sandbox.write("/taken", b"theirs")
     sandbox.log.reset()
-    box.abandon(box.open_session(RemotePath("/taken"), len(BODY), None))
+    box.abandon(box.open_session(place("/taken"), len(BODY), None))
     box.abandon("unknown")
     assert statuses(sandbox, "sessions/abort") == []

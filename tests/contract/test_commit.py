@@ -7,16 +7,24 @@ from dataclasses import replace
 
 import pytest
 
-from mountfs.errors import Busy, Conflict, MountfsError, NotADirectory, NotFound, Resend, SessionLost
+from mountfs.errors import (
+    Busy,
+    Conflict,
+    MountfsError,
+    NotADirectory,
+    NotFound,
+    Resend,
+    SessionLost,
+)
 from mountfs.model.entry import File
 from mountfs.model.hashing import content_hash
-from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, Done, Running
 from tests.contract.far import (
     Far,
     finish,
     large_order,
     pack,
+    place,
     put,
     put_file,
     put_order,
@@ -28,9 +36,9 @@ from tests.contract.far import (
 
 def test_a_committed_file_is_what_was_uploaded(far: Far, backend: Backend) -> None:
     file = put_file(backend, "/A/new.txt", b"hello")
-    assert file.path.text == "/A/new.txt"
+    assert file.name == "new.txt"
     assert (file.size_bytes, file.content_hash) == (5, content_hash(backend.limits.hash_kind, b"hello"))
-    assert backend.stat(file.path) == file
+    assert backend.stat(place("/A/new.txt")) == file
     assert far.read("/A/new.txt") == b"hello"
 
 
@@ -96,7 +104,7 @@ def test_the_bytes_outlive_a_conflict(far: Far, backend: Backend) -> None:
     order = sent(backend, "/x", b"ours")
     (outcome,) = finish(backend, [order])
     assert isinstance(outcome, Conflict)
-    (beside,) = finish(backend, [replace(order, path=RemotePath("/x (copy)"))])
+    (beside,) = finish(backend, [replace(order, place=place("/x (copy)"))])
     assert isinstance(beside, File)
     assert far.read("/x (copy)") == b"ours"
 
@@ -132,7 +140,7 @@ def test_a_session_of_another_size_must_be_sent_again(packing: Far) -> None:
     (outcome,) = finish(backend, [put_order("/x", backend.upload_whole(b"four"), 5)])
     assert isinstance(outcome, Resend)
     with pytest.raises(NotFound):
-        backend.stat(RemotePath("/x"))
+        backend.stat(place("/x"))
 
 
 def test_a_session_that_was_not_closed_is_not_committed(packing: Far) -> None:
@@ -143,7 +151,7 @@ def test_a_session_that_was_not_closed_is_not_committed(packing: Far) -> None:
 
 
 def test_a_file_that_was_never_uploaded_fails_alone(backend: Backend) -> None:
-    nothing = replace(put_order("/nothing", "", 0), session=None)
+    nothing = put_order("/nothing", None, 0)
     first, second = finish(backend, [nothing, sent(backend, "/something", b"x")])
     assert isinstance(first, SessionLost)
     assert isinstance(second, File)
@@ -191,7 +199,7 @@ def test_a_commit_whose_reply_was_lost_is_done_once(far: Far, backend: Backend) 
     # The session may be gone with the commit, which then must be found in the target.
     (outcome,) = settle(backend, [order])
     assert isinstance(outcome, File | SessionLost)
-    standing = backend.stat(RemotePath("/x"))
+    standing = backend.stat(place("/x"))
     assert isinstance(standing, File)
     assert standing.content_hash == content_hash(backend.limits.hash_kind, b"ours")
     assert put_file(backend, "/x", b"ours").revision == standing.revision

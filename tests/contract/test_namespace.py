@@ -17,19 +17,22 @@ from mountfs.errors import (
     NotFound,
     Refused,
 )
-from mountfs.model.change import ChangeKind
 from mountfs.model.entry import File, Folder
 from mountfs.model.hashing import content_hash
+from mountfs.model.order import Order, OrderKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Backend
 from tests.contract.far import (
     Far,
     delete_order,
+    ensure_folder,
+    file_at,
     finish,
     make_folder,
     mkdir_order,
     move_order,
     names,
+    place,
     put_file,
     sent,
     settle,
@@ -44,33 +47,33 @@ def test_a_listing_has_every_child_with_its_attributes(far: Far, backend: Backen
     far.write("/A/one.txt", b"one")
     far.mkdir("/A/inner")
     far.write("/A/inner/deep.txt", b"deep")
-    listed = {entry.path.text: entry for entry in backend.list_folder(RemotePath("/A"))}
-    assert set(listed) == {"/A/one.txt", "/A/inner"}
-    assert isinstance(listed["/A/inner"], Folder)
-    one = listed["/A/one.txt"]
+    listed = {entry.name: entry for entry in backend.list_folder(RemotePath("/A"))}
+    assert set(listed) == {"one.txt", "inner"}
+    assert isinstance(listed["inner"], Folder)
+    one = listed["one.txt"]
     assert isinstance(one, File)
     assert (one.size_bytes, one.content_hash) == (3, content_hash(backend.limits.hash_kind, b"one"))
     assert one.is_downloadable
-    assert backend.stat(RemotePath("/A/one.txt")) == one
+    assert backend.stat(place("/A/one.txt")) == one
 
 
 def test_a_listing_longer_than_a_page_is_whole(far: Far, backend: Backend) -> None:
-    wanted = [f"/many/{number:04d}" for number in range(2100)]
-    for path in wanted:
-        far.mkdir(path)
+    wanted = [f"{number:04d}" for number in range(2100)]
+    for name in wanted:
+        far.mkdir(f"/many/{name}")
     listed = backend.list_folder(RemotePath("/many"))
-    assert sorted(entry.path.text for entry in listed) == wanted
+    assert sorted(entry.name for entry in listed) == wanted
 
 
 def test_case_makes_no_difference_and_is_kept(far: Far, backend: Backend) -> None:
     far.write("/Photos/Summer.JPG", b"sun")
-    assert backend.stat(RemotePath("/photos/SUMMER.jpg")).path.text == "/photos/Summer.JPG"
-    assert [entry.path.text for entry in backend.list_folder(RemotePath("/PHOTOS"))] == ["/PHOTOS/Summer.JPG"]
+    assert backend.stat(place("/photos/SUMMER.jpg")).name == "Summer.JPG"
+    assert names(backend.list_folder(RemotePath("/PHOTOS"))) == {"Summer.JPG"}
 
 
 def test_what_is_not_there_is_not_found(backend: Backend) -> None:
     with pytest.raises(NotFound):
-        backend.stat(RemotePath("/nothing"))
+        backend.stat(place("/nothing"))
     with pytest.raises(NotFound):
         backend.list_folder(RemotePath("/nothing"))
 
@@ -107,7 +110,7 @@ def test_what_our_rules_let_pass_the_service_takes(backend: Backend) -> None:
 
 def test_a_folder_is_made_with_those_above_it(far: Far, backend: Backend) -> None:
     folder = make_folder(backend, "/A/b/C")
-    assert folder.path.text == "/A/b/C"
+    assert folder.name == "C"
     assert far.paths() == {"/A", "/A/b", "/A/b/C"}
 
 
@@ -120,11 +123,12 @@ def test_many_folders_that_stand_already_are_all_successes(far: Far, backend: Ba
     paths = [f"/A/{number}" for number in range(6)]
     for path in paths:
         far.mkdir(path)
+    ensure_folder(backend, RemotePath("/B"))
     outcomes = finish(backend, [mkdir_order(path) for path in [*paths, "/A/new", "/B/new"]])
-    assert [outcome.path.text for outcome in outcomes if isinstance(outcome, Folder)] == [
-        *paths,
-        "/A/new",
-        "/B/new",
+    assert [outcome.name for outcome in outcomes if isinstance(outcome, Folder)] == [
+        *(str(number) for number in range(6)),
+        "new",
+        "new",
     ]
 
 
@@ -181,9 +185,10 @@ def test_an_empty_folder_is_removed(far: Far, backend: Backend) -> None:
 
 def test_a_file_is_moved_with_its_id(far: Far, backend: Backend) -> None:
     file = put_file(backend, "/A/x", b"x")
+    ensure_folder(backend, RemotePath("/B"))
     (outcome,) = finish(backend, [move_order("/A/x", "/B/y")])
     assert isinstance(outcome, File)
-    assert (outcome.path.text, outcome.id, outcome.content_hash) == ("/B/y", file.id, file.content_hash)
+    assert (outcome.name, outcome.id, outcome.content_hash) == ("y", file.id, file.content_hash)
     assert far.paths() == {"/A", "/B", "/B/y"}
 
 
@@ -221,29 +226,38 @@ def test_a_rename_that_changes_only_the_case_works(
     far.write("/A/readme.txt", b"x")
     (outcome,) = finish(backend, [move_order(source, target)])
     assert not isinstance(outcome, MountfsError | None)
-    assert outcome.path.text == target
-    assert backend.stat(RemotePath(target)).path.name == target.rpartition("/")[2]
+    assert outcome.name == target.rpartition("/")[2]
+    assert backend.stat(place(target)) == outcome
 
 
 def test_outcomes_come_by_position(far: Far, backend: Backend) -> None:
     far.write("/1", b"1")
     far.write("/3", b"3")
     far.write("/taken", b"x")
+    ensure_folder(backend, RemotePath("/A"))
     outcomes = finish(
         backend, [move_order("/1", "/A/1"), move_order("/2", "/A/2"), move_order("/3", "/taken")]
     )
     assert [type(outcome) for outcome in outcomes] == [File, NotFound, Conflict]
 
 
-@pytest.mark.parametrize("kind", [ChangeKind.MKDIR, ChangeKind.DELETE])
-def test_a_replayed_order_is_a_success(far: Far, backend: Backend, kind: ChangeKind) -> None:
+@pytest.mark.parametrize("kind", [OrderKind.MAKE_FOLDER, OrderKind.DELETE, OrderKind.MOVE])
+def test_a_replayed_order_is_a_success(far: Far, backend: Backend, kind: OrderKind) -> None:
     far.write("/old", b"x")
-    order = mkdir_order("/new") if kind is ChangeKind.MKDIR else delete_order("/old")
+    old = file_at(backend, "/old")
+    orders: dict[OrderKind, Order] = {
+        OrderKind.MAKE_FOLDER: mkdir_order("/new"),
+        OrderKind.DELETE: delete_order("/old"),
+        OrderKind.MOVE: move_order("/old", "/moved", item_id=old.id),
+    }
     far.lose_reply("submit", kind)
     with pytest.raises(MountfsError):
-        backend.submit([order])
-    (outcome,) = settle(backend, [order])
+        backend.submit([orders[kind]])
+    (outcome,) = settle(backend, [orders[kind]])
     assert not isinstance(outcome, MountfsError)
+    if kind is OrderKind.MOVE:
+        assert outcome == file_at(backend, "/moved")
+        assert file_at(backend, "/moved").id == old.id
 
 
 def test_a_batch_has_orders_of_one_kind(backend: Backend) -> None:

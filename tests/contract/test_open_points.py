@@ -15,11 +15,11 @@ from mountfs.clock import SystemClock
 from mountfs.errors import BatchRefused, Busy, MountfsError, Offline, RequestTooBig, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.model.path import ROOT, RemotePath
+from mountfs.model.path import ROOT
 from mountfs.ports import Backend, Piece
 from mountfs.sandbox.dropbox import DropboxSandbox
 from mountfs.sandbox.faults import FaultKind, FaultRule
-from tests.contract.far import OneToken, finish, mkdir_order, pack, put_file, put_order, settle
+from tests.contract.far import OneToken, finish, mkdir_order, pack, place, put_file, put_order, settle
 
 START = "files/upload_session/start"
 APPEND = "files/upload_session/append_v2"
@@ -64,7 +64,7 @@ def test_a_lost_commit_is_found_or_done_again_whatever_a_used_session_answers(
         backend.submit([order])
     (outcome,) = settle(backend, [order])
     assert isinstance(outcome, File if reuse == "success" else SessionLost)
-    standing = backend.stat(RemotePath("/x"))
+    standing = backend.stat(place("/x"))
     assert isinstance(standing, File)
     assert standing.content_hash == content_hash(HashKind.DROPBOX, b"ours")
     backend.close()
@@ -76,7 +76,7 @@ def test_a_closing_part_that_arrived_is_known_by_either_answer(
 ) -> None:
     sandbox.set_switches(resent_close=answer)
     pieces = pack(backend, [b"small"])
-    session = backend.open_session(RemotePath("/x"), None, None)
+    session = backend.open_session(place("/x"), None, None)
     sandbox.set_faults([FaultRule(route="*/append*", action=FaultKind.DROP_AFTER, every=2, after=-1)])
     with pytest.raises(Offline):
         backend.append_pack(pieces)
@@ -125,7 +125,7 @@ CALLS: list[tuple[str, Callable[[Backend], object]]] = [
     ("users/get_current_account", lambda backend: backend.account()),
     ("users/get_space_usage", lambda backend: backend.space()),
     ("files/list_folder", lambda backend: backend.list_folder(ROOT)),
-    ("files/get_metadata", lambda backend: backend.stat(RemotePath("/x"))),
+    ("files/get_metadata", lambda backend: backend.stat(place("/x"))),
     ("files/list_folder/get_latest_cursor", lambda backend: backend.latest_cursor()),
     ("files/upload_session/start_batch", lambda backend: backend.new_sessions(2)),
     (START, upload),

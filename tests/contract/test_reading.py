@@ -5,15 +5,25 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
 
-from mountfs.errors import Conflict, NotFound, NotSignedIn, NotSupported, Offline
-from mountfs.model.entry import Entry, File, Folder, Gone
+from mountfs.errors import Conflict, NotFound, NotSignedIn, NotSupported, Offline, Unreachable
+from mountfs.model.entry import Entry, Gone, News, Seen
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Backend
-from tests.contract.far import Far, mkdir_order, open_large, put_file
+from tests.contract.far import (
+    Far,
+    file_at,
+    folder_at,
+    mkdir_order,
+    names,
+    open_large,
+    place,
+    put_file,
+)
 
 BODY = bytes(range(256)) * 40
 
@@ -62,40 +72,78 @@ def test_a_document_without_bytes_cannot_be_read(backend: Backend) -> None:
         backend.read(replace(file, is_downloadable=False), 0, 10)
 
 
-def collect(backend: Backend, cursor: str) -> tuple[dict[str, Entry | Gone], str]:
-    found: dict[str, Entry | Gone] = {}
+def collect(backend: Backend, cursor: str) -> tuple[list[News], str]:
+    """All news since *cursor*, and the one after them."""
+    found: list[News] = []
     while True:
         page = backend.changes(cursor)
         cursor = page.cursor
-        for entry in page.entries:
-            found[entry.path.text] = entry
+        found += page.entries
         if not page.has_more:
             return found, cursor
 
 
+def seen(news: Iterable[News]) -> list[Entry]:
+    return [one.entry for one in news if isinstance(one, Seen)]
+
+
 def test_a_new_cursor_has_seen_everything(far: Far, backend: Backend) -> None:
     far.write("/old", b"x")
-    assert collect(backend, backend.latest_cursor())[0] == {}
+    assert collect(backend, backend.latest_cursor())[0] == []
 
 
 def test_changes_by_anybody_appear_once(far: Far, backend: Backend) -> None:
     far.write("/gone", b"x")
+    gone = file_at(backend, "/gone")
     cursor = backend.latest_cursor()
     far.write("/A/theirs", b"theirs")
     ours = put_file(backend, "/ours", b"ours")
     far.remove("/gone")
-    found, cursor = collect(backend, cursor)
-    assert found["/ours"] == ours
-    assert isinstance(found["/A"], Folder)
-    assert isinstance(found["/A/theirs"], File)
-    assert isinstance(found["/gone"], Gone)
-    assert collect(backend, cursor)[0] == {}
+    news, cursor = collect(backend, cursor)
+    assert sorted(entry.name for entry in seen(news)) == ["A", "ours", "theirs"]
+    assert ours in seen(news)
+    assert file_at(backend, "/A/theirs") in seen(news)
+    assert folder_at(backend, "/A") in seen(news)
+    (end,) = [one for one in news if not isinstance(one, Seen)]
+    assert end in (Gone(path=RemotePath("/gone")), Gone(item_id=gone.id))
+    assert collect(backend, cursor)[0] == []
+
+
+def test_news_say_where_something_stands_by_path_or_by_folder(far: Far, backend: Backend) -> None:
+    far.mkdir("/A")
+    folder = folder_at(backend, "/A")
+    cursor = backend.latest_cursor()
+    far.write("/A/x", b"x")
+    far.write("/y", b"y")
+    below, above = collect(backend, cursor)[0]
+    x, y = file_at(backend, "/A/x"), file_at(backend, "/y")
+    if backend.root_id:
+        assert (below, above) == (Seen(x, folder_id=folder.id), Seen(y, folder_id=backend.root_id))
+    else:
+        assert (below, above) == (Seen(x, RemotePath("/A/x")), Seen(y, RemotePath("/y")))
+
+
+def test_a_move_by_others_is_told_at_both_ends(far: Far, backend: Backend) -> None:
+    """Where it stands now is told, and what went: as a path, or as the id that is known to have been there.
+
+    A service may tell it twice, as moved and as renamed.
+    """
+    far.mkdir("/B")
+    far.write("/A/x", b"x")
+    before = file_at(backend, "/A/x")
+    cursor = backend.latest_cursor()
+    far.move("/A/x", "/B/y")
+    news, _ = collect(backend, cursor)
+    after = file_at(backend, "/B/y")
+    assert after.id == before.id
+    assert set(seen(news)) == {after}
+    assert backend.root_id or Gone(path=RemotePath("/A/x")) in news
 
 
 def test_a_cursor_survives_a_restart(far: Far, backend: Backend) -> None:
     cursor = backend.latest_cursor()
     far.mkdir("/A")
-    assert set(collect(far.another(), cursor)[0]) == {"/A"}
+    assert names(seen(collect(far.another(), cursor)[0])) == {"A"}
 
 
 def test_a_void_cursor_is_a_conflict(far: Far, backend: Backend) -> None:
@@ -153,7 +201,7 @@ def test_closing_ends_a_wait(far: Far, backend: Backend) -> None:
     thread.join(10.0)
     assert len(ended) == 1
     with pytest.raises(Offline):
-        backend.stat(RemotePath("/x"))
+        backend.stat(place("/x"))
 
 
 def test_the_account_has_a_key_that_is_fit_for_a_file_name(far: Far, backend: Backend) -> None:
@@ -174,18 +222,28 @@ def test_refused_credentials_are_told(far: Far) -> None:
         far.sign_out().account()
 
 
+CALLS: list[Callable[[Backend], object]] = [
+    lambda backend: backend.stat(place("/x")),
+    lambda backend: backend.list_folder(ROOT),
+    lambda backend: open_large(backend, "/y", 1000),
+    lambda backend: backend.submit([mkdir_order("/A")]),
+    lambda backend: backend.latest_cursor(),
+]
+
+
 def test_a_service_that_is_down_is_offline(far: Far, backend: Backend) -> None:
     far.write("/x", b"x")
     far.go_down()
-    for call in (
-        lambda: backend.stat(RemotePath("/x")),
-        lambda: backend.list_folder(ROOT),
-        lambda: open_large(backend, "/y", 1000),
-        lambda: backend.submit([mkdir_order("/A")]),
-        backend.latest_cursor,
-    ):
+    for call in CALLS:
         with pytest.raises(Offline):
-            call()
+            call(backend)
+
+
+def test_where_nobody_listens_a_call_is_known_to_have_had_no_effect(far: Far) -> None:
+    backend = far.astray()
+    for call in CALLS:
+        with pytest.raises(Unreachable):
+            call(backend)
 
 
 def test_calls_are_counted(backend: Backend) -> None:

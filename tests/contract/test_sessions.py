@@ -18,14 +18,15 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import File
 from mountfs.model.hashing import BLOCK_BYTES, content_hash
-from mountfs.model.path import RemotePath
-from mountfs.ports import Backend, Part, Piece
+from mountfs.model.order import Part
+from mountfs.ports import Backend, Piece
 from tests.contract.far import (
     Far,
     finish,
     large_order,
     open_large,
     pack,
+    place,
     put_file,
     put_order,
     upload_parts,
@@ -143,7 +144,7 @@ def test_a_large_file_takes_no_place_that_was_taken_meanwhile(far: Far, backend:
 
 def test_a_large_session_may_end_up_empty(packing: Far) -> None:
     backend = packing.backend
-    session = backend.open_session(RemotePath("/x"), None, None)
+    session = backend.open_session(place("/x"), None, None)
     backend.append(session, 0, b"", closing=True, size_bytes=0)
     assert backend.whole_hash([]) == commit(backend, "/x", session, 0).content_hash
 

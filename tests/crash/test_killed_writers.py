@@ -1,4 +1,4 @@
-"""A writer killed at every point of its work, then recovery, then what was promised."""
+"""A writer killed at every point of its work, then the next process, then what was promised."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mountfs.journal.journal import Journal
-from mountfs.journal.recovery import TORN, Recovery, recover
-from mountfs.model.change import FINAL_STATES, Change, ChangeKind, ChangeState
-from mountfs.model.hashing import HashKind
-from mountfs.spool.disk import RealDisk
-from mountfs.spool.quota import Quota
-from mountfs.spool.spool import Spool
-from tests.crash.writer import FILES, JOURNAL, LEDGER, version
-from tests.fakes.clock import FakeClock
+from mountfs.tree.recovery import LOST, TORN
+from tests.crash.writer import FILES, LEDGER, Fuse, fused_world, version
+from tests.doubles.world import HOST
+from tests.fakes.clock import EPOCH_NS, FakeClock
 
 REPOSITORY = Path(__file__).parents[2]
-WHOLE = (ChangeState.SEALED, ChangeState.UPLOADED, ChangeState.COMMITTING)
+DAY_NS = 24 * 3600 * 10**9
+COPY = re.compile(rf"/\d+/a \(recovered copy {HOST} [\d-]+\)\.bin")
 
 
 def _writer(directory: Path, *options: str) -> list[str]:
@@ -46,19 +42,15 @@ def scenes(memory: Path) -> list[Path]:
     """What each killed writer left, by the point it was killed at."""
     directory = memory / "killed"
     directory.mkdir()
-    subprocess.run(_writer(directory), cwd=REPOSITORY, check=True, timeout=120)
+    subprocess.run(_writer(directory), cwd=REPOSITORY, check=True, timeout=240)
     return sorted(directory.iterdir())
 
 
 class Scene:
-    """A dead writer's directory, opened by the next run."""
+    """A dead writer's directory, taken up by the next process."""
 
     def __init__(self, directory: Path) -> None:
-        self.journal = Journal(directory / JOURNAL, FakeClock())
-        self.spool = Spool(directory / "spool", RealDisk(), Quota(reserve_bytes=0))
-        # The dead writer's own start would have noted it.
-        if self.journal.fact("boot_id") is None:
-            self.journal.set_fact("boot_id", "boot-1")
+        self.world = fused_world(directory, Fuse(0), FakeClock(wall_ns=EPOCH_NS + DAY_NS))
         ledger = directory / LEDGER
         lines = ledger.read_text().splitlines() if ledger.exists() else []
         self.promises: dict[int, list[tuple[str, int]]] = {}
@@ -66,22 +58,26 @@ class Scene:
             word, number, which = line.split()
             self.promises.setdefault(int(number), []).append((word, int(which)))
 
-    def recover(self) -> Recovery:
-        return recover(
-            self.journal,
-            self.spool,
-            boot_id="boot-1",
-            host="box",
-            clock=FakeClock(),
-            hash_kind=HashKind.DROPBOX,
-        )
+    def closed(self, number: int) -> list[int]:
+        """The versions of a file that close() had succeeded for, oldest first."""
+        return [which for word, which in self.promises[number] if word == "closed"]
 
-    def rows(self, number: int) -> list[Change]:
-        return [row for row in self.journal.rows() if row.path.components[0] == str(number)]
+    def notices(self) -> list[tuple[str, str]]:
+        return [(notice.path, notice.text) for notice in self.world.core.tree.store.notices()]
 
-    def bytes_of(self, row: Change) -> bytes:
-        assert row.spool is not None
-        return self.spool.read(row.spool, 0, row.size_bytes + 1)
+    def found(self) -> set[str]:
+        """What there was to be made good."""
+        core = self.world.core
+        words = [node.state for node in core.tree.dirty.values()]
+        facts = {
+            "recovered copy": any(COPY.fullmatch(path) for path in self.world.tree()),
+            "file that nothing names": bool(core.recovery.strays),
+            "version that was closed": any(state.content is not None for state in words),
+            "order without an outcome": bool(core.committer.current),
+            "session to be ended": core.tree.store.count_orphans() > 0,
+            "file to be swept": bool(core.tree.freed),
+        }
+        return {fact for fact, is_so in facts.items() if is_so}
 
 
 @contextmanager
@@ -90,63 +86,93 @@ def _opened(directory: Path) -> Iterator[Scene]:
     try:
         yield scene
     finally:
-        scene.spool.close()
-        scene.journal.close()
+        scene.world.close()
 
 
 def _check_promises(scene: Scene) -> None:
     """S-CLOSE: what was closed is there whole. S-ATOMIC: nothing torn may be published."""
+    world = scene.world
+    shown = world.tree()
     for number, notes in scene.promises.items():
-        rows = scene.rows(number)
-        assert [row.kind for row in rows if row.kind is ChangeKind.MKDIR] == [ChangeKind.MKDIR]
-        puts = [row for row in rows if row.kind is ChangeKind.PUT and row.state not in FINAL_STATES]
-        word, which = notes[-1]
-        if word == "closed":
-            [row] = puts
-            assert row.state in WHOLE
-            assert scene.bytes_of(row) == version(number, which)
-        elif word == "reopening":
-            # Either closed version, whole, or a recovered copy; which one, is looked at below.
-            assert len(puts) == 1
-    for row in scene.journal.live():
-        assert row.state is not ChangeState.OPEN
-        if row.kind is ChangeKind.PUT and row.state in WHOLE:
-            number = int(row.path.components[0])
-            assert row.path.name == "a.bin"
-            assert scene.bytes_of(row) in (version(number, 1), version(number, 2))
-        elif row.kind is ChangeKind.PUT:
-            assert (row.state, row.error) == (ChangeState.FAILED, TORN)
-            assert re.fullmatch(r"a \(recovered copy box [\d-]+\)\.bin", row.path.name)
-            assert len(scene.bytes_of(row)) == row.size_bytes
-            assert scene.journal.parts(row.id) == ()
+        assert shown[f"/{number}"] is None
+        files = [path for path in shown if path.startswith(f"/{number}/")]
+        if notes[-1][0] in ("closed", "committing"):
+            assert files == [f"/{number}/a.bin"]
+            assert shown[files[0]] == version(number, scene.closed(number)[-1])
+        elif notes[-1][0] == "reopening":
+            # Either closed version, whole, or a recovered copy of what was being written, if it was anything.
+            is_lost = (f"/{number}/a.bin", LOST) in scene.notices()
+            assert len(files) == (0 if is_lost else 1)
+    for path, body in shown.items():
+        if body is None:
+            continue
+        number = int(path.split("/")[1])
+        state = world.state(path)
+        if path.endswith("/a.bin"):
+            assert body in (version(number, 1), version(number, 2))
+            assert state.refusal is None
+        else:
+            assert COPY.fullmatch(path)
+            assert state.refusal is not None
+            assert state.refusal.reason == TORN
+            assert state.content is not None
+            assert len(body) == state.content.size_bytes
+            assert world.core.tree.store.parts(state.content.id) == ()
 
 
 def _check_order(scene: Scene) -> None:
-    """Nothing of the middle is missing, and no file lies about that no row names."""
-    rows = scene.journal.rows()
-    assert [row.seq for row in rows] == sorted(row.seq for row in rows)
-    assert set(scene.spool.names()) <= {row.spool for row in rows}
-    for row in rows:
-        if row.kind is ChangeKind.PUT and row.state not in FINAL_STATES:
-            assert row.spool in scene.spool.names()
+    """No file lies about that nothing names, and none is missing that something names."""
+    core = scene.world.core
+    named = {content.spool for content, _, _ in core.tree.store.contents()}
+    assert set(core.spool.names()) <= named
+    for node in core.tree.dirty.values():
+        for content in (node.state.content, node.state.draft):
+            assert content is None or content.spool in core.spool.names()
+
+
+def _check_end(scene: Scene) -> None:
+    """All that is whole arrives, each version once, and nothing else does."""
+    world = scene.world
+    world.settle()
+    expected = {path: body for path, body in world.tree().items() if not COPY.fullmatch(path)}
+    assert world.remote() == expected
+    assert {word for _, word in world.pending()} <= {"failed"}
+    for number in scene.promises:
+        versions = len(scene.closed(number))
+        # A version that was being written when the one before was closed may have been closed in the end.
+        assert world.revisions_of(f"/{number}/a.bin") <= max(1, versions)
+    # Only a session whose opening was never answered is in nobody's books.
+    unknown = list(world.account.sessions.values())
+    assert len(unknown) <= 1
+    assert not any(session.parts for session in unknown)
+    core = world.core
+    held = [node.state.content.spool for node in core.tree.dirty.values() if node.state.content is not None]
+    assert sorted(core.spool.names()) == sorted(held)
 
 
 def test_at_whatever_point_a_writer_is_killed_its_closed_files_are_whole(scenes: list[Path]) -> None:
-    repaired: set[str] = set()
+    found: set[str] = set()
     for directory in scenes:
         with _opened(directory) as scene:
-            done = scene.recover()
+            found |= scene.found()
             _check_promises(scene)
             _check_order(scene)
-            again = scene.recover()
-            assert not (again.repairs or again.strays), directory.name
         with _opened(directory) as scene:
+            assert scene.world.core.recovery.repairs == 0, directory.name
+            assert scene.world.core.recovery.strays == (), directory.name
             _check_promises(scene)
-        repaired |= {type(repair).__name__ for repair in done.repairs}
-        repaired |= {"stray"} if done.strays else set()
+            _check_end(scene)
+            _check_promises(scene)
     # The points are close enough to meet every state a writer can leave.
     assert len(scenes) > 100
-    assert repaired == {"Drop", "SetAside", "Seal", "stray"}
+    # Whose the bytes are that no row names is known where the disk keeps attributes: they become copies.
+    assert found - {"file that nothing names"} == {
+        "recovered copy",
+        "version that was closed",
+        "order without an outcome",
+        "session to be ended",
+        "file to be swept",
+    }
     with _opened(scenes[-1]) as scene:
         assert len(scene.promises) == FILES
 
@@ -162,7 +188,9 @@ def test_killed_at_any_moment_its_closed_files_are_whole(tmp_path: Path, lines: 
             time.sleep(0.001)
         process.kill()
     with _opened(tmp_path) as scene:
-        scene.recover()
         _check_promises(scene)
         _check_order(scene)
-        assert not scene.recover().repairs
+    with _opened(tmp_path) as scene:
+        assert scene.world.core.recovery.repairs == 0
+        _check_promises(scene)
+        _check_end(scene)

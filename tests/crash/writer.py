@@ -1,4 +1,4 @@
-"""The process that dies: a writer working on journal and spool as the mount does, killed at a given point.
+"""The process that dies: a writer at work on an account as the mount is, killed at a given point.
 
 Run as ``python -m tests.crash.writer DIRECTORY``: forks one writer per point, each in a directory of its
 own, until one lives to the end. With ``--endless`` a single writer goes on until somebody kills it.
@@ -8,26 +8,28 @@ What a writer was promised, it notes in its ledger at once.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import TypeVar
 
-from mountfs.clock import SystemClock
-from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
-from mountfs.model.path import RemotePath
-from mountfs.ports import Part
+from mountfs.model.order import Order
+from mountfs.ports import Launch
 from mountfs.spool.disk import RealDisk
-from mountfs.spool.quota import Quota
-from mountfs.spool.spool import Spool
-from mountfs.spool.spoolfile import SpoolFile
+from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
+from tests.doubles.world import World
+from tests.fakes.clock import FakeClock
 
-JOURNAL = "journal.sqlite"
+T = TypeVar("T")
+
 LEDGER = "ledger"
 FILES = 4
+LIMITS = replace(MEMORY_LIMITS, session_min_bytes=1024, chunk_bytes=1024)
+"""Every file is a large one: its parts go up while it is being written."""
 
 
 def version(number: int, which: int) -> bytes:
@@ -67,71 +69,105 @@ class FusedDisk(RealDisk):
         super().pwrite(fd, data[half:], offset + half)
         self._fuse.point()
 
+    def truncate(self, fd: int, size_bytes: int) -> None:
+        super().truncate(fd, size_bytes)
+        self._fuse.point()
 
-class FusedJournal(Journal):
-    """May die before, in the middle of and after each transaction."""
+    def remove(self, path: str) -> None:
+        super().remove(path)
+        self._fuse.point()
 
-    fuse = Fuse(0)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self.fuse.point()
-        with super().transaction():
-            yield
-            self.fuse.point()
-        self.fuse.point()
+class LastingAccount(MemoryAccount):
+    """An account that outlives the process: what was not written to *path* did not reach the service."""
+
+    def __init__(self, path: Path, fuse: Fuse) -> None:
+        super().__init__(LIMITS)
+        self._path = path
+        self._fuse = fuse
+        if path.exists():
+            self.__dict__.update(pickle.loads(path.read_bytes()))
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        return self.lasting(lambda: super(LastingAccount, self).submit(orders))
+
+    def start_session(self, *, is_large: bool) -> str:
+        return self.lasting(lambda: super(LastingAccount, self).start_session(is_large=is_large))
+
+    def append(self, token: str, offset: int, body: bytes, *, closing: bool) -> None:
+        self.lasting(lambda: super(LastingAccount, self).append(token, offset, body, closing=closing))
+
+    def lasting(self, call: Callable[[], T]) -> T:
+        """May die before the call reaches the service, and before the reply reaches us."""
+        self._fuse.point()
+        reply = call()
+        kept = {name: self.__dict__[name] for name in ("tree", "sessions", "_session_count")}
+        draft = self._path.with_suffix(".draft")
+        draft.write_bytes(pickle.dumps(kept))
+        draft.replace(self._path)
+        self._fuse.point()
+        return reply
+
+
+def fused_world(directory: Path, fuse: Fuse, clock: FakeClock | None = None) -> World:
+    """A mount that may die before, in the middle of and after each transaction, and around each call."""
+    account = LastingAccount(directory / "account", fuse)
+    world = World(directory, account, limits=LIMITS, disk=FusedDisk(fuse), clock=clock)
+    abandon = world.memory.abandon
+    world.memory.abandon = lambda session: account.lasting(lambda: abandon(session))  # type: ignore[method-assign]
+    store = world.core.tree.store
+    begin, end = store.begin, store.end
+
+    def fused_begin() -> None:
+        fuse.point()
+        begin()
+
+    def fused_end() -> None:
+        fuse.point()
+        end()
+        fuse.point()
+
+    store.begin, store.end = fused_begin, fused_end  # type: ignore[method-assign]
+    return world
 
 
 class Writer:
     """Some files in every stage a file goes through."""
 
     def __init__(self, directory: Path, fuse: Fuse) -> None:
-        self._journal = FusedJournal(directory / JOURNAL, SystemClock())
-        self._journal.fuse = fuse
-        self._spool = Spool(directory / "spool", FusedDisk(fuse), Quota(reserve_bytes=0))
+        self._world = fused_world(directory, fuse)
         self._ledger = os.open(directory / LEDGER, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def note(self, word: str, number: int, which: int = 0) -> None:
         os.write(self._ledger, f"{word} {number} {which}\n".encode())
 
     def work(self, number: int) -> None:
-        journal = self._journal
-        journal.add(ChangeKind.MKDIR, RemotePath(f"/{number}"), ChangeState.UPLOADED, is_folder=True)
+        world = self._world
+        world.mkdir(f"/{number}")
         self.note("made", number)
-        file = self._spool.create()
-        change = journal.add(
-            ChangeKind.PUT, RemotePath(f"/{number}/a.bin"), ChangeState.OPEN, spool=file.name
-        )
-        change = self._write(change, file, number, 1)
+        handle = world.begin(f"/{number}/a.bin")
+        self._write(handle, number, 1)
         if number % 2:
             self.note("reopening", number)
-            change = journal.amend(change, is_flushed=False, is_synced=False)
-            file.truncate(0)
-            journal.clear_parts(change.id)
-            change = self._write(change, file, number, 2)
-        change = journal.advance(change, ChangeEvent.SEAL, is_flushed=False)
-        file.close()
+            world.fs.ftruncate(handle, 0)
+            self._write(handle, number, 2)
+        world.fs.release(handle)
         if number % 4 >= 2:
-            self._commit(change, number)
+            self.note("committing", number)
+            world.settle()
 
-    def _write(self, change: Change, file: SpoolFile, number: int, which: int) -> Change:
-        data = version(number, which)
-        middle = len(data) // 3
-        file.pwrite(0, data[:middle])
-        self._journal.add_part(change.id, Part(0, middle, f"receipt {which}"))
-        file.pwrite(middle, data[middle:])
-        change = self._journal.amend(change, is_flushed=True, is_synced=False, size_bytes=len(data))
+    def _write(self, handle: int, number: int, which: int) -> None:
+        world, data = self._world, version(number, which)
+        middle = len(data) // 2
+        world.fs.write(handle, 0, data[:middle])
+        if number != 1:
+            # Open for so long that the store knows of it, and its first parts are at the service.
+            world.advance(2.0)
+            world.core.durability.step(world.clock.now_s())
+            world.upload_all()
+        world.fs.write(handle, middle, data[middle:])
+        world.fs.flush(handle)
         self.note("closed", number, which)
-        return change
-
-    def _commit(self, change: Change, number: int) -> None:
-        for event in (ChangeEvent.UPLOAD_DONE, ChangeEvent.COMMIT_SENT):
-            change = self._journal.advance(change, event)
-        self.note("committing", number)
-        change = self._journal.advance(change, ChangeEvent.ACKNOWLEDGED)
-        assert change.spool is not None
-        self._spool.remove(change.spool)
-        self._journal.forget(change.id)
 
 
 def run(directory: Path, at: int, numbers: Iterator[int]) -> None:

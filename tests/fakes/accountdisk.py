@@ -1,75 +1,165 @@
-"""A journal and a spool in one directory, as an account keeps them; opened again at will."""
+"""What one run of the file system has of an account on this machine, without anything that works on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mountfs.journal.journal import Journal
-from mountfs.model.change import Change, ChangeEvent, ChangeKind, ChangeState
-from mountfs.model.path import RemotePath
-from mountfs.ports import Clock, Disk
+from daemon.core import Places, Settings, lay
+from mountfs.model.entry import Entry
+from mountfs.ports import BackendLimits, Disk
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import Quota
-from mountfs.spool.spool import Spool
+from mountfs.tree.content import Content
+from mountfs.tree.node import FORGOTTEN, Node, State
+from mountfs.tree.tree import Tree
+from tests.doubles.memory import MemoryBackend
+from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
 from tests.fakes.clock import FakeClock
 
+HOST = "box"
 
-@dataclass
+
 class AccountDisk:
-    """What one run of the file system has of an account on this machine."""
+    """A tree on its store, and a spool, in one directory, as a start leaves them; opened again at will."""
 
-    journal: Journal
-    spool: Spool
+    def __init__(
+        self,
+        directory: Path,
+        disk: Disk | None = None,
+        *,
+        boot_id: str = "boot-1",
+        limits: BackendLimits = MEMORY_LIMITS,
+    ) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self.disk = disk or RealDisk()
+        self.clock = FakeClock()
+        self.limits = limits
+        self.boot_id = boot_id
+        self.start()
 
-    def put(self, path: str, data: bytes, state: ChangeState = ChangeState.SEALED, **fields: Any) -> Change:
-        """A PUT as a writer and the uploader leave it in *state*; OPEN means: not closed yet."""
+    def start(self) -> None:
+        at = self.directory
+        places = Places(at / "journal.db", at / "spool", at / "cache", at / "commit.lock")
+        settings = Settings(boot_id=self.boot_id, host=HOST, quota=Quota(reserve_bytes=0))
+        backend = MemoryBackend(MemoryAccount(self.limits))
+        self._foundation = lay(places, backend, self.clock, self.disk, settings)
+        self.tree: Tree = self._foundation.tree
+        self.spool = self._foundation.spool
+        self.recovery = self._foundation.recovery
+        if self.tree.root.part.children is None and not self.tree.store.children(self.tree.root.id):
+            self.tree.residents.publish(self.tree.root, {})
+
+    def restart(self, boot_id: str | None = None) -> None:
+        """As after kill -9; *boot_id*: of another run of the machine."""
+        self.close()
+        self.boot_id = boot_id or self.boot_id
+        self.start()
+
+    def close(self) -> None:
+        self._foundation.close()
+
+    # Making
+
+    def put(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        folder: Node | None = None,
+        base: Entry | None = None,
+        is_open: bool = False,
+        **fields: Any,
+    ) -> Node:
+        """A file as a writer leaves it: closed, or *is_open*; *fields*: of its content. *base*: what the
+        service has under the name."""
         file = self.spool.create()
         file.pwrite(0, data)
         file.close()
-        change = self.journal.add(
-            ChangeKind.PUT,
-            RemotePath.parse(path),
-            ChangeState.OPEN,
-            spool=file.name,
-            **{"size_bytes": 0 if state is ChangeState.OPEN else len(data), **fields},
+        size_bytes = 0 if is_open else len(data)
+        content = Content(
+            self.tree.store.next_id(), file.name, size_bytes, self.clock.wall_ns(), is_flushed=not is_open
         )
-        for event, reached in (
-            (ChangeEvent.SEAL, ChangeState.SEALED),
-            (ChangeEvent.UPLOAD_DONE, ChangeState.UPLOADED),
-            (ChangeEvent.COMMIT_SENT, ChangeState.COMMITTING),
-        ):
-            if change.state is state:
-                break
-            change = self.journal.advance(change, event)
-            if state is ChangeState.FAILED and reached is ChangeState.SEALED:
-                return self.journal.advance(change, ChangeEvent.REFUSED)
-        return change
+        content = replace(content, **fields)
+        node = self.tree.new_node(is_folder=False)
+        folder = folder or self.tree.root
+        state = State(folder, name, None if base is None else folder, base)
+        with self.tree.transaction():
+            self.tree.touch(node)
+            self.tree.change((node, state.holding(*((None, content) if is_open else (content, None)))))
+        return node
 
-    def get(self, change: Change) -> Change:
-        found = self.journal.get(change.id)
+    def put_row(self, name: str, spool: str, folder: Node, **fields: Any) -> Node:
+        """A file that was written to the spool file *spool*, as one transaction."""
+        draft = Content(self.tree.store.next_id(), spool, 0, self.clock.wall_ns())
+        draft = replace(draft, **fields)
+        node = self.tree.new_node(is_folder=False)
+        with self.tree.transaction():
+            self.tree.touch(node)
+            self.tree.change((node, State(folder, name, draft=draft)))
+        return node
+
+    def write_over(self, node: Node, data: bytes, **fields: Any) -> None:
+        """A version that is being written while an earlier one is still to be sent."""
+        file = self.spool.create()
+        file.pwrite(0, data)
+        file.close()
+        draft = Content(self.tree.store.next_id(), file.name, 0, self.clock.wall_ns())
+        self.tree.change((node, node.state.holding(node.state.content, replace(draft, **fields))))
+
+    def make_folder(self, name: str) -> Node:
+        node = self.tree.new_node(is_folder=True)
+        with self.tree.transaction():
+            self.tree.touch(node)
+            self.tree.change((node, State(self.tree.root, name)))
+            self.tree.residents.publish(node, {})
+        return node
+
+    def amend(self, node: Node, **fields: Any) -> Content:
+        """Other facts about the bytes of *node*."""
+        content = replace(self.content(node), **fields)
+        state = node.state
+        is_draft = state.draft is not None
+        after = state.holding(state.content, content) if is_draft else state.holding(content, None)
+        self.tree.change((node, after))
+        return content
+
+    def remove(self, node: Node) -> None:
+        """As if it had never been there."""
+        self.tree.change((node, FORGOTTEN))
+
+    # Looking
+
+    def node(self, node_id: int) -> Node:
+        found = self.tree.node(node_id)
         assert found is not None
         return found
 
-    def close(self) -> None:
-        self.spool.close()
-        self.journal.close()
+    def nodes(self) -> dict[str, Node]:
+        """What is not clean, by name."""
+        return {node.state.name: node for node in self.tree.dirty.values()}
 
+    def content(self, node: Node) -> Content:
+        """The bytes of *node* that are newest, as they are now."""
+        found = node.state.draft or node.state.content
+        assert found is not None
+        return found
 
-def open_account(directory: Path, disk: Disk | None = None, clock: Clock | None = None) -> AccountDisk:
-    directory.mkdir(parents=True, exist_ok=True)
-    return AccountDisk(
-        Journal(directory / "journal.sqlite", clock or FakeClock()),
-        Spool(directory / "spool", disk or RealDisk(), Quota(reserve_bytes=0)),
-    )
+    def body(self, node: Node) -> bytes:
+        content = self.content(node)
+        return self.spool.read(content.spool, 0, content.size_bytes if content.is_flushed else 100_000)
+
+    def notices(self) -> list[str]:
+        return [notice.text for notice in self.tree.store.notices()]
 
 
 @contextmanager
-def account_in(directory: Path, disk: Disk | None = None) -> Iterator[AccountDisk]:
-    account = open_account(directory, disk)
+def account_in(directory: Path, disk: Disk | None = None, **options: Any) -> Iterator[AccountDisk]:
+    account = AccountDisk(directory, disk, **options)
     try:
         yield account
     finally:

@@ -15,10 +15,11 @@ from typing import Any
 from daemon import assembly
 from daemon.cli import main
 from daemon.settings import AccountRemote
-from mountfs.backends.memory_account import MEMORY_LIMITS
 from mountfs.backends.receipts import hash_of_parts
-from mountfs.errors import MountfsError, Offline, ServerFault
-from mountfs.ports import Clock, Launch, Order, Part
+from mountfs.errors import MountfsError, Offline, ServerFault, Unreachable
+from mountfs.model.order import Order, Part, Put
+from mountfs.ports import Clock, Launch
+from tests.doubles.memory_account import MEMORY_LIMITS
 
 CALL_TIMEOUT_S = 60.0
 WAIT_S = 0.5
@@ -29,6 +30,7 @@ class RemoteMemory:
     """``ports.Backend`` on the memory account of another process."""
 
     limits = MEMORY_LIMITS
+    root_id = ""
 
     def __init__(self, address: str) -> None:
         self._host = urllib.parse.urlsplit(address).netloc
@@ -74,6 +76,8 @@ class RemoteMemory:
             connection.request("POST", f"/call/{method}", pickle.dumps((arguments, named)))
             response = connection.getresponse()
             body = response.read()
+        except ConnectionRefusedError as error:
+            raise Unreachable(f"nobody is at the memory account's address: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             raise Offline(f"the memory account does not answer: {error}") from error
         finally:
@@ -88,7 +92,7 @@ class RemoteMemory:
 
 def _without_bodies(orders: Sequence[Order]) -> list[Order]:
     """What can be sent: its bytes are in its session."""
-    return [replace(order, read=None) for order in orders]
+    return [replace(order, read=None) if isinstance(order, Put) else order for order in orders]
 
 
 def connect(remote: AccountRemote, clock: Clock, state_dir: Path) -> RemoteMemory:

@@ -23,23 +23,26 @@ from typing import Any
 
 from aiohttp import web
 
-from mountfs.backends.faulty import FaultyBackend
-from mountfs.backends.memory import MemoryBackend
-from mountfs.backends.memory_account import MemoryAccount
 from mountfs.errors import Forbidden, MountfsError, NoSpace
-from mountfs.model.entry import NS_PER_S, File
+from mountfs.model.entry import NS_PER_S, Entry, File, Place
+from mountfs.model.order import Delete, MakeFolder, Move, Order, Put, SetTime
 from mountfs.model.path import RemotePath
-from mountfs.ports import Done, Launch, Order
+from mountfs.ports import Done, Launch
 from mountfs.sandbox.control import Control, ControlError
 from mountfs.sandbox.faults import FaultRule, FaultSchedule
 from mountfs.sandbox.gate import Passage
 from mountfs.sandbox.requestlog import RequestLog
 from mountfs.sandbox.server import SandboxServer
 from mountfs.sandbox.switches import read_mapping, updated
+from tests.doubles.faulty import FaultyBackend
+from tests.doubles.memory import MemoryBackend
+from tests.doubles.memory_account import MemoryAccount
 
 CALL_PREFIX = "/call/"
 WAITING_CALLS = 64
 """Calls answered at once; those that wait for changes hold one each."""
+
+ORDERS = (Put, MakeFolder, Delete, Move, SetTime)
 
 REFUSALS: dict[str, type[MountfsError]] = {"permission": Forbidden, "space": NoSpace}
 
@@ -68,7 +71,7 @@ class SteeredBackend(FaultyBackend):
         found = super().refusals(orders)
         for at, order in enumerate(orders):
             for rule in self.switches.refusals:
-                if fnmatchcase(order.path.name, rule["name"]):
+                if fnmatchcase(order.place.name, rule["name"]):
                     found[at] = REFUSALS[rule["why"]](f"{rule['why']} is refused here")
         return found
 
@@ -159,7 +162,7 @@ class MemoryService:
 
     async def tree(self) -> Any:
         with self.account.changed:
-            found = {entry.path.text: entry for entry in self.account.tree.walk()}
+            found = {path.text: entry for path, entry in self.account.tree.walk()}
         return {path: _described(entry) for path, entry in sorted(found.items())}
 
     async def service_report(self, name: str) -> Any:
@@ -175,15 +178,15 @@ class MemoryService:
                 file = self.account.get(argument["path"])
                 assert isinstance(file, File)
                 versions = {
-                    entry.revision: entry.size_bytes
-                    for entry in self.account.tree.log
-                    if isinstance(entry, File) and entry.id == file.id
+                    record.entry.revision: record.entry.size_bytes
+                    for record in self.account.tree.log
+                    if isinstance(record.entry, File) and record.item_id == file.id
                 }
                 return list(versions.values())
         raise KeyError(name)
 
 
-def _described(entry: Any) -> dict[str, Any]:
+def _described(entry: Entry) -> dict[str, Any]:
     if not isinstance(entry, File):
         return {"kind": "folder", "id": entry.id}
     return {
@@ -199,12 +202,17 @@ def _described(entry: Any) -> dict[str, Any]:
 def _describe(passage: Passage, arguments: Sequence[Any]) -> None:
     """Into the log: which paths a call names, and how many orders it brings."""
     for argument in arguments:
-        orders = argument if isinstance(argument, list | tuple) else [argument]
-        paths = [each.path for each in orders if isinstance(each, Order)]
-        sources = [each.source for each in orders if isinstance(each, Order) and each.source]
-        named = [each for each in orders if isinstance(each, RemotePath)]
-        passage.record.paths += [path.text for path in (*paths, *sources, *named)]
-        passage.record.entries += len(paths)
+        orders = [each for each in _listed(argument) if isinstance(each, ORDERS)]
+        places = [each for each in _listed(argument) if isinstance(each, Place)]
+        named = [each for each in _listed(argument) if isinstance(each, RemotePath)]
+        places += [order.place for order in orders]
+        places += [order.source for order in orders if isinstance(order, Move)]
+        passage.record.paths += [path.text for path in (*(place.path for place in places), *named)]
+        passage.record.entries += len(orders)
+
+
+def _listed(argument: Any) -> Sequence[Any]:
+    return argument if isinstance(argument, list | tuple) else [argument]
 
 
 def main() -> None:

@@ -96,9 +96,9 @@ class RealMount:
         assert self._process is not None
         return self._process.wait(DEADLINE_S)
 
-    def wait_committed(self) -> None:
+    def wait_committed(self, timeout_s: float = DEADLINE_S) -> None:
         """Returns when the service has everything; fails when anything failed."""
-        for reply in Client.at(self.path).ask(WaitRequest("/", DEADLINE_S)):
+        for reply in Client.at(self.path).ask(WaitRequest("/", timeout_s)):
             if isinstance(reply, Settled):
                 assert reply == Settled(0), f"{reply}\n{self.log_file.read_text()}"
 

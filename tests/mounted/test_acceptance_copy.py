@@ -42,7 +42,7 @@ def test_a_large_file_travels_in_parallel_chunks_while_cp_still_runs(
 ) -> None:
     far_side.reset_log()
     # A request that takes a moment, as on a real line: what is sent side by side then shows.
-    far_side.spoil(Asked.BYTES, "stall", stall_s=0.05)
+    far_side.spoil(Asked.BYTES, "stall", stall_s=0.3)
     draw, state = random.Random(7), hasher(far_side.hash_kind)
     target = real_mount.path / "big"
     with subprocess.Popen(["cp", "/dev/stdin", target], stdin=subprocess.PIPE) as cp:

@@ -137,17 +137,19 @@ def test_a_far_side_that_is_restarted_is_found_again(
 def test_a_mount_can_be_made_while_the_far_side_is_down(
     far_side: SandboxProcess, make_mount: MakeMount, subdir: str
 ) -> None:
-    """Once the account is known: who it is was written down."""
+    """Once the account is known: who it is was written down. What was listed before is shown."""
     far_side.edit(op="mkdir", path="/top")
+    far_side.edit(op="mkdir", path=f"{subdir}/unseen")
     mount = make_mount(subdir=subdir)
     mount.start()
     (mount.path / "f").write_text("1")
     assert mount.terminate() == 0
     far_side.pause()
     mount.start()
-    # What stands at the top is not known, and an empty folder would be a lie.
+    assert "f" in os.listdir(mount.path)
+    # What stands in a folder that was never listed is not known, and an empty one would be a lie.
     with pytest.raises(OSError, match="Input/output error"):
-        os.listdir(mount.path)
+        os.listdir(mount.path / "unseen")
     far_side.resume()
     until(lambda: readable(mount.path), "the far side is found again")
     (mount.path / "g").write_text("2")

@@ -182,6 +182,17 @@ def test_an_unlinked_open_file_goes_on_working(corner: Corner) -> None:
     assert corner.there() == {}
 
 
+def test_a_folder_is_removed_though_a_pending_file_in_it_is_open(corner: Corner) -> None:
+    corner.far_side.pause()
+    corner.run("mkdir d; echo text >d/f")
+    assert corner.state("d/f") in ("pending", "uploading")
+    assert corner.run('exec 7<d/f; rm -rf d; test ! -e d; read -r -u 7 line; echo "$line"') == "text\n"
+    until(lambda: corner.names() == set(), "nothing is left of it")
+    corner.far_side.resume()
+    corner.settle()
+    assert corner.there() == {}
+
+
 def test_a_remote_file_replaced_while_open_is_read_to_its_end(corner: Corner) -> None:
     corner.theirs("f", "old" * 1_000_000)
     path = corner.path / "f"
@@ -196,6 +207,47 @@ def test_a_remote_file_replaced_while_open_is_read_to_its_end(corner: Corner) ->
     assert bytes(rest) == (b"old" * 1_000_000)[3:]
     corner.settle()
     assert corner.arrived() == {"/f": corner.hash_of(b"new")}
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["pending", "committed"])
+@pytest.mark.parametrize("command", ["cp a A", "mv a A", "cp Docs/a docs/a", "mv Docs/a DOCS/A"])
+def test_a_file_copied_or_moved_onto_another_spelling_of_its_name_stays_as_it_is(
+    corner: Corner, command: str, is_sent: bool
+) -> None:
+    corner.run("printf x >a; mkdir Docs; printf y >Docs/a")
+    if is_sent:
+        corner.settle()
+    assert corner.run(f"{command} 2>&1 && exit 1 || true").endswith("are the same file\n")
+    wanted = {"/a": corner.hash_of(b"x"), "/Docs/a": corner.hash_of(b"y")}
+    assert corner.seen() == wanted
+    corner.settle()
+    assert corner.arrived() == wanted
+
+
+def test_what_was_written_last_is_read_under_each_spelling_of_the_name(corner: Corner) -> None:
+    assert corner.run("echo aaaa >x; cat x X; echo bbbb >x; cat X") == "aaaa\naaaa\nbbbb\n"
+    corner.settle()
+    assert corner.run("cat X; echo cccc >X; cat x") == "bbbb\ncccc\n"
+    corner.settle()
+    assert corner.run("cat x X") == "cccc\ncccc\n"
+    assert corner.content("x") == b"cccc\n"
+
+
+def test_flock_makes_an_empty_file_that_is_sent(corner: Corner) -> None:
+    corner.run("flock lock true; test -f lock; test ! -s lock")
+    corner.settle()
+    assert corner.arrived() == {"/lock": corner.hash_of(b"")}
+    corner.run("flock lock true; rm lock")
+    corner.settle()
+    assert corner.there() == {}
+
+
+def test_rm_takes_away_what_another_client_made_under_a_name_that_stays_here(corner: Corner) -> None:
+    corner.theirs("~$doc.docx", "theirs")
+    assert corner.state("~$doc.docx") == "clean"
+    corner.run("rm '~$doc.docx'; test -z \"$(ls -A .)\"")
+    corner.settle()
+    assert corner.there() == {}
 
 
 NOT_UTF8 = os.fsdecode(b"\xff\xfe")

@@ -27,17 +27,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mountfs.reading": CORE,
     "mountfs.space": CORE,
     "mountfs.spool": CORE,
-    "mountfs.journal": {*CORE, "mountfs.spool"},
-    "mountfs.namespace": {*CORE, "mountfs.journal"},
-    "mountfs.upload": {*CORE, "mountfs.journal"},
-    "mountfs.xattrs": {*CORE, "mountfs.namespace"},
-    "mountfs.files": {*CORE, "mountfs.journal", "mountfs.namespace", "mountfs.spool"},
+    "mountfs.tree": {*CORE, "mountfs.spool"},
+    "mountfs.upload": {*CORE, "mountfs.tree"},
+    "mountfs.xattrs": {*CORE, "mountfs.tree"},
+    "mountfs.files": {*CORE, "mountfs.spool", "mountfs.tree"},
+    "mountfs.inodes": {*CORE, "mountfs.attributes", "mountfs.files", "mountfs.tree"},
     "mountfs.filesystem": {
         *CORE,
         "mountfs.attributes",
         "mountfs.files",
-        "mountfs.namespace",
+        "mountfs.inodes",
         "mountfs.space",
+        "mountfs.tree",
         "mountfs.xattrs",
     },
     "mountfs.fuse": {
@@ -47,14 +48,48 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.model",
         "mountfs.xattrs",
     },
-    "daemon.commit": {*CORE, "mountfs.journal", "mountfs.spool"},
+    "daemon.commit": {*CORE, "mountfs.spool", "mountfs.tree"},
+    "daemon.core": {
+        *CORE,
+        "daemon.commit",
+        "daemon.follow",
+        "daemon.sweeper",
+        "daemon.waiting",
+        "mountfs.attributes",
+        "mountfs.files",
+        "mountfs.filesystem",
+        "mountfs.reading",
+        "mountfs.space",
+        "mountfs.spool",
+        "mountfs.tree",
+        "mountfs.upload",
+    },
 }
-"""Package -> packages of ours it may import besides itself. Siblings meet in ``daemon.assembly``."""
+"""Package -> packages of ours it may import besides itself. Siblings meet in ``daemon.core``, which puts an
+account together from its ports: it knows no service, no kernel and no machine."""
+
+SPOOL_IN_THE_TREE = {"mountfs.tree.recovery", "mountfs.tree.sync"}
+"""Those of the tree that deal with the files its rows name."""
+
+LAYERS_OF_THE_TREE = (
+    ("beside", "content", "listing", "peek", "schema"),
+    ("database", "node"),
+    ("bases", "flight", "label", "listeners", "place", "residents", "rows", "word"),
+    ("store", "tally"),
+    ("contents", "loading", "unclean"),
+    ("tree",),
+    ("order", "remote", "settling", "sync"),
+    ("circles", "copies", "listings", "takeover"),
+    ("feed", "plan", "recovery", "reversal", "view"),
+    ("booking", "launch", "verbs"),
+)
+"""Modules of the tree, the lowest first: each imports only from layers below its own. What lists, plans,
+books and changes the tree is above it, and unknown to it."""
 
 SEES_EVERYTHING = {"daemon.assembly", "daemon.mounted", "daemon.cli"}
 """Put the parts together, or show them to the user."""
 
-DAEMON_MAY_IMPORT = {*CORE, "mountfs.journal"}
+DAEMON_MAY_IMPORT = {*CORE, "mountfs.tree"}
 """Of the library, by any other module of the daemon; of the daemon itself, all but the three above."""
 
 CONNECTS = "daemon.remotes"
@@ -137,6 +172,46 @@ def _forbidden(module: str) -> Iterator[str]:
 def test_packages_import_only_what_the_table_allows() -> None:
     wrong = [line for module in _modules() for line in _forbidden(module)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_tree_is_built_in_layers() -> None:
+    level = {f"mountfs.tree.{name}": at for at, names in enumerate(LAYERS_OF_THE_TREE) for name in names}
+    assert level.keys() == {module for module in _modules() if module.startswith("mountfs.tree.")}
+    wrong = [
+        f"{module} imports {target}"
+        for module, at in level.items()
+        for target in sorted(_imports(module))
+        if _is_in(target, "mountfs.tree") and level.get(target, len(LAYERS_OF_THE_TREE)) >= at
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_few_of_the_tree_deal_with_files() -> None:
+    importers = {
+        module
+        for module in _modules()
+        if _is_in(module, "mountfs.tree")
+        and any(_is_in(target, "mountfs.spool") for target in _imports(module))
+    }
+    assert importers <= SPOOL_IN_THE_TREE
+
+
+def test_the_product_does_not_know_its_tests() -> None:
+    wrong = [
+        f"{module} imports {target}"
+        for module in _modules()
+        for target in _imports(module)
+        if _is_in(target, "tests")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_stand_ins_for_a_service_are_no_part_of_the_product() -> None:
+    """Accounts in memory are the tests'; what users run is a server that speaks a service's own language."""
+    words = ("memory", "fake", "faulty", "double", "recording")
+    doubles = [module for module in _modules() if any(word in module.rpartition(".")[2] for word in words)]
+    assert doubles == []
+    assert (ROOT / "tests" / "doubles" / "memory.py").exists()
 
 
 def test_every_package_of_the_library_is_in_the_table() -> None:

@@ -10,21 +10,30 @@ from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.commits import Commits, UnknownJob
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
-from mountfs.backends.box.entries import whole
+from mountfs.backends.box.entries import entry_of, whole
 from mountfs.backends.box.events import Events
-from mountfs.backends.box.index import Index
+from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
+from mountfs.backends.box.places import Places
 from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
-from mountfs.backends.box.tree import Tree
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.http import HttpClient, HttpSettings, Tokens
-from mountfs.errors import BatchRefused, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
-from mountfs.model.change import ChangeKind
-from mountfs.model.entry import Account, Entry, File, Space
+from mountfs.errors import (
+    BatchRefused,
+    InvalidArgument,
+    MountfsError,
+    NotFound,
+    NotSignedIn,
+    Offline,
+    ServerFault,
+    Throttled,
+)
+from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
-from mountfs.ports import BackendLimits, Clock, Done, Launch, Order, Part, Piece, RemoteChanges
+from mountfs.ports import BackendLimits, Clock, Done, Launch, Piece, RemoteChanges
 
 ME = "GET users/me"
 ROOT_FOLDER = "GET folders/:id"
@@ -49,19 +58,23 @@ class BoxBackend:
         self._limits = replace(BOX_LIMITS, session_min_bytes=settings.small_file_bytes)
         self._http = HttpClient(clock, tokens, http_settings)
         self._api = BoxApi(self._http, settings, clock)
-        index = Index(settings.root_folder_id)
-        self._tree = Tree(self._api, index)
-        self._uploads = BoxUploads(self._api, self._tree)
-        self._small_files = SmallFiles(self._api, self._tree)
-        self._commits = Commits(self._api, self._tree, self._small_files, self._uploads)
-        self._edits = Edits(self._api, self._tree)
+        self._items = Items(self._api)
+        self._places = Places(self._items, settings.root_folder_id)
+        self._uploads = BoxUploads(self._api, self._items, self._places)
+        self._small_files = SmallFiles(self._api, self._items, self._places)
+        self._commits = Commits(self._api, self._items, self._places, self._small_files, self._uploads)
+        self._edits = Edits(self._api, self._items, self._places)
         self._downloads = Downloads(self._api)
-        self._events = Events(self._api, index, clock)
+        self._events = Events(self._api, clock)
 
     @property
     def limits(self) -> BackendLimits:
         """With the account's own bound of a file, once ``account`` was told it."""
         return self._limits
+
+    @property
+    def root_id(self) -> str:
+        return self._settings.root_folder_id
 
     def account(self) -> Account:
         """The key names the root folder as well, unless it is the user's own: another root, another tree."""
@@ -96,11 +109,18 @@ class BoxBackend:
             raise ServerFault(f"the space usage cannot be understood: {error!r}") from error
         return Space(used_bytes, total_bytes if 0 < total_bytes < UNLIMITED_BYTES else None)
 
-    def list_folder(self, path: RemotePath) -> list[Entry]:
-        return self._tree.list_folder(path)
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+        """Web links, which are neither files nor folders, are left out."""
+        found = map(entry_of, self._items.children(folder_id or self._places.folder(path)))
+        return [entry for entry in found if entry is not None]
 
-    def stat(self, path: RemotePath) -> Entry:
-        return self._tree.stat(path)
+    def stat(self, place: Place) -> Entry:
+        """From the listing of its folder, as far as that must be read to find it."""
+        if place.path.is_root:
+            raise InvalidArgument("the root has no metadata")
+        entry = entry_of(self._places.item(place))
+        assert entry is not None
+        return entry
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         """By version, which stays readable when the file has gone on to another one."""
@@ -115,9 +135,9 @@ class BoxBackend:
     def upload_whole(self, body: bytes) -> str:  # noqa: ARG002 - the port's
         raise BatchRefused("small files travel with their commit")
 
-    def open_session(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
-        """Something that stands at *path* and is not to be replaced is the commit's Conflict."""
-        return self._uploads.open(path, size_bytes, base_revision)
+    def open_session(self, place: Place, size_bytes: int | None, base_revision: str | None) -> str:
+        """Something that stands at *place* and is not to be replaced is the commit's Conflict."""
+        return self._uploads.open(place, size_bytes, base_revision)
 
     def part_bytes(self, session: str) -> int:
         return SessionToken.parse(session).part_bytes
@@ -152,7 +172,7 @@ class BoxBackend:
             return Done((error,))
 
     def poll(self, job: str, orders: Sequence[Order]) -> Launch:
-        if len(orders) != 1:
+        if len(orders) != 1 or not isinstance(orders[0], Put):
             raise UnknownJob(f"no such job: {job}")
         try:
             return self._commits.poll(job, orders[0])
@@ -162,24 +182,20 @@ class BoxBackend:
             return Done((error,))
 
     def _carry_out(self, order: Order) -> Launch:
-        match order.kind:
-            case ChangeKind.PUT:
+        match order:
+            case Put():
                 if order.session is not None:
                     return self._commits.commit(order)
                 return Done((self._small_files.put(order),))
-            case ChangeKind.MKDIR:
+            case MakeFolder():
                 return Done((self._edits.make_folder(order),))
-            case ChangeKind.DELETE:
+            case Delete():
                 self._edits.delete(order)
                 return Done((None,))
-            case ChangeKind.MOVE:
+            case Move():
                 return Done((self._edits.move(order),))
-            case ChangeKind.SET_TIME:
+            case SetTime():
                 return Done((self._edits.set_time(order),))
-
-    def set_mtime(self, file: File, mtime_ns: int) -> File:
-        """*file* with another modification time, without sending its bytes. NotFound, Conflict."""
-        return self._edits.set_mtime(file, mtime_ns)
 
     def latest_cursor(self) -> str:
         return self._events.latest()

@@ -7,8 +7,10 @@ from dataclasses import replace
 from threading import Lock
 
 from mountfs.backends.box.api import BoxApi, Json, object_in
-from mountfs.backends.box.entries import Revision, file_at, named_in, time_stamp
+from mountfs.backends.box.entries import Revision, entry_of, file_of, time_stamp
 from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, code_of, from_response
+from mountfs.backends.box.items import Items
+from mountfs.backends.box.places import Places
 from mountfs.backends.box.sessiontoken import SessionToken, whole_file
 from mountfs.backends.box.smallfiles import (
     SmallFiles,
@@ -18,13 +20,14 @@ from mountfs.backends.box.smallfiles import (
     unchanged_etag,
     written,
 )
-from mountfs.backends.box.tree import Tree
 from mountfs.backends.box.uploads import BoxUploads, digest_header
+from mountfs.backends.effects import after_an_effect
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, NotFound, SessionLost
 from mountfs.model.entry import File
+from mountfs.model.order import Put
 from mountfs.model.path import fold
-from mountfs.ports import Done, Launch, Order, Running
+from mountfs.ports import Done, Launch, Running
 
 COMMIT = "POST files/upload_sessions/:id/commit"
 JOB = "commit:"
@@ -44,16 +47,19 @@ class Commits:
     """Turns sessions into files. What is remembered between two questions may be lost: a restart begins
     to count anew."""
 
-    def __init__(self, api: BoxApi, tree: Tree, small_files: SmallFiles, uploads: BoxUploads) -> None:
+    def __init__(
+        self, api: BoxApi, items: Items, places: Places, small_files: SmallFiles, uploads: BoxUploads
+    ) -> None:
         self._api = api
-        self._tree = tree
+        self._items = items
+        self._places = places
         self._small_files = small_files
         self._uploads = uploads
         self._lock = Lock()
         self._mismatches: Counter[str] = Counter()
         self._rounds: Counter[str] = Counter()
 
-    def commit(self, order: Order) -> Launch:
+    def commit(self, order: Put) -> Launch:
         """Raises what keeps the file from being made. SessionLost also when the session is gone, be it by a
         commit whose reply was lost: only the target tells."""
         token = SessionToken.parse(order.session or "")
@@ -71,22 +77,26 @@ class Commits:
             if isinstance(standing, File):
                 return self._done_before(token, standing)
             etag = standing
-        raise Conflict(f"somebody else keeps changing {order.path}")
+        raise Conflict(f"somebody else keeps changing {order.place}")
 
-    def _standing(self, order: Order, token: SessionToken) -> File | None:
+    def _standing(self, order: Put, token: SessionToken) -> File | None:
         """The file that has the name already, with our bytes. Conflict: with others, which are spared an
         upload that would be refused; None when the name is not known to be taken."""
-        if not token.is_taken or order.base_revision is not None or fold(token.name) != order.path.name_key:
+        if (
+            not token.is_taken
+            or order.base_revision is not None
+            or fold(token.name) != order.place.path.name_key
+        ):
             return None
         try:
-            standing = self._tree.stat(order.path)
+            standing = entry_of(self._places.item(order.place))
         except NotFound:
             return None
         if isinstance(standing, File) and standing.content_hash == sha1_of(order):
             return standing
-        raise Conflict(f"something stands at {order.path}")
+        raise Conflict(f"something stands at {order.place}")
 
-    def poll(self, job: str, order: Order) -> Launch:
+    def poll(self, job: str, order: Put) -> Launch:
         """The identical commit again. UnknownJob: not the job of *order*."""
         try:
             token = SessionToken.parse(order.session or "")
@@ -96,24 +106,28 @@ class Commits:
             raise UnknownJob(f"no such job: {job}")
         return self.commit(order)
 
-    def _check_target(self, order: Order, token: SessionToken, base: Revision | None) -> None:
+    def _check_target(self, order: Put, token: SessionToken, base: Revision | None) -> None:
         """A session is bound to its place: for another one the bytes go up again."""
         if token.file_id:
             is_for_order = base is not None and base.file_id == token.file_id
         else:
             try:
-                folder_id = self._tree.find_folder(order.path.parent)
+                folder_id = self._places.folder_of(order.place)
             except NotFound as error:
                 raise SessionLost(str(error)) from error
-            # A file that was there when the session began is replaced by a version, not by another file.
-            is_gone = base is None or self._tree.index.get(base.file_id) is None
-            is_for_order = is_gone and (token.folder_id, token.name) == (folder_id, order.path.name)
+            is_for_place = (token.folder_id, token.name) == (folder_id, order.place.name)
+            # A file that still stands there is replaced by a version of it, not by another file.
+            is_for_order = is_for_place and (base is None or not self._stands(base, order))
         if not is_for_order:
-            raise SessionLost(f"the upload session was begun for another file than {order.path}")
+            raise SessionLost(f"the upload session was begun for another file than {order.place}")
         if token.size_bytes != order.size_bytes:
             raise SessionLost(f"the upload session is for {token.size_bytes} bytes, not {order.size_bytes}")
 
-    def _send(self, order: Order, token: SessionToken, digest: bytes, etag: str | None) -> Response:
+    def _stands(self, base: Revision, order: Put) -> bool:
+        item = self._items.get(base.file_id, is_folder=False)
+        return item is not None and self._places.holds(order.place, item)
+
+    def _send(self, order: Put, token: SessionToken, digest: bytes, etag: str | None) -> Response:
         arg: Json = {
             "parts": [part.wire for part in whole_file(order.parts, token.size_bytes)],
             "attributes": {"content_modified_at": time_stamp(order.mtime_ns)},
@@ -123,52 +137,52 @@ class Commits:
             headers["If-Match"] = etag
         return self._api.exchange(COMMIT, token.commit, arg=arg, headers=headers)
 
-    def _launched(self, order: Order, token: SessionToken, response: Response) -> Launch:
+    def _launched(self, order: Put, token: SessionToken, response: Response) -> Launch:
         match response.status:
             case 200 | 201:
-                file = written(self._tree, object_in(response, COMMIT), order.path, token.folder_id or None)
-                return self._done(token, file)
+                return self._done(token, written(object_in(response, COMMIT), order.place))
             case 202:
                 return self._still_running(order, token, response)
             case 404 | 410:
                 self._forget(token)
-                raise SessionLost(f"the upload session of {order.path} is gone")
+                raise SessionLost(f"the upload session of {order.place} is gone")
         code = code_of(response)
         if code == PARTS_MISMATCH:
             return self._parts_missing(token, order)
         if code == NAME_IN_USE:
-            file = done_already(self._tree, response, order.path, sha1_of(order))
-            return self._done_before(token, file)
-        raise from_response(response, str(order.path))
+            return self._done_before(token, done_already(self._items, response, order.place, sha1_of(order)))
+        raise from_response(response, str(order.place))
 
-    def _still_running(self, order: Order, token: SessionToken, response: Response) -> Launch:
+    def _still_running(self, order: Put, token: SessionToken, response: Response) -> Launch:
         with self._lock:
             self._rounds[token.id] += 1
             is_due = token.file_id and self._rounds[token.id] % LOOK_EVERY == 0
         if is_due:
-            item = self._tree.item(token.file_id, is_folder=False)
+            with after_an_effect():
+                item = self._items.get(token.file_id, is_folder=False)
             if item is not None and item.get("sha1") == sha1_of(order):
-                return self._done_before(token, file_at(named_in(order.path.parent, item), item))
+                return self._done_before(token, file_of(item))
         return Running(_job(token), response.retry_after_s)
 
-    def _parts_missing(self, token: SessionToken, order: Order) -> Launch:
+    def _parts_missing(self, token: SessionToken, order: Put) -> Launch:
         """The service may need a moment to see the last part."""
         with self._lock:
             self._mismatches[token.id] += 1
             count = self._mismatches[token.id]
         if count > MISMATCHES:
             self._forget(token)
-            raise SessionLost(f"the upload session of {order.path} lacks parts that it took")
+            raise SessionLost(f"the upload session of {order.place} lacks parts that it took")
         return Running(_job(token), min(LONGEST_MISMATCH_S, 0.5 * 2.0**count))
 
-    def _after_mismatch(self, order: Order, base: Revision) -> File | str:
+    def _after_mismatch(self, order: Put, base: Revision) -> File | str:
         """What came of it when the etag is not the one we knew: our file, or the etag to go on with."""
-        item = self._tree.item(base.file_id, is_folder=False)
-        if item is None or not self._tree.is_at(item, order.path):
-            raise SessionLost(f"the file that was to be replaced is not at {order.path} any more")
+        item = self._items.get(base.file_id, is_folder=False)
+        if item is None or not self._places.holds(order.place, item):
+            self._uploads.note_strayed(base.file_id)
+            raise SessionLost(f"the file that was to be replaced is not at {order.place} any more")
         if item.get("sha1") == sha1_of(order):
-            return file_at(named_in(order.path.parent, item), item)
-        return unchanged_etag(item, base, order.path)
+            return file_of(item)
+        return unchanged_etag(item, base, order.place)
 
     def _done(self, token: SessionToken, file: File) -> Done:
         self._forget(token)

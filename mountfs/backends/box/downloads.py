@@ -36,13 +36,13 @@ class Downloads:
     def read(self, file: File, offset: int, length: int) -> bytes:
         """Bytes of exactly this version. NotFound when it is gone, Busy while it is not ready."""
         if not file.is_downloadable:
-            raise NotSupported(f"a document without bytes of its own: {file.path}")
+            raise NotSupported(f"a document without bytes of its own: {file.name}")
         length = min(length, file.size_bytes - offset)
         if length <= 0:
             return b""
         revision = Revision.parse(file.revision)
         if revision is None:
-            raise NotFound(f"revision {file.revision} of {file.path} is gone")
+            raise NotFound(f"revision {file.revision} of {file.name} is gone")
         with self._lock:
             address = self._addresses.get(file.revision)
         response = None if address is None else self._fetch(address, offset, length)
@@ -55,7 +55,7 @@ class Downloads:
         url = self._api.api_url(f"files/{quoted(revision.file_id)}/content", version=revision.version_id)
         response = self._api.exchange(ASK, url, headers=_range(offset, length), window=Window(offset, length))
         if response.status == 202:
-            raise Busy(f"{file.path} is not ready to be read", response.retry_after_s or NOT_READY_S)
+            raise Busy(f"{file.name} is not ready to be read", response.retry_after_s or NOT_READY_S)
         if response.status not in (301, 302, 303, 307, 308):
             return response
         address = urljoin(url, response.headers.get("location", ""))
@@ -93,12 +93,12 @@ def _range(offset: int, length: int) -> dict[str, str]:
 def _body(response: Response, file: File, offset: int, length: int) -> bytes:
     """Bytes other than those asked for must never be taken for them."""
     if response.status == 416:
-        raise ServerFault(f"{file.path} is shorter than its metadata says")
+        raise ServerFault(f"{file.name} is shorter than its metadata says")
     if response.status not in (200, 206):
-        raise from_response(response, str(file.path))
+        raise from_response(response, str(file.name))
     stated = response.headers.get("content-range", "")
     if response.status == 206 and not stated.startswith(f"bytes {offset}-"):
-        raise ServerFault(f"{file.path}: asked for bytes from {offset} on, got {stated!r}")
+        raise ServerFault(f"{file.name}: asked for bytes from {offset} on, got {stated!r}")
     if len(response.body) != length:
-        raise ServerFault(f"{file.path}: asked for {length} bytes, got {len(response.body)}")
+        raise ServerFault(f"{file.name}: asked for {length} bytes, got {len(response.body)}")
     return response.body

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import (
     FIELDS,
     Revision,
-    entry_at,
-    file_at,
-    named_in,
+    entry_of,
+    file_of,
+    folder_of,
+    id_of,
     parent_id_of,
     time_stamp,
 )
-from mountfs.backends.box.errors import from_response
-from mountfs.backends.box.index import Found
+from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response
+from mountfs.backends.box.items import Items
+from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.smallfiles import unchanged_etag
-from mountfs.backends.box.tree import Tree
+from mountfs.backends.effects import after_an_effect
 from mountfs.errors import Conflict, InvalidArgument, NotADirectory, NotFound, ServerFault
-from mountfs.model.entry import Entry, File, Folder
-from mountfs.model.path import RemotePath
-from mountfs.ports import Order
+from mountfs.model.entry import Entry, File, Folder, Place
+from mountfs.model.order import Delete, MakeFolder, Move, SetTime
 
+MAKE_FOLDER = "POST folders"
 DELETE_FILE = "DELETE files/:id"
 DELETE_FOLDER = "DELETE folders/:id"
 UPDATE_FILE = "PUT files/:id"
@@ -32,54 +33,68 @@ _TRIES = 2
 
 
 class Edits:
-    """The orders that carry no bytes; each method raises what keeps it from being done."""
+    """The orders that carry no bytes; each method raises what keeps its order from being carried out."""
 
-    def __init__(self, api: BoxApi, tree: Tree) -> None:
+    def __init__(self, api: BoxApi, items: Items, places: Places) -> None:
         self._api = api
-        self._tree = tree
+        self._items = items
+        self._places = places
 
-    def make_folder(self, order: Order) -> Folder:
-        """One that stands there already is as good. Conflict: a file stands there."""
-        if order.path.is_root:
-            return Folder(order.path, self._tree.index.root_id)
-        return self._tree.in_folder(
-            order.path.parent, lambda parent_id: self._tree.make_folder(parent_id, order.path)
-        )
+    def make_folder(self, order: MakeFolder) -> Folder:
+        """A folder that stands there already is as good. Conflict: a file stands there. NotFound: the folder
+        above is gone."""
+        place = order.place
+        if place.path.is_root:
+            return Folder(self._places.root_id, "")
+        arg = {"name": place.name, "parent": {"id": self._places.folder_of(place)}}
+        response = self._api.exchange(MAKE_FOLDER, self._api.api_url("folders", fields=FIELDS), arg=arg)
+        if response.status == 409 and code_of(response) == NAME_IN_USE:
+            standing = conflicting_item(response) or {}
+            if standing.get("type") != "folder":
+                raise Conflict(f"a file stands at {place}")
+            return folder_of({"name": place.name, **standing})
+        if response.status == 404:
+            raise folder_gone(place)
+        if response.status != 201:
+            raise from_response(response, str(place))
+        return replace(folder_of(object_in(response, MAKE_FOLDER)), is_new=True)
 
-    def delete(self, order: Order) -> None:
+    def delete(self, order: Delete) -> None:
         """What is gone already is a success. DirectoryNotEmpty: folders go only when they are empty."""
-        if order.path.is_root:
+        place = order.place
+        if place.path.is_root:
             raise InvalidArgument("the root cannot be removed")
-        base = Revision.parse(order.base_revision)
-        if base is not None and not order.is_folder:
-            self._delete_revision(base, order.path)
+        guard = None if order.is_folder else order.base_revision
+        base = Revision.parse(guard)
+        if base is not None:
+            self._delete_revision(base, place)
             return
-        try:
-            found = self._tree.find(order.path)
-        except (NotFound, NotADirectory):
-            return
-        if order.base_revision is not None and not order.is_folder:
-            raise Conflict(f"revision {order.base_revision} of {order.path} is not known")
-        if found.is_folder:
-            self._delete(found.id, order.path, is_folder=True)
-        elif order.is_folder:
-            raise Conflict(f"a file stands at {order.path}")
-        else:
-            self._delete(found.id, order.path, is_folder=False)
+        item_id = order.item_id
+        if not item_id or guard is not None:
+            try:
+                item = self._places.item(place)
+            except (NotFound, NotADirectory):
+                return
+            if (item.get("type") == "folder") is not order.is_folder:
+                raise Conflict(f"a {item.get('type')} stands at {place}")
+            item_id = id_of(item)
+        if guard is not None:
+            raise Conflict(f"revision {guard} of {place} is not known")
+        self._delete(item_id, place, is_folder=order.is_folder)
 
-    def _delete_revision(self, base: Revision, path: RemotePath) -> None:
+    def _delete_revision(self, base: Revision, place: Place) -> None:
         """Conflict when the file has another content; its name and times alone do not matter."""
         etag = base.etag
         for _ in range(_TRIES):
-            if self._delete(base.file_id, path, is_folder=False, etag=etag):
+            if self._delete(base.file_id, place, is_folder=False, etag=etag):
                 return
-            item = self._tree.item(base.file_id, is_folder=False)
-            if item is None or not self._tree.is_at(item, path):
+            item = self._items.get(base.file_id, is_folder=False)
+            if item is None or not self._places.holds(place, item):
                 return
-            etag = unchanged_etag(item, base, path)
-        raise Conflict(f"somebody else keeps changing {path}")
+            etag = unchanged_etag(item, base, place)
+        raise Conflict(f"somebody else keeps changing {place}")
 
-    def _delete(self, item_id: str, path: RemotePath, *, is_folder: bool, etag: str | None = None) -> bool:
+    def _delete(self, item_id: str, place: Place, *, is_folder: bool, etag: str | None = None) -> bool:
         """False: the etag is not that one."""
         if is_folder:
             url = self._api.api_url(f"folders/{quoted(item_id)}", recursive="false")
@@ -92,96 +107,85 @@ class Edits:
         if response.status == 412:
             return False
         if response.status not in (200, 204, 404, 410):
-            raise from_response(response, str(path))
-        self._tree.index.forget(item_id, source=path)
+            raise from_response(response, str(place))
         return True
 
-    def move(self, order: Order) -> Entry:
-        """Name and folder in one request. NotFound: the source is gone. Conflict: the target is taken."""
-        source = order.source
-        if source is None:
-            raise InvalidArgument(f"move to {order.path} from nowhere")
-        if order.path.is_below(source):
+    def move(self, order: Move) -> Entry:
+        """Name and folder in one request. NotFound: the source is gone, or the folder it is to go to.
+        Conflict: the target is taken."""
+        source, place = order.source, order.place
+        if place.path.is_below(source.path):
             raise InvalidArgument(f"{source} cannot be moved into itself")
-        for _ in range(_TRIES):
-            found = Found(order.item_id, order.is_folder) if order.item_id else self._tree.find(source)
-            entry = self._tree.in_folder(order.path.parent, partial(self._move, found, source, order.path))
-            if entry is not None:
-                return entry
-            if order.item_id:
-                break
-        raise NotFound(f"nothing is at {source} (any more)")
-
-    def _move(self, found: Found, source: RemotePath, path: RemotePath, parent_id: str) -> Entry | None:
-        """None when nothing has the id any more; NotFound: the folder is gone."""
-        known = self._tree.index.get(found.id)
+        item_id, is_folder = order.item_id, order.is_folder
+        if not item_id:
+            found = self._places.item(source)
+            item_id, is_folder = id_of(found), found.get("type") == "folder"
+        folder_id = self._places.folder_of(place)
+        name, parent = {"name": place.name}, {"parent": {"id": folder_id}}
         # A name alone, or a folder alone: the less is asked for, the less of a big tree is locked.
-        arg: Json = {}
-        if known is None or known.name != path.name:
-            arg["name"] = path.name
-        if known is None or known.parent_id != parent_id or not arg:
-            arg["parent"] = {"id": parent_id}
-        item = self._update(found, arg, source, path)
-        if item is not None and (item.get("name"), parent_id_of(item)) != (path.name, parent_id):
-            # Somebody else had moved it meanwhile.
-            arg = {"name": path.name, "parent": {"id": parent_id}}
-            item = self._update(found, arg, source, path)
+        if _is_same_folder(source, place):
+            arg: Json = {**name}
+        else:
+            arg = {**parent} if source.name == place.name else {**name, **parent}
+        item = self._update(item_id, arg, place, is_folder=is_folder)
+        if item is not None and (item.get("name"), parent_id_of(item)) != (place.name, folder_id):
+            # It stood elsewhere than at the source: somebody else had moved or renamed it.
+            with after_an_effect():
+                item = self._update(item_id, {**name, **parent}, place, is_folder=is_folder)
         if item is None:
-            return None
-        entry = entry_at(named_in(path.parent, item), item)
+            raise NotFound(f"nothing is at {source} (any more)")
+        entry = entry_of(item)
         if entry is None:
-            raise ServerFault(f"{path}: moved, but what is not told")
+            raise ServerFault(f"{place}: moved, but what is not told")
         return entry
 
-    def _update(self, found: Found, arg: Json, source: RemotePath, path: RemotePath) -> Json | None:
-        route, place = (UPDATE_FOLDER, "folders") if found.is_folder else (UPDATE_FILE, "files")
-        url = self._api.api_url(f"{place}/{quoted(found.id)}", fields=FIELDS)
+    def _update(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
+        """The item as it is after it. None: nothing has the id any more. NotFound: the folder is gone."""
+        route, kind = (UPDATE_FOLDER, "folders") if is_folder else (UPDATE_FILE, "files")
+        url = self._api.api_url(f"{kind}/{quoted(item_id)}", fields=FIELDS)
         response = self._api.exchange(route, url, arg=arg)
-        if response.status == 404 and self._tree.item(found.id, is_folder=found.is_folder) is None:
-            return None
+        if response.status == 404:
+            if self._items.get(item_id, is_folder=is_folder) is None:
+                return None
+            raise folder_gone(place)
         if response.status != 200:
-            raise from_response(response, str(path))
-        item = object_in(response, route)
-        self._tree.index.learn(item, source=source)
-        return item
+            raise from_response(response, str(place))
+        return object_in(response, route)
 
-    def set_time(self, order: Order) -> File:
+    def set_time(self, order: SetTime) -> File:
         """The file of *order* with another time. NotFound: it is gone. Conflict: it has other bytes."""
+        place = order.place
         base = Revision.parse(order.base_revision)
         if base is None:
-            raise Conflict(f"revision {order.base_revision} of {order.path} is not known")
+            raise Conflict(f"revision {order.base_revision} of {place} is not known")
+        etag = base.etag
         for _ in range(_TRIES):
-            item = self._dated(base, order.mtime_ns, order.path)
+            item = self._dated(base.file_id, etag, order)
             if item is not None:
-                return file_at(named_in(order.path.parent, item), item)
-            item = self._tree.item(base.file_id, is_folder=False)
-            if item is None or not self._tree.is_at(item, order.path):
-                raise NotFound(f"nothing is at {order.path} (any more)")
-            base = replace(base, etag=unchanged_etag(item, base, order.path))
-        raise Conflict(f"somebody else keeps changing {order.path}")
+                return file_of(item)
+            item = self._items.get(base.file_id, is_folder=False)
+            if item is None or not self._places.holds(place, item):
+                raise NotFound(f"nothing is at {place} (any more)")
+            etag = unchanged_etag(item, base, place)
+        raise Conflict(f"somebody else keeps changing {place}")
 
-    def set_mtime(self, file: File, mtime_ns: int) -> File:
-        """*file* with another time, in whole seconds, and the same bytes. NotFound, Conflict."""
-        base = Revision.parse(file.revision)
-        if base is None:
-            raise NotFound(f"revision {file.revision} of {file.path} is gone")
-        item = self._dated(base, mtime_ns, file.path)
-        if item is None:
-            raise Conflict(f"somebody else changed {file.path}")
-        return file_at(file.path, item)
-
-    def _dated(self, base: Revision, mtime_ns: int, path: RemotePath) -> Json | None:
+    def _dated(self, file_id: str, etag: str, order: SetTime) -> Json | None:
         """None: the etag is not that one."""
         response = self._api.exchange(
             UPDATE_FILE,
-            self._api.api_url(f"files/{quoted(base.file_id)}", fields=FIELDS),
-            arg={"content_modified_at": time_stamp(mtime_ns)},
-            headers={"If-Match": base.etag},
+            self._api.api_url(f"files/{quoted(file_id)}", fields=FIELDS),
+            arg={"content_modified_at": time_stamp(order.mtime_ns)},
+            headers={"If-Match": etag},
         )
         if response.status == 412:
             return None
         if response.status != 200:
-            raise from_response(response, str(path))
-        item = object_in(response, UPDATE_FILE)
-        self._tree.index.learn(item)
-        return item
+            raise from_response(response, str(order.place))
+        return object_in(response, UPDATE_FILE)
+
+
+def _is_same_folder(source: Place, place: Place) -> bool:
+    """By id where both are known, else by path."""
+    if source.folder_id and place.folder_id:
+        return source.folder_id == place.folder_id
+    return source.path.parent.key == place.path.parent.key

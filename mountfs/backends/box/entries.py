@@ -9,9 +9,8 @@ from typing import Any
 
 from mountfs.errors import ServerFault
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
-from mountfs.model.path import RemotePath
 
-FIELDS = "type,id,etag,sequence_id,name,size,sha1,content_modified_at,modified_at,file_version,parent"
+FIELDS = "type,id,etag,name,size,sha1,content_modified_at,modified_at,file_version,parent"
 """All we use; without ``fields`` a listing has no sizes."""
 
 _LATEST_S = 253402300799
@@ -37,40 +36,45 @@ class Revision:
         return cls(*parts) if len(parts) == 3 and all(parts) else None
 
 
-def entry_at(path: RemotePath, item: Mapping[str, Any]) -> Entry | None:
-    """What stands at *path*; None for a web link, which is neither file nor folder."""
+def entry_of(item: Mapping[str, Any]) -> Entry | None:
+    """The entry of an item with at least FIELDS; None for a web link, which is neither file nor folder.
+
+    ServerFault for an item that makes no sense.
+    """
     match item.get("type"):
         case "file":
-            return file_at(path, item)
+            return file_of(item)
         case "folder":
-            return folder_at(path, item)
+            return folder_of(item)
         case "web_link":
             return None
         case kind:
             raise ServerFault(f"an item of an unknown kind: {kind!r}")
 
 
-def file_at(path: RemotePath, item: Mapping[str, Any]) -> File:
+def file_of(item: Mapping[str, Any]) -> File:
     """A File with at least FIELDS. ServerFault when it makes no sense."""
+    name = name_of(item)
     try:
         version = item["file_version"]
         revision = Revision(str(item["id"]), str(item["etag"]), str(version["id"]))
         sha1 = item.get("sha1")
         stamp = item.get("content_modified_at") or item.get("modified_at")
         return File(
-            path=path,
             id=str(item["id"]),
+            name=name,
             revision=revision.text,
             size_bytes=whole(item["size"]),
             mtime_ns=mtime_ns(stamp) if stamp else 0,
             content_hash=str(sha1).lower() if sha1 else None,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ServerFault(f"metadata of {path} cannot be understood: {error!r}") from error
+        raise ServerFault(f"metadata of {name!r} cannot be understood: {error!r}") from error
 
 
-def folder_at(path: RemotePath, item: Mapping[str, Any]) -> Folder:
-    return Folder(path, id_of(item))
+def folder_of(item: Mapping[str, Any]) -> Folder:
+    """A Folder. ServerFault for one without an id or a name."""
+    return Folder(id_of(item), name_of(item))
 
 
 def id_of(item: Mapping[str, Any]) -> str:
@@ -81,27 +85,19 @@ def id_of(item: Mapping[str, Any]) -> str:
     return item_id
 
 
-def named_in(folder: RemotePath, item: Mapping[str, Any]) -> RemotePath:
-    """Where an item of *folder* stands, as it is spelled."""
+def name_of(item: Mapping[str, Any]) -> str:
+    """An item's name, as the service spells it. ServerFault for an item without one."""
     name = item.get("name")
     if not isinstance(name, str) or not name:
-        raise ServerFault(f"an item without a name in {folder}")
-    return folder.child(name)
+        raise ServerFault("an item without a name")
+    return name
 
 
 def parent_id_of(item: Mapping[str, Any]) -> str | None:
     """None for the root, and for what is not told."""
     parent = item.get("parent")
     parent_id = parent.get("id") if isinstance(parent, Mapping) else None
-    return parent_id if isinstance(parent_id, str) else None
-
-
-def sequence_of(item: Mapping[str, Any]) -> int | None:
-    """The counter of an item's changes, None when it is not told."""
-    try:
-        return int(str(item.get("sequence_id")))
-    except ValueError:
-        return None
+    return parent_id if isinstance(parent_id, str) and parent_id else None
 
 
 def whole(number: Any) -> int:

@@ -1,4 +1,4 @@
-"""What changed on Box: events, which come twice and out of order, made into news of paths."""
+"""What changed on Box: events, which come twice and out of order, made into news by id."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from threading import Lock
 from typing import Any
 
 from mountfs.backends.box.api import BoxApi, Json
-from mountfs.backends.box.entries import entry_at, id_of, parent_id_of, sequence_of, whole
+from mountfs.backends.box.entries import entry_of, id_of, parent_id_of, whole
 from mountfs.backends.box.errors import from_response
-from mountfs.backends.box.index import Found, Index
 from mountfs.backends.http import TimedOut
 from mountfs.backends.wire import Request
 from mountfs.errors import Conflict, Offline, ServerFault, Transient
-from mountfs.model.entry import Entry, File, Folder, Gone
-from mountfs.model.path import RemotePath
+from mountfs.model.entry import Doubted, Gone, News, Seen
 from mountfs.ports import Clock, RemoteChanges
 
 EVENTS = "GET events"
@@ -41,49 +39,51 @@ _POSITION = re.compile(r"[A-Za-z0-9_+/=.-]+")
 
 
 class Events:
-    """Follows the account. One thread at a time waits, any may ask."""
+    """Follows the account. One thread at a time waits, any may ask.
 
-    def __init__(self, api: BoxApi, index: Index, clock: Clock) -> None:
+    An event tells an item and the folder that it is in, not where it was before: who knows the item's id
+    knows that. Events come more than once and in any order; each is told once, and one that is outdated
+    only costs who hears it a listing.
+    """
+
+    def __init__(self, api: BoxApi, clock: Clock) -> None:
         self._api = api
-        self._index = index
         self._clock = clock
         self._lock = Lock()
         self._told: OrderedDict[str, None] = OrderedDict()
+        self._last_cursor: str | None = None
+        """Where the last page was asked for that led on, and in it the events that were new."""
+        self._last_told: frozenset[str] = frozenset()
         self._server: _Server | None = None
         self._told_s = -math.inf
 
     def latest(self) -> str:
-        """The position after everything that has happened; what was known of places before is void."""
-        page = self._page("now", 1)
-        self._index.clear()
-        return _position(page)
+        """The position after everything that has happened."""
+        return _position(self._page("now", 1))
 
     def changes(self, cursor: str) -> RemoteChanges:
-        """One page, and the places that were left as far as others than the events showed it.
+        """One page. Conflict: the position is refused, or something changed that nobody can place.
 
-        Conflict: the position is refused, or something changed that nobody can place. What a call that
-        raises was about to tell, the next one tells.
+        What a call that raises was about to tell, the next one tells. So does one from the same position:
+        whoever asks there again did not come to take note of the page.
         """
         page = self._page(cursor, PAGE_EVENTS)
         entries, position = _entries(page), _position(page)
-        news: list[Entry | Gone] = []
+        news: list[News] = []
         told: dict[str, None] = {}
-        serial = 0
         for event in entries:
             event_id = str(event.get("event_id"))
-            if event_id not in told and self._is_new(event):
+            if event_id not in told and self._is_new(event, cursor):
                 told[event_id] = None
-                standing = list(self._news(event))
-                left, serial = self._left(serial)
-                news += [*left, *standing]
-        left, serial = self._left(serial)
-        news += left
-        self._index.told(serial)
+                news += _news(event)
         with self._lock:
             self._told.update(told)
             while len(self._told) > EVENTS_KEPT:
                 self._told.popitem(last=False)
             self._told_s = self._clock.now_s()
+            # A position that led nowhere is asked for again by everybody, and repeats its events for ever.
+            self._last_cursor = cursor if position != cursor else None
+            self._last_told = frozenset(told)
         # A page that is not full may still have successors: the next wait then ends at once.
         return RemoteChanges(tuple(news), position, len(entries) >= PAGE_EVENTS)
 
@@ -97,9 +97,7 @@ class Events:
                 self._gather()
                 return True
             if message is None:
-                if self._index.left() != []:
-                    return True
-                return any(self._is_new(event) for event in _entries(self._page(cursor, PAGE_EVENTS)))
+                return any(self._is_new(event, cursor) for event in _entries(self._page(cursor, PAGE_EVENTS)))
             lasted_s = self._clock.now_s() - asked_s
             self._api.http.pause(max(0.0, min(BRIEFEST_POLL_S - lasted_s, ends_s - asked_s - lasted_s)))
 
@@ -109,78 +107,11 @@ class Events:
             since_s = self._clock.now_s() - self._told_s
         self._api.http.pause(max(0.0, GATHER_S - since_s))
 
-    # What an event means
-
-    def _is_new(self, event: Json) -> bool:
+    def _is_new(self, event: Json, cursor: str) -> bool:
+        event_id = str(event.get("event_id"))
         with self._lock:
-            return str(event.get("event_id")) not in self._told
-
-    def _news(self, event: Json) -> Iterator[Entry | Gone]:
-        """What stands at the place an event is about; the places that were left the index knows."""
-        source = event.get("source")
-        if not isinstance(source, Mapping) or source.get("type") not in ("file", "folder"):
-            return
-        try:
-            item_id = id_of(source)
-        except ServerFault:
-            yield from self._nameless(source)
-            return
-        before = self._index.path_of(item_id)
-        if event.get("event_type") in ENDING or source.get("item_status") in ("trashed", "deleted"):
-            place = before or self._place(source)
-            if place is None or not self._index.forget(item_id, sequence_of(source)):
-                return
-            if before is None and not isinstance(self._index.find(place), Found):
-                yield Gone(place)  # else something newer has taken its name
-            return
-        place = self._place(source)
-        if place is None:
-            self._index.lose_sight(item_id, sequence_of(source))
-        elif self._index.learn(source):
-            yield _entry(place, source)
-
-    def _nameless(self, source: Mapping[str, Any]) -> Iterator[Entry | Gone]:
-        """Some item changed, who knows how: its folder is listed. Conflict: nor is it known where."""
-        if parent_id_of(source) is None or not isinstance(source.get("name"), str):
-            self._index.clear()
-            raise Conflict("something changed, and neither what nor where is told")
-        place = self._place(source)
-        if place is not None:
-            yield File(place, "", "", 0, 0, None)
-
-    def _left(self, serial: int) -> tuple[list[Entry | Gone], int]:
-        """The places after *serial* that items left, and the last one's number. Conflict: too many."""
-        places = self._index.left(serial)
-        if places is None:
-            self._index.clear()
-            raise Conflict("more places were left than can be told one by one")
-        news: list[Entry | Gone] = []
-        for left in places:
-            serial = left.serial
-            now = self._index.find(left.path)
-            if not isinstance(now, Found) or now.is_above:
-                news.append(Gone(left.path))
-            elif left.is_folder and now.id != left.item_id:
-                # What was known below it goes; of another file the event or reply itself tells.
-                news.append(Gone(left.path))
-                news += [Folder(left.path, now.id)] if now.is_folder else []
-        return news, serial
-
-    def _place(self, source: Mapping[str, Any]) -> RemotePath | None:
-        """Where an event's item stands; None where nobody has looked yet, so that nobody need know.
-
-        Conflict: that was known once and is forgotten.
-        """
-        name, parent_id = source.get("name"), parent_id_of(source)
-        folder = self._index.path_of(parent_id) if parent_id is not None else None
-        if folder is None or not isinstance(name, str) or not name:
-            if self._index.has_gap():
-                self._index.clear()
-                raise Conflict("something changed in a place that is not known any more")
-            return None
-        return folder.child(name)
-
-    # Asking
+            is_asked_again = cursor == self._last_cursor and event_id in self._last_told
+            return is_asked_again or event_id not in self._told
 
     def _page(self, cursor: str, limit: int) -> Json:
         if not _POSITION.fullmatch(cursor):
@@ -188,7 +119,6 @@ class Events:
         url = self._api.api_url("events", stream_type="changes", stream_position=cursor, limit=limit)
         response = self._api.exchange(EVENTS, url)
         if response.status in (400, 404, 410, 412):
-            self._index.clear()
             raise Conflict(f"the position in the events is void: {from_response(response, EVENTS)}")
         if response.status != 200:
             raise from_response(response, EVENTS)
@@ -257,15 +187,31 @@ def _count(stated: Any, default: int) -> int:
         return default
 
 
-def _entry(place: RemotePath, source: Mapping[str, Any]) -> Entry | Gone:
-    """What an event says stands at *place*. An event may leave out what a File needs: its revision is
-    then no known one, which has the folder listed."""
+def _news(event: Json) -> Iterator[News]:
+    """What an event means. Conflict: something changed, and neither what nor where is told."""
+    source = event.get("source")
+    if not isinstance(source, Mapping) or source.get("type") not in ("file", "folder"):
+        return
+    folder_id = parent_id_of(source)
     try:
-        entry = entry_at(place, source)
+        item_id = id_of(source)
     except ServerFault:
-        return File(place, id_of(source), "", 0, 0, None)
-    assert entry is not None
-    return entry
+        if folder_id is None:
+            raise Conflict("something changed, and neither what nor where is told") from None
+        yield Doubted(folder_id=folder_id)
+        return
+    if event.get("event_type") in ENDING or source.get("item_status") in ("trashed", "deleted"):
+        yield Gone(item_id=item_id)
+        return
+    try:
+        entry = entry_of(source)
+    except ServerFault:
+        entry = None
+    if entry is None or folder_id is None:
+        # The item may have left the place where it is known, and is in the folder that is told, if one is.
+        yield Gone(item_id=item_id)
+    if folder_id is not None:
+        yield Doubted(folder_id=folder_id) if entry is None else Seen(entry, folder_id=folder_id)
 
 
 def _entries(page: Json) -> list[Json]:

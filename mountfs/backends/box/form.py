@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mountfs.backends.box.api import Json
 from mountfs.errors import Corrupt
-from mountfs.ports import Order, ReadBody
+from mountfs.model.order import Put, ReadBody
 
 READ_BYTES = 256 * 1024
 """Bytes of a file in memory at once."""
@@ -16,7 +16,7 @@ READ_BYTES = 256 * 1024
 class FileForm:
     """``wire.StreamedBody`` of multipart/form-data: ``attributes`` first, as the service demands."""
 
-    def __init__(self, boundary: str, attributes: Json, order: Order, read: ReadBody) -> None:
+    def __init__(self, boundary: str, attributes: Json, order: Put, read: ReadBody) -> None:
         self._order = order
         self._read = read
         self._head = (
@@ -41,11 +41,11 @@ class FileForm:
         yield ready + self._tail
 
 
-def pieces(order: Order, read: ReadBody) -> Iterator[tuple[int, bytes]]:
+def pieces(order: Put, read: ReadBody) -> Iterator[tuple[int, bytes]]:
     """The bytes of *order*, each piece with its offset. Corrupt: there are fewer than there should be."""
     for offset in range(0, order.size_bytes, READ_BYTES):
         length = min(READ_BYTES, order.size_bytes - offset)
         piece = read(offset, length)
         if len(piece) != length:
-            raise Corrupt(f"the pending bytes of {order.path} end at {offset + len(piece)}")
+            raise Corrupt(f"the pending bytes of {order.place} end at {offset + len(piece)}")
         yield offset, piece

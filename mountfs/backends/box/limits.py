@@ -5,6 +5,7 @@ from __future__ import annotations
 from mountfs.backends.box.settings import SMALL_FILE_BYTES
 from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
+from mountfs.model.order import OrderKind
 from mountfs.ports import BackendLimits
 
 MIB = 1024 * 1024
@@ -29,10 +30,7 @@ BOX_LIMITS = BackendLimits(
     # The largest plan's; the account's own limit takes its place once it is known.
     max_file_bytes=500 * 10**9,
     # There are no batches: every order is a request of its own.
-    commit_entries=1,
-    delete_entries=1,
-    move_entries=1,
-    mkdir_entries=1,
+    batch_entries=dict.fromkeys(OrderKind, 1),
     pack_entries=0,
     pack_bytes=0,
     # The session says how long its parts are; this is what it says for files of some 50 MB.
@@ -42,9 +40,6 @@ BOX_LIMITS = BackendLimits(
     sessions_have_places=True,
     ends_sessions=True,
     parents_implicit=False,
-    moves_overwrite=False,
     deletes_recursively=False,
     batches_at_once=BATCHES_AT_ONCE,
-    keeps_times=True,
-    set_time_entries=1,
 )

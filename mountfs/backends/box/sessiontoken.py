@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mountfs.errors import ServerFault, SessionLost
-from mountfs.ports import Part
+from mountfs.model.order import Part
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
-from mountfs.backends.box.entries import FIELDS, Revision, file_at, id_of, named_in, time_stamp
+from mountfs.backends.box.entries import FIELDS, Revision, file_of, id_of, time_stamp
 from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response
 from mountfs.backends.box.form import FileForm, pieces
-from mountfs.backends.box.tree import Tree
+from mountfs.backends.box.items import Items
+from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost
-from mountfs.model.entry import File
-from mountfs.model.path import RemotePath
-from mountfs.ports import Order, ReadBody
+from mountfs.model.entry import File, Place
+from mountfs.model.order import Put, ReadBody
 
 CREATE = "POST files/content"
 VERSION = "POST files/:id/content"
@@ -30,7 +30,7 @@ _TRIES = 2
 class _Upload:
     """A file about to be sent, whose bytes stay on the disk until they leave."""
 
-    order: Order
+    order: Put
     read: ReadBody
     sha1: str
 
@@ -38,52 +38,55 @@ class _Upload:
 class SmallFiles:
     """Files whose bytes travel with their commit."""
 
-    def __init__(self, api: BoxApi, tree: Tree) -> None:
+    def __init__(self, api: BoxApi, items: Items, places: Places) -> None:
         self._api = api
-        self._tree = tree
+        self._items = items
+        self._places = places
 
-    def put(self, order: Order) -> File:
-        """Raises what keeps *order* from being carried out; Conflict: another content stands there."""
+    def put(self, order: Put) -> File:
+        """Raises what keeps *order* from being carried out. Conflict: another content stands there. NotFound:
+        the folder is gone."""
         if order.read is None or order.size_bytes > DIRECT_BYTES:
             return self._without_bytes(order)
         if order.size_bytes and not order.read(order.size_bytes - 1, 1):
-            raise Corrupt(f"the pending bytes of {order.path} end before {order.size_bytes}")
+            raise Corrupt(f"the pending bytes of {order.place} end before {order.size_bytes}")
         upload = _Upload(order, order.read, sha1_of(order))
         base = base_of(order)
         if base is not None:
             file = self._version(upload, base)
             if file is not None:
                 return file
-        return self._tree.in_folder(order.path.parent, lambda folder_id: self._create(upload, folder_id))
+        return self._create(upload)
 
-    def _without_bytes(self, order: Order) -> File:
-        """A large file that has no session: what stands at its path decides whether it needs one."""
+    def _without_bytes(self, order: Put) -> File:
+        """A large file that has no session: what stands at its place decides whether it needs one."""
         if order.base_revision is None:
             try:
-                self._tree.stat(order.path)
+                self._places.item(order.place)
             except NotFound:
                 pass
             else:
-                raise Conflict(f"something stands at {order.path}")
-        raise SessionLost(f"nothing was uploaded for {order.path}")
+                raise Conflict(f"something stands at {order.place}")
+        raise SessionLost(f"nothing was uploaded for {order.place}")
 
-    def _create(self, upload: _Upload, folder_id: str) -> File:
-        """NotFound: the folder is gone."""
+    def _create(self, upload: _Upload) -> File:
         order = upload.order
         attributes = {
-            "name": order.path.name,
-            "parent": {"id": folder_id},
+            "name": order.place.name,
+            "parent": {"id": self._places.folder_of(order.place)},
             "content_modified_at": time_stamp(order.mtime_ns),
         }
         response = self._send(CREATE, "files/content", attributes, upload, {})
         if response.status == 409 and code_of(response) == NAME_IN_USE:
-            return done_already(self._tree, response, order.path, upload.sha1)
+            return done_already(self._items, response, order.place, upload.sha1)
+        if response.status == 404:
+            raise folder_gone(order.place)
         if response.status not in (200, 201):
-            raise from_response(response, str(order.path))
-        return written(self._tree, object_in(response, CREATE), order.path, folder_id)
+            raise from_response(response, str(order.place))
+        return written(object_in(response, CREATE), order.place)
 
     def _version(self, upload: _Upload, base: Revision) -> File | None:
-        """None when the file is not there any more, so that a new one takes its place."""
+        """None when the file is gone, or others moved it away: a new one is to take its place."""
         order = upload.order
         attributes = {"content_modified_at": time_stamp(order.mtime_ns)}
         etag = base.etag
@@ -91,19 +94,18 @@ class SmallFiles:
             path = f"files/{quoted(base.file_id)}/content"
             response = self._send(VERSION, path, attributes, upload, {"If-Match": etag})
             if response.status in (404, 410):
-                self._tree.index.forget(base.file_id, is_gap=True)
                 return None
             if response.status in (200, 201):
-                return written(self._tree, object_in(response, VERSION), order.path)
+                return written(object_in(response, VERSION), order.place)
             if response.status != 412:
-                raise from_response(response, str(order.path))
-            item = self._tree.item(base.file_id, is_folder=False)
-            if item is None or not self._tree.is_at(item, order.path):
+                raise from_response(response, str(order.place))
+            item = self._items.get(base.file_id, is_folder=False)
+            if item is None or not self._places.holds(order.place, item):
                 return None
             if item.get("sha1") == upload.sha1:
-                return file_at(named_in(order.path.parent, item), item)
-            etag = unchanged_etag(item, base, order.path)
-        raise Conflict(f"somebody else keeps changing {order.path}")
+                return file_of(item)
+            etag = unchanged_etag(item, base, order.place)
+        raise Conflict(f"somebody else keeps changing {order.place}")
 
     def _send(
         self, route: str, path: str, attributes: Json, upload: _Upload, headers: Mapping[str, str]
@@ -123,53 +125,52 @@ class SmallFiles:
         )
 
 
-def sha1_of(order: Order) -> str:
+def sha1_of(order: Put) -> str:
     """The SHA-1 of the whole file, as the uploader computed it, or else of its bytes. SessionLost: there
     is neither."""
     if len(order.content_hash) == _SHA1_CHARS:
         return order.content_hash
     if order.read is None:
-        raise SessionLost(f"nothing tells the digest of {order.path}")
+        raise SessionLost(f"nothing tells the digest of {order.place}")
     state = hashlib.sha1()
     for _, piece in pieces(order, order.read):
         state.update(piece)
     return state.hexdigest()
 
 
-def base_of(order: Order) -> Revision | None:
+def base_of(order: Put) -> Revision | None:
     """What *order* replaces. Conflict for a revision that is none of ours."""
     if order.base_revision is None:
         return None
     base = Revision.parse(order.base_revision)
     if base is None:
-        raise Conflict(f"revision {order.base_revision} of {order.path} is not known")
+        raise Conflict(f"revision {order.base_revision} of {order.place} is not known")
     return base
 
 
-def unchanged_etag(item: Json, base: Revision, path: RemotePath) -> str:
+def unchanged_etag(item: Json, base: Revision, place: Place) -> str:
     """The etag of a file that still has the content of *base*. Conflict when it has another."""
     version = item.get("file_version")
     version_id = version.get("id") if isinstance(version, Mapping) else None
     if version_id != base.version_id:
-        raise Conflict(f"somebody else changed {path}")
+        raise Conflict(f"somebody else changed {place}")
     return str(item.get("etag"))
 
 
-def done_already(tree: Tree, response: Response, path: RemotePath, sha1: str) -> File:
+def done_already(items: Items, response: Response, place: Place, sha1: str) -> File:
     """The file that holds the name, if it has our bytes: an earlier reply was lost. Conflict."""
     standing = conflicting_item(response) or {}
     if standing.get("type") == "file" and standing.get("sha1") == sha1:
-        item = tree.item(id_of(standing), is_folder=False)
+        item = items.get(id_of(standing), is_folder=False)
         if item is not None and item.get("sha1") == sha1:
-            return file_at(named_in(path.parent, item), item)
-    raise Conflict(f"something stands at {path}")
+            return file_of(item)
+    raise Conflict(f"something stands at {place}")
 
 
-def written(tree: Tree, reply: Json, path: RemotePath, parent_id: str | None = None) -> File:
+def written(reply: Json, place: Place) -> File:
     """The file of an upload's reply: in a list of one, or by itself."""
     entries = reply.get("entries")
     item = entries[0] if isinstance(entries, list) and entries else reply
     if not isinstance(item, dict) or item.get("type") != "file":
-        raise ServerFault(f"{path}: the reply to an upload names no file")
-    tree.index.learn(item, parent_id)
-    return file_at(named_in(path.parent, item), item)
+        raise ServerFault(f"{place}: the reply to an upload names no file")
+    return file_of(item)

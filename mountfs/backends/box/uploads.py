@@ -18,12 +18,12 @@ from mountfs.backends.box.errors import (
     TOO_SMALL,
     body_of,
     code_of,
-    conflicting_item,
     from_response,
 )
+from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
+from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.sessiontoken import SessionToken, StoredPart
-from mountfs.backends.box.tree import Tree
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     Busy,
@@ -33,8 +33,9 @@ from mountfs.errors import (
     Offline,
     ServerFault,
     SessionLost,
+    Unreachable,
 )
-from mountfs.model.path import RemotePath
+from mountfs.model.entry import Place
 
 OPEN = "POST files/upload_sessions"
 OPEN_VERSION = "POST files/:id/upload_sessions"
@@ -44,7 +45,7 @@ ABORT = "DELETE files/upload_sessions/:id"
 PAGE_PARTS = 1000
 _PAGES = 1000
 
-_Place = tuple[str, str, str]
+_Target = tuple[str, str, str]
 
 
 class BoxUploads:
@@ -54,36 +55,46 @@ class BoxUploads:
     part is sent: what is stored is never sent twice.
     """
 
-    def __init__(self, api: BoxApi, tree: Tree) -> None:
+    def __init__(self, api: BoxApi, items: Items, places: Places) -> None:
         self._api = api
-        self._tree = tree
+        self._items = items
+        self._places = places
         self._lock = Lock()
         self._stored: dict[str, dict[int, StoredPart]] = {}
         """By session what was found in it; one that is missing here must be listed first."""
-        self._unheard: dict[_Place, set[int]] = {}
+        self._unheard: dict[_Target, set[int]] = {}
         """The sizes for which a session may have been opened without our being told its id."""
+        self._strayed: set[str] = set()
+        """Ids of files that a commit found away from the place where they were to get a new version."""
 
-    def open(self, path: RemotePath, size_bytes: int | None, base_revision: str | None) -> str:
+    def open(self, place: Place, size_bytes: int | None, base_revision: str | None) -> str:
         """The token of a session; of none at all where the commit alone can tell what is to be done:
-        the name is taken by something that is not to be replaced, or the file is too small."""
+        the name is taken by something that is not to be replaced, or the file is too small.
+
+        NotFound: the folder is gone.
+        """
         if size_bytes is None:
-            raise InvalidArgument(f"the size of {path} must be known before its upload begins")
+            raise InvalidArgument(f"the size of {place} must be known before its upload begins")
         base = Revision.parse(base_revision)
-        if base is not None:
+        if base is not None and not self._has_strayed(base.file_id, place):
             url = self._api.upload_url(f"files/{quoted(base.file_id)}/upload_sessions")
+            target = SessionToken("", size_bytes, BOX_LIMITS.chunk_bytes, file_id=base.file_id)
             try:
-                target = SessionToken("", size_bytes, BOX_LIMITS.chunk_bytes, file_id=base.file_id)
-                return self._opened(OPEN_VERSION, url, {"file_size": size_bytes}, target, path)
+                return self._opened(OPEN_VERSION, url, {"file_size": size_bytes}, target, place)
             except NotFound:
-                self._tree.index.forget(base.file_id, is_gap=True)
-        url = self._api.upload_url("files/upload_sessions")
+                pass  # the file is gone: a new one takes its place
+        folder_id = self._places.folder_of(place)
+        arg = {"folder_id": folder_id, "file_size": size_bytes, "file_name": place.name}
+        target = SessionToken("", size_bytes, BOX_LIMITS.chunk_bytes, folder_id=folder_id, name=place.name)
+        try:
+            return self._opened(OPEN, self._api.upload_url("files/upload_sessions"), arg, target, place)
+        except NotFound:
+            raise folder_gone(place) from None
 
-        def create(folder_id: str) -> str:
-            arg = {"folder_id": folder_id, "file_size": size_bytes, "file_name": path.name}
-            target = SessionToken("", size_bytes, BOX_LIMITS.chunk_bytes, folder_id=folder_id, name=path.name)
-            return self._opened(OPEN, url, arg, target, path)
-
-        return self._tree.in_folder(path.parent, create)
+    def note_strayed(self, file_id: str) -> None:
+        """Others moved the file away: a session for it is of no use at the place it had."""
+        with self._lock:
+            self._strayed.add(file_id)
 
     def append(self, session: str, offset: int, body: bytes) -> str:
         """The receipt of one part, whose length but for the last is the session's."""
@@ -111,8 +122,9 @@ class BoxUploads:
                 },
                 is_upload=True,
             )
-        except Offline:
-            self._doubt(token)
+        except Offline as error:
+            if not isinstance(error, Unreachable):
+                self._doubt(token)
             raise
         return self._receipt(token, response, offset, len(body), digest.hexdigest())
 
@@ -132,36 +144,49 @@ class BoxUploads:
         if token.id:
             self._end(token.abort)
 
-    def _opened(self, route: str, url: str, arg: Json, target: SessionToken, path: RemotePath) -> str:
+    def _has_strayed(self, file_id: str, place: Place) -> bool:
+        """Whether the file was found away from its place, and is not at *place* now."""
+        with self._lock:
+            if file_id not in self._strayed:
+                return False
+        item = self._items.get(file_id, is_folder=False)
+        if item is None or not self._places.holds(place, item):
+            return True
+        with self._lock:
+            self._strayed.discard(file_id)
+        return False
+
+    def _opened(self, route: str, url: str, arg: Json, target: SessionToken, place: Place) -> str:
         """NotFound: the folder or the file is gone. Busy: another session for this file is open."""
         try:
             response = self._api.exchange(route, url, arg=arg, is_upload=True)
-        except Offline:
-            self._note_unheard(target)
+        except Offline as error:
+            if not isinstance(error, Unreachable):
+                self._note_unheard(target)
             raise
         code = code_of(response)
         if code == SESSION_CONFLICT:
             self._end_unheard(target, response)
-            raise Busy(f"{path}: another upload session is in the way", response.retry_after_s)
+            raise Busy(f"{place}: another upload session is in the way", response.retry_after_s)
         if response.status < 500:
-            self._unheard.pop(_place(target), None)
+            self._unheard.pop(_key(target), None)
         else:
             self._note_unheard(target)
         if response.status in (200, 201):
             return self._begun(object_in(response, route), target)
         if code == NAME_IN_USE:
-            return self._taken(response, target).text
+            return replace(target, is_taken=True).text
         if code == TOO_SMALL:
             return target.text
-        raise from_response(response, str(path))
+        raise from_response(response, str(place))
 
     def _note_unheard(self, target: SessionToken) -> None:
-        self._unheard.setdefault(_place(target), set()).add(target.size_bytes)
+        self._unheard.setdefault(_key(target), set()).add(target.size_bytes)
 
     def _end_unheard(self, target: SessionToken, response: Response) -> None:
         """Ends the session in the way if it is one whose opening we never heard the end of: for the same
         file, with as many parts, none of them sent. Any other may be at work for somebody else."""
-        sizes = self._unheard.get(_place(target))
+        sizes = self._unheard.get(_key(target))
         if not sizes:
             return
         try:
@@ -173,14 +198,7 @@ class BoxUploads:
             return
         if is_ours:
             self._end(abort)
-        self._unheard.pop(_place(target), None)
-
-    def _taken(self, response: Response, target: SessionToken) -> SessionToken:
-        """The token of no session for a name that somebody has, who is remembered."""
-        standing = conflicting_item(response)
-        if standing is not None and target.folder_id:
-            self._tree.index.learn({"name": target.name, **standing}, target.folder_id)
-        return replace(target, is_taken=True)
+        self._unheard.pop(_key(target), None)
 
     def _begun(self, session: Json, target: SessionToken) -> str:
         try:
@@ -266,7 +284,7 @@ class BoxUploads:
             raise error
 
 
-def _place(target: SessionToken) -> _Place:
+def _key(target: SessionToken) -> _Target:
     return target.file_id, target.folder_id, target.name
 
 

@@ -18,9 +18,10 @@ from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, Tokens
 from mountfs.backends.receipts import hash_of_parts
 from mountfs.backends.wire import Response
 from mountfs.errors import MountfsError, NotSupported, ServerFault
-from mountfs.model.entry import Account, Entry, File, Space
+from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
-from mountfs.ports import BackendLimits, Clock, Launch, Order, Part, Piece, RemoteChanges
+from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
@@ -53,6 +54,11 @@ class DropboxBackend:
     def limits(self) -> BackendLimits:
         return DROPBOX_LIMITS
 
+    @property
+    def root_id(self) -> str:
+        """None: news tell paths."""
+        return ""
+
     def account(self) -> Account:
         """The key names the namespace as well, unless it is the user's home: another root, another tree."""
         account = self._api.account()
@@ -82,22 +88,22 @@ class DropboxBackend:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ServerFault(f"the space usage cannot be understood: {error}") from error
 
-    def list_folder(self, path: RemotePath) -> list[Entry]:
-        return listing.list_folder(self._api, path)
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+        return listing.list_folder(self._api, path, folder_id)
 
-    def stat(self, path: RemotePath) -> Entry:
-        return listing.stat(self._api, path)
+    def stat(self, place: Place) -> Entry:
+        return listing.stat(self._api, place)
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""
         if not file.is_downloadable:
-            raise NotSupported(f"a document without bytes of its own: {file.path}")
+            raise NotSupported(f"a document without bytes of its own: {file.name}")
         length = min(length, file.size_bytes - offset)
         if length <= 0:
             return b""
         response = self._api.download("files/download", {"path": f"rev:{file.revision}"}, offset, length)
         if response.status == 416:
-            raise ServerFault(f"{file.path} is shorter than its metadata says")
+            raise ServerFault(f"{file.name} is shorter than its metadata says")
         _check_range(response, file, offset, length)
         return response.body
 
@@ -112,7 +118,7 @@ class DropboxBackend:
 
     def open_session(
         self,
-        path: RemotePath,  # noqa: ARG002 - the port's; Dropbox is told at the commit
+        place: Place,  # noqa: ARG002 - the port's; Dropbox is told at the commit
         size_bytes: int | None,  # noqa: ARG002
         base_revision: str | None,  # noqa: ARG002
     ) -> str:
@@ -206,6 +212,6 @@ def _check_range(response: Response, file: File, offset: int, length: int) -> No
     """A reply of other bytes than those asked for must never be taken for them."""
     stated = response.headers.get("content-range", "")
     if response.status == 206 and not stated.startswith(f"bytes {offset}-"):
-        raise ServerFault(f"{file.path}: asked for bytes from {offset} on, got {stated!r}")
+        raise ServerFault(f"{file.name}: asked for bytes from {offset} on, got {stated!r}")
     if len(response.body) != length:
-        raise ServerFault(f"{file.path}: asked for {length} bytes, got {len(response.body)}")
+        raise ServerFault(f"{file.name}: asked for {length} bytes, got {len(response.body)}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 
 from mountfs.backends.dropbox.api import DropboxApi
-from mountfs.backends.dropbox.entries import entry_at, named_in
+from mountfs.backends.dropbox.entries import entry_of
 from mountfs.backends.dropbox.listing import stat
+from mountfs.backends.effects import after_an_effect
 from mountfs.errors import Conflict, InvalidArgument, MountfsError, NotFound, Refused, ServerFault
-from mountfs.model.entry import Entry
+from mountfs.model.entry import Entry, Place
+from mountfs.model.order import Move
 from mountfs.model.path import RemotePath
-from mountfs.ports import Order, Outcome
+from mountfs.ports import Outcome
 
 MOVE = "files/move_v2"
 _KEPT_CHARS = 200
@@ -23,36 +25,37 @@ def aside(target: RemotePath) -> RemotePath:
 
 
 class CaseRenames:
-    """Finishes such a rename in two moves where one did not do it."""
+    """Finishes such a rename in two moves where one did not do it; all by path."""
 
     def __init__(self, api: DropboxApi) -> None:
         self._api = api
 
-    def settle(self, order: Order, outcome: Outcome) -> Outcome:
+    def settle(self, order: Move, outcome: Outcome) -> Outcome:
         """What became of *order*, given what its plain move gave."""
         if isinstance(outcome, MountfsError):
             if not isinstance(outcome, Conflict | NotFound | InvalidArgument):
                 return outcome
-        elif outcome is None or outcome.path.name == order.path.name:
+        elif outcome is None or outcome.name == order.place.name:
             return outcome
         try:
-            return self._rename(order)
+            with after_an_effect():
+                return self._rename(order.place)
         except MountfsError as error:
             return error
 
-    def _rename(self, order: Order) -> Entry:
-        between = aside(order.path)
+    def _rename(self, place: Place) -> Entry:
+        target, between = place.path, aside(place.path)
         try:
-            standing = stat(self._api, order.path)
+            standing = stat(self._api, place)
         except NotFound:
-            return self._move(between, order.path)  # cut off after the first move
-        if standing.path.name == order.path.name:
+            return self._move(between, target)  # cut off after the first move
+        if standing.name == place.name:
             return standing
-        self._move(order.path, between)
+        self._move(target, between)
         try:
-            return self._move(between, order.path)
+            return self._move(between, target)
         except (Refused, Conflict):
-            self._move(between, order.path.parent.child(standing.path.name))
+            self._move(between, target.parent.child(standing.name))
             raise
 
     def _move(self, source: RemotePath, target: RemotePath) -> Entry:
@@ -60,4 +63,4 @@ class CaseRenames:
         metadata = reply.get("metadata")
         if not isinstance(metadata, dict):
             raise ServerFault(f"{MOVE}: the reply has no metadata")
-        return entry_at(named_in(target.parent, metadata), metadata)
+        return entry_of(metadata)

@@ -7,28 +7,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mountfs.errors import ServerFault
-from mountfs.model.entry import NS_PER_S, Entry, File, Folder, Gone
+from mountfs.model.entry import NS_PER_S, Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.path import RemotePath
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def entry_at(path: RemotePath, metadata: Mapping[str, Any]) -> Entry:
-    """What stands at *path*: a Metadata of a file or folder, tagged. ServerFault when it is neither."""
+def entry_of(metadata: Mapping[str, Any]) -> Entry:
+    """The entry of a Metadata of a file or folder, tagged. ServerFault when it is neither."""
     tag = metadata.get(".tag")
     if tag == "file":
-        return file_at(path, metadata)
+        return file_of(metadata)
     if tag == "folder":
-        return folder_at(path, metadata)
+        return folder_of(metadata)
     raise ServerFault(f"metadata of an unknown kind: {tag!r}")
 
 
-def file_at(path: RemotePath, metadata: Mapping[str, Any]) -> File:
+def file_of(metadata: Mapping[str, Any]) -> File:
     """A FileMetadata; it may come without a tag."""
+    name = name_of(metadata)
     try:
         return File(
-            path=path,
             id=str(metadata["id"]),
+            name=name,
             revision=str(metadata["rev"]),
             size_bytes=int(metadata["size"]),
             mtime_ns=mtime_ns(str(metadata["client_modified"])),
@@ -36,29 +37,37 @@ def file_at(path: RemotePath, metadata: Mapping[str, Any]) -> File:
             is_downloadable=bool(metadata.get("is_downloadable", True)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ServerFault(f"metadata of {path} cannot be understood: {error}") from error
+        raise ServerFault(f"metadata of {name!r} cannot be understood: {error}") from error
 
 
-def folder_at(path: RemotePath, metadata: Mapping[str, Any]) -> Folder:
+def folder_of(metadata: Mapping[str, Any]) -> Folder:
     """A FolderMetadata; it may come without a tag."""
-    return Folder(path, str(metadata.get("id", "")))
+    return Folder(str(metadata.get("id", "")), name_of(metadata))
 
 
-def named_in(folder: RemotePath, metadata: Mapping[str, Any]) -> RemotePath:
-    """Where an entry of *folder* stands: only a path's last component is reliably spelled."""
+def name_of(metadata: Mapping[str, Any]) -> str:
+    """The last component of an entry's path, as it is spelled: of a path no other is reliable."""
     name = metadata.get("name")
     if not isinstance(name, str) or not name:
-        raise ServerFault(f"metadata without a name in {folder}")
-    return folder.child(name)
+        raise ServerFault("metadata without a name")
+    return name
 
 
-def change_of(metadata: Mapping[str, Any]) -> Entry | Gone | None:
-    """One entry of a recursive listing; None for what is not mounted and thus has no path."""
+def news_of(metadata: Mapping[str, Any]) -> News | None:
+    """One entry of a recursive listing; None for what is not mounted and thus has no path.
+
+    The service may come to tell of things that we know no entry for: their folder shows what is there.
+    """
     shown = metadata.get("path_display") or metadata.get("path_lower")
     if not isinstance(shown, str) or not shown:
         return None
     path = RemotePath(shown)
-    return Gone(path) if metadata.get(".tag") == "deleted" else entry_at(path, metadata)
+    if metadata.get(".tag") == "deleted":
+        return Gone(path)
+    try:
+        return Seen(entry_of(metadata), path)
+    except ServerFault:
+        return Doubted(path.parent)
 
 
 def mtime_ns(stamp: str) -> int:

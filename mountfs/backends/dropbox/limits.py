@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mountfs.model.hashing import BLOCK_BYTES, HashKind
 from mountfs.model.names import WHITE_SPACE, NameRules
+from mountfs.model.order import OrderKind
 from mountfs.ports import BackendLimits
 
 MIB = 1024 * 1024
@@ -24,11 +25,13 @@ DROPBOX_LIMITS = BackendLimits(
         forbidden_last=WHITE_SPACE,
     ),
     max_file_bytes=350 * 10**9,
-    commit_entries=1000,
-    delete_entries=1000,
-    move_entries=1000,
-    # 10,000 are allowed; as small a job as the others lets go of the namespace's lock as soon.
-    mkdir_entries=1000,
+    batch_entries={
+        OrderKind.PUT: 1000,
+        OrderKind.DELETE: 1000,
+        OrderKind.MOVE: 1000,
+        # 10,000 are allowed; as small a job as the others lets go of the namespace's lock as soon.
+        OrderKind.MAKE_FOLDER: 1000,
+    },
     # About 13 KB of the request's header; its limit is not stated, so senders halve on refusal.
     pack_entries=100,
     # 150 MiB are allowed. 8 MiB take as long as one chunk, so that a pack never stands in the way of

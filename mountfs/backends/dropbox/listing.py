@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mountfs.backends.dropbox.api import DropboxApi, Json
-from mountfs.backends.dropbox.entries import change_of, entry_at, named_in
+from mountfs.backends.dropbox.entries import entry_of, name_of, news_of
 from mountfs.errors import Conflict, InvalidArgument, ServerFault
-from mountfs.model.entry import Entry
-from mountfs.model.path import RemotePath
+from mountfs.model.entry import Entry, Place
+from mountfs.model.path import RemotePath, fold
 from mountfs.ports import RemoteChanges
 
 LIST = "files/list_folder"
@@ -19,42 +19,41 @@ _LISTINGS = 3
 """How often a listing begins anew when its cursor is void in the middle."""
 
 
-def list_folder(api: DropboxApi, path: RemotePath) -> list[Entry]:
-    """All children, each spelled as it is, below *path* as it was asked for."""
+def list_folder(api: DropboxApi, path: RemotePath, folder_id: str = "") -> list[Entry]:
+    """All children of a folder, by its id where that is known: it may have been renamed."""
     for _ in range(_LISTINGS):
         try:
-            return _list_once(api, path)
+            return _list_once(api, folder_id or path.text)
         except Conflict:
             continue
     raise ServerFault(f"the listing of {path} is cut off again and again")
 
 
-def _list_once(api: DropboxApi, path: RemotePath) -> list[Entry]:
-    page = api.object(LIST, {"path": path.text, "recursive": False, "limit": PAGE_ENTRIES}, is_read=True)
+def _list_once(api: DropboxApi, path_or_id: str) -> list[Entry]:
+    page = api.object(LIST, {"path": path_or_id, "recursive": False, "limit": PAGE_ENTRIES}, is_read=True)
     # By key: what changes while we read may be listed again on a later page.
     children: dict[str, Entry] = {}
-    _collect(children, path, page)
+    _collect(children, page)
     while page.get("has_more"):
         page = api.object(CONTINUE, {"cursor": page.get("cursor")}, is_read=True)
-        _collect(children, path, page)
+        _collect(children, page)
     return list(children.values())
 
 
-def _collect(children: dict[str, Entry], folder: RemotePath, page: Json) -> None:
+def _collect(children: dict[str, Entry], page: Json) -> None:
     for metadata in _entries(page):
-        path = named_in(folder, metadata)
+        key = fold(name_of(metadata))
         if metadata.get(".tag") == "deleted":
-            children.pop(path.key, None)
+            children.pop(key, None)
         else:
-            children[path.key] = entry_at(path, metadata)
+            children[key] = entry_of(metadata)
 
 
-def stat(api: DropboxApi, path: RemotePath) -> Entry:
-    """NotFound; the root, of which Dropbox keeps no metadata, is InvalidArgument."""
-    if path.is_root:
+def stat(api: DropboxApi, place: Place) -> Entry:
+    """By path. NotFound; the root, of which Dropbox keeps no metadata, is InvalidArgument."""
+    if place.path.is_root:
         raise InvalidArgument("the root has no metadata")
-    metadata = api.object("files/get_metadata", {"path": path.text}, is_read=True)
-    return entry_at(named_in(path.parent, metadata), metadata)
+    return entry_of(api.object("files/get_metadata", {"path": place.path.text}, is_read=True))
 
 
 def latest_cursor(api: DropboxApi) -> str:
@@ -66,9 +65,8 @@ def latest_cursor(api: DropboxApi) -> str:
 def changes(api: DropboxApi, cursor: str) -> RemoteChanges:
     """One page. Conflict: the cursor is void."""
     page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
-    found = (change_of(metadata) for metadata in _entries(page))
-    kept = tuple(change for change in found if change is not None)
-    return RemoteChanges(kept, _cursor(page), bool(page.get("has_more")))
+    told = tuple(news for news in map(news_of, _entries(page)) if news is not None)
+    return RemoteChanges(told, _cursor(page), bool(page.get("has_more")))
 
 
 def _entries(page: Json) -> list[dict[str, Any]]:

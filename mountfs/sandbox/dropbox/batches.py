@@ -41,7 +41,7 @@ class Batches:
 
     def _delete(self, entry: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._planned("files/delete_batch", entry["path"])
+            self._planned("files/delete_batch", self._edits.plain(entry["path"]))
             gone = self._edits.delete(entry["path"], entry["parent_rev"])
         except RouteError as failure:
             return nested("failure", failure.error)
@@ -58,14 +58,15 @@ class Batches:
     def _relocate(
         self, argument: dict[str, Any], route: str, relocate: Callable[[str, str, bool], Entry]
     ) -> dict[str, Any]:
-        pairs = [(entry["from_path"], entry["to_path"]) for entry in argument["entries"]]
+        plain = self._edits.plain
+        pairs = [(plain(entry["from_path"]), plain(entry["to_path"])) for entry in argument["entries"]]
         results = []
-        for (source, target), is_entangled in zip(pairs, entangled(pairs), strict=True):
+        for entry, pair, is_entangled in zip(argument["entries"], pairs, entangled(pairs), strict=True):
             try:
-                self._planned(route, source)
+                self._planned(route, pair[0])
                 if is_entangled:
                     raise RouteError(tag("duplicated_or_nested_paths"))
-                moved = relocate(source, target, argument["autorename"])
+                moved = relocate(entry["from_path"], entry["to_path"], argument["autorename"])
                 results.append(nested("success", tagged_metadata(moved)))
             except RouteError as failure:
                 results.append(nested("failure", _relocation_failure(failure.error)))

@@ -19,6 +19,13 @@ class Edits:
         self._tree = tree
         self._committer = committer
 
+    def plain(self, path: str) -> str:
+        """The path that `id:` or `ns:` stands for at this time; what nothing has, stays as it is."""
+        try:
+            return self._tree.resolve(path)
+        except LookupFailed:
+            return path
+
     def create_folder(self, path: str, autorename: bool) -> Entry:
         """Create a folder and its missing parents. Raises RouteError."""
         with under("path", "path"):
@@ -126,10 +133,7 @@ class Edits:
 
 
 def entangled(pairs: Iterable[tuple[str, str]]) -> list[bool]:
-    """For each (from, to) of a batch, whether one of its paths equals or contains a path of another pair.
-
-    Paths given as `id:` or `ns:` are compared as they stand.
-    """
+    """For each (from, to) of a batch, plain paths, whether one equals or contains a path of another pair."""
     folded = [(fold(source), fold(target)) for source, target in pairs]
     owners: dict[str, set[int]] = {}
     for number, pair in enumerate(folded):

@@ -176,14 +176,19 @@ def test_s_names_local_only_names_stay_here_until_they_get_a_real_one(corner: Co
     corner.settle()
     assert corner.content("real") == b".goutputstream-ABC123"
     assert corner.far_side.named().isdisjoint(LOCAL_NAMES)
-    # What the service has cannot be renamed to such a name, but mv copies it, as between two disks.
+    # What the service has is an ordinary file under any name.
+    (corner.path / "real").rename(corner.path / "~$real")
+    corner.settle()
+    assert set(corner.there()) == {"~$real"}
+    # It cannot be renamed into a folder that stays here, but mv copies it, as between two disks.
+    (corner.path / ".cache.swp").mkdir()
     with pytest.raises(OSError) as refused:
-        (corner.path / "real").rename(corner.path / "real.swp")
+        (corner.path / "~$real").rename(corner.path / ".cache.swp" / "real")
     assert refused.value.errno == errno.EXDEV
-    corner.run("mv real real.swp")
+    corner.run("mv '~$real' .cache.swp/real")
     corner.settle()
     assert corner.there() == {}
-    assert (corner.path / "real.swp").read_text() == ".goutputstream-ABC123"
+    assert (corner.path / ".cache.swp" / "real").read_text() == ".goutputstream-ABC123"
 
 
 def test_s_names_an_unlinked_file_stays_readable_and_is_never_sent(corner: Corner) -> None:

@@ -25,7 +25,10 @@ def journal_of(mount: RealMount) -> Path:
 def is_synced(mount: RealMount, path: str) -> bool:
     """What the journal says of the pending file *path*."""
     with closing(sqlite3.connect(f"{journal_of(mount).as_uri()}?mode=ro", uri=True)) as db:
-        rows = db.execute("SELECT is_synced FROM changes WHERE path = ?", (path,)).fetchall()
+        rows = db.execute(
+            "SELECT is_synced FROM contents JOIN nodes ON contents.node = nodes.id WHERE nodes.name = ?",
+            (path.removeprefix("/"),),
+        ).fetchall()
     assert len(rows) == 1, rows
     return bool(rows[0][0])
 

@@ -288,7 +288,7 @@ def test_s_rename_over_what_somebody_else_changed_is_undone(corner: Corner) -> N
     (corner.path / "source").rename(corner.path / "target")
     corner.far_side.write(corner.remote("target"), "theirs")
     corner.far_side.resume()
-    assert [failed.path for failed in corner.wait().failed] == [corner.remote("target")]
+    assert [failed.path for failed in corner.wait().failed] == [corner.remote("source")]
     until(lambda: is_text(corner.path / "target", "theirs"), "theirs is shown")
     assert (corner.path / "source").read_text() == "source"
     assert any("target" in trouble for trouble in corner.troubles())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import socket
 import threading
@@ -26,6 +27,7 @@ from mountfs.errors import (
     Offline,
     ServerFault,
     Throttled,
+    Unreachable,
 )
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Script, answer, hang_up, raw, stall
@@ -202,13 +204,72 @@ def test_a_reply_that_trickles_in_is_given_up() -> None:
     client.close()
 
 
-def test_nobody_listening_is_offline_in_the_systems_words(client: HttpClient) -> None:
+def test_nobody_listening_is_unreachable_in_the_systems_words(client: HttpClient) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        with pytest.raises(Offline, match="Connection refused"):
+        with pytest.raises(Unreachable, match="Connection refused"):
             client.exchange(get(f"http://127.0.0.1:{port}"))
     assert client.calls() == {"x": 1}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        socket.gaierror(socket.EAI_NONAME, "Name or service not known"),
+        OSError(errno.EHOSTUNREACH, "No route to host"),
+        OSError(errno.ENETUNREACH, "Network is unreachable"),
+        TimeoutError("timed out"),
+    ],
+    ids=["no name", "no route", "no network", "no answer"],
+)
+def test_where_no_connection_is_made_nothing_was_sent(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch, scheme: str, error: OSError
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> socket.socket:
+        raise error
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", refuse)
+    with pytest.raises(Unreachable) as caught:
+        client.exchange(get(f"{scheme}://api.example.com", is_read=False))
+    # A wait for news that ends while connecting is one that ran out of time.
+    assert isinstance(caught.value, TimedOut) is isinstance(error, TimeoutError)
+
+
+def test_a_proxy_that_nobody_is_at_leaves_nothing_sent(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{unused.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        for url in ("http://dropbox.invalid", "https://dropbox.invalid"):
+            with pytest.raises(Unreachable):
+                client.exchange(get(url))
+
+
+def test_what_comes_after_the_connection_leaves_open_what_was_done(client: HttpClient) -> None:
+    release = threading.Event()
+    for reply in (hang_up, stall(release), raw(b"nonsense")):
+        with Script(reply) as server:
+            with pytest.raises(Offline) as caught:
+                client.exchange(get(server.url, is_read=False))
+            assert not isinstance(caught.value, Unreachable)
+            release.set()
+
+
+def test_an_earlier_failure_to_connect_says_nothing_of_a_later_request(client: HttpClient) -> None:
+    """The second request is made while the first one's error is being handled, which Python notes in it."""
+    with Script(hang_up) as server, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        try:
+            client.exchange(get(f"http://127.0.0.1:{unused.getsockname()[1]}"))
+        except Unreachable:
+            with pytest.raises(Offline) as caught:
+                client.exchange(get(server.url, is_read=False))
+    assert not isinstance(caught.value, Unreachable)
 
 
 def test_tls_with_a_server_that_speaks_none_is_offline(client: HttpClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mountfs.backends.receipts import hash_of_parts, hash_of_receipt, receipt_of
 from mountfs.model.hashing import BLOCK_BYTES, HashKind, content_hash
-from mountfs.ports import Part
+from mountfs.model.order import Part
 
 
 def parts_of(body: bytes, step: int) -> list[Part]:

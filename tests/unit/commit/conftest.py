@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.backends.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from mountfs.ports import BackendLimits
-from tests.fakes.pending import Pipeline
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
+from tests.doubles.world import World
 
 
 @pytest.fixture(params=[MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side-by-side"])
@@ -18,23 +18,23 @@ def limits(request: pytest.FixtureRequest) -> BackendLimits:
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, limits: BackendLimits) -> Iterator[Pipeline]:
-    made = Pipeline(tmp_path, limits=limits)
+def world(tmp_path: Path, limits: BackendLimits) -> Iterator[World]:
+    made = World(tmp_path, limits=limits)
     yield made
     made.close()
 
 
 @pytest.fixture
-def batches(tmp_path: Path) -> Iterator[Pipeline]:
-    """Where changes travel in batches, one at a time."""
-    made = Pipeline(tmp_path)
+def batches(tmp_path: Path) -> Iterator[World]:
+    """Where orders travel in batches, one at a time."""
+    made = World(tmp_path)
     yield made
     made.close()
 
 
 @pytest.fixture
-def side_by_side(tmp_path: Path) -> Iterator[Pipeline]:
-    """Where every change is a call of its own, and several run at once."""
-    made = Pipeline(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+def side_by_side(tmp_path: Path) -> Iterator[World]:
+    """Where every order is a call of its own, and several run at once."""
+    made = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
     yield made
     made.close()

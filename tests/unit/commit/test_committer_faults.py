@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mountfs.backends.memory_account import MemoryAccount
 from mountfs.errors import (
     Busy,
     Corrupt,
@@ -20,164 +21,169 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
 )
-from mountfs.model.change import ChangeKind, ChangeState
 from mountfs.ports import BackendLimits
-from tests.fakes.pending import Pipeline
-from tests.unit.commit.scenarios import all_kinds, check_all_kinds, step_until_running
+from tests.doubles.memory_account import MemoryAccount
+from tests.doubles.world import World
+from tests.unit.commit.scenarios import (
+    all_kinds,
+    check_all_kinds,
+    check_nothing_is_left,
+    step_until_running,
+)
 
-DAY = "2023-11-1"  # the 14th or 15th, by the machine's time zone
+UNKNOWN: list[MountfsError] = [Offline("no answer"), ServerFault("500")]
+DEFINITE: list[MountfsError] = [Throttled("slow", retry_after_s=7.0), Busy("locked"), NotSignedIn("expired")]
 
 
 # Faults
 
-UNKNOWN = [Offline("no answer"), ServerFault("500")]
-DEFINITE = [Throttled("slow", retry_after_s=7.0), Busy("locked"), NotSignedIn("expired")]
 
-
-@pytest.mark.parametrize("skip", range(4))
+@pytest.mark.parametrize(("skip", "times"), [(0, 2), (1, 2), (2, 2), (3, 1)])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("error", UNKNOWN)
 def test_a_lost_reply_to_submit_commits_everything_once(
-    pipeline: Pipeline, error: MountfsError, after: bool, skip: int
+    world: World, error: MountfsError, after: bool, skip: int, times: int
 ) -> None:
-    all_kinds(pipeline)
-    pipeline.backend.fail("submit", error, skip=skip, after=after, times=2)
-    pipeline.settle()
-    check_all_kinds(pipeline)
-    assert pipeline.backend.is_spent()
+    all_kinds(world)
+    world.backend.fail("submit", error, skip=skip, after=after, times=times)
+    world.settle()
+    check_all_kinds(world)
+    assert world.backend.is_spent()
 
 
 @pytest.mark.parametrize("skip", range(4))
 @pytest.mark.parametrize("error", UNKNOWN + DEFINITE)
 def test_a_failed_question_after_a_job_commits_everything_once(
-    pipeline: Pipeline, error: MountfsError, skip: int
+    world: World, error: MountfsError, skip: int
 ) -> None:
-    pipeline.account.job_polls = 2
-    all_kinds(pipeline)
-    pipeline.backend.fail("poll", error, skip=skip, times=3)
-    pipeline.settle()
-    check_all_kinds(pipeline)
+    world.account.job_polls = 2
+    all_kinds(world)
+    world.backend.fail("poll", error, skip=skip, times=3)
+    world.settle()
+    check_all_kinds(world)
 
 
 @pytest.mark.parametrize("error", DEFINITE)
-def test_a_refused_submit_is_made_again(pipeline: Pipeline, error: MountfsError) -> None:
-    all_kinds(pipeline)
-    pipeline.backend.fail("submit", error, times=2)
-    start_s = pipeline.clock.now_s()
-    pipeline.settle()
-    check_all_kinds(pipeline)
+def test_a_refused_submit_is_made_again(world: World, error: MountfsError) -> None:
+    all_kinds(world)
+    world.backend.fail("submit", error, times=2)
+    start_s = world.clock.now_s()
+    world.settle()
+    check_all_kinds(world)
     if isinstance(error, Throttled):
-        assert pipeline.clock.now_s() - start_s >= 14.0
+        assert world.clock.now_s() - start_s >= 14.0
 
 
-def test_a_lost_job_with_a_lost_reply_and_a_job_that_still_runs(pipeline: Pipeline) -> None:
-    pipeline.account.job_polls = 4
-    pipeline.write("/a", b"x")
-    pipeline.backend.fail("submit", Offline("lost"), after=True)
-    pipeline.settle()
-    assert pipeline.revisions_of("/a") == 1
-    assert pipeline.journal.rows() == []
+def test_a_lost_job_with_a_lost_reply_and_a_job_that_still_runs(world: World) -> None:
+    world.account.job_polls = 4
+    world.put("/a", b"x")
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.settle()
+    assert world.revisions_of("/a") == 1
+    check_nothing_is_left(world)
 
 
-def test_what_may_have_been_committed_is_not_replaced_under_the_service_s_hands(pipeline: Pipeline) -> None:
-    pipeline.account.write("/a", b"0")
-    pipeline.write("/a", b"1")
-    pipeline.backend.fail("submit", Offline("lost"), after=True)
-    pipeline.commit_steps(3)
-    pipeline.write("/a", b"2")
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"2"}
-    assert pipeline.notices() == []
+def test_what_may_have_been_committed_is_not_replaced_under_the_service_s_hands(world: World) -> None:
+    world.account.write("/a", b"0")
+    world.put("/a", b"1")
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.commit_steps(3)
+    world.put("/a", b"2")
+    world.settle()
+    assert world.account.files() == {"/a": b"2"}
+    assert world.notices() == []
 
 
-def test_a_batch_that_is_too_big_is_split(batches: Pipeline) -> None:
+def test_a_batch_that_is_too_big_is_split(batches: World) -> None:
     for index in range(10):
-        batches.write(f"/f{index}", b"x")
+        batches.put(f"/f{index}", b"x")
     batches.backend.fail("submit", RequestTooBig("413"), times=2)
     batches.settle()
     assert len(batches.account.files()) == 10
 
 
-def test_one_poisonous_entry_fails_alone(pipeline: Pipeline) -> None:
+def test_one_poisonous_entry_fails_alone(world: World) -> None:
     for index in range(5):
-        pipeline.write(f"/f{index}", bytes([index]))
-    pipeline.backend.refuse("/f3", Forbidden("no"))
-    pipeline.settle()
-    assert len(pipeline.account.files()) == 4
-    assert pipeline.states() == [(ChangeKind.PUT, "/f3", ChangeState.FAILED)]
-    assert pipeline.notices() == ["not committed: no"]
-    assert pipeline.spool.names() != []
+        world.put(f"/f{index}", bytes([index]))
+    world.backend.refuse("/f3", Forbidden("no"))
+    world.settle()
+    assert len(world.account.files()) == 4
+    assert world.pending() == [("/f3", "failed")]
+    assert world.notices() == ["not committed: no"]
+    assert world.core.spool.names() != []
 
 
-def test_an_item_that_fails_for_now_does_not_hold_up_the_others(pipeline: Pipeline) -> None:
-    pipeline.write("/a", b"a")
-    pipeline.write("/b", b"b")
-    pipeline.backend.refuse("/a", Busy("locked"), times=5)
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"a", "/b": b"b"}
-    assert pipeline.notices() == []
+def test_an_item_that_fails_for_now_does_not_hold_up_the_others(world: World) -> None:
+    world.put("/a", b"a")
+    world.put("/b", b"b")
+    world.backend.refuse("/a", Busy("locked"), times=5)
+    world.settle()
+    assert world.account.files() == {"/a": b"a", "/b": b"b"}
+    assert world.notices() == []
 
 
-def test_an_expired_session_is_sent_again(pipeline: Pipeline) -> None:
-    pipeline.write("/a", b"x")
-    pipeline.upload_all()
-    pipeline.account.lose_sessions()
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"x"}
-    assert pipeline.revisions_of("/a") == 1
+def test_an_expired_session_is_sent_again(world: World) -> None:
+    world.put("/a", b"x")
+    world.upload_all()
+    world.account.lose_sessions()
+    world.settle()
+    assert world.account.files() == {"/a": b"x"}
+    assert world.revisions_of("/a") == 1
 
 
-def test_nothing_goes_before_the_service_states_our_hash(pipeline: Pipeline) -> None:
-    pipeline.write("/a", b"x")
-    pipeline.upload_all()
-    change = pipeline.journal.live()[0]
-    pipeline.journal.amend(change, content_hash="0" * 64)
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"x"}
-    assert "another hash" in pipeline.notices()[0]
-    assert pipeline.journal.rows() == []
+def test_nothing_goes_before_the_service_states_our_hash(world: World) -> None:
+    world.put("/a", b"x")
+    world.upload_all()
+    node = world.node("/a")
+    content = node.state.content
+    assert content is not None
+    wrong = replace(content, content_hash="0" * 64)
+    world.core.tree.change((node, node.state.holding(wrong, None)))
+    world.settle()
+    assert world.account.files() == {"/a": b"x"}
+    assert "another hash" in world.notices()[0]
+    check_nothing_is_left(world)
 
 
-def test_bytes_that_never_match_are_kept(pipeline: Pipeline) -> None:
-    pipeline.write("/a", b"x")
-    pipeline.backend.refuse("/a", Corrupt("mismatch"), times=100)
-    pipeline.settle()
-    assert [state for _, _, state in pipeline.states()] == [ChangeState.FAILED]
-    assert pipeline.spool.names() != []
+def test_bytes_that_never_match_are_kept(world: World) -> None:
+    world.put("/a", b"x")
+    world.backend.refuse("/a", Corrupt("mismatch"), times=100)
+    world.settle()
+    assert world.pending() == [("/a", "failed")]
+    assert world.core.spool.names() != []
 
 
-def test_a_full_account_fails_the_file_and_keeps_it(pipeline: Pipeline) -> None:
-    pipeline.write("/a", b"x")
-    pipeline.backend.refuse("/a", NoSpace("the account is full"))
-    pipeline.settle()
-    assert pipeline.states() == [(ChangeKind.PUT, "/a", ChangeState.FAILED)]
+def test_a_full_account_fails_the_file_and_keeps_it(world: World) -> None:
+    world.put("/a", b"x")
+    world.backend.refuse("/a", NoSpace("the account is full"))
+    world.settle()
+    assert world.pending() == [("/a", "failed")]
+    assert world.get("/a") == b"x"
 
 
-def test_a_newer_version_stands_for_a_refused_one(batches: Pipeline) -> None:
+def test_a_newer_version_stands_for_a_refused_one(batches: World) -> None:
     batches.account.write("/a", b"0")
-    batches.write("/a", b"1")
-    batches.write("/b", b"b")
+    batches.put("/a", b"1")
+    batches.put("/b", b"b")
     batches.backend.refuse("/a", NoSpace("full"))
     batches.account.job_polls = 2
     step_until_running(batches)
-    batches.write("/a", b"2")
+    batches.put("/a", b"2")
     batches.settle()
     assert batches.account.files() == {"/a": b"2", "/b": b"b"}
-    assert batches.states() == []
+    assert batches.pending() == []
 
 
 # Other processes
 
 
-def test_the_account_s_lock_is_respected(batches: Pipeline, tmp_path: Path) -> None:
-    import fcntl
-
-    batches.write("/a", b"x")
-    with (tmp_path / "account.lock").open("w") as other:
+def test_the_account_s_lock_is_respected(batches: World) -> None:
+    batches.put("/a", b"x")
+    with batches.places.commit_lock.open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         batches.commit_steps(10)
         assert batches.account.submits == []
-        assert batches.states() == [(ChangeKind.PUT, "/a", ChangeState.UPLOADED)]
+        assert batches.pending() == [("/a", "uploaded")]
         fcntl.flock(other, fcntl.LOCK_UN)
     batches.settle()
     assert batches.account.files() == {"/a": b"x"}
@@ -190,52 +196,52 @@ def test_a_crash_after_any_step_commits_everything_once(
 ) -> None:
     account = MemoryAccount(limits)
     account.job_polls = job_polls
-    pipeline = Pipeline(tmp_path, account)
-    all_kinds(pipeline)
-    pipeline.commit_steps(steps)
-    pipeline.restart()
-    pipeline.settle()
-    check_all_kinds(pipeline)
-    pipeline.close()
+    world = World(tmp_path, account)
+    all_kinds(world)
+    world.commit_steps(steps)
+    world.restart()
+    world.settle()
+    check_all_kinds(world)
+    world.close()
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("skip", range(4))
 def test_a_crash_between_sending_and_reply_commits_everything_once(
-    tmp_path: Path, limits: BackendLimits, skip: int, after: bool
+    world: World, skip: int, after: bool
 ) -> None:
-    pipeline = Pipeline(tmp_path, limits=limits)
-    all_kinds(pipeline)
-    pipeline.backend.fail("submit", Offline("cut"), skip=skip, after=after)
-    while not pipeline.backend.is_spent():
-        pipeline.commit_steps(1)
-    pipeline.restart()
-    pipeline.settle()
-    check_all_kinds(pipeline)
-    pipeline.close()
+    all_kinds(world)
+    world.backend.fail("submit", Offline("cut"), skip=skip, after=after)
+    while not world.backend.is_spent():
+        world.commit_steps(1)
+    world.restart()
+    world.settle()
+    check_all_kinds(world)
 
 
-def test_a_job_nobody_remembers_is_sent_again(pipeline: Pipeline) -> None:
-    pipeline.account.job_polls = 3
-    pipeline.write("/a", b"x")
-    pipeline.commit_steps(3)
-    for row in pipeline.journal.live():
-        pipeline.journal.amend(row, job="unheard-of")
-    pipeline.restart()
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"x"}
-    assert pipeline.revisions_of("/a") == 1
+def test_a_job_nobody_remembers_is_sent_again(world: World) -> None:
+    world.account.job_polls = 3
+    world.put("/a", b"x")
+    world.commit_steps(3)
+    tree = world.core.tree
+    with tree.transaction():
+        for row in tree.store.flights():
+            tree.store.set_job(row.batch, "unheard-of")
+    world.restart()
+    world.settle()
+    assert world.account.files() == {"/a": b"x"}
+    assert world.revisions_of("/a") == 1
 
 
-def test_no_session_stays_open_of_bytes_that_go_up_again_or_are_refused(pipeline: Pipeline) -> None:
-    pipeline.write("/a", b"1")
-    pipeline.upload_all()
-    pipeline.backend.fail("submit", SessionLost("another place"))
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": b"1"}
-    pipeline.write("/b", b"2")
-    pipeline.upload_all()
-    pipeline.backend.fail("submit", Forbidden("no"), times=10)
-    pipeline.settle()
-    assert pipeline.states() == [(ChangeKind.PUT, "/b", ChangeState.FAILED)]
-    assert pipeline.account.sessions == {}
+def test_no_session_stays_open_of_bytes_that_go_up_again_or_are_refused(world: World) -> None:
+    world.put("/a", b"1")
+    world.upload_all()
+    world.backend.fail("submit", SessionLost("another place"))
+    world.settle()
+    assert world.account.files() == {"/a": b"1"}
+    world.put("/b", b"2")
+    world.upload_all()
+    world.backend.fail("submit", Forbidden("no"), times=10)
+    world.settle()
+    assert world.pending() == [("/b", "failed")]
+    assert world.account.sessions == {}

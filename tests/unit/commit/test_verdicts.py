@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from daemon.commit.verdicts import (
+    OTHERS_BYTES,
     TRIES,
     Acknowledge,
-    Base,
     Beside,
-    Drop,
+    DropTime,
+    GiveUp,
     Look,
+    Rebase,
     Refuse,
     Retry,
     Reupload,
-    Unknown,
     judge,
     judge_standing,
 )
@@ -22,6 +24,8 @@ from mountfs.errors import (
     AlreadyExists,
     Busy,
     Conflict,
+    Corrupt,
+    DirectoryNotEmpty,
     Forbidden,
     MountfsError,
     NotFound,
@@ -30,135 +34,198 @@ from mountfs.errors import (
     ServerFault,
     SessionLost,
     Throttled,
+    Unreachable,
 )
-from mountfs.model.change import Change, ChangeKind, ChangeState
-from mountfs.model.entry import File, Folder
+from mountfs.model.entry import NS_PER_S, Entry, File, Folder, Place
+from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
+from mountfs.tree.content import Content, Over
+from mountfs.tree.node import Flight, Node
 
-A = RemotePath("/a")
-PUT = Change(
-    1,
-    1,
-    ChangeKind.PUT,
-    ChangeState.COMMITTING,
-    A,
-    size_bytes=3,
-    content_hash="h",
-    base_hash="b",
-    base_revision="r",
+OLD_NS = 1_000_000_000 * NS_PER_S
+OLDER_NS = 900_000_000 * NS_PER_S
+
+
+def place(path: str) -> Place:
+    return Place(RemotePath(path))
+
+
+def flight(kind: OrderKind, path: str = "/a", **fields: Any) -> Flight:
+    node = Node(2, is_folder=kind is OrderKind.MAKE_FOLDER)
+    return Flight(1, kind, node, None, path[1:], place(path), **fields)
+
+
+PUT = flight(
+    OrderKind.PUT,
+    over=Over("r", "b"),
+    content=Content(3, "spool", 3, 0, over=Over("r", "b"), content_hash="h"),
 )
-MKDIR = Change(2, 2, ChangeKind.MKDIR, ChangeState.COMMITTING, A)
-DELETE = Change(3, 3, ChangeKind.DELETE, ChangeState.COMMITTING, A, base_revision="r")
-MOVE = Change(4, 4, ChangeKind.MOVE, ChangeState.COMMITTING, A, source=RemotePath("/s"), item_id="id")
-FILE = File(A, "id", "r2", 3, 0, "h")
+MKDIR = flight(OrderKind.MAKE_FOLDER)
+DELETE = flight(OrderKind.DELETE, over=Over("r", None))
+MOVE = flight(OrderKind.MOVE, source=place("/s"), item_id="id")
+FILE = File("id", "a", "r2", 3, 0, "h")
 OTHER = replace(FILE, id="id2", content_hash="x")
-FOLDER = Folder(A, "id3")
+FOLDER = Folder("id3", "a")
 CONFLICT = Conflict("changed")
 
 
-@pytest.mark.parametrize(("change", "entry"), [(PUT, FILE), (MKDIR, FOLDER), (DELETE, None), (MOVE, FILE)])
-def test_the_expected_outcome_is_acknowledged(change: Change, entry: File | Folder | None) -> None:
-    assert judge(change, entry, is_uncertain=False) == Acknowledge(entry)
+@pytest.mark.parametrize(("sent", "entry"), [(PUT, FILE), (MKDIR, FOLDER), (DELETE, None), (MOVE, FILE)])
+def test_the_expected_outcome_is_acknowledged(sent: Flight, entry: Entry | None) -> None:
+    assert judge(sent, 0, entry) == Acknowledge(entry)
 
 
 def test_another_hash_is_never_acknowledged() -> None:
-    verdict = judge(PUT, OTHER, is_uncertain=False)
-    assert isinstance(verdict, Reupload) and verdict.base == Base("r2", "x")
+    verdict = judge(PUT, 0, OTHER)
+    assert isinstance(verdict, Reupload) and isinstance(verdict.error, Corrupt)
+    assert verdict.standing == OTHER
+    assert isinstance(judge(PUT, TRIES - 1, OTHER), Refuse)
 
 
 def test_a_hash_the_service_does_not_tell_is_never_acknowledged() -> None:
-    assert isinstance(judge(PUT, replace(FILE, content_hash=None), is_uncertain=False), Reupload)
+    assert isinstance(judge(PUT, 0, replace(FILE, content_hash=None)), Reupload)
 
 
-@pytest.mark.parametrize("error", [Busy("b"), Throttled("t"), NotSignedIn("n")])
-@pytest.mark.parametrize("change", [PUT, MKDIR, DELETE, MOVE])
-def test_what_was_not_done_is_done_again(change: Change, error: MountfsError) -> None:
-    assert judge(change, error, is_uncertain=False) == Retry(error)
-    assert judge(change, error, is_uncertain=True) == Unknown(error)
+@pytest.mark.parametrize("error", [Busy("b"), Throttled("t"), NotSignedIn("n"), Unreachable("u")])
+@pytest.mark.parametrize("sent", [PUT, MKDIR, DELETE, MOVE])
+def test_what_was_not_done_is_done_again(sent: Flight, error: MountfsError) -> None:
+    assert judge(sent, 0, error) == Retry(error)
 
 
 @pytest.mark.parametrize("error", [Offline("o"), ServerFault("s")])
-@pytest.mark.parametrize("change", [PUT, MKDIR, DELETE, MOVE])
-def test_what_may_have_been_done_is_looked_at(change: Change, error: MountfsError) -> None:
-    assert judge(change, error, is_uncertain=False) == Look(error)
+@pytest.mark.parametrize("sent", [PUT, MKDIR, DELETE, MOVE])
+def test_what_may_have_been_done_is_looked_at(sent: Flight, error: MountfsError) -> None:
+    assert judge(sent, 0, error) == Look(error)
 
 
-@pytest.mark.parametrize("change", [PUT, MKDIR, DELETE, MOVE])
-def test_a_refusal_is_final(change: Change) -> None:
+@pytest.mark.parametrize("sent", [PUT, MKDIR, DELETE, MOVE])
+def test_a_refusal_is_final(sent: Flight) -> None:
     error = Forbidden("no")
-    assert judge(change, error, is_uncertain=False) == Refuse(error)
+    assert judge(sent, 0, error) == Refuse(error)
 
 
 def test_a_delete_of_nothing_is_done() -> None:
-    assert judge(DELETE, NotFound("n"), is_uncertain=False) == Acknowledge(None)
+    assert judge(DELETE, 0, NotFound("n")) == Acknowledge(None)
 
 
-def test_a_delete_of_what_changed_is_void() -> None:
-    assert judge(DELETE, CONFLICT, is_uncertain=False) == Drop()
+def test_a_delete_of_a_folder_that_somebody_filled_is_given_up() -> None:
+    assert judge(DELETE, 0, DirectoryNotEmpty("full")) == GiveUp(None)
+
+
+def test_a_delete_of_what_changed_is_given_up_for_what_stands_there() -> None:
+    assert judge(DELETE, 0, CONFLICT) == Look(CONFLICT)
+    for standing in (FILE, OTHER, FOLDER):
+        assert judge_standing(DELETE, 0, CONFLICT, standing) == GiveUp(standing)
 
 
 def test_a_delete_of_the_same_bytes_under_another_revision_goes_on() -> None:
-    delete = replace(DELETE, base_hash="h")
-    assert judge(delete, CONFLICT, is_uncertain=False) == Look(CONFLICT)
-    moved = judge_standing(delete, CONFLICT, FILE, is_uncertain=False)
-    assert moved == Retry(CONFLICT, Base("r2", "h"))
+    delete = flight(OrderKind.DELETE, over=Over("r", "h"))
+    assert judge_standing(delete, 0, CONFLICT, FILE) == Rebase(CONFLICT, FILE)
     for standing in (OTHER, FOLDER):
-        assert judge_standing(delete, CONFLICT, standing, is_uncertain=False) == Drop()
-    assert judge_standing(last_try(delete), CONFLICT, FILE, is_uncertain=False) == Drop()
-    assert judge_standing(delete, CONFLICT, None, is_uncertain=False) == Acknowledge(None)
+        assert judge_standing(delete, 0, CONFLICT, standing) == GiveUp(standing)
+    assert judge_standing(delete, TRIES - 1, CONFLICT, FILE) == GiveUp(FILE)
+    assert judge_standing(delete, 0, CONFLICT, None) == Acknowledge(None)
 
 
-def last_try(change: Change) -> Change:
-    return replace(change, refusals=TRIES - 1)
-
-
+LAST = TRIES - 1
+NEW = flight(OrderKind.PUT, content=PUT.content)
+BASE_BYTES = replace(OTHER, content_hash="b")
 STANDING = [
-    (PUT, CONFLICT, FILE, Acknowledge(FILE)),
-    (PUT, SessionLost("s"), FILE, Acknowledge(FILE)),
-    (PUT, CONFLICT, OTHER, Beside()),
-    (PUT, CONFLICT, FOLDER, Beside()),
-    (PUT, CONFLICT, replace(OTHER, content_hash="b"), Retry(CONFLICT, Base("r2", "b"))),
-    (PUT, CONFLICT, None, Retry(CONFLICT, Base())),
-    (last_try(replace(PUT, base_revision=None)), CONFLICT, None, Refuse(CONFLICT)),
-    (MKDIR, CONFLICT, FOLDER, Acknowledge(FOLDER)),
-    (MKDIR, CONFLICT, FILE, Refuse(CONFLICT)),
-    (MKDIR, CONFLICT, None, Retry(CONFLICT)),
-    (last_try(MKDIR), CONFLICT, None, Refuse(CONFLICT)),
-    (MOVE, CONFLICT, FILE, Acknowledge(FILE)),
-    (MOVE, CONFLICT, OTHER, Refuse(CONFLICT)),
-    (MOVE, CONFLICT, None, Refuse(CONFLICT)),
+    (PUT, 0, CONFLICT, FILE, Acknowledge(FILE)),
+    (PUT, 0, SessionLost("s"), FILE, Acknowledge(FILE)),
+    (PUT, 0, CONFLICT, OTHER, Beside(OTHER)),
+    (PUT, 0, CONFLICT, FOLDER, Beside(FOLDER)),
+    (PUT, 0, CONFLICT, BASE_BYTES, Rebase(CONFLICT, BASE_BYTES)),
+    (PUT, LAST, CONFLICT, BASE_BYTES, Refuse(CONFLICT)),
+    (PUT, 0, CONFLICT, None, Rebase(CONFLICT, None)),
+    (NEW, LAST, CONFLICT, None, Refuse(CONFLICT)),
+    (MKDIR, 0, CONFLICT, FOLDER, Acknowledge(FOLDER)),
+    (MKDIR, 0, CONFLICT, FILE, Refuse(CONFLICT)),
+    (MKDIR, 0, CONFLICT, None, Retry(CONFLICT)),
+    (MKDIR, LAST, CONFLICT, None, Refuse(CONFLICT)),
+    (MOVE, 0, CONFLICT, FILE, Acknowledge(FILE)),
+    (MOVE, 0, CONFLICT, OTHER, Refuse(CONFLICT)),
+    (MOVE, 0, CONFLICT, None, Refuse(CONFLICT)),
 ]
 
 
-@pytest.mark.parametrize(("change", "error", "standing", "verdict"), STANDING)
+@pytest.mark.parametrize(("sent", "refusals", "error", "standing", "verdict"), STANDING)
 def test_what_stands_there_decides(
-    change: Change, error: MountfsError, standing: File | Folder | None, verdict: object
+    sent: Flight, refusals: int, error: MountfsError, standing: Entry | None, verdict: object
 ) -> None:
-    assert judge_standing(change, error, standing, is_uncertain=False) == verdict
+    assert judge_standing(sent, refusals, error, standing) == verdict
 
 
-@pytest.mark.parametrize("change", [PUT, MKDIR, MOVE])
-def test_a_fault_after_which_nothing_stands_there_is_tried_again(change: Change) -> None:
+@pytest.mark.parametrize("sent", [PUT, MKDIR, MOVE])
+def test_a_fault_after_which_nothing_stands_there_is_tried_again(sent: Flight) -> None:
     error = ServerFault("500")
-    assert judge_standing(change, error, None, is_uncertain=True) == Retry(error)
+    assert judge_standing(sent, 0, error, None) == Retry(error)
 
 
 def test_a_lost_session_and_other_bytes_there_need_another_upload() -> None:
     error = SessionLost("expired")
-    assert judge_standing(PUT, error, OTHER, is_uncertain=True) == Reupload(error)
+    assert judge_standing(PUT, 0, error, OTHER) == Reupload(error)
+    assert judge_standing(PUT, LAST, error, OTHER) == Refuse(error)
 
 
-def test_a_move_of_unknown_identity_that_arrived_is_done_only_if_it_may_have_been_sent() -> None:
-    anonymous, gone = replace(MOVE, item_id=""), NotFound("source")
-    assert judge_standing(anonymous, gone, OTHER, is_uncertain=True) == Acknowledge(OTHER)
-    assert judge_standing(anonymous, gone, OTHER, is_uncertain=False) == Refuse(gone)
-    assert judge_standing(anonymous, AlreadyExists("x"), OTHER, is_uncertain=True) != Acknowledge(OTHER)
+def test_a_move_whose_folder_is_gone_is_tried_again_as_things_stand_then() -> None:
+    gone = NotFound("source")
+    assert judge_standing(MOVE, 0, gone, None) == Retry(gone)
+    assert judge_standing(MOVE, LAST, gone, None) == Refuse(gone)
+
+
+def test_a_move_of_unknown_identity_is_never_taken_for_done_by_what_stands_at_its_target() -> None:
+    anonymous = flight(OrderKind.MOVE, source=place("/s"))
+    for error in (CONFLICT, AlreadyExists("x"), NotFound("source"), ServerFault("500")):
+        assert not isinstance(judge_standing(anonymous, 0, error, OTHER), Acknowledge)
 
 
 def test_a_name_that_only_changes_its_case_is_renamed_once_it_is_spelled_so() -> None:
-    renaming = replace(PUT, kind=ChangeKind.MOVE, path=RemotePath("/A"), source=A, item_id="id:1")
-    before = File(A, "id:1", "r", 1, 0, None)
+    renaming = flight(OrderKind.MOVE, "/A", source=place("/a"), item_id="id:1")
+    before = File("id:1", "a", "r", 1, 0, None)
     lost = ServerFault("lost")
-    assert judge_standing(renaming, lost, before, is_uncertain=True) == Retry(lost)
-    after = replace(before, path=RemotePath("/A"))
-    assert judge_standing(renaming, lost, after, is_uncertain=True) == Acknowledge(after)
+    assert judge_standing(renaming, 0, lost, before) == Retry(lost)
+    after = replace(before, name="A")
+    assert judge_standing(renaming, 0, lost, after) == Acknowledge(after)
+
+
+# Times
+
+TIME = flight(OrderKind.SET_TIME, over=Over("r", "h"), mtime_ns=OLD_NS + 3, item_id="id")
+DONE = File("id", "a", "r2", 3, OLD_NS, "h")
+SAME = File("id", "a", "r", 3, OLDER_NS, "h")
+MOVED = File("id", "a", "r2", 3, OLDER_NS, "h")
+REPLACED = File("id", "a", "r2", 3, OLD_NS, "x")
+LOST = ServerFault("500")
+
+
+def test_a_refusal_of_a_time_is_no_lasting_trouble() -> None:
+    assert judge(TIME, 0, DONE) == Acknowledge(DONE)
+    assert judge(TIME, 0, None) == DropTime(OTHERS_BYTES)
+    for error in (NotFound("gone"), Forbidden("no")):
+        assert judge(TIME, 0, error) == DropTime(str(error))
+    assert judge(TIME, 0, CONFLICT) == Look(CONFLICT)
+    assert judge(TIME, 0, LOST) == Look(LOST)
+    busy = Busy("locked")
+    assert judge(TIME, 0, busy) == Retry(busy)
+
+
+@pytest.mark.parametrize(
+    ("error", "standing", "verdict"),
+    [
+        (LOST, DONE, Acknowledge(DONE)),
+        (CONFLICT, DONE, Acknowledge(DONE)),
+        (LOST, SAME, Rebase(LOST, SAME)),
+        (CONFLICT, MOVED, Rebase(CONFLICT, MOVED)),
+        (CONFLICT, REPLACED, DropTime(OTHERS_BYTES)),
+        (CONFLICT, FOLDER, DropTime(OTHERS_BYTES)),
+        (LOST, None, DropTime(OTHERS_BYTES)),
+    ],
+)
+def test_what_stands_there_decides_about_a_time(
+    error: MountfsError, standing: Entry | None, verdict: object
+) -> None:
+    assert judge_standing(TIME, 0, error, standing) == verdict
+
+
+def test_a_conflict_without_a_reason_is_not_repeated_for_ever() -> None:
+    assert judge_standing(TIME, LAST, CONFLICT, MOVED) == DropTime(str(CONFLICT))

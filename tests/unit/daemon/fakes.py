@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from daemon.account import Backlog
+from daemon.protocol import FailedChange
 from daemon.status import AccountStatus
 from mountfs.model.path import ROOT, RemotePath
 
@@ -29,6 +30,7 @@ class FakeAccount:
     """An account whose backlog the test sets, and which remembers what it was asked."""
 
     left: Backlog = field(default_factory=Backlog)
+    failed: tuple[FailedChange, ...] = ()
     asked: list[str] = field(default_factory=list)
     mount_error: Exception | None = None
     commits_when_hurried: int = 0
@@ -65,6 +67,9 @@ class FakeAccount:
 
     def backlog(self, path: RemotePath) -> Backlog:
         return self.left
+
+    def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
+        return self.failed
 
     def await_change(self, timeout_s: float) -> None:
         Event().wait(min(timeout_s, 0.01))

@@ -1,81 +1,388 @@
-"""Taking over what another mount left."""
+"""Taking over what another mount of the account left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon.adoption import adopt
-from mountfs.journal.journal import Journal
-from mountfs.model.change import ChangeEvent, ChangeKind, ChangeState
+from daemon.adoption import adopt, identify
+from daemon.core import Foundation, Settings, lay
+from mountfs.errors import Forbidden
 from mountfs.model.path import RemotePath
-from tests.fakes.clock import FakeClock
+from mountfs.spool.quota import Quota
+from mountfs.tree.word import word_of
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
+from tests.doubles.world import HOST, World
+
+HOUR_NS = 3600 * 10**9
 
 
-@pytest.fixture
-def ours(tmp_path: Path) -> Iterator[Journal]:
-    (tmp_path / "spool").mkdir()
-    journal = Journal(tmp_path / "journal.db", FakeClock())
-    yield journal
-    journal.close()
+class Estate:
+    """Two mounts of one account: *theirs* ends, and *ours* begins with what it left."""
+
+    def __init__(self, directory: Path, account: MemoryAccount) -> None:
+        self.account = account
+        self.directory = directory
+        self.theirs = self._world("theirs")
+        self.ours = self._world("ours")
+
+    def _world(self, name: str) -> World:
+        (self.directory / name).mkdir()
+        return World(self.directory / name, self.account)
+
+    @property
+    def their_directory(self) -> Path:
+        return self.theirs.directory
+
+    def take_over(self) -> World:
+        """The next process of ours, which takes over what is left of theirs; killed, both of them."""
+        self.theirs.close()
+        self.ours.on_laid = self.adopt
+        self.ours.restart()
+        self.ours.on_laid = lambda _foundation: None
+        return self.ours
+
+    def adopt(self, foundation: Foundation) -> None:
+        adopt(foundation, self.lay_theirs(), self.their_directory)
+
+    def lay_theirs(self) -> Foundation:
+        theirs = self.theirs
+        settings = Settings(boot_id=theirs.boot_id, host=HOST, quota=Quota(reserve_bytes=0))
+        return lay(theirs.places, theirs.backend, theirs.clock, theirs.disk, settings)
+
+    def close(self) -> None:
+        self.ours.close()
 
 
-@pytest.fixture
-def their_directory(tmp_path: Path) -> Path:
-    (tmp_path / "theirs" / "spool").mkdir(parents=True)
-    return tmp_path / "theirs"
+@pytest.fixture(params=["one batch at a time", "several calls side by side"])
+def estate(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Estate]:
+    limits = MEMORY_LIMITS if request.param == "one batch at a time" else SIDE_BY_SIDE_LIMITS
+    made = Estate(tmp_path, MemoryAccount(limits))
+    yield made
+    made.close()
 
 
-@pytest.fixture
-def theirs(their_directory: Path) -> Journal:
-    return Journal(their_directory / "journal.db", FakeClock())
+# What is taken over
 
 
-def test_outcomes_of_a_running_job_still_meet_their_changes(
-    ours: Journal, theirs: Journal, their_directory: Path
-) -> None:
-    """They are told by position, and the positions are those of the ids."""
+def test_everything_that_they_left_is_shown_and_sent(estate: Estate) -> None:
+    estate.account.write("/old/removed", b"1")
+    estate.account.write("/old/renamed", b"2")
+    estate.account.write("/old/changed", b"3")
+    theirs = estate.theirs
+    theirs.fs.unlink("/old/removed")
+    theirs.rename("/old/renamed", "/new name")
+    theirs.put("/old/changed", b"changed")
+    theirs.mkdir("/empty")
+    theirs.mkdir("/made")
+    theirs.put("/made/f", b"4")
+    expected = theirs.tree()
+    assert expected == {
+        "/old": None,
+        "/old/changed": b"changed",
+        "/new name": b"2",
+        "/empty": None,
+        "/made": None,
+        "/made/f": b"4",
+    }
+    ours = estate.take_over()
+    assert ours.tree() == expected
+    ours.settle()
+    assert ours.remote() == expected
+    assert ours.pending() == []
+    assert ours.notices() == []
+
+
+def test_what_is_pending_of_ours_goes_on_beside_it(estate: Estate) -> None:
+    estate.ours.put("/ours", b"1")
+    estate.theirs.put("/theirs", b"2")
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/ours": b"1", "/theirs": b"2"}
+
+
+def test_nothing_is_left_where_it_came_from(estate: Estate) -> None:
+    estate.theirs.put("/f", b"x")
+    estate.take_over()
+    left = {path.name for path in estate.their_directory.iterdir()}
+    assert not left & {"journal.db", "journal.db-wal", "journal.db-shm", "spool"}
+
+
+def test_bytes_that_are_at_the_service_already_are_not_sent_again(estate: Estate) -> None:
+    estate.theirs.put("/f", b"x" * 100)
+    estate.theirs.upload_all()
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/f": b"x" * 100}
+    calls = ours.memory.calls()
+    assert not {"append_pack", "upload_whole", "append", "open_session"} & calls.keys()
+
+
+def test_a_rename_over_a_file_that_was_still_to_be_sent_is_still_one_file(estate: Estate) -> None:
+    estate.theirs.put("/t", b"1")
+    estate.theirs.put("/f", b"2")
+    estate.theirs.rename("/t", "/f")
+    ours = estate.take_over()
+    assert ours.tree() == {"/f": b"1"}
+    ours.settle()
+    assert ours.remote() == {"/f": b"1"}
+    assert ours.revisions_of("/f") == 1
+
+
+def test_a_save_by_rename_keeps_the_id_and_the_history_of_the_file(estate: Estate) -> None:
+    before = estate.account.write("/f", b"old")
+    estate.theirs.put("/t", b"new")
+    estate.theirs.rename("/t", "/f")
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/f": b"new"}
+    assert ours.file("/f").id == before.id
+
+
+def test_names_that_are_exchanged_are_still_exchanged(estate: Estate) -> None:
+    estate.account.write("/a", b"a")
+    estate.account.write("/b", b"b")
+    estate.theirs.rename("/a", "/x")
+    estate.theirs.rename("/b", "/a")
+    estate.theirs.rename("/x", "/b")
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/a": b"b", "/b": b"a"}
+
+
+def test_times_the_service_cannot_keep_are_taken_over(estate: Estate) -> None:
+    estate.account.mkdir("/d")
+    file = estate.account.write("/f", b"x")
+    theirs = estate.theirs
+    theirs.settle()
+    theirs.touch("/d", 5 * HOUR_NS)
+    theirs.touch("/f", 6 * HOUR_NS)
+    theirs.settle()
+    is_kept = estate.account.get("/f") == file
+    ours = estate.take_over()
+    assert ours.fs.getattr("/d").mtime_ns == 5 * HOUR_NS
+    if is_kept:
+        assert ours.fs.getattr("/f").mtime_ns == 6 * HOUR_NS
+    ours.settle()
+    assert ours.fs.getattr("/d").mtime_ns == 5 * HOUR_NS
+
+
+def test_a_time_of_theirs_does_not_replace_one_of_ours(estate: Estate) -> None:
+    estate.account.mkdir("/d")
+    estate.ours.touch("/d", 7 * HOUR_NS)
+    estate.theirs.touch("/d", 5 * HOUR_NS)
+    ours = estate.take_over()
+    assert ours.fs.getattr("/d").mtime_ns == 7 * HOUR_NS
+
+
+def test_a_time_that_was_kept_of_other_bytes_is_not_taken_over(tmp_path: Path) -> None:
+    estate = Estate(tmp_path, MemoryAccount())
+    estate.account.write("/f", b"old")
+    estate.theirs.put("/f", b"old")
+    estate.theirs.touch("/f", 6 * HOUR_NS)
+    estate.theirs.settle()
+    changed = estate.account.write("/f", b"new", 9 * HOUR_NS)
+    assert estate.ours.names() == {"f"}
+    ours = estate.take_over()
+    assert ours.fs.getattr("/f").mtime_ns == changed.mtime_ns
+    estate.close()
+
+
+def test_upload_sessions_that_are_to_be_ended_are_taken_over(estate: Estate) -> None:
+    theirs, ours = estate.theirs, estate.ours
+    sessions = [estate.account.start_session(is_large=True) for _ in range(2)]
+    ours.core.tree.add_orphan(sessions[0])
+    theirs.core.tree.add_orphan(sessions[1])
+    theirs.put("/g", b"x" * 100)
+    theirs.upload_all()
+    ours = estate.take_over()
+    assert ours.core.tree.store.orphans() == sessions
+    ours.settle()
+    assert estate.account.sessions == {}
+    assert ours.remote() == {"/g": b"x" * 100}
+
+
+# What they had sent
+
+
+def test_outcomes_of_a_running_job_still_meet_what_was_sent(tmp_path: Path) -> None:
+    """They are told by position: one of the two was refused because somebody else had the name."""
+    estate = Estate(tmp_path, MemoryAccount())
+    theirs = estate.theirs
     for name in "ab":
-        theirs.add(
-            ChangeKind.MOVE, RemotePath(f"/{name}2"), ChangeState.UPLOADED, source=RemotePath(f"/{name}")
-        )
-    theirs.move_to_end(theirs.live()[0])
-    for change in theirs.live():
-        theirs.advance(change, ChangeEvent.COMMIT_SENT, job="job")
-    adopt(ours, ours.path.parent / "spool", theirs, their_directory)
-    adopted = ours.live()
-    assert [change.path.text for change in adopted] == ["/b2", "/a2"]
-    assert [change.path.text for change in sorted(adopted, key=lambda row: row.id)] == ["/a2", "/b2"]
+        estate.account.write(f"/{name}", name.encode())
+    theirs.names()
+    for name in "ab":
+        theirs.rename(f"/{name}", f"/{name}2")
+    estate.account.write("/b2", b"somebody else's")
+    estate.account.job_polls = 3
+    while not theirs.core.committer.current:
+        theirs.advance(0.1)
+        theirs.core.committer.step(theirs.clock.now_s())
+    ours = estate.take_over()
+    assert [current.entries for current in ours.core.committer.current] == [2]
+    ours.settle()
+    files = estate.account.files()
+    assert (files["/a2"], files["/b2"]) == (b"a", b"somebody else's")
+    assert b"b" in files.values()
+    assert sum(_moves(order, "/a") for batch in estate.account.submits for order in batch) == 1
+    estate.close()
 
 
-def test_a_change_still_replaces_one_that_is_younger(
-    ours: Journal, theirs: Journal, their_directory: Path
+def _moves(order: Any, source: str) -> bool:
+    return getattr(order, "source", None) is not None and order.source.path == RemotePath(source)
+
+
+def test_what_was_sent_and_took_effect_is_not_sent_again(estate: Estate) -> None:
+    theirs = estate.theirs
+    theirs.put("/f", b"x")
+    theirs.upload_all()
+    estate.account.job_polls = 100
+    while "/f" not in estate.account.files():
+        theirs.advance(0.1)
+        theirs.core.committer.step(theirs.clock.now_s())
+    estate.account.lose_jobs()
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.pending() == []
+    assert ours.revisions_of("/f") == 1
+    assert len(estate.account.submits) == 1
+
+
+# What was refused
+
+
+def test_what_was_refused_is_still_listed_and_readable(estate: Estate) -> None:
+    estate.theirs.backend.refuse("/f", Forbidden("not here"), times=20)
+    estate.theirs.put("/f", b"x")
+    estate.theirs.settle()
+    assert estate.theirs.word("/f") == "failed"
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.word("/f") == "failed"
+    assert ours.get("/f") == b"x"
+    assert ours.remote() == {}
+
+
+def test_a_refused_rename_is_still_listed(estate: Estate) -> None:
+    estate.account.write("/f", b"x")
+    estate.theirs.backend.refuse("/g", Forbidden("not here"), times=20)
+    estate.theirs.rename("/f", "/g")
+    estate.theirs.settle()
+    assert estate.theirs.word("/f") == "failed"
+    ours = estate.take_over()
+    assert ours.word("/f") == "failed"
+    assert [word_of(node) for node in ours.core.tree.refused.values()] == [word_of(ours.node("/f"))]
+
+
+# Both changed the same
+
+
+def test_where_both_made_the_same_name_theirs_is_set_beside_ours(estate: Estate) -> None:
+    estate.ours.put("/f.txt", b"ours")
+    estate.theirs.put("/f.txt", b"theirs")
+    ours = estate.take_over()
+    ours.settle()
+    remote = ours.remote()
+    assert remote.pop("/f.txt") == b"ours"
+    [(copy, body)] = remote.items()
+    assert copy.startswith("/f (conflicted copy ")
+    assert body == b"theirs"
+    assert [copy[1:] in notice for notice in ours.notices()] == [True]
+
+
+def test_where_both_changed_the_same_file_theirs_is_set_beside_ours(estate: Estate) -> None:
+    estate.account.write("/f.txt", b"old")
+    estate.ours.put("/f.txt", b"ours")
+    estate.theirs.put("/f.txt", b"theirs")
+    ours = estate.take_over()
+    ours.settle()
+    remote = ours.remote()
+    assert remote.pop("/f.txt") == b"ours"
+    assert list(remote.values()) == [b"theirs"]
+
+
+def test_folders_that_both_made_become_one(estate: Estate) -> None:
+    estate.ours.mkdir("/d")
+    estate.ours.put("/d/a", b"1")
+    estate.theirs.mkdir("/d")
+    estate.theirs.put("/d/b", b"2")
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/d": None, "/d/a": b"1", "/d/b": b"2"}
+    assert ours.notices() == []
+
+
+def test_what_somebody_else_changed_meanwhile_is_not_overwritten(estate: Estate) -> None:
+    estate.account.write("/f.txt", b"old")
+    estate.theirs.put("/f.txt", b"theirs")
+    estate.account.write("/f.txt", b"somebody else's")
+    assert estate.ours.get("/f.txt") == b"somebody else's"
+    ours = estate.take_over()
+    ours.settle()
+    remote = ours.remote()
+    assert remote.pop("/f.txt") == b"somebody else's"
+    assert list(remote.values()) == [b"theirs"]
+
+
+# When it is interrupted
+
+
+def test_what_was_taken_over_already_is_not_taken_over_again(estate: Estate, tmp_path: Path) -> None:
+    estate.theirs.put("/f", b"x")
+    with estate.theirs.core.tree.transaction():
+        identify(estate.theirs.core.tree.store)
+    estate.theirs.close()
+    shutil.copytree(estate.their_directory, tmp_path / "as it was")
+    estate.theirs.start()
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/f": b"x"}
+    ours.fs.unlink("/f")
+    shutil.rmtree(estate.their_directory)
+    shutil.copytree(tmp_path / "as it was", estate.their_directory)
+    # As if the process had died before it removed what it had taken over.
+    ours.on_laid = estate.adopt
+    ours.restart()
+    ours.settle()
+    assert ours.remote() == {}
+    assert ours.tree() == {}
+
+
+def test_what_cannot_be_taken_over_as_a_whole_stays_where_it_is_as_a_whole(
+    estate: Estate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = theirs.add(ChangeKind.PUT, RemotePath("/t"), ChangeState.SEALED, spool="1")
-    second = theirs.add(ChangeKind.PUT, RemotePath("/f"), ChangeState.SEALED, spool="2")
-    theirs.move_to_end(first, path=RemotePath("/f"), base_change=second.id)
-    adopt(ours, ours.path.parent / "spool", theirs, their_directory)
-    below, above = ours.live()
-    assert (below.spool, above.spool) == ("2", "1")
-    assert above.base_change == below.id
+    for name in "abc":
+        estate.theirs.put(f"/{name}", name.encode())
+    linked: list[str] = []
+    link: Callable[..., None] = os.link
 
+    def fail_second(source: Any, target: Any) -> None:
+        linked.append(str(target))
+        if len(linked) == 2:
+            raise OSError(5, "Input/output error")
+        link(source, target)
 
-def test_times_the_service_cannot_keep_are_taken_over(ours: Journal, their_directory: Path) -> None:
-    theirs = Journal(their_directory / "journal.db", FakeClock())
-    theirs.set_time(RemotePath("/D"), "", 5)
-    adopt(ours, ours.path.with_name("spool"), theirs, their_directory)
-    assert ours.time_of(RemotePath("/d"), "") == 5
+    monkeypatch.setattr("daemon.adoption.os.link", fail_second)
 
+    def try_to_adopt(foundation: Foundation) -> None:
+        with pytest.raises(OSError, match="Input/output error"):
+            estate.adopt(foundation)
 
-def test_upload_sessions_that_are_to_be_ended_are_taken_over(
-    ours: Journal, theirs: Journal, their_directory: Path
-) -> None:
-    ours.orphans.add("ours")
-    refused = theirs.add(ChangeKind.PUT, RemotePath("/f"), ChangeState.SEALED, spool="1", session="theirs")
-    theirs.advance(refused, ChangeEvent.REFUSED)
-    kept = theirs.add(ChangeKind.PUT, RemotePath("/g"), ChangeState.SEALED, spool="2", session="in use")
-    adopt(ours, ours.path.parent / "spool", theirs, their_directory)
-    assert ours.orphans.all() == ["ours", "theirs"]
-    assert [row.session for row in ours.live()] == [None, kept.session]
+    estate.theirs.close()
+    estate.ours.on_laid = try_to_adopt
+    estate.ours.restart()
+    assert estate.ours.tree() == {}
+    assert estate.ours.pending() == []
+    assert estate.ours.core.spool.names() == []
+    estate.theirs.start()
+    assert estate.theirs.tree() == {"/a": b"a", "/b": b"b", "/c": b"c"}
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/a": b"a", "/b": b"b", "/c": b"c"}
+    assert ours.notices() == []

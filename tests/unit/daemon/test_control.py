@@ -98,9 +98,9 @@ def test_a_wait_includes_files_that_are_still_open(client: Client, account: Fake
 
 
 def test_a_wait_runs_out_of_time_and_lists_what_failed(client: Client, account: FakeAccount) -> None:
-    failed = (FailedChange("/a", "name refused"),)
-    account.left = Backlog(pending=1, failed=failed)
-    assert list(client.ask(WaitRequest("/", timeout_s=0.05)))[-1] == Settled(1, failed)
+    account.failed = (FailedChange("/a", "name refused"),)
+    account.left = Backlog(pending=1)
+    assert list(client.ask(WaitRequest("/", timeout_s=0.05)))[-1] == Settled(1, account.failed)
 
 
 def test_a_sync_is_carried_out(client: Client, account: FakeAccount) -> None:

@@ -1,163 +1,174 @@
+"""What others change at the service is heard of, and shown."""
+
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 from daemon.follow import Follower
-from mountfs.backends.faulty import FaultyBackend
-from mountfs.backends.memory import MemoryBackend
-from mountfs.errors import Offline
-from mountfs.model.path import ROOT, RemotePath
-from mountfs.namespace.snapshot import NotLoaded, Snapshot
-from tests.fakes.clock import FakeClock
+from mountfs.errors import Offline, ServerFault
+from tests.doubles.world import World
+from tests.unit.daemon.fakes import PATIENCE_S
+
+FRESH_S = 5.0
 
 
-class Followed:
-    """A follower with a real snapshot, on a memory account."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.memory = MemoryBackend()
-        self.backend = FaultyBackend(self.memory)
-        self.snapshot = Snapshot(threading.RLock(), self.clock, fresh_s=5.0)
-        self.follower = Follower(self.backend, self.snapshot, self.clock, wait_s=0.0)
-
-    def load(self) -> None:
-        self.snapshot.begin(ROOT)
-        self.snapshot.store(ROOT, self.backend.list_folder(ROOT))
-
-    def step(self) -> float:
-        return self.follower.step(self.clock.now_s())
-
-    def is_known(self, path: str) -> bool:
-        try:
-            return self.snapshot.lookup(RemotePath(path)) is not None
-        except NotLoaded:
-            return False
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, settings={"fresh_s": FRESH_S})
+    world.account.write("/a", b"x")
+    yield world
+    world.close()
 
 
-def test_a_followed_snapshot_is_trusted_beyond_its_time() -> None:
-    world = Followed()
-    world.memory.remote.write("/a", b"x")
-    world.step()
-    world.load()
-    world.clock.advance(3600)
-    assert world.is_known("/a")
+def step(world: World) -> float:
+    return world.core.follower.step(world.clock.now_s())
 
 
-def test_a_remote_change_is_seen() -> None:
-    world = Followed()
-    world.memory.remote.write("/a", b"x")
-    world.step()
-    world.load()
-    world.memory.remote.remove("/a")
-    world.step()
-    assert not world.is_known("/a")
-    world.load()
-    assert not world.is_known("/a")
+def listings_of(world: World) -> int:
+    """How often the service is asked for a listing when somebody looks at the root."""
+    before = world.memory.calls().get("list_folder", 0)
+    world.names()
+    return world.memory.calls().get("list_folder", 0) - before
 
 
-def test_what_was_listed_before_following_is_listed_again() -> None:
-    world = Followed()
-    world.memory.remote.write("/a", b"x")
-    world.load()
-    world.step()
-    assert not world.is_known("/a")
+def test_while_changes_are_reported_a_listing_is_trusted_beyond_its_time(world: World) -> None:
+    step(world)
+    assert listings_of(world) == 1
+    world.advance(3600.0)
+    assert listings_of(world) == 0
+    assert world.names() == {"a"}
 
 
-def test_while_the_far_side_is_away_nothing_is_trusted_for_long() -> None:
-    world = Followed()
-    world.memory.remote.write("/a", b"x")
-    world.step()
-    world.load()
+def test_a_remote_change_is_seen(world: World) -> None:
+    step(world)
+    assert world.names() == {"a"}
+    world.account.remove("/a")
+    step(world)
+    assert world.names() == set()
+
+
+def test_what_was_listed_before_following_is_listed_again(world: World) -> None:
+    assert world.names() == {"a"}
+    world.account.write("/b", b"y")  # before the position that is followed from: nobody reports it
+    step(world)
+    assert world.names() == {"a", "b"}
+
+
+def test_while_the_service_is_away_what_is_known_is_shown(world: World) -> None:
+    step(world)
+    assert world.names() == {"a"}
     world.memory.is_online = False
-    due_s = world.step()
+    due_s = step(world)
     assert due_s > world.clock.now_s()
-    assert world.follower.last_error == "the memory account does not answer"
-    world.clock.advance(6.0)
-    assert not world.is_known("/a")
+    assert world.core.follower.last_error == "nobody is at the memory account's address"
+    world.advance(3600.0)
+    assert listings_of(world) == 0
+    assert world.names() == {"a"}
 
 
-def test_what_changed_meanwhile_is_caught_up_with_before_anything_is_trusted() -> None:
-    world = Followed()
-    world.memory.remote.write("/a", b"x")
-    world.step()
-    world.load()
+def test_while_changes_are_not_reported_nothing_is_trusted_for_long(world: World) -> None:
+    step(world)
+    assert world.names() == {"a"}
+    world.backend.fail("wait_for_changes", ServerFault("500"))
+    step(world)
+    world.advance(FRESH_S - 1.0)
+    assert listings_of(world) == 0
+    world.account.write("/b", b"y")
+    world.advance(2.0)
+    assert world.names() == {"a", "b"}
+
+
+def test_what_changed_meanwhile_is_caught_up_with_before_anything_is_trusted(world: World) -> None:
+    step(world)
+    assert world.names() == {"a"}
     world.backend.fail("wait_for_changes", Offline("cut"))
-    world.step()
-    world.memory.remote.write("/b", b"y")
-    world.clock.advance(60.0)
-    world.step()
-    assert world.follower.last_error is None
-    assert not world.is_known("/a")
-    world.load()
-    world.clock.advance(3600.0)
-    assert world.is_known("/b")
+    step(world)
+    world.account.write("/b", b"y")
+    world.advance(60.0)
+    step(world)
+    assert world.core.follower.last_error is None
+    assert world.names() == {"a", "b"}
+    world.advance(3600.0)
+    assert listings_of(world) == 0
 
 
-def test_failures_make_the_questions_rarer() -> None:
-    world = Followed()
+def test_the_next_process_catches_up_from_where_the_last_one_was(world: World) -> None:
+    step(world)
+    assert world.names() == {"a"}
+    world.restart()
+    world.account.write("/b", b"y")
+    assert listings_of(world) == 0
+    step(world)
+    assert world.names() == {"a", "b"}
+    world.advance(3600.0)
+    assert listings_of(world) == 0
+
+
+def test_failures_make_the_questions_rarer(world: World) -> None:
     world.memory.is_online = False
     delays = []
     for _ in range(12):
-        due_s = world.step()
+        due_s = step(world)
         delays.append(due_s - world.clock.now_s())
-        world.clock.advance(delays[-1])
+        world.advance(delays[-1])
     assert delays == sorted(delays)
     assert delays[0] < 1.0
     assert delays[-1] <= 30.0
 
 
-def test_it_does_not_wait_when_the_far_side_answered_somebody_else() -> None:
-    world = Followed()
+def test_it_does_not_wait_when_the_far_side_answered_somebody_else(world: World) -> None:
     world.memory.is_online = False
     for _ in range(8):
-        world.clock.advance(world.step() - world.clock.now_s())
-    world.step()
+        world.advance(step(world) - world.clock.now_s())
+    step(world)
     world.memory.is_online = True
-    world.step()
-    assert world.follower.is_offline  # it is not its time yet
-    world.follower.nudge()
-    world.step()
-    assert not world.follower.is_offline
+    step(world)
+    assert world.core.follower.is_offline  # it is not its time yet
+    world.core.follower.nudge()
+    step(world)
+    assert not world.core.follower.is_offline
 
 
-def test_a_void_cursor_forgets_everything_and_begins_again() -> None:
-    world = Followed()
-    world.memory.remote.write("/a", b"x")
-    world.step()
-    world.load()
-    world.memory.remote.void_cursors()
-    world.step()
-    assert not world.is_known("/a")
-    world.step()
-    world.load()
-    world.clock.advance(3600.0)
-    assert world.is_known("/a")
+def test_after_a_void_cursor_everything_is_listed_again_and_then_followed(world: World) -> None:
+    step(world)
+    assert world.names() == {"a"}
+    world.account.write("/b", b"y")
+    world.account.void_cursors()
+    step(world)
+    assert world.names() == {"a", "b"}
+    step(world)
+    world.names()
+    world.advance(3600.0)
+    assert listings_of(world) == 0
+    world.account.remove("/a")
+    step(world)
+    assert world.names() == {"b"}
 
 
-def test_many_changes_come_page_by_page() -> None:
-    world = Followed()
+def test_many_changes_come_page_by_page(world: World) -> None:
     world.memory.page_entries = 2
-    world.step()
+    step(world)
     for index in range(7):
-        world.memory.remote.write(f"/f{index}", b"x")
-    world.step()
+        world.account.write(f"/f{index}", b"x")
+    step(world)
     assert world.memory.calls()["changes"] == 4
 
 
-def test_closing_the_backend_ends_a_question_that_is_open() -> None:
-    world = Followed()
-    follower = Follower(world.backend, world.snapshot, world.clock, wait_s=60.0)
+def test_closing_the_backend_ends_a_question_that_is_open(world: World) -> None:
+    follower = Follower(world.backend, world.core.feed, world.clock, wait_s=60.0)
     follower.step(world.clock.now_s())
     asking = threading.Thread(target=follower.step, args=(world.clock.now_s(),))
     asking.start()
     world.memory.close()
-    asking.join(10.0)
+    asking.join(PATIENCE_S)
     assert not asking.is_alive()
 
 
-def test_what_is_to_be_done_first_is_done_before_anything_is_followed() -> None:
-    world = Followed()
+def test_what_is_to_be_done_first_is_done_before_anything_is_followed(world: World) -> None:
     begun: list[str] = []
 
     def begin() -> None:
@@ -165,9 +176,21 @@ def test_what_is_to_be_done_first_is_done_before_anything_is_followed() -> None:
         if len(begun) == 1:
             raise Offline("away")
 
-    follower = Follower(world.backend, world.snapshot, world.clock, wait_s=0.0, on_begin=begin)
+    follower = Follower(world.backend, world.core.feed, world.clock, wait_s=0.0, on_begin=begin)
     for _ in range(3):
         due_s = follower.step(world.clock.now_s())
         assert follower.is_offline is (begun == ["begun"])
-        world.clock.advance(due_s - world.clock.now_s())
+        world.advance(due_s - world.clock.now_s())
     assert begun == ["begun"] * 2
+
+
+@pytest.mark.parametrize("is_online", [True, False])
+def test_whoever_waits_for_the_first_round_goes_on_after_it_whatever_came_of_it(
+    world: World, is_online: bool
+) -> None:
+    world.memory.is_online = is_online
+    waiting = threading.Thread(target=world.core.follower.await_round, args=(PATIENCE_S * 6,))
+    waiting.start()
+    step(world)
+    waiting.join(PATIENCE_S)
+    assert not waiting.is_alive()

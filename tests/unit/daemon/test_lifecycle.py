@@ -121,7 +121,7 @@ def test_files_left_open_do_not_hold_up_the_end() -> None:
 
 
 def test_failed_changes_do_not_hold_up_the_end() -> None:
-    account = FakeAccount(left=Backlog(failed=(FailedChange("/a", "name refused"),)))
+    account = FakeAccount(failed=(FailedChange("/a", "name refused"),))
     run = Run(account).until_ready()
     run.lifecycle.ask_stop()
     assert run.result() == 0

@@ -1,69 +1,430 @@
-"""What a mounted account says of its changes."""
+"""What a mounted account says of what is on its way."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.commit.flight import Current
-from daemon.mounted import RELEASE_S, Parts, RunningAccount, jobs_in_words
-from mountfs.journal.journal import Journal
-from mountfs.model.change import ChangeEvent, ChangeKind, ChangeState
+from daemon.commit.batch import Current
+from daemon.mounted import RELEASE_S, STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
+from daemon.protocol import FailedChange
+from daemon.status import Stray, Tally, Trouble
+from mountfs.errors import Forbidden, Offline
+from mountfs.fuse.mount import FuseOptions
+from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
-from tests.fakes.clock import FakeClock
+from mountfs.tree.node import Node
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from tests.doubles.world import World
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def journal(tmp_path: Path, clock: FakeClock) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "journal.db", clock)
-    yield journal
-    journal.close()
+def account(world: World) -> RunningAccount:
+    return account_of(world)
 
 
-@pytest.fixture
-def account(journal: Journal, clock: FakeClock) -> RunningAccount:
-    """An account of which only the journal is asked."""
-    nothing: Any = None
-    others = dict.fromkeys(set(Parts.__slots__) - {"journal", "clock", "root"}, nothing)
-    return RunningAccount(Parts(journal=journal, clock=clock, root=ROOT, **others))
+def account_of(world: World, **parts: Any) -> RunningAccount:
+    """A mounted account without threads."""
+    usual = Parts(
+        display_name="Memory",
+        root=world.settings.get("top", ROOT),
+        core=world.core,
+        file_system=world.fs,
+        fuse=FuseOptions("memory:"),
+        workers=(),
+        strays=lambda: (),
+        set_aside=lambda: None,
+        release=lambda: None,
+    )
+    return RunningAccount(replace(usual, **parts))
+
+
+def close_but_keep_open(world: World, path: str, body: bytes) -> int:
+    """As after close(2) of one of two descriptors, or before the kernel has released the file; the handle."""
+    number = world.begin(path, body)
+    world.fs.flush(number)
+    return number
+
+
+def refuse(world: World, *paths: str) -> None:
+    """The service will not have them."""
+    for path in paths:
+        world.backend.refuse(path, Forbidden("not here"), times=20)
+
+
+# What is waited for
 
 
 def test_a_closed_file_is_on_its_way_before_the_kernel_has_released_it(
-    account: RunningAccount, journal: Journal
+    world: World, account: RunningAccount
 ) -> None:
-    file = journal.add(ChangeKind.PUT, RemotePath("/f"), ChangeState.OPEN, spool="s", size_bytes=7)
+    number = world.begin("/f", b"1234567")
     assert (account.backlog(ROOT).pending, account.backlog(ROOT).open_files) == (0, 1)
-    file = journal.amend(file, is_flushed=True)
+    world.fs.flush(number)
     backlog = account.backlog(ROOT)
     assert (backlog.pending, backlog.size_bytes, backlog.open_files) == (1, 7, 0)
-    journal.advance(file, ChangeEvent.SEAL)
-    assert account.backlog(ROOT).pending == 1
+    world.fs.release(number)
+    backlog = account.backlog(ROOT)
+    assert (backlog.pending, backlog.size_bytes, backlog.open_files) == (1, 7, 0)
 
 
 def test_a_closed_file_that_another_still_holds_open_is_not_waited_for_long(
-    account: RunningAccount, journal: Journal, clock: FakeClock
+    world: World, account: RunningAccount
 ) -> None:
-    file = journal.add(ChangeKind.PUT, RemotePath("/f"), ChangeState.OPEN, spool="s", is_flushed=True)
+    number = close_but_keep_open(world, "/f", b"x")
     assert account.backlog(ROOT).pending == 1
-    clock.advance(RELEASE_S)
+    world.advance(RELEASE_S)
     assert (account.backlog(ROOT).pending, account.backlog(ROOT).open_files) == (0, 1)
-    file = journal.amend(file, is_flushed=False)
+    world.fs.write(number, 1, b"y")
     assert account.backlog(ROOT).open_files == 1
-    journal.amend(file, is_flushed=True)
+    world.fs.flush(number)
     assert account.backlog(ROOT).pending == 1
+
+
+def test_a_version_that_was_closed_is_waited_for_though_the_next_one_is_being_written(
+    world: World, account: RunningAccount
+) -> None:
+    world.put("/f", b"closed")
+    world.upload_all()
+    number = world.fs.open("/f", os.O_RDWR).number
+    world.fs.write(number, 0, b"being written")
+    assert account.backlog(ROOT).pending == 1
+    world.settle()
+    assert world.account.files() == {"/f": b"closed"}
+    assert (account.backlog(ROOT).pending, account.backlog(ROOT).open_files) == (0, 1)
+
+
+def test_only_what_is_at_or_below_the_path_is_waited_for(world: World, account: RunningAccount) -> None:
+    world.mkdir("/d")
+    world.put("/d/f", b"12")
+    world.put("/g", b"345")
+    found = {path: account.backlog(RemotePath(path)) for path in ("/d", "/d/f", "/g", "")}
+    assert {path: backlog.pending for path, backlog in found.items()} == {"/d": 2, "/d/f": 1, "/g": 1, "": 3}
+    assert {path: backlog.size_bytes for path, backlog in found.items()} == {
+        "/d": 2,
+        "/d/f": 2,
+        "/g": 3,
+        "": 5,
+    }
+
+
+def test_nothing_is_left_to_wait_for_once_all_is_committed(world: World, account: RunningAccount) -> None:
+    world.mkdir("/d")
+    world.put("/d/f", b"12")
+    world.put("/g", b"3")
+    world.fs.unlink("/g")
+    world.settle()
+    assert account.backlog(ROOT).unsettled == 0
+    assert account.backlog(RemotePath("/d")).unsettled == 0
+
+
+def test_a_removal_is_waited_for_in_the_folder_it_was_made_in(world: World, account: RunningAccount) -> None:
+    world.account.write("/d/f", b"x")
+    world.fs.unlink("/d/f")
+    assert account.backlog(RemotePath("/d")).pending == 1
+    world.settle()
+    assert account.backlog(RemotePath("/d")).pending == 0
+
+
+def test_sessions_that_are_to_be_ended_are_counted_wherever_their_files_were(
+    world: World, account: RunningAccount
+) -> None:
+    world.put("/f", b"x")
+    world.upload_all()
+    world.fs.unlink("/f")
+    assert account.backlog(ROOT).sessions == 1
+    assert account.backlog(RemotePath("/elsewhere")).sessions == 1
+    world.settle()
+    assert account.backlog(ROOT).sessions == 0
+
+
+# What stays here
+
+
+def test_what_stays_on_this_machine_is_counted_apart_and_not_waited_for(
+    world: World, account: RunningAccount
+) -> None:
+    world.put("/~$report.docx", b"1234")
+    assert account.backlog(ROOT).unsettled == 0
+    status = account.status()
+    assert status.states == {"local": Tally(1, 4)}
+    assert status.pending == Tally(0, 0)
+    assert status.oldest_pending_age_s is None
+    world.settle()
+    assert account.status().states == {"local": Tally(1, 4)}
+    assert world.remote() == {}
+
+
+def test_what_is_in_a_folder_that_stays_here_counts_as_staying_here(
+    world: World, account: RunningAccount
+) -> None:
+    world.mkdir("/.~lock.x#")
+    world.put("/.~lock.x#/f", b"1234")
+    world.settle()
+    assert account.status().states == {"local": Tally(2, 4)}
+    assert account.backlog(ROOT).unsettled == 0
+
+
+def test_what_stayed_here_is_on_its_way_once_it_has_a_name_that_leaves(
+    world: World, account: RunningAccount
+) -> None:
+    world.put("/~$report.docx", b"1234")
+    world.rename("/~$report.docx", "/report.docx")
+    assert account.status().states == {"sealed": Tally(1, 4)}
+    assert account.backlog(ROOT).pending == 1
+
+
+# The words of the status
+
+
+def test_everything_is_counted_by_how_far_it_is(world: World, account: RunningAccount) -> None:
+    world.put("/committing", b"1")
+    world.put("/refused", b"12")
+    refuse(world, "/refused")
+    world.settle()
+    world.put("/uploaded", b"123")
+    world.upload_all()
+    world.put("/sealed", b"1234")
+    world.begin("/open", b"12345")
+    world.fs.flush(world.begin("/~$local", b"123456"))
+    states = account.status().states
+    assert {word: tally.count for word, tally in states.items()} == {
+        "open": 1,
+        "sealed": 1,
+        "uploaded": 1,
+        "failed": 1,
+        "local": 1,
+    }
+    assert states["sealed"].size_bytes == 4
+    assert account.status().pending.count == 3
+
+
+def test_what_was_sent_and_has_no_outcome_is_committing(world: World, account: RunningAccount) -> None:
+    world.put("/f", b"12")
+    world.account.job_polls = 5
+    while account.status().current_job is None:
+        world.commit_steps(1)
+    assert account.status().states == {"committing": Tally(1, 2)}
+    assert account.status().current_job == "put of 1"
+
+
+def test_the_age_is_that_of_what_is_on_its_way_for_the_longest(world: World, account: RunningAccount) -> None:
+    world.put("/~$local", b"x")
+    world.advance(50.0)
+    world.put("/first", b"x")
+    world.advance(20.0)
+    world.put("/second", b"x")
+    world.put("/first", b"again")
+    world.advance(1.0)
+    assert account.status().oldest_pending_age_s == pytest.approx(21.0)
+    world.settle()
+    assert account.status().oldest_pending_age_s is None
+
+
+# What failed
+
+
+def test_what_is_refused_and_what_waits_for_it_is_listed_and_not_waited_for(
+    world: World, account: RunningAccount
+) -> None:
+    world.mkdir("/d")
+    world.settle()
+    world.put("/d/f", b"x")
+    world.put("/g", b"x")
+    refuse(world, "/d/f")
+    world.settle()
+    assert account.backlog(ROOT).unsettled == 0
+    assert account.failures(ROOT) == (FailedChange("/d/f", "not here"),)
+    assert account.failures(RemotePath("/d")) == account.failures(ROOT)
+    assert account.failures(RemotePath("/g")) == ()
+    first, second = account.status().troubles
+    assert (first.path, first.state, first.reason) == ("/d/f", "failed", "not here")
+    assert (second.path, second.state, second.reason) == ("/d/f", "notice", "not committed: not here")
+
+
+def test_what_waits_for_a_refused_folder_is_listed_with_the_reason(tmp_path: Path) -> None:
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    account = account_of(world)
+    world.mkdir("/d")
+    world.mkdir("/d/e")
+    refuse(world, "/d")
+    world.settle()
+    assert account.failures(ROOT) == (
+        FailedChange("/d", "not here"),
+        FailedChange("/d/e", "it waits for /d: not here"),
+    )
+    assert account.backlog(ROOT).unsettled == 0
+    assert account.status().states == {"failed": Tally(2, 0)}
+    world.close()
+
+
+def test_what_will_be_tried_again_is_listed_with_what_it_met(world: World, account: RunningAccount) -> None:
+    world.put("/f", b"x")
+    world.backend.refuse("/f", Offline("gone for a moment"))
+    world.commit_steps(3)
+    [trouble] = account.status().troubles
+    assert (trouble.path, trouble.reason) == ("/f", "gone for a moment")
+    assert trouble.state != "failed"
+    world.settle()
+    assert account.status().troubles == ()
+
+
+def test_troubles_come_before_notices_and_neither_is_listed_without_end(
+    world: World, account: RunningAccount
+) -> None:
+    for index in range(TROUBLES_SHOWN):
+        world.core.tree.notice("/n", f"note {index}")
+    world.put("/f", b"x")
+    refuse(world, "/f")
+    world.settle()
+    found = account.status().troubles
+    assert len(found) == TROUBLES_SHOWN
+    assert [trouble.state for trouble in found] == ["failed", *["notice"] * (TROUBLES_SHOWN - 1)]
+    assert [trouble.reason for trouble in found[1:3]] == [
+        "not committed: not here",
+        f"note {TROUBLES_SHOWN - 1}",
+    ]
+
+
+def test_paths_are_told_as_the_user_of_the_mount_sees_them(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"top": RemotePath("/scans")})
+    world.account.mkdir("/scans")
+    account = account_of(world)
+    world.put("/f", b"x")
+    refuse(world, "/scans/f")
+    world.settle()
+    assert account.failures(ROOT) == (FailedChange("/f", "not here"),)
+    assert account.status().troubles[0].path == "/f"
+    world.close()
+
+
+# What others left
+
+
+def test_files_that_a_start_set_aside_are_listed_first(world: World) -> None:
+    aside = Trouble("/state/spool-set-aside", "set aside", "2 files", 0.0)
+    account = account_of(world, set_aside=lambda: aside)
+    world.core.tree.notice("/", "a note")
+    first, second = account.status().troubles
+    assert first == aside
+    assert second.reason == "a note"
+
+
+def test_what_others_left_is_looked_for_now_and_then(world: World) -> None:
+    looked: list[None] = []
+
+    def strays() -> tuple[Stray, ...]:
+        looked.append(None)
+        return (Stray("dbid:y", len(looked), 5),)
+
+    account = account_of(world, strays=strays)
+    for _ in range(3):
+        assert account.status().strays == (Stray("dbid:y", 1, 5),)
+    world.advance(STRAYS_EVERY_S)
+    assert account.status().strays == (Stray("dbid:y", 2, 5),)
+
+
+def test_a_status_is_given_though_nobody_can_look_for_what_others_left(world: World) -> None:
+    def strays() -> tuple[Stray, ...]:
+        raise PermissionError(13, "Permission denied")
+
+    assert account_of(world, strays=strays).status().strays == ()
+
+
+# What it costs
+
+
+class Looks:
+    """Counts how often anything of any node is read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        for name in Node.__slots__:
+            monkeypatch.setattr(Node, name, self._counting(Node.__dict__[name]))
+
+    def _counting(self, slot: Any) -> property:
+        def get(node: Node) -> Any:
+            self.count += 1
+            return slot.__get__(node)
+
+        return property(get, slot.__set__, slot.__delete__)
+
+    def of(self, call: Callable[[], Any]) -> int:
+        before = self.count
+        call()
+        return self.count - before
+
+
+def filled(directory: Path, count: int) -> World:
+    """A world with so many files and folders on their way."""
+    directory.mkdir()
+    world = World(directory)
+    world.mkdir("/d")
+    for index in range(count // 2):
+        world.mkdir(f"/d/{index}")
+        world.put(f"/d/{index}/f", b"x")
+    return world
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda account: account.status(),
+        lambda account: account.backlog(ROOT),
+        lambda account: account.backlog(RemotePath("/d")),
+        lambda account: account.failures(ROOT),
+    ],
+    ids=["status", "backlog", "backlog below a folder", "failures"],
+)
+def test_asking_costs_the_same_with_twenty_things_pending_as_with_two_thousand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ask: Callable[[RunningAccount], Any]
+) -> None:
+    few, many = filled(tmp_path / "few", 20), filled(tmp_path / "many", 2000)
+    accounts = account_of(few), account_of(many)
+    assert [account.backlog(ROOT).pending for account in accounts] == [21, 2001]
+    looks = Looks(monkeypatch)
+    costs = [looks.of(lambda account=account: ask(account)) for account in accounts]  # type: ignore[misc]
+    few.close()
+    many.close()
+    assert costs[0] == costs[1]
+
+
+def test_a_status_costs_the_same_however_much_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worlds = []
+    for count in (TROUBLES_SHOWN, 10 * TROUBLES_SHOWN):
+        (tmp_path / str(count)).mkdir()
+        world = World(tmp_path / str(count))
+        for index in range(count):
+            refuse(world, f"/{index}")
+            world.put(f"/{index}", b"x")
+        world.settle()
+        worlds.append(world)
+    accounts = [account_of(world) for world in worlds]
+    assert accounts[1].status().states["failed"].count == 10 * TROUBLES_SHOWN
+    looks = Looks(monkeypatch)
+    costs = [looks.of(account.status) for account in accounts]
+    for world in worlds:
+        world.close()
+    assert costs[0] == costs[1]
 
 
 def test_running_jobs_are_told_by_kind() -> None:
-    put, move = Current(ChangeKind.PUT, 1000, 0.0), Current(ChangeKind.MOVE, 1, 0.0)
-    small = Current(ChangeKind.PUT, 1, 0.0)
+    put, move = Current(OrderKind.PUT, 1000, 0.0), Current(OrderKind.MOVE, 1, 0.0)
+    small = Current(OrderKind.PUT, 1, 0.0)
     assert jobs_in_words([]) is None
     assert jobs_in_words([put]) == "put of 1000"
     assert jobs_in_words([small, move, small, small]) == "put of 3 in 3 jobs, move of 1"

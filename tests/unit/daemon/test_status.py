@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from daemon.status import (
     FarSide,
     MountStatus,
     Tally,
+    Trouble,
     from_json,
     in_bytes,
     in_words,
@@ -52,6 +54,26 @@ def test_the_tables_hold_every_fact() -> None:
     for fact in ("work:/Scans", "ready", "sealed", "/2/files/upload_session/start", "name refused", "dbid:y"):
         assert fact in shown
     assert "unreachable: connection refused" in shown
+
+
+def shown(status: MountStatus) -> str:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console.print(render_status(status))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_what_stays_on_this_machine_is_listed_and_keeps_nothing_from_being_committed() -> None:
+    status = replace(IDLE, account=replace(IDLE.account, states={"local": Tally(3, 2048)}))
+    assert in_words(status) == "ready; all committed"
+    assert re.search(r"^local +3 +2\.0 KiB", shown(status), re.MULTILINE)
+
+
+def test_files_that_were_set_aside_are_listed_and_are_no_failure() -> None:
+    aside = Trouble("/state/spool-set-aside", "set aside", "2 files of lost changes", 0.0)
+    status = replace(IDLE, account=replace(IDLE.account, troubles=(aside,)))
+    assert in_words(status) == "ready; all committed"
+    assert re.search(r"^/state/spool-set-aside +set aside .* 2 files", shown(status), re.MULTILINE)
 
 
 def test_names_are_not_taken_for_markup() -> None:

@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 
 from mountfs.model.entry import File
-from mountfs.model.path import RemotePath
-from mountfs.reading.blocks import Blocks
+from mountfs.model.hashing import HashKind, content_hash
+from mountfs.reading.blocks import MOST_FILES, Blocks
 
 
 def a_file(name: str = "a", size_bytes: int = 100, content_hash: str | None = None) -> File:
-    return File(RemotePath(f"/{name}"), f"id:{name}", f"rev-{name}", size_bytes, 0, content_hash)
+    return File(f"id:{name}", name, f"rev-{name}", size_bytes, 0, content_hash)
+
+
+def a_cache(tmp_path: Path, most_files: int = MOST_FILES) -> Blocks:
+    """As a process finds it."""
+    return Blocks(tmp_path / "cache", 250, HashKind.SHA1, most_files)
 
 
 @pytest.fixture
 def blocks(tmp_path: Path) -> Blocks:
-    return Blocks(tmp_path / "cache", limit_bytes=250)
+    return a_cache(tmp_path)
 
 
 def test_what_was_put_is_there_and_nothing_else(blocks: Blocks) -> None:
@@ -51,16 +56,17 @@ def test_a_file_larger_than_the_cache_keeps_its_newest_bytes(blocks: Blocks) -> 
 def test_a_renamed_file_with_the_same_bytes_stays_cached(blocks: Blocks) -> None:
     before = a_file(content_hash="c0ffee")
     blocks.put(before, 0, b"x" * 100)
-    assert blocks.peek(replace(before, path=RemotePath("/z"), revision="2"), 0, 100) == b"x" * 100
+    assert blocks.peek(replace(before, name="z", revision="2"), 0, 100) == b"x" * 100
 
 
 def test_a_committed_spool_file_is_taken_over_by_rename(blocks: Blocks, tmp_path: Path) -> None:
     spooled = tmp_path / "spooled"
     spooled.write_bytes(b"y" * 100)
-    blocks.put(a_file(), 0, b"x" * 10)
-    assert blocks.adopt(a_file(), spooled)
+    file = a_file(content_hash="hash")
+    blocks.put(file, 0, b"x" * 10)
+    assert blocks.adopt("hash", 100, spooled)
     assert not spooled.exists()
-    assert blocks.peek(a_file(), 0, 100) == b"y" * 100
+    assert blocks.peek(file, 0, 100) == b"y" * 100
     assert blocks.used_bytes == 100
 
 
@@ -68,9 +74,9 @@ def test_a_committed_spool_file_is_taken_over_by_rename(blocks: Blocks, tmp_path
 def test_what_does_not_fit_is_not_taken_over(blocks: Blocks, tmp_path: Path, size_bytes: int) -> None:
     spooled = tmp_path / "spooled"
     spooled.write_bytes(b"y" * 100)
-    assert not blocks.adopt(a_file(size_bytes=size_bytes), spooled)
+    assert not blocks.adopt("hash", size_bytes, spooled)
     assert spooled.exists()
-    assert not blocks.adopt(a_file(), tmp_path / "missing")
+    assert not blocks.adopt("hash", 100, tmp_path / "missing")
 
 
 def test_what_is_dropped_is_gone(blocks: Blocks, tmp_path: Path) -> None:
@@ -81,9 +87,72 @@ def test_what_is_dropped_is_gone(blocks: Blocks, tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_the_cache_begins_empty(tmp_path: Path) -> None:
-    Blocks(tmp_path / "cache", 250).put(a_file(), 0, b"x" * 100)
-    assert not Blocks(tmp_path / "cache", 250).peek(a_file(), 0, 1)
+BODY = b"z" * 100
+HASHED = a_file(content_hash=content_hash(HashKind.SHA1, BODY))
+
+
+def test_a_whole_file_is_still_cached_for_the_next_process(blocks: Blocks, tmp_path: Path) -> None:
+    blocks.put(HASHED, 60, BODY[60:])
+    blocks.put(HASHED, 0, BODY[:60])
+    after = a_cache(tmp_path)
+    after.recall(HASHED)
+    assert after.peek(HASHED, 0, 100) == BODY
+    assert after.used_bytes == 100
+
+
+def test_a_committed_spool_file_is_still_cached_for_the_next_process(blocks: Blocks, tmp_path: Path) -> None:
+    spooled = tmp_path / "spooled"
+    spooled.write_bytes(BODY)
+    assert HASHED.content_hash is not None
+    assert blocks.adopt(HASHED.content_hash, 100, spooled)
+    after = a_cache(tmp_path)
+    after.recall(HASHED)
+    assert after.peek(HASHED, 0, 100) == BODY
+
+
+@pytest.mark.parametrize(
+    ("offset", "data"),
+    [(0, BODY[:40]), (40, BODY[40:]), (0, b"y" * 100), (0, BODY + b"y")],
+    ids=["its end is missing", "its beginning is missing", "other bytes", "more bytes"],
+)
+def test_what_is_not_the_whole_file_is_not_cached_for_the_next_process(
+    blocks: Blocks, tmp_path: Path, offset: int, data: bytes
+) -> None:
+    blocks.put(HASHED, offset, data)
+    after = a_cache(tmp_path)
+    after.recall(HASHED)
+    assert after.gaps(HASHED, 0, 100) == [(0, 100)]
+    assert after.used_bytes == 0
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_what_nobody_looked_at_yet_does_not_count_as_cached(blocks: Blocks, tmp_path: Path) -> None:
+    blocks.put(HASHED, 0, BODY)
+    after = a_cache(tmp_path)
+    assert after.peek(HASHED, 0, 100) == b""
+    after.put(HASHED, 0, BODY[:10])
+    assert after.gaps(HASHED, 0, 100) == [(10, 100)]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_of_what_a_former_process_kept_the_oldest_goes_first(blocks: Blocks, tmp_path: Path) -> None:
+    bodies = [bytes([number]) * 100 for number in range(3)]
+    files = [a_file(content_hash=content_hash(HashKind.SHA1, body)) for body in bodies]
+    for file, body in zip(files[:2], bodies, strict=False):
+        blocks.put(file, 0, body)
+    after = a_cache(tmp_path)
+    after.put(files[2], 0, bodies[2])
+    for file in files:
+        after.recall(file)
+    assert [bool(after.peek(file, 0, 1)) for file in files] == [False, True, True]
+
+
+def test_files_whose_content_no_hash_tells_are_not_kept_for_the_next_process(
+    blocks: Blocks, tmp_path: Path
+) -> None:
+    blocks.put(a_file(), 0, b"x" * 100)
+    (tmp_path / "cache" / "of somebody else").touch()
+    assert a_cache(tmp_path).used_bytes == 0
     assert not list((tmp_path / "cache").iterdir())
 
 
@@ -95,7 +164,7 @@ def test_a_disk_that_takes_nothing_costs_nobody_a_read(blocks: Blocks, tmp_path:
 
 
 def test_of_very_small_files_only_so_many_are_kept(tmp_path: Path) -> None:
-    blocks = Blocks(tmp_path / "cache", limit_bytes=250, most_files=2)
+    blocks = a_cache(tmp_path, most_files=2)
     for name in "abc":
         blocks.put(a_file(name), 0, b"x")
     assert not blocks.peek(a_file("a"), 0, 1)

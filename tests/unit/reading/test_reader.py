@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.backends.memory import MemoryBackend
 from mountfs.errors import Busy, Corrupt, MountfsError, NotFound, Offline, ServerFault, Throttled, Transient
 from mountfs.model.entry import File
-from mountfs.model.path import RemotePath
+from mountfs.model.hashing import HashKind
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.readahead import BLOCK_BYTES, MIB
 from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader
+from tests.doubles.memory import MemoryBackend
 from tests.fakes.clock import FakeClock
 
 
@@ -25,7 +25,7 @@ def backend() -> MemoryBackend:
 
 @pytest.fixture
 def reader(backend: MemoryBackend, tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(backend, Blocks(tmp_path / "cache", 64 * MIB), FakeClock())
+    reader = Reader(backend, Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX), FakeClock())
     yield reader
     reader.close()
 
@@ -105,9 +105,9 @@ def test_a_reply_of_another_length_is_never_served(tmp_path: Path) -> None:
         def read(self, file: File, offset: int, length: int) -> bytes:
             return b"x" * (length - 1)
 
-    reader = Reader(Cut(), Blocks(tmp_path / "cache", MIB), FakeClock())
+    reader = Reader(Cut(), Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), FakeClock())
     with pytest.raises(Corrupt):
-        reader.read(File(RemotePath("/f"), "id", "rev", 10, 0, None), 0, 10)
+        reader.read(File("id", "f", "rev", 10, 0, None), 0, 10)
     reader.close()
 
 
@@ -137,7 +137,7 @@ def test_reading_goes_on_when_the_threads_have_ended(backend: MemoryBackend, rea
     assert b"".join(reader.read(file, at, MIB) for at in range(0, 4 * MIB, MIB)) == body
 
 
-FILE = File(RemotePath("/f"), "id", "rev", 10, 0, None)
+FILE = File("id", "f", "rev", 10, 0, None)
 
 
 class Reluctant:
@@ -178,7 +178,11 @@ def reader_of(
 ) -> tuple[Reader, Reluctant, FakeClock]:
     clock = FakeClock(now_s=0.0)
     source = Reluctant(clock, errors, seconds_each)
-    return Reader(source, Blocks(tmp_path / "cache", MIB), clock, Ending(clock)), source, clock
+    return (
+        Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock, Ending(clock)),
+        source,
+        clock,
+    )
 
 
 def test_a_read_waits_as_long_as_the_service_says(tmp_path: Path) -> None:
@@ -221,7 +225,7 @@ def test_a_service_that_is_away_or_names_no_time_is_not_waited_for(tmp_path: Pat
 def test_the_end_of_the_mount_ends_a_wait(tmp_path: Path) -> None:
     clock = FakeClock()
     source = Reluctant(clock, [Busy("not yet", 50.0)] * 9)
-    reader = Reader(source, Blocks(tmp_path / "cache", MIB), clock)
+    reader = Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock)
     ended: list[MountfsError] = []
 
     def read() -> None:
@@ -242,7 +246,7 @@ def test_the_end_of_the_mount_ends_a_wait(tmp_path: Path) -> None:
 
 def test_other_files_are_read_while_somebody_waits(tmp_path: Path) -> None:
     """Nothing is locked meanwhile."""
-    other = File(RemotePath("/g"), "id2", "rev2", 10, 0, None)
+    other = File("id2", "g", "rev2", 10, 0, None)
     clock = FakeClock()
     seen: list[bytes] = []
 
@@ -254,7 +258,7 @@ def test_other_files_are_read_while_somebody_waits(tmp_path: Path) -> None:
             return super().wait(timeout)
 
     source = Reluctant(clock, [Busy("not yet", 1.0)])
-    reader = Reader(source, Blocks(tmp_path / "cache", MIB), clock, Looking(clock))
+    reader = Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock, Looking(clock))
     assert reader.read(FILE, 0, 10) == b"x" * 10
     assert seen == [b"x" * 10]
     reader.close()

@@ -5,11 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.pending import Pipeline
+from tests.doubles.world import World
+from tests.unit.upload.bodies import SMALL_LIMITS
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path) -> Iterator[Pipeline]:
-    made = Pipeline(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[World]:
+    """A service whose parts are 16 bytes, so that a large file has 32."""
+    made = World(tmp_path, limits=SMALL_LIMITS)
     yield made
     made.close()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from daemon.worker import Worker
-from mountfs.backends.memory_account import MEMORY_LIMITS
 from mountfs.clock import SystemClock
 from mountfs.errors import (
     BatchRefused,
@@ -23,252 +22,223 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
 )
-from mountfs.model.change import ChangeEvent, ChangeState
-from tests.fakes.pending import Pipeline
-from tests.unit.upload.bodies import assert_uploaded, body_of
-
-MIB = 1024 * 1024
-SMALL_LIMITS = replace(MEMORY_LIMITS, chunk_bytes=16, session_min_bytes=32, pack_bytes=64, pack_entries=10)
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Pipeline:
-    """A service whose parts are 16 bytes, so that a large file has 32."""
-    return Pipeline(tmp_path, limits=SMALL_LIMITS)
-
+from tests.doubles.world import World
+from tests.unit.upload.bodies import (
+    SMALL_LIMITS,
+    assert_uploaded,
+    body_of,
+    draft_of,
+    uploader_steps,
+    words,
+)
 
 TRANSIENT = [Offline("x"), ServerFault("x"), Throttled("x", 9.0), NotSignedIn("x")]
 
 
-# Large files
-
-
-def test_a_large_file_goes_up_in_parts(small: Pipeline) -> None:
+def test_a_large_file_goes_up_in_parts(small: World) -> None:
     body = body_of(100)
-    small.write("/a", body)
+    small.put("/a", body)
     small.upload_all()
     assert_uploaded(small, "/a", body)
     assert small.memory.calls()["append"] == 7
     small.settle()
     assert small.account.files() == {"/a": body}
-    small.close()
 
 
-def test_a_large_file_goes_up_while_it_is_written(small: Pipeline) -> None:
+def test_a_large_file_goes_up_while_it_is_written(small: World) -> None:
     body = body_of(100)
-    change = small.begin("/a")
+    number = small.begin("/a")
     for offset in range(0, 100, 10):
-        small.overwrite(change, offset, body[offset : offset + 10])
+        small.fs.write(number, offset, body[offset : offset + 10])
         small.upload_all()
     assert small.memory.calls()["append"] == 6
-    assert small.states()[0][2] is ChangeState.OPEN
-    small.names.seal(change.id, 100, small.clock.wall_ns())
+    assert small.word("/a") == "open"
+    small.close_file(number)
     small.upload_all()
     assert small.memory.calls()["append"] == 7
     assert_uploaded(small, "/a", body)
-    small.close()
 
 
 def test_where_the_size_must_be_known_nothing_starts_before(tmp_path: Path) -> None:
-    pipeline = Pipeline(tmp_path, limits=replace(SMALL_LIMITS, size_known_at_start=True))
-    change = pipeline.begin("/a")
-    pipeline.overwrite(change, 0, body_of(100))
-    pipeline.upload_all()
-    assert "open_session" not in pipeline.memory.calls()
-    pipeline.names.seal(change.id, 100, pipeline.clock.wall_ns())
-    pipeline.upload_all()
-    assert_uploaded(pipeline, "/a", body_of(100))
-    pipeline.close()
+    world = World(tmp_path, limits=replace(SMALL_LIMITS, size_known_at_start=True))
+    number = world.begin("/a", body_of(100))
+    world.upload_all()
+    assert "open_session" not in world.memory.calls()
+    world.close_file(number)
+    world.upload_all()
+    assert_uploaded(world, "/a", body_of(100))
+    world.close()
 
 
-def test_a_write_behind_what_was_sent_begins_again_from_the_spool(small: Pipeline) -> None:
+def test_a_write_behind_what_was_sent_begins_again_from_the_spool(small: World) -> None:
     body = bytearray(body_of(100))
-    change = small.begin("/a")
-    small.overwrite(change, 0, bytes(body))
+    number = small.begin("/a", bytes(body))
     small.upload_all()
-    spoiled = small.journal.live()[0].session
+    spoiled = draft_of(small, "/a").session
+    assert spoiled is not None
     body[3:5] = b"!!"
-    small.overwrite(change, 3, b"!!")
-    assert small.journal.parts(change.id) == ()
-    assert small.journal.live()[0].session is None
-    small.names.seal(change.id, 100, small.clock.wall_ns())
+    small.fs.write(number, 3, b"!!")
+    store = small.core.tree.store
+    assert store.parts(draft_of(small, "/a").id) == ()
+    assert draft_of(small, "/a").session is None
+    small.close_file(number)
     small.upload_all()
     assert_uploaded(small, "/a", bytes(body))
-    assert small.journal.orphans.all() == [spoiled]
+    assert store.orphans() == [spoiled]
     small.settle()
     assert spoiled not in small.account.sessions
-    small.close()
 
 
-def test_a_file_written_over_and_over_is_sent_only_once_it_is_whole(small: Pipeline) -> None:
+def test_a_file_written_over_and_over_is_sent_only_once_it_is_whole(small: World) -> None:
     body = body_of(100)
-    change = small.begin("/a")
+    number = small.begin("/a")
     for _ in range(5):
-        small.overwrite(change, 0, body)
+        small.fs.write(number, 0, body)
         small.upload_all()
     assert small.memory.calls()["open_session"] == 2
-    small.names.seal(change.id, 100, small.clock.wall_ns())
+    small.close_file(number)
     small.upload_all()
     assert_uploaded(small, "/a", body)
-    small.close()
 
 
-def test_a_file_cut_short_after_it_was_large_is_a_small_one(small: Pipeline) -> None:
-    change = small.begin("/a")
-    small.overwrite(change, 0, body_of(100))
+def test_a_file_cut_short_after_it_was_large_is_a_small_one(small: World) -> None:
+    number = small.begin("/a", body_of(100))
     small.upload_all()
-    assert change.spool is not None
-    file = small.spool.open(change.spool)
-    file.truncate(5)
-    file.close()
-    small.uploader.truncated(change.id, 5)
-    small.names.seal(change.id, 5, small.clock.wall_ns())
+    small.fs.ftruncate(number, 5)
+    small.close_file(number)
     small.upload_all()
     assert_uploaded(small, "/a", body_of(5))
     small.settle()
     assert small.account.sessions == {}
-    small.close()
 
 
-def test_a_large_file_removed_while_open_lets_go_of_its_session(small: Pipeline) -> None:
-    change = small.begin("/a")
-    small.overwrite(change, 0, body_of(100))
+def test_a_large_file_removed_while_open_lets_go_of_its_session(small: World) -> None:
+    number = small.begin("/a", body_of(100))
     small.upload_all()
     assert small.account.sessions
-    small.unlink("/a")
+    small.fs.unlink("/a")
     small.settle()
     assert small.account.sessions == {}
-    assert small.journal.rows() == []
-    small.close()
+    assert small.pending() == []
+    small.close_file(number)
+    small.settle()
+    assert small.account.files() == {}
 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("skip", [0, 3, 6])
 @pytest.mark.parametrize("error", [*TRANSIENT, Corrupt("x"), SessionLost("x")])
 def test_a_large_file_survives_a_failing_service(
-    small: Pipeline, error: MountfsError, skip: int, after: bool
+    small: World, error: MountfsError, skip: int, after: bool
 ) -> None:
     small.backend.fail("append", error, skip=skip, times=2, after=after)
-    small.write("/a", body_of(100))
+    small.put("/a", body_of(100))
     small.upload_all()
     assert_uploaded(small, "/a", body_of(100))
     small.settle()
     assert small.account.files() == {"/a": body_of(100)}
     assert small.notices() == []
-    small.close()
 
 
 @pytest.mark.parametrize("error", TRANSIENT)
-def test_a_session_that_cannot_be_opened_now_is_opened_later(small: Pipeline, error: MountfsError) -> None:
+def test_a_session_that_cannot_be_opened_now_is_opened_later(small: World, error: MountfsError) -> None:
     small.backend.fail("open_session", error, times=3)
-    small.write("/a", body_of(100))
+    small.put("/a", body_of(100))
     small.upload_all()
     assert_uploaded(small, "/a", body_of(100))
-    small.close()
 
 
-def test_a_session_is_let_go_of_once_the_far_side_is_back(small: Pipeline) -> None:
-    change = small.begin("/a")
-    small.overwrite(change, 0, body_of(100))
+def test_a_session_is_let_go_of_once_the_far_side_is_back(small: World) -> None:
+    number = small.begin("/a", body_of(100))
     small.upload_all()
-    small.overwrite(change, 3, b"!!")
+    small.fs.write(number, 3, b"!!")
     small.backend.fail("abandon", ServerFault("500"), times=2)
-    small.names.seal(change.id, 100, small.clock.wall_ns())
+    small.close_file(number)
     small.settle()
     assert small.backend.is_spent()
     assert small.account.sessions == {}
-    assert small.journal.orphans.all() == []
-    small.close()
+    assert small.core.tree.store.orphans() == []
 
 
-def test_a_refused_part_fails_the_file(small: Pipeline) -> None:
+def test_a_refused_part_fails_the_file(small: World) -> None:
     small.backend.fail("append", Forbidden("no"), skip=1)
-    small.write("/a", body_of(100))
+    small.put("/a", body_of(100))
     small.upload_all()
-    assert [row.state for row in small.journal.live()] == [ChangeState.FAILED]
-    small.close()
+    assert small.pending() == [("/a", "failed")]
 
 
-def test_a_refusal_while_it_is_written_is_asked_again_once_it_is_whole(small: Pipeline) -> None:
+def test_a_refusal_while_it_is_written_is_asked_again_once_it_is_whole(small: World) -> None:
     small.backend.fail("append", NoSpace("full"))
-    change = small.begin("/a")
-    small.overwrite(change, 0, body_of(100))
+    number = small.begin("/a", body_of(100))
     small.upload_all()
-    assert small.states()[0][2] is ChangeState.OPEN
-    small.names.seal(change.id, 100, small.clock.wall_ns())
+    assert small.word("/a") == "open"
+    small.close_file(number)
     small.upload_all()
     assert_uploaded(small, "/a", body_of(100))
-    small.close()
 
 
 @pytest.mark.parametrize("steps", range(1, 9))
-def test_a_restart_resumes_at_the_first_missing_part(small: Pipeline, steps: int) -> None:
-    small.write("/a", body_of(100))
-    for _ in range(steps):
-        small.uploader.step(small.clock.now_s())
+def test_a_restart_resumes_at_the_first_missing_part(small: World, steps: int) -> None:
+    small.put("/a", body_of(100))
+    uploader_steps(small, steps)
     small.restart()
     small.upload_all()
     assert_uploaded(small, "/a", body_of(100))
     assert small.memory.calls()["append"] == 7
     assert small.memory.calls()["open_session"] == 1
-    small.close()
 
 
-def test_a_large_file_whose_session_expired_is_sent_from_the_start(small: Pipeline) -> None:
-    small.write("/a", body_of(100))
-    for _ in range(4):
-        small.uploader.step(small.clock.now_s())
+def test_a_large_file_whose_session_expired_is_sent_from_the_start(small: World) -> None:
+    small.put("/a", body_of(100))
+    uploader_steps(small, 4)
     small.account.lose_sessions()
     small.upload_all()
     assert_uploaded(small, "/a", body_of(100))
-    small.close()
 
 
-def test_a_file_to_be_sent_again_gets_a_new_session(small: Pipeline) -> None:
-    small.write("/a", body_of(100))
+def test_a_file_whose_session_is_gone_when_it_is_committed_goes_up_in_a_new_one(small: World) -> None:
+    small.put("/a", body_of(100))
     small.upload_all()
-    (change,) = small.journal.live()
     small.account.lose_sessions()
-    small.journal.clear_parts(change.id)
-    small.journal.advance(change, ChangeEvent.RESEND, session=None)
-    small.upload_all()
-    assert_uploaded(small, "/a", body_of(100))
-    small.close()
+    small.settle()
+    assert small.account.files() == {"/a": body_of(100)}
+    assert small.memory.calls()["open_session"] == 2
+    assert small.account.sessions == {}
+    assert small.notices() == []
 
 
-def test_small_and_large_files_take_turns(small: Pipeline) -> None:
-    small.write("/large", body_of(1600))
+def test_small_and_large_files_are_served_by_turns(small: World) -> None:
+    small.put("/large", body_of(1600))
     for index in range(20):
-        small.write(f"/f{index}", bytes([index]))
-    small.clock.advance(1.0)
-    for _ in range(8):
-        small.uploader.step(small.clock.now_s())
+        small.put(f"/f{index}", bytes([index]))
+    small.advance(1.0)
+    uploader_steps(small, 8)
     calls = small.memory.calls()
     assert calls["append_pack"] == 2
     assert calls["append"] >= 2
-    small.close()
 
 
 def test_many_workers_send_everything_once(tmp_path: Path) -> None:
-    pipeline = Pipeline(tmp_path, limits=SMALL_LIMITS, clock=SystemClock())
-    workers = [Worker(f"upload-{index}", pipeline.uploader.step, pipeline.clock) for index in range(6)]
+    world = World(tmp_path, limits=SMALL_LIMITS, clock=SystemClock())
+    uploader = world.core.uploader
+    workers = [Worker(f"upload-{index}", uploader.step, world.clock) for index in range(6)]
 
-    def ring() -> None:
+    def wake() -> None:
         for worker in workers:
             worker.wake()
 
     done = threading.Event()
 
-    def look(before: object, after: object) -> None:
-        if all(row.state is ChangeState.UPLOADED for row in pipeline.journal.live()):
+    def look(*_: object) -> None:
+        if words(world) == {"uploaded"}:
             done.set()
 
     bodies = {f"/l{index}": body_of(1000 + index, index) for index in range(4)}
     bodies |= {f"/s{index}": body_of(index % 30, index) for index in range(100)}
     for path, body in bodies.items():
-        pipeline.write(path, body)
-    pipeline.uploader.bell = ring
-    pipeline.journal.watch(look)
+        world.put(path, body)
+    uploader.wake = wake
+    world.core.tree.watch(look)
     for worker in workers:
         worker.start()
     assert done.wait(30)
@@ -276,23 +246,23 @@ def test_many_workers_send_everything_once(tmp_path: Path) -> None:
         worker.stop()
         worker.join()
     for path, body in bodies.items():
-        assert_uploaded(pipeline, path, body)
-    assert pipeline.memory.calls()["append"] == sum(
+        assert_uploaded(world, path, body)
+    assert world.memory.calls()["append"] == sum(
         -(-len(body) // 16) for body in bodies.values() if len(body) >= 32
     )
-    pipeline.close()
+    world.close()
 
 
-def test_batches_refused_for_a_single_file_refuse_nothing(pipeline: Pipeline) -> None:
-    pipeline.backend.fail("append_pack", BatchRefused("no"))
-    pipeline.write("/a", b"a")
-    pipeline.write("/b", b"b")
-    pipeline.upload_all()
-    assert {row.state for row in pipeline.journal.live()} == {ChangeState.UPLOADED}
+def test_batches_refused_for_a_single_file_refuse_nothing(world: World) -> None:
+    world.backend.fail("append_pack", BatchRefused("no"))
+    world.put("/a", b"a")
+    world.put("/b", b"b")
+    world.upload_all()
+    assert words(world) == {"uploaded"}
 
 
 def test_a_file_that_gets_a_local_name_while_its_last_part_travels_is_sent_once_it_has_a_real_one(
-    small: Pipeline, monkeypatch: pytest.MonkeyPatch
+    small: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = body_of(100)
     append = small.memory.append
@@ -303,32 +273,30 @@ def test_a_file_that_gets_a_local_name_while_its_last_part_travels_is_sent_once_
         return append(session, offset, part, closing=closing, size_bytes=size_bytes)
 
     monkeypatch.setattr(small.memory, "append", renaming)
-    small.write("/a", body)
+    small.put("/a", body)
     small.upload_all()
     small.rename("/~$a", "/a")
     small.settle()
     assert small.account.files() == {"/a": body}
-    small.close()
 
 
-def test_a_session_opened_for_a_file_that_is_gone_is_ended(small: Pipeline) -> None:
-    small.write("/a", body_of(100))
+def test_a_session_opened_for_a_file_that_is_gone_is_ended(small: World) -> None:
+    small.put("/a", body_of(100))
     inner = small.memory.open_session
 
     def open_late(*arguments: object) -> str:
         session = inner(*arguments)  # type: ignore[arg-type]
-        small.unlink("/a")
+        small.fs.unlink("/a")
         return session
 
-    small.memory.open_session = open_late  # type: ignore[method-assign]
+    small.memory.open_session = open_late  # type: ignore[method-assign, assignment]
     small.settle()
     assert small.memory.calls()["open_session"] == 1
     assert small.account.sessions == {}
-    small.close()
 
 
-def test_a_session_that_cannot_be_begun_with_is_ended(small: Pipeline) -> None:
-    small.write("/a", body_of(100))
+def test_a_session_that_cannot_be_begun_with_is_ended(small: World) -> None:
+    small.put("/a", body_of(100))
     inner, asked = small.memory.part_bytes, list[str]()
 
     def part_bytes(session: str) -> int:
@@ -341,23 +309,18 @@ def test_a_session_that_cannot_be_begun_with_is_ended(small: Pipeline) -> None:
     small.settle()
     assert small.account.files() == {"/a": body_of(100)}
     assert small.account.sessions == {}
-    small.close()
 
 
 def test_half_a_session_is_ended_when_the_next_process_takes_its_file_for_a_small_one(
-    small: Pipeline,
+    small: World,
 ) -> None:
     small.backend.fail("append", NotSignedIn("x"), skip=2, times=10**6)
-    small.write("/a", body_of(100))
-    for _ in range(4):
-        small.uploader.step(small.clock.now_s())
+    small.put("/a", body_of(100))
+    uploader_steps(small, 4)
     assert len(small.account.sessions) == 1
-    small.committer.close()
-    small.journal.close()
-    small.spool.close()
+    small.backend.forgive()
     small.account.limits = replace(SMALL_LIMITS, session_min_bytes=1000, pack_bytes=1000)
-    again = Pipeline(small.directory, small.account, clock=small.clock)
-    again.settle()
-    assert again.account.files() == {"/a": body_of(100)}
-    assert again.account.sessions == {}
-    again.close()
+    small.restart()
+    small.settle()
+    assert small.account.files() == {"/a": body_of(100)}
+    assert small.account.sessions == {}

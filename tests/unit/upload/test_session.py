@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mountfs.ports import Part
+from mountfs.model.order import Part
 from mountfs.upload.session import Append, SessionPlan
 
 

@@ -32,12 +32,12 @@ def test_it_presses_as_long_as_anybody_holds_it() -> None:
     assert not urgency.is_pressing
 
 
-def test_the_bell_rings_when_somebody_begins_to_wait() -> None:
+def test_watchers_are_woken_when_somebody_begins_to_wait() -> None:
     urgency = Urgency(FakeClock())
-    rung: list[None] = []
-    urgency.watch(lambda: rung.append(None))
+    woken: list[None] = []
+    urgency.watch(lambda: woken.append(None))
     urgency.hurry()
     urgency.hurry()
-    assert len(rung) == 1
+    assert len(woken) == 1
     with urgency.pressed():
-        assert len(rung) == 2
+        assert len(woken) == 2

@@ -6,19 +6,20 @@ import hashlib
 import itertools
 import random
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mountfs.backends.memory_account import SIDE_BY_SIDE_LIMITS
 from mountfs.errors import Forbidden, MountfsError, Offline, SessionLost
-from mountfs.model.change import Change, ChangeState
 from mountfs.model.hashing import HashKind
-from mountfs.upload.means import Unreadable
+from mountfs.model.settling import SETTLE_S
+from mountfs.upload.context import Unreadable
 from mountfs.upload.wholehash import WholeHash
-from tests.fakes.pending import Pipeline
-from tests.unit.upload.bodies import body_of
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from tests.doubles.world import World
+from tests.unit.upload.bodies import body_of, content_of, uploader_steps
 
 PART_BYTES = 16
 LIMITS = replace(SIDE_BY_SIDE_LIMITS, chunk_bytes=PART_BYTES, session_min_bytes=32)
@@ -184,19 +185,19 @@ def test_many_workers_at_once_give_the_one_hash(seed: int) -> None:
 # Through the uploader
 
 
-class Counted(Pipeline):
+class Counted(World):
     """A service whose whole-file hash cannot be put together from the parts'; counts reads of the spool."""
 
     def start(self) -> None:
         super().start()
         self.reads: list[tuple[int, int]] = []
-        read = self.spool.read
+        read = self.core.spool.read
 
         def counted(name: str, offset: int, length: int) -> bytes:
             self.reads.append((offset, length))
             return read(name, offset, length)
 
-        self.spool.read = counted  # type: ignore[method-assign]
+        self.core.spool.read = counted  # type: ignore[method-assign]
 
     def read_once(self, size_bytes: int) -> bool:
         """Whether every byte was read exactly once."""
@@ -206,84 +207,83 @@ class Counted(Pipeline):
 
 
 @pytest.fixture
-def counted(tmp_path: Path) -> Counted:
-    return Counted(tmp_path, limits=LIMITS)
+def counted(tmp_path: Path) -> Iterator[Counted]:
+    made = Counted(tmp_path, limits=LIMITS)
+    yield made
+    made.close()
 
 
-def uploaded(pipeline: Pipeline, body: bytes) -> Change:
-    (change,) = pipeline.journal.live()
-    assert change.state is ChangeState.UPLOADED
-    assert change.content_hash == sha1(body)
-    return change
+def assert_hashed(world: World, path: str, body: bytes) -> None:
+    """Only the order is missing, and it will tell the hash of *body*."""
+    assert world.pending() == [(path, "uploaded")]
+    assert content_of(world, path).content_hash == sha1(body)
 
 
 def test_a_large_file_is_read_once(counted: Counted) -> None:
-    counted.write("/a", BODY)
+    counted.put("/a", BODY)
     counted.upload_all()
-    uploaded(counted, BODY)
+    assert_hashed(counted, "/a", BODY)
     assert counted.read_once(len(BODY))
     counted.settle()
     assert counted.account.files() == {"/a": BODY}
     assert counted.read_once(len(BODY))
-    counted.close()
 
 
 @pytest.mark.parametrize("skip", range(7))
 @pytest.mark.parametrize("error", [Offline("x"), SessionLost("x")])
 def test_a_part_that_failed_is_not_hashed_twice(counted: Counted, error: MountfsError, skip: int) -> None:
     counted.backend.fail("append", error, skip=skip)
-    counted.write("/a", BODY)
+    counted.put("/a", BODY)
     counted.upload_all()
-    uploaded(counted, BODY)
-    counted.close()
+    assert_hashed(counted, "/a", BODY)
 
 
 @pytest.mark.parametrize("steps", range(1, 9))
 def test_after_a_restart_what_was_sent_is_read_once_more_and_the_rest_once(
     counted: Counted, steps: int
 ) -> None:
-    counted.write("/a", BODY)
-    for _ in range(steps):
-        counted.uploader.step(counted.clock.now_s())
+    counted.put("/a", BODY)
+    counted.advance(SETTLE_S)
+    uploader_steps(counted, steps)
     counted.restart()
     counted.upload_all()
-    uploaded(counted, BODY)
+    assert_hashed(counted, "/a", BODY)
     assert counted.read_once(len(BODY)) or steps == 8
     assert counted.memory.calls()["append"] == 7
-    counted.close()
 
 
 def test_a_file_written_over_while_it_goes_up_is_hashed_as_it_is_in_the_end(tmp_path: Path) -> None:
-    pipeline = Counted(tmp_path, limits=replace(LIMITS, size_known_at_start=False))
-    change = pipeline.begin("/a")
+    limits = replace(LIMITS, size_known_at_start=False, sessions_have_places=False)
+    world = Counted(tmp_path, limits=limits)
+    number = world.begin("/a")
     body = bytearray(BODY)
     # From the back to the front, and once more over what was sent.
     for offset in reversed(range(0, 100, 10)):
-        pipeline.overwrite(change, offset, BODY[offset : offset + 10])
-        pipeline.upload_all()
+        world.fs.write(number, offset, BODY[offset : offset + 10])
+        world.upload_all()
     body[20:25] = b"wrote"
-    pipeline.overwrite(change, 20, b"wrote")
-    pipeline.upload_all()
-    pipeline.names.seal(change.id, 100, pipeline.clock.wall_ns())
-    pipeline.upload_all()
-    uploaded(pipeline, bytes(body))
-    pipeline.settle()
-    assert pipeline.account.files() == {"/a": bytes(body)}
-    pipeline.close()
+    world.fs.write(number, 20, b"wrote")
+    world.upload_all()
+    assert world.memory.calls()["append"] > 0
+    world.close_file(number)
+    world.upload_all()
+    assert_hashed(world, "/a", bytes(body))
+    world.settle()
+    assert world.account.files() == {"/a": bytes(body)}
+    world.close()
 
 
 def test_a_refused_file_that_is_tried_again_has_its_hash(counted: Counted) -> None:
     counted.backend.fail("append", Forbidden("no"), skip=2)
-    counted.write("/a", BODY)
+    counted.put("/a", BODY)
     counted.upload_all()
-    assert [row.state for row in counted.journal.live()] == [ChangeState.FAILED]
+    assert counted.pending() == [("/a", "failed")]
     counted.rename("/a", "/b")
     counted.upload_all()
-    uploaded(counted, BODY)
-    counted.close()
+    assert_hashed(counted, "/b", BODY)
 
 
-def test_the_hash_of_a_file_is_not_computed_under_the_journal_s_lock(
+def test_the_hash_of_a_file_is_not_computed_under_the_tree_s_lock(
     counted: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = WholeHash.feed
@@ -291,10 +291,11 @@ def test_the_hash_of_a_file_is_not_computed_under_the_journal_s_lock(
 
     def look(whole: WholeHash, offset: int, body: bytes) -> None:
         def take() -> None:
-            taken = counted.journal.lock.acquire(timeout=10)
+            lock = counted.core.tree.lock
+            taken = lock.acquire(timeout=10)
             is_free.append(taken)
             if taken:
-                counted.journal.lock.release()
+                lock.release()
 
         other = threading.Thread(target=take)
         other.start()
@@ -302,7 +303,6 @@ def test_the_hash_of_a_file_is_not_computed_under_the_journal_s_lock(
         feed(whole, offset, body)
 
     monkeypatch.setattr(WholeHash, "feed", look)
-    counted.write("/a", BODY)
+    counted.put("/a", BODY)
     counted.upload_all()
     assert is_free == [True] * 7
-    counted.close()

@@ -8,19 +8,16 @@ import pytest
 
 from mountfs.backends.box.entries import (
     Revision,
-    entry_at,
-    file_at,
+    entry_of,
+    file_of,
     mtime_ns,
     parent_id_of,
-    sequence_of,
     time_stamp,
     whole,
 )
 from mountfs.errors import ServerFault
 from mountfs.model.entry import File, Folder
-from mountfs.model.path import RemotePath
 
-PATH = RemotePath("/a.txt")
 FILE: dict[str, Any] = {
     "type": "file",
     "id": "12345",
@@ -37,9 +34,9 @@ FILE: dict[str, Any] = {
 
 
 def test_a_file_is_read_whole() -> None:
-    assert entry_at(PATH, FILE) == File(
-        path=PATH,
+    assert entry_of(FILE) == File(
         id="12345",
+        name="a.txt",
         revision="12345:3:871399",
         size_bytes=629644,
         mtime_ns=1355338423 * 10**9,
@@ -47,27 +44,28 @@ def test_a_file_is_read_whole() -> None:
     )
 
 
-def test_a_folder_is_its_id_and_a_web_link_is_nothing() -> None:
-    assert entry_at(PATH, {"type": "folder", "id": "7"}) == Folder(PATH, "7")
-    assert entry_at(PATH, {"type": "web_link", "id": "8"}) is None
-    with pytest.raises(ServerFault):
-        entry_at(PATH, {"type": "hologram"})
+def test_a_folder_is_its_id_and_name_and_a_web_link_is_nothing() -> None:
+    assert entry_of({"type": "folder", "id": "7", "name": "A"}) == Folder("7", "A")
+    assert entry_of({"type": "web_link", "id": "8"}) is None
+    for odd in ({"type": "hologram"}, {"type": "folder", "id": "7"}, {"type": "folder", "name": "A"}):
+        with pytest.raises(ServerFault):
+            entry_of(odd)
 
 
 @pytest.mark.parametrize("size", [629644.0, "6.29644E5", 629644])
 def test_numbers_may_come_in_any_form(size: object) -> None:
-    assert file_at(PATH, {**FILE, "size": size}).size_bytes == 629644
+    assert file_of({**FILE, "size": size}).size_bytes == 629644
 
 
 def test_without_a_time_of_the_content_the_services_own_counts() -> None:
-    assert file_at(PATH, {**FILE, "content_modified_at": None}).mtime_ns == 1577836800 * 10**9
-    assert file_at(PATH, {**FILE, "content_modified_at": None, "modified_at": None}).mtime_ns == 0
+    assert file_of({**FILE, "content_modified_at": None}).mtime_ns == 1577836800 * 10**9
+    assert file_of({**FILE, "content_modified_at": None, "modified_at": None}).mtime_ns == 0
 
 
-@pytest.mark.parametrize("missing", ["id", "etag", "size", "file_version"])
+@pytest.mark.parametrize("missing", ["id", "name", "etag", "size", "file_version"])
 def test_a_file_that_makes_no_sense_is_a_fault(missing: str) -> None:
     with pytest.raises(ServerFault):
-        file_at(PATH, {key: value for key, value in FILE.items() if key != missing})
+        file_of({key: value for key, value in FILE.items() if key != missing})
 
 
 def test_a_revision_is_read_back_or_not_at_all() -> None:
@@ -88,6 +86,6 @@ def test_times_are_whole_seconds_and_none_before_1970() -> None:
 
 def test_what_is_not_told_is_none() -> None:
     assert parent_id_of({"parent": None}) is None
-    assert sequence_of({"sequence_id": None}) is None
-    assert sequence_of({"sequence_id": "17"}) == 17
+    assert parent_id_of({"parent": {"id": ""}}) is None
+    assert parent_id_of({"parent": {"id": "17"}}) == "17"
     assert whole("1e15") == 10**15

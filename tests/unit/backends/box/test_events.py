@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from mountfs.backends.box import index as index_module
+from mountfs.backends.box import events as events_module
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.errors import Conflict, Offline, ServerFault
-from mountfs.model.entry import File, Gone
-from mountfs.model.path import ROOT, RemotePath
+from mountfs.model.entry import Doubted, File, Folder, Gone, News, Seen
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up, json_answer
@@ -29,9 +28,20 @@ def word(message: str) -> Reply:
     return json_answer({"message": message})
 
 
-def event(event_id: str, **source: object) -> dict[str, Any]:
-    item = {"type": "file", "id": "12", "name": "x", "parent": {"id": "0"}, **source}
-    return {"type": "event", "event_id": event_id, "event_type": "ITEM_UPLOAD", "source": item}
+FILE = {
+    "type": "file",
+    "id": "12",
+    "name": "x",
+    "etag": "3",
+    "size": 5,
+    "sha1": "00" * 20,
+    "file_version": {"id": "99"},
+    "parent": {"id": "7"},
+}
+
+
+def event(event_id: str, kind: str = "ITEM_UPLOAD", **source: object) -> dict[str, Any]:
+    return {"type": "event", "event_id": event_id, "event_type": kind, "source": {**FILE, **source}}
 
 
 def play(server: Script, *replies: Reply) -> None:
@@ -100,13 +110,73 @@ def test_positions_are_opaque(connect: Connect) -> None:
         connect(server.url).changes("1&stream_type=admin_logs")
 
 
-def test_news_without_a_size_still_have_their_folder_listed(connect: Connect) -> None:
+def told(server: Script, backend: BoxBackend, *events: Any, cursor: str = "1") -> tuple[News, ...]:
+    play(server, page(*events))
+    return backend.changes(cursor).entries
+
+
+X = Seen(File("12", "x", "12:3:99", 5, 0, "00" * 20), folder_id="7")
+
+
+@pytest.mark.parametrize("kind", ["ITEM_UPLOAD", "ITEM_MOVE", "ITEM_RENAME", "ITEM_SOMETHING_NEW"])
+def test_an_event_tells_an_item_and_its_folder(connect: Connect, kind: str) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        assert told(server, backend, event("1", kind)) == (X,)
+        assert told(server, backend, event("2", kind, type="folder", name="A", id="8")) == (
+            Seen(Folder("8", "A"), folder_id="7"),
+        )
+
+
+@pytest.mark.parametrize(
+    "ended", [{"kind": "ITEM_TRASH"}, {"item_status": "trashed"}, {"item_status": "deleted"}]
+)
+def test_an_end_tells_which_item_is_gone(connect: Connect, ended: dict[str, str]) -> None:
+    with Script(answer(500)) as server:
+        assert told(server, connect(server.url), event("1", **ended)) == (Gone(item_id="12"),)
+
+
+def test_an_event_is_told_once(connect: Connect) -> None:
     with Script(page(event("e1"), event("e1"))) as server:
         backend = connect(server.url)
         changes = backend.changes("1")
-        assert changes.entries == (File(RemotePath("/x"), "12", "", 0, 0, None),)
-        assert changes.cursor == "7"
-        assert backend.changes("1").entries == ()
+        assert (changes.entries, changes.cursor, changes.has_more) == ((X,), "7", False)
+        assert backend.changes("7").entries == ()
+        assert backend.changes("7").entries == ()
+
+
+def test_a_page_that_nobody_took_note_of_is_told_again(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        assert told(server, backend, event("0")) == (X,)
+        assert told(server, backend, event("0"), event("1"), cursor="6") == (X,)
+        assert backend.wait_for_changes("6", 0.0)
+        assert told(server, backend, event("0"), event("1"), cursor="6") == (X,)
+        assert not backend.wait_for_changes("7", 0.0)
+
+
+def test_events_in_any_order_are_told_as_they_come(connect: Connect) -> None:
+    """One that is outdated costs who hears it a listing, no more."""
+    with Script(answer(500)) as server:
+        newer, older = event("2", etag="4", sequence_id="4"), event("1", sequence_id="3")
+        later = Seen(File("12", "x", "12:4:99", 5, 0, "00" * 20), folder_id="7")
+        assert told(server, connect(server.url), newer, older) == (later, X)
+
+
+@pytest.mark.parametrize("missing", ["name", "size", "etag", "file_version"])
+def test_what_an_event_leaves_out_is_listed_where_it_was_and_where_it_is(
+    connect: Connect, missing: str
+) -> None:
+    with Script(answer(500)) as server:
+        incomplete = event("1")
+        del incomplete["source"][missing]
+        assert told(server, connect(server.url), incomplete) == (Gone(item_id="12"), Doubted(folder_id="7"))
+
+
+@pytest.mark.parametrize("parent", [None, {}, {"id": None}])
+def test_an_item_in_no_folder_of_ours_is_gone_from_where_it_was(connect: Connect, parent: object) -> None:
+    with Script(answer(500)) as server:
+        assert told(server, connect(server.url), event("1", parent=parent)) == (Gone(item_id="12"),)
 
 
 def test_news_of_other_things_are_nothing(connect: Connect) -> None:
@@ -114,41 +184,23 @@ def test_news_of_other_things_are_nothing(connect: Connect) -> None:
         {"event_id": "1", "event_type": "COLLAB_ADD_COLLABORATOR", "source": {"type": "user", "id": "3"}},
         {"event_id": "2", "event_type": "ITEM_CREATE", "source": {"type": "web_link", "id": "4"}},
         {"event_id": "3", "event_type": "ITEM_CREATE", "source": None},
-        event("4", parent=None),
     ]
     with Script(page(*others)) as server:
         assert connect(server.url).changes("1").entries == ()
 
 
-def listing(*items: Any) -> Reply:
-    return json_answer({"entries": items})
-
-
-def told(server: Script, backend: BoxBackend, *events: Any) -> list[tuple[str, str]]:
-    play(server, page(*events))
-    return [(type(entry).__name__, entry.path.text) for entry in backend.changes("1").entries]
-
-
-def test_what_makes_no_sense_takes_nothing_else_along(connect: Connect) -> None:
+@pytest.mark.parametrize("kind", ["ITEM_UPLOAD", "ITEM_TRASH"])
+def test_what_names_no_item_has_its_folder_listed_and_takes_nothing_else_along(
+    connect: Connect, kind: str
+) -> None:
     with Script(answer(500)) as server:
-        senseless = event("2", id=None, name="odd", parent={"id": "4711"})
-        assert told(server, connect(server.url), event("1"), senseless, event("3", name="y")) == [
-            ("File", "/x"),
-            ("Gone", "/x"),
-            ("File", "/y"),
-        ]
+        news = told(server, connect(server.url), event("1"), event("2", kind, id=None, parent={"id": "8"}))
+        assert news == (X, Doubted(folder_id="8"))
 
 
-def test_what_makes_no_sense_in_a_known_folder_has_it_listed(connect: Connect) -> None:
+def test_what_names_neither_itself_nor_its_folder_voids_the_position(connect: Connect) -> None:
     with Script(answer(500)) as server:
-        ended = {**event("1", id=None, name="odd"), "event_type": "ITEM_TRASH"}
-        assert told(server, connect(server.url), ended) == [("File", "/odd")]
-
-
-@pytest.mark.parametrize("missing", ["parent", "name"])
-def test_what_tells_neither_itself_nor_its_place_voids_the_position(connect: Connect, missing: str) -> None:
-    with Script(answer(500)) as server:
-        play(server, page(event("1", id=None, **{missing: None})))
+        play(server, page(event("1", id=None, parent=None)))
         with pytest.raises(Conflict):
             connect(server.url).changes("1")
 
@@ -159,46 +211,37 @@ def test_news_of_a_page_that_fails_are_told_by_the_next(connect: Connect) -> Non
         play(server, page(event("1"), event("2", id=None, parent=None)))
         with pytest.raises(Conflict):
             backend.changes("1")
-        assert told(server, backend, event("1")) == [("File", "/x")]
+        assert told(server, backend, event("1")) == (X,)
 
 
 def test_a_page_without_a_position_is_told_when_it_has_one(connect: Connect) -> None:
     with Script(answer(500)) as server:
         backend = connect(server.url)
-        item = {"type": "file", "id": "12", "name": "w", "sequence_id": "0", "etag": "0", "size": 1}
-        play(server, listing({**item, "file_version": {"id": "1"}}))
-        backend.list_folder(ROOT)
-        play(server, page(event("1", sequence_id="1"), position=None))
+        play(server, page(event("1"), position=None))
         with pytest.raises(ServerFault):
             backend.changes("1")
-        assert told(server, backend, event("1", sequence_id="1")) == [("Gone", "/w"), ("File", "/x")]
+        assert told(server, backend, event("1")) == (X,)
 
 
-def test_a_wait_that_ends_tells_of_places_that_were_left_meanwhile(connect: Connect) -> None:
+def test_only_so_many_events_are_remembered(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "EVENTS_KEPT", 2)
     with Script(answer(500)) as server:
         backend = connect(server.url)
-        item = {"type": "file", "id": "12", "name": "w", "etag": "0", "size": 1, "file_version": {"id": "1"}}
-        play(server, listing(item), listing())
-        backend.list_folder(ROOT)
-        backend.list_folder(ROOT)
+        told(server, backend, *(event(f"{number}") for number in range(3)))
+        assert told(server, backend, event("1"), event("2"), cursor="7") == ()
+        assert told(server, backend, event("0"), cursor="7") == (X,)
+
+
+def test_a_full_page_is_followed_by_another(connect: Connect) -> None:
+    with Script(page(*(event(f"{number}") for number in range(500)))) as server:
+        assert connect(server.url).changes("1").has_more
+
+
+def test_a_notice_that_got_lost_is_made_up_for_by_a_look(connect: Connect) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        play(server, page(event("1")))
         assert backend.wait_for_changes("1", 0.0)
-        play(server, page())
-        assert backend.changes("1").entries == (Gone(RemotePath("/w")),)
-        play(server, page())
-        assert not backend.wait_for_changes("1", 0.0)
-
-
-def test_more_places_than_are_kept_void_the_position(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(index_module, "LEFT_KEPT", 1)
-    with Script(answer(500)) as server:
-        backend = connect(server.url)
-        item = {"type": "file", "etag": "0", "size": 1, "file_version": {"id": "1"}}
-        play(server, listing(*({**item, "id": name, "name": name} for name in "ab")), listing())
-        backend.list_folder(ROOT)
-        backend.list_folder(ROOT)
-        play(server, page(), page())
-        with pytest.raises(Conflict):
-            backend.changes("1")
-        assert backend.changes("1").entries == ()
+        backend.changes("1")
+        # What was told already is nothing to wake up for.
+        assert not backend.wait_for_changes("7", 0.0)

@@ -8,10 +8,12 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from mountfs.errors import Busy, Offline
+from mountfs.model.entry import Place
 from mountfs.model.path import RemotePath
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up
 
+BIG = Place(RemotePath("/big"))
 PART_BYTES = 8 * 1024 * 1024
 OURS_BYTES = 50_000_000
 OURS_PARTS = 6
@@ -46,9 +48,9 @@ def opened_in_vain(connect: Connect, conflict: Reply, then_bytes: int) -> list[s
     with Script(hang_up, conflict, answer(204)) as server:
         backend = connect(server.url)
         with pytest.raises(Offline):
-            backend.open_session(RemotePath("/big"), OURS_BYTES, None)
+            backend.open_session(BIG, OURS_BYTES, None)
         with pytest.raises(Busy):
-            backend.open_session(RemotePath("/big"), then_bytes, None)
+            backend.open_session(BIG, then_bytes, None)
         return [request.method for request in server.seen]
 
 

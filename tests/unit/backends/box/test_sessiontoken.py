@@ -9,7 +9,7 @@ import pytest
 
 from mountfs.backends.box.sessiontoken import SessionToken, StoredPart, whole_file
 from mountfs.errors import ServerFault, SessionLost
-from mountfs.ports import Part
+from mountfs.model.order import Part
 
 TOKEN = SessionToken("F97", 2500, 1000, "", "11", "big.bin", "http://u/part", "http://u/list", "c", "a")
 

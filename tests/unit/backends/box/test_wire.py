@@ -13,10 +13,10 @@ from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Response
 from mountfs.errors import BatchRefused, Corrupt, NotSignedIn, Offline, ServerFault, Throttled
-from mountfs.model.change import ChangeKind
-from mountfs.model.entry import File
+from mountfs.model.entry import File, Place
+from mountfs.model.order import Part, Put
 from mountfs.model.path import ROOT, RemotePath
-from mountfs.ports import Done, Order, Part
+from mountfs.ports import Done
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Script, answer, hang_up, json_answer
@@ -35,15 +35,14 @@ ITEM = {
     "file_version": {"type": "file_version", "id": "99"},
     "parent": {"type": "folder", "id": "0"},
 }
-PUT = Order(
-    ChangeKind.PUT,
-    RemotePath("/Ünicode.txt"),
+PUT = Put(
+    Place(RemotePath("/Ünicode.txt")),
     size_bytes=len(BODY),
     mtime_ns=1_491_613_088_000_000_000,
     content_hash=SHA1,
     read=lambda offset, length: BODY[offset : offset + length],
 )
-FILE = File(RemotePath("/x"), "12", "12:0:99", len(BODY), 0, SHA1)
+FILE = File("12", "x", "12:0:99", len(BODY), 0, SHA1)
 USER = {"type": "user", "id": "7", "name": "Sandy", "space_amount": 9.99999999999999e14, "space_used": 1e3}
 
 
@@ -207,7 +206,7 @@ def test_a_session_that_leads_to_an_unsafe_address_gets_no_token(connect: Connec
     session = {"id": "F97", "part_size": 4, "session_endpoints": endpoints}
     with Script(json_answer(session, 201)) as server:
         backend = connect(server.url)
-        token = backend.open_session(RemotePath("/x"), 8, None)
+        token = backend.open_session(Place(RemotePath("/x")), 8, None)
         with pytest.raises(ServerFault, match="in clear"):
             backend.append(token, 0, b"abcd", closing=False, size_bytes=8)
 
@@ -222,7 +221,7 @@ def test_a_part_and_the_commit_carry_their_digests(connect: Connect) -> None:
         server._replies.clear()
         server._replies += [json_answer(session, 201), json_answer({"part": part}), json_answer(ITEM, 201)]
         backend = connect(server.url)
-        token = backend.open_session(RemotePath("/Ünicode.txt"), 12, None)
+        token = backend.open_session(PUT.place, 12, None)
         receipt = backend.append(token, 0, BODY, closing=True, size_bytes=12)
         launch = backend.submit([replace(PUT, session=token, parts=(Part(0, 12, receipt),))])
     assert isinstance(launch, Done)

@@ -12,20 +12,21 @@ from mountfs.clock import SystemClock
 from mountfs.errors import (
     Conflict,
     Forbidden,
+    InvalidArgument,
     MountfsError,
     NotSignedIn,
     Offline,
     ServerFault,
     Throttled,
 )
-from mountfs.model.entry import File
+from mountfs.model.entry import Doubted, File, Folder, Gone, Place
 from mountfs.model.path import ROOT, RemotePath
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.dropbox.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, error_answer, hang_up, json_answer, stall
 
 EMPTY = json_answer({"entries": [], "cursor": "c", "has_more": False})
-FILE = File(RemotePath("/x"), "id:1", "015f00000001", 10, 0, None)
+FILE = File("id:1", "x", "015f00000001", 10, 0, None)
 
 
 def account(root: str = "7", home: str = "1") -> Reply:
@@ -191,8 +192,34 @@ def test_an_empty_page_is_not_the_end(connect: Connect) -> None:
     last = json_answer({"entries": [{**folder, "name": "B"}, gone], "cursor": "c3", "has_more": False})
     with Script(page, empty, last) as server:
         (entry,) = connect(server.url).list_folder(ROOT)
-    assert entry.path.text == "/B"
+    assert entry.name == "B"
     assert [seen.json.get("cursor") for seen in server.seen] == [None, "c1", "c2"]
+
+
+def test_a_folder_is_listed_by_its_id_where_that_is_known(connect: Connect) -> None:
+    with Script(EMPTY) as server:
+        connect(server.url).list_folder(RemotePath("/A"), "id:2")
+        connect(server.url).list_folder(RemotePath("/A"))
+    assert [seen.json["path"] for seen in server.seen] == ["id:2", "/A"]
+
+
+def test_what_stands_at_a_place_is_asked_by_path(connect: Connect) -> None:
+    folder = {".tag": "folder", "name": "X", "id": "id:2", "path_lower": "/a/x", "path_display": "/a/X"}
+    with Script(json_answer(folder)) as server:
+        assert connect(server.url).stat(Place(RemotePath("/A/x"), "id:1")) == Folder("id:2", "X")
+        with pytest.raises(InvalidArgument):
+            connect(server.url).stat(Place(ROOT))
+    assert [seen.json for seen in server.seen] == [{"path": "/A/x"}]
+
+
+def test_news_that_nobody_understands_have_their_folder_listed(connect: Connect) -> None:
+    odd = {".tag": "hologram", "name": "x", "path_lower": "/a/x", "path_display": "/A/x"}
+    gone = {".tag": "deleted", "name": "y", "path_lower": "/y", "path_display": "/Y"}
+    page = {"entries": [odd, gone, {**odd, "path_lower": None, "path_display": None}], "cursor": "c"}
+    with Script(json_answer(page)) as server:
+        changes = connect(server.url).changes("b")
+    assert changes.entries == (Doubted(RemotePath("/A")), Gone(RemotePath("/Y")))
+    assert (changes.cursor, changes.has_more) == ("c", False)
 
 
 @pytest.mark.parametrize("page", [[], {"cursor": "c"}, {"entries": [5], "cursor": "c"}, {"entries": {}}])

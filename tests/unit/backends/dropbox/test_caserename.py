@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from mountfs.backends.dropbox.backend import DropboxBackend
-from mountfs.backends.dropbox.caserename import aside
+from mountfs.backends.dropbox.caserename import CaseRenames, aside
 from mountfs.clock import SystemClock
-from mountfs.errors import MountfsError, NotFound, ServerFault
+from mountfs.errors import Conflict, MountfsError, NotFound, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from mountfs.ports import Outcome
@@ -45,7 +45,7 @@ def test_it_works_whatever_the_service_makes_of_it(
     sandbox.set_switches(case_only_move=manner)
     outcome = rename(backend)
     assert isinstance(outcome, File)
-    assert outcome.path.text == "/A/README.txt"
+    assert outcome.name == "README.txt"
     assert set(sandbox.tree()) == {"/A", "/A/README.txt"}
     assert sandbox.read("/A/README.txt") == b"text"
 
@@ -72,6 +72,19 @@ def test_another_failure_is_left_as_it_is(sandbox: DropboxSandbox, backend: Drop
     sandbox.set_switches(entry_failures=[{"path": "*", "error": "internal_error", "count": 1}])
     assert isinstance(rename(backend), ServerFault)
     assert set(sandbox.tree()) == {"/A", "/A/readme.txt"}
+
+
+class NobodyThere:
+    """The wire after the service went away."""
+
+    def object(self, route: str, arg: object, *, is_read: bool = False) -> object:
+        raise Unreachable("nobody there")
+
+
+def test_when_it_is_cut_off_the_plain_move_may_have_done_something() -> None:
+    outcome = CaseRenames(NobodyThere()).settle(ORDER, Conflict("taken"))  # type: ignore[arg-type]
+    assert isinstance(outcome, Offline)
+    assert not isinstance(outcome, Unreachable)
 
 
 def test_the_name_in_between_fits_and_is_always_the_same() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mountfs.backends.dropbox.entries import change_of, entry_at, mtime_ns, named_in, time_stamp
+from mountfs.backends.dropbox.entries import entry_of, mtime_ns, name_of, news_of, time_stamp
 from mountfs.errors import ServerFault
-from mountfs.model.entry import File, Folder, Gone
+from mountfs.model.entry import Doubted, File, Folder, Gone, Seen
 from mountfs.model.path import RemotePath
 
 FILE = {
@@ -26,42 +26,46 @@ NOW_NS = 1_700_000_000_500_000_000
 
 
 def test_a_file_has_the_client_s_time() -> None:
-    assert entry_at(RemotePath("/A/b.txt"), FILE) == File(
-        RemotePath("/A/b.txt"), "id:1", "a1c10ce0dd78", 7212, 1_431_445_838_000_000_000, "00" * 32
-    )
+    assert entry_of(FILE) == File("id:1", "b.txt", "a1c10ce0dd78", 7212, 1_431_445_838_000_000_000, "00" * 32)
 
 
 def test_a_document_without_bytes_is_told() -> None:
     document = {**FILE, "is_downloadable": False}
     del document["content_hash"]
-    file = entry_at(RemotePath("/x"), document)
+    file = entry_of(document)
     assert isinstance(file, File)
     assert (file.is_downloadable, file.content_hash) == (False, None)
 
 
-@pytest.mark.parametrize("key", ["id", "rev", "size", "client_modified"])
+@pytest.mark.parametrize("key", ["id", "name", "rev", "size", "client_modified"])
 def test_metadata_that_lacks_something_is_a_fault(key: str) -> None:
     with pytest.raises(ServerFault):
-        entry_at(RemotePath("/x"), {name: value for name, value in FILE.items() if name != key})
+        entry_of({name: value for name, value in FILE.items() if name != key})
 
 
 @pytest.mark.parametrize("metadata", [{}, {".tag": "hologram"}, {**FILE, "client_modified": "yesterday"}])
 def test_metadata_of_another_kind_is_a_fault(metadata: dict[str, object]) -> None:
     with pytest.raises(ServerFault):
-        entry_at(RemotePath("/x"), metadata)
+        entry_of(metadata)
 
 
-def test_only_the_last_component_is_taken_from_the_service() -> None:
-    assert named_in(RemotePath("/a"), FILE) == RemotePath("/a/b.txt")
+def test_a_name_is_told_by_itself() -> None:
+    assert name_of({**FILE, "name": "B.txt"}) == "B.txt"
     with pytest.raises(ServerFault):
-        named_in(RemotePath("/a"), {".tag": "file"})
+        name_of({".tag": "file", "path_display": "/A/b.txt"})
 
 
-def test_a_change_stands_where_it_says() -> None:
+def test_news_are_of_paths() -> None:
     folder = {".tag": "folder", "name": "A", "id": "id:2", "path_lower": "/a", "path_display": "/A"}
-    assert change_of(folder) == Folder(RemotePath("/A"), "id:2")
-    assert change_of({".tag": "deleted", "name": "A", "path_lower": "/a"}) == Gone(RemotePath("/a"))
-    assert change_of({".tag": "folder", "name": "A", "id": "id:2"}) is None
+    assert news_of(folder) == Seen(Folder("id:2", "A"), RemotePath("/A"))
+    assert news_of(FILE) == Seen(entry_of(FILE), RemotePath("/A/b.txt"))
+    assert news_of({".tag": "deleted", "name": "A", "path_lower": "/a"}) == Gone(RemotePath("/a"))
+    assert news_of({".tag": "folder", "name": "A", "id": "id:2"}) is None
+
+
+@pytest.mark.parametrize("change", [{".tag": "hologram"}, {".tag": None}, {"rev": None, "size": "many"}])
+def test_news_that_make_no_sense_are_of_their_folder(change: dict[str, object]) -> None:
+    assert news_of({**FILE, **change}) == Doubted(RemotePath("/A"))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,16 +12,18 @@ from mountfs.errors import (
     Busy,
     Conflict,
     Forbidden,
+    InvalidArgument,
     MountfsError,
     NotFound,
+    NotSupported,
     RequestTooBig,
     ServerFault,
     SessionLost,
 )
-from mountfs.model.change import ChangeKind
-from mountfs.model.entry import File, Folder
+from mountfs.model.entry import File, Folder, Place
+from mountfs.model.order import Delete, MakeFolder, Move, Order, Put, SetTime
 from mountfs.model.path import RemotePath
-from mountfs.ports import Done, Order, Running
+from mountfs.ports import Done, Running
 from tests.fakes.clock import EPOCH_NS
 from tests.unit.backends.dropbox.conftest import Connect
 from tests.unit.backends.scripted import Script, answer, error_answer, json_answer
@@ -37,17 +40,17 @@ META = {
     "is_downloadable": True,
     "content_hash": "00" * 32,
 }
-PUT = Order(
-    ChangeKind.PUT,
-    RemotePath("/A/b.txt"),
+PUT = Put(
+    Place(RemotePath("/A/b.txt"), "id:A"),
     base_revision="015f00000000",
     size_bytes=3,
     mtime_ns=EPOCH_NS + 10**18,
+    content_hash="",
     session="0:pid_upload_session:abc",
 )
-MKDIR = Order(ChangeKind.MKDIR, RemotePath("/A/new"))
-DELETE = Order(ChangeKind.DELETE, RemotePath("/A/b.txt"), base_revision="015f00000000")
-MOVE = Order(ChangeKind.MOVE, RemotePath("/B/c.txt"), source=RemotePath("/A/b.txt"))
+MKDIR = MakeFolder(Place(RemotePath("/A/new"), "id:A"))
+DELETE = Delete(Place(RemotePath("/A/b.txt")), is_folder=False, base_revision="015f00000000")
+MOVE = Move(Place(RemotePath("/B/c.txt")), source=Place(RemotePath("/A/b.txt")), is_folder=False)
 
 
 def complete(*entries: Any) -> Any:
@@ -129,14 +132,14 @@ def test_a_job_is_asked_after_where_it_belongs(
     assert [seen.path for seen in server.seen] == [f"/2/{launch}", f"/2/{check}", f"/2/{check}"]
     assert server.seen[1].json == {"async_job_id": "j"}
     assert argument is None or server.seen[0].json == argument
-    assert outcome is None if order is DELETE else outcome.path == order.path
+    assert outcome is None if order is DELETE else outcome.name == order.place.name
 
 
 def test_a_launch_may_be_over_at_once(connect: Connect) -> None:
     with Script(complete({".tag": "success", **META})) as server:
         outcome = only(connect(server.url).submit([PUT]))
     assert isinstance(outcome, File)
-    assert (outcome.path.text, outcome.revision) == ("/A/b.txt", "015f00000001")
+    assert (outcome.name, outcome.revision) == ("b.txt", "015f00000001")
 
 
 def test_the_second_version_of_the_route_answers_at_once(connect: Connect) -> None:
@@ -147,14 +150,14 @@ def test_the_second_version_of_the_route_answers_at_once(connect: Connect) -> No
 
 
 def test_a_new_file_is_added(connect: Connect) -> None:
-    order = Order(ChangeKind.PUT, RemotePath("/x"), session="0:s")
+    order = replace(PUT, base_revision=None)
     with Script(json_answer({".tag": "async_job_id", "async_job_id": "j"})) as server:
         connect(server.url).submit([order])
     assert server.seen[0].json["entries"][0]["commit"]["mode"] == {".tag": "add"}
 
 
 def test_a_folder_is_removed_whatever_its_revision(connect: Connect) -> None:
-    order = Order(ChangeKind.DELETE, RemotePath("/A"), is_folder=True, base_revision="015f")
+    order = Delete(Place(RemotePath("/A")), is_folder=True, base_revision="015f")
     with Script(complete({".tag": "success", "metadata": {}})) as server:
         connect(server.url).submit([order])
     assert server.seen[0].json == {"entries": [{"path": "/A"}]}
@@ -184,7 +187,7 @@ def test_an_entry_fails_by_its_tag(
     with Script(complete(failure(error))) as server:
         outcome = only(connect(server.url).submit([order]))
     assert type(outcome) is kind
-    assert order.path.text in str(outcome)
+    assert order.place.path.text in str(outcome)
 
 
 def test_what_is_gone_already_counts_as_removed(connect: Connect) -> None:
@@ -196,13 +199,13 @@ def test_a_folder_that_stands_already_is_looked_up(connect: Connect) -> None:
     stands = complete(failure(nested("path", "conflict", "folder")))
     folder = json_answer({".tag": "folder", "name": "NEW", "id": "id:9", "path_lower": "/a/new"})
     with Script(stands, folder) as server:
-        assert only(connect(server.url).submit([MKDIR])) == Folder(RemotePath("/A/NEW"), "id:9")
+        assert only(connect(server.url).submit([MKDIR])) == Folder("id:9", "NEW")
     with Script(stands, answer(500)) as server:
         assert isinstance(only(connect(server.url).submit([MKDIR])), Conflict)
 
 
 def test_many_that_stand_already_are_looked_up_in_one_listing(connect: Connect) -> None:
-    orders = [Order(ChangeKind.MKDIR, RemotePath(f"/A/{at}")) for at in range(50)]
+    orders = [MakeFolder(Place(RemotePath(f"/A/{at}"))) for at in range(50)]
     stands = complete(*[failure(nested("path", "conflict", "folder"))] * 50)
     entries = [{".tag": "folder", "name": f"{at}", "id": f"id:{at}"} for at in range(50)]
     listed = json_answer({"entries": entries, "cursor": "c", "has_more": False})
@@ -213,6 +216,58 @@ def test_many_that_stand_already_are_looked_up_in_one_listing(connect: Connect) 
         f"id:{at}" for at in range(50)
     ]
     assert len(server.seen) == 2
+
+
+def test_what_is_known_by_id_is_removed_and_moved_by_it(connect: Connect) -> None:
+    started = json_answer({".tag": "async_job_id", "async_job_id": "j"})
+    with Script(started) as server:
+        backend = connect(server.url)
+        backend.submit([replace(DELETE, item_id="id:1")])
+        backend.submit([replace(MOVE, item_id="id:1")])
+    deleted, moved = (seen.json["entries"][0] for seen in server.seen)
+    assert deleted == {"path": "id:1", "parent_rev": "015f00000000"}
+    assert moved == {"from_path": "id:1", "to_path": "/B/c.txt"}
+
+
+def test_a_rename_that_changes_only_the_case_names_paths(connect: Connect) -> None:
+    order = Move(Place(RemotePath("/a/B.txt")), Place(RemotePath("/A/b.txt")), False, item_id="id:1")
+    with Script(json_answer({".tag": "async_job_id", "async_job_id": "j"})) as server:
+        connect(server.url).submit([order])
+    assert server.seen[0].json["entries"] == [{"from_path": "/A/b.txt", "to_path": "/a/B.txt"}]
+
+
+REFUSED_MOVES = [
+    nested("relocation_error", "to", "conflict", "file"),
+    nested("relocation_error", "duplicated_or_nested_paths"),
+]
+
+
+@pytest.mark.parametrize("error", REFUSED_MOVES)
+def test_a_move_by_id_that_was_done_before_is_known_by_its_target(connect: Connect, error: Any) -> None:
+    standing = {".tag": "file", **META, "name": "c.txt"}
+    with Script(complete(failure(error)), json_answer(standing)) as server:
+        outcome = only(connect(server.url).submit([replace(MOVE, item_id="id:1")]))
+    assert isinstance(outcome, File)
+    assert (outcome.id, outcome.name) == ("id:1", "c.txt")
+    assert server.seen[1].json == {"path": "/B/c.txt"}
+
+
+@pytest.mark.parametrize("error", REFUSED_MOVES)
+@pytest.mark.parametrize(
+    "standing",
+    [
+        json_answer({".tag": "file", **META, "id": "id:2", "name": "c.txt"}),
+        json_answer({".tag": "file", **META, "name": "C.txt"}),
+        error_answer(nested("path", "not_found")),
+        answer(500),
+    ],
+)
+def test_a_move_by_id_onto_something_else_keeps_its_error(
+    connect: Connect, error: Any, standing: Any
+) -> None:
+    with Script(complete(failure(error)), standing) as server:
+        outcome = only(connect(server.url).submit([replace(MOVE, item_id="id:1")]))
+    assert isinstance(outcome, Conflict | InvalidArgument)
 
 
 @pytest.mark.parametrize(
@@ -265,3 +320,8 @@ def test_an_entry_that_makes_no_sense_is_a_fault_of_its_own(
 
 def test_no_orders_need_no_call(connect: Connect) -> None:
     assert connect("http://127.0.0.1:1").submit([]) == Done(())
+
+
+def test_times_travel_with_bytes_alone(connect: Connect) -> None:
+    with pytest.raises(NotSupported):
+        connect("http://127.0.0.1:1").submit([SetTime(PUT.place, 0, "015f00000000")])

@@ -35,7 +35,8 @@ def failed(error: dict[str, Any]) -> dict[str, Any]:
 def test_the_limits_are_within_the_service_s() -> None:
     assert DROPBOX_LIMITS.chunk_bytes % BLOCK_BYTES == 0
     assert DROPBOX_LIMITS.pack_bytes <= 150 * 1024 * 1024
-    assert DROPBOX_LIMITS.commit_entries <= 1000
+    assert set(DROPBOX_LIMITS.batch_entries.values()) == {1000}
+    assert not DROPBOX_LIMITS.carries_times
     assert DROPBOX_LIMITS.session_min_bytes <= DROPBOX_LIMITS.pack_bytes
 
 

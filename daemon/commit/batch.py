@@ -1,0 +1,71 @@
+"""A batch that was sent, or is about to be: how far it got."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mountfs.model.order import Order, OrderKind
+from mountfs.model.pacing import Pacer
+from mountfs.tree.launch import Sent
+from mountfs.tree.node import Flight
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A running batch, for status."""
+
+    kind: OrderKind
+    entries: int
+    since_s: float
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """Flights of one kind with their orders by position, as the committer handles them."""
+
+    sent: Sent
+    orders: tuple[Order, ...]
+    since_s: float
+    is_filled: bool = True
+    """Whether all that goes in it is in it."""
+    is_launched: bool = False
+    """Whether it was sent, for all that is known."""
+    is_uncertain: bool = False
+    """Whether it may have taken effect although nobody told us: before anything is sent again, the service is
+    asked what stands where."""
+    looks: int = 0
+    """How often it was asked."""
+    lost_s: float = 0.0
+    """Since when it is uncertain."""
+    due_s: float = 0.0
+    polls: int = 0
+    faults: int = 0
+    """Failed questions after the job in a row."""
+    pacer: Pacer = field(default_factory=Pacer)
+    """For failures that concern nothing else."""
+    is_busy: bool = False
+    """Whether a worker is at it."""
+    is_over: bool = False
+
+    @property
+    def kind(self) -> OrderKind:
+        return self.sent.kind
+
+    @property
+    def flights(self) -> list[Flight]:
+        return self.sent.flights
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the service works on it, and nobody asks after it just now."""
+        return self.sent.job is not None and not self.is_busy
+
+    @property
+    def current(self) -> Current:
+        return Current(self.kind, len(self.flights), self.since_s)
+
+    def lose(self, now_s: float) -> None:
+        """Nobody knows what came of it."""
+        self.sent.job = None
+        self.is_uncertain, self.looks, self.faults, self.polls = True, 0, 0, 0
+        self.lost_s = now_s

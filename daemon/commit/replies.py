@@ -1,0 +1,230 @@
+"""What a reply to a batch means for each of its flights, and how that is booked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from daemon.commit.batch import Batch
+from daemon.commit.lookup import look_up
+from daemon.commit.verdicts import (
+    Acknowledge,
+    Beside,
+    DropTime,
+    GiveUp,
+    Look,
+    Rebase,
+    Refuse,
+    Retry,
+    Reupload,
+    Unknown,
+    Verdict,
+    judge,
+    judge_standing,
+)
+from mountfs.errors import Corrupt, MountfsError, NotFound, Offline, Transient
+from mountfs.model.entry import Entry, Folder
+from mountfs.model.order import OrderKind
+from mountfs.model.pacing import delay_s
+from mountfs.ports import Backend, Clock, Outcome
+from mountfs.tree.booking import Books
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import Flight, Node, path_of
+from mountfs.tree.tree import Tree
+
+LOG = logging.getLogger(__name__)
+
+BOOKED_AT_ONCE = 100
+"""Outcomes booked in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
+
+
+class Replies:
+    """Judges and books flight by flight; how a batch is sent, waited for and paced is not known here."""
+
+    def __init__(self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock) -> None:
+        self._tree = tree
+        self._listings = listings
+        self._backend = backend
+        self._books = books
+        self._clock = clock
+
+    def judge(
+        self, flights: Sequence[Flight], outcomes: Sequence[Outcome]
+    ) -> tuple[list[Verdict], list[str]]:
+        """A verdict for each flight, and the sessions of those that were found done where the outcome left it
+        open: what stands there may be the work of somebody else, or of a commit whose reply was lost."""
+        refusals = [_refusals(flight) for flight in flights]
+        judged = [
+            judge(flight, count, outcome)
+            for flight, count, outcome in zip(flights, refusals, outcomes, strict=True)
+        ]
+        asked = [flight for flight, each in zip(flights, judged, strict=True) if isinstance(each, Look)]
+        standing = look_up(self._backend, asked)
+        verdicts: list[Verdict] = []
+        sessions: list[str] = []
+        for flight, count, verdict in zip(flights, refusals, judged, strict=True):
+            if not isinstance(verdict, Look):
+                verdicts.append(verdict)
+                continue
+            seen = standing[flight.id]
+            if isinstance(seen, MountfsError):
+                verdicts.append(Unknown(seen))
+                continue
+            settled = judge_standing(flight, count, verdict.error, seen)
+            verdicts.append(settled)
+            if isinstance(settled, Acknowledge) and flight.content is not None and flight.content.session:
+                sessions.append(flight.content.session)
+        return verdicts, sessions
+
+    def book(
+        self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], unused: Sequence[str]
+    ) -> None:
+        """All of a reply, in steps. After a crash in between the service is asked what came of the others."""
+        # Folders first: what is put into them is then known to stand in one.
+        self._book_carried(batch, flights, verdicts)
+        if unused:
+            with self._tree.transaction():
+                for session in unused:
+                    self._tree.add_orphan(session)
+        pairs = list(zip(flights, verdicts, strict=True))
+        for at in range(0, len(pairs), BOOKED_AT_ONCE):
+            with self._tree.transaction():
+                for flight, verdict in pairs[at : at + BOOKED_AT_ONCE]:
+                    self._book_one(flight, verdict)
+
+    def hold_back(self, node: Node, error: MountfsError) -> None:
+        """It failed for now: it has to wait, alone."""
+        retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
+        with self._tree.lock:
+            pending = node.pending
+            if pending is not None:
+                wait_s = delay_s(pending.attempts + 1, retry_after_s, self._clock.jitter())
+                pending.held_until_s = self._clock.now_s() + wait_s
+
+    def relist_lost_parents(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
+        """Where the service has no folder for something any more, the folder above that one is listed: it
+        tells what became of it."""
+        above: dict[int, Node] = {}
+        for flight, verdict in zip(flights, verdicts, strict=True):
+            if not isinstance(verdict, Retry | Rebase) or not isinstance(verdict.error, NotFound):
+                continue
+            with self._tree.lock:
+                state = flight.node.state
+                places = [flight.parent.state.base_parent if flight.parent is not None else None]
+                places += [state.base_parent] if flight.kind is OrderKind.MOVE else []
+                above.update((folder.id, folder) for folder in places if folder is not None)
+        for folder in above.values():
+            try:
+                self._listings.relist(folder)
+            except MountfsError as error:
+                LOG.debug("the folder above a lost one cannot be listed: %s", error)
+
+    # What becomes of a batch
+
+    def give_up_removals(self, batch: Batch, filled: Mapping[int, Entry | None]) -> None:
+        """The flights in *filled*, each with what stands there, remove nothing after all."""
+        with self._tree.transaction():
+            for flight in batch.flights:
+                if flight.id in filled:
+                    self._books.give_up_removal(flight, filled[flight.id])
+        self.keep(batch, [flight for flight in batch.flights if flight.id not in filled])
+
+    def take_back(self, batch: Batch, error: MountfsError) -> None:
+        """None of the batch was carried out."""
+        with self._tree.transaction():
+            for flight in [*batch.flights, *batch.sent.carried]:
+                self._tree.note_error(flight.node, str(error))
+                if flight.node.state.flight is flight:
+                    self._books.unsent(flight)
+        batch.is_over = True
+
+    def keep(self, batch: Batch, flights: Sequence[Flight]) -> None:
+        """The rest of the batch is over: *flights* go on, as a batch of their own."""
+        kept = {flight.id for flight in flights}
+        pairs = zip(batch.flights, batch.orders, strict=True)
+        batch.orders = tuple(order for flight, order in pairs if flight.id in kept)
+        batch.sent.flights = list(flights)
+        if not flights:
+            self._unsend_carried(batch)
+            batch.is_over = True
+            return
+        with self._tree.transaction():
+            batch.sent = replace(batch.sent, id=self._tree.store.next_id(), job=None)
+            self._tree.store.move_flights([*flights, *batch.sent.carried], batch.sent.id)
+
+    def again(self, batch: Batch) -> None:
+        """It took no effect: its nodes are free, and what they want by now is sent."""
+        error = Offline("an earlier try was not answered, and took no effect")
+        with self._tree.transaction():
+            for flight in batch.flights:
+                if flight.node.state.flight is flight:
+                    self.hold_back(flight.node, error)
+                    self._books.again(flight, error)
+        self._unsend_carried(batch)
+        batch.is_over = True
+
+    # Inside
+
+    def _book_one(self, flight: Flight, verdict: Verdict) -> None:
+        if flight.node.state.flight is not flight:
+            return  # booked before something broke off
+        books = self._books
+        match verdict:
+            case Acknowledge(entry):
+                books.acknowledge(flight, entry)
+            case Retry(error):
+                books.again(flight, error)
+            case Rebase(error, standing):
+                books.again_over(flight, error, standing)
+            case Reupload(error, standing):
+                if isinstance(error, Corrupt):
+                    self._tree.notice(path_of(flight.node), f"sent again: {error}")
+                books.resend(flight, error, standing)
+            case Beside(standing):
+                books.set_beside(flight, standing)
+            case Refuse(error):
+                books.refuse(flight, error)
+            case GiveUp(standing):
+                books.give_up_removal(flight, standing)
+            case DropTime(reason):
+                books.drop_time(flight, reason)
+            case Unknown():
+                pass
+
+    def _book_carried(self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
+        """New folders that the files of the batch make by the way: one that did is enough."""
+        if not batch.sent.carried:
+            return
+        made: set[str] = set()
+        unknown: set[str] = set()
+        for flight, verdict in zip(flights, verdicts, strict=True):
+            above = {path.key for path in flight.place.path.ancestors()}
+            if isinstance(verdict, Acknowledge):
+                made |= above
+            elif isinstance(verdict, Unknown):
+                unknown |= above
+        left: list[Flight] = []
+        with self._tree.transaction():
+            for folder in batch.sent.carried:
+                key = folder.place.path.key
+                if folder.node.state.flight is not folder:
+                    continue
+                if key in made:
+                    self._books.acknowledge(folder, Folder("", folder.name))
+                elif key in unknown:
+                    left.append(folder)
+                else:
+                    self._books.unsent(folder)
+        batch.sent.carried = left
+
+    def _unsend_carried(self, batch: Batch) -> None:
+        with self._tree.transaction():
+            for folder in batch.sent.carried:
+                if folder.node.state.flight is folder:
+                    self._books.unsent(folder)
+        batch.sent.carried = []
+
+
+def _refusals(flight: Flight) -> int:
+    return 0 if flight.node.pending is None else flight.node.pending.refusals

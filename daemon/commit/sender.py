@@ -1,0 +1,250 @@
+"""Gets a batch through: it is sent, asked after, and looked for where no reply came."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from daemon.commit.batch import Batch
+from daemon.commit.lookup import filled_folders, has_left, look_up
+from daemon.commit.pacing import poll_delay_s
+from daemon.commit.patience import FIRST_LOOK_S, Patience
+from daemon.commit.replies import Replies
+from daemon.commit.verdicts import Acknowledge, Rebase, Retry, Reupload, Unknown, Verdict, has_taken_effect
+from mountfs.errors import (
+    MountfsError,
+    NotSignedIn,
+    Offline,
+    ServerFault,
+    SessionLost,
+    Transient,
+    Unreachable,
+)
+from mountfs.model.order import OrderKind
+from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.ports import Backend, Clock, Outcome, Running
+from mountfs.tree.booking import Books
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import Flight
+from mountfs.tree.tree import Tree
+
+LOG = logging.getLogger(__name__)
+
+JOB_FAULTS = 8
+"""After so many failed questions in a row a job counts as lost: the service is asked what stands where."""
+
+
+class Sender:
+    """Each call of ``advance`` makes at most one request of the batch's own; several batches at once may be
+    advanced by as many threads. ``account_pacer`` paces all of them, under the tree's lock."""
+
+    def __init__(self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock) -> None:
+        self.account_pacer = Pacer()
+        self.last_error: str | None = None
+        """Why something was not committed, until the next reply."""
+        self.was_refused: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
+        """Told when a batch of that many was refused as a whole."""
+        self.was_accepted: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
+        self._tree = tree
+        self._backend = backend
+        self._clock = clock
+        self._is_alone = backend.limits.batches_at_once == 1
+        self._patience = Patience(is_alone=self._is_alone)
+        self._replies = Replies(tree, listings, backend, books, clock)
+
+    def advance(self, batch: Batch) -> None:
+        """Gets *batch* on: afterwards it is over, or due again."""
+        started_s = self._clock.now_s()
+        if batch.is_uncertain:
+            self._look(batch, started_s)
+            return
+        if batch.sent.job is None and not self._spare_filled_folders(batch, started_s):
+            return
+        if batch.is_over:
+            return
+        try:
+            if batch.sent.job is None:
+                batch.is_launched = True
+                launch = self._backend.submit(batch.orders)
+            else:
+                launch = self._backend.poll(batch.sent.job, batch.orders)
+        except MountfsError as error:
+            self._interrupted(batch, error, started_s)
+            return
+        with self._tree.lock:
+            self.account_pacer.succeeded(started_s)
+            self.last_error = None
+        batch.pacer.succeeded()
+        if isinstance(launch, Running):
+            self._wait_for(batch, launch)
+        else:
+            self._conclude(batch, launch.outcomes, started_s, launch.unused_sessions)
+
+    def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
+        """Paces the account, or only *batch* where the others may well get through."""
+        now_s, jitter = self._clock.now_s(), self._clock.jitter()
+        if batch is None or self._is_alone or is_account_wide(error):
+            with self._tree.lock:
+                self.account_pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
+        else:
+            batch.pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
+            batch.due_s = batch.pacer.ready_s
+
+    # Before it is sent
+
+    def _spare_filled_folders(self, batch: Batch, started_s: float) -> bool:
+        """Where the service would remove all that is in a folder, folders that it has something in are not
+        removed. False: what is in them cannot be told now, and nothing was sent."""
+        is_asked = batch.kind is OrderKind.DELETE and self._backend.limits.deletes_recursively
+        folders = [flight for flight in batch.flights if is_asked and flight.node.is_folder]
+        if not folders:
+            return True
+        try:
+            filled = filled_folders(self._backend, folders)
+        except MountfsError as error:
+            self.last_error = str(error)
+            self.slow_down(error, started_s, batch)
+            self._replies.take_back(batch, error)
+            return False
+        if filled:
+            self._replies.give_up_removals(batch, filled)
+        return True
+
+    # Replies
+
+    def _wait_for(self, batch: Batch, running: Running) -> None:
+        if running.job != batch.sent.job:
+            batch.sent.job, batch.polls = running.job, 0
+            with self._tree.transaction():
+                self._tree.store.set_job(batch.sent.id, running.job)
+        batch.faults = 0
+        batch.due_s = self._clock.now_s() + poll_delay_s(batch.polls, running.retry_after_s)
+        batch.polls += 1
+
+    def _conclude(
+        self, batch: Batch, outcomes: Sequence[Outcome], started_s: float, unused: Sequence[str] = ()
+    ) -> None:
+        flights = batch.flights
+        if all(self._patience.is_behind_itself(outcome) for outcome in outcomes):
+            self._lose_again(batch)
+            return
+        self._patience.answered()
+        if batch.sent.job is not None:
+            self._patience.job_took(self._clock.now_s() - batch.since_s)
+        verdicts, found_done = self._replies.judge(flights, outcomes)
+        self._pace(batch, flights, verdicts, started_s)
+        self._replies.book(batch, flights, verdicts, [*unused, *found_done])
+        self.was_accepted(batch.kind, len(flights))
+        self._replies.relist_lost_parents(flights, verdicts)
+        left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
+        if left:
+            self._replies.keep(batch, left)
+            batch.lose(self._clock.now_s())
+        else:
+            batch.is_over = True
+
+    def _pace(
+        self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float
+    ) -> None:
+        """Holds single nodes back after a failure, or everything where all would fail."""
+        for flight, verdict in zip(flights, verdicts, strict=True):
+            if not isinstance(verdict, Retry | Rebase | Reupload | Unknown):
+                continue
+            error = verdict.error
+            self.last_error = str(error)
+            if isinstance(verdict, Unknown) or is_account_wide(error):
+                self.slow_down(error, started_s, batch)
+            elif isinstance(verdict, Retry):
+                self._replies.hold_back(flight.node, error)
+
+    # Trouble
+
+    def _interrupted(self, batch: Batch, error: MountfsError, started_s: float) -> None:
+        """The request as a whole failed."""
+        self.last_error = str(error)
+        if batch.sent.job is not None:
+            self._unheard(batch, error, started_s)
+            return
+        is_open = isinstance(error, Offline | ServerFault) and not isinstance(error, Unreachable)
+        if self._patience.is_behind_itself(error):
+            self.slow_down(error, started_s, batch)
+            self._lose_again(batch)
+        elif is_open:
+            batch.lose(started_s)
+            self.slow_down(error, started_s, batch)
+            batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
+        elif isinstance(error, Transient | NotSignedIn):
+            if not self._is_alone and not is_account_wide(error):
+                # Its nodes are held back, as each of them would be by its own outcome.
+                self._conclude(batch, (error,) * len(batch.flights), started_s)
+                return
+            self.slow_down(error, started_s, batch)
+            self._replies.take_back(batch, error)
+        elif len(batch.flights) == 1:
+            self._conclude(batch, (error,), started_s)
+        else:
+            # Too big, or one entry poisons the others: smaller batches show which.
+            LOG.info("a batch of %d is split: %s", len(batch.flights), error)
+            self.was_refused(batch.kind, len(batch.flights))
+            self._replies.take_back(batch, error)
+
+    def _lose_again(self, batch: Batch) -> None:
+        """The service is at work on something, perhaps on this: it is not sent again before that ended."""
+        self._patience.unanswered()
+        batch.lose(self._clock.now_s())
+        with self._tree.transaction():
+            self._tree.store.set_job(batch.sent.id, None)
+        batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
+
+    def _unheard(self, batch: Batch, error: MountfsError, started_s: float) -> None:
+        """The question after a job failed; the job itself may be fine."""
+        if not is_account_wide(error):
+            batch.faults += 1
+        if isinstance(error, SessionLost) or batch.faults >= JOB_FAULTS:
+            batch.lose(self._clock.now_s())
+            with self._tree.transaction():
+                self._tree.store.set_job(batch.sent.id, None)
+            if isinstance(error, SessionLost):
+                batch.due_s = self._clock.now_s()
+                return
+        self.slow_down(error, started_s, batch)
+
+    def _look(self, batch: Batch, started_s: float) -> None:
+        """Nobody knows what came of the batch: the service is asked what stands where. What is found done is
+        booked; the rest is sent again once the first try cannot be under way any more."""
+        standing = look_up(self._backend, batch.flights)
+        errors = [each for each in standing.values() if isinstance(each, MountfsError)]
+        done: list[Flight] = []
+        verdicts: list[Verdict] = []
+        for flight in batch.flights:
+            seen = standing[flight.id]
+            if isinstance(seen, MountfsError):
+                continue
+            if has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
+                done.append(flight)
+                verdicts.append(Acknowledge(seen))
+        sessions = [
+            each.content.session for each in done if each.content is not None and each.content.session
+        ]
+        if done:
+            left = [flight for flight in batch.flights if flight not in done]
+            rest: list[Verdict] = [Unknown(Offline("not known yet"))] * len(left)
+            self._replies.book(batch, [*done, *left], [*verdicts, *rest], sessions)
+            self._replies.keep(batch, left)
+            if batch.is_over:
+                return
+            batch.lost_s = started_s  # it gets on: the rest may be to come
+            self._patience.answered()
+        if errors:
+            self.last_error = str(errors[0])
+            self.slow_down(errors[0], started_s, batch)
+            batch.due_s = max(batch.due_s, self._clock.now_s() + FIRST_LOOK_S)
+            return
+        with self._tree.lock:
+            self.account_pacer.succeeded(started_s)
+        batch.looks += 1
+        if not done and started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights)):
+            self._patience.unanswered()
+            self._replies.again(batch)
+            return
+        batch.due_s = self._clock.now_s() + self._patience.look_delay_s(batch.looks)

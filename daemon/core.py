@@ -1,0 +1,259 @@
+"""One account at work on this machine: the tree and everything that works on it, put together from its ports.
+
+The daemon, the tests' worlds and the model machines all use ``build``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.commit.committer import Committer
+from daemon.follow import WAIT_S, Follower
+from daemon.sweeper import Sweeper
+from daemon.waiting import CommitWaiter, Waiting
+from mountfs.attributes import FileSystemOptions
+from mountfs.files.handles import OpenFiles
+from mountfs.files.services import Services, pause
+from mountfs.filesystem import FileSystem
+from mountfs.model.entry import Entry
+from mountfs.model.path import ROOT, RemotePath
+from mountfs.model.settling import SETTLE_S
+from mountfs.ports import Backend, Clock, Disk
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.reader import Reader
+from mountfs.space import SpaceGauge
+from mountfs.spool.quota import Quota
+from mountfs.spool.spool import Spool
+from mountfs.tree import tally
+from mountfs.tree.copies import Copies
+from mountfs.tree.database import unusable
+from mountfs.tree.feed import Feed
+from mountfs.tree.launch import Sent, stranded
+from mountfs.tree.listings import FRESH_S, Listings
+from mountfs.tree.node import State
+from mountfs.tree.plan import Plan
+from mountfs.tree.recovery import Recovery, recover
+from mountfs.tree.store import Store
+from mountfs.tree.sync import Durability
+from mountfs.tree.tree import Tree
+from mountfs.tree.verbs import Verbs
+from mountfs.tree.view import View, mounted_folder
+from mountfs.tree.word import Word
+from mountfs.upload.uploader import Uploader
+from mountfs.upload.urgency import Urgency
+
+CACHE_BYTES = 2 * 1024**3
+"""Most bytes of remote files kept on the local disk for reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where one mount keeps what is its own."""
+
+    store: Path
+    spool: Path
+    cache: Path
+    commit_lock: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How an account is worked on. *boot_id*: of the machine's run; *host*: as the names of copies have it.
+    *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked."""
+
+    boot_id: str = "boot"
+    host: str = "host"
+    settle_s: float = SETTLE_S
+    fresh_s: float = FRESH_S
+    top: RemotePath = ROOT
+    top_entry: Entry | None = None
+    quota: Quota = field(default_factory=Quota)
+    cache_bytes: int = CACHE_BYTES
+    pause: Callable[[float], None] = pause
+    on_follow: Callable[[], None] = lambda: None
+    follow_wait_s: float = WAIT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """A tree on its store and spool, repaired, before anything works on it."""
+
+    tree: Tree
+    spool: Spool
+    copies: Copies
+    stranded: list[Sent]
+    recovery: Recovery
+
+    def close(self) -> None:
+        self.spool.close()
+        self.tree.store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Everything behind one mount, introduced to each other; no thread runs yet."""
+
+    tree: Tree
+    spool: Spool
+    backend: Backend
+    clock: Clock
+    plan: Plan
+    listings: Listings
+    feed: Feed
+    view: View
+    verbs: Verbs
+    urgency: Urgency
+    uploader: Uploader
+    committer: Committer
+    follower: Follower
+    sweeper: Sweeper
+    durability: Durability
+    reader: Reader
+    blocks: Blocks
+    space: SpaceGauge
+    waiting: Waiting
+    services: Services
+    files: OpenFiles
+    recovery: Recovery
+
+    def file_system(self, options: FileSystemOptions) -> FileSystem:
+        """The account as a file system; several, with different options, may stand side by side."""
+        return FileSystem(
+            view=self.view,
+            verbs=self.verbs,
+            files=self.files,
+            services=self.services,
+            space=self.space,
+            options=options,
+        )
+
+    def close(self) -> None:
+        """Ends what has an end; no step may be running. What is pending stays in the store."""
+        self.committer.close()
+        self.reader.close()
+        self.durability.close()
+        self.spool.close()
+        self.tree.store.close()
+
+
+def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Settings) -> Foundation:
+    """Opens, or makes, what a mount keeps of an account, and repairs it. StoreUnusable."""
+    limits = backend.limits
+    spool = Spool(places.spool, disk, settings.quota)
+    store = Store(places.store, ends_sessions=limits.ends_sessions, boot_id=settings.boot_id)
+    try:
+        tree = Tree(store, clock, root_id=backend.root_id, carries_times=limits.carries_times)
+        sent_contents = tree.restore()
+        sent = stranded(tree, sent_contents)
+        copies = Copies(tree, settings.host, limits.names.max_chars)
+        recovery = recover(tree, spool, copies, boot_id=settings.boot_id, hash_kind=limits.hash_kind)
+    except sqlite3.Error as error:
+        store.close()
+        raise unusable(places.store, error) from error
+    except BaseException:
+        store.close()
+        raise
+    return Foundation(tree, spool, copies, sent, recovery)
+
+
+def build(
+    foundation: Foundation, places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Settings
+) -> Core:
+    """Everything that works on *foundation*."""
+    tree, spool, limits = foundation.tree, foundation.spool, backend.limits
+    plan = Plan(tree, limits, settings.settle_s)
+    listings = Listings(tree, backend, settings.fresh_s)
+    feed = Feed(tree, listings)
+    view = View(tree, listings, mounted_folder(tree, settings.top, settings.top_entry))
+    verbs = Verbs(tree, view, limits.names, foundation.copies)
+    urgency = Urgency(clock)
+    uploader = Uploader(tree, spool, backend, clock, urgency, may_begin=plan.may_begin)
+    plan.uploads = uploader
+    committer = _committer(foundation, places, backend, clock, settings, plan, listings, urgency, uploader)
+    for node in list(tree.dirty.values()):
+        plan.touch(node)
+    follower = Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow)
+    blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
+    reader = Reader(backend, blocks, clock)
+    sweeper = Sweeper(tree, spool, blocks, backend, clock)
+    durability = Durability(tree, spool, disk)
+    waiting = Waiting(tree)
+    space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))
+    services = Services(
+        lock=tree.lock,
+        changes=verbs,
+        spool=spool,
+        reader=reader,
+        uploads=uploader,
+        durable=durability,
+        waiter=CommitWaiter(tree, waiting, urgency, clock),
+        room=space,
+        ask_limits=lambda: backend.limits,
+        clock=clock,
+        pause=settings.pause,
+    )
+    return Core(
+        tree=tree,
+        spool=spool,
+        backend=backend,
+        clock=clock,
+        plan=plan,
+        listings=listings,
+        feed=feed,
+        view=view,
+        verbs=verbs,
+        urgency=urgency,
+        uploader=uploader,
+        committer=committer,
+        follower=follower,
+        sweeper=sweeper,
+        durability=durability,
+        reader=reader,
+        blocks=blocks,
+        space=space,
+        waiting=waiting,
+        services=services,
+        files=OpenFiles(services, tree.watch),
+        recovery=foundation.recovery,
+    )
+
+
+def _committer(
+    foundation: Foundation,
+    places: Places,
+    backend: Backend,
+    clock: Clock,
+    settings: Settings,
+    plan: Plan,
+    listings: Listings,
+    urgency: Urgency,
+    uploader: Uploader,
+) -> Committer:
+    return Committer(
+        foundation.tree,
+        plan,
+        listings,
+        backend,
+        foundation.spool,
+        clock=clock,
+        urgency=urgency,
+        uploads=uploader,
+        lock_path=places.commit_lock,
+        copies=foundation.copies,
+        settle_s=settings.settle_s,
+        stranded=foundation.stranded,
+    )
+
+
+def uncounted_bytes(tree: Tree) -> int:
+    """What the service's quota will have to hold once all is committed."""
+    with tree.lock:
+        return tally.bytes_of(tree.root, (Word.OPEN, Word.SEALED, Word.UPLOADED, Word.COMMITTING))
+
+
+def is_acknowledged(before: State, after: State) -> bool:
+    """Whether an order was acknowledged between two states of a node."""
+    return before.flight is not None and after.flight is None and after.base is not before.base

@@ -1,1 +1,0 @@
-"""The journal: every mutating call as a row before the call returns."""

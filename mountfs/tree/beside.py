@@ -1,0 +1,46 @@
+"""What a second version of a file is called, that cannot have the name of the first. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from mountfs.model.entry import NS_PER_S
+
+NAME_BYTES = 255
+"""NAME_MAX of Linux."""
+
+_MARK = re.compile(r" \((?:conflicted|recovered) copy [^()]*\)$")
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+def name_beside(
+    name: str, what: str, host: str, wall_ns: int, most_chars: int, is_taken: Callable[[str], bool]
+) -> str:
+    """``name (WHAT copy HOST DATE).ext``, numbered from 2 on if it is taken; *what*: conflicted, recovered.
+
+    A copy of a copy is named after the original. The stem is cut where the name would be too long.
+    """
+    stem, dot, extension = name.rpartition(".")
+    # What is that long is no extension, and would leave no room for the mark.
+    if not stem or len(extension.encode()) > min(most_chars, NAME_BYTES) // 2:
+        stem, dot, extension = name, "", ""
+    stem = _MARK.sub("", stem) or stem
+    label = _UNFIT.sub("-", host).strip("-") or "here"
+    date = datetime.fromtimestamp(wall_ns // NS_PER_S).date().isoformat()
+    number = 1
+    while True:
+        mark = f" ({what} copy {label} {date}{'' if number == 1 else f' {number}'})"
+        copy = _cut(stem, f"{mark}{dot}{extension}", most_chars)
+        if not is_taken(copy):
+            return copy
+        number += 1
+
+
+def _cut(stem: str, tail: str, most_chars: int) -> str:
+    """*stem* as far as it fits before *tail*, in characters and in bytes."""
+    stem = stem[: max(1, most_chars - len(tail))]
+    room_bytes = max(1, NAME_BYTES - len(tail.encode()))
+    cut = stem.encode()[:room_bytes].decode(errors="ignore")
+    return (cut.rstrip() or cut) + tail

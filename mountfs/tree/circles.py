@@ -1,0 +1,48 @@
+"""Circles of nodes that wait for each other, and who in one of them gives way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mountfs.model.order import OrderKind
+from mountfs.ports import BackendLimits
+from mountfs.tree.node import Node
+from mountfs.tree.order import blocked, next_step
+from mountfs.tree.tree import Tree
+
+
+def circle_of(node: Node, by: Node) -> list[Node]:
+    """The nodes that wait for each other once *node* waits for *by*, *node* first; none where that ends."""
+    found = {node.id: node}
+    at: Node | None = by
+    while at is not None and at.id not in found:
+        found[at.id] = at
+        at = at.pending.blocked_on if at.pending is not None else None
+    return list(found.values()) if at is node else []  # of others' circles this is no part
+
+
+def open_circle(tree: Tree, limits: BackendLimits, circle: Sequence[Node]) -> Node | None:
+    """Has one of *circle* give way, which is to be looked at again; None when none of them can.
+
+    Whoever only prefers to wait does not; else one that is to be moved gives up its name for a moment:
+    `mv a x; mv b a; mv x b` takes b by way of a third name.
+    """
+    for is_move in (False, True):
+        for node in circle:
+            pending = node.pending
+            step = next_step(node, carries_times=limits.carries_times)
+            if pending is None or step is None:
+                continue
+            if is_move and step is OrderKind.MOVE and not pending.is_detoured:
+                pending.is_detoured = True
+            elif not is_move and not pending.is_relaxed and _is_soft(tree, limits, node, step):
+                pending.is_relaxed = True
+            else:
+                continue
+            return node
+    return None
+
+
+def _is_soft(tree: Tree, limits: BackendLimits, node: Node, step: OrderKind) -> bool:
+    found = blocked(tree, node, step, makes_parents=limits.parents_implicit)
+    return found is not None and found.is_soft

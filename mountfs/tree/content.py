@@ -1,0 +1,60 @@
+"""Bytes of ours: which spool file holds them, what they were made from, how far they are at the service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mountfs.model.entry import File
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The revision of the service that some bytes were made from, and that they may replace."""
+
+    revision: str
+    content_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes of ours in the spool file *spool*. While they are being written the open file knows their size
+    and time better.
+
+    ``is_flushed``: they were closed and not written to since, so that a crash finds them whole.
+    ``is_synced``: they survive a power loss. ``over``: what they replace at the service; None: nothing.
+    ``content_hash`` and ``session`` are known once the bytes are at the service (``session`` stays None
+    where small files travel with their commit); a large file's session is known from its beginning.
+    """
+
+    id: int
+    spool: str
+    size_bytes: int
+    mtime_ns: int
+    over: Over | None = None
+    is_flushed: bool = False
+    is_synced: bool = False
+    content_hash: str | None = None
+    session: str | None = None
+
+    def closed(self, size_bytes: int, mtime_ns: int) -> Content:
+        """Closed with so many bytes: a crash finds them whole."""
+        return Content(
+            self.id,
+            self.spool,
+            size_bytes,
+            mtime_ns,
+            self.over,
+            is_flushed=True,
+            content_hash=self.content_hash,
+            session=self.session,
+        )
+
+    @property
+    def is_uploaded(self) -> bool:
+        """Whether nothing but the name is missing at the service."""
+        return self.content_hash is not None
+
+
+def is_made_from(content: Content, file: File) -> bool:
+    """Whether *content* was made from exactly the revision *file*, and may replace it."""
+    return content.over is not None and content.over.revision == file.revision

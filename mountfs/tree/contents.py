@@ -1,0 +1,115 @@
+"""Whose each content is, which of them the store knows, and which are nobody's any more."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+
+from mountfs.ports import Clock
+from mountfs.tree.content import Content
+from mountfs.tree.node import Node, State
+from mountfs.tree.rows import Role
+from mountfs.tree.store import Store
+
+
+class Contents:
+    """The tree's books of bytes of ours, guarded by its lock. What a transaction does to them counts once
+    ``settle`` was called, and not at all after ``forget``."""
+
+    def __init__(self, store: Store, clock: Clock, add_orphan: Callable[[str | None], None]) -> None:
+        """*add_orphan*: has an upload session ended."""
+        self.owners: dict[int, Node] = {}
+        """By the content's id."""
+        self.unsaved: OrderedDict[int, float] = OrderedDict()
+        """Contents that the store has no row of yet, by id, and since when (monotonic); oldest first."""
+        self.freed: OrderedDict[int, Content] = OrderedDict()
+        """Contents that are nobody's any more, for the sweeper."""
+        self._store = store
+        self._clock = clock
+        self._add_orphan = add_orphan
+        self._freed_now: list[Content] = []
+        self._saved_now: list[int] = []
+
+    def find(self, content_id: int) -> tuple[Node, Content] | None:
+        """Whose the content is, and it as it is now; None when it is nobody's any more."""
+        node = self.owners.get(content_id)
+        if node is None:
+            return None
+        for content in (node.state.content, node.state.draft):
+            if content is not None and content.id == content_id:
+                return node, content
+        return None
+
+    def write(
+        self, node: Node, after: State, kept: AbstractSet[int], committed: Content | None = None
+    ) -> None:
+        """Writes what *node* is to hold. *kept*: the contents that it, or another node, has from here on;
+        *committed*: the bytes that the service just took from their session. Inside a transaction."""
+        had, has = roles(node.state), roles(after)
+        rows = [
+            (content, node.id, role)
+            for content, role in has
+            if content.id in self.unsaved or (content, role) not in had
+        ]
+        if rows:
+            self._store.save_contents(rows)
+            self._saved_now += [content.id for content, _, _ in rows]
+        for content, _ in had:
+            if content.id not in kept:
+                self._store.spend_content(content)
+                self._freed_now.append(content)
+                if committed is None or committed.id != content.id:
+                    self._add_orphan(content.session)
+
+    def hold(self, node: Node, after: State) -> None:
+        """*node* is to hold contents that the store need not know of yet."""
+        had, has = roles(node.state), roles(after)
+        known = {content.id for content, _ in had}
+        kept = {content.id for content, _ in has}
+        for content_id in kept - known:
+            self.unsaved[content_id] = self._clock.now_s()
+        for content, _ in had:
+            if content.id not in kept:
+                self.unsaved.pop(content.id, None)
+                self._freed_now.append(content)
+
+    def swap(self, node: Node, before: State, after: State) -> None:
+        """In memory."""
+        if before.content is after.content and before.draft is after.draft:
+            return
+        for content in (before.content, before.draft):
+            if content is not None:
+                self.owners.pop(content.id, None)
+        for content in (after.content, after.draft):
+            if content is not None:
+                self.owners[content.id] = node
+
+    def forget(self) -> None:
+        """The transaction did not happen."""
+        self._freed_now.clear()
+        self._saved_now.clear()
+
+    def settle(self) -> bool:
+        """The transaction happened; whether anything was freed."""
+        freed, self._freed_now = self._freed_now, []
+        saved, self._saved_now = self._saved_now, []
+        for content_id in saved:
+            self.unsaved.pop(content_id, None)
+        for content in freed:
+            self.unsaved.pop(content.id, None)
+            self.freed[content.id] = content
+        return bool(freed)
+
+
+def roles(state: State) -> list[tuple[Content, Role]]:
+    """The contents that a node holds, each with its role."""
+    found: list[tuple[Content, Role]] = []
+    if state.content is not None:
+        found.append((state.content, Role.CONTENT))
+    if state.draft is not None:
+        found.append((state.draft, Role.CONTENT if state.content is None else Role.DRAFT))
+    sent = state.flight.content if state.flight is not None else None
+    if sent is not None and (state.content is None or state.content.id != sent.id):
+        found.append((sent, Role.SENT))
+    return found

@@ -1,0 +1,83 @@
+"""The SQLite database under the tree: opening it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from mountfs.errors import MountfsError
+from mountfs.tree.schema import DDL, VERSION
+
+WAL_BYTES = 4 * 1024 * 1024
+"""A write-ahead log longer than this is due for a checkpoint: SQLite's own default of 1000 pages."""
+
+
+BUSY_S = 30
+"""How long a statement waits for another process that has the database locked, as an administrator may."""
+
+
+class StoreUnusable(MountfsError):
+    """The database cannot be opened: it is damaged, or of another version of mountfs."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens or makes the database at *path*, for one process at a time. StoreUnusable when it cannot."""
+    try:
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
+    except sqlite3.Error as error:
+        raise unusable(path, error) from error
+    try:
+        path.chmod(0o600)
+        db.execute("PRAGMA journal_mode = WAL")
+        # A row outlives the process from the page cache; what must outlive the machine is synced apart.
+        db.execute("PRAGMA synchronous = NORMAL")
+        # Checkpoints sync files: the background syncer makes them, not a caller in the kernel's way.
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        # The log gives its space back when it starts over, so that its size tells when the next is due.
+        db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
+        if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            db.executescript(f"BEGIN; {DDL} COMMIT;")
+    except (sqlite3.Error, OSError) as error:
+        db.close()
+        raise unusable(path, error) from error
+    return db
+
+
+def check_whole(db: sqlite3.Connection) -> None:
+    """Raises sqlite3.Error or ValueError unless all of the database can be read."""
+    verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise ValueError(str(verdict).replace("\n", " "))
+
+
+def check_version(db: sqlite3.Connection) -> None:
+    """Raises sqlite3.Error or ValueError unless the database is of this version, with its tables."""
+    found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if found is None or found[0] != str(VERSION):
+        version = "none" if found is None else found[0]
+        raise ValueError(f"its version is {version}, this mountfs knows {VERSION}")
+    with closing(sqlite3.connect(":memory:")) as new:
+        new.executescript(DDL)
+        if _tables(db) != _tables(new):
+            raise ValueError(f"its tables are not those of version {VERSION}")
+
+
+def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Tables and indexes, as they were made."""
+    return db.execute(
+        "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY name"
+    ).fetchall()
+
+
+def unusable(path: Path, error: Exception) -> StoreUnusable:
+    """What is wrong with the file at *path*, and what to do; nobody deletes it."""
+    return StoreUnusable(
+        f"cannot use the journal {path}: {error}; use the mountfs that wrote it or restore it, or move it "
+        "away to start without it: what was pending stays in the files beside it"
+    )
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the disk has no room for what was to be written."""
+    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL

@@ -1,0 +1,181 @@
+"""The service's feed of changes: how far it was heard, and which listings it makes doubtful.
+
+What the news say of a thing itself is not taken: nothing orders them against our own commits, and they may be
+older than what is known. News about a place where an order on its way is to land are kept with the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
+from mountfs.model.order import OrderKind
+from mountfs.model.path import RemotePath, fold
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import Node
+from mountfs.tree.remote import hear, rebase
+from mountfs.tree.tree import Tree
+
+CURSOR = "cursor"
+"""The store's fact with the position in the service's changes up to which all listings are true."""
+
+
+class Feed:
+    """What others change, page by page.
+
+    A mount that knows its position shows what it knows until it has heard whether it can follow from there.
+    """
+
+    def __init__(self, tree: Tree, listings: Listings) -> None:
+        self._tree = tree
+        self._listings = listings
+        self._found: dict[str, Node | None] = {}
+        """Folders by their remote paths, while one page is noted."""
+        listings.is_followed = self.cursor is not None
+
+    @property
+    def cursor(self) -> str | None:
+        """The position in the service's changes from which on they are to be reported."""
+        with self._tree.lock:
+            return self._tree.store.fact(CURSOR)
+
+    def begin(self, cursor: str | None) -> None:
+        """Changes are reported from *cursor* on: what was listed before may have changed before it, and
+        nobody would tell. None: nothing is reported."""
+        with self._tree.transaction():
+            self._tree.store.set_fact(CURSOR, cursor)
+            self._listings.doubt_all()
+
+    def note(self, news: Iterable[News], cursor: str) -> None:
+        """Takes note of remote changes up to *cursor*. What says only what is known is our own echo."""
+        tree = self._tree
+        with tree.transaction():
+            self._found.clear()
+            doubted: dict[int, Node] = {}
+            for one in news:
+                for folder in self._doubted_by(one):
+                    doubted[folder.id] = folder
+            for folder in doubted.values():
+                self._listings.doubt(folder)
+            tree.store.set_fact(CURSOR, cursor)
+
+    def note_follower(self, *, is_healthy: bool, is_away: bool) -> None:
+        """Whether every remote change is being reported from here on, and whether the service answers."""
+        with self._tree.lock:
+            self._listings.is_followed = is_healthy
+            self._listings.is_away = is_away
+
+    # Inside
+
+    def _doubted_by(self, news: News) -> Iterator[Node]:
+        match news:
+            case Seen():
+                yield from self._seen(news)
+            case Gone():
+                yield from self._gone(news)
+            case Doubted(path, folder_id):
+                folder = self._folder(path, folder_id)
+                if folder is not None:
+                    yield folder
+
+    def _seen(self, news: Seen) -> Iterator[Node]:
+        entry = news.entry
+        folder = self._folder(news.path.parent if news.path is not None else None, news.folder_id)
+        node = self._tree.by_remote_id(entry.id)
+        if folder is not None:
+            key = fold(entry.name)
+            if _is_claimed(folder, key, entry):
+                return
+            known = self._tree.base_child(folder, key)
+            if known is not None and _is_echo(self._tree, known, entry):
+                return
+            yield folder
+        if node is None:
+            self._listings.note_stranger(entry.id)
+        elif node.state.flight is not None:
+            hear(node, None)  # it is not where its order puts it
+        else:
+            before = node.state.base_parent
+            if before is not None and before is not folder:
+                yield before
+
+    def _gone(self, news: Gone) -> Iterator[Node]:
+        if news.path is not None:
+            folder = self._folder(news.path.parent, "")
+            if folder is None or _is_claimed(folder, news.path.name_key, None):
+                return
+            known = self._tree.base_child(folder, news.path.name_key)
+            if known is None and folder.part.children is None:
+                yield folder
+        else:
+            known = self._tree.by_remote_id(news.item_id)
+            if known is None:
+                self._listings.note_stranger(news.item_id)
+        if known is None or known.state.base_parent is None:
+            return
+        flight = known.state.flight
+        if flight is None or flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
+            yield known.state.base_parent
+        elif flight.kind is OrderKind.MOVE and news.path is None:
+            hear(known, None)  # not only from the place that the order leaves
+
+    def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:
+        """The node of a folder that news are about; None for one that nobody ever listed, so that nobody need
+        know. Of an order on its way that makes it, it is noted that something happened in it."""
+        tree = self._tree
+        if path is None:
+            node = tree.by_remote_id(folder_id)
+            if node is None:
+                self._listings.note_stranger(folder_id)
+            return node if node is not None and node.folder is not None else None
+        if path.key not in self._found:
+            self._found[path.key] = self._walk(path)
+        return self._found[path.key]
+
+    def _walk(self, path: RemotePath) -> Node | None:
+        tree = self._tree
+        at = tree.root
+        for name in path.components:
+            key = fold(name)
+            claims = at.part.claims
+            if claims is not None and key in claims:
+                hear(claims[key], None)
+            below = tree.base_child(at, key)
+            if below is None and at.part.children is None and at.part.listing.listed_at:
+                below = self._stored(at, key)
+            if below is None or below.folder is None:
+                return None
+            at = below
+        return at
+
+    def _stored(self, folder: Node, key: str) -> Node | None:
+        """A child of a folder that is not in memory."""
+        for row in self._tree.store.folders_in(folder.id):
+            if row.base is not None and fold(row.base.name) == key:
+                return self._tree.enter_row(row, self._tree.store.listing(row.id))
+        return None
+
+
+def _is_echo(tree: Tree, known: Node, entry: Entry) -> bool:
+    """Whether *entry* says what is known of the node *known*. The id of a folder that was made by the way is
+    learned from it."""
+    base = known.state.base
+    if isinstance(entry, File):
+        token = (entry.id, entry.revision, entry.name)
+        return isinstance(base, File) and (base.id, base.revision, base.name) == token
+    if not isinstance(base, Folder) or base.name != entry.name:
+        return False
+    if not base.id and known.state.flight is None and known.state.base_parent is not None:
+        rebase(tree, known, known.state.base_parent, Folder(entry.id, base.name))
+        return True
+    return base.id == entry.id
+
+
+def _is_claimed(folder: Node, key: str, entry: Entry | None) -> bool:
+    """Whether an order on its way gives the name to something: then its outcome tells, and is compared with
+    what was heard meanwhile."""
+    claims = folder.part.claims
+    if claims is None or key not in claims:
+        return False
+    hear(claims[key], entry)
+    return True

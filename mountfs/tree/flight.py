@@ -1,0 +1,36 @@
+"""Flights as the orders that a backend takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, ReadBody, SetTime
+from mountfs.tree.node import Flight
+
+
+def order_of(flight: Flight, read: ReadBody | None, parts: Sequence[Part]) -> Order:
+    """The flight as the backend takes it, the same each time it is sent. *read*, *parts*: of its content."""
+    over = None if flight.over is None else flight.over.revision
+    match flight.kind:
+        case OrderKind.PUT:
+            content = flight.content
+            assert content is not None
+            return Put(
+                place=flight.place,
+                size_bytes=content.size_bytes,
+                mtime_ns=flight.mtime_ns or 0,
+                content_hash=content.content_hash or "",
+                base_revision=over,
+                session=content.session,
+                parts=tuple(parts),
+                read=read,
+            )
+        case OrderKind.MAKE_FOLDER:
+            return MakeFolder(flight.place)
+        case OrderKind.DELETE:
+            return Delete(flight.place, flight.node.is_folder, flight.item_id, over)
+        case OrderKind.MOVE:
+            assert flight.source is not None
+            return Move(flight.place, flight.source, flight.node.is_folder, flight.item_id)
+        case OrderKind.SET_TIME:
+            return SetTime(flight.place, flight.mtime_ns or 0, over or "", flight.item_id)

@@ -1,0 +1,163 @@
+"""Sending: nodes that are ready become flights, written to the store before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mountfs.model.entry import File, Place
+from mountfs.model.order import OrderKind
+from mountfs.model.path import RemotePath, fold
+from mountfs.tree.content import Content, Over
+from mountfs.tree.node import Flight, Node, State, remote_id
+from mountfs.tree.order import detour_folder, new_folders_above
+from mountfs.tree.place import base_place, place_in
+from mountfs.tree.plan import Plan
+from mountfs.tree.rows import FlightRow
+from mountfs.tree.tree import Tree
+
+NAME_KEPT = 200
+"""Characters of a name that a detour keeps; with its mark it is below the 255 that services take."""
+
+LAUNCHED_AT_ONCE = 100
+"""Orders written down in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
+
+
+@dataclass(slots=True, eq=False)
+class Sent:
+    """Flights of one kind that are, or are to be, one batch at the service: those with an outcome each, by
+    position, and new folders that are made by the way. ``job``: while the service works on it."""
+
+    id: int
+    kind: OrderKind
+    flights: list[Flight]
+    carried: list[Flight] = field(default_factory=list)
+    job: str | None = None
+
+
+def launch(tree: Tree, plan: Plan, kind: OrderKind, most: int, now_s: float) -> Sent | None:
+    """The first part of the next batch of *kind*, which may have *most* orders: its nodes are on their way
+    from here on. None when none of them is ready any more. NoSpace when it cannot be written down."""
+    sent = Sent(tree.store.next_id(), kind, [])
+    fill(tree, plan, sent, most, now_s)
+    return sent if sent.flights else None
+
+
+def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
+    """Adds a part to a batch that was not sent yet; whether there may be more. As ``launch``: nobody waits
+    for the lock longer than a part takes."""
+    flights: list[Flight] = []
+    carried: list[Flight] = []
+    part = min(most - len(sent.flights), LAUNCHED_AT_ONCE)
+    if part <= 0:
+        return False
+    with tree.transaction():
+        together = {flight.node for flight in (*sent.flights, *sent.carried)}
+        for node in plan.take(sent.kind, now_s, together):
+            for folder in new_folders_above(node):
+                if folder not in together and folder.state.flight is None:
+                    together.add(folder)
+                    carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, is_carried=True))
+            if node.state.flight is None:  # a new folder may have been carried for one below it
+                together.add(node)
+                flights.append(_fly(tree, node, sent.kind))
+            if len(flights) >= part:
+                break
+        first = len(sent.flights) + len(sent.carried)
+        tree.store.save_flights([*flights, *carried], sent.id, first=first)
+    sent.flights += flights
+    sent.carried += carried
+    return len(flights) >= part
+
+
+def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -> Flight:
+    """Makes the order that *node* wants a flight of it."""
+    state = node.state
+    flight = _flight_of(tree.store.next_id(), node, kind)
+    flight.is_carried = is_carried
+    if node.pending is not None:
+        node.pending.is_detoured = node.pending.is_wanted = node.pending.is_renamed = False
+    tree.change_unsaved(node, replace(state, flight=flight))
+    return flight
+
+
+def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
+    state = node.state
+    if kind is OrderKind.DELETE:
+        flight = Flight(flight_id, kind, node, None, "", base_place(node), item_id=remote_id(node))
+        flight.over = _over_of(state)
+        return flight
+    parent, name = state.parent, state.name
+    assert parent is not None
+    if kind is OrderKind.MOVE and node.pending is not None and node.pending.is_detoured:
+        parent, name = detour_folder(node), _detour_name(node)
+    flight = Flight(flight_id, kind, node, parent, name, place_in(parent, name))
+    match kind:
+        case OrderKind.PUT:
+            content = state.content
+            assert content is not None
+            flight.content, flight.over, flight.mtime_ns = content, content.over, content.mtime_ns
+            if isinstance(state.base, File):
+                # As the service spells it: a name that differs in case alone is another order.
+                flight.name, flight.place = state.base.name, place_in(parent, state.base.name)
+        case OrderKind.MOVE:
+            flight.source, flight.item_id = base_place(node), remote_id(node)
+            flight.over = _over_of(state)
+        case OrderKind.SET_TIME:
+            flight.mtime_ns, flight.item_id, flight.over = state.mtime_ns, remote_id(node), _over_of(state)
+    return flight
+
+
+def _over_of(state: State) -> Over | None:
+    return Over(state.base.revision, state.base.content_hash) if isinstance(state.base, File) else None
+
+
+def _detour_name(node: Node) -> str:
+    """The same for every try."""
+    return f".{fold(node.state.name)[:NAME_KEPT]}.{node.id:x}.renaming"
+
+
+# After a crash
+
+
+def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
+    """The batches that a former process sent, from the rows it left; their nodes are on their way again.
+    *contents*: those that only a flight has, by id. Called once, after ``Tree.restore``."""
+    found: dict[int, Sent] = {}
+    for row in tree.store.flights():
+        node = tree.node(row.node)
+        if node is None or node.state.flight is not None:
+            continue
+        flight = _restored(tree, row, node, contents)
+        tree.change_unsaved(node, replace(node.state, flight=flight))
+        sent = found.setdefault(row.batch, Sent(row.batch, row.kind, [], job=row.job))
+        (sent.carried if row.is_carried else sent.flights).append(flight)
+        if not row.is_carried:
+            sent.kind = row.kind
+    return list(found.values())
+
+
+def _restored(tree: Tree, row: FlightRow, node: Node, contents: dict[int, Content]) -> Flight:
+    content: Content | None = None
+    if row.content is not None:
+        state = node.state
+        held = {each.id: each for each in (state.content, state.draft) if each is not None}
+        content = held.get(row.content) or contents.get(row.content)
+    source = None
+    if row.source_path is not None:
+        source = Place(RemotePath(row.source_path), row.source_folder_id or "")
+    return Flight(
+        row.id,
+        row.kind,
+        node,
+        None if row.parent is None else tree.node(row.parent),
+        row.name,
+        Place(RemotePath(row.path), row.folder_id),
+        source,
+        row.item_id,
+        None if row.base_revision is None else Over(row.base_revision, row.base_hash),
+        content,
+        row.mtime_ns,
+        row.is_carried,
+        heard="",  # what was heard of it before is forgotten
+        is_doubted=True,
+    )

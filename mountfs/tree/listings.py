@@ -1,0 +1,329 @@
+"""Listings of remote folders: when they are trusted, and how they get into the tree.
+
+A folder that was listed once is shown from then on, also by the next mount. It is listed anew when
+
+* news say that something changed in it (see ``feed``);
+* nobody reports changes just now, and it was not looked at for a while;
+* the position in the changes was lost.
+
+While the service is away, whatever is known is shown.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from cachetools import LRUCache
+
+from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
+from mountfs.model.entry import Entry
+from mountfs.model.path import fold
+from mountfs.ports import Backend
+from mountfs.tree.bases import is_attached
+from mountfs.tree.listing import Listing
+from mountfs.tree.node import ROOT_ID, Node, remote_id
+from mountfs.tree.place import remote_path
+from mountfs.tree.remote import lose, stands
+from mountfs.tree.residents import NotLoaded
+from mountfs.tree.tree import Tree
+
+T = TypeVar("T")
+
+RETRY_S = 1.0
+"""How long a doubted listing serves after it could not be listed anew, while changes are being reported."""
+FRESH_S = 60.0
+"""How long a listing is trusted while nobody reports remote changes."""
+CHUNK = 500
+"""Entries brought into the tree in one step: nobody waits for the lock longer than that takes (5 ms)."""
+
+STRANGERS_KEPT = 10_000
+"""Far more than are reported between a call that makes a folder and its reply."""
+
+
+class Listings:
+    """Loads folders, from the store and over the network, never under the lock while it waits."""
+
+    def __init__(self, tree: Tree, backend: Backend, fresh_s: float = FRESH_S) -> None:
+        self._tree = tree
+        self._backend = backend
+        self._fresh_s = fresh_s
+        self._loads: dict[int, _Load] = {}
+        self._landed: dict[tuple[int, str], int] = {}
+        """While folders are being listed: places of which an order of ours had its outcome, and when."""
+        self._strangers: LRUCache[str, None] = LRUCache(STRANGERS_KEPT)
+        """Ids of items that nobody here knew when they, or something in them, were reported: one of them may
+        be what we are just making."""
+        self._asked_at = 0
+        self.is_followed = False
+        """Whether every remote change is being reported; ``feed`` knows."""
+        self.is_away = False
+        """Whether the service did not answer the last time; likewise."""
+
+    # Asking, under the lock
+
+    def loaded(self, decide: Callable[[], T]) -> T:
+        """Calls *decide* under the lock, loading the folders it finds missing, until it gets through.
+
+        *decide* must look before it writes: it is called anew after each NotLoaded.
+        """
+        asked_at = 0
+        kept: list[Node] = []
+        try:
+            while True:
+                try:
+                    with self._tree.lock:
+                        self._asked_at = asked_at
+                        return decide()
+                except NotLoaded as error:
+                    missing = error.folder
+                with self._tree.lock:
+                    asked_at = asked_at or self._tree.store.next_id()
+                    # Where nothing else can be evicted, loading one folder would evict the one before.
+                    self._tree.residents.keep(missing)
+                    kept.append(missing)
+                self.load(missing, asked_at)
+        finally:
+            if kept:
+                with self._tree.lock:
+                    self._tree.residents.let_go(kept)
+
+    def children(self, folder: Node, doubt: int = 0) -> dict[str, Node]:
+        """What the mount shows in *folder*, by folded name. *doubt*: since when a folder above is out of date
+        with all that is below it. NotLoaded."""
+        part = folder.part
+        if part.children is None or not self._serves(folder, part.listing, doubt, self._asked_at):
+            raise NotLoaded(folder)
+        self._tree.residents.used(folder)
+        return part.children
+
+    def doubt_above(self, folder: Node) -> int:
+        """Since when *folder*, with all below it, is out of date because a folder above it is."""
+        doubt = 0
+        at = folder.state.parent or folder.state.base_parent
+        while at is not None:
+            doubt = max(doubt, at.part.listing.doubted_below_at)
+            at = at.state.parent or at.state.base_parent
+        return doubt
+
+    def _serves(self, folder: Node, listing: Listing, doubt: int, asked_at: int) -> bool:
+        if folder.state.base is None:
+            return True  # all that is in it is ours
+        if not listing.listed_at:
+            return False
+        if self.is_away:
+            return True
+        doubted_at = max(listing.doubted_at, listing.doubted_below_at, doubt)
+        is_doubted = doubted_at > listing.listed_at
+        if self.is_followed and not is_doubted:
+            return True
+        if asked_at and listing.listed_at > asked_at:
+            # It was listed since the question was asked: in a busy folder there is no other end.
+            return True
+        good_s = RETRY_S if is_doubted and self.is_followed else self._fresh_s
+        is_young = self._tree.clock.now_s() - listing.checked_s < good_s
+        return is_young and (not is_doubted or listing.was_tried)
+
+    # Loading
+
+    def load(self, folder: Node, asked_at: int = 0) -> None:
+        """Has the children of *folder* in memory, and listed if they must be; once for all who wait for it.
+
+        NotFound, NotADirectory: it is not there any more. Transient when it cannot be listed and never was.
+        """
+        with self._tree.lock:
+            under_way = self._loads.get(folder.id)
+            if under_way is None:
+                mine = self._loads[folder.id] = _Load(self._tree.store.next_id())
+                self._tree.residents.keep(folder)
+        if under_way is not None:
+            under_way.ended.wait()
+            if under_way.error is not None:
+                raise under_way.error
+            return
+        try:
+            self._load_rows(folder)
+            with self._tree.lock:
+                doubt = self.doubt_above(folder)
+                is_needed = not self._serves(folder, folder.part.listing, doubt, asked_at)
+            if is_needed:
+                self._list(folder, mine)
+        except MountfsError as error:
+            mine.error = error
+            raise
+        finally:
+            with self._tree.lock:
+                del self._loads[folder.id]
+                self._tree.residents.let_go([folder])
+                if not self._loads:
+                    self._landed.clear()
+            mine.ended.set()
+
+    def relist(self, folder: Node) -> None:
+        """Lists *folder* whatever is known of it. As ``load``."""
+        with self._tree.transaction():
+            self.doubt(folder)
+            asked_at = self._tree.store.next_id()
+        self.load(folder, asked_at)
+
+    def _load_rows(self, folder: Node) -> None:
+        """Reads what the store has in *folder*, a part at a time."""
+        tree, part = self._tree, folder.part
+        children: dict[str, Node] = {}
+        last_id = 0
+        with tree.lock:
+            if part.children is not None:
+                return
+            listings = tree.store.listings_of_children(folder.id)
+            part.arrivals = []
+        while True:
+            with tree.lock:
+                rows = tree.store.children(folder.id, after_id=last_id, most=CHUNK)
+                for row in rows:
+                    node = tree.enter_row(row, listings.get(row.id))
+                    if node is not None:
+                        children[node.key] = node
+                if len(rows) == CHUNK:
+                    last_id = rows[-1].id
+                    continue
+                # What came or went meanwhile did so in memory.
+                children.update((node.key, node) for node in part.arrivals or ())
+                part.arrivals = None
+                tree.residents.publish(
+                    folder, {key: node for key, node in children.items() if node.state.parent is folder}
+                )
+                return
+
+    def _list(self, folder: Node, load: _Load) -> None:
+        tree, listing = self._tree, folder.part.listing
+        with tree.lock:
+            if not is_attached(folder):
+                raise NotFound(f"{remote_path(folder)} does not exist any more")
+            path, item_id = remote_path(folder), remote_id(folder)
+            load.asked_at = tree.store.next_id()
+        try:
+            entries = self._backend.list_folder(path, item_id)
+        except (NotFound, NotADirectory):
+            with tree.lock:
+                if folder.id == ROOT_ID:
+                    raise
+                with tree.transaction():
+                    self._vanished(folder)
+            raise
+        except Transient:
+            with tree.lock:
+                if not listing.listed_at:
+                    raise
+                listing.checked_s = tree.clock.now_s()
+                listing.was_tried = True
+            return
+        self._apply(folder, entries, load.asked_at)
+
+    def _apply(self, folder: Node, entries: Sequence[Entry], asked_at: int) -> None:
+        """Writes a listing that was asked for at *asked_at* onto the tree. What had an outcome since is known
+        better."""
+        tree, listing = self._tree, folder.part.listing
+        seen: set[str] = set()
+        for chunk in _chunks(entries):
+            with tree.transaction():
+                for entry in chunk:
+                    key = fold(entry.name)
+                    seen.add(key)
+                    if self._landed.get((folder.id, key), 0) <= asked_at:
+                        stands(tree, folder, entry)
+        with tree.lock:
+            part = folder.part
+            known = [*(part.children or {}).values(), *(part.gone or {}).values()]
+        missing = (
+            node
+            for node in known
+            if node.state.base_parent is folder
+            and node.state.base is not None
+            and fold(node.state.base.name) not in seen
+        )
+        for nodes in _chunks(missing):
+            with tree.transaction():
+                for node in nodes:
+                    state = node.state
+                    if state.base is None or state.base_parent is not folder:
+                        continue
+                    if self._landed.get((folder.id, fold(state.base.name)), 0) <= asked_at:
+                        lose(tree, node)
+        with tree.transaction():
+            listing.listed_at = asked_at
+            listing.checked_s = tree.clock.now_s()
+            listing.was_tried = False
+            tree.store.save_listing(folder.id, listing)
+
+    def _vanished(self, folder: Node) -> None:
+        """The service says that *folder* is not there."""
+        above = folder.state.base_parent
+        if above is not None:
+            self.doubt(above)
+        lose(self._tree, folder)
+
+    # Outcomes of ours, and what is doubted
+
+    def landed(self, folder: Node | None, name: str) -> None:
+        """An order of ours had its outcome at *name* in *folder*: a listing asked for before misses it."""
+        if self._loads and folder is not None:
+            self._landed[(folder.id, fold(name))] = self._tree.store.next_id()
+
+    def made(self, folder: Node, *, is_empty: bool, since: int) -> None:
+        """We made *folder* at the service; *since*: when that was asked for.
+
+        Unless *is_empty* is certain, somebody may have been quicker: it is listed when somebody looks, and
+        while that is not possible, what we know is shown. News missed after *since* make it doubted too.
+        """
+        listing = folder.part.listing
+        listing.listed_at = since
+        if not is_empty or listing.doubted_at or self.is_stranger(remote_id(folder)):
+            listing.doubted_at = self._tree.store.next_id()
+        self._tree.store.save_listing(folder.id, listing)
+
+    def note_stranger(self, item_id: str) -> None:
+        """Something was reported of an item that nobody here knows."""
+        if item_id:
+            self._strangers[item_id] = None
+
+    def is_stranger(self, item_id: str) -> bool:
+        """Whether something was reported of an item before it was known here."""
+        return bool(item_id) and item_id in self._strangers
+
+    def doubt(self, folder: Node) -> None:
+        """*folder* is to be listed anew. Inside a transaction."""
+        listing = folder.part.listing
+        # Also of one that is just being listed for the first time.
+        listing.doubted_at = self._tree.store.next_id()
+        listing.checked_s = -math.inf
+        listing.was_tried = False
+        if listing.listed_at:
+            self._tree.store.save_listing(folder.id, listing)
+
+    def doubt_below(self, folder: Node) -> None:
+        """*folder*, and every folder below it, is to be listed anew. Inside a transaction."""
+        listing = folder.part.listing
+        listing.doubted_below_at = self._tree.store.next_id()
+        self._tree.store.save_listing(folder.id, listing)
+
+    def doubt_all(self) -> None:
+        """Every folder is to be listed anew. Inside a transaction."""
+        self.doubt_below(self._tree.root)
+
+
+class _Load:
+    """A folder being loaded, for all who wait for it."""
+
+    def __init__(self, asked_at: int) -> None:
+        self.asked_at = asked_at
+        self.ended = threading.Event()
+        self.error: MountfsError | None = None
+
+
+def _chunks(things: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(things)
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk

@@ -1,0 +1,104 @@
+"""Rows of the store become nodes, with the folders they stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from mountfs.model.entry import Folder
+from mountfs.tree.content import Content
+from mountfs.tree.listing import Listing
+from mountfs.tree.node import ROOT_ID, Node, Pending, State
+from mountfs.tree.rows import NodeRow, Role
+from mountfs.tree.store import Store
+
+Held = dict[Role, dict[int, Content]]
+"""Contents by their roles and the ids of their nodes."""
+
+NOTHING: Held = {role: {} for role in Role}
+"""Nodes that are clean hold no bytes of ours."""
+
+
+class Loader:
+    """Everything under the tree's lock."""
+
+    def __init__(self, store: Store, nodes: dict[int, Node], admit: Callable[[Node, State], None]) -> None:
+        """*nodes*: those in memory; *admit*: gives a node the state of its row, and what follows from it."""
+        self._store = store
+        self._nodes = nodes
+        self._admit = admit
+
+    def root(self, root_id: str) -> Node:
+        """The top of the account, which has no row. *root_id*: the service's id of it."""
+        root = Node(ROOT_ID, is_folder=True)
+        root.state = State(None, "", None, Folder(root_id, ""))
+        root.is_saved = True
+        root.part.listing = self._store.listing(ROOT_ID) or root.part.listing
+        self._nodes[ROOT_ID] = root
+        return root
+
+    def restore(self, freed: dict[int, Content]) -> dict[int, Content]:
+        """Everything that is not clean. Into *freed* come the contents that are nobody's any more; returned
+        are, by id, those that only flights have."""
+        held: Held = {role: {} for role in Role}
+        for content, node_id, role in self._store.contents():
+            if node_id is None:
+                freed[content.id] = content
+            else:
+                held[role][node_id] = content
+        for row in self._store.live_nodes():
+            if row.id not in self._nodes:  # what stands in a folder may come before the folder
+                self._load(row, held)
+        return {content.id: content for content in held[Role.SENT].values()}
+
+    def node(self, node_id: int) -> Node | None:
+        """By its id; None when there is no such node, or not any more."""
+        node = self._nodes.get(node_id)
+        if node is None:
+            row = self._store.node(node_id)
+            node = None if row is None else self._load(row, NOTHING)
+        return node
+
+    def nodes_of(self, rows: Iterable[NodeRow]) -> Iterable[Node]:
+        """The nodes of *rows* that are still there."""
+        for row in rows:
+            node = self._nodes.get(row.id) or self._load(row, NOTHING)
+            if node is not None:
+                yield node
+
+    def enter(self, row: NodeRow, listing: Listing | None) -> Node | None:
+        """The node of a row: as it is in memory, or as the row has it, with what is known of its listing.
+        None when it vanished with a folder above it."""
+        return self._nodes.get(row.id) or self._load(row, NOTHING, listing or Listing())
+
+    def _load(self, row: NodeRow, held: Held, listing: Listing | None = None) -> Node | None:
+        """Makes the node of *row*, and those it stands in."""
+        node = Node(row.id, is_folder=row.is_folder)
+        node.is_saved = True
+        # First: of two folders each may have the other above it, here or at the service.
+        self._nodes[row.id] = node
+        parent = self._above(row.parent, held)
+        base_parent = self._above(row.base_parent, held)
+        if not row.is_dirty and (parent is None or base_parent is None):
+            del self._nodes[row.id]
+            return None
+        content, draft = held[Role.CONTENT].get(row.id), held[Role.DRAFT].get(row.id)
+        if content is not None and draft is None and not content.is_flushed:
+            content, draft = None, content  # it was being written
+        has_base = base_parent is not None or row.base_parent is None  # else its folder has vanished, with it
+        base = row.base if has_base else None
+        state = State(parent, row.name, base_parent, base, content, draft, row.mtime_ns, row.refusal)
+        if row.is_folder:
+            node.part.listing = listing or self._store.listing(row.id) or node.part.listing
+        if row.is_dirty:
+            node.pending = Pending(row.touched_ns)
+        self._admit(node, state)
+        return node
+
+    def _above(self, folder_id: int | None, held: Held) -> Node | None:
+        if folder_id is None:
+            return None
+        node = self._nodes.get(folder_id)
+        if node is not None:
+            return node
+        row = self._store.node(folder_id)
+        return None if row is None else self._load(row, held)

@@ -1,0 +1,200 @@
+"""What a node wants of the service next, and what must take effect before that. Pure: changes nothing.
+
+A node wants one thing at a time: removal, or being made, or a move, or its bytes, or its time; when the
+service has done that, it wants the next. An order is about *base* places, where the service has things; its
+paths are made of those when it is sent.
+
+    a file in a folder that is new              waits for the folder, or makes it by the way
+    a file in a folder that is to be moved      waits for the move, unless the move waits for the file
+    `mv a b` where b stands there still         waits until b is removed or moved away
+    `rmdir d` while something is to leave d     waits for that
+    anything whose folder is on its way         waits for the outcome
+    a folder with orders on their way in it     waits for their outcomes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from mountfs.model.order import OrderKind
+from mountfs.model.path import fold
+from mountfs.tree.node import ROOT_ID, Node, has_moved
+from mountfs.tree.tree import Tree
+from mountfs.tree.word import keeper_of, keeps_here, wants_time
+
+_BLOCKING = frozenset({OrderKind.PUT, OrderKind.MAKE_FOLDER, OrderKind.SET_TIME})
+_MOVING = frozenset({OrderKind.DELETE, OrderKind.MOVE, OrderKind.MAKE_FOLDER})
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """*by* must take effect first; None: orders below a folder, after which the tree touches the folder.
+    ``is_soft``: it is only better so, and void where *by* waits for the node in turn."""
+
+    by: Node | None
+    is_soft: bool = False
+
+
+def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
+    """What *node* wants; None: nothing, or it is on its way, or its bytes are still being written."""
+    state = node.state
+    if state.flight is not None:
+        return None
+    if state.parent is None:
+        return None if state.base is None else OrderKind.DELETE
+    if state.base is None:
+        if node.folder is not None:
+            return OrderKind.MAKE_FOLDER
+        return None if state.content is None else OrderKind.PUT
+    if has_moved(state):
+        return OrderKind.MOVE
+    if state.content is not None:
+        return OrderKind.PUT
+    return OrderKind.SET_TIME if carries_times and wants_time(state) else None
+
+
+def is_refused(node: Node) -> bool:
+    """Whether what *node* wants was refused, or a start set its bytes aside. A refused rename or removal was
+    taken back, and keeps nothing from being wanted."""
+    refusal = node.state.refusal
+    return refusal is not None and (refusal.kind is None or refusal.kind in _BLOCKING)
+
+
+def blocked(
+    tree: Tree, node: Node, step: OrderKind, *, makes_parents: bool, batch: Collection[Node] = ()
+) -> Blocked | None:
+    """What *node* has to wait for before it takes *step*; None: nothing. *makes_parents*: whether a file
+    makes the folders above it by the way. *batch*: nodes that are about to be sent with it. A node that takes
+    a detour asks for no name that anything else has."""
+    state, part = node.state, node.folder
+    if part is not None and step in (OrderKind.DELETE, OrderKind.MOVE) and part.flights_below:
+        return Blocked(None)
+    if step is OrderKind.DELETE:
+        return _blocked_removal(node) or _blocked_above(state.base_parent)
+    assert state.parent is not None
+    if step is OrderKind.MOVE and node.pending is not None and node.pending.is_detoured:
+        return _blocked_above(state.base_parent) or _blocked_above(detour_folder(node))
+    found = _blocked_by_folders(tree, node, step, state.parent, makes_parents=makes_parents, batch=batch)
+    if found is not None or step is OrderKind.SET_TIME or (step is OrderKind.PUT and state.base is not None):
+        return found
+    if step is OrderKind.MOVE:
+        found = _blocked_above(state.base_parent) or _blocked_by_own_contents(node, state.parent)
+    return found or _blocked_name(tree, node, state.parent, fold(state.name))
+
+
+def detour_folder(node: Node) -> Node:
+    """Where *node* has another name for a moment: in the folder it is to be moved into, unless that is still
+    to be made, or lies below it at the service."""
+    state = node.state
+    assert state.parent is not None
+    assert state.base_parent is not None
+    is_open = state.parent.state.base is not None and node not in _bases(state.parent)
+    return state.parent if is_open else state.base_parent
+
+
+def new_folders_above(node: Node) -> list[Node]:
+    """The folders above *node* that the service does not have yet, the highest first."""
+    found: list[Node] = []
+    at = node.state.parent
+    while at is not None and at.state.base is None:
+        found.append(at)
+        at = at.state.parent
+    found.reverse()
+    return found
+
+
+def is_lost(node: Node) -> bool:
+    """Whether the folder that the service had *node* in has vanished, with it."""
+    state = node.state
+    if state.base is None:
+        return False
+    at = state.base_parent
+    while at is not None and at.id != ROOT_ID:
+        at = at.state.base_parent if at.state.base is not None else None
+    return at is None
+
+
+# Inside
+
+
+def _blocked_removal(node: Node) -> Blocked | None:
+    part = node.folder
+    if part is not None:
+        return Blocked(next(iter(part.gone.values()))) if part.gone else None
+    state = node.state
+    assert state.base is not None
+    assert state.base_parent is not None
+    children = state.base_parent.part.children
+    taker = children.get(fold(state.base.name)) if children is not None else None
+    is_replaced = (
+        taker is not None and taker.folder is None and taker.state.base is None and not keeps_here(taker)
+    )
+    # The new file takes over the place and history of the old one once its bytes are whole.
+    return Blocked(taker) if is_replaced else None
+
+
+def _blocked_by_folders(
+    tree: Tree, node: Node, step: OrderKind, parent: Node, *, makes_parents: bool, batch: Collection[Node]
+) -> Blocked | None:
+    is_carrying = makes_parents and step in (OrderKind.PUT, OrderKind.MAKE_FOLDER)
+    keeper = keeper_of(node)
+    if keeper is not None and keeper is not node:
+        return Blocked(keeper)
+    is_relaxed = node.pending is not None and node.pending.is_relaxed
+    at: Node | None = parent
+    while at is not None and at.id != ROOT_ID:
+        state = at.state
+        if state.flight is not None and state.flight.kind in _MOVING and at not in batch:
+            return Blocked(at)
+        if state.base is None:
+            if not is_carrying or (is_refused(at) and step is not OrderKind.PUT):
+                return Blocked(at)
+            # `mv d e; mkdir d; touch d/f`: made by the way, d/f would land in what has still to leave d.
+            assert state.parent is not None
+            found = _blocked_name(tree, at, state.parent, fold(state.name))
+            if found is not None:
+                return found
+        elif has_moved(state) and state.flight is None and not is_relaxed:
+            return Blocked(at, is_soft=True)
+        at = state.parent
+    return _blocked_above(parent, batch)
+
+
+def _blocked_above(folder: Node | None, batch: Collection[Node] = ()) -> Blocked | None:
+    """By an order on its way that makes, moves or removes *folder*, or one above it, at the service."""
+    for at in _bases(folder):
+        flight = at.state.flight
+        if flight is not None and flight.kind in _MOVING and at not in batch:
+            return Blocked(at)
+    return None
+
+
+def _blocked_by_own_contents(node: Node, parent: Node) -> Blocked | None:
+    """The folder that *node* is to be moved into is below it at the service: it has to leave first."""
+    if node.folder is None:
+        return None
+    leaving: Node | None = None
+    for at in _bases(parent):
+        if at is node:
+            return Blocked(leaving)
+        if has_moved(at.state) or at.state.parent is None:
+            leaving = at
+    return None
+
+
+def _blocked_name(tree: Tree, node: Node, parent: Node, key: str) -> Blocked | None:
+    claims = parent.part.claims
+    if claims is not None and claims.get(key, node) is not node:
+        return Blocked(claims[key])
+    there = tree.base_child(parent, key)
+    return Blocked(there) if there is not None and there is not node else None
+
+
+def _bases(folder: Node | None) -> Iterator[Node]:
+    """*folder* and those above it, as the service has them."""
+    at = folder
+    while at is not None and at.id != ROOT_ID:
+        yield at
+        state = at.state
+        at = state.base_parent if state.base is not None else state.parent

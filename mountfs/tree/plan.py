@@ -1,0 +1,314 @@
+"""The plan: which nodes are ready to be told to the service, kept up to date as nodes change.
+
+Nothing here is computed anew from all that is pending: a node that changed is looked at again, and so are
+those that waited for it. It is then in one of these:
+
+    settling   its name or bytes changed just now
+    held       an attempt failed, and the next one has its time
+    waiting    something else must take effect first
+    ready      in the queue of what it wants
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from mountfs.model.order import OrderKind
+from mountfs.model.settling import SETTLE_S
+from mountfs.ports import BackendLimits
+from mountfs.tree.circles import circle_of, open_circle
+from mountfs.tree.node import Node, Pending
+from mountfs.tree.order import (
+    Blocked,
+    blocked,
+    is_lost,
+    is_refused,
+    new_folders_above,
+    next_step,
+)
+from mountfs.tree.remote import lose
+from mountfs.tree.settling import SettlingTime
+from mountfs.tree.takeover import replaced_by, take_over
+from mountfs.tree.tree import Planner, Tree
+from mountfs.tree.word import keeps_here
+
+LOOKED_AT_ONCE = 200
+"""Nodes looked at in one step: nobody waits for the lock longer than that takes (2 ms)."""
+
+
+class Uploads(Protocol):
+    """The part of ``upload.uploader`` that is needed here."""
+
+    def want(self, node: Node) -> None:
+        """The bytes of *node* are to go up, if they are not on their way already. Under the lock."""
+
+
+class NoUploads:
+    """Nobody sends bytes."""
+
+    def want(self, node: Node) -> None:
+        """Nothing comes of it."""
+
+
+class Plan(Planner):
+    """Everything under the tree's lock. ``wake`` is set by the assembly and called, under the lock, once
+    after something changed, until the next look."""
+
+    def __init__(self, tree: Tree, limits: BackendLimits, usual_settle_s: float = SETTLE_S) -> None:
+        self.wake: Callable[[], None] = _nobody
+        self.uploads: Uploads = NoUploads()
+        self.is_hurried: Callable[[], bool] = _never
+        self._tree = tree
+        self._limits = limits
+        self._settling_time = SettlingTime(tree, limits, usual_settle_s)
+        self._stale: OrderedDict[int, Node] = OrderedDict()
+        self._waiting: dict[int, dict[int, Node]] = {}
+        """By the id of what they wait for."""
+        self._ready: dict[OrderKind, OrderedDict[int, Node]] = {kind: OrderedDict() for kind in OrderKind}
+        self._timers: list[tuple[float, int, Node]] = []
+        self._settling: dict[int, Node] = {}
+        self._is_woken = False
+        self.looks = 0
+        """How many nodes were looked at so far: a measure of work that does not depend on the machine."""
+        tree.planner = self
+
+    # Told by the tree
+
+    def touch(self, node: Node) -> None:
+        if node.pending is not None:
+            self._stale[node.id] = node
+            if not self._is_woken:
+                self._is_woken = True
+                self.wake()
+        waiting = self._waiting.pop(node.id, None)
+        if waiting:
+            for each in waiting.values():
+                if each.pending is not None:
+                    each.pending.blocked_on = None
+                    self._stale[each.id] = each
+            if not self._is_woken:
+                self._is_woken = True
+                self.wake()
+
+    def forget(self, node: Node) -> None:
+        self._leave(node)
+        self._stale.pop(node.id, None)
+        self._settling.pop(node.id, None)
+        if not self._stale:
+            self._is_woken = False  # nobody need look, so the next change has to wake again
+
+    def hurry(self) -> None:
+        """Somebody waits: names that are still settling need not."""
+        with self._tree.lock:
+            self._stale.update(self._settling)
+            self._settling.clear()
+
+    # Looking
+
+    def look(self, now_s: float) -> float:
+        """Brings a part of the plan up to date; when to look again: *now_s* if there is more to do."""
+        with self._tree.lock:
+            self._is_woken = False
+            for _ in range(LOOKED_AT_ONCE):
+                while self._timers and (self._timers[0][0] <= now_s or self._timers[0][2].pending is None):
+                    _, _, node = heapq.heappop(self._timers)
+                    if node.pending is not None:
+                        self._stale[node.id] = node
+                if not self._stale:
+                    self._is_woken = False  # also of what changed while it was looked at
+                    return self.due_s
+                _, node = self._stale.popitem(last=False)
+                self._look_at(node, now_s)
+            return now_s
+
+    @property
+    def due_s(self) -> float:
+        """When something will have settled, or is to be tried again."""
+        return self._timers[0][0] if self._timers else math.inf
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether there is anything to look at."""
+        return bool(self._stale)
+
+    def ready(self, kind: OrderKind) -> int:
+        """How many nodes are ready for an order of *kind*."""
+        return len(self._ready[kind])
+
+    def oldest_s(self, kind: OrderKind) -> float:
+        """Since when the first of them is."""
+        first = next(iter(self._ready[kind].values()), None)
+        return math.inf if first is None or first.pending is None else first.pending.ready_since_s
+
+    def take(self, kind: OrderKind, now_s: float, together: Collection[Node]) -> Iterator[Node]:
+        """The nodes that are ready for *kind*, the oldest first, each looked at once more as it is taken:
+        those before it may be on their way by then, *together* with it. Ends early where many turn out to
+        have to wait."""
+        queue = self._ready[kind]
+        looks = LOOKED_AT_ONCE
+        while queue and looks:
+            node = next(iter(queue.values()))
+            self._look_at(node, now_s, together)
+            if node.pending is None or node.pending.queue is not kind:
+                looks -= 1
+                continue
+            self._leave(node)
+            yield node
+
+    def waiting_for(self, node: Node) -> list[Node]:
+        """What waits for *node*, and for those that do."""
+        found: dict[int, Node] = {}
+        todo = [node]
+        while todo:
+            for each in (self._waiting.get(todo.pop().id) or {}).values():
+                if each.id not in found:
+                    found[each.id] = each
+                    todo.append(each)
+        return list(found.values())
+
+    def may_begin(self, node: Node) -> float | None:
+        """Seconds until an upload session that is bound to the place of *node* may begin: until its name has
+        settled. None: something else has to take effect first, or its name stays here."""
+        pending = node.pending
+        step = next_step(node, carries_times=self._limits.carries_times)
+        if pending is None or step is not OrderKind.PUT or keeps_here(node) or is_refused(node):
+            return None
+        if replaced_by(self._tree, node, step) is not None:
+            return max(0.0, self._left_s(node, step))
+        found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit)
+        return None if found is not None else max(0.0, self._left_s(node, step))
+
+    # Inside
+
+    def _look_at(self, node: Node, now_s: float, together: Collection[Node] = ()) -> None:
+        self.looks += 1
+        self._leave(node)
+        if node.pending is None:
+            return
+        try:
+            self._decide(node, node.pending, now_s, together)
+        except BaseException:
+            self._stale[node.id] = node  # the disk may be full: it is looked at again
+            raise
+
+    def _decide(self, node: Node, pending: Pending, now_s: float, together: Collection[Node]) -> None:
+        if node.state.flight is None and is_lost(node):
+            with self._tree.transaction():
+                lose(self._tree, node)
+            return
+        if is_refused(node):
+            self._reconsider(node, pending)
+        is_stuck = False
+        step = next_step(node, carries_times=self._limits.carries_times)
+        if step is not None and not is_refused(node) and not keeps_here(node):
+            wait_s = max(self._left_s(node, step), pending.held_until_s - now_s)
+            if wait_s > 0:
+                self._settling[node.id] = node
+                heapq.heappush(self._timers, (now_s + wait_s, self._tree.store.next_id(), node))
+            else:
+                is_stuck = self._place(node, step, now_s, together)
+        if node.pending is not None and is_stuck is not pending.is_stuck:
+            pending.is_stuck = is_stuck
+            self._tree.recount(node)
+            self._free(node)
+
+    def _reconsider(self, node: Node, pending: Pending) -> None:
+        """A refused folder that gets another name is tried anew with all that was refused in it: `mkdir d;
+        touch d/x`, both refused, then `mv d e` -> e and e/x are sent. A recovered copy in d stays."""
+        above = new_folders_above(node)
+        if not above or node.state.set_aside is not None:
+            return
+        refused = next((folder for folder in reversed(above) if is_refused(folder)), None)
+        if refused is not None:
+            pending.fails_with = refused
+        elif pending.fails_with in above and _is_renamed(pending.fails_with):
+            pending.fails_with = None
+            self._tree.change((node, replace(node.state, refusal=None)))
+            return
+        by = refused or above[-1]
+        pending.blocked_on = by
+        self._waiting.setdefault(by.id, {})[node.id] = node
+
+    def _place(self, node: Node, step: OrderKind, now_s: float, together: Collection[Node]) -> bool:
+        """Queues a settled node, or has it wait; whether it waits for something that was refused."""
+        pending = node.pending
+        assert pending is not None
+        before = replaced_by(self._tree, node, step)
+        if before is not None:
+            take_over(self._tree, node, before, places_bind=self._limits.sessions_have_places)
+            return False  # it is looked at again
+        found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit, batch=together)
+        if found is not None:
+            return self._wait(node, step, found)
+        content = node.state.content
+        if step is OrderKind.PUT and content is not None and not content.is_uploaded:
+            self.uploads.want(node)
+            return False
+        pending.queue = step
+        if not together:
+            pending.ready_since_s = now_s
+        self._ready[step][node.id] = node
+        return False
+
+    def _wait(self, node: Node, step: OrderKind, found: Blocked) -> bool:
+        by = found.by
+        if by is None:
+            return False
+        assert node.pending is not None
+        circle = circle_of(node, by)
+        node.pending.blocked_on = by
+        self._waiting.setdefault(by.id, {})[node.id] = node
+        if by.pending is None:
+            # What it waits for wants nothing: it is something of the service's that came meanwhile.
+            return is_refused(by)
+        opened = open_circle(self._tree, self._limits, circle) if circle else None
+        if opened is not None:
+            self._stale[opened.id] = opened
+        if step is OrderKind.MOVE and not by.pending.is_wanted:
+            by.pending.is_wanted = True
+            self._stale[by.id] = by
+        return is_refused(by) or by.pending.is_stuck
+
+    def _leave(self, node: Node) -> None:
+        pending = node.pending
+        if pending is None:
+            for queue in self._ready.values():
+                queue.pop(node.id, None)
+            return
+        if pending.queue is not None:
+            self._ready[pending.queue].pop(node.id, None)
+            pending.queue = None
+        if pending.blocked_on is not None:
+            waiting = self._waiting.get(pending.blocked_on.id)
+            if waiting is not None:
+                waiting.pop(node.id, None)
+                if not waiting:
+                    del self._waiting[pending.blocked_on.id]
+            pending.blocked_on = None
+        self._settling.pop(node.id, None)
+
+    def _free(self, node: Node) -> None:
+        """Those that wait for *node* are looked at again."""
+        for each in (self._waiting.get(node.id) or {}).values():
+            self._stale[each.id] = each
+
+    def _left_s(self, node: Node, step: OrderKind) -> float:
+        return self._settling_time.left_s(node, step, is_hurried=self.is_hurried())
+
+
+def _is_renamed(node: Node) -> bool:
+    return node.pending is not None and node.pending.is_renamed
+
+
+def _nobody() -> None:
+    """Before the assembly sets its own."""
+
+
+def _never() -> bool:
+    """Before the assembly sets its own."""
+    return False

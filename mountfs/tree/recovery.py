@@ -1,0 +1,250 @@
+"""What a start makes of the store and the spool that the last run left behind.
+
+A process that died leaves every row and every byte it wrote in the page cache: only what was still being
+written is in doubt. A machine that died leaves what had been synced, and of the rest anything: rows of a
+prefix of its transactions, files shorter than written or with holes. The kernel's boot id, kept in the
+store, tells the two apart.
+
+``doubt`` decides, on values; ``recover`` looks and acts. Running it again finds nothing to do.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mountfs.model.hashing import HashKind, hasher
+from mountfs.spool.spool import Spool
+from mountfs.tree.bases import is_attached
+from mountfs.tree.content import Content
+from mountfs.tree.copies import Copies
+from mountfs.tree.label import NOBODYS, read_label
+from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
+from mountfs.tree.tree import Tree
+
+LOG = logging.getLogger(__name__)
+
+TORN = "was still being written when mountfs stopped"
+CUT_SHORT = "is shorter than it was when it was closed"
+UNPROVEN = "was not safely on disk yet when the machine stopped, and may be damaged"
+LOST = "its pending bytes are missing from the local disk"
+
+READ_BYTES = 4 * 1024 * 1024
+BOOT_FACT = "boot_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a start repaired: how many versions it set aside or gave up, which files of nobody it found."""
+
+    repairs: int
+    strays: tuple[str, ...]
+
+
+def doubt(content: Content, size_bytes: int | None, *, is_proven: bool) -> str | None:
+    """What is wrong with the bytes of a version, or None. *size_bytes*: of its spool file, None if there is
+    none; *is_proven*: whether nothing can have happened to them, or their hash says so."""
+    if not content.is_flushed:
+        was_never_written = not size_bytes and not content.size_bytes
+        return LOST if size_bytes is None or was_never_written else TORN
+    if size_bytes is None or (not size_bytes and content.size_bytes):
+        # The service has all of it: it can still be published, though not be read here until then.
+        return None if content.is_uploaded and content.session is not None else LOST
+    if size_bytes < content.size_bytes:
+        return CUT_SHORT
+    # Nothing cannot be damaged.
+    return None if is_proven or not content.size_bytes else UNPROVEN
+
+
+def recover(tree: Tree, spool: Spool, copies: Copies, *, boot_id: str, hash_kind: HashKind) -> Recovery:
+    """Repairs an account's tree and spool before anything else uses them.
+
+    Interrupted, it is done again from the start: the new boot id is written with the last repair.
+    """
+    last_boot_id = tree.store.fact(BOOT_FACT)
+    repairs = _Repairs(tree, spool, copies, hash_kind, is_same_boot=last_boot_id == boot_id)
+    with tree.transaction():
+        count = sum(repairs.repair(node) for node in list(tree.dirty.values()))
+        strays = repairs.keep_strays()
+        tree.store.set_fact(BOOT_FACT, boot_id)
+    # After people were told: a start that is cut short in between tells them twice.
+    repairs.set_aside(strays)
+    if count or strays:
+        LOG.info("repaired %d versions, found %d files of nobody", count, len(strays))
+    return Recovery(count, tuple(strays))
+
+
+def set_aside_directory(spool: Path) -> Path:
+    """Where files go that no row of the store names."""
+    return spool.with_name(f"{spool.name}-set-aside")
+
+
+class _Repairs:
+    """Inside one transaction, but for ``set_aside``."""
+
+    def __init__(
+        self, tree: Tree, spool: Spool, copies: Copies, hash_kind: HashKind, *, is_same_boot: bool
+    ) -> None:
+        self._tree = tree
+        self._spool = spool
+        self._copies = copies
+        self._hash_kind = hash_kind
+        self._is_same_boot = is_same_boot
+        self._names = set(spool.names())
+        self._unneeded: list[str] = []
+        """Files of nobody that have no bytes, or whose bytes nobody wants."""
+
+    def repair(self, node: Node) -> bool:
+        """Whether anything was wrong with the bytes of *node*."""
+        state = node.state
+        if state.flight is None and state.is_forgotten:
+            self._tree.change((node, FORGOTTEN))
+            return False
+        is_repaired = False
+        if state.content is not None and not self._is_sent(state, state.content):
+            is_repaired = self._repair_content(node, state.content)
+        draft = node.state.draft
+        if draft is not None:
+            is_repaired = self._repair_draft(node, draft) or is_repaired
+        return is_repaired
+
+    def keep_strays(self) -> list[str]:
+        """Files that no row names may be all that is left of some work: of what was just being written, or
+        had its rows in a lost tail of the log, or in a lost store. Returned are those that could only be set
+        aside."""
+        kept: list[str] = []
+        for name in sorted(self._names - self._tree.store.spool_names()):
+            label = self._spool.label_of(name)
+            if not self._spool.size(name) or label == NOBODYS:
+                self._unneeded.append(name)
+            elif label is None or not self._show_stray(name, label):
+                kept.append(name)
+        if kept:
+            directory = set_aside_directory(self._spool.directory)
+            self._tree.notice(
+                "/", f"{len(kept)} pending files that nothing names any more are kept in {directory}"
+            )
+        return kept
+
+    def set_aside(self, strays: list[str]) -> None:
+        """Moves *strays* out of the spool, and removes what nobody needs. After the transaction."""
+        directory = set_aside_directory(self._spool.directory)
+        for name in strays:
+            self._spool.move_out(name, directory / name)
+        for name in self._unneeded:
+            self._spool.remove(name)
+
+    # Inside
+
+    def _is_sent(self, state: State, content: Content) -> bool:
+        """Whether a flight sends it: the committer asks the service how that ended."""
+        return state.flight is not None and state.flight.content is content
+
+    def _repair_content(self, node: Node, content: Content) -> bool:
+        if node.state.refusal is not None:
+            return False
+        reason = self._reason(content)
+        if reason is None:
+            return False
+        if reason is LOST:
+            self._refuse(node, content, reason)
+        else:
+            self._move_aside(node, content, reason)
+        return True
+
+    def _repair_draft(self, node: Node, draft: Content) -> bool:
+        """A version that was open. Closed before the end it is whole, and may travel."""
+        reason = self._reason(draft)
+        if reason is None:
+            size_bytes = self._size(draft)
+            if size_bytes is not None and size_bytes > draft.size_bytes:
+                self._spool.truncate(draft.spool, draft.size_bytes)
+            after = replace(node.state, content=draft, draft=None, mtime_ns=None, refusal=None)
+            self._tree.change((node, after))
+            return False
+        if reason is LOST:
+            if draft.is_flushed or draft.size_bytes:  # as of the last close
+                self._tree.notice(path_of(node), LOST)
+            self._drop(node)
+        else:
+            self._move_aside(node, draft, reason)
+        return True
+
+    def _reason(self, content: Content) -> str | None:
+        size_bytes = self._size(content)
+        is_proven = self._is_same_boot or content.is_synced
+        reason = doubt(content, size_bytes, is_proven=is_proven)
+        if reason is UNPROVEN and content.content_hash and self._hash(content) == content.content_hash:
+            return None
+        return reason
+
+    def _size(self, content: Content) -> int | None:
+        if content.spool not in self._names:
+            return None
+        if self._is_same_boot and content.is_flushed:
+            return content.size_bytes  # what a process wrote outlives it
+        return self._spool.size(content.spool)
+
+    def _hash(self, content: Content) -> str:
+        state = hasher(self._hash_kind)
+        for offset in range(0, content.size_bytes, READ_BYTES):
+            length = min(READ_BYTES, content.size_bytes - offset)
+            state.update(self._spool.read(content.spool, offset, length))
+        return state.hexdigest()
+
+    def _refuse(self, node: Node, content: Content, reason: str) -> None:
+        """There is nothing to publish any more; the node stays listed until the user removes it."""
+        self._tree.notice(path_of(node), reason)
+        refusal = Refusal(None, reason, self._tree.clock.wall_ns())
+        self._tree.change((node, replace(node.state, content=self._unsent(content), refusal=refusal)))
+
+    def _unsent(self, content: Content) -> Content:
+        """Whatever the service has of its bytes is of no use."""
+        self._tree.add_orphan(content.session)
+        self._tree.store.clear_parts(content.id)
+        return replace(content, content_hash=None, session=None)
+
+    def _drop(self, node: Node) -> None:
+        """As if the version that was open had not been begun."""
+        state = node.state
+        is_nothing = state.base is None and state.content is None and state.flight is None
+        self._tree.change((node, FORGOTTEN if is_nothing else replace(state, draft=None)))
+
+    def _move_aside(self, node: Node, content: Content, reason: str) -> None:
+        """Its bytes are kept as a recovered copy beside, published by nobody, until somebody renames it."""
+        state = node.state
+        assert state.parent is not None
+        self._tree.add_orphan(content.session)
+        is_draft = state.draft is not None and state.draft.id == content.id
+        left = replace(state, draft=None) if is_draft else replace(state, content=None)
+        is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
+        copy = self._new_copy(state.parent, state.name, content, reason)
+        self._tree.change((node, FORGOTTEN if is_nothing else left), copy)
+        path = path_of(copy[0]) if is_nothing else path_of(node)
+        self._tree.notice(path, f"{reason}; what there is, is in {copy[1].name}")
+
+    def _show_stray(self, name: str, label: str) -> bool:
+        """A stray that says whose it is, as a recovered copy; False when the place is gone."""
+        place = read_label(label)
+        folder = None if place is None else self._tree.node(place[0])
+        if place is None or folder is None or folder.folder is None or not is_attached(folder):
+            return False
+        reason = TORN if self._is_same_boot else UNPROVEN
+        content = Content(self._tree.store.next_id(), name, 0, self._tree.clock.wall_ns())
+        copy = self._new_copy(folder, place[1], content, reason)
+        self._tree.change(copy)
+        self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
+        return True
+
+    def _new_copy(self, folder: Node, name: str, content: Content, reason: str) -> tuple[Node, State]:
+        """A file beside *name* with the bytes of *content*, however many there are, and its state."""
+        kept = replace(
+            self._unsent(content), size_bytes=self._spool.size(content.spool), over=None, is_flushed=True
+        )
+        refusal = Refusal(None, reason, self._tree.clock.wall_ns())
+        copy = self._tree.new_node(is_folder=False)
+        self._tree.touch(copy)
+        return copy, State(
+            folder, self._copies.name(folder, name, "recovered"), content=kept, refusal=refusal
+        )

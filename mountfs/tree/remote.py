@@ -1,0 +1,199 @@
+"""What the service turns out to have, written onto the nodes: a clean node follows it, others do not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mountfs.model.entry import Entry, File, Folder
+from mountfs.model.order import OrderKind
+from mountfs.model.path import fold
+from mountfs.tree import tally
+from mountfs.tree.bases import is_attached
+from mountfs.tree.content import Content, Over
+from mountfs.tree.node import FORGOTTEN, Node, State, has_moved, path_of
+from mountfs.tree.tree import Tree
+
+
+def stands(tree: Tree, folder: Node, entry: Entry) -> None:
+    """The service has *entry* in *folder*. Inside a transaction; the children of *folder* are in memory.
+
+    A name that something of ours has is kept for it: what the service has there shows once ours has left.
+    """
+    key = fold(entry.name)
+    node = _known(tree, folder, entry, key)
+    if node is not None and node.state.base_parent is folder and node.state.base == entry:
+        return
+    claims = folder.part.claims
+    if claims is not None and key in claims and claims[key] is not node:
+        hear(claims[key], entry)  # an order on its way gives the name to one of ours
+        return
+    before = tree.base_child(folder, key)
+    if before is not None and before is not node:
+        if before.state.flight is not None:
+            before.state.flight.is_doubted = True
+            return
+        lose(tree, before)
+    if node is not None:
+        if node.state.flight is None:
+            rebase(tree, node, folder, entry)
+            return
+        hear(node, entry)
+        node.state.flight.is_doubted = True
+        if node.state.base_parent is not folder:
+            # It is to be seen here once its order is over.
+            folder.part.listing.doubted_at = tree.store.next_id()
+        return
+    if tree.child(folder, key) is not None:
+        shadow(tree, folder, key)
+        return
+    node = tree.new_node(is_folder=isinstance(entry, Folder))
+    tree.change((node, State(folder, entry.name, folder, entry)))
+
+
+def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
+    """The service has *node* in *folder*, as *entry*. Inside a transaction."""
+    state = node.state
+    after = replace(state, base_parent=folder, base=entry)
+    if isinstance(entry, File) and isinstance(state.base, File):
+        if state.base.content_hash != entry.content_hash:
+            after = replace(after, mtime_ns=None)  # the time that was kept here was that of other bytes
+        else:
+            after = after.holding(
+                followed(state.content, state.base, entry), followed(state.draft, state.base, entry)
+            )
+    is_elsewhere = (
+        folder is not state.base_parent or state.base is None or fold(state.base.name) != fold(entry.name)
+    )
+    if node.folder is not None and is_elsewhere:
+        # What was reported of it by its new path found nobody.
+        node.folder.listing.doubted_below_at = tree.store.next_id()
+        tree.store.save_listing(node.id, node.folder.listing)
+    if state.parent is None and isinstance(entry, File) and _is_other_version(state.base, entry):
+        spare(tree, node, folder, entry)
+        return
+    if state.parent is not None and not has_moved(state):
+        taken = tree.child(folder, fold(entry.name)) if folder.part.children is not None else None
+        if taken is not None and taken is not node:
+            shadow(tree, folder, fold(entry.name))
+            lose(tree, node)
+            return
+        # Into a folder that we moved into it in the meantime it cannot follow: it is moved back.
+        if not is_in(folder, node):
+            after = after.at(folder, entry.name)
+    tree.change((node, after))
+
+
+def _is_other_version(before: Entry | None, after: File) -> bool:
+    """Whether somebody changed the bytes of a file."""
+    return isinstance(before, File) and (
+        before.content_hash is None
+        or before.content_hash != after.content_hash
+        or before.size_bytes != after.size_bytes
+    )
+
+
+def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
+    """*node*, a file that was removed here, was changed by somebody else meanwhile, to *entry*: nobody here
+    saw that version, so it stays, and is shown again. Inside a transaction."""
+    tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
+    key = fold(entry.name)
+    load_children(tree, folder)
+    if tree.child(folder, key) is not None:
+        shadow(tree, folder, key)
+        tree.change((node, FORGOTTEN))
+    else:
+        tree.change((node, State(folder, entry.name, folder, entry)))
+
+
+def lose(tree: Tree, node: Node) -> None:
+    """The service does not have *node* any more: others removed it, or moved it out of our sight. Inside a
+    transaction.
+
+    Bytes of ours are kept, and made again; so is a folder with something of ours in it.
+    """
+    state = node.state
+    if state.base is None:
+        return
+    if state.flight is not None:
+        if state.flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
+            hear(node, None)  # those leave their place themselves
+        return
+    if node.folder is None:
+        is_kept = state.parent is not None and (state.content is not None or state.draft is not None)
+        if has_moved(state) and not is_kept:
+            tree.notice(path_of(node), "it was renamed here, and removed by somebody else meanwhile")
+        tree.change((node, state.based(None, None) if is_kept else FORGOTTEN))
+        return
+    for moved in list((node.folder.gone or {}).values()):
+        lose(tree, moved)
+    if state.parent is None or not tally.has_any(node):
+        tree.change((node, FORGOTTEN))
+        return
+    load_children(tree, node)
+    for child in list((node.folder.children or {}).values()):
+        if child.state.base_parent is node:
+            lose(tree, child)
+    # Made again, it is not known to be empty: what was sent into it before may be there, or gone.
+    node.folder.listing.doubted_at = tree.store.next_id()
+    tree.store.save_listing(node.id, node.folder.listing)
+    tree.change((node, state.based(None, None)))
+
+
+def hear(node: Node, entry: Entry | None) -> None:
+    """Something was seen, or reported, at the place of an order on its way: the outcome tells whether it was
+    ours. None: it is not told what."""
+    flight = node.state.flight
+    if flight is not None:
+        token = "" if entry is None else entry.revision if isinstance(entry, File) else entry.id
+        flight.heard = token if flight.heard in (None, token) else ""
+
+
+def shadow(tree: Tree, folder: Node, key: str) -> None:
+    """The service has something under a name that one of ours has. Inside a transaction."""
+    listing = folder.part.listing
+    if listing.shadows is None:
+        listing.shadows = set()
+    listing.shadows.add(key)
+    tree.store.save_listing(folder.id, listing)
+
+
+def followed(content: Content | None, before: File, after: File) -> Content | None:
+    """*content* after the revision *before*, which it may have been made from, got another token: *after* has
+    the same bytes, so that it is made from that as well."""
+    if content is None or content.over is None or content.over.revision != before.revision:
+        return content
+    return replace(content, over=Over(after.revision, after.content_hash))
+
+
+def load_children(tree: Tree, folder: Node) -> None:
+    """Brings what the store has in *folder* into memory at once; for folders with something of ours in it."""
+    if folder.part.children is None:
+        listings = tree.store.listings_of_children(folder.id)
+        children: dict[str, Node] = {}
+        for row in tree.store.children(folder.id):
+            node = tree.enter_row(row, listings.get(row.id))
+            if node is not None and node.state.parent is folder:
+                children[node.key] = node
+        tree.residents.publish(folder, children)
+
+
+def _known(tree: Tree, folder: Node, entry: Entry, key: str) -> Node | None:
+    """The node that *entry* is: by its id, or by its place where the service had not told the id."""
+    node = tree.by_remote_id(entry.id)
+    if node is None:
+        there = tree.base_child(folder, key)
+        if there is not None and there.state.base is not None and not there.state.base.id:
+            node = there
+    if node is None or node.is_folder is not isinstance(entry, Folder) or not is_attached(node):
+        return None
+    return node
+
+
+def is_in(folder: Node, node: Node) -> bool:
+    """Whether *folder* is *node*, or the mount shows it below."""
+    at: Node | None = folder
+    while at is not None:
+        if at is node:
+            return True
+        at = at.state.parent
+    return False

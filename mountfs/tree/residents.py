@@ -1,0 +1,144 @@
+"""Which folders have their children in memory, and which of them can be let go of."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+
+from mountfs.tree.node import FolderPart, Node, path_of
+
+ENTRIES_KEPT = 200_000
+"""Clean nodes kept in memory, of about 1 KB each; whole folders beyond that are read from the store again."""
+EVICTION_TRIES = 64
+"""So many folders are looked at when one more was loaded: what cannot be let go of must cost no scan."""
+
+
+class NotLoaded(Exception):
+    """The answer needs the children of *folder*, which are not in memory, or not known (well enough)."""
+
+    def __init__(self, folder: Node) -> None:
+        super().__init__(path_of(folder))
+        self.folder = folder
+
+
+class Residents:
+    """Folders in the order of their last use. Everything under the tree's lock."""
+
+    def __init__(self, forget: Callable[[Node], None]) -> None:
+        """*forget*: lets go of one node, which the store knows, or nobody any more."""
+        self.count = 0
+        """Children in memory, of all folders."""
+        self._forget = forget
+        self._folders: OrderedDict[int, Node] = OrderedDict()
+        self._kept: Counter[int] = Counter()
+        """How many need the children of a folder in memory just now, by its id."""
+        self._detached: list[Node] = []
+
+    def publish(self, folder: Node, children: dict[str, Node]) -> None:
+        """The children of *folder* are all in memory from here on."""
+        folder.part.children = children
+        self._folders[folder.id] = folder
+        self.count += len(children)
+        self.keep(folder)
+        self.shrink()
+        self.let_go([folder])
+
+    def enter(self, folder: Node, node: Node) -> None:
+        """*folder* shows *node* from here on."""
+        part = folder.part
+        if part.children is not None:
+            part.children[node.key] = node
+            self.count += 1
+        elif part.arrivals is not None:
+            part.arrivals.append(node)
+
+    def leave(self, folder: Node, node: Node) -> bool:
+        """*folder* does not show *node* any more; False where it did not, or is not in memory."""
+        children = folder.part.children
+        if children is None or children.get(node.key) is not node:
+            return False
+        del children[node.key]
+        self.count -= 1
+        return True
+
+    def keep(self, folder: Node) -> None:
+        """The children of *folder* are not evicted until ``let_go`` of it."""
+        self._kept[folder.id] += 1
+
+    def let_go(self, folders: Sequence[Node]) -> None:
+        """Ends as many calls of ``keep``."""
+        for folder in folders:
+            self._kept[folder.id] -= 1
+            if not self._kept[folder.id]:
+                del self._kept[folder.id]
+
+    def used(self, folder: Node) -> None:
+        """Somebody looked into *folder*: it is evicted after those nobody looked at."""
+        if folder.id in self._folders:
+            self._folders.move_to_end(folder.id)
+
+    def shrink(self) -> None:
+        """Lets go of whole folders of clean nodes, least recently used first, while there are too many."""
+        for _ in range(EVICTION_TRIES):
+            if self.count <= ENTRIES_KEPT:
+                return
+            folder = next(iter(self._folders.values()))
+            if self._can_evict(folder):
+                self._evict(folder)
+            else:
+                self._folders.move_to_end(folder.id)
+
+    # Folders that vanished
+
+    def detach(self, folder: Node) -> None:
+        """*folder* is gone, with all that is in it."""
+        if folder.part.children:
+            self._detached.append(folder)
+
+    def attach(self, folder: Node) -> None:
+        """It is not, after all."""
+        if folder in self._detached:
+            self._detached.remove(folder)
+
+    def sweep(self, most_nodes: int) -> bool:
+        """Lets go of nodes below folders that are gone, at most about *most_nodes*; whether more are left."""
+        for _ in range(most_nodes):
+            if not self._detached:
+                break
+            children = self._detached[-1].part.children
+            if not children:
+                self._folders.pop(self._detached.pop().id, None)
+                continue
+            _, child = children.popitem()
+            self.count -= 1
+            self._forget(child)
+            if child.folder is not None:
+                self._detached.append(child)
+        return bool(self._detached)
+
+    # Inside
+
+    def _can_evict(self, folder: Node) -> bool:
+        part = folder.part
+        if folder.id in self._kept:
+            return False
+        if part.tally is not None or part.gone or part.claims or part.flights_below or part.children is None:
+            return False
+        return not any(
+            child.pins
+            or child.pending is not None
+            or (child.folder is not None and not _is_bare(child.folder))
+            for child in part.children.values()
+        )
+
+    def _evict(self, folder: Node) -> None:
+        children = folder.part.children or {}
+        folder.part.children = None
+        del self._folders[folder.id]
+        self.count -= len(children)
+        for child in children.values():
+            self._forget(child)
+
+
+def _is_bare(part: FolderPart) -> bool:
+    return part.children is None and part.gone is None and part.claims is None and not part.flights_below

@@ -1,0 +1,291 @@
+"""Rows of the store and the values they stand for: nodes, contents, flights, listings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from mountfs.model.entry import NS_PER_S, Entry, File, Folder
+from mountfs.model.order import OrderKind
+from mountfs.tree.content import Content, Over
+from mountfs.tree.listing import Listing
+from mountfs.tree.node import Flight, Node, Refusal, State
+
+Value = str | int | None
+
+
+class Role(StrEnum):
+    """What a content is to its node."""
+
+    CONTENT = "content"
+    DRAFT = "draft"
+    SENT = "sent"
+
+
+class NodeRow(NamedTuple):
+    """A row of ``nodes``, with other nodes by their ids."""
+
+    id: int
+    is_folder: bool
+    parent: int | None
+    name: str
+    base_parent: int | None
+    base: Entry | None
+    mtime_ns: int | None
+    refusal: Refusal | None
+    touched_ns: int
+    is_dirty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FlightRow:
+    """A row of ``flights``, with nodes and contents by their ids."""
+
+    id: int
+    batch: int
+    position: int
+    job: str | None
+    kind: OrderKind
+    is_carried: bool
+    node: int
+    content: int | None
+    parent: int | None
+    name: str
+    path: str
+    folder_id: str
+    source_path: str | None
+    source_folder_id: str | None
+    item_id: str
+    base_revision: str | None
+    base_hash: str | None
+    mtime_ns: int | None
+
+
+# Nodes as rows
+
+NODE_COLUMNS = (
+    "id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size, base_time_s, base_hash,"
+    " is_document, time_s, time_ns, refused_kind, refused, refused_ns, touched_ns, is_dirty"
+)
+_NODE_NAMES = [name.strip() for name in NODE_COLUMNS.split(",")]
+UPSERT_NODE = (
+    f"INSERT INTO nodes ({NODE_COLUMNS}) VALUES ({', '.join('?' * len(_NODE_NAMES))})"
+    " ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _NODE_NAMES if name != "id")
+)
+
+
+def node_values(node: Node, state: State, is_dirty: bool) -> tuple[Value, ...]:
+    base, refusal = state.base, state.refusal
+    time_s, time_ns = (None, None) if state.mtime_ns is None else divmod(state.mtime_ns, NS_PER_S)
+    if isinstance(base, File):
+        remote: tuple[Value, ...] = (
+            base.name,
+            base.id,
+            base.revision,
+            base.size_bytes,
+            base.mtime_ns // NS_PER_S,
+            base.content_hash,
+            int(not base.is_downloadable),
+        )
+    elif base is not None:
+        remote = (base.name, base.id, None, None, None, None, 0)
+    else:
+        remote = _NO_BASE
+    return (
+        node.id,
+        "folder" if node.folder is not None else "file",
+        None if state.parent is None else state.parent.id,
+        state.name,
+        None if state.base_parent is None else state.base_parent.id,
+        *remote,
+        time_s,
+        time_ns,
+        None if refusal is None or refusal.kind is None else refusal.kind.value,
+        None if refusal is None else refusal.reason,
+        None if refusal is None else refusal.wall_ns,
+        0 if node.pending is None else node.pending.touched_ns,
+        int(is_dirty),
+    )
+
+
+_NO_BASE: tuple[Value, ...] = (None, None, None, None, None, None, 0)
+
+
+def node_row(row: Sequence[Any]) -> NodeRow:
+    (
+        node_id,
+        kind,
+        parent,
+        name,
+        base_parent,
+        base_name,
+        remote_id,
+        revision,
+        base_size,
+        base_time_s,
+        base_hash,
+        is_document,
+        time_s,
+        time_ns,
+        refused_kind,
+        refused,
+        refused_ns,
+        touched_ns,
+        is_dirty,
+    ) = row
+    is_folder = kind == "folder"
+    refusal = None
+    if refused is not None:
+        refusal = Refusal(None if refused_kind is None else OrderKind(refused_kind), refused, refused_ns)
+    base: Entry | None = None
+    if base_name is not None:
+        base = (
+            Folder(remote_id, base_name)
+            if is_folder
+            else File(
+                remote_id, base_name, revision, base_size, base_time_s * NS_PER_S, base_hash, not is_document
+            )
+        )
+    return NodeRow(
+        node_id,
+        is_folder,
+        parent,
+        name,
+        base_parent,
+        base,
+        None if time_s is None else time_s * NS_PER_S + time_ns,
+        refusal,
+        touched_ns,
+        bool(is_dirty),
+    )
+
+
+def listing_of(row: Sequence[Any]) -> Listing:
+    _, listed_at, doubted_at, doubted_below_at, has_shadows = row
+    # Which names were hidden is not stored: listing the folder again tells.
+    return Listing(listed_at, listed_at + 1 if has_shadows else doubted_at, doubted_below_at)
+
+
+# Contents as rows
+
+CONTENT_COLUMNS = (
+    "id, node, role, spool, size_bytes, time_s, time_ns, over_revision, over_hash, is_flushed, is_synced,"
+    " content_hash, session"
+)
+_CONTENT_NAMES = [name.strip() for name in CONTENT_COLUMNS.split(",")]
+UPSERT_CONTENT = (
+    f"INSERT INTO contents ({CONTENT_COLUMNS}) VALUES ({', '.join('?' * len(_CONTENT_NAMES))})"
+    " ON CONFLICT (id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _CONTENT_NAMES if name != "id")
+)
+
+
+def content_values(content: Content, node_id: int, role: Role) -> tuple[Value, ...]:
+    time_s, time_ns = divmod(content.mtime_ns, NS_PER_S)
+    over = content.over
+    return (
+        content.id,
+        node_id,
+        role.value,
+        content.spool,
+        content.size_bytes,
+        time_s,
+        time_ns,
+        None if over is None else over.revision,
+        None if over is None else over.content_hash,
+        int(content.is_flushed),
+        int(content.is_synced),
+        content.content_hash,
+        content.session,
+    )
+
+
+def content_row(row: Sequence[Any]) -> tuple[Content, int | None, Role]:
+    (
+        content_id,
+        node_id,
+        role,
+        spool,
+        size_bytes,
+        time_s,
+        time_ns,
+        over_revision,
+        over_hash,
+        is_flushed,
+        is_synced,
+        content_hash,
+        session,
+    ) = row
+    over = None if over_revision is None else Over(over_revision, over_hash)
+    content = Content(
+        content_id,
+        spool,
+        size_bytes,
+        time_s * NS_PER_S + time_ns,
+        over,
+        bool(is_flushed),
+        bool(is_synced),
+        content_hash,
+        session,
+    )
+    return content, node_id, _ROLES[role]
+
+
+_ROLES = {role.value: role for role in Role}
+"""A third of the cost of asking the enumeration, which a start does for all that is pending."""
+
+
+# Flights as rows
+
+
+def flight_values(flight: Flight, batch: int, position: int) -> tuple[Value, ...]:
+    time_s, time_ns = (None, None) if flight.mtime_ns is None else divmod(flight.mtime_ns, NS_PER_S)
+    return (
+        flight.id,
+        batch,
+        position,
+        None,
+        flight.kind.value,
+        int(flight.is_carried),
+        flight.node.id,
+        None if flight.content is None else flight.content.id,
+        None if flight.parent is None else flight.parent.id,
+        flight.name,
+        flight.place.path.text,
+        flight.place.folder_id,
+        None if flight.source is None else flight.source.path.text,
+        None if flight.source is None else flight.source.folder_id,
+        flight.item_id,
+        None if flight.over is None else flight.over.revision,
+        None if flight.over is None else flight.over.content_hash,
+        time_s,
+        time_ns,
+    )
+
+
+def flight_row(row: Sequence[Any]) -> FlightRow:
+    flight_id, batch, position, job, kind, is_carried, node, content, parent, name, path, *rest = row
+    folder_id, source_path, source_folder_id, item_id, base_revision, base_hash, time_s, time_ns = rest
+    return FlightRow(
+        flight_id,
+        batch,
+        position,
+        job,
+        OrderKind(kind),
+        bool(is_carried),
+        node,
+        content,
+        parent,
+        name,
+        path,
+        folder_id,
+        source_path,
+        source_folder_id,
+        item_id,
+        base_revision,
+        base_hash,
+        None if time_s is None else time_s * NS_PER_S + time_ns,
+    )

@@ -1,0 +1,170 @@
+"""The store's tables: what each column means, and who repairs it after a crash.
+
+``nodes``, one row per file or folder: what the service has as last listed, and what is ours. The row of a
+new file is written when it is first closed, or after a second if it is still open.
+
+    id             the node, and its inode number; never reused. 1 is the root
+    kind           file or folder
+    parent, name   where the mount shows it, in the user's spelling; parent NULL: removed here, and the
+                   service is to remove it (the root's is NULL, too)
+    base_parent,   where the service has it, as last listed or acknowledged; base_parent NULL: the service
+    base_name      does not have it (the root's is NULL, too)
+    remote_id      the service's id of it; "" where it was not told
+    revision       files: the service's token of the revision it has
+    base_size      files: its bytes, its time in whole seconds since 1970, its hash in the service's
+    base_time_s    algorithm (NULL: none is told), and whether it has bytes of its own at all
+    base_hash
+    is_document
+    time_s,        a modification time that is kept here because the service does not have it: seconds since
+    time_ns        1970 and nanoseconds within the second, apart, so that no year is out of range; or NULL
+    refused,       why the service will not do it, and when that was told; NULL: nothing was refused
+    refused_ns
+    refused_kind   what it refused; NULL beside a reason: it refused nothing, a start found the bytes torn,
+                   damaged or missing, and nothing sends them until the node is renamed or written anew
+    touched_ns     wall clock of the last call that changed its name or bytes
+    is_dirty       whether anything is to be told to the service, or bytes of ours belong to it: what a start
+                   loads at once. All other rows are cache
+
+``contents``, one row per spool file that holds bytes of ours.
+
+    id             never reused: it names a version of a file for ever
+    node           whose bytes they are; NULL: nobody's any more. The sweeper gives the spool file away and
+                   removes the row; a start finishes that for rows a crash left behind
+    role           content: the node's version that is to be sent, or is being written. draft: one that was
+                   opened while an earlier whole one was still pending; until its last writer closes it, the
+                   earlier one stays the node's. sent: one that a flight sends though a newer one exists
+    spool          file name in the spool directory. Recovery: missing -> the node is refused with a notice;
+                   shorter than size_bytes -> a recovered copy beside. A file that no row names is set aside
+                   with a notice (an empty one is removed)
+    size_bytes     as of the last close
+    time_s,time_ns modification time, as in ``nodes``
+    over_revision, what it was made from and may replace at the service; NULL: nothing stood there
+    over_hash
+    is_flushed     closed and not written to since. Recovery: 1 -> whole; 0 -> torn, becomes a recovered copy
+    is_synced      its bytes were on the disk before this was set, see ``sync``. Recovery after a reboot (the
+                   boot id differs): one that is not synced is published only if its hash proves it, else it
+                   becomes a recovered copy
+    content_hash   in the service's algorithm, once all its bytes are at the service
+    session        the backend's token of the upload session; ``parts`` has what that acknowledged. What is
+                   written over after it was sent lets go of both first, so that a restart may go on with them
+
+``flights``, one row per order that was sent and has no outcome yet; written before it is sent. A start
+asks the service how it ended: after the job where that is known, else what stands where.
+
+    batch, position  orders sent together, and the order of their outcomes
+    job            the service's token of the batch while it runs; NULL: the reply to the launch is not known
+    kind           put, mkdir, delete, move, set-time
+    is_carried     a new folder that the files of its batch make by the way: it has no outcome of its own
+    node, content  whose order it is, and which of its contents a PUT sends
+    parent, name   where the node will be at the service (folder as a node id)
+    path, folder_id, source_path, source_folder_id, item_id, base_revision, time_s
+                   the order as it was sent: repeated, it must be the same one
+
+``parts``: pieces of an upload session the service acknowledged; they go with their content or its session.
+``orphans``: upload sessions nobody will commit, oldest first; each comes in the transaction in which its
+content lets go of it and leaves when the service has ended it, by this process or one after it.
+``listings``: of folders, when they were last listed and when that became doubtful, in serial numbers that
+only grow, and whether names in them that the service has are hidden by something of ours (a start then has
+the folder listed again). Folders without a row were never listed.
+``detached``: folders that vanished with everything in them; the sweeper removes the rows below them.
+``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
+``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, ``cursor`` in the service's
+changes, ``identity`` of this store.
+"""
+
+from __future__ import annotations
+
+from mountfs.model.order import OrderKind
+
+VERSION = 2
+
+_KINDS = ", ".join(f"'{kind}'" for kind in OrderKind)
+
+DDL = f"""
+CREATE TABLE nodes (
+    id           INTEGER PRIMARY KEY,
+    kind         TEXT NOT NULL CHECK (kind IN ('file', 'folder')),
+    parent       INTEGER,
+    name         TEXT NOT NULL,
+    base_parent  INTEGER,
+    base_name    TEXT,
+    remote_id    TEXT,
+    revision     TEXT,
+    base_size    INTEGER,
+    base_time_s  INTEGER,
+    base_hash    TEXT,
+    is_document  INTEGER NOT NULL,
+    time_s       INTEGER,
+    time_ns      INTEGER,
+    refused_kind TEXT CHECK (refused_kind IN ({_KINDS})),
+    refused      TEXT,
+    refused_ns   INTEGER,
+    touched_ns   INTEGER NOT NULL,
+    is_dirty     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX nodes_by_parent ON nodes (parent);
+CREATE INDEX nodes_by_remote_id ON nodes (remote_id) WHERE remote_id <> '';
+CREATE INDEX dirty_nodes ON nodes (id) WHERE is_dirty;
+CREATE INDEX refused_nodes ON nodes (id) WHERE refused IS NOT NULL;
+CREATE TABLE contents (
+    id            INTEGER PRIMARY KEY,
+    node          INTEGER,
+    role          TEXT NOT NULL CHECK (role IN ('content', 'draft', 'sent')),
+    spool         TEXT NOT NULL,
+    size_bytes    INTEGER NOT NULL,
+    time_s        INTEGER NOT NULL,
+    time_ns       INTEGER NOT NULL,
+    over_revision TEXT,
+    over_hash     TEXT,
+    is_flushed    INTEGER NOT NULL,
+    is_synced     INTEGER NOT NULL,
+    content_hash  TEXT,
+    session       TEXT
+) STRICT;
+CREATE INDEX spent_contents ON contents (id) WHERE node IS NULL;
+CREATE TABLE parts (
+    content INTEGER NOT NULL,
+    offset  INTEGER NOT NULL,
+    length  INTEGER NOT NULL,
+    receipt TEXT NOT NULL,
+    PRIMARY KEY (content, offset)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE flights (
+    id               INTEGER PRIMARY KEY,
+    batch            INTEGER NOT NULL,
+    position         INTEGER NOT NULL,
+    job              TEXT,
+    kind             TEXT NOT NULL CHECK (kind IN ({_KINDS})),
+    is_carried       INTEGER NOT NULL,
+    node             INTEGER NOT NULL,
+    content          INTEGER,
+    parent           INTEGER,
+    name             TEXT NOT NULL,
+    path             TEXT NOT NULL,
+    folder_id        TEXT NOT NULL,
+    source_path      TEXT,
+    source_folder_id TEXT,
+    item_id          TEXT NOT NULL,
+    base_revision    TEXT,
+    base_hash        TEXT,
+    time_s           INTEGER,
+    time_ns          INTEGER
+) STRICT;
+CREATE TABLE orphans (id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE listings (
+    node             INTEGER PRIMARY KEY,
+    listed_at        INTEGER NOT NULL,
+    doubted_at       INTEGER NOT NULL,
+    doubted_below_at INTEGER NOT NULL,
+    has_shadows      INTEGER NOT NULL
+) STRICT;
+CREATE TABLE detached (node INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE notices (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    wall_ns INTEGER NOT NULL,
+    path    TEXT NOT NULL,
+    text    TEXT NOT NULL
+) STRICT;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO meta VALUES ('schema', '{VERSION}');
+"""

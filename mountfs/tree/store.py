@@ -1,0 +1,343 @@
+"""The tree on disk: rows written before anything is shown, read at a start or when a folder is looked at."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mountfs.errors import NoSpace
+from mountfs.model.order import Part
+from mountfs.tree.content import Content
+from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
+from mountfs.tree.listing import Listing
+from mountfs.tree.node import ROOT_ID, Flight, Node, State
+from mountfs.tree.rows import (
+    CONTENT_COLUMNS,
+    NODE_COLUMNS,
+    UPSERT_CONTENT,
+    UPSERT_NODE,
+    FlightRow,
+    NodeRow,
+    Role,
+    Value,
+    content_row,
+    content_values,
+    flight_row,
+    flight_values,
+    listing_of,
+    node_row,
+    node_values,
+)
+
+NOTICES_KEPT = 200
+IDS_AT_ONCE = 10_000
+"""Ids are reserved in blocks of this many, so that a new one costs no write."""
+CHECKED_BYTES = 8 * 1024 * 1024
+"""A database up to this size is checked at every start, which takes it a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know about a path."""
+
+    wall_ns: int
+    path: str
+    text: str
+
+
+class Store:
+    """One account's tree in SQLite, used by one process, under the tree's lock.
+
+    Writes belong into a transaction (``begin`` to ``end``); the tree makes them, see ``Tree.transaction``.
+    """
+
+    def __init__(self, path: Path, *, ends_sessions: bool = True, boot_id: str = "") -> None:
+        """Opens or makes the database at *path*, or StoreUnusable. *ends_sessions*: as in the limits.
+        *boot_id*: of the machine's run; after another one the database is checked whatever its size."""
+        self.path = path
+        self.commits = 0
+        """How many transactions are in the database since it was opened."""
+        self._ends_sessions = ends_sessions
+        self._db = connect(path)
+        try:
+            check_version(self._db)
+            if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:
+                check_whole(self._db)
+            self._next_id = int(self.fact("next_id") or ROOT_ID + 1)
+        except (sqlite3.Error, ValueError) as error:
+            self._db.close()
+            raise unusable(path, error) from error
+        self._reserved_id = self._next_id
+        self._is_open = False
+
+    # Transactions
+
+    def begin(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._is_open = True
+
+    def end(self) -> None:
+        """Everything since ``begin`` happened. NoSpace when the disk is full."""
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise self.error_of(error) from error
+        self._is_open = False
+        self.commits += 1
+
+    def cancel(self) -> None:
+        """Nothing since ``begin`` happened."""
+        self._is_open = False
+        # The next id stays where it is: one that was handed out is never handed out again.
+        self._reserved_id = min(self._reserved_id, self._next_id)
+        # A full or failing disk makes SQLite roll back by itself.
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    @staticmethod
+    def error_of(error: sqlite3.Error) -> Exception:
+        """NoSpace for a full disk, else *error*."""
+        if is_full(error):
+            return NoSpace(f"the disk that keeps the journal is full: {error}")
+        return error
+
+    def next_id(self) -> int:
+        """A number that was never used before for anything: nodes, contents, flights, moments."""
+        self._next_id += 1
+        return self._next_id - 1
+
+    def reserve_ids(self) -> None:
+        """Keeps what ``next_id`` gave from being given again by a later process. Called by each write."""
+        if self._next_id > self._reserved_id:
+            self._reserved_id = self._next_id + IDS_AT_ONCE
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('next_id', ?)", (str(self._reserved_id),))
+
+    # Nodes
+
+    def save_nodes(self, nodes: Iterable[tuple[Node, State]], *, is_dirty: Iterable[bool]) -> None:
+        """Writes the rows of *nodes* as they are in the given states."""
+        self.reserve_ids()
+        rows = [node_values(node, state, dirty) for (node, state), dirty in zip(nodes, is_dirty, strict=True)]
+        self._db.executemany(UPSERT_NODE, rows)
+
+    def delete_nodes(self, node_ids: Iterable[int]) -> None:
+        rows = [(node_id,) for node_id in node_ids]
+        self._db.executemany("DELETE FROM nodes WHERE id = ?", rows)
+        self._db.executemany("DELETE FROM listings WHERE node = ?", rows)
+
+    def node(self, node_id: int) -> NodeRow | None:
+        return next(self._select_nodes("id = ?", (node_id,)), None)
+
+    def children(self, folder_id: int, *, after_id: int = 0, most: int = -1) -> list[NodeRow]:
+        """What is shown in a folder, ascending by id; *most*: at most so many, -1: all."""
+        where = "parent = ? AND id > ? ORDER BY id LIMIT ?"
+        return list(self._select_nodes(where, (folder_id, after_id, most)))
+
+    def folders_in(self, folder_id: int) -> Iterator[NodeRow]:
+        """The folders that are shown in a folder."""
+        return self._select_nodes("parent = ? AND kind = 'folder'", (folder_id,))
+
+    def by_remote_id(self, remote_id: str) -> list[NodeRow]:
+        """The nodes that the service knows by *remote_id*, also those below a folder that vanished."""
+        return list(self._select_nodes("remote_id = ? AND remote_id <> ''", (remote_id,)))
+
+    def live_nodes(self) -> Iterator[NodeRow]:
+        """Those a start must know of: what is not clean, and what carries a refusal."""
+        yield from self._select_nodes("is_dirty", ())
+        yield from self._select_nodes("refused IS NOT NULL AND NOT is_dirty", ())
+
+    def timed_nodes(self) -> Iterator[NodeRow]:
+        """Clean nodes with a time that is kept here."""
+        return self._select_nodes("time_s IS NOT NULL AND NOT is_dirty", ())
+
+    def count_nodes(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM nodes").fetchone()[0])
+
+    def _select_nodes(self, where: str, values: tuple[Value, ...]) -> Iterator[NodeRow]:
+        for row in self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values):
+            yield node_row(row)
+
+    # Contents and their parts
+
+    def save_contents(self, contents: Iterable[tuple[Content, int, Role]]) -> None:
+        """Writes the rows of contents, each with its node and its role there."""
+        self.reserve_ids()
+        self._db.executemany(UPSERT_CONTENT, [content_values(*each) for each in contents])
+
+    def spend_content(self, content: Content) -> None:
+        """*content* is nobody's any more; the sweeper finds it among ``spent_contents``."""
+        self._db.execute("UPDATE contents SET node = NULL WHERE id = ?", (content.id,))
+        self._db.execute("DELETE FROM parts WHERE content = ?", (content.id,))
+
+    def delete_contents(self, content_ids: Iterable[int]) -> None:
+        self._db.executemany("DELETE FROM contents WHERE id = ?", [(each,) for each in content_ids])
+
+    def contents(self) -> Iterator[tuple[Content, int | None, Role]]:
+        """Each with its node, None for those that are spent, and its role."""
+        for row in self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"):
+            yield content_row(row)
+
+    def spool_names(self) -> set[str]:
+        """Of the spool files of all contents."""
+        return {name for (name,) in self._db.execute("SELECT spool FROM contents")}
+
+    def add_part(self, content_id: int, part: Part) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)",
+            (content_id, part.offset, part.length, part.receipt),
+        )
+
+    def parts(self, content_id: int) -> tuple[Part, ...]:
+        """Ascending by offset."""
+        found = self._db.execute(
+            "SELECT offset, length, receipt FROM parts WHERE content = ? ORDER BY offset", (content_id,)
+        )
+        return tuple(Part(*row) for row in found)
+
+    def clear_parts(self, content_id: int) -> None:
+        self._db.execute("DELETE FROM parts WHERE content = ?", (content_id,))
+
+    # Flights
+
+    def save_flights(self, flights: Sequence[Flight], batch: int, *, first: int = 0) -> None:
+        """Writes orders of one batch, in the order of their outcomes; *first*: the position of the first."""
+        self.reserve_ids()
+        self._db.executemany(
+            f"INSERT INTO flights VALUES ({', '.join('?' * 19)})",
+            [flight_values(flight, batch, position) for position, flight in enumerate(flights, first)],
+        )
+
+    def set_job(self, batch: int, job: str | None) -> None:
+        self._db.execute("UPDATE flights SET job = ? WHERE batch = ?", (job, batch))
+
+    def move_flights(self, flights: Iterable[Flight], batch: int) -> None:
+        """Some orders go on as a batch of their own, without a job."""
+        rows = [(batch, flight.id) for flight in flights]
+        self._db.executemany("UPDATE flights SET batch = ?, job = NULL WHERE id = ?", rows)
+
+    def delete_flight(self, flight: Flight) -> None:
+        self._db.execute("DELETE FROM flights WHERE id = ?", (flight.id,))
+
+    def flights(self) -> list[FlightRow]:
+        """By batch and position."""
+        found = self._db.execute("SELECT * FROM flights ORDER BY batch, position")
+        return [flight_row(row) for row in found]
+
+    # Listings
+
+    def save_listing(self, folder_id: int, listing: Listing) -> None:
+        self.reserve_ids()
+        self._db.execute(
+            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)",
+            (
+                folder_id,
+                listing.listed_at,
+                listing.doubted_at,
+                listing.doubted_below_at,
+                int(bool(listing.shadows)),
+            ),
+        )
+
+    def listing(self, folder_id: int) -> Listing | None:
+        row = self._db.execute("SELECT * FROM listings WHERE node = ?", (folder_id,)).fetchone()
+        return None if row is None else listing_of(row)
+
+    def listings_of_children(self, folder_id: int) -> dict[int, Listing]:
+        """Of the folders shown in a folder, by their ids."""
+        found = self._db.execute(
+            "SELECT listings.* FROM nodes JOIN listings ON listings.node = nodes.id"
+            " WHERE nodes.parent = ? AND nodes.kind = 'folder'",
+            (folder_id,),
+        )
+        return {row[0]: listing_of(row) for row in found}
+
+    def detach(self, folder_id: int) -> None:
+        """A folder is gone, and what the store has below it is to be removed."""
+        self._db.execute("INSERT OR IGNORE INTO detached VALUES (?)", (folder_id,))
+
+    def sweep_detached(self, most_rows: int) -> int:
+        """Removes rows below folders that are gone, at most about *most_rows*; how many it removed."""
+        row = self._db.execute("SELECT node FROM detached LIMIT 1").fetchone()
+        if row is None:
+            return 0
+        (folder_id,) = row
+        found = self._db.execute(
+            "SELECT id, kind FROM nodes WHERE parent = ? AND NOT is_dirty LIMIT ?", (folder_id, most_rows)
+        ).fetchall()
+        if not found:
+            self._db.execute("DELETE FROM detached WHERE node = ?", (folder_id,))
+            return 1
+        for node_id, kind in found:
+            if kind == "folder":
+                self.detach(node_id)
+        self.delete_nodes(node_id for node_id, _ in found)
+        return len(found)
+
+    # Sessions to end
+
+    def add_orphan(self, session: str) -> None:
+        """Nobody will use the upload session any more. Where sessions end by themselves, and only so, none is
+        kept."""
+        if self._ends_sessions:
+            self._db.execute("INSERT OR IGNORE INTO orphans (session) VALUES (?)", (session,))
+
+    def put_orphan_last(self, session: str) -> None:
+        """All others come before it."""
+        self._db.execute(
+            "UPDATE orphans SET id = (SELECT max(id) + 1 FROM orphans) WHERE session = ?", (session,)
+        )
+
+    def remove_orphan(self, session: str) -> None:
+        self._db.execute("DELETE FROM orphans WHERE session = ?", (session,))
+
+    def first_orphan(self) -> str | None:
+        row = self._db.execute("SELECT session FROM orphans ORDER BY id LIMIT 1").fetchone()
+        return None if row is None else str(row[0])
+
+    def orphans(self) -> list[str]:
+        """Oldest first."""
+        return [str(session) for (session,) in self._db.execute("SELECT session FROM orphans ORDER BY id")]
+
+    def count_orphans(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM orphans").fetchone()[0])
+
+    # Notices and facts
+
+    def add_notice(self, notice: Notice) -> None:
+        self._db.execute(
+            "INSERT INTO notices (wall_ns, path, text) VALUES (?, ?, ?)",
+            (notice.wall_ns, notice.path, notice.text),
+        )
+        self._db.execute("DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (NOTICES_KEPT,))
+
+    def notices(self) -> list[Notice]:
+        """Oldest first."""
+        found = self._db.execute("SELECT wall_ns, path, text FROM notices ORDER BY id")
+        return [Notice(*row) for row in found]
+
+    def fact(self, key: str) -> str | None:
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_fact(self, key: str, value: str | None) -> None:
+        """None removes it."""
+        if value is None:
+            self._db.execute("DELETE FROM meta WHERE key = ?", (key,))
+        else:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    # The log
+
+    def checkpoint(self, mode: str) -> None:
+        """Moves rows from the write-ahead log to the database; *mode* as SQLite's ``wal_checkpoint`` has it.
+        Where another process is reading, it does what it can, and does not wait."""
+        self._db.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        finally:
+            self._db.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
+
+    def close(self) -> None:
+        self._db.close()

@@ -1,0 +1,319 @@
+"""What makes store and spool survive power loss, apart from the calls that only survive a crash.
+
+**Why syncing the write-ahead log from outside SQLite is sound.** A COMMIT returns once its frames are
+written to the ``-wal`` file, so an fdatasync(2) that begins afterwards covers them. Frames carry
+checksums chained from the log's header: after power loss SQLite replays the longest whole prefix that
+ends in a commit, so later rows that reached the disk only in part do no harm. Rows move from the log to
+the database by checkpoints alone; those sync the log before they write the database, and the database
+before the log may start over (``synchronous`` at least NORMAL, https://sqlite.org/wal.html), so a row is
+never in neither. The log keeps its inode while the store's connection is open. And the descriptor is
+of the log only: closing one of the database or its ``-shm`` would drop SQLite's POSIX locks on it, the
+log has none. SQLite holds no lock meanwhile, so calls go on while the disk works.
+
+The order is bytes, name, mark, log: ``is_synced`` in a row that survived proves that its bytes did.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from threading import Condition
+
+from mountfs.errors import NoSpace
+from mountfs.ports import Disk
+from mountfs.spool.spool import Spool
+from mountfs.tree.content import Content
+from mountfs.tree.database import WAL_BYTES
+from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.tree import Tree
+
+LOG = logging.getLogger(__name__)
+
+SYNC_EVERY_S = 1.0
+"""What nobody asked to sync is lost with the machine for about this long after it was written; and so long a
+new file is open before the store knows of it."""
+
+BATCH_FILES = 256
+"""Files synced between two marks, so that no single transaction holds the account's lock for long."""
+
+MOST_WAL_BYTES = 32 * 1024 * 1024
+"""A write-ahead log longer than this is started over under the lock: checkpoints that nobody waits for never
+catch up with a steady writer (measured at 8,800 transactions a second: 416 MB after 7.5 s)."""
+
+
+class SharedSync:
+    """One slow sync for all who ask while the one before is running.
+
+    A sync that began before a caller's rows were written may miss them, the next one covers them; so
+    each caller waits for a sync begun after its call, and whoever finds none running does the work.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._turn = Condition()
+        self._begun = 0
+        self._done = 0
+        self._is_running = False
+
+    def sync(self) -> None:
+        """Returns after a whole run of the work that began after this call; raises what that run raised
+        if this caller made it, else tries again itself."""
+        with self._turn:
+            ticket = self._begun + 1
+            while self._done < ticket:
+                if self._is_running:
+                    self._turn.wait()
+                    continue
+                self._begun += 1
+                mine = self._begun
+                self._is_running = True
+                self._turn.release()
+                is_done = False
+                try:
+                    self._work()
+                    is_done = True
+                finally:
+                    self._turn.acquire()
+                    self._is_running = False
+                    self._done = mine if is_done else self._done
+                    self._turn.notify_all()
+
+
+class Durability:
+    """Syncs spool and store, for callers that wait (fsync) and for all others in the background.
+
+    Disk errors are sticky: after a failed fsync(2) Linux holds the lost pages clean, and the next one
+    succeeds without them; so what failed once is never called synced again.
+    """
+
+    def __init__(self, tree: Tree, spool: Spool, disk: Disk) -> None:
+        """For an open store; ``close`` before the store is closed."""
+        self._tree = tree
+        self._spool = spool
+        self._disk = disk
+        self._log_fd = disk.open(f"{tree.store.path}-wal")
+        self._shared = SharedSync(self._sync_log)
+        self._synced_commits = -1
+        self._log_failure: Exception | None = None
+        self._lost_files: set[str] = set()
+        self._due: OrderedDict[int, Content] = OrderedDict()
+        """Closed contents that are not synced, by id; under the tree's lock."""
+        with tree.lock:
+            for node in tree.dirty.values():
+                self._note(node, node.state, node.state)
+            tree.watch(self._note)
+
+    @property
+    def synced_commits(self) -> int:
+        """So many transactions of the store survive power loss."""
+        return self._synced_commits
+
+    def sync_content(self, content: Content) -> None:
+        """The content as it is, with its bytes so far, survives power loss once this returns.
+
+        OSError or NoSpace when the disk failed it. Nothing to do for bytes that are nobody's any more.
+        """
+        with self._tree.lock:
+            seen = self._now(content.id)
+            if seen is not None and content.id in self._tree.unsaved:
+                self._save(content.id)
+                seen = self._now(content.id)
+        if seen is not None and not seen.is_synced and self._sync_bytes(seen):
+            self._spool.sync_directory()
+            self._mark([seen])
+        self.sync_store()
+
+    def sync_below(self, folder: Node) -> None:
+        """The names below *folder*, and the closed files there, survive power loss once this returns."""
+        with self._tree.lock:
+            due = [
+                content
+                for content in self._due.values()
+                if _is_below(self._tree.contents.get(content.id), folder)
+            ]
+        for at in range(0, len(due), BATCH_FILES):
+            self._sync_batch(due[at : at + BATCH_FILES])
+        self.sync_store()
+
+    def sync_store(self) -> None:
+        """Every row written before this call survives power loss once it returns; OSError if not."""
+        with self._tree.lock:
+            if self._synced_commits >= self._tree.store.commits:
+                return
+        self._shared.sync()
+
+    def step(self, now_s: float) -> float:
+        """Writes down what has been open for a while, syncs and marks what is whole; when to come again."""
+        self._save_open(now_s)
+        with self._tree.lock:
+            due = list(self._due.values())
+        for at in range(0, len(due), BATCH_FILES):
+            self._sync_batch(due[at : at + BATCH_FILES])
+            if self._log_failure is None:
+                self._bound_log()  # a slow disk may take minutes for all of them
+        if self._log_failure is None:
+            self.sync_store()
+            self._checkpoint_if_due()
+            self._bound_log()
+        return now_s + SYNC_EVERY_S
+
+    def close(self) -> None:
+        """Lets go of the log; nothing may be syncing."""
+        self._disk.close(self._log_fd)
+
+    # Inside
+
+    def _note(self, node: Node, before: State, after: State) -> None:  # noqa: ARG002 - the tree's
+        """The tree's listener: remembers what is to be synced."""
+        if before is not after:
+            for content in (before.content, before.draft):
+                if content is not None:
+                    self._due.pop(content.id, None)
+        for content in (after.content, after.draft):
+            if content is not None and content.is_flushed and not content.is_synced:
+                self._due[content.id] = content
+
+    def _now(self, content_id: int) -> Content | None:
+        """A content as it is now."""
+        found = self._tree.content(content_id)
+        return None if found is None else found[1]
+
+    def _save_open(self, now_s: float) -> None:
+        """A crash finds the bytes of what has been open for a while, if a row names them."""
+        while True:
+            with self._tree.lock:
+                old = [
+                    content_id
+                    for content_id, since_s in islice(self._tree.unsaved.items(), BATCH_FILES)
+                    if now_s - since_s >= SYNC_EVERY_S
+                ]
+                if not old:
+                    return  # an empty transaction would be one more to sync
+                with self._tree.transaction():
+                    for content_id in old:
+                        self._save(content_id)
+            if len(old) < BATCH_FILES:
+                return
+
+    def _save(self, content_id: int) -> None:
+        node = self._tree.contents.get(content_id)
+        if node is None:
+            self._tree.unsaved.pop(content_id, None)
+        else:
+            self._tree.change((node, node.state))
+
+    def _sync_batch(self, batch: Sequence[Content]) -> None:
+        synced: list[Content] = []
+        for content in batch:
+            with self._tree.lock:
+                seen = self._now(content.id)
+            if seen is None or seen.is_synced or not seen.is_flushed or seen.spool in self._lost_files:
+                with self._tree.lock:
+                    self._due.pop(content.id, None)
+                continue
+            try:
+                if self._sync_bytes(seen):
+                    synced.append(seen)
+            except (OSError, NoSpace) as error:
+                LOG.error("cannot sync the pending bytes of %s: %s", self._path_of(seen), error)
+        if synced:
+            self._spool.sync_directory()
+            self._mark(synced)
+
+    def _sync_bytes(self, seen: Content) -> bool:
+        """Whether the file was there to be synced; it goes once its content is nobody's."""
+        if seen.spool in self._lost_files:
+            raise OSError(f"an earlier sync of the pending bytes of {self._path_of(seen)} failed")
+        try:
+            self._spool.fdatasync(seen.spool)
+        except FileNotFoundError:
+            with self._tree.lock:
+                is_gone = self._now(seen.id) is None
+            if is_gone:
+                return False
+            raise
+        except BaseException:
+            self._lost_files.add(seen.spool)
+            raise
+        return True
+
+    def _mark(self, synced: Sequence[Content]) -> None:
+        """Marks contents whose bytes are still those that were synced: each change makes another value."""
+        with self._tree.transaction():
+            for seen in synced:
+                if self._now(seen.id) is not seen or not seen.is_flushed:
+                    continue
+                node = self._tree.contents[seen.id]
+                marked = replace(seen, is_synced=True)
+                state = node.state
+                after = (
+                    replace(state, content=marked) if state.content is seen else replace(state, draft=marked)
+                )
+                self._tree.change_bytes(node, after)
+
+    def _path_of(self, content: Content) -> str:
+        with self._tree.lock:
+            node = self._tree.contents.get(content.id)
+            return path_of(node) if node is not None else content.spool
+
+    def _sync_log(self) -> None:
+        """Run by one thread at a time."""
+        if self._log_failure is not None:
+            raise OSError(f"an earlier sync of the journal failed: {self._log_failure}")
+        with self._tree.lock:
+            commits = self._tree.store.commits
+        try:
+            if self._synced_commits < 0:
+                self._sync_directories()
+            self._disk.fdatasync(self._log_fd)
+        except (OSError, NoSpace) as error:
+            self._log_failure = error
+            LOG.critical("cannot sync the journal %s: %s", self._tree.store.path, error)
+            raise
+        with self._tree.lock:
+            self._synced_commits = commits
+
+    def _sync_directories(self) -> None:
+        """The names of the database, of its log and of every directory that may be new above them."""
+        home, *above = Path(self._tree.store.path).absolute().parents
+        self._disk.sync_directory(str(home))
+        for directory in above:
+            try:
+                self._disk.sync_directory(str(directory))
+            except OSError:
+                return  # not ours to open, or of a file system that cannot: then we did not make it
+
+    def _bound_log(self) -> None:
+        """Starts a log over that has grown beyond its bound: 30 ms in which nobody else gets on."""
+        if self._disk.size(self._log_fd) <= MOST_WAL_BYTES:
+            return
+        with self._tree.lock:
+            try:
+                self._tree.store.checkpoint("TRUNCATE")
+            except sqlite3.Error as error:
+                LOG.warning("no checkpoint of the journal %s: %s", self._tree.store.path, error)
+
+    def _checkpoint_if_due(self) -> None:
+        """Moves rows from the log to the database. PASSIVE waits for nobody and nobody waits for it."""
+        if self._disk.size(self._log_fd) <= WAL_BYTES:
+            return
+        try:
+            with closing(sqlite3.connect(self._tree.store.path, isolation_level=None)) as db:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            LOG.warning("no checkpoint of the journal %s: %s", self._tree.store.path, error)
+
+
+def _is_below(node: Node | None, folder: Node) -> bool:
+    at = node
+    while at is not None:
+        if at is folder:
+            return True
+        at = at.state.parent
+    return False

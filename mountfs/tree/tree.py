@@ -1,0 +1,350 @@
+"""The tree in memory: nodes, and everything that is derived from them, changed in one step with the store."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from mountfs.model.path import fold
+from mountfs.ports import Clock
+from mountfs.tree import bases, tally
+from mountfs.tree.bases import ByRemoteId, is_attached
+from mountfs.tree.content import Content
+from mountfs.tree.contents import Contents, roles
+from mountfs.tree.listeners import Listener, Listeners, Undo
+from mountfs.tree.listing import Listing
+from mountfs.tree.loading import Loader
+from mountfs.tree.node import FORGOTTEN, Node, Pending, State, home_of
+from mountfs.tree.residents import NotLoaded, Residents
+from mountfs.tree.rows import NodeRow
+from mountfs.tree.store import Notice, Store
+from mountfs.tree.unclean import Unclean
+from mountfs.tree.word import is_dirty
+
+Edit = tuple[Node, State]
+"""What a node is to be from now on."""
+
+
+class Planner:
+    """The part of ``tree.plan`` that is told of every change; the assembly puts a real one in its place."""
+
+    def touch(self, node: Node) -> None:
+        """What *node* wants, or what it may wait for, has changed."""
+
+    def forget(self, node: Node) -> None:
+        """*node* wants nothing any more."""
+
+
+class Tree:
+    """All nodes of one account on this machine that are not clean, and as many others as were looked at.
+
+    ``lock`` is the account's one lock: it guards the nodes, and whatever is derived from them takes the same
+    one, so that no two locks can be taken in different orders. It is never held across the network.
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, root_id: str = "", carries_times: bool = False) -> None:
+        """*root_id*: the service's id of the root; *carries_times*: as in the limits. Reads from the store
+        what is not clean."""
+        self.lock = threading.RLock()
+        self.store = store
+        self.clock = clock
+        self.carries_times = carries_times
+        self.planner = Planner()
+        self.on_freed: Callable[[], None] = _nobody
+        """Called, under the lock, when something is left for the sweeper."""
+        self.nodes: dict[int, Node] = {}
+        self._unclean = Unclean()
+        self.dirty = self._unclean.dirty
+        self.awaited = self._unclean.awaited
+        self.refused = self._unclean.refused
+        self.troubled = self._unclean.troubled
+        self.note_error = self._unclean.note_error
+        self.last_touch_ns = 0
+        """When a name or bytes last changed."""
+        self.residents = Residents(self._forget)
+        self._contents = of_ours = Contents(store, clock, self.add_orphan)
+        self.contents, self.unsaved, self.freed = of_ours.owners, of_ours.unsaved, of_ours.freed
+        self._by_remote_id = ByRemoteId()
+        self._loader = Loader(store, self.nodes, self._admit)
+        self._listeners = Listeners()
+        self._depth = 0
+        self._undo: list[Undo] = []
+        self._fresh: list[Node] = []
+        """Nodes that were made, or became pending, since the last transaction."""
+        self._has_news_for_sweeper = False
+        self.root = self._loader.root(root_id)
+        self._by_remote_id.enter(self.root, self.root.state.base)
+
+    def watch(self, listener: Listener) -> None:
+        with self.lock:
+            self._listeners.add(listener)
+
+    # Changing
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside happens or nothing does; may be nested, the outermost counts. NoSpace."""
+        with self.lock:
+            if self._depth:
+                yield
+                return
+            self._depth = 1
+            try:
+                self.store.begin()
+                yield
+                self.store.end()
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.Error):
+                    raise self.store.error_of(error) from error
+                raise
+            finally:
+                self._depth = 0
+            self._tell()
+
+    def change(self, *edits: Edit, committed: Content | None = None) -> None:
+        """Gives nodes new states: in the store first, then in memory. Where one takes another's name, the one
+        that leaves it comes first. *committed*: the bytes that the service just took from their session."""
+        with self.transaction():
+            self._write(edits, committed)
+            for node, after in edits:
+                before = node.state
+                self._undo.append((node, before, node.is_saved))
+                node.is_saved = not after.is_forgotten
+                self._swap(node, after)
+
+    def change_bytes(self, node: Node, after: State) -> None:
+        """The same where nothing but facts about the node's contents has changed: their rows alone are
+        written. Inside a transaction."""
+        before = node.state
+        self._contents.write(node, after, {content.id for content, _ in roles(after)})
+        self._undo.append((node, before, node.is_saved))
+        self._swap(node, after)
+
+    def change_unsaved(self, node: Node, after: State) -> None:
+        """The same for a node that the store need not know of yet: a file that was never closed, or a flag
+        that no restart needs."""
+        with self.lock:
+            before = node.state
+            self._contents.hold(node, after)
+            self._undo.append((node, before, node.is_saved))
+            self._swap(node, after)
+            if not self._depth:
+                self._tell()
+
+    def recount(self, node: Node) -> None:
+        """How far *node* is on its way has changed, and nothing else of it."""
+        self._count(node, tally.outward(node), home_of(node))
+
+    def _count(self, node: Node, was: tally.Delta, home: Node | None) -> None:
+        for folder in tally.recount(node, was, home):
+            self.planner.touch(folder)
+        self._unclean.note_word(node)
+
+    def new_node(self, *, is_folder: bool) -> Node:
+        """One that is nowhere yet."""
+        node = Node(self.store.next_id(), is_folder=is_folder)
+        with self.lock:
+            self.nodes[node.id] = node
+            self._fresh.append(node)
+        return node
+
+    def touch(self, node: Node) -> None:
+        """Its name or bytes changed just now: it has to settle; what was refused or failed of it is void."""
+        now_ns = self.clock.wall_ns()
+        self.last_touch_ns = now_ns
+        pending = node.pending
+        if pending is None:
+            pending = node.pending = Pending(now_ns)
+            self._fresh.append(node)
+        pending.touched_ns = now_ns
+        pending.attempts = pending.refusals = 0
+        self.note_error(node, None)
+        pending.held_until_s = float("-inf")
+        pending.is_relaxed = False
+
+    def notice(self, path: str, text: str) -> None:
+        """Tells people something about a path."""
+        with self.transaction():
+            self.store.add_notice(Notice(self.clock.wall_ns(), path, text))
+
+    def add_orphan(self, session: str | None) -> None:
+        """An upload session that nobody will commit is to be ended."""
+        if session:
+            with self.transaction():
+                self.store.add_orphan(session)
+                self._has_news_for_sweeper = True
+
+    # Looking
+
+    def child(self, folder: Node, key: str) -> Node | None:
+        """What the mount shows in *folder* under a folded name. NotLoaded."""
+        children = folder.part.children
+        if children is None:
+            raise NotLoaded(folder)
+        return children.get(key)
+
+    def base_child(self, folder: Node, key: str) -> Node | None:
+        """What the service has in *folder* under a folded name, as far as that is in memory."""
+        return bases.base_child(folder, key)
+
+    def by_remote_id(self, remote_id: str) -> Node | None:
+        """The node that the service knows by *remote_id*, if it is still part of the tree."""
+        if not remote_id:
+            return None
+        node = self._by_remote_id.get(remote_id)
+        if node is not None and is_attached(node):
+            return node
+        found = self._loader.nodes_of(self.store.by_remote_id(remote_id))
+        return next(filter(is_attached, found), None)
+
+    def content(self, content_id: int) -> tuple[Node, Content] | None:
+        """Whose the content is, and it as it is now; None when it is nobody's any more."""
+        return self._contents.find(content_id)
+
+    def node(self, node_id: int) -> Node | None:
+        """By its id, from the store if need be; None when there is no such node, or not any more."""
+        return self._loader.node(node_id)
+
+    # From the store, and back
+
+    def enter_row(self, row: NodeRow, listing: Listing | None) -> Node | None:
+        """The node of a row: as it is in memory, or as the row has it, with what is known of its listing.
+        None when it vanished with a folder above it."""
+        return self._loader.enter(row, listing)
+
+    def restore(self) -> dict[int, Content]:
+        """Reads what is not clean from the store; the contents, by id, that only flights have. Called once,
+        before anything else."""
+        with self.lock:
+            sent = self._loader.restore(self.freed)
+            self._unclean.count_all()
+            return sent
+
+    def sweep_detached(self, most_nodes: int) -> bool:
+        """Lets go of nodes and rows below folders that vanished, at most about *most_nodes* of each; whether
+        more may be left."""
+        with self.transaction():
+            has_more = self.residents.sweep(most_nodes)
+            return bool(self.store.sweep_detached(most_nodes)) or has_more
+
+    def _forget(self, node: Node) -> None:
+        self.nodes.pop(node.id, None)
+        self._by_remote_id.leave(node, node.state.base)
+
+    # Inside, when something changes
+
+    def _write(self, edits: Sequence[Edit], committed: Content | None) -> None:
+        saved = [edit for edit in edits if not edit[1].is_forgotten]
+        gone = [node for node, after in edits if after.is_forgotten and node.is_saved]
+        if saved:
+            dirt = [is_dirty(after, carries_times=self.carries_times) for _, after in saved]
+            self.store.save_nodes(saved, is_dirty=dirt)
+        if gone:
+            self.store.delete_nodes(node.id for node in gone)
+            for node in gone:
+                if node.folder is not None:
+                    self.store.detach(node.id)
+                    self._has_news_for_sweeper = True
+        kept = {content.id for _, after in edits for content, _ in roles(after)}
+        for node, after in edits:
+            self._contents.write(node, after, kept, committed)
+
+    def _admit(self, node: Node, after: State) -> None:
+        """Gives a node that was just read from the store its state; ``restore`` counts those not clean."""
+        self._replace_now(node, FORGOTTEN, after)
+        self._by_remote_id.enter(node, after.base)
+        node.state = after
+        bases.enter_gone(node, after)
+        self._contents.swap(node, FORGOTTEN, after)
+        self._note_dirt(node, after)
+
+    def _swap(self, node: Node, after: State) -> None:
+        """The one place that changes a node in memory, and what is derived from it."""
+        before = node.state
+        was = tally.outward(node)
+        home = home_of(node)
+        is_moved = before.parent is not after.parent or before.name != after.name
+        is_rebased = before.base is not after.base or before.base_parent is not after.base_parent
+        if is_moved:
+            self._replace_now(node, before, after)
+        if before.base is not after.base:
+            self._by_remote_id.leave(node, before.base)
+            self._by_remote_id.enter(node, after.base)
+        if (is_moved or is_rebased) and bases.leave_gone(node, before) and before.base_parent is not None:
+            self.planner.touch(before.base_parent)
+        if before.flight is not after.flight:
+            for folder in bases.land(node, before):
+                self.planner.touch(folder)
+            bases.take_off(node, after)
+        node.state = after
+        if is_moved or is_rebased:
+            bases.enter_gone(node, after)
+        self._contents.swap(node, before, after)
+        self._note_dirt(node, after)
+        self._count(node, was, home)
+        self.planner.touch(node)
+
+    def _replace_now(self, node: Node, before: State, after: State) -> None:
+        if before.parent is not None:
+            shadows = before.parent.part.listing.shadows
+            if self.residents.leave(before.parent, node) and shadows and node.key in shadows:
+                self.uncover(before.parent, node.key)
+        node.key = fold(after.name)
+        if after.parent is not None:
+            self.residents.enter(after.parent, node)
+        elif after.is_forgotten:
+            self.nodes.pop(node.id, None)
+            if node.folder is not None:
+                self.residents.detach(node)
+            return
+        self.nodes[node.id] = node
+
+    def uncover(self, folder: Node, key: str) -> None:
+        """Something of ours left a name under which the service has something else: it is to be listed."""
+        listing = folder.part.listing
+        if listing.shadows:
+            listing.shadows.discard(key)
+        listing.doubted_at = self.store.next_id()
+        if folder.is_saved and self._depth:
+            self.store.save_listing(folder.id, listing)
+
+    def _note_dirt(self, node: Node, after: State) -> None:
+        has_dirt = is_dirty(after, carries_times=self.carries_times)
+        if has_dirt and node.pending is None:
+            node.pending = Pending(self.clock.wall_ns())
+        self._unclean.note(node, after, is_dirty=has_dirt)
+        if not has_dirt and node.pending is not None:
+            self.planner.forget(node)
+            node.pending = None
+
+    def _roll_back(self) -> None:
+        undo, self._undo = self._undo, []
+        self._contents.forget()
+        self.store.cancel()
+        for node, before, was_saved in reversed(undo):
+            self._swap(node, before)
+            node.is_saved = was_saved
+            if node.folder is not None:
+                self.residents.attach(node)
+        fresh, self._fresh = self._fresh, []
+        for node in fresh:
+            if node.state.is_forgotten:
+                self.nodes.pop(node.id, None)
+            if node.pending is not None and node.id not in self.dirty:
+                self.planner.forget(node)
+                node.pending = None
+
+    def _tell(self) -> None:
+        undo, self._undo = self._undo, []
+        self._fresh.clear()
+        if self._contents.settle() or self._has_news_for_sweeper:
+            self._has_news_for_sweeper = False
+            self.on_freed()
+        self._listeners.tell(undo)
+
+
+def _nobody() -> None:
+    """Before the assembly sets its own."""

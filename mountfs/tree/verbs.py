@@ -1,0 +1,298 @@
+"""Every call that changes the tree. Each is one transaction, made under the lock after it has looked.
+
+A verb changes what the mount shows, and nothing else: what is to be told to the service follows from that
+(see ``plan``), and what is on its way meanwhile is not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mountfs.errors import (
+    AlreadyExists,
+    CrossDevice,
+    DirectoryNotEmpty,
+    InvalidArgument,
+    IsADirectory,
+    NotADirectory,
+    NotPermitted,
+)
+from mountfs.model.entry import File
+from mountfs.model.names import NameRules, is_local_name
+from mountfs.model.path import fold
+from mountfs.tree.bases import is_attached
+from mountfs.tree.content import Content, Over, is_made_from
+from mountfs.tree.copies import Copies
+from mountfs.tree.node import FORGOTTEN, Node, State, path_of
+from mountfs.tree.remote import is_in
+from mountfs.tree.tree import Edit, Tree
+from mountfs.tree.view import Names, View
+from mountfs.tree.word import keeper_of
+
+
+class Verbs:
+    """Every method is called under the tree's lock and raises NotLoaded, before it has changed anything,
+    where a folder has to be loaded first. Names are components below the top of the mount."""
+
+    def __init__(self, tree: Tree, view: View, rules: NameRules, copies: Copies) -> None:
+        self._tree = tree
+        self._view = view
+        self._rules = rules
+        self._copies = copies
+
+    # Files
+
+    def create(self, names: Names, spool: str) -> Node:
+        """A new file, being written in the spool file *spool*. The store learns of it when it is closed.
+
+        AlreadyExists; NotFound or NotADirectory for the folder it would be in; NameNotAllowed, NameTooLong.
+        """
+        parent = self._free(names)
+        node = self._tree.new_node(is_folder=False)
+        draft = Content(self._tree.store.next_id(), spool, 0, self._tree.clock.wall_ns())
+        self._tree.touch(node)
+        self._tree.change_unsaved(node, State(parent, names[-1], draft=draft))
+        return node
+
+    def begin(
+        self, node: Node, spool: str, size_bytes: int, *, over: Over | None, made_from: Content | None
+    ) -> tuple[Node, Content] | None:
+        """A new version of the file *node* is being written in the spool file *spool*. It was made from the
+        revision *over*, or from *made_from*, which is still to be sent, and may replace what that replaces.
+        None when the node is gone: the bytes are nobody's then.
+
+        Where the node has other bytes of ours by now, which this one was not made from, it becomes a file of
+        its own beside: the node that has it is returned with it.
+        """
+        with self._tree.lock:
+            state = node.state
+            if state.parent is None or not is_attached(node):
+                return None
+            if isinstance(state.base, File) and not state.base.is_downloadable:
+                raise NotPermitted(f"{state.name} is a document without bytes of its own")
+            wall_ns = self._tree.clock.wall_ns()
+            draft = Content(self._tree.store.next_id(), spool, size_bytes, wall_ns, over)
+            ours = state.draft or state.content
+            if ours is None:
+                self._tree.change_unsaved(node, state.holding(None, draft))
+            elif made_from is not None and ours.id == made_from.id:
+                draft = replace(draft, over=ours.over)
+                self._tree.change_unsaved(node, state.holding(state.content, draft))
+            else:
+                return self._begin_beside(node, replace(draft, over=None))
+            return node, draft
+
+    def _begin_beside(self, node: Node, draft: Content) -> tuple[Node, Content]:
+        folder, name = node.state.parent, node.state.name
+        assert folder is not None
+        copy = self._copies.name(folder, name, "conflicted")
+        self._tree.notice(path_of(node), f"two versions of it are being written: one is kept as {copy}")
+        beside = self._tree.new_node(is_folder=False)
+        self._tree.touch(beside)
+        self._tree.change_unsaved(beside, State(folder, copy, draft=draft))
+        return beside, draft
+
+    def flush(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None:
+        """close() was called: from here on a crash publishes the *size_bytes* that were written. The draft as
+        it is now; None when it is nobody's any more."""
+        with self._tree.lock:
+            node, now = self._draft(content)
+            if node is None or now is None:
+                return None
+            if not now.is_flushed or (now.size_bytes, now.mtime_ns) != (size_bytes, mtime_ns):
+                now = now.closed(size_bytes, mtime_ns)
+                self._tree.change((node, node.state.holding(node.state.content, now)))
+            return now
+
+    def unflush(self, content: Content) -> bool:
+        """It is being written to again: a crash finds it torn. Call before the first byte.
+
+        Whether the closed bytes were marked as safe from power loss; then sync the store before that byte.
+        """
+        with self._tree.lock:
+            node, now = self._draft(content)
+            if node is None or now is None or not now.is_flushed:
+                return False
+            after = replace(now, is_flushed=False, is_synced=False)
+            self._tree.change((node, node.state.holding(node.state.content, after)))
+            return now.is_synced
+
+    def seal(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None:
+        """The last writer is gone: the bytes are the node's version, and may travel. The version as it is
+        now; None when it is nobody's any more."""
+        with self._tree.lock:
+            now = self.flush(content, size_bytes, mtime_ns)
+            node = self._tree.contents.get(content.id)
+            if now is None or node is None:
+                return None
+            self._tree.touch(node)
+            state = node.state
+            after = replace(state, content=now, draft=None, mtime_ns=None, refusal=None)
+            if state.content is None and state.mtime_ns is None and state.refusal is None:
+                self._tree.change_unsaved(node, after)  # to the store a closed draft is whole
+            else:
+                self._tree.change((node, after))
+            return now
+
+    def set_time(self, node: Node, mtime_ns: int) -> None:
+        """The modification time, carried by the commit while one is due; else kept here, and sent by itself
+        where the service takes that."""
+        with self._tree.lock:
+            state = node.state
+            if not is_attached(node):
+                return
+            if state.draft is not None:
+                after = state.holding(state.content, replace(state.draft, mtime_ns=mtime_ns))
+            elif state.content is not None:
+                after = state.holding(replace(state.content, mtime_ns=mtime_ns), None)
+            else:
+                after = replace(state, mtime_ns=mtime_ns)
+            self._tree.touch(node)
+            if node.is_saved:
+                self._tree.change((node, after))
+            else:
+                self._tree.change_unsaved(node, after)
+
+    # Names
+
+    def make_folder(self, names: Names) -> Node:
+        """AlreadyExists; as ``create`` for the folder above and the name.
+
+        A folder that was removed here a moment ago, and is still there at the service, is that one again.
+        """
+        parent = self._free(names)
+        now_ns = self._tree.clock.wall_ns()
+        removed = self._tree.base_child(parent, fold(names[-1]))
+        if removed is not None and _can_return(removed):
+            self._tree.touch(removed)
+            after = replace(removed.state, parent=parent, name=names[-1], mtime_ns=now_ns, refusal=None)
+            self._tree.change((removed, after))
+            return removed
+        node = self._tree.new_node(is_folder=True)
+        self._tree.touch(node)
+        self._tree.change((node, State(parent, names[-1], mtime_ns=now_ns)))
+        self._tree.residents.publish(node, {})
+        return node
+
+    def unlink(self, names: Names) -> Node:
+        """Removes a file. NotFound, IsADirectory."""
+        node = self._view.node(names)
+        if node.folder is not None:
+            raise IsADirectory(f"{names[-1]} is a folder")
+        self._remove(node)
+        return node
+
+    def remove_folder(self, names: Names) -> Node:
+        """Removes an empty folder. NotFound, NotADirectory, DirectoryNotEmpty."""
+        node = self._view.node(names)
+        self._check_empty(node)
+        self._remove(node)
+        return node
+
+    def rename(self, source: Names, target: Names) -> tuple[Node, Node | None]:
+        """As rename(2); what was renamed, and what it replaced. NotFound, IsADirectory, NotADirectory,
+        DirectoryNotEmpty, InvalidArgument (into itself), names as ``create``; CrossDevice when only a copy
+        can do it (what the service has, into a folder that stays on this machine)."""
+        node = self._view.node(source)
+        parent = self._view.node(target[:-1])
+        if parent.folder is None:
+            raise NotADirectory(f"{target[-2]} is a file")
+        occupant = self._view.children_of(parent).get(fold(target[-1]))
+        self._check_rename(node, parent, target[-1], occupant)
+        if occupant is node:
+            occupant = None
+        if parent is not node.state.parent or target[-1] != node.state.name:
+            self._tree.touch(node)
+            if node.pending is not None:
+                node.pending.is_renamed = True
+            moved = replace(node.state, parent=parent, name=target[-1], refusal=None)
+            if occupant is not None:
+                with self._tree.transaction():
+                    self._apply(self._removed(occupant), (node, moved))
+            else:
+                self._apply((node, moved))
+        return node, occupant
+
+    # Inside
+
+    def _draft(self, content: Content) -> tuple[Node | None, Content | None]:
+        """The draft that *content* is now, and whose it is."""
+        node = self._tree.contents.get(content.id)
+        if node is None or node.state.draft is None or node.state.draft.id != content.id:
+            return None, None
+        return node, node.state.draft
+
+    def _remove(self, node: Node) -> None:
+        if node.is_saved:
+            with self._tree.transaction():
+                self._tree.change(self._removed(node))
+        else:
+            self._tree.change_unsaved(node, FORGOTTEN)
+
+    def _apply(self, *edits: Edit) -> None:
+        """Also for files that the store does not know yet, and need not know when they are gone."""
+        if any(node.is_saved for node, _ in edits):
+            self._tree.change(*edits)
+        else:
+            for node, after in edits:
+                self._tree.change_unsaved(node, after)
+
+    def _removed(self, node: Node) -> Edit:
+        """*node* goes away; the service is told if it has it, or is just being given it. Inside a
+        transaction, or for files that the service knows nothing of."""
+        state = node.state
+        if state.base is None and state.flight is None:
+            return node, FORGOTTEN
+        if _hides_another_version(state):
+            # Ours goes. Theirs, which nobody here has seen, stays, and is shown when the folder is listed.
+            self._tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
+            if state.base_parent is not None:
+                self._view.listings.doubt(state.base_parent)
+            return node, FORGOTTEN
+        self._tree.touch(node)
+        return node, replace(state, parent=None, content=None, draft=None, mtime_ns=None, refusal=None)
+
+    def _free(self, names: Names) -> Node:
+        """The folder in which something new may be made at a path, where nothing stands."""
+        if self._view.find(names) is not None:
+            raise AlreadyExists(f"{names[-1] if names else '/'} exists")
+        parent = self._view.node(names[:-1])
+        if parent.folder is None:
+            raise NotADirectory(f"{names[-2]} is a file")
+        if not is_local_name(names[-1]) and keeper_of(parent) is None:
+            self._rules.check(names[-1])
+        return parent
+
+    def _check_rename(self, node: Node, parent: Node, name: str, occupant: Node | None) -> None:
+        is_known = node.state.base is not None or node.state.flight is not None
+        stays_here = keeper_of(parent) is not None or (not is_known and is_local_name(name))
+        if is_in(parent, node):
+            raise InvalidArgument(f"{node.state.name} cannot be moved into itself")
+        if occupant is None:
+            if not stays_here:
+                self._rules.check(name)
+        elif occupant is not node:
+            if node.folder is not None:
+                self._check_empty(occupant)
+            elif occupant.folder is not None:
+                raise IsADirectory(f"{name} is a folder")
+        if stays_here and keeper_of(node) is None and (is_known or node.folder is not None):
+            raise CrossDevice(f"{name} stays on this machine, {node.state.name} is on the service's")
+
+    def _check_empty(self, node: Node) -> None:
+        if node.folder is None:
+            raise NotADirectory(f"{node.state.name} is a file")
+        if self._view.children_of(node):
+            raise DirectoryNotEmpty(f"{node.state.name} is not empty")
+
+
+def _can_return(removed: Node) -> bool:
+    return removed.folder is not None and removed.state.parent is None and removed.state.flight is None
+
+
+def _hides_another_version(state: State) -> bool:
+    """Whether bytes of ours lie over a version of somebody else's that they were not made from."""
+    ours = state.content or state.draft
+    if ours is None or state.flight is not None or not isinstance(state.base, File):
+        return False
+    return not is_made_from(ours, state.base)

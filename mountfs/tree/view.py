@@ -1,0 +1,155 @@
+"""Looking: what stands at a path, as the mount shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mountfs.errors import NotADirectory, NotFound
+from mountfs.model.entry import Entry, Folder
+from mountfs.model.path import RemotePath, fold
+from mountfs.tree import tally
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.remote import load_children
+from mountfs.tree.tree import Tree
+from mountfs.tree.word import Word, word_of
+
+Names = Sequence[str]
+"""The components of a path below the top of the mount; none for the top itself."""
+
+
+def names_of(path: str) -> Names:
+    """Of a path of the kernel's, "/" being the top of the mount."""
+    return [name for name in path.split("/") if name]
+
+
+class View:
+    """Answers for paths below *top*, the mounted folder. Loads folders as needed, never under the lock."""
+
+    def __init__(self, tree: Tree, listings: Listings, top: Node) -> None:
+        self.tree = tree
+        self.listings = listings
+        self.top = top
+        with tree.lock:
+            top.pins += 1
+
+    def stat(self, names: Names) -> Node:
+        """The node at a path. NotFound, NotADirectory; Transient when a folder above it cannot be listed."""
+        return self.listings.loaded(lambda: self.node(names))
+
+    def children(self, folder: Node) -> list[Node]:
+        """What is in *folder*, in no particular order. NotFound, NotADirectory; Transient as ``stat``."""
+
+        def decide() -> list[Node]:
+            return list(self.children_of(folder).values())
+
+        return self.listings.loaded(decide)
+
+    def known(self, names: Names) -> Node | None:
+        """What stands at a path as far as that is in memory; never waits for the network."""
+        with self.tree.lock:
+            node = self.top
+            for name in names:
+                children = node.folder.children if node.folder is not None else None
+                child = children.get(fold(name)) if children is not None else None
+                if child is None:
+                    return None
+                node = child
+            return node
+
+    def state_of(self, names: Names) -> tuple[str, str]:
+        """The word that tells how far the file at a path is on its way, and the last error ("" if none)."""
+        node = self.stat(names)
+        with self.tree.lock:
+            return word_for_people(node), reason_of(node)
+
+    # Under the lock
+
+    def node(self, names: Names) -> Node:
+        """As ``stat``; NotLoaded."""
+        node = self.top
+        listings = self.listings
+        doubt = listings.doubt_above(node)
+        for name in names:
+            part = node.folder
+            if part is None:
+                raise NotADirectory(f"{path_of(node)} is a file")
+            doubt = max(doubt, part.listing.doubted_below_at)
+            child = listings.children(node, doubt).get(fold(name))
+            if child is None:
+                raise NotFound(f"{name} does not exist in {path_of(node)}")
+            node = child
+        return node
+
+    def find(self, names: Names) -> Node | None:
+        """As ``node``, or None when nothing stands there."""
+        try:
+            return self.node(names)
+        except NotFound:
+            return None
+
+    def children_of(self, folder: Node) -> dict[str, Node]:
+        """What the mount shows in *folder*, by folded name. NotADirectory; NotLoaded."""
+        if folder.folder is None:
+            raise NotADirectory(f"{path_of(folder)} is a file")
+        return self.listings.children(folder, self.listings.doubt_above(folder))
+
+
+WORDS = {
+    Word.OPEN: "pending",
+    Word.SEALED: "uploading",
+    Word.UPLOADED: "pending",
+    Word.COMMITTING: "committing",
+    Word.FAILED: "failed",
+    Word.LOCAL: "local",
+}
+
+
+def word_for_people(node: Node) -> str:
+    """``clean``, or how far *node* is on its way; of a folder, also whether anything below it is."""
+    word = word_of(node)
+    if node.folder is None or word is Word.FAILED:
+        return "clean" if word is None else WORDS[word]
+    if tally.count_of(node, (Word.FAILED,)):
+        return "failed"
+    if word is not None:
+        return WORDS[word]
+    return "pending" if tally.pending_of(node) else "clean"
+
+
+def reason_of(node: Node) -> str:
+    """Why *node* failed, or what the last attempt met; "" if all is well."""
+    if node.state.refusal is not None:
+        return node.state.refusal.reason
+    pending = node.pending
+    if pending is None:
+        return ""
+    if pending.is_stuck and pending.blocked_on is not None:
+        above = pending.blocked_on
+        return f"it waits for {path_of(above)}: {reason_of(above)}" if reason_of(above) else ""
+    return pending.error or ""
+
+
+def mounted_folder(tree: Tree, path: RemotePath, entry: Entry | None) -> Node:
+    """The node of the folder that is to be mounted: *entry*, as the service has it, None if that could not be
+    asked. Folders above it that were never listed get a node without a listing, to be completed later."""
+    node = tree.root
+    names = path.components
+    for at, name in enumerate(names):
+        is_last = at == len(names) - 1
+        node = _folder_in(tree, node, name, entry if is_last else None)
+    return node
+
+
+def _folder_in(tree: Tree, folder: Node, name: str, entry: Entry | None) -> Node:
+    with tree.transaction():
+        load_children(tree, folder)
+        known = tree.child(folder, fold(name))
+        if known is not None:
+            if known.folder is None:
+                raise NotADirectory(f"{path_of(known)} is a file")
+            return known
+        node = tree.new_node(is_folder=True)
+        base = entry if isinstance(entry, Folder) else Folder("", name)
+        tree.change((node, State(folder, base.name, folder, base)))
+        return node

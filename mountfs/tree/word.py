@@ -1,0 +1,89 @@
+"""How far a node is on its way to the service."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from mountfs.model.entry import File
+from mountfs.model.names import is_local_name
+from mountfs.tree.node import Node, State, whole_seconds
+
+
+class Word(IntEnum):
+    """How far a node is on its way, in the words of ``mountfs status``; indexes of a tally."""
+
+    OPEN = 0
+    """Being written; published by nobody."""
+    SEALED = 1
+    """Whole; its bytes are not all at the service."""
+    UPLOADED = 2
+    """Its bytes are at the service, or it has none to send; the order is still to be given."""
+    COMMITTING = 3
+    """The order was given; its outcome is not known."""
+    FAILED = 4
+    """Refused for good, or waiting for something that is; kept until the user decides."""
+    LOCAL = 5
+    """Stays on this machine, by its name. What is in such a folder counts as such for the folders above."""
+
+    @property
+    def text(self) -> str:
+        return self.name.lower()
+
+
+PENDING = (Word.OPEN, Word.SEALED, Word.UPLOADED, Word.COMMITTING)
+"""What ``mountfs wait`` waits for."""
+
+
+def keeps_here(node: Node) -> bool:
+    """Whether the name of *node* keeps it, and all that is in it, on this machine: it is one that never
+    leaves (``~$report.docx``), and the service has nothing of the node."""
+    return node.state.base is None and is_local_name(node.state.name)
+
+
+def keeper_of(node: Node) -> Node | None:
+    """What keeps *node* on this machine: the node itself, or a folder above it; None: nothing does."""
+    at: Node | None = node
+    while at is not None and at.state.base is None:
+        if is_local_name(at.state.name):
+            return at
+        at = at.state.parent
+    return None
+
+
+def word_of(node: Node) -> Word | None:
+    """How far it is on its way; None for a clean node."""
+    state, pending = node.state, node.pending
+    if state.flight is not None:
+        return Word.COMMITTING
+    if state.refusal is not None or (pending is not None and pending.is_stuck):
+        return Word.FAILED
+    if pending is None:
+        return None
+    if keeps_here(node):
+        return Word.LOCAL
+    if state.content is None:
+        return Word.OPEN if state.draft is not None else Word.UPLOADED
+    # A closed version is sent, and waited for, though the next one is being written.
+    return Word.UPLOADED if state.content.is_uploaded else Word.SEALED
+
+
+def is_dirty(state: State, *, carries_times: bool) -> bool:
+    """Whether the service is to be told anything about a node in *state*, or bytes of ours depend on it."""
+    if state.flight is not None or state.content is not None or state.draft is not None:
+        return True
+    if state.base is None:
+        return state.parent is not None
+    if state.parent is not state.base_parent or state.name != state.base.name:
+        return True
+    return carries_times and wants_time(state)
+
+
+def wants_time(state: State) -> bool:
+    """Whether a time was set here that the service has not."""
+    return (
+        state.mtime_ns is not None
+        and isinstance(state.base, File)
+        and state.content is None
+        and state.draft is None
+        and whole_seconds(state.mtime_ns) != whole_seconds(state.base.mtime_ns)
+    )

@@ -1,0 +1,128 @@
+"""What every lane of the uploader works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
+
+from mountfs.errors import MountfsError
+from mountfs.model.order import OrderKind, Part
+from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.ports import Backend, BackendLimits, Clock
+from mountfs.tree.content import Content
+from mountfs.tree.node import Node, Refusal, path_of
+from mountfs.tree.tree import Tree
+from mountfs.tree.word import keeper_of
+from mountfs.upload.urgency import Urgency
+from mountfs.upload.wholehash import WholeHash
+
+Work = Callable[[], None]
+"""One request and what follows from it; run without any lock."""
+
+
+class SpoolBytes(Protocol):
+    """The part of the spool that is needed here."""
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        """Fewer bytes than *length* only at the end of the file. OSError."""
+
+
+class Unreadable(MountfsError):
+    """Pending bytes cannot be read back from the disk."""
+
+
+class Lane(Protocol):
+    """One way for bytes to go up. ``*_locked``: the caller holds the tree's lock."""
+
+    def claim_locked(self, now_s: float) -> Work | None:
+        """The next unit of work for the calling thread, if there is one now."""
+
+    def due_locked(self, now_s: float) -> float:
+        """When there is one at the latest; ``math.inf``: when something happens."""
+
+
+@dataclass(slots=True)
+class UploadContext:
+    """The tree, the bytes, the service. ``account_pacer`` paces what would fail for every file alike.
+    ``may_begin``: in how many seconds a session that is bound to a node's place may begin; None: not before
+    something else has taken effect."""
+
+    tree: Tree
+    spool: SpoolBytes
+    backend: Backend
+    clock: Clock
+    urgency: Urgency
+    may_begin: Callable[[Node], float | None]
+    account_pacer: Pacer = field(default_factory=Pacer)
+
+    @property
+    def limits(self) -> BackendLimits:
+        return self.backend.limits
+
+    def read(self, content: Content, offset: int, length: int) -> bytes:
+        """Exactly *length* bytes of a content. Unreadable."""
+        try:
+            body = self.spool.read(content.spool, offset, length)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Unreadable(f"the pending bytes cannot be read: {reason}") from error
+        if len(body) != length:
+            raise Unreadable(f"the pending bytes end at {offset + len(body)}")
+        return body
+
+    def hash(self, content: Content) -> str:
+        """The service's hash of all bytes of a content, in one pass over them. Unreadable."""
+        return self._whole_hash(content).hexdigest(content.size_bytes)
+
+    def hash_of_parts(self, content: Content, sent: Iterable[Part]) -> WholeHash | None:
+        """To be fed with the parts of a content while they are read, all but those *sent* already; None
+        where the service's receipts tell the hash in the end."""
+        if self.limits.hash_kind.comes_from_parts:
+            return None
+        return self._whole_hash(content, ((part.offset, part.offset + part.length) for part in sent))
+
+    def _whole_hash(self, content: Content, sent: Iterable[tuple[int, int]] = ()) -> WholeHash:
+        return WholeHash(self.limits.hash_kind, partial(self.read, content), sent)
+
+    def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float) -> None:
+        """Notes a failure where it belongs: with the account, or with what *pacer* paces."""
+        at = self.account_pacer if is_account_wide(error) else pacer
+        at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
+
+    def sealed_locked(self, content_id: int) -> tuple[Node, Content] | None:
+        """Whose the content is, and it as it is now, while it waits for its bytes to go up."""
+        found = self.tree.content(content_id)
+        if found is None:
+            return None
+        node, content = found
+        is_wanted = node.state.content is content and not content.is_uploaded and node.state.refusal is None
+        return found if is_wanted and keeper_of(node) is None else None
+
+    def refuse_locked(self, content_id: int, error: MountfsError) -> None:
+        """The version fails for good, if it still waits for its bytes to go up."""
+        found = self.sealed_locked(content_id)
+        if found is None:
+            return
+        node, _ = found
+        with self.tree.transaction():
+            refusal = Refusal(OrderKind.PUT, str(error), self.clock.wall_ns())
+            self.tree.notice(path_of(node), f"not uploaded: {error}")
+            self.tree.change((node, replace(node.state, refusal=refusal)))
+
+    def uploaded_locked(self, claimed: Content, content_hash: str, session: str | None) -> bool:
+        """All bytes of *claimed* are up; False when they are no longer wanted. Inside a transaction."""
+        found = self.tree.content(claimed.id)
+        if found is None:
+            return False
+        node, content = found
+        state = node.state
+        if state.content is not content or content.is_uploaded:
+            return False
+        if content.spool != claimed.spool or content.size_bytes != claimed.size_bytes:
+            return False
+        self.tree.note_error(node, None)
+        sent = replace(content, content_hash=content_hash, session=session)
+        self.tree.change_bytes(node, state.holding(sent, state.draft))
+        return True

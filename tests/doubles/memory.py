@@ -1,0 +1,229 @@
+"""The port on an account in memory: the far side of tests that need no wire."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from mountfs.backends.receipts import hash_of_parts, receipt_of
+from mountfs.errors import (
+    BatchRefused,
+    Conflict,
+    InvalidArgument,
+    MountfsError,
+    NotFound,
+    NotSignedIn,
+    NotSupported,
+    Offline,
+    RequestTooBig,
+    Unreachable,
+)
+from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.hashing import HashKind
+from mountfs.model.order import Order, Part
+from mountfs.model.path import RemotePath
+from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges
+from tests.doubles.memory_account import MemoryAccount
+
+
+class MemoryBackend:
+    """``ports.Backend`` on a ``MemoryAccount``; several may share one, as several clients do.
+
+    Knobs: ``is_online`` False makes every call Unreachable; ``is_signed_in`` False
+    makes it NotSignedIn; ``takes_packs`` False makes ``append_pack`` BatchRefused; ``page_entries``
+    bounds ``changes``; ``hold`` keeps calls of one route waiting until ``release``.
+    """
+
+    def __init__(self, account: MemoryAccount | None = None, *, limits: BackendLimits | None = None) -> None:
+        if account is None:
+            account = MemoryAccount(limits) if limits else MemoryAccount()
+        self.remote = account
+        self.is_online = True
+        self.is_signed_in = True
+        self.takes_packs = True
+        self.page_entries = 500
+        self._is_closed = False
+        self._held: set[str] = set()
+        self._waiting: Counter[str] = Counter()
+        self._calls: Counter[str] = Counter()
+        self._gate = threading.Condition()
+
+    @property
+    def limits(self) -> BackendLimits:
+        return self.remote.limits
+
+    @property
+    def root_id(self) -> str:
+        return self.remote.root_id
+
+    def hold(self, route: str) -> None:
+        """Calls of the port's method *route* wait, before they take effect, until ``release``."""
+        with self._gate:
+            self._held.add(route)
+
+    def release(self, route: str) -> None:
+        with self._gate:
+            self._held.discard(route)
+            self._gate.notify_all()
+
+    def wait_until_held(self, route: str, timeout_s: float = 10.0, calls: int = 1) -> bool:
+        """Whether so many *calls* of *route* came to wait within *timeout_s*."""
+        with self._gate:
+            return self._gate.wait_for(lambda: self._waiting[route] >= calls, timeout_s)
+
+    def account(self) -> Account:
+        with self._call("account"):
+            return Account(self.remote.key, "Memory")
+
+    def space(self) -> Space:
+        with self._call("space"):
+            return Space(self.remote.tree.used_bytes, self.remote.tree.quota_bytes)
+
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+        with self._call("list_folder"):
+            return self.remote.tree.children(path, folder_id)
+
+    def stat(self, place: Place) -> Entry:
+        with self._call("stat"):
+            entry = None if place.path.is_root else self.remote.tree.at(place)
+            if entry is None:
+                raise NotFound(f"no such file or folder: {place}")
+            return entry
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        with self._call("read"):
+            if not file.is_downloadable:
+                raise NotSupported(f"a document without bytes of its own: {file.name}")
+            body = self.remote.tree.body(file.revision)
+            if body is None:
+                raise NotFound(f"revision {file.revision} of {file.name} is gone")
+            return body[offset : offset + length]
+
+    def new_sessions(self, count: int) -> list[str]:
+        with self._call("new_sessions"):
+            return [self.remote.start_session(is_large=False) for _ in range(count)]
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+        with self._call("append_pack"):
+            if not self.takes_packs:
+                raise BatchRefused("the account takes no packs")
+            total_bytes = sum(len(piece.body) for piece in pieces)
+            if len(pieces) > self.limits.pack_entries or total_bytes > self.limits.pack_bytes:
+                raise RequestTooBig(f"{len(pieces)} pieces of {total_bytes} bytes in one pack")
+            return [self._close_with(piece) for piece in pieces]
+
+    def _close_with(self, piece: Piece) -> MountfsError | None:
+        try:
+            self.remote.append(piece.session, 0, piece.body, closing=True)
+        except MountfsError as error:
+            return error
+        return None
+
+    def upload_whole(self, body: bytes) -> str:
+        with self._call("upload_whole"):
+            session = self.remote.start_session(is_large=False)
+            self.remote.append(session, 0, body, closing=True)
+            return session
+
+    def open_session(
+        self,
+        place: Place,
+        size_bytes: int | None,
+        base_revision: str | None,
+    ) -> str:
+        with self._call("open_session"):
+            if size_bytes is None and self.limits.size_known_at_start:
+                raise InvalidArgument(f"the size of {place} must be known")
+            return self.remote.start_session(is_large=True)
+
+    def part_bytes(self, session: str) -> int:
+        return self.limits.chunk_bytes
+
+    def append(
+        self,
+        session: str,
+        offset: int,
+        body: bytes,
+        *,
+        closing: bool,
+        size_bytes: int | None,
+    ) -> str:
+        with self._call("append"):
+            self.remote.append(session, offset, body, closing=closing)
+            return receipt_of(body)
+
+    def abandon(self, session: str) -> None:
+        with self._call("abandon"):
+            self.remote.sessions.pop(session, None)
+
+    def whole_hash(self, parts: Sequence[Part]) -> str | None:
+        return hash_of_parts(parts) if self.limits.hash_kind is HashKind.DROPBOX else None
+
+    def submit(self, orders: Sequence[Order]) -> Launch:
+        with self._call("submit"):
+            return self.remote.submit(orders)
+
+    def poll(self, job: str, orders: Sequence[Order]) -> Launch:
+        with self._call("poll"):
+            return self.remote.poll(job)
+
+    def latest_cursor(self) -> str:
+        with self._call("latest_cursor"):
+            return f"{self.remote.epoch}:{len(self.remote.tree.log)}"
+
+    def changes(self, cursor: str) -> RemoteChanges:
+        with self._call("changes"):
+            position = self._position(cursor)
+            page = self.remote.news(position, position + self.page_entries)
+            reached = position + len(page)
+            return RemoteChanges(page, f"{self.remote.epoch}:{reached}", reached < len(self.remote.tree.log))
+
+    def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
+        with self._call("wait_for_changes"):
+            self.remote.changed.wait_for(
+                lambda: self._is_closed or len(self.remote.tree.log) > self._position(cursor), timeout_s
+            )
+            if self._is_closed:
+                raise Offline("the connection is closed")
+            return len(self.remote.tree.log) > self._position(cursor)
+
+    def calls(self) -> dict[str, int]:
+        """By method of the port."""
+        with self._gate:
+            return dict(self._calls)
+
+    def close(self) -> None:
+        with self._gate:
+            self._is_closed = True
+            self._gate.notify_all()
+        with self.remote.changed:
+            self.remote.changed.notify_all()
+
+    @contextmanager
+    def _call(self, route: str) -> Iterator[None]:
+        """Counts, waits where held, fails where cut off, then holds the account's lock."""
+        with self._gate:
+            self._calls[route] += 1
+            self._waiting[route] += 1
+            self._gate.notify_all()
+            try:
+                self._gate.wait_for(lambda: route not in self._held or self._is_closed)
+            finally:
+                self._waiting[route] -= 1
+            if self._is_closed:
+                raise Offline("the connection is closed")
+            if not self.is_online:
+                raise Unreachable("nobody is at the memory account's address")
+            if not self.is_signed_in:
+                raise NotSignedIn("the memory account refuses the credentials")
+        with self.remote.changed:
+            self.remote.work()
+            yield
+
+    def _position(self, cursor: str) -> int:
+        epoch, _, position = cursor.partition(":")
+        if epoch != str(self.remote.epoch):
+            raise Conflict("the cursor is void")
+        return int(position)

@@ -1,0 +1,80 @@
+"""A mount that is started anew while the service is away shows what the last one knew."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.mounted.corner import STATE, is_text
+from tests.mounted.realmount import MakeMount
+from tests.mounted.sandboxprocess import SandboxProcess, until
+
+FOLDERS = 20
+FILES = 200
+READ = 20
+
+
+def find(top: Path) -> set[str]:
+    """Everything at and below *top*, as find(1) prints it."""
+    done = subprocess.run(["find", top], check=True, capture_output=True, text=True)
+    return set(done.stdout.splitlines())
+
+
+def name_of(number: int) -> str:
+    return f"d{number % FOLDERS}/f{number}"
+
+
+def test_a_tree_that_was_walked_is_there_without_the_service_and_catches_up_when_it_is_back(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    for number in range(FOLDERS):
+        far_side.edit(op="mkdir", path=f"/d{number}")
+    for number in range(FILES):
+        far_side.write(f"/{name_of(number)}", f"text {number}")
+    mount = make_mount()
+    mount.start()
+    read = [mount.path / name_of(number) for number in range(READ)]
+    seen, texts = find(mount.path), [path.read_text() for path in read]
+    assert len(seen) == 1 + FOLDERS + FILES
+    assert texts == [f"text {number}" for number in range(READ)]
+    assert mount.terminate() == 0
+
+    far_side.pause()
+    mount.start()
+    assert find(mount.path) == seen
+    assert [path.read_text() for path in read] == texts
+    new = mount.path / "new"
+    new.touch()
+    assert os.getxattr(new, STATE).decode() in ("pending", "uploading")
+    assert mount.status()["account"]["pending"]["count"] == 1
+    far_side.write("/d1/f1", "changed")  # one that was read
+    far_side.edit(op="delete", path="/d2/f2")
+    far_side.write("/d3/added", "added")
+    assert far_side.files().keys() >= {"/d3/added"}
+    assert find(mount.path) == {*seen, str(new)}
+
+    far_side.resume()
+    until(lambda: is_text(mount.path / "d1/f1", "changed"), "what was changed meanwhile is seen")
+    until(lambda: not (mount.path / "d2/f2").exists(), "what was removed meanwhile is gone")
+    until(lambda: is_text(mount.path / "d3/added", "added"), "what was added meanwhile is seen")
+    mount.wait_committed()
+    assert "/new" in far_side.files()
+    removed, added = (str(mount.path / name) for name in ("d2/f2", "d3/added"))
+    assert find(mount.path) == seen - {removed} | {added, str(new)}
+
+
+def test_what_was_written_is_read_without_the_service_after_the_next_start(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    body = os.urandom(3_000_000)
+    mount = make_mount()
+    mount.start()
+    (mount.path / "written").write_bytes(body)
+    mount.wait_committed()
+    spool = "accounts/*/slot-*/spool/*"
+    until(lambda: not list(mount.state_dir.glob(spool)), "what was pending is cache")
+    assert mount.terminate() == 0
+    far_side.pause()
+    mount.start()
+    assert (mount.path / "written").read_bytes() == body

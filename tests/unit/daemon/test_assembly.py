@@ -1,0 +1,186 @@
+"""A mount put together as the process does it, on an account in memory; its threads are not started."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from daemon import assembly
+from daemon.assembly import assemble
+from daemon.mounted import RunningAccount
+from daemon.options import MountOptions
+from daemon.process import MountPlan
+from daemon.settings import DropboxRemote, RemoteSpec
+from mountfs.model.path import ROOT
+from tests.doubles.memory import MemoryBackend
+from tests.doubles.memory_account import MemoryAccount
+from tests.doubles.world import World
+
+REMOTE = DropboxRemote("work", access_token="t")
+
+
+class Machine:
+    """A state directory, and the account that all mounts on the machine are of."""
+
+    def __init__(self, directory: Path, account: MemoryAccount) -> None:
+        self.directory = directory
+        self.account = account
+        self.running: list[RunningAccount] = []
+
+    def mount(self) -> RunningAccount:
+        options = MountOptions(self.directory, os.getuid(), os.getgid())
+        plan = MountPlan(RemoteSpec("work", ROOT), REMOTE, Path("/mnt/x"), options)
+        account = assemble(plan, REMOTE, Path("/run/s"))
+        self.running.append(account)
+        return account
+
+    def unmount(self, account: RunningAccount) -> None:
+        self.running.remove(account)
+        account.close()
+
+    def slot(self, number: int) -> Path:
+        return self.directory / "accounts" / self.account.key / f"slot-{number}"
+
+    def leave(self, number: int, path: str, body: bytes) -> None:
+        """A mount that ran in this slot ends with something pending."""
+        self.slot(number).mkdir(parents=True, exist_ok=True)
+        left = World(self.slot(number), self.account, boot_id=assembly.BOOT_ID.read_text().strip())
+        left.put(path, body)
+        left.close()
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    account = MemoryAccount()
+    monkeypatch.setattr(assembly, "connect", lambda *_: MemoryBackend(account))
+    made = Machine(tmp_path, account)
+    yield made
+    for each in made.running:
+        each.close()
+
+
+def pending(account: RunningAccount) -> int:
+    return account.backlog(ROOT).pending
+
+
+def told(account: RunningAccount) -> list[str]:
+    return [trouble.reason for trouble in account.status().troubles]
+
+
+# What other mounts left
+
+
+def test_a_mount_takes_over_what_mounts_that_no_longer_run_left(machine: Machine) -> None:
+    for number in (1, 2):
+        machine.leave(number, f"/f{number}", b"12345")
+    account = machine.mount()
+    assert pending(account) == 2
+    assert account.status().pending.size_bytes == 10
+    assert not (machine.slot(1) / "journal.db").exists()
+
+
+def test_what_a_running_mount_has_stays_with_it(machine: Machine) -> None:
+    machine.leave(0, "/f", b"x")
+    first = machine.mount()
+    second = machine.mount()
+    assert (pending(first), pending(second)) == (1, 0)
+    machine.unmount(first)
+    machine.unmount(second)
+    assert pending(machine.mount()) == 1
+
+
+def garbage(store: Path) -> None:
+    store.write_bytes(b"what is this? " * 1000)
+
+
+def cut_off(store: Path) -> None:
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = store.stat().st_size
+    os.truncate(store, size // 2)
+
+
+def of_another_version(store: Path) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("UPDATE meta SET value = '999' WHERE key = 'schema'")
+
+
+def without_a_table(store: Path) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("DROP TABLE contents")
+
+
+def a_directory(store: Path) -> None:
+    store.unlink()
+    store.mkdir()
+
+
+def with_a_spool_that_is_none(store: Path) -> None:
+    for path in (store.parent / "spool").iterdir():
+        path.unlink()
+    (store.parent / "spool").rmdir()
+    (store.parent / "spool").write_bytes(b"")
+
+
+DAMAGES = [garbage, cut_off, of_another_version, without_a_table, a_directory, with_a_spool_that_is_none]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_slot_is_left_alone_and_told_and_keeps_no_mount_from_starting(
+    machine: Machine, damage: Callable[[Path], None]
+) -> None:
+    for number in (1, 2):
+        machine.leave(number, f"/f{number}", b"x")
+    store = machine.slot(1) / "journal.db"
+    damage(store)
+    before = store.read_bytes() if store.is_file() else None
+    spooled = sorted((machine.slot(1)).glob("spool/*"))
+    account = machine.mount()
+    assert pending(account) == 1
+    [reason] = told(account)
+    assert reason.startswith("what another mount left pending cannot be taken over")
+    assert str(machine.slot(1)) in reason
+    assert sorted((machine.slot(1)).glob("spool/*")) == spooled
+    assert before is None or store.read_bytes() == before
+
+
+def test_a_slot_whose_damage_was_repaired_is_taken_over_by_the_next_mount(machine: Machine) -> None:
+    machine.leave(1, "/f", b"x")
+    store = machine.slot(1) / "journal.db"
+    of_another_version(store)
+    machine.unmount(machine.mount())
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    account = machine.mount()
+    assert pending(account) == 1
+    assert account.status().pending.size_bytes == 1
+
+
+# Files set aside
+
+
+def test_files_that_nothing_names_are_set_aside_and_listed_until_somebody_removes_them(
+    machine: Machine,
+) -> None:
+    machine.unmount(machine.mount())
+    spool = machine.slot(0) / "spool"
+    for name in ("one", "two"):
+        (spool / name).write_bytes(b"x" * 512)
+    account = machine.mount()
+    aside = machine.slot(0) / "spool-set-aside"
+    first = account.status().troubles[0]
+    assert (first.path, first.state) == (str(aside), "set aside")
+    assert first.reason.startswith("2 files of lost changes, 1.0 KiB")
+    machine.unmount(account)
+    account = machine.mount()
+    assert account.status().troubles[0].path == str(aside)
+    machine.unmount(account)
+    for path in aside.iterdir():
+        path.unlink()
+    account = machine.mount()
+    assert "set aside" not in [trouble.state for trouble in account.status().troubles]

@@ -1,0 +1,308 @@
+"""An account at work, laid and built from its ports."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.core import Settings, is_acknowledged, lay, uncounted_bytes
+from mountfs.errors import Forbidden, MountfsError, NotFound, ReadOnly
+from mountfs.model.path import RemotePath
+from mountfs.tree.database import StoreUnusable
+from mountfs.tree.recovery import LOST, TORN, Recovery
+from tests.doubles.memory_account import MemoryAccount
+from tests.doubles.world import World
+from tests.fakes.clock import EPOCH_NS, FakeClock
+
+HOUR_NS = 3600 * 10**9
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+def descriptors() -> set[str]:
+    """The files that this process has open."""
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found.add(os.readlink(f"/proc/self/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return found
+
+
+# Laying
+
+
+def test_a_new_account_has_nothing_to_be_repaired(world: World) -> None:
+    assert world.core.recovery == Recovery(0, ())
+    assert world.pending() == []
+    assert world.notices() == []
+
+
+def test_the_service_is_asked_nothing_before_somebody_looks(world: World) -> None:
+    world.put("/f", b"x")
+    calls = world.memory.calls()
+    world.restart()
+    assert world.memory.calls() == calls
+
+
+def test_an_unusable_store_is_told_and_left_as_it_is(world: World) -> None:
+    world.put("/f", b"x")
+    world.close()
+    good = world.places.store.read_bytes()
+    world.places.store.write_bytes(b"what is this? " * 1000)
+    with pytest.raises(StoreUnusable, match=str(world.places.store)):
+        lay(world.places, world.backend, world.clock, world.disk, Settings())
+    assert world.places.store.read_bytes() == b"what is this? " * 1000
+    assert not {str(world.places.store)} & descriptors()
+    world.places.store.write_bytes(good)
+    world.start()
+    assert world.tree() == {"/f": b"x"}
+
+
+def test_without_its_store_nothing_is_lost_but_the_order_to_send_it(world: World) -> None:
+    world.put("/f", b"precious")
+    world.close()
+    for path in world.directory.glob("journal.db*"):
+        path.unlink()
+    world.start()
+    kept = [path.read_bytes() for path in (world.directory / "spool-set-aside").glob("*")]
+    shown = [body for body in world.tree().values() if body is not None]
+    assert [*kept, *shown] == [b"precious"]
+    assert len(world.notices()) == 1
+    world.settle()
+    assert world.remote() == {}
+
+
+def test_everything_is_let_go_of_at_the_end(tmp_path: Path) -> None:
+    before = descriptors()
+    world = World(tmp_path)
+    world.put("/f", b"x")
+    world.get("/f")
+    world.settle()
+    world.close()
+    assert {path for path in descriptors() - before if path.startswith(str(tmp_path))} == set()
+
+
+# Building
+
+
+def test_what_the_last_process_left_is_sent_though_nobody_touches_it(world: World) -> None:
+    world.account.write("/old", b"1")
+    world.mkdir("/d")
+    world.put("/d/f", b"2")
+    world.rename("/old", "/new")
+    world.restart()
+    world.settle()
+    assert world.remote() == {"/d": None, "/d/f": b"2", "/new": b"1"}
+
+
+def test_what_the_last_process_had_sent_is_followed_to_its_outcome(world: World) -> None:
+    world.put("/f", b"1")
+    world.account.job_polls = 100
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    world.restart()
+    assert [current.entries for current in world.core.committer.current] == [1]
+    world.account.job_polls = 0
+    world.settle(3600.0)
+    assert world.revisions_of("/f") == 1
+    assert len(world.account.submits) == 1
+
+
+def test_file_systems_of_one_account_share_what_is_open(world: World) -> None:
+    other = world.file_system(is_read_only=True)
+    number = world.begin("/f", b"being written")
+    reading = other.open("/f", os.O_RDONLY).number
+    assert other.read(reading, 0, 100) == b"being written"
+    with pytest.raises(ReadOnly):
+        other.unlink("/f")
+    other.release(reading)
+    world.close_file(number)
+
+
+def test_of_an_account_only_the_folder_that_is_mounted_is_shown(tmp_path: Path) -> None:
+    account = MemoryAccount()
+    account.write("/scans/a", b"1")
+    account.write("/secret", b"2")
+    top = RemotePath("/scans")
+    world = World(tmp_path, account, settings={"top": top, "top_entry": account.get("/scans")})
+    assert world.tree() == {"/a": b"1"}
+    with pytest.raises(NotFound):
+        world.get("/secret")
+    world.put("/b", b"3")
+    world.restart()
+    world.settle()
+    assert world.remote() == {"/scans": None, "/scans/a": b"1", "/scans/b": b"3", "/secret": b"2"}
+    world.close()
+
+
+def test_a_folder_is_mounted_unseen_while_the_service_is_away(tmp_path: Path) -> None:
+    account = MemoryAccount()
+    account.write("/scans/a", b"1")
+    world = World(tmp_path, account, settings={"top": RemotePath("/scans")})
+    world.memory.is_online = True
+    assert world.tree() == {"/a": b"1"}
+    world.close()
+
+
+# What else it tells
+
+
+def test_bytes_on_their_way_are_counted_against_the_quota_until_they_are_there(world: World) -> None:
+    world.backend.refuse("/refused", Forbidden("not here"), times=20)
+    world.put("/refused", b"1")
+    world.settle()
+    world.put("/~$local", b"12")
+    world.put("/f", b"123")
+    number = world.begin("/open", b"1234")
+    world.fs.flush(number)
+    assert uncounted_bytes(world.core.tree) == 7
+    world.fs.release(number)
+    world.settle()
+    assert uncounted_bytes(world.core.tree) == 0
+
+
+def test_an_order_is_acknowledged_by_what_the_service_has_from_then_on(world: World) -> None:
+    acknowledged: list[str] = []
+
+    def note(node: object, before: object, after: object) -> None:
+        if is_acknowledged(before, after):  # type: ignore[arg-type]
+            acknowledged.append(repr(node))
+
+    world.core.tree.watch(note)
+    world.backend.refuse("/refused", Forbidden("not here"), times=20)
+    world.put("/f", b"x")
+    world.put("/refused", b"x")
+    world.settle()
+    assert len(acknowledged) == 1
+    assert "/f" in acknowledged[0]
+
+
+# What was being written at a crash
+
+
+def torn(world: World) -> str:
+    """A file in a new folder has been open for a while at the crash; what its copy will be called."""
+    world.mkdir("/d")
+    world.begin("/d/f", b"half of")
+    world.advance(2.0)
+    world.core.durability.step(world.clock.now_s())
+    return "/d/f (recovered copy testhost 2023-11-14)"
+
+
+def test_a_torn_file_is_kept_beside_and_never_published(world: World) -> None:
+    copy = torn(world)
+    world.restart()
+    world.settle()
+    assert world.word(copy) == "failed"
+    refusal = world.state(copy).refusal
+    assert refusal is not None
+    assert refusal.reason == TORN
+    assert world.remote() == {"/d": None}
+
+
+def test_a_torn_file_is_not_published_though_the_clock_was_set_back(world: World) -> None:
+    copy = torn(world)
+    world.close()
+    world.clock = FakeClock(wall_ns=EPOCH_NS - HOUR_NS)
+    world.start()
+    world.settle()
+    copies = [path for path in world.tree() if path.startswith(copy[:20])]
+    assert [world.word(path) for path in copies] == ["failed"]
+    assert world.remote() == {"/d": None}
+
+
+def test_a_torn_file_is_not_published_by_renaming_the_folder_it_is_in(world: World) -> None:
+    torn(world)
+    world.restart()
+    world.advance(10.0)
+    world.rename("/d", "/e")
+    world.settle()
+    assert world.remote() == {"/e": None}
+
+
+def torn_in_refused_folder(world: World) -> str:
+    """The same, once the service has refused the folder and a start has found the file."""
+    world.backend.refuse("/d", Forbidden("no"))
+    copy = torn(world)
+    world.settle()
+    world.restart()
+    world.settle()
+    assert (world.word("/d"), world.word(copy)) == ("failed", "failed")
+    return copy.replace("/d/", "/e/")
+
+
+def test_a_torn_file_is_not_published_by_renaming_the_refused_folder_it_is_in(world: World) -> None:
+    copy = torn_in_refused_folder(world)
+    world.rename("/d", "/e")
+    world.settle()
+    assert world.remote() == {"/e": None}
+    assert world.word(copy) == "failed"
+    world.restart()
+    world.settle()
+    assert world.remote() == {"/e": None}
+
+
+def test_a_torn_file_is_sent_once_it_is_renamed_itself(world: World) -> None:
+    copy = torn_in_refused_folder(world)
+    world.rename("/d", "/e")
+    world.rename(copy, "/e/f")
+    world.settle()
+    assert world.remote() == {"/e": None, "/e/f": b"half of"}
+
+
+def test_a_torn_file_is_sent_once_it_is_written_anew(world: World) -> None:
+    copy = torn_in_refused_folder(world)
+    world.rename("/d", "/e")
+    world.put(copy, b"whole")
+    world.settle()
+    assert world.remote() == {"/e": None, copy: b"whole"}
+
+
+# Bytes that are missing at a start
+
+
+def lose_bytes_behind_order(world: World, path: str) -> None:
+    """An order for *path* is on its way when the process dies; the bytes written there since are missing."""
+    world.account.job_polls = 2
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    world.put(path, b"newer")
+    content = world.state(path).content
+    assert content is not None
+    world.close()
+    (world.places.spool / content.spool).unlink()
+    world.start()
+    assert world.word(path) == "committing"
+    world.settle()
+
+
+def test_missing_bytes_stay_failed_though_an_earlier_version_is_acknowledged(world: World) -> None:
+    world.put("/a", b"old")
+    lose_bytes_behind_order(world, "/a")
+    assert world.core.view.state_of(["a"]) == ("failed", LOST)
+    assert world.remote() == {"/a": b"old"}
+
+
+@pytest.mark.parametrize(("error", "name"), [(None, "b"), (Forbidden("no"), "a")])
+def test_missing_bytes_stay_failed_whether_or_not_the_service_renames_the_file(
+    world: World, error: MountfsError | None, name: str
+) -> None:
+    for path in ("/a", "/other"):
+        world.account.write(path, b"old")
+    world.rename("/a", "/b")
+    world.rename("/other", "/another")  # the batch is not over at once though one of it is refused
+    if error is not None:
+        world.backend.refuse("/b", error)
+    lose_bytes_behind_order(world, "/b")
+    assert world.core.view.state_of([name]) == ("failed", LOST)
+    assert world.remote() == {f"/{name}": b"old", "/another": b"old"}

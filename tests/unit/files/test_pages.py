@@ -1,0 +1,216 @@
+"""The kernel keeps pages of a file only while they are the bytes that the file has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.world import World
+from tests.unit.files.kernel import Kernel
+
+RW = os.O_RDWR
+RO = os.O_RDONLY
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def kernel(world: World) -> Kernel:
+    return Kernel(world.fs)
+
+
+def keeps(world: World, path: str) -> bool:
+    """Whether an open lets the kernel keep its pages, and share them with this handle."""
+    opened = world.fs.open(path, RO)
+    world.close_file(opened.number)
+    return opened.keep_cache and not opened.is_direct
+
+
+# Kept
+
+
+def test_the_kernel_keeps_its_pages_while_the_bytes_are_the_same(world: World) -> None:
+    world.theirs("/f", b"old")
+    assert [keeps(world, "/f"), keeps(world, "/f")] == [False, True]
+    world.theirs("/f", b"new")
+    assert [keeps(world, "/f"), keeps(world, "/f")] == [False, True]
+
+
+def test_the_kernel_keeps_the_pages_that_it_wrote_also_through_the_commit(world: World) -> None:
+    world.put("/g", b"mine")
+    assert keeps(world, "/g")
+    world.settle()
+    assert keeps(world, "/g"), "its commit changed no byte"
+    world.rename("/g", "/h")
+    assert keeps(world, "/h")
+
+
+def test_the_kernel_keeps_the_pages_of_every_spelling_that_it_has_read(world: World) -> None:
+    world.theirs("/f", b"bytes")
+    assert [keeps(world, "/f"), keeps(world, "/F")] == [False, False]
+    assert [keeps(world, "/f"), keeps(world, "/F")] == [True, True]
+
+
+# Two versions at once
+
+
+def test_a_file_that_is_opened_while_an_older_version_is_does_not_share_its_pages(
+    world: World, kernel: Kernel
+) -> None:
+    world.theirs("/f", b"old")
+    old = kernel.open("/f")
+    world.theirs("/f", b"newer")
+    new = kernel.open("/f")
+    assert new.is_direct
+    assert (kernel.read(old), kernel.read(new), kernel.read(old)) == (b"old", b"newer", b"old")
+
+
+def test_a_file_that_took_the_place_of_one_that_is_open_does_not_share_its_pages(
+    world: World, kernel: Kernel
+) -> None:
+    """To the kernel both are what has this path: others removed the one, and made the other."""
+    world.theirs("/f", b"old")
+    old = kernel.open("/f")
+    world.account.remove("/f")
+    world.theirs("/f", b"newer")
+    new = kernel.open("/f")
+    assert (kernel.read(old), kernel.read(new), kernel.read(old)) == (b"old", b"newer", b"old")
+    assert world.fs.getattr("/f").inode == world.fs.fgetattr(new.number).inode
+
+
+def test_what_is_renamed_over_another_spelling_of_an_open_file_does_not_share_its_pages(
+    world: World, kernel: Kernel
+) -> None:
+    """libfuse hides what is open under the very path that is taken; of other spellings it knows nothing."""
+    world.put("/f", b"old")
+    old = kernel.open("/f")
+    assert kernel.read(old) == b"old"
+    kernel.put("/g", b"newer")
+    kernel.rename("/g", "/F")
+    assert kernel.get("/f") == b"newer"
+    assert kernel.read(old) == b"old"
+
+
+# Spellings
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_what_was_read_is_read_anew_once_it_was_written_under_another_spelling(
+    world: World, kernel: Kernel, is_settled: bool
+) -> None:
+    world.theirs("/x", b"old")
+    assert (kernel.get("/X"), kernel.get("/x")) == (b"old", b"old")
+    kernel.put("/x", b"NEW")
+    if is_settled:
+        world.settle()
+    assert kernel.get("/X") == b"NEW"
+    kernel.put("/X", b"two")
+    if is_settled:
+        world.settle()
+    assert (kernel.get("/x"), kernel.get("/X")) == (b"two", b"two")
+
+
+def test_what_is_being_written_under_another_spelling_is_read_as_it_is(kernel: Kernel) -> None:
+    kernel.put("/x", b"old")
+    assert kernel.get("/X") == b"old"
+    writer = kernel.open("/x", RW)
+    for body in (b"one", b"two"):
+        kernel.write(writer, 0, body)
+        assert (kernel.get("/X"), kernel.get("/x")) == (body, body)
+    kernel.close(writer)
+    assert (kernel.get("/X"), kernel.get("/x")) == (b"two", b"two")
+
+
+def test_what_is_written_by_turns_under_two_spellings_is_read_as_it_is_under_each(kernel: Kernel) -> None:
+    kernel.put("/x", b"old")
+    writers = [kernel.open("/x", RW), kernel.open("/X", RW)]
+    for count in range(4):
+        body = f"{count}!!".encode()
+        kernel.write(writers[count % 2], 0, body)
+        assert (kernel.get("/x"), kernel.get("/X")) == (body, body)
+    for writer in writers:
+        kernel.close(writer)
+    assert (kernel.get("/x"), kernel.get("/X")) == (b"3!!", b"3!!")
+
+
+def test_what_is_written_past_the_pages_is_read_anew_once_the_older_version_is_closed(
+    world: World, kernel: Kernel
+) -> None:
+    world.theirs("/f", b"old")
+    old = kernel.open("/f")
+    assert kernel.read(old) == b"old"
+    world.theirs("/f", b"theirs")
+    writer = kernel.open("/f", RW)
+    kernel.close(old)
+    assert kernel.get("/f") == b"theirs"
+    kernel.write(writer, 0, b"OURS")
+    assert kernel.get("/f") == b"OURSrs"
+    kernel.close(writer)
+
+
+def test_a_file_whose_name_was_taken_by_another_spelling_of_it_is_read_as_it_is(kernel: Kernel) -> None:
+    kernel.put("/x", b"old")
+    writer = kernel.open("/X", RW)
+    assert kernel.get("/x") == b"old"
+    kernel.rename("/x", "/X")
+    kernel.write(writer, 0, b"NEW")
+    assert kernel.get("/X") == b"NEW"
+    kernel.write(writer, 0, b"two")
+    assert kernel.get("/X") == b"two"
+    kernel.close(writer)
+
+
+# Calls that open nothing
+
+
+@pytest.mark.parametrize("size_bytes", [2, 6])
+def test_a_file_that_is_cut_by_name_after_somebody_else_changed_it_is_read_anew(
+    world: World, kernel: Kernel, size_bytes: int
+) -> None:
+    world.theirs("/f", b"old!")
+    assert kernel.get("/f") == b"old!"
+    world.theirs("/f", b"THEM")
+    kernel.truncate("/f", size_bytes)
+    assert kernel.get("/f") == b"THEM"[:size_bytes].ljust(size_bytes, b"\0")
+
+
+def test_a_file_that_is_cut_under_another_spelling_is_read_anew(kernel: Kernel) -> None:
+    kernel.put("/x", b"12345")
+    assert kernel.get("/X") == b"12345"
+    kernel.truncate("/x", 2)
+    kernel.truncate("/x", 4)
+    assert (kernel.get("/X"), kernel.get("/x")) == (b"12\0\0", b"12\0\0")
+
+
+def test_a_file_that_is_made_without_being_opened_has_nothing_of_what_was_there(
+    world: World, kernel: Kernel
+) -> None:
+    world.theirs("/f", b"old")
+    assert kernel.get("/f") == b"old"
+    world.account.remove("/f")
+    world.follow()
+    world.fs.mknod("/f", 0)
+    assert not keeps(world, "/f")
+
+
+def test_what_is_open_below_a_folder_is_found_after_each_of_its_renames(kernel: Kernel) -> None:
+    for folder in ("/a", "/b"):
+        kernel.fs.mkdir(folder)
+        kernel.put(f"{folder}/f", folder.encode())
+    held = [kernel.open("/a/f", RW), kernel.open("/b/f", RW)]
+    for source, target in (("/a", "/c"), ("/b", "/a"), ("/c", "/b")):
+        kernel.fs.rename(source, target)
+    kernel.write(held[0], 0, b"aa")
+    kernel.write(held[1], 0, b"bb")
+    for file in held:
+        kernel.close(file)
+    after = Kernel(kernel.fs)
+    assert (after.get("/b/f"), after.get("/a/f")) == (b"aa", b"bb")

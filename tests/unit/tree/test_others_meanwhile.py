@@ -1,0 +1,62 @@
+"""What others do while something of ours is on its way, or was made from what they replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from tests.doubles.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """On a service that names items by id."""
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    yield world
+    world.close()
+
+
+def test_a_folder_that_moved_on_before_its_reply_came_is_one_folder_in_its_new_place(world: World) -> None:
+    world.account.job_polls = 1
+    world.account.mkdir("/old")
+    world.mkdir("/old/new")
+    world.commit_steps(2)
+    assert world.word("/old/new") == "committing"
+    world.account.move("/old/new", "/elsewhere")
+    world.follow()
+    assert world.names() == {"old", "elsewhere"}
+    assert world.names("/old") == {"new"}  # its reply is still to come
+    world.settle()
+    assert world.tree() == world.remote() == {"/old": None, "/elsewhere": None}
+    assert world.pending() == []
+
+
+def test_a_file_renamed_over_another_and_written_spares_what_others_put_at_its_old_name(world: World) -> None:
+    world.account.write("/source", b"source")
+    world.account.write("/target", b"target")
+    assert world.get("/source") == b"source"
+    world.account.write("/source", b"theirs")
+    world.rename("/source", "/target")
+    world.put("/target", b"ours")
+    world.follow()
+    world.names()
+    world.settle()
+    assert world.remote() == world.tree() == {"/source": b"theirs", "/target": b"ours"}
+    assert world.notices() == ["not removed: somebody else changed it meanwhile"]
+
+
+def test_what_others_put_into_a_new_folder_is_seen_though_its_news_are_lost_before_its_reply(
+    world: World,
+) -> None:
+    world.account.job_polls = 1
+    world.mkdir("/new")
+    world.commit_steps(2)
+    assert world.word("/new") == "committing"
+    world.account.mkdir("/new/theirs")
+    world.account.void_cursors()
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/new": None, "/new/theirs": None}

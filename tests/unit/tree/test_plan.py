@@ -1,0 +1,291 @@
+"""What is sent next, and that finding it costs no more when much is pending."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.core import Foundation
+from mountfs.model.order import OrderKind
+from mountfs.ports import BackendLimits
+from mountfs.tree.launch import LAUNCHED_AT_ONCE, fill, launch
+from mountfs.tree.listings import CHUNK
+from mountfs.tree.plan import LOOKED_AT_ONCE
+from tests.doubles.counting_lock import CountingLock
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
+from tests.doubles.world import World
+
+MANY = 5_000
+FEW = 12
+"""Far above what one call needs, and far below what is pending."""
+BATCH = MEMORY_LIMITS.batch_entries[OrderKind.PUT]
+
+
+@pytest.fixture(scope="module")
+def pending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Thousands of new files in a folder that the service has, all ready to be sent; nothing is."""
+    made = World(tmp_path_factory.mktemp("pending"))
+    made.account.mkdir("/d")
+    made.account.mkdir("/empty")
+    made.follow()
+    made.tree()
+    for number in range(MANY):
+        made.put(f"/d/{number}", b"")
+    look(made)
+    made.upload_all()
+    look(made)
+    assert made.core.plan.ready(OrderKind.PUT) == MANY
+    yield made
+    made.close()
+
+
+def look(world: World) -> None:
+    """All names have settled, and the plan is up to date."""
+    world.advance(3.0)
+    now_s = world.clock.now_s()
+    while world.core.plan.look(now_s) <= now_s:
+        pass
+
+
+def looks(world: World, act: Callable[[], object]) -> int:
+    """How many nodes are looked at because of *act*."""
+    before = world.core.plan.looks
+    act()
+    look(world)
+    world.upload_all()
+    look(world)
+    return world.core.plan.looks - before
+
+
+def test_with_much_pending_a_renamed_file_is_looked_at_alone(pending: World) -> None:
+    assert looks(pending, lambda: pending.rename("/d/0", "/d/renamed")) <= FEW
+
+
+def test_with_much_pending_a_new_file_is_looked_at_alone(pending: World) -> None:
+    assert looks(pending, lambda: pending.put("/d/new", b"")) <= FEW
+
+
+def test_with_much_pending_a_removed_file_is_looked_at_alone(pending: World) -> None:
+    assert looks(pending, lambda: pending.fs.unlink("/d/1")) <= FEW
+
+
+def test_with_much_pending_a_removed_folder_is_looked_at_alone(pending: World) -> None:
+    assert looks(pending, lambda: pending.fs.rmdir("/empty")) <= FEW
+
+
+def test_with_much_pending_a_folder_made_and_removed_is_looked_at_alone(pending: World) -> None:
+    def make_and_remove() -> None:
+        pending.mkdir("/d/made")
+        look(pending)
+        pending.fs.rmdir("/d/made")
+
+    assert looks(pending, make_and_remove) <= FEW
+
+
+def test_the_folder_above_all_that_is_pending_is_looked_at_alone_when_it_is_renamed(pending: World) -> None:
+    assert looks(pending, lambda: pending.rename("/d", "/e")) <= FEW
+    assert looks(pending, lambda: pending.rename("/e", "/d")) <= FEW
+
+
+def chosen(world: World) -> tuple[int, int]:
+    """How many files a batch takes, and how many were looked at for it; nothing is sent."""
+    plan, before = world.core.plan, world.core.plan.looks
+    tree, now_s = world.core.tree, world.clock.now_s()
+    sent = launch(tree, plan, OrderKind.PUT, BATCH, now_s)
+    while sent is not None and fill(tree, plan, sent, BATCH, now_s):
+        pass
+    return 0 if sent is None else len(sent.flights), plan.looks - before
+
+
+def test_choosing_a_batch_looks_at_what_is_in_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.mkdir("/d")
+    for number in range(3 * BATCH):
+        world.put(f"/d/{number}", b"")
+    look(world)
+    world.upload_all()
+    look(world)
+    files, looked = chosen(world)
+    assert files == BATCH
+    assert looked <= BATCH + FEW
+    world.close()
+
+
+def test_choosing_a_batch_looks_at_few_of_those_that_have_to_wait(tmp_path: Path) -> None:
+    """The folder above thousands of ready files is renamed: they wait for it, and nobody for all of them."""
+    world = World(tmp_path)
+    world.account.mkdir("/d")
+    for number in range(3 * BATCH):
+        world.put(f"/d/{number}", b"")
+    look(world)
+    world.upload_all()
+    look(world)
+    world.rename("/d", "/e")
+    look(world)
+    files, looked = chosen(world)
+    assert files == 0
+    assert looked <= LOOKED_AT_ONCE + FEW
+    world.settle()
+    assert len(world.account.files()) == 3 * BATCH
+    assert "/d" not in world.remote()
+    world.close()
+
+
+# Nobody waits for the lock long
+
+
+def counted(directory: Path, limits: BackendLimits = MEMORY_LIMITS) -> tuple[World, CountingLock]:
+    """A world in which what is done under the lock is counted."""
+    lock = CountingLock()
+
+    def exchange(foundation: Foundation) -> None:
+        foundation.tree.lock = lock  # type: ignore[assignment]
+
+    return World(directory, limits=limits, on_laid=exchange), lock
+
+
+def longest_hold(lock: CountingLock, act: Callable[[], object]) -> int:
+    lock.holds.clear()
+    act()
+    assert sys.getprofile() is None
+    return lock.longest
+
+
+def hold_of_listing(directory: Path, entries: int, *, is_stored: bool) -> int:
+    world, lock = counted(directory)
+    for number in range(entries):
+        world.account.write(f"/d/{number}", b"")
+    world.follow()
+    world.names()
+    if is_stored:
+        world.names("/d")
+        world.restart()
+        world.names()
+    found = longest_hold(lock, lambda: world.names("/d"))
+    assert len(world.names("/d")) == entries
+    world.close()
+    return found
+
+
+@pytest.mark.parametrize("is_stored", [False, True], ids=["listed", "stored"])
+def test_a_folder_of_twenty_thousand_is_read_in_parts(tmp_path: Path, is_stored: bool) -> None:
+    small = hold_of_listing(tmp_path / "small", 2 * CHUNK, is_stored=is_stored)
+    large = hold_of_listing(tmp_path / "large", 20_000, is_stored=is_stored)
+    assert large <= small * 1.2
+
+
+def hold_of_launch(directory: Path, files: int) -> int:
+    world, lock = counted(directory)
+    for number in range(files):
+        world.put(f"/{number}", b"")
+    world.upload_all()
+    world.account.job_polls = 1
+
+    def send() -> None:
+        while not world.core.committer.current:
+            world.commit_steps(1)
+
+    found = longest_hold(lock, send)
+    assert [len(orders) for orders in world.account.submits] == [min(files, BATCH)]
+    world.close()
+    return found
+
+
+def test_a_batch_is_written_down_in_parts(tmp_path: Path) -> None:
+    """A step may look at a part of what is pending and write down a part of the batch, whatever the sizes."""
+    looked_at = hold_of_launch(tmp_path / "looked at", LOOKED_AT_ONCE)
+    written = hold_of_launch(tmp_path / "written", LAUNCHED_AT_ONCE)
+    assert hold_of_launch(tmp_path / "batch", 2 * BATCH) <= looked_at + written
+
+
+def hold_of_reply(world: World, lock: CountingLock) -> int:
+    """The longest while a batch that is on its way is answered and booked."""
+    world.account.job_polls = 1
+    while not world.core.committer.current:
+        world.commit_steps(1)
+
+    def answer() -> None:
+        while world.core.committer.current:
+            world.commit_steps(1)
+
+    return longest_hold(lock, answer)
+
+
+def hold_of_moves(directory: Path, folders: int) -> int:
+    world, lock = counted(directory)
+    for number in range(folders):
+        world.account.write(f"/d{number}/x", b"")
+    world.account.mkdir("/in")
+    world.follow()
+    world.tree()
+    for number in range(folders):
+        world.rename(f"/d{number}", f"/in/d{number}")
+    found = hold_of_reply(world, lock)
+    assert world.pending() == []
+    world.follow()
+    assert world.tree() == world.remote()
+    world.close()
+    return found
+
+
+def test_a_reply_of_three_hundred_folder_moves_is_booked_in_parts(tmp_path: Path) -> None:
+    small, large = hold_of_moves(tmp_path / "small", 100), hold_of_moves(tmp_path / "large", 300)
+    assert large <= small * 1.2
+
+
+def hold_of_removals(directory: Path, files: int) -> int:
+    world, lock = counted(directory)
+    for number in range(files):
+        world.account.write(f"/d/{number}", b"")
+    world.follow()
+    world.tree()
+    for number in range(files):
+        world.fs.unlink(f"/d/{number}")
+    found = hold_of_reply(world, lock)
+    assert world.remote() == {"/d": None}
+    assert world.pending() == []
+    world.close()
+    return found
+
+
+def test_a_reply_of_three_hundred_removals_is_booked_in_parts(tmp_path: Path) -> None:
+    small, large = hold_of_removals(tmp_path / "small", 100), hold_of_removals(tmp_path / "large", 300)
+    assert large <= small * 1.2
+
+
+def hold_of_others_removals(directory: Path, files: int) -> int:
+    world, lock = counted(directory)
+    for number in range(files):
+        world.account.write(f"/d/{number}", b"")
+    world.follow()
+    world.tree()
+    for number in range(files):
+        world.account.remove(f"/d/{number}")
+    world.follow()
+    found = longest_hold(lock, lambda: world.names("/d"))
+    assert world.names("/d") == set()
+    world.close()
+    return found
+
+
+def test_three_thousand_files_that_others_removed_are_let_go_of_in_parts(tmp_path: Path) -> None:
+    small = hold_of_others_removals(tmp_path / "small", 2 * CHUNK)
+    assert hold_of_others_removals(tmp_path / "large", 6 * CHUNK) <= small * 1.2
+
+
+def hold_of_side_by_side(directory: Path, folders: int) -> int:
+    world, lock = counted(directory, limits=SIDE_BY_SIDE_LIMITS)
+    for number in range(folders):
+        world.mkdir(f"/d{number}")
+    found = longest_hold(lock, world.settle)
+    assert len(world.account.folders()) == folders
+    world.close()
+    return found
+
+
+def test_a_service_without_batches_is_told_of_three_hundred_folders_one_by_one(tmp_path: Path) -> None:
+    small = hold_of_side_by_side(tmp_path / "small", 250)
+    assert hold_of_side_by_side(tmp_path / "large", 750) <= small * 1.2
