@@ -37,11 +37,13 @@ class MountedAccount(Protocol):
     """
 
     def start(self) -> None:
-        """Starts the background work: uploads, commits, following the far side."""
+        """Begins to follow the far side; returns when it was asked once, or does not answer."""
 
     def serve(self, mountpoint: Path) -> None:
-        """Mounts, answers the kernel and returns once unmounted, by whomever. MountfsError, RuntimeError
-        or OSError when the mount cannot be made. Called once, on a thread of its own."""
+        """Mounts, begins with uploads and commits, answers the kernel; returns once unmounted, by whomever.
+
+        MountfsError, RuntimeError or OSError when the mount cannot be made. Called once, on its own thread.
+        """
 
     def refuse_writes(self) -> None:
         """From here on every call that would change something fails, and the rest goes on."""

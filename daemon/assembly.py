@@ -113,6 +113,8 @@ class _Assembly:
         )
         cores.append(core)
 
+        follows = Worker("follow", core.follower.step, self.clock)
+
         def release() -> None:
             core.close()
             self.slot.release()
@@ -124,7 +126,8 @@ class _Assembly:
                 core=core,
                 file_system=core.file_system(_file_system_options(self.plan, socket)),
                 fuse=_fuse_options(self.plan),
-                workers=_workers(core, self.clock),
+                first_workers=[follows],
+                workers=_workers(core, self.clock, follows),
                 strays=self._strays,
                 set_aside=self._set_aside,
                 release=release,
@@ -184,8 +187,8 @@ def _nothing_is_garbage() -> Iterator[None]:
         gc.enable()
 
 
-def _workers(core: Core, clock: Clock) -> list[Worker]:
-    """The threads behind the mount; each part wakes its own."""
+def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
+    """The threads behind the mount, but for *follows*; each part wakes its own."""
     uploaders = [Worker(f"upload-{n}", core.uploader.step, clock) for n in range(UPLOAD_WORKERS)]
     core.uploader.wake = _waker_of(*uploaders)
     lanes = range(core.backend.limits.batches_at_once)
@@ -193,7 +196,6 @@ def _workers(core: Core, clock: Clock) -> list[Worker]:
     core.committer.wake = _waker_of(*commits)
     sweeps = Worker("sweep", core.sweeper.step, clock)
     core.sweeper.wake = _waker_of(sweeps)
-    follows = Worker("follow", core.follower.step, clock)
 
     def tell_follower(_: Node, before: State, after: State) -> None:
         if core.follower.is_offline and is_acknowledged(before, after):
@@ -202,7 +204,7 @@ def _workers(core: Core, clock: Clock) -> list[Worker]:
 
     core.tree.watch(tell_follower)
     syncs = Worker("sync", core.durability.step, clock)
-    return [*uploaders, *commits, sweeps, follows, syncs]
+    return [*uploaders, *commits, sweeps, syncs]
 
 
 def _waker_of(*workers: Worker) -> Callable[[], None]:

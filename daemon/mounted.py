@@ -45,14 +45,15 @@ it by then shows what it knows."""
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything a mounted account is made of, introduced to each other by the assembly. *set_aside*: the
-    files of lost rows that a start kept."""
+    """Everything a mounted account is made of, introduced to each other by the assembly. *first_workers*
+    begin before the mount stands, *workers* then. *set_aside*: the files of lost rows that a start kept."""
 
     display_name: str
     root: RemotePath
     core: Core
     file_system: FileSystem
     fuse: FuseOptions
+    first_workers: Sequence[Worker]
     workers: Sequence[Worker]
     strays: Callable[[], tuple[Stray, ...]]
     set_aside: Callable[[], Trouble | None]
@@ -74,12 +75,17 @@ class RunningAccount:
             self._core.tree.watch(self._note)
 
     def start(self) -> None:
-        for worker in self._parts.workers:
+        for worker in self._parts.first_workers:
             worker.start()
         self._core.follower.await_round(FIRST_LOOK_S)
 
     def serve(self, mountpoint: Path) -> None:
-        FuseMount(self._parts.file_system, mountpoint, self._parts.fuse).run()
+        def begin() -> None:
+            # Those that go through all that is pending would keep the mount from coming up.
+            for worker in self._parts.workers:
+                worker.start()
+
+        FuseMount(self._parts.file_system, mountpoint, self._parts.fuse).run(on_ready=begin)
 
     def refuse_writes(self) -> None:
         self._parts.file_system.stop_taking_writes()
@@ -145,7 +151,7 @@ class RunningAccount:
         )
 
     def close(self) -> None:
-        core, workers = self._core, self._parts.workers
+        core, workers = self._core, [*self._parts.first_workers, *self._parts.workers]
         core.backend.close()
         for worker in workers:
             worker.stop()

@@ -50,25 +50,24 @@ def pending(folder: Path, far_side: SandboxProcess, count: int) -> Figures:
     try:
         mount.start()
         top = mount.path / TOP
+        top.mkdir()
         for number in range(TRIES):
-            (top / f"empty{number}").mkdir(parents=True)
             (top / f"stat{number}").write_text("known")
-            (top / f"rename{number}").write_text("known")
         mount.wait_committed()
         assert mount.terminate() == 0
         far_side.pause()
-        none = _times(mount)
+        none = _times(mount, "none")
         with _without_kernel(mount, far_side) as core:
             _make(core.file_system(FileSystemOptions(uid=os.getuid(), gid=os.getgid())), count)
             core.durability.step(core.clock.now_s())
-        many = _times(mount)
+        many = _times(mount, "many")
     finally:
         mount.cleanup()
     figures: Figures = {}
     for what, value in none.items():
-        figures[f"{what}, none pending"] = value
-        figures[f"{what}, {count:,} pending"] = many[what]
-        figures[f"{what}, times"] = many[what] / value
+        figures[what] = value
+        figures[f"- with {count:,}: {what}"] = many[what]
+        figures[f"- times: {what}"] = many[what] / value
     return figures
 
 
@@ -105,22 +104,22 @@ def _make(file_system: FileSystem, count: int) -> None:
         file_system.release(handle)
 
 
-def _times(mount: RealMount) -> Figures:
-    """Starts *mount* a few times, makes the calls, and kills it."""
+def _times(mount: RealMount, mark: str) -> Figures:
+    """Starts *mount* a few times, makes the calls, and kills it; *mark* makes names unlike others."""
     starts = [_seconds(mount.start)]
     for _ in range(STARTS - 1):
         mount.kill9()
         starts.append(_seconds(mount.start))
     figures = {"start, s": statistics.median(starts)}
-    figures |= {f"{what}, ms, just started": value for what, value in _calls(mount, "started").items()}
+    figures |= {f"{what}, at once, ms": value for what, value in _calls(mount, f"{mark}-at-once").items()}
     figures["at rest after, s"] = _seconds(lambda: _await_rest(mount.pid))
-    figures |= {f"{what}, ms, at rest": value for what, value in _calls(mount, "rest").items()}
+    figures |= {f"{what}, ms": value for what, value in _calls(mount, mark).items()}
     mount.kill9()
     return figures
 
 
 def _calls(mount: RealMount, mark: str) -> Figures:
-    """Milliseconds of each call, the median of some tries; *mark* makes new names different from others'."""
+    """Milliseconds of each call, the median of some tries."""
     top = mount.path / TOP
     moved = mount.path / f"{TOP}-moved"
     back = {top: moved, moved: top}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -29,8 +30,11 @@ def test_what_is_pending_goes_out_after_fusermount_and_no_broken_connection_ends
     loop_has_ended = "fuse"
 
     def has_no_loop() -> bool:
-        tasks = Path(f"/proc/{real_mount.pid}/task").glob("*/comm")
-        return loop_has_ended not in {task.read_text().strip() for task in tasks}
+        names: set[str] = set()
+        for task in Path(f"/proc/{real_mount.pid}/task").glob("*/comm"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended just then
+                names.add(task.read_text().strip())
+        return loop_has_ended not in names
 
     until(has_no_loop, "libfuse's loop has ended")
     assert survives(real_mount.pid, signal.SIGPIPE)

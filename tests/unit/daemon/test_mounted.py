@@ -43,6 +43,7 @@ def account_of(world: World, **parts: Any) -> RunningAccount:
         core=world.core,
         file_system=world.fs,
         fuse=FuseOptions("memory:"),
+        first_workers=(),
         workers=(),
         strays=lambda: (),
         set_aside=lambda: None,
