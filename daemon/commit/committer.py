@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from threading import get_ident
 from typing import Protocol
 
 from daemon.commit.accountlock import AccountLock, NoLock
@@ -32,6 +33,8 @@ LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
 LOOK_EVERY_S = 0.05
 """The plan is not looked at more often, however fast the tree changes."""
+BREATHER_S = 0.001
+"""Between two parts of a plan that has changed much: calls of the kernel get the lock meanwhile."""
 
 
 class Urgent(Protocol):
@@ -98,6 +101,8 @@ class Committer:
         self._sender.was_accepted = self._grow
         self._most: dict[OrderKind, int] = dict(limits.batch_entries)
         self._next_look_s = -math.inf
+        self._looker: int | None = None
+        """The thread that goes through a plan that has changed much. The others leave it the lock."""
         self._batches: list[Batch] = [self._taken_up(sent) for sent in stranded if sent.flights]
         self._unsend(stranded, books)
         plan.wake = self._woken
@@ -170,22 +175,29 @@ class Committer:
                     if not self._lock.try_take():
                         return now_s + LOCK_RETRY_S
                     batch.is_busy = True
+                    self._looker = None
                     return batch
                 due_s = min(due_s, math.inf if batch.is_busy else batch.due_s)
             # Where several run at once, those that the service works on keep no other one waiting.
             held = [each for each in self._batches if self._is_alone or not each.is_waiting]
             if len(held) >= self._backend.limits.batches_at_once:
                 return min(due_s, planned_s)
-            found = self._next(now_s, is_planning=planned_s <= now_s)
+            found = self._next(now_s, is_planning=self._looker is not None)
+            if isinstance(found, Batch):
+                self._looker = None
         return found if isinstance(found, Batch) else min(due_s, planned_s, found)
 
     def _look(self, now_s: float) -> float:
         """Brings the plan up to date; when that is due again."""
         if now_s < self._next_look_s and not self._urgency.is_pressing:
             return self._next_look_s if self._plan.has_changed else max(self._plan.due_s, self._next_look_s)
+        if self._looker not in (None, get_ident()):
+            return now_s + LOOK_EVERY_S
+        self._looker = None
         due_s = self._plan.look(now_s)
         if due_s <= now_s:
-            return now_s
+            self._looker = get_ident()
+            return now_s + BREATHER_S
         self._next_look_s = now_s + LOOK_EVERY_S
         return max(due_s, self._next_look_s)
 

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Protocol
 
 from mountfs.model.order import OrderKind
@@ -37,8 +38,10 @@ from mountfs.tree.takeover import replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
 from mountfs.tree.word import keeps_here
 
-LOOKED_AT_ONCE = 200
-"""Nodes looked at in one step: nobody waits for the lock longer than that takes (2 ms)."""
+LOOKED_AT_ONCE = 50
+"""Nodes looked at in one step: nobody waits for the lock longer than that takes (1 ms)."""
+RELEASED_AT_ONCE = 2_000
+"""Nodes whose wait ended, taken up in one step, likewise."""
 
 
 class Uploads(Protocol):
@@ -69,6 +72,8 @@ class Plan(Planner):
         self._stale: OrderedDict[int, Node] = OrderedDict()
         self._waiting: dict[int, dict[int, Node]] = {}
         """By the id of what they wait for."""
+        self._released: deque[Iterator[Node]] = deque()
+        """Those whose wait is over: no call pays for how many they are, the next look does."""
         self._ready: dict[OrderKind, OrderedDict[int, Node]] = {kind: OrderedDict() for kind in OrderKind}
         self._timers: list[tuple[float, int, Node]] = []
         self._settling: dict[int, Node] = {}
@@ -87,10 +92,7 @@ class Plan(Planner):
                 self.wake()
         waiting = self._waiting.pop(node.id, None)
         if waiting:
-            for each in waiting.values():
-                if each.pending is not None:
-                    each.pending.blocked_on = None
-                    self._stale[each.id] = each
+            self._released.append(iter(waiting.values()))
             if not self._is_woken:
                 self._is_woken = True
                 self.wake()
@@ -119,6 +121,10 @@ class Plan(Planner):
                     _, _, node = heapq.heappop(self._timers)
                     if node.pending is not None:
                         self._stale[node.id] = node
+                if self._released:
+                    self._release(RELEASED_AT_ONCE)
+                    if self._released:
+                        return now_s
                 if not self._stale:
                     self._is_woken = False  # also of what changed while it was looked at
                     return self.due_s
@@ -134,7 +140,7 @@ class Plan(Planner):
     @property
     def has_changed(self) -> bool:
         """Whether there is anything to look at."""
-        return bool(self._stale)
+        return bool(self._stale or self._released)
 
     def ready(self, kind: OrderKind) -> int:
         """How many nodes are ready for an order of *kind*."""
@@ -153,6 +159,7 @@ class Plan(Planner):
         looks = LOOKED_AT_ONCE
         while queue and looks:
             node = next(iter(queue.values()))
+            self._release()
             self._look_at(node, now_s, together)
             if node.pending is None or node.pending.queue is not kind:
                 looks -= 1
@@ -184,6 +191,18 @@ class Plan(Planner):
         return None if found is not None else max(0.0, self._left_s(node, step))
 
     # Inside
+
+    def _release(self, most: int | None = None) -> None:
+        """Those whose wait is over are to be looked at: at most so many, or all."""
+        while self._released and most != 0:
+            waited = list(islice(self._released[0], most))
+            if not waited:
+                self._released.popleft()
+            most = None if most is None else most - len(waited)
+            for each in waited:
+                if each.pending is not None:
+                    each.pending.blocked_on = None
+                    self._stale[each.id] = each
 
     def _look_at(self, node: Node, now_s: float, together: Collection[Node] = ()) -> None:
         self.looks += 1

@@ -11,6 +11,7 @@ import pytest
 from daemon.core import Foundation
 from mountfs.model.order import OrderKind
 from mountfs.ports import BackendLimits
+from mountfs.tree import plan
 from mountfs.tree.launch import LAUNCHED_AT_ONCE, fill, launch
 from mountfs.tree.listings import CHUNK
 from mountfs.tree.plan import LOOKED_AT_ONCE
@@ -289,3 +290,23 @@ def hold_of_side_by_side(directory: Path, folders: int) -> int:
 def test_a_service_without_batches_is_told_of_three_hundred_folders_one_by_one(tmp_path: Path) -> None:
     small = hold_of_side_by_side(tmp_path / "small", 250)
     assert hold_of_side_by_side(tmp_path / "large", 750) <= small * 1.2
+
+
+def test_what_waits_for_a_new_folder_that_is_renamed_is_taken_up_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "RELEASED_AT_ONCE", 2)
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.mkdir("/d")
+    for number in range(7):
+        world.put(f"/d/{number}", b"")
+    look(world)
+    world.rename("/d", "/e")
+    world.advance(3.0)
+    now_s = world.clock.now_s()
+    due_s = [world.core.plan.look(now_s) for _ in range(5)]
+    assert due_s[:3] == [now_s] * 3
+    assert due_s[-1] > now_s
+    world.settle()
+    assert world.tree() == world.remote() == {"/e": None} | {f"/e/{number}": b"" for number in range(7)}
+    world.close()
