@@ -116,6 +116,8 @@ class _Assembly:
         follows = Worker("follow", core.follower.step, self.clock)
 
         def release() -> None:
+            with contextlib.suppress(MountfsError, OSError, sqlite3.Error):
+                core.durability.save()  # else the labels of the files tell it
             core.close()
             self.slot.release()
 
@@ -262,4 +264,11 @@ def _fuse_options(plan: MountPlan) -> FuseOptions:
         fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
         allow_other=plan.options.allow_other,
         is_read_only=plan.options.is_read_only,
+        checks_modes=plan.options.allow_other or not _owner_may_all(plan),
     )
+
+
+def _owner_may_all(plan: MountPlan) -> bool:
+    """Whether modes and owner forbid nothing to the user who mounts."""
+    options = plan.options
+    return os.geteuid() == 0 or (options.uid == os.geteuid() and not options.umask & 0o700)

@@ -111,7 +111,7 @@ class StateDir:
         for directory in sorted((self._path / "accounts").glob("*")):
             if directory.name == account.key:
                 continue
-            held = [holding(slot / "journal.db") for slot in directory.glob("slot-*")]
+            held = [holding(slot / "journal.db", slot / "spool") for slot in directory.glob("slot-*")]
             count = sum(each.count for each in held)
             if count:
                 found[directory.name] = Holding(count, sum(each.size_bytes for each in held))

@@ -57,6 +57,10 @@ class Forbidden(Refused):
     """The account may not do this here."""
 
 
+class NotExecutable(Refused):
+    """No file of a mount is a program."""
+
+
 class NotSignedIn(Refused):
     """The credentials are wrong, expired for good or revoked."""
 

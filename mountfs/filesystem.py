@@ -19,6 +19,7 @@ from mountfs.errors import (
     BadHandle,
     InvalidArgument,
     NotADirectory,
+    NotExecutable,
     NotPermitted,
     ReadOnly,
     ShuttingDown,
@@ -99,10 +100,13 @@ class FileSystem:
         return self._inodes.of_open(file.node, file)
 
     def access(self, path: str, mode: int) -> None:
-        """The kernel checks permissions (default_permissions); this knows of read-only mounts."""
+        """Knows of read-only mounts and that no file is a program; modes, where they are checked at all, are
+        for the kernel."""
         names = names_of(path)
         if self._hidden(names) is None:
-            self._view.stat(names)
+            node = self._view.stat(names)
+            if mode & os.X_OK and not self._inodes.mode(node) & 0o111:
+                raise NotExecutable(f"{path} is no program")
         if mode & os.W_OK and self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
 

@@ -231,8 +231,8 @@ class Disk(Protocol):
 
     def free_bytes(self, directory: str) -> int: ...
 
-    def label(self, fd: int, text: str) -> None:
-        """Keeps *text* with the file, where the file system can."""
+    def label(self, fd: int, text: str) -> bool:
+        """Keeps *text* with the file, in place of what was kept before; False where that cannot be done."""
 
     def label_of(self, path: str) -> str | None:
         """What ``label`` was given last; None: nothing, or it was not kept."""

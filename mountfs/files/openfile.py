@@ -299,7 +299,10 @@ class OpenFile:
 
     def _flush_locked(self) -> None:
         if self.content is not None:
-            self.content = self._services.changes.flush(self.content, self._size_bytes, self._mtime_ns)
+            assert self._spool_file is not None
+            self.content = self._services.changes.flush(
+                self.content, self._size_bytes, self._mtime_ns, self._spool_file.label
+            )
         self._is_flushed = self.content is not None
 
     def _unflush_locked(self) -> None:

@@ -15,6 +15,7 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.IsADirectory: errno.EISDIR,
     errors.DirectoryNotEmpty: errno.ENOTEMPTY,
     errors.Forbidden: errno.EACCES,
+    errors.NotExecutable: errno.EACCES,
     errors.NotSignedIn: errno.EACCES,
     errors.NotPermitted: errno.EPERM,
     errors.NotSupported: errno.ENOTSUP,
@@ -56,5 +57,7 @@ def errno_of(error: BaseException) -> int:
 
 def is_expected(error: BaseException) -> bool:
     """Whether the errno tells the whole story, so that no line in the log is due."""
+    if isinstance(error, errors.NotExecutable):
+        return True
     known = isinstance(error, errors.MountfsError | OSError)
     return known and errno_of(error) not in (errno.EIO, errno.EACCES)

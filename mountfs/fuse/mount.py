@@ -37,6 +37,8 @@ class FuseOptions:
     fsname: str
     allow_other: bool = False
     is_read_only: bool = False
+    checks_modes: bool = True
+    """Whether the kernel checks modes and owners: not needed where all who may come may do everything."""
     attr_timeout_s: float = 1.0
     entry_timeout_s: float = 1.0
     """How long the kernel answers by itself: bounds how stale a remote change can look."""
@@ -119,7 +121,8 @@ def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
         "atomic_o_trunc": True,
         # One number for all spellings of a name: else `cp a A` takes them for two files, and empties both.
         "use_ino": True,
-        "default_permissions": True,
+        # It costs a getattr of the folder with each file that is made in it.
+        "default_permissions": options.checks_modes,
         "attr_timeout": options.attr_timeout_s,
         "entry_timeout": options.entry_timeout_s,
         "negative_timeout": options.negative_timeout_s,

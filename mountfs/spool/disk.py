@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from collections.abc import Iterator
@@ -148,10 +147,13 @@ class RealDisk:
         state = os.statvfs(directory)
         return state.f_bavail * state.f_frsize
 
-    def label(self, fd: int, text: str) -> None:
-        """Keeps *text* with the file, where the file system can."""
-        with contextlib.suppress(OSError):
+    def label(self, fd: int, text: str) -> bool:
+        """Keeps *text* with the file; False where the file system cannot, or has no room."""
+        try:
             os.setxattr(fd, LABEL, text.encode())
+        except (OSError, UnicodeEncodeError):
+            return False
+        return True
 
     def label_of(self, path: str) -> str | None:
         """What ``label`` was given last; None: nothing, or it was not kept."""

@@ -41,9 +41,9 @@ class SpoolFile:
         """Bytes and size survive power loss; the file's name only once the directory is synced."""
         self._disk.fdatasync(self._fd)
 
-    def label(self, text: str) -> None:
-        """Keeps *text* with the file, for whoever finds it after a crash."""
-        self._disk.label(self._fd, text)
+    def label(self, text: str) -> bool:
+        """Keeps *text* with the file, for whoever finds it after a crash; whether it could."""
+        return self._disk.label(self._fd, text)
 
     def copy_into(self, other: SpoolFile, length: int) -> None:
         """Gives *other* the first *length* bytes of this file."""

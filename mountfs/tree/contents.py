@@ -57,7 +57,11 @@ class Contents:
             self._saved_now += [content.id for content, _, _ in rows]
         for content, _ in had:
             if content.id not in kept:
-                self._store.spend_content(content)
+                if content.id in self.unsaved and content.is_flushed:
+                    # The label of its file alone says that it was closed, and must not bring it back.
+                    self._store.save_contents([(content, None, Role.CONTENT)])
+                else:
+                    self._store.spend_content(content)
                 self._freed_now.append(content)
                 if committed is None or committed.id != content.id:
                     self._add_orphan(content.session)

@@ -1,25 +1,49 @@
 """Labels of spool files: whose the bytes are, until the store knows.
 
-Bytes that are being written have no row until they are closed, or have been open for a moment. A process that
-dies before that leaves a file that nothing names; its label says where the bytes belong.
+Bytes that are being written have no row, nor has a new file that was closed a moment ago: rows of many are
+written together. A process that dies before that leaves a file that nothing names; its label says where the
+bytes belong, and whether they are whole.
 """
 
 from __future__ import annotations
+
+import re
+from dataclasses import dataclass
 
 from mountfs.tree.node import Node
 
 NOBODYS = ""
 """The file was removed while it was open: on any disk a crash takes it away."""
 
+_LABEL = re.compile(r"(\d+)(?::(\d+):(-?\d+))? (.+)", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a label says. ``size_bytes`` and ``mtime_ns`` are of the close; None: it was never closed."""
+
+    folder_id: int
+    name: str
+    size_bytes: int | None = None
+    mtime_ns: int = 0
+
 
 def label_of(folder: Node, name: str) -> str:
-    """For the bytes of the file *name* in *folder*."""
+    """For the bytes of the file *name* in *folder*, which is being written for the first time."""
     return f"{folder.id} {name}"
 
 
-def read_label(label: str) -> tuple[int, str] | None:
-    """The folder's id and the name; None where it is none of ours."""
-    folder_id, space, name = label.partition(" ")
-    if not space or not name or not folder_id.isdecimal():
+def closed_label(folder: Node, name: str, size_bytes: int, mtime_ns: int) -> str:
+    """For those of a new file that was closed."""
+    return f"{folder.id}:{size_bytes}:{mtime_ns} {name}"
+
+
+def read_label(label: str) -> Label | None:
+    """None where it is none of ours."""
+    found = _LABEL.fullmatch(label)
+    if found is None:
         return None
-    return int(folder_id), name
+    folder_id, size_bytes, mtime_ns, name = found.groups()
+    if size_bytes is None:
+        return Label(int(folder_id), name)
+    return Label(int(folder_id), name, int(size_bytes), int(mtime_ns))

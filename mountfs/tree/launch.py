@@ -76,7 +76,11 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -
     flight.is_carried = is_carried
     if node.pending is not None:
         node.pending.is_detoured = node.pending.is_wanted = node.pending.is_renamed = False
-    tree.change_unsaved(node, replace(state, flight=flight))
+    after = replace(state, flight=flight)
+    if node.is_saved:
+        tree.change_unsaved(node, after)
+    else:
+        tree.change((node, after))
     return flight
 
 

@@ -221,6 +221,13 @@ class Pending:
         self.fails_with: Node | None = None
         """The refused new folder that it was refused in, too."""
 
+    def touch(self, wall_ns: int) -> None:
+        """Its name or bytes changed just now: what was met before is void."""
+        self.touched_ns = wall_ns
+        self.attempts = self.refusals = 0
+        self.held_until_s = float("-inf")
+        self.is_relaxed = False
+
 
 class Node:
     """One file or folder; compared by identity. Everything in it is guarded by the tree's lock."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,9 @@ class Holding:
     size_bytes: int
 
 
-def holding(path: Path) -> Holding:
-    """Counts what is pending in the store at *path*; nothing if there is none, or it cannot be read."""
+def holding(path: Path, spool: Path) -> Holding:
+    """Counts what is pending in the store at *path*, and the files in *spool* that it has no row of yet;
+    nothing if there is none, or it cannot be read."""
     if not path.is_file():
         return Holding(0, 0)
     try:
@@ -26,8 +28,11 @@ def holding(path: Path) -> Holding:
             (size_bytes,) = db.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM contents WHERE node IS NOT NULL"
             ).fetchone()
-            return Holding(count, size_bytes)
+            named = {name for (name,) in db.execute("SELECT spool FROM contents")}
         finally:
             db.close()
-    except sqlite3.Error:
+        files = list(os.scandir(spool)) if spool.is_dir() else []
+        unnamed = [size for file in files if file.name not in named and (size := file.stat().st_size)]
+        return Holding(count + len(unnamed), size_bytes + sum(unnamed))
+    except (sqlite3.Error, OSError):
         return Holding(0, 0)

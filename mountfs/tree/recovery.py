@@ -15,12 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mountfs.model.hashing import HashKind, hasher
+from mountfs.model.path import fold
 from mountfs.spool.spool import Spool
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content
 from mountfs.tree.copies import Copies
-from mountfs.tree.label import NOBODYS, read_label
+from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
+from mountfs.tree.remote import load_children
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -115,8 +117,10 @@ class _Repairs:
         aside."""
         kept: list[str] = []
         for name in sorted(self._names - self._tree.store.spool_names()):
-            label = self._spool.label_of(name)
-            if not self._spool.size(name) or label == NOBODYS:
+            text = self._spool.label_of(name)
+            label = read_label(text) if text else None
+            is_empty = not self._spool.size(name) and (label is None or label.size_bytes is None)
+            if is_empty or text == NOBODYS:
                 self._unneeded.append(name)
             elif label is None or not self._show_stray(name, label):
                 kept.append(name)
@@ -224,18 +228,39 @@ class _Repairs:
         path = path_of(copy[0]) if is_nothing else path_of(node)
         self._tree.notice(path, f"{reason}; what there is, is in {copy[1].name}")
 
-    def _show_stray(self, name: str, label: str) -> bool:
-        """A stray that says whose it is, as a recovered copy; False when the place is gone."""
-        place = read_label(label)
-        folder = None if place is None else self._tree.node(place[0])
-        if place is None or folder is None or folder.folder is None or not is_attached(folder):
+    def _show_stray(self, name: str, label: Label) -> bool:
+        """A stray that says whose it is: the file that was closed, or a recovered copy. False when the place
+        is gone."""
+        folder = self._tree.node(label.folder_id)
+        if folder is None or folder.folder is None or not is_attached(folder):
             return False
-        reason = TORN if self._is_same_boot else UNPROVEN
         content = Content(self._tree.store.next_id(), name, 0, self._tree.clock.wall_ns())
-        copy = self._new_copy(folder, place[1], content, reason)
+        reason: str | None = TORN if self._is_same_boot else UNPROVEN
+        if label.size_bytes is not None:
+            content = content.closed(label.size_bytes, label.mtime_ns)
+            reason = doubt(content, self._spool.size(name), is_proven=self._is_same_boot)
+        if reason is None:
+            self._show_closed(folder, label.name, content)
+            return True
+        copy = self._new_copy(folder, label.name, content, reason)
         self._tree.change(copy)
         self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
         return True
+
+    def _show_closed(self, folder: Node, name: str, content: Content) -> None:
+        """A new file that was closed, and has no row yet."""
+        load_children(self._tree, folder)
+        if self._tree.child(folder, fold(name)) is not None:
+            copy = self._copies.name(folder, name, "recovered")
+            self._tree.notice(
+                path_of(folder), f"{name} was closed when mountfs stopped, and is kept as {copy}"
+            )
+            name = copy
+        if self._spool.size(content.spool) > content.size_bytes:
+            self._spool.truncate(content.spool, content.size_bytes)
+        node = self._tree.new_node(is_folder=False)
+        self._tree.touch(node)
+        self._tree.change((node, State(folder, name, content=content)))
 
     def _new_copy(self, folder: Node, name: str, content: Content, reason: str) -> tuple[Node, State]:
         """A file beside *name* with the bytes of *content*, however many there are, and its state."""

@@ -183,7 +183,7 @@ UPSERT_CONTENT = (
 )
 
 
-def content_values(content: Content, node_id: int, role: Role) -> tuple[Value, ...]:
+def content_values(content: Content, node_id: int | None, role: Role) -> tuple[Value, ...]:
     time_s, time_ns = divmod(content.mtime_ns, NS_PER_S)
     over = content.over
     return (

@@ -1,7 +1,8 @@
 """The store's tables: what each column means, and who repairs it after a crash.
 
 ``nodes``, one row per file or folder: what the service has as last listed, and what is ours. The row of a
-new file is written when it is first closed, or after a second if it is still open.
+new file is written once its bytes are at the service, or after a second; until then the label of its spool
+file tells a start what it is, and whether it was closed. Where no label can be kept: at the close.
 
     id             the node, and its inode number; never reused. 1 is the root
     kind           file or folder

@@ -161,8 +161,8 @@ class Store:
 
     # Contents and their parts
 
-    def save_contents(self, contents: Iterable[tuple[Content, int, Role]]) -> None:
-        """Writes the rows of contents, each with its node and its role there."""
+    def save_contents(self, contents: Iterable[tuple[Content, int | None, Role]]) -> None:
+        """Writes the rows of contents, each with its node (None: it is spent) and its role there."""
         self.reserve_ids()
         self._db.executemany(UPSERT_CONTENT, [content_values(*each) for each in contents])
 

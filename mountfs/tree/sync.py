@@ -16,6 +16,7 @@ The order is bytes, name, mark, log: ``is_synced`` in a row that survived proves
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -37,10 +38,13 @@ LOG = logging.getLogger(__name__)
 
 SYNC_EVERY_S = 1.0
 """What nobody asked to sync is lost with the machine for about this long after it was written; and so long a
-new file is open before the store knows of it."""
+new file is there, open or closed, before the store knows of it."""
 
 BATCH_FILES = 256
 """Files synced between two marks, so that no single transaction holds the account's lock for long."""
+
+SAVED_AT_ONCE = 64
+"""New files written down in one transaction, likewise."""
 
 MOST_WAL_BYTES = 32 * 1024 * 1024
 """A write-ahead log longer than this is started over under the lock: checkpoints that nobody waits for never
@@ -163,6 +167,10 @@ class Durability:
             self._bound_log()
         return now_s + SYNC_EVERY_S
 
+    def save(self) -> None:
+        """Writes down whatever the store does not know yet; a start then needs no labels."""
+        self._save_open(math.inf)
+
     def close(self) -> None:
         """Lets go of the log; nothing may be syncing."""
         self._disk.close(self._log_fd)
@@ -185,12 +193,12 @@ class Durability:
         return None if found is None else found[1]
 
     def _save_open(self, now_s: float) -> None:
-        """A crash finds the bytes of what has been open for a while, if a row names them."""
+        """What has been there for a while gets its row, whether it is open or closed."""
         while True:
             with self._tree.lock:
                 old = [
                     content_id
-                    for content_id, since_s in islice(self._tree.unsaved.items(), BATCH_FILES)
+                    for content_id, since_s in islice(self._tree.unsaved.items(), SAVED_AT_ONCE)
                     if now_s - since_s >= SYNC_EVERY_S
                 ]
                 if not old:
@@ -198,7 +206,7 @@ class Durability:
                 with self._tree.transaction():
                     for content_id in old:
                         self._save(content_id)
-            if len(old) < BATCH_FILES:
+            if len(old) < SAVED_AT_ONCE:
                 return
 
     def _save(self, content_id: int) -> None:

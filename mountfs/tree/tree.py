@@ -118,14 +118,16 @@ class Tree:
     def change_bytes(self, node: Node, after: State) -> None:
         """The same where nothing but facts about the node's contents has changed: their rows alone are
         written. Inside a transaction."""
-        before = node.state
-        self._contents.write(node, after, {content.id for content, _ in roles(after)})
-        self._undo.append((node, before, node.is_saved))
-        self._swap(node, after)
+        if not node.is_saved:
+            self.change((node, after))
+        else:
+            self._contents.write(node, after, {content.id for content, _ in roles(after)})
+            self._undo.append((node, node.state, True))
+            self._swap(node, after)
 
     def change_unsaved(self, node: Node, after: State) -> None:
-        """The same for a node that the store need not know of yet: a file that was never closed, or a flag
-        that no restart needs."""
+        """The same where the store need not know of it yet: of a new file that is open, or was closed and
+        says so itself (see ``label``); of a flag that no restart needs."""
         with self.lock:
             before = node.state
             self._contents.hold(node, after)
@@ -159,11 +161,8 @@ class Tree:
         if pending is None:
             pending = node.pending = Pending(now_ns)
             self._fresh.append(node)
-        pending.touched_ns = now_ns
-        pending.attempts = pending.refusals = 0
         self.note_error(node, None)
-        pending.held_until_s = float("-inf")
-        pending.is_relaxed = False
+        pending.touch(now_ns)
 
     def notice(self, path: str, text: str) -> None:
         """Tells people something about a path."""
@@ -216,16 +215,16 @@ class Tree:
         return self._loader.enter(row, listing)
 
     def restore(self) -> dict[int, Content]:
-        """Reads what is not clean from the store; the contents, by id, that only flights have. Called once,
-        before anything else."""
+        """Reads what is not clean from the store, before anything else; the contents, by id, that only
+        flights have."""
         with self.lock:
             sent = self._loader.restore(self.freed)
             self._unclean.count_all()
             return sent
 
     def sweep_detached(self, most_nodes: int) -> bool:
-        """Lets go of nodes and rows below folders that vanished, at most about *most_nodes* of each; whether
-        more may be left."""
+        """Lets go of nodes and rows below vanished folders, at most about *most_nodes* of each; whether more
+        may be left."""
         with self.transaction():
             has_more = self.residents.sweep(most_nodes)
             return bool(self.store.sweep_detached(most_nodes)) or has_more

@@ -6,6 +6,7 @@ A verb changes what the mount shows, and nothing else: what is to be told to the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from mountfs.errors import (
@@ -23,6 +24,7 @@ from mountfs.model.path import fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copies import Copies
+from mountfs.tree.label import closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.remote import is_in
 from mountfs.tree.tree import Edit, Tree
@@ -92,16 +94,22 @@ class Verbs:
         self._tree.change_unsaved(beside, State(folder, copy, draft=draft))
         return beside, draft
 
-    def flush(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None:
+    def flush(
+        self, content: Content, size_bytes: int, mtime_ns: int, keep: Callable[[str], bool] | None = None
+    ) -> Content | None:
         """close() was called: from here on a crash publishes the *size_bytes* that were written. The draft as
-        it is now; None when it is nobody's any more."""
+        it is now; None when it is nobody's any more.
+
+        *keep* labels the spool file. A new file that is labelled needs no row at once: rows of many cost a
+        third.
+        """
         with self._tree.lock:
             node, now = self._draft(content)
             if node is None or now is None:
                 return None
             if not now.is_flushed or (now.size_bytes, now.mtime_ns) != (size_bytes, mtime_ns):
                 now = now.closed(size_bytes, mtime_ns)
-                self._tree.change((node, node.state.holding(node.state.content, now)))
+                self._keep_closed(node, now, keep)
             return now
 
     def unflush(self, content: Content) -> bool:
@@ -148,10 +156,7 @@ class Verbs:
             else:
                 after = replace(state, mtime_ns=mtime_ns)
             self._tree.touch(node)
-            if node.is_saved:
-                self._tree.change((node, after))
-            else:
-                self._tree.change_unsaved(node, after)
+            self._apply((node, after))
 
     # Names
 
@@ -222,8 +227,21 @@ class Verbs:
             return None, None
         return node, node.state.draft
 
+    def _keep_closed(self, node: Node, now: Content, keep: Callable[[str], bool] | None) -> None:
+        """The draft *now* of *node* survives the process from here on: by its label, or by a row."""
+        state = node.state
+        after = state.holding(state.content, now)
+        parent = state.parent
+        is_new = not node.is_saved and state.content is None and parent is not None and parent.is_saved
+        if is_new and keep is not None and parent is not None:
+            label = closed_label(parent, state.name, now.size_bytes, now.mtime_ns)
+            if keep(label):
+                self._tree.change_unsaved(node, after)
+                return
+        self._tree.change((node, after))
+
     def _remove(self, node: Node) -> None:
-        if node.is_saved:
+        if _is_kept(node):
             with self._tree.transaction():
                 self._tree.change(self._removed(node))
         else:
@@ -231,7 +249,7 @@ class Verbs:
 
     def _apply(self, *edits: Edit) -> None:
         """Also for files that the store does not know yet, and need not know when they are gone."""
-        if any(node.is_saved for node, _ in edits):
+        if any(_is_kept(node) for node, _ in edits):
             self._tree.change(*edits)
         else:
             for node, after in edits:
@@ -254,11 +272,11 @@ class Verbs:
 
     def _free(self, names: Names) -> Node:
         """The folder in which something new may be made at a path, where nothing stands."""
-        if self._view.find(names) is not None:
-            raise AlreadyExists(f"{names[-1] if names else '/'} exists")
+        if not names:
+            raise AlreadyExists("/ exists")
         parent = self._view.node(names[:-1])
-        if parent.folder is None:
-            raise NotADirectory(f"{names[-2]} is a file")
+        if fold(names[-1]) in self._view.children_of(parent):
+            raise AlreadyExists(f"{names[-1]} exists")
         if not is_local_name(names[-1]) and keeper_of(parent) is None:
             self._rules.check(names[-1])
         return parent
@@ -284,6 +302,13 @@ class Verbs:
             raise NotADirectory(f"{node.state.name} is a file")
         if self._view.children_of(node):
             raise DirectoryNotEmpty(f"{node.state.name} is not empty")
+
+
+def _is_kept(node: Node) -> bool:
+    """Whether the next start finds it, by its row or by a label that is about to be wrong."""
+    state = node.state
+    closed = (content for content in (state.content, state.draft) if content is not None)
+    return node.is_saved or any(content.is_flushed for content in closed)
 
 
 def _can_return(removed: Node) -> bool:

@@ -155,7 +155,7 @@ class Uploader:
                 self._sessions.remove_locked(content.id)
         content = after.content
         if content is None:
-            if after.draft is not None and before.parent is not after.parent:
+            if after.draft is not None and before.parent not in (None, after.parent):
                 self.wake()  # a name that kept it here may be gone
         elif content.is_uploaded:
             self._packs.remove_locked(content.id)

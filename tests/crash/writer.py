@@ -73,6 +73,12 @@ class FusedDisk(RealDisk):
         super().truncate(fd, size_bytes)
         self._fuse.point()
 
+    def label(self, fd: int, text: str) -> bool:
+        self._fuse.point()
+        is_kept = super().label(fd, text)
+        self._fuse.point()
+        return is_kept
+
     def remove(self, path: str) -> None:
         super().remove(path)
         self._fuse.point()

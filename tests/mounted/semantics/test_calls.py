@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -271,6 +272,17 @@ def test_s_mode_changes_of_mode_and_owner_succeed_and_change_nothing(corner: Cor
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     assert after.st_mode == 0o100644
     assert corner.path.stat().st_mode == 0o40755
+
+
+def test_s_mode_no_file_is_a_program(corner: Corner) -> None:
+    path = corner.path / "script"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    assert os.access(path, os.R_OK | os.W_OK)
+    assert not os.access(path, os.X_OK)
+    assert os.access(corner.path, os.R_OK | os.W_OK | os.X_OK)
+    with pytest.raises(PermissionError):
+        subprocess.run([path])
 
 
 def test_s_mode_options_say_whose_files_they_are(make_mount: MakeMount) -> None:

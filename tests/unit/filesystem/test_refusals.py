@@ -19,6 +19,7 @@ from mountfs.errors import (
     NameNotAllowed,
     NoSpace,
     NotADirectory,
+    NotExecutable,
     NotFound,
     NotPermitted,
     NotSupported,
@@ -124,6 +125,15 @@ def test_a_read_only_mount_changes_nothing(world: World) -> None:
     number = fs.open("/f", RO).number
     assert fs.read(number, 0, 10) == b"x"
     fs.release(number)
+
+
+def test_no_file_is_a_program_and_every_folder_can_be_entered(world: World) -> None:
+    world.theirs("/f", b"x")
+    world.mkdir("/d")
+    world.fs.access("/d", os.X_OK)
+    world.fs.access("/f", os.R_OK | os.W_OK)
+    with pytest.raises(NotExecutable):
+        world.fs.access("/f", os.X_OK)
 
 
 def test_while_draining_open_files_are_finished_and_nothing_new_begins(world: World) -> None:

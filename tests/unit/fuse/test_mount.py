@@ -24,6 +24,12 @@ def test_writes_are_big_and_truncation_comes_with_the_open() -> None:
     assert "hard_remove" not in told
 
 
+@pytest.mark.parametrize("checks_modes", [True, False])
+def test_modes_are_checked_where_that_can_forbid_something(checks_modes: bool) -> None:
+    told = fuse_options(FuseOptions("dropbox:work", checks_modes=checks_modes))
+    assert told["default_permissions"] is checks_modes
+
+
 def test_a_name_cannot_smuggle_options_in() -> None:
     assert fuse_options(FuseOptions("x,allow_other"))["fsname"] == "x_allow_other"
 

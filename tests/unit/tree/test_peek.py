@@ -16,17 +16,27 @@ def test_what_is_pending_is_counted_with_its_bytes(tmp_path: Path) -> None:
         folder = account.make_folder("d")
         account.put("a", b"four", folder=folder)
         account.remove(account.put("gone", b"whatever"))
-        assert holding(tmp_path / "journal.db") == Holding(2, 4)
-    assert holding(tmp_path / "journal.db") == Holding(2, 4)
+        assert holding(tmp_path / "journal.db", tmp_path / "spool") == Holding(2, 4)
+    assert holding(tmp_path / "journal.db", tmp_path / "spool") == Holding(2, 4)
+
+
+def test_what_was_closed_and_has_no_row_yet_is_counted(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put("/a", b"four")
+    assert world.core.tree.unsaved
+    assert holding(world.places.store, world.places.spool) == Holding(1, 4)
+    world.core.durability.save()
+    assert holding(world.places.store, world.places.spool) == Holding(1, 4)
+    world.close()
 
 
 def test_what_the_service_has_is_not_pending(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.account.write("/theirs", b"theirs")
     world.put("/ours", b"ours")
-    assert holding(world.places.store) == Holding(1, 4)
+    assert holding(world.places.store, world.places.spool) == Holding(1, 4)
     world.settle()
-    assert holding(world.places.store) == Holding(0, 0)
+    assert holding(world.places.store, world.places.spool) == Holding(0, 0)
     world.close()
 
 
@@ -36,9 +46,9 @@ def test_a_store_in_use_is_left_as_it_is(tmp_path: Path) -> None:
         files = {path: path.read_bytes() for path in tmp_path.glob("journal.db*") if path.suffix != ".db-shm"}
         with account.tree.transaction():
             account.put("b", b"four")
-            assert holding(tmp_path / "journal.db") == Holding(1, 4)
+            assert holding(tmp_path / "journal.db", tmp_path / "spool") == Holding(2, 8)
         account.put("c", b"four")
-        assert holding(tmp_path / "journal.db") == Holding(3, 12)
+        assert holding(tmp_path / "journal.db", tmp_path / "spool") == Holding(3, 12)
         assert (tmp_path / "journal.db").read_bytes() == files[tmp_path / "journal.db"]
 
 
@@ -49,6 +59,6 @@ def test_where_there_is_no_store_or_none_that_can_be_read_nothing_is_told(
     file = tmp_path / "journal.db"
     if content is not None:
         file.write_bytes(content)
-    assert holding(file) == Holding(0, 0)
+    assert holding(file, tmp_path) == Holding(0, 0)
     assert file.exists() == (content is not None)
     assert not list(tmp_path.glob("journal.db-*"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mountfs.errors import MountfsError, NoSpace
 from mountfs.model.entry import NS_PER_S, File
-from mountfs.tree.content import Over
+from mountfs.tree.content import Content, Over
 from mountfs.tree.node import ROOT_ID, Node, State
 from mountfs.tree.rows import NodeRow
 from mountfs.tree.tree import Tree
@@ -64,6 +64,7 @@ class Account:
         self.world.account.write("/folder/x", b"theirs")
         self.world.node("/folder/x")
         self.drafts: list[int] = []
+        self.labels = 0
         self.before: tuple[Any, Any] = ({}, [])
 
     @property
@@ -135,7 +136,7 @@ class Account:
                     begun = verbs.begin(node, self.spool_file(), 0, over=over, made_from=node.state.content)
                     self.drafts += [] if begun is None else [begun[1].id]
             case "flush" if drafts:
-                verbs.flush(drafts[-1][1], 0, self.world.clock.wall_ns())
+                verbs.flush(drafts[-1][1], 0, self.world.clock.wall_ns(), self.keeper(drafts[-1][1]))
             case "unflush" if drafts:
                 verbs.unflush(drafts[-1][1])
             case "seal" if drafts:
@@ -150,6 +151,21 @@ class Account:
                 verbs.remove_folder(path)
             case "rename":
                 verbs.rename(path, other)
+
+    def keeper(self, content: Content) -> Callable[[str], bool]:
+        """Labels the spool file of *content* every other time."""
+
+        def keep(label: str) -> bool:
+            self.labels += 1
+            if self.labels % 2:
+                return False
+            file = self.world.core.spool.open(content.spool)
+            try:
+                return file.label(label)
+            finally:
+                file.close()
+
+        return keep
 
     def spool_file(self) -> str:
         file = self.world.core.spool.create()

@@ -17,6 +17,7 @@ from mountfs.model.order import OrderKind, Part
 from mountfs.tree import residents, tally
 from mountfs.tree.node import FORGOTTEN, Node, Refusal, State
 from mountfs.tree.residents import NotLoaded
+from mountfs.tree.sync import SYNC_EVERY_S
 from mountfs.tree.word import Word
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk
@@ -252,10 +253,14 @@ def test_transactions_are_counted_not_calls(account: AccountDisk) -> None:
     assert account.tree.store.commits == before + 1
 
 
-def test_a_small_file_that_is_created_written_and_closed_is_one_transaction(world: World) -> None:
+def test_small_files_that_are_created_written_and_closed_are_written_down_together(world: World) -> None:
     world.names()
     before = world.core.tree.store.commits
-    world.put("/a", b"hello")
+    for name in ("/a", "/b", "/c"):
+        world.put(name, b"hello")
+    assert world.core.tree.store.commits == before
+    world.advance(SYNC_EVERY_S)
+    world.core.durability.save()
     assert world.core.tree.store.commits == before + 1
 
 

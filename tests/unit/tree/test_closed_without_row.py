@@ -1,0 +1,176 @@
+"""A new file that was closed a moment ago has no row: its label tells a start about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.model.entry import NS_PER_S
+from mountfs.spool.disk import RealDisk
+from tests.doubles.world import World
+
+TIME_NS = 1_600_000_000 * NS_PER_S
+
+
+class Labels(RealDisk):
+    """A disk that keeps labels, whatever the file system of the tests can do, as long as it *may*."""
+
+    def __init__(self) -> None:
+        self.kept: dict[int, str] = {}
+        self.may = True
+
+    def label(self, fd: int, text: str) -> bool:
+        if self.may:
+            self.kept[os.fstat(fd).st_ino] = text
+        return self.may
+
+    def label_of(self, path: str) -> str | None:
+        return self.kept.get(os.stat(path).st_ino)
+
+
+@pytest.fixture
+def disk() -> Labels:
+    return Labels()
+
+
+@pytest.fixture
+def world(tmp_path: Path, disk: Labels) -> Iterator[World]:
+    world = World(tmp_path, disk=disk)
+    world.mkdir("/d")
+    yield world
+    world.close()
+
+
+def has_no_row(world: World, path: str) -> bool:
+    return world.core.tree.store.node(world.node(path).id) is None
+
+
+def put(world: World, path: str, body: bytes) -> None:
+    world.put(path, body)
+    assert has_no_row(world, path)
+
+
+@pytest.mark.parametrize("body", [b"whole", b""])
+def test_a_start_finds_it_and_sends_it(world: World, body: bytes) -> None:
+    put(world, "/d/a", body)
+    world.restart()
+    assert world.tree() == {"/d": None, "/d/a": body}
+    world.settle()
+    assert world.remote() == {"/d": None, "/d/a": body}
+    assert world.core.tree.store.notices() == []
+
+
+def test_it_has_the_time_that_it_was_given_before_it_was_closed(world: World) -> None:
+    number = world.fs.create("/a", os.O_WRONLY).number
+    world.fs.write(number, 0, b"bytes")
+    world.fs.utimens("/a", TIME_NS)
+    world.fs.flush(number)
+    world.fs.release(number)
+    assert has_no_row(world, "/a")
+    world.restart()
+    assert world.fs.getattr("/a").mtime_ns == TIME_NS
+
+
+def test_what_was_written_past_its_close_is_cut(world: World) -> None:
+    put(world, "/a", b"whole")
+    [name] = world.core.spool.names()
+    (world.core.spool.directory / name).write_bytes(b"whole and more")
+    world.restart()
+    assert world.tree()["/a"] == b"whole"
+
+
+@pytest.mark.parametrize(("body", "is_kept"), [(b"whole", False), (b"", True)])
+def test_after_a_power_loss_its_bytes_are_in_doubt(world: World, body: bytes, is_kept: bool) -> None:
+    put(world, "/a", body)
+    world.restart("another boot")
+    assert ("/a" in world.tree()) is is_kept
+    assert len(world.tree()) == 2
+
+
+def test_it_is_not_back_once_it_was_removed(world: World) -> None:
+    put(world, "/d/a", b"whole")
+    world.fs.unlink("/d/a")
+    world.restart()
+    assert world.tree() == {"/d": None}
+    assert world.core.tree.store.notices() == []
+
+
+def test_it_is_not_back_once_another_took_its_name(world: World) -> None:
+    put(world, "/a", b"old")
+    put(world, "/b", b"new")
+    world.fs.rename("/b", "/a")
+    world.restart()
+    assert world.tree() == {"/d": None, "/a": b"new"}
+
+
+def test_it_has_the_name_it_was_given_after_its_close(world: World) -> None:
+    put(world, "/a", b"whole")
+    world.fs.rename("/a", "/d/b")
+    world.restart()
+    assert world.tree() == {"/d": None, "/d/b": b"whole"}
+
+
+def test_it_follows_the_folder_it_is_in(world: World) -> None:
+    put(world, "/d/a", b"whole")
+    world.fs.rename("/d", "/e")
+    world.restart()
+    assert world.tree() == {"/e": None, "/e/a": b"whole"}
+
+
+def test_it_has_the_time_it_was_given_after_its_close(world: World) -> None:
+    put(world, "/a", b"whole")
+    world.fs.utimens("/a", TIME_NS)
+    world.restart()
+    assert world.fs.getattr("/a").mtime_ns == TIME_NS
+
+
+def test_the_newer_version_of_it_is_the_one_that_is_found(world: World) -> None:
+    put(world, "/a", b"old")
+    world.put("/a", b"newer")
+    world.restart()
+    assert world.tree() == {"/d": None, "/a": b"newer"}
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_it_is_torn_once_it_is_written_to_again(world: World, disk: Labels, may: bool) -> None:
+    number = world.fs.create("/a", os.O_WRONLY).number
+    world.fs.write(number, 0, b"whole")
+    world.fs.flush(number)
+    assert has_no_row(world, "/a")
+    disk.may = may
+    world.fs.write(number, 0, b"tor")
+    world.restart()
+    names = set(world.tree())
+    assert "/a" not in names
+    assert len(names) == 2
+
+
+def test_where_labels_cannot_be_kept_its_row_is_written_at_once(world: World, disk: Labels) -> None:
+    disk.may = False
+    world.put("/a", b"whole")
+    assert not has_no_row(world, "/a")
+    world.restart()
+    assert world.tree() == {"/d": None, "/a": b"whole"}
+
+
+def test_it_is_kept_beside_where_its_name_is_taken(world: World, disk: Labels) -> None:
+    put(world, "/a", b"one")
+    [label] = disk.kept.values()
+    twin = world.core.spool.create()
+    twin.pwrite(0, b"two")
+    twin.label(label)
+    twin.close()
+    world.restart()
+    assert sorted(body for body in world.tree().values() if body is not None) == [b"one", b"two"]
+
+
+def test_what_is_known_when_a_mount_is_stopped_needs_no_labels(world: World, disk: Labels) -> None:
+    put(world, "/a", b"whole")
+    world.core.durability.save()
+    disk.kept.clear()
+    world.restart("another boot")
+    assert not world.core.tree.unsaved
+    assert len(world.tree()) == 2
