@@ -38,7 +38,8 @@ class Pages:
         """A handle on *file* is opened as *path*: whether the kernel keeps its pages, and whether the handle
         passes them by. *is_ours*: the kernel knows nothing of the handle."""
         paths = self._paths.setdefault(id(file), {})
-        has_older = any(other is not file for other in self._opened_as.get(path, ()))
+        others = self._opened_as.get(path)
+        has_older = others is not None and any(other is not file for other in others)
         is_direct = is_ours or has_older or next(iter(paths), path) != path
         keep_cache = is_direct or self._key(path) == file.key
         if not is_ours and path not in paths:

@@ -79,7 +79,8 @@ class State:
     """What is stored of a node. ``draft``: bytes that are being written, and are nobody's version yet.
     ``mtime_ns``: a time that is kept here because the service does not have it.
 
-    ``at``, ``based`` and ``holding`` are ``dataclasses.replace`` at a fifth of its cost: a call makes a few.
+    ``at``, ``based``, ``holding`` and ``sealed`` are ``dataclasses.replace`` at a fifth of its cost: a call
+    makes a few.
     """
 
     parent: Node | None
@@ -132,6 +133,12 @@ class State:
             self.mtime_ns,
             self.refusal,
             self.flight,
+        )
+
+    def sealed(self, content: Content) -> State:
+        """*content* is its version, in place of what was kept here, being written or refused."""
+        return State(
+            self.parent, self.name, self.base_parent, self.base, content, None, None, None, self.flight
         )
 
     @property

@@ -135,7 +135,7 @@ class Verbs:
                 return None
             self._tree.touch(node)
             state = node.state
-            after = replace(state, content=now, draft=None, mtime_ns=None, refusal=None)
+            after = state.sealed(now)
             if state.content is None and state.mtime_ns is None and state.refusal is None:
                 self._tree.change_unsaved(node, after)  # to the store a closed draft is whole
             else:

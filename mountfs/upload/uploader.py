@@ -144,9 +144,10 @@ class Uploader:
 
     def _changed(self, node: Node, before: State, after: State) -> None:
         """The tree's listener."""
-        if after.content is None and before.content is None and before.parent is after.parent:
+        if after.content is None and before.content is None:
             was, now = before.draft, after.draft
-            if was is None or (now is not None and was.id == now.id):
+            is_here = before.parent is after.parent or before.parent is None
+            if is_here and (was is None or (now is not None and was.id == now.id)):
                 return  # it is being written: nothing of it is whole, and nothing was
         kept = {each.id for each in (after.content, after.draft) if each is not None}
         for content in (before.content, before.draft):
