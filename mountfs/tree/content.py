@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mountfs.model.entry import File
+from mountfs.model.value import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Over:
     content_hash: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Content:
     """Bytes of ours in the spool file *spool*. While they are being written the open file knows their size
     and time better.

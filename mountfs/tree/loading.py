@@ -36,48 +36,15 @@ class Loader:
         self._nodes[ROOT_ID] = root
         return root
 
-    def restore(self, freed: dict[int, Content]) -> dict[int, Content]:
-        """Everything that is not clean. Into *freed* come the contents that are nobody's any more; returned
-        are, by id, those that only flights have."""
-        held: Held = {role: {} for role in Role}
-        for content, node_id, role in self._store.contents():
-            if node_id is None:
-                freed[content.id] = content
-            else:
-                held[role][node_id] = content
-        for row in self._store.live_nodes():
-            if row.id not in self._nodes:  # what stands in a folder may come before the folder
-                self._load(row, held)
-        return {content.id: content for content in held[Role.SENT].values()}
-
-    def node(self, node_id: int) -> Node | None:
-        """By its id; None when there is no such node, or not any more."""
-        node = self._nodes.get(node_id)
-        if node is None:
-            row = self._store.node(node_id)
-            node = None if row is None else self._load(row, NOTHING)
-        return node
-
-    def nodes_of(self, rows: Iterable[NodeRow]) -> Iterable[Node]:
-        """The nodes of *rows* that are still there."""
-        for row in rows:
-            node = self._nodes.get(row.id) or self._load(row, NOTHING)
-            if node is not None:
-                yield node
-
-    def enter(self, row: NodeRow, listing: Listing | None) -> Node | None:
-        """The node of a row: as it is in memory, or as the row has it, with what is known of its listing.
-        None when it vanished with a folder above it."""
-        return self._nodes.get(row.id) or self._load(row, NOTHING, listing or Listing())
-
-    def _load(self, row: NodeRow, held: Held, listing: Listing | None = None) -> Node | None:
-        """Makes the node of *row*, and those it stands in."""
+    def load(self, row: NodeRow, held: Held, listing: Listing | None = None) -> Node | None:
+        """Makes the node of *row*, which is not in memory, and those it stands in, with their contents among
+        *held*. None when it vanished with a folder above it."""
         node = Node(row.id, is_folder=row.is_folder)
         node.is_saved = True
         # First: of two folders each may have the other above it, here or at the service.
         self._nodes[row.id] = node
-        parent = self._above(row.parent, held)
-        base_parent = self._above(row.base_parent, held)
+        parent = self.above(row.parent, held)
+        base_parent = self.above(row.base_parent, held)
         if not row.is_dirty and (parent is None or base_parent is None):
             del self._nodes[row.id]
             return None
@@ -94,11 +61,32 @@ class Loader:
         self._admit(node, state)
         return node
 
-    def _above(self, folder_id: int | None, held: Held) -> Node | None:
+    def node(self, node_id: int) -> Node | None:
+        """By its id; None when there is no such node, or not any more."""
+        node = self._nodes.get(node_id)
+        if node is None:
+            row = self._store.node(node_id)
+            node = None if row is None else self.load(row, NOTHING)
+        return node
+
+    def nodes_of(self, rows: Iterable[NodeRow]) -> Iterable[Node]:
+        """The nodes of *rows* that are still there."""
+        for row in rows:
+            node = self._nodes.get(row.id) or self.load(row, NOTHING)
+            if node is not None:
+                yield node
+
+    def enter(self, row: NodeRow, listing: Listing | None) -> Node | None:
+        """The node of a row: as it is in memory, or as the row has it, with what is known of its listing.
+        None when it vanished with a folder above it."""
+        return self._nodes.get(row.id) or self.load(row, NOTHING, listing or Listing())
+
+    def above(self, folder_id: int | None, held: Held) -> Node | None:
+        """A folder by its id, made likewise if it is not in memory; None when it vanished."""
         if folder_id is None:
             return None
         node = self._nodes.get(folder_id)
         if node is not None:
             return node
         row = self._store.node(folder_id)
-        return None if row is None else self._load(row, held)
+        return None if row is None else self.load(row, held)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from mountfs.model.entry import NS_PER_S, Entry, File, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
+from mountfs.model.value import value
 from mountfs.tree.content import Content, Over
 from mountfs.tree.listing import Listing
 
@@ -74,7 +75,7 @@ class Flight:
     """The folders that count it among their ``flights_below``."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class State:
     """What is stored of a node. ``draft``: bytes that are being written, and are nobody's version yet.
     ``mtime_ns``: a time that is kept here because the service does not have it.

@@ -67,7 +67,7 @@ def recover(tree: Tree, spool: Spool, copies: Copies, *, boot_id: str, hash_kind
     last_boot_id = tree.store.fact(BOOT_FACT)
     repairs = _Repairs(tree, spool, copies, hash_kind, is_same_boot=last_boot_id == boot_id)
     with tree.transaction():
-        count = sum(repairs.repair(node) for node in list(tree.dirty.values()))
+        count = sum(map(repairs.repair, repairs.doubtful()))
         strays = repairs.keep_strays()
         tree.store.set_fact(BOOT_FACT, boot_id)
     # After people were told: a start that is cut short in between tells them twice.
@@ -93,9 +93,34 @@ class _Repairs:
         self._copies = copies
         self._hash_kind = hash_kind
         self._is_same_boot = is_same_boot
-        self._names = set(spool.names())
+        # What a process wrote outlives it; after a reboot the sizes are asked for in one go.
+        self._sizes = {} if is_same_boot else spool.sizes()
+        self._names = set(spool.names() if is_same_boot else self._sizes)
+        self._unnamed = set(self._names)
+        """Of them those that no whole version names; others, or what is nobody's any more, may."""
         self._unneeded: list[str] = []
         """Files of nobody that have no bytes, or whose bytes nobody wants."""
+
+    def doubtful(self) -> list[Node]:
+        """The nodes that are to be looked at: all but those of which there is one version, closed and certain
+        to be whole. Mostly there are few."""
+        found: list[Node] = []
+        for node in self._tree.dirty.values():
+            state = node.state
+            content = state.content
+            if content is None or state.draft is not None or state.parent is None:
+                found.append(node)
+            elif content.is_flushed and self._is_certain(content):
+                self._unnamed.discard(content.spool)
+            else:
+                found.append(node)
+        return found
+
+    def _is_certain(self, content: Content) -> bool:
+        """Whether ``doubt`` finds nothing wrong with a closed version."""
+        if self._is_same_boot:
+            return content.spool in self._names
+        return content.is_synced and self._sizes.get(content.spool, -1) >= content.size_bytes
 
     def repair(self, node: Node) -> bool:
         """Whether anything was wrong with the bytes of *node*."""
@@ -116,7 +141,9 @@ class _Repairs:
         had its rows in a lost tail of the log, or in a lost store. Returned are those that could only be set
         aside."""
         kept: list[str] = []
-        for name in sorted(self._names - self._tree.store.spool_names()):
+        # Mostly there are none, and the rows need not be asked.
+        strays = self._unnamed and self._unnamed - self._tree.store.spool_names()
+        for name in sorted(strays):
             text = self._spool.label_of(name)
             label = read_label(text) if text else None
             is_empty = not self._spool.size(name) and (label is None or label.size_bytes is None)
@@ -186,9 +213,9 @@ class _Repairs:
     def _size(self, content: Content) -> int | None:
         if content.spool not in self._names:
             return None
-        if self._is_same_boot and content.is_flushed:
-            return content.size_bytes  # what a process wrote outlives it
-        return self._spool.size(content.spool)
+        if not self._is_same_boot:
+            return self._sizes[content.spool]
+        return content.size_bytes if content.is_flushed else self._spool.size(content.spool)
 
     def _hash(self, content: Content) -> str:
         state = hasher(self._hash_kind)

@@ -69,6 +69,8 @@ NODE_COLUMNS = (
     "id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size, base_time_s, base_hash,"
     " is_document, time_s, time_ns, refused_kind, refused, refused_ns, touched_ns, is_dirty"
 )
+# A file that the service has not, and of whose node nothing else is stored.
+NEW_FILE = "kind = 'file' AND parent IS NOT NULL AND base_name IS NULL AND refused IS NULL AND time_s IS NULL"
 _NODE_NAMES = [name.strip() for name in NODE_COLUMNS.split(",")]
 UPSERT_NODE = (
     f"INSERT INTO nodes ({NODE_COLUMNS}) VALUES ({', '.join('?' * len(_NODE_NAMES))})"

@@ -15,6 +15,7 @@ from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, State
 from mountfs.tree.rows import (
     CONTENT_COLUMNS,
+    NEW_FILE,
     NODE_COLUMNS,
     UPSERT_CONTENT,
     UPSERT_NODE,
@@ -143,9 +144,14 @@ class Store:
         """The nodes that the service knows by *remote_id*, also those below a folder that vanished."""
         return list(self._select_nodes("remote_id = ? AND remote_id <> ''", (remote_id,)))
 
-    def live_nodes(self) -> Iterator[NodeRow]:
-        """Those a start must know of: what is not clean, and what carries a refusal."""
-        yield from self._select_nodes("is_dirty", ())
+    def dirty_nodes(self) -> Iterator[tuple[int, int, str, int, int]]:
+        """Of what is not clean, by id: id, parent, name, touched_ns, and whether it is a ``NEW_FILE``."""
+        columns = f"id, parent, name, touched_ns, {NEW_FILE}"
+        return self._db.execute(f"SELECT {columns} FROM nodes WHERE is_dirty ORDER BY id")
+
+    def live_nodes(self, *, but: str = "FALSE") -> Iterator[NodeRow]:
+        """Those a start must know of, *but* some: what is not clean, by id, and what carries a refusal."""
+        yield from self._select_nodes(f"is_dirty AND NOT ({but}) ORDER BY id", ())
         yield from self._select_nodes("refused IS NOT NULL AND NOT is_dirty", ())
 
     def timed_nodes(self) -> Iterator[NodeRow]:
@@ -156,8 +162,7 @@ class Store:
         return int(self._db.execute("SELECT count(*) FROM nodes").fetchone()[0])
 
     def _select_nodes(self, where: str, values: tuple[Value, ...]) -> Iterator[NodeRow]:
-        for row in self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values):
-            yield node_row(row)
+        return map(node_row, self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values))
 
     # Contents and their parts
 
@@ -176,8 +181,7 @@ class Store:
 
     def contents(self) -> Iterator[tuple[Content, int | None, Role]]:
         """Each with its node, None for those that are spent, and its role."""
-        for row in self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"):
-            yield content_row(row)
+        return map(content_row, self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"))
 
     def spool_names(self) -> set[str]:
         """Of the spool files of all contents."""
@@ -253,6 +257,11 @@ class Store:
         )
         return {row[0]: listing_of(row) for row in found}
 
+    def listings_of_dirty(self) -> dict[int, Listing]:
+        """Of the folders that are not clean, by their ids."""
+        found = self._db.execute("SELECT listings.* FROM nodes JOIN listings ON node = id WHERE is_dirty")
+        return {row[0]: listing_of(row) for row in found}
+
     def detach(self, folder_id: int) -> None:
         """A folder is gone, and what the store has below it is to be removed."""
         self._db.execute("INSERT OR IGNORE INTO detached VALUES (?)", (folder_id,))
@@ -306,10 +315,8 @@ class Store:
     # Notices and facts
 
     def add_notice(self, notice: Notice) -> None:
-        self._db.execute(
-            "INSERT INTO notices (wall_ns, path, text) VALUES (?, ?, ?)",
-            (notice.wall_ns, notice.path, notice.text),
-        )
+        values = (notice.wall_ns, notice.path, notice.text)
+        self._db.execute("INSERT INTO notices (wall_ns, path, text) VALUES (?, ?, ?)", values)
         self._db.execute("DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (NOTICES_KEPT,))
 
     def notices(self) -> list[Notice]:

@@ -92,14 +92,15 @@ def count_all(nodes: Iterable[Node]) -> None:
     """Counts *nodes*, none of which was counted before: each folder above them is looked at once, not once
     for each of them."""
     sums: dict[int, tuple[Node, list[int]]] = {}
+    last: Node | None = None
+    own: list[int] = []
     for node in nodes:
-        node.counted = _counted(node, home_of(node))
-        if node.counted is None:
+        counted = node.counted = _counted(node, home_of(node))
+        if counted is None:
             continue
-        word, size_bytes, puts, home = node.counted
-        if home.id not in sums:
-            sums[home.id] = (home, [0] * _LENGTH)
-        own = sums[home.id][1]
+        word, size_bytes, puts, home = counted
+        if home is not last:
+            last, own = home, sums.setdefault(home.id, (home, [0] * _LENGTH))[1]
         own[word] += 1
         own[_BYTES + word] += size_bytes
         own[_ALL] += 1

@@ -18,6 +18,7 @@ from mountfs.tree.listing import Listing
 from mountfs.tree.loading import Loader
 from mountfs.tree.node import FORGOTTEN, Node, Pending, State, home_of
 from mountfs.tree.residents import NotLoaded, Residents
+from mountfs.tree.restoring import restore
 from mountfs.tree.rows import NodeRow
 from mountfs.tree.store import Notice, Store
 from mountfs.tree.unclean import Unclean
@@ -218,9 +219,7 @@ class Tree:
         """Reads what is not clean from the store, before anything else; the contents, by id, that only
         flights have."""
         with self.lock:
-            sent = self._loader.restore(self.freed)
-            self._unclean.count_all()
-            return sent
+            return restore(self.store, self._loader, self.nodes, self._contents, self._unclean)
 
     def sweep_detached(self, most_nodes: int) -> bool:
         """Lets go of nodes and rows below vanished folders, at most about *most_nodes* of each; whether more

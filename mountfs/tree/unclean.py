@@ -37,8 +37,9 @@ class Unclean:
         """All that was read from the store is counted, for the first time."""
         found = {**self.dirty, **self.refused}
         tally.count_all(found.values())
-        for node in found.values():
-            self.note_word(node)
+        for node_id, node in found.items():
+            if node.counted is not None and node.counted[0] in PENDING:
+                self.awaited[node_id] = node
 
     def note_word(self, node: Node) -> None:
         """It was counted anew."""

@@ -77,6 +77,7 @@ LAYERS_OF_THE_TREE = (
     ("bases", "flight", "label", "listeners", "place", "residents", "rows", "word"),
     ("store", "tally"),
     ("contents", "loading", "unclean"),
+    ("restoring",),
     ("tree",),
     ("order", "remote", "settling", "sync"),
     ("circles", "copies", "listings", "takeover"),
