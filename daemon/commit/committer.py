@@ -33,8 +33,9 @@ LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
 LOOK_EVERY_S = 0.05
 """The plan is not looked at more often, however fast the tree changes."""
-BREATHER_S = 0.001
-"""Between two parts of a plan that has changed much: calls of the kernel get the lock meanwhile."""
+REST_S = 0.005
+"""Between two parts of a plan that has changed much, however much more of it changes meanwhile: calls of the
+kernel get lock and interpreter, and nodes are still looked at ten times faster than they are committed."""
 
 
 class Urgent(Protocol):
@@ -197,7 +198,8 @@ class Committer:
         due_s = self._plan.look(now_s)
         if due_s <= now_s:
             self._looker = get_ident()
-            return now_s + BREATHER_S
+            self._next_look_s = now_s + REST_S
+            return self._next_look_s
         self._next_look_s = now_s + LOOK_EVERY_S
         return max(due_s, self._next_look_s)
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from daemon.commit.committer import REST_S
 from mountfs.errors import Forbidden
 from mountfs.model.order import OrderKind
+from mountfs.tree.plan import LOOKED_AT_ONCE
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import check_nothing_is_left, ready, sent
 
@@ -65,6 +67,19 @@ def test_what_stayed_here_goes_once_the_folder_above_has_a_name_that_travels(wor
     assert woken
     world.settle()
     assert world.account.files() == {"/d/a": b"a"}
+
+
+def test_much_that_has_changed_is_looked_at_no_faster_when_the_committer_is_woken_often(world: World) -> None:
+    for number in range(3 * LOOKED_AT_ONCE):
+        world.put(f"/{number}", b"")
+    world.restart()
+    for steps in range(1, 3):
+        for _ in range(5):
+            world.core.committer.step(world.clock.now_s())
+        assert world.core.plan.looks == steps * LOOKED_AT_ONCE
+        world.advance(REST_S)
+    world.settle()
+    check_nothing_is_left(world)
 
 
 def test_what_waited_for_a_refused_folder_goes_once_that_has_another_name(side_by_side: World) -> None:

@@ -202,6 +202,27 @@ def test_a_batch_is_written_down_in_parts(tmp_path: Path) -> None:
     assert hold_of_launch(tmp_path / "batch", 2 * BATCH) <= looked_at + written
 
 
+def test_names_that_settle_at_one_moment_are_taken_up_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "EXPIRED_AT_ONCE", 3)
+    world = World(tmp_path)
+    for number in range(10):
+        world.put(f"/{number}", b"")
+    settled = world.core.plan
+    assert settled.look(world.clock.now_s()) > world.clock.now_s()
+    world.advance(3.0)
+    now_s, before = world.clock.now_s(), settled.looks
+    looked: list[int] = []
+    while settled.look(now_s) <= now_s:
+        looked.append(settled.looks - before)
+    assert looked == [3, 6, 9]
+    assert settled.looks - before == 10
+    world.settle()
+    assert len(world.remote()) == 10
+    world.close()
+
+
 def hold_of_reply(world: World, lock: CountingLock) -> int:
     """The longest while a batch that is on its way is answered and booked."""
     world.account.job_polls = 1

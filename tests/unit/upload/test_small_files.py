@@ -21,6 +21,8 @@ from mountfs.errors import (
 )
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.ports import Piece
+from mountfs.tree import word
+from mountfs.tree.node import Node
 from mountfs.upload import uploader
 from mountfs.upload.packlane import SINGLES_FOR_S
 from tests.doubles.memory_account import MEMORY_LIMITS
@@ -48,13 +50,78 @@ def test_what_a_former_process_left_is_looked_at_in_steps(
         world.put(f"/f{index}", body_of(index))
     monkeypatch.setattr(uploader, "LOOKED_AT_ONCE", 10)
     world.restart()
-    soon_s = world.clock.now_s() + uploader.BREATHER_S
+    soon_s = world.clock.now_s() + uploader.REST_S
     assert [world.core.uploader.step(world.clock.now_s()) for _ in range(2)] == [soon_s, soon_s]
     assert "append_pack" not in world.memory.calls()
     world.upload_all()
     assert world.memory.calls()["append_pack"] == 1
     for index in range(25):
         assert_uploaded(world, f"/f{index}", body_of(index))
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Node]:
+    """The nodes that the uploader looks at, ten in one step."""
+    found: list[Node] = []
+
+    def keeper_of(node: Node) -> Node | None:
+        found.append(node)
+        return word.keeper_of(node)
+
+    monkeypatch.setattr(uploader, "LOOKED_AT_ONCE", 10)
+    monkeypatch.setattr(uploader, "keeper_of", keeper_of)
+    return found
+
+
+def left_pending(world: World, looked_at: list[Node], count: int) -> None:
+    """A former process left so many small files."""
+    for index in range(count):
+        world.put(f"/f{index}", body_of(index))
+    world.restart()
+    looked_at.clear()
+
+
+def test_what_a_former_process_left_is_looked_at_no_faster_when_workers_are_woken_often(
+    world: World, looked_at: list[Node]
+) -> None:
+    left_pending(world, looked_at, 25)
+    for _ in range(5):
+        world.core.uploader.step(world.clock.now_s())
+    assert len(looked_at) == 10
+    world.advance(uploader.REST_S)
+    for _ in range(5):
+        world.core.uploader.step(world.clock.now_s())
+    assert len(looked_at) == 20
+
+
+def test_while_nothing_can_be_sent_what_a_former_process_left_is_not_looked_at(
+    world: World, looked_at: list[Node]
+) -> None:
+    left_pending(world, looked_at, 45)
+    world.backend.fail("new_sessions", Offline("x"))
+    world.core.uploader.step(world.clock.now_s())
+    world.advance(10.0)
+    world.core.uploader.step(world.clock.now_s())
+    assert world.core.uploader.is_offline
+    for _ in range(5):
+        assert world.core.uploader.step(world.clock.now_s()) > world.clock.now_s() + uploader.REST_S
+        world.advance(uploader.REST_S)
+    assert len(looked_at) == 20
+    world.upload_all()
+    for index in range(45):
+        assert_uploaded(world, f"/f{index}", body_of(index))
+
+
+def test_small_files_are_sent_before_all_that_a_former_process_left_was_looked_at(
+    world: World, looked_at: list[Node]
+) -> None:
+    left_pending(world, looked_at, 45)
+    world.core.uploader.step(world.clock.now_s())
+    world.advance(10.0)
+    world.core.uploader.step(world.clock.now_s())
+    assert world.memory.calls()["append_pack"] == 1
+    assert len(looked_at) == 20
+    assert world.core.uploader.has_small
 
 
 def test_a_single_file_needs_one_call(world: World) -> None:
