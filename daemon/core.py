@@ -173,8 +173,7 @@ def build(
     uploader = Uploader(tree, spool, backend, clock, urgency, may_begin=plan.may_begin)
     plan.uploads = uploader
     committer = _committer(foundation, places, backend, clock, settings, plan, listings, urgency, uploader)
-    for node in list(tree.dirty.values()):
-        plan.touch(node)
+    plan.take_up(tree.dirty.values())
     follower = Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow)
     blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
     reader = Reader(backend, blocks, clock)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Protocol
@@ -82,6 +82,8 @@ class Plan(Planner):
         self._is_woken = False
         self.looks = 0
         """How many nodes were looked at so far: a measure of work that does not depend on the machine."""
+        self._left_pending: list[Node] = []
+        """What a former process left and nobody has looked at yet, the newest first."""
         tree.planner = self
 
     # Told by the tree
@@ -98,6 +100,12 @@ class Plan(Planner):
             if not self._is_woken:
                 self._is_woken = True
                 self.wake()
+
+    def take_up(self, nodes: Iterable[Node]) -> None:
+        """*nodes*, which a former process left, are to be looked at, after whatever changes meanwhile."""
+        with self._tree.lock:
+            self._left_pending = list(nodes)
+            self._left_pending.reverse()
 
     def forget(self, node: Node) -> None:
         self._leave(node)
@@ -131,10 +139,13 @@ class Plan(Planner):
                     self._release(RELEASED_AT_ONCE)
                     if self._released:
                         return now_s
-                if not self._stale:
+                if self._stale:
+                    _, node = self._stale.popitem(last=False)
+                elif self._left_pending:
+                    node = self._left_pending.pop()
+                else:
                     self._is_woken = False  # also of what changed while it was looked at
                     return self.due_s
-                _, node = self._stale.popitem(last=False)
                 self._look_at(node, now_s)
             return now_s
 
@@ -146,7 +157,7 @@ class Plan(Planner):
     @property
     def has_changed(self) -> bool:
         """Whether there is anything to look at."""
-        return bool(self._stale or self._released)
+        return bool(self._stale or self._released or self._left_pending)
 
     def ready(self, kind: OrderKind) -> int:
         """How many nodes are ready for an order of *kind*."""

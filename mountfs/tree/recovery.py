@@ -96,8 +96,7 @@ class _Repairs:
         # What a process wrote outlives it; after a reboot the sizes are asked for in one go.
         self._sizes = {} if is_same_boot else spool.sizes()
         self._names = set(spool.names() if is_same_boot else self._sizes)
-        self._unnamed = set(self._names)
-        """Of them those that no whole version names; others, or what is nobody's any more, may."""
+        """Files of the spool, later on without those of versions that are certain to be whole."""
         self._unneeded: list[str] = []
         """Files of nobody that have no bytes, or whose bytes nobody wants."""
 
@@ -111,7 +110,7 @@ class _Repairs:
             if content is None or state.draft is not None or state.parent is None:
                 found.append(node)
             elif content.is_flushed and self._is_certain(content):
-                self._unnamed.discard(content.spool)
+                self._names.discard(content.spool)
             else:
                 found.append(node)
         return found
@@ -142,7 +141,7 @@ class _Repairs:
         aside."""
         kept: list[str] = []
         # Mostly there are none, and the rows need not be asked.
-        strays = self._unnamed and self._unnamed - self._tree.store.spool_names()
+        strays = self._names and self._names - self._tree.store.spool_names()
         for name in sorted(strays):
             text = self._spool.label_of(name)
             label = read_label(text) if text else None

@@ -110,7 +110,9 @@ class Durability:
         """Closed contents that are not synced, by id; under the tree's lock."""
         with tree.lock:
             for node in tree.dirty.values():
-                self._note(node, node.state, node.state)
+                state = node.state
+                if state.draft is not None or (state.content is not None and not state.content.is_synced):
+                    self._note(node, state, state)
             tree.watch(self._note)
 
     @property

@@ -10,7 +10,7 @@ removed here. The tally of the root is that of the whole account.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mountfs.tree.node import Node, home_of
 from mountfs.tree.word import PENDING, Word, keeps_here, word_of
@@ -88,9 +88,9 @@ def recount(node: Node, before: Delta, before_home: Node | None) -> list[Node]:
     return [*_add(before_home, [(at, -amount) for at, amount in before]), *_add(home, after)]
 
 
-def count_all(nodes: Iterable[Node]) -> None:
+def count_all(nodes: Iterable[Node]) -> Iterator[Node]:
     """Counts *nodes*, none of which was counted before: each folder above them is looked at once, not once
-    for each of them."""
+    for each of them. Those that are on their way to the service."""
     sums: dict[int, tuple[Node, list[int]]] = {}
     last: Node | None = None
     own: list[int] = []
@@ -105,6 +105,8 @@ def count_all(nodes: Iterable[Node]) -> None:
         own[_BYTES + word] += size_bytes
         own[_ALL] += 1
         own[_PUTS] += puts
+        if word in PENDING:
+            yield node
     for home, own in sums.values():
         _add(home, [(at, amount) for at, amount in enumerate(own) if amount])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import chain
 
 from mountfs.tree import tally
 from mountfs.tree.node import Node, State
@@ -13,10 +14,11 @@ class Unclean:
     """The tree's books of what the service is to be told, or will not be told; guarded by its lock."""
 
     def __init__(self) -> None:
-        self.dirty: OrderedDict[int, Node] = OrderedDict()
+        self.dirty: dict[int, Node] = {}
         """What is not clean, by id, in the order in which it became so."""
         self.awaited: OrderedDict[int, Node] = OrderedDict()
-        """Those of them that are on their way to the service, likewise."""
+        """Those of them that are on their way to the service, likewise. Status asks for the first: a plain
+        dictionary finds that by a walk over all that have left it."""
         self.refused: dict[int, Node] = {}
         self.troubled: OrderedDict[int, Node] = OrderedDict()
         """Nodes whose last attempt met an error, and that will be tried again."""
@@ -35,11 +37,9 @@ class Unclean:
 
     def count_all(self) -> None:
         """All that was read from the store is counted, for the first time."""
-        found = {**self.dirty, **self.refused}
-        tally.count_all(found.values())
-        for node_id, node in found.items():
-            if node.counted is not None and node.counted[0] in PENDING:
-                self.awaited[node_id] = node
+        clean = [node for node_id, node in self.refused.items() if node_id not in self.dirty]
+        for node in tally.count_all(chain(self.dirty.values(), clean)):
+            self.awaited[node.id] = node
 
     def note_word(self, node: Node) -> None:
         """It was counted anew."""

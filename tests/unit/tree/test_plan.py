@@ -223,6 +223,25 @@ def test_names_that_settle_at_one_moment_are_taken_up_in_parts(
     world.close()
 
 
+def test_what_changes_after_a_start_is_looked_at_before_what_a_former_process_left(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.account.write("/theirs", b"")
+    world.follow()
+    world.tree()
+    for number in range(2 * LOOKED_AT_ONCE):
+        world.put(f"/{number}", b"")
+    world.restart()
+    world.fs.unlink("/theirs")
+    world.advance(3.0)
+    world.core.plan.look(world.clock.now_s())
+    assert world.core.plan.looks == LOOKED_AT_ONCE
+    assert world.core.plan.ready(OrderKind.DELETE) == 1
+    assert world.core.plan.has_changed
+    world.settle()
+    assert world.remote() == {f"/{number}": b"" for number in range(2 * LOOKED_AT_ONCE)}
+    world.close()
+
+
 def hold_of_reply(world: World, lock: CountingLock) -> int:
     """The longest while a batch that is on its way is answered and booked."""
     world.account.job_polls = 1
