@@ -245,7 +245,6 @@ class _Repairs:
         """Its bytes are kept as a recovered copy beside, published by nobody, until somebody renames it."""
         state = node.state
         assert state.parent is not None
-        self._tree.add_orphan(content.session)
         is_draft = state.draft is not None and state.draft.id == content.id
         left = replace(state, draft=None) if is_draft else replace(state, content=None)
         is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
@@ -290,9 +289,11 @@ class _Repairs:
 
     def _new_copy(self, folder: Node, name: str, content: Content, reason: str) -> tuple[Node, State]:
         """A file beside *name* with the bytes of *content*, however many there are, and its state."""
-        kept = replace(
-            self._unsent(content), size_bytes=self._spool.size(content.spool), over=None, is_flushed=True
-        )
+        # Parts whose receipts tell their hash are good for the copy, once it is sent: none of them closed the
+        # session, and they are compared with its bytes first.
+        is_resumable = reason is TORN and self._hash_kind.comes_from_parts
+        kept = content if is_resumable else self._unsent(content)
+        kept = replace(kept, size_bytes=self._spool.size(content.spool), over=None, is_flushed=True)
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
         copy = self._tree.new_node(is_folder=False)
         self._tree.touch(copy)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from mountfs.errors import MountfsError
+from mountfs.model.hashing import hasher
 from mountfs.model.order import OrderKind, Part
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, BackendLimits, Clock
@@ -16,7 +17,7 @@ from mountfs.tree.node import Node, Refusal, path_of
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import keeper_of
 from mountfs.upload.urgency import Urgency
-from mountfs.upload.wholehash import WholeHash
+from mountfs.upload.wholehash import READ_BYTES, WholeHash
 
 Work = Callable[[], None]
 """One request and what follows from it; run without any lock."""
@@ -82,6 +83,24 @@ class UploadContext:
         if self.limits.hash_kind.comes_from_parts:
             return None
         return self._whole_hash(content, ((part.offset, part.offset + part.length) for part in sent))
+
+    def holds(self, content: Content, sent: Iterable[Part]) -> bool:
+        """Whether a content has the bytes that a former process sent. Unreadable.
+
+        One that died while it wrote over them may have left both the new bytes and the old session. Where the
+        receipts tell no hash, no session begins before the file is whole, and nothing writes to it then.
+        """
+        if not self.limits.hash_kind.comes_from_parts:
+            return True
+        return all(self._has_part(content, part) for part in sent)
+
+    def _has_part(self, content: Content, part: Part) -> bool:
+        if part.offset + part.length > content.size_bytes:
+            return False
+        state = hasher(self.limits.hash_kind)
+        for at in range(0, part.length, READ_BYTES):
+            state.update(self.read(content, part.offset + at, min(READ_BYTES, part.length - at)))
+        return state.hexdigest() == self.backend.whole_hash((replace(part, offset=0),))
 
     def _whole_hash(self, content: Content, sent: Iterable[tuple[int, int]] = ()) -> WholeHash:
         return WholeHash(self.limits.hash_kind, partial(self.read, content), sent)

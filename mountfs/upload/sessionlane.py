@@ -170,9 +170,9 @@ class SessionLane:
                     session = context.backend.open_session(opening.place, file.size_bytes, over)
                     parts = ()
                 part_bytes = context.backend.part_bytes(session)
-                is_cut_alike = SessionPlan.can_resume(parts, part_bytes)
+                can_go_on = SessionPlan.can_resume(parts, part_bytes) and context.holds(content, parts)
                 whole = context.hash_of_parts(content, parts)
-                if whole is not None and is_cut_alike:
+                if whole is not None and can_go_on:
                     whole.catch_up()
             except MountfsError as error:
                 with tree.lock:
@@ -184,10 +184,10 @@ class SessionLane:
                 self._succeeded(file, started_s)
                 found = self._wanted(file)
                 is_current = self._files.get(file.content_id) is file and file.epoch == opening.epoch
-                if found is None or not is_current or not is_cut_alike:
+                if found is None or not is_current or not can_go_on:
                     if is_new:
                         tree.add_orphan(session)
-                    if is_current and not is_cut_alike:
+                    if is_current and not can_go_on:
                         self._restart(file)
                     return
                 # Should the disk be full, the session is not lost: the next try takes it up.

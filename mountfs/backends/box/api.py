@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -12,10 +13,12 @@ from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpClient, is_loopback
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
-from mountfs.errors import ServerFault
+from mountfs.errors import ServerFault, Unreachable
 from mountfs.ports import Clock
 
 Json = dict[str, Any]
+
+SESSIONS = "files/upload_sessions"
 
 UPLOADS_BURST_S = 15.0
 """Sixty files at once, as many as people mostly copy; more, and a long copy would stand still for longer
@@ -36,6 +39,8 @@ class BoxApi:
         self._clock = clock
         self._calls = TokenBucket(settings.calls_per_minute, CALLS_BURST_S)
         self._uploads = TokenBucket(settings.uploads_per_minute, UPLOADS_BURST_S)
+        self._gone_hosts: set[str] = set()
+        """Hosts of upload sessions that could not be reached while the upload host could."""
 
     def api_url(self, path: str, **query: str | int) -> str:
         """An address of the API host; *path* is quoted already."""
@@ -64,6 +69,7 @@ class BoxApi:
         if not is_safe(url):
             raise ServerFault(f"{route}: the service names an address that would send the token in clear")
         method = route.partition(" ")[0]
+        url = self._moved(url)
         sent = dict(headers or {})
         if arg is not None:
             sent["Content-Type"] = "application/json"
@@ -72,11 +78,34 @@ class BoxApi:
             sent["as-user"] = self.settings.as_user
         is_read = method in ("GET", "OPTIONS")
         permit = self._upload_wait_s if is_upload else self._call_wait_s
-        response = self.http.exchange(
-            Request(method, url, route, sent, body, is_read=is_read, window=window, permit=permit)
-        )
+        request = Request(method, url, route, sent, body, is_read=is_read, window=window, permit=permit)
+        try:
+            response = self.http.exchange(request)
+        except Unreachable:
+            address = self._documented(url)
+            if address is None:
+                raise
+            response = self.http.exchange(replace(request, url=address))
+            self._gone_hosts.add(urlsplit(url).netloc)
         self.heed(response)
         return response
+
+    def _documented(self, url: str) -> str | None:
+        """Where an upload session is whose own address, *url*, cannot be reached: the API reference has every
+        call of it at the upload host too. None: *url* is that place, or leads to no session.
+
+        An address outlives its host in the journal: the service moves, or a stand-in gets another port.
+        """
+        named, ours = urlsplit(url), self.settings.upload_url
+        _, is_session, call = named.path.partition(f"/{SESSIONS}/")
+        if not is_session or named.netloc == urlsplit(ours).netloc:
+            return None
+        query = f"?{named.query}" if named.query else ""
+        return f"{ours}/{SESSIONS}/{call}{query}"
+
+    def _moved(self, url: str) -> str:
+        """*url*, or what stands for it once its host was found gone."""
+        return self._documented(url) or url if urlsplit(url).netloc in self._gone_hosts else url
 
     def _call_wait_s(self) -> float:
         return self._calls.take(self._clock.now_s())

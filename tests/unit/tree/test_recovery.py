@@ -116,10 +116,12 @@ def test_a_torn_file_becomes_a_recovered_copy_that_nobody_publishes(account: Acc
     assert copy.state.refusal is not None
     assert copy.state.refusal.reason == TORN
     content = account.content(copy)
-    assert (content.size_bytes, content.over, content.session, content.mtime_ns) == (4, None, None, 7)
-    assert account.tree.store.parts(content.id) == ()
+    assert (content.size_bytes, content.over, content.mtime_ns) == (4, None, 7)
     assert account.body(copy) == b"half"
-    assert account.tree.store.orphans() == ["s1"]
+    # What was sent of it need not be sent again with the copy.
+    assert content.session == "s1"
+    assert account.tree.store.parts(content.id) == (Part(0, 4, "r"),)
+    assert account.tree.store.orphans() == []
     assert sorted(account.nodes()) == [copy.state.name, "d"]
     [notice] = account.tree.store.notices()
     assert notice.path == f"/d/{copy.state.name}"

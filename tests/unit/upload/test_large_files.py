@@ -188,6 +188,63 @@ def test_a_restart_resumes_at_the_first_missing_part(small: World, steps: int) -
     assert small.memory.calls()["open_session"] == 1
 
 
+def recovered_copy(world: World) -> str:
+    """What a writer left that died while it had ``/a`` open: its path."""
+    [name] = [name for name in world.names() if "recovered copy" in name]
+    return f"/{name}"
+
+
+def test_what_a_writer_had_sent_when_it_died_is_not_sent_again_with_its_copy(small: World) -> None:
+    small.begin("/a", body_of(100))
+    small.upload_all()
+    assert small.memory.calls()["append"] == 6
+    small.restart()
+    small.settle()
+    assert small.memory.calls()["append"] == 6
+    small.rename(recovered_copy(small), "/b")
+    small.settle()
+    assert small.account.files() == {"/b": body_of(100)}
+    assert small.memory.calls()["append"] == 7
+    assert small.memory.calls()["open_session"] == 1
+
+
+def test_what_a_writer_wrote_over_as_it_died_is_sent_anew_with_its_copy(small: World) -> None:
+    """It died before the store let go of the session that has the bytes from before."""
+    small.begin("/a", body_of(100))
+    small.upload_all()
+    draft = draft_of(small, "/a")
+    small.close()
+    spool_file = small.places.spool / draft.spool
+    spool_file.write_bytes(body_of(100, seed=3))
+    small.start()
+    small.rename(recovered_copy(small), "/b")
+    small.settle()
+    assert small.account.files() == {"/b": body_of(100, seed=3)}
+    assert small.memory.calls()["open_session"] == 2
+
+
+def test_a_copy_that_ends_before_what_its_writer_had_sent_is_sent_anew(small: World) -> None:
+    small.begin("/a", body_of(100))
+    small.upload_all()
+    draft = draft_of(small, "/a")
+    small.close()
+    spool_file = small.places.spool / draft.spool
+    spool_file.write_bytes(body_of(70))
+    small.start()
+    small.rename(recovered_copy(small), "/b")
+    small.settle()
+    assert small.account.files() == {"/b": body_of(70)}
+
+
+def test_a_copy_that_is_removed_lets_go_of_its_session(small: World) -> None:
+    small.begin("/a", body_of(100))
+    small.upload_all()
+    small.restart()
+    small.fs.unlink(recovered_copy(small))
+    small.settle()
+    assert small.account.sessions == {}
+
+
 def test_a_large_file_whose_session_expired_is_sent_from_the_start(small: World) -> None:
     small.put("/a", body_of(100))
     uploader_steps(small, 4)
