@@ -79,6 +79,11 @@ class StateDir:
         _write_json(known, remembered)
         return account
 
+    def last_key(self, remote: str) -> str | None:
+        """The key of the account that *remote* belonged to when it was last asked; None: never."""
+        last = _read_json(self._path / "remotes.json").get(remote)
+        return str(last["key"]) if isinstance(last, dict) and "key" in last else None
+
     def account_dir(self, account: Account) -> Path:
         """Made if it is missing."""
         path = self._path / "accounts" / account.key
@@ -88,7 +93,7 @@ class StateDir:
     def take_slot(self, account: Account) -> Slot:
         """The first slot of the account that no other mount uses. Failure when there is none."""
         for number in range(MOST_SLOTS):
-            slot = self._try_slot(self.account_dir(account) / f"slot-{number}")
+            slot = self.lock_slot(self.account_dir(account) / f"slot-{number}")
             if slot is not None:
                 return slot
         raise Failure(f"{MOST_SLOTS} mounts of this account are running; unmount one")
@@ -98,7 +103,7 @@ class StateDir:
         for directory in sorted(self.account_dir(account).glob("slot-*")):
             if directory == mine.directory or not (directory / "journal.db").exists():
                 continue
-            slot = self._try_slot(directory)
+            slot = self.lock_slot(directory)
             if slot is not None:
                 try:
                     yield slot
@@ -117,7 +122,8 @@ class StateDir:
                 found[directory.name] = Holding(count, sum(each.size_bytes for each in held))
         return found
 
-    def _try_slot(self, directory: Path) -> Slot | None:
+    def lock_slot(self, directory: Path) -> Slot | None:
+        """The slot, made if it is missing; None while a mount uses it."""
         directory.mkdir(mode=0o700, exist_ok=True)
         fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

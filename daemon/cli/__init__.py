@@ -13,6 +13,7 @@ import click
 
 from daemon.cli.context import Context
 from daemon.cli.demo import demo
+from daemon.cli.fsck import fsck
 from daemon.cli.inspect import status, sync, umount, wait
 from daemon.cli.mount import mount
 from daemon.cli.sandbox import sandbox
@@ -32,7 +33,7 @@ def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     context.obj = Context(config=config, verbosity=verbose)
 
 
-for command in (mount, umount, wait, status, sync, sandbox, demo):
+for command in (mount, umount, wait, status, sync, fsck, sandbox, demo):
     cli.add_command(command)
 
 

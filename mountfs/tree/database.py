@@ -73,8 +73,8 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
 def unusable(path: Path, error: Exception) -> StoreUnusable:
     """What is wrong with the file at *path*, and what to do; nobody deletes it."""
     return StoreUnusable(
-        f"cannot use the journal {path}: {error}; use the mountfs that wrote it or restore it, or move it "
-        "away to start without it: what was pending stays in the files beside it"
+        f"cannot use the journal {path}: {error}; use the mountfs that wrote it or restore it, or run "
+        f"mountfs fsck --repair {path.parent}: what was pending stays in the files beside it"
     )
 
 

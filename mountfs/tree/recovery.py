@@ -59,13 +59,25 @@ def doubt(content: Content, size_bytes: int | None, *, is_proven: bool) -> str |
     return None if is_proven or not content.size_bytes else UNPROVEN
 
 
-def recover(tree: Tree, spool: Spool, copies: Copies, *, boot_id: str, hash_kind: HashKind) -> Recovery:
+def recover(
+    tree: Tree,
+    spool: Spool,
+    copies: Copies,
+    *,
+    boot_id: str,
+    hash_kind: HashKind,
+    trusts_disk: bool = True,
+) -> Recovery:
     """Repairs an account's tree and spool before anything else uses them.
 
     Interrupted, it is done again from the start: the new boot id is written with the last repair.
+    *trusts_disk*: what a process of this run of the machine wrote is taken to be there; else it is looked at.
     """
     last_boot_id = tree.store.fact(BOOT_FACT)
-    repairs = _Repairs(tree, spool, copies, hash_kind, is_same_boot=last_boot_id == boot_id)
+    is_same_boot = last_boot_id == boot_id
+    repairs = _Repairs(
+        tree, spool, copies, hash_kind, is_same_boot=is_same_boot, trusts_sizes=is_same_boot and trusts_disk
+    )
     with tree.transaction():
         count = sum(map(repairs.repair, repairs.doubtful()))
         strays = repairs.keep_strays()
@@ -86,7 +98,14 @@ class _Repairs:
     """Inside one transaction, but for ``set_aside``."""
 
     def __init__(
-        self, tree: Tree, spool: Spool, copies: Copies, hash_kind: HashKind, *, is_same_boot: bool
+        self,
+        tree: Tree,
+        spool: Spool,
+        copies: Copies,
+        hash_kind: HashKind,
+        *,
+        is_same_boot: bool,
+        trusts_sizes: bool,
     ) -> None:
         self._tree = tree
         self._spool = spool
@@ -94,8 +113,9 @@ class _Repairs:
         self._hash_kind = hash_kind
         self._is_same_boot = is_same_boot
         # What a process wrote outlives it; after a reboot the sizes are asked for in one go.
-        self._sizes = {} if is_same_boot else spool.sizes()
-        self._names = set(spool.names() if is_same_boot else self._sizes)
+        self._trusts_sizes = trusts_sizes
+        self._sizes = {} if trusts_sizes else spool.sizes()
+        self._names = set(spool.names() if trusts_sizes else self._sizes)
         """Files of the spool, later on without those of versions that are certain to be whole."""
         self._unneeded: list[str] = []
         """Files of nobody that have no bytes, or whose bytes nobody wants."""
@@ -117,9 +137,10 @@ class _Repairs:
 
     def _is_certain(self, content: Content) -> bool:
         """Whether ``doubt`` finds nothing wrong with a closed version."""
-        if self._is_same_boot:
+        if self._trusts_sizes:
             return content.spool in self._names
-        return content.is_synced and self._sizes.get(content.spool, -1) >= content.size_bytes
+        is_proven = self._is_same_boot or content.is_synced
+        return is_proven and self._sizes.get(content.spool, -1) >= content.size_bytes
 
     def repair(self, node: Node) -> bool:
         """Whether anything was wrong with the bytes of *node*."""
@@ -212,7 +233,7 @@ class _Repairs:
     def _size(self, content: Content) -> int | None:
         if content.spool not in self._names:
             return None
-        if not self._is_same_boot:
+        if not self._trusts_sizes:
             return self._sizes[content.spool]
         return content.size_bytes if content.is_flushed else self._spool.size(content.spool)
 

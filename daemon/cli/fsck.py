@@ -1,0 +1,99 @@
+"""``mountfs fsck``: what is wrong with a state directory, and what can be saved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from daemon.cli.context import Context, default_options
+from daemon.cli.slotcheck import Slot
+from daemon.cli.slotrepair import repair as repair_slot
+from daemon.failure import Failure
+from daemon.options import layered
+from daemon.settings import find_remote, parse_spec
+from daemon.statedir import StateDir
+
+EXIT_REPAIRED = 1
+EXIT_LEFT = 4
+EXIT_CANNOT = 8
+
+
+@click.command()
+@click.argument("what", metavar="STATE_DIR|REMOTE:")
+@click.option("--repair", "is_repairing", is_flag=True, help="Save what can be saved; no bytes are deleted.")
+@click.pass_obj
+def fsck(context: Context, what: str, *, is_repairing: bool) -> int:
+    """Explain what is wrong with a state directory, or with what is pending for one remote.
+
+    No mount may use it meanwhile. Exits as fsck(8) does: 0 nothing is wrong, 1 all was repaired,
+    4 something is left as it is, 8 it could not be looked at.
+    """
+    directories = _slots(context, what)
+    state = StateDir(directories[0].parents[2])
+    with ExitStack() as stack:
+        for directory in directories:
+            held = state.lock_slot(directory)
+            if held is None:
+                raise Failure(f"{directory}: a mount uses it; unmount first", EXIT_CANNOT)
+            stack.callback(held.release)
+        results = [_look_at(directory, is_repairing) for directory in directories]
+    if EXIT_LEFT in results:
+        return EXIT_LEFT
+    return max(results)
+
+
+def _look_at(directory: Path, is_repairing: bool) -> int:
+    """Tells of one slot, and repairs it; the exit code it is worth."""
+    where = f"{directory.parent.name}/{directory.name}"
+    try:
+        found = Slot(directory).check()
+        for finding in found:
+            click.echo(f"{where}: {finding.where}: {finding.text}")
+        if not any(finding.is_fault for finding in found):
+            return 0
+        if not is_repairing:
+            return EXIT_LEFT
+        for line in repair_slot(Slot(directory)):
+            click.echo(f"{where}: repaired: {line}")
+        left = [finding for finding in Slot(directory).check() if finding.is_fault]
+        for finding in left:
+            click.echo(f"{where}: left: {finding.where}: {finding.text}")
+    except OSError as error:
+        name = error.filename or directory
+        raise Failure(f"{name}: cannot be looked at: {error.strerror or error}", EXIT_CANNOT) from error
+    return EXIT_LEFT if left else EXIT_REPAIRED
+
+
+def _slots(context: Context, what: str) -> list[Path]:
+    """The slots that are meant: of a state directory, of an account's directory, or of a remote's account."""
+    is_path = "/" in what or Path(what).is_dir()
+    top = Path(what).absolute() if is_path else _account_of(context, what)
+    found = sorted(_below(top))
+    if not found:
+        raise Failure(f"{what}: has no account's directory; name a state directory or a remote", EXIT_CANNOT)
+    for directory in found:
+        if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+            raise Failure(f"{directory}: belongs to another user", EXIT_CANNOT)
+    return found
+
+
+def _below(top: Path) -> Iterator[Path]:
+    for pattern in ("accounts/*/slot-*", "*/slot-*", "slot-*"):
+        yield from (each for each in top.glob(pattern) if each.is_dir())
+    if top.name.startswith("slot-") and top.is_dir():
+        yield top
+
+
+def _account_of(context: Context, what: str) -> Path:
+    settings = context.settings()
+    spec = parse_spec(what)
+    find_remote(settings, spec.name)
+    state_dir = layered(default_options(), settings.options).state_dir
+    key = StateDir(state_dir).last_key(spec.name)
+    if key is None:
+        raise Failure(f"{what}: was never mounted with the state directory {state_dir}", EXIT_CANNOT)
+    return state_dir / "accounts" / key

@@ -1,0 +1,250 @@
+"""What is wrong with one slot of a state directory, in lines for a person. Nothing here changes anything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from daemon.status import in_bytes, plural
+from mountfs.model.hashing import HashKind, hasher
+from mountfs.spool.disk import RealDisk
+from mountfs.tree.content import Content
+from mountfs.tree.database import check_version
+from mountfs.tree.label import NOBODYS, read_label
+from mountfs.tree.node import ROOT_ID
+from mountfs.tree.recovery import BOOT_FACT, CUT_SHORT, LOST, TORN, UNPROVEN, doubt, set_aside_directory
+from mountfs.tree.rows import CONTENT_COLUMNS, content_row
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+READ_BYTES = 4 * 1024 * 1024
+SHOWN_NAMES = 20
+"""Names told one by one; more would hide the rest."""
+
+DAMAGED = ".damaged-"
+"""Stands in the name of a journal that was moved away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: where, what it means, what to do. *is_fault*: else a note of what any crash may leave."""
+
+    where: str
+    text: str
+    is_fault: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A version that waits to be sent, with the path its node is shown at."""
+
+    path: str
+    name: str
+    content: Content
+
+
+class JournalUnusable(Exception):
+    """The journal cannot be read, or contradicts itself: no mount may use it."""
+
+
+class Slot:
+    """One slot's directory, which no mount uses meanwhile."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.journal = directory / "journal.db"
+        self.spool = directory / "spool"
+        self.set_aside = set_aside_directory(self.spool)
+        self.disk = RealDisk()
+
+    def check(self) -> list[Finding]:
+        """All that is wrong, and all that a person should know."""
+        if not self.journal.exists():
+            return [*self._check_without_journal(), *self._check_leftovers()]
+        try:
+            journal = Journal(self.journal)
+        except JournalUnusable as error:
+            found = [
+                Finding(
+                    "journal.db",
+                    f"cannot be used: {error}; no mount starts with it. Restore it from a backup, or "
+                    "--repair it: what can be read of it is kept, the rest becomes recovered copies",
+                )
+            ]
+            return [*found, *self._check_leftovers()]
+        found = [finding for each in journal.pending for finding in self._check_version(journal, each)]
+        return [*found, *self._check_strays(journal), *self._check_leftovers()]
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every spool file."""
+        return self.disk.sizes(str(self.spool)) if self.spool.is_dir() else {}
+
+    def label_of(self, name: str) -> str | None:
+        return self.disk.label_of(str(self.spool / name))
+
+    def hash_of(self, content: Content) -> str:
+        """Of its spool file's bytes, in the algorithm of the hash it is known by."""
+        assert content.content_hash is not None
+        kind = HashKind.SHA1 if len(content.content_hash) == 40 else HashKind.DROPBOX
+        state = hasher(kind)
+        left = content.size_bytes
+        with (self.spool / content.spool).open("rb") as file:
+            while left and (piece := file.read(min(READ_BYTES, left))):
+                state.update(piece)
+                left -= len(piece)
+        return state.hexdigest()
+
+    # Inside
+
+    def _check_without_journal(self) -> Iterator[Finding]:
+        """A new journal knows the top alone: what says that it belongs there becomes a recovered copy."""
+        lost = 0
+        for name, size_bytes in sorted(self.sizes_by_name.items()):
+            label = self.label_of(name)
+            if not size_bytes or label == NOBODYS:
+                continue
+            place = None if label is None else read_label(label)
+            if place is not None and place[0] == ROOT_ID:
+                text = f"the next mount shows it at the top, as a recovered copy of {place[1]}"
+                yield Finding(f"spool/{name}", text, is_fault=False)
+            else:
+                lost += 1
+        if lost:
+            yield Finding(
+                "journal.db",
+                f"is missing, and {plural(lost, 'pending file')} with it lost their folders; --repair makes "
+                "recovered copies of those that say what they are, at the top, and sets the others aside",
+            )
+
+    def _check_version(self, journal: Journal, pending: Pending) -> Iterator[Finding]:
+        content = pending.content
+        size_bytes = self.sizes_by_name.get(content.spool)
+        is_hashed = bool(content.content_hash) and size_bytes is not None
+        is_proven = content.is_synced or journal.is_of_this_boot or is_hashed
+        reason = doubt(content, size_bytes, is_proven=is_proven)
+        if reason in (TORN, UNPROVEN):
+            text = f"{reason}: the next mount keeps what there is of it as a recovered copy"
+            yield Finding(pending.path, text, is_fault=False)
+        elif reason is LOST and not content.is_flushed:
+            return  # nothing was ever written
+        elif reason is LOST:
+            aside = (self.set_aside / content.spool).exists()
+            todo = "--repair takes it back from spool-set-aside" if aside else "restore it from a backup"
+            yield Finding(
+                pending.path,
+                f"{LOST} (spool/{content.spool}); {todo}, or mount and remove the file, which gives it up",
+            )
+        elif reason is CUT_SHORT:
+            yield Finding(
+                pending.path,
+                f"{CUT_SHORT}: {size_bytes} of {content.size_bytes} bytes are left; --repair keeps them as "
+                "a recovered copy, which nobody sends until it is renamed",
+            )
+        elif content.content_hash and size_bytes and self.hash_of(content) != content.content_hash:
+            yield Finding(
+                pending.path,
+                "its pending bytes are damaged here, but whole at the service: mount, and they are committed",
+                is_fault=False,
+            )
+
+    def _check_strays(self, journal: Journal) -> Iterator[Finding]:
+        for name, size_bytes in sorted(self.sizes_by_name.items()):
+            label = self.label_of(name)
+            if name in journal.spool_names or not size_bytes or label == NOBODYS:
+                continue
+            place = None if label is None else read_label(label)
+            if place is not None and journal.is_folder(place[0]):
+                what = f"{in_bytes(size_bytes)} of {journal.path(place[0], place[1])}, which {TORN}"
+                yield Finding(f"spool/{name}", f"{what}: the next mount keeps them beside", is_fault=False)
+            else:
+                yield Finding(
+                    f"spool/{name}",
+                    f"{in_bytes(size_bytes)} that no row of the journal names: the end of the journal is "
+                    "lost, or an older one was restored; --repair sets them aside, as the next mount would",
+                )
+
+    def _check_leftovers(self) -> Iterator[Finding]:
+        if self.set_aside.is_dir():
+            files = [file.stat().st_size for file in self.set_aside.iterdir()]
+            if files:
+                what = f"{plural(len(files), 'file')} of lost changes, {in_bytes(sum(files))}"
+                text = f"{what}: nobody sends them; look at them, copy what you need, then remove them"
+                yield Finding(self.set_aside.name, text, is_fault=False)
+        for file in sorted(self.directory.glob(f"journal.db{DAMAGED}*")):
+            if not file.name.endswith(("-wal", "-shm")):
+                text = "a journal that was moved away; remove it once nothing of it is missed"
+                yield Finding(file.name, text, is_fault=False)
+
+    @cached_property
+    def sizes_by_name(self) -> dict[str, int]:
+        """As ``sizes`` when it was first asked."""
+        return self.sizes()
+
+
+class Journal:
+    """What a journal says, read without changing it."""
+
+    def __init__(self, path: Path) -> None:
+        """JournalUnusable."""
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+                check_version(db)
+                _check_all(db)
+                self._nodes: dict[int, tuple[str, int | None, str]] = {
+                    row[0]: (row[1], row[2], row[3])
+                    for row in db.execute("SELECT id, kind, parent, name FROM nodes")
+                }
+                rows = [content_row(row) for row in db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents")]
+                boot = db.execute("SELECT value FROM meta WHERE key = ?", (BOOT_FACT,)).fetchone()
+                above: list[tuple[int]] = db.execute(
+                    "SELECT parent FROM nodes WHERE is_dirty AND parent IS NOT NULL"
+                ).fetchall()
+        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+            raise JournalUnusable(str(error)) from error
+        self.is_of_this_boot = boot is not None and boot[0] == BOOT_ID.read_text().strip()
+        """Whether nothing but a process can have ended since it was written."""
+        self.spool_names = {content.spool for content, _, _ in rows}
+        self._check_folders([folder for (folder,) in above])
+        self.pending = [
+            Pending(self.shown(node), self._nodes[node][2], content)
+            for content, node, _ in rows
+            if node is not None and node in self._nodes
+        ]
+        strangers = [content for content, node, _ in rows if node is not None and node not in self._nodes]
+        if strangers:
+            raise JournalUnusable(f"it has bytes of {plural(len(strangers), 'file')} that it does not have")
+
+    def is_folder(self, node_id: int) -> bool:
+        return node_id == ROOT_ID or self._nodes.get(node_id, ("",))[0] == "folder"
+
+    def shown(self, node_id: int) -> str:
+        """The path at which the mount shows a node."""
+        _, parent, name = self._nodes[node_id]
+        return f"/{name}" if parent is None else self.path(parent, name)
+
+    def path(self, folder_id: int, name: str) -> str:
+        """Of *name* in a folder."""
+        parts, at, seen = [name], folder_id, set[int]()
+        while at != ROOT_ID and at in self._nodes and at not in seen:
+            seen.add(at)
+            _, parent, above = self._nodes[at]
+            parts.append(above)
+            at = ROOT_ID if parent is None else parent
+        return "/" + "/".join(reversed(parts))
+
+    def _check_folders(self, above: list[int]) -> None:
+        """A change whose folder is missing would be taken for a removal, and told to the service."""
+        lost = sum(not self.is_folder(each) for each in above)
+        if lost:
+            raise JournalUnusable(f"it lacks the folders of {plural(lost, 'change')}")
+
+
+def _check_all(db: sqlite3.Connection) -> None:
+    """Every page, and every index with its table: a start has no time for that. sqlite3.Error, ValueError."""
+    verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise ValueError(str(verdict).replace("\n", " "))

@@ -1,0 +1,183 @@
+"""Saves what can be saved of a slot. Nothing here deletes bytes: what nobody can name is set aside."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from daemon.cli.slotcheck import BOOT_ID, DAMAGED, Journal, JournalUnusable, Slot
+from daemon.status import plural
+from mountfs.clock import SystemClock
+from mountfs.model.hashing import HashKind
+from mountfs.spool.disk import LABEL
+from mountfs.spool.quota import Quota
+from mountfs.spool.spool import Spool
+from mountfs.tree.copies import Copies
+from mountfs.tree.label import NOBODYS, read_label
+from mountfs.tree.launch import stranded
+from mountfs.tree.node import ROOT_ID
+from mountfs.tree.recovery import recover
+from mountfs.tree.store import Store
+from mountfs.tree.tree import Tree
+
+MOST_CHARS = 255
+"""Of a name, as both services take it."""
+STORE_FILES = ("", "-wal", "-shm")
+
+
+def repair(slot: Slot) -> Iterator[str]:
+    """Does what can be done, and says what it did. OSError."""
+    if slot.journal.exists():
+        try:
+            Journal(slot.journal)
+        except JournalUnusable:
+            yield _rebuild(slot) or _give_up_journal(slot)
+    if not slot.journal.exists():
+        yield from _name_by_label(slot)
+        return
+    yield from _take_back(slot)
+    yield from _recover(slot)
+
+
+# The journal
+
+
+def _rebuild(slot: Slot) -> str | None:
+    """Makes the indexes of a journal anew, in a copy; None when its rows are damaged, too."""
+    draft = slot.journal.with_name("journal.db.rebuilt")
+    draft.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(slot.journal)) as db, closing(sqlite3.connect(draft)) as copy:
+            db.backup(copy)
+            copy.execute("REINDEX")
+        Journal(draft)
+    except (sqlite3.Error, JournalUnusable):
+        draft.unlink(missing_ok=True)
+        return None
+    aside = _move_journal_away(slot)
+    draft.chmod(0o600)
+    draft.replace(slot.journal)
+    return f"journal.db: its indexes were made anew from its rows; the damaged one is kept as {aside.name}"
+
+
+def _give_up_journal(slot: Slot) -> str:
+    """Names in it that can still be read go to the spool files' labels first."""
+    named = {}
+    for name, path in _readable_names(slot.journal):
+        if (slot.spool / name).exists():
+            named[name] = path
+    for name, path in named.items():
+        _label(slot.spool / name, path.rpartition("/")[2])
+    aside = _move_journal_away(slot)
+    return (
+        f"journal.db: could not be read whole, and is kept as {aside.name}; the names of "
+        f"{plural(len(named), 'pending file')} were still to be read in it"
+    )
+
+
+def _move_journal_away(slot: Slot) -> Path:
+    earlier = slot.directory.glob(f"journal.db{DAMAGED}*[0-9]")
+    numbers = [int(each.name.rpartition("-")[2]) for each in earlier]
+    aside = slot.directory / f"journal.db{DAMAGED}{max(numbers, default=0) + 1}"
+    for ending in STORE_FILES:
+        part = Path(f"{slot.journal}{ending}")
+        if part.exists():
+            part.rename(f"{aside}{ending}")
+    return aside
+
+
+def _readable_names(journal: Path) -> Iterator[tuple[str, str]]:
+    """Spool files and the names of their nodes, from both ends of the tables up to the damage."""
+    try:
+        db = sqlite3.connect(journal)
+    except sqlite3.Error:
+        return
+    with closing(db):
+        names = dict(_rows(db, "SELECT id, name FROM nodes"))
+        for spool, node in _rows(db, "SELECT spool, node FROM contents WHERE node IS NOT NULL"):
+            if isinstance(spool, str) and re.fullmatch("[0-9a-f]{32}", spool):
+                name = names.get(node)
+                yield spool, name if isinstance(name, str) and name else spool
+
+
+def _rows(db: sqlite3.Connection, query: str) -> Iterator[tuple[object, object]]:
+    for order in ("", " ORDER BY rowid DESC"):
+        try:
+            yield from db.execute(query + order)
+        except (sqlite3.Error, ValueError):
+            continue
+
+
+# Bytes
+
+
+def _name_by_label(slot: Slot) -> Iterator[str]:
+    """Without a journal the mount knows the top alone: what says whose it is goes there, beside."""
+    for name, size_bytes in sorted(slot.sizes().items()):
+        label = slot.label_of(name)
+        if not size_bytes or label == NOBODYS:
+            continue
+        place = None if label is None else read_label(label)
+        if place is not None and _label(slot.spool / name, place[1]):
+            yield f"spool/{name}: the next mount shows it as a recovered copy of {place[1]}, at the top"
+        else:
+            _set_aside(slot, name, "" if place is None else f" {place[1]}")
+            yield f"spool/{name}: is set aside, for it does not say whose it is"
+
+
+def _label(file: Path, name: str) -> bool:
+    """Gives a file to the top of the account; whether the file system keeps that."""
+    try:
+        os.setxattr(file, LABEL, f"{ROOT_ID} {name}".encode())
+    except OSError:
+        return False
+    return True
+
+
+def _set_aside(slot: Slot, name: str, ending: str) -> None:
+    slot.set_aside.mkdir(mode=0o700, exist_ok=True)
+    (slot.spool / name).rename(slot.set_aside / f"{name}{ending.replace('/', '_')}")
+
+
+def _take_back(slot: Slot) -> Iterator[str]:
+    """Files that were set aside while a journal that names them was away."""
+    sizes = slot.sizes()
+    for pending in Journal(slot.journal).pending:
+        aside = slot.set_aside / pending.content.spool
+        if pending.content.spool not in sizes and aside.exists():
+            aside.rename(slot.spool / aside.name)
+            yield f"{pending.path}: its bytes were set aside, and are taken back"
+
+
+def _recover(slot: Slot) -> Iterator[str]:
+    """What a start does, with a look at every file."""
+    boot_id = BOOT_ID.read_text().strip()
+    store = Store(slot.journal, boot_id=boot_id)
+    spool = Spool(slot.spool, slot.disk, Quota())
+    try:
+        tree = Tree(store, SystemClock(), root_id="", carries_times=False)
+        stranded(tree, tree.restore())
+        copies = Copies(tree, socket.gethostname(), MOST_CHARS)
+        known = len(store.notices())
+        result = recover(tree, spool, copies, boot_id=boot_id, hash_kind=_hash_kind(tree), trusts_disk=False)
+        for notice in store.notices()[known:]:
+            yield f"{notice.path}: {notice.text}"
+        if result.strays:
+            yield f"{plural(len(result.strays), 'file')} set aside in {slot.set_aside.name}"
+    finally:
+        spool.close()
+        store.close()
+
+
+def _hash_kind(tree: Tree) -> HashKind:
+    """Of the account, as far as its pending versions tell: by the length of their hashes."""
+    for node in tree.dirty.values():
+        for content in (node.state.content, node.state.draft):
+            if content is not None and content.content_hash:
+                return HashKind.SHA1 if len(content.content_hash) == 40 else HashKind.DROPBOX
+    return HashKind.SHA1

@@ -1,0 +1,105 @@
+"""What is told of a slot that a process left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from daemon.cli.slotcheck import BOOT_ID, Finding, Slot
+from daemon.cli.slotrepair import repair
+from mountfs.tree.recovery import LOST, UNPROVEN
+from tests.doubles.world import World
+from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, limits=SMALL_LIMITS, boot_id=BOOT_ID.read_text().strip())
+
+
+def left_by(world: World) -> list[Finding]:
+    """What is found once its process has ended; no label is needed for any of it."""
+    world.close()
+    return Slot(world.directory).check()
+
+
+def faults(found: list[Finding]) -> list[str]:
+    return [finding.where for finding in found if finding.is_fault]
+
+
+def test_of_work_in_every_stage_nothing_is_a_fault(world: World) -> None:
+    world.account.write("/theirs", b"1")
+    for name in ("/sent", "/renamed", "/removed", "/kept"):
+        world.put(name, name.encode())
+    world.settle()
+    world.rename("/renamed", "/other")
+    world.fs.unlink("/removed")
+    world.put("/large", body_of(100))
+    world.upload_all()
+    world.mkdir("/folder")
+    world.put("/folder/new", b"new")
+    world.put("/kept", b"newer")
+    world.begin("/open", body_of(100))
+    world.core.durability.step(world.clock.now_s() + 2)
+    assert faults(left_by(world)) == []
+
+
+def test_pending_bytes_that_changed_are_told_where_the_service_has_them_whole(world: World) -> None:
+    world.put("/large", body_of(100))
+    world.upload_all()
+    spool_file = world.places.spool / content_of(world, "/large").spool
+    spool_file.write_bytes(body_of(100, seed=3))
+    [finding] = left_by(world)
+    assert not finding.is_fault
+    assert finding.where == "/large"
+    assert "whole at the service" in finding.text
+
+
+def test_after_another_run_of_the_machine_what_was_not_synced_is_told(tmp_path: Path) -> None:
+    world = World(tmp_path, boot_id="another")
+    world.put("/synced", b"1")
+    world.core.durability.step(world.clock.now_s())
+    world.put("/not synced", b"2")
+    [finding] = left_by(world)
+    assert (finding.where, finding.is_fault) == ("/not synced", False)
+    assert UNPROVEN in finding.text
+
+
+def test_bytes_that_the_service_has_are_not_missed(world: World) -> None:
+    world.put("/large", body_of(100))
+    world.upload_all()
+    (world.places.spool / content_of(world, "/large").spool).unlink()
+    assert left_by(world) == []
+
+
+def test_of_what_was_refused_the_bytes_are_looked_at_too(world: World) -> None:
+    world.put("/a", b"precious")
+    world.put("/b", b"lost")
+    (world.places.spool / content_of(world, "/b").spool).unlink()
+    found = left_by(world)
+    assert faults(found) == ["/b"]
+    assert LOST in found[0].text
+    list(repair(Slot(world.directory)))
+    assert faults(Slot(world.directory).check()) == ["/b"]
+    world.start()
+    assert world.word("/b") == "failed"
+    world.settle()
+    assert world.remote() == {"/a": b"precious"}
+    world.close()
+
+
+def test_a_cut_file_is_repaired_once_and_sent_when_it_is_renamed(world: World) -> None:
+    world.put("/d.txt", b"longer than that")
+    (world.places.spool / content_of(world, "/d.txt").spool).write_bytes(b"longer")
+    assert faults(left_by(world)) == ["/d.txt"]
+    told = list(repair(Slot(world.directory)))
+    assert len(told) == 1
+    assert Slot(world.directory).check() == []
+    world.start()
+    [name] = world.names()
+    assert "recovered copy" in name
+    world.rename(f"/{name}", "/d.txt")
+    world.settle()
+    assert world.remote() == {"/d.txt": b"longer"}
+    world.close()
