@@ -14,7 +14,7 @@ from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.disk import RealDisk
 from mountfs.tree.content import Content
 from mountfs.tree.database import check_version
-from mountfs.tree.label import NOBODYS, read_label
+from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.recovery import BOOT_FACT, CUT_SHORT, LOST, TORN, UNPROVEN, doubt, set_aside_directory
 from mountfs.tree.rows import CONTENT_COLUMNS, content_row
@@ -108,8 +108,8 @@ class Slot:
             if not size_bytes or label == NOBODYS:
                 continue
             place = None if label is None else read_label(label)
-            if place is not None and place[0] == ROOT_ID:
-                text = f"the next mount shows it at the top, as a recovered copy of {place[1]}"
+            if place is not None and place.folder_id == ROOT_ID:
+                text = f"the next mount shows it at the top, as a recovered copy of {place.name}"
                 yield Finding(f"spool/{name}", text, is_fault=False)
             else:
                 lost += 1
@@ -157,15 +157,25 @@ class Slot:
             if name in journal.spool_names or not size_bytes or label == NOBODYS:
                 continue
             place = None if label is None else read_label(label)
-            if place is not None and journal.is_folder(place[0]):
-                what = f"{in_bytes(size_bytes)} of {journal.path(place[0], place[1])}, which {TORN}"
-                yield Finding(f"spool/{name}", f"{what}: the next mount keeps them beside", is_fault=False)
+            if place is not None and journal.is_folder(place.folder_id):
+                yield self._labelled(journal, f"spool/{name}", place, size_bytes)
             else:
                 yield Finding(
                     f"spool/{name}",
                     f"{in_bytes(size_bytes)} that no row of the journal names: the end of the journal is "
                     "lost, or an older one was restored; --repair sets them aside, as the next mount would",
                 )
+
+    def _labelled(self, journal: Journal, where: str, label: Label, size_bytes: int) -> Finding:
+        """Of a file that no row names, and that says whose it is."""
+        what = f"{in_bytes(size_bytes)} of {journal.path(label.folder_id, label.name)}, which"
+        if label.size_bytes is None or not journal.is_of_this_boot:
+            state = TORN if journal.is_of_this_boot else UNPROVEN
+            return Finding(where, f"{what} {state}: the next mount keeps them beside", is_fault=False)
+        if size_bytes < label.size_bytes:
+            return Finding(where, f"{what} {CUT_SHORT}: --repair keeps them as a recovered copy")
+        text = f"{what} was closed a moment before mountfs stopped: the next mount sends them"
+        return Finding(where, text, is_fault=False)
 
     def _check_leftovers(self) -> Iterator[Finding]:
         if self.set_aside.is_dir():

@@ -123,10 +123,10 @@ def _name_by_label(slot: Slot) -> Iterator[str]:
         if not size_bytes or label == NOBODYS:
             continue
         place = None if label is None else read_label(label)
-        if place is not None and _label(slot.spool / name, place[1]):
-            yield f"spool/{name}: the next mount shows it as a recovered copy of {place[1]}, at the top"
+        if place is not None and _label(slot.spool / name, place.name):
+            yield f"spool/{name}: the next mount shows it as a recovered copy of {place.name}, at the top"
         else:
-            _set_aside(slot, name, "" if place is None else f" {place[1]}")
+            _set_aside(slot, name, "" if place is None else f" {place.name}")
             yield f"spool/{name}: is set aside, for it does not say whose it is"
 
 

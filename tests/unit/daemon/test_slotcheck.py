@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from daemon.cli.slotcheck import BOOT_ID, Finding, Slot
 from daemon.cli.slotrepair import repair
-from mountfs.tree.recovery import LOST, UNPROVEN
+from mountfs.tree.recovery import CUT_SHORT, LOST, UNPROVEN
 from tests.doubles.world import World
 from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
 
@@ -20,6 +21,7 @@ def world(tmp_path: Path) -> World:
 
 def left_by(world: World) -> list[Finding]:
     """What is found once its process has ended; no label is needed for any of it."""
+    world.core.durability.save()
     world.close()
     return Slot(world.directory).check()
 
@@ -54,6 +56,29 @@ def test_pending_bytes_that_changed_are_told_where_the_service_has_them_whole(wo
     assert not finding.is_fault
     assert finding.where == "/large"
     assert "whole at the service" in finding.text
+
+
+def closed_without_a_row(world: World) -> Path:
+    """The spool file of one that was closed a moment before its process died."""
+    world.put("/a", b"precious")
+    world.close()
+    [file] = world.places.spool.iterdir()
+    return file
+
+
+def test_what_was_closed_and_has_no_row_yet_is_no_fault(world: World) -> None:
+    file = closed_without_a_row(world)
+    [finding] = Slot(world.directory).check()
+    assert (finding.where, finding.is_fault) == (f"spool/{file.name}", False)
+    assert "8 B of /a, which was closed" in finding.text
+
+
+def test_what_was_closed_without_a_row_and_cut_since_is_told(world: World) -> None:
+    file = closed_without_a_row(world)
+    os.truncate(file, 3)
+    [finding] = Slot(world.directory).check()
+    assert finding.is_fault
+    assert CUT_SHORT in finding.text
 
 
 def test_after_another_run_of_the_machine_what_was_not_synced_is_told(tmp_path: Path) -> None:

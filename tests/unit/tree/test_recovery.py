@@ -552,8 +552,9 @@ class LabellingDisk(RealDisk):
     def __init__(self) -> None:
         self.labels: dict[int, str] = {}
 
-    def label(self, fd: int, text: str) -> None:
+    def label(self, fd: int, text: str) -> bool:
         self.labels[os.fstat(fd).st_ino] = text
+        return True
 
     def label_of(self, path: str) -> str | None:
         return self.labels.get(os.stat(path).st_ino)

@@ -192,6 +192,7 @@ def test_the_next_process_tells_what_is_pending_in_the_same_order(tmp_path: Path
     world.mkdir("/d")
     world.put("/b", b"x")
     world.put("/d/c", b"x")
+    world.core.durability.save()
     world.restart()
     assert [path for path, _ in world.pending()] == ["/a", "/d", "/b", "/d/c"]
     world.close()
