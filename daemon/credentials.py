@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from mountfs.errors import NotSignedIn, Throttled, Transient
+from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled, Transient, Unreachable
+from mountfs.model.pacing import PROBES, Pacer
 
 REFRESH_AHEAD_S = 300.0
 """How long before its expiry a token is replaced; what Dropbox's own SDK does."""
@@ -29,6 +30,8 @@ class Clock(Protocol):
     """The part of ``mountfs.ports.Clock`` that is needed here."""
 
     def now_s(self) -> float: ...
+
+    def jitter(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,9 @@ class RefreshedToken:
 
     *refresh* makes the HTTP call, raises NotSignedIn or Transient, and is called without any lock
     held. A token that is still good is handed out while its successor is being fetched, and kept
-    when that fails for the moment; one that was refused is not. When the service says how long it
-    wants no refresh, none is tried for that long.
+    when that fails for the moment; one that was refused is not. A refresh that failed is not tried
+    again before its time: our own growing delay, or what the service says if that is longer. Until
+    then everybody gets the last failure.
     """
 
     def __init__(self, refresh: Callable[[], Grant], clock: Clock) -> None:
@@ -72,7 +76,9 @@ class RefreshedToken:
         self._lock = Lock()
         self._token: str | None = None
         self._expires_s = 0.0
-        self._not_before_s = -math.inf
+        self._failing = Pacer()
+        self._refused = Pacer(PROBES)
+        """Paces a refresh token that is not accepted."""
         self._running: Future[str] | None = None
 
     def current(self) -> str:
@@ -100,27 +106,43 @@ class RefreshedToken:
             if self._token is not None and self._token != stale:
                 return self._token
             running = self._running
-            held_back_s = self._not_before_s - self._clock.now_s()
-            if running is None and held_back_s > 0:
-                raise Throttled(f"the service gives out no tokens for {held_back_s:.0f} s", held_back_s)
+            if running is None:
+                self._check()
             mine: Future[str] | None = None
             if running is None:
                 mine = self._running = Future()
         if running is not None:
             return running.result()
         assert mine is not None
+        started_s = self._clock.now_s()
         try:
             grant = self._refresh()
         except BaseException as error:
             with self._lock:
                 self._running = None
-                if isinstance(error, Transient) and error.retry_after_s is not None:
-                    self._not_before_s = self._clock.now_s() + error.retry_after_s
+                if isinstance(error, MountfsError):
+                    pacer = self._refused if isinstance(error, NotSignedIn) else self._failing
+                    now_s, jitter = self._clock.now_s(), self._clock.jitter()
+                    pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
             mine.set_exception(error)
             raise
         with self._lock:
             self._token = grant.access_token
             self._expires_s = self._clock.now_s() + grant.expires_in_s
             self._running = None
+            self._failing.succeeded()
+            self._refused.succeeded()
         mine.set_result(grant.access_token)
         return grant.access_token
+
+    def _check(self) -> None:
+        """The last failure once more, while it is too soon for another refresh. Under the lock."""
+        for pacer in (self._refused, self._failing):
+            error, left_s = pacer.error, pacer.ready_s - self._clock.now_s()
+            if error is None or left_s <= 0:
+                continue
+            if not isinstance(error, Transient):
+                raise type(error)(str(error))
+            # Nothing is sent, so the call that needs the token takes no effect.
+            kind = Unreachable if isinstance(error, Offline) else Throttled
+            raise kind(f"no token for {left_s:.0f} s: {error}", left_s)

@@ -171,6 +171,9 @@ class Backend(Protocol):
     def calls(self) -> dict[str, int]:
         """How many requests were sent so far, by route."""
 
+    def trouble(self) -> MountfsError | None:
+        """What is wrong with the service while something is: the last such failure. Asks nobody."""
+
     def close(self) -> None:
         """Ends connections; blocked calls raise Offline soon."""
 

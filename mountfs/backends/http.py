@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,18 +17,17 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import PoolManager
 
-from mountfs.backends.sockets import Sockets
-from mountfs.backends.throttle import Gate, retry_after_s
-from mountfs.backends.wire import Request, Response, StreamedBody, Window
-from mountfs.errors import InvalidArgument, Offline, Unreachable
+from mountfs.backends.reasons import reason_of
+from mountfs.backends.sockets import Sockets, pool_classes
+from mountfs.backends.standing import Judge, Standing, by_status
+from mountfs.backends.throttle import retry_after_s
+from mountfs.backends.wire import Pieces, Request, Response, Window
+from mountfs.errors import InvalidArgument, MountfsError, Offline, Unreachable
 from mountfs.model.entry import NS_PER_S
 from mountfs.ports import Clock
 
-_SEND_BYTES = 64 * 1024
-"""A body leaves in pieces of this size: the system's time-out is for one piece, not for the whole."""
 _RECEIVE_BYTES = 256 * 1024
 _SLOWEST_BYTES_S = 1024
 """A reply that trickles in more slowly than this, beyond its time-out, is no reply."""
@@ -41,6 +41,14 @@ class Tokens(Protocol):
 
     def refused(self, token: str) -> str:
         """A fresh token after the service refused *token*. NotSignedIn, Transient."""
+
+
+class Ending(Protocol):
+    """What ends all waits once it is set: a ``threading.Event``."""
+
+    def set(self) -> None: ...
+
+    def wait(self, timeout: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +71,12 @@ class NotReachedInTime(TimedOut, Unreachable):
     """No connection was made within the time-out: the request was not sent."""
 
 
-class _Body:
-    """What leaves in small pieces; what requests takes for a stream of known length."""
-
-    def __init__(self, body: bytes | StreamedBody) -> None:
-        self._body = body
-
-    def __len__(self) -> int:
-        return len(self._body)
-
-    def __iter__(self) -> Iterator[bytes]:
-        for piece in (self._body,) if isinstance(self._body, bytes) else self._body:
-            view = memoryview(piece)
-            for at in range(0, len(view), _SEND_BYTES):
-                yield bytes(view[at : at + _SEND_BYTES])
-
-
 class HttpClient:
     """Sends requests of one account, from any thread, and raises only ``MountfsError``.
 
     A refused token is replaced once and the call repeated; *is_stale* tells such a reply. A read
     whose kept-alive connection turns out dead is repeated once. Nothing else is retried here.
+    Credentials that are refused for good are remembered, and so is a service that wants to be left alone.
     """
 
     def __init__(
@@ -92,14 +85,16 @@ class HttpClient:
         tokens: Tokens | None = None,
         settings: HttpSettings | None = None,
         is_stale: Callable[[Response], bool] = lambda response: response.status == 401,
+        judge: Judge = by_status,
+        ending: Ending | None = None,
     ) -> None:
         self._clock = clock
         self._tokens = tokens
         self._settings = settings or HttpSettings()
         self._is_stale = is_stale
-        self._gate = Gate()
+        self._standing = Standing(clock, judge)
         self._sockets = Sockets()
-        self._closed = threading.Event()
+        self._closed = ending or threading.Event()
         self._pool = self._session(self._settings.workers)
         # A long poll keeps its connection for minutes; it must not take one from the others.
         self._longpoll_pool = self._session(2)
@@ -113,15 +108,38 @@ class HttpClient:
         """
         if self._tokens is None or not request.is_signed:
             return self._send(request, None)
-        token = self._tokens.current()
-        response = self._send(request, token)
-        if self._is_stale(response):
-            return self._send(request, self._tokens.refused(token))
+        started_s, token = self._clock.now_s(), None
+        try:
+            token = self._tokens.current()
+        except MountfsError as error:
+            self._standing.unsigned(None, error, started_s)
+            raise
+        self._standing.sign_in.check(token)
+        try:
+            response = self._send(request, token)
+            if self._is_stale(response):
+                token = self._tokens.refused(token)
+                response = self._send(request, token)
+        except MountfsError as error:
+            self._standing.unsigned(token, error, started_s)
+            raise
+        self._standing.signed(token, response, request.route, started_s)
         return response
+
+    def trouble(self) -> MountfsError | None:
+        """What is wrong with the service while something is; never asks it."""
+        return self._standing.health.trouble()
+
+    def note(self, what: str, error: MountfsError | None) -> None:
+        """A caller's own finding about the service under the name *what*: *error*, or that it is over."""
+        if error is None:
+            self._standing.health.worked(what)
+        else:
+            self._standing.health.failed(what, error)
 
     def hold_back(self, seconds: float) -> None:
         """No call leaves for that long: one waits when it is short, and is Throttled when it is not."""
-        self._gate.shut(self._clock.now_s() + seconds)
+        self._standing.gate.shut(self._clock.now_s() + seconds)
 
     def pause(self, seconds: float) -> None:
         """Waits; Offline as soon as the client is closed."""
@@ -160,12 +178,22 @@ class HttpClient:
         return self._send_once(request, token)
 
     def _send_once(self, request: Request, token: str | None) -> Response:
-        self._pass_gate()
+        self._pass_gate(request.route)
         if request.permit is not None:
             self.pause(request.permit())
-            self._pass_gate()
+            self._pass_gate(request.route)
         with self._lock:
             self._calls[request.route] += 1
+        started_s = self._clock.now_s()
+        try:
+            response = self._exchanged(request, token)
+        except Offline as error:
+            self._standing.unanswered(request, error)
+            raise
+        self._standing.replied(request, response, started_s)
+        return response
+
+    def _exchanged(self, request: Request, token: str | None) -> Response:
         headers = dict(request.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -177,7 +205,7 @@ class HttpClient:
                 request.method,
                 request.url,
                 headers=headers,
-                data=_Body(request.body) if request.body else None,
+                data=Pieces(request.body) if request.body else None,
                 timeout=(min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
                 allow_redirects=False,
                 stream=True,
@@ -190,12 +218,12 @@ class HttpClient:
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             return Response(reply.status_code, replied, body, wait_s)
 
-    def _pass_gate(self) -> None:
+    def _pass_gate(self, route: str) -> None:
         """Waits until the gate opens, also when it is shut for longer meanwhile. Throttled."""
-        opens_s: float | None = None
-        while opens_s != self._gate.opens_s:
-            opens_s = self._gate.opens_s
-            self.pause(self._gate.wait_s(self._clock.now_s()))
+        gate, opens_s = self._standing.gate, -math.inf
+        while opens_s != gate.opens_s(route):
+            opens_s = gate.opens_s(route)
+            self.pause(gate.wait_s(route, self._clock.now_s()))
 
     def _receive(self, reply: requests.Response, window: Window | None, patience_s: float) -> bytes:
         """The body, or the window of it; what lies behind the window is not waited for."""
@@ -267,9 +295,9 @@ def _foreign_errors(url: str) -> Iterator[None]:
     except requests.exceptions.ConnectionError as error:
         if error.args and isinstance(error.args[0], urllib3.exceptions.ProtocolError):
             # requests wraps only what happens before the reply's header like this.
-            raise _StaleConnection(f"{host} broke the connection: {_reason(error)}") from error
+            raise _StaleConnection(f"{host} broke the connection: {reason_of(error)}") from error
         kind = Unreachable if _is_unconnected(error) else Offline
-        raise kind(f"{host} does not answer: {_reason(error)}") from error
+        raise kind(f"{host} does not answer: {reason_of(error)}") from error
     except (
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
@@ -277,7 +305,7 @@ def _foreign_errors(url: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:
-        raise Offline(f"{host} does not answer: {_reason(error)}") from error
+        raise Offline(f"{host} does not answer: {reason_of(error)}") from error
 
 
 def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
@@ -290,27 +318,11 @@ def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
     return isinstance(reason, unconnected)
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause in the system's words, or else the kind of the error."""
-    seen: list[BaseException] = []
-    current: BaseException | None = error
-    while current is not None and current not in seen:
-        seen.append(current)
-        nested = [arg for arg in current.args if isinstance(arg, BaseException)]
-        reason = getattr(current, "reason", None)
-        nested += [reason] if isinstance(reason, BaseException) else []
-        current = current.__cause__ or current.__context__ or (nested[0] if nested else None)
-    for cause in reversed(seen):
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    return type(seen[-1]).__name__
-
-
 class _CuttableAdapter(HTTPAdapter):
     """requests' transport, with its sockets known to *sockets* and no retries of its own."""
 
     def __init__(self, sockets: Sockets, pool_size: int) -> None:
-        self._pools = _pool_classes(sockets)
+        self._pools = pool_classes(sockets)
         super().__init__(pool_connections=8, pool_maxsize=pool_size, max_retries=0, pool_block=False)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -321,23 +333,3 @@ class _CuttableAdapter(HTTPAdapter):
         manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager
-
-
-def _pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
-
-    class Secure(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            sockets.add(self.sock)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}

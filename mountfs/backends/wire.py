@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from mountfs.errors import ServerFault
 
+_SEND_BYTES = 64 * 1024
+"""A body leaves in pieces of this size: the system's time-out is for one piece, not for the whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -25,6 +28,22 @@ class StreamedBody(Protocol):
 
     def __iter__(self) -> Iterator[bytes]:
         """Its pieces from the first on, each time anew: a call may be repeated."""
+
+
+class Pieces:
+    """What leaves in small pieces; what requests takes for a stream of known length."""
+
+    def __init__(self, body: bytes | StreamedBody) -> None:
+        self._body = body
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in (self._body,) if isinstance(self._body, bytes) else self._body:
+            view = memoryview(piece)
+            for at in range(0, len(view), _SEND_BYTES):
+                yield bytes(view[at : at + _SEND_BYTES])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled, Transient
 
@@ -10,17 +11,34 @@ FIRST_DELAY_S = 0.25
 """Soon enough that a dropped connection goes unnoticed."""
 LONGEST_DELAY_S = 30.0
 """A far side that comes back is found within this time; a call every half minute disturbs nobody."""
+LONGEST_ASKED_S = 300.0
+"""The longest pause that is granted to a service which asks for one (``Retry-After``). One wrong header would
+otherwise keep a mount away from its account until the mount is restarted."""
 
 
-def delay_s(failures: int, retry_after_s: float | None, jitter: float) -> float:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The first delay after a failure, and the bound that the delays double to."""
+
+    first_s: float = FIRST_DELAY_S
+    longest_s: float = LONGEST_DELAY_S
+
+
+USUAL = Pace()
+PROBES = Pace(first_s=1.0, longest_s=120.0)
+"""Of what is not likely to be over soon, such as credentials that are refused. A refusal by mistake ends within
+moments; a real one lasts for hours, and a probe every two minutes disturbs nobody."""
+
+
+def delay_s(failures: int, retry_after_s: float | None, jitter: float, pace: Pace = USUAL) -> float:
     """Seconds until the next attempt after *failures* in a row; *jitter* is drawn from [0, 1) by the caller.
 
-    Half of the doubling delay is certain, half is chance. The service has the last word.
+    Half of the doubling delay is certain, half is chance. A service that asks for a longer pause gets it, up
+    to LONGEST_ASKED_S; one that asks for a shorter one does not: ``Retry-After: 0`` is no leave to hammer.
     """
-    if retry_after_s is not None:
-        return max(0.0, retry_after_s)
-    longest_s = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(max(failures, 1) - 1, 16))
-    return longest_s * (1.0 + jitter) / 2.0
+    doubled_s = min(pace.longest_s, pace.first_s * 2.0 ** min(max(failures, 1) - 1, 16))
+    own_s = doubled_s * (1.0 + jitter) / 2.0
+    return own_s if retry_after_s is None else max(own_s, min(retry_after_s, LONGEST_ASKED_S))
 
 
 def is_account_wide(error: MountfsError) -> bool:
@@ -31,9 +49,10 @@ def is_account_wide(error: MountfsError) -> bool:
 class Pacer:
     """When one thing may be tried again; not thread-safe, its owner locks."""
 
-    __slots__ = ("_failed_s", "error", "failures", "ready_s")
+    __slots__ = ("_failed_s", "_pace", "error", "failures", "ready_s")
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace = USUAL) -> None:
+        self._pace = pace
         self.failures = 0
         self.ready_s = -math.inf
         """Not to be tried before this time."""
@@ -50,7 +69,7 @@ class Pacer:
         elif retry_after_s is None:
             return
         self._failed_s = now_s
-        self.ready_s = max(self.ready_s, now_s + delay_s(self.failures, retry_after_s, jitter))
+        self.ready_s = max(self.ready_s, now_s + delay_s(self.failures, retry_after_s, jitter, self._pace))
 
     def succeeded(self, started_s: float = math.inf) -> None:
         """It works: the next failure is the first one again. An attempt begun at *started_s* says nothing

@@ -126,6 +126,9 @@ class FaultyBackend:
     def calls(self) -> dict[str, int]:
         return self.inner.calls()
 
+    def trouble(self) -> MountfsError | None:
+        return self.inner.trouble()
+
     def close(self) -> None:
         self.inner.close()
 

@@ -194,6 +194,10 @@ class MemoryBackend:
         with self._gate:
             return dict(self._calls)
 
+    def trouble(self) -> MountfsError | None:
+        """None: whoever calls is told."""
+        return None
+
     def close(self) -> None:
         with self._gate:
             self._is_closed = True

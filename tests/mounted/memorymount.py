@@ -65,6 +65,9 @@ class RemoteMemory:
         with self._lock:
             return dict(self._calls)
 
+    def trouble(self) -> MountfsError | None:
+        return None
+
     def close(self) -> None:
         self._is_closed.set()
 

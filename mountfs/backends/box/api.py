@@ -87,7 +87,6 @@ class BoxApi:
                 raise
             response = self.http.exchange(replace(request, url=address))
             self._gone_hosts.add(urlsplit(url).netloc)
-        self.heed(response)
         return response
 
     def _documented(self, url: str) -> str | None:
@@ -119,11 +118,6 @@ class BoxApi:
         if not 200 <= response.status < 300 or response.status == 202:
             raise from_response(response, route)
         return object_in(response, route)
-
-    def heed(self, response: Response) -> None:
-        """Holds everybody back for as long as the service asks."""
-        if response.status in (429, 503) and response.retry_after_s:
-            self.http.hold_back(response.retry_after_s)
 
 
 def object_in(response: Response, route: str) -> Json:

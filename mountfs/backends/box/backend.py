@@ -11,6 +11,7 @@ from mountfs.backends.box.commits import Commits, UnknownJob
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of, whole
+from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.events import Events
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
@@ -19,7 +20,7 @@ from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
 from mountfs.backends.box.uploads import BoxUploads
-from mountfs.backends.http import HttpClient, HttpSettings, Tokens
+from mountfs.backends.http import Ending, HttpClient, HttpSettings, Tokens
 from mountfs.errors import (
     BatchRefused,
     InvalidArgument,
@@ -53,10 +54,11 @@ class BoxBackend:
         tokens: Tokens,
         clock: Clock,
         http_settings: HttpSettings | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self._settings = settings
         self._limits = replace(BOX_LIMITS, session_min_bytes=settings.small_file_bytes)
-        self._http = HttpClient(clock, tokens, http_settings)
+        self._http = HttpClient(clock, tokens, http_settings, judge=from_response, ending=ending)
         self._api = BoxApi(self._http, settings, clock)
         self._items = Items(self._api)
         self._places = Places(self._items, settings.root_folder_id)
@@ -209,6 +211,9 @@ class BoxBackend:
     def calls(self) -> dict[str, int]:
         """By method and path, with ``:id`` for what varies."""
         return self._http.calls()
+
+    def trouble(self) -> MountfsError | None:
+        return self._http.trouble()
 
     def close(self) -> None:
         self._http.close()

@@ -78,7 +78,6 @@ class Downloads:
                 window=Window(offset, length),
             )
             response = self._api.http.exchange(request)
-            self._api.heed(response)
             location = response.headers.get("location")
             if response.status not in (301, 302, 303, 307, 308) or location is None:
                 return response

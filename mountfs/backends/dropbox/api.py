@@ -13,7 +13,7 @@ from mountfs.backends.dropbox.errors import CHECK, LOOKUP, from_response, tags_o
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, Window
-from mountfs.errors import MountfsError, NotSignedIn, ServerFault, Throttled
+from mountfs.errors import MountfsError, NotSignedIn, ServerFault
 
 Json = dict[str, Any]
 
@@ -175,15 +175,7 @@ class DropboxApi:
                 self._learn_root()
                 headers = {**request.headers, **self._namespace()}
                 response = self.http.exchange(replace(request, headers=headers))
-        self._heed(response)
         return response
-
-    def _heed(self, response: Response) -> None:
-        """Holds everybody back for as long as the service asks; a busy lock is not everybody's matter."""
-        if response.status in (429, 503):
-            error = from_response(response, "")
-            if isinstance(error, Throttled | ServerFault) and error.retry_after_s:
-                self.http.hold_back(error.retry_after_s)
 
     def _failure(self, response: Response, route: str) -> MountfsError:
         return from_response(response, route, *_PREFIX.get(route, ()))

@@ -9,13 +9,14 @@ from typing import Any
 
 from mountfs.backends.dropbox import listing
 from mountfs.backends.dropbox.api import DropboxApi
-from mountfs.backends.dropbox.errors import is_stale_token
+from mountfs.backends.dropbox.errors import from_response, is_stale_token
 from mountfs.backends.dropbox.jobs import DropboxJobs
 from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
-from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, Tokens
+from mountfs.backends.http import Ending, HttpClient, HttpSettings, TimedOut, Tokens
 from mountfs.backends.receipts import hash_of_parts
+from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wire import Response
 from mountfs.errors import MountfsError, NotSupported, ServerFault
 from mountfs.model.entry import Account, Entry, File, Place, Space
@@ -40,10 +41,11 @@ class DropboxBackend:
         tokens: Tokens,
         clock: Clock,
         http_settings: HttpSettings | None = None,
+        ending: Ending | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._http = HttpClient(clock, tokens, http_settings, is_stale_token)
+        self._http = HttpClient(clock, tokens, http_settings, is_stale_token, from_response, ending)
         self._api = DropboxApi(self._http, settings)
         self._uploads = DropboxUploads(self._api)
         self._jobs = DropboxJobs(self._api, settings, clock)
@@ -177,12 +179,15 @@ class DropboxBackend:
         backoff_s = reply.get("backoff")
         if isinstance(backoff_s, int):
             with self._lock:
-                self._next_longpoll_s = self._clock.now_s() + backoff_s
+                self._next_longpoll_s = self._clock.now_s() + bounded_s(backoff_s)
         return bool(reply.get("changes"))
 
     def calls(self) -> dict[str, int]:
         """By route, without the API's version."""
         return self._http.calls()
+
+    def trouble(self) -> MountfsError | None:
+        return self._http.trouble()
 
     def close(self) -> None:
         self._http.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     Busy,
@@ -199,8 +200,8 @@ def _rate_limit(response: Response, route: str) -> MountfsError:
         tags, _ = tags_of(error.get("reason"))
         kind = Busy if tags[:1] == ("too_many_write_operations",) else Throttled
         stated = error.get("retry_after")
-        if wait_s is None and isinstance(stated, int):
-            wait_s = float(stated)
+        if wait_s is None and isinstance(stated, int | float):
+            wait_s = bounded_s(stated)
     return kind(f"{route}: the service asks to slow down", wait_s)
 
 

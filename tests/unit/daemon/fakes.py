@@ -24,6 +24,9 @@ class FakeClock:
     def now_s(self) -> float:
         return self.time_s
 
+    def jitter(self) -> float:
+        return 0.5
+
 
 @dataclass
 class FakeAccount:

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from daemon.credentials import REFRESH_AHEAD_S, Grant, RefreshedToken, StaticToken
-from mountfs.errors import NotSignedIn, Offline, ServerFault, Throttled, Transient
+from mountfs.errors import NotSignedIn, Offline, ServerFault, Throttled, Transient, Unreachable
 from tests.unit.daemon.fakes import PATIENCE_S, FakeClock
 
 LIFE_S = 14400.0
@@ -72,12 +72,13 @@ def test_a_good_token_is_kept_while_the_service_is_away() -> None:
 
 
 def test_a_revoked_grant_is_told_and_may_recover() -> None:
-    service = Service()
-    tokens = RefreshedToken(service, FakeClock())
+    service, clock = Service(), FakeClock()
+    tokens = RefreshedToken(service, clock)
     service.failure = NotSignedIn("revoked")
     with pytest.raises(NotSignedIn):
         tokens.current()
     service.failure = None
+    clock.time_s += 1.0
     assert tokens.current() == "token-1"
 
 
@@ -140,13 +141,46 @@ def test_nobody_asks_for_a_token_before_the_service_allows_it(failure: Transient
 
 
 def test_a_service_that_fails_without_naming_a_time_is_asked_again() -> None:
-    service = Service()
-    tokens = RefreshedToken(service, FakeClock())
+    service, clock = Service(), FakeClock()
+    tokens = RefreshedToken(service, clock)
     for failure in (Offline("away"), Throttled("slow"), ServerFault("500")):
         service.failure = failure
         with pytest.raises(type(failure)):
             tokens.current()
+        clock.time_s += 5.0
     assert service.asked == 3
+
+
+def asked_within(seconds: float, failure: Exception) -> int:
+    """How often the service is asked for a token while somebody wants one every half second."""
+    service, clock = Service(), FakeClock()
+    tokens = RefreshedToken(service, clock)
+    service.failure = failure
+    for _ in range(int(seconds * 2)):
+        with pytest.raises((NotSignedIn, Transient)):
+            tokens.current()
+        clock.time_s += 0.5
+    return service.asked
+
+
+@pytest.mark.parametrize(
+    "failure", [NotSignedIn("no"), Offline("away"), Throttled("slow", 0.0), ServerFault("500")]
+)
+def test_a_service_that_gives_no_token_is_asked_ever_more_rarely(failure: Exception) -> None:
+    assert asked_within(600.0, failure) < 35
+
+
+def test_while_no_refresh_is_due_everybody_is_told_why_there_is_no_token() -> None:
+    service, clock = Service(), FakeClock()
+    tokens = RefreshedToken(service, clock)
+    for failure, kind in ((NotSignedIn("revoked"), NotSignedIn), (Offline("away"), Unreachable)):
+        service.failure = failure
+        for expected in (type(failure), kind):
+            with pytest.raises(expected, match=str(failure)):
+                tokens.current()
+        clock.time_s += 600.0
+    service.failure = None
+    assert tokens.current() == "token-1"
 
 
 def test_a_refused_token_is_not_used_again_while_there_is_no_other() -> None:

@@ -239,9 +239,9 @@ def test_sessions_that_a_former_process_left_are_ended(world: World) -> None:
 def test_a_session_the_service_cannot_end_now_stays_for_the_next_process(world: World) -> None:
     session = world.account.start_session(is_large=True)
     orphan(world, session)
-    world.backend.fail("abandon", Throttled("later", retry_after_s=600.0))
+    world.backend.fail("abandon", Throttled("later", retry_after_s=200.0))
     due_s = sweep(world)
-    assert due_s == world.clock.now_s() + 600.0
+    assert due_s == world.clock.now_s() + 200.0
     assert sweep(world) == due_s
     world.restart()
     assert world.core.tree.store.orphans() == [session]

@@ -3,12 +3,41 @@ from __future__ import annotations
 import pytest
 
 from mountfs.errors import Busy, Forbidden, NotSignedIn, Offline, ServerFault, Throttled
-from mountfs.model.pacing import FIRST_DELAY_S, LONGEST_DELAY_S, Pacer, delay_s, is_account_wide
+from mountfs.model.pacing import (
+    FIRST_DELAY_S,
+    LONGEST_ASKED_S,
+    LONGEST_DELAY_S,
+    Pace,
+    Pacer,
+    delay_s,
+    is_account_wide,
+)
 
 
-def test_the_service_has_the_last_word() -> None:
-    assert delay_s(9, 17.0, jitter=0.9) == 17.0
+def test_a_service_that_asks_for_a_longer_pause_gets_it() -> None:
+    assert delay_s(3, 17.0, jitter=0.9) == 17.0
     assert delay_s(1, 300.0, jitter=0.0) == 300.0
+
+
+@pytest.mark.parametrize("asked_s", [0.0, -5.0, 0.01])
+def test_a_service_that_asks_for_no_pause_is_not_asked_sooner_than_by_our_own_delay(asked_s: float) -> None:
+    for failures in (1, 4, 9):
+        assert delay_s(failures, asked_s, jitter=0.5) == delay_s(failures, None, jitter=0.5)
+
+
+def test_a_service_that_asks_for_a_day_is_asked_again_after_minutes() -> None:
+    assert delay_s(1, 86400.0, jitter=0.9) == LONGEST_ASKED_S
+
+
+def test_a_pacer_may_have_a_pace_of_its_own() -> None:
+    pacer = Pacer(Pace(first_s=2.0, longest_s=8.0))
+    delays = []
+    now_s = 0.0
+    for _ in range(4):
+        pacer.failed(Busy("x"), started_s=now_s, now_s=now_s, jitter=1.0)
+        delays.append(pacer.ready_s - now_s)
+        now_s = pacer.ready_s
+    assert delays == [2.0, 4.0, 8.0, 8.0]
 
 
 def test_delays_double_to_a_bound_and_are_half_chance() -> None:

@@ -1,0 +1,87 @@
+"""What is wrong with a service while it lasts: for ``status``, and told in the log when it begins and ends."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled
+from mountfs.ports import Clock
+
+LOG = logging.getLogger(__name__)
+
+KEPT_S = 60.0
+"""A failure counts so long when nobody asks again; what is pending is tried again within half a minute."""
+LASTING_S = 10.0
+"""A failure that is over sooner gets no line in the log: retries make up for it."""
+
+
+@dataclass(slots=True)
+class _Failing:
+    """A route whose last call failed."""
+
+    error: MountfsError
+    host: str
+    since_s: float
+    until_s: float
+
+
+class Health:
+    """The routes that fail just now. Any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failing: dict[str, _Failing] = {}
+        self._told: str | None = None
+        """The trouble that the log was told of, until it is told of its end."""
+
+    def failed(self, route: str, error: MountfsError, host: str = "") -> None:
+        """A call of *route* failed; its time to come back, if it has one, is part of the trouble."""
+        now_s = self._clock.now_s()
+        until_s = now_s + KEPT_S + (getattr(error, "retry_after_s", None) or 0.0)
+        with self._lock:
+            self._forget(now_s)
+            before = self._failing.get(route)
+            since_s = now_s if before is None else before.since_s
+            self._failing[route] = _Failing(error, host, since_s, until_s)
+            if isinstance(error, NotSignedIn) or now_s - since_s >= LASTING_S:
+                self._tell(error)
+
+    def worked(self, route: str, host: str = "") -> None:
+        """A call of *route* was answered: its host is there."""
+        if not self._failing and self._told is None:
+            return
+        with self._lock:
+            self._failing.pop(route, None)
+            for other, failing in list(self._failing.items()):
+                if failing.host == host and isinstance(failing.error, Offline):
+                    del self._failing[other]
+            self._forget(self._clock.now_s())
+
+    def trouble(self) -> MountfsError | None:
+        """The gravest of what fails: refused credentials, no answer, too many calls; else the newest."""
+        with self._lock:
+            self._forget(self._clock.now_s())
+            failing = sorted(self._failing.values(), key=lambda each: each.until_s, reverse=True)
+        for kind in (NotSignedIn, Offline, Throttled, MountfsError):
+            for each in failing:
+                if isinstance(each.error, kind):
+                    return each.error
+        return None
+
+    def _forget(self, now_s: float) -> None:
+        """Drops what nobody asked for again. Under the lock."""
+        for route, failing in list(self._failing.items()):
+            # Nobody presents refused credentials again before a probe is due: they last until they work.
+            if now_s >= failing.until_s and not isinstance(failing.error, NotSignedIn):
+                del self._failing[route]
+        if not self._failing and self._told is not None:
+            LOG.warning("the service works again; it was: %s", self._told)
+            self._told = None
+
+    def _tell(self, error: MountfsError) -> None:
+        if self._told is None:
+            self._told = str(error)
+            LOG.warning("trouble with the service: %s", error)

@@ -1,0 +1,217 @@
+"""What a client remembers of its account: refused credentials, a service that fails, and who is told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from mountfs.backends.health import KEPT_S, LASTING_S, Health
+from mountfs.backends.http import HttpClient, HttpSettings
+from mountfs.backends.wire import Request
+from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from tests.fakes.clock import FakeClock
+from tests.fakes.ending import ClockedEnding
+from tests.unit.backends.scripted import Reply, Script, answer, hang_up
+
+
+class Tokens:
+    """t1, t2, ...: the service gives a fresh one whenever one is refused."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.refreshed = 0
+
+    def current(self) -> str:
+        return f"t{self.number}"
+
+    def refused(self, token: str) -> str:
+        self.refreshed += 1
+        self.number += 1
+        return self.current()
+
+
+class Static(Tokens):
+    """One token that was written down."""
+
+    def refused(self, token: str) -> str:
+        raise NotSignedIn("write down another token")
+
+
+Connect = Callable[[Tokens], HttpClient]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def connect(clock: FakeClock) -> Iterator[Connect]:
+    opened: list[HttpClient] = []
+
+    def connect(tokens: Tokens) -> HttpClient:
+        opened.append(HttpClient(clock, tokens, HttpSettings(), ending=ClockedEnding(clock)))
+        return opened[-1]
+
+    yield connect
+    for client in opened:
+        client.close()
+
+
+def look(client: HttpClient, server: Script, route: str = "list") -> int | MountfsError:
+    """The status of a reply, or the error."""
+    try:
+        return client.exchange(Request("POST", f"{server.url}/{route}", route, is_read=True)).status
+    except MountfsError as error:
+        return error
+
+
+@pytest.mark.parametrize("tokens", [Tokens(), Static()])
+def test_refused_credentials_are_not_shown_again_by_every_look(
+    connect: Connect, clock: FakeClock, tokens: Tokens
+) -> None:
+    client = connect(tokens)
+    with Script(answer(401)) as server:
+        for _ in range(1200):
+            look(client, server)
+            clock.advance(0.5)
+        assert len(server.seen) + tokens.refreshed < 60
+        assert len(server.seen) > 10  # it is tried now and then
+
+
+def test_who_looks_meanwhile_is_told_what_the_service_said(connect: Connect) -> None:
+    client = connect(Static())
+    with Script(answer(401)) as server:
+        for _ in range(3):
+            error = look(client, server)
+            assert isinstance(error, NotSignedIn)
+            assert "write down another token" in str(error)
+            assert str(client.trouble()) == str(error)
+        assert len(server.seen) == 1
+
+
+def test_another_token_is_tried_at_once(connect: Connect) -> None:
+    tokens = Static()
+    client = connect(tokens)
+    with Script(answer(401), answer(200)) as server:
+        look(client, server)
+        tokens.number = 7
+        assert look(client, server) == 200
+        assert client.trouble() is None
+
+
+def test_one_call_at_a_time_tries_refused_credentials_again(connect: Connect, clock: FakeClock) -> None:
+    client = connect(Static())
+
+    def refuse_and_look(handler) -> None:  # type: ignore[no-untyped-def]
+        assert isinstance(look(client, server), NotSignedIn)
+        answer(401)(handler)
+
+    with Script(answer(401), refuse_and_look, answer(200)) as server:
+        look(client, server)
+        clock.advance(1.0)
+        assert isinstance(look(client, server), NotSignedIn)
+        assert len(server.seen) == 2
+        clock.advance(2.0)
+        assert look(client, server) == 200
+
+
+def test_a_probe_that_is_not_answered_is_made_again(connect: Connect, clock: FakeClock) -> None:
+    client = connect(Static())
+    with Script(answer(401), hang_up, hang_up, answer(200)) as server:
+        look(client, server)
+        clock.advance(1.0)
+        assert isinstance(look(client, server), Offline)
+        assert look(client, server) == 200
+
+
+def test_trouble_with_the_credentials_is_told_once_and_so_is_its_end(
+    connect: Connect, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = connect(Static())
+    with Script(*[answer(401)] * 4, answer(200)) as server, caplog.at_level(logging.WARNING):
+        while look(client, server) != 200:
+            clock.advance(1.0)
+        look(client, server)
+    first, last = caplog.messages
+    assert "write down another token" in first
+    assert "works again" in last
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [(answer(500), ServerFault), (answer(503), ServerFault), (answer(429), Throttled), (hang_up, Offline)],
+)
+def test_a_route_that_fails_is_told_for_as_long_as_it_does(
+    connect: Connect, clock: FakeClock, reply: Reply, kind: type[MountfsError]
+) -> None:
+    client = connect(Tokens())
+    with Script(answer(200)) as server:
+        assert look(client, server, "upload") == 200
+        assert client.trouble() is None
+        server._replies.clear()
+        server._replies.append(reply)
+        for _ in range(10):
+            look(client, server, "upload")
+            clock.advance(30.0)
+            assert isinstance(client.trouble(), kind)
+        server._replies[0] = answer(200)
+        clock.advance(30.0)
+        assert look(client, server, "upload") == 200
+        assert client.trouble() is None
+
+
+def test_a_failure_that_nobody_asks_about_again_is_forgotten(clock: FakeClock) -> None:
+    health = Health(clock)
+    health.failed("list", ServerFault("500"))
+    clock.advance(KEPT_S)
+    assert health.trouble() is None
+
+
+def test_any_answer_tells_that_a_host_is_there(clock: FakeClock) -> None:
+    health = Health(clock)
+    health.failed("list", Offline("away"), "api")
+    health.failed("notify", Offline("away too"), "notify")
+    health.failed("upload", ServerFault("500"), "api")
+    health.worked("stat", "api")
+    assert str(health.trouble()) == "away too"
+    health.worked("poll", "notify")
+    assert str(health.trouble()) == "500"
+
+
+def test_the_gravest_is_told_first(clock: FakeClock) -> None:
+    health = Health(clock)
+    for route, error in (
+        ("a", ServerFault("500")),
+        ("b", Throttled("slow")),
+        ("c", Offline("away")),
+        ("d", NotSignedIn("no")),
+    ):
+        health.failed(route, error)
+        assert health.trouble() is error
+
+
+def test_what_is_over_within_moments_gets_no_line(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:
+    health = Health(clock)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            health.failed("list", ServerFault("500"))
+            clock.advance(LASTING_S / 4)
+        health.worked("list")
+    assert caplog.messages == []
+
+
+def test_what_lasts_gets_a_line_when_it_begins_and_one_when_it_ends(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(clock)
+    with caplog.at_level(logging.INFO):
+        for _ in range(100):
+            health.failed("upload", ServerFault("upload: HTTP 500"))
+            health.worked("list")
+            clock.advance(3.0)
+        health.worked("upload")
+    assert len(caplog.messages) == 2
+    assert "upload: HTTP 500" in caplog.messages[0]
