@@ -1,4 +1,4 @@
-"""What is wrong with a service while it lasts: for ``status``, and told in the log when it begins and ends."""
+"""What is wrong with a service while it lasts: for ``status``, and for the log when it begins and ends."""
 
 from __future__ import annotations
 

@@ -33,16 +33,16 @@ def retry_after_s(header: str | None, wall_s: float) -> float | None:
 
 
 def bounded_s(stated_s: float) -> float:
-    """A pause that a reply asks for, as far as it is granted: less than none is none, a day is five minutes."""
+    """A pause that a reply asks for, as far as it is granted: a past time is none, a day is five minutes."""
     return min(max(0.0, stated_s), LONGEST_ASKED_S)
 
 
 class Gate:
-    """Shut for the whole account while the service wants to be left alone, and for a route that is refused.
+    """Shut for the whole account while the service wants to be left alone; for a route while it is refused.
 
-    Refused requests count against Dropbox's limit as well, so one caller's 429 must hold back all. The gate is
-    shut for as long as the service asks, and for at least a delay of our own, which doubles with each refusal
-    in a row. A 503 without a time says nothing about other routes: that route alone is held back.
+    Refused requests count against Dropbox's limit as well, so one caller's 429 must hold back all. The gate
+    is shut for as long as the service asks, and for at least a delay of our own, which doubles with each
+    refusal in a row. A 503 without a time says nothing about other routes: that route alone is held back.
     """
 
     def __init__(self) -> None:

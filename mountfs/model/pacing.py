@@ -26,8 +26,8 @@ class Pace:
 
 USUAL = Pace()
 PROBES = Pace(first_s=1.0, longest_s=120.0)
-"""Of what is not likely to be over soon, such as credentials that are refused. A refusal by mistake ends within
-moments; a real one lasts for hours, and a probe every two minutes disturbs nobody."""
+"""Of what is not likely to be over soon, such as credentials that are refused. A refusal by mistake ends
+within moments; a real one lasts for hours, and a probe every two minutes disturbs nobody."""
 
 
 def delay_s(failures: int, retry_after_s: float | None, jitter: float, pace: Pace = USUAL) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -10,12 +9,14 @@ from threading import Lock
 from typing import Any
 
 from mountfs.backends.box.api import BoxApi, Json
+from mountfs.backends.box.buckets import TokenBucket
 from mountfs.backends.box.entries import entry_of, id_of, parent_id_of, whole
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import TimedOut
 from mountfs.backends.wire import Request
 from mountfs.errors import Conflict, Offline, ServerFault, Transient
 from mountfs.model.entry import Doubted, Gone, News, Seen
+from mountfs.model.pacing import Pace, delay_s
 from mountfs.ports import Clock, RemoteChanges
 
 EVENTS = "GET events"
@@ -27,10 +28,14 @@ EVENTS_KEPT = 5000
 """Ids of events that were told already."""
 SERVER_LIFE_S = 600.0
 """A long-poll server is asked for anew after that long; what it states itself is about as much."""
-GATHER_S = 1.0
-"""So far apart are questions after events: two requests a second of the account's sixteen."""
-BRIEFEST_POLL_S = 1.0
-"""A server that sends us away at once is not asked again any sooner."""
+SHARE = 10
+"""One in so many of the account's calls may be about events: they must not take the uploads' place."""
+FEWEST_PER_MINUTE = 20
+"""The share of an account that allows few calls."""
+BURST_S = 12.0
+BRIEF_POLL_S = 5.0
+"""A server that sends us away sooner is asked again ever more rarely."""
+SENT_AWAY = Pace(first_s=1.0, longest_s=60.0)
 RETRIES = 10
 """So often one server may be asked, unless it says otherwise."""
 
@@ -55,7 +60,9 @@ class Events:
         """Where the last page was asked for that led on, and in it the events that were new."""
         self._last_told: frozenset[str] = frozenset()
         self._server: _Server | None = None
-        self._told_s = -math.inf
+        self._budget = TokenBucket(max(FEWEST_PER_MINUTE, api.settings.calls_per_minute // SHARE), BURST_S)
+        self._brief_polls = 0
+        """So many long polls in a row ended much too soon."""
 
     def latest(self) -> str:
         """The position after everything that has happened."""
@@ -80,7 +87,6 @@ class Events:
             self._told.update(told)
             while len(self._told) > EVENTS_KEPT:
                 self._told.popitem(last=False)
-            self._told_s = self._clock.now_s()
             # A position that led nowhere is asked for again by everybody, and repeats its events for ever.
             self._last_cursor = cursor if position != cursor else None
             self._last_told = frozenset(told)
@@ -94,18 +100,20 @@ class Events:
             asked_s = self._clock.now_s()
             message = self._listen(cursor, ends_s - asked_s) if asked_s < ends_s else None
             if message == "new_change":
-                self._gather()
                 return True
             if message is None:
                 return any(self._is_new(event, cursor) for event in _entries(self._page(cursor, PAGE_EVENTS)))
-            lasted_s = self._clock.now_s() - asked_s
-            self._api.http.pause(max(0.0, min(BRIEFEST_POLL_S - lasted_s, ends_s - asked_s - lasted_s)))
+            left_s = ends_s - self._clock.now_s()
+            if self._clock.now_s() - asked_s >= BRIEF_POLL_S:
+                self._brief_polls = 0
+                continue
+            self._brief_polls += 1
+            wait_s = delay_s(self._brief_polls, None, self._clock.jitter(), SENT_AWAY)
+            self._api.http.pause(max(0.0, min(wait_s, left_s)))
 
-    def _gather(self) -> None:
-        """Our own writes are told as well, each by itself: they are asked after together."""
-        with self._lock:
-            since_s = self._clock.now_s() - self._told_s
-        self._api.http.pause(max(0.0, GATHER_S - since_s))
+    def _take_turn(self) -> None:
+        """Waits for the events' share of the account's calls."""
+        self._api.http.pause(self._budget.take(self._clock.now_s()))
 
     def _is_new(self, event: Json, cursor: str) -> bool:
         event_id = str(event.get("event_id"))
@@ -117,6 +125,7 @@ class Events:
         if not _POSITION.fullmatch(cursor):
             raise Conflict(f"not a position in the events: {cursor[:80]!r}")
         url = self._api.api_url("events", stream_type="changes", stream_position=cursor, limit=limit)
+        self._take_turn()
         response = self._api.exchange(EVENTS, url)
         if response.status in (400, 404, 410, 412):
             raise Conflict(f"the position in the events is void: {from_response(response, EVENTS)}")
@@ -140,6 +149,7 @@ class Events:
             is_longpoll=True,
             read_timeout_s=max(timeout_s, 0.1),
         )
+        self._take_turn()
         try:
             response = self._api.http.exchange(request)
         except TimedOut:
@@ -162,6 +172,7 @@ class Events:
         now_s = self._clock.now_s()
         server = self._server
         if server is None or server.retries_left <= 0 or now_s >= server.ends_s:
+            self._take_turn()
             reply = self._api.object(OPTIONS, self._api.api_url("events"))
             server = self._server = _Server(_entries(reply), now_s)
         server.retries_left -= 1

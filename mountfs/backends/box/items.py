@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, id_of
 from mountfs.backends.box.errors import from_response
+from mountfs.backends.paging import course
 from mountfs.errors import ServerFault
 from mountfs.model.path import fold
 
@@ -15,8 +16,6 @@ GET_FILE = "GET files/:id"
 GET_FOLDER = "GET folders/:id"
 PAGE_ITEMS = 1000
 """The most a page may be asked for; fewest calls."""
-_PAGES = 100_000
-"""A marker that never ends is the service's fault, and must not become ours."""
 
 
 class Items:
@@ -54,13 +53,21 @@ class Items:
 
     def _pages(self, folder_id: str) -> Iterator[list[Json]]:
         query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": PAGE_ITEMS}
-        for _ in range(_PAGES):
-            page = self._api.object(LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query))
-            yield _entries(page)
-            marker = page.get("next_marker")
-            if not marker:
-                return
-            query["marker"] = str(marker)
+        known: set[str] = set()
+        with course(self._api.http, LIST) as pages:
+            while True:
+                page = self._api.object(
+                    LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query)
+                )
+                items = _entries(page)
+                yield items
+                marker = page.get("next_marker")
+                if not marker:
+                    return
+                ids = {str(item.get("id")) for item in items}
+                pages.turn(str(marker), is_new=not ids <= known)
+                known |= ids
+                query["marker"] = str(marker)
 
 
 def _entries(page: Json) -> list[Json]:

@@ -259,6 +259,7 @@ class BoxUploads:
 
     def _listed(self, token: SessionToken) -> list[StoredPart]:
         parts: list[StoredPart] = []
+        known: set[int] = set()
         joint = "&" if "?" in token.list_parts else "?"
         for _ in range(_PAGES):
             url = f"{token.list_parts}{joint}offset={len(parts)}&limit={PAGE_PARTS}"
@@ -270,6 +271,9 @@ class BoxUploads:
             if not isinstance(entries, list):
                 raise ServerFault(f"{LIST_PARTS}: a page has no entries")
             parts += [StoredPart.from_wire(entry) for entry in entries]
+            if entries and {part.offset for part in parts} == known:
+                raise ServerFault(f"{LIST_PARTS}: the service lists the same parts again and again")
+            known = {part.offset for part in parts}
             if not entries or len(parts) >= whole(page.get("total_count", 0)):
                 break
         return parts

@@ -6,6 +6,7 @@ from typing import Any
 
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.entries import entry_of, name_of, news_of
+from mountfs.backends.paging import course
 from mountfs.errors import Conflict, InvalidArgument, ServerFault
 from mountfs.model.entry import Entry, Place
 from mountfs.model.path import RemotePath, fold
@@ -33,20 +34,27 @@ def _list_once(api: DropboxApi, path_or_id: str) -> list[Entry]:
     page = api.object(LIST, {"path": path_or_id, "recursive": False, "limit": PAGE_ENTRIES}, is_read=True)
     # By key: what changes while we read may be listed again on a later page.
     children: dict[str, Entry] = {}
-    _collect(children, page)
-    while page.get("has_more"):
-        page = api.object(CONTINUE, {"cursor": page.get("cursor")}, is_read=True)
-        _collect(children, page)
+    is_new = _collect(children, page)
+    with course(api.http, LIST) as pages:
+        while page.get("has_more"):
+            pages.turn(_cursor(page), is_new=is_new)
+            page = api.object(CONTINUE, {"cursor": _cursor(page)}, is_read=True)
+            is_new = _collect(children, page)
     return list(children.values())
 
 
-def _collect(children: dict[str, Entry], page: Json) -> None:
+def _collect(children: dict[str, Entry], page: Json) -> bool:
+    """Whether the page said anything that was not known."""
+    is_new = False
     for metadata in _entries(page):
         key = fold(name_of(metadata))
         if metadata.get(".tag") == "deleted":
-            children.pop(key, None)
+            is_new = children.pop(key, None) is not None or is_new
         else:
-            children[key] = entry_of(metadata)
+            entry = entry_of(metadata)
+            is_new = children.get(key) != entry or is_new
+            children[key] = entry
+    return is_new
 
 
 def stat(api: DropboxApi, place: Place) -> Entry:

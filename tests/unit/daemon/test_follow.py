@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.follow import Follower
+from daemon.follow import LOOK_S, PAGES_AT_ONCE, POLL_S, Follower
 from mountfs.errors import Offline, ServerFault
 from tests.doubles.world import World
 from tests.unit.daemon.fakes import PATIENCE_S
@@ -194,3 +194,61 @@ def test_whoever_waits_for_the_first_round_goes_on_after_it_whatever_came_of_it(
     step(world)
     waiting.join(PATIENCE_S)
     assert not waiting.is_alive()
+
+
+def test_after_so_many_pages_at_once_each_further_one_is_a_look_of_its_own(world: World) -> None:
+    step(world)
+    world.memory.page_entries = 1
+    for index in range(PAGES_AT_ONCE + 3):
+        world.account.write(f"/f{index}", b"x")
+    begun = world.clock.now_s()
+    for _ in range(3):
+        world.advance(step(world) - world.clock.now_s())
+    assert world.memory.calls()["changes"] == PAGES_AT_ONCE + 2
+    assert world.clock.now_s() - begun >= 3 * LOOK_S
+    step(world)
+    assert len(world.names()) == PAGES_AT_ONCE + 4
+
+
+def test_two_looks_at_the_changes_are_a_second_apart(world: World) -> None:
+    step(world)
+    for index in range(3):
+        world.account.write(f"/f{index}", b"x")
+        due_s = step(world)
+        assert due_s >= world.clock.now_s() + LOOK_S
+        world.advance(due_s - world.clock.now_s())
+
+
+def test_while_the_service_refuses_to_be_waited_for_changes_are_seen_within_half_a_minute(
+    world: World,
+) -> None:
+    step(world)
+    world.backend.fail("wait_for_changes", ServerFault("no long polls here"), times=1000)
+    assert world.names() == {"a"}
+    for _ in range(20):
+        world.advance(max(0.0, step(world) - world.clock.now_s()))
+    world.account.write("/b", b"y")
+    ends_s = world.clock.now_s() + POLL_S
+    while world.clock.now_s() < ends_s:
+        world.advance(max(0.0, step(world) - world.clock.now_s()))
+    step(world)
+    assert world.names() == {"a", "b"}
+    assert "no long polls here" in (world.core.follower.last_error or "")
+    world.backend.forgive()
+    while world.core.follower.last_error:
+        world.advance(max(0.0, step(world) - world.clock.now_s()))
+    assert world.clock.now_s() < ends_s + 400.0
+
+
+def test_that_changes_are_seen_late_is_told_once_and_so_is_the_end(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    step(world)
+    world.backend.fail("wait_for_changes", ServerFault("no long polls here"), times=12)
+    with caplog.at_level("WARNING"):
+        while not world.backend.is_spent() or world.core.follower.last_error:
+            world.advance(max(0.0, step(world) - world.clock.now_s()))
+        step(world)
+    first, last = caplog.messages
+    assert "no long polls here" in first
+    assert "again" in last
