@@ -99,6 +99,11 @@ class Follower:
         return None
 
     @property
+    def error(self) -> MountfsError | None:
+        """What the last question for changes met, until one is answered."""
+        return self._pacer.error
+
+    @property
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
         return self._is_away

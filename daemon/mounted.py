@@ -13,7 +13,7 @@ from daemon.account import Backlog
 from daemon.commit.batch import Current
 from daemon.core import Core
 from daemon.protocol import FailedChange
-from daemon.status import AccountStatus, FarSide, Stray, Tally, Trouble
+from daemon.status import AccountStatus, FarSide, Stray, Tally, Trouble, far_side
 from daemon.worker import Worker
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
@@ -146,7 +146,7 @@ class RunningAccount:
             current_job=jobs_in_words(core.committer.current),
             calls=core.backend.calls(),
             troubles=self._troubles(wall_ns),
-            far_side=self._far_side(),
+            far_side=self._far_side(is_pending=oldest is not None),
             strays=strays,
         )
 
@@ -227,11 +227,12 @@ class RunningAccount:
             found.insert(0, self._set_aside)
         return tuple(found[:TROUBLES_SHOWN])
 
-    def _far_side(self) -> FarSide:
+    def _far_side(self, *, is_pending: bool) -> FarSide:
         core = self._core
-        trouble = core.uploader.last_error or core.committer.last_error or core.follower.last_error
+        sending = core.uploader.last_error or core.committer.last_error if is_pending else None
         is_away = core.uploader.is_offline or core.committer.is_offline or core.follower.is_offline
-        return FarSide(is_reachable=not is_away, detail=trouble or "")
+        error = core.backend.trouble() or core.follower.error
+        return far_side(error, detail=sending or core.follower.last_error, is_away=is_away)
 
     def _look_for_strays(self) -> tuple[Stray, ...]:
         now_s = self._core.clock.now_s()

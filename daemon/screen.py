@@ -79,7 +79,6 @@ def render_status(status: MountStatus) -> RenderableType:
 
 def _facts(status: MountStatus) -> list[tuple[str, str]]:
     account = status.account
-    far_side = "answers" if account.far_side.is_reachable else f"unreachable: {account.far_side.detail}"
     oldest = account.oldest_pending_age_s
     pending = f"{plural(account.pending.count, 'change')}, {in_bytes(account.pending.size_bytes)}"
     if oldest is not None:
@@ -91,7 +90,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ),
         ("process", str(status.pid)),
         ("account", account.account),
-        ("far side", far_side),
+        ("far side", account.far_side.in_words),
         ("pending", pending),
         ("current job", account.current_job or "none"),
         ("kept in", status.state_dir),

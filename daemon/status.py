@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any
+
+from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,52 @@ class Trouble:
     age_s: float
 
 
+class Condition(StrEnum):
+    """How the service is. The names are what ``status --json`` says."""
+
+    ANSWERS = "answers"
+    UNREACHABLE = "unreachable"
+    SIGNED_OUT = "signed_out"
+    THROTTLED = "throttled"
+    FAILING = "failing"
+
+
+CONDITION_IN_WORDS: Mapping[Condition, str] = {
+    Condition.ANSWERS: "answers",
+    Condition.UNREACHABLE: "unreachable",
+    Condition.SIGNED_OUT: "refuses the credentials",
+    Condition.THROTTLED: "asks for a pause",
+    Condition.FAILING: "answers with errors",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FarSide:
-    """Whether the service answers; *detail* is the last failure in words, empty while it does."""
+    """How the service is; *detail* is the failure that it shows itself by, empty while it answers."""
 
     is_reachable: bool = True
     detail: str = ""
+    condition: Condition = Condition.ANSWERS
+
+    @property
+    def in_words(self) -> str:
+        """Such as ``unreachable: connection refused``."""
+        condition = self.condition if self.is_reachable else Condition.UNREACHABLE
+        words = CONDITION_IN_WORDS[condition]
+        return f"{words}: {self.detail}" if self.detail else words
+
+
+def far_side(error: MountfsError | None, *, detail: str | None = None, is_away: bool = False) -> FarSide:
+    """How the service is. *error*: the gravest that it meets just now; *detail*: what keeps something that is
+    pending here from being sent, in words; *is_away*: whether one of those who ask had no answer."""
+    if isinstance(error, NotSignedIn):
+        return FarSide(detail=str(error), condition=Condition.SIGNED_OUT)
+    told = str(error) if error is not None else detail or ""
+    if is_away or isinstance(error, Offline):
+        return FarSide(False, told, Condition.UNREACHABLE)
+    if isinstance(error, Throttled):
+        return FarSide(detail=told, condition=Condition.THROTTLED)
+    return FarSide(detail=told, condition=Condition.FAILING) if told else FarSide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +127,8 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
     account["states"] = {state: Tally(**tally) for state, tally in account["states"].items()}
     account["pending"] = Tally(**account["pending"])
     account["troubles"] = tuple(Trouble(**trouble) for trouble in account["troubles"])
-    account["far_side"] = FarSide(**account["far_side"])
+    stated = account["far_side"]
+    account["far_side"] = FarSide(**{**stated, "condition": Condition(stated["condition"])})
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})
 
@@ -103,8 +147,8 @@ def in_words(status: MountStatus) -> str:
         words.append(f"{failed} failed")
     if account.current_job:
         words.append(account.current_job)
-    if not account.far_side.is_reachable:
-        words.append(f"far side unreachable: {account.far_side.detail}")
+    if account.far_side != FarSide():
+        words.append(f"far side {account.far_side.in_words}")
     return "; ".join(words)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from mountfs.attributes import Attributes, Opened
-from mountfs.errors import MountfsError, NotPermitted, NotSupported
+from mountfs.errors import MountfsError, NotPermitted, NotSignedIn, NotSupported
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
 from mountfs.fuse.threads import pin_thread
@@ -228,7 +228,9 @@ def _stat_of(attributes: Attributes) -> dict[str, int]:
 
 def _log(op: str, args: tuple[Any, ...], error: BaseException) -> None:
     where = args[0] if args and isinstance(args[0], str) else "an open file"
-    if isinstance(error, MountfsError | OSError):
+    if isinstance(error, NotSignedIn):
+        LOG.debug("%s of %s: %s", op, where, error)  # told once, when it began
+    elif isinstance(error, MountfsError | OSError):
         LOG.warning("%s of %s: %s: %s", op, where, type(error).__name__, error)
     else:
         LOG.error("%s of %s failed unexpectedly", op, where, exc_info=error)

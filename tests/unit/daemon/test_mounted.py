@@ -13,8 +13,8 @@ import pytest
 from daemon.commit.batch import Current
 from daemon.mounted import RELEASE_S, STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
 from daemon.protocol import FailedChange
-from daemon.status import Stray, Tally, Trouble
-from mountfs.errors import Forbidden, Offline
+from daemon.status import Condition, FarSide, Stray, Tally, Trouble
+from mountfs.errors import Forbidden, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
@@ -429,3 +429,40 @@ def test_running_jobs_are_told_by_kind() -> None:
     assert jobs_in_words([]) is None
     assert jobs_in_words([put]) == "put of 1000"
     assert jobs_in_words([small, move, small, small]) == "put of 3 in 3 jobs, move of 1"
+
+
+# How the service is
+
+
+@pytest.mark.parametrize(
+    ("error", "condition"),
+    [
+        (NotSignedIn("expired"), Condition.SIGNED_OUT),
+        (Offline("away"), Condition.UNREACHABLE),
+        (Throttled("slow"), Condition.THROTTLED),
+        (ServerFault("500"), Condition.FAILING),
+    ],
+)
+def test_the_status_says_what_is_wrong_with_the_service_while_it_lasts(
+    world: World, account: RunningAccount, error: MountfsError, condition: Condition
+) -> None:
+    world.follow()
+    assert account.status().far_side == FarSide()
+    world.backend.fail("wait_for_changes", error, times=100)
+    world.backend.fail("changes", error, times=100)
+    for _ in range(50):
+        world.advance(max(0.0, world.core.follower.step(world.clock.now_s()) - world.clock.now_s()))
+        far_side = account.status().far_side
+        assert (far_side.condition, far_side.detail) == (condition, str(error))
+    world.backend.forgive()
+    world.advance(400.0)
+    world.follow()
+    assert account.status().far_side == FarSide()
+
+
+def test_what_the_connection_knows_is_told_though_nobody_asks_just_now(
+    world: World, account: RunningAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.follow()
+    monkeypatch.setattr(world.memory, "trouble", lambda: ServerFault("upload: HTTP 500"))
+    assert account.status().far_side == FarSide(True, "upload: HTTP 500", Condition.FAILING)

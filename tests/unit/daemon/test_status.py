@@ -13,16 +13,19 @@ from rich.console import Console
 from daemon.screen import StatusLine, in_time, render_status, status_line
 from daemon.status import (
     AccountStatus,
+    Condition,
     FarSide,
     MountStatus,
     Tally,
     Trouble,
+    far_side,
     from_json,
     in_bytes,
     in_words,
     plural,
     to_json,
 )
+from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from tests.unit.daemon.test_protocol import STATUS
 
 IDLE = replace(STATUS, account=AccountStatus("dbid:x"))
@@ -44,6 +47,35 @@ def test_a_busy_mount_tells_what_is_pending_failed_and_running() -> None:
     )
     assert status_line(STATUS).startswith("work:/Scans on /mnt/x: ready; 2 changes")
     assert status_line(STATUS).endswith("; 4 API calls")
+
+
+@pytest.mark.parametrize(
+    ("error", "condition", "words"),
+    [
+        (NotSignedIn("expired"), "signed_out", "refuses the credentials: expired"),
+        (Offline("refused"), "unreachable", "unreachable: refused"),
+        (Throttled("slow"), "throttled", "asks for a pause: slow"),
+        (ServerFault("upload: HTTP 500"), "failing", "answers with errors: upload: HTTP 500"),
+    ],
+)
+def test_what_is_wrong_with_the_service_is_told_everywhere(
+    error: MountfsError, condition: str, words: str
+) -> None:
+    status = replace(IDLE, account=replace(IDLE.account, far_side=far_side(error)))
+    assert in_words(status) == f"ready; all committed; far side {words}"
+    assert status_line(status).count(words) == 1
+    assert re.search(rf"^far side +{words}$", shown(status).replace(" \n", "\n"), re.MULTILINE)
+    assert to_json(status)["account"]["far_side"]["condition"] == condition
+    assert from_json(json.loads(json.dumps(to_json(status)))) == status
+
+
+def test_refused_credentials_are_told_before_anything_else() -> None:
+    assert far_side(NotSignedIn("expired"), detail="away", is_away=True).condition is Condition.SIGNED_OUT
+
+
+def test_what_keeps_something_from_being_sent_is_told_though_the_service_answers() -> None:
+    assert far_side(None, detail="refused").in_words == "answers with errors: refused"
+    assert far_side(None).in_words == "answers"
 
 
 def test_the_tables_hold_every_fact() -> None:
