@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from daemon.adoption import adopt
+from daemon.briefly import briefly
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
 from daemon.failure import Failure
 from daemon.mounted import Parts, RunningAccount
@@ -39,6 +40,10 @@ LOG = logging.getLogger(__name__)
 UPLOAD_WORKERS = 4
 """Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
 
+PATIENCE_S = 1.0
+"""So long a service is asked about an account that was mounted before, and about its top. A mount that has no
+answer by then shows what it knows, and makes up for it as soon as the service answers."""
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -48,9 +53,15 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
     backend = connect(remote, clock, plan.options.state_dir)
     state = StateDir(plan.options.state_dir)
     try:
-        introduction = _Introduction(backend)
-        account = state.identify(plan.spec.name, identity_mark(remote), introduction.ask)
-        top = _look_at_root(backend, plan)
+        mark = identity_mark(remote)
+        patience_s = None if state.known(plan.spec.name, mark) is None else PATIENCE_S
+        introduction = _Introduction(backend, patience_s)
+        account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
+        top: Entry | None = None
+        if introduction.is_made:
+            top = _look_at_root(backend, plan, patience_s)
+        else:
+            LOG.warning("%s: the service does not answer; what is known of it is mounted", plan.spec.name)
         slot = state.take_slot(account)
         return _Assembly(plan, backend, clock, RealDisk(), state, account, slot, introduction, top).build(
             socket
@@ -66,7 +77,12 @@ class _Introduction:
     the service is away makes up for it."""
 
     backend: Backend
+    patience_s: float | None
+    """None: who it is must be known before anything can be mounted."""
     is_made: bool = False
+
+    def ask_briefly(self) -> Account:
+        return self.ask() if self.patience_s is None else briefly(self.ask, self.patience_s)
 
     def ask(self) -> Account:
         account = self.backend.account()
@@ -223,17 +239,23 @@ def _waker_of(*workers: Worker) -> Callable[[], None]:
     return wake
 
 
-def _look_at_root(backend: Backend, plan: MountPlan) -> Entry | None:
+def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:
     """The top of the mount as the service has it; it must be a folder that we may see. Failure.
 
     None while the service does not answer: the top is taken on trust, a restart needs no network.
     """
     subdir = plan.spec.subdir
-    try:
+
+    def look() -> Entry | None:
         if subdir.is_root:
             backend.latest_cursor()  # the cheapest question that a wrong path_root makes fail
             return None
-        entry = backend.stat(Place(subdir))
+        return backend.stat(Place(subdir))
+
+    try:
+        entry = look() if patience_s is None else briefly(look, patience_s)
+        if subdir.is_root:
+            return None
     except NotFound:
         raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
     except Transient as error:

@@ -56,6 +56,15 @@ class StateDir:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._remotes = path / "remotes.json"
+
+    def known(self, remote: str, credentials: str) -> Account | None:
+        """The account of *remote* as it was last time; None where it was never asked with these
+        *credentials*."""
+        last = _read_json(self._remotes).get(remote)
+        if not isinstance(last, dict) or last.get("mark") != _mark(credentials):
+            return None
+        return Account(str(last["key"]), str(last["display_name"]))
 
     def identify(self, remote: str, credentials: str, ask: Callable[[], Account]) -> Account:
         """The account of *remote*: from the service, or as it was last time while that does not answer.
@@ -63,20 +72,19 @@ class StateDir:
         *credentials* tell whether it is still the same remote. Failure when the service does not answer and
         never did, or refuses.
         """
-        known = self._path / "remotes.json"
-        mark = hashlib.sha256(credentials.encode()).hexdigest()
-        remembered = _read_json(known)
         try:
             account = ask()
         except (Offline, ServerFault, Throttled) as error:
-            last = remembered.get(remote)
-            if not isinstance(last, dict) or last.get("mark") != mark:
+            last = self.known(remote, credentials)
+            if last is None:
                 raise Failure(f"remote '{remote}' does not answer: {error}") from error
-            return Account(str(last["key"]), str(last["display_name"]))
+            return last
         except MountfsError as error:
             raise Failure(f"remote '{remote}': {error}") from error
-        remembered[remote] = {"mark": mark, "key": account.key, "display_name": account.display_name}
-        _write_json(known, remembered)
+        remembered = _read_json(self._remotes)
+        told = {"key": account.key, "display_name": account.display_name}
+        remembered[remote] = {"mark": _mark(credentials), **told}
+        _write_json(self._remotes, remembered)
         return account
 
     def last_key(self, remote: str) -> str | None:
@@ -132,6 +140,10 @@ class StateDir:
             os.close(fd)
             return None
         return Slot(directory, fd)
+
+
+def _mark(credentials: str) -> str:
+    return hashlib.sha256(credentials.encode()).hexdigest()
 
 
 def _read_json(path: Path) -> dict[str, object]:

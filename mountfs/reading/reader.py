@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,11 @@ STREAMS_KEPT = 1024
 COPY_BYTES = MIB
 PATIENCE_S = 60.0
 """How long a read waits for a service that says when to ask again: as long as for one that is silent."""
+SILENCE_S = 5.0
+"""A request that had no answer for so long was waited for."""
+SILENCE_KEPT_S = 1.0
+"""How long its failure stands for the same revision. The kernel asks a second time, page by page, for what it
+could not read ahead: a program would wait twice for a service that is silent."""
 SHORTEST_WAIT_S = 0.25
 """Also where the service says "at once": a read must not ask as fast as it can for a minute."""
 
@@ -79,6 +85,8 @@ class Reader:
         self._lock = threading.Lock()
         self._fetches: dict[Key, list[_Fetch]] = {}
         self._streams: LRUCache[Key, Stream] = LRUCache(STREAMS_KEPT)
+        self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(STREAMS_KEPT)
+        """When a revision could not be read because the service was silent, and why."""
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._is_closed = False
 
@@ -136,6 +144,9 @@ class Reader:
         if cached:
             return cached
         with self._lock:
+            failed_s, reason = self._silences.get(key_of(file), (-math.inf, ""))
+            if self._clock.now_s() < failed_s + SILENCE_KEPT_S:
+                raise Offline(reason)
             fetch = next((one for one in self._of_locked(file) if one.start <= at < one.stop), None)
             if fetch is None:
                 fetch = self._begin_locked(file, at, low, high)
@@ -190,11 +201,16 @@ class Reader:
             if fetch.is_begun:
                 return
             fetch.is_begun = True
+        started_s = self._clock.now_s()
         try:
             body = self._source.read(file, fetch.start, fetch.stop - fetch.start)
             if len(body) != fetch.stop - fetch.start:
                 raise Corrupt(f"{file.name}: {len(body)} bytes came at {fetch.start}, not as many as asked")
         except BaseException as error:
+            ended_s = self._clock.now_s()
+            if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
+                with self._lock:
+                    self._silences[key_of(file)] = ended_s, str(error)
             self._end(file, fetch)
             fetch.body.set_exception(error)
             return

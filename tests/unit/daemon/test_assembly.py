@@ -31,6 +31,8 @@ class Machine:
         self.directory = directory
         self.account = account
         self.running: list[RunningAccount] = []
+        self.silent: tuple[str, ...] = ()
+        """What the service takes and never answers."""
 
     def mount(self) -> RunningAccount:
         options = MountOptions(self.directory, os.getuid(), os.getgid())
@@ -57,8 +59,15 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     account = MemoryAccount()
-    monkeypatch.setattr(assembly, "connect", lambda *_: MemoryBackend(account))
     made = Machine(tmp_path, account)
+
+    def connect(*_: object) -> MemoryBackend:
+        backend = MemoryBackend(account)
+        for route in made.silent:
+            backend.hold(route)
+        return backend
+
+    monkeypatch.setattr(assembly, "connect", connect)
     yield made
     for each in made.running:
         each.close()
@@ -184,3 +193,23 @@ def test_files_that_nothing_names_are_set_aside_and_listed_until_somebody_remove
         path.unlink()
     account = machine.mount()
     assert "set aside" not in [trouble.state for trouble in account.status().troubles]
+
+
+# A service that takes calls and answers none
+
+
+@pytest.mark.parametrize("silent", [("account",), ("latest_cursor",), ("account", "latest_cursor", "stat")])
+def test_an_account_that_is_known_is_mounted_though_the_service_is_silent(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, silent: tuple[str, ...]
+) -> None:
+    machine.unmount(machine.mount())
+    monkeypatch.setattr(assembly, "PATIENCE_S", 0.01)
+    machine.silent = silent
+    assert machine.mount().status().account == "Memory"
+
+
+def test_an_account_that_is_not_known_is_waited_for(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assembly, "PATIENCE_S", 0.0)
+    assert machine.mount().status().account == "Memory"

@@ -262,3 +262,38 @@ def test_other_files_are_read_while_somebody_waits(tmp_path: Path) -> None:
     assert reader.read(FILE, 0, 10) == b"x" * 10
     assert seen == [b"x" * 10]
     reader.close()
+
+
+class SilentFar:
+    """A service that takes each call and answers none until the client gives up."""
+
+    def __init__(self, clock: FakeClock, wait_s: float) -> None:
+        self.clock = clock
+        self.wait_s = wait_s
+        self.calls = 0
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        self.calls += 1
+        self.clock.advance(self.wait_s)
+        raise Offline("does not answer in time")
+
+
+@pytest.mark.parametrize(("wait_s", "calls"), [(60.0, 1), (0.1, 3)])
+def test_a_silent_service_is_waited_for_once_though_the_kernel_asks_again(
+    tmp_path: Path, wait_s: float, calls: int
+) -> None:
+    clock = FakeClock()
+    far = SilentFar(clock, wait_s)
+    reader = Reader(far, Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX), clock)
+    file = File("id:1", "f", "rev1", 5 * MIB, 0, "00" * 32)
+    began_s = clock.now_s()
+    for offset, length in ((0, BLOCK_BYTES), (0, 4096), (4096, 4096)):
+        with pytest.raises(Offline, match="does not answer in time"):
+            reader.read(file, offset, length)
+    assert far.calls == calls
+    assert clock.now_s() - began_s <= 60.0
+    clock.advance(2.0)
+    with pytest.raises(Offline):
+        reader.read(file, 0, 1)
+    assert far.calls == calls + 1
+    reader.close()
