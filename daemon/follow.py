@@ -127,7 +127,7 @@ class Follower:
             self._note_failure(self._resets, error, now_s)
             self._feed.begin(None)
             self._set_health(is_healthy=False, is_away=False)
-            due_s = self._anew_s()
+            due_s = max(self._anew_s(), self._clock.now_s())
         except MountfsError as error:
             self._set_health(is_healthy=False, is_away=isinstance(error, Offline))
             self._note_failure(self._pacer, error, now_s)
@@ -219,7 +219,7 @@ class Follower:
 
     def _anew_s(self) -> float:
         """When a new position may be asked for: at once after one was refused, then ever more rarely."""
-        return self._resets.ready_s if self._resets.failures > 1 else self._clock.now_s()
+        return self._resets.ready_s if self._resets.failures > 1 else -math.inf
 
     def _note_failure(self, pacer: Pacer, error: MountfsError, started_s: float) -> None:
         pacer.failed(error, started_s=started_s, now_s=self._clock.now_s(), jitter=self._clock.jitter())
