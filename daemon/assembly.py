@@ -15,11 +15,13 @@ from pathlib import Path
 from daemon.adoption import adopt
 from daemon.briefly import briefly
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
+from daemon.credentials import Tokens
 from daemon.failure import Failure
+from daemon.login import Login
 from daemon.mounted import Parts, RunningAccount
 from daemon.options import MountOptions
 from daemon.process import MountPlan
-from daemon.remotes import connect, identity_mark
+from daemon.remotes import connect, identity_mark, tokens_of
 from daemon.settings import AccountRemote
 from daemon.statedir import Slot, StateDir
 from daemon.status import Stray, Trouble, in_bytes, plural
@@ -50,13 +52,14 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAccount:
     """A mount of *remote* ready to run. Failure, MountfsError."""
     clock = SystemClock()
-    backend = connect(remote, clock, plan.options.state_dir)
     state = StateDir(plan.options.state_dir)
+    whose = _Whose(plan, clock, state)
+    backend = connect(remote, clock, plan.options.state_dir, _login(plan, remote, clock, whose))
     try:
         mark = identity_mark(remote)
         patience_s = None if state.known(plan.spec.name, mark) is None else PATIENCE_S
         introduction = _Introduction(backend, patience_s)
-        account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
+        account = whose.account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
         top: Entry | None = None
         if introduction.is_made:
             top = _look_at_root(backend, plan, patience_s)
@@ -69,6 +72,42 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
     except BaseException:
         backend.close()
         raise
+
+
+def _login(plan: MountPlan, remote: AccountRemote, clock: Clock, whose: _Whose) -> Tokens | None:
+    """The tokens of a remote whose configuration may be written anew; None: as the remote says."""
+    if plan.login is None:
+        return None
+    return Login(
+        plan.login.path,
+        remote,
+        clock,
+        read=plan.login.read,
+        make=lambda changed: tokens_of(changed, clock, plan.options.state_dir),
+        is_ours=whose.is_ours,
+    )
+
+
+@dataclass(slots=True)
+class _Whose:
+    """The account that is mounted, once that is known."""
+
+    plan: MountPlan
+    clock: Clock
+    state: StateDir
+    account: Account | None = None
+
+    def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
+        """Whether *tokens* lead to it. If so, the next mount knows *remote* without asking. MountfsError."""
+        backend = connect(remote, self.clock, self.plan.options.state_dir, tokens)
+        try:
+            found = backend.account()
+        finally:
+            backend.close()
+        if self.account is None or found.key != self.account.key:
+            return False
+        self.state.identify(self.plan.spec.name, identity_mark(remote), lambda: found)
+        return True
 
 
 @dataclass(slots=True)

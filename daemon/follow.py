@@ -108,6 +108,11 @@ class Follower:
         """Whether the far side did not answer the last time."""
         return self._is_away
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether the service was asked for changes, in success or failure."""
+        return self._has_looked.is_set()
+
     def nudge(self) -> None:
         """The far side answered somebody else: the next step need not wait. Any thread."""
         self._is_nudged = True

@@ -231,6 +231,8 @@ class RunningAccount:
         core = self._core
         sending = core.uploader.last_error or core.committer.last_error if is_pending else None
         is_away = core.uploader.is_offline or core.committer.is_offline or core.follower.is_offline
+        if not core.follower.has_looked:
+            is_away, sending = True, "it has not answered yet"
         error = core.backend.trouble() or core.follower.error
         return far_side(error, detail=sending or core.follower.last_error, is_away=is_away)
 

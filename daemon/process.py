@@ -28,6 +28,14 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
+class LoginFile:
+    """The configuration that the remote came from; *read*: the remote as it is written down now. Failure."""
+
+    path: Path
+    read: Callable[[], Remote]
+
+
+@dataclass(frozen=True, slots=True)
 class MountPlan:
     """What to mount where: *mountpoint* is absolute and fit, *spec* the remote as the user named it."""
 
@@ -35,6 +43,7 @@ class MountPlan:
     remote: Remote
     mountpoint: Path
     options: MountOptions
+    login: LoginFile | None = None
 
 
 Assemble = Callable[[MountPlan, AccountRemote, Path], MountedAccount]

@@ -29,11 +29,20 @@ _NO_MARK = frozenset(
 """What may change without it becoming another account."""
 
 
-def connect(remote: AccountRemote, clock: Clock, state_dir: Path) -> Backend:
-    """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*."""
+def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: Tokens | None = None) -> Backend:
+    """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: in place
+    of those that the remote says."""
+    tokens = tokens or tokens_of(remote, clock, state_dir)
     if isinstance(remote, BoxRemote):
-        return BoxBackend(_box(remote), _box_tokens(remote, clock, state_dir), clock)
-    return DropboxBackend(_dropbox(remote), _dropbox_tokens(remote, clock), clock)
+        return BoxBackend(_box(remote), tokens, clock)
+    return DropboxBackend(_dropbox(remote), tokens, clock)
+
+
+def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:
+    """Where the tokens for *remote* come from; nothing is sent yet."""
+    if isinstance(remote, BoxRemote):
+        return _box_tokens(remote, clock, state_dir)
+    return _dropbox_tokens(remote, clock)
 
 
 def identity_mark(remote: AccountRemote) -> str:

@@ -13,9 +13,9 @@ from daemon.cli.context import Context, default_options
 from daemon.failure import BadSettings, Failure
 from daemon.mountpoint import SystemKernel, absolute, check_fuse, prepare
 from daemon.options import layered, parse_options
-from daemon.process import Assemble, MountPlan, Surroundings, run_mount
+from daemon.process import Assemble, LoginFile, MountPlan, Surroundings, run_mount
 from daemon.screen import StatusLine, status_line
-from daemon.settings import Instance, Settings, find_instance, find_remote, parse_spec
+from daemon.settings import Instance, Settings, find_instance, find_remote, load, parse_spec
 from daemon.status import MountStatus
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError
@@ -81,7 +81,16 @@ def _plan(settings: Settings, chosen: Instance, options: tuple[str, ...]) -> Mou
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)
-    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted)
+    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, _login(settings, spec.name))
+
+
+def _login(settings: Settings, name: str) -> LoginFile | None:
+    """Where new credentials of the remote may be written down while it is mounted."""
+    file = settings.file
+    if file is None:
+        return None
+    path = Path(file).absolute()
+    return LoginFile(path, lambda: find_remote(load([], explicit=path), name))
 
 
 def _check_state_dir(path: Path, mountpoint: Path) -> None:

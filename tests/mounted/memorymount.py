@@ -98,7 +98,7 @@ def _without_bodies(orders: Sequence[Order]) -> list[Order]:
     return [replace(order, read=None) if isinstance(order, Put) else order for order in orders]
 
 
-def connect(remote: AccountRemote, clock: Clock, state_dir: Path) -> RemoteMemory:
+def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: object = None) -> RemoteMemory:
     return RemoteMemory(remote.api_url)
 
 

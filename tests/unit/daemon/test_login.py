@@ -1,0 +1,130 @@
+"""Credentials that are written anew while a mount runs."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from daemon.credentials import StaticToken, Tokens
+from daemon.login import Login
+from daemon.settings import AccountRemote, find_remote, load
+from mountfs.backends.http import HttpClient
+from mountfs.backends.wire import Request
+from mountfs.errors import NotSignedIn, Offline
+from tests.fakes.clock import FakeClock
+from tests.unit.backends.scripted import Script, answer
+
+
+@dataclass
+class Machine:
+    """A configuration, the login of its remote, and what the service says of tokens."""
+
+    folder: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    owners: dict[str, str] = field(default_factory=lambda: {"old": "us", "new": "us", "theirs": "them"})
+    is_online: bool = True
+    asked: int = 0
+
+    def __post_init__(self) -> None:
+        self.write("old")
+        self.login = Login(
+            self.file,
+            self.read(),
+            self.clock,
+            read=self.read,
+            make=lambda remote: StaticToken(remote.access_token or ""),
+            is_ours=self.is_ours,
+        )
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "mountfs.toml"
+
+    def write(self, token: str, more: str = "") -> None:
+        self.put(f'[remotes.work]\ntype = "dropbox"\naccess_token = "{token}"\n{more}')
+
+    def put(self, text: str) -> None:
+        """As editors do: a new file in the old one's place."""
+        draft = self.folder / "draft"
+        draft.touch(mode=0o600)
+        draft.write_text(text)
+        draft.replace(self.file)
+
+    def read(self) -> AccountRemote:
+        remote = find_remote(load([], explicit=self.file), "work")
+        assert isinstance(remote, AccountRemote)
+        return remote
+
+    def is_ours(self, _remote: AccountRemote, tokens: Tokens) -> bool:
+        self.asked += 1
+        if not self.is_online:
+            raise Offline("away")
+        owner = self.owners.get(tokens.current())
+        if owner is None:
+            raise NotSignedIn("expired")
+        return owner == "us"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_new_credentials_are_taken_with_the_next_call(machine: Machine) -> None:
+    assert machine.login.current() == "old"
+    machine.write("new")
+    assert [machine.login.current() for _ in range(3)] == ["new"] * 3
+    assert machine.asked == 1
+
+
+def test_a_mount_that_is_signed_out_works_as_soon_as_there_are_new_ones(machine: Machine) -> None:
+    client = HttpClient(machine.clock, machine.login)
+    with Script(answer(401), answer(200)) as server:
+        for _ in range(2):
+            with pytest.raises(NotSignedIn):
+                client.exchange(Request("POST", server.url, "list", is_read=True))
+        machine.write("new")
+        assert client.exchange(Request("POST", server.url, "list", is_read=True)).status == 200
+        assert [seen.headers["authorization"] for seen in server.seen] == ["Bearer old", "Bearer new"]
+    client.close()
+
+
+@pytest.mark.parametrize("text", ["[remotes.work", "", '[remotes.work]\ntype = "dropbox"\n'])
+def test_a_file_that_cannot_be_read_changes_nothing_until_it_can(machine: Machine, text: str) -> None:
+    machine.put(text)
+    assert machine.login.current() == "old"
+    machine.write("new")
+    assert machine.login.current() == "new"
+
+
+def test_a_change_of_something_else_asks_nobody(machine: Machine) -> None:
+    machine.write("old", 'path_root = "root"\n')
+    assert machine.login.current() == "old"
+    assert machine.asked == 0
+
+
+@pytest.mark.parametrize(("token", "why"), [("theirs", "another account"), ("spent", "expired")])
+def test_credentials_that_do_not_lead_to_the_account_are_not_taken_and_told(
+    machine: Machine, caplog: pytest.LogCaptureFixture, token: str, why: str
+) -> None:
+    machine.write(token)
+    with caplog.at_level(logging.WARNING):
+        assert [machine.login.current() for _ in range(3)] == ["old"] * 3
+    assert machine.asked == 1
+    [line] = caplog.messages
+    assert why in line
+
+
+def test_while_the_service_is_away_new_credentials_are_tried_again_now_and_then(machine: Machine) -> None:
+    machine.is_online = False
+    machine.write("new")
+    for _ in range(600):
+        assert machine.login.current() == "old"
+        machine.clock.advance(1.0)
+    assert machine.asked < 40
+    machine.is_online = True
+    machine.clock.advance(30.0)
+    assert machine.login.current() == "new"
