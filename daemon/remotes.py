@@ -30,8 +30,8 @@ _NO_MARK = frozenset(
 
 
 def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: Tokens | None = None) -> Backend:
-    """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: in place
-    of those that the remote says."""
+    """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: not
+    those that the remote says, but these."""
     tokens = tokens or tokens_of(remote, clock, state_dir)
     if isinstance(remote, BoxRemote):
         return BoxBackend(_box(remote), tokens, clock)

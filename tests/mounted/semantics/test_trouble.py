@@ -12,7 +12,7 @@ import pytest
 from daemon.client import Client
 from daemon.protocol import Settled, WaitRequest
 from tests.mounted.corner import ERROR, STATE, Corner, recovered
-from tests.mounted.realmount import MakeMount, RealMount, mountfs
+from tests.mounted.realmount import MakeMount, RealMount, mountfs, write_config
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
 
 MIB = 1024 * 1024
@@ -97,6 +97,48 @@ def test_s_down_a_known_account_is_mounted_while_the_far_side_is_away(
     far_side.resume()
     real_mount.wait_committed()
     assert set(far_side.files()) == {"/first", "/pending"}
+
+
+@pytest.mark.only_on("dropbox", "box", because="an account in memory answers all or nothing")
+def test_s_down_a_known_account_is_mounted_though_the_far_side_is_silent(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    (real_mount.path / "first").write_text("text")
+    real_mount.wait_committed()
+    far_side.faults({"route": "*", "action": "stall", "stall_s": 50.0})
+    (real_mount.path / "pending").write_text("text")
+    real_mount.kill9()
+    real_mount.start()
+    assert real_mount.status()["account"]["far_side"]["condition"] == "unreachable"
+    assert (real_mount.path / "pending").read_text() == "text"
+    assert sorted(os.listdir(real_mount.path)) == ["first", "pending"]
+    real_mount.kill9()
+    far_side.faults()
+    real_mount.start()
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/first", "/pending"}
+
+
+@pytest.mark.only_on("dropbox", "box", because="an account in memory has no credentials")
+def test_s_down_refused_credentials_are_told_and_new_ones_are_taken(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    far_side.edit(op="mkdir", path="/folder")
+    until((real_mount.path / "folder").is_dir, "the folder is seen")
+    tokens: dict[str, object] = {"dropbox": {"other": None}, "box": ["other"]}
+    far_side.switches(access_tokens=tokens[far_side.service])
+    for _ in range(5):
+        with pytest.raises(PermissionError):
+            os.listdir(real_mount.path / "folder")
+    (real_mount.path / "pending").write_text("text")
+    assert real_mount.status()["account"]["far_side"]["condition"] == "signed_out"
+    assert "refuses the credentials" in mountfs("status", real_mount.path).stdout
+    assert real_mount.log_file.read_text().count("trouble with the service") == 1
+    write_config(real_mount.config, far_side, access_token="other")
+    assert os.listdir(real_mount.path / "folder") == []
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/pending"}
+    assert real_mount.status()["account"]["far_side"]["condition"] == "answers"
 
 
 def test_s_down_a_dead_process_is_an_error_and_never_an_empty_folder(
