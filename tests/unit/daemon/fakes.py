@@ -8,7 +8,7 @@ from threading import Event, Lock
 
 from daemon.account import Backlog
 from daemon.protocol import FailedChange
-from daemon.status import AccountStatus
+from daemon.status import AccountStatus, FarSide
 from mountfs.model.path import ROOT, RemotePath
 
 PATIENCE_S = 10.0
@@ -33,6 +33,7 @@ class FakeAccount:
     """An account whose backlog the test sets, and which remembers what it was asked."""
 
     left: Backlog = field(default_factory=Backlog)
+    far_side: FarSide = field(default_factory=FarSide)
     failed: tuple[FailedChange, ...] = ()
     asked: list[str] = field(default_factory=list)
     mount_error: Exception | None = None
@@ -81,7 +82,7 @@ class FakeAccount:
         self.asked.append("sync")
 
     def status(self) -> AccountStatus:
-        return AccountStatus("dbid:fake")
+        return AccountStatus("dbid:fake", far_side=self.far_side)
 
     def close(self) -> None:
         self.asked.append("close")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from daemon.options import MountOptions
 from daemon.process import MountPlan, Surroundings, run_mount
 from daemon.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
 from daemon.settings import DropboxRemote, Remote, SandboxRemote, parse_spec
-from daemon.status import MountStatus
+from daemon.status import MountStatus, far_side
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn
 from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount, FakeKernel
@@ -36,12 +37,13 @@ class Stage:
     connected: list[DropboxRemote] = field(default_factory=list)
     sockets: list[Path] = field(default_factory=list)
     shown: list[MountStatus] = field(default_factory=list)
+    environ: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> int:
         options = MountOptions(state_dir=self.folder / "state", uid=1, gid=1, drain_timeout_s=PATIENCE_S)
         plan = MountPlan(parse_spec("work:/Scans"), self.remote, self.folder / "mnt", options)
         around = Surroundings(
-            environ={"XDG_RUNTIME_DIR": str(self.folder)},
+            environ={"XDG_RUNTIME_DIR": str(self.folder), **self.environ},
             clock=SystemClock(),
             kernel=FakeKernel(self.account),
             on_ready=self.on_ready,
@@ -80,6 +82,22 @@ def test_a_signal_drains_and_ends(stage: Stage, number: signal.Signals) -> None:
     assert stage.account.asked[-2:] == ["unmount", "close"]
     assert signal.getsignal(number) is before
     assert stage.shown[-1].remote == "work:/Scans"
+
+
+def test_the_service_manager_is_told_what_is_wrong_with_the_service(stage: Stage) -> None:
+    address = str(stage.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(PATIENCE_S)
+        stage.environ["NOTIFY_SOCKET"] = address
+        stage.account.far_side = far_side(NotSignedIn("the token is revoked"))
+        stage.on_ready = signalled(signal.SIGTERM)
+        assert stage.run() == 0
+        lines: list[str] = []
+        while not any("far side" in line for line in lines):
+            lines += manager.recv(4096).decode().splitlines()
+    assert lines[-1].startswith("STATUS=")
+    assert lines[-1].endswith("far side refuses the credentials: the token is revoked")
 
 
 def test_a_second_sigint_cuts_the_drain_short(stage: Stage) -> None:
