@@ -8,7 +8,7 @@ import logging
 import os
 import socket as sockets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from daemon.remotes import connect, identity_mark, tokens_of
 from daemon.settings import AccountRemote
 from daemon.statedir import Slot, StateDir
 from daemon.status import Stray, Trouble, in_bytes, plural
-from daemon.worker import Worker
+from daemon.worker import Worker, waker_of
 from mountfs.attributes import FileSystemOptions, Promise
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError, NotFound, Refused, Transient
@@ -247,12 +247,12 @@ def _nothing_is_garbage() -> Iterator[None]:
 def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
     """The threads behind the mount, but for *follows*; each part wakes its own."""
     uploaders = [Worker(f"upload-{n}", core.uploader.step, clock) for n in range(UPLOAD_WORKERS)]
-    core.uploader.wake = _waker_of(*uploaders)
+    core.uploader.wake = waker_of(*uploaders)
     lanes = range(core.backend.limits.batches_at_once)
     commits = [Worker(f"commit-{n}", core.committer.step, clock) for n in lanes]
-    core.committer.wake = _waker_of(*commits)
+    core.committer.wake = waker_of(*commits)
     sweeps = Worker("sweep", core.sweeper.step, clock)
-    core.sweeper.wake = _waker_of(sweeps)
+    core.sweeper.wake = waker_of(sweeps)
 
     def tell_follower(_: Node, before: State, after: State) -> None:
         if core.follower.is_offline and is_acknowledged(before, after):
@@ -262,20 +262,6 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
     core.tree.watch(tell_follower)
     syncs = Worker("sync", core.durability.step, clock)
     return [*uploaders, *commits, sweeps, syncs]
-
-
-def _waker_of(*workers: Worker) -> Callable[[], None]:
-    """Wakes one that is idle, which wakes another if there is more than it takes. If none is, all look."""
-
-    def wake() -> None:
-        for worker in workers:
-            if worker.is_idle:
-                worker.wake()
-                return
-        for worker in workers:
-            worker.wake()
-
-    return wake
 
 
 def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from threading import TIMEOUT_MAX, Event, Thread
@@ -22,6 +23,15 @@ class Clock(Protocol):
     def now_s(self) -> float: ...
 
 
+class Wakeable(Protocol):
+    """The part of ``Worker`` that ``waker_of`` needs."""
+
+    @property
+    def is_idle(self) -> bool: ...
+
+    def wake(self) -> None: ...
+
+
 def retry_after_s(failures: int) -> float:
     """Seconds to the next attempt of a step that raised *failures* times in a row; doubles to a bound."""
     return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures - 1, 16))
@@ -30,8 +40,9 @@ def retry_after_s(failures: int) -> float:
 class Worker:
     """Drives *step* on a thread of its own, when it is due and whenever somebody wakes it.
 
-    A step is expected to handle what can go wrong; one that raises all the same is logged, once for
-    each run of equal failures, and repeated with growing delays: the loop ends only by ``stop``.
+    A step is expected to handle what can go wrong; one that raises all the same, whatever it raises, is
+    logged, once for each run of equal failures, and repeated with growing delays: the loop ends only by
+    ``stop``.
     """
 
     def __init__(self, name: str, step: Step, clock: Clock) -> None:
@@ -41,7 +52,7 @@ class Worker:
         self._stopping = False
         self._is_idle = False
         self._failures = 0
-        self._last_failure = ""
+        self._last_failure: str | None = None
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -56,6 +67,11 @@ class Worker:
     def is_idle(self) -> bool:
         """Whether it waits for its time, or to be woken. One that does not looks again by itself."""
         return self._is_idle
+
+    @property
+    def last_failure(self) -> str | None:
+        """What the last step raised, in one line, until a step goes well."""
+        return self._last_failure
 
     def start(self) -> None:
         """Starts the thread; at most once."""
@@ -76,28 +92,49 @@ class Worker:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def turn(self) -> float:
+        """Makes one step on the calling thread; the seconds until the next one. Raises nothing: without the
+        thread, what it does would not be done until a restart."""
+        try:
+            wait_s = max(0.0, self._step(self._clock.now_s()) - self._clock.now_s())
+        except BaseException as error:
+            self._failures += 1
+            with contextlib.suppress(BaseException):  # without memory nothing can be said, and it goes on
+                self._failed(error)
+            return retry_after_s(self._failures)
+        if self._failures:
+            LOG.info("%s works again after %d failures", self.name, self._failures)
+            self._failures = 0
+            self._last_failure = None
+        return wait_s
+
     def _run(self) -> None:
         while True:
             self._wake.clear()  # before looking at _stopping, or a stop() between is slept through
             if self._stopping:
                 return
-            due_s = self._guarded_step()
+            wait_s = self.turn()
             self._is_idle = True
-            self._wake.wait(min(max(0.0, due_s - self._clock.now_s()), TIMEOUT_MAX))
+            self._wake.wait(min(wait_s, TIMEOUT_MAX))
             self._is_idle = False
 
-    def _guarded_step(self) -> float:
-        try:
-            due_s = self._step(self._clock.now_s())
-        except Exception as error:
-            self._failures += 1
-            failure = f"{type(error).__name__}: {error}"
-            if failure != self._last_failure:
-                LOG.exception("%s failed and will be repeated", self.name)
-            self._last_failure = failure
-            return self._clock.now_s() + retry_after_s(self._failures)
-        if self._failures:
-            LOG.info("%s works again after %d failures", self.name, self._failures)
-        self._failures = 0
-        self._last_failure = ""
-        return due_s
+    def _failed(self, error: BaseException) -> None:
+        failure = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        is_new = failure != self._last_failure
+        self._last_failure = failure
+        if is_new:
+            LOG.error("%s failed and will be repeated", self.name, exc_info=error)
+
+
+def waker_of(*workers: Wakeable) -> Callable[[], None]:
+    """Wakes one that is idle, which wakes another if there is more than it takes. If none is, all look."""
+
+    def wake() -> None:
+        for worker in workers:
+            if worker.is_idle:
+                worker.wake()
+                return
+        for worker in workers:
+            worker.wake()
+
+    return wake

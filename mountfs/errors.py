@@ -18,11 +18,15 @@ MountfsError
     │   └── Unreachable   no connection could be made: the call certainly took no effect
     ├── Throttled         told to slow down, with or without a time
     ├── Busy              lock contention on the service's side
-    └── ServerFault       5xx; whether the call took effect is unknown
+    ├── ServerFault       5xx; whether the call took effect is unknown
+    ├── DiskTrouble       pending bytes cannot be read just now
+    └── Internal          something raised what it should not: a bug, or no memory
 
 Foreign exceptions (requests, JSON, SQLite) become these at one edge each; the errno of each
 class is chosen in ``mountfs.fuse.errno``; whether to retry is decided by class, never by text.
 """
+
+from __future__ import annotations
 
 
 class MountfsError(Exception):
@@ -171,3 +175,19 @@ class Busy(Transient):
 
 class ServerFault(Transient):
     """The service failed; whether the call took effect is unknown."""
+
+
+class DiskTrouble(Transient):
+    """Pending bytes cannot be read just now: the disk or the process may recover (EIO, EMFILE, ENOMEM)."""
+
+
+class Internal(Transient):
+    """Something raised what it should not, a bug or for want of memory; what it did until then is unknown."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Internal:
+        """In words for people; the traceback is the log's."""
+        name = type(error).__name__
+        return cls(
+            f"mountfs itself failed: {name}: {error}" if str(error) else f"mountfs itself failed: {name}"
+        )

@@ -13,7 +13,7 @@ from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
-from mountfs.errors import Offline, Refused
+from mountfs.errors import DiskTrouble, Offline, Refused
 from mountfs.model.order import Order, OrderKind, ReadBody
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
@@ -222,7 +222,7 @@ class Committer:
         if sent is None:
             self._release_if_idle()
             return now_s
-        batch = Batch(sent, (), self._clock.now_s(), is_filled=False, is_busy=True)
+        batch = Batch(sent, (), now_s, is_filled=False, is_busy=True)
         self._batches.append(batch)
         return batch
 
@@ -297,11 +297,14 @@ class Committer:
 
 
 class _Unreadable(Refused):
-    """Pending bytes cannot be read back from the disk."""
+    """Pending bytes are gone from the disk."""
 
 
 def _read(spool: Spool, content: Content, offset: int, length: int) -> bytes:
     try:
         return spool.read(content.spool, offset, length)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise _Unreadable(f"the pending bytes cannot be read: {error.strerror}") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DiskTrouble(f"the pending bytes cannot be read: {reason}") from error

@@ -71,14 +71,17 @@ class Sender:
         except MountfsError as error:
             self._interrupted(batch, error, started_s)
             return
-        with self._tree.lock:
-            self.account_pacer.succeeded(started_s)
-            self.last_error = None
+        self._succeeded(started_s)
         batch.pacer.succeeded()
         if isinstance(launch, Running):
             self._wait_for(batch, launch)
         else:
             self._conclude(batch, launch.outcomes, started_s, launch.unused_sessions)
+
+    def _succeeded(self, started_s: float) -> None:
+        with self._tree.lock:
+            self.account_pacer.succeeded(started_s)
+            self.last_error = None
 
     def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
         """Paces the account, or only *batch* where the others may well get through."""
@@ -232,6 +235,7 @@ class Sender:
             self._replies.book(batch, [*done, *left], [*verdicts, *rest], sessions)
             self._replies.keep(batch, left)
             if batch.is_over:
+                self._succeeded(started_s)
                 return
             batch.lost_s = started_s  # it gets on: the rest may be to come
             self._patience.answered()

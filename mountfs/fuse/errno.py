@@ -43,6 +43,8 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.Throttled: errno.EIO,
     errors.Busy: errno.EIO,
     errors.ServerFault: errno.EIO,
+    errors.DiskTrouble: errno.EIO,
+    errors.Internal: errno.EIO,
 }
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from mountfs.errors import MountfsError
+from mountfs.errors import DiskTrouble, MountfsError
 from mountfs.model.hashing import hasher
 from mountfs.model.order import OrderKind, Part
 from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, Refusal, path_of
@@ -31,7 +32,7 @@ class SpoolBytes(Protocol):
 
 
 class Unreadable(MountfsError):
-    """Pending bytes cannot be read back from the disk."""
+    """Pending bytes are gone from the disk, or end too early: nobody can send them."""
 
 
 class Lane(Protocol):
@@ -56,25 +57,27 @@ class UploadContext:
     clock: Clock
     urgency: Urgency
     may_begin: Callable[[Node], float | None]
-    account_pacer: Pacer = field(default_factory=Pacer)
+    account_pacer: Pacer = field(default_factory=lambda: ToldPacer("uploads"))
 
     @property
     def limits(self) -> BackendLimits:
         return self.backend.limits
 
     def read(self, content: Content, offset: int, length: int) -> bytes:
-        """Exactly *length* bytes of a content. Unreadable."""
+        """Exactly *length* bytes of a content. Unreadable, DiskTrouble."""
         try:
             body = self.spool.read(content.spool, offset, length)
+        except FileNotFoundError as error:
+            raise Unreadable(f"the pending bytes cannot be read: {error.strerror}") from error
         except OSError as error:
             reason = error.strerror or str(error)
-            raise Unreadable(f"the pending bytes cannot be read: {reason}") from error
+            raise DiskTrouble(f"the pending bytes cannot be read: {reason}") from error
         if len(body) != length:
             raise Unreadable(f"the pending bytes end at {offset + len(body)}")
         return body
 
     def hash(self, content: Content) -> str:
-        """The service's hash of all bytes of a content, in one pass over them. Unreadable."""
+        """The service's hash of all bytes of a content, in one pass over them. Unreadable, DiskTrouble."""
         return self._whole_hash(content).hexdigest(content.size_bytes)
 
     def hash_of_parts(self, content: Content, sent: Iterable[Part]) -> WholeHash | None:
@@ -109,6 +112,12 @@ class UploadContext:
         """Notes a failure where it belongs: with the account, or with what *pacer* paces."""
         at = self.account_pacer if is_account_wide(error) else pacer
         at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
+
+    def tell_locked(self, content_id: int, error: MountfsError | None) -> None:
+        """Whose content it is says what the last attempt met, until there is another one."""
+        node = self.tree.contents.get(content_id)
+        if node is not None:
+            self.tree.note_error(node, None if error is None else str(error))
 
     def sealed_locked(self, content_id: int) -> tuple[Node, Content] | None:
         """Whose the content is, and it as it is now, while it waits for its bytes to go up."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from mountfs.model.entry import Place
 from mountfs.model.order import Part
 from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
 from mountfs.tree.content import Content
-from mountfs.upload.session import SessionPlan
+from mountfs.upload.session import Append, SessionPlan
 from mountfs.upload.wholehash import WholeHash
 
 STREAMED_SESSIONS = 2
@@ -101,3 +103,25 @@ class LargeFile:
     def has_work(self) -> bool:
         """Whether a worker could do something for it."""
         return self.wants_session if self.plan is None else self.plan.has_next()
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One part on its way: of which file and session, as they were when it was claimed."""
+
+    file: LargeFile
+    content: Content
+    append: Append
+    session: str
+    epoch: int
+    whole: WholeHash | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A session about to be opened, or one of a former process to be taken up again."""
+
+    file: LargeFile
+    content: Content
+    place: Place
+    epoch: int

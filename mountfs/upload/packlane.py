@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from mountfs.errors import BatchRefused, MountfsError, NotSignedIn, Refused, RequestTooBig, SessionLost
+from mountfs.errors import (
+    BatchRefused,
+    DiskTrouble,
+    Internal,
+    MountfsError,
+    NotSignedIn,
+    Refused,
+    RequestTooBig,
+    SessionLost,
+)
 from mountfs.model.hashing import content_hash
-from mountfs.model.pacing import Pacer
+from mountfs.model.pacing import is_account_wide
+from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Piece
 from mountfs.tree.content import Content
+from mountfs.tree.node import path_of
 from mountfs.upload.context import Unreadable, UploadContext, Work
-from mountfs.upload.packing import PackSize, fitting, send_at_s
+from mountfs.upload.packing import PackSize, send_at_s
+from mountfs.upload.packqueue import PackQueue, Waiting
 from mountfs.upload.sessionpool import SessionPool
 
 SINGLES_FOR_S = 3600.0
@@ -20,16 +32,6 @@ SINGLES_FOR_S = 3600.0
 
 HASHED_AT_ONCE = 100
 """Files taken by one worker where small files travel with their commit."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A small whole file, waiting since it was closed."""
-
-    content_id: int
-    size_bytes: int
-    since_s: float
-    pacer: Pacer = field(default_factory=Pacer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,10 @@ class PackLane:
     def __init__(self, context: UploadContext) -> None:
         limits = context.limits
         self._context = context
-        self._waiting: dict[int, _Waiting] = {}
-        self._flying: dict[int, _Waiting] = {}
+        self._queue = PackQueue()
+        self._flying: dict[int, Waiting] = {}
         self._newest_s = -math.inf
-        self._pacer = Pacer()
+        self._pacer = ToldPacer("uploads of small files")
         self._pool = SessionPool()
         self._size = PackSize(limits.pack_entries or HASHED_AT_ONCE)
         # A pack is in memory as a whole: it takes no more than a part of a large file.
@@ -58,28 +60,26 @@ class PackLane:
         self._singles_until_s = -math.inf
         self._unannounced = 0
         self._unannounced_bytes = 0
-        self._waiting_bytes = 0
-        self._put_off = 0
-        """How many of those waiting failed before: they have times of their own."""
 
     @property
     def trouble(self) -> MountfsError | None:
         """What went wrong last, while it does."""
-        return self._pacer.error
+        parked = self._queue.trouble
+        return self._pacer.error or (parked.pacer.error if parked is not None else None)
 
     @property
     def has_any(self) -> bool:
         """Whether small files are on their way up, or about to be: they will be ready to be named soon."""
-        return bool(self._waiting or self._flying)
+        return bool(self._queue) or any(not each.is_parked for each in self._flying.values())
 
     def add_locked(self, content: Content) -> bool:
         """A small file is whole; whether a worker should look."""
-        if content.id in self._waiting or content.id in self._flying:
+        if content.id in self._queue or content.id in self._flying:
             return False
         now_s = self._context.clock.now_s()
         # Those that were put off may be due much later than this one.
-        is_first = self._put_off == len(self._waiting) or not self._waiting
-        self._wait(_Waiting(content.id, content.size_bytes, now_s))
+        is_first = not self._queue.has_fresh
+        self._queue.add(Waiting(content.id, content.size_bytes, now_s))
         self._newest_s = now_s
         self._unannounced += 1
         self._unannounced_bytes += content.size_bytes
@@ -91,55 +91,32 @@ class PackLane:
 
     def remove_locked(self, content_id: int) -> None:
         """The content does not wait for its bytes to go up any more."""
-        waiting = self._waiting.pop(content_id, None)
-        if waiting is not None:
-            self._waiting_bytes -= waiting.size_bytes
-            self._put_off -= bool(waiting.pacer.failures)
+        self._queue.remove(content_id)
 
     def claim_locked(self, now_s: float) -> Work | None:
+        if self._queue.parked_s() <= now_s:
+            return self._claim([self._queue.next_parked()])
         if self._send_at_s(now_s) > now_s:
             return None
-        ready = self._ready(now_s)
-        count, _ = fitting((waiting.size_bytes for waiting in ready), self._entries(now_s), self._most_bytes)
-        batch = [self._claim(waiting) for waiting in ready[: max(1, count)]]
-        contents = [content for content in batch if content is not None]
-        return lambda: self._run(contents)
+        return self._claim(self._queue.next_pack(now_s, self._entries(now_s), self._most_bytes))
 
     def due_locked(self, now_s: float) -> float:
-        return self._send_at_s(now_s)
+        return min(self._queue.parked_s(), self._send_at_s(now_s))
 
     # When, and how many
 
     def _entries(self, now_s: float) -> int:
         return 1 if now_s < self._singles_until_s else self._size.entries
 
-    def _ready(self, now_s: float) -> list[_Waiting]:
-        """Those that may be sent, oldest first; a few more than fit, to see whether a pack is full."""
-        most = self._entries(now_s) + 1
-        found: list[_Waiting] = []
-        for waiting in self._waiting.values():
-            if waiting.pacer.ready_s <= now_s:
-                found.append(waiting)
-                if len(found) == most:
-                    break
-        return found
-
     def _send_at_s(self, now_s: float) -> float:
-        if not self._waiting:
+        """When the next of those go that are not parked."""
+        if not self._queue:
             return math.inf
-        if self._put_off:
-            ready = self._ready(now_s)
-            if not ready:
-                return min(waiting.pacer.ready_s for waiting in self._waiting.values())
-            oldest = ready[0]
-            sizes = (waiting.size_bytes for waiting in ready)
-            _, is_full = fitting(sizes, self._entries(now_s), self._most_bytes)
-        else:
-            # Asked after each file that is closed: no look at those that wait.
-            oldest = next(iter(self._waiting.values()))
-            is_full = len(self._waiting) >= self._entries(now_s) or self._waiting_bytes >= self._most_bytes
+        oldest, is_full = self._queue.oldest(now_s, self._entries(now_s), self._most_bytes)
+        if oldest is None:
+            return self._queue.ready_s()
         if not self._context.limits.pack_entries:
-            return -math.inf
+            return self._pacer.ready_s
         at_s = send_at_s(
             oldest_s=oldest.since_s,
             newest_s=self._newest_s,
@@ -148,32 +125,35 @@ class PackLane:
         )
         return max(at_s, self._pacer.ready_s)
 
-    def _wait(self, waiting: _Waiting) -> None:
-        self._waiting[waiting.content_id] = waiting
-        self._waiting_bytes += waiting.size_bytes
-        self._put_off += bool(waiting.pacer.failures)
-
-    def _claim(self, waiting: _Waiting) -> Content | None:
-        self.remove_locked(waiting.content_id)
-        found = self._context.sealed_locked(waiting.content_id)
-        if found is None:
-            return None
-        self._flying[waiting.content_id] = waiting
-        return found[1]
+    def _claim(self, pack: list[Waiting]) -> Work:
+        contents: list[Content] = []
+        for waiting in pack:
+            found = self._context.sealed_locked(waiting.content_id)
+            self._queue.remove(waiting.content_id)
+            if found is not None:
+                contents.append(found[1])
+                self._flying[waiting.content_id] = waiting
+        return lambda: self._run(contents)
 
     # Sending
 
     def _run(self, contents: list[Content]) -> None:
-        started_s = self._context.clock.now_s()
+        started_s = -math.inf
         try:
-            loaded = self._load(contents)
+            started_s = self._context.clock.now_s()
+            loaded = self._load(contents, started_s)
             try:
                 results = self._send(loaded) if loaded else []
             except MountfsError as error:
                 with self._context.tree.lock:
-                    self._note_failure(error, contents, started_s)
+                    self._note_failure(error, [file.content for file in loaded], started_s)
                 return
             self._book(loaded, results, started_s)
+        except BaseException as error:
+            with self._context.tree.lock:
+                told = error if isinstance(error, MountfsError) else Internal.of(error)
+                self._failed_together(told, contents, started_s)
+            raise
         finally:
             # Whatever happened, also to the local disk: what still has to go up waits again.
             with self._context.tree.lock:
@@ -188,9 +168,12 @@ class PackLane:
             is_asked = self._context.limits.pack_entries > 0
             if is_asked and not all(isinstance(result, MountfsError) for result in results):
                 self._pacer.succeeded(started_s)
+                self._queue.succeeded()
                 self._context.account_pacer.succeeded(started_s)
+            elif not is_asked:
+                self._pacer.succeeded(started_s)
 
-    def _load(self, contents: list[Content]) -> list[_Loaded]:
+    def _load(self, contents: list[Content], started_s: float) -> list[_Loaded]:
         loaded: list[_Loaded] = []
         for content in contents:
             try:
@@ -198,6 +181,9 @@ class PackLane:
             except Unreadable as error:
                 with self._context.tree.lock:
                     self._context.refuse_locked(content.id, error)
+            except DiskTrouble as error:
+                with self._context.tree.lock:
+                    self._put_off(content, error, started_s)
         return loaded
 
     def _load_one(self, content: Content) -> _Loaded:
@@ -237,31 +223,59 @@ class PackLane:
     def _note_failure(self, error: MountfsError, contents: list[Content], started_s: float) -> None:
         """The request as a whole failed."""
         count = len(contents)
-        for content in contents:
-            node = self._context.tree.contents.get(content.id)
-            if node is not None:
-                self._context.tree.note_error(node, str(error))
         if isinstance(error, BatchRefused) and count > 1:
+            self._tell(contents, error)
             self._singles_until_s = self._context.clock.now_s() + SINGLES_FOR_S
         elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not isinstance(error, NotSignedIn):
             if count > 1:
                 # Too big, or one file in it poisons the rest: smaller packs show which.
+                self._tell(contents, error)
                 self._size.too_big(count)
             else:
                 self._context.refuse_locked(contents[0].id, error)
-        else:
+        elif is_account_wide(error):
+            self._tell(contents, error)
             self._context.failed_locked(self._pacer, error, started_s)
+        else:
+            self._failed_together(error, contents, started_s)
+
+    def _failed_together(self, error: MountfsError, contents: list[Content], started_s: float) -> None:
+        """It may be one file alone that this fails for: they are tried again in halves."""
+        flying = [self._flying[content.id] for content in contents if content.id in self._flying]
+        is_news = not all(waiting.is_parked for waiting in flying)
+        for waiting in flying:
+            waiting.most = max(1, len(flying) // 2)
+        if is_news:
+            self._context.failed_locked(self._pacer, error, started_s)
+        if len(flying) == 1:
+            [waiting] = flying
+            if not waiting.is_parked:
+                node = self._context.tree.contents.get(waiting.content_id)
+                waiting.pacer = ToldPacer(f"upload of {'a file' if node is None else path_of(node)}")
+            self._context.failed_locked(waiting.pacer, error, started_s)
+            self._queue.parked_failed(waiting)
+        self._tell(contents, error)
+
+    def _tell(self, contents: list[Content], error: MountfsError) -> None:
+        for content in contents:
+            self._context.tell_locked(content.id, error)
+
+    def _put_off(self, content: Content, error: MountfsError, started_s: float) -> None:
+        """This file alone failed, for now."""
+        self._context.tell_locked(content.id, error)
+        self._context.failed_locked(self._flying[content.id].pacer, error, started_s)
 
     def _settle(self, file: _Loaded, result: str | MountfsError | None, started_s: float) -> None:
         content = file.content
         if not isinstance(result, MountfsError):
             self._context.uploaded_locked(content, file.hexdigest, result)
+            self._flying[content.id].pacer.succeeded()
         elif isinstance(result, Refused) and not isinstance(result, NotSignedIn):
             self._context.refuse_locked(content.id, result)
         else:
             if isinstance(result, SessionLost):
                 self._pool.clear()
-            self._context.failed_locked(self._flying[content.id].pacer, result, started_s)
+            self._put_off(content, result, started_s)
 
     def _put_back(self, contents: list[Content]) -> None:
         """Files that still have to go up wait again; the others are done with."""
@@ -270,4 +284,4 @@ class PackLane:
             found = self._context.sealed_locked(claimed.id)
             if waiting is not None and found is not None:
                 waiting.size_bytes = found[1].size_bytes
-                self._wait(waiting)
+                self._queue.add(waiting)

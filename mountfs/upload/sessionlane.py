@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
-from mountfs.errors import Corrupt, MountfsError, NotSignedIn, Resend, Transient
-from mountfs.model.entry import Place
+from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotSignedIn, Resend, Transient
 from mountfs.model.order import Part
+from mountfs.model.toldpacer import ToldPacer
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, State
+from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.place import place_in
 from mountfs.tree.word import keeper_of
 from mountfs.upload.context import Unreadable, UploadContext, Work
-from mountfs.upload.largefile import LargeFile
+from mountfs.upload.largefile import LargeFile, Opening, Sending
 from mountfs.upload.session import Append, SessionPlan
-from mountfs.upload.wholehash import WholeHash
-
-
-@dataclass(frozen=True, slots=True)
-class _Sending:
-    """One part on its way: of which file and session, as they were when it was claimed."""
-
-    file: LargeFile
-    content: Content
-    append: Append
-    session: str
-    epoch: int
-    whole: WholeHash | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Opening:
-    """A session about to be opened, or one of a former process to be taken up again."""
-
-    file: LargeFile
-    content: Content
-    place: Place
-    epoch: int
 
 
 class SessionLane:
@@ -113,17 +90,16 @@ class SessionLane:
             node, content = found
             self._files.move_to_end(file.content_id)
             if file.plan is None:
-                file.is_opening = True
                 state = node.state
                 assert state.parent is not None
                 place = place_in(state.parent, state.name)
-                return partial(self._open, _Opening(file, content, place, file.epoch))
+                work = partial(self._open, Opening(file, content, place, file.epoch))
+                file.is_opening = True
+                return work
+            assert file.session is not None
             append = file.plan.claim()
             assert append is not None
-            assert file.session is not None
-            return partial(
-                self._append, _Sending(file, content, append, file.session, file.epoch, file.whole)
-            )
+            return partial(self._append, Sending(file, content, append, file.session, file.epoch, file.whole))
         return None
 
     def due_locked(self, now_s: float) -> float:
@@ -156,15 +132,16 @@ class SessionLane:
         is_over = content.is_uploaded or node.state.refusal is not None or node.state.parent is None
         return None if is_over or keeper_of(node) is not None else found
 
-    def _open(self, opening: _Opening) -> None:
+    def _open(self, opening: Opening) -> None:
         """Opens the session of a file, or takes up the one of a former process again."""
         file, content = opening.file, opening.content
         context, tree = self._context, self._context.tree
-        started_s = context.clock.now_s()
         session, parts = file.session, file.known_parts
         is_new = session is None
+        started_s = -math.inf
         try:
             try:
+                started_s = context.clock.now_s()
                 if session is None:
                     over = content.over.revision if content.over is not None else None
                     session = context.backend.open_session(opening.place, file.size_bytes, over)
@@ -174,11 +151,11 @@ class SessionLane:
                 whole = context.hash_of_parts(content, parts)
                 if whole is not None and can_go_on:
                     whole.catch_up()
-            except MountfsError as error:
+            except BaseException as error:
                 with tree.lock:
                     if is_new:
                         tree.add_orphan(session)
-                    self._failed(file, error, started_s, opening.epoch)
+                    self._broke_off(file, error, started_s, opening.epoch)
                 return
             with tree.lock:
                 self._succeeded(file, started_s)
@@ -219,25 +196,23 @@ class SessionLane:
             else:
                 tree.change_bytes(node, after_state)
 
-    def _append(self, sending: _Sending) -> None:
-        started_s = self._context.clock.now_s()
+    def _append(self, sending: Sending) -> None:
         file, append, epoch = sending.file, sending.append, sending.epoch
+        started_s = -math.inf
         try:
+            started_s = self._context.clock.now_s()
             receipt = self._send(sending)
         except BaseException as error:
             with self._context.tree.lock:
                 if file.epoch == epoch and file.plan is not None:
                     file.plan.release(append)
-                if isinstance(error, MountfsError):
-                    self._failed(file, error, started_s, epoch)
-            if not isinstance(error, MountfsError):
-                raise
+                self._broke_off(file, error, started_s, epoch)
             return
         parts = self._acknowledge(file, append, receipt, epoch, started_s)
         if parts is not None:
             self._finish(sending, parts)
 
-    def _send(self, sending: _Sending) -> str:
+    def _send(self, sending: Sending) -> str:
         """The receipt of a part, which is hashed for the whole file before it leaves."""
         append, whole = sending.append, sending.whole
         body = self._context.read(sending.content, append.offset, append.length)
@@ -275,7 +250,7 @@ class SessionLane:
             file.plan.acknowledge(append, receipt)
             return file.plan.parts if append.is_closing else None
 
-    def _finish(self, sending: _Sending, parts: tuple[Part, ...]) -> None:
+    def _finish(self, sending: Sending, parts: tuple[Part, ...]) -> None:
         """Everything is up and the session is closed."""
         tree, file, content = self._context.tree, sending.file, sending.content
         try:
@@ -290,22 +265,34 @@ class SessionLane:
         except BaseException as error:
             with tree.lock:
                 self._restart(file)
+                if isinstance(error, DiskTrouble):
+                    self._put_off(file, error, self._context.clock.now_s())
+                    return
                 if not isinstance(error, Unreadable):
                     raise  # of the store, which says nothing about the file: it is sent again
                 self._context.refuse_locked(file.content_id, error)
 
-    def _hash(self, sending: _Sending, parts: tuple[Part, ...]) -> str:
+    def _hash(self, sending: Sending, parts: tuple[Part, ...]) -> str:
         if sending.whole is not None:
             return sending.whole.hexdigest(sending.content.size_bytes)
         return self._context.backend.whole_hash(parts) or self._context.hash(sending.content)
 
     # Trouble
 
+    def _broke_off(self, file: LargeFile, error: BaseException, started_s: float, epoch: int) -> None:
+        """Something was raised while *file* was being sent. What is no word of the service's, nor about the
+        pending bytes, is raised on, to be logged; the others go first meanwhile."""
+        if isinstance(error, MountfsError):
+            self._failed(file, error, started_s, epoch)
+            return
+        self._put_off(file, Internal.of(error), started_s)
+        raise error
+
     def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
         if isinstance(error, Transient | NotSignedIn | Corrupt):
-            self._context.failed_locked(file.pacer, error, started_s)
+            self._put_off(file, error, started_s)
         elif isinstance(error, Resend):
-            self._context.failed_locked(file.pacer, error, started_s)
+            self._put_off(file, error, started_s)
             if file.epoch == epoch:
                 self._restart(file)
         elif file.size_bytes is None:
@@ -319,7 +306,17 @@ class SessionLane:
                 self._restart(file)
             self._context.refuse_locked(file.content_id, error)
 
+    def _put_off(self, file: LargeFile, error: MountfsError, started_s: float) -> None:
+        """It failed, for now."""
+        self._context.tell_locked(file.content_id, error)
+        if not file.pacer.failures:
+            node = self._context.tree.contents.get(file.content_id)
+            file.pacer = ToldPacer(f"upload of {'a file' if node is None else path_of(node)}")
+        self._context.failed_locked(file.pacer, error, started_s)
+
     def _succeeded(self, file: LargeFile, started_s: float) -> None:
+        if file.pacer.failures:
+            self._context.tell_locked(file.content_id, None)
         file.pacer.succeeded(started_s)
         self._context.account_pacer.succeeded(started_s)
 

@@ -91,10 +91,10 @@ class Uploader:
             work = self._claim_locked(now_s)
             if work is None:
                 return min(self._due_locked(now_s), next_s)
-            has_more = self._due_locked(now_s) <= now_s
-        if has_more:
-            self.wake()
-        work()
+        try:
+            self._pass_on(now_s)
+        finally:
+            work()  # whatever was raised: what is claimed is in nobody else's hands
         return now_s
 
     # For status
@@ -141,6 +141,13 @@ class Uploader:
                 self._lanes.append(lane)
                 return work
         return None
+
+    def _pass_on(self, now_s: float) -> None:
+        """Wakes another worker if there is more to do."""
+        with self._context.tree.lock:
+            has_more = self._due_locked(now_s) <= now_s
+        if has_more:
+            self.wake()
 
     def _due_locked(self, now_s: float) -> float:
         due_s = min(lane.due_locked(now_s) for lane in self._lanes)

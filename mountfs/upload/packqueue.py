@@ -1,0 +1,133 @@
+"""The small files that wait to go up: which go together, which alone, and when."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from mountfs.model.pacing import Pacer
+from mountfs.upload.packing import fitting
+
+IN_ANY_COMPANY = 1 << 30
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A small whole file, waiting since it was closed. ``most``: it travels in no larger pack, since the last
+    one it was in failed as a whole. ``is_parked``: it failed alone, and is tried alone from time to time."""
+
+    content_id: int
+    size_bytes: int
+    since_s: float
+    pacer: Pacer = field(default_factory=Pacer)
+    most: int = IN_ANY_COMPANY
+    is_parked: bool = False
+
+
+class PackQueue:
+    """First come, first served; not thread-safe, its owner locks.
+
+    A request that fails as a whole does not say which file it fails for. Its files go back with half the
+    company they had, those without the guilty one get through, and the guilty one fails alone in the end:
+    it is parked, and keeps nobody waiting. A hundred files take seven such halves.
+    """
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        """Of those that are not parked."""
+        self._waiting: dict[int, Waiting] = {}
+        self._parked: dict[int, Waiting] = {}
+        self._parked_pacer = Pacer()
+        """At most one of those parked is tried at a time: many are where the service fails for everything."""
+        self._put_off = 0
+        """How many of those waiting failed before: they have times of their own."""
+
+    def __contains__(self, content_id: int) -> bool:
+        return content_id in self._waiting or content_id in self._parked
+
+    def __len__(self) -> int:
+        """How many wait that are not parked."""
+        return len(self._waiting)
+
+    @property
+    def has_fresh(self) -> bool:
+        """Whether any of those waiting may go as soon as its pack does."""
+        return self._put_off < len(self._waiting)
+
+    @property
+    def trouble(self) -> Waiting | None:
+        """One of those that are parked."""
+        return next(iter(self._parked.values()), None)
+
+    def add(self, waiting: Waiting) -> None:
+        if waiting.is_parked:
+            self._parked[waiting.content_id] = waiting
+            return
+        self._waiting[waiting.content_id] = waiting
+        self.size_bytes += waiting.size_bytes
+        self._put_off += bool(waiting.pacer.failures)
+
+    def remove(self, content_id: int) -> None:
+        """Harmless for one that does not wait."""
+        self._parked.pop(content_id, None)
+        waiting = self._waiting.pop(content_id, None)
+        if waiting is not None:
+            self.size_bytes -= waiting.size_bytes
+            self._put_off -= bool(waiting.pacer.failures)
+
+    def next_pack(self, now_s: float, most_entries: int, most_bytes: int) -> list[Waiting]:
+        """Those that go next, without removing them: at least one, if any may go."""
+        ready = self._ready(now_s, most_entries + 1)
+        if not ready:
+            return []
+        count, _ = fitting((each.size_bytes for each in ready), most_entries, most_bytes)
+        pack: list[Waiting] = []
+        most = max(1, count)
+        for waiting in ready:
+            most = min(most, waiting.most)
+            if len(pack) >= most:
+                break
+            pack.append(waiting)
+        return pack
+
+    def oldest(self, now_s: float, most_entries: int, most_bytes: int) -> tuple[Waiting | None, bool]:
+        """The first of those that may go, None: none may now, and whether a pack is full."""
+        if not self._put_off:
+            # Asked after each file that is closed: no look at those that wait.
+            first = next(iter(self._waiting.values()), None)
+            return first, len(self._waiting) >= most_entries or self.size_bytes >= most_bytes
+        ready = self._ready(now_s, most_entries + 1)
+        if not ready:
+            return None, False
+        return ready[0], fitting((each.size_bytes for each in ready), most_entries, most_bytes)[1]
+
+    def ready_s(self) -> float:
+        """When the first of those that were put off may go, if none may now; ``math.inf``: nobody waits."""
+        return min((waiting.pacer.ready_s for waiting in self._waiting.values()), default=math.inf)
+
+    def _ready(self, now_s: float, most: int) -> list[Waiting]:
+        return list(islice(self._may_go(now_s), most))
+
+    def _may_go(self, now_s: float) -> Iterator[Waiting]:
+        return (waiting for waiting in self._waiting.values() if waiting.pacer.ready_s <= now_s)
+
+    # Those that fail alone
+
+    def parked_s(self) -> float:
+        """When one of those parked is tried again; ``math.inf``: none is parked."""
+        first = next(iter(self._parked.values()), None)
+        return math.inf if first is None else max(first.pacer.ready_s, self._parked_pacer.ready_s)
+
+    def next_parked(self) -> Waiting:
+        return next(iter(self._parked.values()))
+
+    def parked_failed(self, waiting: Waiting) -> None:
+        """*waiting* failed alone, as its pacer knows."""
+        waiting.is_parked = True
+        self._parked_pacer.ready_s = max(self._parked_pacer.ready_s, waiting.pacer.ready_s)
+
+    def succeeded(self) -> None:
+        """The service took some other file: those parked need not wait for each other."""
+        self._parked_pacer.succeeded()

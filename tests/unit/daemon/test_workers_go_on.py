@@ -1,0 +1,19 @@
+"""Whatever a worker's step meets, once: nothing is lost by it, and nothing waits for a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.daemon.brittle_runs import SERVICES, failures, places
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_one_failure_of_any_call_delays_the_work_and_loses_nothing(tmp_path: Path, service: str) -> None:
+    """Each call of store, spool, disk, service and clock that a worker makes fails in a run of its own, at
+    each place in the program that makes it. ``python -m tests.unit.daemon.brittle_runs`` has it fail each
+    time it is made, with all that it may raise."""
+    found = places(tmp_path, service)
+    assert len(found) > 80
+    assert [told for place in found for told in failures(tmp_path, place)] == []
