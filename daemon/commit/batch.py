@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from mountfs.errors import MountfsError
 from mountfs.model.order import Order, OrderKind
 from mountfs.model.pacing import Pacer
 from mountfs.tree.launch import Sent
@@ -43,6 +44,12 @@ class Batch:
     """Failed questions after the job in a row."""
     pacer: Pacer = field(default_factory=Pacer)
     """For failures that concern nothing else."""
+    error: MountfsError | None = None
+    """Why it failed as a whole the last time, where that may be for one of its entries alone."""
+    breaks: int = 0
+    """How often in a row a step broke off at it, by a bug or for want of memory or disk."""
+    is_parked: bool = False
+    """Whether it is one entry at which steps break off: no other batch waits for it."""
     is_busy: bool = False
     """Whether a worker is at it."""
     is_over: bool = False
@@ -63,6 +70,20 @@ class Batch:
     @property
     def current(self) -> Current:
         return Current(self.kind, len(self.flights), self.since_s)
+
+    def halved(self, batch_id: int) -> Batch:
+        """Gives the second half of its flights to a batch of their own, *batch_id*, with a word for each that
+        stays true. New folders made by the way go with the half that has the first file in them."""
+        at = len(self.flights) // 2
+        second = self.flights[at:]
+        del self.flights[at:]
+        above = {path.key for flight in self.flights for path in flight.place.path.ancestors()}
+        carried = [each for each in self.sent.carried if each.place.path.key not in above]
+        self.sent.carried = [each for each in self.sent.carried if each not in carried]
+        other = replace(self, sent=Sent(batch_id, self.kind, second, carried), orders=self.orders[at:])
+        other.pacer, other.is_busy = Pacer(), False
+        self.orders = self.orders[:at]
+        return other
 
     def lose(self, now_s: float) -> None:
         """Nobody knows what came of it."""

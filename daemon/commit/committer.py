@@ -13,7 +13,7 @@ from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
-from mountfs.errors import DiskTrouble, Offline, Refused
+from mountfs.errors import DiskTrouble, Internal, MountfsError, Offline, Refused
 from mountfs.model.order import Order, OrderKind, ReadBody
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
@@ -21,6 +21,7 @@ from mountfs.spool.spool import Spool
 from mountfs.tree.booking import Books
 from mountfs.tree.content import Content
 from mountfs.tree.copies import Copies
+from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.flight import order_of
 from mountfs.tree.launch import Sent, fill, launch
 from mountfs.tree.listings import Listings
@@ -36,6 +37,11 @@ LOOK_EVERY_S = 0.05
 REST_S = 0.005
 """Between two parts of a plan that has changed much, however much more of it changes meanwhile: calls of the
 kernel get lock and interpreter, and nodes are still looked at ten times faster than they are committed."""
+BREAKS = 3
+"""So many steps may break off at a batch before it is halved."""
+FIRST_PARKED_S = 30.0
+LONGEST_PARKED_S = 300.0
+"""How long an entry at which steps break off waits for the next try: at first, and at most."""
 
 
 class Urgent(Protocol):
@@ -145,14 +151,13 @@ class Committer:
             if not batch.is_filled:
                 self._fill(batch, now_s)
             self._sender.advance(batch)
-        except BaseException:
-            # Whatever it was, the store knows what is under way: the service is asked.
-            with self._tree.lock:
+            batch.is_parked = False
+        except BaseException as error:
+            try:
                 if batch is not None and not batch.is_over:
-                    if batch.is_launched:
-                        batch.lose(self._clock.now_s())
-                    batch.due_s = self._clock.now_s() + LOCK_RETRY_S
-            self._land(batch)
+                    self._broke_off(batch, error)
+            finally:
+                self._land(batch)
             raise
         return self._land(batch)
 
@@ -181,6 +186,7 @@ class Committer:
                 due_s = min(due_s, math.inf if batch.is_busy else batch.due_s)
             # Where several run at once, those that the service works on keep no other one waiting.
             held = [each for each in self._batches if self._is_alone or not each.is_waiting]
+            held = [each for each in held if not each.is_parked]
             if len(held) >= self._backend.limits.batches_at_once:
                 return min(due_s, planned_s)
             found = self._next(now_s, is_planning=self._looker is not None)
@@ -233,6 +239,35 @@ class Committer:
         batch.orders = self._orders(batch.sent)
         batch.is_filled = True
 
+    def _broke_off(self, batch: Batch, error: BaseException) -> None:
+        """Something was raised that nobody expects. Whatever it was, the store knows what is under way: the
+        service is asked. A batch at which steps break off again and again is halved down to the entry that is
+        to blame, and that one is tried from time to time."""
+        with self._tree.lock:
+            now_s = self._clock.now_s()
+            if batch.is_launched:
+                batch.lose(now_s)
+            batch.due_s = now_s + LOCK_RETRY_S
+            told = error if isinstance(error, MountfsError) else Internal.of(error)
+            self._sender.tell(batch, told)
+            if isinstance(error, MACHINE_TROUBLE):
+                return
+            batch.error = told
+            batch.breaks += 1
+            if batch.breaks < BREAKS or not batch.is_filled:
+                return
+            if len(batch.flights) == 1:
+                batch.is_parked = True
+                batch.due_s = now_s + min(
+                    LONGEST_PARKED_S, FIRST_PARKED_S * 2.0 ** min(batch.breaks - BREAKS, 16)
+                )
+                return
+            batch_id = self._tree.store.next_id()
+            with self._tree.transaction():
+                half = batch.flights[len(batch.flights) // 2 :]
+                self._tree.store.move_flights(half, batch_id)
+            self._batches.append(batch.halved(batch_id))
+
     def _land(self, batch: Batch | None) -> float:
         """The calling thread is done with *batch* for now; when to step again."""
         with self._tree.lock:
@@ -241,8 +276,8 @@ class Committer:
                 if batch.is_over and batch in self._batches:
                     self._batches.remove(batch)
             self._release_if_idle()
-            due_s = self._batches[0].due_s if self._is_alone and self._batches else -math.inf
-            return max(self._clock.now_s(), due_s)
+            held = [each for each in self._batches if self._is_alone and not each.is_parked]
+            return max(self._clock.now_s(), min((each.due_s for each in held), default=-math.inf))
 
     def _release_if_idle(self) -> None:
         if not self._batches:

@@ -35,6 +35,8 @@ from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
 
+PARKED_TIMES = 10.0
+"""How much longer an order waits that fails the service alone: each try keeps all others waiting."""
 BOOKED_AT_ONCE = 100
 """Outcomes booked in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
 
@@ -93,14 +95,14 @@ class Replies:
                 for flight, verdict in pairs[at : at + BOOKED_AT_ONCE]:
                     self._book_one(flight, verdict)
 
-    def hold_back(self, node: Node, error: MountfsError) -> None:
-        """It failed for now: it has to wait, alone."""
+    def hold_back(self, node: Node, error: MountfsError, times: float = 1.0) -> None:
+        """It failed for now: it has to wait, alone, and *times* as long as usual."""
         retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
         with self._tree.lock:
             pending = node.pending
             if pending is not None:
                 wait_s = delay_s(pending.attempts + 1, retry_after_s, self._clock.jitter())
-                pending.held_until_s = self._clock.now_s() + wait_s
+                pending.held_until_s = self._clock.now_s() + times * wait_s
 
     def relist_lost_parents(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Where the service has no folder for something any more, the folder above that one is listed: it
@@ -154,12 +156,16 @@ class Replies:
             self._tree.store.move_flights([*flights, *batch.sent.carried], batch.sent.id)
 
     def again(self, batch: Batch) -> None:
-        """It took no effect: its nodes are free, and what they want by now is sent."""
-        error = Offline("an earlier try was not answered, and took no effect")
+        """It took no effect: its nodes are free, and what they want by now is sent. Where the service failed
+        it may be for one of them alone: they go in halves, and one that fails alone waits for longer."""
+        error = batch.error or Offline("an earlier try was not answered, and took no effect")
+        is_guilty = batch.error is not None and len(batch.flights) == 1
         with self._tree.transaction():
             for flight in batch.flights:
                 if flight.node.state.flight is flight:
-                    self.hold_back(flight.node, error)
+                    self.hold_back(flight.node, error, PARKED_TIMES if is_guilty else 1.0)
+                    if batch.error is not None:
+                        _halve_company(flight.node, len(batch.flights))
                     self._books.again(flight, error)
         self._unsend_carried(batch)
         batch.is_over = True
@@ -224,6 +230,13 @@ class Replies:
                 if folder.node.state.flight is folder:
                     self._books.unsent(folder)
         batch.sent.carried = []
+
+
+def _halve_company(node: Node, entries: int) -> None:
+    """It was in a batch of so many *entries* that failed as a whole. The first time says nothing of any one."""
+    pending = node.pending
+    if pending is not None and pending.attempts:
+        pending.most_together = max(1, entries // 2)
 
 
 def _refusals(flight: Flight) -> int:

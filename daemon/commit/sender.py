@@ -12,6 +12,7 @@ from daemon.commit.patience import FIRST_LOOK_S, Patience
 from daemon.commit.replies import Replies
 from daemon.commit.verdicts import Acknowledge, Rebase, Retry, Reupload, Unknown, Verdict, has_taken_effect
 from mountfs.errors import (
+    Internal,
     MountfsError,
     NotSignedIn,
     Offline,
@@ -22,6 +23,7 @@ from mountfs.errors import (
 )
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.told import Told
 from mountfs.ports import Backend, Clock, Outcome, Running
 from mountfs.tree.booking import Books
 from mountfs.tree.listings import Listings
@@ -49,6 +51,7 @@ class Sender:
         self._backend = backend
         self._clock = clock
         self._is_alone = backend.limits.batches_at_once == 1
+        self._told = Told("commits", patience=2)
         self._patience = Patience(is_alone=self._is_alone)
         self._replies = Replies(tree, listings, backend, books, clock)
 
@@ -77,6 +80,14 @@ class Sender:
             self._wait_for(batch, launch)
         else:
             self._conclude(batch, launch.outcomes, started_s, launch.unused_sessions)
+
+    def tell(self, batch: Batch, error: MountfsError) -> None:
+        """*batch* met *error* as a whole: each of its nodes says so, until there is another attempt."""
+        self.last_error = str(error)
+        with self._tree.lock:
+            self._told.failed(error)
+            for flight in batch.flights:
+                self._tree.note_error(flight.node, str(error))
 
     def _succeeded(self, started_s: float) -> None:
         with self._tree.lock:
@@ -138,6 +149,8 @@ class Sender:
         self._pace(batch, flights, verdicts, started_s)
         self._replies.book(batch, flights, verdicts, [*unused, *found_done])
         self.was_accepted(batch.kind, len(flights))
+        if any(isinstance(verdict, Acknowledge) for verdict in verdicts):
+            self._told.succeeded()
         self._replies.relist_lost_parents(flights, verdicts)
         left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
         if left:
@@ -165,6 +178,10 @@ class Sender:
     def _interrupted(self, batch: Batch, error: MountfsError, started_s: float) -> None:
         """The request as a whole failed."""
         self.last_error = str(error)
+        if isinstance(error, Transient | NotSignedIn):
+            self.tell(batch, error)
+        if isinstance(error, ServerFault | Internal):
+            batch.error = error
         if batch.sent.job is not None:
             self._unheard(batch, error, started_s)
             return
@@ -234,13 +251,14 @@ class Sender:
             rest: list[Verdict] = [Unknown(Offline("not known yet"))] * len(left)
             self._replies.book(batch, [*done, *left], [*verdicts, *rest], sessions)
             self._replies.keep(batch, left)
+            self._told.succeeded()
             if batch.is_over:
                 self._succeeded(started_s)
                 return
             batch.lost_s = started_s  # it gets on: the rest may be to come
             self._patience.answered()
         if errors:
-            self.last_error = str(errors[0])
+            self.tell(batch, errors[0])
             self.slow_down(errors[0], started_s, batch)
             batch.due_s = max(batch.due_s, self._clock.now_s() + FIRST_LOOK_S)
             return
@@ -250,5 +268,6 @@ class Sender:
         if not done and started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights)):
             self._patience.unanswered()
             self._replies.again(batch)
+            self.last_error = None if batch.error is None else str(batch.error)
             return
         batch.due_s = self._clock.now_s() + self._patience.look_delay_s(batch.looks)

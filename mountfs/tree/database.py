@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, NoSpace
 from mountfs.tree.schema import DDL, VERSION
 
 WAL_BYTES = 4 * 1024 * 1024
@@ -15,6 +15,10 @@ WAL_BYTES = 4 * 1024 * 1024
 
 BUSY_S = 30
 """How long a statement waits for another process that has the database locked, as an administrator may."""
+
+
+MACHINE_TROUBLE = (sqlite3.Error, OSError, MemoryError, NoSpace)
+"""What this machine raises when it is in trouble, whatever is asked of it."""
 
 
 class StoreUnusable(MountfsError):

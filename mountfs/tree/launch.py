@@ -8,7 +8,8 @@ from mountfs.model.entry import File, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.content import Content, Over
-from mountfs.tree.node import Flight, Node, State, remote_id
+from mountfs.tree.database import MACHINE_TROUBLE
+from mountfs.tree.node import IN_ANY_COMPANY, Flight, Node, State, remote_id
 from mountfs.tree.order import detour_folder, new_folders_above
 from mountfs.tree.place import base_place, place_in
 from mountfs.tree.plan import Plan
@@ -47,19 +48,30 @@ def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
     for the lock longer than a part takes."""
     flights: list[Flight] = []
     carried: list[Flight] = []
+    most = min([most, *(_most_together(flight.node) for flight in sent.flights)])
     part = min(most - len(sent.flights), LAUNCHED_AT_ONCE)
     if part <= 0:
         return False
     with tree.transaction():
         together = {flight.node for flight in (*sent.flights, *sent.carried)}
         for node in plan.take(sent.kind, now_s, together):
-            for folder in new_folders_above(node):
-                if folder not in together and folder.state.flight is None:
-                    together.add(folder)
-                    carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, is_carried=True))
-            if node.state.flight is None:  # a new folder may have been carried for one below it
-                together.add(node)
-                flights.append(_fly(tree, node, sent.kind))
+            # Those whose last batch failed as a whole go in smaller ones, until one fails alone.
+            part = min(part, _most_together(node) - len(sent.flights))
+            if len(flights) >= part:
+                plan.touch(node)  # in the next one
+                break
+            try:
+                for folder in new_folders_above(node):
+                    if folder not in together and folder.state.flight is None:
+                        carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, is_carried=True))
+                        together.add(folder)
+                if node.state.flight is None:  # a new folder may have been carried for one below it
+                    flights.append(_fly(tree, node, sent.kind))
+                    together.add(node)
+            except MACHINE_TROUBLE:
+                raise
+            except Exception as error:
+                plan.hold(node, error, now_s)  # no order can be made of what it wants
             if len(flights) >= part:
                 break
         first = len(sent.flights) + len(sent.carried)
@@ -67,6 +79,10 @@ def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
     sent.flights += flights
     sent.carried += carried
     return len(flights) >= part
+
+
+def _most_together(node: Node) -> int:
+    return IN_ANY_COMPANY if node.pending is None else node.pending.most_together
 
 
 def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -> Flight:

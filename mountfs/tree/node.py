@@ -28,6 +28,7 @@ from mountfs.tree.content import Content, Over
 from mountfs.tree.listing import Listing
 
 ROOT_ID = 1
+IN_ANY_COMPANY = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,7 @@ class Pending:
         "is_renamed",
         "is_stuck",
         "is_wanted",
+        "most_together",
         "queue",
         "ready_since_s",
         "refusals",
@@ -225,6 +227,8 @@ class Pending:
         """Answers with a no in a row: so many make it refused."""
         self.error: str | None = None
         """What the last attempt met."""
+        self.most_together = IN_ANY_COMPANY
+        """It goes in no larger batch: the last one it was in failed as a whole, and nobody knows for whom."""
         self.held_until_s = float("-inf")
         self.fails_with: Node | None = None
         """The refused new folder that it was refused in, too."""

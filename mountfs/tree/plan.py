@@ -12,6 +12,7 @@ those that waited for it. It is then in one of these:
 from __future__ import annotations
 
 import heapq
+import logging
 import math
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -19,11 +20,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
+from mountfs.errors import Internal
 from mountfs.model.order import OrderKind
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import BackendLimits
 from mountfs.tree.circles import circle_of, open_circle
-from mountfs.tree.node import Node, Pending
+from mountfs.tree.database import MACHINE_TROUBLE
+from mountfs.tree.node import Node, Pending, path_of
 from mountfs.tree.order import (
     Blocked,
     blocked,
@@ -38,6 +41,10 @@ from mountfs.tree.takeover import replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
 from mountfs.tree.word import keeps_here
 
+LOG = logging.getLogger(__name__)
+
+HELD_S = 30.0
+"""When a node is tried again at which a bug showed."""
 LOOKED_AT_ONCE = 25
 """Nodes looked at in one step: nobody waits for the lock longer than that takes (0.5 ms)."""
 EXPIRED_AT_ONCE = 200
@@ -184,6 +191,14 @@ class Plan(Planner):
             self._leave(node)
             yield node
 
+    def hold(self, node: Node, error: Exception, now_s: float) -> None:
+        """A bug, which concerns *node* alone: it is tried again after a while, and keeps nobody waiting."""
+        LOG.error("%s cannot be sent, and is tried again later", path_of(node), exc_info=error)
+        if node.pending is not None:
+            self._tree.note_error(node, str(Internal.of(error)))
+            node.pending.held_until_s = now_s + HELD_S
+            heapq.heappush(self._timers, (now_s + HELD_S, self._tree.store.next_id(), node))
+
     def waiting_for(self, node: Node) -> list[Node]:
         """What waits for *node*, and for those that do."""
         found: dict[int, Node] = {}
@@ -228,9 +243,11 @@ class Plan(Planner):
             return
         try:
             self._decide(node, node.pending, now_s, together)
-        except BaseException:
-            self._stale[node.id] = node  # the disk may be full: it is looked at again
+        except MACHINE_TROUBLE:
+            self._stale[node.id] = node  # it is looked at again
             raise
+        except Exception as error:
+            self.hold(node, error, now_s)
 
     def _decide(self, node: Node, pending: Pending, now_s: float, together: Collection[Node]) -> None:
         if node.state.flight is None and is_lost(node):

@@ -32,6 +32,7 @@ class Unclean:
             self.troubled.pop(node.id, None)
         if after.refusal is not None:
             self.refused[node.id] = node
+            self.troubled.pop(node.id, None)
         else:
             self.refused.pop(node.id, None)
 

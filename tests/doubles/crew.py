@@ -62,7 +62,13 @@ class Crew:
             if hand.worker.last_failure is not None
         }
 
-    def work(self, until: Callable[[], bool], trip: Trip | None = None, most_s: float = 300.0) -> None:
+    def work(
+        self,
+        until: Callable[[], bool],
+        trip: Trip | None = None,
+        most_s: float = 300.0,
+        most_turns: int = MOST_TURNS,
+    ) -> None:
         """Until *until* holds. *trip* counts what the workers do, and they alone. AssertionError: it takes
         too long."""
         clock, trip = self.world.clock, trip or Trip()
@@ -76,7 +82,7 @@ class Crew:
             turns += len(ready)
             if not ready:
                 self.world.advance(min(hand.due_s for hand in self.hands) - now_s + 1e-6)
-            if now_s - begun_s > most_s or turns > MOST_TURNS:
+            if now_s - begun_s > most_s or turns > most_turns:
                 raise AssertionError(
                     f"not done after {now_s - begun_s:.0f} s and {turns} turns: {self.world.pending()}, "
                     f"{self.failures}, {dict(self.world.core.tree.freed)}"

@@ -1,0 +1,116 @@
+"""A batch fails as a whole, again and again, for one of its entries: the others get through, and that one is
+tried from time to time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from mountfs.errors import Internal, ServerFault
+from mountfs.model.order import Order
+from mountfs.ports import Launch
+from mountfs.tree import launch, order, plan
+from mountfs.tree.booking import Books
+from mountfs.tree.node import Flight, Node
+from mountfs.tree.view import reason_of
+from tests.doubles.crew import Crew
+from tests.doubles.world import World
+
+COUNT = 30
+GUILTY = "/f11"
+
+
+class Trouble:
+    """Something that raises for the guilty file while ``is_on``."""
+
+    def __init__(self, error: Exception) -> None:
+        self.is_on = True
+        self.raised = 0
+        self._error = error
+
+    def look(self, names: Sequence[str]) -> None:
+        if self.is_on and GUILTY.strip("/") in names:
+            self.raised += 1
+            raise type(self._error)(*self._error.args)
+
+
+def in_the_service(world: World, trouble: Trouble, _monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = world.backend.submit
+
+    def submitting(orders: Sequence[Order]) -> Launch:
+        trouble.look([each.place.path.name for each in orders])
+        return submit(orders)
+
+    world.backend.submit = submitting  # type: ignore[method-assign]
+
+
+def after_it_took_effect(world: World, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    acknowledge = Books.acknowledge
+
+    def acknowledging(books: Books, flight: Flight, entry: Any) -> None:
+        trouble.look([flight.name])
+        acknowledge(books, flight, entry)
+
+    monkeypatch.setattr(Books, "acknowledge", acknowledging)
+
+
+def before_it_is_sent(world: World, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = launch._flight_of
+
+    def making(flight_id: int, node: Node, kind: Any) -> Flight:
+        trouble.look([node.state.name])
+        return make(flight_id, node, kind)
+
+    monkeypatch.setattr(launch, "_flight_of", making)
+
+
+def while_it_is_planned(world: World, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide = order.next_step
+
+    def deciding(node: Node, **given: Any) -> Any:
+        trouble.look([node.state.name])
+        return decide(node, **given)
+
+    monkeypatch.setattr(plan, "next_step", deciding)
+
+
+PLACES = [in_the_service, after_it_took_effect, before_it_is_sent, while_it_is_planned]
+ERRORS = [KeyError("a bug"), ServerFault("500")]
+CASES = [
+    (place, error) for place in PLACES for error in ERRORS if place is in_the_service or error is ERRORS[0]
+]
+
+
+@pytest.mark.parametrize(("place", "error"), CASES, ids=lambda each: getattr(each, "__name__", repr(each)))
+def test_the_others_get_through_and_the_guilty_one_follows_once_it_can(
+    world: World, monkeypatch: pytest.MonkeyPatch, place: Any, error: Exception
+) -> None:
+    trouble = Trouble(error)
+    place(world, trouble, monkeypatch)
+    crew = Crew(world)
+    for number in range(COUNT):
+        world.put(f"/f{number}", f"{number}".encode())
+    crew.work(lambda: [path for path, _ in world.pending()] == [GUILTY], most_s=300.0)
+    assert trouble.raised
+    told = str(error) if isinstance(error, ServerFault) else str(Internal.of(error))
+    if place is not while_it_is_planned:
+        crew.work(lambda: reason_of(world.node(GUILTY)) == told)
+        assert [node.id for node in world.core.tree.troubled.values()] == [world.node(GUILTY).id]
+
+    begun_s = world.clock.now_s()
+    world.put("/later", b"later")
+    crew.work(lambda: [path for path, _ in world.pending()] == [GUILTY])
+    assert world.clock.now_s() - begun_s < 60.0
+
+    raised, begun_s = trouble.raised, world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > 600.0, most_s=700.0)
+    assert 1 <= trouble.raised - raised <= 80
+    trouble.is_on = False
+    crew.work(lambda: world.pending() == [], most_s=700.0)
+    assert len(world.account.files()) == COUNT + 1
+    assert {world.revisions_of(path) for path in world.account.files()} == {1}
+    assert world.notices() == []
+    assert world.core.committer.current == ()
+    assert not world.core.tree.troubled

@@ -1,0 +1,137 @@
+"""The service fails for whatever has one file in it, or for everything, for a while."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Internal, MountfsError, ServerFault
+from mountfs.ports import Piece
+from mountfs.tree.view import reason_of
+from tests.doubles.crew import Crew
+from tests.doubles.world import World
+from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
+
+GUILTY = b"guilty"
+COUNT = 60
+
+
+class Poisoned:
+    """While ``is_on``, every request that carries the bytes of the guilty file raises *error*."""
+
+    def __init__(self, world: World, error: Exception) -> None:
+        self.is_on = True
+        self.failed = 0
+        self._error = error
+        self._append_pack = world.backend.append_pack
+        self._upload_whole = world.backend.upload_whole
+        world.backend.append_pack = self.append_pack  # type: ignore[method-assign]
+        world.backend.upload_whole = self.upload_whole  # type: ignore[method-assign]
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+        self._look([piece.body for piece in pieces])
+        return self._append_pack(pieces)
+
+    def upload_whole(self, body: bytes) -> str:
+        self._look([body])
+        return self._upload_whole(body)
+
+    def _look(self, bodies: Sequence[bytes]) -> None:
+        if self.is_on and GUILTY in bodies:
+            self.failed += 1
+            raise copy.copy(self._error)
+
+
+@pytest.mark.parametrize("error", [ServerFault("500"), Internal("a bug"), KeyError("a bug")], ids=repr)
+@pytest.mark.parametrize("at", [0, 31, COUNT - 1])
+def test_a_file_that_fails_all_in_its_pack_fails_alone_in_the_end(
+    world: World, at: int, error: Exception
+) -> None:
+    poisoned, crew = Poisoned(world, error), Crew(world)
+    for number in range(COUNT):
+        world.put(f"/f{number}", GUILTY if number == at else body_of(4, number))
+    crew.work(lambda: len(world.account.files()) == COUNT - 1)
+    assert [path for path, _ in world.pending()] == [f"/f{at}"]
+    assert poisoned.failed <= 16  # six halves, and some tries of it alone
+    assert str(error) in reason_of(world.node(f"/f{at}")).replace("KeyError: ", "")
+    assert not world.core.uploader.has_small
+
+    world.put("/later", b"later")
+    before_s = world.clock.now_s()
+    crew.work(lambda: "/later" in world.account.files())
+    assert world.clock.now_s() - before_s < 5.0
+
+    failed = poisoned.failed
+    crew.work(lambda: world.clock.now_s() - before_s > 600.0, most_s=700.0)
+    assert 8 <= poisoned.failed - failed <= 600 / 15
+    poisoned.is_on = False
+    crew.work(lambda: world.pending() == [])
+    assert world.account.files()[f"/f{at}"] == GUILTY
+    assert reason_of(world.node(f"/f{at}")) == ""
+    assert world.core.uploader.last_error is None
+    assert world.notices() == []
+
+
+def trouble_of(world: World) -> str | None:
+    """What status says of uploads."""
+    return world.core.uploader.last_error
+
+
+@pytest.mark.parametrize("size", [5, 50], ids=["small", "large"])
+def test_five_minutes_of_trouble_are_told_while_they_last(
+    tmp_path: Path, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World(tmp_path, limits=SMALL_LIMITS)
+    crew = Crew(world)
+    for number in range(3):
+        world.put(f"/f{number}", body_of(size, number))
+    for route in ("upload_whole", "append_pack", "append"):
+        world.backend.fail(route, ServerFault("500 internal error"), times=10_000)
+    begun_s = world.clock.now_s()
+    with caplog.at_level(logging.INFO):
+        crew.work(lambda: world.clock.now_s() - begun_s > 10.0)
+        assert trouble_of(world) == "500 internal error"
+        crew.work(lambda: world.clock.now_s() - begun_s > 300.0, most_s=400.0)
+        assert trouble_of(world) == "500 internal error"
+        assert {reason_of(world.node(f"/f{number}")) for number in range(3)} == {"500 internal error"}
+        assert len(world.core.tree.troubled) == 3
+        calls = sum(world.memory.calls().get(route, 0) for route in ("upload_whole", "append_pack", "append"))
+        assert not calls  # none took effect
+        begun = sum(record.name == "mountfs.trouble" for record in caplog.records)
+        world.backend.forgive()
+        crew.work(lambda: world.pending() == [])
+    told = [record.levelname for record in caplog.records if record.name == "mountfs.trouble"]
+    assert 1 <= begun <= 4  # each file, and all of them
+    assert told == ["WARNING"] * begun + ["INFO"] * begun
+    assert trouble_of(world) is None
+    assert not world.core.tree.troubled
+    world.close()
+
+
+def test_bytes_that_cannot_be_read_for_a_while_are_sent_later(world: World) -> None:
+    """A descriptor, or memory, was missing; the disk may recover from an error too."""
+    crew = Crew(world)
+    world.put("/a", b"aa")
+    world.put("/b", b"bb")
+    spool, read = world.core.spool, world.core.spool.read
+    unreadable = content_of(world, "/a").spool
+
+    def failing(name: str, offset: int, length: int) -> bytes:
+        if name == unreadable:
+            raise OSError(24, "Too many open files")
+        return read(name, offset, length)
+
+    spool.read = failing  # type: ignore[method-assign]
+    crew.work(lambda: "/b" in world.account.files())
+    begun_s = world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > 120.0)
+    assert reason_of(world.node("/a")) == "the pending bytes cannot be read: Too many open files"
+    assert world.word("/a") == "sealed"
+    spool.read = read  # type: ignore[method-assign]
+    crew.work(lambda: world.pending() == [])
+    assert world.account.files() == {"/a": b"aa", "/b": b"bb"}
+    assert world.notices() == []
