@@ -233,7 +233,7 @@ class Replies:
 
 
 def _halve_company(node: Node, entries: int) -> None:
-    """It was in a batch of so many *entries* that failed as a whole. The first time says nothing of any one."""
+    """It was in a batch of so many *entries* that failed as a whole. Once says nothing of any of them."""
     pending = node.pending
     if pending is not None and pending.attempts:
         pending.most_together = max(1, entries // 2)

@@ -47,6 +47,8 @@ class Body(AbstractContextManager["Body[H]"], Generic[H]):
         self, files: ContentFiles, blob: str, offset_bytes: int, start_bytes: int, length_bytes: int
     ) -> None:
         """Put a range of the body at an offset of a content file."""
+        if not length_bytes:
+            return  # the scratch file may be the content file of another range by now
         if self.scratch is None:
             view = memoryview(self.memory)[start_bytes : start_bytes + length_bytes]
             files.write_at(blob, offset_bytes, view)
@@ -57,7 +59,7 @@ class Body(AbstractContextManager["Body[H]"], Generic[H]):
 
     def pieces(self, start_bytes: int, length_bytes: int) -> Iterator[bytes]:
         """A range of the body in pieces of moderate size."""
-        if self.scratch is None:
+        if self.scratch is None or not length_bytes:
             yield self.memory[start_bytes : start_bytes + length_bytes]
             return
         with self.scratch.open("rb") as reader:

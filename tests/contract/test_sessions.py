@@ -59,6 +59,18 @@ def test_a_pack_carries_many_small_files(packing: Far) -> None:
     assert [packing.read(f"/{at}") for at in range(3)] == [b"one", b"", b"three"]
 
 
+@pytest.mark.parametrize("empty_at", [0, 1, 2])
+def test_a_pack_of_one_larger_file_and_empty_ones_arrives(packing: Far, empty_at: int) -> None:
+    """All the bytes of the request are those of one file."""
+    backend, bodies = packing.backend, [b"", b""]
+    bodies.insert(empty_at, b"x" * (1024 * 1024 + 1))
+    pieces = pack(backend, bodies)
+    assert backend.append_pack(pieces) == [None, None, None]
+    for at, piece in enumerate(pieces):
+        commit(backend, f"/{at}", piece.session, len(piece.body))
+    assert [packing.read(f"/{at}") for at in range(3)] == bodies
+
+
 def test_every_session_is_another(packing: Far) -> None:
     backend = packing.backend
     assert len(set(backend.new_sessions(10)) | {backend.upload_whole(b"x")}) == 11
