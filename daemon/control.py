@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import math
 import os
@@ -10,12 +11,12 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import BoundedSemaphore, Condition, Event, Thread
+from threading import Condition, Event, RLock, Thread
 from typing import Protocol
 
 from daemon.account import MountedAccount
 from daemon.protocol import (
-    LONGEST_LINE_BYTES,
+    LONGEST_REQUEST_BYTES,
     Progress,
     ProtocolError,
     Rejected,
@@ -47,6 +48,11 @@ REST_S = 0.03
 _REQUEST_TIMEOUT_S = 10.0
 _LAST_WORDS_S = 2.0
 _MOST_CLIENTS = 64
+_MOST_PIECES = 16
+"""Reads that one request may come in."""
+
+REST_AFTER_ERROR_S = 0.25
+"""Before another client is accepted after one could not be: the kernel keeps it waiting."""
 
 Answer = Callable[[Request], Iterator[Reply]]
 
@@ -125,16 +131,19 @@ class Conversation:
 class ControlServer:
     """Listens on a 0600 Unix socket; one request and its answer per connection, a thread for each.
 
-    Who asked for a stop keeps its connection until ``close``: its end says that the process is ending.
+    Who asked for a stop keeps its connection until ``close``: its end says that the process is ending. A
+    process without a free descriptor, thread or seat still answers one client after the other.
     """
 
     def __init__(self, path: Path, answer: Answer) -> None:
         self._path = path
         self._answer = answer
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._room = BoundedSemaphore(_MOST_CLIENTS)
-        self._changed = Condition()
-        self._clients: set[socket.socket] = set()
+        self._reserve: socket.socket | None = None
+        """A descriptor kept for the client that comes when the process has no other."""
+        self._changed = Condition(RLock())
+        self._clients: dict[socket.socket, bool] = {}
+        """Whether its request was read, by client, the oldest first."""
         self._closing = Event()
 
     def start(self) -> None:
@@ -142,7 +151,8 @@ class ControlServer:
         self._path.unlink(missing_ok=True)  # of a killed process that had the same number
         self._listener.bind(os.fspath(self._path))
         self._path.chmod(0o600)
-        self._listener.listen(16)
+        self._listener.listen(2 * _MOST_CLIENTS)
+        self._keep_reserve()
         Thread(target=self._accept, name="control", daemon=True).start()
 
     def close(self) -> None:
@@ -153,23 +163,48 @@ class ControlServer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._changed:
+            self._release_reserve()
             self._changed.wait_for(lambda: not self._clients, _LAST_WORDS_S)
             for client in self._clients:
                 with contextlib.suppress(OSError):
                     client.shutdown(socket.SHUT_RDWR)
 
+    # Clients
+
     def _accept(self) -> None:
-        while True:
-            self._room.acquire()
+        is_told = False
+        while not self._closing.is_set():
             try:
                 client, _ = self._listener.accept()
-            except OSError:
-                if not self._closing.is_set():
-                    LOG.exception("the control socket failed; status, wait and umount stop working")
-                return
-            with self._changed:
-                self._clients.add(client)
-            Thread(target=self._serve, args=(client,), name="control-client", daemon=True).start()
+                is_told = False
+            except OSError as error:
+                if not self._closing.is_set() and not is_told:
+                    is_told = True
+                    LOG.warning("a client of the control socket has to wait: %s", error.strerror)
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._release_reserve():
+                    self._closing.wait(REST_AFTER_ERROR_S)
+                continue
+            try:
+                self._seat(client)
+                Thread(target=self._serve, args=(client,), name="control-client", daemon=True).start()
+            except Exception:
+                LOG.exception("a client of the control socket was turned away")
+                self._leave(client)
+                client.close()
+
+    def _seat(self, client: socket.socket) -> None:
+        """Makes room for one more: whoever has not said yet what it wants goes first, the oldest of them."""
+        with self._changed:
+            self._clients[client] = False
+            if len(self._clients) > _MOST_CLIENTS:
+                silent = next((each for each, is_heard in self._clients.items() if not is_heard), client)
+                with contextlib.suppress(OSError):
+                    silent.shutdown(socket.SHUT_RDWR)
+
+    def _leave(self, client: socket.socket) -> None:
+        with self._changed:
+            self._clients.pop(client, None)
+            self._changed.notify_all()
 
     def _serve(self, client: socket.socket) -> None:
         try:
@@ -181,17 +216,40 @@ class ControlServer:
                     if isinstance(reply, Stopped):
                         self._closing.wait()
         finally:
-            with self._changed:
-                self._clients.discard(client)
-                self._changed.notify_all()
-            self._room.release()
+            self._keep_reserve()
+            self._leave(client)
+
+    def _keep_reserve(self) -> None:
+        with self._changed, contextlib.suppress(OSError):
+            if self._reserve is None and not self._closing.is_set():
+                self._reserve = self._listener.dup()
+
+    def _release_reserve(self) -> bool:
+        """Whether there was one."""
+        with self._changed:
+            reserve, self._reserve = self._reserve, None
+        if reserve is not None:
+            reserve.close()
+        return reserve is not None
+
+    def _request(self, client: socket.socket) -> bytes:
+        """One line, or what came of it. OSError."""
+        line = b""
+        for _ in range(_MOST_PIECES):
+            piece = client.recv(LONGEST_REQUEST_BYTES - len(line))
+            line += piece
+            if not piece or b"\n" in piece or len(line) >= LONGEST_REQUEST_BYTES:
+                break
+        with self._changed:
+            if client in self._clients:
+                self._clients[client] = True
+        return line.partition(b"\n")[0]
 
     def _replies(self, client: socket.socket) -> Iterator[Reply]:
         if peer_uid(client) not in (0, os.geteuid()):
             yield Rejected("this mount belongs to another user")
             return
-        with client.makefile("rb") as stream:
-            line = stream.readline(LONGEST_LINE_BYTES)
+        line = self._request(client)
         try:
             yield from self._answer(decode_request(line))
         except (ProtocolError, MountfsError) as error:

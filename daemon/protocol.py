@@ -16,6 +16,9 @@ VERSION = 1
 LONGEST_LINE_BYTES = 8 * 1024 * 1024
 """Room for a list of some ten thousand failures, a bound against a peer that never ends its line."""
 
+LONGEST_REQUEST_BYTES = 64 * 1024
+"""A request names one path, of at most 4096 bytes, each of which JSON may spell with six."""
+
 SOCKET_XATTR = "user.mountfs.socket"
 """The attribute of a mount's root that holds the path of its control socket."""
 
@@ -147,7 +150,7 @@ def decode_reply(line: bytes) -> Reply:
 def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
     try:
         body = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ProtocolError("not a line of JSON") from None
     if not isinstance(body, dict):
         raise ProtocolError("not a JSON object")

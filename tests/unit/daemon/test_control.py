@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
+import os
+import resource
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -153,6 +156,109 @@ def test_nonsense_is_rejected_and_the_next_client_served(tmp_path: Path, client:
         rude.sendall(b"GET / HTTP/1.1\n")
         assert b"not a line of JSON" in rude.makefile("rb").readline()
     assert list(client.ask(SyncRequest())) == [Synced()]
+
+
+HOSTILE = {
+    "deep": b"[" * 60_000 + b"\n",
+    "deep in a key": b'{"v": 1, "kind": ' + b"[" * 60_000 + b"\n",
+    "long": b"x" * 70_000 + b"\n",
+    "a long number": b'{"v": 1, "kind": "stop", "timeout_s": ' + b"9" * 60_000 + b"}\n",
+    "not a number": b'{"v": 1, "kind": "stop", "timeout_s": NaN}\n',
+    "not text": b"\xff\xfe\n",
+    "a list": b"[]\n",
+    "empty": b"\n",
+}
+
+
+@pytest.mark.parametrize("request_line", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_request_is_rejected_in_one_line_and_nothing_else_happens(
+    tmp_path: Path, client: Client, caplog: pytest.LogCaptureFixture, request_line: bytes
+) -> None:
+    with socket.socket(socket.AF_UNIX) as rude:
+        rude.settimeout(PATIENCE_S)
+        rude.connect(str(tmp_path / "s"))
+        with contextlib.suppress(BrokenPipeError):
+            rude.sendall(request_line)
+        with contextlib.suppress(ConnectionResetError):  # of what was sent behind the longest line
+            assert b'"rejected"' in rude.makefile("rb").readline()
+    assert list(client.ask(SyncRequest())) == [Synced()]
+    assert not caplog.records
+
+
+def test_clients_that_say_nothing_keep_no_other_from_its_answer(tmp_path: Path, client: Client) -> None:
+    with contextlib.ExitStack() as stack:
+        for number in range(100):
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            silent.settimeout(PATIENCE_S)
+            silent.connect(str(tmp_path / "s"))
+            silent.sendall(b'{"v"' if number % 2 else b"")
+        assert list(client.ask(SyncRequest())) == [Synced()]
+
+
+def test_when_all_seats_are_taken_by_clients_that_wait_another_is_turned_away(
+    tmp_path: Path, client: Client, account: FakeAccount
+) -> None:
+    account.left = Backlog(pending=1)
+    seated: list[socket.socket] = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(64):
+            waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
+            waiting.settimeout(PATIENCE_S)
+            waiting.connect(str(tmp_path / "s"))
+            waiting.sendall(encode(WaitRequest("/")))
+            assert b'"progress"' in waiting.recv(65536)
+            seated.append(waiting)
+        with pytest.raises(Failure):
+            list(client.ask(StatusRequest()))
+        account.left = Backlog()
+        for waiting in seated:
+            while b'"settled"' not in waiting.recv(65536):
+                pass
+            while waiting.recv(65536):
+                pass
+        assert list(client.ask(SyncRequest())) == [Synced()]
+
+
+def test_a_process_without_a_free_descriptor_still_answers(tmp_path: Path, server: ControlServer) -> None:
+    """And goes on once it has some again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first, second = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    taken: list[int] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        for each in (first, second):
+            each.settimeout(PATIENCE_S)
+            each.connect(str(tmp_path / "s"))
+        for each in (first, second):
+            each.sendall(encode(StatusRequest()))
+            assert b'"status"' in each.recv(65536)
+    finally:
+        for number in taken:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        first.close()
+        second.close()
+    assert list(Client(Path("/mnt/x"), tmp_path / "s").ask(SyncRequest())) == [Synced()]
+
+
+def test_a_process_that_can_start_no_thread_turns_one_client_away_and_serves_the_next(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Thread.start
+    failures = [RuntimeError("can't start new thread")]
+
+    def starting(thread: Thread) -> None:
+        if failures and thread.name == "control-client":
+            raise failures.pop()
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", starting)
+    with pytest.raises(Failure):
+        list(client.ask(StatusRequest()))
+    assert list(client.ask(StatusRequest())) == [StatusReply(STATUS)]
 
 
 def test_a_client_that_leaves_is_no_event(
