@@ -147,6 +147,7 @@ class RunningAccount:
             calls=core.backend.calls(),
             troubles=self._troubles(wall_ns),
             far_side=self._far_side(is_pending=oldest is not None),
+            workers=self._failing(),
             strays=strays,
         )
 
@@ -235,6 +236,13 @@ class RunningAccount:
             is_away, sending = True, "it has not answered yet"
         error = core.backend.trouble() or core.follower.error
         return far_side(error, detail=sending or core.follower.last_error, is_away=is_away)
+
+    def _failing(self) -> dict[str, str]:
+        """What this machine, or a bug, keeps workers from."""
+        workers = [*self._parts.first_workers, *self._parts.workers]
+        found = {each.name: each.last_failure for each in workers if each.last_failure is not None}
+        trouble = self._core.durability.trouble
+        return found if trouble is None else {"sync": trouble, **found}
 
     def _look_for_strays(self) -> tuple[Stray, ...]:
         now_s = self._core.clock.now_s()

@@ -94,6 +94,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ("pending", pending),
         ("current job", account.current_job or "none"),
         ("kept in", status.state_dir),
+        *((f"{worker} fails", reason) for worker, reason in account.workers.items()),
     ]
 
 

@@ -99,6 +99,8 @@ class AccountStatus:
     calls: Mapping[str, int] = field(default_factory=dict)
     troubles: tuple[Trouble, ...] = ()
     far_side: FarSide = FarSide()
+    workers: Mapping[str, str] = field(default_factory=dict)
+    """What this machine, or a bug, keeps a background worker from, by the worker; until a step goes well."""
     strays: tuple[Stray, ...] = ()
 
 
@@ -149,6 +151,7 @@ def in_words(status: MountStatus) -> str:
         words.append(account.current_job)
     if account.far_side != FarSide():
         words.append(f"far side {account.far_side.in_words}")
+    words += [f"{worker} fails: {reason}" for worker, reason in account.workers.items()]
     return "; ".join(words)
 
 

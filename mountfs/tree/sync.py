@@ -120,6 +120,14 @@ class Durability:
         """So many transactions of the store survive power loss."""
         return self._synced_commits
 
+    @property
+    def trouble(self) -> str | None:
+        """What does not survive power loss, in one line; None if all will."""
+        if self._log_failure is not None:
+            return f"the journal could not be synced, and fsync fails until a restart: {self._log_failure}"
+        lost = len(self._lost_files)
+        return f"the pending bytes of {lost} files could not be synced" if lost else None
+
     def sync_content(self, content: Content) -> None:
         """The content as it is, with its bytes so far, survives power loss once this returns.
 
@@ -166,7 +174,7 @@ class Durability:
         if self._log_failure is None:
             self.sync_store()
             self._checkpoint_if_due()
-            self._bound_log()
+        self._bound_log()  # whatever failed: else it fills the disk
         return now_s + SYNC_EVERY_S
 
     def save(self) -> None:
@@ -226,6 +234,8 @@ class Durability:
             if seen is None or seen.is_synced or not seen.is_flushed or seen.spool in self._lost_files:
                 with self._tree.lock:
                     self._due.pop(content.id, None)
+                    if seen is None:
+                        self._lost_files.discard(content.spool)
                 continue
             try:
                 if self._sync_bytes(seen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,11 +15,13 @@ from daemon.commit.batch import Current
 from daemon.mounted import RELEASE_S, STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
 from daemon.protocol import FailedChange
 from daemon.status import Condition, FarSide, Stray, Tally, Trouble
+from daemon.worker import Worker
 from mountfs.errors import Forbidden, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.node import Node
+from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
@@ -466,3 +469,50 @@ def test_what_the_connection_knows_is_told_though_nobody_asks_just_now(
     world.follow()
     monkeypatch.setattr(world.memory, "trouble", lambda: ServerFault("upload: HTTP 500"))
     assert account.status().far_side == FarSide(True, "upload: HTTP 500", Condition.FAILING)
+def test_a_worker_that_fails_is_told_until_a_step_goes_well(world: World) -> None:
+    failures = [KeyError("a bug"), MemoryError()]
+
+    def step(now_s: float) -> float:
+        if failures:
+            raise failures.pop(0)
+        return now_s
+
+    worker = Worker("commit-0", step, world.clock)
+    account = account_of(world, workers=[worker])
+    assert account.status().workers == {}
+    worker.turn()
+    assert account.status().workers == {"commit-0": "KeyError: 'a bug'"}
+    worker.turn()
+    assert account.status().workers == {"commit-0": "MemoryError"}
+    worker.turn()
+    assert account.status().workers == {}
+
+
+def test_a_journal_that_cannot_be_synced_is_told(world: World) -> None:
+    def failing(fd: int) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    account = account_of(world)
+    world.mkdir("/d")
+    world.disk.fdatasync = failing  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="I/O error"):
+        account.sync()
+    assert "I/O error" in account.status().workers["sync"]
+
+
+def test_trouble_at_a_service_that_answers_is_told_until_it_is_over(
+    world: World, account: RunningAccount
+) -> None:
+    crew = Crew(world)
+    world.put("/a", b"a")
+    for route in ("upload_whole", "append_pack"):
+        world.backend.fail(route, ServerFault("500"), times=1000)
+    begun_s = world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > 60.0)
+    told = account.status()
+    assert told.far_side == FarSide(is_reachable=True, detail="500")
+    assert [(trouble.path, trouble.reason) for trouble in told.troubles] == [("/a", "500")]
+    world.backend.forgive()
+    crew.work(lambda: world.pending() == [])
+    assert account.status().far_side == FarSide()
+    assert account.status().troubles == ()

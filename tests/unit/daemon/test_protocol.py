@@ -45,6 +45,7 @@ STATUS = MountStatus(
         calls={"/2/files/upload_session/start": 4},
         troubles=(Trouble("/a", "failed", "name refused", 2.0),),
         far_side=FarSide(False, "connection refused"),
+        workers={"sync": "OSError: disk I/O error"},
         strays=(Stray("dbid:y", 1, 5),),
     ),
 )

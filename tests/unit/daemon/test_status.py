@@ -43,7 +43,7 @@ def test_an_idle_mount_says_so() -> None:
 def test_a_busy_mount_tells_what_is_pending_failed_and_running() -> None:
     assert in_words(STATUS) == (
         "ready; 2 changes pending, 10 B; 1 failed; committing 2 files; far side unreachable: "
-        "connection refused"
+        "connection refused; sync fails: OSError: disk I/O error"
     )
     assert status_line(STATUS).startswith("work:/Scans on /mnt/x: ready; 2 changes")
     assert status_line(STATUS).endswith("; 4 API calls")
@@ -86,6 +86,13 @@ def test_the_tables_hold_every_fact() -> None:
     for fact in ("work:/Scans", "ready", "sealed", "/2/files/upload_session/start", "name refused", "dbid:y"):
         assert fact in shown
     assert "unreachable: connection refused" in shown
+    assert re.search("sync fails +OSError: disk I/O error", shown)
+
+
+def test_a_service_that_answers_with_errors_is_not_said_to_answer_and_no_more() -> None:
+    odd = replace(IDLE, account=replace(IDLE.account, far_side=FarSide(True, "500 internal error")))
+    assert in_words(odd) == "ready; all committed; trouble: 500 internal error"
+    assert "answers, but: 500 internal error" in shown(odd)
 
 
 def shown(status: MountStatus) -> str:

@@ -115,6 +115,40 @@ def test_a_step_that_raises_is_logged_once_and_repeated(caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
+    "error", [OSError("disk"), MemoryError(), RecursionError(), SystemExit(), AssertionError()], ids=repr
+)
+def test_nothing_that_a_step_raises_ends_the_thread(error: BaseException) -> None:
+    done = Event()
+    failures = [error]
+
+    def step(now_s: float) -> float:
+        if failures:
+            raise failures.pop()
+        done.set()
+        return math.inf
+
+    worker = Worker("test", step, SystemClock())
+    worker.start()
+    assert done.wait(PATIENCE_S)
+    worker.stop()
+    assert worker.join(PATIENCE_S)
+
+
+def test_nor_does_a_clock_or_a_log_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock:
+        def now_s(self) -> float:
+            raise MemoryError
+
+    monkeypatch.setattr(logging.Logger, "error", _without_memory)
+    worker = Worker("test", lambda now_s: now_s, Clock())
+    assert [worker.turn() for _ in range(3)] == [0.5, 1.0, 2.0]
+
+
+def _without_memory(*_: object, **__: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
     ("failures", "expected_s"), [(1, 0.5), (2, 1.0), (5, 8.0), (9, 30.0), (10_000, 30.0)]
 )
 def test_retries_come_ever_slower_up_to_a_bound(failures: int, expected_s: float) -> None:
