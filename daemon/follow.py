@@ -139,6 +139,7 @@ class Follower:
             due_s = self._pacer.ready_s
         else:
             self._pacer.succeeded()
+            self._set_health(is_healthy=self._is_healthy, is_away=self._is_away)
         self._has_looked.set()
         self._tell()
         return due_s
