@@ -14,10 +14,9 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Protocol
 
 from mountfs.errors import Internal
@@ -39,6 +38,7 @@ from mountfs.tree.remote import lose
 from mountfs.tree.settling import SettlingTime
 from mountfs.tree.takeover import replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
+from mountfs.tree.waits import Waits
 from mountfs.tree.word import keeps_here
 
 LOG = logging.getLogger(__name__)
@@ -79,10 +79,7 @@ class Plan(Planner):
         self._limits = limits
         self._settling_time = SettlingTime(tree, limits, usual_settle_s)
         self._stale: OrderedDict[int, Node] = OrderedDict()
-        self._waiting: dict[int, dict[int, Node]] = {}
-        """By the id of what they wait for."""
-        self._released: deque[Iterator[Node]] = deque()
-        """Those whose wait is over: no call pays for how many they are, the next look does."""
+        self._waits = Waits()
         self._ready: dict[OrderKind, OrderedDict[int, Node]] = {kind: OrderedDict() for kind in OrderKind}
         self._timers: list[tuple[float, int, Node]] = []
         self._settling: dict[int, Node] = {}
@@ -98,15 +95,9 @@ class Plan(Planner):
     def touch(self, node: Node) -> None:
         if node.pending is not None:
             self._stale[node.id] = node
-            if not self._is_woken:
-                self._is_woken = True
-                self.wake()
-        waiting = self._waiting.pop(node.id, None)
-        if waiting:
-            self._released.append(iter(waiting.values()))
-            if not self._is_woken:
-                self._is_woken = True
-                self.wake()
+        if (self._waits.end(node) or node.pending is not None) and not self._is_woken:
+            self._is_woken = True
+            self.wake()
 
     def take_up(self, nodes: Iterable[Node]) -> None:
         """*nodes*, which a former process left, are to be looked at, after whatever changes meanwhile."""
@@ -142,9 +133,9 @@ class Plan(Planner):
                 if node.pending is not None:
                     self._stale[node.id] = node
             for _ in range(LOOKED_AT_ONCE):
-                if self._released:
+                if self._waits.has_ended:
                     self._release(RELEASED_AT_ONCE)
-                    if self._released:
+                    if self._waits.has_ended:
                         return now_s
                 if self._stale:
                     _, node = self._stale.popitem(last=False)
@@ -164,7 +155,7 @@ class Plan(Planner):
     @property
     def has_changed(self) -> bool:
         """Whether there is anything to look at."""
-        return bool(self._stale or self._released or self._left_pending)
+        return bool(self._stale or self._waits.has_ended or self._left_pending)
 
     def ready(self, kind: OrderKind) -> int:
         """How many nodes are ready for an order of *kind*."""
@@ -201,14 +192,7 @@ class Plan(Planner):
 
     def waiting_for(self, node: Node) -> list[Node]:
         """What waits for *node*, and for those that do."""
-        found: dict[int, Node] = {}
-        todo = [node]
-        while todo:
-            for each in (self._waiting.get(todo.pop().id) or {}).values():
-                if each.id not in found:
-                    found[each.id] = each
-                    todo.append(each)
-        return list(found.values())
+        return self._waits.all_on(node)
 
     def may_begin(self, node: Node) -> float | None:
         """Seconds until an upload session that is bound to the place of *node* may begin: until its name has
@@ -226,15 +210,8 @@ class Plan(Planner):
 
     def _release(self, most: int | None = None) -> None:
         """Those whose wait is over are to be looked at: at most so many, or all."""
-        while self._released and most != 0:
-            waited = list(islice(self._released[0], most))
-            if not waited:
-                self._released.popleft()
-            most = None if most is None else most - len(waited)
-            for each in waited:
-                if each.pending is not None:
-                    each.pending.blocked_on = None
-                    self._stale[each.id] = each
+        for each in self._waits.take_up(most):
+            self._stale[each.id] = each
 
     def _look_at(self, node: Node, now_s: float, together: Collection[Node] = ()) -> None:
         self.looks += 1
@@ -284,8 +261,7 @@ class Plan(Planner):
             self._tree.change((node, replace(node.state, refusal=None)))
             return
         by = refused or above[-1]
-        pending.blocked_on = by
-        self._waiting.setdefault(by.id, {})[node.id] = node
+        self._waits.begin(node, by)
 
     def _place(self, node: Node, step: OrderKind, now_s: float, together: Collection[Node]) -> bool:
         """Queues a settled node, or has it wait; whether it waits for something that was refused."""
@@ -314,8 +290,7 @@ class Plan(Planner):
             return False
         assert node.pending is not None
         circle = circle_of(node, by)
-        node.pending.blocked_on = by
-        self._waiting.setdefault(by.id, {})[node.id] = node
+        self._waits.begin(node, by)
         if by.pending is None:
             # What it waits for wants nothing: it is something of the service's that came meanwhile.
             return is_refused(by)
@@ -336,18 +311,12 @@ class Plan(Planner):
         if pending.queue is not None:
             self._ready[pending.queue].pop(node.id, None)
             pending.queue = None
-        if pending.blocked_on is not None:
-            waiting = self._waiting.get(pending.blocked_on.id)
-            if waiting is not None:
-                waiting.pop(node.id, None)
-                if not waiting:
-                    del self._waiting[pending.blocked_on.id]
-            pending.blocked_on = None
+        self._waits.leave(node)
         self._settling.pop(node.id, None)
 
     def _free(self, node: Node) -> None:
         """Those that wait for *node* are looked at again."""
-        for each in (self._waiting.get(node.id) or {}).values():
+        for each in self._waits.on(node):
             self._stale[each.id] = each
 
     def _left_s(self, node: Node, step: OrderKind) -> float:

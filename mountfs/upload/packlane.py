@@ -253,7 +253,10 @@ class PackLane:
                 node = self._context.tree.contents.get(waiting.content_id)
                 waiting.pacer = ToldPacer(f"upload of {'a file' if node is None else path_of(node)}")
             self._context.failed_locked(waiting.pacer, error, started_s)
-            self._queue.parked_failed(waiting)
+            clock = self._context.clock
+            self._queue.parked_failed(
+                waiting, error, started_s=started_s, now_s=clock.now_s(), jitter=clock.jitter()
+            )
         self._tell(contents, error)
 
     def _tell(self, contents: list[Content], error: MountfsError) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from mountfs.errors import MountfsError
 from mountfs.model.pacing import Pacer
 from mountfs.upload.packing import fitting
 
@@ -123,10 +124,13 @@ class PackQueue:
     def next_parked(self) -> Waiting:
         return next(iter(self._parked.values()))
 
-    def parked_failed(self, waiting: Waiting) -> None:
-        """*waiting* failed alone, as its pacer knows."""
+    def parked_failed(
+        self, waiting: Waiting, error: MountfsError, *, started_s: float, now_s: float, jitter: float
+    ) -> None:
+        """*waiting* failed alone. Where one after the other does and none succeeds, the service fails for
+        all: it is asked ever more rarely."""
         waiting.is_parked = True
-        self._parked_pacer.ready_s = max(self._parked_pacer.ready_s, waiting.pacer.ready_s)
+        self._parked_pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def succeeded(self) -> None:
         """The service took some other file: those parked need not wait for each other."""

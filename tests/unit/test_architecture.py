@@ -74,7 +74,7 @@ SPOOL_IN_THE_TREE = {"mountfs.tree.recovery", "mountfs.tree.sync"}
 LAYERS_OF_THE_TREE = (
     ("beside", "content", "listing", "peek", "schema"),
     ("database", "node"),
-    ("bases", "flight", "label", "listeners", "place", "residents", "rows", "word"),
+    ("bases", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
     ("store", "tally"),
     ("contents", "loading", "unclean"),
     ("restoring",),

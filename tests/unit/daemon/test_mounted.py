@@ -469,6 +469,8 @@ def test_what_the_connection_knows_is_told_though_nobody_asks_just_now(
     world.follow()
     monkeypatch.setattr(world.memory, "trouble", lambda: ServerFault("upload: HTTP 500"))
     assert account.status().far_side == FarSide(True, "upload: HTTP 500", Condition.FAILING)
+
+
 def test_a_worker_that_fails_is_told_until_a_step_goes_well(world: World) -> None:
     failures = [KeyError("a bug"), MemoryError()]
 
@@ -510,7 +512,7 @@ def test_trouble_at_a_service_that_answers_is_told_until_it_is_over(
     begun_s = world.clock.now_s()
     crew.work(lambda: world.clock.now_s() - begun_s > 60.0)
     told = account.status()
-    assert told.far_side == FarSide(is_reachable=True, detail="500")
+    assert told.far_side == FarSide(True, "500", Condition.FAILING)
     assert [(trouble.path, trouble.reason) for trouble in told.troubles] == [("/a", "500")]
     world.backend.forgive()
     crew.work(lambda: world.pending() == [])

@@ -90,9 +90,9 @@ def test_the_tables_hold_every_fact() -> None:
 
 
 def test_a_service_that_answers_with_errors_is_not_said_to_answer_and_no_more() -> None:
-    odd = replace(IDLE, account=replace(IDLE.account, far_side=FarSide(True, "500 internal error")))
-    assert in_words(odd) == "ready; all committed; trouble: 500 internal error"
-    assert "answers, but: 500 internal error" in shown(odd)
+    odd = replace(IDLE, account=replace(IDLE.account, far_side=far_side(ServerFault("500 internal error"))))
+    assert in_words(odd) == "ready; all committed; far side answers with errors: 500 internal error"
+    assert "answers with errors: 500 internal error" in shown(odd)
 
 
 def shown(status: MountStatus) -> str:
