@@ -12,6 +12,7 @@ from pathlib import Path
 from daemon.core import Foundation
 from mountfs.model.entry import Entry, File
 from mountfs.model.path import fold
+from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, path_of
@@ -204,7 +205,7 @@ class _Adoption:
         if there is None or there is node:
             return name
         copy = self._ours.copies.name(parent, name, "conflicted")
-        self._tree.notice(path_of(there), f"another mount had a version of its own: it is kept as {copy}")
+        self._tree.notice(path_of(there), f"another mount had a version of its own: it {KEPT_AS}{copy}")
         return copy
 
     def _take_flights(self, sent: Sent) -> None:

@@ -9,17 +9,21 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from daemon.commit.committer import Committer
 from daemon.follow import WAIT_S, Follower
+from daemon.prober import Prober
 from daemon.sweeper import Sweeper
 from daemon.waiting import CommitWaiter, Waiting
 from mountfs.attributes import FileSystemOptions
+from mountfs.errors import MountfsError
 from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services, pause
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import Entry
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
@@ -110,6 +114,7 @@ class Core:
     committer: Committer
     follower: Follower
     sweeper: Sweeper
+    prober: Prober
     durability: Durability
     reader: Reader
     blocks: Blocks
@@ -117,6 +122,8 @@ class Core:
     waiting: Waiting
     services: Services
     files: OpenFiles
+    copies: Copies
+    standstill: Callable[[], MountfsError | None]
     recovery: Recovery
 
     def file_system(self, options: FileSystemOptions) -> FileSystem:
@@ -170,10 +177,8 @@ def build(
     view = View(tree, listings, mounted_folder(tree, settings.top, settings.top_entry))
     verbs = Verbs(tree, view, limits.names, foundation.copies)
     urgency = Urgency(clock)
-    uploader = Uploader(tree, spool, backend, clock, urgency, may_begin=plan.may_begin)
-    plan.uploads = uploader
-    committer = _committer(foundation, places, backend, clock, settings, plan, listings, urgency, uploader)
-    plan.take_up(tree.dirty.values())
+    senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
+    uploader, committer, prober = senders
     follower = Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow)
     blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
     reader = Reader(backend, blocks, clock)
@@ -188,7 +193,7 @@ def build(
         reader=reader,
         uploads=uploader,
         durable=durability,
-        waiter=CommitWaiter(tree, waiting, urgency, clock),
+        waiter=CommitWaiter(tree, waiting, urgency, clock, senders.standstill),
         room=space,
         ask_limits=lambda: backend.limits,
         clock=clock,
@@ -209,6 +214,7 @@ def build(
         committer=committer,
         follower=follower,
         sweeper=sweeper,
+        prober=prober,
         durability=durability,
         reader=reader,
         blocks=blocks,
@@ -216,11 +222,31 @@ def build(
         waiting=waiting,
         services=services,
         files=OpenFiles(services, tree.watch),
+        copies=foundation.copies,
+        standstill=senders.standstill,
         recovery=foundation.recovery,
     )
 
 
-def _committer(
+class Senders(NamedTuple):
+    """What takes bytes and orders to the service, and asks a full account for room."""
+
+    uploader: Uploader
+    committer: Committer
+    prober: Prober
+
+    def wake(self) -> None:
+        self.uploader.wake()
+        self.committer.wake()
+        self.prober.wake()
+
+    def standstill(self) -> MountfsError | None:
+        """Why no file is committed until somebody makes room or signs in; None while nothing like that is
+        known. Under the lock."""
+        return self.prober.pause.error or self.committer.refused_login or self.uploader.refused_login
+
+
+def _senders(
     foundation: Foundation,
     places: Places,
     backend: Backend,
@@ -229,14 +255,16 @@ def _committer(
     plan: Plan,
     listings: Listings,
     urgency: Urgency,
-    uploader: Uploader,
-) -> Committer:
-    return Committer(
-        foundation.tree,
+) -> Senders:
+    tree, spool, pause = foundation.tree, foundation.spool, Pause()
+    uploader = Uploader(tree, spool, backend, clock, urgency, may_begin=plan.may_begin, pause=pause)
+    plan.uploads = uploader
+    committer = Committer(
+        tree,
         plan,
         listings,
         backend,
-        foundation.spool,
+        spool,
         clock=clock,
         urgency=urgency,
         uploads=uploader,
@@ -244,7 +272,12 @@ def _committer(
         copies=foundation.copies,
         settle_s=settings.settle_s,
         stranded=foundation.stranded,
+        pause=pause,
     )
+    senders = Senders(uploader, committer, Prober(tree, pause, backend, clock))
+    pause.changed = senders.wake
+    plan.take_up(tree.dirty.values())
+    return senders
 
 
 def uncounted_bytes(tree: Tree) -> int:

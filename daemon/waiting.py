@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Condition
 from typing import Protocol
 
-from mountfs.errors import Offline, Refused
+from mountfs.errors import MountfsError, Offline, Resend
 from mountfs.ports import Clock
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.node import Node, Refusal, State, path_of
 from mountfs.tree.tree import Tree
 
 
@@ -49,14 +50,27 @@ class Waiting:
 class CommitWaiter:
     """What close and fsync do where they promise the service's word."""
 
-    def __init__(self, tree: Tree, waiting: Waiting, urgency: Urgent, clock: Clock) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        waiting: Waiting,
+        urgency: Urgent,
+        clock: Clock,
+        standstill: Callable[[], MountfsError | None] = lambda: None,
+    ) -> None:
+        """*standstill*: why nothing is committed until somebody does something about it; called under the
+        tree's lock."""
         self._tree = tree
         self._waiting = waiting
         self._urgency = urgency
         self._clock = clock
+        self._standstill = standstill
 
     def wait_committed(self, content: Content, timeout_s: float) -> None:
-        """Returns once it is committed, or superseded. Refused with its error; Offline when time is up."""
+        """Returns once it is committed, or superseded. Raises the class of what the service answered when
+        that was a no, to this file or to a folder it is in; what stands in the way of every file while the
+        account is full or its credentials are refused; Offline when the time is up. What raised stays
+        pending, or failed."""
         deadline_s = self._clock.now_s() + timeout_s
         with self._urgency.pressed():
             while True:
@@ -65,11 +79,33 @@ class CommitWaiter:
                     if found is None:
                         return
                     node, _ = found
-                    refusal = node.state.refusal
+                    refusal = _refusal_of(node)
+                    standstill = self._standstill()
+                    error = node.pending.error if node.pending is not None else None
                     path = path_of(node)
                 if refusal is not None:
-                    raise Refused(refusal.reason)
+                    raise _told_again(refusal.cause, refusal.reason)
+                if standstill is not None:
+                    raise _told_again(type(standstill), str(standstill))
                 left_s = deadline_s - self._clock.now_s()
                 if left_s <= 0:
-                    raise Offline(f"{path} is not committed after {timeout_s:.0f} s")
+                    why = f": {error}" if error else ""
+                    raise Offline(f"{path} is not committed after {timeout_s:.0f} s{why}")
                 self._waiting.wait(min(left_s, 1.0))
+
+
+def _refusal_of(node: Node) -> Refusal | None:
+    """Why *node* will not be committed: its own refusal, or that of what it waits for, such as a new folder
+    that was refused."""
+    at: Node | None = node
+    while at is not None:
+        if at.state.refusal is not None:
+            return at.state.refusal
+        pending = at.pending
+        at = pending.blocked_on if pending is not None and pending.is_stuck else None
+    return None
+
+
+def _told_again(kind: type[MountfsError], reason: str) -> MountfsError:
+    """A fresh error for each thread that waits: one that is raised twice collects both tracebacks."""
+    return Resend(reason) if issubclass(kind, Resend) else kind(reason)

@@ -13,8 +13,9 @@ from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
-from mountfs.errors import DiskTrouble, Internal, MountfsError, Offline, Refused
+from mountfs.errors import DiskTrouble, Internal, MountfsError, NotSignedIn, Offline, Refused
 from mountfs.model.order import Order, OrderKind, ReadBody
+from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
@@ -88,8 +89,9 @@ class Committer:
         copies: Copies,
         settle_s: float = SETTLE_S,
         stranded: Sequence[Sent] = (),
+        pause: Pause | None = None,
     ) -> None:
-        """*stranded*: the batches that a former process left."""
+        """*stranded*: the batches that a former process left. *pause*: while it is on, no file is sent."""
         limits = backend.limits
         self.wake: Callable[[], None] = _silence
         self._tree = tree
@@ -103,7 +105,8 @@ class Committer:
         self._is_alone = limits.batches_at_once == 1
         self._lock = AccountLock(lock_path) if self._is_alone else NoLock()
         books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
-        self._sender = Sender(tree, listings, backend, books, clock)
+        self._pause = pause or Pause()
+        self._sender = Sender(tree, listings, backend, books, clock, self._pause)
         self._sender.was_refused = self._shrink
         self._sender.was_accepted = self._grow
         self._most: dict[OrderKind, int] = dict(limits.batch_entries)
@@ -128,6 +131,12 @@ class Committer:
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
         return isinstance(self._sender.account_pacer.error, Offline)
+
+    @property
+    def refused_login(self) -> NotSignedIn | None:
+        """The service's answer, while it does not take the credentials."""
+        error = self._sender.account_pacer.error
+        return error if isinstance(error, NotSignedIn) else None
 
     @property
     def last_error(self) -> str | None:
@@ -215,6 +224,7 @@ class Committer:
         queues = {
             kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
             for kind, most in self._most.items()
+            if not (kind is OrderKind.PUT and self._pause.is_on)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
         is_filling = is_planning or self._uploads.has_small

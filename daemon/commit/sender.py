@@ -23,6 +23,7 @@ from mountfs.errors import (
 )
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.pausing import Pause, is_full
 from mountfs.model.told import Told
 from mountfs.ports import Backend, Clock, Outcome, Running
 from mountfs.tree.booking import Books
@@ -40,7 +41,9 @@ class Sender:
     """Each call of ``advance`` makes at most one request of the batch's own; several batches at once may be
     advanced by as many threads. ``account_pacer`` paces all of them, under the tree's lock."""
 
-    def __init__(self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock) -> None:
+    def __init__(
+        self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock, pause: Pause
+    ) -> None:
         self.account_pacer = Pacer()
         self.last_error: str | None = None
         """Why something was not committed, until the next reply."""
@@ -50,6 +53,7 @@ class Sender:
         self._tree = tree
         self._backend = backend
         self._clock = clock
+        self._pause = pause
         self._is_alone = backend.limits.batches_at_once == 1
         self._told = Told("commits", patience=2)
         self._patience = Patience(is_alone=self._is_alone)
@@ -163,15 +167,26 @@ class Sender:
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float
     ) -> None:
         """Holds single nodes back after a failure, or everything where all would fail."""
+        if any(isinstance(each, Acknowledge) for each in verdicts) and flights[0].kind is OrderKind.PUT:
+            with self._tree.lock:
+                self._pause.succeeded()
         for flight, verdict in zip(flights, verdicts, strict=True):
             if not isinstance(verdict, Retry | Rebase | Reupload | Unknown):
                 continue
             error = verdict.error
             self.last_error = str(error)
-            if isinstance(verdict, Unknown) or is_account_wide(error):
+            if is_full(error):
+                self._pause_for([flight], error, started_s)
+            elif isinstance(verdict, Unknown) or is_account_wide(error):
                 self.slow_down(error, started_s, batch)
             elif isinstance(verdict, Retry):
                 self._replies.hold_back(flight.node, error)
+
+    def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> None:
+        """The account is full, and would refuse all other files as well."""
+        smallest = min((each.content.size_bytes for each in flights if each.content is not None), default=0)
+        with self._tree.lock:
+            self._pause.begin(error, smallest, started_s=started_s, now_s=self._clock.now_s())
 
     # Trouble
 
@@ -200,6 +215,8 @@ class Sender:
                 return
             self.slow_down(error, started_s, batch)
             self._replies.take_back(batch, error)
+        elif is_full(error):
+            self._conclude(batch, (error,) * len(batch.flights), started_s)
         elif len(batch.flights) == 1:
             self._conclude(batch, (error,), started_s)
         else:

@@ -11,6 +11,9 @@ from mountfs.model.entry import NS_PER_S
 NAME_BYTES = 255
 """NAME_MAX of Linux."""
 
+KEPT_AS = "is kept as "
+"""In a notice, before the name of a conflicted copy, which ends the notice."""
+
 _MARK = re.compile(r" \((?:conflicted|recovered) copy [^()]*\)$")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -36,6 +39,12 @@ def name_beside(
         if not is_taken(copy):
             return copy
         number += 1
+
+
+def copy_named_in(notice: str) -> str | None:
+    """The name of the conflicted copy that a notice tells of; None: it tells of none."""
+    _, found, name = notice.partition(KEPT_AS)
+    return name if found else None
 
 
 def _cut(stem: str, tail: str, most_chars: int) -> str:

@@ -6,9 +6,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.errors import AlreadyExists, Conflict, MountfsError, NotFound, Transient
+from mountfs.model.advice import advised
 from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
+from mountfs.model.pausing import is_full
+from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
@@ -167,9 +170,7 @@ class Books:
         if state.parent is folder and fold(state.name) == fold(flight.name):
             copy = self._copies.name(folder, state.name, "conflicted")
             after = after.at(folder, copy)
-            self._tree.notice(
-                path_of(node), f"somebody else changed it first: this version is kept as {copy}"
-            )
+            self._tree.notice(path_of(node), f"somebody else changed it first: this version {KEPT_AS}{copy}")
         content = _made_from(state.content, flight.over, None)
         if content is not None and content.session is not None and self._places_bind:
             content = self._unsent(content)
@@ -185,7 +186,7 @@ class Books:
         self._land(flight)
         if isinstance(error, Conflict | AlreadyExists | NotFound):
             self._doubt_places(flight)  # something else stands there than is known here
-        refusal = Refusal(flight.kind, str(error), self._tree.clock.wall_ns())
+        refusal = Refusal(flight.kind, str(error), self._tree.clock.wall_ns(), type(error))
         match flight.kind:
             case OrderKind.DELETE:
                 self._finish(flight, shown_again(self._tree, state, refusal))
@@ -206,7 +207,7 @@ class Books:
                     if state.content is not None:
                         # Nobody knows when it is tried again: no session stays open for that.
                         state = state.holding(self._unsent(state.content), state.draft)
-                    self._finish(flight, replace(state, refusal=refusal))
+                    self._finish(flight, replace(state, refusal=replace(refusal, reason=advised(error))))
                     return
         self._finish(flight, state)
 
@@ -267,7 +268,7 @@ class Books:
         pending = flight.node.pending
         if pending is not None:
             pending.attempts += 1
-            pending.refusals += not isinstance(error, Transient)
+            pending.refusals += not (isinstance(error, Transient) or is_full(error))
         self._tree.note_error(flight.node, str(error))
 
     def _unsent(self, content: Content) -> Content:

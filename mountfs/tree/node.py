@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mountfs.errors import MountfsError, Refused
 from mountfs.model.entry import NS_PER_S, Entry, File, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
@@ -38,11 +39,13 @@ class Refusal:
     ``kind`` is what was refused. A refused rename or removal has no effect here either, so that a node may
     be clean and carry the refusal of what was tried with it. None: the service refused nothing. A start found
     the bytes torn, damaged or missing: they are not sent until the node itself is renamed or written anew.
+    ``cause`` is the class of the service's answer, for programs that wait for it; a restart forgets it.
     """
 
     kind: OrderKind | None
     reason: str
     wall_ns: int
+    cause: type[MountfsError] = field(default=Refused, compare=False)
 
 
 @dataclass(slots=True, eq=False)

@@ -59,7 +59,7 @@ class Tree:
         self._unclean = Unclean()
         self.dirty = self._unclean.dirty
         self.awaited = self._unclean.awaited
-        self.refused = self._unclean.refused
+        self.refused, self.set_aside = self._unclean.refused, self._unclean.set_aside
         self.troubled = self._unclean.troubled
         self.note_error = self._unclean.note_error
         self.last_touch_ns = 0

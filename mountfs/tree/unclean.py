@@ -20,6 +20,8 @@ class Unclean:
         """Those of them that are on their way to the service, likewise. Status asks for the first: a plain
         dictionary finds that by a walk over all that have left it."""
         self.refused: dict[int, Node] = {}
+        self.set_aside: dict[int, Node] = {}
+        """Those of them whose bytes a start set aside: recovered copies."""
         self.troubled: OrderedDict[int, Node] = OrderedDict()
         """Nodes whose last attempt met an error, and that will be tried again."""
 
@@ -35,6 +37,10 @@ class Unclean:
             self.troubled.pop(node.id, None)
         else:
             self.refused.pop(node.id, None)
+        if after.set_aside is not None:
+            self.set_aside[node.id] = node
+        else:
+            self.set_aside.pop(node.id, None)
 
     def count_all(self) -> None:
         """All that was read from the store is counted, for the first time."""

@@ -22,6 +22,7 @@ from mountfs.model.entry import File
 from mountfs.model.names import NameRules, is_local_name
 from mountfs.model.path import fold
 from mountfs.tree.bases import is_attached
+from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copies import Copies
 from mountfs.tree.label import closed_label
@@ -88,7 +89,7 @@ class Verbs:
         folder, name = node.state.parent, node.state.name
         assert folder is not None
         copy = self._copies.name(folder, name, "conflicted")
-        self._tree.notice(path_of(node), f"two versions of it are being written: one is kept as {copy}")
+        self._tree.notice(path_of(node), f"two versions of it are being written: one {KEPT_AS}{copy}")
         beside = self._tree.new_node(is_folder=False)
         self._tree.touch(beside)
         self._tree.change_unsaved(beside, State(folder, copy, draft=draft))

@@ -8,9 +8,11 @@ from functools import partial
 from typing import Protocol
 
 from mountfs.errors import DiskTrouble, MountfsError
+from mountfs.model.advice import advised
 from mountfs.model.hashing import hasher
 from mountfs.model.order import OrderKind, Part
 from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.pausing import Pause, is_full
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
@@ -48,6 +50,7 @@ class Lane(Protocol):
 @dataclass(slots=True)
 class UploadContext:
     """The tree, the bytes, the service. ``account_pacer`` paces what would fail for every file alike.
+    ``pause``: while the account is full, no file goes up.
     ``may_begin``: in how many seconds a session that is bound to a node's place may begin; None: not before
     something else has taken effect."""
 
@@ -57,6 +60,7 @@ class UploadContext:
     clock: Clock
     urgency: Urgency
     may_begin: Callable[[Node], float | None]
+    pause: Pause
     account_pacer: Pacer = field(default_factory=lambda: ToldPacer("uploads"))
 
     @property
@@ -108,8 +112,12 @@ class UploadContext:
     def _whole_hash(self, content: Content, sent: Iterable[tuple[int, int]] = ()) -> WholeHash:
         return WholeHash(self.limits.hash_kind, partial(self.read, content), sent)
 
-    def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float) -> None:
-        """Notes a failure where it belongs: with the account, or with what *pacer* paces."""
+    def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float, size_bytes: int = 0) -> None:
+        """Notes a failure where it belongs: with the account, or with what *pacer* paces.
+        *size_bytes*: of the smallest file that it befell."""
+        if is_full(error):
+            self.pause.begin(error, size_bytes, started_s=started_s, now_s=self.clock.now_s())
+            return
         at = self.account_pacer if is_account_wide(error) else pacer
         at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
 
@@ -135,7 +143,7 @@ class UploadContext:
             return
         node, _ = found
         with self.tree.transaction():
-            refusal = Refusal(OrderKind.PUT, str(error), self.clock.wall_ns())
+            refusal = Refusal(OrderKind.PUT, advised(error), self.clock.wall_ns(), type(error))
             self.tree.notice(path_of(node), f"not uploaded: {error}")
             self.tree.change((node, replace(node.state, refusal=refusal)))
 

@@ -18,6 +18,7 @@ from mountfs.errors import (
 )
 from mountfs.model.hashing import content_hash
 from mountfs.model.pacing import is_account_wide
+from mountfs.model.pausing import is_full
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Piece
 from mountfs.tree.content import Content
@@ -226,16 +227,19 @@ class PackLane:
         if isinstance(error, BatchRefused) and count > 1:
             self._tell(contents, error)
             self._singles_until_s = self._context.clock.now_s() + SINGLES_FOR_S
-        elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not isinstance(error, NotSignedIn):
+        elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not (
+            isinstance(error, NotSignedIn) or is_full(error)
+        ):
             if count > 1:
                 # Too big, or one file in it poisons the rest: smaller packs show which.
                 self._tell(contents, error)
                 self._size.too_big(count)
             else:
                 self._context.refuse_locked(contents[0].id, error)
-        elif is_account_wide(error):
+        elif is_account_wide(error) or is_full(error):
             self._tell(contents, error)
-            self._context.failed_locked(self._pacer, error, started_s)
+            smallest = min((content.size_bytes for content in contents), default=0)
+            self._context.failed_locked(self._pacer, error, started_s, smallest)
         else:
             self._failed_together(error, contents, started_s)
 
@@ -266,14 +270,15 @@ class PackLane:
     def _put_off(self, content: Content, error: MountfsError, started_s: float) -> None:
         """This file alone failed, for now."""
         self._context.tell_locked(content.id, error)
-        self._context.failed_locked(self._flying[content.id].pacer, error, started_s)
+        pacer = self._flying[content.id].pacer
+        self._context.failed_locked(pacer, error, started_s, content.size_bytes)
 
     def _settle(self, file: _Loaded, result: str | MountfsError | None, started_s: float) -> None:
         content = file.content
         if not isinstance(result, MountfsError):
             self._context.uploaded_locked(content, file.hexdigest, result)
             self._flying[content.id].pacer.succeeded()
-        elif isinstance(result, Refused) and not isinstance(result, NotSignedIn):
+        elif isinstance(result, Refused) and not (isinstance(result, NotSignedIn) or is_full(result)):
             self._context.refuse_locked(content.id, result)
         else:
             if isinstance(result, SessionLost):

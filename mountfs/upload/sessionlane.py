@@ -9,6 +9,7 @@ from functools import partial
 
 from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotSignedIn, Resend, Transient
 from mountfs.model.order import Part
+from mountfs.model.pausing import is_full
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State, path_of
@@ -289,11 +290,9 @@ class SessionLane:
         raise error
 
     def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
-        if isinstance(error, Transient | NotSignedIn | Corrupt):
+        if isinstance(error, Transient | NotSignedIn | Resend) or is_full(error):
             self._put_off(file, error, started_s)
-        elif isinstance(error, Resend):
-            self._put_off(file, error, started_s)
-            if file.epoch == epoch:
+            if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:
                 self._restart(file)
         elif file.size_bytes is None:
             # While it is being written there is nobody to tell; the next try is made once it is whole.
@@ -312,7 +311,7 @@ class SessionLane:
         if not file.pacer.failures:
             node = self._context.tree.contents.get(file.content_id)
             file.pacer = ToldPacer(f"upload of {'a file' if node is None else path_of(node)}")
-        self._context.failed_locked(file.pacer, error, started_s)
+        self._context.failed_locked(file.pacer, error, started_s, file.size_bytes or 0)
 
     def _succeeded(self, file: LargeFile, started_s: float) -> None:
         if file.pacer.failures:

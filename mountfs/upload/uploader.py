@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from mountfs.errors import MountfsError, Offline
+from mountfs.errors import MountfsError, NotSignedIn, Offline
+from mountfs.model.pausing import Pause
 from mountfs.ports import Backend, Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State
@@ -43,10 +44,11 @@ class Uploader:
         urgency: Urgency,
         *,
         may_begin: Callable[[Node], float | None],
+        pause: Pause | None = None,
     ) -> None:
-        """*may_begin*: see ``UploadContext``."""
+        """*may_begin*, *pause*: see ``UploadContext``."""
         self.wake: Callable[[], None] = _silence
-        self._context = UploadContext(tree, spool, backend, clock, urgency, may_begin)
+        self._context = UploadContext(tree, spool, backend, clock, urgency, may_begin, pause or Pause())
         self._packs = PackLane(self._context)
         self._sessions = SessionLane(self._context)
         self._lanes: list[Lane] = [self._packs, self._sessions]
@@ -80,7 +82,8 @@ class Uploader:
     @property
     def has_small(self) -> bool:
         """Whether small files are on their way up: they will be ready to be named soon."""
-        return self._packs.has_any or bool(self._left_pending)
+        is_going = self._packs.has_any and not self._context.pause.is_on
+        return is_going or bool(self._left_pending)
 
     # Working
 
@@ -103,6 +106,12 @@ class Uploader:
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
         return isinstance(self._context.account_pacer.error, Offline)
+
+    @property
+    def refused_login(self) -> NotSignedIn | None:
+        """The service's answer, while it does not take the credentials."""
+        error = self._context.account_pacer.error
+        return error if isinstance(error, NotSignedIn) else None
 
     @property
     def last_error(self) -> str | None:
@@ -132,7 +141,7 @@ class Uploader:
 
     def _claim_locked(self, now_s: float) -> Work | None:
         """From the lane that was served less recently, so that neither starves the other."""
-        if self._context.account_pacer.ready_s > now_s:
+        if self._context.account_pacer.ready_s > now_s or self._context.pause.is_on:
             return None
         for lane in self._lanes:
             work = lane.claim_locked(now_s)
@@ -150,6 +159,8 @@ class Uploader:
             self.wake()
 
     def _due_locked(self, now_s: float) -> float:
+        if self._context.pause.is_on:
+            return math.inf
         due_s = min(lane.due_locked(now_s) for lane in self._lanes)
         return max(due_s, self._context.account_pacer.ready_s)
 

@@ -153,19 +153,21 @@ def test_bytes_that_never_match_are_kept(world: World) -> None:
     assert world.core.spool.names() != []
 
 
-def test_a_full_account_fails_the_file_and_keeps_it(world: World) -> None:
+def test_a_full_account_keeps_the_file_and_takes_it_when_it_has_room(world: World) -> None:
     world.put("/a", b"x")
     world.backend.refuse("/a", NoSpace("the account is full"))
-    world.settle()
-    assert world.pending() == [("/a", "failed")]
+    world.commit_steps(3)
+    assert [word for _, word in world.pending()] == ["uploaded"]
     assert world.get("/a") == b"x"
+    world.settle()
+    assert world.remote() == {"/a": b"x"}
 
 
 def test_a_newer_version_stands_for_a_refused_one(batches: World) -> None:
     batches.account.write("/a", b"0")
     batches.put("/a", b"1")
     batches.put("/b", b"b")
-    batches.backend.refuse("/a", NoSpace("full"))
+    batches.backend.refuse("/a", Forbidden("no"))
     batches.account.job_polls = 2
     step_until_running(batches)
     batches.put("/a", b"2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -9,8 +10,23 @@ from threading import Thread
 import pytest
 
 from daemon.waiting import CommitWaiter
-from mountfs.errors import Forbidden, Offline, Refused
+from mountfs.errors import (
+    Corrupt,
+    Forbidden,
+    MountfsError,
+    NameNotAllowed,
+    NameTooLong,
+    NoSpace,
+    NotPermitted,
+    NotSignedIn,
+    Offline,
+    Resend,
+    TooLarge,
+    TransferLimit,
+)
+from mountfs.fuse.errno import errno_of
 from mountfs.tree.content import Content
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.daemon.fakes import PATIENCE_S
 
@@ -28,7 +44,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def waiter(world: World) -> CommitWaiter:
     core = world.core
-    return CommitWaiter(core.tree, core.waiting, core.urgency, world.clock)
+    waiter = core.services.waiter
+    assert isinstance(waiter, CommitWaiter)
+    return waiter
 
 
 def written(world: World, path: str, body: bytes = b"x") -> Content:
@@ -109,13 +127,79 @@ def test_a_version_that_is_committed_under_another_name_is_committed(
     assert waiting.end() is None
 
 
-def test_a_refusal_is_told_with_its_reason(world: World, waiter: CommitWaiter) -> None:
-    world.backend.refuse("/f", Forbidden("not here"), times=20)
+REFUSALS = [
+    (Forbidden("not here"), errno.EACCES),
+    (NameNotAllowed("not this name"), errno.EINVAL),
+    (NameTooLong("too long"), errno.ENAMETOOLONG),
+    (TooLarge("too large"), errno.EFBIG),
+    (NotPermitted("nobody may"), errno.EPERM),
+    (NoSpace("full"), errno.ENOSPC),
+    (TransferLimit("used up"), errno.EDQUOT),
+    (Corrupt("another hash"), errno.EIO),
+]
+by_class = pytest.mark.parametrize(
+    ("refusal", "number"), REFUSALS, ids=[type(error).__name__ for error, _ in REFUSALS]
+)
+
+
+@by_class
+def test_a_refusal_at_the_commit_is_told_with_its_reason_and_its_errno(
+    world: World, waiter: CommitWaiter, refusal: MountfsError, number: int
+) -> None:
+    world.backend.refuse("/f", refusal, times=20)
     waiting = Waiting(waiter, written(world, "/f"))
-    world.settle()
+    world.run([world.core.uploader.step, world.core.committer.step], 60.0)
     error = waiting.end()
-    assert isinstance(error, Refused)
-    assert str(error) == "not here"
+    assert error is not None
+    assert (type(error), errno_of(error)) in [(type(refusal), number), (Resend, number)]
+    assert str(error).startswith(str(refusal))
+
+
+@by_class
+def test_a_refusal_while_bytes_go_up_is_told_with_its_reason_and_its_errno(
+    world: World, waiter: CommitWaiter, refusal: MountfsError, number: int
+) -> None:
+    if isinstance(refusal, Corrupt):
+        return  # of bytes on their way that is no refusal: they are sent again
+    world.backend.fail("upload_whole", refusal, times=20)
+    waiting = Waiting(waiter, written(world, "/f"))
+    world.run([world.core.uploader.step], 60.0)
+    error = waiting.end()
+    assert error is not None
+    assert (type(error), errno_of(error)) == (type(refusal), number)
+
+
+def test_a_file_in_a_folder_that_was_refused_is_told_the_folder_s_reason(tmp_path: Path) -> None:
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.backend.refuse("/d", Forbidden("no folders here"), times=20)
+    world.mkdir("/d")
+    world.settle()
+    content = written(world, "/d/f")
+    world.settle()
+    with pytest.raises(Forbidden, match="no folders here"):
+        world.core.services.waiter.wait_committed(content, LONG_S)
+    world.close()
+
+
+def test_refused_credentials_are_told_at_once_and_the_bytes_stay_pending(
+    world: World, waiter: CommitWaiter
+) -> None:
+    for route in ("upload_whole", "submit"):
+        world.backend.fail(route, NotSignedIn("revoked"), times=1000)
+    waiting = Waiting(waiter, written(world, "/f"))
+    with pytest.raises(AssertionError, match="not settled"):
+        world.settle(5.0)
+    assert isinstance(waiting.end(), NotSignedIn)
+    assert world.word("/f") == "sealed"
+
+
+def test_what_the_last_attempt_met_is_in_the_error_when_the_time_is_up(
+    world: World, waiter: CommitWaiter
+) -> None:
+    content = written(world, "/f")
+    world.core.tree.note_error(world.node("/f"), "it hangs")
+    with pytest.raises(Offline, match="not committed after 0 s: it hangs"):
+        waiter.wait_committed(content, 0.0)
 
 
 def test_when_the_time_is_up_it_says_what_is_not_committed(world: World, waiter: CommitWaiter) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Busy, Forbidden, NotADirectory, NotFound, Offline, Transient
+from mountfs.model.advice import advised
 from tests.doubles.world import World
 
 
@@ -92,7 +93,7 @@ def test_a_folder_is_told_to_have_failed_when_anything_below_it_has(world: World
     world.put("/d/sub/x", b"x")
     world.put("/d/y", b"y")
     world.settle()
-    assert told(world, "/d/sub/x") == ("failed", "no")
+    assert told(world, "/d/sub/x") == ("failed", advised(Forbidden("no")))
     assert [told(world, path)[0] for path in ("/d/sub", "/d", "/")] == ["failed"] * 3
 
 
@@ -105,7 +106,7 @@ def test_what_waits_for_something_refused_says_for_what_and_why(tmp_path: Path) 
     world.settle()
     world.rename("/a", "/d/a")
     world.settle()
-    assert told(world, "/d/a") == ("failed", "it waits for /d: no")
+    assert told(world, "/d/a") == ("failed", f"it waits for /d: {advised(Forbidden('no'))}")
     world.close()
 
 

@@ -15,7 +15,6 @@ from mountfs.errors import (
     Corrupt,
     Forbidden,
     MountfsError,
-    NoSpace,
     NotSignedIn,
     Offline,
     ServerFault,
@@ -168,7 +167,7 @@ def test_a_refused_part_fails_the_file(small: World) -> None:
 
 
 def test_a_refusal_while_it_is_written_is_asked_again_once_it_is_whole(small: World) -> None:
-    small.backend.fail("append", NoSpace("full"))
+    small.backend.fail("append", Forbidden("no"))
     number = small.begin("/a", body_of(100))
     small.upload_all()
     assert small.word("/a") == "open"

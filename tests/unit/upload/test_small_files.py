@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import (
+    Forbidden,
     InvalidArgument,
     MountfsError,
-    NoSpace,
     NotSignedIn,
     Offline,
     RequestTooBig,
@@ -236,12 +236,12 @@ def test_status_says_why_nothing_goes_up(world: World) -> None:
 
 def test_a_refused_file_fails_alone(world: World) -> None:
     world.backend.fail("append_pack", InvalidArgument("malformed"), times=1)
-    world.backend.fail("upload_whole", NoSpace("full"), times=1)
+    world.backend.fail("upload_whole", Forbidden("no"), times=1)
     world.put("/a", b"a")
     world.put("/b", b"b")
     world.upload_all()
     assert sorted(word for _, word in world.pending()) == ["failed", "uploaded"]
-    assert world.notices() == ["not uploaded: full"]
+    assert world.notices() == ["not uploaded: no"]
 
 
 def test_bytes_that_cannot_be_read_back_fail(world: World) -> None:

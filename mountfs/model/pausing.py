@@ -1,0 +1,98 @@
+"""When nothing more fits into an account: uploads pause as a whole, and go on when there is room.
+
+A full account would refuse every file that is sent, so that asking file by file only costs calls. Removals,
+renames and new folders go on meanwhile: they are what makes room.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from mountfs.errors import MountfsError, NoSpace, TransferLimit
+
+FIRST_PROBE_S = 5.0
+"""Somebody who frees space at the service looks here next."""
+LONGEST_PROBE_S = 300.0
+"""Twelve calls an hour disturb nobody; an upgrade or a clean-up takes longer than five minutes."""
+TRY_EVERY = 4
+"""At each such probe something is tried although the room is less than what was refused: smaller files may
+wait behind a large one."""
+
+
+def is_full(error: object) -> bool:
+    """Whether the service refuses a file because of the account's state, and every other file with it."""
+    return isinstance(error, NoSpace | TransferLimit)
+
+
+def _nobody() -> None:
+    """Before the assembly sets its own."""
+
+
+class Pause:
+    """The one pause of an account's uploads; guarded by the account's lock. ``changed`` is set by the
+    assembly and called, under that lock, when a pause begins or ends."""
+
+    def __init__(self) -> None:
+        self.changed: Callable[[], None] = _nobody
+        self.error: MountfsError | None = None
+        """Why uploads pause; None while they do not."""
+        self.needed_bytes = 0
+        """The smallest file that was refused since it began."""
+        self.due_s = math.inf
+        """When the service is asked again."""
+        self._began_s = -math.inf
+        self._vain = 0
+        """Probes, and attempts after a pause, that found no room, in a row."""
+
+    @property
+    def is_on(self) -> bool:
+        return self.error is not None
+
+    def begin(self, error: MountfsError, size_bytes: int, *, started_s: float, now_s: float) -> None:
+        """A file of *size_bytes*, sent at *started_s*, was refused. Files refused side by side count as
+        one refusal."""
+        if self.is_on:
+            self.needed_bytes = min(self.needed_bytes, size_bytes)
+            return
+        self._vain += started_s >= self._began_s
+        self._began_s = now_s
+        self.error, self.needed_bytes = error, size_bytes
+        self.due_s = now_s + self._delay_s()
+        self.changed()
+
+    def probed(self, free_bytes: int | None, now_s: float) -> None:
+        """The service was asked: it has room for *free_bytes*; None: it has no limit, or does not tell."""
+        if not self.is_on:
+            return
+        is_tried = bool(free_bytes) and self._vain % TRY_EVERY == 0
+        if free_bytes is None or free_bytes >= max(1, self.needed_bytes) or is_tried:
+            self.end()
+        else:
+            self.postpone(now_s)
+
+    def postpone(self, now_s: float) -> None:
+        """The service could not be asked, or has no room yet."""
+        self._vain += 1
+        self.due_s = now_s + self._delay_s()
+
+    def hurry(self, now_s: float) -> None:
+        """Something may have made room: the service is asked now."""
+        if self.is_on:
+            self._vain = 1
+            self.due_s = now_s
+            self.changed()
+
+    def end(self) -> None:
+        """Uploads go on."""
+        if self.is_on:
+            self.error, self.due_s = None, math.inf
+            self.changed()
+
+    def succeeded(self) -> None:
+        """A file was taken: the next refusal is the first one again."""
+        if not self.is_on:
+            self._vain = 0
+
+    def _delay_s(self) -> float:
+        return min(LONGEST_PROBE_S, FIRST_PROBE_S * 2.0 ** min(max(self._vain, 1) - 1, 16))
