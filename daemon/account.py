@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from daemon.protocol import FailedChange
+from daemon.protocol import Discarded, FailedChange, Retried
 from daemon.status import AccountStatus
 from mountfs.model.path import RemotePath
 
@@ -62,6 +62,23 @@ class MountedAccount(Protocol):
 
     def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
         """What at or below *path* will not be committed by itself."""
+
+    def retry(self, path: RemotePath) -> Retried:
+        """Sends again what was refused at or below *path*. NotFound; Transient when it cannot be told."""
+
+    def pending_files(self, path: RemotePath) -> tuple[list[str], int]:
+        """Files at or below *path* with bytes that the service does not have, by their paths in the mount,
+        and how many more lie outside of what is mounted. As ``retry``."""
+
+    def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
+        """Gives up what is pending at or below *path*; *is_trial*: tells what that would be. As ``retry``."""
+
+    def ask_far_side(self) -> None:
+        """Has the service asked, in the background, whether it answers."""
+
+    def held_up(self) -> str:
+        """Why nothing that is pending gets on, in half a line, as far as the service was asked; "": nothing
+        is known that keeps it."""
 
     def await_change(self, timeout_s: float) -> None:
         """Returns when a change moved to another state, or after *timeout_s*."""

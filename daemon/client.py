@@ -14,7 +14,7 @@ from daemon.mounttable import MountEntry, mount_above, mount_at, read_mounts
 from daemon.protocol import (
     LONGEST_LINE_BYTES,
     SOCKET_XATTR,
-    Progress,
+    UNDER_WAY,
     ProtocolError,
     Rejected,
     Reply,
@@ -110,7 +110,7 @@ class Client:
                     reply = decode_reply(line)
                     if isinstance(reply, Rejected):
                         raise Failure(f"{self._mountpoint}: {reply.message}")
-                    is_over = not isinstance(reply, Progress)
+                    is_over = not isinstance(reply, UNDER_WAY)
                     yield reply
                     if is_over and not until_closed:
                         return

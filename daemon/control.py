@@ -17,11 +17,16 @@ from typing import Protocol
 from daemon.account import MountedAccount
 from daemon.protocol import (
     LONGEST_REQUEST_BYTES,
+    DiscardRequest,
+    Listed,
+    PendingFiles,
+    PendingRequest,
     Progress,
     ProtocolError,
     Rejected,
     Reply,
     Request,
+    RetryRequest,
     Settled,
     StatusReply,
     StatusRequest,
@@ -41,6 +46,9 @@ LOG = logging.getLogger(__name__)
 
 PROGRESS_S = 0.5
 """How often a waiting client hears something; it takes a minute of silence for death."""
+
+PATHS_A_LINE = 1_000
+"""A path has up to 4 KiB: a line of them stays below what a reader takes."""
 
 REST_S = 0.03
 """Between two looks at the backlog: during a batch, changes move faster than it can be counted."""
@@ -62,6 +70,10 @@ class Stopping(Protocol):
 
     def ask_stop(self, timeout_s: float | None = None) -> None:
         """Begins the drain, unless it runs already."""
+
+    @property
+    def why_left(self) -> str:
+        """Why the drain ended before its time; known with what ``await_drained`` returns."""
 
     def await_drained(self, timeout_s: float) -> int | None:
         """How many changes stay journaled, once that is known; None after *timeout_s*."""
@@ -101,6 +113,12 @@ class Conversation:
             case SyncRequest():
                 self._account.sync()
                 yield Synced()
+            case RetryRequest(path):
+                yield self._account.retry(RemotePath.parse(path))
+            case PendingRequest(path):
+                yield from self._list(RemotePath.parse(path))
+            case DiscardRequest(path, is_trial):
+                yield self._account.discard(RemotePath.parse(path), is_trial=is_trial)
 
     def _wait(self, path: RemotePath, timeout_s: float | None) -> Iterator[Reply]:
         deadline_s = math.inf if timeout_s is None else self._clock.now_s() + timeout_s
@@ -120,12 +138,18 @@ class Conversation:
             self._account.await_change(min(PROGRESS_S, deadline_s - now_s))
             self._rest.wait(REST_S)
 
+    def _list(self, path: RemotePath) -> Iterator[Reply]:
+        paths, outside = self._account.pending_files(path)
+        for at in range(0, len(paths), PATHS_A_LINE):
+            yield PendingFiles(tuple(paths[at : at + PATHS_A_LINE]))
+        yield Listed(outside)
+
     def _stop(self, timeout_s: float | None) -> Iterator[Reply]:
         self._lifecycle.ask_stop(timeout_s)
         while (left := self._lifecycle.await_drained(PROGRESS_S)) is None:
             backlog = self._account.backlog(RemotePath(""))
             yield Progress(backlog.pending, backlog.size_bytes)
-        yield Stopped(left)
+        yield Stopped(left, self._lifecycle.why_left)
 
 
 class ControlServer:

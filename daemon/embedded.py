@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Self
 
 from daemon.boxremote import BoxRemote
 from daemon.failure import Failure
+from daemon.holders import holder_of
 from daemon.settings import AccountRemote, DropboxRemote, SandboxRemote
 
 LOG = logging.getLogger(__name__)
@@ -35,10 +38,12 @@ class EmbeddedSandbox:
         self._data_dir = data_dir
         self._extra = extra
         self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
 
     def start(self) -> str:
-        """Its base address, once it listens. Failure."""
+        """Its base address, once it listens. Failure, also when another one has the data."""
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._take_data()
         order = [sys.executable, "-m", "mountfs.sandbox", self._service]
         order += ["--data", str(self._data_dir), "--parent-pipe", *self._extra]
         # In a session of its own, or the terminal's Ctrl-C would end it before the drain.
@@ -59,8 +64,29 @@ class EmbeddedSandbox:
     def stop(self) -> None:
         """Ends it and waits; harmless when it never started."""
         process, self._process = self._process, None
-        if process is None:
-            return
+        lock, self._lock = self._lock, None
+        try:
+            if process is not None:
+                self._end(process)
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+    def _take_data(self) -> None:
+        """Two of them would write to the same files, each without the other's changes."""
+        self._lock = os.open(self._data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = holder_of(self._lock)
+            os.close(self._lock)
+            self._lock = None
+            raise Failure(
+                f"{self._data_dir}: another mount{who} runs the {self._service} sandbox on these files; "
+                "unmount it, or choose another place with -o state_dir=DIR"
+            ) from None
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()

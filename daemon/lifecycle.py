@@ -46,6 +46,7 @@ class Event(StrEnum):
     DRAINED = "nothing is pending"
     TIME_UP = "the time ran out"
     CUT_SHORT = "the drain was cut short"
+    HELD_UP = "nothing gets on"
 
 
 P, E = Phase, Event
@@ -68,6 +69,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         E.STOP_ASKED: P.DRAINING,
         E.LOOP_ENDED: P.DRAINING,
         E.DRAINED: P.STOPPED,
+        E.HELD_UP: P.STOPPED,
         E.TIME_UP: P.STOPPED,
         E.CUT_SHORT: P.STOPPED,
     },
@@ -101,6 +103,9 @@ EXTENSION_S = 60.0
 SESSIONS_S = 5.0
 """So long a drain that has sent everything waits for the last upload sessions to be ended: long enough for
 a few tries. The next mount ends those that are left."""
+
+ASKS_IN_IDLE_TIME = 3
+"""How often the service is asked whether it answers before a drain that does not get on is given up."""
 
 UNMOUNT_TIMEOUT_S = 2.0
 
@@ -139,6 +144,7 @@ class Lifecycle:
         notifier: Notifier,
         clock: Clock,
         drain_timeout_s: float,
+        drain_idle_timeout_s: float = math.inf,
         on_ready: Callable[[], None],
         on_tick: Callable[[], None],
     ) -> None:
@@ -148,12 +154,16 @@ class Lifecycle:
         self._notifier = notifier
         self._clock = clock
         self._drain_timeout_s = drain_timeout_s
+        self._drain_idle_timeout_s = drain_idle_timeout_s
         self._on_ready = on_ready
         self._on_tick = on_tick
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._phase = Phase.STARTING
         self._deadline_s = math.inf
         self._seen = Backlog()
+        self._got_on_s = -math.inf
+        self._asked_s = -math.inf
+        self._why_left = ""
         self._sent_s: float | None = None
         self._trouble: BaseException | None = None
         self._left: int | None = None
@@ -175,6 +185,11 @@ class Lifecycle:
     def left(self) -> int:
         """How many changes stayed journaled; known once ``run`` has returned."""
         return self._left or 0
+
+    @property
+    def why_left(self) -> str:
+        """Why the drain ended before its time, in half a line; known once ``run`` has returned."""
+        return self._why_left
 
     def ask_stop(self, timeout_s: float | None = None) -> None:
         """Begins the drain, for at most *timeout_s* if that is given; harmless when it has begun."""
@@ -210,7 +225,8 @@ class Lifecycle:
             what = "the mount broke" if self._was_ready else "cannot mount"
             raise Failure(f"{self._mountpoint}: {what}: {self._trouble}")
         if self._left:
-            LOG.warning("%s stay journaled for the next mount", plural(self._left, "change"))
+            why = f": {self._why_left}" if self._why_left else ""
+            LOG.warning("%s stay journaled for the next mount%s", plural(self._left, "change"), why)
         return EXIT_LEFT_PENDING if self._left else 0
 
     def _serve(self) -> None:
@@ -262,7 +278,8 @@ class Lifecycle:
 
     def _begin_drain(self) -> None:
         self._probe.stop()
-        self._deadline_s = self._clock.now_s() + self._drain_timeout_s
+        self._got_on_s = self._asked_s = self._clock.now_s()
+        self._deadline_s = self._got_on_s + self._drain_timeout_s
         self._account.refuse_writes()
         self._seen = self._account.backlog(ROOT)
         self._notifier.stopping(f"draining {plural(self._seen.pending, 'change')}")
@@ -277,8 +294,21 @@ class Lifecycle:
         elif self._clock.now_s() >= self._deadline_s:
             self._handle(Event.TIME_UP)
         elif backlog != self._seen:
+            self._got_on_s = self._asked_s = self._clock.now_s()
             self._notifier.extend(EXTENSION_S)
+        elif why := self._is_held_up():
+            self._why_left = why
+            self._handle(Event.HELD_UP)
         self._seen = backlog
+
+    def _is_held_up(self) -> str:
+        """Why it is of no use to wait any longer; "": it may be. A service that is slow is waited for, one
+        that is away, or takes nothing, is not."""
+        now_s, idle_s = self._clock.now_s(), self._drain_idle_timeout_s
+        if now_s - self._asked_s >= idle_s / (ASKS_IN_IDLE_TIME + 1):
+            self._asked_s = now_s
+            self._account.ask_far_side()
+        return self._account.held_up() if now_s - self._got_on_s >= idle_s else ""
 
     def _awaits_sessions(self, backlog: Backlog) -> bool:
         """Whether a drain that has sent everything goes on for the sessions that are to be ended."""

@@ -12,12 +12,16 @@ from pathlib import Path
 from daemon.account import Backlog
 from daemon.commit.batch import Current
 from daemon.core import Core
-from daemon.protocol import FailedChange
+from daemon.keeping import copies_kept
+from daemon.parked import Parked
+from daemon.ping import Ping
+from daemon.protocol import Discarded, FailedChange, Retried
 from daemon.status import AccountStatus, FarSide, Stray, Tally, Trouble, far_side
 from daemon.worker import Worker
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
+from mountfs.model.advice import advised
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
@@ -65,7 +69,17 @@ class RunningAccount:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._core = parts.core
+        self._core = core = parts.core
+        self._ping = Ping(core.backend.latest_cursor, core.clock)
+        self._parked = Parked(
+            core.tree,
+            core.view,
+            core.listings,
+            core.copies,
+            core.clock,
+            shown=self._shown,
+            hurry=core.prober.pause.hurry,
+        )
         self._strays: tuple[Stray, ...] = ()
         self._set_aside: Trouble | None = None
         self._strays_s = -math.inf
@@ -119,7 +133,29 @@ class RunningAccount:
         tree = self._core.tree
         with tree.lock:
             failed = [each for each in self._failed() if node is not None and _is_within(each, node)]
-            return tuple(FailedChange(self._shown(each), reason_of(each) or "refused") for each in failed)
+            return tuple(
+                FailedChange(self._shown(path_of(each)), reason_of(each) or "refused") for each in failed
+            )
+
+    def retry(self, path: RemotePath) -> Retried:
+        found = self._parked.retry(path)
+        self._core.uploader.wake()
+        self._core.committer.wake()
+        return found
+
+    def pending_files(self, path: RemotePath) -> tuple[list[str], int]:
+        return self._parked.pending_files(path)
+
+    def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
+        return self._parked.discard(path, is_trial=is_trial)
+
+    def ask_far_side(self) -> None:
+        self._ping.ask()
+
+    def held_up(self) -> str:
+        with self._core.tree.lock:
+            standstill = self._core.standstill()
+        return _advised_or_empty(standstill) or self._ping.trouble()
 
     def await_change(self, timeout_s: float) -> None:
         self._core.waiting.wait(timeout_s)
@@ -135,6 +171,8 @@ class RunningAccount:
             root = tree.root
             words = {word: Tally(_count(root, word), _bytes(root, word)) for word in Word}
             oldest = next(iter(tree.awaited.values()), None)
+            copies = copies_kept(tree, self._shown)
+            paused = _advised_or_empty(core.standstill())
             since_ns = oldest.pending.since_ns if oldest is not None and oldest.pending is not None else None
         return AccountStatus(
             account=self._parts.display_name,
@@ -149,6 +187,8 @@ class RunningAccount:
             far_side=self._far_side(is_pending=oldest is not None),
             workers=self._failing(),
             strays=strays,
+            paused=paused,
+            copies=copies,
         )
 
     def close(self) -> None:
@@ -199,9 +239,10 @@ class RunningAccount:
             found.update((each.id, each) for each in plan.waiting_for(node))
         return list(found.values())
 
-    def _shown(self, node: Node) -> str:
-        """As the user of the mount sees it; whole where it lies outside of what is mounted."""
-        path, root = RemotePath.parse(path_of(node)), self._parts.root
+    def _shown(self, text: str) -> str:
+        """A path of the account as the user of the mount sees it; whole where it lies outside of what is
+        mounted."""
+        path, root = RemotePath.parse(text), self._parts.root
         return str(path.moved(root, RemotePath(""))) if root.is_root or path.is_below(root) else str(path)
 
     def _troubles(self, wall_ns: int) -> tuple[Trouble, ...]:
@@ -217,7 +258,9 @@ class RunningAccount:
                 *islice(tree.troubled.values(), TROUBLES_SHOWN),
             ]
             found = [
-                Trouble(self._shown(node), _word(node), reason_of(node), age_s(_since_ns(node, wall_ns)))
+                Trouble(
+                    self._shown(path_of(node)), _word(node), reason_of(node), age_s(_since_ns(node, wall_ns))
+                )
                 for node in nodes
             ]
             notices = tree.store.notices()
@@ -266,6 +309,10 @@ def jobs_in_words(running: Sequence[Current]) -> str | None:
         for kind, entries in kinds.items()
     )
     return ", ".join(words) or None
+
+
+def _advised_or_empty(error: MountfsError | None) -> str:
+    return "" if error is None else advised(error)
 
 
 def _count(node: Node, word: Word) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Self
 
+from daemon.client import socket_of
 from daemon.failure import Failure
-from daemon.mounttable import mount_at, read_mounts
+from daemon.holders import holder_of
+from daemon.mounttable import MountEntry, mount_at, read_mounts
 
 LOG = logging.getLogger(__name__)
 
@@ -47,9 +51,7 @@ def prepare(path: Path) -> Path:
         raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
         raise Failure(f"{path}: the mount point is not a directory")
-    if (entry := mount_at(target, read_mounts())) is not None:
-        what = "mountfs already" if entry.is_ours else f"another file system ({entry.kind})"
-        raise Failure(f"{path}: {what} is mounted here; unmount it first or choose another directory")
+    _check_free(path, target)
     if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
         raise Failure(
             f"{path}: the mount point is not writable for this user; choose a directory of your own"
@@ -58,6 +60,59 @@ def prepare(path: Path) -> Path:
         if next(entries, None) is not None:
             raise Failure(f"{path}: the mount point is not empty; choose an empty directory")
     return target
+
+
+class Reservation:
+    """Keeps other processes from mounting on a directory until a mount stands there: two that begin at once
+    would both find it free, and one would cover the other. A flock(2) on the directory below the mount, which
+    the kernel lets go of when the process dies."""
+
+    def __init__(self, target: Path) -> None:
+        """*target* as ``prepare`` returned it. Failure when somebody else was first."""
+        self._fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # In this order: a mount that came before the directory was opened is in the table by now.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _check_free(target, target)
+        except BlockingIOError:
+            who = holder_of(self._fd)
+            self.release()
+            raise Failure(
+                f"{target}: another mountfs{who} is just being mounted here; choose another directory"
+            ) from None
+        except BaseException:
+            self.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Others may look: they find the mount, or a directory that is free. Harmless when it is done."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _check_free(path: Path, target: Path) -> None:
+    entry = mount_at(target, read_mounts())
+    if entry is not None:
+        what = "mountfs already" if entry.is_ours else f"another file system ({entry.kind})"
+        whose = _whose(entry) if entry.is_ours else ""
+        raise Failure(f"{path}: {what} is mounted here{whose}; unmount it first or choose another directory")
+
+
+def _whose(entry: MountEntry) -> str:
+    """The remote, and the process, whose control socket has its number."""
+    try:
+        number = socket_of(entry.mountpoint).stem
+    except Failure:
+        number = ""
+    process = f", process {number}" if number.isdigit() else ""
+    return f" ({entry.source}{process})"
 
 
 def is_dead(path: Path) -> bool:

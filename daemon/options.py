@@ -40,13 +40,15 @@ class FsyncMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MountOptions:
-    """How one mount behaves; ``drain_timeout_s`` bounds a clean stop."""
+    """How one mount behaves; ``drain_timeout_s`` bounds a clean stop, and
+    ``drain_idle_timeout_s`` one that does not get on because the service is away."""
 
     state_dir: Path
     uid: int
     gid: int
     settle_s: float = 0.25
     drain_timeout_s: float = 300.0
+    drain_idle_timeout_s: float = 15.0
     umask: int = 0o022
     allow_other: bool = False
     is_read_only: bool = False
@@ -58,6 +60,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "state_dir": Key("state_dir", directory),
     "settle_s": Key("settle_s", seconds),
     "drain_timeout": Key("drain_timeout_s", seconds),
+    "drain_idle_timeout": Key("drain_idle_timeout_s", seconds),
     "uid": Key("uid", user_id),
     "gid": Key("gid", group_id),
     "umask": Key("umask", octal_mode),

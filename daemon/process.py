@@ -95,6 +95,7 @@ def _put_together(
         notifier=notifier,
         clock=around.clock,
         drain_timeout_s=plan.options.drain_timeout_s,
+        drain_idle_timeout_s=plan.options.drain_idle_timeout_s,
         on_ready=reporter.ready,
         on_tick=reporter.tick,
     )

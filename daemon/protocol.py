@@ -1,6 +1,6 @@
 """The language of the control socket: one JSON object a line, each with its version.
 
-The client sends one request; the process answers with any number of Progress and Alive lines and
+The client sends one request; the process answers with any number of lines of the kinds UNDER_WAY and
 then one line of another kind. Nothing is ever unpickled or evaluated.
 """
 
@@ -53,6 +53,30 @@ class SyncRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryRequest:
+    """Asks to send again what was refused at or below *path*; answered by Retried."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """Asks which files at or below *path* have bytes that the service does not; answered by any number of
+    PendingFiles and Listed."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardRequest:
+    """Asks to give up what is pending at or below *path*, or, as a trial, what that would be; answered by
+    Discarded."""
+
+    path: str
+    is_trial: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What is still pending while the client waits."""
 
@@ -88,11 +112,46 @@ class Stopped:
     """The end of a drain: *pending* changes stay journaled. The unmount follows, then the socket closes."""
 
     pending: int
+    reason: str = ""
+    """Why the drain ended before its time, in half a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
     """What was accepted before the request survives a power loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many changes are tried again, and what cannot be, with what to do about it."""
+
+    count: int
+    left: tuple[FailedChange, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFiles:
+    """Some of the files, by their paths in the mount."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The end of a list. *outside*: how many more lie in folders of the account that are not mounted here."""
+
+    outside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """What was given up, or would be: how many files and folders, the bytes in them, some of their paths; and
+    what was left as it is."""
+
+    count: int
+    size_bytes: int
+    paths: tuple[str, ...] = ()
+    left: tuple[FailedChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +161,32 @@ class Rejected:
     message: str
 
 
-Request = StatusRequest | WaitRequest | StopRequest | SyncRequest
-Reply = Progress | StatusReply | Settled | Stopped | Synced | Rejected
+Request = (
+    StatusRequest | WaitRequest | StopRequest | SyncRequest | RetryRequest | PendingRequest | DiscardRequest
+)
+Reply = (
+    Progress
+    | StatusReply
+    | Settled
+    | Stopped
+    | Synced
+    | Retried
+    | PendingFiles
+    | Listed
+    | Discarded
+    | Rejected
+)
+UNDER_WAY = (Progress, PendingFiles)
+"""Replies that others follow."""
 
 _REQUESTS: dict[str, type[Any]] = {
     "status": StatusRequest,
     "wait": WaitRequest,
     "stop": StopRequest,
     "sync": SyncRequest,
+    "retry": RetryRequest,
+    "list-pending": PendingRequest,
+    "discard": DiscardRequest,
 }
 _REPLIES: dict[str, type[Any]] = {
     "progress": Progress,
@@ -117,6 +194,10 @@ _REPLIES: dict[str, type[Any]] = {
     "settled": Settled,
     "stopped": Stopped,
     "synced": Synced,
+    "retried": Retried,
+    "pending-files": PendingFiles,
+    "listed": Listed,
+    "discarded": Discarded,
     "rejected": Rejected,
 }
 _WORDS = {kind: word for table in (_REQUESTS, _REPLIES) for word, kind in table.items()}
@@ -134,16 +215,18 @@ def decode_request(line: bytes) -> Request:
     timeout_s = getattr(message, "timeout_s", None)
     if timeout_s is not None and (not isinstance(timeout_s, int | float) or not 0 <= timeout_s < 1e9):
         raise ProtocolError("timeout_s must be zero or more")
-    if isinstance(message, WaitRequest) and not isinstance(message.path, str):
+    if not isinstance(getattr(message, "path", ""), str):
         raise ProtocolError("path must be text")
-    assert isinstance(message, StatusRequest | WaitRequest | StopRequest | SyncRequest)
+    if not isinstance(getattr(message, "is_trial", True), bool):
+        raise ProtocolError("is_trial must be true or false")
+    assert isinstance(message, Request)
     return message
 
 
 def decode_reply(line: bytes) -> Reply:
     """The reply in *line*. ProtocolError."""
     message = _decode(line, _REPLIES)
-    assert isinstance(message, Progress | StatusReply | Settled | Stopped | Synced | Rejected)
+    assert isinstance(message, Reply)
     return message
 
 
@@ -164,8 +247,11 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
     try:
         if word == "status" and kinds is _REPLIES:
             return StatusReply(from_json(body["status"]))
-        if word == "settled":
-            body["failed"] = tuple(FailedChange(**failed) for failed in body.get("failed", ()))
+        for key in ("failed", "left"):
+            if kinds is _REPLIES and key in body:
+                body[key] = tuple(FailedChange(**failed) for failed in body[key])
+        if kinds is _REPLIES and "paths" in body:
+            body["paths"] = tuple(map(str, body["paths"]))
         return kinds[word](**body)
     except (TypeError, KeyError, ValueError, AttributeError):
         raise ProtocolError(f"malformed {word}") from None

@@ -66,6 +66,11 @@ def render_status(status: MountStatus) -> RenderableType:
         for trouble in account.troubles:
             table.add_row(Text(trouble.path), trouble.state, in_time(trouble.age_s), Text(trouble.reason))
         parts.append(table)
+    if account.copies:
+        table = Table("copy", "kind", "ago", "what to do", box=None, padding=(0, 2, 0, 0))
+        for copy in account.copies:
+            table.add_row(Text(copy.path), copy.kind, in_time(copy.age_s), Text(copy.advice))
+        parts.append(table)
     for stray in account.strays:
         parts.append(
             Text(
@@ -92,6 +97,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ("account", account.account),
         ("far side", account.far_side.in_words),
         ("pending", pending),
+        *([("uploads pause", account.paused)] if account.paused else []),
         ("current job", account.current_job or "none"),
         ("kept in", status.state_dir),
         *((f"{worker} fails", reason) for worker, reason in account.workers.items()),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.failure import Failure
+from daemon.holders import holder_of
 from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding, holding
@@ -118,6 +119,31 @@ class StateDir:
                 finally:
                     slot.release()
 
+    def remembered(self, remote: str) -> Account:
+        """The account that *remote* belonged to when it was last mounted with this directory. Failure."""
+        last = _read_json(self._path / "remotes.json").get(remote)
+        if not isinstance(last, dict):
+            raise Failure(f"{self._path}: no remote '{remote}' was ever mounted with this state directory")
+        return Account(str(last["key"]), str(last["display_name"]))
+
+    def stopped_slots(self, account: Account) -> Iterator[Slot]:
+        """All slots of the account that have a journal; locked while they are out. Failure, before the first,
+        when a mount uses one of them."""
+        slots: list[Slot] = []
+        try:
+            for directory in sorted((self._path / "accounts" / account.key).glob("slot-*")):
+                if not (directory / "journal.db").exists():
+                    continue
+                slot = self.lock_slot(directory)
+                if slot is None:
+                    who = _user_of(directory)
+                    raise Failure(f"{directory}: a running mount has it{who}; give the path in that mount")
+                slots.append(slot)
+            yield from slots
+        finally:
+            for slot in slots:
+                slot.release()
+
     def others(self, account: Account) -> dict[str, Holding]:
         """What is pending for other accounts, by their key."""
         found: dict[str, Holding] = {}
@@ -144,6 +170,11 @@ class StateDir:
 
 def _mark(credentials: str) -> str:
     return hashlib.sha256(credentials.encode()).hexdigest()
+
+
+def _user_of(directory: Path) -> str:
+    with (directory / "lock").open("rb") as lock:
+        return holder_of(lock.fileno())
 
 
 def _read_json(path: Path) -> dict[str, object]:

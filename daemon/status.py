@@ -86,9 +86,21 @@ class Stray:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """A file that mountfs has put beside another: *kind* says of which sort, *advice* what to do about it."""
+
+    path: str
+    kind: str
+    age_s: float
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """The account behind a mount. *states* is keyed by the journal's words for a change's state;
-    *pending* is what is not yet committed and still going there; *calls* are requests by route.
+    *pending* is what is not yet committed and still going there; *calls* are requests by route. *paused*:
+    why no file is sent until somebody makes room or signs in, and what to do; empty while files are sent.
+    *copies*: what lies beside other files until somebody looks at it.
     """
 
     account: str
@@ -102,6 +114,8 @@ class AccountStatus:
     workers: Mapping[str, str] = field(default_factory=dict)
     """What this machine, or a bug, keeps a background worker from, by the worker; until a step goes well."""
     strays: tuple[Stray, ...] = ()
+    paused: str = ""
+    copies: tuple[Copy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,7 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
     account["troubles"] = tuple(Trouble(**trouble) for trouble in account["troubles"])
     stated = account["far_side"]
     account["far_side"] = FarSide(**{**stated, "condition": Condition(stated["condition"])})
+    account["copies"] = tuple(Copy(**copy) for copy in account["copies"])
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})
 
@@ -149,6 +164,8 @@ def in_words(status: MountStatus) -> str:
         words.append(f"{failed} failed")
     if account.current_job:
         words.append(account.current_job)
+    if account.paused:
+        words.append(f"uploads pause: {account.paused}")
     if account.far_side != FarSide():
         words.append(f"far side {account.far_side.in_words}")
     words += [f"{worker} fails: {reason}" for worker, reason in account.workers.items()]

@@ -16,6 +16,7 @@ from daemon.cli.demo import demo
 from daemon.cli.fsck import fsck
 from daemon.cli.inspect import status, sync, umount, wait
 from daemon.cli.mount import mount
+from daemon.cli.parked import discard, export, retry
 from daemon.cli.sandbox import sandbox
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
@@ -33,7 +34,7 @@ def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     context.obj = Context(config=config, verbosity=verbose)
 
 
-for command in (mount, umount, wait, status, sync, fsck, sandbox, demo):
+for command in (mount, umount, wait, status, sync, retry, export, discard, fsck, sandbox, demo):
     cli.add_command(command)
 
 

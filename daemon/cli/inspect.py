@@ -122,7 +122,8 @@ def sync(path: Path) -> int:
 def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
     """Commit what is pending, then unmount.
 
-    Exits with 0, or 3 when the time ran out: the rest stays journaled for the next mount.
+    Exits with 0, or 3 when the time ran out, or the service was away for drain_idle_timeout: the rest stays
+    journaled for the next mount.
     """
     place = find_mount(mountpoint)
     try:
@@ -131,14 +132,15 @@ def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
         detach(place)
         click.echo(f"mountfs: {place}: its process had ended; took the dead mount away", err=True)
         return 0
-    left = 0
+    left, why = 0, ""
     with StatusLine(context.err) as line:
         for reply in client.ask(StopRequest(timeout_s), until_closed=True):
             if isinstance(reply, Progress):
                 line.show(f"draining: {plural(reply.pending, 'change')}, {in_bytes(reply.size_bytes)}")
             elif isinstance(reply, Stopped):
-                left = reply.pending
+                left, why = reply.pending, f": {reply.reason}" if reply.reason else ""
     if left:
-        click.echo(f"mountfs: {place}: {plural(left, 'change')} stay journaled for the next mount", err=True)
+        told = f"{plural(left, 'change')} stay journaled for the next mount{why}"
+        click.echo(f"mountfs: {place}: {told}", err=True)
         return EXIT_LEFT_PENDING
     return 0

@@ -11,7 +11,7 @@ from daemon import logs
 from daemon.background import Readiness, spawn
 from daemon.cli.context import Context, default_options
 from daemon.failure import BadSettings, Failure
-from daemon.mountpoint import SystemKernel, absolute, check_fuse, prepare
+from daemon.mountpoint import Reservation, SystemKernel, absolute, check_fuse, prepare
 from daemon.options import layered, parse_options
 from daemon.process import Assemble, LoginFile, MountPlan, Surroundings, run_mount
 from daemon.screen import StatusLine, status_line
@@ -118,7 +118,11 @@ def _again(context: Context, chosen: Instance, instance: str | None, options: tu
 
 
 def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
-    with StatusLine(context.err) as line:
+    with StatusLine(context.err) as line, Reservation(plan.mountpoint) as reservation:
+
+        def ready() -> None:
+            reservation.release()
+            readiness.ready()
 
         def show(status: MountStatus) -> None:
             line.show(status_line(status))
@@ -127,7 +131,7 @@ def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
             environ=context.environ,
             clock=SystemClock(),
             kernel=SystemKernel(),
-            on_ready=readiness.ready,
+            on_ready=ready,
             on_status=show if line.is_shown else None,
         )
         return run_mount(plan, _assembly(), around)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+
+from mountfs.model.entry import NS_PER_S
+
+TOP = 1
+"""The row of the account's top folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +42,46 @@ def holding(path: Path, spool: Path) -> Holding:
         return Holding(count + len(unnamed), size_bytes + sum(unnamed))
     except (sqlite3.Error, OSError):
         return Holding(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBytes:
+    """Bytes of ours as a store has them: the path in the account, as the mount showed it, and the spool file
+    with them. ``is_whole``: it was closed; of one that was not, ``size_bytes`` says less than there is."""
+
+    path: str
+    spool: str
+    size_bytes: int
+    mtime_ns: int
+    is_whole: bool
+
+
+def left_bytes(path: Path) -> list[LeftBytes]:
+    """All bytes of ours in the store at *path*, by their paths; those of removed files are nobody's.
+    sqlite3.Error when it cannot be read."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
+        names = {
+            node: (parent, name) for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
+        }
+        rows = db.execute(
+            "SELECT node, spool, size_bytes, time_s, time_ns, is_flushed FROM contents"
+            " WHERE node IS NOT NULL AND role <> 'sent' ORDER BY id"
+        ).fetchall()
+    found = []
+    for node, spool, size_bytes, time_s, time_ns, is_flushed in rows:
+        shown = _path(node, names)
+        if shown is not None:
+            found.append(LeftBytes(shown, spool, size_bytes, time_s * NS_PER_S + time_ns, bool(is_flushed)))
+    return sorted(found, key=lambda each: each.path)
+
+
+def _path(node: int, names: dict[int, tuple[int | None, str]]) -> str | None:
+    """Where the mount shows *node*; None: nowhere."""
+    parts: list[str] = []
+    at: int | None = node
+    while at is not None and at != TOP:
+        if at not in names:
+            return None
+        at, name = names[at]
+        parts.append(name)
+    return None if at is None else "/" + "/".join(reversed(parts))

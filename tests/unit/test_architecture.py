@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *CORE,
         "daemon.commit",
         "daemon.follow",
+        "daemon.prober",
         "daemon.sweeper",
         "daemon.waiting",
         "mountfs.attributes",
@@ -82,7 +83,7 @@ LAYERS_OF_THE_TREE = (
     ("order", "remote", "settling", "sync"),
     ("circles", "copies", "listings", "takeover"),
     ("feed", "plan", "recovery", "reversal", "view"),
-    ("booking", "launch", "verbs"),
+    ("booking", "discard", "launch", "verbs"),
 )
 """Modules of the tree, the lowest first: each imports only from layers below its own. What lists, plans,
 books and changes the tree is above it, and unknown to it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from daemon.account import Backlog
-from daemon.protocol import FailedChange
+from daemon.protocol import Discarded, FailedChange, Retried
 from daemon.status import AccountStatus, FarSide
 from mountfs.model.path import ROOT, RemotePath
 
@@ -38,6 +38,7 @@ class FakeAccount:
     asked: list[str] = field(default_factory=list)
     mount_error: Exception | None = None
     commits_when_hurried: int = 0
+    trouble: str = ""
     mounted: Event = field(default_factory=Event)
     unmounted: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -74,6 +75,23 @@ class FakeAccount:
 
     def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
         return self.failed
+
+    def retry(self, path: RemotePath) -> Retried:
+        self.asked.append(f"retry {path}")
+        return Retried(2, self.failed)
+
+    def pending_files(self, path: RemotePath) -> tuple[list[str], int]:
+        return [f"{path}/{number}" for number in range(self.left.pending)], 1
+
+    def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
+        self.asked.append(f"discard {path} {is_trial}")
+        return Discarded(1, 5, (str(path),), self.failed)
+
+    def ask_far_side(self) -> None:
+        self.asked.append("ask_far_side")
+
+    def held_up(self) -> str:
+        return self.trouble
 
     def await_change(self, timeout_s: float) -> None:
         Event().wait(min(timeout_s, 0.01))

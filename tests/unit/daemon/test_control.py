@@ -20,9 +20,16 @@ from daemon.client import Client
 from daemon.control import ControlServer, Conversation
 from daemon.failure import Failure
 from daemon.protocol import (
+    Discarded,
+    DiscardRequest,
     FailedChange,
+    Listed,
+    PendingFiles,
+    PendingRequest,
     Progress,
     Request,
+    Retried,
+    RetryRequest,
     Settled,
     StatusReply,
     StatusRequest,
@@ -46,6 +53,7 @@ class FakeLifecycle:
         self.asked: list[float | None] = []
         self.drained = Event()
         self.left = 0
+        self.why_left = ""
 
     def ask_stop(self, timeout_s: float | None = None) -> None:
         self.asked.append(timeout_s)
@@ -111,15 +119,43 @@ def test_a_sync_is_carried_out(client: Client, account: FakeAccount) -> None:
     assert account.asked == ["sync"]
 
 
+def test_what_was_refused_is_tried_again_where_it_is_asked_for(client: Client, account: FakeAccount) -> None:
+    account.failed = (FailedChange("/a/c", "rename it"),)
+    assert list(client.ask(RetryRequest("/a"))) == [Retried(2, account.failed)]
+    assert account.asked == ["retry /a"]
+
+
+def test_pending_files_are_listed_in_parts(
+    client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.control.PATHS_A_LINE", 2)
+    account.left = Backlog(pending=3)
+    assert list(client.ask(PendingRequest("/a"))) == [
+        PendingFiles(("/a/0", "/a/1")),
+        PendingFiles(("/a/2",)),
+        Listed(1),
+    ]
+
+
+@pytest.mark.parametrize("is_trial", [True, False])
+def test_what_is_pending_is_given_up_or_only_told(
+    client: Client, account: FakeAccount, is_trial: bool
+) -> None:
+    assert list(client.ask(DiscardRequest("/a", is_trial))) == [Discarded(1, 5, ("/a",))]
+    assert account.asked == [f"discard /a {is_trial}"]
+
+
 def test_a_stop_is_over_when_the_process_lets_go(
     client: Client, server: ControlServer, lifecycle: FakeLifecycle, account: FakeAccount
 ) -> None:
     account.left = Backlog(pending=3, size_bytes=9)
     replies = client.ask(StopRequest(timeout_s=7), until_closed=True)
     assert next(replies) == Progress(3, 9)
-    lifecycle.left = 3
+    lifecycle.left, lifecycle.why_left = 3, "the service is away"
     lifecycle.drained.set()
-    assert next(reply for reply in replies if not isinstance(reply, Progress)) == Stopped(3)
+    assert next(reply for reply in replies if not isinstance(reply, Progress)) == Stopped(
+        3, "the service is away"
+    )
     server.close()
     assert list(replies) == []
     assert lifecycle.asked == [7]

@@ -27,7 +27,11 @@ class Run:
     """A lifecycle on a thread of its own."""
 
     def __init__(
-        self, account: FakeAccount, notifier: Notifier | None = None, drain_timeout_s: float = 60.0
+        self,
+        account: FakeAccount,
+        notifier: Notifier | None = None,
+        drain_timeout_s: float = 60.0,
+        drain_idle_timeout_s: float = 60.0,
     ) -> None:
         self.ready = Flag()
         self.exit_code: int | None = None
@@ -41,6 +45,7 @@ class Run:
             notifier=notifier or Notifier(),
             clock=SystemClock(),
             drain_timeout_s=drain_timeout_s,
+            drain_idle_timeout_s=drain_idle_timeout_s,
             on_ready=self.ready.set,
             on_tick=lambda: self.phases.append(self.lifecycle.phase),
         )
@@ -84,6 +89,35 @@ def test_time_runs_out_and_the_rest_is_counted() -> None:
     assert run.result() == 3
     assert run.lifecycle.left == 3
     assert account.asked[-2:] == ["unmount", "close"]
+
+
+def test_a_drain_that_does_not_get_on_while_the_service_is_away_ends_and_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    account = FakeAccount(left=Backlog(pending=2), trouble="the service does not answer")
+    run = Run(account, drain_idle_timeout_s=0.05).until_ready()
+    run.lifecycle.ask_stop()
+    assert run.result() == 3
+    assert run.lifecycle.why_left == "the service does not answer"
+    assert "ask_far_side" in account.asked
+    assert caplog.messages == ["2 changes stay journaled for the next mount: the service does not answer"]
+
+
+def test_a_drain_that_does_not_get_on_while_the_service_answers_goes_on() -> None:
+    account = FakeAccount(left=Backlog(pending=2))
+    run = Run(account, drain_timeout_s=0.5, drain_idle_timeout_s=0.05).until_ready()
+    run.lifecycle.ask_stop()
+    assert run.result() == 3
+    assert run.lifecycle.why_left == ""
+    assert account.asked.count("ask_far_side") >= 2
+
+
+def test_a_drain_that_gets_on_goes_on_whatever_was_heard_of_the_service() -> None:
+    account = FakeAccount(left=Backlog(pending=8), commits_when_hurried=1, trouble="it was away")
+    run = Run(account, drain_idle_timeout_s=5.0).until_ready()
+    run.lifecycle.ask_stop()
+    assert run.result() == 0
+    assert "ask_far_side" not in account.asked
 
 
 def test_a_stop_may_bring_its_own_timeout() -> None:

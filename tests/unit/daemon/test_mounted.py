@@ -18,6 +18,7 @@ from daemon.status import Condition, FarSide, Stray, Tally, Trouble
 from daemon.worker import Worker
 from mountfs.errors import Forbidden, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions
+from mountfs.model.advice import advised
 from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.node import Node
@@ -60,6 +61,9 @@ def close_but_keep_open(world: World, path: str, body: bytes) -> int:
     number = world.begin(path, body)
     world.fs.flush(number)
     return number
+
+
+NOT_HERE = advised(Forbidden("not here"))
 
 
 def refuse(world: World, *paths: str) -> None:
@@ -250,11 +254,11 @@ def test_what_is_refused_and_what_waits_for_it_is_listed_and_not_waited_for(
     refuse(world, "/d/f")
     world.settle()
     assert account.backlog(ROOT).unsettled == 0
-    assert account.failures(ROOT) == (FailedChange("/d/f", "not here"),)
+    assert account.failures(ROOT) == (FailedChange("/d/f", NOT_HERE),)
     assert account.failures(RemotePath("/d")) == account.failures(ROOT)
     assert account.failures(RemotePath("/g")) == ()
     first, second = account.status().troubles
-    assert (first.path, first.state, first.reason) == ("/d/f", "failed", "not here")
+    assert (first.path, first.state, first.reason) == ("/d/f", "failed", NOT_HERE)
     assert (second.path, second.state, second.reason) == ("/d/f", "notice", "not committed: not here")
 
 
@@ -266,8 +270,8 @@ def test_what_waits_for_a_refused_folder_is_listed_with_the_reason(tmp_path: Pat
     refuse(world, "/d")
     world.settle()
     assert account.failures(ROOT) == (
-        FailedChange("/d", "not here"),
-        FailedChange("/d/e", "it waits for /d: not here"),
+        FailedChange("/d", NOT_HERE),
+        FailedChange("/d/e", f"it waits for /d: {NOT_HERE}"),
     )
     assert account.backlog(ROOT).unsettled == 0
     assert account.status().states == {"failed": Tally(2, 0)}
@@ -309,7 +313,7 @@ def test_paths_are_told_as_the_user_of_the_mount_sees_them(tmp_path: Path) -> No
     world.put("/f", b"x")
     refuse(world, "/scans/f")
     world.settle()
-    assert account.failures(ROOT) == (FailedChange("/f", "not here"),)
+    assert account.failures(ROOT) == (FailedChange("/f", NOT_HERE),)
     assert account.status().troubles[0].path == "/f"
     world.close()
 

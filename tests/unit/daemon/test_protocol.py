@@ -8,12 +8,19 @@ from typing import get_args
 import pytest
 
 from daemon.protocol import (
+    Discarded,
+    DiscardRequest,
     FailedChange,
+    Listed,
+    PendingFiles,
+    PendingRequest,
     Progress,
     ProtocolError,
     Rejected,
     Reply,
     Request,
+    Retried,
+    RetryRequest,
     Settled,
     StatusReply,
     StatusRequest,
@@ -26,7 +33,7 @@ from daemon.protocol import (
     decode_request,
     encode,
 )
-from daemon.status import AccountStatus, FarSide, MountStatus, Stray, Tally, Trouble
+from daemon.status import AccountStatus, Copy, FarSide, MountStatus, Stray, Tally, Trouble
 
 STATUS = MountStatus(
     remote="work:/Scans",
@@ -47,6 +54,8 @@ STATUS = MountStatus(
         far_side=FarSide(False, "connection refused"),
         workers={"sync": "OSError: disk I/O error"},
         strays=(Stray("dbid:y", 1, 5),),
+        paused="the account is full",
+        copies=(Copy("/a (conflicted copy)", "conflicted copy", 4.0, "compare them"),),
     ),
 )
 
@@ -57,6 +66,10 @@ REQUESTS: list[Request] = [
     StopRequest(),
     StopRequest(0),
     SyncRequest(),
+    RetryRequest("/a"),
+    PendingRequest("/"),
+    DiscardRequest("/a"),
+    DiscardRequest("/a", is_trial=False),
 ]
 REPLIES: list[Reply] = [
     Progress(3, 4096),
@@ -64,6 +77,14 @@ REPLIES: list[Reply] = [
     Settled(0),
     Settled(1, (FailedChange("/a\nb", "no space"),)),
     Stopped(2),
+    Stopped(2, "the service is away"),
+    Retried(0),
+    Retried(3, (FailedChange("/a", "rename it"),)),
+    PendingFiles(("/a", "/ü\udcff")),
+    Listed(),
+    Listed(4),
+    Discarded(0, 0),
+    Discarded(2, 7, ("/a",), (FailedChange("/b", "open"),)),
     Synced(),
     Rejected("no"),
 ]

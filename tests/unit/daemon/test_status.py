@@ -42,8 +42,8 @@ def test_an_idle_mount_says_so() -> None:
 
 def test_a_busy_mount_tells_what_is_pending_failed_and_running() -> None:
     assert in_words(STATUS) == (
-        "ready; 2 changes pending, 10 B; 1 failed; committing 2 files; far side unreachable: "
-        "connection refused; sync fails: OSError: disk I/O error"
+        "ready; 2 changes pending, 10 B; 1 failed; committing 2 files; uploads pause: the account is full; "
+        "far side unreachable: connection refused; sync fails: OSError: disk I/O error"
     )
     assert status_line(STATUS).startswith("work:/Scans on /mnt/x: ready; 2 changes")
     assert status_line(STATUS).endswith("; 4 API calls")
@@ -87,6 +87,8 @@ def test_the_tables_hold_every_fact() -> None:
         assert fact in shown
     assert "unreachable: connection refused" in shown
     assert re.search("sync fails +OSError: disk I/O error", shown)
+    for fact in ("uploads pause", "the account is full", "conflicted copy", "compare them"):
+        assert fact in shown
 
 
 def test_a_service_that_answers_with_errors_is_not_said_to_answer_and_no_more() -> None:

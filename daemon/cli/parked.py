@@ -1,0 +1,158 @@
+"""Commands for changes that do not get on by themselves: ``retry``, ``export`` and ``discard``."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import click
+
+from daemon.cli.context import Context, default_options
+from daemon.client import Client, Place, all_mounts, find_place
+from daemon.export import Export, export_mounted, export_stopped
+from daemon.failure import BadSettings, Failure
+from daemon.mounttable import mount_above, read_mounts
+from daemon.options import layered
+from daemon.protocol import (
+    Discarded,
+    DiscardRequest,
+    FailedChange,
+    Listed,
+    PendingFiles,
+    PendingRequest,
+    Retried,
+    RetryRequest,
+)
+from daemon.settings import parse_spec
+from daemon.statedir import StateDir
+from daemon.status import in_bytes, plural
+from mountfs.model.path import RemotePath
+
+EXIT_LEFT = 1
+"""Something was left as it is, and listed."""
+
+ANY_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH, required=False)
+def retry(path: Path | None) -> int:
+    """Send again what was refused at or below PATH; without PATH, in all mounts.
+
+    A full account is asked for room at once. Exits with 1 when something cannot be sent again, and is listed.
+    """
+    places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]
+    if not places:
+        raise Failure("nothing is mounted")
+    return max(_retry(place) for place in places)
+
+
+def _retry(place: Place) -> int:
+    for reply in Client.at(place.mountpoint).ask(RetryRequest(place.inner)):
+        if isinstance(reply, Retried):
+            click.echo(f"{place.mountpoint}: {plural(reply.count, 'change')} will be sent again")
+            return _tell_left(place, reply.left)
+    raise Failure(f"{place.mountpoint}: the mount gave no answer")
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH)
+@click.argument("directory", type=ANY_PATH)
+@click.option("--of", "remote", metavar="REMOTE:", help="Of a mount that is stopped: PATH is one in REMOTE.")
+@click.option("--state-dir", type=ANY_PATH, help="Where that mount kept its state, if not where it does now.")
+@click.pass_obj
+def export(context: Context, path: Path, directory: Path, remote: str | None, state_dir: Path | None) -> int:
+    """Copy the pending bytes of PATH, a file or a folder with all below it, to DIRECTORY.
+
+    Names and times are kept, and nothing that exists is replaced. Exits with 1 when something was not copied:
+    each is listed. What is pending stays pending. Of a mount that does not run:
+
+        mountfs export --of work: /docs DIRECTORY
+    """
+    if state_dir is not None and remote is None:
+        raise BadSettings("--state-dir: say whose state with --of REMOTE:")
+    _check_outside(directory)
+    if remote is None:
+        done = _of_mounted(path, directory)
+    else:
+        done = _of_stopped(context, path, directory, remote, state_dir)
+    for problem in done.problems:
+        click.echo(f"mountfs: {problem}", err=True)
+    click.echo(f"{plural(done.count, 'file')}, {in_bytes(done.size_bytes)}, copied to {directory}")
+    return EXIT_LEFT if done.problems else 0
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH)
+@click.option("--yes", "is_sure", is_flag=True, help="Do it. Without this, what would be lost is told.")
+def discard(path: Path, is_sure: bool) -> int:
+    """Give up what is pending of PATH, a file or a folder with all below it.
+
+    The service's version shows again; what the service never had is gone. Exits with 1 without --yes, and
+    when something was left as it is.
+    """
+    place = find_place(path)
+    for reply in Client.at(place.mountpoint).ask(DiscardRequest(place.inner, is_trial=not is_sure)):
+        if isinstance(reply, Discarded):
+            return _told(path, place, reply, is_sure=is_sure)
+    raise Failure(f"{path}: the mount gave no answer")
+
+
+def _told(path: Path, place: Place, reply: Discarded, *, is_sure: bool) -> int:
+    what = f"{plural(reply.count, 'change')} with {in_bytes(reply.size_bytes)}"
+    left = _tell_left(place, reply.left)
+    if is_sure:
+        click.echo(f"gave up {what}")
+        return left
+    for lost in reply.paths:
+        click.echo(f"{place.mountpoint}{lost}")
+    if reply.count > len(reply.paths):
+        click.echo(f"and {reply.count - len(reply.paths)} more")
+    if not reply.count:
+        click.echo(f"mountfs: {path}: nothing is pending there that could be given up", err=True)
+    else:
+        told = f"{what} would be lost; --yes does it, mountfs export copies it out"
+        click.echo(f"mountfs: {path}: {told}", err=True)
+    return EXIT_LEFT
+
+
+def _tell_left(place: Place, left: tuple[FailedChange, ...]) -> int:
+    for each in left:
+        click.echo(f"mountfs: {place.mountpoint}{each.path}: {each.reason}", err=True)
+    return EXIT_LEFT if left else 0
+
+
+def _of_mounted(path: Path, directory: Path) -> Export:
+    place = find_place(path)
+    paths: list[str] = []
+    outside = 0
+    for reply in Client.at(place.mountpoint).ask(PendingRequest(place.inner)):
+        if isinstance(reply, PendingFiles):
+            paths += reply.paths
+        elif isinstance(reply, Listed):
+            outside = reply.outside
+    done = export_mounted(place.mountpoint, place.inner, paths, directory)
+    if outside:
+        done.problems.append(
+            f"{path}: {plural(outside, 'more pending file')} of the account: not in what is mounted here"
+        )
+    if not done.count and not done.problems:
+        raise Failure(f"{path}: nothing is pending there")
+    return done
+
+
+def _of_stopped(context: Context, path: Path, directory: Path, remote: str, state_dir: Path | None) -> Export:
+    if not path.is_absolute():
+        raise BadSettings(f"{path}: with --of, PATH is one in the remote, and begins with a slash")
+    spec = parse_spec(remote)
+    kept = state_dir or layered(default_options(), context.settings().options).state_dir
+    top = RemotePath(spec.subdir.text + RemotePath.parse(os.fspath(path)).text)
+    return export_stopped(StateDir(kept), spec.name, top, directory, socket.gethostname())
+
+
+def _check_outside(directory: Path) -> None:
+    real = Path(os.path.realpath(directory))
+    entry = mount_above(real, read_mounts())
+    if entry is not None and entry.is_ours:
+        raise BadSettings(f"{directory}: lies on a mountfs mount; choose a directory on a local disk")

@@ -1,0 +1,107 @@
+"""Copies pending bytes out, with their names and times, to a directory; nothing that is there is replaced."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon.failure import Failure
+from daemon.statedir import Slot, StateDir
+from mountfs.model.path import RemotePath
+from mountfs.tree.beside import name_beside
+from mountfs.tree.peek import LeftBytes, left_bytes
+
+PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Export:
+    """What was copied below *directory*, and what was not, each in one line."""
+
+    directory: Path
+    count: int = 0
+    size_bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def copy(self, source: Path, relative: Path, mtime_ns: int | None = None) -> None:
+        """*source* as *relative*, with *mtime_ns* or its own time; a problem is noted, and no part of a file
+        stays."""
+        target = self.directory / relative
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as reading, target.open("xb") as writing:
+                self._copy(reading, writing, target, mtime_ns)
+        except FileExistsError:
+            self.problems.append(f"{target}: exists already, and is left as it is")
+        except OSError as error:
+            name = error.filename or source
+            self.problems.append(f"{name}: {error.strerror or error}; not copied")
+
+    def _copy(self, reading: BinaryIO, writing: BinaryIO, target: Path, mtime_ns: int | None) -> None:
+        try:
+            shutil.copyfileobj(reading, writing, PIECE_BYTES)
+            writing.flush()
+            found = os.fstat(reading.fileno())
+            time_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
+            os.utime(writing.fileno(), ns=(time_ns, time_ns))
+            self.size_bytes += writing.tell()
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        self.count += 1
+
+
+def export_mounted(mountpoint: Path, top: str, paths: Iterable[str], directory: Path) -> Export:
+    """Files of a running mount, read through it: *paths* at or below *top*, both as the mount has them."""
+    export = Export(directory)
+    for path in paths:
+        source = Path(f"{mountpoint}{path}")
+        export.copy(source, _relative(RemotePath.parse(path), RemotePath.parse(top)))
+    return export
+
+
+def export_stopped(state: StateDir, remote: str, top: RemotePath, directory: Path, host: str) -> Export:
+    """What stopped mounts of *remote* left at or below *top*, a path in the account. Failure when one of them
+    runs, or nothing is left there. *host*: for the names of files that were not closed, which are copied as
+    recovered copies."""
+    export = Export(directory)
+    for slot in state.stopped_slots(state.remembered(remote)):
+        for left in _left_in(slot):
+            path = RemotePath(left.path)
+            if not (path.key == top.key or path.is_below(top)):
+                continue
+            relative = _name(export, left, _relative(path, top), host)
+            export.copy(slot.spool / left.spool, relative, left.mtime_ns)
+    if not export.count and not export.problems:
+        raise Failure(f"{top}: nothing of '{remote}' is pending there")
+    return export
+
+
+def _left_in(slot: Slot) -> Iterator[LeftBytes]:
+    try:
+        yield from left_bytes(slot.journal)
+    except sqlite3.Error as error:
+        raise Failure(
+            f"{slot.journal}: cannot be read: {error}; pending bytes without their names are in {slot.spool}"
+        ) from None
+
+
+def _name(export: Export, left: LeftBytes, relative: Path, host: str) -> Path:
+    if left.is_whole:
+        return relative
+    folder = export.directory / relative.parent
+    name = name_beside(
+        relative.name, "recovered", host, left.mtime_ns, 255, lambda name: (folder / name).exists()
+    )
+    return relative.with_name(name)
+
+
+def _relative(path: RemotePath, top: RemotePath) -> Path:
+    """As ``cp -r`` names it: with the name of *top*, unless that is the top of everything."""
+    kept = 0 if top.is_root else len(top.components) - 1
+    return Path(*path.components[kept:])

@@ -1,0 +1,163 @@
+"""Giving up what is pending of a path: the service's version shows again, what it never had is gone.
+
+a file with bytes of ours              shows the revision of the service again
+a new file or folder                   is gone
+`mv a b`, not sent yet                 is called a again
+`rm a`, not sent yet                   is shown again
+what an order on its way is about      stays as it is: its outcome is not known
+what somebody has open for writing     stays as it is: closing it would bring it back
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from mountfs.model.path import fold
+from mountfs.tree.copies import Copies
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import FORGOTTEN, Node, has_moved, path_of
+from mountfs.tree.remote import load_children
+from mountfs.tree.reversal import moved_back, shown_again
+from mountfs.tree.tree import Tree
+from mountfs.tree.word import Word, keeper_of, word_of
+
+GIVEN_UP_AT_ONCE = 100
+"""Nodes in one hold of the lock: 10 ms."""
+
+UNDER_WAY = "it is just being sent; try again when that has ended"
+HOLDS = "it belongs together with something that is just being sent, or open for writing"
+OPEN = "it is open for writing; close it first"
+
+
+@dataclass(slots=True)
+class GivenUp:
+    """What was, or would be, given up: how many files and folders, the bytes of ours in them, some of their
+    paths; and what was left as it is, with the reason."""
+
+    count: int = 0
+    size_bytes: int = 0
+    paths: list[str] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+
+
+def pending_within(tree: Tree, top: Node) -> list[Node]:
+    """Everything with something of ours at or below *top*, in no order; also what was removed there, and what
+    was refused. What stays on this machine by its name is not pending. Any thread; without the lock the walk
+    up is made in parts."""
+    with tree.lock:
+        nodes = list({**tree.dirty, **tree.refused}.values())
+    found: list[Node] = []
+    for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
+        with tree.lock:
+            for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
+                is_ours = node.pending is not None or node.state.refusal is not None
+                if is_ours and is_below(node, top) and keeper_of(node) is None:
+                    found.append(node)
+    return found
+
+
+def is_below(node: Node, top: Node) -> bool:
+    """Whether *node* is *top* or below it, as it is shown, or was before it was removed."""
+    at: Node | None = node
+    while at is not None:
+        if at is top:
+            return True
+        at = at.state.parent if at.state.parent is not None else at.state.base_parent
+    return False
+
+
+class Discard:
+    """Gives up what is pending, the deepest first. Any thread, without the lock."""
+
+    def __init__(self, tree: Tree, listings: Listings, copies: Copies) -> None:
+        self._tree = tree
+        self._listings = listings
+        self._copies = copies
+
+    def run(self, top: Node, *, is_trial: bool) -> GivenUp:
+        """Everything at or below *top*. *is_trial*: only tells what would be given up."""
+        tree, told = self._tree, GivenUp()
+        nodes = pending_within(tree, top)
+        with tree.lock:
+            depths = {node.id: _depth(node) for node in nodes}
+        # Names are free before what was removed under them is shown again.
+        nodes.sort(key=lambda node: (-depths[node.id], node.state.parent is None))
+        for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
+            with tree.transaction():
+                for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
+                    self._one(node, told, is_trial=is_trial)
+        return told
+
+    def _one(self, node: Node, told: GivenUp, *, is_trial: bool) -> None:
+        state, word = node.state, word_of(node)
+        if state.is_forgotten or (word is None and state.refusal is None):
+            return
+        path = path_of(node)
+        if state.flight is not None:
+            told.left.append((path, UNDER_WAY))
+            return
+        if state.draft is not None or word is Word.OPEN:
+            told.left.append((path, OPEN))
+            return
+        size_bytes = state.content.size_bytes if state.content is not None else 0
+        if not is_trial and not self._give_up(node):
+            told.left.append((path, HOLDS))
+            return
+        told.count += 1
+        told.size_bytes += size_bytes
+        told.paths.append(path)
+
+    def _give_up(self, node: Node) -> bool:
+        tree, state = self._tree, node.state
+        folders = [folder for folder in (state.parent, state.base_parent) if folder is not None]
+        if state.base is None:
+            if node.folder is not None:
+                load_children(tree, node)
+                if node.folder.children:
+                    return False  # something in it is left as it is
+            after = FORGOTTEN
+        else:
+            mtime_ns = state.mtime_ns if node.folder is not None else None
+            after = replace(state, content=None, mtime_ns=mtime_ns, refusal=None)
+            if (has_moved(state) or state.parent is None) and not self._show_above(state.base_parent):
+                return False
+            if state.parent is None:
+                after = shown_again(tree, after, None)
+            elif has_moved(state):
+                after = moved_back(tree, self._copies, node, after)
+        tree.note_error(node, None)
+        tree.change((node, after))
+        for folder in folders:
+            if not folder.state.is_forgotten or folder is tree.root:
+                self._listings.doubt(folder)
+        return True
+
+    def _show_above(self, folder: Node | None) -> bool:
+        """Removed folders that are to hold something again are shown again: `mv d/f g; rmdir d`, and g is
+        given up. False while the removal of one is on its way."""
+        removed: list[Node] = []
+        at = folder
+        while at is not None:
+            if at.state.parent is None and at.state.base_parent is not None:
+                removed.append(at)
+            at = at.state.base_parent
+        if any(each.state.flight is not None for each in removed):
+            return False
+        for each in reversed(removed):
+            self._tree.change((each, shown_again(self._tree, each.state, None)))
+        return True
+
+
+def removed_under(tree: Tree, folder: Node, name: str) -> Node | None:
+    """What the service still has under *name* in *folder*, and was removed here. Under the lock."""
+    node = tree.base_child(folder, fold(name))
+    return node if node is not None and node.state.parent is None else None
+
+
+def _depth(node: Node) -> int:
+    depth = 0
+    at: Node | None = node
+    while at is not None:
+        depth += 1
+        at = at.state.parent if at.state.parent is not None else at.state.base_parent
+    return depth

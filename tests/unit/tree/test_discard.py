@@ -1,0 +1,175 @@
+"""Giving up what is pending of a path, as in the table of ``tree.discard``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Forbidden
+from mountfs.tree.discard import OPEN, UNDER_WAY, Discard, GivenUp
+from tests.doubles.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.account.write("/a", b"theirs")
+    made.account.write("/d/x", b"x")
+    made.account.write("/d/y", b"y")
+    made.follow()
+    made.names()
+    made.names("/d")
+    yield made
+    made.close()
+
+
+THEIRS: dict[str, bytes | None] = {"/a": b"theirs", "/d": None, "/d/x": b"x", "/d/y": b"y"}
+
+
+def discard(world: World, path: str = "", *, is_trial: bool = False) -> GivenUp:
+    core = world.core
+    node = world.node(path) if path else core.tree.root
+    return Discard(core.tree, core.listings, core.copies).run(node, is_trial=is_trial)
+
+
+def assert_clean(world: World) -> None:
+    """Nothing is left to be told to the service, nor any spool file of ours."""
+    assert world.pending() == []
+    world.settle()
+    assert world.tree() == world.remote() == THEIRS
+    world.restart()
+    assert world.pending() == []
+    assert world.tree() == THEIRS
+
+
+def test_a_changed_file_shows_the_service_s_version(world: World) -> None:
+    world.put("/a", b"mine")
+    told = discard(world, "/a")
+    assert (told.count, told.size_bytes, told.paths, told.left) == (1, 4, ["/a"], [])
+    assert world.get("/a") == b"theirs"
+    assert_clean(world)
+
+
+def test_a_new_file_and_a_new_folder_with_what_is_in_it_are_gone(world: World) -> None:
+    world.put("/n", b"n")
+    world.mkdir("/m")
+    world.mkdir("/m/m")
+    world.put("/m/m/f", b"f")
+    assert discard(world).count == 4
+    assert_clean(world)
+
+
+def test_renames_and_removals_that_were_not_sent_are_undone(world: World) -> None:
+    world.rename("/a", "/d/b")
+    world.fs.unlink("/d/x")
+    world.rename("/d/y", "/y")
+    assert discard(world).count == 3
+    assert_clean(world)
+
+
+def test_a_removed_folder_is_shown_again_with_what_was_in_it(world: World) -> None:
+    for name in ("x", "y"):
+        world.fs.unlink(f"/d/{name}")
+    world.fs.rmdir("/d")
+    discard(world)
+    assert_clean(world)
+
+
+def test_what_left_a_removed_folder_brings_the_folder_back(world: World) -> None:
+    world.rename("/d/x", "/x")
+    world.fs.unlink("/d/y")
+    world.fs.rmdir("/d")
+    discard(world, "/x")
+    assert world.get("/d/x") == b"x"
+    world.settle()
+    assert world.remote() == {"/a": b"theirs", "/d": None, "/d/x": b"x"}
+
+
+def test_a_file_that_replaced_a_removed_one_makes_room_for_it(world: World) -> None:
+    world.fs.unlink("/a")
+    world.put("/a", b"new")
+    discard(world)
+    assert_clean(world)
+
+
+def test_a_folder_renamed_with_a_new_file_in_it_has_its_name_back(world: World) -> None:
+    world.rename("/d", "/e")
+    world.put("/e/n", b"n")
+    discard(world, "/e")
+    assert_clean(world)
+
+
+def test_only_what_is_below_the_path_is_given_up(world: World) -> None:
+    world.put("/a", b"mine")
+    world.put("/d/n", b"n")
+    discard(world, "/d")
+    assert world.get("/a") == b"mine"
+    world.settle()
+    assert world.remote() == {**THEIRS, "/a": b"mine"}
+
+
+def test_what_was_refused_is_given_up_and_not_listed_any_more(world: World) -> None:
+    world.backend.refuse("/a", Forbidden("no"))
+    world.put("/a", b"mine")
+    world.settle()
+    discard(world, "/a")
+    assert not world.core.tree.refused
+    assert_clean(world)
+
+
+def test_a_trial_tells_the_same_and_changes_nothing(world: World) -> None:
+    world.put("/a", b"mine")
+    world.put("/d/n", b"n")
+    before = world.pending()
+    told = discard(world, is_trial=True)
+    assert (told.count, told.size_bytes, sorted(told.paths)) == (2, 5, ["/a", "/d/n"])
+    assert world.pending() == before
+    assert world.get("/a") == b"mine"
+
+
+def test_what_is_on_its_way_or_open_for_writing_is_left(world: World) -> None:
+    world.put("/a", b"mine")
+    world.account.job_polls = 3
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    number = world.begin("/open", b"open")
+    told = discard(world)
+    assert (told.count, sorted(told.left)) == (0, [("/a", UNDER_WAY), ("/open", OPEN)])
+    world.close_file(number)
+    world.settle()
+    assert world.remote() == {**THEIRS, "/a": b"mine", "/open": b"open"}
+
+
+def test_a_new_folder_with_something_open_in_it_is_left(world: World) -> None:
+    world.mkdir("/m")
+    number = world.begin("/m/open", b"open")
+    world.put("/m/whole", b"whole")
+    told = discard(world)
+    assert (told.paths, {path for path, _ in told.left}) == (["/m/whole"], {"/m", "/m/open"})
+    world.close_file(number)
+    world.settle()
+    assert world.remote() == {**THEIRS, "/m": None, "/m/open": b"open"}
+
+
+def test_names_that_stay_here_are_not_pending(world: World) -> None:
+    world.put("/~$a", b"lock")
+    assert discard(world).count == 0
+    assert world.get("/~$a") == b"lock"
+
+
+def test_what_others_put_under_the_name_meanwhile_shows(world: World) -> None:
+    world.put("/new", b"mine")
+    world.theirs("/new", b"from somebody else")
+    discard(world, "/new")
+    assert world.get("/new") == b"from somebody else"
+
+
+def test_uploaded_bytes_that_are_given_up_leave_no_session(world: World) -> None:
+    world.put("/a", b"mine")
+    world.upload_all()
+    discard(world, "/a")
+    world.settle()
+    assert world.core.tree.store.count_orphans() == 0
+    assert_clean(world)
