@@ -43,6 +43,26 @@ def test_s_nodrop_what_is_refused_is_kept_listed_and_sent_when_asked(
     assert set(far_side.files()) == {"/accepted.txt"}
 
 
+def test_s_nodrop_what_is_refused_is_sent_exported_or_given_up_by_command(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    far_side.refuse("refused*", Refusal.PERMISSION)
+    for name in ("refused1", "refused2"):
+        (real_mount.path / name).write_text("kept")
+    waited = mountfs("wait", real_mount.path)
+    assert waited.returncode == 1
+    assert waited.stderr.count("run mountfs retry") == 2
+    assert mountfs("export", real_mount.path, real_mount.folder / "exported").returncode == 0
+    assert (real_mount.folder / "exported" / "refused1").read_text() == "kept"
+    assert mountfs("discard", real_mount.path / "refused1").returncode == 1
+    assert mountfs("discard", real_mount.path / "refused1", "--yes").returncode == 0
+    far_side.take_all()
+    assert mountfs("retry", real_mount.path / "refused2").returncode == 0
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/refused2"}
+    assert os.listdir(real_mount.path) == ["refused2"]
+
+
 def test_s_nodrop_local_bytes_go_only_when_the_service_states_their_hash(corner: Corner) -> None:
     corner.committed("file", "old")
     corner.far_side.misstate_hash(corner.remote("file"))
@@ -191,6 +211,26 @@ def test_s_umount_whose_time_runs_out_says_what_stays(
     assert set(far_side.files()) == {"/left"}
 
 
+def test_s_umount_ends_soon_while_the_far_side_is_away_and_says_why(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    mount = make_mount(drain_timeout="600", drain_idle_timeout="1")
+    mount.start()
+    os.listdir(mount.path)
+    far_side.pause()
+    (mount.path / "left").write_text("text")
+    done = mountfs("umount", mount.path)
+    assert done.returncode == mount.ended() == 3
+    assert done.stderr.startswith(
+        f"mountfs: {mount.path}: 1 change stay journaled for the next mount: the service"
+    )
+    assert "does not answer" in done.stderr
+    far_side.resume()
+    mount.start()
+    mount.wait_committed()
+    assert set(far_side.files()) == {"/left"}
+
+
 def test_s_umount_takes_no_new_changes_and_lets_open_files_end(
     real_mount: RealMount, far_side: SandboxProcess
 ) -> None:
@@ -276,13 +316,22 @@ def _is_written(path: os.PathLike[str], size_bytes: int) -> bool:
     return True
 
 
-def test_s_space_a_quota_found_short_at_the_commit_keeps_the_bytes(corner: Corner) -> None:
-    corner.far_side.refuse("late", Refusal.SPACE)
-    (corner.path / "late").write_text("kept")
-    assert [failed.path for failed in corner.wait().failed] == [corner.remote("late")]
-    assert corner.state("late") == "failed"
-    assert (corner.path / "late").read_text() == "kept"
-    corner.far_side.take_all()
-    (corner.path / "late").write_text("written again")
-    corner.settle()
-    assert corner.content("late") == b"written again"
+def test_s_space_a_quota_found_short_at_the_commit_pauses_uploads_until_there_is_room(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    (real_mount.path / "goes").write_text("goes")
+    real_mount.wait_committed()
+    far_side.refuse("late*", Refusal.SPACE)
+    for number in range(20):
+        (real_mount.path / f"late{number}").write_text("kept")
+    until(lambda: real_mount.status()["account"]["paused"], "uploads pause")
+    assert "make room" in real_mount.status()["account"]["paused"]
+    (real_mount.path / "goes").unlink()
+    until(lambda: "/goes" not in far_side.files(), "removals go on")
+    assert "failed" not in real_mount.status()["account"]["states"]
+    assert (real_mount.path / "late0").read_text() == "kept"
+    assert mountfs("wait", real_mount.path, "--timeout", "0").returncode == 2
+    far_side.take_all()
+    real_mount.wait_committed()
+    assert len(far_side.files()) == 20
+    assert real_mount.status()["account"]["paused"] == ""
