@@ -5,7 +5,7 @@ MountfsError
 │   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
 │   ├── Forbidden  NotSignedIn  NotPermitted  NotSupported  ReadOnly  ShuttingDown
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
-│   └── NoSpace  TooLarge  TransferLimit
+│   └── NoSpace (the account's; DiskFull: the local disk's)  TooLarge  TransferLimit
 ├── Conflict              somebody else changed it first
 ├── Resend                the bytes must travel again, in whole or from an offset
 │   ├── SessionLost       the upload session is gone (expired, or already committed)
@@ -107,6 +107,10 @@ class CrossDevice(Refused):
 
 class NoSpace(Refused):
     """No room: in the account, or on the disk that keeps what is pending."""
+
+
+class DiskFull(NoSpace):
+    """The local disk that keeps the journal and pending bytes has no room; the account may have."""
 
 
 class TooLarge(Refused):

@@ -115,7 +115,7 @@ class Committer:
         """The thread that goes through a plan that has changed much. The others leave it the lock."""
         self._batches: list[Batch] = [self._taken_up(sent) for sent in stranded if sent.flights]
         self._unsend(stranded, books)
-        plan.wake = self._woken
+        plan.wake = lambda: self.wake()  # noqa: PLW0108 - it is set later
         plan.is_hurried = lambda: urgency.is_pressing
         urgency.watch(self._hurry)
 
@@ -333,23 +333,16 @@ class Committer:
         if entries >= self._most[kind] < most:
             self._most[kind] = min(most, self._most[kind] * 2)
 
-    def _woken(self) -> None:
-        self.wake()
-
     def _hurry(self) -> None:
         self._plan.hurry()
         self.wake()
-
-
-class _Unreadable(Refused):
-    """Pending bytes are gone from the disk."""
 
 
 def _read(spool: Spool, content: Content, offset: int, length: int) -> bytes:
     try:
         return spool.read(content.spool, offset, length)
     except FileNotFoundError as error:
-        raise _Unreadable(f"the pending bytes cannot be read: {error.strerror}") from error
+        raise Refused(f"the pending bytes cannot be read: {error.strerror}") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise DiskTrouble(f"the pending bytes cannot be read: {reason}") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from mountfs.errors import MountfsError, NoSpace, TransferLimit
+from mountfs.errors import DiskFull, MountfsError, NoSpace, TransferLimit
 
 FIRST_PROBE_S = 5.0
 """Somebody who frees space at the service looks here next."""
@@ -22,7 +22,7 @@ wait behind a large one."""
 
 def is_full(error: object) -> bool:
     """Whether the service refuses a file because of the account's state, and every other file with it."""
-    return isinstance(error, NoSpace | TransferLimit)
+    return isinstance(error, NoSpace | TransferLimit) and not isinstance(error, DiskFull)
 
 
 def _nobody() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mountfs.errors import NoSpace
+from mountfs.errors import DiskFull
 
 COPY_BYTES = 8 * 1024 * 1024
 """One read of a plain copy: large enough to hide the system call, small enough to hold in memory."""
@@ -24,8 +24,8 @@ _CANNOT_COPY_IN_KERNEL = frozenset(
 """copy_file_range(2) across file systems, on one that has no such call, or under a seccomp filter."""
 
 
-def _no_space(error: OSError) -> NoSpace:
-    return NoSpace(f"the disk that keeps pending files is full: {error.strerror}")
+def _no_space(error: OSError) -> DiskFull:
+    return DiskFull(f"the disk that keeps pending files is full: {error.strerror}")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mountfs.errors import NoSpace
+from mountfs.errors import DiskFull
 
 MIB = 1024 * 1024
 
@@ -43,7 +43,7 @@ class Quota:
         """
         room = self.room_bytes(pending_bytes, free_bytes)
         if room <= 0:
-            raise NoSpace(self._why(pending_bytes, free_bytes))
+            raise DiskFull(self._why(pending_bytes, free_bytes))
         zone = self.slow_zone_bytes()
         if room >= zone:
             return 0.0

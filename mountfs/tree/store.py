@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mountfs.errors import NoSpace
+from mountfs.errors import DiskFull
 from mountfs.model.order import Part
 from mountfs.tree.content import Content
 from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
@@ -101,7 +101,7 @@ class Store:
     def error_of(error: sqlite3.Error) -> Exception:
         """NoSpace for a full disk, else *error*."""
         if is_full(error):
-            return NoSpace(f"the disk that keeps the journal is full: {error}")
+            return DiskFull(f"the disk that keeps the journal is full: {error}")
         return error
 
     def next_id(self) -> int:

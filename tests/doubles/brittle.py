@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from mountfs.errors import NoSpace, Offline, ServerFault
+from mountfs.errors import DiskFull, Offline, ServerFault
 from mountfs.spool.disk import RealDisk
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
@@ -23,7 +23,7 @@ ERRORS: dict[str, list[Callable[[], BaseException]]] = {
     "store": [
         lambda: sqlite3.OperationalError("disk I/O error"),
         MemoryError,
-        lambda: NoSpace("the disk that keeps the journal is full"),
+        lambda: DiskFull("the disk that keeps the journal is full"),
         lambda: RecursionError("too deep"),
     ],
     "spool": [
