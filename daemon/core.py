@@ -17,7 +17,7 @@ from daemon.prober import Prober
 from daemon.sweeper import Sweeper
 from daemon.waiting import CommitWaiter, Waiting
 from mountfs.attributes import FileSystemOptions
-from mountfs.errors import MountfsError
+from mountfs.errors import DiskFull, MountfsError
 from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services, pause
 from mountfs.filesystem import FileSystem
@@ -29,6 +29,7 @@ from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.reader import Reader
 from mountfs.space import SpaceGauge
+from mountfs.spool.ballast import BALLAST_BYTES, Ballast
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
 from mountfs.tree import tally
@@ -74,6 +75,7 @@ class Settings:
     fresh_s: float = FRESH_S
     top: RemotePath = ROOT
     top_entry: Entry | None = None
+    ballast_bytes: int = BALLAST_BYTES
     quota: Quota = field(default_factory=Quota)
     cache_bytes: int = CACHE_BYTES
     pause: Callable[[float], None] = pause
@@ -90,8 +92,10 @@ class Foundation:
     copies: Copies
     stranded: list[Sent]
     recovery: Recovery
+    ballast: Ballast
 
     def close(self) -> None:
+        self.ballast.release()
         self.spool.close()
         self.tree.store.close()
 
@@ -125,6 +129,7 @@ class Core:
     copies: Copies
     standstill: Callable[[], MountfsError | None]
     recovery: Recovery
+    ballast: Ballast
 
     def file_system(self, options: FileSystemOptions) -> FileSystem:
         """The account as a file system; several, with different options, may stand side by side."""
@@ -142,6 +147,7 @@ class Core:
         self.committer.close()
         self.reader.close()
         self.durability.close()
+        self.ballast.release()
         self.spool.close()
         self.tree.store.close()
 
@@ -150,6 +156,7 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
     """Opens, or makes, what a mount keeps of an account, and repairs it. StoreUnusable."""
     limits = backend.limits
     spool = Spool(places.spool, disk, settings.quota)
+    ballast = Ballast(places.store.parent, disk, settings.ballast_bytes)
     store = Store(places.store, ends_sessions=limits.ends_sessions, boot_id=settings.boot_id)
     try:
         tree = Tree(store, clock, root_id=backend.root_id, carries_times=limits.carries_times)
@@ -157,13 +164,15 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
         sent = stranded(tree, sent_contents)
         copies = Copies(tree, settings.host, limits.names.max_chars)
         recovery = recover(tree, spool, copies, boot_id=settings.boot_id, hash_kind=limits.hash_kind)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, DiskFull) as error:
         store.close()
         raise unusable(places.store, error) from error
     except BaseException:
         store.close()
         raise
-    return Foundation(tree, spool, copies, sent, recovery)
+    store.on_full = ballast.release
+    ballast.hold()
+    return Foundation(tree, spool, copies, sent, recovery, ballast)
 
 
 def build(
@@ -182,7 +191,6 @@ def build(
     follower = Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow)
     blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
     reader = Reader(backend, blocks, clock)
-    sweeper = Sweeper(tree, spool, blocks, backend, clock)
     durability = Durability(tree, spool, disk)
     waiting = Waiting(tree)
     space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))
@@ -213,7 +221,7 @@ def build(
         uploader=uploader,
         committer=committer,
         follower=follower,
-        sweeper=sweeper,
+        sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast),
         prober=prober,
         durability=durability,
         reader=reader,
@@ -225,6 +233,7 @@ def build(
         copies=foundation.copies,
         standstill=senders.standstill,
         recovery=foundation.recovery,
+        ballast=foundation.ballast,
     )
 
 

@@ -284,8 +284,13 @@ class RunningAccount:
         """What this machine, or a bug, keeps workers from."""
         workers = [*self._parts.first_workers, *self._parts.workers]
         found = {each.name: each.last_failure for each in workers if each.last_failure is not None}
-        trouble = self._core.durability.trouble
-        return found if trouble is None else {"sync": trouble, **found}
+        for name, trouble in (
+            ("sync", self._core.durability.trouble),
+            ("write", self._core.spool.shortage()),
+        ):
+            if trouble is not None:
+                found.setdefault(name, trouble)
+        return found
 
     def _look_for_strays(self) -> tuple[Stray, ...]:
         now_s = self._core.clock.now_s()

@@ -40,6 +40,13 @@ class Cache(Protocol):
         """Takes the file over by rename, or does nothing."""
 
 
+class HeldSpace(Protocol):
+    """The part of ``mountfs.spool.ballast`` that is needed here."""
+
+    def hold(self) -> bool:
+        """Takes the space again that was given to a full disk; whether nothing is missing now."""
+
+
 def _silence() -> None:
     """Before the assembly sets its own."""
 
@@ -47,13 +54,22 @@ def _silence() -> None:
 class Sweeper:
     """One thread calls ``step``; ``wake`` is set by the assembly, wakes it, may be called under the lock."""
 
-    def __init__(self, tree: Tree, spool: SpoolFiles, cache: Cache, backend: Backend, clock: Clock) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        spool: SpoolFiles,
+        cache: Cache,
+        backend: Backend,
+        clock: Clock,
+        ballast: HeldSpace,
+    ) -> None:
         self.wake: Callable[[], None] = _silence
         self._tree = tree
         self._spool = spool
         self._cache = cache
         self._backend = backend
         self._clock = clock
+        self._ballast = ballast
         self._abandoning = Pacer()
         self._stuck: set[int] = set()
         """Contents whose file could not be removed."""
@@ -72,6 +88,8 @@ class Sweeper:
         if self._tree.sweep_detached(NODES_AT_ONCE):
             return now_s
         due_s = self._end_next_session(now_s)
+        if not self._ballast.hold():
+            due_s = min(due_s, now_s + RETRY_S)
         return min(due_s, self._retry_s) if self._stuck else due_s
 
     def _free(self) -> Iterator[Content]:

@@ -213,6 +213,9 @@ class Disk(Protocol):
 
     def truncate(self, fd: int, size_bytes: int) -> None: ...
 
+    def allocate(self, fd: int, size_bytes: int) -> None:
+        """The file takes up that much space from here on, whatever is written to it."""
+
     def size(self, fd: int) -> int: ...
 
     def copy(self, source_fd: int, target_fd: int, length: int) -> None:

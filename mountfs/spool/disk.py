@@ -80,6 +80,11 @@ class RealDisk:
         with _full_is_no_space():
             os.ftruncate(fd, size_bytes)
 
+    def allocate(self, fd: int, size_bytes: int) -> None:
+        """Takes up the space; where the file system cannot set it aside, by zeros (posix_fallocate(3))."""
+        with _full_is_no_space():
+            os.posix_fallocate(fd, 0, size_bytes)
+
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
 

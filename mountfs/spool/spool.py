@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
+from mountfs.errors import NoSpace
 from mountfs.ports import Disk
 from mountfs.spool.quota import MIB, Quota
 from mountfs.spool.spoolfile import SpoolFile
@@ -96,6 +97,15 @@ class Spool:
             if self._unlooked_bytes >= (LOOK_EVERY_BYTES_SLOWED if self._s_per_byte else LOOK_EVERY_BYTES):
                 self._look_locked()
             return growth_bytes * self._s_per_byte
+
+    def shortage(self) -> str | None:
+        """Why nothing more can be written now, in one line; None: there is room."""
+        try:
+            with self._meter_lock:
+                self._quota.may_write(self._at_most_pending_bytes, self._disk.free_bytes(str(self.directory)))
+        except NoSpace as error:
+            return str(error)
+        return None
 
     # Files by name
 

@@ -76,6 +76,8 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
 
 def unusable(path: Path, error: Exception) -> StoreUnusable:
     """What is wrong with the file at *path*, and what to do; nobody deletes it."""
+    if isinstance(error, NoSpace) or (isinstance(error, sqlite3.Error) and is_full(error)):
+        return StoreUnusable(f"the disk of {path.parent} is full: free some space there, then mount again")
     return StoreUnusable(
         f"cannot use the journal {path}: {error}; use the mountfs that wrote it or restore it, or run "
         f"mountfs fsck --repair {path.parent}: what was pending stays in the files beside it"
@@ -83,5 +85,5 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
 
 
 def is_full(error: sqlite3.Error) -> bool:
-    """Whether the disk has no room for what was to be written."""
-    return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+    """Whether the disk has no room for what was to be written, be it for the index of the log alone."""
+    return getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class Store:
         """Opens or makes the database at *path*, or StoreUnusable. *ends_sessions*: as in the limits.
         *boot_id*: of the machine's run; after another one the database is checked whatever its size."""
         self.path = path
+        self.on_full: Callable[[], object] = _nobody
+        """Called when the disk is full: whoever holds space back for that gives it."""
         self.commits = 0
         """How many transactions are in the database since it was opened."""
         self._ends_sessions = ends_sessions
@@ -80,7 +82,7 @@ class Store:
         self._is_open = True
 
     def end(self) -> None:
-        """Everything since ``begin`` happened. NoSpace when the disk is full."""
+        """Everything since ``begin`` happened. DiskFull."""
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -97,10 +99,10 @@ class Store:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    @staticmethod
-    def error_of(error: sqlite3.Error) -> Exception:
-        """NoSpace for a full disk, else *error*."""
+    def error_of(self, error: sqlite3.Error) -> Exception:
+        """DiskFull for a full disk, else *error*."""
         if is_full(error):
+            self.on_full()
             return DiskFull(f"the disk that keeps the journal is full: {error}")
         return error
 
@@ -348,3 +350,7 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _nobody() -> None:
+    """Before the assembly sets its own."""

@@ -166,13 +166,20 @@ class PackLane:
         with self._context.tree.transaction():
             for file, result in zip(loaded, results, strict=True):
                 self._settle(file, result, started_s)
-            is_asked = self._context.limits.pack_entries > 0
-            if is_asked and not all(isinstance(result, MountfsError) for result in results):
+        # Once it is in the store: a full disk is a failure like any other.
+        with self._context.tree.lock:
+            done = [
+                file.content.id
+                for file, result in zip(loaded, results, strict=True)
+                if not isinstance(result, MountfsError)
+            ]
+            for content_id in done:
+                self._flying[content_id].pacer.succeeded()
+            if done:
                 self._pacer.succeeded(started_s)
+            if done and self._context.limits.pack_entries:
                 self._queue.succeeded()
                 self._context.account_pacer.succeeded(started_s)
-            elif not is_asked:
-                self._pacer.succeeded(started_s)
 
     def _load(self, contents: list[Content], started_s: float) -> list[_Loaded]:
         loaded: list[_Loaded] = []
@@ -277,7 +284,6 @@ class PackLane:
         content = file.content
         if not isinstance(result, MountfsError):
             self._context.uploaded_locked(content, file.hexdigest, result)
-            self._flying[content.id].pacer.succeeded()
         elif isinstance(result, Refused) and not (isinstance(result, NotSignedIn) or is_full(result)):
             self._context.refuse_locked(content.id, result)
         else:

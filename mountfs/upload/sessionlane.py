@@ -239,15 +239,18 @@ class SessionLane:
         with tree.lock:
             if file.epoch != epoch or file.plan is None:
                 return None
-            self._succeeded(file, started_s)
             # The closing part is written down with what it completes: after a crash it is simply sent again.
             if not append.is_closing and tree.content(file.content_id) is not None:
                 try:
                     with tree.transaction():
                         tree.store.add_part(file.content_id, Part(append.offset, append.length, receipt))
-                except BaseException:
+                except BaseException as error:
                     file.plan.release(append)
+                    self._put_off(
+                        file, error if isinstance(error, MountfsError) else Internal.of(error), started_s
+                    )
                     raise
+            self._succeeded(file, started_s)
             file.plan.acknowledge(append, receipt)
             return file.plan.parts if append.is_closing else None
 

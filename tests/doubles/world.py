@@ -77,6 +77,7 @@ class World:
                 "host": HOST,
                 "fresh_s": 1e9,
                 "quota": Quota(reserve_bytes=0),
+                "ballast_bytes": 0,
                 "follow_wait_s": 0.0,
                 "pause": lambda _seconds: None,
                 **self.settings,

@@ -45,7 +45,7 @@ class AccountDisk:
     def start(self) -> None:
         at = self.directory
         places = Places(at / "journal.db", at / "spool", at / "cache", at / "commit.lock")
-        settings = Settings(boot_id=self.boot_id, host=HOST, quota=Quota(reserve_bytes=0))
+        settings = Settings(boot_id=self.boot_id, host=HOST, quota=Quota(reserve_bytes=0), ballast_bytes=0)
         backend = MemoryBackend(MemoryAccount(self.limits))
         self._foundation = lay(places, backend, self.clock, self.disk, settings)
         self.tree: Tree = self._foundation.tree

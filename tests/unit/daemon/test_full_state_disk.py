@@ -1,0 +1,169 @@
+"""The state directory's disk is full or fails: what is pending gets through, and writers are told."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon import assembly
+from daemon.assembly import assemble
+from daemon.options import MountOptions
+from daemon.process import MountPlan
+from daemon.settings import DropboxRemote, RemoteSpec
+from mountfs.errors import NoSpace
+from mountfs.model.path import ROOT
+from mountfs.ports import BackendLimits
+from mountfs.spool.ballast import Ballast
+from mountfs.spool.disk import RealDisk
+from mountfs.spool.quota import RESERVE_BYTES, Quota
+from mountfs.tree.database import StoreUnusable
+from tests.doubles.crew import Crew
+from tests.doubles.memory import MemoryBackend
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
+from tests.doubles.world import World
+from tests.fakes.smalldisk import KINDS, MIB, SmallDisk, small_disk
+
+HELD = {"ballast_bytes": 4 * MIB}
+LIMITS = {"batches": MEMORY_LIMITS, "side-by-side": SIDE_BY_SIDE_LIMITS}
+
+
+@pytest.fixture(params=KINDS)
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(request.param, tmp_path) as disk:
+        yield disk
+
+
+def world_on(small: SmallDisk, limits: BackendLimits = MEMORY_LIMITS) -> World:
+    world = World(small.directory, limits=limits, disk=small.disk, settings=HELD)
+    small.watch(world.core.tree.store)
+    return world
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+def test_what_is_pending_gets_through_though_others_filled_the_disk(
+    small: SmallDisk, limits: BackendLimits
+) -> None:
+    world = world_on(small, limits)
+    bodies = {f"/f{number}": bytes([number]) * 20_000 for number in range(30)}
+    for path, body in bodies.items():
+        world.put(path, body)
+    small.fill()
+    Crew(world).work(lambda: world.pending() == [])
+    assert world.account.files() == bodies
+    assert {world.revisions_of(path) for path in bodies} == {1}
+    sent = world.memory.calls().get("append_pack", 0) + world.memory.calls().get("upload_whole", 0)
+    assert sent <= 3
+    world.close()
+
+
+def test_a_full_disk_refuses_what_is_written_and_takes_it_once_there_is_room(small: SmallDisk) -> None:
+    world = world_on(small)
+    world.put("/before", b"b")
+    small.fill()
+    with pytest.raises(NoSpace):
+        for number in range(2000):
+            world.put(f"/f{number}", b"x" * 5000)
+    small.empty()
+    world.put("/after", b"a")
+    Crew(world).work(lambda: world.pending() == [] and world.core.ballast.hold())
+    assert {"/before", "/after"} <= world.account.files().keys()
+    assert world.core.ballast.is_held
+    world.close()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind == "tmpfs"])
+def test_a_mount_on_a_full_disk_says_so_in_one_line(kind: str, tmp_path: Path) -> None:
+    with small_disk(kind, tmp_path) as small:
+        small.fill()
+        with pytest.raises(StoreUnusable, match=r"^the disk of .* is full: free some space there"):
+            World(small.directory, disk=small.disk)
+
+
+def test_the_space_is_held_without_a_name_and_given_once(tmp_path: Path) -> None:
+    class Counting(RealDisk):
+        def __init__(self) -> None:
+            self.free = 100
+
+        def free_bytes(self, directory: str) -> int:
+            return self.free
+
+    disk = Counting()
+    ballast = Ballast(tmp_path, disk, size_bytes=50)
+    assert ballast.hold()
+    assert ballast.hold()
+    assert list(tmp_path.iterdir()) == []
+    assert ballast.release()
+    assert not ballast.release()
+    disk.free = 99
+    assert not ballast.hold()
+    disk.free = 100
+    assert ballast.hold()
+    ballast.release()
+
+
+# The spool's own bounds
+
+
+def test_a_spool_at_its_limit_refuses_writers_until_uploads_made_room(tmp_path: Path) -> None:
+    pauses: list[float] = []
+    quota = Quota(limit_bytes=32 * MIB, reserve_bytes=0)
+    world = World(tmp_path, settings={"quota": quota, "pause": pauses.append})
+    with pytest.raises(NoSpace, match="the limit is 32 MiB: wait for uploads"):
+        for number in range(100):
+            world.put(f"/f{number}", bytes([number]) * MIB)
+    assert pauses == sorted(pauses)
+    assert max(pauses) > 0.1  # slowed before that
+    assert world.core.spool.shortage() is not None
+    Crew(world).work(lambda: world.pending() == [] and not world.core.tree.freed)
+    pauses.clear()
+    world.put("/later", b"l" * MIB)
+    assert world.core.spool.shortage() is None
+    assert all(pause < 0.1 for pause in pauses)
+    world.close()
+
+
+def test_a_spool_disk_that_fails_to_write_tells_the_writer_and_keeps_nobody_else(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put("/before", b"before")
+    write = world.disk.pwrite
+
+    def failing(fd: int, data: bytes, offset: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    world.disk.pwrite = failing  # type: ignore[method-assign]
+    number = world.begin("/torn")
+    with pytest.raises(OSError, match="Input/output error"):
+        world.fs.write(number, 0, b"torn")
+    world.disk.pwrite = write  # type: ignore[method-assign]
+    world.fs.unlink("/torn")
+    world.close_file(number)
+    world.put("/after", b"after")
+    Crew(world).work(lambda: world.pending() == [])
+    assert world.account.files() == {"/before": b"before", "/after": b"after"}
+    world.close()
+
+
+def test_a_state_directory_below_the_reserve_says_so_at_the_mount_and_in_status(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(RealDisk, "free_bytes", lambda *_: RESERVE_BYTES - 1)
+    monkeypatch.setattr(assembly, "connect", lambda *_: MemoryBackend(MemoryAccount()))
+    plan = MountPlan(
+        RemoteSpec("work", ROOT),
+        DropboxRemote("work", access_token="t"),
+        Path("/mnt/x"),
+        MountOptions(tmp_path, 0, 0),
+    )
+    with caplog.at_level(logging.WARNING):
+        account = assemble(plan, DropboxRemote("work", access_token="t"), Path("/run/s"))
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"{tmp_path}: nothing can be written to the mount: the disk that keeps pending files has 255 MiB "
+        "free, 256 MiB stay reserved: free some space"
+    )
+    assert account.status().workers["write"] in line
+    account.close()
