@@ -73,6 +73,24 @@ def test_s_nodrop_local_bytes_go_only_when_the_service_states_their_hash(corner:
     assert corner.content("file") == b"new"
 
 
+def test_s_nodrop_what_the_service_fails_at_says_so_while_it_does(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    far_side.spoil(Asked.BYTES, "reply", status=500)
+    file = real_mount.path / "file"
+    file.write_bytes(b"x" * 9 * MIB)
+    until(lambda: os.getxattr(file, ERROR) != b"", "the file says what its last attempt met")
+    until(lambda: real_mount.status()["account"]["far_side"]["detail"] != "", "the status says it")
+    assert real_mount.status()["account"]["far_side"]["is_reachable"]
+    assert [each["path"] for each in real_mount.status()["account"]["troubles"]] == ["/file"]
+    until(lambda: "trouble, tried again" in real_mount.log_file.read_text(), "the log says it")
+    far_side.calm_down()
+    real_mount.wait_committed()
+    assert os.getxattr(file, ERROR) == b""
+    until(lambda: real_mount.status()["account"]["far_side"]["detail"] == "", "the trouble is over")
+    assert real_mount.status()["account"]["troubles"] == ()
+
+
 # S-DOWN
 
 
