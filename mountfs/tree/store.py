@@ -58,7 +58,7 @@ class Store:
         """Opens or makes the database at *path*, or StoreUnusable. *ends_sessions*: as in the limits.
         *boot_id*: of the machine's run; after another one the database is checked whatever its size."""
         self.path = path
-        self.on_full: Callable[[], object] = _nobody
+        self.on_full: Callable[[], object] = lambda: None
         """Called when the disk is full: whoever holds space back for that gives it."""
         self.commits = 0
         """How many transactions are in the database since it was opened."""
@@ -78,6 +78,8 @@ class Store:
     # Transactions
 
     def begin(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")  # of one that could not be cancelled
         self._db.execute("BEGIN IMMEDIATE")
         self._is_open = True
 
@@ -350,7 +352,3 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
-
-
-def _nobody() -> None:
-    """Before the assembly sets its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from mountfs.model.path import fold
 from mountfs.ports import Clock
@@ -53,7 +53,7 @@ class Tree:
         self.clock = clock
         self.carries_times = carries_times
         self.planner = Planner()
-        self.on_freed: Callable[[], None] = _nobody
+        self.on_freed: Callable[[], None] = lambda: None
         """Called, under the lock, when something is left for the sweeper."""
         self.nodes: dict[int, Node] = {}
         self._unclean = Unclean()
@@ -321,19 +321,21 @@ class Tree:
     def _roll_back(self) -> None:
         undo, self._undo = self._undo, []
         self._contents.forget()
-        self.store.cancel()
+        self._depth = 0
+        with suppress(Exception):  # the next one begins with it
+            self.store.cancel()
         for node, before, was_saved in reversed(undo):
             self._swap(node, before)
             node.is_saved = was_saved
             if node.folder is not None:
                 self.residents.attach(node)
-        fresh, self._fresh = self._fresh, []
-        for node in fresh:
+        for node in self._fresh:
             if node.state.is_forgotten:
                 self.nodes.pop(node.id, None)
             if node.pending is not None and node.id not in self.dirty:
                 self.planner.forget(node)
                 node.pending = None
+        self._fresh.clear()
 
     def _tell(self) -> None:
         undo, self._undo = self._undo, []
@@ -342,7 +344,3 @@ class Tree:
             self._has_news_for_sweeper = False
             self.on_freed()
         self._listeners.tell(undo)
-
-
-def _nobody() -> None:
-    """Before the assembly sets its own."""

@@ -72,12 +72,16 @@ Place = tuple[str, tuple[tuple[str, int], ...]]
 
 
 class Trip:
-    """Counts calls while armed, and has the one numbered *at* raise *error*."""
+    """Counts calls while armed, and has the one numbered *at* raise *error*; with *times*, so many calls of
+    its kind from that one on."""
 
-    def __init__(self, at: int | None = None, error: Callable[[], BaseException] = MemoryError) -> None:
+    def __init__(
+        self, at: int | None = None, error: Callable[[], BaseException] = MemoryError, times: int = 1
+    ) -> None:
         self.places: list[Place] = []
         self.at = at
         self.error = error
+        self._left = times
         self.is_armed = False
 
     @property
@@ -103,7 +107,10 @@ class Trip:
             return
         number = len(self.places)
         self.places.append((name, callers() if self.at is None else ()))
-        if number == self.at:
+        if self.at is None or number < self.at or not self._left:
+            return
+        if name.partition(".")[0] == self.places[self.at][0].partition(".")[0]:
+            self._left -= 1
             raise self.error()
 
     def wrap(self, kind: str, thing: Any, names: list[str], *, is_after: bool = False) -> None:

@@ -9,11 +9,14 @@ import pytest
 from tests.unit.daemon.brittle_runs import SERVICES, failures, places
 
 
+@pytest.mark.parametrize("times", [1, 6])
 @pytest.mark.parametrize("service", SERVICES)
-def test_one_failure_of_any_call_delays_the_work_and_loses_nothing(tmp_path: Path, service: str) -> None:
+def test_a_call_that_fails_delays_the_work_and_loses_nothing(
+    tmp_path: Path, service: str, times: int
+) -> None:
     """Each call of store, spool, disk, service and clock that a worker makes fails in a run of its own, at
-    each place in the program that makes it. ``python -m tests.unit.daemon.brittle_runs`` has it fail each
-    time it is made, with all that it may raise."""
+    each place in the program that makes it, alone or with the next five of its kind.
+    ``python -m tests.unit.daemon.brittle_runs`` has it fail each time it is made, with all it may raise."""
     found = places(tmp_path, service)
     assert len(found) > 80
-    assert [told for place in found for told in failures(tmp_path, place)] == []
+    assert [told for place in found for told in failures(tmp_path, place, times)] == []

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -300,3 +301,30 @@ def test_what_failed_on_the_way_is_not_seen_by_the_next_process(
         assert account.world.tree() == shown
 
     with_account(walk)
+
+
+def test_a_roll_back_that_the_disk_refuses_leaves_the_tree_as_it_was_and_the_next_change_goes_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    world.put("/a", b"a")
+    store, cancel = world.core.tree.store, world.core.tree.store.cancel
+    failures = [sqlite3.OperationalError("disk I/O error")] * 2
+
+    def failing() -> None:
+        if failures:
+            raise failures.pop()
+        cancel()
+
+    monkeypatch.setattr(store, "cancel", failing)
+    monkeypatch.setattr(store, "end", failing)
+    with pytest.raises(sqlite3.OperationalError):
+        world.rename("/a", "/b")
+    assert world.names() == {"a"}
+    monkeypatch.undo()
+    world.rename("/a", "/c")
+    world.settle()
+    assert world.account.files() == {"/c": b"a"}
+    world.restart()
+    assert world.names() == {"c"}
+    world.close()
