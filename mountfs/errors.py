@@ -189,8 +189,10 @@ class Internal(Transient):
     """Something raised what it should not, a bug or for want of memory; what it did until then is unknown."""
 
     @classmethod
-    def of(cls, error: BaseException) -> Internal:
-        """In words for people; the traceback is the log's."""
+    def of(cls, error: BaseException) -> MountfsError:
+        """*error* itself where it is one of ours, else in words for people; the traceback is the log's."""
+        if isinstance(error, MountfsError):
+            return error
         name = type(error).__name__
         return cls(
             f"mountfs itself failed: {name}: {error}" if str(error) else f"mountfs itself failed: {name}"

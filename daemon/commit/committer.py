@@ -13,7 +13,7 @@ from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
-from mountfs.errors import DiskTrouble, Internal, MountfsError, NotSignedIn, Offline, Refused
+from mountfs.errors import DiskTrouble, Internal, NotSignedIn, Offline, Refused
 from mountfs.model.order import Order, OrderKind, ReadBody
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
@@ -258,7 +258,7 @@ class Committer:
             if batch.is_launched:
                 batch.lose(now_s)
             batch.due_s = now_s + LOCK_RETRY_S
-            told = error if isinstance(error, MountfsError) else Internal.of(error)
+            told = Internal.of(error)
             self._sender.tell(batch, told)
             if isinstance(error, MACHINE_TROUBLE):
                 return

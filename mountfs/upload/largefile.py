@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mountfs.model.entry import Place
@@ -10,6 +10,7 @@ from mountfs.model.order import Part
 from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
 from mountfs.tree.content import Content
+from mountfs.tree.node import State
 from mountfs.upload.session import Append, SessionPlan
 from mountfs.upload.wholehash import WholeHash
 
@@ -23,6 +24,7 @@ class LargeFile:
     __slots__ = (
         "content_id",
         "epoch",
+        "finish",
         "is_opening",
         "is_streamable",
         "known_parts",
@@ -55,6 +57,8 @@ class LargeFile:
         self.is_opening = False
         self.spoils = 0
         self.epoch = 0
+        self.finish: Callable[[], None] | None = None
+        """What is left to do once all bytes are up, while it could not be done."""
         self.pacer = Pacer()
 
     def wrote(self, start: int, stop: int) -> bool:
@@ -88,6 +92,7 @@ class LargeFile:
         self.plan = None
         self.whole = None
         self.known_parts = ()
+        self.finish = None
         self.epoch += 1
 
     @property
@@ -102,6 +107,8 @@ class LargeFile:
     @property
     def has_work(self) -> bool:
         """Whether a worker could do something for it."""
+        if self.finish is not None:
+            return True
         return self.wants_session if self.plan is None else self.plan.has_next()
 
 
@@ -125,3 +132,8 @@ class Opening:
     content: Content
     place: Place
     epoch: int
+
+
+def place_of(state: State, content: Content) -> tuple[object, ...]:
+    """What a session is bound to, where it is: a name in a folder, or the file whose version it will be."""
+    return (state.parent, state.name, content.over)

@@ -152,8 +152,7 @@ class PackLane:
             self._book(loaded, results, started_s)
         except BaseException as error:
             with self._context.tree.lock:
-                told = error if isinstance(error, MountfsError) else Internal.of(error)
-                self._failed_together(told, contents, started_s)
+                self._failed_together(Internal.of(error), contents, started_s)
             raise
         finally:
             # Whatever happened, also to the local disk: what still has to go up waits again.

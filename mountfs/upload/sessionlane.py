@@ -12,11 +12,11 @@ from mountfs.model.order import Part
 from mountfs.model.pausing import is_full
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.node import Node, path_of
 from mountfs.tree.place import place_in
 from mountfs.tree.word import keeper_of
 from mountfs.upload.context import Unreadable, UploadContext, Work
-from mountfs.upload.largefile import LargeFile, Opening, Sending
+from mountfs.upload.largefile import LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
 
 
@@ -56,11 +56,11 @@ class SessionLane:
         if file is None:
             parts = self._context.tree.store.parts(content.id)
             file = self._files[content.id] = LargeFile(content, parts, is_streamable=False)
-            file.place = _place_of(node.state, content)
+            file.place = place_of(node.state, content)
         if file.size_bytes is None and not file.seal(content.size_bytes):
             self._spoil(file)
-        if self._context.limits.sessions_have_places and file.place != _place_of(node.state, content):
-            file.place = _place_of(node.state, content)
+        if self._context.limits.sessions_have_places and file.place != place_of(node.state, content):
+            file.place = place_of(node.state, content)
             if file.session is not None or file.is_opening:
                 self._restart(file)
         return file.has_work
@@ -90,6 +90,9 @@ class SessionLane:
                 continue
             node, content = found
             self._files.move_to_end(file.content_id)
+            if file.finish is not None:
+                finish, file.finish = file.finish, None
+                return finish
             if file.plan is None:
                 state = node.state
                 assert state.parent is not None
@@ -246,9 +249,7 @@ class SessionLane:
                         tree.store.add_part(file.content_id, Part(append.offset, append.length, receipt))
                 except BaseException as error:
                     file.plan.release(append)
-                    self._put_off(
-                        file, error if isinstance(error, MountfsError) else Internal.of(error), started_s
-                    )
+                    self._put_off(file, Internal.of(error), started_s)
                     raise
             self._succeeded(file, started_s)
             file.plan.acknowledge(append, receipt)
@@ -266,15 +267,17 @@ class SessionLane:
                     if parts:
                         tree.store.add_part(file.content_id, parts[-1])
                     self._context.uploaded_locked(content, hexdigest, file.session)
-        except BaseException as error:
+        except Unreadable as error:
             with tree.lock:
                 self._restart(file)
-                if isinstance(error, DiskTrouble):
-                    self._put_off(file, error, self._context.clock.now_s())
-                    return
-                if not isinstance(error, Unreadable):
-                    raise  # of the store, which says nothing about the file: it is sent again
                 self._context.refuse_locked(file.content_id, error)
+        except BaseException as error:
+            # Of the disk, which says nothing about the file: the end is tried again, and nothing sent.
+            with tree.lock:
+                file.finish = partial(self._finish, sending, parts)
+                self._put_off(file, Internal.of(error), self._context.clock.now_s())
+            if not isinstance(error, DiskTrouble):
+                raise
 
     def _hash(self, sending: Sending, parts: tuple[Part, ...]) -> str:
         if sending.whole is not None:
@@ -342,8 +345,3 @@ class SessionLane:
         file = LargeFile(found[1], (), is_streamable=not self._context.limits.size_known_at_start)
         self._files[content_id] = file
         return file
-
-
-def _place_of(state: State, content: Content) -> tuple[object, ...]:
-    """What a session is bound to, where it is: a name in a folder, or the file whose version it will be."""
-    return (state.parent, state.name, content.over)
