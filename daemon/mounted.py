@@ -12,6 +12,7 @@ from pathlib import Path
 from daemon.account import Backlog
 from daemon.commit.batch import Current
 from daemon.core import Core
+from daemon.justclosed import JustClosed, is_within
 from daemon.keeping import copies_kept
 from daemon.parked import Parked
 from daemon.ping import Ping
@@ -26,7 +27,7 @@ from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
 from mountfs.tree import tally
-from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.node import Node, path_of
 from mountfs.tree.view import reason_of
 from mountfs.tree.word import PENDING, Word, word_of
 
@@ -37,10 +38,6 @@ LAST_STEPS_S = 5.0
 """For a step that is under way at the end; its connections are cut, so it has no reason to take long."""
 STRAYS_EVERY_S = 10.0
 """Other accounts' stores are files of other processes; looking into them costs an open each."""
-
-RELEASE_S = 2.0
-"""The kernel releases a file after close() has returned; one closed for longer than this is held open by
-somebody else."""
 
 FIRST_LOOK_S = 1.0
 """So long a mount waits at its start to hear what others changed since the last one. One that has not heard
@@ -83,10 +80,7 @@ class RunningAccount:
         self._strays: tuple[Stray, ...] = ()
         self._set_aside: Trouble | None = None
         self._strays_s = -math.inf
-        self._closed_s: dict[int, float] = {}
-        """When versions that somebody still has open were closed, by the id of the content."""
-        with self._core.tree.lock:
-            self._core.tree.watch(self._note)
+        self._just_closed = JustClosed(core.tree, core.clock)
 
     def start(self) -> None:
         for worker in self._parts.first_workers:
@@ -123,7 +117,7 @@ class RunningAccount:
             counts = [_count(node, word) for word in PENDING]
             size_bytes = sum(_bytes(node, word) for word in PENDING)
             open_files = _count(node, Word.OPEN)
-            just_closed, closed_bytes = self._just_closed(node)
+            just_closed, closed_bytes = self._just_closed.below(node)
             open_bytes = _bytes(node, Word.OPEN) - closed_bytes
             pending = sum(counts) - open_files + just_closed
             return Backlog(pending, size_bytes - open_bytes, open_files - just_closed, sessions)
@@ -132,7 +126,7 @@ class RunningAccount:
         node = self._known(path)
         tree = self._core.tree
         with tree.lock:
-            failed = [each for each in self._failed() if node is not None and _is_within(each, node)]
+            failed = [each for each in self._failed() if node is not None and is_within(each, node)]
             return tuple(
                 FailedChange(self._shown(path_of(each)), reason_of(each) or "refused") for each in failed
             )
@@ -208,28 +202,6 @@ class RunningAccount:
 
     def _known(self, path: RemotePath) -> Node | None:
         return self._core.view.known(path.components)
-
-    def _note(self, node: Node, before: State, after: State) -> None:  # noqa: ARG002 - the tree's
-        """The tree's listener: versions that were closed, and are still open for somebody."""
-        if before.draft is not None and (after.draft is None or after.draft.id != before.draft.id):
-            self._closed_s.pop(before.draft.id, None)
-        draft = after.draft
-        if draft is not None and draft.is_flushed:
-            self._closed_s.setdefault(draft.id, self._core.clock.now_s())
-        elif draft is not None:
-            self._closed_s.pop(draft.id, None)
-
-    def _just_closed(self, folder: Node) -> tuple[int, int]:
-        """How many files below *folder* were closed a moment ago, to be released any moment; their bytes."""
-        now_s, tree = self._core.clock.now_s(), self._core.tree
-        count = size_bytes = 0
-        for content_id, closed_s in self._closed_s.items():
-            found = tree.content(content_id) if now_s - closed_s < RELEASE_S else None
-            if found is None or word_of(found[0]) is not Word.OPEN or not _is_within(found[0], folder):
-                continue
-            count += 1
-            size_bytes += found[1].size_bytes
-        return count, size_bytes
 
     def _failed(self) -> list[Node]:
         """What was refused, and what waits for that."""
@@ -329,15 +301,6 @@ def _count(node: Node, word: Word) -> int:
 def _bytes(node: Node, word: Word) -> int:
     own = node.counted[1] if node.counted is not None and node.counted[0] is word else 0
     return own + (tally.bytes_of(node, (word,)) if node.is_folder else 0)
-
-
-def _is_within(node: Node, folder: Node) -> bool:
-    at: Node | None = node
-    while at is not None:
-        if at is folder:
-            return True
-        at = at.state.parent if at.state.parent is not None else at.state.base_parent
-    return False
 
 
 def _word(node: Node) -> str:

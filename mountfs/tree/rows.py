@@ -165,6 +165,16 @@ def node_row(row: Sequence[Any]) -> NodeRow:
     )
 
 
+def listing_values(folder_id: int, listing: Listing) -> tuple[Value, ...]:
+    return (
+        folder_id,
+        listing.listed_at,
+        listing.doubted_at,
+        listing.doubted_below_at,
+        int(bool(listing.shadows)),
+    )
+
+
 def listing_of(row: Sequence[Any]) -> Listing:
     _, listed_at, doubted_at, doubted_below_at, has_shadows = row
     # Which names were hidden is not stored: listing the folder again tells.

@@ -28,6 +28,7 @@ from mountfs.tree.rows import (
     flight_row,
     flight_values,
     listing_of,
+    listing_values,
     node_row,
     node_values,
 )
@@ -237,16 +238,8 @@ class Store:
 
     def save_listing(self, folder_id: int, listing: Listing) -> None:
         self.reserve_ids()
-        self._db.execute(
-            "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)",
-            (
-                folder_id,
-                listing.listed_at,
-                listing.doubted_at,
-                listing.doubted_below_at,
-                int(bool(listing.shadows)),
-            ),
-        )
+        values = listing_values(folder_id, listing)
+        self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)", values)
 
     def listing(self, folder_id: int) -> Listing | None:
         row = self._db.execute("SELECT * FROM listings WHERE node = ?", (folder_id,)).fetchone()

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from daemon.commit.batch import Current
-from daemon.mounted import RELEASE_S, STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
+from daemon.justclosed import RELEASE_S
+from daemon.mounted import STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
 from daemon.protocol import FailedChange
 from daemon.status import Condition, FarSide, Stray, Tally, Trouble
 from daemon.worker import Worker
