@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon import outside
 from daemon.failure import Failure
 from daemon.mounttable import MountEntry, mount_above, mount_at, read_mounts
 from daemon.protocol import (
@@ -23,6 +24,8 @@ from daemon.protocol import (
     encode,
 )
 
+PATIENCE_S = 10.0
+"""So long a mount may take to say where its socket is; it takes milliseconds."""
 SILENCE_S = 60.0
 """A process that waits or drains speaks every half second; one silent for so long hangs."""
 
@@ -69,7 +72,9 @@ def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
 def socket_of(mountpoint: Path) -> Path:
     """The control socket that the mount at *mountpoint* advertises. DeadMount, Failure."""
     try:
-        return Path(os.fsdecode(os.getxattr(mountpoint, SOCKET_XATTR)))
+        return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, PATIENCE_S)))
+    except TimeoutError:
+        raise Failure(f"{mountpoint}: the mount does not answer") from None
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             raise DeadMount(

@@ -12,10 +12,12 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
+from daemon import outside
 from daemon.client import socket_of
 from daemon.failure import Failure
 from daemon.holders import holder_of
 from daemon.mounttable import MountEntry, mount_at, read_mounts
+from daemon.protocol import SOCKET_XATTR
 
 LOG = logging.getLogger(__name__)
 
@@ -159,10 +161,9 @@ class SystemKernel:
         if not self.is_mounted(mountpoint):
             return False
         try:
-            mountpoint.stat()
-            os.listxattr(mountpoint)  # past the kernel's cache, as in is_dead
+            outside.xattr(mountpoint, SOCKET_XATTR)
         except OSError as error:
-            return error.errno in (errno.ENOTSUP, errno.ENOSYS)
+            return error.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENODATA)
         return True
 
     def unmount(self, mountpoint: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from daemon import mountpoint
+from daemon import mountpoint, outside
 from daemon.failure import Failure
 from daemon.mountpoint import SystemKernel, check_fuse, prepare
 from daemon.mounttable import MountEntry
@@ -123,3 +124,28 @@ def test_only_fuse_conf_lets_users_open_their_mounts_to_others(
 
 def _mounts(monkeypatch: pytest.MonkeyPatch, *entries: MountEntry) -> None:
     monkeypatch.setattr(mountpoint, "read_mounts", lambda: list(entries))
+
+
+def test_a_mount_is_asked_by_another_process(tmp_path: Path) -> None:
+    """Python's own audit tells of every getxattr of this process: there is none."""
+    asked: list[object] = []
+    file = tmp_path / "file"
+    file.touch()
+    os.setxattr(file, "user.a", b"value")
+
+    def note(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "os.getxattr" and arguments[0] == file:
+            asked.append(arguments)
+
+    sys.addaudithook(note)
+    assert outside.xattr(file, "user.a") == b"value"
+    with pytest.raises(OSError) as missing:
+        outside.xattr(file, "user.b")
+    assert missing.value.errno == errno.ENODATA
+    assert asked == []
+
+
+def test_one_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "_ASK", "import sys; sys.stdin.read() or __import__('signal').pause()")
+    with pytest.raises(TimeoutError):
+        outside.xattr(tmp_path, "user.a", 0.2)

@@ -1,0 +1,51 @@
+"""Asks a mount from a process of its own.
+
+A thread that waits for a FUSE mount's answer cannot be ended once the mount's process has its question, not
+even by SIGKILL. A mount that asks itself so would outlive its own death: its descriptor of /dev/fuse stays
+open for as long as that thread waits, and everybody on the mount hangs with it. So would whoever asks a mount
+that hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+GONE_S = 0.5
+"""How long the end of a process that was killed is waited for."""
+
+_ASK = """
+import os, sys
+try:
+    sys.stdout.buffer.write(os.getxattr(sys.argv[1], sys.argv[2]))
+except OSError as error:
+    sys.exit(error.errno)
+"""
+
+
+def xattr(path: Path, name: str, timeout_s: float | None = None) -> bytes:
+    """An extended attribute, which the kernel never answers from its cache. OSError as getxattr(2);
+    TimeoutError after *timeout_s*, and the process that asks is left to its fate."""
+    asking = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _ASK, str(path), name],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+    )
+    try:
+        value, _ = asking.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        asking.kill()
+        try:
+            asking.communicate(timeout=GONE_S)
+        except subprocess.TimeoutExpired:
+            asking.returncode = -signal.SIGKILL  # it ends with the mount, which Popen would warn about
+        raise TimeoutError(f"{path}: no answer after {timeout_s} s") from None
+    if asking.returncode:
+        number = max(0, asking.returncode)
+        raise OSError(number, os.strerror(number) if number else "it could not be asked")
+    return value
