@@ -195,5 +195,5 @@ class Internal(Transient):
             return error
         name = type(error).__name__
         return cls(
-            f"mountfs itself failed: {name}: {error}" if str(error) else f"mountfs itself failed: {name}"
+            f"failed on this machine: {name}: {error}" if str(error) else f"failed on this machine: {name}"
         )

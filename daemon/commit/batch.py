@@ -47,7 +47,7 @@ class Batch:
     error: MountfsError | None = None
     """Why it failed as a whole the last time, where that may be for one of its entries alone."""
     breaks: int = 0
-    """How often in a row a step broke off at it, by a bug or for want of memory or disk."""
+    """How often a step broke off at it, by a bug as far as is known."""
     is_parked: bool = False
     """Whether it is one entry at which steps break off: no other batch waits for it."""
     is_busy: bool = False
@@ -72,8 +72,8 @@ class Batch:
         return Current(self.kind, len(self.flights), self.since_s)
 
     def halved(self, batch_id: int) -> Batch:
-        """Gives the second half of its flights to a batch of their own, *batch_id*, with a word for each that
-        stays true. New folders made by the way go with the half that has the first file in them."""
+        """Gives the second half of its flights to a batch of their own, *batch_id*, as far on as this one.
+        New folders made by the way stay with the half that has a file in them, the first if both have."""
         at = len(self.flights) // 2
         second = self.flights[at:]
         del self.flights[at:]

@@ -272,11 +272,10 @@ class Committer:
                     LONGEST_PARKED_S, FIRST_PARKED_S * 2.0 ** min(batch.breaks - BREAKS, 16)
                 )
                 return
-            batch_id = self._tree.store.next_id()
-            with self._tree.transaction():
-                half = batch.flights[len(batch.flights) // 2 :]
-                self._tree.store.move_flights(half, batch_id)
-            self._batches.append(batch.halved(batch_id))
+            half = batch.halved(self._tree.store.next_id())
+            self._batches.append(half)
+            with self._tree.transaction():  # if not: a restart takes both up as one
+                self._tree.store.move_flights([*half.flights, *half.sent.carried], half.sent.id)
 
     def _land(self, batch: Batch | None) -> float:
         """The calling thread is done with *batch* for now; when to step again."""

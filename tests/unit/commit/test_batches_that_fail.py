@@ -114,3 +114,23 @@ def test_the_others_get_through_and_the_guilty_one_follows_once_it_can(
     assert world.notices() == []
     assert world.core.committer.current == ()
     assert not world.core.tree.troubled
+
+
+def test_halves_of_a_batch_are_taken_up_by_the_next_process(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Trouble(KeyError("a bug"))
+    after_it_took_effect(world, trouble, monkeypatch)
+    crew = Crew(world)
+    world.mkdir("/d")
+    for number in range(COUNT):
+        world.put(f"/f{number}", f"{number}".encode())
+        world.put(f"/d/g{number}", f"{number}".encode())
+    crew.work(lambda: trouble.raised >= 4)
+    assert GUILTY in [path for path, _ in world.pending()]
+    trouble.is_on = False
+    world.restart()
+    Crew(world).work(lambda: world.pending() == [])
+    assert len(world.account.files()) == 2 * COUNT
+    assert {world.revisions_of(path) for path in world.account.files()} == {1}
+    assert world.core.tree.store.flights() == []
