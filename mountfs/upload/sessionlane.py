@@ -267,15 +267,16 @@ class SessionLane:
                     if parts:
                         tree.store.add_part(file.content_id, parts[-1])
                     self._context.uploaded_locked(content, hexdigest, file.session)
+            file.pacer.succeeded()
         except Unreadable as error:
             with tree.lock:
                 self._restart(file)
                 self._context.refuse_locked(file.content_id, error)
         except BaseException as error:
-            # Of the disk, which says nothing about the file: the end is tried again, and nothing sent.
+            # Nothing was asked of the service: the end is tried again, and no byte sent.
             with tree.lock:
                 file.finish = partial(self._finish, sending, parts)
-                self._put_off(file, Internal.of(error), self._context.clock.now_s())
+                self._put_off(file, Internal(str(Internal.of(error))), self._context.clock.now_s())
             if not isinstance(error, DiskTrouble):
                 raise
 
