@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -65,13 +65,20 @@ def export_mounted(mountpoint: Path, top: str, paths: Iterable[str], directory: 
     return export
 
 
-def export_stopped(state: StateDir, remote: str, top: RemotePath, directory: Path, host: str) -> Export:
+def export_stopped(
+    state: StateDir,
+    remote: str,
+    top: RemotePath,
+    directory: Path,
+    host: str,
+    label_of: Callable[[str], str | None],
+) -> Export:
     """What stopped mounts of *remote* left at or below *top*, a path in the account. Failure when one of them
     runs, or nothing is left there. *host*: for the names of files that were not closed, which are copied as
-    recovered copies."""
+    recovered copies. *label_of*: of a spool file, by its path."""
     export = Export(directory)
     for slot in state.stopped_slots(state.remembered(remote)):
-        for left in _left_in(slot):
+        for left in _left_in(slot, label_of):
             path = RemotePath(left.path)
             if not (path.key == top.key or path.is_below(top)):
                 continue
@@ -82,9 +89,14 @@ def export_stopped(state: StateDir, remote: str, top: RemotePath, directory: Pat
     return export
 
 
-def _left_in(slot: Slot) -> Iterator[LeftBytes]:
+def _left_in(slot: Slot, label_of: Callable[[str], str | None]) -> Iterator[LeftBytes]:
     try:
-        yield from left_bytes(slot.journal)
+        files = slot.spool.iterdir() if slot.spool.is_dir() else ()
+        labels = {file.name: label_of(str(file)) or "" for file in files}
+        for left in left_bytes(slot.journal, labels):
+            # One that was never closed has no time of its own yet.
+            own_ns = left.mtime_ns or (slot.spool / left.spool).stat().st_mtime_ns
+            yield replace(left, mtime_ns=own_ns)
     except sqlite3.Error as error:
         raise Failure(
             f"{slot.journal}: cannot be read: {error}; pending bytes without their names are in {slot.spool}"

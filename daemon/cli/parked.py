@@ -28,6 +28,7 @@ from daemon.settings import parse_spec
 from daemon.statedir import StateDir
 from daemon.status import in_bytes, plural
 from mountfs.model.path import RemotePath
+from mountfs.spool.disk import RealDisk
 
 EXIT_LEFT = 1
 """Something was left as it is, and listed."""
@@ -148,7 +149,9 @@ def _of_stopped(context: Context, path: Path, directory: Path, remote: str, stat
     spec = parse_spec(remote)
     kept = state_dir or layered(default_options(), context.settings().options).state_dir
     top = RemotePath(spec.subdir.text + RemotePath.parse(os.fspath(path)).text)
-    return export_stopped(StateDir(kept), spec.name, top, directory, socket.gethostname())
+    return export_stopped(
+        StateDir(kept), spec.name, top, directory, socket.gethostname(), RealDisk().label_of
+    )
 
 
 def _check_outside(directory: Path) -> None:

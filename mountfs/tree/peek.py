@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.model.entry import NS_PER_S
+from mountfs.tree.label import read_label
 
 TOP = 1
 """The row of the account's top folder."""
@@ -56,9 +58,10 @@ class LeftBytes:
     is_whole: bool
 
 
-def left_bytes(path: Path) -> list[LeftBytes]:
+def left_bytes(path: Path, labels: Mapping[str, str]) -> list[LeftBytes]:
     """All bytes of ours in the store at *path*, by their paths; those of removed files are nobody's.
-    sqlite3.Error when it cannot be read."""
+    *labels*: of the files in the spool, which say it of new ones that have no row. sqlite3.Error when the store
+    cannot be read."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
         names = {
             node: (parent, name) for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
@@ -67,11 +70,19 @@ def left_bytes(path: Path) -> list[LeftBytes]:
             "SELECT node, spool, size_bytes, time_s, time_ns, is_flushed FROM contents"
             " WHERE node IS NOT NULL AND role <> 'sent' ORDER BY id"
         ).fetchall()
+        named = {spool for (spool,) in db.execute("SELECT spool FROM contents")}
     found = []
     for node, spool, size_bytes, time_s, time_ns, is_flushed in rows:
         shown = _path(node, names)
         if shown is not None:
             found.append(LeftBytes(shown, spool, size_bytes, time_s * NS_PER_S + time_ns, bool(is_flushed)))
+    for spool, text in labels.items():
+        label = read_label(text) if spool not in named else None
+        folder = _path(label.folder_id, names) if label is not None else None
+        if label is not None and folder is not None:
+            shown = f"{folder.rstrip('/')}/{label.name}"
+            is_whole = label.size_bytes is not None
+            found.append(LeftBytes(shown, spool, label.size_bytes or 0, label.mtime_ns, is_whole))
     return sorted(found, key=lambda each: each.path)
 
 

@@ -73,10 +73,10 @@ SPOOL_IN_THE_TREE = {"mountfs.tree.recovery", "mountfs.tree.sync"}
 """Those of the tree that deal with the files its rows name."""
 
 LAYERS_OF_THE_TREE = (
-    ("beside", "content", "listing", "peek", "schema"),
+    ("beside", "content", "listing", "schema"),
     ("database", "node"),
     ("bases", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
-    ("store", "tally"),
+    ("peek", "store", "tally"),
     ("contents", "loading", "unclean"),
     ("restoring",),
     ("tree",),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.tree.peek import Holding, holding
+from mountfs.tree.peek import Holding, holding, left_bytes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import account_in
+from tests.unit.upload.bodies import content_of
 
 
 def test_what_is_pending_is_counted_with_its_bytes(tmp_path: Path) -> None:
@@ -62,3 +63,29 @@ def test_where_there_is_no_store_or_none_that_can_be_read_nothing_is_told(
     assert holding(file, tmp_path) == Holding(0, 0)
     assert file.exists() == (content is not None)
     assert not list(tmp_path.glob("journal.db-*"))
+
+
+def test_bytes_that_are_left_are_told_with_their_paths_also_those_without_a_row(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.mkdir("/d")
+    world.put("/d/saved", b"saved")
+    world.core.durability.save()
+    world.put("/d/new", b"new")
+    world.put("/top", b"t")
+    [folder] = [node.id for node in world.core.tree.nodes.values() if node.state.name == "d"]
+    new, top = (content_of(world, path) for path in ("/d/new", "/top"))
+    labels = {
+        new.spool: f"{folder}:3:{new.mtime_ns} new",
+        top.spool: f"1:1:{top.mtime_ns} top",
+        content_of(world, "/d/saved").spool: f"{folder}:5:7 stale",
+        "open": f"{folder} open",
+        "nobody's": "",
+    }
+    world.close()
+    found = left_bytes(world.places.store, labels)
+    assert [(left.path, left.size_bytes, left.is_whole) for left in found] == [
+        ("/d/new", 3, True),
+        ("/d/open", 0, False),
+        ("/d/saved", 5, True),
+        ("/top", 1, True),
+    ]
