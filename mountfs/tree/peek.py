@@ -60,7 +60,7 @@ class LeftBytes:
 
 def left_bytes(path: Path, labels: Mapping[str, str]) -> list[LeftBytes]:
     """All bytes of ours in the store at *path*, by their paths; those of removed files are nobody's.
-    *labels*: of the files in the spool, which say it of new ones that have no row. sqlite3.Error when the store
+    *labels*: of the files in the spool, which say it of new ones that have no row. sqlite3.Error when it
     cannot be read."""
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
         names = {
