@@ -23,7 +23,7 @@ TOKENS = "tokens"
 
 _NO_MARK = frozenset(
     {"name", "app_key", "app_secret", "client_secret", "content_url", "notify_url", "upload_url", "token_url"}
-    | {"commit_route", "mute", "autorename", "strict_conflict"}
+    | {"commit_route", "mute"}
     | {"uploads_per_minute", "calls_per_minute", "small_file_bytes"}
 )
 """What may change without it becoming another account."""
@@ -61,8 +61,6 @@ def _dropbox(remote: DropboxRemote) -> DropboxSettings:
         select_admin=remote.select_admin,
         commit_route=remote.commit_route.value,
         mute=remote.mute,
-        autorename=remote.autorename,
-        strict_conflict=remote.strict_conflict,
     )
 
 

@@ -51,8 +51,6 @@ class DropboxRemote:
     select_admin: str | None = None
     commit_route: CommitRoute = CommitRoute.FINISH_BATCH
     mute: bool = False
-    autorename: bool = False
-    strict_conflict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +112,6 @@ DROPBOX_KEYS: Mapping[str, Key] = {
     "select_admin": Key("select_admin", token),
     "commit_route": Key("commit_route", choice(CommitRoute)),
     "mute": Key("mute", boolean),
-    "autorename": Key("autorename", boolean),
-    "strict_conflict": Key("strict_conflict", boolean),
 }
 
 REMOTE_TYPES: Mapping[str, tuple[type[AccountRemote], Mapping[str, Key]]] = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mountfs.errors import MountfsError
-from mountfs.model.entry import Account, Entry, File, News, Place, Space
+from mountfs.model.entry import Account, Entry, File, Listed, News, Place, Space
 from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
 from mountfs.model.order import Order, OrderKind, Part
@@ -112,9 +112,10 @@ class Backend(Protocol):
     def space(self) -> Space:
         """Used and total bytes, uncached."""
 
-    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> Sequence[Listed]:
         """All children with their attributes, in any order, of the folder *folder_id*, or of the one at
-        *path* where that is "". NotFound, NotADirectory."""
+        *path* where that is "". A child that makes no sense is Odd, and costs nobody the others. NotFound,
+        NotADirectory."""
 
     def stat(self, place: Place) -> Entry:
         """What stands at *place*, which is not the root. NotFound."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mountfs.errors import MountfsError, NotADirectory, NotFound
-from mountfs.model.entry import Entry, Place
+from mountfs.errors import MountfsError, NotADirectory, NotFound, ServerFault
+from mountfs.model.entry import Entry, Odd, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.ports import Backend
@@ -79,8 +79,9 @@ def _stat(backend: Backend, place: Place) -> Standing:
 def _from_listing(backend: Backend, group: list[Flight]) -> dict[int, Standing]:
     place = group[0].place
     try:
-        entries = {
-            fold(entry.name): entry for entry in backend.list_folder(place.path.parent, place.folder_id)
+        entries: dict[str, Standing] = {
+            fold(entry.name): ServerFault(entry.reason) if isinstance(entry, Odd) else entry
+            for entry in backend.list_folder(place.path.parent, place.folder_id)
         }
     except (NotFound, NotADirectory):
         entries = {}

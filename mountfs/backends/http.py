@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, Protocol
@@ -20,17 +20,14 @@ from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
 from mountfs.backends.reasons import reason_of
+from mountfs.backends.receiving import receive
 from mountfs.backends.sockets import Sockets, pool_classes
 from mountfs.backends.standing import Judge, Standing, by_status
 from mountfs.backends.throttle import retry_after_s
-from mountfs.backends.wire import Pieces, Request, Response, Window
-from mountfs.errors import InvalidArgument, MountfsError, Offline, Unreachable
+from mountfs.backends.wire import Pieces, Request, Response
+from mountfs.errors import InvalidArgument, MountfsError, Offline, ServerFault, Unreachable
 from mountfs.model.entry import NS_PER_S
 from mountfs.ports import Clock
-
-_RECEIVE_BYTES = 256 * 1024
-_SLOWEST_BYTES_S = 1024
-"""A reply that trickles in more slowly than this, beyond its time-out, is no reply."""
 
 
 class Tokens(Protocol):
@@ -164,6 +161,8 @@ class HttpClient:
         session.mount("https://", adapter)
         session.mount("http://", adapter)
         session.headers["User-Agent"] = self._settings.user_agent
+        # What urllib3 can decode piece by piece: of others a few bytes might become any number in memory.
+        session.headers["Accept-Encoding"] = "gzip"
         # Without an auth of its own requests would put a password from ~/.netrc over our token.
         session.auth = _leave_as_is
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -186,14 +185,14 @@ class HttpClient:
             self._calls[request.route] += 1
         started_s = self._clock.now_s()
         try:
-            response = self._exchanged(request, token)
+            response = self._exchanged(request, token, started_s)
         except Offline as error:
             self._standing.unanswered(request, error)
             raise
         self._standing.replied(request, response, started_s)
         return response
 
-    def _exchanged(self, request: Request, token: str | None) -> Response:
+    def _exchanged(self, request: Request, token: str | None, started_s: float) -> Response:
         headers = dict(request.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -212,11 +211,15 @@ class HttpClient:
                 proxies=_no_proxy_for(request.url),
             ) as reply,
         ):
-            window = request.window if reply.status_code == 200 else None
-            body = self._receive(reply, window, read_timeout_s)
             replied = {name.lower(): value for name, value in reply.headers.items()}
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
-            return Response(reply.status_code, replied, body, wait_s)
+            head = Response(reply.status_code, replied, b"", wait_s)
+            try:
+                body = receive(reply.raw, head.status, request, self._clock, read_timeout_s)
+            except ServerFault as error:
+                self._standing.overlong(request, head, error, started_s)
+                raise
+            return replace(head, body=body)
 
     def _pass_gate(self, route: str) -> None:
         """Waits until the gate opens, also when it is shut for longer meanwhile. Throttled."""
@@ -224,23 +227,6 @@ class HttpClient:
         while opens_s != gate.opens_s(route):
             opens_s = gate.opens_s(route)
             self.pause(gate.wait_s(route, self._clock.now_s()))
-
-    def _receive(self, reply: requests.Response, window: Window | None, patience_s: float) -> bytes:
-        """The body, or the window of it; what lies behind the window is not waited for."""
-        started_s = self._clock.now_s()
-        received = bytearray()
-        total_bytes = 0
-        to_skip = window.offset if window else 0
-        # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
-        while chunk := reply.raw.read1(_RECEIVE_BYTES, decode_content=True):
-            received += chunk[to_skip:]
-            total_bytes += len(chunk)
-            to_skip = max(0, to_skip - len(chunk))
-            if window is not None and len(received) >= window.length:
-                return bytes(received[: window.length])
-            if self._clock.now_s() - started_s > patience_s + total_bytes / _SLOWEST_BYTES_S:
-                raise TimeoutError
-        return bytes(received)
 
 
 class _StaleConnection(Offline):

@@ -30,12 +30,7 @@ class Standing:
 
     def replied(self, request: Request, response: Response, started_s: float) -> None:
         """A call that left at *started_s* was answered. What a long poll meets is its caller's to tell."""
-        error = self._judge(response, request.route) if response.status >= 400 else None
-        if isinstance(error, Transient) and _is_to_pause(response, error):
-            now_s, jitter = self._clock.now_s(), self._clock.jitter()
-            self.gate.refused(request.route, error, started_s=started_s, now_s=now_s, jitter=jitter)
-        else:
-            self.gate.passed(request.route, started_s)
+        error = self._paced(request, response, started_s)
         if request.is_longpoll:
             return
         if isinstance(error, Throttled | ServerFault):
@@ -43,10 +38,26 @@ class Standing:
         else:
             self.health.worked(request.route, _host(request))
 
+    def overlong(self, request: Request, head: Response, error: ServerFault, started_s: float) -> None:
+        """A reply whose body is longer than any may be: *error*. What its *head* says about pauses stands."""
+        self._paced(request, head, started_s)
+        if not request.is_longpoll:
+            self.health.failed(request.route, error, _host(request))
+
     def unanswered(self, request: Request, error: Offline) -> None:
         """No reply came."""
         if not request.is_longpoll:
             self.health.failed(request.route, error, _host(request))
+
+    def _paced(self, request: Request, response: Response, started_s: float) -> MountfsError | None:
+        """Tells the gate of a reply; the error that it stands for."""
+        error = self._judge(response, request.route) if response.status >= 400 else None
+        if isinstance(error, Transient) and _is_to_pause(response, error):
+            now_s, jitter = self._clock.now_s(), self._clock.jitter()
+            self.gate.refused(request.route, error, started_s=started_s, now_s=now_s, jitter=jitter)
+        else:
+            self.gate.passed(request.route, started_s)
+        return error
 
     def signed(self, token: str, response: Response, route: str, started_s: float) -> None:
         """The last word on a call with *token* that began at *started_s*."""

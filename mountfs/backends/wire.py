@@ -11,6 +11,11 @@ from mountfs.errors import ServerFault
 
 _SEND_BYTES = 64 * 1024
 """A body leaves in pieces of this size: the system's time-out is for one piece, not for the whole."""
+MOST_BODY_BYTES = 16 * 1024 * 1024
+"""Of a reply that is no file. A page of 2,000 entries whose long paths are not ASCII has some 10 MB."""
+MOST_JSON_VALUES = 500_000
+"""In one reply: each takes up to a hundred bytes of memory, whatever it takes on the wire."""
+_TEXT_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,9 @@ class Request:
     is_longpoll: bool = False
     read_timeout_s: float | None = None
     window: Window | None = None
-    """Of a whole body (200), where a range was asked for and not honoured."""
+    """The range that was asked for, to be cut out of a whole body (200) where it was not honoured."""
+    most_bytes: int = MOST_BODY_BYTES
+    """Of a body without a window, as it is once it is decoded: what is longer is a fault."""
     permit: Callable[[], float] | None = None
     """Seconds to wait before it leaves; asked each time it is sent, be it the same call once more."""
 
@@ -76,10 +83,14 @@ class Response:
 
     @property
     def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
+        """Its beginning."""
+        return self.body[:_TEXT_BYTES].decode("utf-8", "replace")
 
     def json(self) -> Any:
         """ServerFault when it is not JSON, as from a portal or a broken proxy in between."""
+        # A bound of what parsing makes of it; commas within strings do no harm.
+        if self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{") > MOST_JSON_VALUES:
+            raise ServerFault(f"the reply ({self.status}) holds more than {MOST_JSON_VALUES} values")
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):

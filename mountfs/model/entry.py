@@ -43,6 +43,20 @@ Entry = File | Folder
 
 
 @dataclass(frozen=True, slots=True)
+class Odd:
+    """Something in a folder that cannot be shown: what the service says of it makes no sense.
+
+    ``name`` is "" where not even that can be told; *reason* is one line for people.
+    """
+
+    name: str
+    reason: str
+
+
+Listed = Entry | Odd
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where something stands, or is to stand: its path in the account, and the id of the folder it is in.
 

@@ -6,6 +6,8 @@ A folder that was listed once is shown from then on, also by the next mount. It 
 * nobody reports changes just now, and it was not looked at for a while;
 * the position in the changes was lost.
 
+What makes no sense in a listing is left out, and told of. A node that is known by its name stays as it is.
+
 While the service is away, whatever is known is shown.
 """
 
@@ -20,12 +22,13 @@ from typing import TypeVar
 from cachetools import LRUCache
 
 from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
-from mountfs.model.entry import Entry
+from mountfs.model.entry import Entry, Odd
 from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.bases import is_attached
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Node, remote_id
+from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import remote_path
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
@@ -220,13 +223,15 @@ class Listings:
                 listing.checked_s = tree.clock.now_s()
                 listing.was_tried = True
             return
-        self._apply(folder, entries, load.asked_at)
+        odd = [entry for entry in entries if isinstance(entry, Odd)]
+        self._apply(folder, [entry for entry in entries if not isinstance(entry, Odd)], odd, load.asked_at)
+        tell_of(self._tree, folder, odd)
 
-    def _apply(self, folder: Node, entries: Sequence[Entry], asked_at: int) -> None:
+    def _apply(self, folder: Node, entries: Sequence[Entry], odd: Sequence[Odd], asked_at: int) -> None:
         """Writes a listing that was asked for at *asked_at* onto the tree. What had an outcome since is known
         better."""
         tree, listing = self._tree, folder.part.listing
-        seen: set[str] = set()
+        seen = {fold(entry.name) for entry in odd}
         for chunk in _chunks(entries):
             with tree.transaction():
                 for entry in chunk:

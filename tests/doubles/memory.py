@@ -18,9 +18,10 @@ from mountfs.errors import (
     NotSupported,
     Offline,
     RequestTooBig,
+    ServerFault,
     Unreachable,
 )
-from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.entry import Account, Entry, File, Listed, Odd, Place, Space
 from mountfs.model.hashing import HashKind
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
@@ -33,7 +34,8 @@ class MemoryBackend:
 
     Knobs: ``is_online`` False makes every call Unreachable; ``is_signed_in`` False
     makes it NotSignedIn; ``takes_packs`` False makes ``append_pack`` BatchRefused; ``page_entries``
-    bounds ``changes``; ``hold`` keeps calls of one route waiting until ``release``.
+    bounds ``changes``; ``hold`` keeps calls of one route waiting until ``release``; what it says of the names
+    in ``odd`` makes no sense.
     """
 
     def __init__(self, account: MemoryAccount | None = None, *, limits: BackendLimits | None = None) -> None:
@@ -44,6 +46,7 @@ class MemoryBackend:
         self.is_signed_in = True
         self.takes_packs = True
         self.page_entries = 500
+        self.odd: set[str] = set()
         self._is_closed = False
         self._held: set[str] = set()
         self._waiting: Counter[str] = Counter()
@@ -81,12 +84,15 @@ class MemoryBackend:
         with self._call("space"):
             return Space(self.remote.tree.used_bytes, self.remote.tree.quota_bytes)
 
-    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         with self._call("list_folder"):
-            return self.remote.tree.children(path, folder_id)
+            children = self.remote.tree.children(path, folder_id)
+            return [Odd(each.name, "no size") if each.name in self.odd else each for each in children]
 
     def stat(self, place: Place) -> Entry:
         with self._call("stat"):
+            if place.name in self.odd:
+                raise ServerFault("no size")
             entry = None if place.path.is_root else self.remote.tree.at(place)
             if entry is None:
                 raise NotFound(f"no such file or folder: {place}")

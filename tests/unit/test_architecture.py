@@ -80,7 +80,7 @@ LAYERS_OF_THE_TREE = (
     ("contents", "loading", "unclean"),
     ("restoring",),
     ("tree",),
-    ("order", "remote", "settling", "sync"),
+    ("oddities", "order", "remote", "settling", "sync"),
     ("circles", "copies", "listings", "takeover"),
     ("feed", "plan", "recovery", "reversal", "view"),
     ("booking", "discard", "launch", "verbs"),

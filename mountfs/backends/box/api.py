@@ -11,7 +11,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from mountfs.backends.box.buckets import TokenBucket
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.settings import BoxSettings
-from mountfs.backends.http import HttpClient, is_loopback
+from mountfs.backends.hosts import Hosts
+from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault, Unreachable
 from mountfs.ports import Clock
@@ -19,7 +20,12 @@ from mountfs.ports import Clock
 Json = dict[str, Any]
 
 SESSIONS = "files/upload_sessions"
-
+SIGNED_DOMAINS = ("box.com",)
+"""The hosts of the API and of uploads, such as upload.app.box.com (uploads guide)."""
+DOWNLOAD_DOMAINS = ("boxcloud.com",)
+"""Such as dl.boxcloud.com, whose addresses are signed (download guide)."""
+NOTICE_DOMAINS = ("box.net",)
+"""Long polls go to such as 2.realtime.services.box.net, by http in the reference (OPTIONS /events)."""
 UPLOADS_BURST_S = 15.0
 """Sixty files at once, as many as people mostly copy; more, and a long copy would stand still for longer
 before the minute is over."""
@@ -37,6 +43,11 @@ class BoxApi:
         self.http = http
         self.settings = settings
         self._clock = clock
+        configured = (settings.api_url, settings.upload_url)
+        self.hosts = Hosts(configured, SIGNED_DOMAINS)
+        """Where a token may go: upload sessions name addresses of their own."""
+        self.unsigned_hosts = Hosts(configured, (*SIGNED_DOMAINS, *DOWNLOAD_DOMAINS), NOTICE_DOMAINS)
+        """Where calls without a token may go."""
         self._calls = TokenBucket(settings.calls_per_minute, CALLS_BURST_S)
         self._uploads = TokenBucket(settings.uploads_per_minute, UPLOADS_BURST_S)
         self._gone_hosts: set[str] = set()
@@ -66,10 +77,8 @@ class BoxApi:
         Waits for the account's pace first, also before it is sent once more: for that of calls, and with
         *is_upload* for that of uploads as well.
         """
-        if not is_safe(url):
-            raise ServerFault(f"{route}: the service names an address that would send the token in clear")
+        url = self.hosts.check(self._moved(url), route)
         method = route.partition(" ")[0]
-        url = self._moved(url)
         sent = dict(headers or {})
         if arg is not None:
             sent["Content-Type"] = "application/json"
@@ -95,7 +104,10 @@ class BoxApi:
 
         An address outlives its host in the journal: the service moves, or a stand-in gets another port.
         """
-        named, ours = urlsplit(url), self.settings.upload_url
+        try:
+            named, ours = urlsplit(url), self.settings.upload_url
+        except ValueError:
+            return None
         _, is_session, call = named.path.partition(f"/{SESSIONS}/")
         if not is_session or named.netloc == urlsplit(ours).netloc:
             return None
@@ -103,8 +115,9 @@ class BoxApi:
         return f"{ours}/{SESSIONS}/{call}{query}"
 
     def _moved(self, url: str) -> str:
-        """*url*, or what stands for it once its host was found gone."""
-        return self._documented(url) or url if urlsplit(url).netloc in self._gone_hosts else url
+        """*url*, or what stands for it once its host was found gone, or is none that the token may go to."""
+        is_there = self.hosts.trusts(url) and urlsplit(url).netloc not in self._gone_hosts
+        return url if is_there else self._documented(url) or url
 
     def _call_wait_s(self) -> float:
         return self._calls.take(self._clock.now_s())
@@ -131,12 +144,6 @@ def object_in(response: Response, route: str) -> Json:
 def quoted(item_id: str) -> str:
     """An id as a part of a path; ids are numbers, but they come from elsewhere."""
     return quote(item_id, safe="")
-
-
-def is_safe(url: str) -> bool:
-    """Whether what travels to an address the service named is read by nobody on the way."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
 
 
 def _with_query(url: str, query: Mapping[str, str | int]) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.commits import Commits, UnknownJob
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
-from mountfs.backends.box.entries import entry_of, whole
+from mountfs.backends.box.entries import entry_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.events import Events
 from mountfs.backends.box.items import Items
@@ -31,7 +33,7 @@ from mountfs.errors import (
     ServerFault,
     Throttled,
 )
-from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits, Clock, Done, Launch, Piece, RemoteChanges
@@ -40,6 +42,9 @@ ME = "GET users/me"
 ROOT_FOLDER = "GET folders/:id"
 UNLIMITED_BYTES = 900 * 10**12
 """Accounts without a limit state 10^15 - 1, give or take a rounding."""
+
+MOST_ID_CHARS = 100
+"""It becomes the name of a folder."""
 
 OF_THE_CALL = (Offline, Throttled, ServerFault, NotSignedIn)
 """What says nothing about the order itself: it may have taken effect, or was never looked at."""
@@ -81,20 +86,17 @@ class BoxBackend:
     def account(self) -> Account:
         """The key names the root folder as well, unless it is the user's own: another root, another tree."""
         me = self._api.object(ME, self._api.api_url("users/me", fields="id,name,login,max_upload_size"))
-        user_id = me.get("id")
-        if not isinstance(user_id, str) or not user_id:
-            raise ServerFault("the account has no id")
-        try:
-            most_bytes = whole(me.get("max_upload_size"))
-        except (TypeError, ValueError):
-            most_bytes = 0
-        if most_bytes > 0:
-            self._limits = replace(self._limits, max_file_bytes=most_bytes)
+        user_id = checked.token(me.get("id"), "the user's id", MOST_ID_CHARS)
+        shown = checked.text(me.get("name") or me.get("login") or user_id, "the user's name")
+        with contextlib.suppress(ServerFault):
+            most_bytes = checked.count(me.get("max_upload_size"), "max_upload_size")
+            if most_bytes:
+                self._limits = replace(self._limits, max_file_bytes=most_bytes)
         root = self._settings.root_folder_id
         suffix = "" if root == ROOT_FOLDER_ID else f"-f{_plain(root)}"
         if suffix:
             self._check_root(root)
-        return Account(f"box-{_plain(user_id)}{suffix}", str(me.get("name") or me.get("login") or user_id))
+        return Account(f"box-{_plain(user_id)}{suffix}", shown)
 
     def _check_root(self, folder_id: str) -> None:
         """NotFound; a mount of nothing would be of no use."""
@@ -105,23 +107,21 @@ class BoxBackend:
 
     def space(self) -> Space:
         usage = self._api.object(ME, self._api.api_url("users/me", fields="space_amount,space_used"))
-        try:
-            used_bytes, total_bytes = whole(usage["space_used"]), whole(usage["space_amount"])
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ServerFault(f"the space usage cannot be understood: {error!r}") from error
+        used_bytes = checked.count(usage.get("space_used"), "space_used")
+        total_bytes = checked.count(usage.get("space_amount"), "space_amount")
         return Space(used_bytes, total_bytes if 0 < total_bytes < UNLIMITED_BYTES else None)
 
-    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         """Web links, which are neither files nor folders, are left out."""
-        found = map(entry_of, self._items.children(folder_id or self._places.folder(path)))
-        return [entry for entry in found if entry is not None]
+        return self._items.children(folder_id or self._places.folder(path))
 
     def stat(self, place: Place) -> Entry:
         """From the listing of its folder, as far as that must be read to find it."""
         if place.path.is_root:
             raise InvalidArgument("the root has no metadata")
         entry = entry_of(self._places.item(place))
-        assert entry is not None
+        if entry is None:
+            raise NotFound(f"no file or folder: {place}")
         return entry
 
     def read(self, file: File, offset: int, length: int) -> bytes:

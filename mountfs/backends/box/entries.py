@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.errors import ServerFault
-from mountfs.model.entry import NS_PER_S, Entry, File, Folder
+from mountfs.model.entry import NS_PER_S, Entry, File, Folder, Listed, Odd
 
 FIELDS = "type,id,etag,name,size,sha1,content_modified_at,modified_at,file_version,parent"
 """All we use; without ``fields`` a listing has no sizes."""
@@ -49,27 +50,34 @@ def entry_of(item: Mapping[str, Any]) -> Entry | None:
         case "web_link":
             return None
         case kind:
-            raise ServerFault(f"an item of an unknown kind: {kind!r}")
+            raise ServerFault(f"an item of an unknown kind: {checked.brief(kind)}")
+
+
+def listed_of(item: Mapping[str, Any]) -> Listed | None:
+    """What a listing shows of one of its items; None for a web link."""
+    try:
+        return entry_of(item)
+    except ServerFault as fault:
+        try:
+            return Odd(name_of(item), str(fault))
+        except ServerFault:
+            return Odd("", str(fault))
 
 
 def file_of(item: Mapping[str, Any]) -> File:
     """A File with at least FIELDS. ServerFault when it makes no sense."""
-    name = name_of(item)
-    try:
-        version = item["file_version"]
-        revision = Revision(str(item["id"]), str(item["etag"]), str(version["id"]))
-        sha1 = item.get("sha1")
-        stamp = item.get("content_modified_at") or item.get("modified_at")
-        return File(
-            id=str(item["id"]),
-            name=name,
-            revision=revision.text,
-            size_bytes=whole(item["size"]),
-            mtime_ns=mtime_ns(stamp) if stamp else 0,
-            content_hash=str(sha1).lower() if sha1 else None,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServerFault(f"metadata of {name!r} cannot be understood: {error!r}") from error
+    version = checked.obj(item.get("file_version"), "file_version")
+    revision = Revision(id_of(item), _part(item.get("etag"), "etag"), _part(version.get("id"), "version"))
+    sha1 = item.get("sha1")
+    stamp = item.get("content_modified_at") or item.get("modified_at")
+    return File(
+        id=revision.file_id,
+        name=name_of(item),
+        revision=revision.text,
+        size_bytes=checked.count(item.get("size"), "size"),
+        mtime_ns=0 if stamp is None else checked.time_ns(stamp, "content_modified_at"),
+        content_hash=None if sha1 is None else checked.token(sha1, "sha1").lower(),
+    )
 
 
 def folder_of(item: Mapping[str, Any]) -> Folder:
@@ -79,38 +87,29 @@ def folder_of(item: Mapping[str, Any]) -> Folder:
 
 def id_of(item: Mapping[str, Any]) -> str:
     """ServerFault for an item without one."""
-    item_id = item.get("id")
-    if not isinstance(item_id, str) or not item_id:
-        raise ServerFault("an item without an id")
-    return item_id
+    return _part(item.get("id"), "id")
+
+
+def _part(value: Any, what: str) -> str:
+    """What a revision is put together from, which must come apart again."""
+    part = checked.token(value, what)
+    if ":" in part:
+        raise ServerFault(f"{what} makes no sense: {checked.brief(part)}")
+    return part
 
 
 def name_of(item: Mapping[str, Any]) -> str:
     """An item's name, as the service spells it. ServerFault for an item without one."""
-    name = item.get("name")
-    if not isinstance(name, str) or not name:
-        raise ServerFault("an item without a name")
-    return name
+    return checked.name(item.get("name"))
 
 
 def parent_id_of(item: Mapping[str, Any]) -> str | None:
     """None for the root, and for what is not told."""
     parent = item.get("parent")
-    parent_id = parent.get("id") if isinstance(parent, Mapping) else None
-    return parent_id if isinstance(parent_id, str) and parent_id else None
-
-
-def whole(number: Any) -> int:
-    """A count that may come as a float or in exponent form. ValueError, TypeError."""
-    return number if isinstance(number, int) else int(float(number))
-
-
-def mtime_ns(stamp: str) -> int:
-    """RFC 3339 with any offset, in whole seconds. ValueError."""
-    moment = datetime.fromisoformat(stamp)
-    if moment.tzinfo is None:
-        raise ValueError(f"a time without an offset: {stamp}")
-    return int(moment.timestamp()) * NS_PER_S
+    try:
+        return id_of(checked.obj(parent, "parent"))
+    except ServerFault:
+        return None
 
 
 def time_stamp(mtime_ns: int) -> str:

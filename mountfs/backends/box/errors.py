@@ -82,7 +82,7 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
 def code_of(response: Response) -> str:
     """The ``code`` of an error's body; empty where there is none, as in many 401s."""
     code = body_of(response).get("code")
-    return code if isinstance(code, str) else ""
+    return code[:80] if isinstance(code, str) else ""
 
 
 def body_of(response: Response) -> Mapping[str, Any]:
@@ -138,7 +138,8 @@ def _explained(response: Response) -> str:
 
 
 def _request_id(response: Response) -> str:
-    return response.headers.get("box-request-id") or str(body_of(response).get("request_id") or "none")
+    stated = response.headers.get("box-request-id") or body_of(response).get("request_id")
+    return stated[:80] if isinstance(stated, str) else "none"
 
 
 def _first_line(response: Response) -> str:

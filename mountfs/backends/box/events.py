@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json
 from mountfs.backends.box.buckets import TokenBucket
-from mountfs.backends.box.entries import entry_of, id_of, parent_id_of, whole
+from mountfs.backends.box.entries import entry_of, id_of, parent_id_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import TimedOut
 from mountfs.backends.wire import Request
@@ -24,6 +25,7 @@ OPTIONS = "OPTIONS events"
 LONGPOLL = "GET longpoll"
 PAGE_EVENTS = 500
 """The most a page may be asked for."""
+MOST_EVENTS = 10 * PAGE_EVENTS
 EVENTS_KEPT = 5000
 """Ids of events that were told already."""
 SERVER_LIFE_S = 600.0
@@ -38,6 +40,9 @@ BRIEF_POLL_S = 5.0
 SENT_AWAY = Pace(first_s=1.0, longest_s=60.0)
 RETRIES = 10
 """So often one server may be asked, unless it says otherwise."""
+
+MOST_STATED = 86_400
+"""Of retries, or seconds, that a long-poll server is good for."""
 
 ENDING = frozenset({"ITEM_TRASH"})
 _POSITION = re.compile(r"[A-Za-z0-9_+/=.-]+")
@@ -165,7 +170,8 @@ class Events:
             self._page(cursor, 1)  # is it the position that is refused?
             raise ServerFault(str(error))
         word = response.json()
-        return str(word.get("message")) if isinstance(word, Mapping) else "reconnect"
+        message = word.get("message") if isinstance(word, Mapping) else None
+        return message if isinstance(message, str) else "reconnect"
 
     def _current_server(self) -> _Server:
         """The long-poll server, for as long and as often as it may be asked."""
@@ -174,7 +180,9 @@ class Events:
         if server is None or server.retries_left <= 0 or now_s >= server.ends_s:
             self._take_turn()
             reply = self._api.object(OPTIONS, self._api.api_url("events"))
-            server = self._server = _Server(_entries(reply), now_s)
+            server = _Server(_entries(reply), now_s)
+            self._api.unsigned_hosts.check(server.url, OPTIONS)
+            self._server = server
         server.retries_left -= 1
         return server
 
@@ -193,8 +201,8 @@ class _Server:
 
 def _count(stated: Any, default: int) -> int:
     try:
-        return max(1, whole(stated))
-    except (TypeError, ValueError):
+        return max(1, checked.count(stated, "count", most=MOST_STATED))
+    except ServerFault:
         return default
 
 
@@ -226,15 +234,18 @@ def _news(event: Json) -> Iterator[News]:
 
 
 def _entries(page: Json) -> list[Json]:
+    """ServerFault: there are none. Conflict: one of them is none, so that nobody can tell what changed."""
     entries = page.get("entries")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ServerFault("a page of events has no entries")
+    if not isinstance(entries, list) or len(entries) > MOST_EVENTS:
+        raise ServerFault("a page of events has no entries, or far too many")
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise Conflict("something changed, and neither what nor where is told")
     return entries
 
 
 def _position(page: Json) -> str:
     """Opaque, a string or a number."""
     position = page.get("next_stream_position")
-    if not isinstance(position, str | int):
-        raise ServerFault("a page of events has no position")
-    return str(position)
+    if isinstance(position, str):
+        return checked.token(position, "next_stream_position")
+    return str(checked.count(position, "next_stream_position", most=2**63 - 1))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
-from mountfs.backends.box.entries import FIELDS, id_of
+from mountfs.backends.box.entries import FIELDS, listed_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.paging import course
 from mountfs.errors import ServerFault
+from mountfs.model.entry import File, Folder, Listed
 from mountfs.model.path import fold
 
 LIST = "GET folders/:id/items"
@@ -16,6 +18,7 @@ GET_FILE = "GET files/:id"
 GET_FOLDER = "GET folders/:id"
 PAGE_ITEMS = 1000
 """The most a page may be asked for; fewest calls."""
+MOST_ITEMS = 10 * PAGE_ITEMS
 
 
 class Items:
@@ -34,24 +37,25 @@ class Items:
             raise from_response(response, route)
         return object_in(response, route)
 
-    def children(self, folder_id: str) -> list[Json]:
-        """All that stands in a folder. NotFound: the folder is gone."""
-        found: dict[str, Json] = {}
-        for page in self._pages(folder_id):
+    def children(self, folder_id: str) -> list[Listed]:
+        """All that stands in a folder, but for web links. NotFound: the folder is gone."""
+        found: dict[str, Listed | None] = {}
+        for item in self._items(folder_id):
             # By id: an item that changes between two pages may be on both, and the later page is right.
-            found |= {id_of(item): item for item in page}
-        return list(found.values())
+            listed = listed_of(item)
+            found[listed.id if isinstance(listed, File | Folder) else f"odd {len(found)}"] = listed
+        return [listed for listed in found.values() if listed is not None]
 
     def child(self, folder_id: str, name: str) -> Json | None:
         """What has *name* in a folder, in whatever case. NotFound: the folder is gone."""
         key = fold(name)
-        for page in self._pages(folder_id):
-            for item in page:
-                if fold(str(item.get("name"))) == key:
-                    return item
+        for item in self._items(folder_id):
+            standing = item.get("name")
+            if isinstance(standing, str) and fold(standing) == key:
+                return item
         return None
 
-    def _pages(self, folder_id: str) -> Iterator[list[Json]]:
+    def _items(self, folder_id: str) -> Iterator[Json]:
         query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": PAGE_ITEMS}
         known: set[str] = set()
         with course(self._api.http, LIST) as pages:
@@ -60,18 +64,24 @@ class Items:
                     LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query)
                 )
                 items = _entries(page)
-                yield items
-                marker = page.get("next_marker")
-                if not marker:
+                yield from items
+                if not page.get("next_marker"):
                     return
-                ids = {str(item.get("id")) for item in items}
-                pages.turn(str(marker), is_new=not ids <= known)
-                known |= ids
-                query["marker"] = str(marker)
+                marker = checked.token(page["next_marker"], "next_marker")
+                seen = {_told_apart(item) for item in items}
+                pages.turn(marker, is_new=not seen <= known)
+                known |= seen
+                query["marker"] = marker
 
 
 def _entries(page: Json) -> list[Json]:
+    """What is no item at all is an empty one. ServerFault: there are none."""
     entries = page.get("entries")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ServerFault("a page of a listing has no entries")
-    return entries
+    if not isinstance(entries, list) or len(entries) > MOST_ITEMS:
+        raise ServerFault("a page of a listing has no entries, or far too many")
+    return [entry if isinstance(entry, dict) else {} for entry in entries]
+
+
+def _told_apart(item: Json) -> str:
+    """What tells one item of a listing from the others, be it odd."""
+    return checked.brief(item.get("id") or item.get("name"))

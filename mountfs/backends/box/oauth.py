@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from mountfs.backends import checked
 from mountfs.backends.box.errors import body_of, from_response
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request
@@ -71,15 +72,16 @@ def _granted(http: HttpClient, token_url: str, form: dict[str, str]) -> BoxGrant
     response = http.exchange(Request("POST", token_url, ROUTE, headers, urlencode(form).encode()))
     if response.status in (400, 401, 403):
         body = body_of(response)
-        reason = body.get("error_description") or body.get("error") or f"HTTP {response.status}"
+        try:
+            reason = checked.text(body.get("error_description") or body.get("error"), "the reason")
+        except ServerFault:
+            reason = f"HTTP {response.status}"
         raise NotSignedIn(f"the credentials are not accepted: {reason}")
     if response.status != 200:
         raise from_response(response, ROUTE)
     body = body_of(response)
-    access_token, refresh_token = body.get("access_token"), body.get("refresh_token")
-    if not isinstance(access_token, str) or not access_token:
-        raise ServerFault(f"{ROUTE}: the reply has no access token")
-    expires_in_s = body.get("expires_in")
-    life_s = float(expires_in_s) if isinstance(expires_in_s, int | float) else ACCESS_TOKEN_LIFE_S
-    kept = refresh_token if isinstance(refresh_token, str) and refresh_token else None
-    return BoxGrant(access_token, life_s, kept)
+    access_token = checked.token(body.get("access_token"), "access_token", checked.MOST_SECRET_CHARS)
+    refresh_token = body.get("refresh_token")
+    if refresh_token is not None:
+        refresh_token = checked.token(refresh_token, "refresh_token", checked.MOST_SECRET_CHARS)
+    return BoxGrant(access_token, checked.life_s(body.get("expires_in"), ACCESS_TOKEN_LIFE_S), refresh_token)

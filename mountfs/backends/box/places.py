@@ -5,7 +5,8 @@ from __future__ import annotations
 from mountfs.backends.box.api import Json
 from mountfs.backends.box.entries import id_of, parent_id_of
 from mountfs.backends.box.items import Items
-from mountfs.errors import NotADirectory, NotFound
+from mountfs.backends.checked import brief
+from mountfs.errors import NotADirectory, NotFound, ServerFault
 from mountfs.model.entry import Place
 from mountfs.model.path import RemotePath, fold
 
@@ -39,8 +40,10 @@ class Places:
     def item(self, place: Place) -> Json:
         """The file or folder that stands at *place*. NotFound, NotADirectory."""
         item = self._items.child(self.folder_of(place), place.name)
-        if item is None or item.get("type") not in ("file", "folder"):
+        if item is None or item.get("type") == "web_link":
             raise NotFound(f"no such file or folder: {place}")
+        if item.get("type") not in ("file", "folder"):
+            raise ServerFault(f"{place}: an item of an unknown kind: {brief(item.get('type'))}")
         return item
 
     def holds(self, place: Place, item: Json) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.errors import ServerFault, SessionLost
 from mountfs.model.order import Part
 
@@ -62,7 +63,7 @@ class SessionToken:
                 *_urls(kept["urls"]),
                 is_taken=kept.get("taken") is True,
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             raise SessionLost(f"not an upload session: {text[:80]}") from None
 
 
@@ -95,13 +96,15 @@ class StoredPart:
     def from_wire(cls, part: Any) -> StoredPart:
         """ServerFault for what is no part."""
         try:
-            if not isinstance(part, Mapping):
-                raise TypeError
+            stated = checked.obj(part, "the part")
             return cls(
-                str(part["part_id"]), int(part["offset"]), int(part["size"]), str(part["sha1"]).lower()
+                checked.token(stated.get("part_id"), "part_id"),
+                checked.count(stated.get("offset"), "offset"),
+                checked.count(stated.get("size"), "size"),
+                checked.token(stated.get("sha1"), "sha1").lower(),
             )
-        except (KeyError, TypeError, ValueError):
-            raise ServerFault(f"a part of an upload session makes no sense: {part!r:.100}") from None
+        except ServerFault as fault:
+            raise ServerFault(f"a part of an upload session makes no sense: {fault}") from None
 
 
 def whole_file(parts: Sequence[Part], size_bytes: int) -> list[StoredPart]:
@@ -113,7 +116,7 @@ def whole_file(parts: Sequence[Part], size_bytes: int) -> list[StoredPart]:
             continue
         try:
             one = StoredPart.from_wire(json.loads(part.receipt))
-        except (ValueError, ServerFault):
+        except (ValueError, RecursionError, ServerFault):
             raise SessionLost("the receipt of a part is lost") from None
         if one.offset != end:
             raise SessionLost(f"the upload session has a gap at {end}")

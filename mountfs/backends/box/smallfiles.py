@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, Revision, file_of, id_of, time_stamp
 from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response
@@ -154,7 +155,7 @@ def unchanged_etag(item: Json, base: Revision, place: Place) -> str:
     version_id = version.get("id") if isinstance(version, Mapping) else None
     if version_id != base.version_id:
         raise Conflict(f"somebody else changed {place}")
-    return str(item.get("etag"))
+    return checked.token(item.get("etag"), "etag")
 
 
 def done_already(items: Items, response: Response, place: Place, sha1: str) -> File:

@@ -9,8 +9,9 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
-from mountfs.backends.box.entries import Revision, whole
+from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import (
     NAME_IN_USE,
     PART_OVERLAPS,
@@ -42,6 +43,8 @@ OPEN_VERSION = "POST files/:id/upload_sessions"
 PART = "PUT files/upload_sessions/:id"
 LIST_PARTS = "GET files/upload_sessions/:id/parts"
 ABORT = "DELETE files/upload_sessions/:id"
+MOST_PART_BYTES = 256 * 1024 * 1024
+"""Box's parts have 8 to 64 MB (chunked upload guide)."""
 PAGE_PARTS = 1000
 _PAGES = 1000
 
@@ -173,7 +176,11 @@ class BoxUploads:
         else:
             self._note_unheard(target)
         if response.status in (200, 201):
-            return self._begun(object_in(response, route), target)
+            try:
+                return self._begun(object_in(response, route), target)
+            except ServerFault:
+                self._note_unheard(target)  # it is open, and nobody can tell where
+                raise
         if code == NAME_IN_USE:
             return replace(target, is_taken=True).text
         if code == TOO_SMALL:
@@ -190,34 +197,31 @@ class BoxUploads:
         if not sizes:
             return
         try:
-            session = body_of(response)["context_info"]["session"]
-            sent, total = whole(session["num_parts_processed"]), whole(session["total_parts"])
-            part_bytes, abort = whole(session["part_size"]), _endpoint(session, "abort")
-            is_ours = not sent and any(-(-size // part_bytes) == total for size in sizes)
-        except (KeyError, TypeError, ValueError, ZeroDivisionError):
+            context = checked.obj(body_of(response).get("context_info"), "context_info")
+            session = checked.obj(context.get("session"), "session")
+            sent = checked.count(session.get("num_parts_processed"), "num_parts_processed")
+            total = checked.count(session.get("total_parts"), "total_parts")
+            part_bytes, abort = _part_bytes(session), self._endpoint(session, "abort")
+        except ServerFault:
             return
+        is_ours = not sent and any(-(-size // part_bytes) == total for size in sizes)
         if is_ours:
             self._end(abort)
         self._unheard.pop(_key(target), None)
 
     def _begun(self, session: Json, target: SessionToken) -> str:
-        try:
-            upload_part, list_parts, commit, abort = (
-                _endpoint(session, name) for name in ("upload_part", "list_parts", "commit", "abort")
-            )
-            token = replace(
-                target,
-                id=str(session["id"]),
-                part_bytes=whole(session["part_size"]),
-                upload_part=upload_part,
-                list_parts=list_parts,
-                commit=commit,
-                abort=abort,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ServerFault(f"an upload session cannot be understood: {error!r}") from error
-        if token.part_bytes <= 0 or not token.id:
-            raise ServerFault("an upload session has parts of no length, or no id")
+        upload_part, list_parts, commit, abort = (
+            self._endpoint(session, name) for name in ("upload_part", "list_parts", "commit", "abort")
+        )
+        token = replace(
+            target,
+            id=checked.token(session.get("id"), "the upload session's id"),
+            part_bytes=_part_bytes(session),
+            upload_part=upload_part,
+            list_parts=list_parts,
+            commit=commit,
+            abort=abort,
+        )
         with self._lock:
             self._stored[token.id] = {}
         return token.text
@@ -274,9 +278,14 @@ class BoxUploads:
             if entries and {part.offset for part in parts} == known:
                 raise ServerFault(f"{LIST_PARTS}: the service lists the same parts again and again")
             known = {part.offset for part in parts}
-            if not entries or len(parts) >= whole(page.get("total_count", 0)):
-                break
-        return parts
+            if not entries or len(parts) >= checked.count(page.get("total_count", 0), "total_count"):
+                return parts
+        raise ServerFault(f"{LIST_PARTS}: the listing has no end")
+
+    def _endpoint(self, session: Mapping[str, Any], name: str) -> str:
+        """One of the session's own addresses, to which our token may go. ServerFault."""
+        endpoints = checked.obj(session.get("session_endpoints"), "session_endpoints")
+        return self._api.hosts.check(checked.token(endpoints.get(name), name), f"an upload session's {name}")
 
     def _end(self, url: str) -> None:
         """By its own address. Any error leaves it open."""
@@ -297,6 +306,9 @@ def digest_header(digest: bytes) -> str:
     return f"sha={base64.b64encode(digest).decode()}"
 
 
-def _endpoint(session: Mapping[str, Any], name: str) -> str:
-    endpoints = session["session_endpoints"]
-    return str(endpoints[name])
+def _part_bytes(session: Mapping[str, Any]) -> int:
+    """Each upload worker has a part of that length in memory."""
+    part_bytes = checked.count(session.get("part_size"), "part_size", MOST_PART_BYTES)
+    if not part_bytes:
+        raise ServerFault("an upload session has parts of no length")
+    return part_bytes

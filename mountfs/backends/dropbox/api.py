@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
-from mountfs.backends.dropbox.errors import CHECK, LOOKUP, from_response, tags_of
+from mountfs.backends import checked
+from mountfs.backends.dropbox.errors import CHECK, LOOKUP, error_in, from_response, tags_of
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, Window
@@ -94,8 +95,9 @@ class DropboxApi:
         account = self._object(self._json(request), route)
         root = account.get("root_info")
         if isinstance(root, Mapping):
+            namespace = checked.token(root.get("root_namespace_id"), "root_namespace_id")
             with self._lock:
-                self._root_namespace = root.get("root_namespace_id")
+                self._root_namespace = namespace
         return account
 
     def _request(
@@ -170,7 +172,7 @@ class DropboxApi:
         """The reply; once more when the root namespace we named is not the user's root any more."""
         response = self.http.exchange(request)
         if response.status == 422 and self._settings.path_root == "root":
-            tags, _ = tags_of(response.json().get("error"))
+            tags, _ = tags_of(error_in(response))
             if tags[:1] == ("invalid_root",) and "Dropbox-API-Path-Root" in request.headers:
                 self._learn_root()
                 headers = {**request.headers, **self._namespace()}
@@ -210,19 +212,14 @@ def refresh_access_token(
         raise NotSignedIn(f"the refresh token is not accepted: {_oauth_reason(response)}")
     if response.status != 200:
         raise from_response(response, route)
-    grant = response.json()
-    token = grant.get("access_token") if isinstance(grant, dict) else None
-    if not isinstance(token, str) or not token:
-        raise ServerFault(f"{route}: the reply has no access token")
-    expires_in_s = grant.get("expires_in")
-    return token, float(expires_in_s) if isinstance(expires_in_s, int | float) else ACCESS_TOKEN_LIFE_S
+    grant = checked.obj(response.json(), "the reply to a refresh token")
+    token = checked.token(grant.get("access_token"), "access_token", checked.MOST_SECRET_CHARS)
+    return token, checked.life_s(grant.get("expires_in"), ACCESS_TOKEN_LIFE_S)
 
 
 def _oauth_reason(response: Response) -> str:
     try:
-        reply = response.json()
+        reply = checked.obj(response.json(), "the reply")
+        return checked.text(reply.get("error_description") or reply.get("error"), "the reason")
     except ServerFault:
-        reply = None
-    if not isinstance(reply, dict):
         return f"HTTP {response.status}"
-    return str(reply.get("error_description") or reply.get("error") or f"HTTP {response.status}")

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.dropbox import listing
 from mountfs.backends.dropbox.api import DropboxApi
 from mountfs.backends.dropbox.errors import from_response, is_stale_token
@@ -19,13 +20,15 @@ from mountfs.backends.receipts import hash_of_parts
 from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wire import Response
 from mountfs.errors import MountfsError, NotSupported, ServerFault
-from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
+MOST_ID_CHARS = 100
+"""It becomes the name of a folder."""
 BRIEFEST_WAIT_S = 0.1
 """A reply that is ready needs some time to arrive."""
 LONGPOLL_JITTER_S = 90
@@ -64,15 +67,13 @@ class DropboxBackend:
     def account(self) -> Account:
         """The key names the namespace as well, unless it is the user's home: another root, another tree."""
         account = self._api.account()
-        account_id = account.get("account_id")
-        if not isinstance(account_id, str) or not account_id:
-            raise ServerFault("the account has no id")
+        account_id = checked.token(account.get("account_id"), "account_id", MOST_ID_CHARS)
         plain_id = re.sub(r"[^A-Za-z0-9_-]", "_", account_id.removeprefix("dbid:"))
         name = account.get("name")
         shown = name.get("display_name") if isinstance(name, Mapping) else None
         return Account(
             f"dropbox-{plain_id}{self._root_suffix(account)}",
-            str(shown or account.get("email") or account_id),
+            checked.text(shown or account.get("email") or account_id, "display_name"),
         )
 
     def _root_suffix(self, account: Mapping[str, Any]) -> str:
@@ -84,13 +85,9 @@ class DropboxBackend:
         return "" if chosen in ("home", home) else f"-ns{re.sub(r'[^A-Za-z0-9_-]', '_', chosen)}"
 
     def space(self) -> Space:
-        usage = self._api.object("users/get_space_usage", None, is_read=True)
-        try:
-            return space_of(usage)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ServerFault(f"the space usage cannot be understood: {error}") from error
+        return space_of(self._api.object("users/get_space_usage", None, is_read=True))
 
-    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         return listing.list_folder(self._api, path, folder_id)
 
     def stat(self, place: Place) -> Entry:
@@ -176,11 +173,11 @@ class DropboxBackend:
             if is_cut_short:
                 return False
             raise
-        backoff_s = reply.get("backoff")
-        if isinstance(backoff_s, int):
+        if reply.get("backoff") is not None:
+            backoff_s = checked.seconds(reply["backoff"], "backoff")
             with self._lock:
                 self._next_longpoll_s = self._clock.now_s() + bounded_s(backoff_s)
-        return bool(reply.get("changes"))
+        return reply.get("changes") is True
 
     def calls(self) -> dict[str, int]:
         """By route, without the API's version."""
@@ -198,16 +195,18 @@ def space_of(usage: Mapping[str, Any]) -> Space:
 
     An allocation of 0 stands for none.
     """
-    allocation = usage["allocation"]
-    used_bytes, total_bytes = int(usage["used"]), int(allocation.get("allocated", 0)) or None
-    if allocation[".tag"] != "team":
+    allocation = checked.obj(usage.get("allocation"), "allocation")
+    used_bytes = checked.count(usage.get("used"), "used")
+    total_bytes = checked.count(allocation.get("allocated", 0), "allocated") or None
+    if allocation.get(".tag") != "team":
         return Space(used_bytes, total_bytes)
-    team = Space(int(allocation["used"]), total_bytes)
-    limit_bytes = int(allocation.get("user_within_team_space_allocated", 0))
-    limit_type = allocation.get("user_within_team_space_limit_type", {}).get(".tag")
-    if not limit_bytes or limit_type != "stop_sync":
+    team = Space(checked.count(allocation.get("used"), "used"), total_bytes)
+    limit_bytes = checked.count(allocation.get("user_within_team_space_allocated", 0), "allocated")
+    limit_type = checked.obj(allocation.get("user_within_team_space_limit_type", {}), "limit_type")
+    if not limit_bytes or limit_type.get(".tag") != "stop_sync":
         return team
-    own = Space(int(allocation.get("user_within_team_space_used_cached", used_bytes)), limit_bytes)
+    own_bytes = checked.count(allocation.get("user_within_team_space_used_cached", used_bytes), "used")
+    own = Space(own_bytes, limit_bytes)
     if team.free_bytes is None or (own.free_bytes or 0) < team.free_bytes:
         return own
     return team

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mountfs.errors import ServerFault
-from mountfs.model.entry import NS_PER_S, Doubted, Entry, File, Folder, Gone, News, Seen
+from mountfs.backends import checked
+from mountfs.errors import Conflict, ServerFault
+from mountfs.model.entry import NS_PER_S, Doubted, Entry, File, Folder, Gone, Listed, News, Odd, Seen
 from mountfs.model.path import RemotePath
 
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -20,60 +21,76 @@ def entry_of(metadata: Mapping[str, Any]) -> Entry:
         return file_of(metadata)
     if tag == "folder":
         return folder_of(metadata)
-    raise ServerFault(f"metadata of an unknown kind: {tag!r}")
+    raise ServerFault(f"metadata of an unknown kind: {checked.brief(tag)}")
+
+
+def listed_of(metadata: Any) -> Listed:
+    """What a listing shows of one of its entries."""
+    try:
+        return entry_of(checked.obj(metadata, "an entry"))
+    except ServerFault as fault:
+        return Odd(_name_or_none(metadata), str(fault))
 
 
 def file_of(metadata: Mapping[str, Any]) -> File:
     """A FileMetadata; it may come without a tag."""
     name = name_of(metadata)
-    try:
-        return File(
-            id=str(metadata["id"]),
-            name=name,
-            revision=str(metadata["rev"]),
-            size_bytes=int(metadata["size"]),
-            mtime_ns=mtime_ns(str(metadata["client_modified"])),
-            content_hash=metadata.get("content_hash"),
-            is_downloadable=bool(metadata.get("is_downloadable", True)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ServerFault(f"metadata of {name!r} cannot be understood: {error}") from error
+    is_downloadable = metadata.get("is_downloadable", True)
+    content_hash = metadata.get("content_hash")
+    if not isinstance(is_downloadable, bool):
+        raise ServerFault(f"is_downloadable makes no sense: {checked.brief(is_downloadable)}")
+    return File(
+        id=checked.token(metadata.get("id"), "id"),
+        name=name,
+        revision=checked.token(metadata.get("rev"), "rev"),
+        size_bytes=checked.count(metadata.get("size"), "size"),
+        mtime_ns=checked.time_ns(metadata.get("client_modified"), "client_modified"),
+        content_hash=None if content_hash is None else checked.token(content_hash, "content_hash"),
+        is_downloadable=is_downloadable,
+    )
 
 
 def folder_of(metadata: Mapping[str, Any]) -> Folder:
     """A FolderMetadata; it may come without a tag."""
-    return Folder(str(metadata.get("id", "")), name_of(metadata))
+    folder_id = metadata.get("id", "")
+    return Folder(checked.token(folder_id, "id") if folder_id != "" else "", name_of(metadata))
 
 
 def name_of(metadata: Mapping[str, Any]) -> str:
     """The last component of an entry's path, as it is spelled: of a path no other is reliable."""
-    name = metadata.get("name")
-    if not isinstance(name, str) or not name:
-        raise ServerFault("metadata without a name")
-    return name
+    return checked.name(metadata.get("name"))
+
+
+def _name_or_none(metadata: Any) -> str:
+    try:
+        return name_of(checked.obj(metadata, "an entry"))
+    except ServerFault:
+        return ""
 
 
 def news_of(metadata: Mapping[str, Any]) -> News | None:
     """One entry of a recursive listing; None for what is not mounted and thus has no path.
 
-    The service may come to tell of things that we know no entry for: their folder shows what is there.
+    The service may come to tell of things that we know no entry for: their folder shows what is there. So
+    does the deepest folder whose own path makes sense. Conflict: something changed that nobody can place.
     """
     shown = metadata.get("path_display") or metadata.get("path_lower")
-    if not isinstance(shown, str) or not shown:
+    if not shown:
         return None
-    path = RemotePath(shown)
+    if not isinstance(shown, str) or not shown.startswith("/"):
+        raise Conflict("something changed, and where is not told")
+    path = RemotePath("")
+    for component in shown.split("/")[1:]:
+        try:
+            path = path.child(checked.name(component))
+        except ServerFault:
+            return Doubted(path)
     if metadata.get(".tag") == "deleted":
         return Gone(path)
     try:
         return Seen(entry_of(metadata), path)
     except ServerFault:
         return Doubted(path.parent)
-
-
-def mtime_ns(stamp: str) -> int:
-    """ValueError for anything but UTC with whole seconds."""
-    moment = datetime.strptime(stamp, _TIME_FORMAT).replace(tzinfo=UTC)
-    return int(moment.timestamp()) * NS_PER_S
 
 
 def time_stamp(mtime_ns: int, wall_ns: int) -> str:

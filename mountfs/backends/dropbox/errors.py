@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wire import Response
 from mountfs.errors import (
@@ -117,6 +119,11 @@ CLASS_OF: dict[str, type[MountfsError]] = {
 """By tag, or by tags joined with a slash where the one above decides; the longest match counts."""
 
 
+_MOST_TAGS = 8
+_MOST_TAG_CHARS = 100
+"""Both far beyond those of the reference."""
+
+
 def tags_of(union: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """The tags of a Stone union from the outside in, and the fields beside the innermost one.
 
@@ -125,17 +132,18 @@ def tags_of(union: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """
     tags: list[str] = []
     fields: Mapping[str, Any] = {}
-    while True:
+    while len(tags) < _MOST_TAGS:
         if isinstance(union, str):
-            return (*tags, union), {}
+            return (*tags, union[:_MOST_TAG_CHARS]), {}
         if not isinstance(union, Mapping) or not isinstance(union.get(".tag"), str):
             return tuple(tags), fields
         tag, fields = union[".tag"], union
-        tags.append(tag)
+        tags.append(tag[:_MOST_TAG_CHARS])
         nested = union.get(tag, union.get("reason"))
         if not isinstance(nested, Mapping):
             return tuple(tags), fields
         union = nested
+    return tuple(tags), fields
 
 
 def from_union(union: Any, where: str, *prefix: str) -> MountfsError:
@@ -147,12 +155,12 @@ def from_union(union: Any, where: str, *prefix: str) -> MountfsError:
     kind = _class_of((*prefix, *tags))
     message = f"{where}: {'/'.join(tags) or 'unknown error'}"
     if kind is OffsetMismatch:
-        correct_offset = fields.get("correct_offset")
-        if not isinstance(correct_offset, int):
+        try:
+            return OffsetMismatch(message, checked.count(fields.get("correct_offset"), "correct_offset"))
+        except ServerFault:
             return SessionLost(message)
-        return OffsetMismatch(message, correct_offset)
     if "missing_scope" in tags:
-        message += f" ({fields.get('required_scope')}); sign in again with this permission"
+        message += f" ({checked.brief(fields.get('required_scope'))}); sign in again with this permission"
     return kind(message)
 
 
@@ -179,7 +187,7 @@ def from_response(response: Response, route: str, *prefix: str) -> MountfsError:
     if status == 429:
         return _rate_limit(response, route)
     if status >= 500 or status == 408:
-        request_id = response.headers.get("x-dropbox-request-id", "none")
+        request_id = response.headers.get("x-dropbox-request-id", "none")[:80]
         return ServerFault(f"{route}: HTTP {status} (request {request_id})", response.retry_after_s)
     if status in (401, 403, 409, 422):
         error = error_in(response)
@@ -200,8 +208,9 @@ def _rate_limit(response: Response, route: str) -> MountfsError:
         tags, _ = tags_of(error.get("reason"))
         kind = Busy if tags[:1] == ("too_many_write_operations",) else Throttled
         stated = error.get("retry_after")
-        if wait_s is None and isinstance(stated, int | float):
-            wait_s = bounded_s(stated)
+        if wait_s is None and stated is not None:
+            with contextlib.suppress(ServerFault):
+                wait_s = bounded_s(checked.seconds(stated, "retry_after"))
     return kind(f"{route}: the service asks to slow down", wait_s)
 
 
@@ -217,8 +226,8 @@ def error_in(response: Response) -> Any:
 def _with_user_message(error: MountfsError, response: Response) -> MountfsError:
     """What the service wants the user to read, if anything, behind our own line."""
     message = response.json().get("user_message")
-    text = message.get("text") if isinstance(message, Mapping) else None
-    if isinstance(text, str) and text:
+    with contextlib.suppress(ServerFault):
+        text = checked.text(checked.obj(message, "user_message").get("text"), "text")
         error.args = (f"{error}: {' '.join(text.split())}",)
     return error
 

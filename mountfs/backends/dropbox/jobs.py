@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.caserename import CaseRenames
 from mountfs.backends.dropbox.entries import entry_of, file_of, folder_of, time_stamp
@@ -15,7 +16,7 @@ from mountfs.backends.dropbox.listing import list_folder, stat
 from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, DropboxSettings
 from mountfs.backends.dropbox.uploads import id_of
 from mountfs.errors import Conflict, InvalidArgument, MountfsError, NotSupported, ServerFault, SessionLost
-from mountfs.model.entry import Entry, Place
+from mountfs.model.entry import Entry, Odd, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Put, SetTime
 from mountfs.ports import Clock, Done, Launch, Outcome, Running
 
@@ -91,13 +92,13 @@ class DropboxJobs:
     def _launched(self, kind: OrderKind, route: str, reply: Json, orders: Sequence[Order]) -> Launch:
         match reply.get(".tag"):
             case "async_job_id":
-                return Running(f"{kind}:{reply.get('async_job_id')}")
+                return Running(f"{kind}:{checked.token(reply.get('async_job_id'), 'async_job_id')}")
             case "complete":
                 return Done(self._outcomes(reply, orders))
             case "failed":
                 return Done(tuple(from_union(reply.get("failed"), route, "job") for _ in orders))
             case tag:
-                raise ServerFault(f"{route}: a job in an unknown state: {tag!r}")
+                raise ServerFault(f"{route}: a job in an unknown state: {checked.brief(tag)}")
 
     def _outcomes(self, reply: Json, orders: Sequence[Order]) -> tuple[Outcome, ...]:
         entries = reply.get("entries")
@@ -135,10 +136,11 @@ class DropboxJobs:
             "commit": {
                 "path": order.place.path.text,
                 "mode": {".tag": "add"} if base is None else {".tag": "update", "update": base},
-                "autorename": self._settings.autorename,
+                # Ours are set beside by the mount itself, which says so (S-CONFLICT).
+                "autorename": False,
                 "client_modified": time_stamp(order.mtime_ns, self._clock.wall_ns()),
                 "mute": self._settings.mute,
-                "strict_conflict": self._settings.strict_conflict,
+                "strict_conflict": False,
             },
         }
 
@@ -192,7 +194,9 @@ class DropboxJobs:
                 elif parent.key not in listed:
                     listed.add(parent.key)
                     # By path, as the folders were made by path.
-                    found |= {parent.child(entry.name).key: entry for entry in list_folder(self._api, parent)}
+                    for entry in list_folder(self._api, parent):
+                        if not isinstance(entry, Odd):
+                            found[parent.child(entry.name).key] = entry
             except MountfsError:
                 continue  # the order keeps its Conflict, and is looked into like any other
         return found
@@ -232,8 +236,11 @@ def _read_outcome(order: Order, entry: Any) -> Outcome:
     """One result by itself; raises ServerFault for metadata that makes no sense."""
     if not isinstance(entry, Mapping):
         raise ServerFault(f"{order.place}: the outcome is not an object")
-    if entry.get(".tag") != "success":
+    tag = entry.get(".tag")
+    if tag == "failure":
         return _failure(order, entry.get("failure"))
+    if tag != "success":
+        raise ServerFault(f"{order.place}: an outcome of an unknown kind: {checked.brief(tag)}")
     match order:
         case Put():
             return file_of(entry)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
-from mountfs.backends.dropbox.entries import entry_of, name_of, news_of
+from mountfs.backends.dropbox.entries import entry_of, listed_of, news_of
 from mountfs.backends.paging import course
 from mountfs.errors import Conflict, InvalidArgument, ServerFault
-from mountfs.model.entry import Entry, Place
+from mountfs.model.entry import Entry, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
 from mountfs.ports import RemoteChanges
 
@@ -16,11 +17,13 @@ LIST = "files/list_folder"
 CONTINUE = "files/list_folder/continue"
 PAGE_ENTRIES = 2000
 """The most a page may be asked for; fewest calls."""
+MOST_ENTRIES = 10 * PAGE_ENTRIES
+"""The number that is asked for is approximate (files/list_folder)."""
 _LISTINGS = 3
 """How often a listing begins anew when its cursor is void in the middle."""
 
 
-def list_folder(api: DropboxApi, path: RemotePath, folder_id: str = "") -> list[Entry]:
+def list_folder(api: DropboxApi, path: RemotePath, folder_id: str = "") -> list[Listed]:
     """All children of a folder, by its id where that is known: it may have been renamed."""
     for _ in range(_LISTINGS):
         try:
@@ -30,30 +33,36 @@ def list_folder(api: DropboxApi, path: RemotePath, folder_id: str = "") -> list[
     raise ServerFault(f"the listing of {path} is cut off again and again")
 
 
-def _list_once(api: DropboxApi, path_or_id: str) -> list[Entry]:
+def _list_once(api: DropboxApi, path_or_id: str) -> list[Listed]:
     page = api.object(LIST, {"path": path_or_id, "recursive": False, "limit": PAGE_ENTRIES}, is_read=True)
     # By key: what changes while we read may be listed again on a later page.
-    children: dict[str, Entry] = {}
-    is_new = _collect(children, page)
+    children: dict[str, Listed] = {}
+    nameless: list[Odd] = []
+    is_new = _collect(children, nameless, page)
     with course(api.http, LIST) as pages:
-        while page.get("has_more"):
+        while page.get("has_more") is True:
             pages.turn(_cursor(page), is_new=is_new)
             page = api.object(CONTINUE, {"cursor": _cursor(page)}, is_read=True)
-            is_new = _collect(children, page)
-    return list(children.values())
+            is_new = _collect(children, nameless, page)
+    return [*children.values(), *nameless]
 
 
-def _collect(children: dict[str, Entry], page: Json) -> bool:
+def _collect(children: dict[str, Listed], nameless: list[Odd], page: Json) -> bool:
     """Whether the page said anything that was not known."""
     is_new = False
+    known = set(nameless)
     for metadata in _entries(page):
-        key = fold(name_of(metadata))
-        if metadata.get(".tag") == "deleted":
+        listed = listed_of(metadata)
+        key = fold(listed.name)
+        if not listed.name:
+            assert isinstance(listed, Odd)
+            is_new = listed not in known or is_new
+            nameless.append(listed)
+        elif isinstance(metadata, dict) and metadata.get(".tag") == "deleted":
             is_new = children.pop(key, None) is not None or is_new
         else:
-            entry = entry_of(metadata)
-            is_new = children.get(key) != entry or is_new
-            children[key] = entry
+            is_new = children.get(key) != listed or is_new
+            children[key] = listed
     return is_new
 
 
@@ -73,19 +82,19 @@ def latest_cursor(api: DropboxApi) -> str:
 def changes(api: DropboxApi, cursor: str) -> RemoteChanges:
     """One page. Conflict: the cursor is void."""
     page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
-    told = tuple(news for news in map(news_of, _entries(page)) if news is not None)
-    return RemoteChanges(told, _cursor(page), bool(page.get("has_more")))
+    entries = _entries(page)
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise Conflict("something changed, and neither what nor where is told")
+    told = tuple(news for news in map(news_of, entries) if news is not None)
+    return RemoteChanges(told, _cursor(page), page.get("has_more") is True)
 
 
-def _entries(page: Json) -> list[dict[str, Any]]:
+def _entries(page: Json) -> list[Any]:
     entries = page.get("entries")
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ServerFault("a page of a listing has no entries")
+    if not isinstance(entries, list) or len(entries) > MOST_ENTRIES:
+        raise ServerFault("a page of a listing has no entries, or far too many")
     return entries
 
 
 def _cursor(page: Json) -> str:
-    cursor = page.get("cursor")
-    if not isinstance(cursor, str):
-        raise ServerFault("a page of a listing has no cursor")
-    return cursor
+    return checked.token(page.get("cursor"), "the cursor of a listing")

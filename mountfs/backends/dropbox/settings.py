@@ -13,7 +13,8 @@ class DropboxSettings:
     """The defaults are the public service and the user's own home.
 
     ``path_root`` is ``home``, ``root`` (the team's space) or a namespace id. ``commit_route`` is
-    FINISH_BATCH, a job that is asked after, or FINISH_BATCH_V2, which answers when all is done.
+    FINISH_BATCH, a job that is asked after, or FINISH_BATCH_V2, which answers when all is done. *mute*: the
+    user's other devices show no notices of what is written.
     """
 
     api_url: str = "https://api.dropboxapi.com"
@@ -24,5 +25,3 @@ class DropboxSettings:
     select_admin: str | None = None
     commit_route: str = FINISH_BATCH
     mute: bool = False
-    autorename: bool = False
-    strict_conflict: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.errors import LOOKUP, error_in, from_response, from_union, tags_of
 from mountfs.backends.dropbox.limits import CHUNK_BYTES
@@ -54,8 +55,11 @@ class DropboxUploads:
         reply = self._api.object(START_BATCH, {"num_sessions": count})
         ids = reply.get("session_ids")
         if not isinstance(ids, list) or len(ids) != count:
-            raise ServerFault(f"{START_BATCH}: asked for {count} sessions, got {ids!r:.100}")
-        return [token_of(str(session_id)) for session_id in ids]
+            raise ServerFault(f"{START_BATCH}: asked for {count} sessions, got another number")
+        tokens = [token_of(checked.token(session_id, "session_id")) for session_id in ids]
+        if len(set(tokens)) != count:
+            raise ServerFault(f"{START_BATCH}: one session was given twice")
+        return tokens
 
     def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
         body = b"".join(piece.body for piece in pieces)
@@ -108,10 +112,7 @@ class DropboxUploads:
 
     @staticmethod
     def _started(reply: Any) -> str:
-        session_id = reply.get("session_id") if isinstance(reply, Mapping) else None
-        if not isinstance(session_id, str) or not session_id:
-            raise ServerFault(f"{START}: the reply names no session")
-        return session_id
+        return checked.token(checked.obj(reply, f"{START}: the reply").get("session_id"), "session_id")
 
 
 def _was_stored(union: Any, end_offset: int, *, closing: bool) -> bool:
@@ -122,7 +123,8 @@ def _was_stored(union: Any, end_offset: int, *, closing: bool) -> bool:
     """
     tags, fields = tags_of(union)
     if tags == ("incorrect_offset",):
-        return fields.get("correct_offset") == end_offset
+        correct_offset = fields.get("correct_offset")
+        return type(correct_offset) is int and correct_offset == end_offset
     return closing and tags == ("closed",)
 
 
@@ -131,6 +133,9 @@ def _piece_error(piece: Piece, result: Any) -> MountfsError | None:
         return ServerFault(f"{APPEND_BATCH}: a result is not an object")
     if result.get(".tag") == "success":
         return None
+    if result.get(".tag") != "failure":
+        kind = checked.brief(result.get(".tag"))
+        return ServerFault(f"{APPEND_BATCH}: a result of an unknown kind: {kind}")
     failure = result.get("failure")
     if _was_stored(failure, len(piece.body), closing=True):
         return None

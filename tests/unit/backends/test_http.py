@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gzip
 import inspect
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -15,7 +22,7 @@ import requests
 import urllib3
 
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, is_loopback
-from mountfs.backends.wire import Request, Response, Window
+from mountfs.backends.wire import MOST_JSON_VALUES, Request, Response, Window
 from mountfs.clock import SystemClock
 from mountfs.errors import (
     Corrupt,
@@ -30,8 +37,9 @@ from mountfs.errors import (
     Unreachable,
 )
 from tests.fakes.clock import FakeClock
-from tests.unit.backends.scripted import Script, answer, hang_up, raw, stall
+from tests.unit.backends.scripted import Reply, Script, answer, hang_up, raw, stall
 
+MIB = 1024 * 1024
 QUICK = HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.3)
 
 
@@ -488,3 +496,98 @@ def test_what_the_service_holds_back_uses_up_no_leave() -> None:
         client.exchange(request)
     assert left_s == [0.0]
     client.close()
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """The most memory that *call* took at once."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def flood(handler: BaseHTTPRequestHandler) -> None:
+    """A body that has no end, without a word on its length."""
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(bytes(MIB))
+
+
+def endless(status: int, **headers: str) -> Reply:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        flood(handler)
+        handler.close_connection = True
+
+    return reply
+
+
+@pytest.mark.parametrize("status", [200, 206, 302, 403, 503])
+def test_a_reply_takes_no_more_memory_than_what_was_asked_for(client: HttpClient, status: int) -> None:
+    with Script(endless(status, Content_Range="bytes 0-9/10")) as server:
+        asked = replace(get(server.url, window=Window(0, 10)), most_bytes=1000)
+
+        def call() -> None:
+            if status == 200:
+                assert client.exchange(asked).body == bytes(10)
+            else:
+                with pytest.raises(ServerFault, match="x: a reply of more than"):
+                    client.exchange(asked)
+
+        assert peak_bytes(call) < 4 * MIB
+
+
+def test_a_part_of_a_file_is_never_longer_than_was_asked_for(client: HttpClient) -> None:
+    with Script(answer(206, b"0123456789", Content_Range="bytes 0-9/10")) as server:
+        assert client.exchange(get(server.url, window=Window(0, 10))).body == b"0123456789"
+        with pytest.raises(ServerFault):
+            client.exchange(get(server.url, window=Window(0, 9)))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "gzip, gzip", "br", "zstd"])
+def test_a_body_is_bounded_as_it_is_once_it_is_decoded(client: HttpClient, encoding: str) -> None:
+    pack = zlib.compress if encoding == "deflate" else gzip.compress
+    bomb = pack(bytes(40 * MIB), 1)
+    if encoding == "gzip, gzip":
+        bomb = gzip.compress(bomb)
+    with Script(answer(200, bomb, Content_Encoding=encoding)) as server:
+        asked = replace(get(server.url), most_bytes=2 * MIB)
+
+        def call() -> None:
+            # What cannot be decoded is short, and no JSON.
+            with pytest.raises(MountfsError):
+                client.exchange(asked).json()
+
+        assert peak_bytes(call) < 12 * MIB
+    assert server.seen[0].headers["accept-encoding"] == "gzip"
+
+
+def test_an_encoded_body_arrives_whole(client: HttpClient) -> None:
+    body = json.dumps([{"n": number} for number in range(100_000)]).encode()
+    with Script(answer(200, gzip.compress(body), Content_Encoding="gzip")) as server:
+        assert client.exchange(get(server.url)).body == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b'{"a":' * 10_000,
+        b"9" * 5000,
+        b"\xff\xfe",
+        b"[" + b"[]," * MOST_JSON_VALUES + b"[]]",
+    ],
+)
+def test_what_is_no_json_of_a_sensible_size_is_a_fault(body: bytes) -> None:
+    def parse() -> None:
+        with pytest.raises(ServerFault):
+            Response(200, {}, body).json()
+
+    assert peak_bytes(parse) < 16 * MIB

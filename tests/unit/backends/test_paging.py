@@ -104,3 +104,23 @@ def test_no_listing_is_endless_though_every_page_is_new() -> None:
     with pytest.raises(ServerFault, match="does not end"):
         for number in range(MOST_PAGES + 1):
             course.turn(f"{number}", is_new=True)
+
+
+@pytest.mark.parametrize("is_told_again", [False, True])
+def test_entries_that_make_no_sense_count_once(connect: Connect, is_told_again: bool) -> None:
+    """Pages of others of them get on; pages with the same ones again bring nothing new."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        number = len(server.seen)
+        position = f"p{number}" if number < 2 * EMPTY_PAGES else None
+        odd = {".tag": "file", "name": "a/b" if is_told_again else f"a/{number}"}
+        stated = {"has_more": position is not None, "cursor": position or "end", "next_marker": position}
+        json_answer({"entries": [odd, None], **stated})(handler)
+
+    with Script(reply) as server:
+        backend = connect(server.url)
+        if is_told_again:
+            with pytest.raises(ServerFault, match="nothing in them"):
+                backend.list_folder(RemotePath("/x"), "7")
+        else:
+            assert len(backend.list_folder(RemotePath("/x"), "7")) == 4 * EMPTY_PAGES

@@ -9,7 +9,7 @@ import pytest
 
 from mountfs.backends.health import KEPT_S, LASTING_S, Health
 from mountfs.backends.http import HttpClient, HttpSettings
-from mountfs.backends.wire import Request
+from mountfs.backends.wire import MOST_BODY_BYTES, Request
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from tests.fakes.clock import FakeClock
 from tests.fakes.ending import ClockedEnding
@@ -215,3 +215,27 @@ def test_what_lasts_gets_a_line_when_it_begins_and_one_when_it_ends(
         health.worked("upload")
     assert len(caplog.messages) == 2
     assert "upload: HTTP 500" in caplog.messages[0]
+
+
+def overlong(status: int, **headers: str) -> Reply:
+    return answer(status, bytes(MOST_BODY_BYTES + 1), **headers)
+
+
+def test_a_refusal_that_is_longer_than_a_reply_may_be_holds_back_all_the_same(connect: Connect) -> None:
+    client = connect(Tokens())
+    with Script(overlong(503, Retry_After="60"), answer(200)) as server:
+        assert isinstance(look(client, server), ServerFault)
+        assert isinstance(client.trouble(), ServerFault)
+        assert isinstance(look(client, server, "other"), Throttled)
+        assert len(server.seen) == 1
+
+
+def test_a_reply_that_is_longer_than_one_may_be_is_a_trouble_of_its_route_alone(connect: Connect) -> None:
+    client = connect(Tokens())
+    with Script(overlong(200), answer(200)) as server:
+        error = look(client, server)
+        assert isinstance(error, ServerFault)
+        assert client.trouble() is error
+        assert look(client, server, "other") == 200
+        assert look(client, server) == 200
+        assert client.trouble() is None

@@ -55,8 +55,6 @@ def test_every_key_of_a_dropbox_remote_is_understood(tmp_path: Path) -> None:
         select_user = "dbmid:x"
         commit_route = "finish_batch_v2"
         mute = true
-        autorename = false
-        strict_conflict = true
         """,
     )
     assert load([path]).remotes["work"] == DropboxRemote(
@@ -71,7 +69,6 @@ def test_every_key_of_a_dropbox_remote_is_understood(tmp_path: Path) -> None:
         select_user="dbmid:x",
         commit_route=CommitRoute.FINISH_BATCH_V2,
         mute=True,
-        strict_conflict=True,
     )
 
 

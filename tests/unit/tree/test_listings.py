@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import NotFound, Offline, Transient
+from mountfs.errors import NotFound, Offline, ServerFault, Transient
 from mountfs.model.entry import Entry
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits
@@ -558,3 +558,68 @@ def test_deep_folders_are_loaded_by_the_next_process(world: World) -> None:
     assert world.node(path).is_folder
     with pytest.raises(NotFound):
         world.node(f"{path}/d")
+
+
+# What makes no sense
+
+
+def notices(world: World) -> list[tuple[str, str]]:
+    return [(notice.path, notice.text) for notice in world.core.tree.store.notices()]
+
+
+def test_an_entry_that_makes_no_sense_costs_nobody_the_others(world: World) -> None:
+    world.memory.odd = {"odd", "odder"}
+    for name in ("b", "odd", "odder"):
+        world.theirs(f"/{name}", b"x")
+    assert world.names() == {"a", "b"}
+    assert world.get("/b") == b"x"
+    text = "2 entries are left out, for what the service says makes no sense: odd: no size"
+    assert notices(world) == [("/", text)]
+
+
+def test_what_makes_no_sense_is_told_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.memory.odd = {"odd"}
+    world.theirs("/odd", b"x")
+    for name in ("c", "d"):
+        world.names()
+        world.theirs(f"/{name}", b"x")
+    world.restart()
+    world.follow()
+    assert world.names() == {"a", "c", "d"}
+    assert len(notices(world)) == 1
+    assert len([record for record in caplog.records if "left out" in record.getMessage()]) == 1
+
+
+def test_what_was_known_stays_as_it_was_while_the_service_says_nonsense_of_it(world: World) -> None:
+    world.theirs("/b", b"b")
+    assert world.names() == {"a", "b"}
+    world.memory.odd = {"a"}
+    world.theirs("/c", b"c")
+    assert world.names() == {"a", "b", "c"}
+    assert world.get("/a") == b"a"
+
+
+def test_a_folder_with_nothing_but_nonsense_in_it_is_not_removed(world: World) -> None:
+    world.mkdir("/d")
+    world.settle()
+    world.memory.odd = {"odd"}
+    world.theirs("/d/odd", b"theirs")
+    assert world.names("/d") == set()
+    world.fs.rmdir("/d")
+    world.settle()
+    assert world.account.files()["/d/odd"] == b"theirs"
+    assert "d" in world.names()
+
+
+def test_a_file_is_not_taken_for_committed_while_the_service_says_nonsense_of_it(world: World) -> None:
+    world.memory.odd = {"new"}
+    world.backend.fail("submit", ServerFault("an odd reply"), after=True)
+    world.put("/new", b"bytes")
+    with pytest.raises(AssertionError, match="not settled"):
+        world.settle(most_s=300.0)
+    assert world.pending() == [("/new", "committing")]
+    assert world.core.spool.names()
+    world.memory.odd = set()
+    world.settle()
+    assert world.pending() == []
+    assert (world.get("/new"), world.revisions_of("/new")) == (b"bytes", 1)

@@ -10,13 +10,13 @@ from mountfs.backends.box.entries import (
     Revision,
     entry_of,
     file_of,
-    mtime_ns,
+    listed_of,
     parent_id_of,
     time_stamp,
-    whole,
 )
+from mountfs.backends.checked import count, time_ns
 from mountfs.errors import ServerFault
-from mountfs.model.entry import File, Folder
+from mountfs.model.entry import File, Folder, Odd
 
 FILE: dict[str, Any] = {
     "type": "file",
@@ -79,13 +79,21 @@ def test_times_are_whole_seconds_and_none_before_1970() -> None:
     assert time_stamp(1_491_609_498_999_999_999) == "2017-04-07T23:58:18Z"
     assert time_stamp(-5) == "1970-01-01T00:00:00Z"
     assert time_stamp(2**63 - 1) == "2262-04-11T23:47:16Z"
-    assert mtime_ns("2017-04-08T00:58:18+01:00") == 1_491_609_498 * 10**9
-    with pytest.raises(ValueError, match="without an offset"):
-        mtime_ns("2017-04-08T00:58:18")
+    assert time_ns("2017-04-08T00:58:18+01:00", "time") == 1_491_609_498 * 10**9
+    with pytest.raises(ServerFault, match="without an offset"):
+        time_ns("2017-04-08T00:58:18", "time")
 
 
 def test_what_is_not_told_is_none() -> None:
     assert parent_id_of({"parent": None}) is None
     assert parent_id_of({"parent": {"id": ""}}) is None
     assert parent_id_of({"parent": {"id": "17"}}) == "17"
-    assert whole("1e15") == 10**15
+    assert count("1e15", "quota") == 10**15
+
+
+def test_what_makes_no_sense_in_a_listing_is_odd_by_its_name_where_it_has_one() -> None:
+    assert listed_of(FILE) == file_of(FILE)
+    assert listed_of({"type": "web_link", "id": "8"}) is None
+    assert listed_of({**FILE, "size": "-1"}) == Odd("a.txt", "size makes no sense: '-1'")
+    assert listed_of({**FILE, "etag": "3:4"}) == Odd("a.txt", "etag makes no sense: '3:4'")
+    assert listed_of({**FILE, "name": ".."}) == Odd("", "name makes no sense: '..'")

@@ -58,6 +58,9 @@ def test_a_client_acts_for_itself(http: HttpClient) -> None:
         (json_answer({"access_token": "a"}), ServerFault),
         (json_answer({"refresh_token": "a"}), ServerFault),
         (json_answer([]), ServerFault),
+        (json_answer({"access_token": "a\r\nX: y", "refresh_token": "b"}), ServerFault),
+        (json_answer({"access_token": "a", "refresh_token": ["b"]}), ServerFault),
+        (json_answer({"error": ["\ud800"]}, 400), NotSignedIn),
     ],
 )
 def test_what_is_no_grant_is_told(http: HttpClient, reply: Reply, kind: type[Exception]) -> None:
@@ -69,3 +72,12 @@ def test_a_token_is_never_presented_twice_by_itself(http: HttpClient) -> None:
     with Script(hang_up) as server, pytest.raises(Offline):
         spend(http, server)
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("stated", ["1e999", "-5", '"soon"', "null", "[]", "NaN"])
+def test_a_spent_token_is_not_lost_for_a_life_that_makes_no_sense(http: HttpClient, stated: str) -> None:
+    body = f'{{"access_token": "a", "refresh_token": "b", "expires_in": {stated}}}'.encode()
+    with Script(answer(200, body)) as server:
+        grant = spend(http, server)
+    assert (grant.access_token, grant.refresh_token) == ("a", "b")
+    assert 0 < grant.expires_in_s <= 365 * 86_400

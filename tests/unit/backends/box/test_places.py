@@ -195,7 +195,7 @@ def test_what_is_known_by_id_is_removed_in_one_request(connect: Connect, order: 
 
 
 def test_sessions_are_opened_by_folder_id(connect: Connect) -> None:
-    endpoints = dict.fromkeys(("upload_part", "list_parts", "commit", "abort"), "https://127.0.0.1:1/x")
+    endpoints = dict.fromkeys(("upload_part", "list_parts", "commit", "abort"), "https://upload.box.com/x")
     session = {"id": "F97", "part_size": 4, "session_endpoints": endpoints}
     with Script(json_answer(session, 201)) as server:
         token = connect(server.url).open_session(BY_ID, 8, None)

@@ -10,9 +10,10 @@ from dataclasses import replace
 import pytest
 
 from mountfs.backends.box.errors import from_response
+from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Response
-from mountfs.errors import BatchRefused, Corrupt, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.errors import BatchRefused, Corrupt, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import File, Place
 from mountfs.model.order import Part, Put
 from mountfs.model.path import ROOT, RemotePath
@@ -166,15 +167,14 @@ def test_pages_are_asked_for_by_marker(connect: Connect) -> None:
 
 
 def test_the_token_does_not_follow_a_redirect(connect: Connect) -> None:
-    with (
-        Script(answer(206, BODY[1:6], Content_Range="bytes 1-5/12")) as storage,
-        Script(answer(302, Location=f"{storage.url}/signed")) as server,
-    ):
+    storage = answer(206, BODY[1:6], Content_Range="bytes 1-5/12")
+    with Script(answer(302, Location="/signed"), storage) as server:
         assert connect(server.url).read(FILE, 1, 5) == BODY[1:6]
-        assert server.seen[0].path == "/2.0/files/12/content?version=99"
-        assert "authorization" in server.seen[0].headers
-        assert "authorization" not in storage.seen[0].headers
-        assert storage.seen[0].headers["range"] == "bytes=1-5"
+    asked, fetched = server.seen
+    assert asked.path == "/2.0/files/12/content?version=99"
+    assert "authorization" in asked.headers
+    assert "authorization" not in fetched.headers
+    assert fetched.headers["range"] == "bytes=1-5"
 
 
 def test_a_whole_body_where_a_range_was_asked_for_is_cut(connect: Connect) -> None:
@@ -195,20 +195,66 @@ def test_other_bytes_than_those_asked_for_are_never_taken(connect: Connect, repl
         connect(server.url).read(FILE, 1, 5)
 
 
-@pytest.mark.parametrize("location", ["http://example.com/x", "ftp://127.0.0.1/x"])
-def test_an_address_that_is_not_safe_is_not_followed(connect: Connect, location: str) -> None:
-    with Script(answer(302, Location=location)) as server, pytest.raises(ServerFault):
-        connect(server.url).read(FILE, 0, 5)
+FOREIGN = pytest.mark.parametrize(
+    "address",
+    ["http://example.com/x", "https://example.com/x", "ftp://127.0.0.1/x", "http://[/", "ANOTHER/x", "5"],
+)
+"""ANOTHER stands for a server of this machine: somebody else's."""
 
 
-def test_a_session_that_leads_to_an_unsafe_address_gets_no_token(connect: Connect) -> None:
-    endpoints = dict.fromkeys(("upload_part", "list_parts", "commit", "abort"), "http://example.com/x")
-    session = {"id": "F97", "part_size": 4, "session_endpoints": endpoints}
-    with Script(json_answer(session, 201)) as server:
+@FOREIGN
+def test_a_download_goes_to_the_service_s_own_hosts_only(connect: Connect, address: str) -> None:
+    with Script(answer(200, BODY)) as other:
+        away = answer(302, Location=address.replace("ANOTHER", other.url))
+        for replies in ([away], [answer(302, Location="/y"), away]):
+            with Script(*replies) as server, pytest.raises(MountfsError):
+                connect(server.url).read(FILE, 0, 5)
+    assert other.seen == []
+
+
+@FOREIGN
+@pytest.mark.parametrize("endpoint", ["upload_part", "list_parts", "commit", "abort"])
+def test_a_session_that_leads_elsewhere_is_none(connect: Connect, endpoint: str, address: str) -> None:
+    with Script(answer(200)) as other:
+        named = address.replace("ANOTHER", other.url)
+        endpoints = dict.fromkeys(
+            ("upload_part", "list_parts", "commit", "abort"), "https://upload.box.com/x"
+        )
+        session = {"id": "F97", "part_size": 4, "session_endpoints": {**endpoints, endpoint: named}}
+        with Script(json_answer(session, 201)) as server, pytest.raises(ServerFault):
+            connect(server.url).open_session(Place(RemotePath("/x")), 8, None)
+    assert other.seen == []
+
+
+@pytest.mark.parametrize("call", ["append", "abandon"])
+def test_an_address_that_was_kept_is_checked_before_a_token_goes_there(connect: Connect, call: str) -> None:
+    with Script(answer(200)) as other, Script(answer(500)) as server:
+        token = SessionToken("F97", 8, 4, "", "0", "x", *[f"{other.url}/x"] * 4)
         backend = connect(server.url)
-        token = backend.open_session(Place(RemotePath("/x")), 8, None)
-        with pytest.raises(ServerFault, match="in clear"):
-            backend.append(token, 0, b"abcd", closing=False, size_bytes=8)
+        with pytest.raises(ServerFault, match="not its own"):
+            if call == "append":
+                backend.append(token.text, 0, b"abcd", closing=False, size_bytes=8)
+            else:
+                backend.abandon(token.text)
+    assert other.seen == []
+
+
+def test_a_kept_session_at_a_foreign_host_goes_on_at_the_upload_host(connect: Connect) -> None:
+    with Script(answer(200)) as other, Script(answer(204)) as server:
+        kept = f"{other.url}/api/2.0/files/upload_sessions/F97"
+        token = SessionToken("F97", 8, 4, "", "0", "x", *[kept] * 4)
+        connect(server.url).abandon(token.text)
+    assert other.seen == []
+    assert [seen.path for seen in server.seen] == ["/api/2.0/files/upload_sessions/F97"]
+
+
+@FOREIGN
+def test_a_long_poll_goes_to_the_service_s_own_hosts_only(connect: Connect, address: str) -> None:
+    with Script(json_answer({"message": "new_change"})) as other:
+        named = address.replace("ANOTHER", other.url)
+        with Script(json_answer({"entries": [{"url": named}]})) as server, pytest.raises(ServerFault):
+            connect(server.url).wait_for_changes("1", 1.0)
+    assert other.seen == []
 
 
 def test_a_part_and_the_commit_carry_their_digests(connect: Connect) -> None:

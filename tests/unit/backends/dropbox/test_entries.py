@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mountfs.backends.dropbox.entries import entry_of, mtime_ns, name_of, news_of, time_stamp
-from mountfs.errors import ServerFault
-from mountfs.model.entry import Doubted, File, Folder, Gone, Seen
+from mountfs.backends.checked import time_ns
+from mountfs.backends.dropbox.entries import entry_of, listed_of, name_of, news_of, time_stamp
+from mountfs.errors import Conflict, ServerFault
+from mountfs.model.entry import Doubted, File, Folder, Gone, Odd, Seen
 from mountfs.model.path import RemotePath
 
 FILE = {
@@ -80,4 +81,23 @@ def test_news_that_make_no_sense_are_of_their_folder(change: dict[str, object]) 
 )
 def test_a_time_is_whole_seconds_of_the_past(given_ns: int, stamp: str) -> None:
     assert time_stamp(given_ns, NOW_NS) == stamp
-    assert mtime_ns(stamp) <= NOW_NS
+    assert time_ns(stamp, "stamp") <= NOW_NS
+
+
+def test_what_makes_no_sense_in_a_listing_is_odd_by_its_name_where_it_has_one() -> None:
+    assert listed_of(FILE) == entry_of(FILE)
+    assert listed_of({**FILE, "size": -1}) == Odd("b.txt", "size makes no sense: -1")
+    assert listed_of({**FILE, "name": "a/b"}) == Odd("", "name makes no sense: 'a/b'")
+    assert listed_of(["x"]) == Odd("", "an entry makes no sense: a list")
+
+
+@pytest.mark.parametrize("shown", ["/A/../b", "/A/b\0", "/A/\ud800/c", "/A//x", f"/A/{'x' * 2000}"])
+def test_news_of_a_path_that_makes_no_sense_are_of_the_deepest_folder_that_does(shown: str) -> None:
+    for kind in ("file", "deleted"):
+        assert news_of({**FILE, ".tag": kind, "path_display": shown}) == Doubted(RemotePath("/A"))
+
+
+@pytest.mark.parametrize("shown", ["b", 5, ["/A"], {"/A": 1}])
+def test_news_that_nobody_can_place_void_what_is_known(shown: object) -> None:
+    with pytest.raises(Conflict):
+        news_of({**FILE, "path_display": shown})

@@ -1,0 +1,123 @@
+"""What a reply states, checked before it is believed: counts, times, names and tokens.
+
+A reply may be broken, from a portal in between, or hostile. Each parser here gives a value that the store,
+the kernel and a header can hold, or raises ServerFault; *what* names the field in its message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from mountfs.errors import ServerFault
+from mountfs.model.entry import NS_PER_S
+
+MOST_COUNT = 2**53
+"""JSON's numbers are exact up to here (RFC 8259, 6). No file, quota or account is larger."""
+LONGEST_WAIT_S = 3600.0
+"""What any longer time to wait is taken for; how much of it is granted is decided elsewhere (throttle)."""
+MOST_NAME_BYTES = 1024
+"""The kernel's FUSE_NAME_MAX: of a folder with a longer name in it, it shows nothing at all."""
+MOST_TOKEN_CHARS = 4096
+"""Ids have tens of characters, cursors hundreds."""
+MOST_SECRET_CHARS = 16_384
+"""Access tokens may hold claims and thus be long; a header takes 64 KiB (http.client)."""
+MOST_LIFE_S = 365 * 86_400.0
+"""Of a token, as it is stated."""
+MOST_TEXT_CHARS = 1000
+_SHOWN_CHARS = 60
+
+
+def count(value: Any, what: str, most: int = MOST_COUNT) -> int:
+    """A whole number from 0 to *most*. It may come as a float or as text, also in exponent form: Box."""
+    number = value
+    if isinstance(number, str) and number.isascii() and len(number) <= 32:
+        try:
+            number = float(number)
+        except ValueError:
+            raise _nonsense(value, what) from None
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+        raise _nonsense(value, what)
+    return number
+
+
+def seconds(value: Any, what: str, most: float = LONGEST_WAIT_S) -> float:
+    """A duration of zero or more; a longer one than *most* counts as *most*."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise _nonsense(value, what)
+    return float(min(value, most))
+
+
+def life_s(value: Any, default_s: float) -> float:
+    """How long a token is good for; *default_s* where that makes no sense: no token is lost for it."""
+    try:
+        return seconds(value, "expires_in", MOST_LIFE_S)
+    except ServerFault:
+        return default_s
+
+
+def time_ns(value: Any, what: str) -> int:
+    """Nanoseconds since 1970, in whole seconds, of an RFC 3339 time with an offset."""
+    try:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ServerFault(f"{what}: a time without an offset: {brief(value)}")
+        return int(moment.timestamp()) * NS_PER_S
+    except (TypeError, ValueError, OverflowError):
+        raise _nonsense(value, what) from None
+
+
+def name(value: Any, what: str = "name") -> str:
+    """One component of a path, as a folder of the mount can show it."""
+    if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "\0" in value:
+        raise _nonsense(value, what)
+    if len(_utf8(value, what)) > MOST_NAME_BYTES:
+        raise ServerFault(f"{what}: longer than a name can be: {brief(value)}")
+    return value
+
+
+def token(value: Any, what: str, most_chars: int = MOST_TOKEN_CHARS) -> str:
+    """An id, a cursor, a hash, an access token: printable ASCII without spaces, fit for a header."""
+    if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
+        raise _nonsense(value, what)
+    if " " in value or len(value) > most_chars:
+        raise _nonsense(value, what)
+    return value
+
+
+def text(value: Any, what: str) -> str:
+    """Words for people, cut after MOST_TEXT_CHARS; they may hold anything that UTF-8 can."""
+    if not isinstance(value, str) or not value:
+        raise _nonsense(value, what)
+    _utf8(value[:MOST_TEXT_CHARS], what)
+    return value[:MOST_TEXT_CHARS]
+
+
+def obj(value: Any, what: str) -> Mapping[str, Any]:
+    """A JSON object."""
+    if not isinstance(value, Mapping):
+        raise _nonsense(value, what)
+    return value
+
+
+def brief(value: Any) -> str:
+    """*value* in a few characters, for a message: what it holds may be of any size and depth."""
+    if isinstance(value, Mapping | list):
+        return "an object" if isinstance(value, Mapping) else "a list"
+    if isinstance(value, str):
+        value = value[:_SHOWN_CHARS]
+    return f"{value!a:.{_SHOWN_CHARS}}"
+
+
+def _utf8(value: str, what: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:
+        raise ServerFault(f"{what}: not valid text: {brief(value)}") from None
+
+
+def _nonsense(value: Any, what: str) -> ServerFault:
+    return ServerFault(f"{what} makes no sense: {brief(value)}")

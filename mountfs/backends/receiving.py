@@ -1,0 +1,46 @@
+"""The body of a reply, as much of it as was asked for and no more, whatever its header says of it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mountfs.backends.wire import Request
+from mountfs.errors import ServerFault
+from mountfs.ports import Clock
+
+_RECEIVE_BYTES = 256 * 1024
+_SLOWEST_BYTES_S = 1024
+"""A reply that trickles in more slowly than this, beyond its time-out, is no reply."""
+
+
+class Stream(Protocol):
+    """The part of urllib3's response that is needed here."""
+
+    def read1(self, amt: int, decode_content: bool) -> bytes:
+        """At most *amt* bytes, as they are once decoded, of one read of the socket; none at the end."""
+
+
+def receive(stream: Stream, status: int, request: Request, clock: Clock, patience_s: float) -> bytes:
+    """The body, or the window of it; what lies behind the window of a whole file is not waited for.
+
+    ServerFault as soon as there is more than was asked for; TimeoutError when it comes too slowly.
+    """
+    window = request.window if status in (200, 206) else None
+    is_whole_file = window is not None and status == 200
+    most_bytes = window.length if window is not None else request.most_bytes
+    to_skip = window.offset if window is not None and is_whole_file else 0
+    started_s = clock.now_s()
+    received = bytearray()
+    total_bytes = 0
+    # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
+    while chunk := stream.read1(_RECEIVE_BYTES, decode_content=True):
+        received += chunk[to_skip:]
+        total_bytes += len(chunk)
+        to_skip = max(0, to_skip - len(chunk))
+        if is_whole_file and len(received) >= most_bytes:
+            return bytes(received[:most_bytes])
+        if len(received) > most_bytes:
+            raise ServerFault(f"{request.route}: a reply of more than {most_bytes} bytes")
+        if clock.now_s() - started_s > patience_s + total_bytes / _SLOWEST_BYTES_S:
+            raise TimeoutError
+    return bytes(received)
