@@ -6,23 +6,49 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from copy import copy
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from daemon.printable import printable
 
 LOG_BYTES = 4 * 1024 * 1024
 OLD_LOGS = 2
 HANDLER_NAME = "mountfs"
 
 
-class JournalFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
+    """One line a record. An exception follows it indented, so that no name in that passes for a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        # A record keeps the exception's text as the first handler had it, which may be another's.
+        mine = copy(record)
+        mine.exc_text = None
+        return super().format(mine)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802 - logging's name
+        return _indented(super().formatStack(stack_info))
+
+
+class JournalFormatter(LineFormatter):
     """Opens each line with its priority in angle brackets; sd-daemon(3)."""
 
     _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
     def format(self, record: logging.LogRecord) -> str:
         priority = next((number for level, number in self._PRIORITIES if record.levelno >= level), 7)
-        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
+
+
+def _indented(lines: str) -> str:
+    return "\n".join(f"    {printable(line)}" for line in lines.split("\n"))
 
 
 def configure(verbosity: int, environ: Mapping[str, str], file: Path | None = None) -> None:
@@ -34,13 +60,13 @@ def configure(verbosity: int, environ: Mapping[str, str], file: Path | None = No
     handler: logging.Handler
     if file is not None:
         handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=OLD_LOGS, encoding="utf-8")
-        handler.setFormatter(logging.Formatter(plain))
+        handler.setFormatter(LineFormatter(plain))
     elif is_journal(environ, sys.stderr):
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(JournalFormatter("%(name)s: %(message)s"))
     else:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("mountfs: %(message)s"))
+        handler.setFormatter(LineFormatter("mountfs: %(message)s"))
     is_unwatched = file is not None or isinstance(handler.formatter, JournalFormatter)
     levels = (logging.INFO if is_unwatched else logging.WARNING, logging.INFO, logging.DEBUG)
     root = logging.getLogger()

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from daemon.printable import printable
+
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
@@ -59,4 +61,4 @@ class Notifier:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

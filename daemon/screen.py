@@ -11,6 +11,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from daemon.printable import printable
 from daemon.status import MountStatus, Tally, in_bytes, in_words, plural
 
 
@@ -38,7 +39,7 @@ class StatusLine:
     def show(self, line: str) -> None:
         """Replaces what the line says; *line* is plain text."""
         if self._status is not None:
-            self._status.update(Text(line))
+            self._status.update(_text(line))
 
 
 def status_line(status: MountStatus) -> str:
@@ -52,19 +53,20 @@ def render_status(status: MountStatus) -> RenderableType:
     account = status.account
     head = Table.grid(padding=(0, 2))
     for label, value in _facts(status):
-        head.add_row(Text(label, style="dim"), Text(value))
-    parts: list[RenderableType] = [Text(f"{status.remote} on {status.mountpoint}", style="bold"), head]
+        head.add_row(Text(label, style="dim"), _text(value))
+    parts: list[RenderableType] = [_text(f"{status.remote} on {status.mountpoint}", "bold"), head]
     if account.states:
         parts.append(_tallies(account.states))
     if account.calls:
         table = _table("API calls", "count")
         for route, count in sorted(account.calls.items(), key=lambda item: (-item[1], item[0])):
-            table.add_row(Text(route), str(count))
+            table.add_row(_text(route), str(count))
         parts.append(table)
     if account.troubles:
         table = Table("path", "state", "ago", "what", box=None, padding=(0, 2, 0, 0))
         for trouble in account.troubles:
-            table.add_row(Text(trouble.path), trouble.state, in_time(trouble.age_s), Text(trouble.reason))
+            path, state, reason = _text(trouble.path), _text(trouble.state), _text(trouble.reason)
+            table.add_row(path, state, in_time(trouble.age_s), reason)
         parts.append(table)
     if account.copies:
         table = Table("copy", "kind", "ago", "what to do", box=None, padding=(0, 2, 0, 0))
@@ -73,10 +75,10 @@ def render_status(status: MountStatus) -> RenderableType:
         parts.append(table)
     for stray in account.strays:
         parts.append(
-            Text(
+            _text(
                 f"{plural(stray.count, 'change')} ({in_bytes(stray.size_bytes)}) of account {stray.account} "
                 "wait for a mount of that account",
-                style="yellow",
+                "yellow",
             )
         )
     return Group(*parts)
@@ -107,8 +109,12 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
 def _tallies(states: Mapping[str, Tally]) -> Table:
     table = _table("changes", "count", "bytes")
     for state, tally in states.items():
-        table.add_row(state, str(tally.count), in_bytes(tally.size_bytes))
+        table.add_row(_text(state), str(tally.count), in_bytes(tally.size_bytes))
     return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)
 
 
 def _table(first: str, *numbers: str) -> Table:

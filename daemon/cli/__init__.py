@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import Context
+from daemon.cli.context import Context, say
 from daemon.cli.demo import demo
 from daemon.cli.fsck import fsck
 from daemon.cli.inspect import status, sync, umount, wait
@@ -67,7 +67,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(message: str, exit_code: int) -> int:
-    click.echo(f"mountfs: {' '.join(message.split())}", err=True)
+    say(" ".join(message.split()))
     return exit_code
 
 

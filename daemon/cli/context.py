@@ -7,14 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import platformdirs
 from rich.console import Console
 
 from daemon.options import MountOptions
+from daemon.printable import printable
 from daemon.settings import Settings, load
 
 SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/mountfs")
+
+
+def say(line: str) -> None:
+    """A line on standard error, under our name."""
+    click.echo(f"mountfs: {printable(line)}", err=True)
 
 
 @dataclass(slots=True)

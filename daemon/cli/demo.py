@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from daemon.cli.context import Context
 from daemon.cli.demoreader import ServiceReader
@@ -22,6 +23,7 @@ from daemon.client import Client, all_mounts
 from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox
 from daemon.failure import Failure
 from daemon.mountpoint import check_fuse, detach
+from daemon.printable import printable
 from daemon.protocol import Progress, Settled, StatusReply, StatusRequest, Stopped, StopRequest, WaitRequest
 from daemon.screen import StatusLine
 from daemon.status import in_bytes, plural
@@ -192,9 +194,9 @@ def _table(service: DemoService, result: Result) -> Table:
     table.add_row("seconds to committed", f"{result.committed_s:.2f}")
     table.add_row("API calls", str(sum(result.calls.values())))
     for route, count in sorted(result.calls.items(), key=lambda item: (-item[1], item[0])):
-        table.add_row(f"  {route}", str(count))
+        table.add_row(Text(f"  {printable(route)}"), str(count))
     return table
 
 
 def _say(line: str) -> None:
-    click.echo(f"mountfs demo: {line}", err=True)
+    click.echo(f"mountfs demo: {printable(line)}", err=True)

@@ -14,6 +14,7 @@ from daemon.cli.slotcheck import Slot
 from daemon.cli.slotrepair import repair as repair_slot
 from daemon.failure import Failure
 from daemon.options import layered
+from daemon.printable import printable
 from daemon.settings import find_remote, parse_spec
 from daemon.statedir import StateDir
 
@@ -52,16 +53,16 @@ def _look_at(directory: Path, is_repairing: bool) -> int:
     try:
         found = Slot(directory).check()
         for finding in found:
-            click.echo(f"{where}: {finding.where}: {finding.text}")
+            _tell(f"{where}: {finding.where}: {finding.text}")
         if not any(finding.is_fault for finding in found):
             return 0
         if not is_repairing:
             return EXIT_LEFT
         for line in repair_slot(Slot(directory)):
-            click.echo(f"{where}: repaired: {line}")
+            _tell(f"{where}: repaired: {line}")
         left = [finding for finding in Slot(directory).check() if finding.is_fault]
         for finding in left:
-            click.echo(f"{where}: left: {finding.where}: {finding.text}")
+            _tell(f"{where}: left: {finding.where}: {finding.text}")
     except OSError as error:
         name = error.filename or directory
         raise Failure(f"{name}: cannot be looked at: {error.strerror or error}", EXIT_CANNOT) from error
@@ -97,3 +98,8 @@ def _account_of(context: Context, what: str) -> Path:
     if key is None:
         raise Failure(f"{what}: was never mounted with the state directory {state_dir}", EXIT_CANNOT)
     return state_dir / "accounts" / key
+
+
+def _tell(line: str) -> None:
+    """A line on standard output: findings hold names of files."""
+    click.echo(printable(line))

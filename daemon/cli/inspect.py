@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Context
+from daemon.cli.context import Context, say
 from daemon.client import Client, DeadMount, all_mounts, find_mount, find_place
 from daemon.failure import Failure
 from daemon.lifecycle import EXIT_LEFT_PENDING
@@ -67,7 +67,7 @@ def _status_of_all(context: Context, as_json: bool) -> int:
     elif not described:
         click.echo("nothing is mounted")
     for line in failures:
-        click.echo(f"mountfs: {line}", err=True)
+        say(line)
     return EXIT_FAILED if failures else 0
 
 
@@ -98,9 +98,9 @@ def wait(context: Context, path: Path, timeout_s: float | None) -> int:
     if settled is None:
         raise Failure(f"{path}: the mount gave no answer")
     for failed in settled.failed:
-        click.echo(f"mountfs: {place.mountpoint}{failed.path}: {failed.reason}", err=True)
+        say(f"{place.mountpoint}{failed.path}: {failed.reason}")
     if settled.pending:
-        click.echo(f"mountfs: {path}: {plural(settled.pending, 'change')} still pending", err=True)
+        say(f"{path}: {plural(settled.pending, 'change')} still pending")
     if settled.failed:
         return EXIT_FAILED
     return EXIT_TIMEOUT if settled.pending else 0
@@ -130,7 +130,7 @@ def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
         client = Client.at(place)
     except DeadMount:
         detach(place)
-        click.echo(f"mountfs: {place}: its process had ended; took the dead mount away", err=True)
+        say(f"{place}: its process had ended; took the dead mount away")
         return 0
     left, why = 0, ""
     with StatusLine(context.err) as line:
@@ -140,7 +140,6 @@ def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
             elif isinstance(reply, Stopped):
                 left, why = reply.pending, f": {reply.reason}" if reply.reason else ""
     if left:
-        told = f"{plural(left, 'change')} stay journaled for the next mount{why}"
-        click.echo(f"mountfs: {place}: {told}", err=True)
+        say(f"{place}: {plural(left, 'change')} stay journaled for the next mount{why}")
         return EXIT_LEFT_PENDING
     return 0

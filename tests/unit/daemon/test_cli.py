@@ -19,6 +19,7 @@ from daemon.failure import Failure
 from daemon.options import MountOptions
 from daemon.process import MountPlan
 from daemon.settings import SandboxRemote, parse_spec
+from tests.unit.daemon.hostile import HOSTILE
 
 PATIENCE_S = 60
 
@@ -251,3 +252,13 @@ def test_a_parent_that_left_does_no_harm() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     Readiness(writing).ready()
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if not {"\0", "\ud800"} & set(name)])
+def test_a_complaint_is_one_line_that_prints(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["mount", f"{name}:", "/x"], ["wait", f"/nowhere/{name}"], ["umount", name], [name]):
+        assert run(arguments) != 0
+        line = capsys.readouterr().err
+        assert line.startswith("mountfs: ")
+        assert line.endswith("\n")
+        assert line[:-1].isprintable()

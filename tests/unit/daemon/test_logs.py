@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon import logs
+from tests.unit.daemon.hostile import HOSTILE
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +44,15 @@ def test_the_journal_gets_a_priority_on_every_line(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(sys, "stderr", stream)
         found = journal.stat()
         logs.configure(0, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
-        logging.getLogger("daemon.x").error("two\nlines")
+        try:
+            raise ValueError("two\n<0>lines")
+        except ValueError:
+            logging.getLogger("daemon.x").exception("failed")
         logging.getLogger("daemon.x").info("more")
-    assert journal.read_text() == "<3>daemon.x: two\n<3>lines\n<6>daemon.x: more\n"
+    first, *lines, last = journal.read_text().splitlines()
+    assert (first, last) == ("<3>daemon.x: failed", "<6>daemon.x: more")
+    assert lines
+    assert all(line.startswith("<3>    ") for line in lines)
 
 
 def test_a_terminal_that_a_service_opened_is_no_journal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,3 +73,19 @@ def test_configuring_again_does_not_say_things_twice(capsys: pytest.CaptureFixtu
     logs.configure(0, {})
     logging.getLogger("daemon.x").warning("once")
     assert capsys.readouterr().err == "mountfs: once\n"
+
+
+def test_no_name_forges_a_line_or_keeps_one_from_being_written(tmp_path: Path) -> None:
+    logs.configure(0, {}, tmp_path / "x.log")
+    logger = logging.getLogger("daemon.x")
+    for name in HOSTILE:
+        logger.error("%s: is refused", name)
+        try:
+            raise OSError(f"{name}\n2026-01-01 00:00:00,000 ERROR daemon.x: forged")
+        except OSError:
+            logger.exception("a step failed")
+    text = (tmp_path / "x.log").read_bytes().decode()
+    assert all(char.isprintable() for char in text.replace("\n", ""))
+    records = [line for line in text.split("\n") if line and not line.startswith("    ")]
+    assert all(line.endswith((": is refused", "a step failed")) for line in records)
+    assert len(records) == 2 * len(HOSTILE)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.notify import Notifier
+from tests.unit.daemon.hostile import HOSTILE
 
 
 @pytest.fixture
@@ -65,3 +66,11 @@ def test_the_watchdog_is_fed_only_by_whom_it_watches(
     environ: dict[str, str], watchdog_s: float | None
 ) -> None:
     assert Notifier.from_environment(environ, pid=77).watchdog_s == watchdog_s
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_in_a_status_is_a_message_of_its_own(manager: socket.socket, name: str) -> None:
+    Notifier(manager.getsockname()).status(f"{name}\nMAINPID=1: is refused")
+    (line,) = manager.recv(4096).decode().split("\n")
+    assert line.startswith("STATUS=")
+    assert line.isprintable()

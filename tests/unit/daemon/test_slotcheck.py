@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.cli.fsck import _look_at
 from daemon.cli.slotcheck import BOOT_ID, Finding, Slot
 from daemon.cli.slotrepair import repair
 from mountfs.tree.recovery import CUT_SHORT, LOST, UNPROVEN
@@ -128,3 +129,17 @@ def test_a_cut_file_is_repaired_once_and_sent_when_it_is_renamed(world: World) -
     world.settle()
     assert world.remote() == {"/d.txt": b"longer"}
     world.close()
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\nmountfs: all committed", "txt.\u202egnp.exe"])
+def test_what_is_told_of_a_name_is_a_line_that_prints(
+    world: World, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.put(f"/{name}", b"lost")
+    (world.places.spool / content_of(world, f"/{name}").spool).unlink()
+    left_by(world)
+    for is_repairing in (False, True):
+        _look_at(world.directory, is_repairing)
+        lines = capsys.readouterr().out.split("\n")[:-1]
+        assert lines
+        assert [line for line in lines if not line.isprintable() or LOST not in line] == []

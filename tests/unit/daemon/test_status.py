@@ -16,6 +16,7 @@ from daemon.status import (
     Condition,
     FarSide,
     MountStatus,
+    Stray,
     Tally,
     Trouble,
     far_side,
@@ -26,6 +27,7 @@ from daemon.status import (
     to_json,
 )
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from tests.unit.daemon.hostile import HOSTILE
 from tests.unit.daemon.test_protocol import STATUS
 
 IDLE = replace(STATUS, account=AccountStatus("dbid:x"))
@@ -163,3 +165,50 @@ def test_one_is_singular() -> None:
 
 def test_an_account_with_nothing_has_an_empty_tally() -> None:
     assert IDLE.account.pending == Tally(0, 0)
+
+
+def hostile(name: str) -> MountStatus:
+    """A status that has *name* wherever a service or a program may put one."""
+    return replace(
+        STATUS,
+        remote=f"work:/{name}",
+        mountpoint=f"/mnt/{name}",
+        account=AccountStatus(
+            account=name,
+            states={name: Tally(1, 1)},
+            current_job=name,
+            calls={name: 1},
+            troubles=(Trouble(f"/{name}", name, name, 1.0),),
+            far_side=FarSide(is_reachable=False, detail=name),
+            strays=(Stray(name, 1, 1),),
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_moves_the_cursor_or_writes_a_line_of_its_own(name: str) -> None:
+    for output in (shown(hostile(name)), line_of(status_line(hostile(name)))):
+        assert all(char.isprintable() for char in output.replace("\n", ""))
+        assert not [line for line in output.split("\n") if line.startswith("mountfs:")]
+        output.encode()
+    if name.isprintable():
+        assert name in shown(hostile(name))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_json_stays_json_whatever_the_names_are(name: str) -> None:
+    text = json.dumps(to_json(hostile(name)))
+    assert text.isascii()
+    assert from_json(json.loads(text)) == hostile(name)
+
+
+def line_of(text: str) -> str:
+    """What the live line writes, without the terminal's own sequences."""
+    console = Console(file=io.StringIO(), width=500, highlight=False, force_terminal=True)
+    line = StatusLine(console)
+    line.show(text)
+    assert line._status is not None
+    plain = Console(file=io.StringIO(), width=500, highlight=False)
+    plain.print(line._status.status)
+    assert isinstance(plain.file, io.StringIO)
+    return plain.file.getvalue()
