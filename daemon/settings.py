@@ -17,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
+from daemon import ownership
 from daemon.boxremote import BOX_KEYS, BoxRemote, check_box
 from daemon.failure import BadSettings
 from daemon.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
@@ -142,6 +143,7 @@ def _read(path: Path) -> Mapping[str, object]:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
+            wrong = ownership.complaint(path, os.geteuid(), may_be_roots=True)
             tables = tomllib.load(file)
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{path}: is not valid TOML: {error}") from None
@@ -153,6 +155,8 @@ def _read(path: Path) -> Mapping[str, object]:
         raise BadSettings(
             f"{path}: holds a token and other users may read or change it; run: chmod 600 {path}"
         )
+    if wrong is not None:
+        raise BadSettings(f"{path}: not read, for another user could change it: {wrong}")
     return tables
 
 

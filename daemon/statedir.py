@@ -15,15 +15,19 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.failure import Failure
 from daemon.holders import holder_of
+from daemon.ownership import is_others
 from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding, holding
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,250}")
 
 MOST_SLOTS = 64
 """Far more mounts of one account than a machine has use for."""
@@ -63,9 +67,9 @@ class StateDir:
         """The account of *remote* as it was last time; None where it was never asked with these
         *credentials*."""
         last = _read_json(self._remotes).get(remote)
-        if not isinstance(last, dict) or last.get("mark") != _mark(credentials):
+        if not isinstance(last, dict) or last.get("mark") != _mark(credentials) or "key" not in last:
             return None
-        return Account(str(last["key"]), str(last["display_name"]))
+        return Account(str(last["key"]), str(last.get("display_name", "")))
 
     def identify(self, remote: str, credentials: str, ask: Callable[[], Account]) -> Account:
         """The account of *remote*: from the service, or as it was last time while that does not answer.
@@ -90,13 +94,16 @@ class StateDir:
 
     def last_key(self, remote: str) -> str | None:
         """The key of the account that *remote* belonged to when it was last asked; None: never."""
-        last = _read_json(self._path / "remotes.json").get(remote)
-        return str(last["key"]) if isinstance(last, dict) and "key" in last else None
+        last = _read_json(self._remotes).get(remote)
+        key = last.get("key") if isinstance(last, dict) else None
+        return key if isinstance(key, str) and _KEY.fullmatch(key) else None
 
     def account_dir(self, account: Account) -> Path:
         """Made if it is missing."""
-        path = self._path / "accounts" / account.key
+        path = self._path / "accounts" / _checked_key(account.key)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (path.parent, path):
+            _check_owner(each)
         return path
 
     def take_slot(self, account: Account) -> Slot:
@@ -121,10 +128,10 @@ class StateDir:
 
     def remembered(self, remote: str) -> Account:
         """The account that *remote* belonged to when it was last mounted with this directory. Failure."""
-        last = _read_json(self._path / "remotes.json").get(remote)
+        last = _read_json(self._remotes).get(remote)
         if not isinstance(last, dict):
             raise Failure(f"{self._path}: no remote '{remote}' was ever mounted with this state directory")
-        return Account(str(last["key"]), str(last["display_name"]))
+        return Account(_checked_key(str(last.get("key"))), str(last.get("display_name", "")))
 
     def stopped_slots(self, account: Account) -> Iterator[Slot]:
         """All slots of the account that have a journal; locked while they are out. Failure, before the first,
@@ -159,7 +166,8 @@ class StateDir:
     def lock_slot(self, directory: Path) -> Slot | None:
         """The slot, made if it is missing; None while a mount uses it."""
         directory.mkdir(mode=0o700, exist_ok=True)
-        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _check_owner(directory)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -177,10 +185,23 @@ def _user_of(directory: Path) -> str:
         return holder_of(lock.fileno())
 
 
+def _checked_key(key: str) -> str:
+    """The name of an account's directory: a backend makes it fit, a file may hold anything by now."""
+    if not _KEY.fullmatch(key):
+        raise Failure(f"not the key of an account: {key!a:.80}; remove remotes.json from the state directory")
+    return key
+
+
+def _check_owner(directory: Path) -> None:
+    """Failure when another user could change what is in it."""
+    if is_others(directory.stat(), os.geteuid()):
+        raise Failure(f"{directory}: belongs to another user, or others may write to it; move it away")
+
+
 def _read_json(path: Path) -> dict[str, object]:
     try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -118,13 +118,21 @@ class TokenStore:
         """None where nothing was stored yet. NotSignedIn for a file that cannot be understood: to present the
         token before it instead could have the whole grant revoked. OSError."""
         try:
-            text = self._file.read_text()
+            fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
+        with os.fdopen(fd, encoding="utf-8", errors="replace") as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise NotSignedIn(
+                    f"{self._file} belongs to another user, or others may read it; remove it, and write "
+                    "a new refresh_token into the configuration"
+                )
+            text = file.read()
         try:
             kept = json.loads(text)
             return _Kept(str(kept["access_token"]), int(kept["expires_ns"]), str(kept["refresh_token"]))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             raise NotSignedIn(
                 f"{self._file} is damaged; write a new refresh_token into the configuration"
             ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from daemon import ownership
 from daemon.cli.context import Context, default_options
 from daemon.cli.slotcheck import Slot
 from daemon.cli.slotrepair import repair as repair_slot
@@ -79,6 +80,11 @@ def _slots(context: Context, what: str) -> list[Path]:
     for directory in found:
         if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
             raise Failure(f"{directory}: belongs to another user", EXIT_CANNOT)
+        wrong = ownership.complaint(directory, os.geteuid())
+        if wrong is not None:
+            raise Failure(
+                f"{directory}: not looked at, for another user could change it: {wrong}", EXIT_CANNOT
+            )
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from daemon import logs
+from daemon import logs, ownership
 from daemon.background import Readiness, spawn
 from daemon.cli.context import Context, default_options
 from daemon.failure import BadSettings, Failure
@@ -96,14 +96,22 @@ def _login(settings: Settings, name: str) -> LoginFile | None:
 def _check_state_dir(path: Path, mountpoint: Path) -> None:
     if absolute(path).is_relative_to(absolute(mountpoint)):
         raise BadSettings(f"state_dir {path}: lies in the mount point; choose another with -o state_dir=DIR")
+    _check_owner(path)
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise BadSettings(f"state_dir {path}: cannot make the directory: {error.strerror}") from None
+    _check_owner(path)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise BadSettings(
             f"state_dir {path}: is not writable for this user; choose another with -o state_dir=DIR"
         )
+
+
+def _check_owner(state_dir: Path) -> None:
+    wrong = ownership.complaint(state_dir, os.geteuid())
+    if wrong is not None:
+        raise BadSettings(f"state_dir {state_dir}: {wrong}")
 
 
 def _again(context: Context, chosen: Instance, instance: str | None, options: tuple[str, ...]) -> list[str]:

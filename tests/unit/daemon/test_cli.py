@@ -262,3 +262,27 @@ def test_a_complaint_is_one_line_that_prints(name: str, capsys: pytest.CaptureFi
         assert line.startswith("mountfs: ")
         assert line.endswith("\n")
         assert line[:-1].isprintable()
+
+
+@pytest.mark.parametrize("which", ["state", "above"])
+def test_a_state_directory_that_others_could_change_is_refused(
+    which: str, tmp_path: Path, mountpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "above" / "state"
+    state.mkdir(parents=True)
+    writable = state if which == "state" else state.parent
+    writable.chmod(0o777)
+    line = complaint(capsys, "mount", "-o", f"state_dir={state}", "sandbox-dropbox:", mountpoint)
+    assert line == f"state_dir {state}: others may write to {writable}; run: chmod go-w {writable}"
+    assert list(state.iterdir()) == []
+
+
+def test_fsck_does_not_look_at_what_others_could_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slot = tmp_path / "accounts" / "dropbox-1" / "slot-0"
+    slot.mkdir(parents=True)
+    slot.chmod(0o777)
+    assert run(["fsck", "--repair", f"{tmp_path}"]) == 8
+    assert f"others may write to {slot}" in capsys.readouterr().err
+    assert list(slot.iterdir()) == []

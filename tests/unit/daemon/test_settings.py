@@ -213,3 +213,17 @@ def test_a_remote_is_a_name_and_a_folder(spec: str, name: str, subdir: str) -> N
 def test_a_remote_that_is_none_is_refused(spec: str) -> None:
     with pytest.raises(BadSettings):
         parse_spec(spec)
+
+
+@pytest.mark.parametrize("which", ["itself", "above"])
+def test_a_file_that_others_could_change_is_not_read(tmp_path: Path, which: str) -> None:
+    folder = tmp_path / "config"
+    folder.mkdir(mode=0o755)
+    path = write(folder, '[mount]\numask = "022"\n')
+    assert load([path]).file == path
+    writable = path if which == "itself" else folder
+    writable.chmod(0o757)
+    with pytest.raises(BadSettings) as caught:
+        load([path])
+    told = f"{path}: not read, for another user could change it: others may write to {writable}"
+    assert str(caught.value) == f"{told}; run: chmod go-w {writable}"

@@ -170,6 +170,25 @@ def test_a_damaged_file_never_makes_an_old_token_be_presented(tmp_path: Path, cl
     assert service.presented == ["written-down"]
 
 
+def test_a_file_that_others_may_read_is_not_used(tmp_path: Path, clock: FakeClock) -> None:
+    service = Service()
+    store(tmp_path, service, clock).refresh()
+    (file,) = tmp_path.rglob("*.json")
+    file.chmod(0o644)
+    with pytest.raises(NotSignedIn, match="others may read it; remove it"):
+        store(tmp_path, service, clock).refresh()
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path, clock: FakeClock) -> None:
+    service = Service()
+    store(tmp_path, service, clock).refresh()
+    (file,) = tmp_path.rglob("*.json")
+    file.rename(tmp_path / "elsewhere")
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Transient):
+        store(tmp_path, service, clock).refresh()
+
+
 def test_a_token_newly_written_down_begins_anew(tmp_path: Path, clock: FakeClock) -> None:
     service = Service()
     store(tmp_path, service, clock).refresh()

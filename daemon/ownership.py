@@ -1,0 +1,93 @@
+"""Who can change a file that we rely on: nobody but this user and root, as ssh wants it of its keys.
+
+Who can write the configuration chooses where tokens go; who can write the state directory, what is sent; and
+who can write a folder above either puts another in its place. The rule is that of sshd's StrictModes
+(sshd_config(5)), with Debian's exception: a group that is the owner's alone counts as the owner.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT_UID = 0
+_WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def complaint(path: Path, uid: int, *, may_be_roots: bool = False) -> str | None:
+    """What lets another user than *uid* change *path*, and what to do about it; None: nothing does.
+
+    *may_be_roots*: it may belong to root as well. What is missing is no reason.
+    """
+    for above in _folders_above(path):
+        found = _status(above)
+        if found is None:
+            continue
+        if stat.S_ISLNK(found.st_mode):
+            wrong = None if found.st_uid in (uid, ROOT_UID) else _foreign(above, found, uid)
+        elif not stat.S_ISDIR(found.st_mode) or found.st_mode & stat.S_ISVTX:
+            wrong = None  # what is ours in a sticky one only we can rename: sticky(7)
+        else:
+            wrong = _wrong(above, found, uid, (uid, ROOT_UID))
+        if wrong is not None:
+            return wrong
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _wrong(path, found, uid, (uid, ROOT_UID) if may_be_roots else (uid,))
+
+
+def is_others(found: os.stat_result, uid: int) -> bool:
+    """Whether what has the status *found* belongs to another user than *uid*, or others can write to it."""
+    return _wrong(Path(), found, uid, (uid,)) is not None
+
+
+def _wrong(path: Path, found: os.stat_result, uid: int, owners: tuple[int, ...]) -> str | None:
+    if found.st_uid not in owners:
+        return _foreign(path, found, uid)
+    writers = found.st_mode & _WRITABLE
+    if writers & stat.S_IWGRP and _is_owners_alone(found.st_gid, found.st_uid):
+        writers &= ~stat.S_IWGRP
+    return f"others may write to {path}; run: chmod go-w {path}" if writers else None
+
+
+def _foreign(path: Path, found: os.stat_result, uid: int) -> str:
+    owner, user = _name(found.st_uid), _name(uid)
+    return f"{path} belongs to {owner}; choose a place of your own, or run: chown {user} {path}"
+
+
+def _folders_above(path: Path) -> Iterator[Path]:
+    """From the top down: those that the path names, links among them, and those where it leads."""
+    given = Path(os.path.abspath(path))  # noqa: PTH100 - without following links, which are looked at too
+    real = Path(os.path.realpath(path))
+    seen = [*reversed(given.parents), *([given] if given.is_symlink() else []), *reversed(real.parents)]
+    return iter(dict.fromkeys(seen))
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
+def _is_owners_alone(gid: int, uid: int) -> bool:
+    """Whether the group is the private one that user *uid* got with the account (user-private groups)."""
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    is_private = group.gr_name == user.pw_name and user.pw_gid == gid
+    return is_private and set(group.gr_mem) <= {user.pw_name}
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,81 @@
+"""Who can change what we rely on. Whose the files are is played by asking as another user."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from daemon.ownership import complaint, is_others
+
+ME = os.getuid()
+NOBODY = 4_000_000_001
+"""A user that this machine does not know, and who owns nothing."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "above" / "state"
+    path.mkdir(parents=True)
+    for each in (path, path.parent):
+        each.chmod(0o755)
+    return path
+
+
+def test_what_only_its_owner_can_change_is_fine(place: Path) -> None:
+    assert complaint(place, ME) is None
+    assert complaint(place, ME, may_be_roots=True) is None
+    assert complaint(place / "missing" / "deeper", ME) is None
+
+
+def test_what_belongs_to_somebody_else_is_not(place: Path) -> None:
+    told = complaint(place, NOBODY)
+    assert told is not None
+    assert "belongs to" in told
+    assert f"chown user {NOBODY} " in told
+    assert is_others(place.stat(), NOBODY)
+    assert not is_others(place.stat(), ME)
+
+
+@pytest.mark.parametrize("which", ["itself", "above"])
+def test_what_others_can_write_to_is_not(place: Path, which: str) -> None:
+    writable = place if which == "itself" else place.parent
+    writable.chmod(0o757)
+    assert complaint(place, ME) == f"others may write to {writable}; run: chmod go-w {writable}"
+
+
+def test_a_sticky_folder_above_is_fine_and_a_sticky_one_itself_is_not(place: Path) -> None:
+    place.parent.chmod(0o1777)
+    assert complaint(place, ME) is None
+    place.chmod(0o1777)
+    assert complaint(place, ME) is not None
+
+
+def test_a_link_is_followed_and_both_ways_are_looked_at(place: Path, tmp_path: Path) -> None:
+    link = tmp_path / "open" / "link"
+    link.parent.mkdir(mode=0o755)
+    link.symlink_to(place)
+    assert complaint(link, ME) is None
+    place.parent.chmod(0o757)
+    assert complaint(link, ME) == f"others may write to {place.parent}; run: chmod go-w {place.parent}"
+    place.parent.chmod(0o755)
+    link.parent.chmod(0o757)
+    assert complaint(link, ME) == f"others may write to {link.parent}; run: chmod go-w {link.parent}"
+
+
+def test_a_group_of_the_owner_s_own_counts_as_the_owner(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class User:
+        pw_name, pw_gid = "ann", place.stat().st_gid
+
+    class Group:
+        gr_name = "ann"
+        gr_mem: tuple[str, ...] = ("ann",)
+
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: User)
+    monkeypatch.setattr("grp.getgrgid", lambda gid: Group)
+    place.chmod(0o775)
+    assert complaint(place, ME) is None
+    for name, members in (("staff", ()), ("ann", ("ann", "bob"))):
+        Group.gr_name, Group.gr_mem = name, members
+        assert complaint(place, ME) is not None

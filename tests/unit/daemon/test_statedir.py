@@ -1,0 +1,72 @@
+"""Accounts and slots in the state directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from daemon.failure import Failure
+from daemon.statedir import StateDir
+from mountfs.errors import Offline
+from mountfs.model.entry import Account
+
+ACCOUNT = Account("dropbox-1", "Ann")
+
+
+def away() -> Account:
+    raise Offline("no network")
+
+
+def test_an_account_is_remembered_while_the_service_is_away(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    assert state.identify("work", "credentials", lambda: ACCOUNT) == ACCOUNT
+    assert state.identify("work", "credentials", away) == ACCOUNT
+    with pytest.raises(Failure, match="does not answer"):
+        state.identify("work", "other credentials", away)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "5", '{"work": 5}', "{", "[" * 100_000])
+def test_what_was_remembered_and_makes_no_sense_is_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / "remotes.json").write_text(content)
+    with pytest.raises(Failure, match="does not answer"):
+        StateDir(tmp_path).identify("work", "credentials", away)
+
+
+@pytest.mark.parametrize("key", ["", ".", "..", "../x", "/etc", "a/b", "a\0b", "\ud800", "a" * 300])
+def test_an_account_s_directory_is_never_elsewhere(tmp_path: Path, key: str) -> None:
+    state = StateDir(tmp_path / "state")
+    with pytest.raises(Failure, match="not the key of an account"):
+        state.take_slot(Account(key, "x"))
+    assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_what_was_remembered_may_lack_a_key(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.identify("work", "credentials", lambda: ACCOUNT)
+    known = tmp_path / "remotes.json"
+    kept = json.loads(known.read_text())
+    del kept["work"]["key"]
+    known.write_text(json.dumps(kept))
+    with pytest.raises(Failure, match="does not answer"):
+        state.identify("work", "credentials", away)
+
+
+@pytest.mark.parametrize("which", ["accounts", "accounts/dropbox-1", "accounts/dropbox-1/slot-0"])
+def test_a_directory_that_others_can_write_to_is_not_used(tmp_path: Path, which: str) -> None:
+    state = StateDir(tmp_path)
+    state.take_slot(ACCOUNT).release()
+    (tmp_path / which).chmod(0o777)
+    with pytest.raises(Failure, match="others may write to it; move it away"):
+        state.take_slot(ACCOUNT)
+
+
+@pytest.mark.parametrize("key", ["../x", "", None, ["a"]])
+def test_a_key_that_makes_no_sense_leads_nowhere(tmp_path: Path, key: object) -> None:
+    state = StateDir(tmp_path)
+    assert state.last_key("work") is None
+    state.identify("work", "credentials", lambda: ACCOUNT)
+    assert state.last_key("work") == ACCOUNT.key
+    (tmp_path / "remotes.json").write_text(json.dumps({"work": {"key": key}}))
+    assert state.last_key("work") is None
