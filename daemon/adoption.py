@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -187,12 +188,13 @@ class _Adoption:
         return found
 
     def _content(self, theirs: Content) -> Content:
-        """Their bytes, in our spool."""
-        source = self._theirs.spool.path(theirs.spool)
-        target = self._ours.spool.path(theirs.spool)
-        if source.exists() and not target.exists():
-            os.link(source, target)
-            self.linked.append(target)
+        """Their bytes, in our spool; where a name is none of a spool's, there are none."""
+        with contextlib.suppress(FileNotFoundError):
+            source = self._theirs.spool.path(theirs.spool)
+            target = self._ours.spool.path(theirs.spool)
+            if source.exists() and not target.exists():
+                os.link(source, target)
+                self.linked.append(target)
         ours = replace(theirs, id=self._tree.store.next_id(), is_synced=False)
         for part in self._theirs.tree.store.parts(theirs.id):
             self._tree.store.add_part(ours.id, part)

@@ -101,6 +101,8 @@ class Sweeper:
             try:
                 self._sweep(content)
                 swept.append(content.id)
+            except FileNotFoundError:
+                swept.append(content.id)  # its name is none of the spool's: there is nothing to remove
             except OSError as error:
                 LOG.warning("a file that is not needed any more stays in the spool: %s", error)
                 if not self._stuck:

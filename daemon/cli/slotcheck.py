@@ -12,6 +12,7 @@ from pathlib import Path
 from daemon.status import in_bytes, plural
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.disk import RealDisk
+from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
 from mountfs.tree.database import check_version
 from mountfs.tree.label import NOBODYS, Label, read_label
@@ -86,6 +87,11 @@ class Slot:
     def label_of(self, name: str) -> str | None:
         return self.disk.label_of(str(self.spool / name))
 
+    def aside(self, name: str) -> Path | None:
+        """The spool file of that name, if it was set aside; None for a name that no file has."""
+        path = self.set_aside / name
+        return path if is_name(name) and path.exists() else None
+
     def hash_of(self, content: Content) -> str:
         """Of its spool file's bytes, in the algorithm of the hash it is known by."""
         assert content.content_hash is not None
@@ -132,8 +138,10 @@ class Slot:
         elif reason is LOST and not content.is_flushed:
             return  # nothing was ever written
         elif reason is LOST:
-            aside = (self.set_aside / content.spool).exists()
-            todo = "--repair takes it back from spool-set-aside" if aside else "restore it from a backup"
+            aside = self.aside(content.spool)
+            todo = (
+                "restore it from a backup" if aside is None else "--repair takes it back from spool-set-aside"
+            )
             yield Finding(
                 pending.path,
                 f"{LOST} (spool/{content.spool}); {todo}, or mount and remove the file, which gives it up",

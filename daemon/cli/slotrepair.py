@@ -148,8 +148,8 @@ def _take_back(slot: Slot) -> Iterator[str]:
     """Files that were set aside while a journal that names them was away."""
     sizes = slot.sizes()
     for pending in Journal(slot.journal).pending:
-        aside = slot.set_aside / pending.content.spool
-        if pending.content.spool not in sizes and aside.exists():
+        aside = slot.aside(pending.content.spool)
+        if pending.content.spool not in sizes and aside is not None:
             aside.rename(slot.spool / aside.name)
             yield f"{pending.path}: its bytes were set aside, and are taken back"
 

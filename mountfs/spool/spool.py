@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -38,7 +40,8 @@ class _Reader:
 class Spool:
     """Files with names of their own (never the user's), in one directory of the account.
 
-    Every method may be called from any thread. Missing files raise FileNotFoundError.
+    Every method may be called from any thread. Missing files raise FileNotFoundError; so does a name that no
+    file of one directory has, such as "../x": names come from the store, which holds what a disk made of it.
     """
 
     def __init__(self, directory: Path, disk: Disk, quota: Quota) -> None:
@@ -81,7 +84,7 @@ class Spool:
         return target
 
     def open(self, name: str) -> SpoolFile:
-        return SpoolFile(self._disk, name, self._disk.open(f"{self._directory}/{name}"))
+        return SpoolFile(self._disk, name, self._disk.open(f"{self._directory}/{_checked(name)}"))
 
     def admit(self, growth_bytes: int) -> float:
         """Asked before a file grows: seconds the writer has to wait first, mostly 0.
@@ -139,7 +142,8 @@ class Spool:
     def remove(self, name: str) -> None:
         """Removes a file; one that is gone already (or was taken over by renaming it) is fine."""
         self._retire(name)
-        self._disk.remove(str(self.path(name)))
+        with contextlib.suppress(FileNotFoundError):
+            self._disk.remove(str(self.path(name)))
 
     def rename(self, name: str) -> str:
         """Gives a file another name of our own; which."""
@@ -155,7 +159,7 @@ class Spool:
         self._disk.rename(str(self.path(name)), str(target))
 
     def path(self, name: str) -> Path:
-        return self.directory / name
+        return self.directory / _checked(name)
 
     def names(self) -> list[str]:
         return self._disk.names(str(self.directory))
@@ -192,7 +196,7 @@ class Spool:
         with self._readers_lock:
             reader = self._readers.get(name)
             if reader is None:
-                reader = self._readers[name] = _Reader(self._disk.open(f"{self._directory}/{name}"))
+                reader = self._readers[name] = _Reader(self._disk.open(f"{self._directory}/{_checked(name)}"))
                 if len(self._readers) > OPEN_FILES:
                     self._retire_locked(self._readers.popitem(last=False)[1])
             else:
@@ -216,6 +220,17 @@ class Spool:
         reader.is_retired = True
         if not reader.users:
             self._disk.close(reader.fd)
+
+
+def is_name(name: str) -> bool:
+    """Whether a file of one directory may have it; a journal may name anything."""
+    return name not in ("", ".", "..") and "/" not in name and "\0" not in name
+
+
+def _checked(name: str) -> str:
+    if not is_name(name):
+        raise FileNotFoundError(errno.ENOENT, "not a name of the spool", name)
+    return name
 
 
 def _new_name() -> str:

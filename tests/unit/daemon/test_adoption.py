@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -386,3 +387,22 @@ def test_what_cannot_be_taken_over_as_a_whole_stays_where_it_is_as_a_whole(
     ours.settle()
     assert ours.remote() == {"/a": b"a", "/b": b"b", "/c": b"c"}
     assert ours.notices() == []
+
+
+def test_a_row_of_theirs_that_names_a_file_elsewhere_costs_nobody_the_others(estate: Estate) -> None:
+    outside = estate.their_directory / "outside"
+    outside.write_bytes(b"secret")
+    estate.theirs.put("/bad", b"theirs")
+    estate.theirs.put("/good", b"good")
+    estate.theirs.core.durability.save()
+    with sqlite3.connect(estate.theirs.places.store) as db:
+        bad = "UPDATE contents SET spool = '../outside' WHERE size_bytes = 6"
+        assert db.execute(bad).rowcount == 1
+    db.close()
+    ours = estate.take_over()
+    ours.settle()
+    # What no row names says itself whose it is: the label of the spool file.
+    copy = "/bad (recovered copy testhost 2023-11-14)"
+    assert estate.account.files() == {"/good": b"good", copy: b"theirs"}
+    assert outside.read_bytes() == b"secret"
+    assert ours.state("/bad").refusal is not None

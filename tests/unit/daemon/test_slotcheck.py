@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,20 @@ def test_what_is_told_of_a_name_is_a_line_that_prints(
         lines = capsys.readouterr().out.split("\n")[:-1]
         assert lines
         assert [line for line in lines if not line.isprintable() or LOST not in line] == []
+
+
+@pytest.mark.parametrize("where", ["../outside", "{top}/outside", "..", ""])
+def test_a_repair_takes_no_file_from_elsewhere_whatever_a_journal_names(world: World, where: str) -> None:
+    world.put("/a", b"precious")
+    left_by(world)
+    Slot(world.directory).set_aside.mkdir()
+    outside = world.directory / "outside"
+    outside.write_bytes(b"private")
+    with closing(sqlite3.connect(world.places.store)) as db, db:
+        db.execute("UPDATE contents SET spool = ?", (where.format(top=world.directory),))
+    found = Slot(world.directory).check()
+    assert "/a" in faults(found)
+    assert not [finding for finding in found if "takes it back" in finding.text]
+    list(repair(Slot(world.directory)))
+    assert outside.read_bytes() == b"private"
+    assert not [file for file in world.places.spool.iterdir() if file.name == "outside"]

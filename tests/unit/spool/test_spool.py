@@ -262,3 +262,28 @@ def test_a_copy_asks_first(tmp_path: Path) -> None:
     with pytest.raises(NoSpace):
         spool.copy(name, 5)
     assert spool.names() == [name]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/OUTSIDE", "a/../../outside", "", ".", "..", "a\0b"])
+def test_a_name_that_leads_out_of_the_spool_is_of_no_file(spool: Spool, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "account" / "outside"
+    outside.write_bytes(b"theirs")
+    name = name.replace("/OUTSIDE", str(outside))
+    for call in (
+        lambda: spool.open(name),
+        lambda: spool.read(name, 0, 1),
+        lambda: spool.size(name),
+        lambda: spool.label_of(name),
+        lambda: spool.truncate(name, 0),
+        lambda: spool.fdatasync(name),
+        lambda: spool.rename(name),
+        lambda: spool.move_out(name, tmp_path / "taken"),
+        lambda: spool.copy(name, 1),
+        lambda: spool.path(name),
+    ):
+        with pytest.raises(FileNotFoundError):
+            call()
+    spool.remove(name)
+    assert outside.read_bytes() == b"theirs"
+    assert spool.names() == []
+    spool.close()

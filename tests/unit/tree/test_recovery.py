@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mountfs.errors import MountfsError
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import OrderKind, Part
@@ -603,3 +606,31 @@ def test_what_was_to_be_in_a_folder_that_is_gone_is_set_aside(tmp_path: Path, la
         assert account.recovery.strays == (stray,)
         assert (set_aside_directory(account.spool.directory) / stray).read_bytes() == b"just now"
         assert account.nodes() == {}
+
+
+# Names that are none of the spool's
+
+
+@pytest.mark.parametrize("name", ["../outside", "/{}", "..", "a/../../outside"])
+@pytest.mark.parametrize("is_spent", [False, True])
+def test_a_row_that_names_a_file_elsewhere_touches_none(tmp_path: Path, name: str, is_spent: bool) -> None:
+    world = World(tmp_path)
+    outside = world.directory / "outside"
+    outside.write_bytes(b"bytes")
+    world.put("/a", b"bytes")
+    if is_spent:
+        world.settle()
+        world.put("/a", b"other")
+        world.fs.unlink("/a")
+    world.core.durability.save()
+    world.close()
+    with sqlite3.connect(world.places.store) as db:
+        assert db.execute("UPDATE contents SET spool = ?", (name.replace("{}", str(outside)[1:]),)).rowcount
+    db.close()
+    world.start()
+    with contextlib.suppress(MountfsError, FileNotFoundError):
+        world.get("/a")
+    world.settle()
+    assert outside.read_bytes() == b"bytes"
+    assert world.account.files().get("/a") != b"bytes"
+    world.close()
