@@ -234,6 +234,34 @@ def test_s_fresh_a_listing_that_fails_once_is_made_up_for_at_once(corner: Corner
     assert len(corner.far_side.spoiled()) == 1
 
 
+@pytest.mark.only_on("dropbox", "box", because="an account in memory says nothing that makes no sense")
+def test_s_fresh_what_makes_no_sense_is_left_out_and_told_of(corner: Corner) -> None:
+    stated = {
+        "name": "good",
+        "id": "77",
+        "size": 4,
+        "client_modified": "2020-01-01T00:00:00Z",
+        "rev": "0123456789a",
+    }
+    stated |= {".tag": "file", "type": "file", "etag": "0", "file_version": {"id": "78"}}
+    page = {
+        "entries": [stated, {**stated, "name": "bad", "id": "79", "size": -4}],
+        "cursor": "c",
+        "has_more": False,
+    }
+    corner.far_side.spoil(Asked.LISTING, "reply", status=200, body=page)
+    corner.far_side.write(corner.remote("new"), "text")
+    until(lambda: corner.names() == {"good"}, "the entry that makes sense appears", 20.0)
+    (told,) = [trouble for trouble in corner.troubles() if "left out" in trouble]
+    assert told == (
+        f"/{corner.name}: 1 entry is left out, for what the service says makes no sense: "
+        "bad: size makes no sense: -4"
+    )
+    corner.far_side.calm_down()
+    corner.theirs("more", "text")
+    assert corner.names() == {"new", "more"}
+
+
 @pytest.mark.parametrize("new_size", [5, 4 * MIB], ids=["shorter", "longer"])
 def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_size: int) -> None:
     old = "old revision " * 200_000

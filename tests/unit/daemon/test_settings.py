@@ -140,6 +140,8 @@ BAD_FILES = [
     (WORK + 'api_url = "https://user@x"\n', "must be only scheme, host, port and path"),
     (WORK + 'api_url = "https://x:port"\n', "is no valid address"),
     (WORK + 'commit_route = "finish"\n', "must be one of finish_batch, finish_batch_v2"),
+    (WORK + "autorename = true\n", "unknown key 'autorename'"),
+    (WORK + "strict_conflict = true\n", "unknown key 'strict_conflict'"),
     (WORK + 'mute = "perhaps"\n', "mute = 'perhaps': must be true or false"),
     (WORK + 'select_user = "u"\nselect_admin = "a"\n', "exclude each other"),
     ("[mount]\nsettle_s = -1\n", "[mount]: settle_s = -1: must be zero or more"),
