@@ -23,6 +23,9 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     node = _known(tree, folder, entry, key)
     if node is not None and node.state.base_parent is folder and node.state.base == entry:
         return
+    if node is not None and node.folder is not None and _stands_in(folder, node):
+        _doubt_place(tree, folder)
+        return
     claims = folder.part.claims
     if claims is not None and key in claims and claims[key] is not node:
         hear(claims[key], entry)  # an order on its way gives the name to one of ours
@@ -187,6 +190,27 @@ def _known(tree: Tree, folder: Node, entry: Entry, key: str) -> Node | None:
     if node is None or node.is_folder is not isinstance(entry, Folder) or not is_attached(node):
         return None
     return node
+
+
+def _stands_in(folder: Node, node: Node) -> bool:
+    """Whether *folder* is *node*, or the service had it below *node* when that was last heard of."""
+    at: Node | None = folder
+    while at is not None:
+        if at is node:
+            return True
+        state = at.state
+        at = state.base_parent if state.base is not None and state.base_parent is not None else state.parent
+    return False
+
+
+def _doubt_place(tree: Tree, folder: Node) -> None:
+    """*folder* seems to hold what it stands in. Somebody moved it out of there before (`mv a/b b; mv a b/a`,
+    and b is listed first), or the service says nonsense: both are listed again, and until it is known where
+    *folder* stands, nothing is put into it that would close a circle."""
+    for each in (folder, folder.state.base_parent):
+        if each is not None:
+            each.part.listing.doubted_at = tree.store.next_id()
+            tree.store.save_listing(each.id, each.part.listing)
 
 
 def is_in(folder: Node, node: Node) -> bool:

@@ -35,7 +35,7 @@ class MemoryBackend:
     Knobs: ``is_online`` False makes every call Unreachable; ``is_signed_in`` False
     makes it NotSignedIn; ``takes_packs`` False makes ``append_pack`` BatchRefused; ``page_entries``
     bounds ``changes``; ``hold`` keeps calls of one route waiting until ``release``; what it says of the names
-    in ``odd`` makes no sense.
+    in ``odd`` makes no sense, and the folders with the ids in ``also`` seem to hold those entries too.
     """
 
     def __init__(self, account: MemoryAccount | None = None, *, limits: BackendLimits | None = None) -> None:
@@ -47,6 +47,7 @@ class MemoryBackend:
         self.takes_packs = True
         self.page_entries = 500
         self.odd: set[str] = set()
+        self.also: dict[str, list[Entry]] = {}
         self._is_closed = False
         self._held: set[str] = set()
         self._waiting: Counter[str] = Counter()
@@ -86,7 +87,8 @@ class MemoryBackend:
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         with self._call("list_folder"):
-            children = self.remote.tree.children(path, folder_id)
+            children = list(self.remote.tree.children(path, folder_id))
+            children += self.also.get(folder_id, [])
             return [Odd(each.name, "no size") if each.name in self.odd else each for each in children]
 
     def stat(self, place: Place) -> Entry:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import NotFound, Offline, ServerFault, Transient
-from mountfs.model.entry import Entry
+from mountfs.model.entry import Entry, Folder
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits
 from mountfs.tree.listings import RETRY_S
@@ -623,3 +623,44 @@ def test_a_file_is_not_taken_for_committed_while_the_service_says_nonsense_of_it
     world.settle()
     assert world.pending() == []
     assert (world.get("/new"), world.revisions_of("/new")) == (b"bytes", 1)
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["by path", "by id"])
+def test_a_folder_is_never_put_into_itself(tmp_path: Path, limits: BackendLimits) -> None:
+    world = World(tmp_path, limits=limits)
+    world.account.mkdir("/a")
+    world.account.mkdir("/a/b")
+    world.account.write("/a/b/file", b"x")
+    world.follow()
+    a, b = world.account.get("/a"), world.account.get("/a/b")
+    assert isinstance(a, Folder)
+    assert isinstance(b, Folder)
+    world.memory.also = {b.id: [Folder(a.id, "loop"), Folder(b.id, "self")]}
+    assert (world.names(), world.names("/a"), world.names("/a/b")) == ({"a"}, {"b"}, {"file"})
+    world.theirs("/a/b/new", b"1")
+    for _ in range(2):
+        assert (world.names(), world.names("/a"), world.names("/a/b")) == ({"a"}, {"b"}, {"file", "new"})
+        world.restart()
+        world.follow()
+    world.put("/a/b/ours", b"ours")
+    world.settle()
+    assert world.account.files()["/a/b/ours"] == b"ours"
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["by path", "by id"])
+def test_two_folders_that_others_turned_inside_out_are_seen_so(tmp_path: Path, limits: BackendLimits) -> None:
+    world = World(tmp_path, limits=limits)
+    world.account.mkdir("/a")
+    world.account.mkdir("/a/b")
+    world.account.write("/a/b/file", b"x")
+    world.follow()
+    assert (world.names(), world.names("/a"), world.names("/a/b")) == ({"a"}, {"b"}, {"file"})
+    world.account.move("/a/b", "/b")
+    world.account.move("/a", "/b/a")
+    with world.core.tree.transaction():
+        world.core.listings.doubt(world.node("/a/b"))
+    world.names("/a/b")  # listed by its id, before anything else is heard
+    world.follow()
+    assert (world.names(), world.names("/b"), world.names("/b/a")) == ({"b"}, {"a", "file"}, set())
+    world.close()
