@@ -96,6 +96,11 @@ def text(value: Any, what: str) -> str:
     return value[:MOST_TEXT_CHARS]
 
 
+def words(value: str, most_chars: int) -> str:
+    """The beginning of *value*, for a message: what is no valid text in it becomes question marks."""
+    return value[:most_chars].encode("utf-8", "replace").decode()
+
+
 def obj(value: Any, what: str) -> Mapping[str, Any]:
     """A JSON object."""
     if not isinstance(value, Mapping):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mountfs.backends import checked
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     Busy,
@@ -82,7 +83,7 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
 def code_of(response: Response) -> str:
     """The ``code`` of an error's body; empty where there is none, as in many 401s."""
     code = body_of(response).get("code")
-    return code[:80] if isinstance(code, str) else ""
+    return checked.words(code, 80) if isinstance(code, str) else ""
 
 
 def body_of(response: Response) -> Mapping[str, Any]:
@@ -133,13 +134,13 @@ def _explained(response: Response) -> str:
     body = body_of(response)
     text = body.get("message") or body.get("error_description")
     if isinstance(text, str) and text.strip():
-        return f": {' '.join(text.split())[:200]}"
+        return f": {checked.words(' '.join(text[:1000].split()), 200)}"
     return "" if body else f": {_first_line(response)}"
 
 
 def _request_id(response: Response) -> str:
     stated = response.headers.get("box-request-id") or body_of(response).get("request_id")
-    return stated[:80] if isinstance(stated, str) else "none"
+    return checked.words(stated, 80) if isinstance(stated, str) else "none"
 
 
 def _first_line(response: Response) -> str:

@@ -134,11 +134,11 @@ def tags_of(union: Any) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     fields: Mapping[str, Any] = {}
     while len(tags) < _MOST_TAGS:
         if isinstance(union, str):
-            return (*tags, union[:_MOST_TAG_CHARS]), {}
+            return (*tags, checked.words(union, _MOST_TAG_CHARS)), {}
         if not isinstance(union, Mapping) or not isinstance(union.get(".tag"), str):
             return tuple(tags), fields
         tag, fields = union[".tag"], union
-        tags.append(tag[:_MOST_TAG_CHARS])
+        tags.append(checked.words(tag, _MOST_TAG_CHARS))
         nested = union.get(tag, union.get("reason"))
         if not isinstance(nested, Mapping):
             return tuple(tags), fields

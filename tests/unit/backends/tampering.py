@@ -163,8 +163,8 @@ def assert_sound(value: Any) -> None:
     if isinstance(value, str):
         value.encode()
     elif isinstance(value, MountfsError):
-        # The outermost edges escape it for a terminal; here it must not be of any size.
-        assert len(str(value)) < 2000, str(value)[:200]
+        # What does not print is escaped where it is shown; but it is stored, and must not be of any size.
+        assert len(str(value).encode()) < 2000, str(value)[:200]
     elif isinstance(value, bool) or value is None:
         pass
     elif isinstance(value, int):
