@@ -36,6 +36,7 @@ class Health:
         self._failing: dict[str, _Failing] = {}
         self._told: str | None = None
         """The trouble that the log was told of, until it is told of its end."""
+        self._was_signed_in = False
 
     def failed(self, route: str, error: MountfsError, host: str = "") -> None:
         """A call of *route* failed; its time to come back, if it has one, is part of the trouble."""
@@ -46,7 +47,9 @@ class Health:
             before = self._failing.get(route)
             since_s = now_s if before is None else before.since_s
             self._failing[route] = _Failing(error, host, since_s, until_s)
-            if isinstance(error, NotSignedIn) or now_s - since_s >= LASTING_S:
+            # Credentials that never worked end a start, which says so itself.
+            is_sudden = isinstance(error, NotSignedIn) and self._was_signed_in
+            if is_sudden or now_s - since_s >= LASTING_S:
                 self._tell(error)
 
     def worked(self, route: str, host: str = "") -> None:
@@ -59,6 +62,10 @@ class Health:
                 if failing.host == host and isinstance(failing.error, Offline):
                     del self._failing[other]
             self._forget(self._clock.now_s())
+
+    def signed_in(self) -> None:
+        """The credentials were taken: from here on it is news when they are not."""
+        self._was_signed_in = True
 
     def trouble(self) -> MountfsError | None:
         """The gravest of what fails: refused credentials, no answer, too many calls; else the newest."""

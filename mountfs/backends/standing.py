@@ -67,6 +67,7 @@ class Standing:
         else:
             self.sign_in.accepted(started_s)
             self.health.worked(SIGN_IN)
+            self.health.signed_in()
 
     def unsigned(self, token: str | None, error: MountfsError, started_s: float) -> None:
         """A call that began at *started_s* had no word on its credentials but *error*; *token*: what it was

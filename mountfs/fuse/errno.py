@@ -27,6 +27,7 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.InvalidArgument: errno.EINVAL,
     errors.BadHandle: errno.EBADF,
     errors.NoSpace: errno.ENOSPC,
+    errors.DiskFull: errno.ENOSPC,
     errors.TooLarge: errno.EFBIG,
     errors.TransferLimit: errno.EDQUOT,
     errors.Conflict: errno.ESTALE,

@@ -23,14 +23,14 @@ def journal_of(mount: RealMount) -> Path:
 
 
 def is_synced(mount: RealMount, path: str) -> bool:
-    """What the journal says of the pending file *path*."""
+    """What the journal says of the pending file *path*: nothing yet of one that is new."""
     with closing(sqlite3.connect(f"{journal_of(mount).as_uri()}?mode=ro", uri=True)) as db:
         rows = db.execute(
             "SELECT is_synced FROM contents JOIN nodes ON contents.node = nodes.id WHERE nodes.name = ?",
             (path.removeprefix("/"),),
         ).fetchall()
-    assert len(rows) == 1, rows
-    return bool(rows[0][0])
+    assert len(rows) <= 1, rows
+    return bool(rows and rows[0][0])
 
 
 def forget_boot(mount: RealMount) -> None:

@@ -239,3 +239,15 @@ def test_a_reply_that_is_longer_than_one_may_be_is_a_trouble_of_its_route_alone(
         assert look(client, server, "other") == 200
         assert look(client, server) == 200
         assert client.trouble() is None
+
+
+def test_credentials_that_never_worked_get_no_line_at_once(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(clock)
+    health.failed("sign-in", NotSignedIn("no"))
+    assert caplog.messages == []
+    health.worked("sign-in")
+    health.signed_in()
+    health.failed("sign-in", NotSignedIn("not any more"))
+    assert len(caplog.messages) == 1
