@@ -131,7 +131,9 @@ def test_trouble_with_the_credentials_is_told_once_and_so_is_its_end(
     connect: Connect, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = connect(Static())
-    with Script(*[answer(401)] * 4, answer(200)) as server, caplog.at_level(logging.WARNING):
+    script = answer(200), *[answer(401)] * 4, answer(200)
+    with Script(*script) as server, caplog.at_level(logging.WARNING):
+        look(client, server)
         while look(client, server) != 200:
             clock.advance(1.0)
         look(client, server)
