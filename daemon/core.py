@@ -221,7 +221,7 @@ def build(
         uploader=uploader,
         committer=committer,
         follower=follower,
-        sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast),
+        sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast, durability),
         prober=prober,
         durability=durability,
         reader=reader,

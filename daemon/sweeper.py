@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from mountfs.errors import MountfsError, NotSignedIn, Transient
+from mountfs.errors import MountfsError, NoSpace, NotSignedIn, Transient
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, Clock
 from mountfs.tree.content import Content
@@ -47,6 +48,13 @@ class HeldSpace(Protocol):
         """Takes the space again that was given to a full disk; whether nothing is missing now."""
 
 
+class Journal(Protocol):
+    """The part of ``mountfs.tree.sync`` that is needed here."""
+
+    def sync_store(self) -> None:
+        """The rows so far survive power loss; OSError or NoSpace if not."""
+
+
 def _silence() -> None:
     """Before the assembly sets its own."""
 
@@ -62,6 +70,7 @@ class Sweeper:
         backend: Backend,
         clock: Clock,
         ballast: HeldSpace,
+        journal: Journal,
     ) -> None:
         self.wake: Callable[[], None] = _silence
         self._tree = tree
@@ -70,6 +79,7 @@ class Sweeper:
         self._backend = backend
         self._clock = clock
         self._ballast = ballast
+        self._journal = journal
         self._abandoning = Pacer()
         self._stuck: set[int] = set()
         """Contents whose file could not be removed."""
@@ -83,6 +93,10 @@ class Sweeper:
         with self._tree.lock:
             spent = list(islice(self._free(), FILES_AT_ONCE))
         if spent:
+            # Else power loss brings rows back whose bytes are gone. A journal that cannot be synced promises
+            # nothing any more, and says so in the status.
+            with suppress(OSError, NoSpace):
+                self._journal.sync_store()
             self._sweep_files(spent, now_s)
             return now_s
         if self._tree.sweep_detached(NODES_AT_ONCE):

@@ -258,6 +258,9 @@ class FileSystem:
                 node, _ = self._verbs.rename(old, new)
             self._files.renamed(node, source, target)
 
+        first = self._do(lambda: self._verbs.to_sync_before_rename(old, new))
+        if first is not None:
+            self._services.durable.sync_content(first)
         self._do(decide)
 
     # Attributes

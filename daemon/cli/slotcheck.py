@@ -15,9 +15,10 @@ from mountfs.spool.disk import RealDisk
 from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
 from mountfs.tree.database import check_version
+from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
-from mountfs.tree.recovery import BOOT_FACT, CUT_SHORT, LOST, TORN, UNPROVEN, doubt, set_aside_directory
+from mountfs.tree.recovery import BOOT_FACT, set_aside_directory
 from mountfs.tree.rows import CONTENT_COLUMNS, content_row
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

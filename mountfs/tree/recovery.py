@@ -5,7 +5,7 @@ written is in doubt. A machine that died leaves what had been synced, and of the
 prefix of its transactions, files shorter than written or with holes. The kernel's boot id, kept in the
 store, tells the two apart.
 
-``doubt`` decides, on values; ``recover`` looks and acts. Running it again finds nothing to do.
+``doubt.doubt`` decides, on values; ``recover`` looks and acts. Running it again finds nothing to do.
 """
 
 from __future__ import annotations
@@ -20,17 +20,14 @@ from mountfs.spool.spool import Spool
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content
 from mountfs.tree.copies import Copies
+from mountfs.tree.doubt import LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
 from mountfs.tree.remote import load_children
+from mountfs.tree.replaced import has_revision, show_replaced
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
-
-TORN = "was still being written when mountfs stopped"
-CUT_SHORT = "is shorter than it was when it was closed"
-UNPROVEN = "was not safely on disk yet when the machine stopped, and may be damaged"
-LOST = "its pending bytes are missing from the local disk"
 
 READ_BYTES = 4 * 1024 * 1024
 BOOT_FACT = "boot_id"
@@ -42,21 +39,6 @@ class Recovery:
 
     repairs: int
     strays: tuple[str, ...]
-
-
-def doubt(content: Content, size_bytes: int | None, *, is_proven: bool) -> str | None:
-    """What is wrong with the bytes of a version, or None. *size_bytes*: of its spool file, None if there is
-    none; *is_proven*: whether nothing can have happened to them, or their hash says so."""
-    if not content.is_flushed:
-        was_never_written = not size_bytes and not content.size_bytes
-        return LOST if size_bytes is None or was_never_written else TORN
-    if size_bytes is None or (not size_bytes and content.size_bytes):
-        # The service has all of it: it can still be published, though not be read here until then.
-        return None if content.is_uploaded and content.session is not None else LOST
-    if size_bytes < content.size_bytes:
-        return CUT_SHORT
-    # Nothing cannot be damaged.
-    return None if is_proven or not content.size_bytes else UNPROVEN
 
 
 def recover(
@@ -78,6 +60,8 @@ def recover(
     repairs = _Repairs(
         tree, spool, copies, hash_kind, is_same_boot=is_same_boot, trusts_sizes=is_same_boot and trusts_disk
     )
+    if not is_same_boot:
+        repairs.remove_spent()
     with tree.transaction():
         count = sum(map(repairs.repair, repairs.doubtful()))
         strays = repairs.keep_strays()
@@ -119,6 +103,15 @@ class _Repairs:
         """Files of the spool, later on without those of versions that are certain to be whole."""
         self._unneeded: list[str] = []
         """Files of nobody that have no bytes, or whose bytes nobody wants."""
+        self._torn: list[str] = []
+        """Files of versions whose whole bytes only the service has."""
+
+    def remove_spent(self) -> None:
+        """Bytes that are nobody's any more are kept as cache, by their hash: not those that may be torn."""
+        for content in self._tree.freed.values():
+            if not content.is_synced:
+                self._spool.remove(content.spool)
+                self._names.discard(content.spool)
 
     def doubtful(self) -> list[Node]:
         """The nodes that are to be looked at: all but those of which there is one version, closed and certain
@@ -151,6 +144,8 @@ class _Repairs:
         is_repaired = False
         if state.content is not None and not self._is_sent(state, state.content):
             is_repaired = self._repair_content(node, state.content)
+        elif state.content is not None:
+            is_repaired = self._hide_torn(state.content)
         draft = node.state.draft
         if draft is not None:
             is_repaired = self._repair_draft(node, draft) or is_repaired
@@ -160,13 +155,14 @@ class _Repairs:
         """Files that no row names may be all that is left of some work: of what was just being written, or
         had its rows in a lost tail of the log, or in a lost store. Returned are those that could only be set
         aside."""
-        kept: list[str] = []
+        kept = self._torn
         # Mostly there are none, and the rows need not be asked.
         strays = self._names and self._names - self._tree.store.spool_names()
         for name in sorted(strays):
             text = self._spool.label_of(name)
             label = read_label(text) if text else None
-            is_empty = not self._spool.size(name) and (label is None or label.size_bytes is None)
+            is_whole = self._is_same_boot and label is not None and label.size_bytes is not None
+            is_empty = not self._spool.size(name) and not is_whole
             if is_empty or text == NOBODYS:
                 self._unneeded.append(name)
             elif label is None or not self._show_stray(name, label):
@@ -197,11 +193,25 @@ class _Repairs:
             return False
         reason = self._reason(content)
         if reason is None:
-            return False
+            return self._hide_torn(content)
         if reason is LOST:
             self._refuse(node, content, reason)
         else:
             self._move_aside(node, content, reason)
+        return True
+
+    def _hide_torn(self, content: Content) -> bool:
+        """The service has all bytes of *content*. Those in the spool are not shown, cached or sent again,
+        unless their hash says that they are the same."""
+        if self._is_same_boot or content.is_synced or not content.content_hash or not content.size_bytes:
+            return False
+        size_bytes = self._size(content)
+        if size_bytes is None:
+            return False
+        if size_bytes >= content.size_bytes and self._hash(content) == content.content_hash:
+            return False
+        self._names.discard(content.spool)
+        (self._torn if size_bytes else self._unneeded).append(content.spool)
         return True
 
     def _repair_draft(self, node: Node, draft: Content) -> bool:
@@ -245,10 +255,23 @@ class _Repairs:
         return state.hexdigest()
 
     def _refuse(self, node: Node, content: Content, reason: str) -> None:
-        """There is nothing to publish any more; the node stays listed until the user removes it."""
+        """There is nothing to publish any more. What the service has instead is shown; else the node stays
+        listed until the user removes it."""
         self._tree.notice(path_of(node), reason)
+        state = node.state
+        if has_revision(state):
+            self._tree.change((node, replace(state, content=None)))
+            return
+        if state.parent is not None and state.flight is None and state.draft is None:
+            # Frees the name for what it replaced.
+            self._tree.change((node, FORGOTTEN))
+            if show_replaced(self._tree, state.parent, state.name):
+                return
+        if content.spool in self._names:
+            self._unneeded.append(content.spool)  # an empty file would be shown in its place
+            self._names.discard(content.spool)
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
-        self._tree.change((node, replace(node.state, content=self._unsent(content), refusal=refusal)))
+        self._tree.change((node, replace(state, content=self._unsent(content), refusal=refusal)))
 
     def _unsent(self, content: Content) -> Content:
         """Whatever the service has of its bytes is of no use."""
@@ -271,6 +294,8 @@ class _Repairs:
         is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
         copy = self._new_copy(state.parent, state.name, content, reason)
         self._tree.change((node, FORGOTTEN if is_nothing else left), copy)
+        if is_nothing:
+            show_replaced(self._tree, state.parent, state.name)
         path = path_of(copy[0]) if is_nothing else path_of(node)
         self._tree.notice(path, f"{reason}; what there is, is in {copy[1].name}")
 

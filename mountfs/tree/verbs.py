@@ -16,6 +16,7 @@ from mountfs.errors import (
     InvalidArgument,
     IsADirectory,
     NotADirectory,
+    NotFound,
     NotPermitted,
 )
 from mountfs.model.entry import File
@@ -28,6 +29,7 @@ from mountfs.tree.copies import Copies
 from mountfs.tree.label import closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.remote import is_in
+from mountfs.tree.replaced import outlives_alone
 from mountfs.tree.tree import Edit, Tree
 from mountfs.tree.view import Names, View
 from mountfs.tree.word import keeper_of
@@ -218,6 +220,15 @@ class Verbs:
             else:
                 self._apply((node, moved))
         return node, occupant
+
+    def to_sync_before_rename(self, source: Names, target: Names) -> Content | None:
+        """The version at *source*, if it is to replace one that power loss would not take. Errors of
+        ``rename`` are left to it."""
+        try:
+            state, occupant = self._view.node(source).state, self._view.node(target).state
+        except (NotFound, NotADirectory):
+            return None
+        return (state.draft or state.content) if outlives_alone(occupant, state) else None
 
     # Inside
 

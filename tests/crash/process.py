@@ -59,8 +59,8 @@ class PointedDisk(RealDisk):
     def rename(self, source: str, target: str) -> None:
         POINTS.around("disk.rename", lambda: super(PointedDisk, self).rename(source, target))
 
-    def label(self, fd: int, text: str) -> None:
-        POINTS.around("disk.label", lambda: super(PointedDisk, self).label(fd, text))
+    def label(self, fd: int, text: str) -> bool:
+        return POINTS.around("disk.label", lambda: super(PointedDisk, self).label(fd, text))
 
 
 class PointedStore(Store):

@@ -211,7 +211,7 @@ class Scene:
         with closing(sqlite3.connect(slot / "journal.db")) as db:
             orphans = db.execute("SELECT count(*) FROM orphans").fetchone()[0]
         bytes_left = any(file.stat().st_size for file in slot.parent.glob("*/spool/*"))
-        others = [holding(each).count for each in slot.parent.glob("*/journal.db")]
+        others = [holding(each, each.with_name("spool")).count for each in slot.parent.glob("*/journal.db")]
         assert any(others) or bytes_left or orphans, "nothing was pending at the kill"
         for each in slot.parent.glob("slot-*"):
             found = [finding for finding in Slot(each).check() if finding.is_fault]

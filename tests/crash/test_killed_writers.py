@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from mountfs.tree.recovery import LOST, TORN
+from mountfs.tree.doubt import LOST, TORN
 from tests.crash.writer import FILES, LEDGER, Fuse, fused_world, version
 from tests.doubles.world import HOST
 from tests.fakes.clock import EPOCH_NS, FakeClock

@@ -75,15 +75,16 @@ SPOOL_IN_THE_TREE = {"mountfs.tree.recovery", "mountfs.tree.sync"}
 LAYERS_OF_THE_TREE = (
     ("beside", "content", "listing", "schema"),
     ("database", "node"),
-    ("bases", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
+    ("bases", "doubt", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
     ("peek", "store", "tally"),
     ("contents", "loading", "unclean"),
     ("restoring",),
     ("tree",),
     ("oddities", "order", "remote", "settling", "sync"),
     ("circles", "copies", "listings", "takeover"),
-    ("feed", "plan", "recovery", "reversal", "view"),
-    ("booking", "discard", "launch", "verbs"),
+    ("feed", "plan", "reversal", "view"),
+    ("replaced",),
+    ("booking", "discard", "launch", "recovery", "verbs"),
 )
 """Modules of the tree, the lowest first: each imports only from layers below its own. What lists, plans,
 books and changes the tree is above it, and unknown to it."""

@@ -12,7 +12,8 @@ from daemon.core import Settings, is_acknowledged, lay, uncounted_bytes
 from mountfs.errors import Forbidden, MountfsError, NotFound, ReadOnly
 from mountfs.model.path import RemotePath
 from mountfs.tree.database import StoreUnusable
-from mountfs.tree.recovery import LOST, TORN, Recovery
+from mountfs.tree.doubt import LOST, TORN
+from mountfs.tree.recovery import Recovery
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.clock import EPOCH_NS, FakeClock

@@ -12,7 +12,7 @@ import pytest
 from daemon.cli.fsck import _look_at
 from daemon.cli.slotcheck import BOOT_ID, Finding, Slot
 from daemon.cli.slotrepair import repair
-from mountfs.tree.recovery import CUT_SHORT, LOST, UNPROVEN
+from mountfs.tree.doubt import CUT_SHORT, LOST, UNPROVEN
 from tests.doubles.world import World
 from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
 

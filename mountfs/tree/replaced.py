@@ -1,0 +1,40 @@
+"""Versions that gave their place to newer ones: power loss must not take both.
+
+Bytes that nobody synced may be torn by power loss. What they replaced is then what stands under the name:
+the service's revision, or a file whose removal was not sent. A version that was synced here and that
+the service does not have is gone once it is replaced, so the newer one is synced before.
+"""
+
+from __future__ import annotations
+
+from mountfs.model.entry import File
+from mountfs.model.path import fold
+from mountfs.tree.node import Node, State
+from mountfs.tree.remote import load_children
+from mountfs.tree.reversal import shown_again
+from mountfs.tree.tree import Tree
+
+
+def outlives_alone(old: State, new: State) -> bool:
+    """Whether power loss would take the bytes of *new*, but not those of *old*, which nobody else has:
+    `echo 1 > f; sync f; echo 2 > f`."""
+    before, after = old.content, new.draft or new.content
+    if before is None or after is None or not before.is_synced or after.is_synced:
+        return False
+    return old.flight is None or old.flight.content is not before
+
+
+def has_revision(state: State) -> bool:
+    """Whether the service has a file that can be shown in place of bytes of ours."""
+    return isinstance(state.base, File)
+
+
+def show_replaced(tree: Tree, folder: Node, name: str) -> bool:
+    """`mv new old`, and the bytes of new are no good: shows the service's old again, unless its removal is
+    on its way. Whether it did; inside a transaction, when *name* is free."""
+    load_children(tree, folder)
+    old = tree.base_child(folder, fold(name))
+    if old is None or old.state.parent is not None or old.state.flight is not None:
+        return False
+    tree.change((old, shown_again(tree, old.state, None)))
+    return True
