@@ -259,10 +259,11 @@ class _Repairs:
         listed until the user removes it."""
         self._tree.notice(path_of(node), reason)
         state = node.state
-        if has_revision(state):
+        # Without a power loss somebody took the bytes away, and that stays listed.
+        if not self._is_same_boot and has_revision(state):
             self._tree.change((node, replace(state, content=None)))
             return
-        if state.parent is not None and state.flight is None and state.draft is None:
+        if not self._is_same_boot and state.parent and state.flight is None and state.draft is None:
             # Frees the name for what it replaced.
             self._tree.change((node, FORGOTTEN))
             if show_replaced(self._tree, state.parent, state.name):

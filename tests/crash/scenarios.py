@@ -37,6 +37,8 @@ class Promises:
         """Versions that must be somewhere, though not under the name they were given."""
         self.loose: set[str] = set()
         """Paths at which others are at work, too."""
+        self.refused: set[str] = set()
+        """Paths that the service did not take once: they are kept, and sent again only when asked to."""
         self._bodies = 0
 
     def allowed(self, path: str) -> set[bytes | None]:
@@ -226,10 +228,11 @@ def refused(here: Promises) -> None:
     here.write("d/a", 100)
     here.all_sent()
     here.far_side.refuse("never*", Refusal.PERMISSION)
+    here.refused.add("never sent")
     here.write("never sent", 100)
     here.write("d/b", 100)
     here.await_(lambda: f"{folder}/d/b" in here.far_side.files(), "the others are sent")
-    here.await_(lambda: _state(here.top / "never sent") == b"failed", "it is refused")
+    here.await_(lambda: state_of(here.top / "never sent") == b"failed", "it is refused")
     here.far_side.take_all()
     here.rename("never sent", "sent")
     here.all_sent()
@@ -248,7 +251,7 @@ def refused(here: Promises) -> None:
     here.far_side.faults()
 
 
-def _state(path: Path) -> bytes:
+def state_of(path: Path) -> bytes:
     return os.getxattr(path, "user.mountfs.state")
 
 

@@ -27,7 +27,7 @@ from mountfs.model.hashing import content_hash
 from mountfs.tree.peek import holding
 from tests.crash.named import NOT_SWEPT, never_reached, transactions
 from tests.crash.points import ARMED, REACHED
-from tests.crash.scenarios import LARGE_BYTES, SCENARIOS, Promises
+from tests.crash.scenarios import LARGE_BYTES, SCENARIOS, Promises, state_of
 from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
@@ -180,7 +180,7 @@ class Scene:
         self.far_side.calm_down()
         if is_anothers:
             slot = self.mount.slot
-            slot.rename(slot.with_name("slot-1"))
+            slot.rename(slot.with_name(f"slot-{self.number}"))  # earlier ones may still be there
         if kill is None:
             self.mount.start()
             self._await_nothing_pending()
@@ -224,7 +224,14 @@ class Scene:
         self._check_shown(promises, shown)
         # Not before: while a copy is made, a version moves from the one name to the other under the walk.
         assert all(body in shown.values() for body in promises.kept), "a version is lost"
-        ours = {path: body for path, body in shown.items() if "(recovered copy " not in path}
+        failed = {
+            path for path in promises.refused & shown.keys() if state_of(promises.top / path) == b"failed"
+        }
+        ours = {
+            path: body
+            for path, body in shown.items()
+            if "(recovered copy " not in path and path not in failed
+        }
         kind = self.far_side.hash_kind
         far = {
             path.removeprefix(f"/{promises.top.name}/"): digest
