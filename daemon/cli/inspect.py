@@ -29,7 +29,7 @@ from daemon.status import MountStatus, in_bytes, plural, to_json
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 2
 
-ANY_PATH = click.Path(path_type=Path)
+ANY_PATH = click.Path(path_type=Path, readable=False)  # a dead mount is none, and is told of later
 TIMEOUT = click.FloatRange(min=0)
 
 

@@ -20,7 +20,7 @@ from daemon.status import MountStatus
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError
 
-ANY_PATH = click.Path(path_type=Path)
+ANY_PATH = click.Path(path_type=Path, readable=False)
 
 
 @click.command()

@@ -33,7 +33,7 @@ from mountfs.spool.disk import RealDisk
 EXIT_LEFT = 1
 """Something was left as it is, and listed."""
 
-ANY_PATH = click.Path(path_type=Path)
+ANY_PATH = click.Path(path_type=Path, readable=False)
 
 
 @click.command()
