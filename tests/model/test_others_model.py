@@ -291,7 +291,7 @@ class OthersSideBySideMachine(OthersMachine):
 
 
 OthersMachine.TestCase.settings = OthersSideBySideMachine.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=50,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
