@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
-from mountfs.tree.node import ROOT_ID, Node, has_moved
+from mountfs.tree.node import ROOT_ID, Flight, Node, has_moved
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import keeper_of, keeps_here, wants_time
 
@@ -145,7 +145,7 @@ def _blocked_by_folders(
     at: Node | None = parent
     while at is not None and at.id != ROOT_ID:
         state = at.state
-        if state.flight is not None and state.flight.kind in _MOVING and at not in batch:
+        if state.flight is not None and _is_on_its_way(at, state.flight, batch):
             return Blocked(at)
         if state.base is None:
             if not is_carrying or (is_refused(at) and step is not OrderKind.PUT):
@@ -165,9 +165,18 @@ def _blocked_above(folder: Node | None, batch: Collection[Node] = ()) -> Blocked
     """By an order on its way that makes, moves or removes *folder*, or one above it, at the service."""
     for at in _bases(folder):
         flight = at.state.flight
-        if flight is not None and flight.kind in _MOVING and at not in batch:
+        if flight is not None and _is_on_its_way(at, flight, batch):
             return Blocked(at)
     return None
+
+
+def _is_on_its_way(folder: Node, flight: Flight, batch: Collection[Node]) -> bool:
+    """Whether what is in *folder* has to wait for *flight*. One that is made in the same *batch* is there in
+    time; one that is moved in it is not where an order of the batch says it is, and `mv x/a y/` would make
+    x anew at its old place."""
+    if folder in batch and flight.kind is OrderKind.MAKE_FOLDER:
+        return False
+    return flight.kind in _MOVING
 
 
 def _blocked_by_own_contents(node: Node, parent: Node) -> Blocked | None:

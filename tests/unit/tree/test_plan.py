@@ -350,3 +350,18 @@ def test_what_waits_for_a_new_folder_that_is_renamed_is_taken_up_in_parts(
     world.settle()
     assert world.tree() == world.remote() == {"/e": None} | {f"/e/{number}": b"" for number in range(7)}
     world.close()
+
+
+def test_what_goes_into_a_folder_that_is_moved_waits_for_its_move(tmp_path: Path) -> None:
+    """`mv a x/; mv l a; mv x a/l`: sent together, a would go to where x was, and make x anew there."""
+    world = World(tmp_path)
+    for name in ("/x", "/a", "/l"):
+        world.account.mkdir(name)
+    world.names()
+    world.rename("/a", "/x/a")
+    world.rename("/l", "/a")
+    world.rename("/x", "/a/l")
+    world.put("/x", b"new")
+    world.settle()
+    assert world.remote() == world.tree() == {"/a": None, "/a/l": None, "/a/l/a": None, "/x": b"new"}
+    world.close()
