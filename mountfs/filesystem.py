@@ -32,6 +32,7 @@ from mountfs.inodes import Inodes
 from mountfs.model.names import is_unlinked
 from mountfs.space import SpaceGauge
 from mountfs.tree.node import Node
+from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import Verbs
 from mountfs.tree.view import Names, View, names_of
 from mountfs.xattrs import Xattrs
@@ -255,13 +256,16 @@ class FileSystem:
                 node = self._verbs.unlink(old)
                 self._files.hide(node, new[-1])
             else:
-                node, _ = self._verbs.rename(old, new)
+                node, _ = self._verbs.rename(old, new, may_be_lost=is_synced)
             self._files.renamed(node, source, target)
 
-        first = self._do(lambda: self._verbs.to_sync_before_rename(old, new))
-        if first is not None:
-            self._services.durable.sync_content(first)
-        self._do(decide)
+        is_synced = False
+        try:
+            self._do(decide)
+        except NotSynced as error:
+            self._services.durable.sync_content(error.content)
+            is_synced = True
+            self._do(decide)
 
     # Attributes
 

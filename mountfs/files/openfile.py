@@ -316,8 +316,7 @@ class OpenFile:
     def _seal_locked(self) -> None:
         if not self._is_writing or self.content is None:
             return
-        state = self.node.state
-        if outlives_alone(state, state):
+        if outlives_alone(self.node.state, self.content):
             # close(2) has answered already: what fails here is in `mountfs status`.
             with suppress(OSError, NoSpace):
                 self._flush_locked()

@@ -52,12 +52,8 @@ ERRNO: dict[type[errors.MountfsError], int] = {
 def errno_of(error: BaseException) -> int:
     """The number for *error*: by its nearest class in ERRNO, its own for an OSError, else EIO."""
     if isinstance(error, errors.MountfsError):
-        number = ERRNO.get(type(error))
-        return (
-            number
-            if number is not None
-            else next(ERRNO[kind] for kind in type(error).__mro__ if kind in ERRNO)
-        )
+        kind = type(error)
+        return ERRNO.get(kind) or next(ERRNO[each] for each in kind.__mro__ if each in ERRNO)
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return error.errno
     return errno.EIO

@@ -11,7 +11,6 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +177,6 @@ def _load_fusepy() -> Any:
     return fuse
 
 
-@cache
 def _server(fuse: Any) -> Any:
     """fusepy's, with a quicker way to give libfuse the answer to its most frequent question."""
     stat_bytes = ctypes.sizeof(fuse.c_stat)

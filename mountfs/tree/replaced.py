@@ -9,17 +9,26 @@ from __future__ import annotations
 
 from mountfs.model.entry import File
 from mountfs.model.path import fold
+from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State
 from mountfs.tree.remote import load_children
 from mountfs.tree.reversal import shown_again
 from mountfs.tree.tree import Tree
 
 
-def outlives_alone(old: State, new: State) -> bool:
-    """Whether power loss would take the bytes of *new*, but not those of *old*, which nobody else has:
+class NotSynced(Exception):
+    """*content* is to replace bytes that outlive it; sync it, then try again."""
+
+    def __init__(self, content: Content) -> None:
+        super().__init__(f"content {content.id} is not synced")
+        self.content = content
+
+
+def outlives_alone(old: State, new: Content) -> bool:
+    """Whether power loss would take *new*, but not the bytes of *old*, which nobody else has:
     `echo 1 > f; sync f; echo 2 > f`."""
-    before, after = old.content, new.draft or new.content
-    if before is None or after is None or not before.is_synced or after.is_synced:
+    before = old.content
+    if before is None or not before.is_synced or new.is_synced:
         return False
     return old.flight is None or old.flight.content is not before
 

@@ -16,7 +16,6 @@ from mountfs.errors import (
     InvalidArgument,
     IsADirectory,
     NotADirectory,
-    NotFound,
     NotPermitted,
 )
 from mountfs.model.entry import File
@@ -29,7 +28,7 @@ from mountfs.tree.copies import Copies
 from mountfs.tree.label import closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.remote import is_in
-from mountfs.tree.replaced import outlives_alone
+from mountfs.tree.replaced import NotSynced, outlives_alone
 from mountfs.tree.tree import Edit, Tree
 from mountfs.tree.view import Names, View
 from mountfs.tree.word import keeper_of
@@ -197,10 +196,14 @@ class Verbs:
         self._remove(node)
         return node
 
-    def rename(self, source: Names, target: Names) -> tuple[Node, Node | None]:
+    def rename(self, source: Names, target: Names, *, may_be_lost: bool = False) -> tuple[Node, Node | None]:
         """As rename(2); what was renamed, and what it replaced. NotFound, IsADirectory, NotADirectory,
         DirectoryNotEmpty, InvalidArgument (into itself), names as ``create``; CrossDevice when only a copy
-        can do it (what the service has, into a folder that stays on this machine)."""
+        can do it (what the service has, into a folder that stays on this machine).
+
+        NotSynced, before anything is changed, where power loss would take what is renamed, but not what it
+        replaces; *may_be_lost*: that was seen to as far as possible.
+        """
         node = self._view.node(source)
         parent = self._view.node(target[:-1])
         if parent.folder is None:
@@ -209,6 +212,8 @@ class Verbs:
         self._check_rename(node, parent, target[-1], occupant)
         if occupant is node:
             occupant = None
+        if occupant is not None and not may_be_lost:
+            _check_synced(node, occupant)
         if parent is not node.state.parent or target[-1] != node.state.name:
             self._tree.touch(node)
             if node.pending is not None:
@@ -220,15 +225,6 @@ class Verbs:
             else:
                 self._apply((node, moved))
         return node, occupant
-
-    def to_sync_before_rename(self, source: Names, target: Names) -> Content | None:
-        """The version at *source*, if it is to replace one that power loss would not take. Errors of
-        ``rename`` are left to it."""
-        try:
-            state, occupant = self._view.node(source).state, self._view.node(target).state
-        except (NotFound, NotADirectory):
-            return None
-        return (state.draft or state.content) if outlives_alone(occupant, state) else None
 
     # Inside
 
@@ -243,14 +239,14 @@ class Verbs:
         """The draft *now* of *node* survives the process from here on: by its label, or by a row."""
         state = node.state
         after = state.holding(state.content, now)
-        parent = state.parent
-        is_new = not node.is_saved and state.content is None and parent is not None and parent.is_saved
-        if is_new and keep is not None and parent is not None:
-            label = closed_label(parent, state.name, now.size_bytes, now.mtime_ns)
-            if keep(label):
-                self._tree.change_unsaved(node, after)
-                return
-        self._tree.change((node, after))
+        folder = state.parent
+        is_labelled = False
+        if keep is not None and _is_first(node) and folder is not None and folder.is_saved:
+            is_labelled = keep(closed_label(folder, state.name, now.size_bytes, now.mtime_ns))
+        if is_labelled:
+            self._tree.change_unsaved(node, after)
+        else:
+            self._tree.change((node, after))
 
     def _remove(self, node: Node) -> None:
         if _is_kept(node):
@@ -316,11 +312,23 @@ class Verbs:
             raise DirectoryNotEmpty(f"{node.state.name} is not empty")
 
 
+def _is_first(node: Node) -> bool:
+    """Whether the draft of *node* is all there is of it: nothing but the draft's label need tell of it."""
+    return not node.is_saved and node.state.content is None
+
+
 def _is_kept(node: Node) -> bool:
     """Whether the next start finds it, by its row or by a label that is about to be wrong."""
     state = node.state
     closed = (content for content in (state.content, state.draft) if content is not None)
     return node.is_saved or any(content.is_flushed for content in closed)
+
+
+def _check_synced(node: Node, occupant: Node) -> None:
+    """NotSynced where power loss would take the bytes of *node*, but not those of its *occupant*."""
+    newer = node.state.draft or node.state.content
+    if newer is not None and outlives_alone(occupant.state, newer):
+        raise NotSynced(newer)
 
 
 def _can_return(removed: Node) -> bool:

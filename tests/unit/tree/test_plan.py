@@ -365,3 +365,25 @@ def test_what_goes_into_a_folder_that_is_moved_waits_for_its_move(tmp_path: Path
     world.settle()
     assert world.remote() == world.tree() == {"/a": None, "/a/l": None, "/a/l/a": None, "/x": b"new"}
     world.close()
+
+
+def test_a_rename_is_one_hold_of_the_lock(tmp_path: Path) -> None:
+    world, lock = counted(tmp_path)
+    for name in ("/a", "/b"):
+        world.put(name, b"x")
+    lock.holds.clear()
+    world.rename("/a", "/b")
+    assert len(lock.holds) == 1
+    world.close()
+
+
+def test_a_rename_over_what_was_synced_syncs_what_takes_its_place(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put("/old", b"1")
+    world.core.durability.step(world.clock.now_s())
+    world.put("/new", b"2")
+    world.rename("/new", "/old")
+    content = world.node("/old").state.content
+    assert content is not None
+    assert content.is_synced
+    world.close()
