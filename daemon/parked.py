@@ -10,10 +10,11 @@ from mountfs.errors import MountfsError, NotFound
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.copies import Copies
-from mountfs.tree.discard import Discard, is_below, pending_within, removed_under
+from mountfs.tree.discard import Discard, is_below, pending_within
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.order import is_refused
+from mountfs.tree.replaced import removed_under
 from mountfs.tree.tree import Tree
 from mountfs.tree.view import View
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from mountfs.model.path import fold
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, has_moved, path_of
@@ -146,12 +145,6 @@ class Discard:
         for each in reversed(removed):
             self._tree.change((each, shown_again(self._tree, each.state, None)))
         return True
-
-
-def removed_under(tree: Tree, folder: Node, name: str) -> Node | None:
-    """What the service still has under *name* in *folder*, and was removed here. Under the lock."""
-    node = tree.base_child(folder, fold(name))
-    return node if node is not None and node.state.parent is None else None
 
 
 def _depth(node: Node) -> int:

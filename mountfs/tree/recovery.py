@@ -24,7 +24,7 @@ from mountfs.tree.doubt import LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
 from mountfs.tree.remote import load_children
-from mountfs.tree.replaced import has_revision, show_replaced
+from mountfs.tree.replaced import has_revision, replaced_under, show_replaced
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -263,11 +263,12 @@ class _Repairs:
         if not self._is_same_boot and has_revision(state):
             self._tree.change((node, replace(state, content=None)))
             return
-        if not self._is_same_boot and state.parent and state.flight is None and state.draft is None:
-            # Frees the name for what it replaced.
+        is_all = not self._is_same_boot and state.flight is None and state.draft is None
+        # Looked for first: forgetting a node frees its content, which it cannot have back.
+        if is_all and state.parent and replaced_under(self._tree, state.parent, state.name):
             self._tree.change((node, FORGOTTEN))
-            if show_replaced(self._tree, state.parent, state.name):
-                return
+            show_replaced(self._tree, state.parent, state.name)
+            return
         if content.spool in self._names:
             self._unneeded.append(content.spool)  # an empty file would be shown in its place
             self._names.discard(content.spool)

@@ -11,7 +11,6 @@ from mountfs.model.entry import File
 from mountfs.model.path import fold
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State
-from mountfs.tree.remote import load_children
 from mountfs.tree.reversal import shown_again
 from mountfs.tree.tree import Tree
 
@@ -38,12 +37,22 @@ def has_revision(state: State) -> bool:
     return isinstance(state.base, File)
 
 
-def show_replaced(tree: Tree, folder: Node, name: str) -> bool:
-    """`mv new old`, and the bytes of new are no good: shows the service's old again, unless its removal is
-    on its way. Whether it did; inside a transaction, when *name* is free."""
-    load_children(tree, folder)
-    old = tree.base_child(folder, fold(name))
-    if old is None or old.state.parent is not None or old.state.flight is not None:
-        return False
-    tree.change((old, shown_again(tree, old.state, None)))
-    return True
+def removed_under(tree: Tree, folder: Node, name: str) -> Node | None:
+    """What the service still has under *name* in *folder*, and was removed here. Under the lock."""
+    node = tree.base_child(folder, fold(name))
+    return node if node is not None and node.state.parent is None else None
+
+
+def replaced_under(tree: Tree, folder: Node, name: str) -> Node | None:
+    """`mv new old`, and the bytes of new are no good: the service's old, which can be shown again, unless its
+    removal is on its way. Under the lock."""
+    old = removed_under(tree, folder, name)
+    return old if old is not None and old.state.flight is None else None
+
+
+def show_replaced(tree: Tree, folder: Node, name: str) -> None:
+    """Shows again what is ``replaced_under`` *name*, if anything is. Inside a transaction, when *name* is
+    free."""
+    old = replaced_under(tree, folder, name)
+    if old is not None:
+        tree.change((old, shown_again(tree, old.state, None)))

@@ -238,6 +238,29 @@ def test_bytes_that_went_are_told_and_the_file_stays_listed(account: AccountDisk
     assert len(account.notices()) == 1
 
 
+def test_a_file_whose_bytes_went_with_the_power_keeps_its_row(tmp_path: Path) -> None:
+    """`echo > a`, and after power loss its bytes are missing: without the row of these bytes the next
+    start would find a file that has none, and `mv a b` would leave it neither sent nor refused."""
+    world = World(tmp_path)
+    world.put("/a", b"hello")
+    world.core.durability.save()
+    content = world.state("/a").content
+    assert content is not None
+    world.core.spool.remove(content.spool)
+    world.restart("boot-2")
+    assert not world.core.tree.freed
+    world.core.sweeper.step(world.clock.now_s())
+    world.restart("boot-2")
+    kept = world.state("/a").content
+    assert kept is not None
+    assert kept.id == content.id
+    assert world.word("/a") == "failed"
+    world.rename("/a", "/b")
+    world.settle()
+    assert world.word("/b") == "failed"
+    world.close()
+
+
 def test_bytes_of_a_refused_file_stay_with_it_whatever_became_of_them(account: AccountDisk) -> None:
     node = account.put("a", b"hello")
     refusal = Refusal(OrderKind.PUT, "the name is taken", 1)
