@@ -95,9 +95,8 @@ class Plan(Planner):
     def touch(self, node: Node) -> None:
         if node.pending is not None:
             self._stale[node.id] = node
-        if (self._waits.end(node) or node.pending is not None) and not self._is_woken:
-            self._is_woken = True
-            self.wake()
+            self._rouse()
+        self._free(node)
 
     def take_up(self, nodes: Iterable[Node]) -> None:
         """*nodes*, which a former process left, are to be looked at, after whatever changes meanwhile."""
@@ -134,7 +133,8 @@ class Plan(Planner):
                     self._stale[node.id] = node
             for _ in range(LOOKED_AT_ONCE):
                 if self._waits.has_ended:
-                    self._release(RELEASED_AT_ONCE)
+                    for each in self._waits.take_up(RELEASED_AT_ONCE):
+                        self._stale[each.id] = each
                     if self._waits.has_ended:
                         return now_s
                 if self._stale:
@@ -174,7 +174,6 @@ class Plan(Planner):
         looks = LOOKED_AT_ONCE
         while queue and looks:
             node = next(iter(queue.values()))
-            self._release()
             self._look_at(node, now_s, together)
             if node.pending is None or node.pending.queue is not kind:
                 looks -= 1
@@ -207,11 +206,6 @@ class Plan(Planner):
         return None if found is not None else max(0.0, self._left_s(node, step))
 
     # Inside
-
-    def _release(self, most: int | None = None) -> None:
-        """Those whose wait is over are to be looked at: at most so many, or all."""
-        for each in self._waits.take_up(most):
-            self._stale[each.id] = each
 
     def _look_at(self, node: Node, now_s: float, together: Collection[Node] = ()) -> None:
         self.looks += 1
@@ -315,9 +309,14 @@ class Plan(Planner):
         self._settling.pop(node.id, None)
 
     def _free(self, node: Node) -> None:
-        """Those that wait for *node* are looked at again."""
-        for each in self._waits.on(node):
-            self._stale[each.id] = each
+        """Those that wait for *node* are looked at again, a part of them at a time."""
+        if self._waits.end(node):
+            self._rouse()
+
+    def _rouse(self) -> None:
+        if not self._is_woken:
+            self._is_woken = True
+            self.wake()
 
     def _left_s(self, node: Node, step: OrderKind) -> float:
         return self._settling_time.left_s(node, step, is_hurried=self.is_hurried())

@@ -16,8 +16,8 @@ class Waits:
     def __init__(self) -> None:
         self._waiting: dict[int, dict[int, Node]] = {}
         """By the id of what they wait for."""
-        self._released: deque[Iterator[Node]] = deque()
-        """Those whose wait is over."""
+        self._released: deque[tuple[Node, Iterator[Node]]] = deque()
+        """What was waited for, and those whose wait for it is over."""
 
     def begin(self, node: Node, by: Node) -> None:
         """*node*, which is not clean, waits for *by*."""
@@ -56,7 +56,7 @@ class Waits:
         """Nothing waits for *node* any more; whether anything did."""
         waiting = self._waiting.pop(node.id, None)
         if waiting:
-            self._released.append(iter(waiting.values()))
+            self._released.append((node, iter(waiting.values())))
         return bool(waiting)
 
     @property
@@ -64,14 +64,16 @@ class Waits:
         """Whether there may be somebody to take up."""
         return bool(self._released)
 
-    def take_up(self, most: int | None = None) -> Iterator[Node]:
-        """Those whose wait is over, at most so many, or all."""
-        while self._released and most != 0:
-            waited = list(islice(self._released[0], most))
+    def take_up(self, most: int) -> Iterator[Node]:
+        """Those whose wait is over, at most so many. Whoever was looked at meanwhile, and waits for something
+        else or for nothing, is not among them."""
+        while self._released and most:
+            by, nodes = self._released[0]
+            waited = list(islice(nodes, most))
             if not waited:
                 self._released.popleft()
-            most = None if most is None else most - len(waited)
+            most -= len(waited)
             for each in waited:
-                if each.pending is not None:
-                    each.pending.blocked_on = None
+                if each.pending is not None and each.pending.blocked_on is by:
+                    self.leave(each)
                     yield each

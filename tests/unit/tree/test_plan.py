@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core import Foundation
+from mountfs.errors import Forbidden
 from mountfs.model.order import OrderKind
 from mountfs.ports import BackendLimits
 from mountfs.tree import plan
@@ -349,6 +350,62 @@ def test_what_waits_for_a_new_folder_that_is_renamed_is_taken_up_in_parts(
     assert due_s[-1] > now_s
     world.settle()
     assert world.tree() == world.remote() == {"/e": None} | {f"/e/{number}": b"" for number in range(7)}
+    world.close()
+
+
+def taken_up(world: World, number: int) -> list[int]:
+    """How many nodes were looked at by the end of each of so many looks; after each of them more is due."""
+    now_s, before, found = world.clock.now_s(), world.core.plan.looks, list[int]()
+    for _ in range(number):
+        assert world.core.plan.look(now_s) == now_s
+        found.append(world.core.plan.looks - before)
+    return found
+
+
+def test_what_waits_for_a_folder_in_a_refused_one_is_taken_up_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the folder waits for something refused is told to those that wait for it in turn."""
+    monkeypatch.setattr(plan, "RELEASED_AT_ONCE", 2)
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.backend.refuse("/d", Forbidden("no"))
+    world.mkdir("/d")
+    world.mkdir("/d/e")
+    for number in range(7):
+        world.put(f"/d/e/{number}", b"")
+    look(world)
+    while world.word("/d") != "failed":
+        world.core.committer.step(world.clock.now_s())
+        world.advance(0.1)
+    folder = world.node("/d/e").pending
+    assert folder is not None
+    assert not folder.is_stuck
+    assert taken_up(world, 3) == [2, 2, 2]
+    assert folder.is_stuck
+    look(world)
+    stuck = [world.node(f"/d/e/{number}").pending for number in range(7)]
+    assert all(each is not None and each.is_stuck for each in stuck)
+    world.close()
+
+
+def test_what_a_folder_no_longer_keeps_waiting_is_left_to_the_next_look_when_a_batch_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "RELEASED_AT_ONCE", 2)
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.put("/x", b"")
+    world.mkdir("/d")
+    for number in range(7):
+        world.put(f"/d/{number}", b"")
+    look(world)
+    world.upload_all()
+    look(world)
+    world.rename("/d", "/e")
+    assert chosen(world) == (1, 1)
+    assert taken_up(world, 3) == [0, 0, 0]
+    world.restart()
+    world.settle()
+    assert world.remote() == {"/e": None, "/x": b""} | {f"/e/{number}": b"" for number in range(7)}
     world.close()
 
 
