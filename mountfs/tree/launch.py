@@ -8,11 +8,10 @@ from mountfs.model.entry import File, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.content import Content, Over
-from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import IN_ANY_COMPANY, Flight, Node, State, remote_id
 from mountfs.tree.order import detour_folder, new_folders_above
 from mountfs.tree.place import base_place, place_in
-from mountfs.tree.plan import Plan
+from mountfs.tree.plan import Plan, Unsendable
 from mountfs.tree.rows import FlightRow
 from mountfs.tree.tree import Tree
 
@@ -46,39 +45,51 @@ def launch(tree: Tree, plan: Plan, kind: OrderKind, most: int, now_s: float) -> 
 def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
     """Adds a part to a batch that was not sent yet; whether there may be more. As ``launch``: nobody waits
     for the lock longer than a part takes."""
-    flights: list[Flight] = []
-    carried: list[Flight] = []
     most = min([most, *(_most_together(flight.node) for flight in sent.flights)])
     part = min(most - len(sent.flights), LAUNCHED_AT_ONCE)
     if part <= 0:
         return False
-    with tree.transaction():
-        together = {flight.node for flight in (*sent.flights, *sent.carried)}
-        for node in plan.take(sent.kind, now_s, together):
-            # Those whose last batch failed as a whole go in smaller ones, until one fails alone.
-            part = min(part, _most_together(node) - len(sent.flights))
-            if len(flights) >= part:
-                plan.touch(node)  # in the next one
-                break
-            try:
-                for folder in new_folders_above(node):
-                    if folder not in together and folder.state.flight is None:
-                        carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, is_carried=True))
-                        together.add(folder)
-                if node.state.flight is None:  # a new folder may have been carried for one below it
-                    flights.append(_fly(tree, node, sent.kind))
-                    together.add(node)
-            except MACHINE_TROUBLE:
-                raise
-            except Exception as error:
-                plan.hold(node, error, now_s)  # no order can be made of what it wants
-            if len(flights) >= part:
-                break
-        first = len(sent.flights) + len(sent.carried)
-        tree.store.save_flights([*flights, *carried], sent.id, first=first)
-    sent.flights += flights
-    sent.carried += carried
-    return len(flights) >= part
+    with tree.lock:
+        try:
+            with tree.transaction():
+                flights, carried, has_more = _fly_part(tree, plan, sent, part, now_s)
+                first = len(sent.flights) + len(sent.carried)
+                tree.store.save_flights([*flights, *carried], sent.id, first=first)
+        except Unsendable as bug:
+            plan.hold(bug, now_s)
+            return True  # the roll-back has the others of this part looked at again
+        for flight in (*flights, *carried):
+            _done_as_planned(flight.node)
+        sent.flights += flights
+        sent.carried += carried
+    return has_more
+
+
+def _fly_part(
+    tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float
+) -> tuple[list[Flight], list[Flight], bool]:
+    """At most so many flights for *sent*, the new folders they make by the way, and whether there may be
+    more. Unsendable: then nothing of this may stay, a folder that is carried for a file least of all."""
+    flights: list[Flight] = []
+    carried: list[Flight] = []
+    together = {flight.node for flight in (*sent.flights, *sent.carried)}
+    for node in plan.take(sent.kind, now_s, together):
+        # Those whose last batch failed as a whole go in smaller ones, until one fails alone.
+        most = min(most, _most_together(node) - len(sent.flights))
+        if len(flights) >= most:
+            plan.touch(node)  # in the next one
+            break
+        with plan.concerning(node):
+            for folder in new_folders_above(node):
+                if folder not in together and folder.state.flight is None:
+                    carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, is_carried=True))
+                    together.add(folder)
+            if node.state.flight is None:  # a new folder may have been carried for one below it
+                flights.append(_fly(tree, node, sent.kind))
+                together.add(node)
+        if len(flights) >= most:
+            break
+    return flights, carried, len(flights) >= most
 
 
 def _most_together(node: Node) -> int:
@@ -90,14 +101,18 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -
     state = node.state
     flight = _flight_of(tree.store.next_id(), node, kind)
     flight.is_carried = is_carried
-    if node.pending is not None:
-        node.pending.is_detoured = node.pending.is_wanted = node.pending.is_renamed = False
     after = replace(state, flight=flight)
     if node.is_saved:
         tree.change_unsaved(node, after)
     else:
         tree.change((node, after))
     return flight
+
+
+def _done_as_planned(node: Node) -> None:
+    """What was planned for the next order of *node* is in the one that was just written down."""
+    if node.pending is not None:
+        node.pending.is_detoured = node.pending.is_wanted = node.pending.is_renamed = False
 
 
 def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:

@@ -16,6 +16,7 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
@@ -67,14 +68,23 @@ class NoUploads:
         """Nothing comes of it."""
 
 
+class Unsendable(Exception):
+    """A bug, which concerns *node* alone: *error* was raised while it was looked at, or made an order of."""
+
+    def __init__(self, node: Node, error: Exception) -> None:
+        super().__init__(f"{path_of(node)} cannot be sent: {error!r}")
+        self.node = node
+        self.error = error
+
+
 class Plan(Planner):
     """Everything under the tree's lock. ``wake`` is set by the assembly and called, under the lock, once
     after something changed, until the next look."""
 
     def __init__(self, tree: Tree, limits: BackendLimits, usual_settle_s: float = SETTLE_S) -> None:
-        self.wake: Callable[[], None] = _nobody
+        self.wake: Callable[[], None] = lambda: None
         self.uploads: Uploads = NoUploads()
-        self.is_hurried: Callable[[], bool] = _never
+        self.is_hurried: Callable[[], bool] = lambda: False
         self._tree = tree
         self._limits = limits
         self._settling_time = SettlingTime(tree, limits, usual_settle_s)
@@ -144,7 +154,10 @@ class Plan(Planner):
                 else:
                     self._is_woken = False  # also of what changed while it was looked at
                     return self.due_s
-                self._look_at(node, now_s)
+                try:
+                    self._look_at(node, now_s)
+                except Unsendable as bug:
+                    self.hold(bug, now_s)
             return now_s
 
     @property
@@ -169,7 +182,7 @@ class Plan(Planner):
     def take(self, kind: OrderKind, now_s: float, together: Collection[Node]) -> Iterator[Node]:
         """The nodes that are ready for *kind*, the oldest first, each looked at once more as it is taken:
         those before it may be on their way by then, *together* with it. Ends early where many turn out to
-        have to wait."""
+        have to wait. Unsendable."""
         queue = self._ready[kind]
         looks = LOOKED_AT_ONCE
         while queue and looks:
@@ -181,9 +194,24 @@ class Plan(Planner):
             self._leave(node)
             yield node
 
-    def hold(self, node: Node, error: Exception, now_s: float) -> None:
-        """A bug, which concerns *node* alone: it is tried again after a while, and keeps nobody waiting."""
+    @contextmanager
+    def concerning(self, node: Node) -> Iterator[None]:
+        """What fails inside is done again. After MACHINE_TROUBLE *node* is looked at once more; a bug is
+        raised as Unsendable, for whoever undoes the transaction and calls ``hold``."""
+        try:
+            yield
+        except MACHINE_TROUBLE:
+            self._stale[node.id] = node
+            raise
+        except Exception as error:
+            raise Unsendable(node, error) from error
+
+    def hold(self, bug: Unsendable, now_s: float) -> None:
+        """The node is tried again after a while, and keeps nobody waiting. Called once the transaction in
+        which the bug showed is undone, else half of what was decided would stay."""
+        node, error = bug.node, bug.error
         LOG.error("%s cannot be sent, and is tried again later", path_of(node), exc_info=error)
+        self._stale.pop(node.id, None)  # the roll-back touched it
         if node.pending is not None:
             self._tree.note_error(node, str(Internal.of(error)))
             node.pending.held_until_s = now_s + HELD_S
@@ -212,13 +240,8 @@ class Plan(Planner):
         self._leave(node)
         if node.pending is None:
             return
-        try:
+        with self.concerning(node):
             self._decide(node, node.pending, now_s, together)
-        except MACHINE_TROUBLE:
-            self._stale[node.id] = node  # it is looked at again
-            raise
-        except Exception as error:
-            self.hold(node, error, now_s)
 
     def _decide(self, node: Node, pending: Pending, now_s: float, together: Collection[Node]) -> None:
         if node.state.flight is None and is_lost(node):
@@ -324,12 +347,3 @@ class Plan(Planner):
 
 def _is_renamed(node: Node) -> bool:
     return node.pending is not None and node.pending.is_renamed
-
-
-def _nobody() -> None:
-    """Before the assembly sets its own."""
-
-
-def _never() -> bool:
-    """Before the assembly sets its own."""
-    return False
