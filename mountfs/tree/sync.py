@@ -30,6 +30,7 @@ from mountfs.errors import NoSpace
 from mountfs.ports import Disk
 from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
+from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.tree import Tree
@@ -106,6 +107,7 @@ class Durability:
         self._synced_commits = -1
         self._log_failure: Exception | None = None
         self._lost_files: set[str] = set()
+        """Spool files of pending bytes that could not be synced."""
         self._due: OrderedDict[int, Content] = OrderedDict()
         """Closed contents that are not synced, by id; under the tree's lock."""
         with tree.lock:
@@ -126,7 +128,7 @@ class Durability:
         if self._log_failure is not None:
             return f"the journal could not be synced, and fsync fails until a restart: {self._log_failure}"
         lost = len(self._lost_files)
-        return f"the pending bytes of {lost} files could not be synced" if lost else None
+        return f"pending files whose bytes could not be synced: {lost}" if lost else None
 
     def sync_content(self, content: Content) -> None:
         """The content as it is, with its bytes so far, survives power loss once this returns.
@@ -187,15 +189,21 @@ class Durability:
 
     # Inside
 
-    def _note(self, node: Node, before: State, after: State) -> None:  # noqa: ARG002 - the tree's
+    def _note(self, node: Node, before: State, after: State) -> None:
         """The tree's listener: remembers what is to be synced."""
         if before is not after:
-            for content in (before.content, before.draft):
-                if content is not None:
-                    self._due.pop(content.id, None)
+            for had, _ in roles(before):
+                self._due.pop(had.id, None)
+                if had.spool in self._lost_files and not self._is_pending(node, had):
+                    self._lost_files.discard(had.spool)
         for content in (after.content, after.draft):
             if content is not None and content.is_flushed and not content.is_synced:
                 self._due[content.id] = content
+
+    def _is_pending(self, node: Node | None, content: Content) -> bool:
+        """Whether *content*, which *node* had, is somebody's still, if only on its way."""
+        sent = () if node is None else roles(node.state)
+        return self._now(content.id) is not None or any(each.id == content.id for each, _ in sent)
 
     def _now(self, content_id: int) -> Content | None:
         """A content as it is now."""
@@ -234,8 +242,6 @@ class Durability:
             if seen is None or seen.is_synced or not seen.is_flushed or seen.spool in self._lost_files:
                 with self._tree.lock:
                     self._due.pop(content.id, None)
-                    if seen is None:
-                        self._lost_files.discard(content.spool)
                 continue
             try:
                 if self._sync_bytes(seen):
@@ -250,6 +256,8 @@ class Durability:
         """Whether the file was there to be synced; it goes once its content is nobody's."""
         if seen.spool in self._lost_files:
             raise OSError(f"an earlier sync of the pending bytes of {self._path_of(seen)} failed")
+        with self._tree.lock:
+            node = self._tree.contents.get(seen.id)
         try:
             self._spool.fdatasync(seen.spool)
         except FileNotFoundError:
@@ -259,7 +267,9 @@ class Durability:
                 return False
             raise
         except BaseException:
-            self._lost_files.add(seen.spool)
+            with self._tree.lock:
+                if self._is_pending(node, seen):
+                    self._lost_files.add(seen.spool)
             raise
         return True
 

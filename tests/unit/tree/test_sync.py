@@ -16,7 +16,7 @@ import pytest
 from mountfs.errors import NoSpace
 from mountfs.tree import sync as sync_module
 from mountfs.tree.database import WAL_BYTES
-from mountfs.tree.node import Node
+from mountfs.tree.node import FORGOTTEN, Node
 from mountfs.tree.sync import MOST_WAL_BYTES, SYNC_EVERY_S, Durability, SharedSync
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk
@@ -277,6 +277,70 @@ def test_in_the_background_one_bad_file_does_not_hold_up_the_others(
     assert rig.is_synced(good)
     assert not rig.is_synced(bad)
     assert len([record for record in caplog.records if "/bad" in record.getMessage()]) == 1
+
+
+IO_ERROR = OSError(errno.EIO, "I/O error")
+ONE_IS_LOST = "pending files whose bytes could not be synced: 1"
+
+
+def test_bytes_that_could_not_be_synced_are_told_until_they_are_nobodys(rig: Rig) -> None:
+    node = rig.account.put("a", b"hello")
+    rig.disk.before_sync = fail_on(rig.spool_of(node), IO_ERROR)
+    rig.durability.step(0.0)
+    assert rig.durability.trouble == ONE_IS_LOST
+    rig.disk.before_sync = let_pass
+    rig.durability.step(1.0)
+    assert rig.durability.trouble == ONE_IS_LOST
+    rig.account.remove(node)
+    assert rig.durability.trouble is None
+
+
+def test_bytes_that_could_not_be_synced_and_are_on_their_way_are_told_until_the_service_has_them(
+    tmp_path: Path,
+) -> None:
+    disk = ScriptedDisk()
+    world = World(tmp_path, disk=disk)
+    world.account.job_polls = 1
+    world.put("/f", b"1")
+    content = world.state("/f").content
+    assert content is not None
+    disk.before_sync = fail_on(content.spool, IO_ERROR)
+    world.core.durability.step(world.clock.now_s())
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    world.put("/f", b"2")
+    assert world.core.durability.trouble == ONE_IS_LOST
+    world.settle()
+    assert world.remote() == {"/f": b"2"}
+    assert world.core.durability.trouble is None
+    world.close()
+
+
+def test_bytes_that_went_while_their_sync_failed_are_not_told(rig: Rig) -> None:
+    node = rig.account.put("a", b"hello")
+    spool = rig.spool_of(node)
+
+    def sweep(name: str) -> None:
+        if name == spool:
+            rig.account.remove(node)
+            raise IO_ERROR
+
+    rig.disk.before_sync = sweep
+    rig.durability.step(0.0)
+    assert rig.durability.trouble is None
+
+
+def test_bytes_that_failed_once_are_not_called_synced_as_those_of_another_file(rig: Rig) -> None:
+    node = rig.account.put("a", b"hello")
+    rig.disk.before_sync = fail_on(rig.spool_of(node), IO_ERROR)
+    rig.durability.step(0.0)
+    rig.disk.before_sync = let_pass
+    tree = rig.account.tree
+    other = tree.new_node(is_folder=False)
+    tree.change((node, FORGOTTEN), (other, node.state))
+    assert rig.durability.trouble == ONE_IS_LOST
+    with pytest.raises(OSError, match="earlier sync"):
+        rig.sync(other)
 
 
 def test_a_log_that_failed_once_is_never_called_synced(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
