@@ -221,8 +221,7 @@ class _Repairs:
             size_bytes = self._size(draft)
             if size_bytes is not None and size_bytes > draft.size_bytes:
                 self._spool.truncate(draft.spool, draft.size_bytes)
-            after = replace(node.state, content=draft, draft=None, mtime_ns=None, refusal=None)
-            self._tree.change((node, after))
+            self._tree.change((node, node.state.sealed(draft)))
             return False
         if reason is LOST:
             if draft.is_flushed or draft.size_bytes:  # as of the last close

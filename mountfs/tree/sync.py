@@ -33,6 +33,7 @@ from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
 from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.remote import is_in
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -148,11 +149,8 @@ class Durability:
     def sync_below(self, folder: Node) -> None:
         """The names below *folder*, and the closed files there, survive power loss once this returns."""
         with self._tree.lock:
-            due = [
-                content
-                for content in self._due.values()
-                if _is_below(self._tree.contents.get(content.id), folder)
-            ]
+            owners = ((content, self._tree.contents.get(content.id)) for content in self._due.values())
+            due = [content for content, node in owners if node is not None and is_in(node, folder)]
         for at in range(0, len(due), BATCH_FILES):
             self._sync_batch(due[at : at + BATCH_FILES])
         self.sync_store()
@@ -338,12 +336,3 @@ class Durability:
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
             LOG.warning("no checkpoint of the journal %s: %s", self._tree.store.path, error)
-
-
-def _is_below(node: Node | None, folder: Node) -> bool:
-    at = node
-    while at is not None:
-        if at is folder:
-            return True
-        at = at.state.parent
-    return False
