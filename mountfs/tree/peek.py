@@ -61,20 +61,29 @@ class LeftBytes:
 def left_bytes(path: Path, labels: Mapping[str, str]) -> list[LeftBytes]:
     """All bytes of ours in the store at *path*, by their paths; those of removed files are nobody's.
     *labels*: of the files in the spool, which say it of new ones that have no row. sqlite3.Error when it
-    cannot be read."""
+    cannot be read.
+
+    Of a file that was closed, opened again and closed again, the newer version alone is told: a start takes
+    it for the file's: `echo 1 > f; echo 2 > f`, and the mount is killed before the kernel releases f.
+    """
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
         names = {
             node: (parent, name) for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
         }
         rows = db.execute(
-            "SELECT node, spool, size_bytes, time_s, time_ns, is_flushed FROM contents"
+            "SELECT node, role, spool, size_bytes, time_s, time_ns, is_flushed FROM contents"
             " WHERE node IS NOT NULL AND role <> 'sent' ORDER BY id"
         ).fetchall()
         named = {spool for (spool,) in db.execute("SELECT spool FROM contents")}
+    replaced = {
+        node
+        for node, role, spool, *_, is_flushed in rows
+        if role == "draft" and is_flushed and spool in labels
+    }
     found = []
-    for node, spool, size_bytes, time_s, time_ns, is_flushed in rows:
+    for node, role, spool, size_bytes, time_s, time_ns, is_flushed in rows:
         shown = _path(node, names)
-        if shown is not None:
+        if shown is not None and not (role == "content" and node in replaced):
             found.append(LeftBytes(shown, spool, size_bytes, time_s * NS_PER_S + time_ns, bool(is_flushed)))
     for spool, text in labels.items():
         label = read_label(text) if spool not in named else None

@@ -9,7 +9,7 @@ import pytest
 from mountfs.tree.peek import Holding, holding, left_bytes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import account_in
-from tests.unit.upload.bodies import content_of
+from tests.unit.upload.bodies import content_of, draft_of
 
 
 def test_what_is_pending_is_counted_with_its_bytes(tmp_path: Path) -> None:
@@ -89,3 +89,39 @@ def test_bytes_that_are_left_are_told_with_their_paths_also_those_without_a_row(
         ("/d/saved", 5, True),
         ("/top", 1, True),
     ]
+
+
+def test_of_a_file_that_was_closed_twice_only_the_newer_version_is_left(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put("/f", b"one")
+    number = world.begin("/f", b"two-two")
+    world.fs.flush(number)  # close(2) has returned, and the kernel has not released the file yet
+    world.core.durability.save()
+    roles = [role for _, node, role in world.core.tree.store.contents() if node is not None]
+    assert sorted(roles) == ["content", "draft"]
+    world.close()
+    [left] = left_bytes(world.places.store, names_in(world.places.spool))
+    assert (left.path, left.size_bytes, left.is_whole) == ("/f", 7, True)
+    # As the next mount shows it.
+    world.start()
+    assert world.tree() == {"/f": b"two-two"}
+    world.close()
+
+
+def test_a_newer_version_that_is_missing_does_not_stand_for_the_older_one(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put("/f", b"one")
+    world.fs.flush(world.begin("/f", b"two-two"))
+    world.core.durability.save()
+    (world.places.spool / draft_of(world, "/f").spool).unlink()
+    world.close()
+    found = left_bytes(world.places.store, names_in(world.places.spool))
+    assert ("/f", 3) in [(left.path, left.size_bytes) for left in found]
+    world.start()
+    assert world.tree() == {"/f": b"one"}
+    world.close()
+
+
+def names_in(spool: Path) -> dict[str, str]:
+    """The files of *spool*, without labels."""
+    return {file.name: "" for file in spool.iterdir()}
