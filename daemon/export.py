@@ -72,15 +72,20 @@ def export_stopped(
     directory: Path,
     host: str,
     label_of: Callable[[str], str | None],
+    is_name: Callable[[str], bool],
 ) -> Export:
     """What stopped mounts of *remote* left at or below *top*, a path in the account. Failure when one of them
     runs, or nothing is left there. *host*: for the names of files that were not closed, which are copied as
-    recovered copies. *label_of*: of a spool file, by its path."""
+    recovered copies. *label_of*: of a spool file, by its path. *is_name*: as ``left_bytes`` takes it; what it
+    refuses is noted as a problem."""
     export = Export(directory)
     for slot in state.stopped_slots(state.remembered(remote)):
-        for left in _left_in(slot, label_of):
+        for left in _left_in(slot, label_of, is_name):
             path = RemotePath(left.path)
             if not (path.key == top.key or path.is_below(top)):
+                continue
+            if left.problem is not None:
+                export.problems.append(f"{path}: {left.problem}; not copied, look into {slot.spool}")
                 continue
             relative = _name(export, left, _relative(path, top), host)
             export.copy(slot.spool / left.spool, relative, left.mtime_ns)
@@ -89,18 +94,28 @@ def export_stopped(
     return export
 
 
-def _left_in(slot: Slot, label_of: Callable[[str], str | None]) -> Iterator[LeftBytes]:
+def _left_in(
+    slot: Slot, label_of: Callable[[str], str | None], is_name: Callable[[str], bool]
+) -> Iterator[LeftBytes]:
     try:
         files = slot.spool.iterdir() if slot.spool.is_dir() else ()
         labels = {file.name: label_of(str(file)) or "" for file in files}
-        for left in left_bytes(slot.journal, labels):
+        for left in left_bytes(slot.journal, labels, is_name):
+            is_timed = bool(left.mtime_ns) or left.problem is not None
             # One that was never closed has no time of its own yet.
-            own_ns = left.mtime_ns or (slot.spool / left.spool).stat().st_mtime_ns
-            yield replace(left, mtime_ns=own_ns)
+            yield left if is_timed else replace(left, mtime_ns=_time_ns_of(slot.spool / left.spool))
     except sqlite3.Error as error:
         raise Failure(
             f"{slot.journal}: cannot be read: {error}; pending bytes without their names are in {slot.spool}"
         ) from None
+
+
+def _time_ns_of(file: Path) -> int:
+    """0 for a file that cannot be looked at, which the copy tells of."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _name(export: Export, left: LeftBytes, relative: Path, host: str) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import Context, default_options
+from daemon.cli.context import Context, default_options, say
 from daemon.client import Client, Place, all_mounts, find_place
 from daemon.export import Export, export_mounted, export_stopped
 from daemon.failure import BadSettings, Failure
@@ -29,6 +29,7 @@ from daemon.statedir import StateDir
 from daemon.status import in_bytes, plural
 from mountfs.model.path import RemotePath
 from mountfs.spool.disk import RealDisk
+from mountfs.spool.spool import is_name
 
 EXIT_LEFT = 1
 """Something was left as it is, and listed."""
@@ -79,7 +80,7 @@ def export(context: Context, path: Path, directory: Path, remote: str | None, st
     else:
         done = _of_stopped(context, path, directory, remote, state_dir)
     for problem in done.problems:
-        click.echo(f"mountfs: {problem}", err=True)
+        say(problem)
     click.echo(f"{plural(done.count, 'file')}, {in_bytes(done.size_bytes)}, copied to {directory}")
     return EXIT_LEFT if done.problems else 0
 
@@ -149,9 +150,8 @@ def _of_stopped(context: Context, path: Path, directory: Path, remote: str, stat
     spec = parse_spec(remote)
     kept = state_dir or layered(default_options(), context.settings().options).state_dir
     top = RemotePath(spec.subdir.text + RemotePath.parse(os.fspath(path)).text)
-    return export_stopped(
-        StateDir(kept), spec.name, top, directory, socket.gethostname(), RealDisk().label_of
-    )
+    host = socket.gethostname()
+    return export_stopped(StateDir(kept), spec.name, top, directory, host, RealDisk().label_of, is_name)
 
 
 def _check_outside(directory: Path) -> None:

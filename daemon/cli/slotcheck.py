@@ -18,6 +18,7 @@ from mountfs.tree.database import check_version
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
+from mountfs.tree.peek import Names, names_down_to
 from mountfs.tree.recovery import BOOT_FACT, set_aside_directory
 from mountfs.tree.rows import CONTENT_COLUMNS, content_row
 
@@ -213,10 +214,7 @@ class Journal:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 check_version(db)
                 _check_all(db)
-                self._nodes: dict[int, tuple[str, int | None, str]] = {
-                    row[0]: (row[1], row[2], row[3])
-                    for row in db.execute("SELECT id, kind, parent, name FROM nodes")
-                }
+                nodes = db.execute("SELECT id, kind, parent, name FROM nodes").fetchall()
                 rows = [content_row(row) for row in db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents")]
                 boot = db.execute("SELECT value FROM meta WHERE key = ?", (BOOT_FACT,)).fetchone()
                 above: list[tuple[int]] = db.execute(
@@ -226,34 +224,27 @@ class Journal:
             raise JournalUnusable(str(error)) from error
         self.is_of_this_boot = boot is not None and boot[0] == BOOT_ID.read_text().strip()
         """Whether nothing but a process can have ended since it was written."""
+        self._names: Names = {node: (parent, name) for node, _, parent, name in nodes}
+        self._folders = {ROOT_ID, *(node for node, kind, _, _ in nodes if kind == "folder")}
         self.spool_names = {content.spool for content, _, _ in rows}
         self._check_folders([folder for (folder,) in above])
         self.pending = [
-            Pending(self.shown(node), self._nodes[node][2], content)
+            Pending(self.path(node), self._names[node][1], content)
             for content, node, _ in rows
-            if node is not None and node in self._nodes
+            if node is not None and node in self._names
         ]
-        strangers = [content for content, node, _ in rows if node is not None and node not in self._nodes]
+        strangers = [content for content, node, _ in rows if node is not None and node not in self._names]
         if strangers:
             raise JournalUnusable(f"it has bytes of {plural(len(strangers), 'file')} that it does not have")
 
     def is_folder(self, node_id: int) -> bool:
-        return node_id == ROOT_ID or self._nodes.get(node_id, ("",))[0] == "folder"
+        return node_id in self._folders
 
-    def shown(self, node_id: int) -> str:
-        """The path at which the mount shows a node."""
-        _, parent, name = self._nodes[node_id]
-        return f"/{name}" if parent is None else self.path(parent, name)
-
-    def path(self, folder_id: int, name: str) -> str:
-        """Of *name* in a folder."""
-        parts, at, seen = [name], folder_id, set[int]()
-        while at != ROOT_ID and at in self._nodes and at not in seen:
-            seen.add(at)
-            _, parent, above = self._nodes[at]
-            parts.append(above)
-            at = ROOT_ID if parent is None else parent
-        return "/" + "/".join(reversed(parts))
+    def path(self, node_id: int, *last: str) -> str:
+        """Of a node, or of *last* in it, as the mount shows it or did before its removal; as far as the rows
+        lead."""
+        above, _ = names_down_to(node_id, self._names)
+        return "/" + "/".join((*above, *last))
 
     def _check_folders(self, above: list[int]) -> None:
         """A change whose folder is missing would be taken for a removal, and told to the service."""

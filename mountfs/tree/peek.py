@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.tree.label import read_label
+from mountfs.tree.node import ROOT_ID
 
-TOP = 1
-"""The row of the account's top folder."""
+Names = Mapping[int, tuple[int | None, str]]
+"""Of the nodes of a store, by id: the folder each is shown in, and its name there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +49,27 @@ def holding(path: Path, spool: Path) -> Holding:
 
 @dataclass(frozen=True, slots=True)
 class LeftBytes:
-    """Bytes of ours as a store has them: the path in the account, as the mount showed it, and the spool file
-    with them. ``is_whole``: it was closed; of one that was not, ``size_bytes`` says less than there is."""
+    """Bytes of ours as a store has them: the names that lead to them in the account, as the mount showed
+    them, and the spool file with them. ``is_whole``: it was closed; of one that was not, ``size_bytes`` says
+    less than there is. ``problem``: why the names or the spool file must not be used; None: they may be."""
 
-    path: str
+    parts: tuple[str, ...]
     spool: str
     size_bytes: int
     mtime_ns: int
     is_whole: bool
+    problem: str | None = None
+
+    @property
+    def path(self) -> str:
+        return "/" + "/".join(self.parts)
 
 
-def left_bytes(path: Path, labels: Mapping[str, str]) -> list[LeftBytes]:
+def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], bool]) -> list[LeftBytes]:
     """All bytes of ours in the store at *path*, by their paths; those of removed files are nobody's.
-    *labels*: of the files in the spool, which say it of new ones that have no row. sqlite3.Error when it
-    cannot be read.
+    *labels*: of the files in the spool, which say it of new ones that have no row. *is_name*: whether a file
+    of one directory may have a name; a damaged store, or one that somebody changed, may name anything.
+    sqlite3.Error when it cannot be read.
 
     Of a file that was closed, opened again and closed again, the newer version alone is told: a start takes
     it for the file's: `echo 1 > f; echo 2 > f`, and the mount is killed before the kernel releases f.
@@ -80,28 +88,50 @@ def left_bytes(path: Path, labels: Mapping[str, str]) -> list[LeftBytes]:
         for node, role, spool, *_, is_flushed in rows
         if role == "draft" and is_flushed and spool in labels
     }
-    found = []
-    for node, role, spool, size_bytes, time_s, time_ns, is_flushed in rows:
-        shown = _path(node, names)
-        if shown is not None and not (role == "content" and node in replaced):
-            found.append(LeftBytes(shown, spool, size_bytes, time_s * NS_PER_S + time_ns, bool(is_flushed)))
+    found = [
+        _placed(
+            names, node, (), LeftBytes((), spool, size_bytes, time_s * NS_PER_S + time_ns, bool(is_flushed))
+        )
+        for node, role, spool, size_bytes, time_s, time_ns, is_flushed in rows
+        if not (role == "content" and node in replaced)
+    ]
     for spool, text in labels.items():
         label = read_label(text) if spool not in named else None
-        folder = _path(label.folder_id, names) if label is not None else None
-        if label is not None and folder is not None:
-            shown = f"{folder.rstrip('/')}/{label.name}"
+        if label is not None:
             is_whole = label.size_bytes is not None
-            found.append(LeftBytes(shown, spool, label.size_bytes or 0, label.mtime_ns, is_whole))
-    return sorted(found, key=lambda each: each.path)
+            left = LeftBytes((), spool, label.size_bytes or 0, label.mtime_ns, is_whole)
+            found.append(_placed(names, label.folder_id, (label.name,), left))
+    told = [_checked(left, is_name) for left in found if left is not None]
+    return sorted(told, key=lambda each: each.path)
 
 
-def _path(node: int, names: dict[int, tuple[int | None, str]]) -> str | None:
-    """Where the mount shows *node*; None: nowhere."""
+def _placed(names: Names, node: int, last: tuple[str, ...], left: LeftBytes) -> LeftBytes | None:
+    """*left* with its path: that of *node*, and *last* below it. None: it was removed."""
+    above, end = names_down_to(node, names)
+    if end is None:
+        return None
+    problem = None if end == ROOT_ID else "the journal lacks its folder, or has it inside of itself"
+    return replace(left, parts=(*above, *last), problem=problem)
+
+
+def _checked(left: LeftBytes, is_name: Callable[[str], bool]) -> LeftBytes:
+    odd = next((part for part in left.parts if not is_name(part)), None)
+    if odd is not None:
+        return replace(left, problem=f"no file can have the name '{odd}', which the journal gives it")
+    if not is_name(left.spool):
+        return replace(left, problem=f"its bytes are to be in '{left.spool}', which is no file of the spool")
+    return left
+
+
+def names_down_to(node: int, names: Names) -> tuple[tuple[str, ...], int | None]:
+    """The names on the way down to *node*, and the folder that they begin in: ``ROOT_ID``; None where that
+    was removed; another id where the store is damaged: it has no row of that folder, or has it inside of
+    itself."""
     parts: list[str] = []
+    seen: set[int] = set()
     at: int | None = node
-    while at is not None and at != TOP:
-        if at not in names:
-            return None
+    while at is not None and at != ROOT_ID and at in names and at not in seen:
+        seen.add(at)
         at, name = names[at]
         parts.append(name)
-    return None if at is None else "/" + "/".join(reversed(parts))
+    return tuple(reversed(parts)), at

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.spool.spool import is_name
 from mountfs.tree.peek import Holding, holding, left_bytes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import account_in
@@ -82,7 +83,7 @@ def test_bytes_that_are_left_are_told_with_their_paths_also_those_without_a_row(
         "nobody's": "",
     }
     world.close()
-    found = left_bytes(world.places.store, labels)
+    found = left_bytes(world.places.store, labels, is_name)
     assert [(left.path, left.size_bytes, left.is_whole) for left in found] == [
         ("/d/new", 3, True),
         ("/d/open", 0, False),
@@ -100,7 +101,7 @@ def test_of_a_file_that_was_closed_twice_only_the_newer_version_is_left(tmp_path
     roles = [role for _, node, role in world.core.tree.store.contents() if node is not None]
     assert sorted(roles) == ["content", "draft"]
     world.close()
-    [left] = left_bytes(world.places.store, names_in(world.places.spool))
+    [left] = left_bytes(world.places.store, names_in(world.places.spool), is_name)
     assert (left.path, left.size_bytes, left.is_whole) == ("/f", 7, True)
     # As the next mount shows it.
     world.start()
@@ -115,7 +116,7 @@ def test_a_newer_version_that_is_missing_does_not_stand_for_the_older_one(tmp_pa
     world.core.durability.save()
     (world.places.spool / draft_of(world, "/f").spool).unlink()
     world.close()
-    found = left_bytes(world.places.store, names_in(world.places.spool))
+    found = left_bytes(world.places.store, names_in(world.places.spool), is_name)
     assert ("/f", 3) in [(left.path, left.size_bytes) for left in found]
     world.start()
     assert world.tree() == {"/f": b"one"}

@@ -1,0 +1,152 @@
+"""Copying out what a stopped mount left, also by a journal that a disk or somebody else has changed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from daemon.export import Export, export_stopped
+from daemon.failure import Failure
+from daemon.statedir import StateDir
+from mountfs.model.entry import Account
+from mountfs.model.path import ROOT, RemotePath
+from mountfs.spool.disk import RealDisk
+from mountfs.spool.spool import is_name
+from tests.doubles.world import World
+from tests.unit.upload.bodies import content_of
+
+ACCOUNT = Account("dropbox-1", "Ann")
+
+
+class Stopped:
+    """A state directory in which one mount of "work" left something."""
+
+    def __init__(self, directory: Path) -> None:
+        self.state = StateDir(directory / "state")
+        (directory / "state").mkdir(mode=0o700)
+        self.state.identify("work", "credentials", lambda: ACCOUNT)
+        slot = self.state.take_slot(ACCOUNT)
+        slot.release()
+        self.slot = slot
+        self.out = directory / "out"
+        self.world = World(slot.directory)
+
+    def stop(self, *statements: str) -> None:
+        """Ends the mount; *statements* are what a disk or somebody else then makes of its journal."""
+        self.world.core.durability.save()
+        self.world.close()
+        with closing(sqlite3.connect(self.slot.journal)) as db, db:
+            for statement in statements:
+                db.execute(statement)
+
+    def export(self, top: RemotePath = ROOT, remote: str = "work") -> Export:
+        return export_stopped(self.state, remote, top, self.out, "here", RealDisk().label_of, is_name)
+
+    def copied(self) -> dict[str, bytes]:
+        return {str(path.relative_to(self.out)): path.read_bytes() for path in files_below(self.out)}
+
+
+def files_below(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Stopped:
+    return Stopped(tmp_path)
+
+
+def test_what_a_mount_left_is_copied_with_its_paths(stopped: Stopped) -> None:
+    stopped.world.mkdir("/docs")
+    stopped.world.put("/docs/a", b"a")
+    stopped.world.put("/top", b"top")
+    stopped.stop()
+    done = stopped.export()
+    assert (done.count, done.problems, stopped.copied()) == (2, [], {"docs/a": b"a", "top": b"top"})
+
+
+@pytest.mark.parametrize("where", ["/etc/hostname", "../secret", "..", ""])
+def test_no_file_outside_of_the_spool_is_copied_out_whatever_a_journal_names(
+    stopped: Stopped, where: str
+) -> None:
+    stopped.world.put("/f", b"f")
+    stopped.world.put("/sound", b"sound")
+    name = content_of(stopped.world, "/f").spool
+    (stopped.slot.directory / "secret").write_bytes(b"secret")
+    stopped.stop(f"UPDATE contents SET spool = '{where}' WHERE spool = '{name}'")
+    done = stopped.export()
+    # Those of /f are still to be had where the label of their file says whose they are.
+    assert {b"sound"} <= set(stopped.copied().values()) <= {b"sound", b"f"}
+    [problem] = done.problems
+    assert problem.startswith("/f: ")
+    assert "no file of the spool" in problem
+
+
+@pytest.mark.parametrize("name", ["../escaped", "..", ".", "", "a/b"])
+def test_nothing_is_written_outside_of_the_directory_whatever_a_journal_names(
+    stopped: Stopped, name: str
+) -> None:
+    stopped.world.put("/f", b"f")
+    stopped.world.put("/sound", b"sound")
+    before = set(files_below(stopped.out.parent))
+    stopped.stop(f"UPDATE nodes SET name = '{name}' WHERE name = 'f'")
+    done = stopped.export()
+    assert stopped.copied() == {"sound": b"sound"}
+    assert set(files_below(stopped.out.parent)) - before <= {stopped.out / "sound"}
+    [problem] = done.problems
+    assert f"look into {stopped.slot.spool}" in problem
+
+
+def test_a_label_cannot_name_a_file_elsewhere_either(stopped: Stopped) -> None:
+    stopped.world.put("/sound", b"sound")
+    stopped.stop()
+    stray = stopped.slot.spool / ("f" * 32)
+    stray.write_bytes(b"stray")
+    os.setxattr(stray, "user.mountfs.label", b"1:5:7 ../escaped")
+    done = stopped.export()
+    assert stopped.copied() == {"sound": b"sound"}
+    assert len(done.problems) == 1
+
+
+@pytest.mark.parametrize("parent", ["id", "999"])
+def test_what_has_its_folder_in_itself_or_nowhere_is_listed_and_not_copied(
+    stopped: Stopped, parent: str
+) -> None:
+    stopped.world.mkdir("/d")
+    stopped.world.put("/d/f", b"f")
+    stopped.world.put("/sound", b"sound")
+    stopped.stop(f"UPDATE nodes SET parent = {parent} WHERE name = 'd'")
+    done = stopped.export()
+    assert stopped.copied() == {"sound": b"sound"}
+    [problem] = done.problems
+    assert problem.startswith("/d/f: ")
+
+
+def test_a_file_that_was_open_and_is_missing_is_listed_and_the_others_are_copied(stopped: Stopped) -> None:
+    stopped.world.put("/sound", b"sound")
+    stopped.world.put("/gone", b"gone")
+    name = content_of(stopped.world, "/gone").spool
+    stopped.stop(f"UPDATE contents SET is_flushed = 0, time_s = 0, time_ns = 0 WHERE spool = '{name}'")
+    (stopped.slot.spool / name).unlink()
+    done = stopped.export()
+    assert stopped.copied() == {"sound": b"sound"}
+    [problem] = done.problems
+    assert name in problem
+
+
+def test_of_what_is_below_a_path_alone_the_problems_are_told(stopped: Stopped) -> None:
+    stopped.world.mkdir("/docs")
+    stopped.world.put("/docs/a", b"a")
+    stopped.world.put("/f", b"f")
+    name = content_of(stopped.world, "/f").spool
+    stopped.stop(f"UPDATE contents SET spool = '../x' WHERE spool = '{name}'")
+    assert stopped.export(RemotePath("/docs")).problems == []
+
+
+def test_where_nothing_is_left_that_is_told(stopped: Stopped) -> None:
+    stopped.stop()
+    with pytest.raises(Failure, match="nothing of 'work' is pending there"):
+        stopped.export()
