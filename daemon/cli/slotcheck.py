@@ -247,10 +247,14 @@ class Journal:
         return "/" + "/".join((*above, *last))
 
     def _check_folders(self, above: list[int]) -> None:
-        """A change whose folder is missing would be taken for a removal, and told to the service."""
+        """A change whose folder is missing would be taken for a removal, and told to the service; a start
+        would look for ever for the top above a folder that is inside of itself."""
         lost = sum(not self.is_folder(each) for each in above)
         if lost:
             raise JournalUnusable(f"it lacks the folders of {plural(lost, 'change')}")
+        ends = {names_down_to(each, self._names)[1] for each in set(above)} - {ROOT_ID, None}
+        if ends & self._names.keys():
+            raise JournalUnusable("it has folders inside of themselves")
 
 
 def _check_all(db: sqlite3.Connection) -> None:

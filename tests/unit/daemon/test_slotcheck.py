@@ -162,3 +162,20 @@ def test_a_repair_takes_no_file_from_elsewhere_whatever_a_journal_names(world: W
     list(repair(Slot(world.directory)))
     assert outside.read_bytes() == b"private"
     assert not [file for file in world.places.spool.iterdir() if file.name == "outside"]
+
+
+def test_a_journal_with_a_folder_inside_of_itself_is_told_and_repaired(world: World) -> None:
+    world.mkdir("/d")
+    world.mkdir("/d/e")
+    world.put("/d/e/f", b"precious")
+    left_by(world)
+    with closing(sqlite3.connect(world.places.store)) as db, db:
+        db.execute("UPDATE nodes SET parent = (SELECT id FROM nodes WHERE name = 'e') WHERE name = 'd'")
+    [finding] = Slot(world.directory).check()
+    assert finding.is_fault
+    assert "inside of themselves" in finding.text
+    list(repair(Slot(world.directory)))
+    assert faults(Slot(world.directory).check()) == []
+    world.start()
+    assert list(world.tree().values()) == [b"precious"]
+    world.close()
