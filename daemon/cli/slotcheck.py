@@ -14,7 +14,7 @@ from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
-from mountfs.tree.database import check_version
+from mountfs.tree.database import OtherVersion, check_version
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
@@ -70,6 +70,9 @@ class Slot:
             return [*self._check_without_journal(), *self._check_leftovers()]
         try:
             journal = Journal(self.journal)
+        except OtherVersion as error:
+            text = f"{error}; use the mountfs that wrote it: what is pending in it stays as it is"
+            return [Finding("journal.db", text), *self._check_leftovers()]
         except JournalUnusable as error:
             found = [
                 Finding(
@@ -209,7 +212,7 @@ class Journal:
     """What a journal says, read without changing it."""
 
     def __init__(self, path: Path) -> None:
-        """JournalUnusable."""
+        """JournalUnusable; OtherVersion."""
         try:
             with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
                 check_version(db)
@@ -220,6 +223,8 @@ class Journal:
                 above: list[tuple[int]] = db.execute(
                     "SELECT parent FROM nodes WHERE is_dirty AND parent IS NOT NULL"
                 ).fetchall()
+        except OtherVersion:
+            raise
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             raise JournalUnusable(str(error)) from error
         self.is_of_this_boot = boot is not None and boot[0] == BOOT_ID.read_text().strip()

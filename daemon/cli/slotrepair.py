@@ -18,6 +18,7 @@ from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
 from mountfs.tree.copies import Copies
+from mountfs.tree.database import OtherVersion
 from mountfs.tree.label import NOBODYS, read_label
 from mountfs.tree.launch import stranded
 from mountfs.tree.node import ROOT_ID
@@ -35,6 +36,8 @@ def repair(slot: Slot) -> Iterator[str]:
     if slot.journal.exists():
         try:
             Journal(slot.journal)
+        except OtherVersion:
+            return  # what is pending in it would become copies at the top
         except JournalUnusable:
             yield _rebuild(slot) or _give_up_journal(slot)
     if not slot.journal.exists():

@@ -25,6 +25,10 @@ class StoreUnusable(MountfsError):
     """The database cannot be opened: it is damaged, or of another version of mountfs."""
 
 
+class OtherVersion(ValueError):
+    """The database is of another version of mountfs, and nothing says that it is damaged."""
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """Opens or makes the database at *path*, for one process at a time. StoreUnusable when it cannot."""
     try:
@@ -56,11 +60,13 @@ def check_whole(db: sqlite3.Connection) -> None:
 
 
 def check_version(db: sqlite3.Connection) -> None:
-    """Raises sqlite3.Error or ValueError unless the database is of this version, with its tables."""
+    """Raises OtherVersion, or sqlite3.Error or another ValueError for damage, unless the database is of this
+    version, with its tables."""
     found = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if found is None or found[0] != str(VERSION):
-        version = "none" if found is None else found[0]
-        raise ValueError(f"its version is {version}, this mountfs knows {VERSION}")
+    version = "none" if found is None else str(found[0])
+    if version != str(VERSION):
+        kind = OtherVersion if version.isdecimal() else ValueError
+        raise kind(f"its version is {version}, this mountfs knows {VERSION}")
     with closing(sqlite3.connect(":memory:")) as new:
         new.executescript(DDL)
         if _tables(db) != _tables(new):
@@ -78,9 +84,11 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
     """What is wrong with the file at *path*, and what to do; nobody deletes it."""
     if isinstance(error, NoSpace) or (isinstance(error, sqlite3.Error) and is_full(error)):
         return StoreUnusable(f"the disk of {path.parent} is full: free some space there, then mount again")
+    if isinstance(error, OtherVersion):
+        return StoreUnusable(f"cannot use the journal {path}: {error}; use the mountfs that wrote it")
     return StoreUnusable(
-        f"cannot use the journal {path}: {error}; use the mountfs that wrote it or restore it, or run "
-        f"mountfs fsck --repair {path.parent}: what was pending stays in the files beside it"
+        f"cannot use the journal {path}: {error}; restore it, or run mountfs fsck --repair {path.parent}: "
+        "what was pending stays in the files beside it"
     )
 
 

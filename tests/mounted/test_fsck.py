@@ -242,11 +242,11 @@ def _lose_folders(left: Left) -> None:
     left.change("UPDATE nodes SET parent = 999 WHERE is_dirty AND kind = 'file'")
 
 
-def _other_version(left: Left) -> None:
-    left.change("UPDATE meta SET value = '99' WHERE key = 'schema'")
+def _odd_version(left: Left) -> None:
+    left.change("UPDATE meta SET value = 'x' WHERE key = 'schema'")
 
 
-DAMAGES = [_remove, _overwrite, _cut, _spoil_pages, _lose_folders, _other_version]
+DAMAGES = [_remove, _overwrite, _cut, _spoil_pages, _lose_folders, _odd_version]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -261,6 +261,24 @@ def test_of_a_damaged_journal_all_bytes_are_kept_and_named(
     assert left.kept() == before
     assert fsck("--repair")[0] == 1
     assert left.kept() == before
+    assert fsck()[0] == 0
+
+
+@pytest.mark.parametrize("version", ["1", "99"])
+def test_a_journal_of_another_version_is_no_damage_and_stays_as_it_is(
+    left: Left, fsck: Fsck, version: str
+) -> None:
+    left.change(f"UPDATE meta SET value = '{version}' WHERE key = 'schema'")
+    before = {path: path.read_bytes() for path in left.slot.rglob("*") if path.is_file()}
+    for options in ([], ["--repair"]):
+        code, lines = fsck(*options)
+        assert code == 4
+        assert any(
+            f"its version is {version}" in each and "use the mountfs that wrote it" in each for each in lines
+        )
+    assert {path: path.read_bytes() for path in before} == before
+    # The mountfs that wrote it finds everything pending.
+    left.change("UPDATE meta SET value = '2' WHERE key = 'schema'")
     assert fsck()[0] == 0
 
 

@@ -88,6 +88,7 @@ def test_a_damaged_one_says_so_and_is_left_alone(file: Path, damage: Callable[[P
     with pytest.raises(StoreUnusable) as refusal:
         Store(file)
     assert str(file) in str(refusal.value)
+    assert f"mountfs fsck --repair {file.parent}" in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert (file.read_bytes() if file.is_file() else None) == before
 
@@ -96,8 +97,11 @@ def test_a_damaged_one_says_so_and_is_left_alone(file: Path, damage: Callable[[P
 def test_one_of_another_version_says_which_and_is_left_alone(file: Path, version: int) -> None:
     execute(file, f"UPDATE meta SET value = '{version}' WHERE key = 'schema'")
     before = file.read_bytes()
-    with pytest.raises(StoreUnusable, match=f"its version is {version}, this mountfs knows {VERSION}"):
+    with pytest.raises(
+        StoreUnusable, match=f"its version is {version}, this mountfs knows {VERSION}"
+    ) as told:
         Store(file)
+    assert str(told.value).endswith("use the mountfs that wrote it")
     assert file.read_bytes() == before
 
 
