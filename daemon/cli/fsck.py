@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from daemon.options import layered
 from daemon.printable import printable
 from daemon.settings import find_remote, parse_spec
 from daemon.statedir import StateDir
+from mountfs.errors import MountfsError
 
 EXIT_REPAIRED = 1
 EXIT_LEFT = 4
@@ -32,8 +34,24 @@ def fsck(context: Context, what: str, *, is_repairing: bool) -> int:
     """Explain what is wrong with a state directory, or with what is pending for one remote.
 
     No mount may use it meanwhile. Exits as fsck(8) does: 0 nothing is wrong, 1 all was repaired,
-    4 something is left as it is, 8 it could not be looked at.
+    4 something is left as it is, 8 it could not be looked at or repaired; 2 means called wrongly.
     """
+    try:
+        return _look_at_all(context, what, is_repairing)
+    except BrokenPipeError:
+        raise  # of whoever reads what is told
+    except OSError as error:
+        reason = f"{error.filename or what}: {error.strerror or error}"
+    except (MountfsError, sqlite3.Error) as error:
+        reason = f"{what}: {error}"
+    except Failure as error:
+        if error.exit_code != EXIT_REPAIRED:
+            raise
+        reason = str(error)
+    raise Failure(reason, EXIT_CANNOT)
+
+
+def _look_at_all(context: Context, what: str, is_repairing: bool) -> int:
     directories = _slots(context, what)
     state = StateDir(directories[0].parents[2])
     with ExitStack() as stack:
@@ -51,22 +69,18 @@ def fsck(context: Context, what: str, *, is_repairing: bool) -> int:
 def _look_at(directory: Path, is_repairing: bool) -> int:
     """Tells of one slot, and repairs it; the exit code it is worth."""
     where = f"{directory.parent.name}/{directory.name}"
-    try:
-        found = Slot(directory).check()
-        for finding in found:
-            _tell(f"{where}: {finding.where}: {finding.text}")
-        if not any(finding.is_fault for finding in found):
-            return 0
-        if not is_repairing:
-            return EXIT_LEFT
-        for line in repair_slot(Slot(directory)):
-            _tell(f"{where}: repaired: {line}")
-        left = [finding for finding in Slot(directory).check() if finding.is_fault]
-        for finding in left:
-            _tell(f"{where}: left: {finding.where}: {finding.text}")
-    except OSError as error:
-        name = error.filename or directory
-        raise Failure(f"{name}: cannot be looked at: {error.strerror or error}", EXIT_CANNOT) from error
+    found = Slot(directory).check()
+    for finding in found:
+        _tell(f"{where}: {finding.where}: {finding.text}")
+    if not any(finding.is_fault for finding in found):
+        return 0
+    if not is_repairing:
+        return EXIT_LEFT
+    for line in repair_slot(Slot(directory)):
+        _tell(f"{where}: repaired: {line}")
+    left = [finding for finding in Slot(directory).check() if finding.is_fault]
+    for finding in left:
+        _tell(f"{where}: left: {finding.where}: {finding.text}")
     return EXIT_LEFT if left else EXIT_REPAIRED
 
 

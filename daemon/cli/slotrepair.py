@@ -18,7 +18,7 @@ from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
 from mountfs.tree.copies import Copies
-from mountfs.tree.database import OtherVersion
+from mountfs.tree.database import OtherVersion, is_full
 from mountfs.tree.label import NOBODYS, read_label
 from mountfs.tree.launch import stranded
 from mountfs.tree.node import ROOT_ID
@@ -32,7 +32,7 @@ STORE_FILES = ("", "-wal", "-shm")
 
 
 def repair(slot: Slot) -> Iterator[str]:
-    """Does what can be done, and says what it did. OSError."""
+    """Does what can be done, and says what it did. OSError, MountfsError, sqlite3.Error."""
     if slot.journal.exists():
         try:
             Journal(slot.journal)
@@ -51,21 +51,34 @@ def repair(slot: Slot) -> Iterator[str]:
 
 
 def _rebuild(slot: Slot) -> str | None:
-    """Makes the indexes of a journal anew, in a copy; None when its rows are damaged, too."""
+    """Makes the indexes of a journal anew, in a copy; None when its rows are damaged, too. sqlite3.Error when
+    there is no room for the copy: that says nothing of the rows."""
     draft = slot.journal.with_name("journal.db.rebuilt")
-    draft.unlink(missing_ok=True)
+    _remove_store(draft)
     try:
         with closing(sqlite3.connect(slot.journal)) as db, closing(sqlite3.connect(draft)) as copy:
             db.backup(copy)
+            # All of it is in the one file then, which takes the journal's place.
+            copy.execute("PRAGMA journal_mode = DELETE").fetchone()
             copy.execute("REINDEX")
         Journal(draft)
-    except (sqlite3.Error, JournalUnusable):
-        draft.unlink(missing_ok=True)
+        draft.chmod(0o600)
+        aside = _move_journal_away(slot)
+        draft.replace(slot.journal)
+    except JournalUnusable:
         return None
-    aside = _move_journal_away(slot)
-    draft.chmod(0o600)
-    draft.replace(slot.journal)
+    except sqlite3.Error as error:
+        if is_full(error):
+            raise
+        return None
+    finally:
+        _remove_store(draft)
     return f"journal.db: its indexes were made anew from its rows; the damaged one is kept as {aside.name}"
+
+
+def _remove_store(path: Path) -> None:
+    for ending in (*STORE_FILES, "-journal"):
+        Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
 def _give_up_journal(slot: Slot) -> str:

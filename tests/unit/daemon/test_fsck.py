@@ -1,0 +1,113 @@
+"""``mountfs fsck`` where it cannot do its work: its exit code never says that all was repaired."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.cli import run, slotrepair
+from daemon.cli.fsck import EXIT_CANNOT
+from daemon.cli.slotcheck import BOOT_ID
+from mountfs.errors import DiskFull
+from mountfs.tree.database import StoreUnusable
+from tests.doubles.world import World
+from tests.unit.upload.bodies import content_of
+
+EXIT_USAGE = 2
+
+
+@pytest.fixture
+def slot(tmp_path: Path) -> Path:
+    """What a mount left, with one file cut short since."""
+    slot = tmp_path / "state" / "accounts" / "dropbox-1" / "slot-0"
+    slot.mkdir(parents=True, mode=0o700)
+    world = World(slot, boot_id=BOOT_ID.read_text().strip())
+    world.put("/f", b"precious")
+    world.core.durability.save()
+    os.truncate(world.places.spool / content_of(world, "/f").spool, 3)
+    world.close()
+    return slot
+
+
+def fsck(slot: Path, *options: str) -> int:
+    return run(["fsck", *options, str(slot.parents[2])])
+
+
+def test_what_was_cut_is_repaired(slot: Path) -> None:
+    assert [fsck(slot), fsck(slot, "--repair"), fsck(slot)] == [4, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DiskFull("the disk that keeps the journal is full"),
+        StoreUnusable("cannot use the journal"),
+        sqlite3.OperationalError("disk I/O error"),
+        PermissionError(13, "Permission denied", "journal.db"),
+    ],
+)
+def test_a_repair_that_fails_is_told_and_exits_as_one_that_could_not_be_made(
+    slot: Path, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(slotrepair, "Store", fail)
+    assert fsck(slot, "--repair") == EXIT_CANNOT
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(error.args[-1] if isinstance(error, OSError) else error) in line
+
+
+@pytest.mark.parametrize("kind", ["link", "directory"])
+def test_a_lock_that_is_none_is_told(slot: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = slot / "lock"
+    lock.unlink(missing_ok=True)
+    if kind == "link":
+        lock.symlink_to(slot / "journal.db")
+    else:
+        lock.mkdir()
+    assert fsck(slot) == EXIT_CANNOT
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(lock) in line
+
+
+def test_a_disk_that_is_full_does_not_cost_a_journal_its_rows(
+    slot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = slot / "journal.db"
+    with closing(sqlite3.connect(journal)) as db:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'nodes_by_parent'"
+        (page,) = db.execute(query).fetchone()
+    with journal.open("r+b") as file:
+        file.seek(page * 4096 - 60)
+        file.write(bytes(range(60)))
+    before = journal.read_bytes()
+
+    class Full(sqlite3.Connection):
+        """One whose disk is full by the time the indexes are made."""
+
+        def execute(self, *arguments: Any) -> sqlite3.Cursor:
+            if arguments == ("REINDEX",):
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorcode = sqlite3.SQLITE_FULL
+                raise error
+            return super().execute(*arguments)
+
+    real = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda path, **options: real(path, factory=Full, **options))
+        assert fsck(slot, "--repair") == EXIT_CANNOT
+    assert [path.name for path in slot.glob("journal.db.*")] == []
+    assert journal.read_bytes() == before
+    assert fsck(slot, "--repair") == 1
+
+
+def test_what_is_called_wrongly_is_told_from_that(slot: Path) -> None:
+    assert run(["fsck", "--repair"]) == EXIT_USAGE
+    assert run(["fsck", "nobody:"]) == EXIT_USAGE
+    assert run(["fsck", str(slot / "missing")]) == EXIT_CANNOT
