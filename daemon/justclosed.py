@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mountfs.ports import Clock
+from mountfs.tree.bases import is_below
 from mountfs.tree.node import Node, State
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import Word, word_of
@@ -29,7 +30,7 @@ class JustClosed:
         count = size_bytes = 0
         for content_id, closed_s in self._closed_s.items():
             found = self._tree.content(content_id) if now_s - closed_s < RELEASE_S else None
-            if found is None or word_of(found[0]) is not Word.OPEN or not is_within(found[0], folder):
+            if found is None or word_of(found[0]) is not Word.OPEN or not is_below(found[0], folder):
                 continue
             count += 1
             size_bytes += found[1].size_bytes
@@ -44,13 +45,3 @@ class JustClosed:
             self._closed_s.setdefault(draft.id, self._clock.now_s())
         elif draft is not None:
             self._closed_s.pop(draft.id, None)
-
-
-def is_within(node: Node, folder: Node) -> bool:
-    """Whether *node* is *folder*, or is or was below it."""
-    at: Node | None = node
-    while at is not None:
-        if at is folder:
-            return True
-        at = at.state.parent if at.state.parent is not None else at.state.base_parent
-    return False

@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.account import Backlog
 from daemon.commit.batch import Current
 from daemon.core import Core
-from daemon.justclosed import JustClosed, is_within
+from daemon.justclosed import JustClosed
 from daemon.keeping import copies_kept
 from daemon.parked import Parked
 from daemon.ping import Ping
@@ -27,6 +27,7 @@ from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
 from mountfs.tree import tally
+from mountfs.tree.bases import is_below
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.view import reason_of
 from mountfs.tree.word import PENDING, Word, word_of
@@ -126,7 +127,7 @@ class RunningAccount:
         node = self._known(path)
         tree = self._core.tree
         with tree.lock:
-            failed = [each for each in self._failed() if node is not None and is_within(each, node)]
+            failed = [each for each in self._failed() if node is not None and is_below(each, node)]
             return tuple(
                 FailedChange(self._shown(path_of(each)), reason_of(each) or "refused") for each in failed
             )

@@ -9,8 +9,9 @@ from daemon.protocol import Discarded, FailedChange, Retried
 from mountfs.errors import MountfsError, NotFound
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
+from mountfs.tree.bases import is_below
 from mountfs.tree.copies import Copies
-from mountfs.tree.discard import Discard, is_below, pending_within
+from mountfs.tree.discard import Discard, pending_within
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.order import is_refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mountfs.model.entry import Entry
 from mountfs.model.path import fold
-from mountfs.tree.node import ROOT_ID, Node, State
+from mountfs.tree.node import ROOT_ID, Node, State, above
 
 
 class ByRemoteId:
@@ -110,3 +110,8 @@ def is_attached(node: Node) -> bool:
             return True
         at = at.state.parent if at.state.parent is not None else at.state.base_parent
     return False
+
+
+def is_below(node: Node, top: Node) -> bool:
+    """Whether *node* is *top* or below it, as it is shown, or was before it was removed."""
+    return any(each is top for each in above(node))

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from mountfs.tree.bases import is_below
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import FORGOTTEN, Node, has_moved, path_of
+from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
 from mountfs.tree.remote import load_children
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
@@ -55,16 +56,6 @@ def pending_within(tree: Tree, top: Node) -> list[Node]:
     return found
 
 
-def is_below(node: Node, top: Node) -> bool:
-    """Whether *node* is *top* or below it, as it is shown, or was before it was removed."""
-    at: Node | None = node
-    while at is not None:
-        if at is top:
-            return True
-        at = at.state.parent if at.state.parent is not None else at.state.base_parent
-    return False
-
-
 class Discard:
     """Gives up what is pending, the deepest first. Any thread, without the lock."""
 
@@ -78,7 +69,7 @@ class Discard:
         tree, told = self._tree, GivenUp()
         nodes = pending_within(tree, top)
         with tree.lock:
-            depths = {node.id: _depth(node) for node in nodes}
+            depths = {node.id: sum(1 for _ in above(node)) for node in nodes}
         # Names are free before what was removed under them is shown again.
         nodes.sort(key=lambda node: (-depths[node.id], node.state.parent is None))
         for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
@@ -147,10 +138,3 @@ class Discard:
         return True
 
 
-def _depth(node: Node) -> int:
-    depth = 0
-    at: Node | None = node
-    while at is not None:
-        depth += 1
-        at = at.state.parent if at.state.parent is not None else at.state.base_parent
-    return depth

@@ -18,6 +18,7 @@ the revision that was last listed or acknowledged; a node whose ``base`` is None
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mountfs.errors import MountfsError, Refused
@@ -329,14 +330,17 @@ def remote_id(node: Node) -> str:
     return base.id if base is not None else ""
 
 
+def above(node: Node) -> Iterator[Node]:
+    """*node* and the folders above it, the nearest first: where they are shown, or were before a removal."""
+    at: Node | None = node
+    while at is not None:
+        yield at
+        at = at.state.parent if at.state.parent is not None else at.state.base_parent
+
+
 def path_of(node: Node) -> str:
     """Where the mount shows it, "/" being the top of the account; for people, not for orders."""
-    names: list[str] = []
-    at: Node | None = node
-    while at is not None and at.id != ROOT_ID:
-        state = at.state
-        names.append(state.name)
-        at = state.parent if state.parent is not None else state.base_parent
+    names = [each.state.name for each in above(node) if each.id != ROOT_ID]
     return "/" + "/".join(reversed(names))
 
 
