@@ -76,7 +76,7 @@ class Parked:
         """Files at or below *path* with bytes of ours. NotFound."""
         found: list[str] = []
         outside = 0
-        nodes = pending_within(self._tree, self._find(path))
+        nodes = list(pending_within(self._tree, self._find(path)))
         for at in range(0, len(nodes), RETRIED_AT_ONCE):
             with self._tree.lock:
                 for node in nodes[at : at + RETRIED_AT_ONCE]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from mountfs.tree.bases import is_below
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
@@ -40,20 +39,26 @@ class GivenUp:
     left: list[tuple[str, str]] = field(default_factory=list)
 
 
-def pending_within(tree: Tree, top: Node) -> list[Node]:
-    """Everything with something of ours at or below *top*, in no order; also what was removed there, and what
-    was refused. What stays on this machine by its name is not pending. Any thread; without the lock the walk
-    up is made in parts."""
+def pending_within(tree: Tree, top: Node) -> dict[Node, int]:
+    """Everything with something of ours at or below *top*, in no order, each with the number of folders it is
+    down from there; also what was removed there, and what was refused. What stays on this machine by its name
+    is not pending. Any thread; without the lock the walk up is made in parts."""
     with tree.lock:
         nodes = list({**tree.dirty, **tree.refused}.values())
-    found: list[Node] = []
+    found: dict[Node, int] = {}
     for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
         with tree.lock:
             for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
                 is_ours = node.pending is not None or node.state.refusal is not None
-                if is_ours and is_below(node, top) and keeper_of(node) is None:
-                    found.append(node)
+                depth = _depth_below(node, top) if is_ours and keeper_of(node) is None else None
+                if depth is not None:
+                    found[node] = depth
     return found
+
+
+def _depth_below(node: Node, top: Node) -> int | None:
+    """How many folders *node* is down from *top*; None: it is not below it."""
+    return next((depth for depth, each in enumerate(above(node)) if each is top), None)
 
 
 class Discard:
@@ -67,18 +72,21 @@ class Discard:
     def run(self, top: Node, *, is_trial: bool) -> GivenUp:
         """Everything at or below *top*. *is_trial*: only tells what would be given up."""
         tree, told = self._tree, GivenUp()
-        nodes = pending_within(tree, top)
-        with tree.lock:
-            depths = {node.id: sum(1 for _ in above(node)) for node in nodes}
+        depths = pending_within(tree, top)
         # Names are free before what was removed under them is shown again.
-        nodes.sort(key=lambda node: (-depths[node.id], node.state.parent is None))
+        nodes = sorted(depths, key=lambda node: (-depths[node], node.state.parent is None))
         for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
+            doubtful: set[Node] = set()
             with tree.transaction():
                 for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
-                    self._one(node, told, is_trial=is_trial)
+                    self._one(node, told, doubtful, is_trial=is_trial)
+                for folder in doubtful:
+                    if not folder.state.is_forgotten or folder is tree.root:
+                        self._listings.doubt(folder)
         return told
 
-    def _one(self, node: Node, told: GivenUp, *, is_trial: bool) -> None:
+    def _one(self, node: Node, told: GivenUp, doubtful: set[Node], *, is_trial: bool) -> None:
+        """*doubtful*: takes the folders that are to be listed again for it."""
         state, word = node.state, word_of(node)
         if state.is_forgotten or (word is None and state.refusal is None):
             return
@@ -90,16 +98,15 @@ class Discard:
             told.left.append((path, OPEN))
             return
         size_bytes = state.content.size_bytes if state.content is not None else 0
-        if not is_trial and not self._give_up(node):
+        if not is_trial and not self._give_up(node, doubtful):
             told.left.append((path, HOLDS))
             return
         told.count += 1
         told.size_bytes += size_bytes
         told.paths.append(path)
 
-    def _give_up(self, node: Node) -> bool:
+    def _give_up(self, node: Node, doubtful: set[Node]) -> bool:
         tree, state = self._tree, node.state
-        folders = [folder for folder in (state.parent, state.base_parent) if folder is not None]
         if state.base is None:
             if node.folder is not None:
                 load_children(tree, node)
@@ -117,9 +124,7 @@ class Discard:
                 after = moved_back(tree, self._copies, node, after)
         tree.note_error(node, None)
         tree.change((node, after))
-        for folder in folders:
-            if not folder.state.is_forgotten or folder is tree.root:
-                self._listings.doubt(folder)
+        doubtful.update(folder for folder in (state.parent, state.base_parent) if folder is not None)
         return True
 
     def _show_above(self, folder: Node | None) -> bool:
@@ -136,5 +141,3 @@ class Discard:
         for each in reversed(removed):
             self._tree.change((each, shown_again(self._tree, each.state, None)))
         return True
-
-

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mountfs.errors import Forbidden
+from mountfs.tree import discard as discard_module
 from mountfs.tree.discard import OPEN, UNDER_WAY, Discard, GivenUp
+from mountfs.tree.node import Node, above
 from tests.doubles.world import World
 
 
@@ -173,3 +177,54 @@ def test_uploaded_bytes_that_are_given_up_leave_no_session(world: World) -> None
     world.settle()
     assert world.core.tree.store.count_orphans() == 0
     assert_clean(world)
+
+
+def test_a_folder_is_doubted_once_for_all_that_is_given_up_in_it_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(10):
+        world.put(f"/d/{number}", b"n")
+    doubted: list[str] = []
+    monkeypatch.setattr(world.core.listings, "doubt", lambda folder: doubted.append(folder.state.name))
+    assert discard(world).count == 10
+    assert doubted == ["d"]
+
+
+def test_no_hold_of_the_lock_walks_up_from_more_than_a_part_of_what_is_pending(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discard_module, "GIVEN_UP_AT_ONCE", 4)
+    for number in range(10):
+        world.put(f"/d/{number}", b"n")
+    lock = CountingLock(world.core.tree.lock)
+    monkeypatch.setattr(world.core.tree, "lock", lock)
+
+    def counted(node: Node) -> Iterator[Node]:
+        lock.walks += 1
+        return above(node)
+
+    monkeypatch.setattr(discard_module, "above", counted)
+    assert discard(world, is_trial=True).count == 10
+    assert sum(lock.walks_by_hold) == 10
+    assert max(lock.walks_by_hold) == 4
+
+
+class CountingLock:
+    """The tree's lock, and how many walks up were made in each hold of it."""
+
+    def __init__(self, lock: AbstractContextManager[object]) -> None:
+        self._lock = lock
+        self._depth = 0
+        self.walks = 0
+        self.walks_by_hold: list[int] = []
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        self._depth += 1
+
+    def __exit__(self, *error: Any) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self.walks_by_hold.append(self.walks)
+            self.walks = 0
+        self._lock.__exit__(*error)
