@@ -79,7 +79,10 @@ def export_stopped(
     recovered copies. *label_of*: of a spool file, by its path. *is_name*: as ``left_bytes`` takes it; what it
     refuses is noted as a problem."""
     export = Export(directory)
-    for slot in state.stopped_slots(state.remembered(remote)):
+    key = state.last_key(remote)
+    if key is None:
+        raise Failure(f"{state.path}: no remote '{remote}' was ever mounted with this state directory")
+    for slot in state.stopped_slots(key):
         for left in _left_in(slot, label_of, is_name):
             path = RemotePath(left.path)
             if not (path.key == top.key or path.is_below(top)):

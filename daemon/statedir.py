@@ -60,14 +60,14 @@ class StateDir:
     """The directory given by ``state_dir``; it exists and is ours."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._remotes = path / "remotes.json"
 
     def known(self, remote: str, credentials: str) -> Account | None:
         """The account of *remote* as it was last time; None where it was never asked with these
         *credentials*."""
-        last = _read_json(self._remotes).get(remote)
-        if not isinstance(last, dict) or last.get("mark") != _mark(credentials) or "key" not in last:
+        last = self._last(remote)
+        if last.get("mark") != _mark(credentials):
             return None
         return Account(str(last["key"]), str(last.get("display_name", "")))
 
@@ -94,13 +94,12 @@ class StateDir:
 
     def last_key(self, remote: str) -> str | None:
         """The key of the account that *remote* belonged to when it was last asked; None: never."""
-        last = _read_json(self._remotes).get(remote)
-        key = last.get("key") if isinstance(last, dict) else None
-        return key if isinstance(key, str) and _KEY.fullmatch(key) else None
+        last = self._last(remote)
+        return str(last["key"]) if last else None
 
     def account_dir(self, account: Account) -> Path:
         """Made if it is missing."""
-        path = self._path / "accounts" / _checked_key(account.key)
+        path = self.path / "accounts" / _checked_key(account.key)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for each in (path.parent, path):
             _check_owner(each)
@@ -126,19 +125,12 @@ class StateDir:
                 finally:
                     slot.release()
 
-    def remembered(self, remote: str) -> Account:
-        """The account that *remote* belonged to when it was last mounted with this directory. Failure."""
-        last = _read_json(self._remotes).get(remote)
-        if not isinstance(last, dict):
-            raise Failure(f"{self._path}: no remote '{remote}' was ever mounted with this state directory")
-        return Account(_checked_key(str(last.get("key"))), str(last.get("display_name", "")))
-
-    def stopped_slots(self, account: Account) -> Iterator[Slot]:
-        """All slots of the account that have a journal; locked while they are out. Failure, before the first,
-        when a mount uses one of them."""
+    def stopped_slots(self, key: str) -> Iterator[Slot]:
+        """All slots of the account *key* that have a journal; locked while they are out. Failure, before the
+        first, when a mount uses one of them."""
         slots: list[Slot] = []
         try:
-            for directory in sorted((self._path / "accounts" / account.key).glob("slot-*")):
+            for directory in sorted((self.path / "accounts" / _checked_key(key)).glob("slot-*")):
                 if not (directory / "journal.db").exists():
                     continue
                 slot = self.lock_slot(directory)
@@ -154,7 +146,7 @@ class StateDir:
     def others(self, account: Account) -> dict[str, Holding]:
         """What is pending for other accounts, by their key."""
         found: dict[str, Holding] = {}
-        for directory in sorted((self._path / "accounts").glob("*")):
+        for directory in sorted((self.path / "accounts").glob("*")):
             if directory.name == account.key:
                 continue
             held = [holding(slot / "journal.db", slot / "spool") for slot in directory.glob("slot-*")]
@@ -174,6 +166,15 @@ class StateDir:
             os.close(fd)
             return None
         return Slot(directory, fd)
+
+    def _last(self, remote: str) -> dict[str, object]:
+        """What was kept of *remote* when it was last asked: its key is one. Empty where there is nothing, or
+        nothing that makes sense."""
+        last = _read_json(self._remotes).get(remote)
+        if not isinstance(last, dict):
+            return {}
+        key = last.get("key")
+        return last if isinstance(key, str) and _KEY.fullmatch(key) else {}
 
 
 def _mark(credentials: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from contextlib import closing
@@ -149,4 +150,13 @@ def test_of_what_is_below_a_path_alone_the_problems_are_told(stopped: Stopped) -
 def test_where_nothing_is_left_that_is_told(stopped: Stopped) -> None:
     stopped.stop()
     with pytest.raises(Failure, match="nothing of 'work' is pending there"):
+        stopped.export()
+
+
+@pytest.mark.parametrize("entry", [{}, {"key": None}, {"key": "../elsewhere"}, [], "None"])
+def test_where_no_account_is_remembered_that_is_told(stopped: Stopped, entry: object) -> None:
+    stopped.world.put("/f", b"f")
+    stopped.stop()
+    (stopped.state.path / "remotes.json").write_text(json.dumps({"work": entry}))
+    with pytest.raises(Failure, match="no remote 'work' was ever mounted with this state directory"):
         stopped.export()

@@ -70,3 +70,11 @@ def test_a_key_that_makes_no_sense_leads_nowhere(tmp_path: Path, key: object) ->
     assert state.last_key("work") == ACCOUNT.key
     (tmp_path / "remotes.json").write_text(json.dumps({"work": {"key": key}}))
     assert state.last_key("work") is None
+    with pytest.raises(Failure, match="does not answer"):
+        state.identify("work", "credentials", away)
+
+
+@pytest.mark.parametrize("key", ["../x", "", "a/b"])
+def test_a_slot_is_looked_for_in_no_other_place(tmp_path: Path, key: str) -> None:
+    with pytest.raises(Failure, match="not the key of an account"):
+        list(StateDir(tmp_path).stopped_slots(key))
