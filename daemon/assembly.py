@@ -27,7 +27,7 @@ from daemon.statedir import Slot, StateDir
 from daemon.status import Stray, Trouble, in_bytes, plural
 from daemon.worker import Worker, waker_of
 from mountfs.attributes import FileSystemOptions, Promise
-from mountfs.clock import SystemClock
+from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import MountfsError, NotFound, Refused, Transient
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.entry import Account, Entry, Folder, Place
@@ -45,8 +45,6 @@ UPLOAD_WORKERS = 4
 PATIENCE_S = 1.0
 """So long a service is asked about an account that was mounted before, and about its top. A mount that has no
 answer by then shows what it knows, and makes up for it as soon as the service answers."""
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAccount:
@@ -199,7 +197,7 @@ class _Assembly:
 
     def _settings(self) -> Settings:
         return Settings(
-            boot_id=BOOT_ID.read_text().strip(),
+            boot_id=boot_id(),
             host=sockets.gethostname(),
             settle_s=self.plan.options.settle_s,
             top=self.plan.spec.subdir,

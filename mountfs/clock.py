@@ -2,6 +2,14 @@
 
 import random
 import time
+from pathlib import Path
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Tells one run of the machine from another: random(4)."""
+    return _BOOT_ID.read_text().strip()
 
 
 class SystemClock:

@@ -12,13 +12,13 @@ import click
 
 from daemon import ownership
 from daemon.cli.context import Context, default_options
-from daemon.cli.slotcheck import Slot
+from daemon.cli.slotcheck import SlotCheck
 from daemon.cli.slotrepair import repair as repair_slot
 from daemon.failure import Failure
 from daemon.options import layered
 from daemon.printable import printable
 from daemon.settings import find_remote, parse_spec
-from daemon.statedir import StateDir
+from daemon.statedir import Slot, StateDir
 from mountfs.errors import MountfsError
 
 EXIT_REPAIRED = 1
@@ -54,31 +54,33 @@ def fsck(context: Context, what: str, *, is_repairing: bool) -> int:
 def _look_at_all(context: Context, what: str, is_repairing: bool) -> int:
     directories = _slots(context, what)
     state = StateDir(directories[0].parents[2])
+    slots: list[Slot] = []
     with ExitStack() as stack:
         for directory in directories:
             held = state.lock_slot(directory)
             if held is None:
                 raise Failure(f"{directory}: a mount uses it; unmount first", EXIT_CANNOT)
             stack.callback(held.release)
-        results = [_look_at(directory, is_repairing) for directory in directories]
+            slots.append(held)
+        results = [_look_at(slot, is_repairing) for slot in slots]
     if EXIT_LEFT in results:
         return EXIT_LEFT
     return max(results)
 
 
-def _look_at(directory: Path, is_repairing: bool) -> int:
+def _look_at(slot: Slot, is_repairing: bool) -> int:
     """Tells of one slot, and repairs it; the exit code it is worth."""
-    where = f"{directory.parent.name}/{directory.name}"
-    found = Slot(directory).check()
+    where = f"{slot.directory.parent.name}/{slot.directory.name}"
+    found = SlotCheck(slot).check()
     for finding in found:
         _tell(f"{where}: {finding.where}: {finding.text}")
     if not any(finding.is_fault for finding in found):
         return 0
     if not is_repairing:
         return EXIT_LEFT
-    for line in repair_slot(Slot(directory)):
+    for line in repair_slot(SlotCheck(slot)):
         _tell(f"{where}: repaired: {line}")
-    left = [finding for finding in Slot(directory).check() if finding.is_fault]
+    left = [finding for finding in SlotCheck(slot).check() if finding.is_fault]
     for finding in left:
         _tell(f"{where}: left: {finding.where}: {finding.text}")
     return EXIT_LEFT if left else EXIT_REPAIRED

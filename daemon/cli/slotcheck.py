@@ -1,4 +1,4 @@
-"""What is wrong with one slot of a state directory, in lines for a person. Nothing here changes anything."""
+"""What is wrong with one slot of a state directory, in lines for a person. What it keeps stays as it is."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from daemon.statedir import Slot
 from daemon.status import in_bytes, plural
+from mountfs.clock import boot_id
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
-from mountfs.tree.database import OtherVersion, check_version
+from mountfs.tree.database import OtherVersion, check_version, connect_to_read
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.peek import Names, names_down_to
 from mountfs.tree.recovery import BOOT_FACT, set_aside_directory
 from mountfs.tree.rows import CONTENT_COLUMNS, content_row
-
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 READ_BYTES = 4 * 1024 * 1024
 SHOWN_NAMES = 20
@@ -54,13 +54,13 @@ class JournalUnusable(Exception):
     """The journal cannot be read, or contradicts itself: no mount may use it."""
 
 
-class Slot:
-    """One slot's directory, which no mount uses meanwhile."""
+class SlotCheck:
+    """Looks at one slot, which no mount uses meanwhile."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.journal = directory / "journal.db"
-        self.spool = directory / "spool"
+    def __init__(self, slot: Slot) -> None:
+        self.directory = slot.directory
+        self.journal = slot.journal
+        self.spool = slot.spool
         self.set_aside = set_aside_directory(self.spool)
         self.disk = RealDisk()
 
@@ -100,8 +100,7 @@ class Slot:
     def hash_of(self, content: Content) -> str:
         """Of its spool file's bytes, in the algorithm of the hash it is known by."""
         assert content.content_hash is not None
-        kind = HashKind.SHA1 if len(content.content_hash) == 40 else HashKind.DROPBOX
-        state = hasher(kind)
+        state = hasher(HashKind.of(content.content_hash))
         left = content.size_bytes
         with (self.spool / content.spool).open("rb") as file:
             while left and (piece := file.read(min(READ_BYTES, left))):
@@ -209,12 +208,12 @@ class Slot:
 
 
 class Journal:
-    """What a journal says, read without changing it."""
+    """What a journal says, which no process writes to meanwhile."""
 
     def __init__(self, path: Path) -> None:
         """JournalUnusable; OtherVersion."""
         try:
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            with closing(connect_to_read(path)) as db:
                 check_version(db)
                 _check_all(db)
                 nodes = db.execute("SELECT id, kind, parent, name FROM nodes").fetchall()
@@ -227,7 +226,7 @@ class Journal:
             raise
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
             raise JournalUnusable(str(error)) from error
-        self.is_of_this_boot = boot is not None and boot[0] == BOOT_ID.read_text().strip()
+        self.is_of_this_boot = boot is not None and boot[0] == boot_id()
         """Whether nothing but a process can have ended since it was written."""
         self._names: Names = {node: (parent, name) for node, _, parent, name in nodes}
         self._folders = {ROOT_ID, *(node for node, kind, _, _ in nodes if kind == "folder")}

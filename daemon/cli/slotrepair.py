@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from daemon.cli.slotcheck import BOOT_ID, DAMAGED, Journal, JournalUnusable, Slot
+from daemon.cli.slotcheck import DAMAGED, Journal, JournalUnusable, SlotCheck
 from daemon.status import plural
-from mountfs.clock import SystemClock
+from mountfs.clock import SystemClock, boot_id
 from mountfs.model.hashing import HashKind
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
@@ -31,7 +31,7 @@ MOST_CHARS = 255
 STORE_FILES = ("", "-wal", "-shm")
 
 
-def repair(slot: Slot) -> Iterator[str]:
+def repair(slot: SlotCheck) -> Iterator[str]:
     """Does what can be done, and says what it did. OSError, MountfsError, sqlite3.Error."""
     if slot.journal.exists():
         try:
@@ -50,7 +50,7 @@ def repair(slot: Slot) -> Iterator[str]:
 # The journal
 
 
-def _rebuild(slot: Slot) -> str | None:
+def _rebuild(slot: SlotCheck) -> str | None:
     """Makes the indexes of a journal anew, in a copy; None when its rows are damaged, too. sqlite3.Error when
     there is no room for the copy: that says nothing of the rows."""
     draft = slot.journal.with_name("journal.db.rebuilt")
@@ -81,7 +81,7 @@ def _remove_store(path: Path) -> None:
         Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
-def _give_up_journal(slot: Slot) -> str:
+def _give_up_journal(slot: SlotCheck) -> str:
     """Names in it that can still be read go to the spool files' labels first."""
     named = {}
     for name, path in _readable_names(slot.journal):
@@ -96,7 +96,7 @@ def _give_up_journal(slot: Slot) -> str:
     )
 
 
-def _move_journal_away(slot: Slot) -> Path:
+def _move_journal_away(slot: SlotCheck) -> Path:
     earlier = slot.directory.glob(f"journal.db{DAMAGED}*[0-9]")
     numbers = [int(each.name.rpartition("-")[2]) for each in earlier]
     aside = slot.directory / f"journal.db{DAMAGED}{max(numbers, default=0) + 1}"
@@ -132,7 +132,7 @@ def _rows(db: sqlite3.Connection, query: str) -> Iterator[tuple[object, object]]
 # Bytes
 
 
-def _name_by_label(slot: Slot) -> Iterator[str]:
+def _name_by_label(slot: SlotCheck) -> Iterator[str]:
     """Without a journal the mount knows the top alone: what says whose it is goes there, beside."""
     for name, size_bytes in sorted(slot.sizes().items()):
         label = slot.label_of(name)
@@ -155,12 +155,12 @@ def _label(file: Path, name: str) -> bool:
     return True
 
 
-def _set_aside(slot: Slot, name: str, ending: str) -> None:
+def _set_aside(slot: SlotCheck, name: str, ending: str) -> None:
     slot.set_aside.mkdir(mode=0o700, exist_ok=True)
     (slot.spool / name).rename(slot.set_aside / f"{name}{ending.replace('/', '_')}")
 
 
-def _take_back(slot: Slot) -> Iterator[str]:
+def _take_back(slot: SlotCheck) -> Iterator[str]:
     """Files that were set aside while a journal that names them was away."""
     sizes = slot.sizes()
     for pending in Journal(slot.journal).pending:
@@ -170,17 +170,19 @@ def _take_back(slot: Slot) -> Iterator[str]:
             yield f"{pending.path}: its bytes were set aside, and are taken back"
 
 
-def _recover(slot: Slot) -> Iterator[str]:
+def _recover(slot: SlotCheck) -> Iterator[str]:
     """What a start does, with a look at every file."""
-    boot_id = BOOT_ID.read_text().strip()
-    store = Store(slot.journal, boot_id=boot_id)
+    this_boot_id = boot_id()
+    store = Store(slot.journal, boot_id=this_boot_id)
     spool = Spool(slot.spool, slot.disk, Quota())
     try:
         tree = Tree(store, SystemClock(), root_id="", carries_times=False)
         stranded(tree, tree.restore())
         copies = Copies(tree, socket.gethostname(), MOST_CHARS)
         known = len(store.notices())
-        result = recover(tree, spool, copies, boot_id=boot_id, hash_kind=_hash_kind(tree), trusts_disk=False)
+        result = recover(
+            tree, spool, copies, boot_id=this_boot_id, hash_kind=_hash_kind(tree), trusts_disk=False
+        )
         for notice in store.notices()[known:]:
             yield f"{notice.path}: {notice.text}"
         if result.strays:
@@ -195,5 +197,5 @@ def _hash_kind(tree: Tree) -> HashKind:
     for node in tree.dirty.values():
         for content in (node.state.content, node.state.draft):
             if content is not None and content.content_hash:
-                return HashKind.SHA1 if len(content.content_hash) == 40 else HashKind.DROPBOX
+                return HashKind.of(content.content_hash)
     return HashKind.SHA1

@@ -23,6 +23,11 @@ class HashKind(StrEnum):
         were sent."""
         return self is HashKind.DROPBOX
 
+    @classmethod
+    def of(cls, content_hash: str) -> HashKind:
+        """Whose algorithm a hash is in, by its length: SHA-1 has 40 hex digits, Dropbox's SHA-256 64."""
+        return cls.SHA1 if len(content_hash) == 40 else cls.DROPBOX
+
 
 class Hasher(Protocol):
     """Takes a file's bytes in order; gives lowercase hex, at any time and repeatedly."""

@@ -52,6 +52,14 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """For reading alone, of a database that no process writes to meanwhile. Beside one without a log no file
+    is made; beside a log SQLite makes its index (-shm) where that is missing. sqlite3.Error."""
+    has_log = Path(f"{path}-wal").exists()
+    mode = "mode=ro" if has_log else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
+
+
 def check_whole(db: sqlite3.Connection) -> None:
     """Raises sqlite3.Error or ValueError unless all of the database can be read."""
     verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]

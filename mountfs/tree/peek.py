@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mountfs.model.entry import NS_PER_S
+from mountfs.tree.database import connect_to_read
 from mountfs.tree.label import read_label
 from mountfs.tree.node import ROOT_ID
 
@@ -66,7 +67,8 @@ class LeftBytes:
 
 
 def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], bool]) -> list[LeftBytes]:
-    """All bytes of ours in the store at *path*, by their paths; those of removed files are nobody's.
+    """All bytes of ours in the store at *path*, which no process writes to, by their paths; those of removed
+    files are nobody's.
     *labels*: of the files in the spool, which say it of new ones that have no row. *is_name*: whether a file
     of one directory may have a name; a damaged store, or one that somebody changed, may name anything.
     sqlite3.Error when it cannot be read.
@@ -74,7 +76,7 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
     Of a file that was closed, opened again and closed again, the newer version alone is told: a start takes
     it for the file's: `echo 1 > f; echo 2 > f`, and the mount is killed before the kernel releases f.
     """
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as db:
+    with closing(connect_to_read(path)) as db:
         names = {
             node: (parent, name) for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
         }

@@ -12,14 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from daemon import remotes
-from daemon.assembly import BOOT_ID
 from daemon.client import Client
 from daemon.core import Core, Places, Settings, build, lay
 from daemon.protocol import StatusRequest
 from daemon.settings import SandboxRemote, find_remote, load
 from daemon.statedir import StateDir
 from mountfs.attributes import FileSystemOptions
-from mountfs.clock import SystemClock
+from mountfs.clock import SystemClock, boot_id
 from mountfs.filesystem import FileSystem
 from mountfs.spool.disk import RealDisk
 from tests.mounted import memorymount
@@ -82,7 +81,7 @@ def _without_kernel(mount: RealMount, far_side: SandboxProcess) -> Iterator[Core
     account = state.identify("work", remotes.identity_mark(remote), backend.account)
     slot = state.take_slot(account)
     places = Places(slot.journal, slot.spool, slot.cache, slot.directory / "commit.lock")
-    settings = Settings(boot_id=BOOT_ID.read_text().strip())
+    settings = Settings(boot_id=boot_id())
     core = build(lay(places, backend, clock, disk, settings), places, backend, clock, disk, settings)
     try:
         yield core

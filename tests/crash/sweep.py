@@ -22,7 +22,8 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from daemon.cli.slotcheck import Slot
+from daemon.cli.slotcheck import SlotCheck
+from daemon.statedir import Slot
 from mountfs.model.hashing import content_hash
 from mountfs.tree.peek import holding
 from tests.crash.named import NOT_SWEPT, never_reached, transactions
@@ -214,7 +215,7 @@ class Scene:
         others = [holding(each, each.with_name("spool")).count for each in slot.parent.glob("*/journal.db")]
         assert any(others) or bytes_left or orphans, "nothing was pending at the kill"
         for each in slot.parent.glob("slot-*"):
-            found = [finding for finding in Slot(each).check() if finding.is_fault]
+            found = [finding for finding in SlotCheck(Slot(each, fd=-1)).check() if finding.is_fault]
             assert found == [], "what a crash left is taken for damaged"
 
     def _check(self, promises: Promises) -> None:

@@ -16,6 +16,7 @@ from daemon.mounted import RunningAccount
 from daemon.options import MountOptions
 from daemon.process import MountPlan
 from daemon.settings import DropboxRemote, RemoteSpec
+from mountfs.clock import boot_id
 from mountfs.model.path import ROOT
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MemoryAccount
@@ -51,7 +52,7 @@ class Machine:
     def leave(self, number: int, path: str, body: bytes) -> None:
         """A mount that ran in this slot ends with something pending."""
         self.slot(number).mkdir(parents=True, exist_ok=True)
-        left = World(self.slot(number), self.account, boot_id=assembly.BOOT_ID.read_text().strip())
+        left = World(self.slot(number), self.account, boot_id=boot_id())
         left.put(path, body)
         left.close()
 

@@ -67,6 +67,7 @@ def test_what_a_mount_left_is_copied_with_its_paths(stopped: Stopped) -> None:
     stopped.stop()
     done = stopped.export()
     assert (done.count, done.problems, stopped.copied()) == (2, [], {"docs/a": b"a", "top": b"top"})
+    assert [path.name for path in stopped.slot.directory.glob("journal.db-*")] == []
 
 
 @pytest.mark.parametrize("where", ["/etc/hostname", "../secret", "..", ""])

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.cli import run, slotrepair
 from daemon.cli.fsck import EXIT_CANNOT
-from daemon.cli.slotcheck import BOOT_ID
+from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
 from mountfs.tree.database import StoreUnusable
 from tests.doubles.world import World
@@ -26,7 +26,7 @@ def slot(tmp_path: Path) -> Path:
     """What a mount left, with one file cut short since."""
     slot = tmp_path / "state" / "accounts" / "dropbox-1" / "slot-0"
     slot.mkdir(parents=True, mode=0o700)
-    world = World(slot, boot_id=BOOT_ID.read_text().strip())
+    world = World(slot, boot_id=boot_id())
     world.put("/f", b"precious")
     world.core.durability.save()
     os.truncate(world.places.spool / content_of(world, "/f").spool, 3)
@@ -111,3 +111,22 @@ def test_what_is_called_wrongly_is_told_from_that(slot: Path) -> None:
     assert run(["fsck", "--repair"]) == EXIT_USAGE
     assert run(["fsck", "nobody:"]) == EXIT_USAGE
     assert run(["fsck", str(slot / "missing")]) == EXIT_CANNOT
+
+
+def test_beside_a_journal_without_a_log_a_look_leaves_nothing(slot: Path) -> None:
+    before = {path.name: path.read_bytes() for path in slot.iterdir() if path.is_file()}
+    assert "journal.db-wal" not in before
+    assert fsck(slot) == 4
+    assert {path.name: path.read_bytes() for path in slot.iterdir() if path.is_file()} == {
+        **before,
+        "lock": b"",
+    }
+
+
+def test_of_a_copy_with_new_indexes_that_does_not_help_nothing_is_left(slot: Path) -> None:
+    journal = slot / "journal.db"
+    with closing(sqlite3.connect(journal)) as db, db:
+        db.execute("UPDATE nodes SET parent = 999 WHERE name = 'f'")
+    assert fsck(slot, "--repair") == 1
+    assert [path.name for path in slot.glob("journal.db.rebuilt*")] == []
+    assert (slot / "journal.db.damaged-1").exists()

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from daemon.cli.fsck import _look_at
-from daemon.cli.slotcheck import BOOT_ID, Finding, Slot
+from daemon.cli.slotcheck import Finding, SlotCheck
 from daemon.cli.slotrepair import repair
+from daemon.statedir import Slot
+from mountfs.clock import boot_id
 from mountfs.tree.doubt import CUT_SHORT, LOST, UNPROVEN
 from tests.doubles.world import World
 from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
@@ -19,14 +21,23 @@ from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    return World(tmp_path, limits=SMALL_LIMITS, boot_id=BOOT_ID.read_text().strip())
+    return World(tmp_path, limits=SMALL_LIMITS, boot_id=boot_id())
+
+
+def slot_of(world: World) -> Slot:
+    """Its own, which nobody locks here."""
+    return Slot(world.directory, fd=-1)
+
+
+def check_of(world: World) -> SlotCheck:
+    return SlotCheck(slot_of(world))
 
 
 def left_by(world: World) -> list[Finding]:
     """What is found once its process has ended; no label is needed for any of it."""
     world.core.durability.save()
     world.close()
-    return Slot(world.directory).check()
+    return check_of(world).check()
 
 
 def faults(found: list[Finding]) -> list[str]:
@@ -71,7 +82,7 @@ def closed_without_a_row(world: World) -> Path:
 
 def test_what_was_closed_and_has_no_row_yet_is_no_fault(world: World) -> None:
     file = closed_without_a_row(world)
-    [finding] = Slot(world.directory).check()
+    [finding] = check_of(world).check()
     assert (finding.where, finding.is_fault) == (f"spool/{file.name}", False)
     assert "8 B of /a, which was closed" in finding.text
 
@@ -79,7 +90,7 @@ def test_what_was_closed_and_has_no_row_yet_is_no_fault(world: World) -> None:
 def test_what_was_closed_without_a_row_and_cut_since_is_told(world: World) -> None:
     file = closed_without_a_row(world)
     os.truncate(file, 3)
-    [finding] = Slot(world.directory).check()
+    [finding] = check_of(world).check()
     assert finding.is_fault
     assert CUT_SHORT in finding.text
 
@@ -108,8 +119,8 @@ def test_of_what_was_refused_the_bytes_are_looked_at_too(world: World) -> None:
     found = left_by(world)
     assert faults(found) == ["/b"]
     assert LOST in found[0].text
-    list(repair(Slot(world.directory)))
-    assert faults(Slot(world.directory).check()) == ["/b"]
+    list(repair(check_of(world)))
+    assert faults(check_of(world).check()) == ["/b"]
     world.start()
     assert world.word("/b") == "failed"
     world.settle()
@@ -121,9 +132,9 @@ def test_a_cut_file_is_repaired_once_and_sent_when_it_is_renamed(world: World) -
     world.put("/d.txt", b"longer than that")
     (world.places.spool / content_of(world, "/d.txt").spool).write_bytes(b"longer")
     assert faults(left_by(world)) == ["/d.txt"]
-    told = list(repair(Slot(world.directory)))
+    told = list(repair(check_of(world)))
     assert len(told) == 1
-    assert Slot(world.directory).check() == []
+    assert check_of(world).check() == []
     world.start()
     [name] = world.names()
     assert "recovered copy" in name
@@ -141,7 +152,7 @@ def test_what_is_told_of_a_name_is_a_line_that_prints(
     (world.places.spool / content_of(world, f"/{name}").spool).unlink()
     left_by(world)
     for is_repairing in (False, True):
-        _look_at(world.directory, is_repairing)
+        _look_at(slot_of(world), is_repairing)
         lines = capsys.readouterr().out.split("\n")[:-1]
         assert lines
         assert [line for line in lines if not line.isprintable() or LOST not in line] == []
@@ -151,15 +162,15 @@ def test_what_is_told_of_a_name_is_a_line_that_prints(
 def test_a_repair_takes_no_file_from_elsewhere_whatever_a_journal_names(world: World, where: str) -> None:
     world.put("/a", b"precious")
     left_by(world)
-    Slot(world.directory).set_aside.mkdir()
+    check_of(world).set_aside.mkdir()
     outside = world.directory / "outside"
     outside.write_bytes(b"private")
     with closing(sqlite3.connect(world.places.store)) as db, db:
         db.execute("UPDATE contents SET spool = ?", (where.format(top=world.directory),))
-    found = Slot(world.directory).check()
+    found = check_of(world).check()
     assert "/a" in faults(found)
     assert not [finding for finding in found if "takes it back" in finding.text]
-    list(repair(Slot(world.directory)))
+    list(repair(check_of(world)))
     assert outside.read_bytes() == b"private"
     assert not [file for file in world.places.spool.iterdir() if file.name == "outside"]
 
@@ -171,11 +182,11 @@ def test_a_journal_with_a_folder_inside_of_itself_is_told_and_repaired(world: Wo
     left_by(world)
     with closing(sqlite3.connect(world.places.store)) as db, db:
         db.execute("UPDATE nodes SET parent = (SELECT id FROM nodes WHERE name = 'e') WHERE name = 'd'")
-    [finding] = Slot(world.directory).check()
+    [finding] = check_of(world).check()
     assert finding.is_fault
     assert "inside of themselves" in finding.text
-    list(repair(Slot(world.directory)))
-    assert faults(Slot(world.directory).check()) == []
+    list(repair(check_of(world)))
+    assert faults(check_of(world).check()) == []
     world.start()
     assert list(world.tree().values()) == [b"precious"]
     world.close()
