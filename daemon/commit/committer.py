@@ -289,7 +289,8 @@ class Committer:
             return max(self._clock.now_s(), min((each.due_s for each in held), default=-math.inf))
 
     def _release_if_idle(self) -> None:
-        if not self._batches:
+        """A parked batch waits for minutes, and has no job: other processes go on meanwhile."""
+        if all(batch.is_parked for batch in self._batches):
             self._lock.release()
 
     def _orders(self, sent: Sent) -> tuple[Order, ...]:

@@ -4,10 +4,12 @@ tried from time to time."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from daemon.commit.accountlock import AccountLock
 from mountfs.errors import Internal, ServerFault
 from mountfs.model.order import Order
 from mountfs.ports import Launch
@@ -114,6 +116,49 @@ def test_the_others_get_through_and_the_guilty_one_follows_once_it_can(
     assert world.notices() == []
     assert world.core.committer.current == ()
     assert not world.core.tree.troubled
+
+
+def test_other_processes_of_the_account_commit_while_one_keeps_a_file_at_which_steps_break_off(
+    batches: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble, crew = Trouble(KeyError("a bug")), Crew(batches)
+    after_it_took_effect(batches, trouble, monkeypatch)
+    batches.put(GUILTY, b"11")
+    crew.work(lambda: trouble.raised == 3)
+    raised_at_s: list[float] = []
+    free_at_s: list[float] = []
+    begun_s = batches.clock.now_s()
+
+    def look() -> bool:
+        now_s, another = batches.clock.now_s(), AccountLock(batches.places.commit_lock)
+        if another.try_take():
+            free_at_s.append(now_s)
+            another.release()
+        if trouble.raised > 3 + len(raised_at_s):
+            raised_at_s.append(now_s)
+        return now_s - begun_s > 1000.0
+
+    crew.work(look, most_s=1100.0)
+    assert len(raised_at_s) >= 4
+    assert all(any(a < free_s < b for free_s in free_at_s) for a, b in pairwise([begun_s, *raised_at_s]))
+
+
+def test_a_file_at_which_steps_break_off_waits_for_its_try_while_another_process_commits(
+    batches: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble, crew = Trouble(KeyError("a bug")), Crew(batches)
+    after_it_took_effect(batches, trouble, monkeypatch)
+    batches.put(GUILTY, b"11")
+    crew.work(lambda: trouble.raised == 3)
+    another = AccountLock(batches.places.commit_lock)
+    assert another.try_take()
+    begun_s = batches.clock.now_s()
+    crew.work(lambda: batches.clock.now_s() - begun_s > 60.0)
+    assert trouble.raised == 3
+    another.release()
+    trouble.is_on = False
+    crew.work(lambda: batches.pending() == [], most_s=1.0)
+    assert batches.revisions_of(GUILTY) == 1
 
 
 def test_halves_of_a_batch_are_taken_up_by_the_next_process(
