@@ -52,6 +52,8 @@ class PackLane:
         self._context = context
         self._queue = PackQueue()
         self._flying: dict[int, Waiting] = {}
+        self._tried: int | None = None
+        """The content that was parked and taken up last; on its way while it is in ``_flying``."""
         self._newest_s = -math.inf
         self._pacer = ToldPacer("uploads of small files")
         self._pool = SessionPool()
@@ -95,16 +97,22 @@ class PackLane:
         self._queue.remove(content_id)
 
     def claim_locked(self, now_s: float) -> Work | None:
-        if self._queue.parked_s() <= now_s:
-            return self._claim([self._queue.next_parked()])
+        if self._parked_s() <= now_s:
+            parked = self._queue.next_parked()
+            self._tried = parked.content_id
+            return self._claim([parked])
         if self._send_at_s(now_s) > now_s:
             return None
         return self._claim(self._queue.next_pack(now_s, self._entries(now_s), self._most_bytes))
 
     def due_locked(self, now_s: float) -> float:
-        return min(self._queue.parked_s(), self._send_at_s(now_s))
+        return min(self._parked_s(), self._send_at_s(now_s))
 
     # When, and how many
+
+    def _parked_s(self) -> float:
+        """When one of those parked is tried again; ``math.inf``: not before the one on its way is through."""
+        return math.inf if self._tried in self._flying else self._queue.parked_s()
 
     def _entries(self, now_s: float) -> int:
         return 1 if now_s < self._singles_until_s else self._size.entries

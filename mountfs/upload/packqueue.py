@@ -41,7 +41,7 @@ class PackQueue:
         self._waiting: dict[int, Waiting] = {}
         self._parked: dict[int, Waiting] = {}
         self._parked_pacer = Pacer()
-        """At most one of those parked is tried at a time: many are where the service fails for everything."""
+        """Of all that are parked together: many are where the service fails for everything."""
         self._put_off = 0
         """How many of those waiting failed before: they have times of their own."""
 

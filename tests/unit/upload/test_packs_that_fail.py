@@ -14,7 +14,7 @@ from mountfs.ports import Piece
 from mountfs.tree.view import reason_of
 from tests.doubles.crew import Crew
 from tests.doubles.world import World
-from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
+from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of, uploader_steps
 
 GUILTY = b"guilty"
 COUNT = 60
@@ -135,3 +135,26 @@ def test_bytes_that_cannot_be_read_for_a_while_are_sent_later(world: World) -> N
     crew.work(lambda: world.pending() == [])
     assert world.account.files() == {"/a": b"aa", "/b": b"bb"}
     assert world.notices() == []
+
+
+def test_of_files_that_fail_alone_one_is_tried_at_a_time_however_many_workers_are_free(world: World) -> None:
+    crew = Crew(world)
+    for number in range(8):
+        world.put(f"/f{number}", body_of(5, number))
+    for route in ("upload_whole", "append_pack"):
+        world.backend.fail(route, ServerFault("500"), times=10_000)
+    begun_s = world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > 600.0, most_s=700.0)
+    tried: list[int] = []
+    under_way: list[bytes] = []
+
+    def hanging(body: bytes) -> str:
+        under_way.append(body)
+        tried.append(len(under_way))
+        uploader_steps(world, 1)  # another worker looks meanwhile
+        under_way.pop()
+        raise ServerFault("500")
+
+    world.backend.upload_whole = hanging  # type: ignore[method-assign]
+    crew.work(lambda: len(tried) >= 4, most_s=3000.0)
+    assert set(tried) == {1}
