@@ -15,6 +15,7 @@ from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
 from mountfs.errors import DiskTrouble, Internal, NotSignedIn, Offline, Refused
 from mountfs.model.order import Order, OrderKind, ReadBody
+from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
@@ -39,10 +40,7 @@ REST_S = 0.005
 """Between two parts of a plan that has changed much, however much more of it changes meanwhile: calls of the
 kernel get lock and interpreter, and nodes are still looked at ten times faster than they are committed."""
 BREAKS = 3
-"""So many steps may break off at a batch before it is halved."""
-FIRST_PARKED_S = 30.0
-LONGEST_PARKED_S = 300.0
-"""How long an entry at which steps break off waits for the next try: at first, and at most."""
+"""So many steps may break off at a batch before it is halved; one more at each half."""
 
 
 class Urgent(Protocol):
@@ -268,10 +266,9 @@ class Committer:
                 return
             if len(batch.flights) == 1:
                 batch.is_parked = True
-                batch.due_s = now_s + min(
-                    LONGEST_PARKED_S, FIRST_PARKED_S * 2.0 ** min(batch.breaks - BREAKS, 16)
-                )
+                batch.due_s = now_s + delay_s(batch.breaks - BREAKS + 1, None, self._clock.jitter(), ALONE)
                 return
+            batch.breaks = BREAKS - 1
             half = batch.halved(self._tree.store.next_id())
             self._batches.append(half)
             with self._tree.transaction():  # if not: a restart takes both up as one

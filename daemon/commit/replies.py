@@ -26,7 +26,7 @@ from daemon.commit.verdicts import (
 from mountfs.errors import Corrupt, MountfsError, NotFound, Offline, Transient
 from mountfs.model.entry import Entry, Folder
 from mountfs.model.order import OrderKind
-from mountfs.model.pacing import delay_s
+from mountfs.model.pacing import ALONE, USUAL, Pace, delay_s
 from mountfs.ports import Backend, Clock, Outcome
 from mountfs.tree.booking import Books
 from mountfs.tree.listings import Listings
@@ -35,8 +35,6 @@ from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
 
-PARKED_TIMES = 10.0
-"""How much longer an order waits that fails the service alone: each try keeps all others waiting."""
 BOOKED_AT_ONCE = 100
 """Outcomes booked in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
 
@@ -95,14 +93,14 @@ class Replies:
                 for flight, verdict in pairs[at : at + BOOKED_AT_ONCE]:
                     self._book_one(flight, verdict)
 
-    def hold_back(self, node: Node, error: MountfsError, times: float = 1.0) -> None:
-        """It failed for now: it has to wait, alone, and *times* as long as usual."""
+    def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
+        """It failed for now: it has to wait, alone, and as long as *error* says; None: that pause is over."""
         retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
         with self._tree.lock:
             pending = node.pending
             if pending is not None:
-                wait_s = delay_s(pending.attempts + 1, retry_after_s, self._clock.jitter())
-                pending.held_until_s = self._clock.now_s() + times * wait_s
+                wait_s = delay_s(pending.attempts + 1, retry_after_s, self._clock.jitter(), pace)
+                pending.held_until_s = self._clock.now_s() + wait_s
 
     def relist_lost_parents(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Where the service has no folder for something any more, the folder above that one is listed: it
@@ -163,7 +161,7 @@ class Replies:
         with self._tree.transaction():
             for flight in batch.flights:
                 if flight.node.state.flight is flight:
-                    self.hold_back(flight.node, error, PARKED_TIMES if is_guilty else 1.0)
+                    self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
                     if batch.error is not None:
                         _halve_company(flight.node, len(batch.flights))
                     self._books.again(flight, error)

@@ -28,6 +28,14 @@ USUAL = Pace()
 PROBES = Pace(first_s=1.0, longest_s=120.0)
 """Of what is not likely to be over soon, such as credentials that are refused. A refusal by mistake ends
 within moments; a real one lasts for hours, and a probe every two minutes disturbs nobody."""
+ALONE = Pace(first_s=2.5, longest_s=300.0)
+"""Of what fails alone, while the service takes other things. Each try costs them time, and is likely to be in
+vain: ten times the usual."""
+
+
+def doubled_s(failures: int, pace: Pace) -> float:
+    """The delay after *failures* in a row: the first one of *pace*, doubled up to its bound."""
+    return min(pace.longest_s, pace.first_s * 2.0 ** min(max(failures, 1) - 1, 16))
 
 
 def delay_s(failures: int, retry_after_s: float | None, jitter: float, pace: Pace = USUAL) -> float:
@@ -36,8 +44,7 @@ def delay_s(failures: int, retry_after_s: float | None, jitter: float, pace: Pac
     Half of the doubling delay is certain, half is chance. A service that asks for a longer pause gets it, up
     to LONGEST_ASKED_S; one that asks for a shorter one does not: ``Retry-After: 0`` is no leave to hammer.
     """
-    doubled_s = min(pace.longest_s, pace.first_s * 2.0 ** min(max(failures, 1) - 1, 16))
-    own_s = doubled_s * (1.0 + jitter) / 2.0
+    own_s = doubled_s(failures, pace) * (1.0 + jitter) / 2.0
     return own_s if retry_after_s is None else max(own_s, min(retry_after_s, LONGEST_ASKED_S))
 
 

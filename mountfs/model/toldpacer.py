@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mountfs.errors import MountfsError
-from mountfs.model.pacing import Pacer
+from mountfs.model.pacing import USUAL, Pace, Pacer
 from mountfs.model.told import Told
 
 
@@ -14,8 +14,8 @@ class ToldPacer(Pacer):
 
     __slots__ = ("_told",)
 
-    def __init__(self, what: str) -> None:
-        super().__init__()
+    def __init__(self, what: str, pace: Pace = USUAL) -> None:
+        super().__init__(pace)
         self._told = Told(what)
 
     def failed(self, error: MountfsError, *, started_s: float, now_s: float, jitter: float) -> None:

@@ -17,7 +17,7 @@ from mountfs.errors import (
     SessionLost,
 )
 from mountfs.model.hashing import content_hash
-from mountfs.model.pacing import is_account_wide
+from mountfs.model.pacing import ALONE, is_account_wide
 from mountfs.model.pausing import is_full
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Piece
@@ -97,8 +97,8 @@ class PackLane:
         self._queue.remove(content_id)
 
     def claim_locked(self, now_s: float) -> Work | None:
-        if self._parked_s() <= now_s:
-            parked = self._queue.next_parked()
+        parked = self._queue.next_parked()
+        if parked is not None and self._parked_s() <= now_s:
             self._tried = parked.content_id
             return self._claim([parked])
         if self._send_at_s(now_s) > now_s:
@@ -269,7 +269,8 @@ class PackLane:
             [waiting] = flying
             if not waiting.is_parked:
                 node = self._context.tree.contents.get(waiting.content_id)
-                waiting.pacer = ToldPacer(f"upload of {'a file' if node is None else path_of(node)}")
+                what = f"upload of {'a file' if node is None else path_of(node)}"
+                waiting.pacer = ToldPacer(what, ALONE)
             self._context.failed_locked(waiting.pacer, error, started_s)
             clock = self._context.clock
             self._queue.parked_failed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from itertools import islice
 
 from mountfs.errors import MountfsError
@@ -40,6 +41,8 @@ class PackQueue:
         """Of those that are not parked."""
         self._waiting: dict[int, Waiting] = {}
         self._parked: dict[int, Waiting] = {}
+        self._by_time: list[tuple[float, int]] = []
+        """A heap: when each of those parked may be tried, and its id; also of some that are gone."""
         self._parked_pacer = Pacer()
         """Of all that are parked together: many are where the service fails for everything."""
         self._put_off = 0
@@ -65,6 +68,7 @@ class PackQueue:
     def add(self, waiting: Waiting) -> None:
         if waiting.is_parked:
             self._parked[waiting.content_id] = waiting
+            heappush(self._by_time, (waiting.pacer.ready_s, waiting.content_id))
             return
         self._waiting[waiting.content_id] = waiting
         self.size_bytes += waiting.size_bytes
@@ -118,11 +122,18 @@ class PackQueue:
 
     def parked_s(self) -> float:
         """When one of those parked is tried again; ``math.inf``: none is parked."""
-        first = next(iter(self._parked.values()), None)
+        first = self.next_parked()
         return math.inf if first is None else max(first.pacer.ready_s, self._parked_pacer.ready_s)
 
-    def next_parked(self) -> Waiting:
-        return next(iter(self._parked.values()))
+    def next_parked(self) -> Waiting | None:
+        """The one that may be tried first."""
+        while self._by_time:
+            ready_s, content_id = self._by_time[0]
+            waiting = self._parked.get(content_id)
+            if waiting is not None and waiting.pacer.ready_s == ready_s:
+                return waiting
+            heappop(self._by_time)
+        return None
 
     def parked_failed(
         self, waiting: Waiting, error: MountfsError, *, started_s: float, now_s: float, jitter: float

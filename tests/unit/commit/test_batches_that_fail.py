@@ -3,6 +3,7 @@ tried from time to time."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from daemon.commit.accountlock import AccountLock
 from mountfs.errors import Internal, ServerFault
 from mountfs.model.order import Order
-from mountfs.ports import Launch
+from mountfs.ports import Clock, Launch
 from mountfs.tree import launch, order, plan
 from mountfs.tree.booking import Books
 from mountfs.tree.node import Flight, Node
@@ -30,12 +31,17 @@ class Trouble:
     def __init__(self, error: Exception) -> None:
         self.is_on = True
         self.raised = 0
+        self.raised_s: list[float] = []
+        """When, where ``clock`` is set."""
+        self.clock: Clock | None = None
         self._error = error
 
     def look(self, names: Sequence[str]) -> None:
         if self.is_on and GUILTY.strip("/") in names:
             self.raised += 1
-            raise type(self._error)(*self._error.args)
+            if self.clock is not None:
+                self.raised_s.append(self.clock.now_s())
+            raise copy.copy(self._error)
 
 
 def in_the_service(world: World, trouble: Trouble, _monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +122,50 @@ def test_the_others_get_through_and_the_guilty_one_follows_once_it_can(
     assert world.notices() == []
     assert world.core.committer.current == ()
     assert not world.core.tree.troubled
+
+
+def waits_of(trouble: Trouble, world: World, seconds: float) -> list[float]:
+    """The seconds between the tries that fail in so many seconds."""
+    trouble.clock, crew, begun_s = world.clock, Crew(world), world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > seconds, most_s=2.0 * seconds, most_turns=20_000)
+    return [after_s - before_s for before_s, after_s in pairwise(trouble.raised_s)]
+
+
+def test_a_file_at_which_steps_break_off_waits_twice_as_long_each_time_up_to_five_minutes(
+    batches: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Trouble(KeyError("a bug"))
+    after_it_took_effect(batches, trouble, monkeypatch)
+    for number in range(COUNT):
+        batches.put(f"/f{number}", b"1")
+    waits_s = waits_of(trouble, batches, 2000.0)
+    assert waits_s[:5] == pytest.approx([0.25] * 5, abs=0.01)
+    assert waits_s[5] < 2.0  # however many halves it took to find it
+    assert sorted(waits_s) == pytest.approx(waits_s, abs=0.01)
+    assert waits_s[-5:] == pytest.approx([225.0] * 5, abs=0.01)
+
+
+def test_an_order_that_the_service_fails_at_alone_waits_ever_longer_up_to_five_minutes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Trouble(ServerFault("500"))
+    in_the_service(world, trouble, monkeypatch)
+    world.put(GUILTY, b"11")
+    waits_s = waits_of(trouble, world, 4000.0)
+    assert len(waits_s) > 10
+    assert waits_s[0] < 15.0
+    assert all(225.0 <= waited_s <= 300.0 for waited_s in waits_s[-5:])
+
+
+def test_a_pause_that_the_service_asks_for_is_kept_to_by_an_order_that_fails_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trouble = Trouble(ServerFault("503", retry_after_s=100.0))
+    in_the_service(world, trouble, monkeypatch)
+    world.put(GUILTY, b"11")
+    waits_s = waits_of(trouble, world, 300.0)
+    assert waits_s
+    assert 100.0 <= waits_s[0] < 120.0
 
 
 def test_other_processes_of_the_account_commit_while_one_keeps_a_file_at_which_steps_break_off(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,8 @@ class Poisoned:
     def __init__(self, world: World, error: Exception) -> None:
         self.is_on = True
         self.failed = 0
+        self.failed_s: list[float] = []
+        self._clock = world.clock
         self._error = error
         self._append_pack = world.backend.append_pack
         self._upload_whole = world.backend.upload_whole
@@ -43,6 +46,7 @@ class Poisoned:
     def _look(self, bodies: Sequence[bytes]) -> None:
         if self.is_on and GUILTY in bodies:
             self.failed += 1
+            self.failed_s.append(self._clock.now_s())
             raise copy.copy(self._error)
 
 
@@ -67,13 +71,36 @@ def test_a_file_that_fails_all_in_its_pack_fails_alone_in_the_end(
 
     failed = poisoned.failed
     crew.work(lambda: world.clock.now_s() - before_s > 600.0, most_s=700.0)
-    assert 8 <= poisoned.failed - failed <= 600 / 15
+    assert 3 <= poisoned.failed - failed <= 10
     poisoned.is_on = False
     crew.work(lambda: world.pending() == [])
     assert world.account.files()[f"/f{at}"] == GUILTY
     assert reason_of(world.node(f"/f{at}")) == ""
     assert world.core.uploader.last_error is None
     assert world.notices() == []
+
+
+def test_a_file_that_fails_alone_waits_twice_as_long_each_time_up_to_five_minutes(world: World) -> None:
+    poisoned, crew = Poisoned(world, ServerFault("500")), Crew(world)
+    world.put("/f", GUILTY)
+    begun_s = world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > 2000.0, most_s=3000.0)
+    waits_s = [after_s - before_s for before_s, after_s in pairwise(poisoned.failed_s)]
+    expected_s = [min(300.0, 2.5 * 2.0**number) * 0.75 for number in range(len(waits_s))]
+    assert waits_s == pytest.approx(expected_s, abs=0.01)
+    assert len(waits_s) >= 10
+
+
+def test_a_file_that_just_failed_is_not_kept_waiting_by_one_that_has_failed_for_long(world: World) -> None:
+    poisoned, crew = Poisoned(world, ServerFault("500")), Crew(world)
+    world.put("/f", GUILTY)
+    begun_s = world.clock.now_s()
+    crew.work(lambda: world.clock.now_s() - begun_s > 1000.0, most_s=2000.0)
+    waits_from = len(poisoned.failed_s)
+    crew.work(lambda: len(poisoned.failed_s) > waits_from)
+    world.put("/once", b"once")
+    world.backend.fail("upload_whole", ServerFault("500"))
+    crew.work(lambda: "/once" in world.account.files(), most_s=60.0)
 
 
 def trouble_of(world: World) -> str | None:
