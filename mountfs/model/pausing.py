@@ -10,11 +10,15 @@ import math
 from collections.abc import Callable
 
 from mountfs.errors import DiskFull, MountfsError, NoSpace, TransferLimit
+from mountfs.model.pacing import Pace, doubled_s
 
 FIRST_PROBE_S = 5.0
 """Somebody who frees space at the service looks here next."""
 LONGEST_PROBE_S = 300.0
 """Twelve calls an hour disturb nobody; an upgrade or a clean-up takes longer than five minutes."""
+PROBES_OF_ROOM = Pace(FIRST_PROBE_S, LONGEST_PROBE_S)
+HURRIED_PROBE_S = 1.0
+"""Between two questions while removals take effect: `rm -r` of a thousand files makes room bit by bit."""
 TRY_EVERY = 4
 """At each such probe something is tried although the room is less than what was refused: smaller files may
 wait behind a large one."""
@@ -42,6 +46,7 @@ class Pause:
         self.due_s = math.inf
         """When the service is asked again."""
         self._began_s = -math.inf
+        self._probed_s = -math.inf
         self._vain = 0
         """Probes, and attempts after a pause, that found no room, in a row."""
 
@@ -63,6 +68,7 @@ class Pause:
 
     def probed(self, free_bytes: int | None, now_s: float) -> None:
         """The service was asked: it has room for *free_bytes*; None: it has no limit, or does not tell."""
+        self._probed_s = now_s
         if not self.is_on:
             return
         is_tried = bool(free_bytes) and self._vain % TRY_EVERY == 0
@@ -74,13 +80,17 @@ class Pause:
     def postpone(self, now_s: float) -> None:
         """The service could not be asked, or has no room yet."""
         self._vain += 1
+        self._probed_s = now_s
         self.due_s = now_s + self._delay_s()
 
     def hurry(self, now_s: float) -> None:
-        """Something may have made room: the service is asked now."""
-        if self.is_on:
-            self._vain = 1
-            self.due_s = now_s
+        """Something may have made room: the service is asked now, or soon if it was asked just now."""
+        if not self.is_on:
+            return
+        self._vain = 1
+        due_s = max(now_s, self._probed_s + HURRIED_PROBE_S)
+        if due_s < self.due_s:
+            self.due_s = due_s
             self.changed()
 
     def end(self) -> None:
@@ -95,4 +105,4 @@ class Pause:
             self._vain = 0
 
     def _delay_s(self) -> float:
-        return min(LONGEST_PROBE_S, FIRST_PROBE_S * 2.0 ** min(max(self._vain, 1) - 1, 16))
+        return doubled_s(self._vain, PROBES_OF_ROOM)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mountfs.errors import Forbidden, MountfsError, NoSpace, TooLarge, TransferLimit
-from mountfs.model.pausing import FIRST_PROBE_S, LONGEST_PROBE_S, TRY_EVERY, Pause, is_full
+from mountfs.model.pausing import FIRST_PROBE_S, HURRIED_PROBE_S, LONGEST_PROBE_S, TRY_EVERY, Pause, is_full
 
 FULL = NoSpace("the account is full")
 
@@ -109,3 +109,32 @@ def test_somebody_who_made_room_has_the_service_asked_at_once() -> None:
     idle = Pause()
     idle.hurry(2.0)
     assert not idle.is_on
+
+
+def test_somebody_who_goes_on_making_room_has_the_service_asked_once_a_second() -> None:
+    pause = paused()
+    probes_s: list[float] = []
+    told: list[float] = []
+    pause.changed = lambda: told.append(pause.due_s)
+    for tick in range(100):
+        now_s = 2.0 + tick / 10
+        pause.hurry(now_s)
+        if pause.due_s <= now_s:
+            probes_s.append(now_s)
+            pause.probed(0, now_s)
+    assert probes_s == pytest.approx([2.0 + second for second in range(10)], abs=0.11)
+    assert len(told) <= 2 * len(probes_s)
+
+
+def test_a_second_after_a_question_that_was_not_answered_it_is_asked_again_for_whoever_made_room() -> None:
+    pause = paused()
+    pause.postpone(10.0)
+    pause.hurry(10.1)
+    assert pause.due_s == 10.0 + HURRIED_PROBE_S
+
+
+def test_a_question_that_is_due_soon_is_not_put_off_by_whoever_makes_room() -> None:
+    pause = paused()
+    pause.hurry(2.0)
+    pause.hurry(3.0)
+    assert pause.due_s == 2.0
