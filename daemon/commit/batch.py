@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from mountfs.errors import MountfsError
@@ -84,6 +85,13 @@ class Batch:
         other.pacer, other.is_busy = Pacer(), False
         self.orders = self.orders[:at]
         return other
+
+    def drop(self, flights: Iterable[Flight]) -> None:
+        """*flights* are over; the others stay in it."""
+        gone = {flight.id for flight in flights}
+        pairs = [pair for pair in zip(self.flights, self.orders, strict=True) if pair[0].id not in gone]
+        self.orders = tuple(order for _, order in pairs)
+        self.sent.flights = [flight for flight, _ in pairs]
 
     def lose(self, now_s: float) -> None:
         """Nobody knows what came of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from daemon.commit.batch import Batch
@@ -87,11 +87,9 @@ class Replies:
             with self._tree.transaction():
                 for session in unused:
                     self._tree.add_orphan(session)
-        pairs = list(zip(flights, verdicts, strict=True))
-        for at in range(0, len(pairs), BOOKED_AT_ONCE):
-            with self._tree.transaction():
-                for flight, verdict in pairs[at : at + BOOKED_AT_ONCE]:
-                    self._book_one(flight, verdict)
+        verdict_on = {flight.id: verdict for flight, verdict in zip(flights, verdicts, strict=True)}
+        for part in _steps(flights):
+            self._book_step(part, lambda flight: self._book_one(flight, verdict_on[flight.id]))
 
     def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
         """It failed for now: it has to wait, alone, and as long as *error* says; None: that pause is over."""
@@ -124,27 +122,24 @@ class Replies:
 
     def give_up_removals(self, batch: Batch, filled: Mapping[int, Entry | None]) -> None:
         """The flights in *filled*, each with what stands there, remove nothing after all."""
-        with self._tree.transaction():
-            for flight in batch.flights:
-                if flight.id in filled:
-                    self._books.give_up_removal(flight, filled[flight.id])
-        self.keep(batch, [flight for flight in batch.flights if flight.id not in filled])
+        spared = [flight for flight in batch.flights if flight.id in filled]
+        for part in _steps(spared):
+            self._book_step(part, lambda flight: self._books.give_up_removal(flight, filled[flight.id]))
+            batch.drop(part)
+        self.keep(batch, batch.flights)
 
-    def take_back(self, batch: Batch, error: MountfsError) -> None:
+    def take_back(self, batch: Batch) -> None:
         """None of the batch was carried out."""
-        with self._tree.transaction():
-            for flight in [*batch.flights, *batch.sent.carried]:
-                self._tree.note_error(flight.node, str(error))
-                if flight.node.state.flight is flight:
-                    self._books.unsent(flight)
+        for part in _steps(batch.flights):
+            self._book_step(part, self._books.unsent)
+            batch.drop(part)
+        self._unsend_carried(batch)
         batch.is_over = True
 
     def keep(self, batch: Batch, flights: Sequence[Flight]) -> None:
         """The rest of the batch is over: *flights* go on, as a batch of their own."""
         kept = {flight.id for flight in flights}
-        pairs = zip(batch.flights, batch.orders, strict=True)
-        batch.orders = tuple(order for flight, order in pairs if flight.id in kept)
-        batch.sent.flights = list(flights)
+        batch.drop([flight for flight in batch.flights if flight.id not in kept])
         if not flights:
             self._unsend_carried(batch)
             batch.is_over = True
@@ -157,22 +152,30 @@ class Replies:
         """It took no effect: its nodes are free, and what they want by now is sent. Where the service failed
         it may be for one of them alone: they go in halves, and one that fails alone waits for longer."""
         error = batch.error or Offline("an earlier try was not answered, and took no effect")
-        is_guilty = batch.error is not None and len(batch.flights) == 1
-        with self._tree.transaction():
-            for flight in batch.flights:
-                if flight.node.state.flight is flight:
-                    self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
-                    if batch.error is not None:
-                        _halve_company(flight.node, len(batch.flights))
-                    self._books.again(flight, error)
+        entries = len(batch.flights)
+        is_guilty = batch.error is not None and entries == 1
+
+        def book(flight: Flight) -> None:
+            self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
+            if batch.error is not None:
+                _halve_company(flight.node, entries)
+            self._books.again(flight, error)
+
+        for part in _steps(batch.flights):
+            self._book_step(part, book)
+            batch.drop(part)
         self._unsend_carried(batch)
         batch.is_over = True
 
     # Inside
 
+    def _book_step(self, flights: Sequence[Flight], book: Callable[[Flight], None]) -> None:
+        with self._tree.transaction():
+            for flight in flights:
+                if flight.node.state.flight is flight:  # if not: booked before something broke off
+                    book(flight)
+
     def _book_one(self, flight: Flight, verdict: Verdict) -> None:
-        if flight.node.state.flight is not flight:
-            return  # booked before something broke off
         books = self._books
         match verdict:
             case Acknowledge(entry):
@@ -228,6 +231,10 @@ class Replies:
                 if folder.node.state.flight is folder:
                     self._books.unsent(folder)
         batch.sent.carried = []
+
+
+def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:
+    return (flights[at : at + BOOKED_AT_ONCE] for at in range(0, len(flights), BOOKED_AT_ONCE))
 
 
 def _halve_company(node: Node, entries: int) -> None:

@@ -90,7 +90,7 @@ class Sender:
         self.last_error = str(error)
         with self._tree.lock:
             self._told.failed(error)
-            for flight in batch.flights:
+            for flight in [*batch.flights, *batch.sent.carried]:
                 self._tree.note_error(flight.node, str(error))
 
     def _succeeded(self, started_s: float) -> None:
@@ -120,9 +120,9 @@ class Sender:
         try:
             filled = filled_folders(self._backend, folders)
         except MountfsError as error:
-            self.last_error = str(error)
+            self.tell(batch, error)
             self.slow_down(error, started_s, batch)
-            self._replies.take_back(batch, error)
+            self._replies.take_back(batch)
             return False
         if filled:
             self._replies.give_up_removals(batch, filled)
@@ -192,9 +192,10 @@ class Sender:
 
     def _interrupted(self, batch: Batch, error: MountfsError, started_s: float) -> None:
         """The request as a whole failed."""
-        self.last_error = str(error)
         if isinstance(error, Transient | NotSignedIn):
             self.tell(batch, error)
+        else:
+            self.last_error = str(error)
         if isinstance(error, ServerFault | Internal):
             batch.error = error
         if batch.sent.job is not None:
@@ -214,7 +215,7 @@ class Sender:
                 self._conclude(batch, (error,) * len(batch.flights), started_s)
                 return
             self.slow_down(error, started_s, batch)
-            self._replies.take_back(batch, error)
+            self._replies.take_back(batch)
         elif is_full(error):
             self._conclude(batch, (error,) * len(batch.flights), started_s)
         elif len(batch.flights) == 1:
@@ -223,7 +224,8 @@ class Sender:
             # Too big, or one entry poisons the others: smaller batches show which.
             LOG.info("a batch of %d is split: %s", len(batch.flights), error)
             self.was_refused(batch.kind, len(batch.flights))
-            self._replies.take_back(batch, error)
+            self.tell(batch, error)
+            self._replies.take_back(batch)
 
     def _lose_again(self, batch: Batch) -> None:
         """The service is at work on something, perhaps on this: it is not sent again before that ended."""

@@ -59,8 +59,7 @@ NOT_SWEPT = {
     "listings._list": "the first look at a folder",
     "listings.relist": "a folder that changed under a change of ours",
     "plan._decide": "circles of names at the service",
-    "replies.give_up_removals": "a folder that somebody filled before we removed it",
-    "replies.take_back": "a refused rename or removal",
+    "replies.book": "sessions that a batch turned out not to need",
     "sender._lose_again": "a session that ended at the service",
     "view._folder_in": "a mount of a folder below the top",
 }

@@ -24,7 +24,7 @@ POINTS = {
     "box": (
         ("small", "http.POST files/content:before"),
         ("small", "http.POST files/content:after"),
-        ("small", "store.replies.book:before"),
+        ("small", "store.replies._book_step:before"),
         ("large", "http.POST files/upload_sessions/:id/commit:after"),
         ("large", "store.sessionlane._finish:before"),
     ),
