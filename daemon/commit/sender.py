@@ -98,6 +98,11 @@ class Sender:
             self.account_pacer.succeeded(started_s)
             self.last_error = None
 
+    def _gets_on(self) -> None:
+        """Something took effect, and is booked."""
+        with self._tree.lock:
+            self._told.succeeded()
+
     def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
         """Paces the account, or only *batch* where the others may well get through."""
         now_s, jitter = self._clock.now_s(), self._clock.jitter()
@@ -154,7 +159,7 @@ class Sender:
         self._replies.book(batch, flights, verdicts, [*unused, *found_done])
         self.was_accepted(batch.kind, len(flights))
         if any(isinstance(verdict, Acknowledge) for verdict in verdicts):
-            self._told.succeeded()
+            self._gets_on()
         self._replies.relist_lost_parents(flights, verdicts)
         left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
         if left:
@@ -270,7 +275,7 @@ class Sender:
             rest: list[Verdict] = [Unknown(Offline("not known yet"))] * len(left)
             self._replies.book(batch, [*done, *left], [*verdicts, *rest], sessions)
             self._replies.keep(batch, left)
-            self._told.succeeded()
+            self._gets_on()
             if batch.is_over:
                 self._succeeded(started_s)
                 return

@@ -16,6 +16,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import Busy, MountfsError, Offline, ServerFault, SessionLost, Throttled
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import OrderKind, Put
+from mountfs.model.told import Told
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import calls, check_nothing_is_left, ready, sent_paths, step_in_place
@@ -343,3 +344,24 @@ def test_pending_bytes_that_are_gone_fail_the_file_alone(side_by_side: World) ->
     side_by_side.settle()
     assert side_by_side.account.files() == {"/b": b"b"}
     assert side_by_side.pending() == [("/a", "failed")]
+
+
+@pytest.mark.parametrize("reply", ["in time", "lost"])
+def test_what_the_log_was_told_is_guarded_by_the_lock_that_all_commit_threads_share(
+    side_by_side: World, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    lock = side_by_side.core.tree.lock
+    held: list[bool] = []
+    succeeded = Told.succeeded
+
+    def looking(told: Told) -> None:
+        held.append(lock._is_owned())  # type: ignore[attr-defined]
+        succeeded(told)
+
+    monkeypatch.setattr(Told, "succeeded", looking)
+    side_by_side.put("/a", b"a")
+    if reply == "lost":
+        side_by_side.backend.fail("submit", Offline("cut"), after=True)
+    side_by_side.settle()
+    assert held
+    assert all(held)
