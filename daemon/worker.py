@@ -8,6 +8,8 @@ from collections.abc import Callable
 from threading import TIMEOUT_MAX, Event, Thread
 from typing import Protocol
 
+from mountfs.model.pacing import Pace, doubled_s
+
 LOG = logging.getLogger(__name__)
 
 Step = Callable[[float], float]
@@ -34,7 +36,7 @@ class Wakeable(Protocol):
 
 def retry_after_s(failures: int) -> float:
     """Seconds to the next attempt of a step that raised *failures* times in a row; doubles to a bound."""
-    return min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0 ** min(failures - 1, 16))
+    return doubled_s(failures, Pace(FIRST_RETRY_S, LONGEST_RETRY_S))
 
 
 class Worker:

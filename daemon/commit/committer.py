@@ -13,10 +13,11 @@ from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
-from mountfs.errors import DiskTrouble, Internal, NotSignedIn, Offline, Refused
+from mountfs.errors import Internal, NotSignedIn, Offline
 from mountfs.model.order import Order, OrderKind, ReadBody
 from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
+from mountfs.model.pendingbytes import read_pending
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
@@ -304,7 +305,7 @@ class Committer:
         return order_of(flight, self._reader(content), parts)
 
     def _reader(self, content: Content) -> ReadBody:
-        return partial(_read, self._spool, content)
+        return partial(read_pending, self._spool.read, content.spool)
 
     def _taken_up(self, sent: Sent) -> Batch:
         batch = Batch(sent, self._orders(sent), self._clock.now_s(), is_launched=True)
@@ -333,13 +334,3 @@ class Committer:
     def _hurry(self) -> None:
         self._plan.hurry()
         self.wake()
-
-
-def _read(spool: Spool, content: Content, offset: int, length: int) -> bytes:
-    try:
-        return spool.read(content.spool, offset, length)
-    except FileNotFoundError as error:
-        raise Refused(f"the pending bytes cannot be read: {error.strerror}") from error
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DiskTrouble(f"the pending bytes cannot be read: {reason}") from error

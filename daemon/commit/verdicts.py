@@ -11,7 +11,6 @@ from mountfs.errors import (
     DirectoryNotEmpty,
     MountfsError,
     NotFound,
-    NotSignedIn,
     Offline,
     Resend,
     ServerFault,
@@ -20,7 +19,7 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.model.order import OrderKind
-from mountfs.model.pausing import is_full
+from mountfs.model.pausing import is_passing
 from mountfs.ports import Outcome
 from mountfs.tree.node import Flight
 
@@ -111,7 +110,7 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
         return _judge_entry(flight, refusals, outcome)
     if isinstance(outcome, Offline | ServerFault) and not isinstance(outcome, Unreachable):
         return Look(outcome)
-    if isinstance(outcome, Transient | NotSignedIn) or is_full(outcome):
+    if is_passing(outcome):
         return Retry(outcome)
     match flight.kind:
         case OrderKind.PUT:

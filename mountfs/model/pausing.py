@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from mountfs.errors import DiskFull, MountfsError, NoSpace, TransferLimit
+from mountfs.errors import DiskFull, MountfsError, NoSpace, NotSignedIn, TransferLimit, Transient
 from mountfs.model.pacing import Pace, doubled_s
 
 FIRST_PROBE_S = 5.0
@@ -27,6 +27,12 @@ wait behind a large one."""
 def is_full(error: object) -> bool:
     """Whether the service refuses a file because of the account's state, and every other file with it."""
     return isinstance(error, NoSpace | TransferLimit) and not isinstance(error, DiskFull)
+
+
+def is_passing(error: object) -> bool:
+    """Whether the same may be sent again, as it is, once the trouble is over: that of the service, the
+    account or this machine, whatever is sent."""
+    return isinstance(error, Transient | NotSignedIn) or is_full(error)
 
 
 def _nobody() -> None:

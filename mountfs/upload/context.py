@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from mountfs.errors import DiskTrouble, MountfsError
+from mountfs.errors import MountfsError
 from mountfs.model.advice import advised
 from mountfs.model.hashing import hasher
 from mountfs.model.order import OrderKind, Part
-from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.pacing import USUAL, Pace, Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
+from mountfs.model.pendingbytes import Unreadable, read_pending
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
@@ -31,10 +32,6 @@ class SpoolBytes(Protocol):
 
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Fewer bytes than *length* only at the end of the file. OSError."""
-
-
-class Unreadable(MountfsError):
-    """Pending bytes are gone from the disk, or end too early: nobody can send them."""
 
 
 class Lane(Protocol):
@@ -69,13 +66,7 @@ class UploadContext:
 
     def read(self, content: Content, offset: int, length: int) -> bytes:
         """Exactly *length* bytes of a content. Unreadable, DiskTrouble."""
-        try:
-            body = self.spool.read(content.spool, offset, length)
-        except FileNotFoundError as error:
-            raise Unreadable(f"the pending bytes cannot be read: {error.strerror}") from error
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DiskTrouble(f"the pending bytes cannot be read: {reason}") from error
+        body = read_pending(self.spool.read, content.spool, offset, length)
         if len(body) != length:
             raise Unreadable(f"the pending bytes end at {offset + len(body)}")
         return body
@@ -120,6 +111,11 @@ class UploadContext:
             return
         at = self.account_pacer if is_account_wide(error) else pacer
         at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
+
+    def pacer_locked(self, content_id: int, pace: Pace = USUAL) -> Pacer:
+        """Of one content alone, for as long as it fails."""
+        node = self.tree.contents.get(content_id)
+        return ToldPacer(f"upload of {'a file' if node is None else path_of(node)}", pace)
 
     def tell_locked(self, content_id: int, error: MountfsError | None) -> None:
         """Whose content it is says what the last attempt met, until there is another one."""

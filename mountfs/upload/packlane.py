@@ -11,19 +11,18 @@ from mountfs.errors import (
     DiskTrouble,
     Internal,
     MountfsError,
-    NotSignedIn,
     Refused,
     RequestTooBig,
     SessionLost,
 )
 from mountfs.model.hashing import content_hash
 from mountfs.model.pacing import ALONE, is_account_wide
-from mountfs.model.pausing import is_full
+from mountfs.model.pausing import is_full, is_passing
+from mountfs.model.pendingbytes import Unreadable
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Piece
 from mountfs.tree.content import Content
-from mountfs.tree.node import path_of
-from mountfs.upload.context import Unreadable, UploadContext, Work
+from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.packing import PackSize, send_at_s
 from mountfs.upload.packqueue import PackQueue, Waiting
 from mountfs.upload.sessionpool import SessionPool
@@ -241,9 +240,7 @@ class PackLane:
         if isinstance(error, BatchRefused) and count > 1:
             self._tell(contents, error)
             self._singles_until_s = self._context.clock.now_s() + SINGLES_FOR_S
-        elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not (
-            isinstance(error, NotSignedIn) or is_full(error)
-        ):
+        elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not is_passing(error):
             if count > 1:
                 # Too big, or one file in it poisons the rest: smaller packs show which.
                 self._tell(contents, error)
@@ -268,9 +265,7 @@ class PackLane:
         if len(flying) == 1:
             [waiting] = flying
             if not waiting.is_parked:
-                node = self._context.tree.contents.get(waiting.content_id)
-                what = f"upload of {'a file' if node is None else path_of(node)}"
-                waiting.pacer = ToldPacer(what, ALONE)
+                waiting.pacer = self._context.pacer_locked(waiting.content_id, ALONE)
             self._context.failed_locked(waiting.pacer, error, started_s)
             clock = self._context.clock
             self._queue.parked_failed(
@@ -292,7 +287,7 @@ class PackLane:
         content = file.content
         if not isinstance(result, MountfsError):
             self._context.uploaded_locked(content, file.hexdigest, result)
-        elif isinstance(result, Refused) and not (isinstance(result, NotSignedIn) or is_full(result)):
+        elif isinstance(result, Refused) and not is_passing(result):
             self._context.refuse_locked(content.id, result)
         else:
             if isinstance(result, SessionLost):

@@ -7,15 +7,15 @@ from collections import OrderedDict
 from dataclasses import replace
 from functools import partial
 
-from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotSignedIn, Resend, Transient
+from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, Resend
 from mountfs.model.order import Part
-from mountfs.model.pausing import is_full
-from mountfs.model.toldpacer import ToldPacer
+from mountfs.model.pausing import is_passing
+from mountfs.model.pendingbytes import Unreadable
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, path_of
+from mountfs.tree.node import Node
 from mountfs.tree.place import place_in
 from mountfs.tree.word import keeper_of
-from mountfs.upload.context import Unreadable, UploadContext, Work
+from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.largefile import LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
 
@@ -297,7 +297,7 @@ class SessionLane:
         raise error
 
     def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
-        if isinstance(error, Transient | NotSignedIn | Resend) or is_full(error):
+        if isinstance(error, Resend) or is_passing(error):
             self._put_off(file, error, started_s)
             if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:
                 self._restart(file)
@@ -316,8 +316,7 @@ class SessionLane:
         """It failed, for now."""
         self._context.tell_locked(file.content_id, error)
         if not file.pacer.failures:
-            node = self._context.tree.contents.get(file.content_id)
-            file.pacer = ToldPacer(f"upload of {'a file' if node is None else path_of(node)}")
+            file.pacer = self._context.pacer_locked(file.content_id)
         self._context.failed_locked(file.pacer, error, started_s, file.size_bytes or 0)
 
     def _succeeded(self, file: LargeFile, started_s: float) -> None:

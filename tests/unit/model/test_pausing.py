@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import pytest
 
-from mountfs.errors import Forbidden, MountfsError, NoSpace, TooLarge, TransferLimit
-from mountfs.model.pausing import FIRST_PROBE_S, HURRIED_PROBE_S, LONGEST_PROBE_S, TRY_EVERY, Pause, is_full
+from mountfs.errors import (
+    DiskFull,
+    Forbidden,
+    MountfsError,
+    NoSpace,
+    NotSignedIn,
+    ServerFault,
+    SessionLost,
+    TooLarge,
+    TransferLimit,
+)
+from mountfs.model.pausing import (
+    FIRST_PROBE_S,
+    HURRIED_PROBE_S,
+    LONGEST_PROBE_S,
+    TRY_EVERY,
+    Pause,
+    is_full,
+    is_passing,
+)
 
 FULL = NoSpace("the account is full")
 
@@ -27,6 +45,21 @@ def paused(size_bytes: int = 100) -> Pause:
 )
 def test_only_what_befalls_every_file_pauses_the_account(error: MountfsError, answer: bool) -> None:
     assert is_full(error) is answer
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (ServerFault("500"), True),
+        (NotSignedIn("revoked"), True),
+        (FULL, True),
+        (DiskFull("the local disk"), False),
+        (Forbidden("no"), False),
+        (SessionLost("gone"), False),
+    ],
+)
+def test_what_is_sent_again_as_it_is_fails_for_no_fault_of_its_own(error: MountfsError, answer: bool) -> None:
+    assert is_passing(error) is answer
 
 
 def test_a_refusal_for_want_of_room_pauses_everything_until_the_first_probe() -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from mountfs.errors import Forbidden, MountfsError, Offline, SessionLost
 from mountfs.model.hashing import HashKind
+from mountfs.model.pendingbytes import Unreadable
 from mountfs.model.settling import SETTLE_S
-from mountfs.upload.context import Unreadable
 from mountfs.upload.wholehash import WholeHash
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
