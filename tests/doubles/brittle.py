@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from mountfs.errors import DiskFull, Offline, ServerFault
+from mountfs.ports import Backend
 from mountfs.spool.disk import RealDisk
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
@@ -51,20 +52,6 @@ ERRORS: dict[str, list[Callable[[], BaseException]]] = {
 STORE = ["begin", "end", "cancel"]
 SPOOL = ["read", "size", "fdatasync", "sync_directory", "remove", "path"]
 DISK = ["open", "pread", "fdatasync", "sync_directory", "remove", "size"]
-SERVICE = [
-    "abandon",
-    "append",
-    "append_pack",
-    "list_folder",
-    "new_sessions",
-    "open_session",
-    "part_bytes",
-    "poll",
-    "stat",
-    "submit",
-    "upload_whole",
-    "whole_hash",
-]
 CLOCK = ["now_s", "wall_ns", "jitter"]
 
 Place = tuple[str, tuple[tuple[str, int], ...]]
@@ -159,17 +146,17 @@ def make_brittle(world: World, trip: Trip) -> None:
     """Every call that the workers make of store, spool, cache and service passes by *trip*."""
     core = world.core
     store = core.tree.store
-    writes = [
-        name
-        for name in dir(type(store))
-        if not name.startswith("_")
-        and callable(getattr(store, name))
-        and name not in ("close", "next_id", "error_of")
-    ]
-    trip.wrap("store", store, writes)
+    trip.wrap("store", store, calls_of(type(store), but=("close", "next_id", "error_of")))
     trip.wrap("spool", core.spool, SPOOL)
     trip.wrap("spool", core.blocks, ["adopt"])
-    trip.wrap("service", world.backend, SERVICE, is_after=True)
+    requests = calls_of(Backend, but=("calls", "trouble", "close"))
+    trip.wrap("service", world.backend, requests, is_after=True)
+
+
+def calls_of(kind: type, but: tuple[str, ...]) -> list[str]:
+    """All public methods of *kind*, without those named in *but*."""
+    names = [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))]
+    return [name for name in names if name not in but]
 
 
 def callers() -> tuple[tuple[str, int], ...]:

@@ -47,11 +47,14 @@ class Crew:
         lanes = min(2, core.backend.limits.batches_at_once)
         commits = [Hand(f"commit-{n}", core.committer.step, clock) for n in range(lanes)]
         sweep = Hand("sweep", core.sweeper.step, clock)
+        probe = Hand("probe-room", core.prober.step, clock)
         core.uploader.wake = waker_of(*uploads)
         core.committer.wake = waker_of(*commits)
         core.sweeper.wake = waker_of(sweep)
+        core.prober.wake = waker_of(probe)
         follow = Hand("follow", core.follower.step, clock, REST_S)
-        self.hands = [*uploads, *commits, sweep, Hand("sync", core.durability.step, clock), follow]
+        sync = Hand("sync", core.durability.step, clock)
+        self.hands = [*uploads, *commits, sweep, probe, sync, follow]
 
     @property
     def failures(self) -> dict[str, str]:

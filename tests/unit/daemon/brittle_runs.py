@@ -92,6 +92,18 @@ def _written_over(world: World, work: Work) -> None:
     work()
 
 
+def _full(world: World) -> None:
+    world.account.write("/old", b"12345")
+    world.names()
+
+
+def _no_room(world: World, work: Work) -> None:
+    world.put("/new", b"123")
+    world.account.tree.quota_bytes = world.account.tree.used_bytes
+    world.fs.unlink("/old")
+    work()
+
+
 SCENARIOS = [
     Scenario(
         "small files",
@@ -123,6 +135,7 @@ SCENARIOS = [
         {"/a": b"!!" + body_of(70)[2:], "/b": b"22"},
         {"/b": 2},
     ),
+    Scenario("no room", _full, _no_room, {"/new": b"123"}, {}),
 ]
 
 
