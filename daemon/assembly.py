@@ -253,6 +253,8 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
     core.committer.wake = waker_of(*commits)
     sweeps = Worker("sweep", core.sweeper.step, clock)
     core.sweeper.wake = waker_of(sweeps)
+    makes = Worker("make-ahead", core.spool.ahead.step, clock)
+    core.spool.ahead.wake = waker_of(makes)
     probes = Worker("probe-room", core.prober.step, clock)
     core.prober.wake = waker_of(probes)
 
@@ -263,7 +265,7 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
 
     core.tree.watch(tell_follower)
     syncs = Worker("sync", core.durability.step, clock)
-    return [*uploaders, *commits, sweeps, probes, syncs]
+    return [*uploaders, *commits, sweeps, makes, probes, syncs]
 
 
 def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:

@@ -29,6 +29,7 @@ from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.reader import Reader
 from mountfs.space import SpaceGauge
+from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
@@ -77,6 +78,7 @@ class Settings:
     top_entry: Entry | None = None
     ballast_bytes: int = BALLAST_BYTES
     quota: Quota = field(default_factory=Quota)
+    made_ahead: int = AHEAD_FILES
     cache_bytes: int = CACHE_BYTES
     pause: Callable[[float], None] = pause
     on_follow: Callable[[], None] = lambda: None
@@ -155,7 +157,7 @@ class Core:
 def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Settings) -> Foundation:
     """Opens, or makes, what a mount keeps of an account, and repairs it. StoreUnusable."""
     limits = backend.limits
-    spool = Spool(places.spool, disk, settings.quota)
+    spool = Spool(places.spool, disk, settings.quota, settings.made_ahead)
     ballast = Ballast(places.store.parent, disk, settings.ballast_bytes)
     store = Store(places.store, ends_sessions=limits.ends_sessions, boot_id=settings.boot_id)
     try:

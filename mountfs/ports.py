@@ -201,6 +201,12 @@ class Disk(Protocol):
     def create(self, path: str) -> int:
         """A descriptor of a new file, readable and writable, mode 0600."""
 
+    def create_unnamed(self, directory: str) -> int:
+        """The same of one without a name, on the disk of *directory*; gone with its last descriptor."""
+
+    def name(self, fd: int, path: str) -> None:
+        """Gives a file without a name one that is free."""
+
     def open(self, path: str) -> int:
         """A descriptor of an existing file, readable and writable."""
 

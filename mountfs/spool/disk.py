@@ -46,6 +46,17 @@ class RealDisk:
         with _full_is_no_space():
             return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
+    def create_unnamed(self, directory: str) -> int:
+        """The same without a name, in the file system of *directory*: gone with its last descriptor."""
+        with _full_is_no_space():
+            return os.open(directory, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+
+    def name(self, fd: int, path: str) -> None:
+        """Gives a file without a name one that is free: open(2), O_TMPFILE."""
+        with _full_is_no_space():
+            # Any src_dir_fd will do: with one, Python follows the link to the file, as asked.
+            os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
+
     def open(self, path: str) -> int:
         """A descriptor of an existing file, readable and writable."""
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)

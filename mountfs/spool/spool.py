@@ -13,6 +13,7 @@ from threading import Lock
 
 from mountfs.errors import NoSpace
 from mountfs.ports import Disk
+from mountfs.spool.ahead import FilesAhead
 from mountfs.spool.quota import MIB, Quota
 from mountfs.spool.spoolfile import SpoolFile
 
@@ -44,9 +45,10 @@ class Spool:
     file of one directory has, such as "../x": names come from the store, which holds what a disk made of it.
     """
 
-    def __init__(self, directory: Path, disk: Disk, quota: Quota) -> None:
-        """Makes the directory where it does not exist."""
+    def __init__(self, directory: Path, disk: Disk, quota: Quota, made_ahead: int = 0) -> None:
+        """Makes the directory where it does not exist. *made_ahead*: so many empty files are kept at hand."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.ahead = FilesAhead(directory, disk, made_ahead)
         self.directory = directory
         self._directory = str(directory)
         self._disk = disk
@@ -65,7 +67,9 @@ class Spool:
     def create(self) -> SpoolFile:
         """A new empty file."""
         name = _new_name()
-        return SpoolFile(self._disk, name, self._disk.create(f"{self._directory}/{name}"))
+        path = f"{self._directory}/{name}"
+        fd = self.ahead.take(path)
+        return SpoolFile(self._disk, name, self._disk.create(path) if fd is None else fd)
 
     def copy(self, name: str, length: int) -> SpoolFile:
         """A new file that holds the first *length* bytes of another. NoSpace leaves none behind."""
@@ -172,7 +176,8 @@ class Spool:
         return sum(self.sizes().values())
 
     def close(self) -> None:
-        """Lets go of the descriptors kept for reading."""
+        """Lets go of the descriptors kept for reading, and of the files that were made ahead."""
+        self.ahead.close()
         with self._readers_lock:
             while self._readers:
                 self._retire_locked(self._readers.popitem()[1])

@@ -33,6 +33,10 @@ class PointedDisk(RealDisk):
     def create(self, path: str) -> int:
         return POINTS.around("disk.create", lambda: super(PointedDisk, self).create(path))
 
+    def name(self, fd: int, path: str) -> None:
+        # A new file in the spool, like any other: which of the two it is depends on who was quicker.
+        POINTS.around("disk.create", lambda: super(PointedDisk, self).name(fd, path))
+
     def pwrite(self, fd: int, data: bytes, offset: int) -> None:
         half = len(data) // 2
         POINTS.passed("disk.pwrite:before")

@@ -47,7 +47,12 @@ class ForgetfulDisk(RealDisk):
         self._labels: dict[int, list[str]] = {}
 
     def create(self, path: str) -> int:
-        fd = super().create(path)
+        return self._new(super().create(path))
+
+    def create_unnamed(self, directory: str) -> int:
+        return self._new(super().create_unnamed(directory))
+
+    def _new(self, fd: int) -> int:
         # The number of a file that is gone may be given again.
         self._bytes.pop(os.fstat(fd).st_ino, None)
         self._labels.pop(os.fstat(fd).st_ino, None)

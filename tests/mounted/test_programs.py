@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 
 import pytest
 
 from mountfs.fuse.mount import MountFailed, unmount
 from tests.mounted.corner import STATE, Corner
+from tests.mounted.realmount import MakeMount
 from tests.mounted.sandboxprocess import Asked, until
 
 MAKE_TREE = """
@@ -331,3 +333,19 @@ def test_a_busy_mount_is_not_taken_away(corner: Corner) -> None:
     with (corner.path / "f").open(), pytest.raises(MountFailed, match="busy"):
         unmount(corner.mount.path)
     assert (corner.path / "f").read_text() == "x"
+
+
+@pytest.mark.only_on("memory", because="what a shell allows a process does not depend on the service")
+def test_more_files_are_open_than_a_shell_lets_a_process_have(make_mount: MakeMount) -> None:
+    mount = make_mount()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        mount.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    files = [(mount.path / str(number)).open("wb") for number in range(300)]
+    for file in files:
+        file.write(b"x")
+        file.close()
+    mount.wait_committed()
