@@ -18,10 +18,13 @@ FETCH = "GET download"
 ADDRESSES_KEPT = 256
 """Files being read at once; an address more costs one request."""
 SPENT = frozenset({401, 403, 404, 410})
-"""How a signed address says that it has expired."""
+"""How a signed address says that it has expired. What is gone, or not to be read, the API says itself."""
+ADDRESSES_TRIED = 3
+"""For one read: the first may be an old one, and the next made out with a token that has just expired."""
 NOT_READY_S = 1.0
 """Unless the service says when a fresh file can be read."""
-_REDIRECTS = 4
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 4
 
 
 class Downloads:
@@ -44,27 +47,41 @@ class Downloads:
             raise NotFound(f"revision {file.revision} of {file.name} is gone")
         with self._lock:
             address = self._addresses.get(file.revision)
-        response = None if address is None else self._fetch(address, offset, length)
-        if response is None or response.status in SPENT:
-            response = self._asked(revision, file, offset, length)
-        return _body(response, file, offset, length)
+        for _ in range(ADDRESSES_TRIED):
+            if address is None:
+                asked = self._ask(revision, file, offset, length)
+                if asked.status not in REDIRECTS:
+                    return _body(asked, file, offset, length)
+                address = self._named(asked, revision, file)
+            response = self._fetch(address, offset, length)
+            if response.status not in SPENT:
+                return _body(response, file, offset, length)
+            address = None
+        raise ServerFault(f"{file.name}: each address that the service names for its bytes is refused")
 
-    def _asked(self, revision: Revision, file: File, offset: int, length: int) -> Response:
-        """By a fresh address, unless the service sends the bytes itself."""
-        url = self._api.api_url(f"files/{quoted(revision.file_id)}/content", version=revision.version_id)
-        response = self._api.exchange(ASK, url, headers=_range(offset, length), window=Window(offset, length))
+    def _ask(self, revision: Revision, file: File, offset: int, length: int) -> Response:
+        """The redirect to a fresh address; the bytes where the service sends them itself."""
+        response = self._api.exchange(
+            ASK, self._url(revision), headers=_range(offset, length), window=Window(offset, length)
+        )
         if response.status == 202:
             raise Busy(f"{file.name} is not ready to be read", response.retry_after_s or NOT_READY_S)
-        if response.status not in (301, 302, 303, 307, 308):
-            return response
-        address = self._api.unsigned_hosts.follow(url, response.headers.get("location", ""), ASK)
+        return response
+
+    def _named(self, redirect: Response, revision: Revision, file: File) -> str:
+        """The address that *redirect* leads to; it is good for further ranges as well."""
+        location = redirect.headers.get("location", "")
+        address = self._api.unsigned_hosts.follow(self._url(revision), location, ASK)
         with self._lock:
             self._addresses[file.revision] = address
-        return self._fetch(address, offset, length)
+        return address
+
+    def _url(self, revision: Revision) -> str:
+        return self._api.api_url(f"files/{quoted(revision.file_id)}/content", version=revision.version_id)
 
     def _fetch(self, address: str, offset: int, length: int) -> Response:
         """From the host behind the redirect, which must not see our token. The address is its own right."""
-        for _ in range(_REDIRECTS):
+        for _ in range(_MOST_REDIRECTS):
             request = Request(
                 "GET",
                 address,
@@ -76,7 +93,7 @@ class Downloads:
             )
             response = self._api.http.exchange(request)
             location = response.headers.get("location")
-            if response.status not in (301, 302, 303, 307, 308) or location is None:
+            if response.status not in REDIRECTS or location is None:
                 return response
             address = self._api.unsigned_hosts.follow(address, location, FETCH)
         raise ServerFault("a download is sent from one address to the next for ever")
