@@ -72,7 +72,8 @@ class BoxApi:
         is_upload: bool = False,
         window: Window | None = None,
     ) -> Response:
-        """The reply of any status, for the caller to judge; *arg* travels as JSON.
+        """The reply of any status, for the caller to judge; *arg* travels as JSON. ServerFault for a failed
+        condition where none was sent.
 
         Waits for the account's pace first, also before it is sent once more: for that of calls, and with
         *is_upload* for that of uploads as well.
@@ -96,6 +97,9 @@ class BoxApi:
                 raise
             response = self.http.exchange(replace(request, url=address))
             self._gone_hosts.add(urlsplit(url).netloc)
+        if response.status == 412 and not is_read and "If-Match" not in sent:
+            # It cannot be about a condition of ours: there was none.
+            raise ServerFault(f"{route}: HTTP 412 to a request without a condition")
         return response
 
     def _documented(self, url: str) -> str | None:

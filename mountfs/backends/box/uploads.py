@@ -125,11 +125,11 @@ class BoxUploads:
                 },
                 is_upload=True,
             )
-        except Offline as error:
+            return self._receipt(token, response, offset, len(body), digest.hexdigest())
+        except (Offline, ServerFault) as error:
             if not isinstance(error, Unreachable):
-                self._doubt(token)
+                self._doubt(token)  # it may be stored, whatever the reply says or does not say of it
             raise
-        return self._receipt(token, response, offset, len(body), digest.hexdigest())
 
     def let_go(self, session_id: str) -> None:
         """The session is over: what was known of it is of no more use."""
@@ -242,8 +242,6 @@ class BoxUploads:
                 return found.receipt
             raise SessionLost(f"the upload session holds other bytes at {offset}")
         error = from_response(response, PART)
-        if isinstance(error, ServerFault):
-            self._doubt(token)
         raise SessionLost(str(error)) if isinstance(error, NotFound) else error
 
     def _doubt(self, token: SessionToken) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import MountfsError, NotADirectory, NotFound, Offline, Unreachable
+from mountfs.errors import MountfsError, NotADirectory, NotFound, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File, Folder, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Order
 from mountfs.model.path import ROOT, RemotePath
@@ -209,3 +209,22 @@ def test_a_session_that_was_certainly_not_opened_is_never_ended(connect: Connect
     with pytest.raises(Unreachable):
         backend.open_session(BY_ID, 8, None)
     assert backend._uploads._unheard == {}
+
+
+UNCONDITIONAL: list[Order] = [
+    Move(Place(RemotePath("/A/b/y"), "2"), SOURCE, is_folder=False, item_id="3"),
+    Move(Place(RemotePath("/C/y"), "5"), SOURCE, is_folder=True, item_id="3"),
+    MakeFolder(BY_ID),
+    Delete(BY_ID, is_folder=True, item_id="4"),
+    Delete(BY_ID, is_folder=False, item_id="4"),
+]
+
+
+@pytest.mark.parametrize("order", UNCONDITIONAL)
+def test_a_failed_condition_that_nobody_stated_is_a_fault_and_no_conflict(
+    connect: Connect, order: Order
+) -> None:
+    with Script(json_answer({"code": "precondition_failed"}, 412)) as server:
+        with pytest.raises(ServerFault):
+            connect(server.url).submit([order])
+        assert len(server.seen) == 1

@@ -1,0 +1,48 @@
+"""Parts whose reply says nothing of use: the session is looked into before any byte travels again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from mountfs.errors import ServerFault
+from mountfs.model.entry import Place
+from mountfs.model.path import RemotePath
+from tests.unit.backends.box.conftest import Connect
+from tests.unit.backends.scripted import Reply, Script, answer, json_answer
+
+BODY = b"1234"
+STORED = {"part_id": "P1", "offset": 0, "size": 4, "sha1": hashlib.sha1(BODY).hexdigest()}
+
+
+def session(handler: BaseHTTPRequestHandler) -> None:
+    host, port = handler.server.server_address[:2]
+    url = f"http://{host}:{port}/api/2.0/files/upload_sessions/S"
+    endpoints = {"upload_part": url, "list_parts": f"{url}/parts", "commit": f"{url}/commit", "abort": url}
+    json_answer({"id": "S", "part_size": 4, "session_endpoints": endpoints}, 201)(handler)
+
+
+USELESS = {
+    "no JSON": answer(200, b"<html>"),
+    "no part": json_answer({}),
+    "no digest": json_answer({"part": {**STORED, "sha1": None}}),
+    "412 to no condition": answer(412, json.dumps({"code": "precondition_failed"}).encode()),
+    "500": answer(500),
+}
+
+
+@pytest.mark.parametrize("reply", USELESS.values(), ids=USELESS.keys())
+def test_a_part_that_may_be_stored_is_looked_for_before_it_is_sent_again(
+    connect: Connect, reply: Reply
+) -> None:
+    parts = json_answer({"entries": [STORED], "total_count": 1})
+    with Script(session, reply, parts, answer(500)) as server:
+        backend = connect(server.url)
+        token = backend.open_session(Place(RemotePath("/x"), "2"), 8, None)
+        with pytest.raises(ServerFault):
+            backend.append(token, 0, BODY, closing=False, size_bytes=8)
+        assert json.loads(backend.append(token, 0, BODY, closing=False, size_bytes=8)) == STORED
+    assert [seen.method for seen in server.seen] == ["POST", "PUT", "GET"]
