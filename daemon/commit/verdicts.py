@@ -141,8 +141,10 @@ def judge_standing(flight: Flight, refusals: int, error: MountfsError, standing:
         case OrderKind.MAKE_FOLDER:
             is_over = isinstance(standing, File) or is_stubborn
         case OrderKind.MOVE:
-            # Gone, or the folder it was to go to is: listing the folders above tells, and what it wants then.
-            is_over = is_stubborn or not isinstance(error, Transient | NotFound)
+            # NotFound: it is gone, or the folder it was to go to is: listing the folders above tells, and
+            # what it wants then. A conflict with nothing that stands in the way is over, or was none.
+            is_free = standing is None or (bool(flight.item_id) and standing.id == flight.item_id)
+            is_over = is_stubborn or not (is_free or isinstance(error, Transient | NotFound))
         case OrderKind.DELETE:
             if standing is None:
                 return Acknowledge(None)

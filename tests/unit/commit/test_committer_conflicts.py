@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mountfs.errors import Conflict
 from mountfs.model.order import OrderKind
 from tests.doubles.world import HOST, World
 from tests.unit.commit.scenarios import check_nothing_is_left, step_until_running
@@ -125,3 +126,22 @@ def test_no_session_stays_open_of_what_somebody_else_did_too(side_by_side: World
     assert side_by_side.account.files() == {"/a": b"same"}
     assert side_by_side.account.sessions == {}
     assert side_by_side.core.tree.store.orphans() == []
+
+
+def test_a_rename_that_is_refused_for_nothing_is_sent_again(world: World) -> None:
+    world.account.write("/a", b"a")
+    world.rename("/a", "/b")
+    world.backend.refuse("/b", Conflict("412"), times=2)
+    world.settle()
+    assert world.account.files() == {"/b": b"a"}
+    assert world.notices() == []
+    check_nothing_is_left(world)
+
+
+def test_a_rename_that_is_refused_for_nothing_for_ever_is_given_up(world: World) -> None:
+    world.account.write("/a", b"a")
+    world.rename("/a", "/b")
+    world.backend.refuse("/b", Conflict("412"), times=100)
+    world.settle()
+    assert world.account.files() == world.tree() == {"/a": b"a"}
+    assert world.notices() == ["not renamed: 412"]

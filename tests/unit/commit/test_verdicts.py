@@ -128,6 +128,7 @@ def test_a_delete_of_the_same_bytes_under_another_revision_goes_on() -> None:
 
 LAST = TRIES - 1
 NEW = flight(OrderKind.PUT, content=PUT.content)
+RECASED = flight(OrderKind.MOVE, source=place("/A"), item_id="id")
 BASE_BYTES = replace(OTHER, content_hash="b")
 STANDING = [
     (PUT, 0, CONFLICT, FILE, Acknowledge(FILE)),
@@ -144,7 +145,9 @@ STANDING = [
     (MKDIR, LAST, CONFLICT, None, Refuse(CONFLICT)),
     (MOVE, 0, CONFLICT, FILE, Acknowledge(FILE)),
     (MOVE, 0, CONFLICT, OTHER, Refuse(CONFLICT)),
-    (MOVE, 0, CONFLICT, None, Refuse(CONFLICT)),
+    (MOVE, 0, CONFLICT, None, Retry(CONFLICT)),
+    (MOVE, LAST, CONFLICT, None, Refuse(CONFLICT)),
+    (RECASED, 0, CONFLICT, replace(FILE, name="A"), Retry(CONFLICT)),
 ]
 
 
