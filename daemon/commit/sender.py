@@ -16,6 +16,7 @@ from mountfs.errors import (
     MountfsError,
     NotSignedIn,
     Offline,
+    RequestTooBig,
     ServerFault,
     SessionLost,
     Transient,
@@ -154,6 +155,10 @@ class Sender:
         self._patience.answered()
         if batch.sent.job is not None:
             self._patience.job_took(self._clock.now_s() - batch.since_s)
+        too_big = [outcome for outcome in outcomes if isinstance(outcome, RequestTooBig)]
+        if len(too_big) == len(flights) > 1:
+            self._split(batch, too_big[0])
+            return
         verdicts, found_done = self._replies.judge(flights, outcomes)
         self._pace(batch, flights, verdicts, started_s)
         self._replies.book(batch, flights, verdicts, [*unused, *found_done])
@@ -226,11 +231,14 @@ class Sender:
         elif len(batch.flights) == 1:
             self._conclude(batch, (error,), started_s)
         else:
-            # Too big, or one entry poisons the others: smaller batches show which.
-            LOG.info("a batch of %d is split: %s", len(batch.flights), error)
-            self.was_refused(batch.kind, len(batch.flights))
-            self.tell(batch, error)
-            self._replies.take_back(batch)
+            self._split(batch, error)
+
+    def _split(self, batch: Batch, error: MountfsError) -> None:
+        """Too big, or one entry poisons the others: smaller batches show which."""
+        LOG.info("a batch of %d is split: %s", len(batch.flights), error)
+        self.was_refused(batch.kind, len(batch.flights))
+        self.tell(batch, error)
+        self._replies.take_back(batch)
 
     def _lose_again(self, batch: Batch) -> None:
         """The service is at work on something, perhaps on this: it is not sent again before that ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
 )
-from mountfs.ports import BackendLimits
+from mountfs.model.order import Order
+from mountfs.ports import BackendLimits, Done, Launch, Running
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import (
@@ -100,6 +102,28 @@ def test_a_batch_that_is_too_big_is_split(batches: World) -> None:
     batches.backend.fail("submit", RequestTooBig("413"), times=2)
     batches.settle()
     assert len(batches.account.files()) == 10
+
+
+def test_a_job_that_is_too_big_is_split(batches: World) -> None:
+    """Dropbox takes it, and says so once it is at work on it (create_folder_batch: too_many_files)."""
+    submit, poll = batches.backend.submit, batches.backend.poll
+
+    def submitting(orders: Sequence[Order]) -> Launch:
+        return Running("too big") if len(orders) > 3 else submit(orders)
+
+    def polling(job: str, orders: Sequence[Order]) -> Launch:
+        if job == "too big":
+            return Done(tuple(RequestTooBig("too_many_files") for _ in orders))
+        return poll(job, orders)
+
+    batches.backend.submit = submitting  # type: ignore[method-assign]
+    batches.backend.poll = polling  # type: ignore[method-assign]
+    for index in range(10):
+        batches.mkdir(f"/d{index}")
+    batches.settle()
+    assert len(batches.account.folders()) == 10
+    assert batches.notices() == []
+    check_nothing_is_left(batches)
 
 
 def test_one_poisonous_entry_fails_alone(world: World) -> None:
