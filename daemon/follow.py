@@ -79,6 +79,8 @@ class Follower:
         self._empty_pages = 0
         """So many of them in a row told nothing."""
         self._looked_s = -math.inf
+        self._asked_s = -math.inf
+        """When the last question was asked, of whatever kind."""
         self._pacer = Pacer()
         self._waiting = Pacer(REFUSED)
         self._resets = Pacer(REFUSED)
@@ -114,7 +116,8 @@ class Follower:
         return self._has_looked.is_set()
 
     def nudge(self) -> None:
-        """The far side answered somebody else: the next step need not wait. Any thread."""
+        """The far side answered somebody else: the next step need not wait, but for what lies between two
+        looks. Any thread."""
         self._is_nudged = True
 
     def await_round(self, timeout_s: float) -> None:
@@ -123,9 +126,14 @@ class Follower:
 
     def step(self, now_s: float) -> float:
         """Waits for changes and applies them, or begins (again) to follow."""
-        if self._pacer.ready_s > now_s and not self._is_nudged:
-            return self._pacer.ready_s
+        ready_s = self._pacer.ready_s
+        if self._is_nudged:
+            # Each commit of ours nudges: where following fails and they do not, that is many a second.
+            ready_s = min(ready_s, self._asked_s + LOOK_S)
+        if ready_s > now_s:
+            return ready_s
         self._is_nudged = False
+        self._asked_s = now_s
         try:
             due_s = self._follow(now_s)
         except Conflict as error:

@@ -129,8 +129,29 @@ def test_it_does_not_wait_when_the_far_side_answered_somebody_else(world: World)
     step(world)
     assert world.core.follower.is_offline  # it is not its time yet
     world.core.follower.nudge()
+    assert step(world) == world.clock.now_s() + LOOK_S  # it asked just now
+    world.advance(LOOK_S)
     step(world)
     assert not world.core.follower.is_offline
+
+
+def test_while_it_fails_our_own_commits_have_it_ask_once_a_second(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step(world)
+    asked: list[float] = []
+
+    def away(*_: object) -> bool:
+        asked.append(world.clock.now_s())
+        raise Offline("cut")
+
+    monkeypatch.setattr(world.backend, "changes", away)
+    monkeypatch.setattr(world.backend, "wait_for_changes", away)
+    for _ in range(100):
+        step(world)
+        world.core.follower.nudge()
+        world.advance(0.1)
+    assert 5 <= len(asked) <= 15
 
 
 def test_after_a_void_cursor_everything_is_listed_again_and_then_followed(world: World) -> None:
