@@ -14,6 +14,9 @@ from mountfs.model.pacing import PROBES, Pacer
 
 REFRESH_AHEAD_S = 300.0
 """How long before its expiry a token is replaced; what Dropbox's own SDK does."""
+SHORTEST_LIFE_S = 60.0
+"""A token that is said to live for less is used for so long all the same: each call would cost a refresh. One
+that has expired is refused, and replaced then."""
 
 
 class Tokens(Protocol):
@@ -76,6 +79,8 @@ class RefreshedToken:
         self._lock = Lock()
         self._token: str | None = None
         self._expires_s = 0.0
+        self._renews_s = 0.0
+        """From when on a successor is fetched: well before it expires, if it lives for long enough."""
         self._failing = Pacer()
         self._refused = Pacer(PROBES)
         """Paces a refresh token that is not accepted."""
@@ -83,11 +88,12 @@ class RefreshedToken:
 
     def current(self) -> str:
         with self._lock:
-            token, left_s = self._token, self._expires_s - self._clock.now_s()
+            token, now_s = self._token, self._clock.now_s()
+            is_expired, is_old = now_s >= self._expires_s, now_s >= self._renews_s
             is_busy = self._running is not None
-        if token is None or left_s <= 0:
+        if token is None or is_expired:
             return self._fetch(token)
-        if left_s > REFRESH_AHEAD_S or is_busy:
+        if not is_old or is_busy:
             return token
         try:
             return self._fetch(token)
@@ -127,8 +133,10 @@ class RefreshedToken:
             mine.set_exception(error)
             raise
         with self._lock:
+            life_s = max(grant.expires_in_s, SHORTEST_LIFE_S)
             self._token = grant.access_token
-            self._expires_s = self._clock.now_s() + grant.expires_in_s
+            self._expires_s = self._clock.now_s() + life_s
+            self._renews_s = self._expires_s - min(REFRESH_AHEAD_S, life_s / 2.0)
             self._running = None
             self._failing.succeeded()
             self._refused.succeeded()

@@ -17,7 +17,8 @@ LIFE_S = 14400.0
 class Service:
     """Gives out token-1, token-2, ...; fails while told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, life_s: float = LIFE_S) -> None:
+        self.life_s = life_s
         self.asked = 0
         self.granted = 0
         self.failure: Exception | None = None
@@ -27,7 +28,7 @@ class Service:
         if self.failure is not None:
             raise self.failure
         self.granted += 1
-        return Grant(f"token-{self.granted}", LIFE_S)
+        return Grant(f"token-{self.granted}", self.life_s)
 
 
 def test_a_static_token_is_itself_until_it_is_refused() -> None:
@@ -51,6 +52,16 @@ def test_a_token_is_replaced_before_it_expires() -> None:
     assert tokens.current() == "token-1"
     clock.time_s += 1
     assert tokens.current() == "token-2"
+
+
+@pytest.mark.parametrize("life_s", [0.0, 1.0, 59.0, 60.0, 200.0, REFRESH_AHEAD_S])
+def test_a_token_that_does_not_live_long_does_not_cost_a_refresh_for_each_call(life_s: float) -> None:
+    service, clock = Service(life_s), FakeClock()
+    tokens = RefreshedToken(service, clock)
+    for _ in range(600):
+        tokens.current()
+        clock.time_s += 1.0
+    assert 600.0 / REFRESH_AHEAD_S <= service.asked <= 20
 
 
 def test_a_refused_token_is_replaced_at_once_and_only_once() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from daemon.boxremote import BoxRemote
 from daemon.credentials import RefreshedToken
-from daemon.remotes import connect
+from daemon.remotes import connect, tokens_of
 from daemon.tokenstore import Exchanged, TokenStore
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn, Offline, Transient
@@ -209,7 +209,7 @@ def test_many_threads_of_two_mounts_share_every_rotation(tmp_path: Path, clock: 
 
 @pytest.fixture
 def sandbox() -> Iterator[BoxSandbox]:
-    """A Box whose tokens are refused at once, so that every call needs another one."""
+    """A Box whose tokens end soon."""
     with BoxSandbox(switches=BoxSwitches(access_tokens=[], token_lifetime_s=1)) as sandbox:
         yield sandbox
 
@@ -227,10 +227,13 @@ def remote(api_url: str, upload_url: str, token_url: str, **credentials: str) ->
 
 
 def _use(urls: tuple[str, str, str], state_dir: Path, rounds: int) -> None:
-    backend = connect(remote(*urls, refresh_token="sandbox-refresh"), SystemClock(), state_dir)
+    account = remote(*urls, refresh_token="sandbox-refresh")
+    tokens = tokens_of(account, SystemClock(), state_dir)
+    backend = connect(account, SystemClock(), state_dir, tokens)
     for _ in range(rounds):
-        # Every token ends within REFRESH_AHEAD_S, so that each of these calls rotates.
         assert backend.account().key == "box-11446498"
+        # Every token ends within REFRESH_AHEAD_S, so that the store keeps none that is good, and rotates.
+        tokens.refused(tokens.current())
     backend.close()
 
 
