@@ -15,7 +15,16 @@ from mountfs.backends.dropbox.errors import from_union, tags_of
 from mountfs.backends.dropbox.listing import list_folder, stat
 from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, DropboxSettings
 from mountfs.backends.dropbox.uploads import id_of
-from mountfs.errors import Conflict, InvalidArgument, MountfsError, NotSupported, ServerFault, SessionLost
+from mountfs.errors import (
+    Conflict,
+    InvalidArgument,
+    MountfsError,
+    NotSignedIn,
+    NotSupported,
+    ServerFault,
+    SessionLost,
+    Transient,
+)
 from mountfs.model.entry import Entry, Odd, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Put, SetTime
 from mountfs.ports import Clock, Done, Launch, Outcome, Running
@@ -110,7 +119,7 @@ class DropboxJobs:
             self._outcome(order, next(left)) if _is_sendable(order) else _not_uploaded(order)
             for order in orders
         ]
-        return self._with_standing_folders(orders, outcomes)
+        return self._with_what_stood_there(orders, outcomes)
 
     def _argument(self, kind: OrderKind, orders: Sequence[Order]) -> Json:
         if kind is OrderKind.MAKE_FOLDER:
@@ -149,36 +158,22 @@ class DropboxJobs:
             outcome = _read_outcome(order, entry)
         except MountfsError as error:
             outcome = error
-        if not isinstance(order, Move):
-            return outcome
-        if _changes_only_case(order):
+        if isinstance(order, Move) and _changes_only_case(order):
             return self._case_renames.settle(order, outcome)
-        if order.item_id and isinstance(outcome, Conflict | InvalidArgument):
-            return self._moved_before(order) or outcome
         return outcome
 
-    def _moved_before(self, order: Move) -> Entry | None:
-        """The item of *order*, if it stands at its target: a move whose reply was lost is refused by id, for
-        something stands at the target, or for both paths being the same."""
-        try:
-            standing = stat(self._api, order.place)
-        except MountfsError:
-            return None  # the order keeps its error, and is looked into like any other
-        return standing if (standing.id, standing.name) == (order.item_id, order.place.name) else None
-
-    def _with_standing_folders(
+    def _with_what_stood_there(
         self, orders: Sequence[Order], outcomes: Sequence[Outcome]
     ) -> tuple[Outcome, ...]:
-        """A folder that stood there already is what was asked for."""
-        in_the_way = [
-            order.place
-            for order, outcome in zip(orders, outcomes, strict=True)
-            if isinstance(outcome, _FolderInTheWay)
-        ]
-        standing = self._standing(in_the_way)
+        """Some refusals say that the order was carried out before. The others keep their error, and are
+        looked into like any other."""
+        pairs = list(zip(orders, outcomes, strict=True))
+        standing = self._standing([order.place for order, outcome in pairs if _may_be_done(order, outcome)])
         return tuple(
-            standing.get(order.place.path.key, outcome) if isinstance(outcome, _FolderInTheWay) else outcome
-            for order, outcome in zip(orders, outcomes, strict=True)
+            _done_before(order, standing.get(order.place.path.key)) or outcome
+            if _may_be_done(order, outcome)
+            else outcome
+            for order, outcome in pairs
         )
 
     def _standing(self, places: Sequence[Place]) -> dict[str, Entry]:
@@ -193,12 +188,14 @@ class DropboxJobs:
                     found[place.path.key] = stat(self._api, place)
                 elif parent.key not in listed:
                     listed.add(parent.key)
-                    # By path, as the folders were made by path.
+                    # By path, as what was made or moved there was put by path.
                     for entry in list_folder(self._api, parent):
                         if not isinstance(entry, Odd):
                             found[parent.child(entry.name).key] = entry
+            except (NotSignedIn, Transient):
+                break  # the next ones would most likely fail as well
             except MountfsError:
-                continue  # the order keeps its Conflict, and is looked into like any other
+                continue
         return found
 
 
@@ -212,6 +209,25 @@ def _is_sendable(order: Order) -> bool:
 
 def _not_uploaded(order: Order) -> SessionLost:
     return SessionLost(f"nothing was uploaded for {order.place}")
+
+
+def _may_be_done(order: Order, outcome: Outcome) -> bool:
+    """Whether *outcome* may come of what *order* asks for being so already."""
+    if isinstance(order, Move):
+        is_by_id = bool(order.item_id) and not _changes_only_case(order)
+        return is_by_id and isinstance(outcome, Conflict | InvalidArgument)
+    return isinstance(outcome, _FolderInTheWay)
+
+
+def _done_before(order: Order, standing: Entry | None) -> Entry | None:
+    """What stands at the place of *order*, if it is what was asked for: a folder, or the item itself.
+
+    A move whose reply was lost is refused by id, for something stands at the target, or for both paths being
+    the same.
+    """
+    if not isinstance(order, Move) or standing is None:
+        return standing
+    return standing if (standing.id, standing.name) == (order.item_id, order.place.name) else None
 
 
 def _changes_only_case(order: Move) -> bool:

@@ -282,6 +282,22 @@ def test_a_job_that_fails_as_a_whole_fails_every_entry(
     assert [type(outcome) for outcome in launch.outcomes] == [kind, kind]
 
 
+@pytest.mark.parametrize("kind", ["mkdir", "move"])
+def test_a_service_that_fails_is_not_asked_after_each_refused_entry(connect: Connect, kind: str) -> None:
+    places = [Place(RemotePath(f"/d{number}/x")) for number in range(20)]
+    if kind == "mkdir":
+        orders: list[Order] = [MakeFolder(place) for place in places]
+        refused = failure(nested("path", "conflict", "folder"))
+    else:
+        orders = [Move(place, MOVE.source, is_folder=False, item_id="id:1") for place in places]
+        refused = failure(nested("relocation_error", "to", "conflict", "file"))
+    with Script(complete(*[refused] * 20), answer(500)) as server:
+        launch = connect(server.url).submit(orders)
+        assert len(server.seen) == 2
+    assert isinstance(launch, Done)
+    assert all(isinstance(outcome, Conflict) for outcome in launch.outcomes)
+
+
 @pytest.mark.parametrize("tag", ["invalid_async_job_id", "internal_error"])
 def test_a_job_the_service_lost_must_be_verified(connect: Connect, tag: str) -> None:
     with Script(error_answer({".tag": tag})) as server, pytest.raises(SessionLost):
