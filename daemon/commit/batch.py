@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from mountfs.errors import MountfsError
 from mountfs.model.order import Order, OrderKind
-from mountfs.model.pacing import Pacer
+from mountfs.model.pacing import ALONE, Pacer
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import Flight
 
@@ -45,12 +45,15 @@ class Batch:
     """Failed questions after the job in a row."""
     pacer: Pacer = field(default_factory=Pacer)
     """For failures that concern nothing else."""
+    asking: Pacer = field(default_factory=lambda: Pacer(ALONE))
+    """For questions that the service fails at, although no other try can be under way any more."""
     error: MountfsError | None = None
     """Why it failed as a whole the last time, where that may be for one of its entries alone."""
     breaks: int = 0
     """How often a step broke off at it, by a bug as far as is known."""
     is_parked: bool = False
-    """Whether it is one entry at which steps break off: no other batch waits for it."""
+    """Whether no other batch waits for it: it is one entry at which steps break off, or the service fails to
+    tell what stands at its places."""
     is_busy: bool = False
     """Whether a worker is at it."""
     is_over: bool = False
@@ -82,7 +85,7 @@ class Batch:
         carried = [each for each in self.sent.carried if each.place.path.key not in above]
         self.sent.carried = [each for each in self.sent.carried if each not in carried]
         other = replace(self, sent=Sent(batch_id, self.kind, second, carried), orders=self.orders[at:])
-        other.pacer, other.is_busy = Pacer(), False
+        other.pacer, other.asking, other.is_busy = Pacer(), Pacer(ALONE), False
         self.orders = self.orders[:at]
         return other
 

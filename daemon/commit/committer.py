@@ -149,6 +149,7 @@ class Committer:
     def step(self, now_s: float) -> float:
         """Does what is due of one batch under way, or sends the next one."""
         batch: Batch | None = None
+        was_parked = False
         try:
             found = self._find(now_s)
             if not isinstance(found, Batch):
@@ -158,11 +159,12 @@ class Committer:
                 self.wake()  # the others take what else there is, and mind when it is due
             if not batch.is_filled:
                 self._fill(batch, now_s)
+            was_parked, batch.is_parked = batch.is_parked, False
             self._sender.advance(batch)
-            batch.is_parked = False
         except BaseException as error:
             try:
                 if batch is not None and not batch.is_over:
+                    batch.is_parked = was_parked
                     self._broke_off(batch, error)
             finally:
                 self._land(batch)

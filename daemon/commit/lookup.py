@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from mountfs.errors import MountfsError, NotADirectory, NotFound, ServerFault
 from mountfs.model.entry import Entry, Odd, Place
 from mountfs.model.order import OrderKind
+from mountfs.model.pacing import is_account_wide
 from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.node import Flight
 
 LISTED_FROM = 4
 """So many questions in one folder are cheaper as one listing."""
+MOST_FAULTS = 3
+"""After so many failed questions in a row the others are not asked: it fails whatever it is asked."""
 
 Standing = Entry | MountfsError | None
 """What stands at a place, None: nothing, or why that cannot be told now."""
 
 
-def look_up(backend: Backend, flights: Iterable[Flight]) -> dict[int, Standing]:
-    """What stands at the place of each flight, by the flight's id."""
+def look_up(backend: Backend, flights: Sequence[Flight], chance: float = 0.0) -> dict[int, Standing]:
+    """What stands at the place of each flight, by the flight's id.
+
+    Where the service fails at one question after the other, the rest have the last failure for an answer. The
+    *chance*, from [0, 1), says who is asked first: things that fail alone must not keep the same others from
+    being asked each time.
+    """
+    first = int(chance * len(flights))
     by_folder: dict[tuple[str, str], list[Flight]] = {}
-    for flight in flights:
+    for flight in (*flights[first:], *flights[:first]):
         place = flight.place
         by_folder.setdefault((place.folder_id, place.path.parent.key), []).append(flight)
     found: dict[int, Standing] = {}
-    for group in by_folder.values():
-        if len(group) >= LISTED_FROM:
-            found.update(_from_listing(backend, group))
-        else:
-            found.update((flight.id, _stat(backend, flight.place)) for flight in group)
+    failures: list[MountfsError] = []
+    for question in _questions(by_folder.values()):
+        if failures and (is_account_wide(failures[-1]) or len(failures) >= MOST_FAULTS):
+            found.update((flight.id, failures[-1]) for flight in question)
+            continue
+        answers = _asked(backend, question)
+        found.update(answers)
+        failed = [each for each in answers.values() if isinstance(each, MountfsError)]
+        failures = [*failures, failed[0]] if len(failed) == len(answers) else []
     return found
+
+
+def _questions(groups: Iterable[list[Flight]]) -> Iterator[list[Flight]]:
+    """Flights to be asked about together: each by itself, or all in one folder."""
+    for group in groups:
+        if len(group) >= LISTED_FROM:
+            yield group
+        else:
+            yield from ([flight] for flight in group)
+
+
+def _asked(backend: Backend, question: list[Flight]) -> dict[int, Standing]:
+    if len(question) > 1:
+        return _from_listing(backend, question)
+    return {flight.id: _stat(backend, flight.place) for flight in question}
 
 
 def filled_folders(backend: Backend, flights: Iterable[Flight]) -> dict[int, Entry | None]:

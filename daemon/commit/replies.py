@@ -60,7 +60,7 @@ class Replies:
             for flight, count, outcome in zip(flights, refusals, outcomes, strict=True)
         ]
         asked = [flight for flight, each in zip(flights, judged, strict=True) if isinstance(each, Look)]
-        standing = look_up(self._backend, asked)
+        standing = look_up(self._backend, asked, self._clock.jitter())
         verdicts: list[Verdict] = []
         sessions: list[str] = []
         for flight, count, verdict in zip(flights, refusals, judged, strict=True):
@@ -148,9 +148,12 @@ class Replies:
             batch.sent = replace(batch.sent, id=self._tree.store.next_id(), job=None)
             self._tree.store.move_flights([*flights, *batch.sent.carried], batch.sent.id)
 
-    def again(self, batch: Batch) -> None:
-        """It took no effect: its nodes are free, and what they want by now is sent. Where the service failed
-        it may be for one of them alone: they go in halves, and one that fails alone waits for longer."""
+    def again(self, batch: Batch, flights: Sequence[Flight]) -> None:
+        """Those *flights* of it took no effect: their nodes are free, and what they want by now is sent.
+
+        Where the service failed it may be for one of them alone: they go in halves, and one that fails alone
+        waits for longer.
+        """
         error = batch.error or Offline("an earlier try was not answered, and took no effect")
         entries = len(batch.flights)
         is_guilty = batch.error is not None and entries == 1
@@ -161,11 +164,11 @@ class Replies:
                 _halve_company(flight.node, entries)
             self._books.again(flight, error)
 
-        for part in _steps(batch.flights):
+        for part in _steps(flights):
             self._book_step(part, book)
             batch.drop(part)
         self._unsend_carried(batch)
-        batch.is_over = True
+        batch.is_over = not batch.flights
 
     # Inside
 
@@ -226,11 +229,14 @@ class Replies:
         batch.sent.carried = left
 
     def _unsend_carried(self, batch: Batch) -> None:
+        """New folders that no file of the batch makes by the way any more."""
+        above = {path.key for flight in batch.flights for path in flight.place.path.ancestors()}
+        left = [folder for folder in batch.sent.carried if folder.place.path.key in above]
         with self._tree.transaction():
             for folder in batch.sent.carried:
-                if folder.node.state.flight is folder:
+                if folder not in left and folder.node.state.flight is folder:
                     self._books.unsent(folder)
-        batch.sent.carried = []
+        batch.sent.carried = left
 
 
 def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:

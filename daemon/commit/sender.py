@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from daemon.commit.batch import Batch
 from daemon.commit.lookup import filled_folders, has_left, look_up
@@ -263,16 +263,16 @@ class Sender:
 
     def _look(self, batch: Batch, started_s: float) -> None:
         """Nobody knows what came of the batch: the service is asked what stands where. What is found done is
-        booked; the rest is sent again once the first try cannot be under way any more."""
-        standing = look_up(self._backend, batch.flights)
-        errors = [each for each in standing.values() if isinstance(each, MountfsError)]
+        booked."""
+        standing = look_up(self._backend, batch.flights, self._clock.jitter())
+        untold: dict[int, MountfsError] = {}
         done: list[Flight] = []
         verdicts: list[Verdict] = []
         for flight in batch.flights:
             seen = standing[flight.id]
             if isinstance(seen, MountfsError):
-                continue
-            if has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
+                untold[flight.id] = seen
+            elif has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
                 done.append(flight)
                 verdicts.append(Acknowledge(seen))
         sessions = [
@@ -289,17 +289,37 @@ class Sender:
                 return
             batch.lost_s = started_s  # it gets on: the rest may be to come
             self._patience.answered()
-        if errors:
-            self.tell(batch, errors[0])
-            self.slow_down(errors[0], started_s, batch)
+        self._looked(batch, untold, started_s)
+
+    def _looked(self, batch: Batch, untold: Mapping[int, MountfsError], started_s: float) -> None:
+        """None of the flights left in a batch is seen to have taken effect; of those in *untold* the service
+        failed to tell, and why. Once the first try cannot be under way any more the others are sent again.
+        Those wait from then on, and keep no other batch from being sent."""
+        is_ended = started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights))
+        wide = next((error for error in untold.values() if is_account_wide(error)), None)
+        if wide is not None or (untold and not is_ended):
+            error = wide or next(iter(untold.values()))
+            self.tell(batch, error)
+            self.slow_down(error, started_s, batch)
             batch.due_s = max(batch.due_s, self._clock.now_s() + FIRST_LOOK_S)
             return
         with self._tree.lock:
             self.account_pacer.succeeded(started_s)
         batch.looks += 1
-        if not done and started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights)):
-            self._patience.unanswered()
-            self._replies.again(batch)
-            self.last_error = None if batch.error is None else str(batch.error)
+        if not is_ended:
+            batch.due_s = self._clock.now_s() + self._patience.look_delay_s(batch.looks)
             return
-        batch.due_s = self._clock.now_s() + self._patience.look_delay_s(batch.looks)
+        left = [flight for flight in batch.flights if flight.id not in untold]
+        if left:
+            self._patience.unanswered()
+            self._replies.again(batch, left)
+        self.last_error = None if batch.error is None else str(batch.error)
+        if untold:
+            self._park(batch, next(iter(untold.values())), started_s)
+
+    def _park(self, batch: Batch, error: MountfsError, started_s: float) -> None:
+        """The service fails at each question after *batch*, and answers others."""
+        now_s = self._clock.now_s()
+        self.tell(batch, error)
+        batch.asking.failed(error, started_s=started_s, now_s=now_s, jitter=self._clock.jitter())
+        batch.is_parked, batch.due_s = True, batch.asking.ready_s
