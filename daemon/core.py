@@ -27,7 +27,7 @@ from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.reader import Reader
+from mountfs.reading.reader import Ending, Reader
 from mountfs.space import SpaceGauge
 from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
@@ -68,7 +68,8 @@ class Places:
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How an account is worked on. *boot_id*: of the machine's run; *host*: as the names of copies have it.
-    *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked."""
+    *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked.
+    *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
 
     boot_id: str = "boot"
     host: str = "host"
@@ -81,6 +82,7 @@ class Settings:
     made_ahead: int = AHEAD_FILES
     cache_bytes: int = CACHE_BYTES
     pause: Callable[[float], None] = pause
+    ending: Ending | None = None
     on_follow: Callable[[], None] = lambda: None
     follow_wait_s: float = WAIT_S
 
@@ -192,7 +194,7 @@ def build(
     uploader, committer, prober = senders
     follower = Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow)
     blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
-    reader = Reader(backend, blocks, clock)
+    reader = Reader(backend, blocks, clock, settings.ending)
     durability = Durability(tree, spool, disk)
     waiting = Waiting(tree)
     space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))

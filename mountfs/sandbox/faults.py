@@ -24,6 +24,8 @@ class FaultKind(StrEnum):
     DROP_BEFORE = "drop_before"  # close the connection; nothing is applied
     DROP_REQUEST = "drop_request"  # read cut_bytes of the request body, then close; nothing is applied
     DROP_AFTER = "drop_after"  # apply, then close the connection without a reply
+    GARBAGE = "garbage"  # apply, then answer with a text that is no JSON
+    WRONG_HASH = "wrong_hash"  # apply, then state hashes of other bytes
     EXPIRED_TOKEN = "expired_token"  # the service's answer to an access token out of date
     SESSION_EXPIRED = "session_expired"  # forget the upload sessions named in the request, then handle it
     BUSY_NAMESPACE = "busy_namespace"  # the service's answer when another write holds the lock

@@ -1,6 +1,8 @@
 """The gate every request passes: pause, log, latency, faults; behind it the service."""
 
 import asyncio
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +10,9 @@ from aiohttp import web
 
 from mountfs.sandbox.faults import FaultKind, FaultRule, FaultSchedule
 from mountfs.sandbox.requestlog import RequestLog, RequestRecord
+
+GARBAGE = b"<html>This is not the service you are looking for</html>"
+_STATED_HASH = re.compile(rb'("(?:content_hash|sha1)": ?")([0-9a-f]+)')
 
 
 @dataclass(slots=True)
@@ -122,6 +127,10 @@ class Gate:
             case FaultKind.CUT_BODY:
                 passage.cut_bytes = rule.cut_bytes
                 return await _cut(await self._service.handle(passage), request, rule.cut_bytes)
+            case FaultKind.GARBAGE:
+                return await _replaced(await self._service.handle(passage), lambda _body: GARBAGE)
+            case FaultKind.WRONG_HASH:
+                return await _replaced(await self._service.handle(passage), _with_wrong_hashes)
             case _:
                 return await self._service.fault(rule, request) or await self._service.handle(passage)
 
@@ -148,6 +157,17 @@ def _reply(rule: FaultRule) -> web.Response:
     response = web.json_response(rule.body, status=rule.status, headers=headers)
     response.headers["Content-Type"] = "application/json"
     return response
+
+
+async def _replaced(response: web.StreamResponse, change: Callable[[bytes], bytes]) -> web.StreamResponse:
+    if not isinstance(response, web.Response) or not isinstance(response.body, bytes):
+        return response  # a stream of content
+    response.body = change(response.body)
+    return response
+
+
+def _with_wrong_hashes(body: bytes) -> bytes:
+    return _STATED_HASH.sub(lambda found: found[1] + b"0" * len(found[2]), body)
 
 
 async def _cut(response: web.StreamResponse, request: web.Request, cut_bytes: int) -> web.StreamResponse:

@@ -31,6 +31,9 @@ class Hosted(Service, Protocol):
     def switch(self, values: dict[str, Any]) -> None:
         """Change switches. Raises SwitchError."""
 
+    def switch_values(self) -> dict[str, Any]:
+        """All switches as they are."""
+
 
 S = TypeVar("S", bound=Hosted)
 
@@ -137,6 +140,10 @@ class Sandbox(ABC, Generic[S]):
         """Change switches. Raises SwitchError."""
         server, service = self._running()
         server.call(lambda: service.switch(values))
+
+    def switches(self) -> dict[str, Any]:
+        """All switches as they are."""
+        return self._running()[1].switch_values()
 
     def pause(self) -> None:
         """Be down: every connection breaks, until `resume`."""

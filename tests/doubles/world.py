@@ -17,7 +17,7 @@ from mountfs.files.handles import OpenFiles
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
-from mountfs.ports import BackendLimits, Clock, Disk
+from mountfs.ports import Backend, BackendLimits, Clock, Disk
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import Quota
 from mountfs.tree.node import Node, State, path_of
@@ -29,6 +29,10 @@ from tests.fakes.clock import FakeClock
 
 HOST = "testhost"
 MIB = 1024 * 1024
+
+
+class NotSettled(AssertionError):
+    """Something is still to be done after the time that was given."""
 
 
 class World:
@@ -45,17 +49,19 @@ class World:
         limits: BackendLimits = MEMORY_LIMITS,
         clock: Any = None,
         disk: Disk | None = None,
+        backend: Backend | None = None,
         boot_id: str = "boot-1",
         settings: dict[str, Any] | None = None,
         on_laid: Callable[[Foundation], None] = lambda _foundation: None,
         **options: Any,
     ) -> None:
-        """*on_laid*: called at each start with what the last process left, before anything works on it."""
+        """*backend*: of a service, instead of the account in memory. *on_laid*: called at each start with
+        what the last process left, before anything works on it."""
         self.directory = directory
         self.clock: Clock = clock or FakeClock()
         self.account = account or MemoryAccount(limits)
         self.memory = MemoryBackend(self.account)
-        self.backend = FaultyBackend(self.memory)
+        self.backend = FaultyBackend(backend or self.memory)
         self.disk = disk or RealDisk()
         self.boot_id = boot_id
         self.settings = settings or {}
@@ -256,4 +262,4 @@ class World:
                     return
             if due_s > now_s:
                 self.advance(due_s - now_s + 1e-6)
-        raise AssertionError(f"not settled after {most_s} s: {self.pending()}")
+        raise NotSettled(f"not settled after {most_s} s: {self.pending()}")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import requests
 
+from mountfs.model.hashing import HashKind, content_hash
 from mountfs.sandbox.dropbox import DropboxSandbox
 from mountfs.sandbox.faults import FaultError, FaultKind, FaultRule, FaultSchedule, parse_rules
 
@@ -92,6 +93,23 @@ def test_a_cut_body_ends_early(sandbox: DropboxSandbox, wire: Any, size: int) ->
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         wire.content("files/download", {"path": "/f"})
     assert len(wire.content("files/download", {"path": "/f"}).content) == size
+
+
+def test_garbage_is_no_json_and_comes_after_all_was_done(sandbox: DropboxSandbox, wire: Any) -> None:
+    sandbox.set_faults([{"route": "files/upload", "action": "garbage", "count": 1}])
+    response = wire.content("files/upload", {"path": "/f"}, b"1")
+    assert response.status_code == 200
+    with pytest.raises(requests.JSONDecodeError):
+        response.json()
+    assert sandbox.read("/f") == b"1"
+
+
+def test_a_wrong_hash_is_stated_of_the_right_bytes(sandbox: DropboxSandbox, wire: Any) -> None:
+    sandbox.set_faults([{"route": "files/upload", "action": "wrong_hash", "count": 1}])
+    stated = wire.content("files/upload", {"path": "/f"}, b"1").json()
+    assert stated["size"] == 1
+    assert stated["content_hash"] == "0" * 64
+    assert sandbox.tree()["/f"]["content_hash"] == content_hash(HashKind.DROPBOX, b"1")
 
 
 def test_a_stall_is_only_slow(sandbox: DropboxSandbox, wire: Any) -> None:
