@@ -15,7 +15,7 @@ from mountfs.backends.box.entries import entry_of, id_of, parent_id_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import TimedOut
 from mountfs.backends.wire import Request
-from mountfs.errors import Conflict, Offline, ServerFault, Transient
+from mountfs.errors import Conflict, Offline, ServerFault, Transient, Unreachable
 from mountfs.model.entry import Doubted, Gone, News, Seen
 from mountfs.model.pacing import Pace, delay_s
 from mountfs.ports import Clock, RemoteChanges
@@ -142,8 +142,8 @@ class Events:
         return page
 
     def _listen(self, cursor: str, timeout_s: float) -> str | None:
-        """One long poll: the server's word, or None when it had none within the time."""
-        server = self._current_server()
+        """One long poll: the server's word, or None when it had none within the time. Unreachable sooner."""
+        server, ends_s = self._current_server(), self._clock.now_s() + timeout_s
         joint = "&" if "?" in server.url else "?"
         request = Request(
             "GET",
@@ -157,9 +157,10 @@ class Events:
         self._take_turn()
         try:
             response = self._api.http.exchange(request)
-        except TimedOut:
-            return None
-        except Offline:
+        except Offline as offline:
+            is_unreachable = isinstance(offline, Unreachable) and self._clock.now_s() < ends_s
+            if isinstance(offline, TimedOut) and not is_unreachable:
+                return None
             self._server = None
             raise
         if response.status != 200:

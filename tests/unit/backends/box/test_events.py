@@ -8,7 +8,9 @@ import pytest
 
 from mountfs.backends.box import events as events_module
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import Conflict, Offline, ServerFault
+from mountfs.backends.http import NotReachedInTime
+from mountfs.backends.wire import Request, Response
+from mountfs.errors import Conflict, Offline, ServerFault, Unreachable
 from mountfs.model.entry import Doubted, File, Folder, Gone, News, Seen
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
@@ -91,6 +93,30 @@ def test_a_server_that_breaks_down_is_not_asked_again(connect: Connect) -> None:
             backend.wait_for_changes("1", 30.0)
         play(server, realtime(server), word("new_change"))
         assert backend.wait_for_changes("1", 30.0)
+
+
+@pytest.mark.parametrize("passed_s", [15.0, 60.0])
+def test_a_server_that_cannot_be_reached_lets_nobody_wait(
+    connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, passed_s: float
+) -> None:
+    """A firewall swallows what goes to its host. Only where the whole wait passed is that no news."""
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        play(server, realtime(server), page())
+        exchange = backend._http.exchange
+
+        def swallowed(request: Request) -> Response:
+            if request.is_longpoll:
+                clock.advance(passed_s)
+                raise NotReachedInTime("no answer")
+            return exchange(request)
+
+        monkeypatch.setattr(backend._http, "exchange", swallowed)
+        if passed_s == 60.0:
+            assert not backend.wait_for_changes("1", 60.0)
+        else:
+            with pytest.raises(Unreachable):
+                backend.wait_for_changes("1", 60.0)
 
 
 @pytest.mark.parametrize(("reply", "kind"), [(page(), ServerFault), (answer(400), Conflict)])
