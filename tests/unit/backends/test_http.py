@@ -212,6 +212,25 @@ def test_a_reply_that_trickles_in_is_given_up() -> None:
     client.close()
 
 
+def test_bytes_that_nobody_asked_for_do_not_make_a_read_take_longer() -> None:
+    """A service that takes no ranges sends the whole file: what lies before the wanted bytes goes by."""
+    clock = FakeClock()
+    client = HttpClient(clock, settings=HttpSettings(read_timeout_s=60.0))
+    sent: list[float] = []
+
+    def whole(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while len(sent) < 1000:
+                sent.append(clock.advance(1.0))
+                handler.wfile.write(bytes(100_000))
+        handler.close_connection = True
+
+    with Script(whole) as server, pytest.raises(TimedOut):
+        client.exchange(get(server.url, window=Window(99_000_000, 5)))
+    client.close()
+
+
 def test_nobody_listening_is_unreachable_in_the_systems_words(client: HttpClient) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
