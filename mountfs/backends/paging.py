@@ -10,8 +10,9 @@ from mountfs.errors import ServerFault
 
 EMPTY_PAGES = 10
 """Pages in a row that announce another one and bring nothing new; a service may do so, but not for ever."""
-MOST_PAGES = 10_000
-"""Of 1,000 entries and more: ten times the files that Dropbox and Box recommend for a whole account."""
+MOST_PAGES = 1_000
+"""Of 1,000 entries and more: several times the files that Dropbox and Box recommend for a whole account. A
+million entries take a gigabyte of memory."""
 
 
 class LeadsNowhere(ServerFault):

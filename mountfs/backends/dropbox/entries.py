@@ -11,6 +11,8 @@ from mountfs.errors import Conflict, ServerFault
 from mountfs.model.entry import NS_PER_S, Doubted, Entry, File, Folder, Gone, Listed, News, Odd, Seen
 from mountfs.model.path import RemotePath
 
+MOST_PATH_CHARS = 16_384
+"""Four times what the kernel takes for one call; time and memory for a path are several times its length."""
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -80,7 +82,10 @@ def news_of(metadata: Mapping[str, Any]) -> News | None:
     if not isinstance(shown, str) or not shown.startswith("/"):
         raise Conflict("something changed, and where is not told")
     path = RemotePath("")
-    for component in shown.split("/")[1:]:
+    components = shown[:MOST_PATH_CHARS].split("/")[1:]
+    if len(shown) > MOST_PATH_CHARS:
+        components[-1] = ""  # it is cut, and no name
+    for component in components:
         try:
             path = path.child(checked.name(component))
         except ServerFault:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from mountfs.backends.checked import time_ns
-from mountfs.backends.dropbox.entries import entry_of, listed_of, name_of, news_of, time_stamp
+from mountfs.backends.dropbox.entries import (
+    MOST_PATH_CHARS,
+    entry_of,
+    listed_of,
+    name_of,
+    news_of,
+    time_stamp,
+)
 from mountfs.errors import Conflict, ServerFault
 from mountfs.model.entry import Doubted, File, Folder, Gone, Odd, Seen
 from mountfs.model.path import RemotePath
@@ -95,6 +102,17 @@ def test_what_makes_no_sense_in_a_listing_is_odd_by_its_name_where_it_has_one() 
 def test_news_of_a_path_that_makes_no_sense_are_of_the_deepest_folder_that_does(shown: str) -> None:
     for kind in ("file", "deleted"):
         assert news_of({**FILE, ".tag": kind, "path_display": shown}) == Doubted(RemotePath("/A"))
+
+
+@pytest.mark.parametrize("name", ["d", "d" * 1000])
+def test_news_of_a_path_of_any_length_are_of_the_deepest_folder_that_is_looked_at(name: str) -> None:
+    shown = f"/{name}" * (4 * MOST_PATH_CHARS // len(name))
+    for kind in ("file", "deleted"):
+        news = news_of({**FILE, ".tag": kind, "path_display": shown})
+        assert isinstance(news, Doubted)
+        assert news.path is not None
+        assert 0 <= MOST_PATH_CHARS - len(news.path.text) <= len(name) + 1
+        assert set(news.path.components) == {name}
 
 
 @pytest.mark.parametrize("shown", ["b", 5, ["/A"], {"/A": 1}])
