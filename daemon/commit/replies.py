@@ -71,7 +71,7 @@ class Replies:
             if isinstance(seen, MountfsError):
                 verdicts.append(Unknown(seen))
                 continue
-            settled = judge_standing(flight, count, verdict.error, seen)
+            settled = judge_standing(flight, count, verdict.error, seen, verdict.stated)
             verdicts.append(settled)
             if isinstance(settled, Acknowledge) and flight.content is not None and flight.content.session:
                 sessions.append(flight.content.session)

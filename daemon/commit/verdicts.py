@@ -94,9 +94,11 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The service must be asked what stands at the flight's place."""
+    """The service must be asked what stands at the flight's place. *stated*: the file that took effect by its
+    reply, which leaves out the hash."""
 
     error: MountfsError
+    stated: File | None = None
 
 
 Verdict = Acknowledge | Retry | Rebase | Reupload | Beside | Refuse | GiveUp | DropTime | Unknown
@@ -130,12 +132,17 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
     return Look(outcome) if asks else Refuse(outcome)
 
 
-def judge_standing(flight: Flight, refusals: int, error: MountfsError, standing: Entry | None) -> Verdict:
-    """The verdict when *error* was the outcome and *standing* is what the service has at the place."""
+def judge_standing(
+    flight: Flight, refusals: int, error: MountfsError, standing: Entry | None, stated: File | None = None
+) -> Verdict:
+    """The verdict when *error* was the outcome and *standing* is what the service has at the place.
+    *stated*: as in ``Look``; it is what the next try replaces."""
     if has_taken_effect(flight, standing):
         return Acknowledge(standing)
     is_stubborn = refusals + 1 >= TRIES
     match flight.kind:
+        case OrderKind.PUT if stated is not None:
+            return Refuse(error) if is_stubborn else Reupload(error, stated)
         case OrderKind.PUT:
             return _judge_file(flight, refusals, error, standing)
         case OrderKind.MAKE_FOLDER:
@@ -197,6 +204,8 @@ def _judge_entry(flight: Flight, refusals: int, entry: Entry | None) -> Verdict 
         case OrderKind.PUT:
             if is_same(flight, entry):
                 return Acknowledge(entry)
+            if isinstance(entry, File) and entry.content_hash is None:
+                return Look(Corrupt(f"the service states no hash for {flight.place}"), entry)
             if isinstance(entry, File):
                 # Its wrong bytes are what stands there, and what the right ones replace.
                 error = Corrupt(f"the service states another hash for {flight.place}")

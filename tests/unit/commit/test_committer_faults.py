@@ -22,6 +22,7 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
 )
+from mountfs.model.entry import File
 from mountfs.model.order import Order
 from mountfs.ports import BackendLimits, Done, Launch, Running
 from tests.doubles.memory_account import MemoryAccount
@@ -166,6 +167,28 @@ def test_nothing_goes_before_the_service_states_our_hash(world: World) -> None:
     world.settle()
     assert world.account.files() == {"/a": b"x"}
     assert "another hash" in world.notices()[0]
+    check_nothing_is_left(world)
+
+
+def test_bytes_whose_hash_the_reply_leaves_out_are_not_sent_again(world: World) -> None:
+    submit = world.backend.submit
+
+    def submitting(orders: Sequence[Order]) -> Launch:
+        launch = submit(orders)
+        assert isinstance(launch, Done)
+        return Done(
+            tuple(
+                replace(each, content_hash=None) if isinstance(each, File) else each
+                for each in launch.outcomes
+            )
+        )
+
+    world.backend.submit = submitting  # type: ignore[method-assign]
+    world.put("/a", b"x")
+    world.settle()
+    assert world.account.files() == {"/a": b"x"}
+    assert world.revisions_of("/a") == len(world.account.submits) == 1
+    assert world.notices() == []
     check_nothing_is_left(world)
 
 

@@ -82,7 +82,15 @@ def test_another_hash_is_never_acknowledged() -> None:
 
 
 def test_a_hash_the_service_does_not_tell_is_never_acknowledged() -> None:
-    assert isinstance(judge(PUT, 0, replace(FILE, content_hash=None)), Reupload)
+    stated = replace(FILE, content_hash=None)
+    verdict = judge(PUT, 0, stated)
+    assert isinstance(verdict, Look)
+    assert isinstance(verdict.error, Corrupt)
+    assert verdict.stated == stated
+    assert judge_standing(PUT, 0, verdict.error, FILE, stated) == Acknowledge(FILE)
+    for standing in (stated, OTHER, None):
+        assert judge_standing(PUT, 0, verdict.error, standing, stated) == Reupload(verdict.error, stated)
+        assert judge_standing(PUT, TRIES - 1, verdict.error, standing, stated) == Refuse(verdict.error)
 
 
 @pytest.mark.parametrize("error", [Busy("b"), Throttled("t"), NotSignedIn("n"), Unreachable("u")])
