@@ -197,3 +197,9 @@ class Internal(Transient):
         return cls(
             f"failed on this machine: {name}: {error}" if str(error) else f"failed on this machine: {name}"
         )
+
+
+def refusal_named(name: str | None) -> type[MountfsError]:
+    """The class of that name in the tree above; Refused for any other name, and for none."""
+    kind = globals().get(name or "")
+    return kind if isinstance(kind, type) and issubclass(kind, MountfsError) else Refused

@@ -40,7 +40,7 @@ class Refusal:
     ``kind`` is what was refused. A refused rename or removal has no effect here either, so that a node may
     be clean and carry the refusal of what was tried with it. None: the service refused nothing. A start found
     the bytes torn, damaged or missing: they are not sent until the node itself is renamed or written anew.
-    ``cause`` is the class of the service's answer, for programs that wait for it; a restart forgets it.
+    ``cause`` is the class of the service's answer, for programs that wait for it.
     """
 
     kind: OrderKind | None

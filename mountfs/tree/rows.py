@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from mountfs.errors import refusal_named
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.tree.content import Content, Over
@@ -67,7 +68,8 @@ class FlightRow:
 
 NODE_COLUMNS = (
     "id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size, base_time_s, base_hash,"
-    " is_document, time_s, time_ns, refused_kind, refused, refused_ns, touched_ns, is_dirty"
+    " is_document, time_s, time_ns, refused_kind, refused_cause, refused, refused_ns, touched_ns,"
+    " is_dirty"
 )
 # A file that the service has not, and of whose node nothing else is stored.
 NEW_FILE = "kind = 'file' AND parent IS NOT NULL AND base_name IS NULL AND refused IS NULL AND time_s IS NULL"
@@ -106,6 +108,7 @@ def node_values(node: Node, state: State, is_dirty: bool) -> tuple[Value, ...]:
         time_s,
         time_ns,
         None if refusal is None or refusal.kind is None else refusal.kind.value,
+        None if refusal is None else refusal.cause.__name__,
         None if refusal is None else refusal.reason,
         None if refusal is None else refusal.wall_ns,
         0 if node.pending is None else node.pending.touched_ns,
@@ -133,6 +136,7 @@ def node_row(row: Sequence[Any]) -> NodeRow:
         time_s,
         time_ns,
         refused_kind,
+        refused_cause,
         refused,
         refused_ns,
         touched_ns,
@@ -141,7 +145,8 @@ def node_row(row: Sequence[Any]) -> NodeRow:
     is_folder = kind == "folder"
     refusal = None
     if refused is not None:
-        refusal = Refusal(None if refused_kind is None else OrderKind(refused_kind), refused, refused_ns)
+        kind_refused = None if refused_kind is None else OrderKind(refused_kind)
+        refusal = Refusal(kind_refused, refused, refused_ns, refusal_named(refused_cause))
     base: Entry | None = None
     if base_name is not None:
         base = (

@@ -22,6 +22,7 @@ file tells a start what it is, and whether it was closed. Where no label can be 
     refused_ns
     refused_kind   what it refused; NULL beside a reason: it refused nothing, a start found the bytes torn,
                    damaged or missing, and nothing sends them until the node is renamed or written anew
+    refused_cause  the class of the service's answer (``errors``); a name that is none there counts as Refused
     touched_ns     wall clock of the last call that changed its name or bytes
     is_dirty       whether anything is to be told to the service, or bytes of ours belong to it: what a start
                    loads at once. All other rows are cache
@@ -77,7 +78,7 @@ from __future__ import annotations
 
 from mountfs.model.order import OrderKind
 
-VERSION = 2
+VERSION = 3
 
 _KINDS = ", ".join(f"'{kind}'" for kind in OrderKind)
 
@@ -98,6 +99,7 @@ CREATE TABLE nodes (
     time_s       INTEGER,
     time_ns      INTEGER,
     refused_kind TEXT CHECK (refused_kind IN ({_KINDS})),
+    refused_cause TEXT,
     refused      TEXT,
     refused_ns   INTEGER,
     touched_ns   INTEGER NOT NULL,

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli import run
+from mountfs.tree.schema import VERSION
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import Asked, until
@@ -278,7 +279,7 @@ def test_a_journal_of_another_version_is_no_damage_and_stays_as_it_is(
         )
     assert {path: path.read_bytes() for path in before} == before
     # The mountfs that wrote it finds everything pending.
-    left.change("UPDATE meta SET value = '2' WHERE key = 'schema'")
+    left.change(f"UPDATE meta SET value = '{VERSION}' WHERE key = 'schema'")
     assert fsck()[0] == 0
 
 

@@ -18,6 +18,7 @@ from daemon.process import MountPlan
 from daemon.settings import DropboxRemote, RemoteSpec
 from mountfs.clock import boot_id
 from mountfs.model.path import ROOT
+from mountfs.tree.schema import VERSION
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -165,7 +166,7 @@ def test_a_slot_whose_damage_was_repaired_is_taken_over_by_the_next_mount(machin
     of_another_version(store)
     machine.unmount(machine.mount())
     with closing(sqlite3.connect(store, isolation_level=None)) as db:
-        db.execute("UPDATE meta SET value = '2' WHERE key = 'schema'")
+        db.execute(f"UPDATE meta SET value = '{VERSION}' WHERE key = 'schema'")
     account = machine.mount()
     assert pending(account) == 1
     assert account.status().pending.size_bytes == 1

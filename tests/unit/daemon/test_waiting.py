@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -10,6 +11,7 @@ from threading import Thread
 import pytest
 
 from daemon.waiting import CommitWaiter
+from mountfs.attributes import Promise
 from mountfs.errors import (
     Corrupt,
     Forbidden,
@@ -25,6 +27,7 @@ from mountfs.errors import (
     TransferLimit,
 )
 from mountfs.fuse.errno import errno_of
+from mountfs.model.pausing import is_full
 from mountfs.tree.content import Content
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -167,6 +170,24 @@ def test_a_refusal_while_bytes_go_up_is_told_with_its_reason_and_its_errno(
     error = waiting.end()
     assert error is not None
     assert (type(error), errno_of(error)) == (type(refusal), number)
+
+
+@by_class
+def test_a_refusal_is_told_with_its_errno_by_the_next_process_too(
+    tmp_path: Path, refusal: MountfsError, number: int
+) -> None:
+    if is_full(refusal):
+        return  # nothing is refused for that: uploads pause
+    world = World(tmp_path, fsync=Promise.REMOTE)
+    world.backend.refuse("/a", refusal, times=20)
+    world.put("/a", b"x")
+    world.settle()
+    world.restart()
+    handle = world.fs.open("/a", os.O_RDWR).number
+    with pytest.raises(MountfsError, match=str(refusal)) as raised:
+        world.fs.fsync(handle)
+    assert errno_of(raised.value) == number
+    world.close()
 
 
 def test_a_file_in_a_folder_that_was_refused_is_told_the_folder_s_reason(tmp_path: Path) -> None:
