@@ -36,6 +36,11 @@ LOG = logging.getLogger(__name__)
 
 JOB_FAULTS = 8
 """After so many failed questions in a row a job counts as lost: the service is asked what stands where."""
+LONGEST_RUN_S = 600.0
+"""So does one that does not end for so long, where it is the only one of the account that may run. A thousand
+entries take a minute or two."""
+LONGEST_ASIDE_S = 3600.0
+"""The same where it keeps no other waiting."""
 
 
 class Sender:
@@ -137,6 +142,13 @@ class Sender:
     # Replies
 
     def _wait_for(self, batch: Batch, running: Running) -> None:
+        longest_s = LONGEST_RUN_S if self._is_alone else LONGEST_ASIDE_S
+        if self._clock.now_s() - batch.since_s >= longest_s:
+            self.tell(
+                batch, ServerFault(f"the service is still at work on it after {longest_s / 60.0:.0f} min")
+            )
+            self._lose_again(batch)
+            return
         if running.job != batch.sent.job:
             batch.sent.job, batch.polls = running.job, 0
             with self._tree.transaction():

@@ -127,6 +127,32 @@ def test_a_job_that_is_too_big_is_split(batches: World) -> None:
     check_nothing_is_left(batches)
 
 
+@pytest.mark.parametrize("takes_effect", [False, True])
+def test_a_job_that_never_ends_is_looked_into_and_the_others_go_on(world: World, takes_effect: bool) -> None:
+    submit, poll = world.backend.submit, world.backend.poll
+    endless: list[Sequence[Order]] = []
+
+    def submitting(orders: Sequence[Order]) -> Launch:
+        if endless:
+            return submit(orders)
+        endless.append(orders)
+        if takes_effect:
+            submit(orders)
+        return Running("endless")
+
+    world.backend.submit = submitting  # type: ignore[method-assign]
+    world.backend.poll = (  # type: ignore[method-assign]
+        lambda job, orders: Running(job) if job == "endless" else poll(job, orders)
+    )
+    world.put("/a", b"a")
+    world.commit_steps(3)
+    world.put("/b", b"b")
+    world.settle(most_s=4000.0)
+    assert world.account.files() == {"/a": b"a", "/b": b"b"}
+    assert world.revisions_of("/a") == world.revisions_of("/b") == 1
+    check_nothing_is_left(world)
+
+
 def test_one_poisonous_entry_fails_alone(world: World) -> None:
     for index in range(5):
         world.put(f"/f{index}", bytes([index]))
