@@ -11,8 +11,8 @@ from threading import Lock
 from daemon.credentials import Clock, Tokens
 from daemon.failure import Failure
 from daemon.settings import AccountRemote
-from mountfs.errors import MountfsError, Refused
-from mountfs.model.pacing import Pacer
+from mountfs.errors import MountfsError, NotSignedIn, Refused
+from mountfs.model.pacing import PROBES, Pacer
 
 LOG = logging.getLogger(__name__)
 
@@ -48,12 +48,14 @@ class Login:
         self._remote = remote
         self._clock = clock
         self._trying = Pacer()
+        self._refused = Pacer(PROBES)
+        """A refusal may be a mistake of the service's, also of credentials that were just written down."""
         self._read = read
         self._make = make
         self._is_ours = is_ours
         self._lock = Lock()
         self._tokens = make(remote)
-        self._stamp = _stamp_of(file)
+        self._stamp = self._tried = _stamp_of(file)
 
     def current(self) -> str:
         self._look()
@@ -65,23 +67,33 @@ class Login:
     def _look(self) -> None:
         stamp = _stamp_of(self._file)
         now_s = self._clock.now_s()
-        if stamp == self._stamp or now_s < self._trying.ready_s or not self._lock.acquire(blocking=False):
+        is_news = stamp != self._tried
+        is_due = is_news or now_s >= max(self._trying.ready_s, self._refused.ready_s)
+        if stamp == self._stamp or not is_due or not self._lock.acquire(blocking=False):
             return
-        before, self._stamp = self._stamp, stamp
+        before, self._stamp, self._tried = self._stamp, stamp, stamp
         try:
             candidate = self._candidate()
             if candidate is not None and candidate != self._remote:
                 self._take(candidate)
             self._trying.succeeded()
+            self._refused.succeeded()
         except Refused as error:
-            LOG.error("%s: the new credentials are of no use: %s", self._file, error)
+            if is_news:
+                LOG.error("%s: the new credentials are of no use: %s", self._file, error)
+            if isinstance(error, NotSignedIn):
+                self._try_again(self._refused, error, before, now_s)
         except MountfsError as error:
             LOG.info("%s: the new credentials cannot be tried now: %s", self._file, error)
-            self._stamp = before
-            ended_s, jitter = self._clock.now_s(), self._clock.jitter()
-            self._trying.failed(error, started_s=now_s, now_s=ended_s, jitter=jitter)
+            self._try_again(self._trying, error, before, now_s)
         finally:
             self._lock.release()
+
+    def _try_again(self, pacer: Pacer, error: MountfsError, before: Stamp, started_s: float) -> None:
+        """Once *pacer* says so, the file is as new as it was *before*."""
+        self._stamp = before
+        now_s, jitter = self._clock.now_s(), self._clock.jitter()
+        pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def _take(self, candidate: AccountRemote) -> None:
         tokens = self._make(candidate)

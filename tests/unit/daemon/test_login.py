@@ -128,3 +128,32 @@ def test_while_the_service_is_away_new_credentials_are_tried_again_now_and_then(
     machine.is_online = True
     machine.clock.advance(30.0)
     assert machine.login.current() == "new"
+
+
+def test_new_credentials_that_were_refused_by_mistake_are_taken_later(
+    machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    del machine.owners["new"]
+    machine.write("new")
+    with caplog.at_level(logging.WARNING):
+        for _ in range(600):
+            assert machine.login.current() == "old"
+            machine.clock.advance(1.0)
+    assert machine.asked <= 20
+    assert len(caplog.messages) == 1
+    machine.owners["new"] = "us"
+    machine.clock.advance(120.0)
+    assert machine.login.current() == "new"
+
+
+def test_credentials_written_after_some_that_were_refused_are_taken_with_the_next_call(
+    machine: Machine,
+) -> None:
+    machine.write("spent")
+    for _ in range(100):
+        machine.login.current()
+        machine.clock.advance(1.0)
+    machine.write("newest, " * 3)
+    assert machine.login.current() == "old"
+    machine.write("new")
+    assert machine.login.current() == "new"
