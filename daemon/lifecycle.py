@@ -19,6 +19,7 @@ from typing import Protocol
 
 from daemon.account import Backlog, MountedAccount
 from daemon.failure import Failure
+from daemon.guarded import Guarded
 from daemon.notify import Notifier
 from daemon.status import plural
 from daemon.worker import Worker
@@ -157,7 +158,8 @@ class Lifecycle:
         self._drain_idle_timeout_s = drain_idle_timeout_s
         self._on_ready = on_ready
         self._on_tick = on_tick
-        self._events: SimpleQueue[Event] = SimpleQueue()
+        self._events: SimpleQueue[tuple[Event, float | None]] = SimpleQueue()
+        """Each with the time a drain may take from then on, where that is given."""
         self._phase = Phase.STARTING
         self._deadline_s = math.inf
         self._seen = Backlog()
@@ -166,6 +168,7 @@ class Lifecycle:
         self._why_left = ""
         self._sent_s: float | None = None
         self._trouble: BaseException | None = None
+        self._guarded = Guarded()
         self._left: int | None = None
         self._was_ready = False
         self._drained = Flag()
@@ -192,14 +195,12 @@ class Lifecycle:
         return self._why_left
 
     def ask_stop(self, timeout_s: float | None = None) -> None:
-        """Begins the drain, for at most *timeout_s* if that is given; harmless when it has begun."""
-        if timeout_s is not None:
-            self._drain_timeout_s = timeout_s
-        self._events.put(Event.STOP_ASKED)
+        """Begins the drain, for at most *timeout_s* if that is given. One that has begun is bounded by it."""
+        self._events.put((Event.STOP_ASKED, timeout_s))
 
     def cut_short(self) -> None:
         """Ends a drain that runs, or begins one."""
-        self._events.put(Event.CUT_SHORT)
+        self._events.put((Event.CUT_SHORT, None))
 
     def await_drained(self, timeout_s: float) -> int | None:
         """How many changes stay journaled, once that is known; None after *timeout_s*."""
@@ -208,19 +209,14 @@ class Lifecycle:
     def run(self) -> int:
         """Mounts, serves, drains, unmounts; 0, or EXIT_LEFT_PENDING. Failure when it cannot mount."""
         self._deadline_s = self._clock.now_s() + START_TIMEOUT_S
-        self._account.start()
         try:
+            self._account.start()
             self._loop.start()
             self._probe.start()
             while self._phase is not Phase.STOPPED:
                 self._tick()
         finally:
-            self._probe.stop()
-            self._account.end_waits()
-            self._unmount()
-            self._left = self._account.backlog(ROOT).unsettled
-            self._drained.set()
-            self._account.close()
+            self._end()
         if self._trouble is not None:
             what = "the mount broke" if self._was_ready else "cannot mount"
             raise Failure(f"{self._mountpoint}: {what}: {self._trouble}")
@@ -228,6 +224,18 @@ class Lifecycle:
             why = f": {self._why_left}" if self._why_left else ""
             LOG.warning("%s stay journaled for the next mount%s", plural(self._left, "change"), why)
         return EXIT_LEFT_PENDING if self._left else 0
+
+    def _end(self) -> None:
+        self._probe.stop()
+        self._guarded.call("to end waits", self._account.end_waits, None)
+        failure = self._unmount()
+        self._left = (self._count() or self._seen).unsettled
+        self._drained.set()
+        self._guarded.call("to close", self._account.close, None)
+        if failure is not None:
+            failure = self._unmount()  # which may have lacked the descriptors that were just closed
+        if failure is not None:
+            LOG.error("%s", failure)
 
     def _serve(self) -> None:
         try:
@@ -238,29 +246,31 @@ class Lifecycle:
             LOG.exception("the file system's loop failed")
             self._trouble = error
         finally:
-            self._events.put(Event.LOOP_ENDED)
+            self._events.put((Event.LOOP_ENDED, None))
 
     def _probe_step(self, now_s: float) -> float:
         if not self._kernel.answers(self._mountpoint):
             return now_s + PROBE_RETRY_S
-        self._events.put(Event.ANSWERED)
+        self._events.put((Event.ANSWERED, None))
         return now_s + min(PROBE_S, (self._notifier.watchdog_s or math.inf) / 3)
 
     def _tick(self) -> None:
         try:
-            event = self._events.get(timeout=DRAIN_TICK_S if self._phase is Phase.DRAINING else TICK_S)
+            event, timeout_s = self._events.get(
+                timeout=DRAIN_TICK_S if self._phase is Phase.DRAINING else TICK_S
+            )
         except Empty:
             pass
         else:
-            self._handle(event)
+            self._handle(event, timeout_s)
         if self._phase is Phase.DRAINING:
             self._drain_on()
         elif self._phase is Phase.STARTING and self._clock.now_s() >= self._deadline_s:
             self._trouble = TimeoutError(f"it does not answer after {START_TIMEOUT_S:.0f} s")
             self._handle(Event.TIME_UP)
-        self._on_tick()
+        self._guarded.call("to tell how it is", self._on_tick, None)
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: Event, timeout_s: float | None = None) -> None:
         before = self._phase
         if event is Event.CUT_SHORT and before is Phase.READY:
             event = Event.STOP_ASKED
@@ -268,38 +278,44 @@ class Lifecycle:
         if event is Event.ANSWERED:
             self._notifier.alive()
         if self._phase is before:
+            if before is Phase.DRAINING and timeout_s is not None:
+                self._deadline_s = min(self._deadline_s, self._clock.now_s() + timeout_s)
             return
         LOG.debug("%s: %s -> %s", event, before, self._phase)
         if self._phase is Phase.READY:
             self._was_ready = True
-            self._on_ready()
+            self._guarded.call("to say that it is ready", self._on_ready, None)
         elif self._phase is Phase.DRAINING:
-            self._begin_drain()
+            self._begin_drain(self._drain_timeout_s if timeout_s is None else timeout_s)
 
-    def _begin_drain(self) -> None:
+    def _begin_drain(self, timeout_s: float) -> None:
         self._probe.stop()
         self._got_on_s = self._asked_s = self._clock.now_s()
-        self._deadline_s = self._got_on_s + self._drain_timeout_s
-        self._account.refuse_writes()
-        self._seen = self._account.backlog(ROOT)
+        self._deadline_s = self._got_on_s + timeout_s
+        self._guarded.call("to refuse writes", self._account.refuse_writes, None)
+        self._seen = self._count() or self._seen
         self._notifier.stopping(f"draining {plural(self._seen.pending, 'change')}")
         self._notifier.extend(EXTENSION_S)
 
     def _drain_on(self) -> None:
-        self._account.hurry(ROOT)
-        backlog = self._account.backlog(ROOT)
+        self._guarded.call("to hurry", lambda: self._account.hurry(ROOT), None)
+        backlog = self._count()
         self._notifier.alive()
-        if not backlog.pending and not self._awaits_sessions(backlog):
+        if backlog is not None and not backlog.pending and not self._awaits_sessions(backlog):
             self._handle(Event.DRAINED)
         elif self._clock.now_s() >= self._deadline_s:
             self._handle(Event.TIME_UP)
-        elif backlog != self._seen:
+        elif backlog is not None and backlog != self._seen:
             self._got_on_s = self._asked_s = self._clock.now_s()
             self._notifier.extend(EXTENSION_S)
-        elif why := self._is_held_up():
+        elif why := self._guarded.call("to ask the service", self._is_held_up, ""):
             self._why_left = why
             self._handle(Event.HELD_UP)
-        self._seen = backlog
+        self._seen = backlog or self._seen
+
+    def _count(self) -> Backlog | None:
+        """None while it cannot be counted."""
+        return self._guarded.call("to count what is pending", lambda: self._account.backlog(ROOT), None)
 
     def _is_held_up(self) -> str:
         """Why it is of no use to wait any longer; "": it may be. A service that is slow is waited for, one
@@ -316,17 +332,18 @@ class Lifecycle:
             self._sent_s = self._clock.now_s()
         return bool(backlog.sessions) and self._clock.now_s() < self._sent_s + SESSIONS_S
 
-    def _unmount(self) -> None:
-        """Until the loop has ended; a mount that has only just appeared is taken away as well.
+    def _unmount(self) -> Failure | OSError | None:
+        """Until the loop has ended; a mount that has only just appeared is taken away as well. What it failed
+        by, if it did.
 
         Whoever still has a file open after a lazy unmount keeps the loop alive: that is not waited for.
         """
         deadline_s = self._clock.now_s() + UNMOUNT_TIMEOUT_S
         while self._loop.is_alive() and self._clock.now_s() < deadline_s:
-            if self._kernel.is_mounted(self._mountpoint):
-                try:
+            try:
+                if self._kernel.is_mounted(self._mountpoint):
                     self._kernel.unmount(self._mountpoint)
-                except Failure as failure:
-                    LOG.error("%s", failure)
-                    return
+            except (Failure, OSError) as error:
+                return error
             self._loop.join(0.1)
+        return None

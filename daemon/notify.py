@@ -53,11 +53,13 @@ class Notifier:
         if self.address is None:
             return
         address = "\0" + self.address[1:] if self.address.startswith("@") else self.address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            # A manager that is restarting or gone must not take the mount with it.
+        # Neither a manager that is restarting or gone, nor a missing descriptor, must take the mount with it.
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender,
+        ):
             sender.settimeout(1.0)
-            with contextlib.suppress(OSError):
-                sender.sendto(message.encode(), address)
+            sender.sendto(message.encode(), address)
 
 
 def _line(text: str) -> str:

@@ -32,12 +32,12 @@ class Run:
         notifier: Notifier | None = None,
         drain_timeout_s: float = 60.0,
         drain_idle_timeout_s: float = 60.0,
+        on_tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.ready = Flag()
         self.exit_code: int | None = None
         self.failure: Failure | None = None
         self.kernel = FakeKernel(account)
-        self.phases: list[Phase] = []
         self.lifecycle = Lifecycle(
             account,
             MOUNTPOINT,
@@ -47,7 +47,7 @@ class Run:
             drain_timeout_s=drain_timeout_s,
             drain_idle_timeout_s=drain_idle_timeout_s,
             on_ready=self.ready.set,
-            on_tick=lambda: self.phases.append(self.lifecycle.phase),
+            on_tick=on_tick,
         )
         self.thread = Thread(target=self._run)
 
@@ -118,6 +118,22 @@ def test_a_drain_that_gets_on_goes_on_whatever_was_heard_of_the_service() -> Non
     run.lifecycle.ask_stop()
     assert run.result() == 0
     assert "ask_far_side" not in account.asked
+
+
+def test_a_stop_while_it_drains_may_bring_less_time() -> None:
+    account = FakeAccount(left=Backlog(pending=1))
+    run = Run(account, drain_timeout_s=600.0, drain_idle_timeout_s=600.0).until_ready()
+    run.lifecycle.ask_stop()
+    run.lifecycle.ask_stop(timeout_s=0)
+    assert run.result() == 3
+
+
+def test_a_stop_while_it_drains_brings_no_more_time() -> None:
+    account = FakeAccount(left=Backlog(pending=1))
+    run = Run(account, drain_timeout_s=0.2).until_ready()
+    run.lifecycle.ask_stop()
+    run.lifecycle.ask_stop(timeout_s=600.0)
+    assert run.result() == 3
 
 
 def test_a_stop_may_bring_its_own_timeout() -> None:

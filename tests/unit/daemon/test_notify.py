@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,19 @@ def test_without_a_manager_it_is_silent() -> None:
 
 def test_a_manager_that_is_gone_does_no_harm(tmp_path: Path) -> None:
     Notifier(str(tmp_path / "nobody")).ready("x")
+
+
+def test_a_process_without_a_free_descriptor_goes_on(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "socket", refuse)
+        Notifier(manager.getsockname(), watchdog_s=1.0).alive()
+    Notifier(manager.getsockname()).status("later")
+    assert manager.recv(4096) == b"STATUS=later"
 
 
 @pytest.mark.parametrize(
