@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon import outside
 from daemon.failure import Failure
-from daemon.mounttable import MountEntry, mount_above, mount_at, read_mounts
+from daemon.mounttable import MountEntry, mount_above, mount_at, read_mounts, resolved
 from daemon.protocol import (
     LONGEST_LINE_BYTES,
     SOCKET_XATTR,
@@ -44,8 +44,9 @@ class Place:
 
 def find_place(path: Path, mounts: list[MountEntry] | None = None) -> Place:
     """Where *path*, which need not exist, lies on a mountfs mount. Failure when it does not."""
-    real = Path(os.path.realpath(path))
-    entry = mount_above(real, read_mounts() if mounts is None else mounts)
+    table = read_mounts() if mounts is None else mounts
+    real = resolved(path, table)
+    entry = mount_above(real, table)
     if entry is None or not entry.is_ours:
         if not os.path.lexists(real):
             raise Failure(f"{path}: does not exist")
@@ -56,8 +57,9 @@ def find_place(path: Path, mounts: list[MountEntry] | None = None) -> Place:
 
 def find_mount(path: Path, mounts: list[MountEntry] | None = None) -> Path:
     """The mount point *path*; Failure when it is not the root of a mountfs mount."""
-    real = Path(os.path.realpath(path))
-    entry = mount_at(real, read_mounts() if mounts is None else mounts)
+    table = read_mounts() if mounts is None else mounts
+    real = resolved(path, table)
+    entry = mount_at(real, table)
     if entry is None or not entry.is_ours:
         raise Failure(f"{path}: no mountfs mount here; `mountfs status` lists them all")
     return real
@@ -74,7 +76,10 @@ def socket_of(mountpoint: Path) -> Path:
     try:
         return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, PATIENCE_S)))
     except TimeoutError:
-        raise Failure(f"{mountpoint}: the mount does not answer") from None
+        raise Failure(
+            f"{mountpoint}: the mount does not answer; if that lasts, end its process, which keeps what is "
+            f"pending, and run mountfs umount {mountpoint}"
+        ) from None
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             raise DeadMount(

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Self
 
 from daemon import outside
-from daemon.client import socket_of
+from daemon.client import PATIENCE_S, socket_of
 from daemon.failure import Failure
 from daemon.holders import holder_of
-from daemon.mounttable import MountEntry, mount_at, read_mounts
+from daemon.mounttable import MountEntry, mount_at, read_mounts, resolved
 from daemon.protocol import SOCKET_XATTR
 
 LOG = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _UNMOUNT_TIMEOUT_S = 30.0
 
 def absolute(path: Path) -> Path:
     """*path* without symbolic links, as the kernel's table spells it; its last part need not exist."""
-    return Path(os.path.realpath(path))
+    return resolved(path, read_mounts())
 
 
 def prepare(path: Path) -> Path:
@@ -45,6 +45,7 @@ def prepare(path: Path) -> Path:
             raise Failure(f"{path}: a dead mount of another program covers it; unmount that first")
         LOG.warning("taking away the dead mount at %s", target)
         detach(target)
+    _check_free(path, target)
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -53,7 +54,6 @@ def prepare(path: Path) -> Path:
         raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
         raise Failure(f"{path}: the mount point is not a directory")
-    _check_free(path, target)
     if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
         raise Failure(
             f"{path}: the mount point is not writable for this user; choose a directory of your own"
@@ -118,10 +118,11 @@ def _whose(entry: MountEntry) -> str:
 
 
 def is_dead(path: Path) -> bool:
-    """Whether *path* is covered by a mount whose process has ended."""
+    """Whether *path* is covered by a mount whose process has ended; Failure when it does not say."""
     try:
-        # Unlike the plain attributes, the extended ones are never answered from the kernel's cache.
-        os.listxattr(path)
+        outside.xattr(path, SOCKET_XATTR, PATIENCE_S)
+    except TimeoutError:
+        raise Failure(f"{path}: what is mounted here does not answer; unmount that first") from None
     except OSError as error:
         return error.errno in _DEAD
     return False

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+MOST_LINKS = 40
+"""On the way to a file; the kernel follows no more either (path_resolution(7))."""
 
 FILE_SYSTEM_TYPE = "fuse.mountfs"
 """What ``subtype=mountfs`` makes of the mount's type; PRUNEFS of updatedb can name it."""
@@ -59,3 +64,34 @@ def mount_above(path: Path, mounts: Iterable[MountEntry]) -> MountEntry | None:
     candidates = [entry for entry in mounts if path.is_relative_to(entry.mountpoint)]
     # The deepest one; of several on one directory, max keeps the first it sees, so the latest goes first.
     return max(reversed(candidates), key=lambda entry: len(entry.mountpoint.parts), default=None)
+
+
+def resolved(path: Path, mounts: Sequence[MountEntry]) -> Path:
+    """*path*, which need not exist, as the table spells it: absolute, without links and dots. OSError.
+
+    As realpath(3), but no mount of ours is asked anything: there are no links in it, and whoever asks one
+    that hangs would hang with it.
+    """
+    at = Path("/")
+    left = deque((Path.cwd() / path).parts)
+    links = 0
+    while left:
+        part = left.popleft()
+        step = at.parent if part == ".." else at / part
+        above = mount_above(step, mounts)
+        target = None if above is not None and above.is_ours else _link_at(step)
+        if target is None:
+            at = step
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+        left.extendleft(reversed(Path(target).parts))
+    return at
+
+
+def _link_at(path: Path) -> str | None:
+    try:
+        return os.readlink(path)  # noqa: PTH115 - the system call itself
+    except OSError:
+        return None

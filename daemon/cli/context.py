@@ -19,6 +19,22 @@ SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/mountfs")
 
 
+class AnyPath(click.Path):
+    """A path that nothing is asked about when the command line is read: one on a mount that hangs would never
+    answer, and one on a dead mount is none."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,  # noqa: ARG002 - click's
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Path:
+        return Path(value)
+
+
+ANY_PATH = AnyPath()
+
+
 def say(line: str) -> None:
     """A line on standard error, under our name."""
     click.echo(f"mountfs: {printable(line)}", err=True)

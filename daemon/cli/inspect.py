@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from daemon.cli.context import Context, say
+from daemon.cli.context import ANY_PATH, Context, say
 from daemon.client import Client, DeadMount, all_mounts, find_mount, find_place
 from daemon.failure import Failure
 from daemon.lifecycle import EXIT_LEFT_PENDING
@@ -29,7 +29,6 @@ from daemon.status import MountStatus, in_bytes, plural, to_json
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 2
 
-ANY_PATH = click.Path(path_type=Path, readable=False)  # a dead mount is none, and is told of later
 TIMEOUT = click.FloatRange(min=0)
 
 

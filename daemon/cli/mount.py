@@ -9,7 +9,7 @@ import click
 
 from daemon import logs, ownership
 from daemon.background import Readiness, spawn
-from daemon.cli.context import Context, default_options
+from daemon.cli.context import ANY_PATH, Context, default_options
 from daemon.failure import BadSettings, Failure
 from daemon.mountpoint import Reservation, SystemKernel, absolute, check_fuse, prepare
 from daemon.options import layered, parse_options
@@ -19,8 +19,6 @@ from daemon.settings import Instance, Settings, find_instance, find_remote, load
 from daemon.status import MountStatus
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError
-
-ANY_PATH = click.Path(path_type=Path, readable=False)
 
 
 @click.command()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import Context, default_options, say
+from daemon.cli.context import ANY_PATH, Context, default_options, say
 from daemon.client import Client, Place, all_mounts, find_place
 from daemon.export import Export, export_mounted, export_stopped
 from daemon.failure import BadSettings, Failure
-from daemon.mounttable import mount_above, read_mounts
+from daemon.mounttable import mount_above, read_mounts, resolved
 from daemon.options import layered
 from daemon.protocol import (
     Discarded,
@@ -33,8 +33,6 @@ from mountfs.spool.spool import is_name
 
 EXIT_LEFT = 1
 """Something was left as it is, and listed."""
-
-ANY_PATH = click.Path(path_type=Path, readable=False)
 
 
 @click.command()
@@ -155,7 +153,7 @@ def _of_stopped(context: Context, path: Path, directory: Path, remote: str, stat
 
 
 def _check_outside(directory: Path) -> None:
-    real = Path(os.path.realpath(directory))
-    entry = mount_above(real, read_mounts())
+    mounts = read_mounts()
+    entry = mount_above(resolved(directory, mounts), mounts)
     if entry is not None and entry.is_ours:
         raise BadSettings(f"{directory}: lies on a mountfs mount; choose a directory on a local disk")

@@ -94,10 +94,10 @@ def test_no_mount_is_not_dead_and_does_not_answer(tmp_path: Path) -> None:
 
 
 def test_a_mount_whose_process_ended_is_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def listxattr(path: Path) -> list[str]:
+    def xattr(*_: object) -> bytes:
         raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
 
-    monkeypatch.setattr(os, "listxattr", listxattr)
+    monkeypatch.setattr(outside, "xattr", xattr)
     assert mountpoint.is_dead(tmp_path)
 
 

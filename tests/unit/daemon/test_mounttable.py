@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from daemon.client import all_mounts, find_mount, find_place
 from daemon.failure import Failure
-from daemon.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts
+from daemon.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts, resolved
 
 MOUNTINFO = r"""
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -70,3 +71,64 @@ def test_a_mount_is_found_at_its_root_only() -> None:
 
 def test_all_mounts_are_listed() -> None:
     assert all_mounts(parse_mountinfo(MOUNTINFO)) == [Path("/mnt/a"), Path("/mnt/b")]
+
+
+@pytest.fixture
+def links(tmp_path: Path) -> Path:
+    """A folder with links of all kinds."""
+    folder = tmp_path.resolve() / "top"
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "file").touch()
+    for name, target in {
+        "to-a": "a",
+        "to-b": "to-a/b",
+        "up": "a/../a/b/..",
+        "absolute": str(folder / "a"),
+        "nowhere": "absent/x",
+        "out": "../..",
+        "a/b/back": "../../to-b",
+    }.items():
+        (folder / name).symlink_to(target)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("a", "a/b", "to-a", "to-b", "to-b/back", "to-b/back/..", "up/b", "absolute/b", "nowhere"),
+        *("nowhere/..", "absent", "absent/../a", "a/file", "a/file/x", "out", "a/./b//back/back", "..", "."),
+    ],
+)
+def test_a_path_is_resolved_as_the_system_does(
+    links: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolved(links / path, []) == Path(os.path.realpath(links / path))
+    monkeypatch.chdir(links / "a")
+    assert resolved(Path("..", path), []) == Path(os.path.realpath(f"../{path}"))
+
+
+def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        resolved(tmp_path / "a" / "x", [])
+
+
+def test_a_mount_of_ours_is_asked_nothing(links: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    readlink = os.readlink
+
+    def note(path: Path) -> str:
+        asked.append(path)
+        return readlink(path)
+
+    monkeypatch.setattr(os, "readlink", note)
+    mounts = [
+        MountEntry(links / "a", "fuse.mountfs", "x:"),
+        MountEntry(links / "a" / "b", "tmpfs", "tmpfs"),
+        MountEntry(links / "a" / "b" / "c", "fuse.mountfs", "y:"),
+    ]
+    assert resolved(links / "to-a" / "x" / ".." / "y", mounts) == links / "a" / "y"
+    assert resolved(links / "to-b" / "back" / "c" / "z", mounts) == links / "a" / "b" / "c" / "z"
+    assert not [path for path in asked if path == links / "a" or path.is_relative_to(links / "a" / "b" / "c")]
+    assert links / "a" / "b" in asked

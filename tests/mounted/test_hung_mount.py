@@ -1,0 +1,57 @@
+"""A mount whose process hangs: the commands say so, and never hang with it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from daemon import client, mountpoint
+from daemon.cli import run
+from tests.mounted.realmount import RealMount
+from tests.mounted.sandboxprocess import DEADLINE_S
+
+pytestmark = pytest.mark.only_on("dropbox", because="what hangs is this machine's")
+
+
+@pytest.fixture
+def hung(real_mount: RealMount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The mount point of a mount whose process was stopped."""
+    monkeypatch.setattr(client, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(mountpoint, "PATIENCE_S", 0.3)
+    real_mount.signal(signal.SIGSTOP)
+    yield real_mount.path
+    real_mount.signal(signal.SIGCONT)
+
+
+def outcome(*arguments: object) -> int | None:
+    """The exit code of a command; None while it hangs, which a thread of this process may."""
+    codes: list[int] = []
+    thread = Thread(target=lambda: codes.append(run([str(each) for each in arguments])), daemon=True)
+    thread.start()
+    thread.join(DEADLINE_S / 4)
+    return codes[0] if codes else None
+
+
+def test_a_command_about_a_mount_that_hangs_says_so(
+    hung: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(hung)
+    state = f"state_dir={tmp_path / 'another'}"
+    orders: list[tuple[object, ...]] = [
+        *((command, path) for command in ("status", "umount") for path in (hung, link)),
+        *((command, hung / "a" / "b") for command in ("wait", "sync", "retry", "discard")),
+        ("export", hung, tmp_path / "out"),
+        ("export", tmp_path, hung / "out"),
+        ("mount", "-o", state, "sandbox-dropbox:", hung),
+    ]
+    for order in orders:
+        assert outcome(*order) in (1, 2), order
+        line = capsys.readouterr().err
+        assert line.count("\n") == 1
+        assert str(hung) in line
+    assert hung in client.all_mounts()
