@@ -85,6 +85,8 @@ class _Adoption:
         self._tree = ours.tree
         self._nodes: dict[int, Node] = {ROOT_ID: ours.tree.root}
         """Our nodes by the ids of theirs."""
+        self._begun: dict[int, Node] = {}
+        """Those of folders that are still to be given their place here."""
         self._contents: dict[int, Content] = {}
         self.linked: list[Path] = []
         """What came into our spool."""
@@ -113,7 +115,7 @@ class _Adoption:
         if state.base is None or state.base_parent is None:
             return
         folder = self._take(state.base_parent)
-        ours = self._nodes.get(node.id) or self._counterpart(node, folder, None)
+        ours = self._nodes.get(node.id) or self._of_base(node)
         if ours is None:
             if not folder.part.listing.listed_at:
                 self._take(node)
@@ -127,22 +129,53 @@ class _Adoption:
                 self._tree.change((ours, after))
 
     def _take(self, node: Node) -> Node:
-        """Our node for one of theirs, which wants what theirs wants."""
-        known = self._nodes.get(node.id)
-        if known is not None:
-            return known
+        """Our node for one of theirs, which wants what theirs wants; and so of the folders above it."""
+        way = [node]
+        while way:
+            at = way[-1]
+            above = self._missing_above(at)
+            if at.id in self._nodes:
+                way.pop()
+            elif above is None:
+                self._nodes[at.id] = self._taken(at)
+            elif above not in way:
+                way.append(above)
+            else:
+                # Two folders were turned inside out: each is above the other, here or at the service. The one
+                # that is known by where the service has it gets its place here after the other.
+                turned = next(each for each in reversed(way) if self._has_known_base(each))
+                self._begun[turned.id] = self._of_base(turned) or self._tree.new_node(is_folder=True)
+                way[way.index(turned) :] = []
+                way.insert(0, turned)
+        return self._nodes[node.id]
+
+    def _missing_above(self, node: Node) -> Node | None:
+        """A folder above *node* that must be known before it, or taken as well."""
+        base_parent, parent = node.state.base_parent, node.state.parent
+        if base_parent is not None and self._known(base_parent) is None:
+            return base_parent
+        return parent if parent is not None and parent.id not in self._nodes else None
+
+    def _has_known_base(self, node: Node) -> bool:
+        folder = node.state.base_parent
+        return folder is not None and self._known(folder) is not None and node.id not in self._begun
+
+    def _known(self, node: Node) -> Node | None:
+        """Our node of one of theirs, whether it has its place already or not."""
+        return self._nodes.get(node.id) or self._begun.get(node.id)
+
+    def _taken(self, node: Node) -> Node:
+        """Takes *node* of theirs; all above it is known."""
         state = node.state
-        parent = self._take(state.parent) if state.parent is not None else None
-        base_parent = self._take(state.base_parent) if state.base_parent is not None else None
-        ours = self._counterpart(node, base_parent, parent)
+        parent = None if state.parent is None else self._nodes[state.parent.id]
+        base_parent = None if state.base_parent is None else self._known(state.base_parent)
+        ours = self._begun.get(node.id) or self._counterpart(node, parent)
         is_wanted = node.pending is not None or node.state.refusal is not None
         if ours is not None and not is_wanted:
-            self._nodes[node.id] = ours
             return ours
         content = self._content(state.content) if state.content is not None else None
         if ours is not None and ours.pending is not None:
             if node.folder is not None:
-                self._nodes[node.id] = ours
                 return ours
             ours, base_parent, state = None, None, replace(state, base=None, base_parent=None)
             content = replace(content, over=None) if content is not None else None
@@ -152,7 +185,6 @@ class _Adoption:
             if state.base is None and content is None and node.folder is None:
                 return self._tree.root
             ours = self._tree.new_node(is_folder=node.folder is not None)
-        self._nodes[node.id] = ours
         name = state.name if parent is None else self._free_name(parent, ours, state.name)
         after = State(parent, name, base_parent, state.base, content, None, state.mtime_ns, state.refusal)
         if is_wanted:
@@ -162,25 +194,31 @@ class _Adoption:
             self._tree.residents.publish(ours, ours.folder.children or {})
         return ours
 
-    def _counterpart(self, node: Node, base_parent: Node | None, parent: Node | None) -> Node | None:
-        """What our tree knows already of what a node of theirs is."""
-        base: Entry | None = node.state.base
-        if base is not None:
-            found = self._tree.by_remote_id(base.id)
-            if found is None and base_parent is not None:
-                load_children(self._tree, base_parent)
-                found = self._tree.base_child(base_parent, fold(base.name))
-            if found is None or found.is_folder is not node.is_folder:
-                return None
-            is_theirs_alone = node.pending is not None and found.pending is None
-            if isinstance(base, File) and found.state.base != base and is_theirs_alone:
-                return found if found.state.base is None else self._renewed(found, base)
-            return found
+    def _counterpart(self, node: Node, parent: Node | None) -> Node | None:
+        """What our tree knows already of what a node of theirs is, which is to be in *parent*."""
+        if node.state.base is not None:
+            return self._of_base(node)
         if node.folder is None or parent is None:
             return None
         load_children(self._tree, parent)
         there = self._tree.child(parent, fold(node.state.name))
         return there if there is not None and there.folder is not None else None
+
+    def _of_base(self, node: Node) -> Node | None:
+        """What our tree knows already of what the service has as *node*; what that is in is known."""
+        base, folder = node.state.base, node.state.base_parent
+        assert base is not None
+        base_parent = None if folder is None else self._known(folder)
+        found = self._tree.by_remote_id(base.id)
+        if found is None and base_parent is not None:
+            load_children(self._tree, base_parent)
+            found = self._tree.base_child(base_parent, fold(base.name))
+        if found is None or found.is_folder is not node.is_folder:
+            return None
+        is_theirs_alone = node.pending is not None and found.pending is None
+        if isinstance(base, File) and found.state.base != base and is_theirs_alone:
+            return found if found.state.base is None else self._renewed(found, base)
+        return found
 
     def _renewed(self, found: Node, base: File) -> Node:
         """Their revision is what their change was made from: the service tells which is the newer one."""

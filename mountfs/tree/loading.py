@@ -39,15 +39,42 @@ class Loader:
     def load(self, row: NodeRow, held: Held, listing: Listing | None = None) -> Node | None:
         """Makes the node of *row*, which is not in memory, and those it stands in, with their contents among
         *held*. None when it vanished with a folder above it."""
-        node = Node(row.id, is_folder=row.is_folder)
+        way = [self._made(row)]
+        vanished: set[int] = set()
+        while way:
+            above = self._row_above(way[-1], vanished)
+            if above is not None:
+                way.append(self._made(above))
+                continue
+            at = way.pop()
+            if not self._admitted(at, held, None if way else listing):
+                vanished.add(at.id)
+        return self._nodes.get(row.id)
+
+    def _made(self, row: NodeRow) -> NodeRow:
+        """Its node is known from here on, before those above it: of two folders each may have the other above
+        it, here or at the service."""
+        node = self._nodes[row.id] = Node(row.id, is_folder=row.is_folder)
         node.is_saved = True
-        # First: of two folders each may have the other above it, here or at the service.
-        self._nodes[row.id] = node
-        parent = self.above(row.parent, held)
-        base_parent = self.above(row.base_parent, held)
+        return row
+
+    def _row_above(self, row: NodeRow, vanished: set[int]) -> NodeRow | None:
+        """The row of a folder that it stands in and that is not in memory yet."""
+        for folder_id in (row.parent, row.base_parent):
+            if folder_id is not None and folder_id not in self._nodes and folder_id not in vanished:
+                found = self._store.node(folder_id)
+                if found is not None:
+                    return found
+        return None
+
+    def _admitted(self, row: NodeRow, held: Held, listing: Listing | None) -> bool:
+        """Gives the node of *row* its state; all above it is in memory. False when it vanished with that."""
+        node = self._nodes[row.id]
+        parent = None if row.parent is None else self._nodes.get(row.parent)
+        base_parent = None if row.base_parent is None else self._nodes.get(row.base_parent)
         if not row.is_dirty and (parent is None or base_parent is None):
             del self._nodes[row.id]
-            return None
+            return False
         content, draft = held[Role.CONTENT].get(row.id), held[Role.DRAFT].get(row.id)
         if content is not None and draft is None and not content.is_flushed:
             content, draft = None, content  # it was being written
@@ -59,7 +86,7 @@ class Loader:
         if row.is_dirty:
             node.pending = Pending(row.touched_ns)
         self._admit(node, state)
-        return node
+        return True
 
     def node(self, node_id: int) -> Node | None:
         """By its id; None when there is no such node, or not any more."""

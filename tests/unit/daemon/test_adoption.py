@@ -208,6 +208,42 @@ def test_upload_sessions_that_are_to_be_ended_are_taken_over(estate: Estate) -> 
     assert ours.remote() == {"/g": b"x" * 100}
 
 
+@pytest.mark.parametrize("is_listed_here", [False, True], ids=["unknown here", "listed here"])
+def test_folders_that_they_turned_inside_out_are_taken_over(estate: Estate, is_listed_here: bool) -> None:
+    """Of two folders each is above the other, here or at the service; and a new one is in between."""
+    estate.account.write("/a/b/f", b"1")
+    theirs = estate.theirs
+    assert theirs.get("/a/b/f") == b"1"
+    if is_listed_here:
+        assert estate.ours.get("/a/b/f") == b"1"
+    theirs.rename("/a/b", "/b")
+    theirs.mkdir("/b/new")
+    theirs.rename("/a", "/b/new/a")
+    theirs.put("/b/new/a/g", b"2")
+    expected = theirs.tree()
+    assert expected["/b/new/a/g"] == b"2"
+    ours = estate.take_over()
+    assert ours.tree() == expected
+    ours.settle()
+    assert ours.remote() == expected
+    assert ours.pending() == []
+
+
+def test_what_lies_deep_is_taken_over(tmp_path: Path) -> None:
+    """Deeper than Python calls itself."""
+    estate = Estate(tmp_path, MemoryAccount())
+    theirs, path, folder = estate.theirs, "", estate.theirs.node("/")
+    for _ in range(1100):
+        path += "/d"
+        estate.account.mkdir(path)
+    for _ in range(1100):
+        (folder,) = theirs.core.view.children(folder)
+    theirs.put(f"{path}/f", b"1")
+    ours = estate.take_over()
+    assert ours.get(f"{path}/f") == b"1"
+    estate.close()
+
+
 # What they had sent
 
 

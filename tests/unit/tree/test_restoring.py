@@ -216,3 +216,22 @@ def test_what_was_closed_after_a_start_is_synced_after_the_next(tmp_path: Path) 
         account.restart()
         Durability(account.tree, account.spool, account.disk).step(account.clock.now_s())
         assert account.content(account.node(node.id)).is_synced
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["with a row", "with a label"])
+def test_a_file_that_lies_deep_is_found(tmp_path: Path, is_closed: bool) -> None:
+    """Deeper than Python calls itself, in folders that the service has."""
+    world, path = World(tmp_path), ""
+    for _ in range(600):
+        path += "/d"
+        world.account.mkdir(path)
+    folder = world.node("/")
+    for _ in range(600):
+        (folder,) = world.core.view.children(folder)
+    world.put(f"{path}/f", b"deep")
+    if is_closed:
+        world.core.durability.save()
+    world.restart()
+    assert world.pending() == [(f"{path}/f", "sealed")]
+    assert world.get(f"{path}/f") == b"deep"
+    world.close()
