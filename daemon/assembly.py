@@ -28,12 +28,11 @@ from daemon.status import Stray, Trouble, in_bytes, plural
 from daemon.worker import Worker, waker_of
 from mountfs.attributes import FileSystemOptions, Promise
 from mountfs.clock import SystemClock, boot_id
-from mountfs.errors import MountfsError, NotFound, Refused, Transient
+from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.spool.disk import RealDisk
-from mountfs.tree.database import StoreUnusable
 from mountfs.tree.node import Node, State
 from mountfs.tree.recovery import set_aside_directory
 
@@ -205,14 +204,29 @@ class _Assembly:
         )
 
     def _take_over(self, foundation: Foundation, settings: Settings) -> None:
-        """All that mounts which no longer run left of this account. What cannot be read stays where it is."""
-        for abandoned in self.state.abandoned_slots(self.account, self.slot):
+        """All that mounts which no longer run left of this account. What cannot be taken, whatever it fails
+        by, stays where it is: what is pending here does not wait for it."""
+        for directory in self.state.other_slots(self.account, self.slot):
             try:
-                theirs = lay(self._places(abandoned), self.backend, self.clock, self.disk, settings)
-                adopt(foundation, theirs, abandoned.directory)
-            except (StoreUnusable, OSError, sqlite3.Error) as error:
-                LOG.error("what another mount left pending cannot be taken over: %s", error)
-                foundation.tree.notice("/", f"what another mount left pending cannot be taken over: {error}")
+                self._take_over_from(directory, foundation, settings)
+            except Exception as error:
+                is_told = isinstance(error, Failure | MountfsError | OSError | sqlite3.Error)
+                why = error if is_told else Internal.of(error)
+                text = f"what another mount left pending in {directory} cannot be taken over: {why}"
+                LOG.error("%s", text, exc_info=None if is_told else error)
+                with contextlib.suppress(NoSpace, sqlite3.Error):
+                    foundation.tree.notice("/", text)
+
+    def _take_over_from(self, directory: Path, foundation: Foundation, settings: Settings) -> None:
+        """Nothing from a slot that a mount uses."""
+        abandoned = self.state.lock_slot(directory)
+        if abandoned is None:
+            return
+        try:
+            theirs = lay(self._places(abandoned), self.backend, self.clock, self.disk, settings)
+            adopt(foundation, theirs, directory)
+        finally:
+            abandoned.release()
 
     def _strays(self) -> tuple[Stray, ...]:
         return tuple(

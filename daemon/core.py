@@ -168,7 +168,7 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
         sent = stranded(tree, sent_contents)
         copies = Copies(tree, settings.host, limits.names.max_chars)
         recovery = recover(tree, spool, copies, boot_id=settings.boot_id, hash_kind=limits.hash_kind)
-    except (sqlite3.Error, DiskFull) as error:
+    except (sqlite3.Error, DiskFull, ValueError, KeyError, TypeError) as error:  # its values make no sense
         store.close()
         raise unusable(places.store, error) from error
     except BaseException:

@@ -28,6 +28,7 @@ from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding, holding
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,250}")
+_SLOT = re.compile(r"slot-[0-9]+")
 
 MOST_SLOTS = 64
 """Far more mounts of one account than a machine has use for."""
@@ -113,24 +114,17 @@ class StateDir:
                 return slot
         raise Failure(f"{MOST_SLOTS} mounts of this account are running; unmount one")
 
-    def abandoned_slots(self, account: Account, mine: Slot) -> Iterator[Slot]:
-        """Slots of the account that have a journal and that no mount uses; locked while they are out."""
-        for directory in sorted(self.account_dir(account).glob("slot-*")):
-            if directory == mine.directory or not (directory / "journal.db").exists():
-                continue
-            slot = self.lock_slot(directory)
-            if slot is not None:
-                try:
-                    yield slot
-                finally:
-                    slot.release()
+    def other_slots(self, account: Account, mine: Slot) -> list[Path]:
+        """The directories of slots of the account that have a journal, but for *mine*."""
+        found = slots_in(self.account_dir(account))
+        return [each for each in found if each != mine.directory and (each / "journal.db").exists()]
 
     def stopped_slots(self, key: str) -> Iterator[Slot]:
         """All slots of the account *key* that have a journal; locked while they are out. Failure, before the
         first, when a mount uses one of them."""
         slots: list[Slot] = []
         try:
-            for directory in sorted((self.path / "accounts" / _checked_key(key)).glob("slot-*")):
+            for directory in slots_in(self.path / "accounts" / _checked_key(key)):
                 if not (directory / "journal.db").exists():
                     continue
                 slot = self.lock_slot(directory)
@@ -149,7 +143,7 @@ class StateDir:
         for directory in sorted((self.path / "accounts").glob("*")):
             if directory.name == account.key:
                 continue
-            held = [holding(slot / "journal.db", slot / "spool") for slot in directory.glob("slot-*")]
+            held = [holding(slot / "journal.db", slot / "spool") for slot in slots_in(directory)]
             count = sum(each.count for each in held)
             if count:
                 found[directory.name] = Holding(count, sum(each.size_bytes for each in held))
@@ -175,6 +169,12 @@ class StateDir:
             return {}
         key = last.get("key")
         return last if isinstance(key, str) and _KEY.fullmatch(key) else {}
+
+
+def slots_in(directory: Path) -> list[Path]:
+    """The slots in an account's directory, by their names. What somebody has put beside them, such as a copy
+    with another ending, is none: to take it over would send again what is in it."""
+    return sorted(each for each in directory.glob("slot-*") if _SLOT.fullmatch(each.name))
 
 
 def _mark(credentials: str) -> str:

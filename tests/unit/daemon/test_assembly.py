@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from daemon import assembly
+from daemon import adoption, assembly
 from daemon.assembly import assemble
 from daemon.mounted import RunningAccount
 from daemon.options import MountOptions
 from daemon.process import MountPlan
 from daemon.settings import DropboxRemote, RemoteSpec
 from mountfs.clock import boot_id
+from mountfs.errors import DiskFull
 from mountfs.model.path import ROOT
+from mountfs.tree.database import StoreUnusable
 from mountfs.tree.schema import VERSION
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MemoryAccount
@@ -138,7 +141,32 @@ def with_a_spool_that_is_none(store: Path) -> None:
     (store.parent / "spool").write_bytes(b"")
 
 
-DAMAGES = [garbage, cut_off, of_another_version, without_a_table, a_directory, with_a_spool_that_is_none]
+def with_values_that_make_no_sense(store: Path) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        columns = "id, kind, parent, name, base_parent, base_name, is_document, touched_ns, is_dirty"
+        db.execute(f"INSERT INTO nodes ({columns}) VALUES (99, 'file', 1, 'x', 1, 'x', 0, 0, 1)")
+
+
+def that_others_can_write_to(store: Path) -> None:
+    store.parent.chmod(0o777)
+
+
+def whose_lock_is_a_link(store: Path) -> None:
+    (store.parent / "lock").unlink(missing_ok=True)
+    (store.parent / "lock").symlink_to("elsewhere")
+
+
+DAMAGES = [
+    garbage,
+    cut_off,
+    of_another_version,
+    without_a_table,
+    a_directory,
+    with_a_spool_that_is_none,
+    with_values_that_make_no_sense,
+    that_others_can_write_to,
+    whose_lock_is_a_link,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -154,10 +182,49 @@ def test_a_damaged_slot_is_left_alone_and_told_and_keeps_no_mount_from_starting(
     account = machine.mount()
     assert pending(account) == 1
     [reason] = told(account)
-    assert reason.startswith("what another mount left pending cannot be taken over")
-    assert str(machine.slot(1)) in reason
+    assert reason.startswith(f"what another mount left pending in {machine.slot(1)} cannot be taken over: ")
     assert sorted((machine.slot(1)).glob("spool/*")) == spooled
     assert before is None or store.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a bug"), RecursionError("too deep"), DiskFull("the disk is full"), MemoryError()]
+)
+def test_whatever_fails_when_a_slot_is_taken_over_keeps_no_mount_from_starting(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    machine.leave(1, "/f", b"x")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(adoption, "identify", fail)
+        account = machine.mount()
+    assert pending(account) == 0
+    [reason] = told(account)
+    assert reason.startswith(f"what another mount left pending in {machine.slot(1)} cannot be taken over: ")
+    machine.unmount(account)
+    assert pending(machine.mount()) == 1
+
+
+def test_a_copy_that_somebody_made_of_a_slot_is_no_slot(machine: Machine) -> None:
+    machine.leave(0, "/f", b"x")
+    copies = [machine.slot(0).with_name(f"slot-0{end}") for end in (".bak", " (copy)", "-old")]
+    copies.append(machine.slot(0).with_name("slot-x"))
+    for copy in copies:
+        shutil.copytree(machine.slot(0), copy)
+    account = machine.mount()
+    assert pending(account) == 1
+    assert told(account) == []
+    assert all((copy / "journal.db").exists() for copy in copies)
+
+
+def test_a_slot_of_ours_with_values_that_make_no_sense_is_refused_with_what_to_do(machine: Machine) -> None:
+    machine.leave(0, "/f", b"x")
+    with_values_that_make_no_sense(machine.slot(0) / "journal.db")
+    with pytest.raises(StoreUnusable, match="run mountfs fsck --repair"):
+        machine.mount()
 
 
 def test_a_slot_whose_damage_was_repaired_is_taken_over_by_the_next_mount(machine: Machine) -> None:
