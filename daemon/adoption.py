@@ -19,6 +19,7 @@ from mountfs.tree.launch import Sent
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, path_of
 from mountfs.tree.remote import load_children
 from mountfs.tree.store import Store
+from mountfs.tree.verbs import can_return
 
 LOG = logging.getLogger(__name__)
 
@@ -167,10 +168,12 @@ class _Adoption:
     def _taken(self, node: Node) -> Node:
         """Takes *node* of theirs; all above it is known."""
         state = node.state
-        parent = None if state.parent is None else self._nodes[state.parent.id]
+        is_wanted = node.pending is not None or node.state.refusal is not None
+        parent = None
+        if state.parent is not None:
+            parent = self._standing(state.parent) if is_wanted else self._nodes[state.parent.id]
         base_parent = None if state.base_parent is None else self._known(state.base_parent)
         ours = self._begun.get(node.id) or self._counterpart(node, parent)
-        is_wanted = node.pending is not None or node.state.refusal is not None
         if ours is not None and not is_wanted:
             return ours
         content = self._content(state.content) if state.content is not None else None
@@ -192,6 +195,35 @@ class _Adoption:
         self._tree.change((ours, after))
         if ours.folder is not None and state.base is None:
             self._tree.residents.publish(ours, ours.folder.children or {})
+        return ours
+
+    def _standing(self, folder: Node) -> Node:
+        """Our folder for one of theirs, for something of theirs to be in: where it was removed here, it is
+        there again, or what has its name by now is it; and so those above it."""
+        gone: list[Node] = []
+        at: Node | None = folder
+        while at is not None and not _is_shown(self._nodes[at.id]):
+            gone.append(at)
+            at = at.state.parent
+        for each in reversed(gone):
+            if each.state.parent is not None:
+                self._nodes[each.id] = self._again(each, self._nodes[each.state.parent.id])
+        return self._nodes[folder.id]
+
+    def _again(self, folder: Node, parent: Node) -> Node:
+        """Our folder for one of theirs that is not shown here any more, in *parent*."""
+        name, ours = folder.state.name, self._nodes[folder.id]
+        load_children(self._tree, parent)
+        there = self._tree.child(parent, fold(name))
+        if there is not None and there.is_folder:
+            return there
+        name = self._free_name(parent, ours, name)
+        if not can_return(ours):
+            ours = self._tree.new_node(is_folder=True)
+        self._tree.touch(ours)
+        self._tree.change((ours, replace(ours.state, parent=parent, name=name, refusal=None)))
+        if ours.state.base is None:
+            self._tree.residents.publish(ours, {})
         return ours
 
     def _counterpart(self, node: Node, parent: Node | None) -> Node | None:
@@ -276,6 +308,10 @@ class _Adoption:
         )
         self._tree.change_unsaved(node, replace(node.state, flight=flight))
         return flight
+
+
+def _is_shown(node: Node) -> bool:
+    return node.state.parent is not None or node.id == ROOT_ID
 
 
 def _is_same(ours: Entry | None, theirs: Entry) -> bool:

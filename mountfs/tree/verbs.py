@@ -170,7 +170,7 @@ class Verbs:
         parent = self._free(names)
         now_ns = self._tree.clock.wall_ns()
         removed = self._tree.base_child(parent, fold(names[-1]))
-        if removed is not None and _can_return(removed):
+        if removed is not None and can_return(removed):
             self._tree.touch(removed)
             after = replace(removed.state, parent=parent, name=names[-1], mtime_ns=now_ns, refusal=None)
             self._tree.change((removed, after))
@@ -331,7 +331,8 @@ def _check_synced(node: Node, occupant: Node) -> None:
         raise NotSynced(newer)
 
 
-def _can_return(removed: Node) -> bool:
+def can_return(removed: Node) -> bool:
+    """Whether a folder that was removed here, and is still at the service, can be shown again."""
     return removed.folder is not None and removed.state.parent is None and removed.state.flight is None
 
 

@@ -355,6 +355,53 @@ def test_folders_that_both_made_become_one(estate: Estate) -> None:
     assert ours.notices() == []
 
 
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["free", "a new one has the name"])
+def test_a_folder_that_was_removed_here_is_there_again_for_what_they_put_into_it(
+    estate: Estate, is_replaced: bool
+) -> None:
+    estate.account.mkdir("/a")
+    estate.account.mkdir("/a/b")
+    estate.account.write("/moved", b"moved")
+    ours, theirs = estate.ours, estate.theirs
+    assert ours.names("/a") == {"b"}
+    ours.fs.rmdir("/a/b")
+    ours.fs.rmdir("/a")
+    if is_replaced:
+        ours.mkdir("/other")
+        ours.put("/other/g", b"ours")
+        ours.rename("/other", "/a")
+    theirs.put("/a/b/f", b"theirs")
+    theirs.rename("/moved", "/a/b/moved")
+    theirs.mkdir("/a/b/new")
+    expected = {
+        "/a": None,
+        "/a/b": None,
+        "/a/b/f": b"theirs",
+        "/a/b/moved": b"moved",
+        "/a/b/new": None,
+        **({"/a/g": b"ours"} if is_replaced else {}),
+    }
+    ours = estate.take_over()
+    assert ours.tree() == expected
+    ours.settle()
+    assert ours.remote() == expected
+    assert ours.pending() == []
+
+
+def test_what_they_removed_does_not_bring_a_folder_back_that_was_removed_here(estate: Estate) -> None:
+    estate.account.write("/a/f", b"1")
+    ours, theirs = estate.ours, estate.theirs
+    for world in (ours, theirs):
+        assert world.names("/a") == {"f"}
+        world.fs.unlink("/a/f")
+    ours.fs.rmdir("/a")
+    ours = estate.take_over()
+    assert ours.tree() == {}
+    ours.settle()
+    assert ours.remote() == {}
+    assert ours.pending() == []
+
+
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(estate: Estate) -> None:
     estate.account.write("/f.txt", b"old")
     estate.theirs.put("/f.txt", b"theirs")
