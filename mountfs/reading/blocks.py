@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,7 +170,7 @@ class Blocks:
         path = self._directory / name
         found = _NAME.fullmatch(name)
         if found is None or found.group(3, 2) in self._cached:
-            path.unlink()
+            _remove(path)
             return
         serial, size, content_hash = found.groups()
         self._made = max(self._made, int(serial, 16))
@@ -210,7 +211,13 @@ class Blocks:
         if self._cached.get(key) is cached:
             del self._cached[key]
             self._used_bytes -= cached.cached_bytes
-        cached.path.unlink(missing_ok=True)
+        _remove(cached.path)
+
+
+def _remove(path: Path) -> None:
+    """What cannot be removed stays: the next process may find it again, and its hash proves it."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def key_of(file: File) -> tuple[str, ...]:

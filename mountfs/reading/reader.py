@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -168,9 +169,11 @@ class Reader:
                 for at in range(low, high, FETCH_BYTES)
             ]
             self._fetches.setdefault(key_of(file), []).extend(fetches)
-            # Under the lock, so that ``close`` has not ended the threads in between.
-            for fetch in fetches:
-                self._ahead.submit(self._run, file, fetch)
+            # Under the lock, so that ``close`` has not ended the threads in between. Without a thread whoever
+            # reads as far makes the request.
+            with contextlib.suppress(RuntimeError):
+                for fetch in fetches:
+                    self._ahead.submit(self._run, file, fetch)
 
     def _begin_locked(self, file: File, at: int, low: int, high: int) -> _Fetch:
         start, stop = next(
@@ -214,9 +217,11 @@ class Reader:
             self._end(file, fetch)
             fetch.body.set_exception(error)
             return
-        self._blocks.put(file, fetch.start, body)
-        self._end(file, fetch)
-        fetch.body.set_result(body)
+        try:
+            self._blocks.put(file, fetch.start, body)
+        finally:
+            self._end(file, fetch)
+            fetch.body.set_result(body)
 
     def _end(self, file: File, fetch: _Fetch) -> None:
         with self._lock:

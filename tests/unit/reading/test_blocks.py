@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,6 +163,41 @@ def test_a_disk_that_takes_nothing_costs_nobody_a_read(blocks: Blocks, tmp_path:
     blocks.put(a_file(), 0, b"x" * 100)
     assert blocks.peek(a_file(), 0, 100) == b""
     assert blocks.used_bytes == 0
+
+
+def test_a_disk_that_turned_read_only_costs_nobody_a_read(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ext4 does after an error: what is there is read, nothing is written or removed."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    blocks.put(a_file("a"), 0, b"a" * 100)
+    blocks.put(a_file("b"), 0, b"b" * 100)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", refuse)
+        patched.setattr(Path, "unlink", refuse)
+        blocks.put(a_file("a"), 0, b"x" * 10)
+        blocks.put(a_file("c"), 0, b"c" * 10)
+        blocks.drop(a_file("b"))
+    for name in "abc":
+        assert blocks.peek(a_file(name), 0, 1) == b""
+    assert blocks.used_bytes == 0
+    blocks.put(a_file("a"), 0, b"y" * 10)
+    assert blocks.peek(a_file("a"), 0, 10) == b"y" * 10
+
+
+def test_what_cannot_be_removed_from_the_cache_keeps_no_mount_from_starting(tmp_path: Path) -> None:
+    """Such as the lost+found of a file system that is mounted there."""
+    (tmp_path / "cache" / "lost+found").mkdir(parents=True)
+    named_as_ours = tmp_path / "cache" / f"00000001.100.{content_hash(HashKind.SHA1, BODY)}"
+    named_as_ours.mkdir()
+    blocks = a_cache(tmp_path)
+    blocks.recall(HASHED)
+    assert blocks.peek(HASHED, 0, 100) == b""
+    blocks.put(HASHED, 0, BODY)
+    assert blocks.peek(HASHED, 0, 100) == BODY
 
 
 def test_of_very_small_files_only_so_many_are_kept(tmp_path: Path) -> None:

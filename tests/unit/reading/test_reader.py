@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -91,6 +92,50 @@ def test_what_is_cached_reads_while_the_network_is_down(backend: MemoryBackend, 
         reader.read(other, 0, 1)
     backend.is_online = True
     assert reader.read(other, 0, 1) == b"y"
+
+
+def test_a_cache_that_fails_keeps_no_reader_waiting(
+    backend: MemoryBackend, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises: the bytes are there, for whoever asked for them, and for the next."""
+    file = backend.remote.write("/f", b"x" * 1000)
+    with monkeypatch.context() as patched:
+
+        def fail(*_: object) -> None:
+            raise MemoryError
+
+        patched.setattr(Blocks, "put", fail)
+        backend.hold("read")
+        got: list[bytes] = []
+
+        def read() -> None:
+            with contextlib.suppress(MemoryError):
+                got.append(reader.read(file, 0, 1000))
+
+        threads = [threading.Thread(target=read, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        assert backend.wait_until_held("read")
+        backend.release("read")
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
+        assert set(got) <= {b"x" * 1000}
+    assert reader.read(file, 0, 1000) == b"x" * 1000
+
+
+def test_without_a_thread_to_read_ahead_what_is_asked_for_is_read(
+    backend: MemoryBackend, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = body_of(16 * MIB)
+    file = backend.remote.write("/f", body)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    got = [reader.read(file, at, BLOCK_BYTES) for at in range(0, len(body), BLOCK_BYTES)]
+    assert b"".join(got) == body
 
 
 def test_a_revision_that_is_gone_says_so(backend: MemoryBackend, reader: Reader) -> None:
