@@ -16,7 +16,7 @@ from mountfs.model.path import fold
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
-from mountfs.tree.node import ROOT_ID, Flight, Node, State, path_of
+from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
 from mountfs.tree.remote import load_children
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
@@ -88,6 +88,8 @@ class _Adoption:
         """Our nodes by the ids of theirs."""
         self._begun: dict[int, Node] = {}
         """Those of folders that are still to be given their place here."""
+        self._removed: list[tuple[Node, Node]] = []
+        """Folders that they removed, and ours of them."""
         self._contents: dict[int, Content] = {}
         self.linked: list[Path] = []
         """What came into our spool."""
@@ -97,6 +99,7 @@ class _Adoption:
         for node in list(theirs.dirty.values()):
             if node.id not in self._nodes:
                 self._take(node)
+        self._remove_folders()
         for sent in self._theirs.stranded:
             self._take_flights(sent)
         for node in list(theirs.refused.values()):
@@ -134,13 +137,13 @@ class _Adoption:
         way = [node]
         while way:
             at = way[-1]
-            above = self._missing_above(at)
+            folder = self._missing_above(at)
             if at.id in self._nodes:
                 way.pop()
-            elif above is None:
+            elif folder is None:
                 self._nodes[at.id] = self._taken(at)
-            elif above not in way:
-                way.append(above)
+            elif folder not in way:
+                way.append(folder)
             else:
                 # Two folders were turned inside out: each is above the other, here or at the service. The one
                 # that is known by where the service has it gets its place here after the other.
@@ -176,6 +179,9 @@ class _Adoption:
         ours = self._begun.get(node.id) or self._counterpart(node, parent)
         if ours is not None and not is_wanted:
             return ours
+        if ours is not None and node.folder is not None and state.parent is None:
+            self._removed.append((node, ours))
+            return ours
         content = self._content(state.content) if state.content is not None else None
         if ours is not None and ours.pending is not None:
             if node.folder is not None:
@@ -196,6 +202,22 @@ class _Adoption:
         if ours.folder is not None and state.base is None:
             self._tree.residents.publish(ours, ours.folder.children or {})
         return ours
+
+    def _remove_folders(self) -> None:
+        """Folders that they removed are removed here, but for those that something of ours is in."""
+        needed: set[int] = set()
+        for node in self._tree.dirty.values():
+            for folder in above(node.state.parent) if node.state.parent is not None else ():
+                if folder.id in needed:
+                    break
+                needed.add(folder.id)
+        for theirs, ours in self._removed:
+            if ours.id in needed:
+                self._tree.notice(path_of(ours), "not removed: another mount has something in it")
+            elif ours.pending is None:
+                self._tree.touch(ours)
+                after = replace(ours.state, parent=None, mtime_ns=None, refusal=theirs.state.refusal)
+                self._tree.change((ours, after))
 
     def _standing(self, folder: Node) -> Node:
         """Our folder for one of theirs, for something of theirs to be in: where it was removed here, it is

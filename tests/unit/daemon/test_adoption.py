@@ -388,6 +388,32 @@ def test_a_folder_that_was_removed_here_is_there_again_for_what_they_put_into_it
     assert ours.pending() == []
 
 
+@pytest.mark.parametrize("is_file", [True, False], ids=["a file", "a folder"])
+def test_a_folder_that_they_removed_stays_where_ours_has_something_in_it(
+    estate: Estate, is_file: bool
+) -> None:
+    for path in ("/a/b/c", "/a/b/d", "/e/f"):
+        estate.account.mkdir(path)
+    estate.account.write("/a/b/theirs", b"1")
+    ours, theirs = estate.ours, estate.theirs
+    for world in (ours, theirs):
+        for path in ("/a/b/c", "/a/b/d", "/e/f"):
+            assert world.names(path) == set()
+    if is_file:
+        ours.put("/a/b/c/ours", b"2")
+    else:
+        ours.mkdir("/a/b/c/ours")
+    theirs.fs.unlink("/a/b/theirs")
+    for path in ("/a/b/c", "/a/b/d", "/a/b", "/a", "/e/f", "/e"):
+        theirs.fs.rmdir(path)
+    expected = {"/a": None, "/a/b": None, "/a/b/c": None, "/a/b/c/ours": b"2" if is_file else None}
+    ours = estate.take_over()
+    assert ours.tree() == expected
+    ours.settle()
+    assert ours.remote() == expected
+    assert ours.pending() == []
+
+
 def test_what_they_removed_does_not_bring_a_folder_back_that_was_removed_here(estate: Estate) -> None:
     estate.account.write("/a/f", b"1")
     ours, theirs = estate.ours, estate.theirs
