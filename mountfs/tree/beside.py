@@ -41,6 +41,12 @@ def name_beside(
         number += 1
 
 
+def is_copy_name(name: str) -> bool:
+    """Whether ``name_beside`` may have made it."""
+    stem, _, _ = name.rpartition(".")
+    return any(_MARK.search(each) for each in (name, stem))
+
+
 def copy_named_in(notice: str) -> str | None:
     """The name of the conflicted copy that a notice tells of; None: it tells of none."""
     _, found, name = notice.partition(KEPT_AS)

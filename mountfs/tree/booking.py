@@ -11,11 +11,11 @@ from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.model.pausing import is_full
-from mountfs.tree.beside import KEPT_AS
+from mountfs.tree.beside import KEPT_AS, is_copy_name
 from mountfs.tree.content import Content, Over
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import FORGOTTEN, Flight, Node, Refusal, State, path_of, whole_seconds
+from mountfs.tree.node import FORGOTTEN, Flight, Node, Refusal, State, has_moved, path_of, whole_seconds
 from mountfs.tree.remote import load_children, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
@@ -197,9 +197,7 @@ class Books:
                 return
             case OrderKind.MOVE:
                 if _is_wanted_still(flight, state):
-                    self._tree.notice(path_of(node), f"not renamed: {error}")
-                    after = moved_back(self._tree, self._copies, node, state)
-                    self._finish(flight, replace(after, refusal=state.set_aside or refusal))
+                    self._not_renamed(flight, refusal)
                     return
             case OrderKind.PUT | OrderKind.MAKE_FOLDER:
                 if _is_wanted_still(flight, state):
@@ -210,6 +208,20 @@ class Books:
                     self._finish(flight, replace(state, refusal=replace(refusal, reason=advised(error))))
                     return
         self._finish(flight, state)
+
+    def _not_renamed(self, flight: Flight, refusal: Refusal) -> None:
+        """Where something else has the old name by now, it is to be renamed to one beside; once, for that may
+        be refused as well."""
+        node, state = flight.node, flight.node.state
+        path, told = path_of(node), f"not renamed: {refusal.reason}"
+        after = moved_back(self._tree, self._copies, node, state)
+        if has_moved(after) and not is_copy_name(flight.name):
+            told = f"{told}; it {KEPT_AS}{after.name}"
+            after = replace(after, refusal=state.set_aside)
+        else:
+            after = replace(after, refusal=state.set_aside or refusal)
+        self._tree.notice(path, told)
+        self._finish(flight, after)
 
     def give_up_removal(self, flight: Flight, standing: Entry | None) -> None:
         """What stands there is not what was to be removed: it stays. *standing*: what it is, None if nobody

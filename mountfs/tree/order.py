@@ -56,9 +56,14 @@ def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
 
 def is_refused(node: Node) -> bool:
     """Whether what *node* wants was refused, or a start set its bytes aside. A refused rename or removal was
-    taken back, and keeps nothing from being wanted."""
+    taken back, and keeps nothing from being wanted; but a rename is wanted still where the old name was given
+    to something else."""
     refusal = node.state.refusal
-    return refusal is not None and (refusal.kind is None or refusal.kind in _BLOCKING)
+    if refusal is None:
+        return False
+    if refusal.kind is OrderKind.MOVE:
+        return has_moved(node.state)
+    return refusal.kind is None or refusal.kind in _BLOCKING
 
 
 def blocked(

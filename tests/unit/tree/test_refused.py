@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from daemon.keeping import copies_kept
 from mountfs.errors import Busy, Forbidden, NotFound, SessionLost
 from tests.doubles.world import World
 
 SET_NS = 10**18
+BESIDE = "/a (conflicted copy testhost 2023-11-14)"
 
 
 @pytest.fixture
@@ -223,3 +225,54 @@ def test_a_refused_move_back_of_folders_nested_into_each_other_leaves_no_circle(
     assert world.notices() == ["not renamed: no"]
     world.restart()
     assert world.tree() == world.remote()
+
+
+TAKEN = [(False, True), (True, False), (True, True)]
+
+
+def renamed_and_replaced(world: World, *, is_folder: bool, is_new_folder: bool) -> None:
+    """`mv a b; mkdir a`: what cannot become b is to be shown beside a, which is one more rename."""
+    if is_folder:
+        world.account.mkdir("/a")
+    else:
+        world.account.write("/a", b"theirs")
+    world.names()
+    world.rename("/a", "/b")
+    if is_new_folder:
+        world.mkdir("/a")
+    else:
+        world.put("/a", b"ours")
+
+
+@pytest.mark.parametrize(("is_folder", "is_new_folder"), TAKEN)
+def test_a_refused_rename_whose_old_name_is_taken_is_set_beside(
+    world: World, is_folder: bool, is_new_folder: bool
+) -> None:
+    world.backend.refuse("/b", Forbidden("you may not"), times=50)
+    renamed_and_replaced(world, is_folder=is_folder, is_new_folder=is_new_folder)
+    world.settle()
+    check_all_is_well(world)
+    theirs, ours = None if is_folder else b"theirs", None if is_new_folder else b"ours"
+    assert world.remote() == {"/a": ours, BESIDE: theirs}
+    assert world.notices() == [f"not renamed: you may not; it is kept as {BESIDE[1:]}"]
+    [copy] = copies_kept(world.core.tree, str)
+    assert copy.path == BESIDE
+
+
+@pytest.mark.parametrize(("is_folder", "is_new_folder"), TAKEN)
+def test_one_that_may_not_have_the_name_beside_either_is_not_tried_again_by_itself(
+    world: World, is_folder: bool, is_new_folder: bool
+) -> None:
+    for path in ("/b", BESIDE, f"{BESIDE[:-1]} 2)"):
+        world.backend.refuse(path, Forbidden("you may not"), times=50)
+    renamed_and_replaced(world, is_folder=is_folder, is_new_folder=is_new_folder)
+    world.settle()
+    [beside] = [path for path, _ in world.pending() if path != "/a"]
+    assert dict(world.pending()) == {beside: "failed", "/a": "failed"}
+    assert len(world.notices()) == 2
+    world.backend.forgive()
+    world.rename(beside, "/c")
+    world.settle()
+    check_all_is_well(world)
+    theirs, ours = None if is_folder else b"theirs", None if is_new_folder else b"ours"
+    assert world.remote() == {"/a": ours, "/c": theirs}
