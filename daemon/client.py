@@ -16,12 +16,15 @@ from daemon.protocol import (
     LONGEST_LINE_BYTES,
     SOCKET_XATTR,
     UNDER_WAY,
+    FailedChange,
+    FailedChanges,
     ProtocolError,
     Rejected,
     Reply,
     Request,
     decode_reply,
     encode,
+    joined,
 )
 
 PATIENCE_S = 10.0
@@ -114,14 +117,18 @@ class Client:
         """
         with self._connect() as connection, connection.makefile("rb") as stream:
             is_over = False
+            failed: list[FailedChange] = []
             try:
                 connection.sendall(encode(request))
                 while line := stream.readline(LONGEST_LINE_BYTES):
                     reply = decode_reply(line)
                     if isinstance(reply, Rejected):
                         raise Failure(f"{self._mountpoint}: {reply.message}")
+                    if isinstance(reply, FailedChanges):
+                        failed += reply.changes
+                        continue
                     is_over = not isinstance(reply, UNDER_WAY)
-                    yield reply
+                    yield joined(reply, failed)
                     if is_over and not until_closed:
                         return
             except TimeoutError:

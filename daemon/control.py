@@ -37,6 +37,7 @@ from daemon.protocol import (
     WaitRequest,
     decode_request,
     encode,
+    in_lines,
 )
 from daemon.status import MountStatus
 from mountfs.errors import MountfsError
@@ -47,8 +48,9 @@ LOG = logging.getLogger(__name__)
 PROGRESS_S = 0.5
 """How often a waiting client hears something; it takes a minute of silence for death."""
 
-PATHS_A_LINE = 1_000
-"""A path has up to 4 KiB: a line of them stays below what a reader takes."""
+PATHS_A_LINE = 250
+"""A path has up to 4 KiB, each byte of which JSON may spell with six: a line of them stays below what a
+reader takes."""
 
 REST_S = 0.03
 """Between two looks at the backlog: during a batch, changes move faster than it can be counted."""
@@ -235,7 +237,7 @@ class ControlServer:
             # A client that went away or never spoke is no event.
             with client, contextlib.suppress(OSError):
                 client.settimeout(_REQUEST_TIMEOUT_S)
-                for reply in self._replies(client):
+                for reply in (line for each in self._replies(client) for line in in_lines(each)):
                     client.sendall(encode(reply))
                     if isinstance(reply, Stopped):
                         self._closing.wait()

@@ -35,6 +35,8 @@ from mountfs.tree.word import PENDING, Word, word_of
 LOG = logging.getLogger(__name__)
 
 TROUBLES_SHOWN = 20
+TOLD_AT_ONCE = 100
+"""Failed changes in one hold of the lock."""
 LAST_STEPS_S = 5.0
 """For a step that is under way at the end; its connections are cut, so it has no reason to take long."""
 STRAYS_EVERY_S = 10.0
@@ -124,13 +126,19 @@ class RunningAccount:
             return Backlog(pending, size_bytes - open_bytes, open_files - just_closed, sessions)
 
     def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
-        node = self._known(path)
-        tree = self._core.tree
+        top = self._known(path)
+        tree, plan = self._core.tree, self._core.plan
         with tree.lock:
-            failed = [each for each in self._failed() if node is not None and is_below(each, node)]
-            return tuple(
-                FailedChange(self._shown(path_of(each)), reason_of(each) or "refused") for each in failed
-            )
+            refused = list(tree.refused.values()) if top is not None else []
+        found: dict[int, FailedChange] = {}
+        for at in range(0, len(refused), TOLD_AT_ONCE):
+            with tree.lock:
+                for node in refused[at : at + TOLD_AT_ONCE]:
+                    for each in (node, *plan.waiting_for(node)):
+                        if top is not None and is_below(each, top):
+                            reason = reason_of(each) or "refused"
+                            found[each.id] = FailedChange(self._shown(path_of(each)), reason)
+        return tuple(found.values())
 
     def retry(self, path: RemotePath) -> Retried:
         found = self._parked.retry(path)
@@ -203,14 +211,6 @@ class RunningAccount:
 
     def _known(self, path: RemotePath) -> Node | None:
         return self._core.view.known(path.components)
-
-    def _failed(self) -> list[Node]:
-        """What was refused, and what waits for that."""
-        tree, plan = self._core.tree, self._core.plan
-        found = dict(tree.refused)
-        for node in list(found.values()):
-            found.update((each.id, each) for each in plan.waiting_for(node))
-        return list(found.values())
 
     def _shown(self, text: str) -> str:
         """A path of the account as the user of the mount sees it; whole where it lies outside of what is

@@ -7,14 +7,18 @@ then one line of another kind. Nothing is ever unpickled or evaluated.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from daemon.status import MountStatus, from_json, to_json
 
 VERSION = 1
 LONGEST_LINE_BYTES = 8 * 1024 * 1024
-"""Room for a list of some ten thousand failures, a bound against a peer that never ends its line."""
+"""A bound against a peer that never ends its line."""
+
+CHANGES_A_LINE = 100
+"""Of failed changes: a path has up to 4 KiB, each byte of which JSON may spell with six, and a reason."""
 
 LONGEST_REQUEST_BYTES = 64 * 1024
 """A request names one path, of at most 4096 bytes, each of which JSON may spell with six."""
@@ -93,6 +97,13 @@ class FailedChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedChanges:
+    """Some of those that the reply at the end is about, which has the rest."""
+
+    changes: tuple[FailedChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReply:
     """The state of the mount."""
 
@@ -166,6 +177,7 @@ Request = (
 )
 Reply = (
     Progress
+    | FailedChanges
     | StatusReply
     | Settled
     | Stopped
@@ -176,7 +188,7 @@ Reply = (
     | Discarded
     | Rejected
 )
-UNDER_WAY = (Progress, PendingFiles)
+UNDER_WAY = (Progress, PendingFiles, FailedChanges)
 """Replies that others follow."""
 
 _REQUESTS: dict[str, type[Any]] = {
@@ -190,6 +202,7 @@ _REQUESTS: dict[str, type[Any]] = {
 }
 _REPLIES: dict[str, type[Any]] = {
     "progress": Progress,
+    "failed-changes": FailedChanges,
     "status": StatusReply,
     "settled": Settled,
     "stopped": Stopped,
@@ -203,6 +216,36 @@ _REPLIES: dict[str, type[Any]] = {
 _WORDS = {kind: word for table in (_REQUESTS, _REPLIES) for word, kind in table.items()}
 
 
+def in_lines(reply: Reply) -> Iterator[Reply]:
+    """*reply*, and before it what would make its line too long."""
+    changes = _changes_of(reply)
+    first = changes[: len(changes) - len(changes) % CHANGES_A_LINE]
+    for at in range(0, len(first), CHANGES_A_LINE):
+        yield FailedChanges(first[at : at + CHANGES_A_LINE])
+    yield _with_changes(reply, changes[len(first) :])
+
+
+def joined(reply: Reply, before: Sequence[FailedChange]) -> Reply:
+    """The inverse of ``in_lines``: *reply* with the changes that came before it."""
+    return _with_changes(reply, (*before, *_changes_of(reply)))
+
+
+def _changes_of(reply: Reply) -> tuple[FailedChange, ...]:
+    match reply:
+        case Settled(failed=changes) | Retried(left=changes) | Discarded(left=changes):
+            return changes
+    return ()
+
+
+def _with_changes(reply: Reply, changes: tuple[FailedChange, ...]) -> Reply:
+    match reply:
+        case Settled():
+            return replace(reply, failed=changes)
+        case Retried() | Discarded():
+            return replace(reply, left=changes)
+    return reply
+
+
 def encode(message: Request | Reply) -> bytes:
     """One line, its newline included; ASCII, so any file name survives."""
     body = {"status": to_json(message.status)} if isinstance(message, StatusReply) else asdict(message)
@@ -214,7 +257,7 @@ def decode_request(line: bytes) -> Request:
     message = _decode(line, _REQUESTS)
     timeout_s = getattr(message, "timeout_s", None)
     if timeout_s is not None and (not isinstance(timeout_s, int | float) or not 0 <= timeout_s < 1e9):
-        raise ProtocolError("timeout_s must be zero or more")
+        raise ProtocolError("timeout_s must be zero or more, and less than a thousand million")
     if not isinstance(getattr(message, "path", ""), str):
         raise ProtocolError("path must be text")
     if not isinstance(getattr(message, "is_trial", True), bool):
@@ -247,7 +290,7 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
     try:
         if word == "status" and kinds is _REPLIES:
             return StatusReply(from_json(body["status"]))
-        for key in ("failed", "left"):
+        for key in ("failed", "left", "changes"):
             if kinds is _REPLIES and key in body:
                 body[key] = tuple(FailedChange(**failed) for failed in body[key])
         if kinds is _REPLIES and "paths" in body:

@@ -20,6 +20,7 @@ from daemon.client import Client
 from daemon.control import ControlServer, Conversation
 from daemon.failure import Failure
 from daemon.protocol import (
+    CHANGES_A_LINE,
     Discarded,
     DiscardRequest,
     FailedChange,
@@ -27,6 +28,7 @@ from daemon.protocol import (
     PendingFiles,
     PendingRequest,
     Progress,
+    Reply,
     Request,
     Retried,
     RetryRequest,
@@ -112,6 +114,32 @@ def test_a_wait_runs_out_of_time_and_lists_what_failed(client: Client, account: 
     account.failed = (FailedChange("/a", "name refused"),)
     account.left = Backlog(pending=1)
     assert list(client.ask(WaitRequest("/", timeout_s=0.05)))[-1] == Settled(1, account.failed)
+
+
+MANY = tuple(
+    FailedChange(f"/Ordner \u00fc {number}/{'x' * 200}", "name refused " * 50) for number in range(11000)
+)
+"""Together far more than a reader takes in one line."""
+
+
+@pytest.mark.parametrize("number", [0, 1, CHANGES_A_LINE, CHANGES_A_LINE + 1, len(MANY)])
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (WaitRequest("/"), lambda told: Settled(0, told)),
+        (RetryRequest("/"), lambda told: Retried(2, told)),
+        (DiscardRequest("/"), lambda told: Discarded(1, 5, ("/",), told)),
+    ],
+)
+def test_however_much_failed_all_of_it_is_told(
+    client: Client,
+    account: FakeAccount,
+    request_: Request,
+    expected: Callable[[tuple[FailedChange, ...]], Reply],
+    number: int,
+) -> None:
+    account.failed = MANY[:number]
+    assert list(client.ask(request_)) == [expected(account.failed)]
 
 
 def test_a_sync_is_carried_out(client: Client, account: FakeAccount) -> None:

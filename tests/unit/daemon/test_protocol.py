@@ -11,6 +11,7 @@ from daemon.protocol import (
     Discarded,
     DiscardRequest,
     FailedChange,
+    FailedChanges,
     Listed,
     PendingFiles,
     PendingRequest,
@@ -74,6 +75,7 @@ REQUESTS: list[Request] = [
 REPLIES: list[Reply] = [
     Progress(3, 4096),
     StatusReply(STATUS),
+    FailedChanges((FailedChange("/a\nb", "no space"),)),
     Settled(0),
     Settled(1, (FailedChange("/a\nb", "no space"),)),
     Stopped(2),
