@@ -53,7 +53,7 @@ def render_status(status: MountStatus) -> RenderableType:
     account = status.account
     head = Table.grid(padding=(0, 2))
     for label, value in _facts(status):
-        head.add_row(Text(label, style="dim"), _text(value))
+        head.add_row(_text(label, "dim"), _text(value))
     parts: list[RenderableType] = [_text(f"{status.remote} on {status.mountpoint}", "bold"), head]
     if account.states:
         parts.append(_tallies(account.states))
@@ -71,7 +71,7 @@ def render_status(status: MountStatus) -> RenderableType:
     if account.copies:
         table = Table("copy", "kind", "ago", "what to do", box=None, padding=(0, 2, 0, 0))
         for copy in account.copies:
-            table.add_row(Text(copy.path), copy.kind, in_time(copy.age_s), Text(copy.advice))
+            table.add_row(_text(copy.path), _text(copy.kind), in_time(copy.age_s), _text(copy.advice))
         parts.append(table)
     for stray in account.strays:
         parts.append(

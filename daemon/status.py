@@ -9,6 +9,9 @@ from typing import Any
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled
 
+FAILED = "failed"
+"""The journal's word for a change that was refused for good, or waits for one that was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -159,9 +162,8 @@ def in_words(status: MountStatus) -> str:
         words.append(f"{plural(pending.count, 'change')} pending, {in_bytes(pending.size_bytes)}")
     else:
         words.append("all committed")
-    failed = sum(1 for trouble in account.troubles if trouble.state in ("failed", "conflicted"))
-    if failed:
-        words.append(f"{failed} failed")
+    if (failed := account.states.get(FAILED, Tally())).count:
+        words.append(f"{failed.count} failed")
     if account.current_job:
         words.append(account.current_job)
     if account.paused:

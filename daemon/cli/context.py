@@ -19,6 +19,11 @@ SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/mountfs")
 
 
+def tell(line: str) -> None:
+    """A line on standard output: what was asked for."""
+    click.echo(printable(line))
+
+
 class AnyPath(click.Path):
     """A path that nothing is asked about when the command line is read: one on a mount that hangs would never
     answer, and one on a dead mount is none."""

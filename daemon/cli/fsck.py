@@ -11,12 +11,11 @@ from pathlib import Path
 import click
 
 from daemon import ownership
-from daemon.cli.context import Context, default_options
+from daemon.cli.context import Context, default_options, tell
 from daemon.cli.slotcheck import SlotCheck
 from daemon.cli.slotrepair import repair as repair_slot
 from daemon.failure import Failure
 from daemon.options import layered
-from daemon.printable import printable
 from daemon.settings import find_remote, parse_spec
 from daemon.statedir import Slot, StateDir
 from mountfs.errors import MountfsError
@@ -73,16 +72,16 @@ def _look_at(slot: Slot, is_repairing: bool) -> int:
     where = f"{slot.directory.parent.name}/{slot.directory.name}"
     found = SlotCheck(slot).check()
     for finding in found:
-        _tell(f"{where}: {finding.where}: {finding.text}")
+        tell(f"{where}: {finding.where}: {finding.text}")
     if not any(finding.is_fault for finding in found):
         return 0
     if not is_repairing:
         return EXIT_LEFT
     for line in repair_slot(SlotCheck(slot)):
-        _tell(f"{where}: repaired: {line}")
+        tell(f"{where}: repaired: {line}")
     left = [finding for finding in SlotCheck(slot).check() if finding.is_fault]
     for finding in left:
-        _tell(f"{where}: left: {finding.where}: {finding.text}")
+        tell(f"{where}: left: {finding.where}: {finding.text}")
     return EXIT_LEFT if left else EXIT_REPAIRED
 
 
@@ -120,8 +119,3 @@ def _account_of(context: Context, what: str) -> Path:
     if key is None:
         raise Failure(f"{what}: was never mounted with the state directory {state_dir}", EXIT_CANNOT)
     return state_dir / "accounts" / key
-
-
-def _tell(line: str) -> None:
-    """A line on standard output: findings hold names of files."""
-    click.echo(printable(line))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import ANY_PATH, Context, default_options, say
+from daemon.cli.context import ANY_PATH, Context, default_options, say, tell
 from daemon.client import Client, Place, all_mounts, find_place
 from daemon.export import Export, export_mounted, export_stopped
 from daemon.failure import BadSettings, Failure
@@ -51,7 +51,7 @@ def retry(path: Path | None) -> int:
 def _retry(place: Place) -> int:
     for reply in Client.at(place.mountpoint).ask(RetryRequest(place.inner)):
         if isinstance(reply, Retried):
-            click.echo(f"{place.mountpoint}: {plural(reply.count, 'change')} will be sent again")
+            tell(f"{place.mountpoint}: {plural(reply.count, 'change')} will be sent again")
             return _tell_left(place, reply.left)
     raise Failure(f"{place.mountpoint}: the mount gave no answer")
 
@@ -79,7 +79,7 @@ def export(context: Context, path: Path, directory: Path, remote: str | None, st
         done = _of_stopped(context, path, directory, remote, state_dir)
     for problem in done.problems:
         say(problem)
-    click.echo(f"{plural(done.count, 'file')}, {in_bytes(done.size_bytes)}, copied to {directory}")
+    tell(f"{plural(done.count, 'file')}, {in_bytes(done.size_bytes)}, copied to {directory}")
     return EXIT_LEFT if done.problems else 0
 
 
@@ -103,23 +103,23 @@ def _told(path: Path, place: Place, reply: Discarded, *, is_sure: bool) -> int:
     what = f"{plural(reply.count, 'change')} with {in_bytes(reply.size_bytes)}"
     left = _tell_left(place, reply.left)
     if is_sure:
-        click.echo(f"gave up {what}")
+        tell(f"gave up {what}")
         return left
     for lost in reply.paths:
-        click.echo(f"{place.mountpoint}{lost}")
+        tell(f"{place.mountpoint}{lost}")
     if reply.count > len(reply.paths):
-        click.echo(f"and {reply.count - len(reply.paths)} more")
+        tell(f"and {reply.count - len(reply.paths)} more")
     if not reply.count:
-        click.echo(f"mountfs: {path}: nothing is pending there that could be given up", err=True)
+        say(f"{path}: nothing is pending there that could be given up")
     else:
         told = f"{what} would be lost; --yes does it, mountfs export copies it out"
-        click.echo(f"mountfs: {path}: {told}", err=True)
+        say(f"{path}: {told}")
     return EXIT_LEFT
 
 
 def _tell_left(place: Place, left: tuple[FailedChange, ...]) -> int:
     for each in left:
-        click.echo(f"mountfs: {place.mountpoint}{each.path}: {each.reason}", err=True)
+        say(f"{place.mountpoint}{each.path}: {each.reason}")
     return EXIT_LEFT if left else 0
 
 

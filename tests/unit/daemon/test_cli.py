@@ -9,15 +9,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon import background
 from daemon.background import Readiness
-from daemon.cli import run
+from daemon.cli import inspect, parked, run
+from daemon.client import Client, Place
 from daemon.failure import Failure
 from daemon.options import MountOptions
 from daemon.process import MountPlan
+from daemon.protocol import (
+    Discarded,
+    DiscardRequest,
+    FailedChange,
+    Retried,
+    RetryRequest,
+    Settled,
+    WaitRequest,
+)
 from daemon.settings import SandboxRemote, parse_spec
 from tests.unit.daemon.hostile import HOSTILE
 
@@ -262,6 +273,32 @@ def test_a_complaint_is_one_line_that_prints(name: str, capsys: pytest.CaptureFi
         assert line.startswith("mountfs: ")
         assert line.endswith("\n")
         assert line[:-1].isprintable()
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("arguments", [["retry"], ["discard"], ["discard", "--yes"], ["wait"]], ids=" ".join)
+def test_what_a_mount_tells_is_shown_in_lines_that_print(
+    name: str, arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = (FailedChange(f"/{name}", name),)
+    replies = {
+        RetryRequest: Retried(1, failed),
+        DiscardRequest: Discarded(2, 5, (f"/{name}",), failed),
+        WaitRequest: Settled(1, failed),
+    }
+
+    class Told:
+        def ask(self, request: Any) -> list[Any]:
+            return [replies[type(request)]]
+
+    monkeypatch.setattr(Client, "at", lambda _: Told())
+    for module in (inspect, parked):
+        monkeypatch.setattr(module, "find_place", lambda _: Place(Path(f"/mnt/{name}"), "/"))
+    assert run([*arguments, "/x"]) == 1
+    told = capsys.readouterr()
+    for line in [*told.out.splitlines(), *told.err.splitlines()]:
+        assert line.isprintable()
+        assert line.startswith(("mountfs: ", "/mnt/", "gave up ", "and 1 more"))
 
 
 @pytest.mark.parametrize("which", ["state", "above"])

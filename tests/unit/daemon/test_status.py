@@ -14,6 +14,7 @@ from daemon.screen import StatusLine, in_time, render_status, status_line
 from daemon.status import (
     AccountStatus,
     Condition,
+    Copy,
     FarSide,
     MountStatus,
     Stray,
@@ -49,6 +50,12 @@ def test_a_busy_mount_tells_what_is_pending_failed_and_running() -> None:
     )
     assert status_line(STATUS).startswith("work:/Scans on /mnt/x: ready; 2 changes")
     assert status_line(STATUS).endswith("; 4 API calls")
+
+
+def test_of_many_failures_all_are_counted_though_some_are_shown() -> None:
+    troubles = tuple(Trouble(f"/{number}", "failed", "no", 1.0) for number in range(20))
+    account = replace(STATUS.account, states={"failed": Tally(5000, 0)}, troubles=troubles)
+    assert "; 5000 failed;" in in_words(replace(STATUS, account=account))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +188,9 @@ def hostile(name: str) -> MountStatus:
             troubles=(Trouble(f"/{name}", name, name, 1.0),),
             far_side=FarSide(is_reachable=False, detail=name),
             strays=(Stray(name, 1, 1),),
+            copies=(Copy(f"/{name}", name, 1.0, name),),
+            workers={name: name},
+            paused=name,
         ),
     )
 
