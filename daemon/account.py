@@ -60,6 +60,10 @@ class MountedAccount(Protocol):
     def backlog(self, path: RemotePath) -> Backlog:
         """What is not committed at or below *path*, now."""
 
+    def unsent(self) -> Backlog:
+        """What is not committed of all that this process has to send. Of a mount that shows one folder of
+        the account, also what an earlier mount left outside of that folder."""
+
     def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
         """What at or below *path* will not be committed by itself."""
 

@@ -149,7 +149,7 @@ class Conversation:
     def _stop(self, timeout_s: float | None) -> Iterator[Reply]:
         self._lifecycle.ask_stop(timeout_s)
         while (left := self._lifecycle.await_drained(PROGRESS_S)) is None:
-            backlog = self._account.backlog(RemotePath(""))
+            backlog = self._account.unsent()
             yield Progress(backlog.pending, backlog.size_bytes)
         yield Stopped(left, self._lifecycle.why_left)
 

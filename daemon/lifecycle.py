@@ -315,7 +315,7 @@ class Lifecycle:
 
     def _count(self) -> Backlog | None:
         """None while it cannot be counted."""
-        return self._guarded.call("to count what is pending", lambda: self._account.backlog(ROOT), None)
+        return self._guarded.call("to count what is pending", self._account.unsent, None)
 
     def _is_held_up(self) -> str:
         """Why it is of no use to wait any longer; "": it may be. A service that is slow is waited for, one

@@ -111,8 +111,14 @@ class RunningAccount:
         self._core.urgency.relax()
 
     def backlog(self, path: RemotePath) -> Backlog:
+        return self._backlog(self._known(path))
+
+    def unsent(self) -> Backlog:
+        return self._backlog(self._core.tree.root)
+
+    def _backlog(self, node: Node | None) -> Backlog:
+        """At or below *node*."""
         tree = self._core.tree
-        node = self._known(path)
         with tree.lock:
             sessions = tree.store.count_orphans()
             if node is None:

@@ -1,10 +1,12 @@
-"""A mount that is started anew while the service is away shows what the last one knew."""
+"""A mount that is started anew shows what the last one knew, and sends what that left."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.mounted.corner import STATE, is_text
 from tests.mounted.realmount import MakeMount
@@ -78,3 +80,23 @@ def test_what_was_written_is_read_without_the_service_after_the_next_start(
     far_side.pause()
     mount.start()
     assert (mount.path / "written").read_bytes() == body
+
+
+@pytest.mark.only_on("memory", because="what a mount takes over and waits for is the same for every service")
+def test_a_mount_of_another_folder_sends_what_was_left_outside_of_it_before_it_goes(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    far_side.edit(op="mkdir", path="/sub")
+    whole = make_mount(name="whole")
+    whole.start()
+    assert os.listdir(whole.path) == ["sub"]
+    far_side.pause()
+    (whole.path / "outside").write_text("text")
+    whole.kill9()
+    far_side.resume()
+    far_side.slow_commits(0.3)
+    part = make_mount(name="part", subdir="/sub", close="fsync", settle_s="0.5", umask="077")
+    part.start()
+    assert os.listdir(part.path) == []
+    assert part.terminate() == 0
+    assert set(far_side.files()) == {"/outside"}

@@ -73,6 +73,9 @@ class FakeAccount:
     def backlog(self, path: RemotePath) -> Backlog:
         return self.left
 
+    def unsent(self) -> Backlog:
+        return self.left
+
     def failures(self, path: RemotePath) -> tuple[FailedChange, ...]:
         return self.failed
 

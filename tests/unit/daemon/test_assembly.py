@@ -19,7 +19,7 @@ from daemon.process import MountPlan
 from daemon.settings import DropboxRemote, RemoteSpec
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
-from mountfs.model.path import ROOT
+from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.schema import VERSION
 from tests.doubles.memory import MemoryBackend
@@ -39,9 +39,9 @@ class Machine:
         self.silent: tuple[str, ...] = ()
         """What the service takes and never answers."""
 
-    def mount(self) -> RunningAccount:
+    def mount(self, folder: RemotePath = ROOT) -> RunningAccount:
         options = MountOptions(self.directory, os.getuid(), os.getgid())
-        plan = MountPlan(RemoteSpec("work", ROOT), REMOTE, Path("/mnt/x"), options)
+        plan = MountPlan(RemoteSpec("work", folder), REMOTE, Path("/mnt/x"), options)
         account = assemble(plan, REMOTE, Path("/run/s"))
         self.running.append(account)
         return account
@@ -106,6 +106,15 @@ def test_what_a_running_mount_has_stays_with_it(machine: Machine) -> None:
     machine.unmount(first)
     machine.unmount(second)
     assert pending(machine.mount()) == 1
+
+
+def test_a_mount_of_another_folder_has_yet_to_send_what_was_left_outside_of_it(machine: Machine) -> None:
+    machine.account.mkdir("/sub")
+    machine.leave(0, "/outside", b"12345")
+    account = machine.mount(RemotePath("/sub"))
+    assert pending(account) == 0
+    assert (account.unsent().pending, account.unsent().size_bytes) == (1, 5)
+    assert account.status().pending.count == 1
 
 
 def garbage(store: Path) -> None:
