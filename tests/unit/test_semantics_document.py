@@ -38,6 +38,28 @@ def test_each_test_that_is_named_exists_and_each_that_exists_is_named() -> None:
     assert set().union(*_promised().values()) == _tested()
 
 
+def test_every_test_that_a_document_names_exists() -> None:
+    there = {
+        name
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    documents = [REPOSITORY / "README.md", *(REPOSITORY / "docs").glob("*.md")]
+    named = {name for path in documents for name in re.findall(r"`(test_\w+)`", path.read_text())}
+    assert named - there == set()
+
+
+def test_of_what_other_mounts_get_wrong_each_has_its_promise_and_its_tests() -> None:
+    text = (REPOSITORY / "docs" / "SEMANTICS.md").read_text()
+    (section,) = re.findall(r"^## What other mounts get wrong(.*?)(?=^## )", text, re.DOTALL | re.MULTILINE)
+    _, _, *rows = re.findall(r"^\| (.*) \| (.*) \| (.*) \|$|^\|---.*$", section, re.MULTILINE)
+    assert rows
+    for fault, promises, tests in rows:
+        tags = re.findall(r"S-[A-Z]+", promises)
+        assert set(tags) <= _promised().keys() and (tags or "#" in promises), fault
+        assert re.findall(r"`(test_\w+)`", tests), fault
+
+
 def _runs_on(test: ast.FunctionDef, module: ast.Module) -> set[str] | None:
     """The services that a test is kept to, by a mark of its own or of its module; None: every one."""
     marks = [*test.decorator_list, *(each.value for each in module.body if isinstance(each, ast.Assign))]

@@ -24,6 +24,17 @@ def test_a_foreign_edit_keeps_both(world: World) -> None:
     assert "somebody else changed it first" in world.notices()[0]
 
 
+def test_a_new_file_that_somebody_else_made_in_other_case_keeps_both(world: World) -> None:
+    world.put("/a.txt", b"ours")
+    world.account.write("/A.txt", b"theirs")
+    world.settle()
+    files = world.account.files()
+    assert files.pop("/A.txt") == b"theirs"
+    ((copy, body),) = files.items()
+    assert copy.startswith(f"/a (conflicted copy {HOST} {DAY}")
+    assert body == b"ours"
+
+
 def test_the_same_edit_by_somebody_else_is_no_conflict(world: World) -> None:
     world.put("/a", b"same")
     world.account.write("/a", b"same")

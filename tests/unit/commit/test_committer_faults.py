@@ -33,6 +33,7 @@ from tests.unit.commit.scenarios import (
     check_nothing_is_left,
     step_until_running,
 )
+from tests.unit.upload.bodies import body_of
 
 UNKNOWN: list[MountfsError] = [Offline("no answer"), ServerFault("500")]
 DEFINITE: list[MountfsError] = [Throttled("slow", retry_after_s=7.0), Busy("locked"), NotSignedIn("expired")]
@@ -173,6 +174,29 @@ def test_an_item_that_fails_for_now_does_not_hold_up_the_others(world: World) ->
     assert world.notices() == []
 
 
+def test_of_a_large_file_whose_commit_is_put_off_no_byte_is_sent_again(
+    tmp_path: Path, limits: BackendLimits
+) -> None:
+    world = World(tmp_path, limits=replace(limits, session_min_bytes=32, chunk_bytes=16))
+    world.put("/large", body_of(100))
+    world.backend.refuse("/large", Busy("too many writes"), times=5)
+    world.settle()
+    assert world.account.files() == {"/large": body_of(100)}
+    assert world.memory.calls()["append"] == 7
+    assert world.memory.calls()["open_session"] == 1
+    world.close()
+
+
+def test_of_small_files_whose_commit_is_put_off_no_byte_is_sent_again(batches: World) -> None:
+    for index in range(10):
+        batches.put(f"/f{index}", bytes([index]))
+    for index in (3, 4):
+        batches.backend.refuse(f"/f{index}", Busy("too many writes"), times=5)
+    batches.settle()
+    assert len(batches.account.files()) == 10
+    assert batches.memory.calls()["append_pack"] == 1
+
+
 def test_an_expired_session_is_sent_again(world: World) -> None:
     world.put("/a", b"x")
     world.upload_all()
@@ -292,6 +316,24 @@ def test_a_crash_between_sending_and_reply_commits_everything_once(
     world.restart()
     world.settle()
     check_all_kinds(world)
+
+
+@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("job_polls", [0, 2])
+def test_a_rename_over_a_file_that_is_cut_anywhere_is_finished_by_the_next_process(
+    world: World, steps: int, job_polls: int
+) -> None:
+    world.account.job_polls = job_polls
+    world.account.write("/source", b"source")
+    world.account.write("/target", b"target")
+    world.rename("/source", "/target")
+    world.commit_steps(steps)
+    assert b"source" in world.account.files().values()
+    world.restart()
+    world.settle()
+    assert world.account.files() == {"/target": b"source"}
+    assert world.revisions_of("/target") == 2
+    check_nothing_is_left(world)
 
 
 def test_a_job_nobody_remembers_is_sent_again(world: World) -> None:

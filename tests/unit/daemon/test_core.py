@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mountfs.tree.recovery import Recovery
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.clock import EPOCH_NS, FakeClock
+from tests.unit.commit.scenarios import step_until_running
 
 HOUR_NS = 3600 * 10**9
 
@@ -49,9 +51,15 @@ def test_a_new_account_has_nothing_to_be_repaired(world: World) -> None:
 
 
 def test_the_service_is_asked_nothing_before_somebody_looks(world: World) -> None:
-    world.put("/f", b"x")
+    world.account.job_polls = 9
+    for stage in (step_until_running, World.upload_all, World.names):
+        for number in range(100):
+            world.put(f"/{stage.__name__} {number}", b"x")
+        stage(world)
+    assert {word for _, word in world.pending()} == {"sealed", "uploaded", "committing"}
     calls = world.memory.calls()
     world.restart()
+    assert len(world.pending()) == 300
     assert world.memory.calls() == calls
 
 
@@ -75,12 +83,50 @@ def test_without_its_store_nothing_is_lost_but_the_order_to_send_it(world: World
     for path in world.directory.glob("journal.db*"):
         path.unlink()
     world.start()
-    kept = [path.read_bytes() for path in (world.directory / "spool-set-aside").glob("*")]
     shown = [body for body in world.tree().values() if body is not None]
-    assert [*kept, *shown] == [b"precious"]
+    assert [*set_aside(world.directory), *shown] == [b"precious"]
     assert len(world.notices()) == 1
     world.settle()
     assert world.remote() == {}
+
+
+def test_a_journal_that_is_cut_anywhere_costs_no_bytes_and_publishes_nothing_torn(tmp_path: Path) -> None:
+    bodies = {f"/f{number}": bytes([number]) * (number + 1) for number in range(30)}
+    left = World(tmp_path / "left")
+    for path, body in bodies.items():
+        left.put(path, body)
+        number = left.fs.open(path, os.O_RDONLY).number
+        left.fs.fsync(number)
+        left.close_file(number)
+    left.close()
+    journal = left.places.store.read_bytes()
+    refused = 0
+    for cut in range(0, len(journal), 2048):
+        directory = tmp_path / "cut"
+        shutil.copytree(left.directory, directory)
+        os.truncate(directory / left.places.store.name, cut)
+        try:
+            world = World(directory, boot_id="boot-2")
+        except StoreUnusable:
+            refused += 1
+            assert spooled(directory) == sorted(bodies.values())
+        else:
+            shown = [body for body in world.tree().values() if body is not None]
+            assert sorted([*shown, *set_aside(directory)]) == sorted(bodies.values())
+            world.settle()
+            assert world.account.files().items() <= bodies.items()
+            world.close()
+        shutil.rmtree(directory)
+    assert refused > 5
+
+
+def spooled(directory: Path) -> list[bytes]:
+    """The pending bytes, by no name."""
+    return sorted(filter(None, (path.read_bytes() for path in (directory / "spool").iterdir())))
+
+
+def set_aside(directory: Path) -> list[bytes]:
+    return [path.read_bytes() for path in (directory / "spool-set-aside").glob("*")]
 
 
 def test_everything_is_let_go_of_at_the_end(tmp_path: Path) -> None:
@@ -229,6 +275,28 @@ def test_a_torn_file_is_not_published_by_renaming_the_folder_it_is_in(world: Wor
     world.rename("/d", "/e")
     world.settle()
     assert world.remote() == {"/e": None}
+
+
+@pytest.mark.parametrize("boot_id", ["boot-1", "boot-2"], ids=["process", "machine"])
+def test_a_file_that_was_edited_in_place_and_synced_when_its_writer_died_is_no_mix_of_two_versions(
+    tmp_path: Path, boot_id: str
+) -> None:
+    world = World(tmp_path)
+    old = bytes(range(256)) * 1024
+    world.theirs("/f", old)
+    number = world.fs.open("/f", os.O_RDWR).number
+    for offset in (0, 100_000):
+        world.fs.write(number, offset, b"new")
+        world.fs.fsync(number)
+    edited = world.fs.read(number, 0, len(old))
+    world.restart(boot_id)
+    world.settle()
+    assert world.account.files() == {"/f": old}
+    assert world.get("/f") == old
+    (copy,) = world.names() - {"f"}
+    assert "(recovered copy " in copy
+    assert world.get(f"/{copy}") == edited
+    world.close()
 
 
 def torn_in_refused_folder(world: World) -> str:

@@ -15,6 +15,7 @@ from mountfs.tree.content import Content
 from mountfs.tree.node import Node
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.world import World
+from tests.unit.commit.scenarios import calls
 
 RW = os.O_RDWR
 WO = os.O_WRONLY
@@ -61,6 +62,19 @@ def test_close_fsync_waits_for_the_disk(tmp_path: Path) -> None:
     world.put("/f", b"x")
     assert is_synced(world, "/f")
     world.close()
+
+
+def test_small_files_written_one_after_another_wait_for_no_reply_and_travel_together(world: World) -> None:
+    world.names()
+    world.memory.is_online = False
+    for index in range(50):
+        world.put(f"/f{index}", b"x" * index)
+    assert calls(world) == {}
+    world.memory.is_online = True
+    world.settle()
+    assert len(world.account.files()) == 50
+    assert world.memory.calls()["append_pack"] == 1
+    assert len(world.account.submits) == 1
 
 
 def test_close_remote_waits_for_the_commit(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.hashing import BLOCK_BYTES, HashKind, content_hash
-from mountfs.ports import Piece
+from mountfs.ports import Backend, Piece
+from tests.contract.far import put_order
+from tests.fakes.clock import FakeClock
 from tests.unit.backends.dropbox.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, error_answer, json_answer
 
@@ -95,6 +98,30 @@ def test_a_refused_pack_says_what_to_do(connect: Connect, reply: Reply, kind: ty
     with Script(reply) as server, pytest.raises(MountfsError) as caught:
         connect(server.url).append_pack(TWO)
     assert type(caught.value) is kind
+
+
+SENDS: dict[str, Callable[[Backend], object]] = {
+    "pack": lambda backend: backend.append_pack(TWO),
+    "part": lambda backend: backend.append(f"{CHUNK_BYTES}:s", 0, b"x", closing=True, size_bytes=1),
+    "commit": lambda backend: backend.submit([put_order("/f", "0:s", 1)]),
+}
+
+
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+def test_what_was_told_to_wait_is_not_sent_again_before_its_time(
+    connect: Connect, clock: FakeClock, send: Callable[[Backend], object]
+) -> None:
+    with Script(answer(429, b"", Retry_After="15"), answer(500, b"")) as server:
+        backend = connect(server.url)
+        for wait_s in (0.0, 9.0):
+            clock.advance(wait_s)
+            with pytest.raises(Throttled):
+                send(backend)
+        assert len(server.seen) == 1
+        clock.advance(6.0)
+        with pytest.raises(ServerFault):
+            send(backend)
+        assert len(server.seen) == 2
 
 
 @pytest.mark.parametrize("status", [400, 413, 431])
