@@ -86,7 +86,7 @@ def by_status(response: Response, route: str) -> MountfsError:
     """The judgement on a service that nothing more is known of."""
     if response.status == 429:
         return Throttled(f"{route}: the service asks to slow down", response.retry_after_s)
-    if response.status >= 500:
+    if response.is_fault:
         return ServerFault(f"{route}: HTTP {response.status}", response.retry_after_s)
     if response.status == 401:
         return NotSignedIn(f"{route}: the credentials are not accepted")

@@ -16,6 +16,9 @@ MOST_BODY_BYTES = 16 * 1024 * 1024
 MOST_JSON_VALUES = 500_000
 """In one reply: each takes up to a hundred bytes of memory, whatever it takes on the wire."""
 _TEXT_BYTES = 4096
+_PASSING = frozenset({408, 421, 425})
+"""The request took too long, or came by a connection that is not for it: it may be sent again (RFC 9110,
+15.5.9 and 15.5.20; RFC 8470, 5.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,11 @@ class Response:
     def text(self) -> str:
         """Its beginning."""
         return self.body[:_TEXT_BYTES].decode("utf-8", "replace")
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the service failed, and what was asked for is not the reason."""
+        return self.status >= 500 or self.status in _PASSING
 
     def json(self) -> Any:
         """ServerFault when it is not JSON, as from a portal or a broken proxy in between."""

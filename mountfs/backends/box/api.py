@@ -70,10 +70,11 @@ class BoxApi:
         body: bytes | StreamedBody = b"",
         headers: Mapping[str, str] | None = None,
         is_upload: bool = False,
+        is_conditional: bool = False,
         window: Window | None = None,
     ) -> Response:
         """The reply of any status, for the caller to judge; *arg* travels as JSON. ServerFault for a failed
-        condition where none was sent.
+        condition where none was stated: *is_conditional* says that one is, if not by If-Match.
 
         Waits for the account's pace first, also before it is sent once more: for that of calls, and with
         *is_upload* for that of uploads as well.
@@ -97,8 +98,7 @@ class BoxApi:
                 raise
             response = self.http.exchange(replace(request, url=address))
             self._gone_hosts.add(urlsplit(url).netloc)
-        if response.status == 412 and not is_read and "If-Match" not in sent:
-            # It cannot be about a condition of ours: there was none.
+        if response.status == 412 and not is_conditional and "If-Match" not in sent:
             raise ServerFault(f"{route}: HTTP 412 to a request without a condition")
         return response
 

@@ -115,7 +115,7 @@ def from_response(response: Response, where: str) -> MountfsError:
     status, code = response.status, code_of(response)
     if status == 429:
         return Throttled(f"{where}: the service asks to slow down", response.retry_after_s)
-    if status >= 500 or status == 408:
+    if response.is_fault:
         return ServerFault(
             f"{where}: HTTP {status} (request {_request_id(response)})", response.retry_after_s
         )

@@ -131,7 +131,7 @@ class Events:
             raise Conflict(f"not a position in the events: {cursor[:80]!r}")
         url = self._api.api_url("events", stream_type="changes", stream_position=cursor, limit=limit)
         self._take_turn()
-        response = self._api.exchange(EVENTS, url)
+        response = self._api.exchange(EVENTS, url, is_conditional=True)
         if response.status in (400, 404, 410, 412):
             raise Conflict(f"the position in the events is void: {from_response(response, EVENTS)}")
         if response.status != 200:

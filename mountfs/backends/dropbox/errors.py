@@ -186,7 +186,8 @@ def from_response(response: Response, route: str, *prefix: str) -> MountfsError:
     status = response.status
     if status == 429:
         return _rate_limit(response, route)
-    if status >= 500 or status == 408:
+    # No call of ours states a condition in a header: that one failed is not the service's word.
+    if response.is_fault or status == 412:
         request_id = response.headers.get("x-dropbox-request-id", "none")[:80]
         return ServerFault(f"{route}: HTTP {status} (request {request_id})", response.retry_after_s)
     if status in (401, 403, 409, 422):

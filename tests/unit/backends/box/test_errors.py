@@ -58,6 +58,9 @@ def reply(status: int, code: str | None = None, wait_s: float | None = None, **m
         (500, None, ServerFault),
         (503, "unavailable", ServerFault),
         (302, None, Offline),
+        (408, None, ServerFault),
+        (421, None, ServerFault),
+        (425, None, ServerFault),
     ],
 )
 def test_an_error_has_its_class(status: int, code: str | None, kind: type[MountfsError]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import MountfsError, NotADirectory, NotFound, Offline, ServerFault, Unreachable
+from mountfs.errors import Conflict, MountfsError, NotADirectory, NotFound, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File, Folder, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Order
 from mountfs.model.path import ROOT, RemotePath
@@ -228,3 +229,22 @@ def test_a_failed_condition_that_nobody_stated_is_a_fault_and_no_conflict(
         with pytest.raises(ServerFault):
             connect(server.url).submit([order])
         assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda backend: backend.list_folder(ROOT),
+        lambda backend: backend.stat(BY_ID),
+        lambda backend: backend.account(),
+        lambda backend: backend.read(File("3", "x", "3:0:9", 1, 0, None), 0, 1),
+    ],
+)
+def test_a_question_states_no_condition(connect: Connect, ask: Callable[[BoxBackend], object]) -> None:
+    with Script(json_answer({"code": "precondition_failed"}, 412)) as server, pytest.raises(ServerFault):
+        ask(connect(server.url))
+
+
+def test_a_position_in_the_events_is_a_condition(connect: Connect) -> None:
+    with Script(json_answer({"code": "precondition_failed"}, 412)) as server, pytest.raises(Conflict):
+        connect(server.url).changes("7")

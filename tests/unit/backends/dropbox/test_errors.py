@@ -179,6 +179,10 @@ STATUSES: list[tuple[Response, type[MountfsError]]] = [
     (reply(500, b"oops"), ServerFault),
     (reply(503, b"", retry_after="9"), ServerFault),
     (reply(408, b""), ServerFault),
+    (reply(412, b"<html>"), ServerFault),
+    (reply(412, envelope("path/conflict/file")), ServerFault),
+    (reply(421, b""), ServerFault),
+    (reply(425, b""), ServerFault),
     (reply(302, b""), Offline),
 ]
 
