@@ -19,6 +19,10 @@ from urllib.parse import urlsplit
 
 from daemon.failure import BadSettings
 
+SHOWN_CHARS = 100
+"""Of a wrong value, in a complaint."""
+LONGEST_SHOWN = 10**SHOWN_CHARS
+
 Parser = Callable[[object], object]
 
 
@@ -60,13 +64,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    return (
-        f"'{value}'"
-        if isinstance(value, str)
-        else str(value).lower()
-        if isinstance(value, bool)
-        else str(value)
-    )
+    if isinstance(value, str):
+        return f"'{shortened(value)}'"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and abs(value) >= LONGEST_SHOWN:
+        return "a number of too many digits"  # Python refuses to write out the longest
+    return shortened(str(value))
+
+
+def shortened(given: str) -> str:
+    """For a complaint of one line."""
+    return given if len(given) <= SHOWN_CHARS else f"{given[:SHOWN_CHARS]}..."
 
 
 def text(value: object) -> str:
@@ -115,7 +124,10 @@ def seconds(value: object) -> float:
         except ValueError:
             raise ValueError(hint) from None
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        result = float(value)
+        try:
+            result = float(value)
+        except OverflowError:
+            raise ValueError(hint) from None
     else:
         raise ValueError(hint)
     if not math.isfinite(result) or result < 0:

@@ -19,6 +19,7 @@ from daemon.keys import (
     nearest,
     octal_mode,
     seconds,
+    shortened,
     user_id,
 )
 
@@ -90,14 +91,14 @@ def parse_options(given: Iterable[str]) -> dict[str, object]:
             values["is_read_only"] = False
             continue
         if name not in OPTION_KEYS:
-            raise BadSettings(f"-o {item}: unknown option{nearest(name, OPTION_KEYS)}")
+            raise BadSettings(f"-o {shortened(item)}: unknown option{nearest(name, OPTION_KEYS)}")
         key = OPTION_KEYS[name]
         if not equals and key.parse is not boolean:
             raise BadSettings(f"-o {name}: needs a value; write -o {name}=VALUE")
         try:
             values[key.field] = key.parse(value if equals else True)
         except ValueError as error:
-            raise BadSettings(f"-o {item}: {error}") from None
+            raise BadSettings(f"-o {shortened(item)}: {error}") from None
     return values
 
 

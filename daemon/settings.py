@@ -145,10 +145,12 @@ def _read(path: Path) -> Mapping[str, object]:
             mode = os.fstat(file.fileno()).st_mode
             wrong = ownership.complaint(path, os.geteuid(), may_be_roots=True)
             tables = tomllib.load(file)
-    except tomllib.TOMLDecodeError as error:
-        raise BadSettings(f"{path}: is not valid TOML: {error}") from None
     except UnicodeDecodeError:
         raise BadSettings(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except ValueError as error:  # also of a number with too many digits
+        raise BadSettings(f"{path}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise BadSettings(f"{path}: is nested too deeply") from None
     except OSError as error:
         raise BadSettings(f"{path}: cannot read the configuration: {error.strerror}") from None
     if holds_secret(tables) and mode & (stat.S_IRWXO | stat.S_IWGRP):

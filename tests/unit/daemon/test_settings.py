@@ -162,6 +162,29 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(tmp_path: Path, text: 
     assert expected in complaint(tmp_path, text)
 
 
+DIGITS = "9" * 400
+EXCESSIVE = {
+    "a long number": (f"[mount]\nsettle_s = {DIGITS}\n", "must be a number of seconds"),
+    "a longer number": (f"[mount]\nsettle_s = {DIGITS * 20}\n", "is not valid TOML"),
+    "a long number in hex": (f"[mount]\nuid = 0x{'f' * 8000}\n", "is no user number"),
+    "a long time in hex": (f"[mount]\nsettle_s = 0x{'f' * 8000}\n", "must be a number of seconds"),
+    "a long id": (f"[remotes.a]\ntype = 'box'\nroot_folder_id = 0x{'f' * 8000}\n", "root_folder_id"),
+    "a long text": (f"[mount]\ndrain_timeout = '{DIGITS * 5}h'\n", "must be zero or more, and finite"),
+    "a long list": (f"[mount]\nsettle_s = [{'1, ' * 5000}]\n", "must be a number of seconds"),
+    "a deep list": (f"x = {'[' * 5000}", "is nested too deeply"),
+    "a deep table": (f"x = {'{a = ' * 5000}", "is nested too deeply"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), EXCESSIVE.values(), ids=EXCESSIVE)
+def test_what_is_excessive_is_said_in_one_line_of_bounded_length(
+    tmp_path: Path, text: str, expected: str
+) -> None:
+    line = complaint(tmp_path, text)
+    assert expected in line
+    assert len(line) < len(str(tmp_path)) + 300
+
+
 def test_a_wrong_secret_is_not_repeated_on_the_screen(tmp_path: Path) -> None:
     line = complaint(tmp_path, '[remotes.work]\ntype = "dropbox"\naccess_token = "se same"\n')
     assert "se same" not in line
