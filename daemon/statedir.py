@@ -1,6 +1,7 @@
 """The state directory: whose account a remote is, and the place where each keeps what is pending.
 
     remotes.json                     the account each remote belonged to when it was last asked
+    remotes.lock                     held while remotes.json is written anew
     accounts/KEY/commit.lock         held while a job of the account runs, by whichever mount
     accounts/KEY/slot-N/lock         held by the mount that uses the slot
     accounts/KEY/slot-N/journal.db   and spool/, cache/: what is pending, and what was read
@@ -14,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -26,6 +28,8 @@ from daemon.ownership import is_others
 from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding, holding
+
+LOG = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,250}")
 _SLOT = re.compile(r"slot-[0-9]+")
@@ -87,10 +91,16 @@ class StateDir:
             return last
         except MountfsError as error:
             raise Failure(f"remote '{remote}': {error}") from error
-        remembered = _read_json(self._remotes)
         told = {"key": account.key, "display_name": account.display_name}
-        remembered[remote] = {"mark": _mark(credentials), **told}
-        _write_json(self._remotes, remembered)
+        try:
+            self._remember(remote, {"mark": _mark(credentials), **told})
+        except OSError as error:
+            LOG.warning(
+                "%s: %s; while the service is away '%s' cannot be mounted",
+                self._remotes,
+                error.strerror,
+                remote,
+            )
         return account
 
     def last_key(self, remote: str) -> str | None:
@@ -161,6 +171,18 @@ class StateDir:
             return None
         return Slot(directory, fd)
 
+    def _remember(self, remote: str, told: dict[str, object]) -> None:
+        """Nothing is written where nothing is new: a full disk keeps no known account from its journal. What
+        another process writes meanwhile stays."""
+        fd = os.open(self.path / "remotes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            remembered = _read_json(self._remotes)
+            if remembered.get(remote) != told:
+                _write_json(self._remotes, {**remembered, remote: told})
+        finally:
+            os.close(fd)
+
     def _last(self, remote: str) -> dict[str, object]:
         """What was kept of *remote* when it was last asked: its key is one. Empty where there is nothing, or
         nothing that makes sense."""
@@ -210,6 +232,10 @@ def _read_json(path: Path) -> dict[str, object]:
 def _write_json(path: Path, value: dict[str, object]) -> None:
     """Whole or not at all."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(value, indent=1))
-    draft.chmod(0o600)
-    draft.replace(path)
+    try:
+        draft.write_text(json.dumps(value, indent=1))
+        draft.chmod(0o600)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

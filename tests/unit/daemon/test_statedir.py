@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -25,6 +28,46 @@ def test_an_account_is_remembered_while_the_service_is_away(tmp_path: Path) -> N
     assert state.identify("work", "credentials", away) == ACCOUNT
     with pytest.raises(Failure, match="does not answer"):
         state.identify("work", "other credentials", away)
+
+
+def test_remotes_that_are_mounted_at_once_are_all_remembered(tmp_path: Path) -> None:
+    """Each reads what the others wrote, whoever writes last."""
+    names = [f"work{number}" for number in range(8)]
+
+    def mount(name: str) -> None:
+        for turn in range(10):
+            ask = partial(Account, f"key-{name}-{turn}", "Ann")
+            StateDir(tmp_path).identify(name, "credentials", ask)
+
+    threads = [Thread(target=mount, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {name: StateDir(tmp_path).last_key(name) for name in names} == {
+        name: f"key-{name}-9" for name in names
+    }
+
+
+@pytest.mark.parametrize("call", ["write_text", "replace"])
+def test_a_disk_that_takes_nothing_keeps_no_account_from_its_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
+) -> None:
+    state = StateDir(tmp_path)
+    state.identify("work", "credentials", lambda: ACCOUNT)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, call, refuse)
+        assert state.identify("work", "credentials", lambda: ACCOUNT) == ACCOUNT
+        assert not caplog.records  # nothing is new
+        assert state.identify("home", "others", lambda: ACCOUNT) == ACCOUNT
+    [line] = caplog.messages
+    assert "No space left on device" in line
+    assert state.identify("work", "credentials", away) == ACCOUNT
+    assert {path.name for path in tmp_path.iterdir()} <= {"remotes.json", "remotes.lock"}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "5", '{"work": 5}', "{", "[" * 100_000])
