@@ -51,7 +51,8 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
     clock = SystemClock()
     state = StateDir(plan.options.state_dir)
     whose = _Whose(plan, clock, state)
-    backend = connect(remote, clock, plan.options.state_dir, _login(plan, remote, clock, whose))
+    tokens = _tokens(plan, remote, clock, whose)
+    backend = connect(remote, clock, plan.options.state_dir, tokens)
     try:
         mark = identity_mark(remote)
         patience_s = None if state.known(plan.spec.name, mark) is None else PATIENCE_S
@@ -63,18 +64,19 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
         else:
             LOG.warning("%s: the service does not answer; what is known of it is mounted", plan.spec.name)
         slot = state.take_slot(account)
-        return _Assembly(plan, backend, clock, RealDisk(), state, account, slot, introduction, top).build(
-            socket
-        )
+        return _Assembly(
+            plan, backend, tokens, clock, RealDisk(), state, account, slot, introduction, top
+        ).build(socket)
     except BaseException:
         backend.close()
+        tokens.close()
         raise
 
 
-def _login(plan: MountPlan, remote: AccountRemote, clock: Clock, whose: _Whose) -> Tokens | None:
-    """The tokens of a remote whose configuration may be written anew; None: as the remote says."""
+def _tokens(plan: MountPlan, remote: AccountRemote, clock: Clock, whose: _Whose) -> Tokens:
+    """As the remote says; also those that are written into its configuration while it is mounted."""
     if plan.login is None:
-        return None
+        return tokens_of(remote, clock, plan.options.state_dir)
     return Login(
         plan.login.path,
         remote,
@@ -139,6 +141,7 @@ class _Assembly:
 
     plan: MountPlan
     backend: Backend
+    tokens: Tokens
     clock: Clock
     disk: Disk
     state: StateDir
@@ -186,6 +189,7 @@ class _Assembly:
                 workers=_workers(core, self.clock, follows),
                 strays=self._strays,
                 set_aside=self._set_aside,
+                end_sign_in=self.tokens.close,
                 release=release,
             )
         )

@@ -28,6 +28,9 @@ class Tokens(Protocol):
     def refused(self, token: str) -> str:
         """Another token, after the service said that *token* has expired. NotSignedIn, Transient."""
 
+    def close(self) -> None:
+        """The mount ends: what is asked for a token just now ends soon, and there is no new one."""
+
 
 class Clock(Protocol):
     """The part of ``mountfs.ports.Clock`` that is needed here."""
@@ -62,6 +65,9 @@ class StaticToken:
             "refresh_token instead"
         )
 
+    def close(self) -> None:
+        """Nobody is asked."""
+
 
 class RefreshedToken:
     """Tokens from a refresh token, one refresh at a time.
@@ -73,7 +79,11 @@ class RefreshedToken:
     then everybody gets the last failure.
     """
 
-    def __init__(self, refresh: Callable[[], Grant], clock: Clock) -> None:
+    def __init__(
+        self, refresh: Callable[[], Grant], clock: Clock, end: Callable[[], None] = lambda: None
+    ) -> None:
+        """*end*: has a refresh that runs end soon, and all others at once."""
+        self._end = end
         self._refresh = refresh
         self._clock = clock
         self._lock = Lock()
@@ -105,6 +115,9 @@ class RefreshedToken:
             if token == self._token:
                 self._expires_s = -math.inf
         return self._fetch(token)
+
+    def close(self) -> None:
+        self._end()
 
     def _fetch(self, stale: str | None) -> str:
         """The successor of *stale*: at hand already, awaited from the running refresh, or fetched."""

@@ -55,6 +55,8 @@ class Login:
         self._is_ours = is_ours
         self._lock = Lock()
         self._tokens = make(remote)
+        self._candidates: Tokens | None = None
+        """Those of new credentials, while the service is asked whose they are."""
         self._stamp = self._tried = _stamp_of(file)
 
     def current(self) -> str:
@@ -63,6 +65,11 @@ class Login:
 
     def refused(self, token: str) -> str:
         return self._tokens.refused(token)
+
+    def close(self) -> None:
+        for tokens in (self._tokens, self._candidates):
+            if tokens is not None:
+                tokens.close()
 
     def _look(self) -> None:
         stamp = _stamp_of(self._file)
@@ -96,8 +103,12 @@ class Login:
         pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def _take(self, candidate: AccountRemote) -> None:
-        tokens = self._make(candidate)
-        if not self._is_ours(candidate, tokens):
+        tokens = self._candidates = self._make(candidate)
+        try:
+            is_ours = self._is_ours(candidate, tokens)
+        finally:
+            self._candidates = None
+        if not is_ours:
             LOG.error("%s: the new credentials are of another account; the old ones stay", self._file)
             return
         self._remote, self._tokens = candidate, tokens

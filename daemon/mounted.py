@@ -50,7 +50,8 @@ it by then shows what it knows."""
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a mounted account is made of, introduced to each other by the assembly. *first_workers*
-    begin before the mount stands, *workers* then. *set_aside*: the files of lost rows that a start kept."""
+    begin before the mount stands, *workers* then. *set_aside*: the files of lost rows that a start kept.
+    *end_sign_in*: nobody waits for a token from then on."""
 
     display_name: str
     root: RemotePath
@@ -61,6 +62,7 @@ class Parts:
     workers: Sequence[Worker]
     strays: Callable[[], tuple[Stray, ...]]
     set_aside: Callable[[], Trouble | None]
+    end_sign_in: Callable[[], None]
     release: Callable[[], None]
 
 
@@ -202,9 +204,10 @@ class RunningAccount:
 
     def close(self) -> None:
         core, workers = self._core, [*self._parts.first_workers, *self._parts.workers]
-        core.backend.close()
         for worker in workers:
             worker.stop()
+        core.backend.close()
+        self._parts.end_sign_in()
         deadline_s = core.clock.now_s() + LAST_STEPS_S
         ended = [worker.join(max(0.0, deadline_s - core.clock.now_s())) for worker in workers]
         if all(ended):

@@ -75,7 +75,7 @@ def _dropbox_tokens(remote: DropboxRemote, clock: Clock) -> Tokens:
     def refresh() -> Grant:
         return Grant(*refresh_access_token(http, remote.api_url, refresh_token, app_key, remote.app_secret))
 
-    return RefreshedToken(refresh, clock)
+    return RefreshedToken(refresh, clock, http.close)
 
 
 def _box(remote: BoxRemote) -> BoxSettings:
@@ -104,8 +104,8 @@ def _box_tokens(remote: BoxRemote, clock: Clock, state_dir: Path) -> Tokens:
             return Exchanged(grant.access_token, grant.expires_in_s, grant.refresh_token or "")
 
         directory = state_dir / TOKENS
-        store = TokenStore(directory, client_id, remote.refresh_token, exchange, clock)
-        return RefreshedToken(store.refresh, clock)
+        store = TokenStore(directory, client_id, remote.refresh_token, exchange, clock, http.close)
+        return RefreshedToken(store.refresh, clock, store.close)
     subject_type, subject_id = remote.box_subject_type, remote.box_subject_id
     assert subject_type is not None
     assert subject_id is not None
@@ -116,4 +116,4 @@ def _box_tokens(remote: BoxRemote, clock: Clock, state_dir: Path) -> Tokens:
         )
         return Grant(grant.access_token, grant.expires_in_s)
 
-    return RefreshedToken(ask, clock)
+    return RefreshedToken(ask, clock, http.close)

@@ -11,16 +11,27 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Protocol
 
 from daemon.credentials import REFRESH_AHEAD_S, Grant
-from mountfs.errors import NotSignedIn, Transient
+from daemon.holders import holder_of
+from mountfs.errors import NotSignedIn, Transient, Unreachable
 from mountfs.model.entry import NS_PER_S
+
+GRACE_S = 3.0
+"""So long an exchange may go on when the mount ends: its token is spent, and the reply has the next one."""
+PATIENCE_S = 60.0
+"""So long another process that refreshes is waited for: as long as a service that is silent."""
+STOPPING = "no token: the mount is being stopped"
+LOOK_S = 0.1
+"""Between two looks whether it still does; flock(2) itself waits for ever."""
 
 
 class Clock(Protocol):
@@ -61,7 +72,9 @@ class TokenStore:
         first_token: str,
         exchange: Callable[[str], Exchanged],
         clock: Clock,
+        end: Callable[[], None] = lambda: None,
     ) -> None:
+        """*end*: cuts an exchange that runs."""
         mark = hashlib.sha256(f"{client_id}\n{first_token}".encode()).hexdigest()[:32]
         self._directory = directory
         self._file = directory / f"{mark}.json"
@@ -69,6 +82,10 @@ class TokenStore:
         self._first_token = first_token
         self._exchange = exchange
         self._clock = clock
+        self._end = end
+        self._ends = Event()
+        self._is_idle = Event()
+        self._is_idle.set()
         self._given: str | None = None
         self._unsaved: _Kept | None = None
         """Exchanged, but the disk did not take it: nothing else has it, and the one before is spent."""
@@ -85,6 +102,12 @@ class TokenStore:
             raise Transient(f"the refresh token cannot be stored: {error.strerror}") from error
         self._given = kept.access_token
         return Grant(kept.access_token, (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S)
+
+    def close(self) -> None:
+        """The mount ends: an exchange that runs has a moment to be stored, and no other one begins."""
+        self._ends.set()
+        self._is_idle.wait(GRACE_S)
+        self._end()
 
     def _newest(self) -> _Kept:
         kept = self._read()
@@ -109,10 +132,25 @@ class TokenStore:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         fd = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            self._take(fd)
+            self._is_idle.clear()
+            if self._ends.is_set():
+                raise Unreachable(STOPPING)
             yield
         finally:
             os.close(fd)
+            self._is_idle.set()
+
+    def _take(self, fd: int) -> None:
+        for _ in range(math.ceil(PATIENCE_S / LOOK_S)):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._ends.wait(LOOK_S):
+                    raise Unreachable(STOPPING) from None
+            else:
+                return
+        raise Unreachable(f"no token: another mountfs{holder_of(fd)} refreshes the token, and does not end")
 
     def _read(self) -> _Kept | None:
         """None where nothing was stored yet. NotSignedIn for a file that cannot be understood: to present the

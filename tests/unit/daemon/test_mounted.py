@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from mountfs.tree.node import Node
 from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
+from tests.unit.daemon.fakes import PATIENCE_S
 
 
 @pytest.fixture
@@ -52,6 +55,7 @@ def account_of(world: World, **parts: Any) -> RunningAccount:
         workers=(),
         strays=lambda: (),
         set_aside=lambda: None,
+        end_sign_in=lambda: None,
         release=lambda: None,
     )
     return RunningAccount(replace(usual, **parts))
@@ -523,3 +527,20 @@ def test_trouble_at_a_service_that_answers_is_told_until_it_is_over(
     crew.work(lambda: world.pending() == [])
     assert account.status().far_side == FarSide()
     assert account.status().troubles == ()
+
+
+def test_a_step_that_waits_for_a_token_does_not_hold_up_the_end(world: World) -> None:
+    """A read ahead that did would: Python waits for such threads when it ends."""
+    asked, ended, released = Event(), Event(), Event()
+
+    def sign_in(_: float) -> float:
+        asked.set()
+        ended.wait(PATIENCE_S)
+        return math.inf
+
+    worker = Worker("upload", sign_in, world.clock)
+    account = account_of(world, workers=[worker], end_sign_in=ended.set, release=released.set)
+    worker.start()
+    assert asked.wait(PATIENCE_S)
+    account.close()
+    assert released.is_set()

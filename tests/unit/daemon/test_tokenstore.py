@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
 import stat
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock, Thread
 
 import pytest
 
@@ -21,6 +22,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn, Offline, Transient
 from mountfs.sandbox.box import BoxSandbox, BoxSwitches
 from tests.fakes.clock import FakeClock
+from tests.unit.daemon.fakes import PATIENCE_S
 
 LIFE_S = 3600.0
 
@@ -265,3 +267,92 @@ def test_a_client_that_acts_for_itself_needs_no_store(sandbox: BoxSandbox, tmp_p
                 backend.account()
         backend.close()
     assert list(tmp_path.iterdir()) == []
+
+
+# When the mount ends
+
+
+def in_the_background(refresh: Callable[[], object]) -> Future[object]:
+    """What becomes of a refresh on a thread of its own."""
+    outcome: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(refresh())
+        except Transient as error:
+            outcome.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return outcome
+
+
+def test_an_exchange_that_is_under_way_may_end_before_it_is_cut(tmp_path: Path, clock: FakeClock) -> None:
+    """Its refresh token is spent: nobody but the reply knows the next one."""
+    asked, answers, cut = Event(), Event(), Event()
+    service = Service(before_reply=lambda: (asked.set(), answers.wait(PATIENCE_S)))
+    tokens = TokenStore(tmp_path / "tokens", "client", "first", service.exchange, clock, end=cut.set)
+    outcome = in_the_background(tokens.refresh)
+    assert asked.wait(PATIENCE_S)
+    closing = Thread(target=tokens.close)
+    closing.start()
+    assert not cut.is_set()
+    answers.set()
+    closing.join(PATIENCE_S)
+    assert cut.is_set()
+    assert outcome.result(PATIENCE_S).access_token == "access-1"
+    assert kept(tmp_path)["refresh_token"] == "refresh-1"
+
+
+def test_one_that_is_not_answered_is_cut(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.tokenstore.GRACE_S", 0.05)
+    asked, cut = Event(), Event()
+
+    def exchange(_: str) -> Exchanged:
+        asked.set()
+        assert cut.wait(PATIENCE_S)
+        raise Offline("the connection is closed")
+
+    tokens = TokenStore(tmp_path / "tokens", "client", "first", exchange, clock, end=cut.set)
+    outcome = in_the_background(tokens.refresh)
+    assert asked.wait(PATIENCE_S)
+    tokens.close()
+    with pytest.raises(Offline):
+        outcome.result(PATIENCE_S)
+
+
+def test_none_begins_once_the_mount_ends(tmp_path: Path, clock: FakeClock) -> None:
+    service = Service()
+    tokens = store(tmp_path, service, clock)
+    tokens.close()
+    with pytest.raises(Transient, match="is being stopped"):
+        tokens.refresh()
+    assert service.presented == []
+
+
+def test_who_waits_for_another_process_waits_no_longer(tmp_path: Path, clock: FakeClock) -> None:
+    tokens = store(tmp_path, Service(), clock)
+    tokens.refresh()
+    (lock,) = (tmp_path / "tokens").glob("*.lock")
+    with lock.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        outcome = in_the_background(tokens.refresh)
+        tokens.close()
+        with pytest.raises(Transient, match="is being stopped"):
+            outcome.result(PATIENCE_S)
+
+
+def test_a_process_that_never_lets_go_is_not_waited_for_for_ever(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.tokenstore.PATIENCE_S", 0.05)
+    tokens = store(tmp_path, Service(), clock)
+    tokens.refresh()
+    (lock,) = (tmp_path / "tokens").glob("*.lock")
+    with lock.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(
+            Transient, match=rf"another mountfs \(process {os.getpid()}\) refreshes the token"
+        ):
+            tokens.refresh()
