@@ -158,9 +158,11 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
     """The batches that a former process sent, from the rows it left; their nodes are on their way again.
     *contents*: those that only a flight has, by id. Called once, after ``Tree.restore``."""
     found: dict[int, Sent] = {}
+    damaged: set[int] = set()
     for row in tree.store.flights():
         node = tree.node(row.node)
         if node is None or node.state.flight is not None:
+            damaged.add(row.batch)
             continue
         flight = _restored(tree, row, node, contents)
         tree.change_unsaved(node, replace(node.state, flight=flight))
@@ -168,6 +170,9 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
         (sent.carried if row.is_carried else sent.flights).append(flight)
         if not row.is_carried:
             sent.kind = row.kind
+    for sent in found.values():
+        if sent.id in damaged:
+            sent.job = None  # its outcomes are told by position: without one of the orders each is looked up
     return list(found.values())
 
 

@@ -41,15 +41,17 @@ class Loader:
         *held*. None when it vanished with a folder above it."""
         way = [self._made(row)]
         vanished: set[int] = set()
+        node: Node | None = None
         while way:
             above = self._row_above(way[-1], vanished)
             if above is not None:
                 way.append(self._made(above))
                 continue
             at = way.pop()
-            if not self._admitted(at, held, None if way else listing):
+            node = self._admitted(at, held, None if way else listing)
+            if node is None:
                 vanished.add(at.id)
-        return self._nodes.get(row.id)
+        return node
 
     def _made(self, row: NodeRow) -> NodeRow:
         """Its node is known from here on, before those above it: of two folders each may have the other above
@@ -67,14 +69,15 @@ class Loader:
                     return found
         return None
 
-    def _admitted(self, row: NodeRow, held: Held, listing: Listing | None) -> bool:
-        """Gives the node of *row* its state; all above it is in memory. False when it vanished with that."""
+    def _admitted(self, row: NodeRow, held: Held, listing: Listing | None) -> Node | None:
+        """Gives the node of *row* its state, and returns it, also where only a flight still knows it. All
+        above it is in memory; None when it vanished with that."""
         node = self._nodes[row.id]
         parent = None if row.parent is None else self._nodes.get(row.parent)
         base_parent = None if row.base_parent is None else self._nodes.get(row.base_parent)
         if not row.is_dirty and (parent is None or base_parent is None):
             del self._nodes[row.id]
-            return False
+            return None
         content, draft = held[Role.CONTENT].get(row.id), held[Role.DRAFT].get(row.id)
         if content is not None and draft is None and not content.is_flushed:
             content, draft = None, content  # it was being written
@@ -86,7 +89,7 @@ class Loader:
         if row.is_dirty:
             node.pending = Pending(row.touched_ns)
         self._admit(node, state)
-        return True
+        return node
 
     def node(self, node_id: int) -> Node | None:
         """By its id; None when there is no such node, or not any more."""

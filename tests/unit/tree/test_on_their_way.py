@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -318,6 +320,36 @@ def test_what_was_heard_of_an_order_on_its_way_before_a_crash_is_looked_at_after
     world.settle(most_s=4000.0)
     assert world.get("/d/new") == b"theirs, made from ours"
     assert world.tree() == world.remote()
+
+
+def test_a_new_file_that_was_removed_on_its_way_stays_removed_after_a_crash(world: World) -> None:
+    """Nothing but its order knows of it any more; the reply names it in its place among the others."""
+    world.put("/new", b"n")
+    world.put("/beside", b"b")
+    send(world, "/new")
+    assert ("/beside", "committing") in world.pending()
+    world.fs.unlink("/new")
+    world.restart()
+    assert "/new" not in world.tree()
+    world.settle(most_s=8000.0)
+    assert world.tree() == world.remote() == {"/d": None, "/f": b"x", "/beside": b"b"}
+    assert world.pending() == []
+
+
+def test_an_order_whose_file_is_missing_in_the_journal_keeps_nothing_else_waiting(world: World) -> None:
+    """A damaged journal: what the reply says of each in turn is of no use, so all are looked up."""
+    world.put("/lost", b"l")
+    world.put("/beside", b"b")
+    send(world, "/lost")
+    assert ("/beside", "committing") in world.pending()
+    lost = world.node("/lost").id
+    world.close()
+    with closing(sqlite3.connect(world.places.store)) as db, db:
+        db.execute("DELETE FROM nodes WHERE id = ?", (lost,))
+    world.start()
+    world.settle(most_s=8000.0)
+    assert world.remote()["/beside"] == b"b"
+    assert world.pending() == []
 
 
 def test_an_order_cut_by_a_crash_that_never_arrived_is_sent_again(world: World) -> None:
