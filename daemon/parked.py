@@ -14,10 +14,10 @@ from mountfs.tree.copies import Copies
 from mountfs.tree.discard import Discard, pending_within
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, path_of
-from mountfs.tree.order import is_refused
 from mountfs.tree.replaced import removed_under
 from mountfs.tree.tree import Tree
 from mountfs.tree.view import View
+from mountfs.tree.word import is_refused
 
 RETRIED_AT_ONCE = 100
 """Nodes in one hold of the lock: 10 ms."""

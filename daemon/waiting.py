@@ -12,6 +12,7 @@ from mountfs.ports import Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, Refusal, State, path_of
 from mountfs.tree.tree import Tree
+from mountfs.tree.word import is_refused
 
 
 class Urgent(Protocol):
@@ -99,7 +100,7 @@ def _refusal_of(node: Node) -> Refusal | None:
     that was refused."""
     at: Node | None = node
     while at is not None:
-        if at.state.refusal is not None:
+        if is_refused(at):
             return at.state.refusal
         pending = at.pending
         at = pending.blocked_on if pending is not None and pending.is_stuck else None

@@ -21,9 +21,8 @@ from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.node import ROOT_ID, Flight, Node, has_moved
 from mountfs.tree.tree import Tree
-from mountfs.tree.word import keeper_of, keeps_here, wants_time
+from mountfs.tree.word import is_refused, keeper_of, keeps_here, wants_time
 
-_BLOCKING = frozenset({OrderKind.PUT, OrderKind.MAKE_FOLDER, OrderKind.SET_TIME})
 _MOVING = frozenset({OrderKind.DELETE, OrderKind.MOVE, OrderKind.MAKE_FOLDER})
 
 
@@ -52,18 +51,6 @@ def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
     if state.content is not None:
         return OrderKind.PUT
     return OrderKind.SET_TIME if carries_times and wants_time(state) else None
-
-
-def is_refused(node: Node) -> bool:
-    """Whether what *node* wants was refused, or a start set its bytes aside. A refused rename or removal was
-    taken back, and keeps nothing from being wanted; but a rename is wanted still where the old name was given
-    to something else."""
-    refusal = node.state.refusal
-    if refusal is None:
-        return False
-    if refusal.kind is OrderKind.MOVE:
-        return has_moved(node.state)
-    return refusal.kind is None or refusal.kind in _BLOCKING
 
 
 def blocked(

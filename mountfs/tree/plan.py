@@ -27,20 +27,13 @@ from mountfs.ports import BackendLimits
 from mountfs.tree.circles import circle_of, open_circle
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import Node, Pending, path_of
-from mountfs.tree.order import (
-    Blocked,
-    blocked,
-    is_lost,
-    is_refused,
-    new_folders_above,
-    next_step,
-)
+from mountfs.tree.order import Blocked, blocked, is_lost, new_folders_above, next_step
 from mountfs.tree.remote import lose
 from mountfs.tree.settling import SettlingTime
 from mountfs.tree.takeover import replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
 from mountfs.tree.waits import Waits
-from mountfs.tree.word import keeps_here
+from mountfs.tree.word import is_refused, keeps_here
 
 LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,10 @@ from enum import IntEnum
 
 from mountfs.model.entry import File
 from mountfs.model.names import is_local_name
-from mountfs.tree.node import Node, State, whole_seconds
+from mountfs.model.order import OrderKind
+from mountfs.tree.node import Node, State, has_moved, whole_seconds
+
+_BLOCKING = frozenset({OrderKind.PUT, OrderKind.MAKE_FOLDER, OrderKind.SET_TIME})
 
 
 class Word(IntEnum):
@@ -50,15 +53,28 @@ def keeper_of(node: Node) -> Node | None:
     return None
 
 
+def is_refused(node: Node) -> bool:
+    """Whether what *node* wants was refused, or a start set its bytes aside. A refused rename or removal was
+    taken back, and keeps nothing from being wanted: `mv a b`, refused, and bytes of a that are not up yet.
+    But a rename is wanted still where the old name was given to something else."""
+    refusal = node.state.refusal
+    if refusal is None:
+        return False
+    if refusal.kind is OrderKind.MOVE:
+        return has_moved(node.state)
+    return refusal.kind is None or refusal.kind in _BLOCKING
+
+
 def word_of(node: Node) -> Word | None:
-    """How far it is on its way; None for a clean node."""
+    """How far it is on its way; None for a clean node. One of which a rename was refused has failed as well,
+    once there is nothing else to be told of it."""
     state, pending = node.state, node.pending
     if state.flight is not None:
         return Word.COMMITTING
-    if state.refusal is not None or (pending is not None and pending.is_stuck):
+    if is_refused(node) or (pending is not None and pending.is_stuck):
         return Word.FAILED
     if pending is None:
-        return None
+        return None if state.refusal is None else Word.FAILED
     if keeps_here(node):
         return Word.LOCAL
     if state.content is None:

@@ -19,7 +19,7 @@ from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, Refusal, path_of
 from mountfs.tree.tree import Tree
-from mountfs.tree.word import keeper_of
+from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.urgency import Urgency
 from mountfs.upload.wholehash import READ_BYTES, WholeHash
 
@@ -129,7 +129,7 @@ class UploadContext:
         if found is None:
             return None
         node, content = found
-        is_wanted = node.state.content is content and not content.is_uploaded and node.state.refusal is None
+        is_wanted = node.state.content is content and not content.is_uploaded and not is_refused(node)
         return found if is_wanted and keeper_of(node) is None else None
 
     def refuse_locked(self, content_id: int, error: MountfsError) -> None:

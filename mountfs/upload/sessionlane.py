@@ -14,7 +14,7 @@ from mountfs.model.pendingbytes import Unreadable
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node
 from mountfs.tree.place import place_in
-from mountfs.tree.word import keeper_of
+from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.largefile import LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
@@ -133,7 +133,7 @@ class SessionLane:
         if found is None:
             return None
         node, content = found
-        is_over = content.is_uploaded or node.state.refusal is not None or node.state.parent is None
+        is_over = content.is_uploaded or is_refused(node) or node.state.parent is None
         return None if is_over or keeper_of(node) is not None else found
 
     def _open(self, opening: Opening) -> None:

@@ -11,7 +11,7 @@ from mountfs.ports import Backend, Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State
 from mountfs.tree.tree import Tree
-from mountfs.tree.word import keeper_of
+from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import Lane, SpoolBytes, UploadContext, Work
 from mountfs.upload.packlane import PackLane
 from mountfs.upload.sessionlane import SessionLane
@@ -192,7 +192,7 @@ class Uploader:
     def _look_locked(self, node: Node) -> bool:
         """Gives whole bytes that are not up yet to their lane; whether a worker should look."""
         content: Content | None = node.state.content
-        if content is None or content.is_uploaded or node.state.refusal is not None:
+        if content is None or content.is_uploaded or is_refused(node):
             return False
         if keeper_of(node) is not None:
             self._packs.remove_locked(content.id)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mountfs.errors import Conflict
 from mountfs.model.order import OrderKind
-from tests.doubles.world import HOST, World
+from tests.doubles.world import HOST, MIB, World
 from tests.unit.commit.scenarios import check_nothing_is_left, step_until_running
 
 DAY = "2023-11-1"  # the 14th or 15th, by the machine's time zone
@@ -156,3 +158,32 @@ def test_a_rename_that_is_refused_for_nothing_for_ever_is_given_up(world: World)
     world.settle()
     assert world.account.files() == world.tree() == {"/a": b"a"}
     assert world.notices() == ["not renamed: 412"]
+
+
+@pytest.mark.parametrize("body", [b"new", b"x" * (9 * MIB)], ids=["small", "large"])
+def test_bytes_that_were_not_up_when_a_rename_was_refused_are_sent(world: World, body: bytes) -> None:
+    world.account.write("/a", b"a")
+    world.names()
+    world.rename("/a", "/b")
+    world.put("/b", body)
+    world.account.write("/b", b"theirs")
+    world.run([world.core.committer.step], 60.0)
+    assert "not renamed" in world.notices()[0]
+    assert world.word("/a") == "sealed"
+    world.settle()
+    assert world.account.files() == {"/a": body, "/b": b"theirs"}
+    assert world.pending() == []
+    assert world.word("/a") == "clean"
+
+
+@pytest.mark.parametrize("body", [b"new", b"x" * (9 * MIB)], ids=["small", "large"])
+def test_a_file_whose_rename_was_refused_takes_other_bytes(world: World, body: bytes) -> None:
+    world.account.write("/a", b"a")
+    world.rename("/a", "/b")
+    world.account.write("/b", b"theirs")
+    world.settle()
+    assert world.state("/a").refusal is not None
+    world.put("/a", body)
+    world.settle()
+    assert world.account.files() == {"/a": body, "/b": b"theirs"}
+    assert world.pending() == []
