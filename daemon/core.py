@@ -270,7 +270,16 @@ def _senders(
     urgency: Urgency,
 ) -> Senders:
     tree, spool, pause = foundation.tree, foundation.spool, Pause()
-    uploader = Uploader(tree, spool, backend, clock, urgency, may_begin=plan.may_begin, pause=pause)
+    uploader = Uploader(
+        tree,
+        spool,
+        backend,
+        clock,
+        urgency,
+        may_begin=plan.may_begin,
+        folder_lost=listings.relist_above,
+        pause=pause,
+    )
     plan.uploads = uploader
     committer = Committer(
         tree,

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
@@ -171,6 +172,16 @@ class Listings:
             self.doubt(folder)
             asked_at = self._tree.store.next_id()
         self.load(folder, asked_at)
+
+    def relist_above(self, node: Node) -> None:
+        """The service has not the folder that *node* is to stand in: the folder above that one is listed, and
+        tells what became of it. What keeps it from being listed troubles nobody here."""
+        with self._tree.lock:
+            folder = node.state.parent
+            above = None if folder is None else folder.state.base_parent
+        if above is not None:
+            with suppress(MountfsError):
+                self.relist(above)
 
     def _load_rows(self, folder: Node) -> None:
         """Reads what the store has in *folder*, a part at a time."""

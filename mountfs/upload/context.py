@@ -49,7 +49,8 @@ class UploadContext:
     """The tree, the bytes, the service. ``account_pacer`` paces what would fail for every file alike.
     ``pause``: while the account is full, no file goes up.
     ``may_begin``: in how many seconds a session that is bound to a node's place may begin; None: not before
-    something else has taken effect."""
+    something else has taken effect. ``folder_lost``: the service has not the folder that a node is to stand
+    in; called without the lock, and may ask the service what became of it."""
 
     tree: Tree
     spool: SpoolBytes
@@ -57,6 +58,7 @@ class UploadContext:
     clock: Clock
     urgency: Urgency
     may_begin: Callable[[Node], float | None]
+    folder_lost: Callable[[Node], None]
     pause: Pause
     account_pacer: Pacer = field(default_factory=lambda: ToldPacer("uploads"))
 
@@ -142,6 +144,27 @@ class UploadContext:
             refusal = Refusal(OrderKind.PUT, advised(error), self.clock.wall_ns(), type(error))
             self.tree.notice(path_of(node), f"not uploaded: {error}")
             self.tree.change((node, replace(node.state, refusal=refusal)))
+
+    def note_session_locked(self, content_id: int, session: str | None) -> None:
+        """The row of a content names its session, so that a restart can go on with it."""
+        found = self.tree.content(content_id)
+        if found is None or found[1].session == session:
+            return
+        node, content = found
+        state, after = node.state, replace(found[1], session=session)
+        tree = self.tree
+        with tree.transaction():
+            if content.session is not None:
+                tree.add_orphan(content.session)
+                tree.store.clear_parts(content_id)
+            if state.content is content:
+                after_state = state.holding(after, state.draft)
+            else:
+                after_state = state.holding(state.content, after)
+            if content_id in tree.unsaved:
+                tree.change((node, after_state))
+            else:
+                tree.change_bytes(node, after_state)
 
     def uploaded_locked(self, claimed: Content, content_hash: str, session: str | None) -> bool:
         """All bytes of *claimed* are up; False when they are no longer wanted. Inside a transaction."""

@@ -10,12 +10,15 @@ from mountfs.model.order import Part
 from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
 from mountfs.tree.content import Content
-from mountfs.tree.node import State
+from mountfs.tree.node import Node, State
 from mountfs.upload.session import Append, SessionPlan
 from mountfs.upload.wholehash import WholeHash
 
 STREAMED_SESSIONS = 2
 """A file written over behind what was sent that often is sent only once it is whole."""
+LOST_FOLDERS = 3
+"""So often in a row the folder of a file may be gone. Each time the folder above is listed, and the next try
+is made where it stands by then, or once it was made again. After that somebody has to look."""
 
 
 class LargeFile:
@@ -28,6 +31,7 @@ class LargeFile:
         "is_opening",
         "is_streamable",
         "known_parts",
+        "lost_folders",
         "pacer",
         "place",
         "plan",
@@ -56,6 +60,7 @@ class LargeFile:
         """Whether a session may begin before the size is known."""
         self.is_opening = False
         self.spoils = 0
+        self.lost_folders = 0
         self.epoch = 0
         self.finish: Callable[[], None] | None = None
         """What is left to do once all bytes are up, while it could not be done."""
@@ -81,6 +86,7 @@ class LargeFile:
     ) -> None:
         """The session is open."""
         self.session = session
+        self.lost_folders = 0
         self.whole = whole
         self.plan = SessionPlan(part_bytes, written=self.written, acknowledged=acknowledged)
         if self.size_bytes is not None:
@@ -129,6 +135,7 @@ class Opening:
     """A session about to be opened, or one of a former process to be taken up again."""
 
     file: LargeFile
+    node: Node
     content: Content
     place: Place
     epoch: int

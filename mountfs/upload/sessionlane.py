@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from dataclasses import replace
 from functools import partial
 
-from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, Resend
+from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotFound, Resend
 from mountfs.model.order import Part
 from mountfs.model.pausing import is_passing
 from mountfs.model.pendingbytes import Unreadable
@@ -16,7 +15,7 @@ from mountfs.tree.node import Node
 from mountfs.tree.place import place_in
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import UploadContext, Work
-from mountfs.upload.largefile import LargeFile, Opening, Sending, place_of
+from mountfs.upload.largefile import LOST_FOLDERS, LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
 
 
@@ -74,7 +73,7 @@ class SessionLane:
         file = self._files.pop(content_id, None)
         if file is not None:
             file.restart()
-        self._note_session(content_id, None)
+        self._context.note_session_locked(content_id, None)
 
     def is_begun_locked(self, content_id: int) -> bool:
         """Whether some of the file was sent already."""
@@ -97,7 +96,7 @@ class SessionLane:
                 state = node.state
                 assert state.parent is not None
                 place = place_in(state.parent, state.name)
-                work = partial(self._open, Opening(file, content, place, file.epoch))
+                work = partial(self._open, Opening(file, node, content, place, file.epoch))
                 file.is_opening = True
                 return work
             assert file.session is not None
@@ -160,6 +159,8 @@ class SessionLane:
                     if is_new:
                         tree.add_orphan(session)
                     self._broke_off(file, error, started_s, opening.epoch)
+                if isinstance(error, NotFound):
+                    self._context.folder_lost(opening.node)
                 return
             with tree.lock:
                 self._succeeded(file, started_s)
@@ -173,32 +174,11 @@ class SessionLane:
                     return
                 # Should the disk be full, the session is not lost: the next try takes it up.
                 file.session, file.known_parts = session, tuple(parts)
-                self._note_session(file.content_id, session)
+                self._context.note_session_locked(file.content_id, session)
                 file.begin(session, part_bytes, parts, whole)
         finally:
             with tree.lock:
                 file.is_opening = False
-
-    def _note_session(self, content_id: int, session: str | None) -> None:
-        """The row of a content names its session, so that a restart can go on with it."""
-        found = self._context.tree.content(content_id)
-        if found is None or found[1].session == session:
-            return
-        node, content = found
-        state, after = node.state, replace(found[1], session=session)
-        tree = self._context.tree
-        with tree.transaction():
-            if content.session is not None:
-                tree.add_orphan(content.session)
-                tree.store.clear_parts(content_id)
-            if state.content is content:
-                after_state = state.holding(after, state.draft)
-            else:
-                after_state = state.holding(state.content, after)
-            if content_id in tree.unsaved:
-                tree.change((node, after_state))
-            else:
-                tree.change_bytes(node, after_state)
 
     def _append(self, sending: Sending) -> None:
         file, append, epoch = sending.file, sending.append, sending.epoch
@@ -301,6 +281,9 @@ class SessionLane:
             self._put_off(file, error, started_s)
             if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:
                 self._restart(file)
+        elif isinstance(error, NotFound) and file.lost_folders < LOST_FOLDERS:
+            file.lost_folders += 1
+            self._put_off(file, error, started_s)
         elif file.size_bytes is None:
             # While it is being written there is nobody to tell; the next try is made once it is whole.
             file.is_streamable = False
@@ -335,7 +318,7 @@ class SessionLane:
         file.restart()
         found = self._context.tree.content(file.content_id)
         if found is not None and not found[1].is_uploaded:
-            self._note_session(file.content_id, None)
+            self._context.note_session_locked(file.content_id, None)
 
     def _open_draft(self, content_id: int) -> LargeFile | None:
         """The tracker of a version that is being written and just became large."""

@@ -44,11 +44,14 @@ class Uploader:
         urgency: Urgency,
         *,
         may_begin: Callable[[Node], float | None],
+        folder_lost: Callable[[Node], None],
         pause: Pause | None = None,
     ) -> None:
-        """*may_begin*, *pause*: see ``UploadContext``."""
+        """*may_begin*, *folder_lost*, *pause*: see ``UploadContext``."""
         self.wake: Callable[[], None] = _silence
-        self._context = UploadContext(tree, spool, backend, clock, urgency, may_begin, pause or Pause())
+        self._context = UploadContext(
+            tree, spool, backend, clock, urgency, may_begin, folder_lost, pause or Pause()
+        )
         self._packs = PackLane(self._context)
         self._sessions = SessionLane(self._context)
         self._lanes: list[Lane] = [self._packs, self._sessions]

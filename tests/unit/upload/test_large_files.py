@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from mountfs.errors import (
     Corrupt,
     Forbidden,
     MountfsError,
+    NotFound,
     NotSignedIn,
     Offline,
     ServerFault,
     SessionLost,
     Throttled,
 )
+from mountfs.model.entry import Place
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.upload.bodies import (
     SMALL_LIMITS,
@@ -380,3 +384,45 @@ def test_half_a_session_is_ended_when_the_next_process_takes_its_file_for_a_smal
     small.settle()
     assert small.account.files() == {"/a": body_of(100)}
     assert small.account.sessions == {}
+
+
+@pytest.fixture
+def placed(tmp_path: Path) -> Iterator[World]:
+    """Where a session is opened in a folder, which must be there."""
+    world = World(tmp_path, limits=replace(SIDE_BY_SIDE_LIMITS, session_min_bytes=1024, chunk_bytes=512))
+    open_session = world.backend.open_session
+
+    def opening(place: Place, size_bytes: int | None, base_revision: str | None) -> str:
+        world.memory.list_folder(place.path.parent, place.folder_id)
+        return open_session(place, size_bytes, base_revision)
+
+    world.backend.open_session = opening  # type: ignore[method-assign]
+    world.account.write("/d/x", b"x")
+    world.names("/d")
+    yield world
+    world.close()
+
+
+@pytest.mark.parametrize("becomes", [None, "/e"])
+def test_a_large_file_whose_folder_others_removed_or_renamed_follows_it(
+    placed: World, becomes: str | None
+) -> None:
+    """Nobody told us yet, or looks at the folder above."""
+    placed.put("/d/large", bytes(2048))
+    if becomes is None:
+        placed.account.remove("/d")
+    else:
+        placed.account.move("/d", becomes)
+    placed.settle()
+    assert placed.account.files()[f"{becomes or '/d'}/large"] == bytes(2048)
+    assert placed.pending() == []
+    assert placed.notices() == []
+
+
+def test_a_large_file_whose_folder_is_there_and_is_not_is_refused_in_the_end(placed: World) -> None:
+    placed.backend.fail("open_session", NotFound("no such folder"), times=100)
+    placed.put("/d/large", bytes(2048))
+    placed.settle()
+    assert placed.pending() == [("/d/large", "failed")]
+    placed.backend.forgive()
+    assert placed.memory.calls()["list_folder"] < 20
