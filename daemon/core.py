@@ -192,7 +192,6 @@ def build(
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
     uploader, committer, prober = senders
-    follower = Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow)
     blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
     reader = Reader(backend, blocks, clock, settings.ending)
     durability = Durability(tree, spool, disk)
@@ -211,6 +210,7 @@ def build(
         clock=clock,
         pause=settings.pause,
     )
+    files = OpenFiles(services, tree.watch)
     return Core(
         tree=tree,
         spool=spool,
@@ -224,8 +224,8 @@ def build(
         urgency=urgency,
         uploader=uploader,
         committer=committer,
-        follower=follower,
-        sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast, durability),
+        follower=Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow),
+        sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast, durability, files),
         prober=prober,
         durability=durability,
         reader=reader,
@@ -233,7 +233,7 @@ def build(
         space=space,
         waiting=waiting,
         services=services,
-        files=OpenFiles(services, tree.watch),
+        files=files,
         copies=foundation.copies,
         standstill=senders.standstill,
         recovery=foundation.recovery,

@@ -268,6 +268,7 @@ class RunningAccount:
         found = {each.name: each.last_failure for each in workers if each.last_failure is not None}
         for name, trouble in (
             ("sync", self._core.durability.trouble),
+            ("close", self._core.sweeper.trouble),
             ("write", self._core.spool.shortage()),
         ):
             if trouble is not None:

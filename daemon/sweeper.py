@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 FILES_AT_ONCE = 200
 """Files swept between two transactions: short enough that nobody waits for the lock."""
 NODES_AT_ONCE = 500
+FINISH_AGAIN_S = 5.0
 RETRY_S = 30.0
 """When a file that could not be removed is tried again."""
 
@@ -39,6 +40,15 @@ class Cache(Protocol):
 
     def adopt(self, content_hash: str, size_bytes: int, spool_path: Path) -> bool:
         """Takes the file over by rename, or does nothing."""
+
+
+class Files(Protocol):
+    """The part of ``mountfs.files.handles`` that is needed here."""
+
+    on_left: Callable[[], None]
+
+    def finish_left(self) -> None:
+        """Closes what the store did not take when it was closed. Whatever that raises."""
 
 
 class HeldSpace(Protocol):
@@ -71,6 +81,7 @@ class Sweeper:
         clock: Clock,
         ballast: HeldSpace,
         journal: Journal,
+        files: Files,
     ) -> None:
         self.wake: Callable[[], None] = _silence
         self._tree = tree
@@ -80,14 +91,40 @@ class Sweeper:
         self._clock = clock
         self._ballast = ballast
         self._journal = journal
+        self._files = files
+        self._finishes_s = -math.inf
+        """When what could not be closed is tried again."""
+        self.trouble: str | None = None
+        """Why it could not be, while it cannot; in one line."""
         self._abandoning = Pacer()
         self._stuck: set[int] = set()
         """Contents whose file could not be removed."""
         self._retry_s = -math.inf
         tree.on_freed = self._wake
+        files.on_left = self._wake
 
     def step(self, now_s: float) -> float:
         """Sweeps a bounded number of files, or of rows, or ends one upload session: nothing else does."""
+        return min(self._sweep_next(now_s), self._finish_left(now_s))
+
+    def _finish_left(self, now_s: float) -> float:
+        """When it is to be tried again. It holds up nothing else, which may make the room that it needs."""
+        if now_s < self._finishes_s:
+            return self._finishes_s
+        self._finishes_s = -math.inf
+        try:
+            self._files.finish_left()
+        except Exception as error:
+            trouble = f"{type(error).__name__}: {error}"
+            if trouble != self.trouble:
+                LOG.warning("a file that was closed cannot be sent yet: %s", trouble)
+            self.trouble = trouble
+            self._finishes_s = now_s + FINISH_AGAIN_S
+            return self._finishes_s
+        self.trouble = None
+        return math.inf
+
+    def _sweep_next(self, now_s: float) -> float:
         if now_s >= self._retry_s:
             self._stuck.clear()
         with self._tree.lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from mountfs.attributes import (
@@ -31,6 +32,7 @@ from mountfs.files.services import Services
 from mountfs.inodes import Inodes
 from mountfs.model.names import is_unlinked
 from mountfs.space import SpaceGauge
+from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import Node
 from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import Verbs
@@ -75,7 +77,8 @@ class FileSystem:
         goes out with every close, as if it were the last."""
         self._is_draining = True
         for file in self._files.all():
-            file.seal_if_flushed()
+            with suppress(*MACHINE_TROUBLE):  # of this file alone: it is sealed when it is closed
+                file.seal_if_flushed()
 
     # Looking
 

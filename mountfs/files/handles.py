@@ -19,6 +19,10 @@ from mountfs.tree.node import Node, State, path_of
 T = TypeVar("T")
 
 
+def _silence() -> None:
+    """Before the assembly sets its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Handle:
     """One open(2) of a file.
@@ -76,9 +80,13 @@ class OpenFiles:
         self, services: Services, watch: Callable[[Callable[[Node, State, State], None]], None]
     ) -> None:
         """*watch*: of the tree, whose changes make open files revisions."""
+        self.on_left: Callable[[], None] = _silence
+        """Called when there is something for ``finish_left``."""
         self._services = services
         self._files: dict[int, list[OpenFile]] = {}
         self._hidden: dict[str, OpenFile] = {}
+        self._left: list[OpenFile] = []
+        """Nobody has them open any more, but the store did not take their last version."""
         self._pages = Pages()
         watch(self._note)
 
@@ -152,14 +160,33 @@ class OpenFiles:
 
     def release(self, handle: Handle) -> None:
         """One handle less; after the last writer the bytes may travel, after the last handle it is closed.
-        Not under the lock."""
+        Not under the lock. Whatever the store raises: then ``finish_left`` does the rest."""
         file = handle.file
         with self._services.lock:
             file.writers -= handle.is_writer
             file.bypasses -= handle.is_direct and handle.can_write
-            is_idle = not file.writers
-        if is_idle and file.is_writing:
-            file.seal_if_idle()
+        try:
+            self._finish(file)
+        except BaseException:
+            self.on_left()
+            raise
+
+    def finish_left(self) -> None:
+        """Has the last versions travel that the store did not take when they were closed, until it raises
+        something again."""
+        for _ in range(len(self._left)):
+            with self._services.lock:
+                file = self._left.pop(0)
+            self._finish(file)
+
+    def _finish(self, file: OpenFile) -> None:
+        try:
+            if not file.writers and file.is_writing:
+                file.seal_if_idle()
+        except BaseException:
+            with self._services.lock:
+                self._left.append(file)
+            raise
         with self._services.lock:
             file.handles -= 1
             is_last = not file.handles

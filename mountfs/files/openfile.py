@@ -247,8 +247,8 @@ class OpenFile:
                 self._unflush_locked()
             assert self._spool_file is not None
             return self._spool_file
-        file = self.file if self._spool_file is None else None
-        copy = copied(self._services, file, self._spool_file, kept_bytes)
+        file, before = self.file if self._spool_file is None else None, self._spool_file
+        copy = copied(self._services, file, before, kept_bytes)
         try:
             with self._services.lock:
                 begun = self._services.changes.begin(
@@ -260,6 +260,9 @@ class OpenFile:
             self._services.spool.remove(copy.name)
             raise
         self._written = RangeSet([(0, kept_bytes)])
+        self._size_bytes = kept_bytes
+        if before is not None:
+            before.close()
         return copy
 
     def _turn_to_locked(self, copy: SpoolFile, begun: tuple[Node, Content] | None) -> None:
@@ -271,8 +274,6 @@ class OpenFile:
         else:
             self.node, draft = begun
             self.key = content_key(draft)
-        if self._spool_file is not None:
-            self._spool_file.close()
         self._spool_file, self.file, self.content = copy, None, draft
         self._is_writing, self._is_flushed = True, False
         self._is_announced = self._is_labelled = False

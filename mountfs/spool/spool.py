@@ -112,6 +112,8 @@ class Spool:
                 self._quota.may_write(self._at_most_pending_bytes, self._disk.free_bytes(str(self.directory)))
         except NoSpace as error:
             return str(error)
+        except OSError as error:
+            return f"{self.directory}: {error.strerror}"
         return None
 
     # Files by name

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.sweeper import RETRY_S
+from daemon.sweeper import FINISH_AGAIN_S, RETRY_S
+from mountfs.errors import DiskFull
 from mountfs.spool.disk import RealDisk
+from mountfs.tree.node import Node, State
 from tests.doubles.world import World
 
 
@@ -115,3 +117,70 @@ def test_the_next_process_tries_it_again(world: World, disk: StickyDisk) -> None
     disk.stuck.clear()
     step(world)
     assert world.core.spool.names() == []
+
+
+# Files whose last close the journal does not take
+
+
+def test_a_close_that_the_journal_does_not_take_is_made_up_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It holds up nothing else, and is told of while it lasts."""
+    world.put("/f", b"1")
+    number = world.begin("/f", b"2")
+    world.fs.flush(number)
+    spools = throw_away(world, 3)
+    save = world.core.tree.store.save_nodes
+    held: list[State] = []
+
+    def refuse(nodes: Iterable[tuple[Node, State]], *, is_dirty: Iterable[bool]) -> None:
+        found = list(nodes)
+        sealed = [state for _, state in found if state.name == "f" and state.draft is None]
+        if sealed:
+            held.extend(sealed)
+            raise DiskFull("the disk is full")
+        save(found, is_dirty=is_dirty)
+
+    sweeper = world.core.sweeper
+    with monkeypatch.context() as patched:
+        patched.setattr(world.core.tree.store, "save_nodes", refuse)
+        with pytest.raises(DiskFull):
+            world.fs.release(number)
+        for _ in range(5):
+            assert step(world) <= world.clock.now_s() + FINISH_AGAIN_S
+            world.advance(FINISH_AGAIN_S)
+        assert not set(spools) & set(world.core.spool.names())
+        assert sweeper.trouble == "DiskFull: the disk is full"
+        assert len(held) == 6
+        assert len(caplog.messages) == 1
+    world.settle()
+    assert world.account.files() == {"/f": b"2"}
+    assert world.pending() == []
+    assert len(world.core.files) == 0
+    assert sweeper.trouble is None
+
+
+def test_what_a_stop_cannot_seal_keeps_no_other_file_from_being_sealed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = []
+    for name in "abc":
+        world.put(f"/{name}", b"1")
+        numbers.append(world.begin(f"/{name}", b"2"))
+        world.fs.flush(numbers[-1])
+    begin, calls = world.core.tree.store.begin, []
+
+    def fail_once() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise DiskFull("the disk is full")
+        begin()
+
+    monkeypatch.setattr(world.core.tree.store, "begin", fail_once)
+    world.fs.stop_taking_writes()
+    world.settle()
+    assert sorted(world.account.files().values()) == [b"1", b"2", b"2"]
+    for number in numbers:
+        world.close_file(number)
+    world.settle()
+    assert set(world.account.files().values()) == {b"2"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from threading import Barrier, Thread
@@ -219,6 +220,16 @@ def test_a_full_disk_refuses_until_there_is_room_again(spool: Spool, disk: Roomy
             spool.admit(4096)
     disk.free = 10**12
     assert spool.admit(4096) == 0.0
+
+
+def test_a_disk_that_does_not_say_how_full_it_is_is_told_of(
+    spool: Spool, disk: RoomyDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(disk, "free_bytes", refuse)
+    assert spool.shortage() == f"{spool.directory}: Input/output error"
 
 
 def test_near_the_end_a_writer_waits_in_proportion_to_what_it_writes(tmp_path: Path) -> None:
