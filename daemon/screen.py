@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -34,7 +35,9 @@ class StatusLine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._status is not None:
-            self._status.stop()
+            # The terminal may be gone, which is what the mount ends for: SIGHUP.
+            with contextlib.suppress(OSError):
+                self._status.stop()
 
     def show(self, line: str) -> None:
         """Replaces what the line says; *line* is plain text."""

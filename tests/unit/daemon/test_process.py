@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from daemon.client import Client
 from daemon.failure import Failure
 from daemon.lifecycle import EXIT_LEFT_PENDING
 from daemon.options import MountOptions
-from daemon.process import MountPlan, Surroundings, run_mount
+from daemon.process import MOST_DESCRIPTORS, MountPlan, Surroundings, run_mount
 from daemon.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
 from daemon.settings import DropboxRemote, Remote, SandboxRemote, parse_spec
 from daemon.status import MountStatus, far_side
@@ -98,6 +99,23 @@ def test_the_service_manager_is_told_what_is_wrong_with_the_service(stage: Stage
             lines += manager.recv(4096).decode().splitlines()
     assert lines[-1].startswith("STATUS=")
     assert lines[-1].endswith("far side refuses the credentials: the token is revoked")
+
+
+def test_a_mount_may_have_as_many_files_open_as_it_is_allowed(stage: Stage) -> None:
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits: list[int] = []
+
+    def look() -> None:
+        limits.append(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stage.on_ready = look
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+    try:
+        assert stage.run() == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert limits == [min(hard, MOST_DESCRIPTORS)]
 
 
 def test_a_second_sigint_cuts_the_drain_short(stage: Stage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -168,6 +169,21 @@ def test_times_are_told_roughly(seconds: float, words: str) -> None:
 
 def test_one_is_singular() -> None:
     assert [plural(count, "change") for count in (0, 1, 2)] == ["0 changes", "1 change", "2 changes"]
+
+
+def test_a_terminal_that_is_gone_changes_no_outcome() -> None:
+    class Gone(io.StringIO):
+        is_gone = False
+
+        def write(self, text: str) -> int:
+            if self.is_gone:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().write(text)
+
+    terminal = Gone()
+    with StatusLine(Console(file=terminal, force_terminal=True)) as line:
+        line.show("all is well")
+        terminal.is_gone = True
 
 
 def test_an_account_with_nothing_has_an_empty_tally() -> None:
