@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from daemon.account import Backlog
 from daemon.commit.batch import Current
 from daemon.core import Core
+from daemon.holders import holder_of
 from daemon.justclosed import JustClosed
 from daemon.keeping import copies_kept
 from daemon.parked import Parked
@@ -192,7 +194,8 @@ class RunningAccount:
                 sum(words[word].count for word in PENDING), sum(words[word].size_bytes for word in PENDING)
             ),
             oldest_pending_age_s=None if since_ns is None else max(0.0, (wall_ns - since_ns) / NS_PER_S),
-            current_job=jobs_in_words(core.committer.current),
+            current_job=jobs_in_words(core.committer.current)
+            or self._other_s_job(is_pending=oldest is not None),
             calls=core.backend.calls(),
             troubles=self._troubles(wall_ns),
             far_side=self._far_side(is_pending=oldest is not None),
@@ -261,6 +264,16 @@ class RunningAccount:
             is_away, sending = True, "it has not answered yet"
         error = core.backend.trouble() or core.follower.error
         return far_side(error, detail=sending or core.follower.last_error, is_away=is_away)
+
+    def _other_s_job(self, *, is_pending: bool) -> str | None:
+        """What keeps ours from committing, by turns, or because it was stopped."""
+        path = self._core.committer.awaited_lock
+        if path is None or not is_pending:
+            return None
+        who = ""
+        with suppress(OSError), path.open("rb") as lock:
+            who = holder_of(lock.fileno())
+        return f"waits for another mount of the account{who}"
 
     def _failing(self) -> dict[str, str]:
         """What this machine, or a bug, keeps workers from."""

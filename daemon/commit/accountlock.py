@@ -13,6 +13,8 @@ class AccountLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
+        self.refused: Path | None = None
+        """The file while another process has it, as far as it was asked for."""
 
     def try_take(self) -> bool:
         """Whether the lock is ours; never waits."""
@@ -23,8 +25,9 @@ class AccountLock:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(fd)
+            self.refused = self._path
             return False
-        self._fd = fd
+        self._fd, self.refused = fd, None
         return True
 
     def release(self) -> None:
@@ -36,6 +39,8 @@ class AccountLock:
 
 class NoLock:
     """Stands for the lock where batches may run side by side."""
+
+    refused: Path | None = None
 
     def try_take(self) -> bool:
         """Always."""

@@ -102,7 +102,7 @@ class Committer:
         self._uploads = uploads
         self._settle_s = settle_s
         self._is_alone = limits.batches_at_once == 1
-        self._lock = AccountLock(lock_path) if self._is_alone else NoLock()
+        self._lock: AccountLock | NoLock = AccountLock(lock_path) if self._is_alone else NoLock()
         books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
         self._pause = pause or Pause()
         self._sender = Sender(tree, listings, backend, books, clock, self._pause)
@@ -125,6 +125,11 @@ class Committer:
         """The batches under way, the oldest first."""
         with self._tree.lock:
             return tuple(batch.current for batch in self._batches)
+
+    @property
+    def awaited_lock(self) -> Path | None:
+        """The account's lock while another process has it, and keeps ours from committing."""
+        return self._lock.refused
 
     @property
     def is_offline(self) -> bool:

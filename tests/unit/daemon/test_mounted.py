@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -544,3 +545,18 @@ def test_a_step_that_waits_for_a_token_does_not_hold_up_the_end(world: World) ->
     assert asked.wait(PATIENCE_S)
     account.close()
     assert released.is_set()
+
+
+def test_the_status_says_that_another_process_commits(world: World, account: RunningAccount) -> None:
+    """Which may have been stopped, and then nothing is committed by anybody."""
+    world.put("/f", b"1")
+    world.upload_all()
+    with world.places.commit_lock.open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        world.advance(60.0)
+        world.core.committer.step(world.clock.now_s())
+        job = account.status().current_job
+        assert job == f"waits for another mount of the account (process {os.getpid()})"
+    world.settle()
+    assert account.status().current_job is None
+    assert world.account.files() == {"/f": b"1"}
