@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -32,28 +33,51 @@ class Export:
         """*source* as *relative*, with *mtime_ns* or its own time; a problem is noted, and no part of a file
         stays."""
         target = self.directory / relative
+        draft = draft_of(target.parent, os.getpid())
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with source.open("rb") as reading, target.open("xb") as writing:
-                self._copy(reading, writing, target, mtime_ns)
+            if os.path.lexists(target):
+                raise FileExistsError
+            draft.unlink(missing_ok=True)  # of a process of that number that was killed
+            with source.open("rb") as reading, draft.open("xb") as writing:
+                size_bytes = self._copy(reading, writing, mtime_ns)
+            _give_name(draft, target)
+            self.count += 1
+            self.size_bytes += size_bytes
         except FileExistsError:
             self.problems.append(f"{target}: exists already, and is left as it is")
         except OSError as error:
             name = error.filename or source
             self.problems.append(f"{name}: {error.strerror or error}; not copied")
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
-    def _copy(self, reading: BinaryIO, writing: BinaryIO, target: Path, mtime_ns: int | None) -> None:
-        try:
-            shutil.copyfileobj(reading, writing, PIECE_BYTES)
-            writing.flush()
-            found = os.fstat(reading.fileno())
-            time_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
-            os.utime(writing.fileno(), ns=(time_ns, time_ns))
-            self.size_bytes += writing.tell()
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
-        self.count += 1
+    def _copy(self, reading: BinaryIO, writing: BinaryIO, mtime_ns: int | None) -> int:
+        """How many bytes it are."""
+        shutil.copyfileobj(reading, writing, PIECE_BYTES)
+        writing.flush()
+        found = os.fstat(reading.fileno())
+        time_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
+        os.utime(writing.fileno(), ns=(time_ns, time_ns))
+        return writing.tell()
+
+
+def draft_of(folder: Path, pid: int) -> Path:
+    """A copy has this name until it is whole: one that was killed in between passes for none."""
+    return folder / f".mountfs-export-{pid}"
+
+
+def _give_name(draft: Path, target: Path) -> None:
+    """FileExistsError where something has it by now."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system whose files have one name each
+        if os.path.lexists(target):
+            raise FileExistsError from None
+        draft.rename(target)
 
 
 def export_mounted(mountpoint: Path, top: str, paths: Iterable[str], directory: Path) -> Export:

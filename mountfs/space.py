@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from mountfs.errors import MountfsError, NoSpace
@@ -71,7 +72,8 @@ class SpaceGauge:
 
     def _ask_in_background(self) -> None:
         if not self._asking.locked():
-            threading.Thread(target=self._ask, name="quota", daemon=True).start()
+            with suppress(RuntimeError):  # without a thread the last figure stands
+                threading.Thread(target=self._ask, name="quota", daemon=True).start()
 
     def _ask(self) -> None:
         """Asks the service, once for all who want to know."""

@@ -99,3 +99,17 @@ def test_without_a_limit_or_a_figure_everything_fits() -> None:
     unknown = SpaceGauge(away, Hands(), lambda: 0)
     unknown.current()
     unknown.take(1 << 60)
+
+
+def test_without_a_thread_to_ask_on_the_last_figure_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, account = Hands(), Account(100)
+    gauge = SpaceGauge(account, clock, lambda: 0)
+    assert gauge.current() == Space(100, 1000)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    clock.s += FRESH_S
+    gauge.take(100)
+    assert gauge.current() == Space(100, 1000)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
-from daemon.export import Export, export_stopped
+from daemon.export import Export, draft_of, export_stopped
 from daemon.failure import Failure
 from daemon.statedir import StateDir
 from mountfs.model.entry import Account
@@ -161,3 +164,48 @@ def test_where_no_account_is_remembered_that_is_told(stopped: Stopped, entry: ob
     (stopped.state.path / "remotes.json").write_text(json.dumps({"work": entry}))
     with pytest.raises(Failure, match="no remote 'work' was ever mounted with this state directory"):
         stopped.export()
+
+
+def test_a_copy_has_its_name_once_it_is_whole(stopped: Stopped, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was killed in the middle must not pass for a copy, nor keep the next run from making it."""
+    stopped.world.put("/docs", b"whole")
+    stopped.stop()
+
+    def copy(reading: BinaryIO, writing: BinaryIO, length: int) -> None:
+        writing.write(reading.read(2))
+        writing.flush()
+        assert not (stopped.out / "docs").exists()
+        writing.write(reading.read())
+
+    monkeypatch.setattr(shutil, "copyfileobj", copy)
+    assert stopped.export().problems == []
+    assert stopped.copied() == {"docs": b"whole"}
+
+
+def test_what_a_killed_export_left_keeps_no_other_one_from_copying(stopped: Stopped) -> None:
+    stopped.world.put("/a", b"a")
+    stopped.world.put("/b", b"b")
+    stopped.stop()
+    stopped.out.mkdir()
+    draft_of(stopped.out, os.getpid()).write_bytes(b"torn")
+    assert stopped.export().problems == []
+    assert stopped.copied() == {"a": b"a", "b": b"b"}
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
+def test_where_files_have_one_name_only_nothing_is_replaced_either(
+    stopped: Stopped, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """As on the file systems of cards and sticks."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "link", refuse)
+    stopped.world.put("/a", b"new")
+    stopped.world.put("/b", b"b")
+    stopped.stop()
+    stopped.out.mkdir()
+    (stopped.out / "a").write_bytes(b"old")
+    assert stopped.export().problems == [f"{stopped.out}/a: exists already, and is left as it is"]
+    assert stopped.copied() == {"a": b"old", "b": b"b"}
