@@ -2,7 +2,7 @@
 
 a file with bytes of ours              shows the revision of the service again
 a new file or folder                   is gone
-`mv a b`, not sent yet                 is called a again
+`mv a b`, not sent yet                 is called a again, once what has that name by now is given up
 `rm a`, not sent yet                   is shown again
 what an order on its way is about      stays as it is: its outcome is not known
 what somebody has open for writing     stays as it is: closing it would bring it back
@@ -10,8 +10,10 @@ what somebody has open for writing     stays as it is: closing it would bring it
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
+from mountfs.model.path import fold
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
@@ -25,6 +27,7 @@ GIVEN_UP_AT_ONCE = 100
 
 UNDER_WAY = "it is just being sent; try again when that has ended"
 HOLDS = "it belongs together with something that is just being sent, or open for writing"
+TAKEN = "its old name was given to something else; give that up as well, or rename it"
 OPEN = "it is open for writing; close it first"
 
 
@@ -75,35 +78,96 @@ class Discard:
         depths = pending_within(tree, top)
         # Names are free before what was removed under them is shown again.
         nodes = sorted(depths, key=lambda node: (-depths[node], node.state.parent is None))
+        if is_trial:
+            self._all(nodes, told, depths)
+            return told
+        waiting = self._all(nodes, told)
+        while waiting:
+            rest = self._all(waiting, told)
+            if len(rest) == len(waiting):
+                rest = self._step_aside(rest, told)
+            waiting = rest
+        return told
+
+    def _all(self, nodes: list[Node], told: GivenUp, trial: Collection[Node] = ()) -> list[Node]:
+        """Those that wait for others. *trial*: nothing is given up, but what all of these would be is
+        told."""
+        tree = self._tree
+        waiting: list[Node] = []
         for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
             doubtful: set[Node] = set()
             with tree.transaction():
                 for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
-                    self._one(node, told, doubtful, is_trial=is_trial)
+                    holder = self._holder(node)
+                    if holder is not None and trial and holder not in trial:
+                        told.left.append((path_of(node), TAKEN))
+                    elif (holder is not None and not trial) or self._one(
+                        node, told, doubtful, is_trial=bool(trial)
+                    ):
+                        waiting.append(node)
                 for folder in doubtful:
                     if not folder.state.is_forgotten or folder is tree.root:
                         self._listings.doubt(folder)
-        return told
+        return waiting
 
-    def _one(self, node: Node, told: GivenUp, doubtful: set[Node], *, is_trial: bool) -> None:
-        """*doubtful*: takes the folders that are to be listed again for it."""
+    def _holder(self, node: Node) -> Node | None:
+        """What has the name by now that a renamed *node* had."""
+        state = node.state
+        if (
+            state.base is None
+            or state.base_parent is None
+            or state.flight is not None
+            or not has_moved(state)
+        ):
+            return None
+        load_children(self._tree, state.base_parent)
+        there = self._tree.child(state.base_parent, fold(state.base.name))
+        return None if there is node else there
+
+    def _step_aside(self, waiting: list[Node], told: GivenUp) -> list[Node]:
+        """One of those that wait for each other makes room for the others, for a moment; those that wait for
+        something else, or for what does, are left as they are."""
+        with self._tree.transaction():
+            awaited = {node: self._awaited(node) for node in waiting}
+            while left := [node for node, others in awaited.items() if not awaited.keys() >= others]:
+                for node in left:
+                    del awaited[node]
+                    told.left.append((path_of(node), TAKEN if self._holder(node) is not None else HOLDS))
+            renamed = next((node for node in awaited if self._holder(node) is not None), None)
+            if renamed is not None:
+                self._tree.change((renamed, moved_back(self._tree, self._copies, renamed, renamed.state)))
+        return list(awaited)
+
+    def _awaited(self, node: Node) -> set[Node]:
+        """What keeps *node* from being given up: what has its old name, or is in it; the top where that is on
+        its way."""
+        holder = self._holder(node)
+        if holder is not None:
+            return {holder}
+        if node.state.base is None and node.folder is not None:
+            return set((node.folder.children or {}).values())
+        return {self._tree.root}
+
+    def _one(self, node: Node, told: GivenUp, doubtful: set[Node], *, is_trial: bool) -> bool:
+        """Whether it can be given up only after others. *doubtful*: takes the folders that are to be listed
+        again for it."""
         state, word = node.state, word_of(node)
         if state.is_forgotten or (word is None and state.refusal is None):
-            return
+            return False
         path = path_of(node)
         if state.flight is not None:
             told.left.append((path, UNDER_WAY))
-            return
+            return False
         if state.draft is not None or word is Word.OPEN:
             told.left.append((path, OPEN))
-            return
+            return False
         size_bytes = state.content.size_bytes if state.content is not None else 0
         if not is_trial and not self._give_up(node, doubtful):
-            told.left.append((path, HOLDS))
-            return
+            return True
         told.count += 1
         told.size_bytes += size_bytes
         told.paths.append(path)
+        return False
 
     def _give_up(self, node: Node, doubtful: set[Node]) -> bool:
         tree, state = self._tree, node.state

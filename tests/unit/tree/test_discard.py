@@ -11,7 +11,7 @@ import pytest
 
 from mountfs.errors import Forbidden
 from mountfs.tree import discard as discard_module
-from mountfs.tree.discard import OPEN, UNDER_WAY, Discard, GivenUp
+from mountfs.tree.discard import OPEN, TAKEN, UNDER_WAY, Discard, GivenUp
 from mountfs.tree.node import Node, above
 from tests.doubles.world import World
 
@@ -228,3 +228,79 @@ class CountingLock:
             self.walks_by_hold.append(self.walks)
             self.walks = 0
         self._lock.__exit__(*error)
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_a_rename_whose_old_name_was_given_to_something_new_is_given_up_with_that(
+    world: World, is_folder: bool
+) -> None:
+    """As an editor saves that keeps the old version: `mv a a~; echo > a`."""
+    source = "/d" if is_folder else "/a"
+    world.rename(source, "/b")
+    if is_folder:
+        world.mkdir("/d")
+    else:
+        world.put("/a", b"mine")
+    told = discard(world)
+    assert (told.count, told.left) == (2, [])
+    assert_clean(world)
+
+
+def test_names_that_were_exchanged_are_given_up_together(world: World) -> None:
+    world.rename("/a", "/t")
+    world.rename("/d", "/a")
+    world.rename("/t", "/d")
+    assert discard(world).left == []
+    assert_clean(world)
+
+
+def test_names_that_were_passed_on_are_given_up_together(world: World) -> None:
+    for source, target in [("/d/x", "/d/z"), ("/d/y", "/d/x"), ("/a", "/d/y")]:
+        world.rename(source, target)
+    world.put("/a", b"new")
+    assert discard(world).left == []
+    assert_clean(world)
+
+
+@pytest.mark.parametrize("is_trial", [True, False])
+def test_a_rename_whose_old_name_is_kept_by_something_else_is_left_as_it_is(
+    world: World, is_trial: bool
+) -> None:
+    world.rename("/a", "/b")
+    world.put("/a", b"mine")
+    told = discard(world, "/b", is_trial=is_trial)
+    assert (told.count, told.left) == (0, [("/b", TAKEN)])
+    assert sorted(world.pending()) == [("/a", "sealed"), ("/b", "uploaded")]
+
+
+def test_a_rename_whose_old_name_is_open_for_writing_is_left_as_it_is(world: World) -> None:
+    world.rename("/a", "/b")
+    number = world.begin("/a", b"mine")
+    told = discard(world)
+    assert (told.count, told.left) == (0, [("/a", OPEN), ("/b", TAKEN)])
+    world.close_file(number)
+    assert discard(world).left == []
+    assert_clean(world)
+
+
+def test_renames_of_which_one_waits_for_another_that_is_left_are_left(world: World) -> None:
+    world.rename("/d/x", "/x")
+    world.rename("/a", "/d/x")
+    number = world.begin("/a", b"mine")
+    world.rename("/d/y", "/y")
+    told = discard(world)
+    assert sorted(told.left) == [("/a", OPEN), ("/d/x", TAKEN), ("/x", TAKEN)]
+    assert told.paths == ["/y"]
+    world.close_file(number)
+    discard(world)
+    assert_clean(world)
+
+
+def test_what_was_moved_into_a_new_folder_of_its_old_name_is_given_up_with_that(world: World) -> None:
+    world.rename("/d", "/t")
+    world.mkdir("/d")
+    world.mkdir("/d/new")
+    world.rename("/t", "/d/new/d")
+    world.rename("/a", "/d/new/a")
+    assert discard(world).left == []
+    assert_clean(world)
