@@ -27,9 +27,6 @@ LOG = logging.getLogger(__name__)
 MOST_DESCRIPTORS = 65_536
 """As many as the unit allows."""
 NOTIFY_STATUS_S = 5.0
-MOST_DESCRIPTORS = 65_536
-"""As many as the unit allows: each file that a program has open takes one here."""
-
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -84,7 +81,6 @@ def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
     """Runs the mount on the main thread until it is stopped; the exit code. Failure, MountfsError."""
     raise_descriptor_limit()
     plan.options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _raise_descriptor_limit()
     # The control socket closes last: who asked for a stop takes its end for the end of the process.
     with contextlib.ExitStack() as last, contextlib.ExitStack() as stack:
         remote = plan.remote
@@ -190,11 +186,3 @@ def _signals(lifecycle: Lifecycle) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise_descriptor_limit() -> None:
-    """Shells give a process 1,024, and let it have more when it asks: setrlimit(2)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
