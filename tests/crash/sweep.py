@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from daemon.cli.slotcheck import SlotCheck
+from daemon.failure import Failure
 from daemon.statedir import Slot
 from mountfs.model.hashing import content_hash
 from mountfs.tree.peek import holding
@@ -69,9 +70,14 @@ class CrashMount(RealMount):
         self.kills = 0
 
     @property
+    def account_dir(self) -> Path:
+        """Where the slots are, its own and those that others left."""
+        [account_dir] = (self.state_dir / "accounts").iterdir()
+        return account_dir
+
+    @property
     def slot(self) -> Path:
-        [slot] = (self.state_dir / "accounts").glob("*/slot-0")
-        return slot
+        return self.account_dir / "slot-0"
 
     def arm(self, kill: Kill) -> None:
         """Returns when a running mount has its order."""
@@ -208,13 +214,13 @@ class Scene:
     # What was promised
 
     def _check_something_was_pending(self) -> None:
-        slot = self.mount.slot
-        with closing(sqlite3.connect(slot / "journal.db")) as db:
-            orphans = db.execute("SELECT count(*) FROM orphans").fetchone()[0]
-        bytes_left = any(file.stat().st_size for file in slot.parent.glob("*/spool/*"))
-        others = [holding(each, each.with_name("spool")).count for each in slot.parent.glob("*/journal.db")]
-        assert any(others) or bytes_left or orphans, "nothing was pending at the kill"
-        for each in slot.parent.glob("slot-*"):
+        # A mount may die before it has a slot of its own, and something be left in another one.
+        slots = self.mount.account_dir
+        bytes_left = any(file.stat().st_size for file in slots.glob("*/spool/*"))
+        journals = list(slots.glob("*/journal.db"))
+        is_pending = any(holding(each, each.with_name("spool")).count or _orphans(each) for each in journals)
+        assert is_pending or bytes_left, "nothing was pending at the kill"
+        for each in slots.glob("slot-*"):
             found = [finding for finding in SlotCheck(Slot(each, fd=-1)).check() if finding.is_fault]
             assert found == [], "what a crash left is taken for damaged"
 
@@ -269,6 +275,13 @@ class Scene:
         return {file.name for file in (slot / "spool").iterdir() if file.name not in named}
 
 
+def _orphans(journal: Path) -> int:
+    """How many sessions are to be ended."""
+    with closing(sqlite3.connect(journal)) as db:
+        found: int = db.execute("SELECT count(*) FROM orphans").fetchone()[0]
+        return found
+
+
 def _bodies_below(folder: Path) -> dict[str, bytes]:
     def fail(error: OSError) -> None:
         raise error
@@ -320,7 +333,7 @@ def sweep(folder: Path, kills: list[Kill], *, is_patient: bool = False) -> Resul
                         result.killed.add(kill.point)
                     else:
                         result.never.append(kill)
-                except (AssertionError, OSError) as error:
+                except (AssertionError, OSError, Failure) as error:
                     result.faults.append(f"{kill}: {error}")
                     click.echo(f"FAULT {kill}: {error}", err=True)
                     break
