@@ -19,7 +19,7 @@ class MemoryProcess(SandboxProcess):
     """The simplest service that keeps the contract, as a child; what it knows ends with it."""
 
     service = "memory"
-    module = "tests.mounted.memoryserver"
+    program = "memory"
     mountfs = (sys.executable, "-m", "tests.mounted.memorymount")
     hash_kind = HashKind.DROPBOX
     quiet: Mapping[str, Any] = {

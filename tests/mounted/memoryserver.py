@@ -215,19 +215,20 @@ def _listed(argument: Any) -> Sequence[Any]:
     return argument if isinstance(argument, list | tuple) else [argument]
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("service", choices=["memory"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--switches", type=Path)
     parser.add_argument("--parent-pipe", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     log = RequestLog()
     service = MemoryService(log, updated(Switches(), read_mapping(arguments.switches)))
     server = SandboxServer(service, log, FaultSchedule(), port=arguments.port)
     service.surface.gate = server.gate
     asyncio.run(_serve(server))
+    return 0
 
 
 async def _serve(server: SandboxServer) -> None:
@@ -244,4 +245,4 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, server: SandboxServer) -> Non
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

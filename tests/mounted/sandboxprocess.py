@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import sys
 import time
 import urllib.error
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mountfs.model.hashing import HashKind
+from tests.mounted.forks import Forked
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEADLINE_S = 40.0
@@ -58,7 +58,7 @@ class SandboxProcess(ABC):
 
     service: str
     hash_kind: HashKind
-    module = "mountfs.sandbox"
+    program = "sandbox"
     mountfs: tuple[str, ...] = (sys.executable, "-m", "daemon.cli")
     """The command line that mounts it."""
     quiet: Mapping[str, Any]
@@ -76,7 +76,7 @@ class SandboxProcess(ABC):
         self.data = data
         self.port = 0
         self._switches = switches
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
 
     @property
     def url(self) -> str:
@@ -91,12 +91,8 @@ class SandboxProcess(ABC):
         self.data.mkdir(parents=True, exist_ok=True)
         chosen = self.data.with_name(f"{self.data.name}.switches.json")
         chosen.write_text(json.dumps(self._switches))
-        order = [sys.executable, "-m", self.module, self.service, "--data", str(self.data)]
-        order += ["--port", str(self.port), "--switches", str(chosen), "--parent-pipe"]
-        self._process = subprocess.Popen(
-            order, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
-        assert self._process.stdout is not None
+        order = [self.service, "--data", str(self.data), "--port", str(self.port)]
+        self._process = Forked(self.program, [*order, "--switches", str(chosen), "--parent-pipe"])
         line = self._process.stdout.readline()
         assert line, "the sandbox did not start"
         self.port = int(json.loads(line)["url"].rpartition(":")[2])
@@ -260,15 +256,11 @@ class SandboxProcess(ABC):
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(number)
-        try:
-            process.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
+        process.signal(number)
+        if not process.wait(DEADLINE_S):
+            process.signal(signal.SIGKILL)
+            assert process.wait(DEADLINE_S)
+        process.close()
 
     def _get(self, name: str) -> Any:
         return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}"))
