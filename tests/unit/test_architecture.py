@@ -113,19 +113,19 @@ MAY_ASK_THE_MACHINE = (
 
 
 @cache
-def _modules() -> dict[str, ast.Module]:
-    found: dict[str, ast.Module] = {}
+def _modules() -> dict[str, Path]:
+    found: dict[str, Path] = {}
     for package in ("mountfs", "daemon"):
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
-            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            found[name] = ast.parse(path.read_text(), str(path))
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
-def _path_of(module: str) -> Path:
-    path = ROOT.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+@cache
+def _parsed(module: str) -> ast.Module:
+    path = _modules()[module]
+    return ast.parse(path.read_text(), str(path))
 
 
 @cache
@@ -133,7 +133,7 @@ def _imports(module: str) -> frozenset[str]:
     """Modules that *module* imports, anywhere in it; of ``from package import name`` the name if that
     is a module."""
     found: set[str] = set()
-    for node in ast.walk(_modules()[module]):
+    for node in ast.walk(_parsed(module)):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -272,10 +272,10 @@ def test_nobody_asks_which_service_it_is() -> None:
 
 @pytest.mark.parametrize("module", sorted(_modules()))
 def test_a_module_is_short_and_so_are_its_functions(module: str) -> None:
-    assert len(_path_of(module).read_text().splitlines()) <= MODULE_LINES
+    assert len(_modules()[module].read_text().splitlines()) <= MODULE_LINES
     long = [
         f"{node.name} has {node.end_lineno - node.lineno + 1} lines"
-        for node in ast.walk(_modules()[module])
+        for node in ast.walk(_parsed(module))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
@@ -286,15 +286,15 @@ def test_a_module_is_short_and_so_are_its_functions(module: str) -> None:
 def test_all_imports_are_absolute() -> None:
     wrong = [
         f"{module}:{node.lineno}"
-        for module, tree in _modules().items()
-        for node in ast.walk(tree)
+        for module in _modules()
+        for node in ast.walk(_parsed(module))
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert not wrong
 
 
 def _asks_the_machine(module: str) -> Iterator[str]:
-    for node in ast.walk(_modules()[module]):
+    for node in ast.walk(_parsed(module)):
         if isinstance(node, ast.ImportFrom) and (
             node.module in ("time", "random", "secrets")
             or (node.module == "os" and {"environ", "getenv"} & {alias.name for alias in node.names})

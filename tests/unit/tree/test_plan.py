@@ -173,9 +173,9 @@ def hold_of_listing(directory: Path, entries: int, *, is_stored: bool) -> int:
 
 
 @pytest.mark.parametrize("is_stored", [False, True], ids=["listed", "stored"])
-def test_a_folder_of_twenty_thousand_is_read_in_parts(tmp_path: Path, is_stored: bool) -> None:
+def test_a_large_folder_is_read_in_parts(tmp_path: Path, is_stored: bool) -> None:
     small = hold_of_listing(tmp_path / "small", 2 * CHUNK, is_stored=is_stored)
-    large = hold_of_listing(tmp_path / "large", 20_000, is_stored=is_stored)
+    large = hold_of_listing(tmp_path / "large", 10 * CHUNK, is_stored=is_stored)
     assert large <= small * 1.2
 
 
