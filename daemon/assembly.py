@@ -34,7 +34,7 @@ from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.spool.disk import RealDisk
 from mountfs.tree.node import Node, State
-from mountfs.tree.recovery import set_aside_directory
+from mountfs.tree.strays import set_aside_directory
 
 LOG = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class _Assembly:
 
     def _places(self, slot: Slot) -> Places:
         lock = self.state.account_dir(self.account) / "commit.lock"
-        return Places(slot.journal, slot.spool, slot.cache, lock)
+        return Places(slot.journal, slot.spool, slot.cache, lock, slot.is_shared)
 
     def _settings(self) -> Settings:
         return Settings(

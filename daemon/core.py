@@ -43,6 +43,7 @@ from mountfs.tree.node import State
 from mountfs.tree.plan import Plan
 from mountfs.tree.recovery import Recovery, recover
 from mountfs.tree.store import Store
+from mountfs.tree.strays import is_never_shared
 from mountfs.tree.sync import Durability
 from mountfs.tree.tree import Tree
 from mountfs.tree.verbs import Verbs
@@ -57,12 +58,14 @@ CACHE_BYTES = 2 * 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where one mount keeps what is its own."""
+    """Where one mount keeps what is its own. *is_shared*: whether the spool file of a name is also one that
+    another mount left, whose journal names it."""
 
     store: Path
     spool: Path
     cache: Path
     commit_lock: Path
+    is_shared: Callable[[str], bool] = is_never_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,14 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
         sent_contents = tree.restore()
         sent = stranded(tree, sent_contents)
         copies = Copies(tree, settings.host, limits.names.max_chars)
-        recovery = recover(tree, spool, copies, boot_id=settings.boot_id, hash_kind=limits.hash_kind)
+        recovery = recover(
+            tree,
+            spool,
+            copies,
+            boot_id=settings.boot_id,
+            hash_kind=limits.hash_kind,
+            is_shared=places.is_shared,
+        )
     except (sqlite3.Error, DiskFull, ValueError, KeyError, TypeError) as error:  # its values make no sense
         store.close()
         raise unusable(places.store, error) from error

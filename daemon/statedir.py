@@ -27,7 +27,7 @@ from daemon.holders import holder_of
 from daemon.ownership import is_others
 from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
-from mountfs.tree.peek import Holding, holding
+from mountfs.tree.peek import Holding, holding, names_file
 
 LOG = logging.getLogger(__name__)
 
@@ -56,6 +56,16 @@ class Slot:
     @property
     def cache(self) -> Path:
         return self.directory / "cache"
+
+    def is_shared(self, name: str) -> bool:
+        """Whether the spool file *name* is one of another slot, too, whose journal says what it is: a mount
+        that takes that slot over links its files first, and may have died before it had their rows."""
+        ours = self.spool / name
+        return any(
+            other.samefile(ours) and names_file(other.parents[1] / "journal.db", name)
+            for other in self.directory.parent.glob(f"slot-*/spool/{name}")
+            if other != ours
+        )
 
     def release(self) -> None:
         os.close(self.fd)

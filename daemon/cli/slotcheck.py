@@ -21,8 +21,9 @@ from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.peek import Names, names_down_to
-from mountfs.tree.recovery import BOOT_FACT, set_aside_directory
+from mountfs.tree.recovery import BOOT_FACT
 from mountfs.tree.rows import CONTENT_COLUMNS, content_row
+from mountfs.tree.strays import set_aside_directory
 
 READ_BYTES = 4 * 1024 * 1024
 SHOWN_NAMES = 20
@@ -62,6 +63,7 @@ class SlotCheck:
         self.journal = slot.journal
         self.spool = slot.spool
         self.set_aside = set_aside_directory(self.spool)
+        self.is_shared = slot.is_shared
         self.disk = RealDisk()
 
     def check(self) -> list[Finding]:
@@ -115,7 +117,7 @@ class SlotCheck:
         lost = 0
         for name, size_bytes in sorted(self.sizes_by_name.items()):
             label = self.label_of(name)
-            if not size_bytes or label == NOBODYS:
+            if not size_bytes or label == NOBODYS or self.is_shared(name):
                 continue
             place = None if label is None else read_label(label)
             if place is not None and place.folder_id == ROOT_ID:
@@ -166,7 +168,7 @@ class SlotCheck:
     def _check_strays(self, journal: Journal) -> Iterator[Finding]:
         for name, size_bytes in sorted(self.sizes_by_name.items()):
             label = self.label_of(name)
-            if name in journal.spool_names or not size_bytes or label == NOBODYS:
+            if name in journal.spool_names or not size_bytes or label == NOBODYS or self.is_shared(name):
                 continue
             place = None if label is None else read_label(label)
             if place is not None and journal.is_folder(place.folder_id):

@@ -136,7 +136,7 @@ def _name_by_label(slot: SlotCheck) -> Iterator[str]:
     """Without a journal the mount knows the top alone: what says whose it is goes there, beside."""
     for name, size_bytes in sorted(slot.sizes().items()):
         label = slot.label_of(name)
-        if not size_bytes or label == NOBODYS:
+        if not size_bytes or label == NOBODYS or slot.is_shared(name):
             continue
         place = None if label is None else read_label(label)
         if place is not None and _label(slot.spool / name, place.name):
@@ -181,7 +181,13 @@ def _recover(slot: SlotCheck) -> Iterator[str]:
         copies = Copies(tree, socket.gethostname(), MOST_CHARS)
         known = len(store.notices())
         result = recover(
-            tree, spool, copies, boot_id=this_boot_id, hash_kind=_hash_kind(tree), trusts_disk=False
+            tree,
+            spool,
+            copies,
+            boot_id=this_boot_id,
+            hash_kind=_hash_kind(tree),
+            trusts_disk=False,
+            is_shared=slot.is_shared,
         )
         for notice in store.notices()[known:]:
             yield f"{notice.path}: {notice.text}"

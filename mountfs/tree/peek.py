@@ -32,20 +32,33 @@ def holding(path: Path, spool: Path) -> Holding:
     if not path.is_file():
         return Holding(0, 0)
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
-        try:
+        with closing(_connect_beside(path)) as db:
             (count,) = db.execute("SELECT count(*) FROM nodes WHERE is_dirty").fetchone()
             (size_bytes,) = db.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM contents WHERE node IS NOT NULL"
             ).fetchone()
             named = {name for (name,) in db.execute("SELECT spool FROM contents")}
-        finally:
-            db.close()
         files = list(os.scandir(spool)) if spool.is_dir() else []
         unnamed = [size for file in files if file.name not in named and (size := file.stat().st_size)]
         return Holding(count + len(unnamed), size_bytes + sum(unnamed))
     except (sqlite3.Error, OSError):
         return Holding(0, 0)
+
+
+def names_file(path: Path, spool: str) -> bool:
+    """Whether the store at *path* has a row of that spool file; it has none where it cannot be read."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(_connect_beside(path)) as db:
+            return db.execute("SELECT 1 FROM contents WHERE spool = ?", (spool,)).fetchone() is not None
+    except sqlite3.Error:
+        return False
+
+
+def _connect_beside(path: Path) -> sqlite3.Connection:
+    """For reading alone, though a process may write to it. sqlite3.Error."""
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
 
 
 @dataclass(frozen=True, slots=True)

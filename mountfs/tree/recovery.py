@@ -11,20 +11,18 @@ store, tells the two apart.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from mountfs.model.hashing import HashKind, hasher
-from mountfs.model.path import fold
 from mountfs.spool.spool import Spool
-from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content
 from mountfs.tree.copies import Copies
-from mountfs.tree.doubt import LOST, TORN, UNPROVEN, doubt
-from mountfs.tree.label import NOBODYS, Label, read_label
+from mountfs.tree.doubt import LOST, UNPROVEN, doubt
 from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
-from mountfs.tree.remote import load_children
+from mountfs.tree.recovered import RecoveredCopies
 from mountfs.tree.replaced import has_revision, replaced_under, show_replaced
+from mountfs.tree.strays import Strays, is_never_shared
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -49,43 +47,49 @@ def recover(
     boot_id: str,
     hash_kind: HashKind,
     trusts_disk: bool = True,
+    is_shared: Callable[[str], bool] = is_never_shared,
 ) -> Recovery:
     """Repairs an account's tree and spool before anything else uses them.
 
     Interrupted, it is done again from the start: the new boot id is written with the last repair.
     *trusts_disk*: what a process of this run of the machine wrote is taken to be there; else it is looked at.
+    *is_shared*: whether a spool file that no row names is also another slot's, whose journal names it.
     """
     last_boot_id = tree.store.fact(BOOT_FACT)
     is_same_boot = last_boot_id == boot_id
+    recovered = RecoveredCopies(tree, spool, copies, hash_kind)
+    strays = Strays(tree, spool, recovered, is_same_boot=is_same_boot, is_shared=is_shared)
     repairs = _Repairs(
-        tree, spool, copies, hash_kind, is_same_boot=is_same_boot, trusts_sizes=is_same_boot and trusts_disk
+        tree,
+        spool,
+        recovered,
+        strays,
+        hash_kind,
+        is_same_boot=is_same_boot,
+        trusts_sizes=is_same_boot and trusts_disk,
     )
     if not is_same_boot:
         repairs.remove_spent()
     with tree.transaction():
         count = sum(map(repairs.repair, repairs.doubtful()))
-        strays = repairs.keep_strays()
+        kept = strays.keep(repairs.unnamed())
         tree.store.set_fact(BOOT_FACT, boot_id)
     # After people were told: a start that is cut short in between tells them twice.
-    repairs.set_aside(strays)
-    if count or strays:
-        LOG.info("repaired %d versions, found %d files of nobody", count, len(strays))
-    return Recovery(count, tuple(strays))
-
-
-def set_aside_directory(spool: Path) -> Path:
-    """Where files go that no row of the store names."""
-    return spool.with_name(f"{spool.name}-set-aside")
+    strays.clear(kept)
+    if count or kept:
+        LOG.info("repaired %d versions, found %d files of nobody", count, len(kept))
+    return Recovery(count, tuple(kept))
 
 
 class _Repairs:
-    """Inside one transaction, but for ``set_aside``."""
+    """What is wrong with the versions that rows name. Inside one transaction."""
 
     def __init__(
         self,
         tree: Tree,
         spool: Spool,
-        copies: Copies,
+        recovered: RecoveredCopies,
+        strays: Strays,
         hash_kind: HashKind,
         *,
         is_same_boot: bool,
@@ -93,7 +97,8 @@ class _Repairs:
     ) -> None:
         self._tree = tree
         self._spool = spool
-        self._copies = copies
+        self._recovered = recovered
+        self._strays = strays
         self._hash_kind = hash_kind
         self._is_same_boot = is_same_boot
         # What a process wrote outlives it; after a reboot the sizes are asked for in one go.
@@ -101,10 +106,6 @@ class _Repairs:
         self._sizes = {} if trusts_sizes else spool.sizes()
         self._names = set(spool.names() if trusts_sizes else self._sizes)
         """Files of the spool, later on without those of versions that are certain to be whole."""
-        self._unneeded: list[str] = []
-        """Files of nobody that have no bytes, or whose bytes nobody wants."""
-        self._torn: list[str] = []
-        """Files of versions whose whole bytes only the service has."""
 
     def remove_spent(self) -> None:
         """Bytes that are nobody's any more are kept as cache, by their hash: not those that may be torn."""
@@ -151,36 +152,10 @@ class _Repairs:
             is_repaired = self._repair_draft(node, draft) or is_repaired
         return is_repaired
 
-    def keep_strays(self) -> list[str]:
-        """Files that no row names may be all that is left of some work: of what was just being written, or
-        had its rows in a lost tail of the log, or in a lost store. Returned are those that could only be set
-        aside."""
-        kept = self._torn
+    def unnamed(self) -> set[str]:
+        """Files of the spool that no row names."""
         # Mostly there are none, and the rows need not be asked.
-        strays = self._names and self._names - self._tree.store.spool_names()
-        for name in sorted(strays):
-            text = self._spool.label_of(name)
-            label = read_label(text) if text else None
-            is_whole = self._is_same_boot and label is not None and label.size_bytes is not None
-            is_empty = not self._spool.size(name) and not is_whole
-            if is_empty or text == NOBODYS:
-                self._unneeded.append(name)
-            elif label is None or not self._show_stray(name, label):
-                kept.append(name)
-        if kept:
-            directory = set_aside_directory(self._spool.directory)
-            self._tree.notice(
-                "/", f"{len(kept)} pending files that nothing names any more are kept in {directory}"
-            )
-        return kept
-
-    def set_aside(self, strays: list[str]) -> None:
-        """Moves *strays* out of the spool, and removes what nobody needs. After the transaction."""
-        directory = set_aside_directory(self._spool.directory)
-        for name in strays:
-            self._spool.move_out(name, directory / name)
-        for name in self._unneeded:
-            self._spool.remove(name)
+        return self._names and self._names - self._tree.store.spool_names()
 
     # Inside
 
@@ -211,7 +186,7 @@ class _Repairs:
         if size_bytes >= content.size_bytes and self._hash(content) == content.content_hash:
             return False
         self._names.discard(content.spool)
-        (self._torn if size_bytes else self._unneeded).append(content.spool)
+        (self._strays.torn if size_bytes else self._strays.unneeded).append(content.spool)
         return True
 
     def _repair_draft(self, node: Node, draft: Content) -> bool:
@@ -269,16 +244,10 @@ class _Repairs:
             show_replaced(self._tree, state.parent, state.name)
             return
         if content.spool in self._names:
-            self._unneeded.append(content.spool)  # an empty file would be shown in its place
+            self._strays.unneeded.append(content.spool)  # an empty file would be shown in its place
             self._names.discard(content.spool)
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
-        self._tree.change((node, replace(state, content=self._unsent(content), refusal=refusal)))
-
-    def _unsent(self, content: Content) -> Content:
-        """Whatever the service has of its bytes is of no use."""
-        self._tree.add_orphan(content.session)
-        self._tree.store.clear_parts(content.id)
-        return replace(content, content_hash=None, session=None)
+        self._tree.change((node, replace(state, content=self._recovered.unsent(content), refusal=refusal)))
 
     def _drop(self, node: Node) -> None:
         """As if the version that was open had not been begun."""
@@ -293,57 +262,9 @@ class _Repairs:
         is_draft = state.draft is not None and state.draft.id == content.id
         left = replace(state, draft=None) if is_draft else replace(state, content=None)
         is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
-        copy = self._new_copy(state.parent, state.name, content, reason)
+        copy = self._recovered.new(state.parent, state.name, content, reason)
         self._tree.change((node, FORGOTTEN if is_nothing else left), copy)
         if is_nothing:
             show_replaced(self._tree, state.parent, state.name)
         path = path_of(copy[0]) if is_nothing else path_of(node)
         self._tree.notice(path, f"{reason}; what there is, is in {copy[1].name}")
-
-    def _show_stray(self, name: str, label: Label) -> bool:
-        """A stray that says whose it is: the file that was closed, or a recovered copy. False when the place
-        is gone."""
-        folder = self._tree.node(label.folder_id)
-        if folder is None or folder.folder is None or not is_attached(folder):
-            return False
-        content = Content(self._tree.store.next_id(), name, 0, self._tree.clock.wall_ns())
-        reason: str | None = TORN if self._is_same_boot else UNPROVEN
-        if label.size_bytes is not None:
-            content = content.closed(label.size_bytes, label.mtime_ns)
-            reason = doubt(content, self._spool.size(name), is_proven=self._is_same_boot)
-        if reason is None:
-            self._show_closed(folder, label.name, content)
-            return True
-        copy = self._new_copy(folder, label.name, content, reason)
-        self._tree.change(copy)
-        self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
-        return True
-
-    def _show_closed(self, folder: Node, name: str, content: Content) -> None:
-        """A new file that was closed, and has no row yet."""
-        load_children(self._tree, folder)
-        if self._tree.child(folder, fold(name)) is not None:
-            copy = self._copies.name(folder, name, "recovered")
-            self._tree.notice(
-                path_of(folder), f"{name} was closed when mountfs stopped, and is kept as {copy}"
-            )
-            name = copy
-        if self._spool.size(content.spool) > content.size_bytes:
-            self._spool.truncate(content.spool, content.size_bytes)
-        node = self._tree.new_node(is_folder=False)
-        self._tree.touch(node)
-        self._tree.change((node, State(folder, name, content=content)))
-
-    def _new_copy(self, folder: Node, name: str, content: Content, reason: str) -> tuple[Node, State]:
-        """A file beside *name* with the bytes of *content*, however many there are, and its state."""
-        # Parts whose receipts tell their hash are good for the copy, once it is sent: none of them closed the
-        # session, and they are compared with its bytes first.
-        is_resumable = reason is TORN and self._hash_kind.comes_from_parts
-        kept = content if is_resumable else self._unsent(content)
-        kept = replace(kept, size_bytes=self._spool.size(content.spool), over=None, is_flushed=True)
-        refusal = Refusal(None, reason, self._tree.clock.wall_ns())
-        copy = self._tree.new_node(is_folder=False)
-        self._tree.touch(copy)
-        return copy, State(
-            folder, self._copies.name(folder, name, "recovered"), content=kept, refusal=refusal
-        )

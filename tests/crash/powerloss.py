@@ -15,7 +15,7 @@ from threading import Condition, RLock
 from daemon.core import Foundation
 from mountfs.attributes import Promise
 from mountfs.tree.doubt import LOST
-from mountfs.tree.recovery import set_aside_directory
+from mountfs.tree.strays import set_aside_directory
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.forgetfuldisk import ForgetfulDisk, Trace

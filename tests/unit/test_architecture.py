@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Package -> packages of ours it may import besides itself. Siblings meet in ``daemon.core``, which puts an
 account together from its ports: it knows no service, no kernel and no machine."""
 
-SPOOL_IN_THE_TREE = {"mountfs.tree.recovery", "mountfs.tree.sync"}
+SPOOL_IN_THE_TREE = {f"mountfs.tree.{name}" for name in ("recovered", "recovery", "strays", "sync")}
 """Those of the tree that deal with the files its rows name."""
 
 LAYERS_OF_THE_TREE = (
@@ -83,7 +83,8 @@ LAYERS_OF_THE_TREE = (
     ("oddities", "order", "remote", "settling"),
     ("circles", "copies", "listings", "sync", "takeover"),
     ("feed", "plan", "reversal", "view"),
-    ("replaced",),
+    ("recovered", "replaced"),
+    ("strays",),
     ("booking", "discard", "launch", "recovery", "verbs"),
 )
 """Modules of the tree, the lowest first: each imports only from layers below its own. What lists, plans,

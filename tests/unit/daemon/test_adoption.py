@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from daemon.core import Foundation, Settings, lay
 from mountfs.errors import Forbidden
 from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
+from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.word import word_of
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import HOST, World
@@ -43,10 +45,14 @@ class Estate:
     def take_over(self) -> World:
         """The next process of ours, which takes over what is left of theirs; killed, both of them."""
         self.theirs.close()
+        self.ours.places = replace(self.ours.places, is_shared=self._is_theirs_too)
         self.ours.on_laid = self.adopt
         self.ours.restart()
         self.ours.on_laid = lambda _foundation: None
         return self.ours
+
+    def _is_theirs_too(self, name: str) -> bool:
+        return (self.theirs.places.spool / name).exists()
 
     def adopt(self, foundation: Foundation) -> None:
         adopt(foundation, self.lay_theirs(), self.their_directory)
@@ -462,6 +468,23 @@ def test_what_was_taken_over_already_is_not_taken_over_again(estate: Estate, tmp
     ours.settle()
     assert ours.remote() == {}
     assert ours.tree() == {}
+
+
+def test_files_that_a_killed_mount_had_linked_before_its_rows_are_taken_over_once(estate: Estate) -> None:
+    estate.theirs.mkdir("/d")
+    for path in ("/f", "/d/g"):
+        estate.theirs.put(path, path.encode())
+    estate.theirs.close()
+    for file in estate.theirs.places.spool.iterdir():
+        os.link(file, estate.ours.places.spool / file.name)
+    estate.theirs.start()
+    ours = estate.take_over()
+    ours.settle()
+    assert ours.remote() == {"/d": None, "/d/g": b"/d/g", "/f": b"/f"}
+    assert {path: ours.revisions_of(path) for path in ("/f", "/d/g")} == {"/f": 1, "/d/g": 1}
+    assert ours.notices() == []
+    assert ours.core.spool.names() == []
+    assert not set_aside_directory(ours.places.spool).exists()
 
 
 def test_what_cannot_be_taken_over_as_a_whole_stays_where_it_is_as_a_whole(

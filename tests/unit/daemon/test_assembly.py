@@ -98,6 +98,19 @@ def test_a_mount_takes_over_what_mounts_that_no_longer_run_left(machine: Machine
     assert not (machine.slot(1) / "journal.db").exists()
 
 
+def test_files_that_a_killed_mount_had_linked_before_its_rows_are_no_files_of_its_own(
+    machine: Machine,
+) -> None:
+    machine.leave(1, "/f", b"12345")
+    World(machine.slot(1), machine.account, boot_id=boot_id()).close()  # it wrote the rows that were missing
+    (machine.slot(0) / "spool").mkdir(parents=True)
+    for file in (machine.slot(1) / "spool").iterdir():
+        os.link(file, machine.slot(0) / "spool" / file.name)
+    account = machine.mount()
+    assert pending(account) == 1
+    assert told(account) == []
+
+
 def test_what_a_running_mount_has_stays_with_it(machine: Machine) -> None:
     machine.leave(0, "/f", b"x")
     first = machine.mount()

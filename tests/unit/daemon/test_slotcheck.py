@@ -72,6 +72,23 @@ def test_pending_bytes_that_changed_are_told_where_the_service_has_them_whole(wo
     assert "whole at the service" in finding.text
 
 
+def test_a_file_that_a_mount_linked_to_take_it_over_is_the_other_slot_s(tmp_path: Path) -> None:
+    theirs = World(tmp_path / "slot-1", boot_id=boot_id())
+    theirs.put("/a", b"theirs")
+    theirs.core.durability.save()
+    theirs.close()
+    ours = World(tmp_path / "slot-0", boot_id=boot_id())
+    ours.close()
+    (file,) = theirs.places.spool.iterdir()
+    os.link(file, ours.places.spool / file.name)
+    assert check_of(ours).check() == []
+    assert list(repair(check_of(ours))) == []
+    assert (ours.places.spool / file.name).read_bytes() == b"theirs"
+    theirs.places.store.unlink()
+    (told,) = check_of(ours).check()
+    assert told.where == f"spool/{file.name}"
+
+
 def closed_without_a_row(world: World) -> Path:
     """The spool file of one that was closed a moment before its process died."""
     world.put("/a", b"precious")

@@ -21,7 +21,7 @@ from mountfs.tree.content import Content, Over
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, label_of
 from mountfs.tree.node import Node, Refusal
-from mountfs.tree.recovery import set_aside_directory
+from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.sync import SYNC_EVERY_S, Durability
 from mountfs.tree.word import word_of
 from tests.doubles.memory_account import MEMORY_LIMITS

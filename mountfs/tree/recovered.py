@@ -1,0 +1,45 @@
+"""Recovered copies: bytes that are not known to be whole, as files that nobody publishes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mountfs.model.hashing import HashKind
+from mountfs.spool.spool import Spool
+from mountfs.tree.content import Content
+from mountfs.tree.copies import Copies
+from mountfs.tree.doubt import TORN
+from mountfs.tree.node import Node, Refusal, State
+from mountfs.tree.tree import Tree
+
+
+class RecoveredCopies:
+    """Makes them, beside the file whose bytes they are. Inside a transaction."""
+
+    def __init__(self, tree: Tree, spool: Spool, copies: Copies, hash_kind: HashKind) -> None:
+        self._tree = tree
+        self._spool = spool
+        self._copies = copies
+        self._hash_kind = hash_kind
+
+    def new(self, folder: Node, name: str, content: Content, reason: str) -> tuple[Node, State]:
+        """A file beside *name* with the bytes of *content*, however many there are, and its state."""
+        # Parts whose receipts tell their hash are good for the copy, once it is sent: none of them closed the
+        # session, and they are compared with its bytes first.
+        is_resumable = reason is TORN and self._hash_kind.comes_from_parts
+        kept = content if is_resumable else self.unsent(content)
+        kept = replace(kept, size_bytes=self._spool.size(content.spool), over=None, is_flushed=True)
+        refusal = Refusal(None, reason, self._tree.clock.wall_ns())
+        copy = self._tree.new_node(is_folder=False)
+        self._tree.touch(copy)
+        return copy, State(folder, self.free_name(folder, name), content=kept, refusal=refusal)
+
+    def free_name(self, folder: Node, name: str) -> str:
+        """Of a recovered copy of *name* in *folder*."""
+        return self._copies.name(folder, name, "recovered")
+
+    def unsent(self, content: Content) -> Content:
+        """*content* as if nothing of it had been sent: whatever the service has of its bytes is of no use."""
+        self._tree.add_orphan(content.session)
+        self._tree.store.clear_parts(content.id)
+        return replace(content, content_hash=None, session=None)

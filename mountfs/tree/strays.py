@@ -1,0 +1,118 @@
+"""Files of a spool that no row names: what a start makes of them.
+
+They may be all that is left of some work: of what was just being written, or had its rows in a lost tail of
+the log, or in a lost store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mountfs.model.path import fold
+from mountfs.spool.spool import Spool
+from mountfs.tree.bases import is_attached
+from mountfs.tree.content import Content
+from mountfs.tree.doubt import TORN, UNPROVEN, doubt
+from mountfs.tree.label import NOBODYS, Label, read_label
+from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.recovered import RecoveredCopies
+from mountfs.tree.remote import load_children
+from mountfs.tree.tree import Tree
+
+
+def set_aside_directory(spool: Path) -> Path:
+    """Where files go that no row of the store names."""
+    return spool.with_name(f"{spool.name}-set-aside")
+
+
+def is_never_shared(_name: str) -> bool:
+    """Of a spool without others beside it."""
+    return False
+
+
+class Strays:
+    """Shows the ones that say whose they are, and sets the others aside. Inside one transaction of the tree,
+    but for ``clear``.
+
+    *torn* and *unneeded*: further files, of versions whose whole bytes only the service has, and of nobody.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        spool: Spool,
+        recovered: RecoveredCopies,
+        *,
+        is_same_boot: bool,
+        is_shared: Callable[[str], bool],
+    ) -> None:
+        self._tree = tree
+        self._spool = spool
+        self._recovered = recovered
+        self._is_same_boot = is_same_boot
+        self._is_shared = is_shared
+        self.torn: list[str] = []
+        self.unneeded: list[str] = []
+
+    def keep(self, names: set[str]) -> list[str]:
+        """What of *names* could only be set aside, with the torn ones. A file that another slot has, too, is
+        left where it is: that slot's journal says what it is, and whoever takes it over uses the file."""
+        kept = self.torn
+        for name in sorted(each for each in names if not self._is_shared(each)):
+            text = self._spool.label_of(name)
+            label = read_label(text) if text else None
+            is_whole = self._is_same_boot and label is not None and label.size_bytes is not None
+            is_empty = not self._spool.size(name) and not is_whole
+            if is_empty or text == NOBODYS:
+                self.unneeded.append(name)
+            elif label is None or not self._show(name, label):
+                kept.append(name)
+        if kept:
+            directory = set_aside_directory(self._spool.directory)
+            self._tree.notice(
+                "/", f"{len(kept)} pending files that nothing names any more are kept in {directory}"
+            )
+        return kept
+
+    def clear(self, kept: list[str]) -> None:
+        """Moves what was *kept* out of the spool, and removes what nobody needs. After the transaction."""
+        directory = set_aside_directory(self._spool.directory)
+        for name in kept:
+            self._spool.move_out(name, directory / name)
+        for name in self.unneeded:
+            self._spool.remove(name)
+
+    def _show(self, name: str, label: Label) -> bool:
+        """A stray that says whose it is: the file that was closed, or a recovered copy. False when the place
+        is gone."""
+        folder = self._tree.node(label.folder_id)
+        if folder is None or folder.folder is None or not is_attached(folder):
+            return False
+        content = Content(self._tree.store.next_id(), name, 0, self._tree.clock.wall_ns())
+        reason: str | None = TORN if self._is_same_boot else UNPROVEN
+        if label.size_bytes is not None:
+            content = content.closed(label.size_bytes, label.mtime_ns)
+            reason = doubt(content, self._spool.size(name), is_proven=self._is_same_boot)
+        if reason is None:
+            self._show_closed(folder, label.name, content)
+            return True
+        copy = self._recovered.new(folder, label.name, content, reason)
+        self._tree.change(copy)
+        self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
+        return True
+
+    def _show_closed(self, folder: Node, name: str, content: Content) -> None:
+        """A new file that was closed, and has no row yet."""
+        load_children(self._tree, folder)
+        if self._tree.child(folder, fold(name)) is not None:
+            copy = self._recovered.free_name(folder, name)
+            self._tree.notice(
+                path_of(folder), f"{name} was closed when mountfs stopped, and is kept as {copy}"
+            )
+            name = copy
+        if self._spool.size(content.spool) > content.size_bytes:
+            self._spool.truncate(content.spool, content.size_bytes)
+        node = self._tree.new_node(is_folder=False)
+        self._tree.touch(node)
+        self._tree.change((node, State(folder, name, content=content)))
