@@ -222,7 +222,7 @@ class Scene:
         assert is_pending or bytes_left, "nothing was pending at the kill"
         for each in slots.glob("slot-*"):
             found = [finding for finding in SlotCheck(Slot(each, fd=-1)).check() if finding.is_fault]
-            assert found == [], "what a crash left is taken for damaged"
+            assert found == [], f"what a crash left is taken for damaged: {found}"
 
     def _check(self, promises: Promises) -> None:
         self._check_shown(promises, _bodies_below(promises.top))
