@@ -6,7 +6,9 @@ keeps it to those where what it is about exists.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,28 @@ from tests.mounted.realmount import MakeMount, RealMount, real_mounts, until
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
 
-Shared = tuple[SandboxProcess, RealMount]
+AT_ONCE = 10
+"""So many folders are made together: what others do is seen after a second."""
+
+
+@dataclass
+class Shared:
+    """One far side and one mount of it, and how many folders were made there."""
+
+    far_side: SandboxProcess
+    mount: RealMount
+    free: list[str] = field(default_factory=list)
+    made: int = 0
+
+    def folder(self) -> str:
+        """The name of a folder that is seen at the top and that nobody had before."""
+        if not self.free:
+            self.free = [f"corner {self.made + number:03}" for number in range(AT_ONCE)]
+            self.made += AT_ONCE
+            for name in self.free:
+                self.far_side.edit(op="mkdir", path=f"/{name}")
+            until(lambda: set(self.free) <= set(os.listdir(self.mount.path)), "the folders are seen")
+        return self.free.pop()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -61,16 +84,14 @@ def shared(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     with SERVICES[service](folder / "far-side") as far_side, real_mounts(folder, far_side) as make:
         mount = make()
         mount.start()
-        yield far_side, mount
+        yield Shared(far_side, mount)
 
 
 @pytest.fixture
-def corner(shared: Shared, request: pytest.FixtureRequest) -> Iterator[Corner]:
+def corner(shared: Shared) -> Iterator[Corner]:
     """A folder of the test's own in the shared mount; what the test did to the far side ends with it."""
-    far_side, mount = shared
-    here = Corner(far_side, mount, request.node.name.replace("/", "-"))
-    far_side.edit(op="mkdir", path=f"/{here.name}")
-    until(here.path.is_dir, "the folder is seen")
+    far_side = shared.far_side
+    here = Corner(far_side, shared.mount, shared.folder())
     assert here.names() == set()
     far_side.reset_log()
     yield here
