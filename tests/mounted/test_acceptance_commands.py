@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 from daemon.client import all_mounts
 from tests.mounted.realmount import MakeMount, RealMount, hashes, mountfs, small_tree
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
+
+on_one = pytest.mark.only_on("dropbox", because="a command says the same, and ends alike, on every service")
 
 
 @pytest.fixture
@@ -57,6 +60,17 @@ def test_sigterm_commits_what_is_pending_and_ends_with_0(
     assert len(far_side.files()) == 30
 
 
+@on_one
+def test_an_interrupt_commits_what_is_pending_too(far_side: SandboxProcess, real_mount: RealMount) -> None:
+    far_side.slow_commits(0.3)
+    fill(real_mount.path, 30)
+    real_mount.signal(signal.SIGINT)
+    assert real_mount.ended() == 0
+    assert real_mount.log_file.read_text() == ""
+    assert len(far_side.files()) == 30
+
+
+@on_one
 def test_while_it_drains_a_mount_takes_no_more_writes(
     far_side: SandboxProcess, real_mount: RealMount
 ) -> None:
@@ -71,6 +85,7 @@ def test_while_it_drains_a_mount_takes_no_more_writes(
     assert set(far_side.files()) == {"/f0"}
 
 
+@on_one
 def test_a_drain_without_success_ends_with_3_and_says_how_much_stays(
     far_side: SandboxProcess, make_mount: MakeMount
 ) -> None:
@@ -87,6 +102,7 @@ def test_a_drain_without_success_ends_with_3_and_says_how_much_stays(
     assert len(far_side.files()) == 4
 
 
+@on_one
 def test_umount_drains(far_side: SandboxProcess, real_mount: RealMount) -> None:
     far_side.slow_commits(0.3)
     fill(real_mount.path, 30)
@@ -97,6 +113,7 @@ def test_umount_drains(far_side: SandboxProcess, real_mount: RealMount) -> None:
     assert real_mount.ended() == 0
 
 
+@on_one
 def test_umount_gives_up_in_time_and_says_how_much_stays(
     far_side: SandboxProcess, real_mount: RealMount
 ) -> None:
@@ -109,6 +126,7 @@ def test_umount_gives_up_in_time_and_says_how_much_stays(
     assert real_mount.ended() == 3
 
 
+@on_one
 def test_umount_takes_a_dead_mount_away(real_mount: RealMount) -> None:
     real_mount.kill9()
     done = mountfs("status", real_mount.path)
@@ -118,6 +136,35 @@ def test_umount_takes_a_dead_mount_away(real_mount: RealMount) -> None:
     assert real_mount.path not in all_mounts()
 
 
+@on_one
+def test_umount_takes_a_busy_mount_away_all_the_same(real_mount: RealMount) -> None:
+    fill(real_mount.path, 1)
+    descriptor = os.open(real_mount.path / "f0", os.O_RDONLY)
+    try:
+        assert mountfs("umount", real_mount.path).returncode == 0
+        assert real_mount.path not in all_mounts()
+    finally:
+        with contextlib.suppress(OSError):  # nobody is there any more to hear of the close
+            os.close(descriptor)
+
+
+@on_one
+def test_a_mount_on_a_dead_one_says_that_it_takes_it_away(
+    far_side: SandboxProcess, behind: RealMount
+) -> None:
+    behind.start()
+    far_side.slow_commits(0.3)
+    fill(behind.path, 3)
+    behind.kill9()
+    done = mountfs(*behind.order("--background"))
+    assert done.returncode == 0
+    assert done.stderr == f"mountfs: taking away the dead mount at {behind.path}\n"
+    assert set(os.listdir(behind.path)) == {"f0", "f1", "f2"}
+    assert mountfs("umount", behind.path).returncode == 0
+    assert len(far_side.files()) == 3
+
+
+@on_one
 def test_wait_returns_0_when_all_is_committed(far_side: SandboxProcess, real_mount: RealMount) -> None:
     fill(real_mount.path, 5)
     done = mountfs("wait", real_mount.path / "f3")
@@ -126,6 +173,7 @@ def test_wait_returns_0_when_all_is_committed(far_side: SandboxProcess, real_mou
     assert len(far_side.files()) == 5
 
 
+@on_one
 def test_wait_lists_what_failed_and_returns_1(far_side: SandboxProcess, real_mount: RealMount) -> None:
     far_side.refuse("bad*", Refusal.PERMISSION)
     for name in ("bad1", "good", "bad2"):
@@ -147,6 +195,7 @@ def test_wait_lists_what_failed_and_returns_1(far_side: SandboxProcess, real_mou
     assert mountfs("wait", real_mount.path).returncode == 0
 
 
+@on_one
 def test_status_without_a_mount_point_lists_all_mounts(make_mount: MakeMount) -> None:
     mounts = [make_mount(name="one"), make_mount(name="two")]
     for mount in mounts:
@@ -160,6 +209,7 @@ def test_status_without_a_mount_point_lists_all_mounts(make_mount: MakeMount) ->
     assert all(mount.path.name in shown for mount in mounts)
 
 
+@on_one
 def test_status_tells_what_is_pending_and_which_calls_were_made(
     far_side: SandboxProcess, real_mount: RealMount
 ) -> None:

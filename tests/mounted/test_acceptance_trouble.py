@@ -97,6 +97,9 @@ def test_a_kill_loses_neither_a_large_file_nor_a_removal_nor_a_move(
     assert far_side.files() == {**wanted, "/stays": far_side.files()["/stays"]}
 
 
+@pytest.mark.only_on(
+    "dropbox", because="what is shown and told of a service that is away is the same of each"
+)
 def test_the_mount_works_while_the_far_side_is_down_and_catches_up_by_itself(
     tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount
 ) -> None:
@@ -133,6 +136,7 @@ def test_a_far_side_that_is_restarted_is_found_again(
     assert set(far_side.files()) == {"/before", "/while"}
 
 
+@pytest.mark.only_on("dropbox", because="what is known without the service is the same of each")
 @pytest.mark.parametrize("subdir", ["", "/top"])
 def test_a_mount_can_be_made_while_the_far_side_is_down(
     far_side: SandboxProcess, make_mount: MakeMount, subdir: str

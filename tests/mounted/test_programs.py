@@ -13,6 +13,10 @@ from tests.mounted.corner import STATE, Corner
 from tests.mounted.realmount import MakeMount
 from tests.mounted.sandboxprocess import Asked, until
 
+pytestmark = pytest.mark.only_on(
+    "dropbox", "box", because="an account in memory takes whatever these two take from a program"
+)
+
 MAKE_TREE = """
 test -e "$W/src" || {
 mkdir -p "$W/src/a/b/c" "$W/src/dir with spaces"

@@ -8,6 +8,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from daemon.client import all_mounts
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import SandboxProcess, until
@@ -20,6 +22,7 @@ def survives(pid: int, number: signal.Signals) -> bool:
     return any(mask >> (number - 1) & 1 for mask in masks)
 
 
+@pytest.mark.only_on("dropbox", because="what becomes of the process is the same on every service")
 def test_what_is_pending_goes_out_after_fusermount_and_no_broken_connection_ends_that(
     far_side: SandboxProcess, real_mount: RealMount
 ) -> None:
