@@ -19,6 +19,9 @@ SEED = 1
 CALLS = 60
 KILLED_AT = (30,)
 PAUSED_EVERY = 6
+PATIENCE_S = 120.0
+"""A batch whose reply is lost is looked for during 4 s before it is sent again, and each time that happens in
+a row for twice as long. It happens to one in six: four in a row take a minute."""
 FOLDERS = ("a", "b", "b/c", "d")
 LARGE_BYTES = 100_000
 
@@ -192,10 +195,10 @@ def test_any_calls_arrive_as_they_were_made_each_version_once(tmp_path: Path, se
                 mount.start()
             if number % PAUSED_EVERY == 0:
                 left = model.draw.randrange(6)
-                until(lambda: mount.status()["account"]["pending"]["count"] <= left, "the service gets most")  # noqa: B023
+                until(lambda: pending(mount) <= left, "the service gets most", PATIENCE_S)  # noqa: B023
         assert far_side.spoiled()
         far_side.faults()
-        mount.wait_committed()
+        mount.wait_committed(PATIENCE_S)
         check(model, mount, far_side)
         assert mount.terminate() == 0
         if isinstance(far_side, BoxProcess):
@@ -203,6 +206,11 @@ def test_any_calls_arrive_as_they_were_made_each_version_once(tmp_path: Path, se
             opened = [each for each in far_side.spoiled() if each["route"].startswith("sessions/create")]
             unheard = [each for each in opened if each["fault"] in ("drop_after", "cut_body")]
             assert len(far_side.sessions()) <= len(unheard)
+
+
+def pending(mount: RealMount) -> int:
+    count: int = mount.status()["account"]["pending"]["count"]
+    return count
 
 
 def check(model: Model, mount: RealMount, far_side: SandboxProcess) -> None:
