@@ -224,7 +224,12 @@ class Plan(Planner):
         if replaced_by(self._tree, node, step) is not None:
             return max(0.0, self._left_s(node, step))
         found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit)
-        return None if found is not None else max(0.0, self._left_s(node, step))
+        if found is None:
+            return max(0.0, self._left_s(node, step))
+        if pending.blocked_on is None:
+            # It was ready when it was looked at last: it would not be looked at once that is over.
+            self.touch(node)
+        return None
 
     # Inside
 

@@ -13,6 +13,7 @@ from daemon.worker import Worker
 from mountfs.clock import SystemClock
 from mountfs.errors import (
     BatchRefused,
+    Busy,
     Corrupt,
     Forbidden,
     MountfsError,
@@ -24,6 +25,7 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.entry import Place
+from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.upload.bodies import (
@@ -407,15 +409,19 @@ def placed(tmp_path: Path) -> Iterator[World]:
 def test_a_large_file_whose_folder_others_removed_or_renamed_follows_it(
     placed: World, becomes: str | None
 ) -> None:
-    """Nobody told us yet, or looks at the folder above."""
+    """Nobody tells us, or looks at the folder above; nor does anything else change while it is made again."""
+    crew, begun_s = Crew(placed), placed.clock.now_s()
+    placed.backend.fail("open_session", Throttled("slow", retry_after_s=10.0))
     placed.put("/d/large", bytes(2048))
+    crew.work(lambda: placed.clock.now_s() - begun_s > 5.0)
+    placed.backend.fail("submit", Busy("locked"), times=4)
     if becomes is None:
         placed.account.remove("/d")
     else:
         placed.account.move("/d", becomes)
-    placed.settle()
+    placed.account.void_cursors()
+    crew.work(lambda: placed.pending() == [], most_s=60.0)
     assert placed.account.files()[f"{becomes or '/d'}/large"] == bytes(2048)
-    assert placed.pending() == []
     assert placed.notices() == []
 
 
