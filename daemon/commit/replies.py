@@ -102,8 +102,8 @@ class Replies:
 
     def relist_lost_parents(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Where the service has no folder for something any more, the folder above that one is listed: it
-        tells what became of it."""
-        above: dict[int, Node] = {}
+        tells what became of it. An answer that cannot be looked into now does not count as a no."""
+        above: dict[int, tuple[Node, list[Node]]] = {}
         for flight, verdict in zip(flights, verdicts, strict=True):
             if not isinstance(verdict, Retry | Rebase) or not isinstance(verdict.error, NotFound):
                 continue
@@ -111,12 +111,15 @@ class Replies:
                 state = flight.node.state
                 places = [flight.parent.state.base_parent if flight.parent is not None else None]
                 places += [state.base_parent] if flight.kind is OrderKind.MOVE else []
-                above.update((folder.id, folder) for folder in places if folder is not None)
-        for folder in above.values():
-            try:
-                self._listings.relist(folder)
-            except MountfsError as error:
-                LOG.debug("the folder above a lost one cannot be listed: %s", error)
+            for folder in places:
+                if folder is not None:
+                    above.setdefault(folder.id, (folder, []))[1].append(flight.node)
+        for folder, nodes in above.values():
+            if not self._listings.try_relist(folder):
+                with self._tree.lock:
+                    for node in nodes:
+                        if node.pending is not None:
+                            node.pending.refusals = max(0, node.pending.refusals - 1)
 
     # What becomes of a batch
 

@@ -173,15 +173,19 @@ class Listings:
             asked_at = self._tree.store.next_id()
         self.load(folder, asked_at)
 
-    def relist_above(self, node: Node) -> None:
-        """The service has not the folder that *node* is to stand in: the folder above that one is listed, and
-        tells what became of it. What keeps it from being listed troubles nobody here."""
+    def try_relist(self, folder: Node) -> bool:
+        """As ``relist``; False: it could not be listed, and what was known of it serves."""
+        with suppress(MountfsError):
+            self.relist(folder)
+            return not folder.part.listing.was_tried
+        return False
+
+    def relist_above(self, node: Node) -> bool:
+        """Whether a listing told what became of the folder of *node*, which the service says is gone."""
         with self._tree.lock:
             folder = node.state.parent
             above = None if folder is None else folder.state.base_parent
-        if above is not None:
-            with suppress(MountfsError):
-                self.relist(above)
+        return above is not None and self.try_relist(above)
 
     def _load_rows(self, folder: Node) -> None:
         """Reads what the store has in *folder*, a part at a time."""

@@ -50,7 +50,7 @@ class UploadContext:
     ``pause``: while the account is full, no file goes up.
     ``may_begin``: in how many seconds a session that is bound to a node's place may begin; None: not before
     something else has taken effect. ``folder_lost``: the service has not the folder that a node is to stand
-    in; called without the lock, and may ask the service what became of it."""
+    in; called without the lock, asks the service what became of it, and says whether that was told."""
 
     tree: Tree
     spool: SpoolBytes
@@ -58,7 +58,7 @@ class UploadContext:
     clock: Clock
     urgency: Urgency
     may_begin: Callable[[Node], float | None]
-    folder_lost: Callable[[Node], None]
+    folder_lost: Callable[[Node], bool]
     pause: Pause
     account_pacer: Pacer = field(default_factory=lambda: ToldPacer("uploads"))
 

@@ -159,8 +159,9 @@ class SessionLane:
                     if is_new:
                         tree.add_orphan(session)
                     self._broke_off(file, error, started_s, opening.epoch)
-                if isinstance(error, NotFound):
-                    self._context.folder_lost(opening.node)
+                if isinstance(error, NotFound) and self._context.folder_lost(opening.node):
+                    with tree.lock:
+                        file.lost_folders += 1
                 return
             with tree.lock:
                 self._succeeded(file, started_s)
@@ -282,7 +283,6 @@ class SessionLane:
             if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:
                 self._restart(file)
         elif isinstance(error, NotFound) and file.lost_folders < LOST_FOLDERS:
-            file.lost_folders += 1
             self._put_off(file, error, started_s)
         elif file.size_bytes is None:
             # While it is being written there is nobody to tell; the next try is made once it is whole.

@@ -44,7 +44,7 @@ class Uploader:
         urgency: Urgency,
         *,
         may_begin: Callable[[Node], float | None],
-        folder_lost: Callable[[Node], None],
+        folder_lost: Callable[[Node], bool],
         pause: Pause | None = None,
     ) -> None:
         """*may_begin*, *folder_lost*, *pause*: see ``UploadContext``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mountfs.errors import Conflict
+from mountfs.errors import Conflict, ServerFault
 from mountfs.model.order import OrderKind
 from tests.doubles.world import HOST, MIB, World
 from tests.unit.commit.scenarios import check_nothing_is_left, step_until_running
@@ -187,3 +187,25 @@ def test_a_file_whose_rename_was_refused_takes_other_bytes(world: World, body: b
     world.settle()
     assert world.account.files() == {"/a": body, "/b": b"theirs"}
     assert world.pending() == []
+
+
+@pytest.mark.parametrize("kind", ["put", "mkdir", "move"])
+def test_what_is_in_a_folder_that_others_removed_waits_until_that_can_be_looked_into(
+    side_by_side: World, kind: str
+) -> None:
+    world = side_by_side
+    world.account.write("/d/x", b"x")
+    world.account.write("/y", b"y")
+    world.names("/d")
+    if kind == "put":
+        world.put("/d/new", b"n")
+    elif kind == "mkdir":
+        world.mkdir("/d/new")
+    else:
+        world.rename("/y", "/d/new")
+    world.account.remove("/d")
+    world.backend.fail("list_folder", ServerFault("500"), times=30)
+    world.settle()
+    assert "/d/new" in world.remote()
+    assert world.pending() == []
+    assert world.notices() == []
