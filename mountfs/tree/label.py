@@ -10,12 +10,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mountfs.model.entry import NS_PER_S
 from mountfs.tree.node import Node
 
 NOBODYS = ""
 """The file was removed while it was open: on any disk a crash takes it away."""
 
-_LABEL = re.compile(r"(\d+)(?::(\d+):(-?\d+))? (.+)", re.ASCII | re.DOTALL)
+_NAME = r"(?!\.\.?\Z)[^/\0]+"
+_LABEL = re.compile(rf"(\d{{1,19}})(?::(\d{{1,19}}):(-?\d{{1,28}}))? ({_NAME})", re.ASCII | re.DOTALL)
+"""Numbers as large as the store takes, a time being in nanoseconds; it would choke on larger ones."""
+MOST = 2**63 - 1
+"""Of a number in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ def read_label(label: str) -> Label | None:
     if found is None:
         return None
     folder_id, size_bytes, mtime_ns, name = found.groups()
-    if size_bytes is None:
-        return Label(int(folder_id), name)
-    return Label(int(folder_id), name, int(size_bytes), int(mtime_ns))
+    read = Label(int(folder_id), name)
+    if size_bytes is not None:
+        read = Label(int(folder_id), name, int(size_bytes), int(mtime_ns))
+    is_fit = max(read.folder_id, read.size_bytes or 0, abs(read.mtime_ns) // NS_PER_S) <= MOST
+    return read if is_fit else None

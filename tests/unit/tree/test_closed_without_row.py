@@ -10,6 +10,7 @@ import pytest
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.spool.disk import RealDisk
+from mountfs.tree.label import Label, read_label
 from tests.doubles.world import World
 
 TIME_NS = 1_600_000_000 * NS_PER_S
@@ -173,3 +174,41 @@ def test_what_is_known_when_a_mount_is_stopped_needs_no_labels(world: World, dis
     world.restart("another boot")
     assert not world.core.tree.unsaved
     assert len(world.tree()) == 2
+
+
+ODD_LABELS = {
+    "a folder of many digits": "9" * 5000 + " x",
+    "a folder beyond any number": "9" * 30 + " x",
+    "a size of many digits": f"1:{'9' * 5000}:5 x",
+    "a size beyond any number": f"1:{'9' * 30}:5 x",
+    "a time of many digits": f"1:5:{'9' * 5000} x",
+    "a time beyond any number": f"1:5:{'9' * 30} x",
+    "a name with a slash": "1:5:5 a/b",
+    "a name with a zero": "1:5:5 a\0b",
+    "the folder itself": "1:5:5 .",
+    "the folder above": "1:5:5 ..",
+    "no name": "1:5:5 ",
+}
+
+
+@pytest.mark.parametrize("label", ODD_LABELS.values(), ids=ODD_LABELS)
+def test_a_label_that_makes_no_sense_says_nothing_and_keeps_no_mount_from_starting(
+    tmp_path: Path, disk: Labels, label: str
+) -> None:
+    assert read_label(label) is None
+    world = World(tmp_path, disk=disk)
+    world.put("/f", b"1")
+    spool = world.core.spool.create()
+    spool.pwrite(0, b"hello")
+    assert spool.label(label)
+    spool.close()
+    world.restart()
+    assert world.pending() == [("/f", "sealed")]
+    assert world.names() == {"f"}
+    assert world.core.recovery.strays == (spool.name,)
+    world.close()
+
+
+@pytest.mark.parametrize("mtime_ns", [-(2**62) * 10**9, 2**62 * 10**9, 0])
+def test_a_label_tells_any_time(mtime_ns: int) -> None:
+    assert read_label(f"7:5:{mtime_ns} a b") == Label(7, "a b", 5, mtime_ns)
