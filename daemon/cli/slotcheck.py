@@ -22,7 +22,7 @@ from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.peek import Names, names_down_to
 from mountfs.tree.recovery import BOOT_FACT
-from mountfs.tree.rows import CONTENT_COLUMNS, content_row
+from mountfs.tree.rows import CONTENT_COLUMNS, NODE_COLUMNS, content_row, flight_row, node_row
 from mountfs.tree.strays import set_aside_directory
 
 READ_BYTES = 4 * 1024 * 1024
@@ -218,6 +218,7 @@ class Journal:
             with closing(connect_to_read(path)) as db:
                 check_version(db)
                 _check_all(db)
+                _read_all(db)
                 nodes = db.execute("SELECT id, kind, parent, name FROM nodes").fetchall()
                 rows = [content_row(row) for row in db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents")]
                 boot = db.execute("SELECT value FROM meta WHERE key = ?", (BOOT_FACT,)).fetchone()
@@ -261,6 +262,13 @@ class Journal:
         ends = {names_down_to(each, self._names)[1] for each in set(above)} - {ROOT_ID, None}
         if ends & self._names.keys():
             raise JournalUnusable("it has folders inside of themselves")
+
+
+def _read_all(db: sqlite3.Connection) -> None:
+    """Every row as a start reads it, which one without sense would end. ValueError, KeyError, TypeError."""
+    for columns, table, read in ((NODE_COLUMNS, "nodes", node_row), ("*", "flights", flight_row)):
+        for row in db.execute(f"SELECT {columns} FROM {table}"):
+            read(row)
 
 
 def _check_all(db: sqlite3.Connection) -> None:

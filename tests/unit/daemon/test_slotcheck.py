@@ -14,6 +14,7 @@ from daemon.cli.slotcheck import Finding, SlotCheck
 from daemon.cli.slotrepair import repair
 from daemon.statedir import Slot
 from mountfs.clock import boot_id
+from mountfs.tree.database import StoreUnusable
 from mountfs.tree.doubt import CUT_SHORT, LOST, UNPROVEN
 from tests.doubles.world import World
 from tests.unit.upload.bodies import SMALL_LIMITS, body_of, content_of
@@ -206,4 +207,30 @@ def test_a_journal_with_a_folder_inside_of_itself_is_told_and_repaired(world: Wo
     assert faults(check_of(world).check()) == []
     world.start()
     assert list(world.tree().values()) == [b"precious"]
+    world.close()
+
+
+SENSELESS = [
+    "UPDATE nodes SET base_name = 'x' WHERE base_name IS NULL",
+    "UPDATE nodes SET time_s = 5, time_ns = NULL",
+    "INSERT INTO flights SELECT 7, 7, 0, NULL, 'put', 0, id, NULL, 1, 'f', '/f', '', NULL, NULL, '', NULL,"
+    " NULL, 5, NULL FROM nodes WHERE name = 'f'",
+]
+
+
+@pytest.mark.parametrize("statement", SENSELESS)
+def test_rows_that_keep_a_mount_from_starting_are_told_and_repaired(world: World, statement: str) -> None:
+    world.put("/f", b"pending")
+    world.core.durability.save()
+    world.close()
+    with closing(sqlite3.connect(world.places.store, isolation_level=None)) as db:
+        assert db.execute(statement).rowcount == 1
+    with pytest.raises(StoreUnusable, match="run mountfs fsck --repair"):
+        world.start()
+    assert faults(check_of(world).check()) == ["journal.db"]
+    assert _look_at(slot_of(world), True) == 1
+    world.start()
+    [(path, word)] = world.pending()
+    assert (path[:3], word) == ("/f ", "failed")
+    assert world.get(path) == b"pending"
     world.close()
