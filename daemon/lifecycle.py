@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event as Flag
@@ -21,73 +20,13 @@ from daemon.account import Backlog, MountedAccount
 from daemon.failure import Failure
 from daemon.guarded import Guarded
 from daemon.notify import Notifier
+from daemon.phases import Event, Phase, advance
 from daemon.status import plural
 from daemon.worker import Worker
 from mountfs.errors import MountfsError
 from mountfs.model.path import ROOT
 
 LOG = logging.getLogger(__name__)
-
-
-class Phase(StrEnum):
-    """Where the process stands."""
-
-    STARTING = "starting"
-    READY = "ready"
-    DRAINING = "draining"
-    STOPPED = "stopped"
-
-
-class Event(StrEnum):
-    """What moves it on."""
-
-    ANSWERED = "the mount answered"
-    STOP_ASKED = "a stop was asked for"
-    LOOP_ENDED = "the mount is gone"
-    DRAINED = "nothing is pending"
-    TIME_UP = "the time ran out"
-    CUT_SHORT = "the drain was cut short"
-    HELD_UP = "nothing gets on"
-
-
-P, E = Phase, Event
-
-TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
-    P.STARTING: {
-        E.ANSWERED: P.READY,
-        E.STOP_ASKED: P.DRAINING,
-        E.LOOP_ENDED: P.STOPPED,  # it could not mount
-        E.TIME_UP: P.STOPPED,  # it mounted and hangs
-        E.CUT_SHORT: P.STOPPED,
-    },
-    P.READY: {
-        E.ANSWERED: P.READY,
-        E.STOP_ASKED: P.DRAINING,
-        E.LOOP_ENDED: P.DRAINING,  # unmounted from outside: what is pending goes out all the same
-    },
-    P.DRAINING: {
-        E.ANSWERED: P.DRAINING,
-        E.STOP_ASKED: P.DRAINING,
-        E.LOOP_ENDED: P.DRAINING,
-        E.DRAINED: P.STOPPED,
-        E.HELD_UP: P.STOPPED,
-        E.TIME_UP: P.STOPPED,
-        E.CUT_SHORT: P.STOPPED,
-    },
-    P.STOPPED: {},
-}
-
-
-class IllegalStep(Exception):
-    """An event that cannot happen in this phase: a bug of ours."""
-
-
-def advance(phase: Phase, event: Event) -> Phase:
-    """The phase after *event*. IllegalStep when the pair is not in TRANSITIONS."""
-    try:
-        return TRANSITIONS[phase][event]
-    except KeyError:
-        raise IllegalStep(f"{event} while {phase}") from None
 
 
 EXIT_LEFT_PENDING = 3
@@ -210,9 +149,7 @@ class Lifecycle:
         """Mounts, serves, drains, unmounts; 0, or EXIT_LEFT_PENDING. Failure when it cannot mount."""
         self._deadline_s = self._clock.now_s() + START_TIMEOUT_S
         try:
-            self._account.start()
-            self._loop.start()
-            self._probe.start()
+            self._start()
             while self._phase is not Phase.STOPPED:
                 self._tick()
         finally:
@@ -224,6 +161,15 @@ class Lifecycle:
             why = f": {self._why_left}" if self._why_left else ""
             LOG.warning("%s stay journaled for the next mount%s", plural(self._left, "change"), why)
         return EXIT_LEFT_PENDING if self._left else 0
+
+    def _start(self) -> None:
+        try:
+            self._account.start()
+            self._loop.start()
+            self._probe.start()
+        except RuntimeError as error:  # there can be no more threads
+            self._trouble = error
+            self._phase = advance(self._phase, Event.LOOP_ENDED)
 
     def _end(self) -> None:
         self._probe.stop()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from threading import Event
 
 from daemon.account import Backlog
 from daemon.commit.batch import Current
@@ -52,8 +53,9 @@ it by then shows what it knows."""
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a mounted account is made of, introduced to each other by the assembly. *first_workers*
-    begin before the mount stands, *workers* then. *set_aside*: the files of lost rows that a start kept.
-    *end_sign_in*: nobody waits for a token from then on."""
+    begin before the mount stands, *workers* then; the threads of all are there before, or there is no mount.
+    *set_aside*: the files of lost rows that a start kept. *end_sign_in*: nobody waits for a token from then
+    on."""
 
     display_name: str
     root: RemotePath
@@ -74,6 +76,8 @@ class RunningAccount:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._core = core = parts.core
+        self._is_up = Event()
+        """Until then those that go through all that is pending would keep the mount from coming up."""
         self._ping = Ping(core.backend.latest_cursor, core.clock)
         self._parked = Parked(
             core.tree,
@@ -92,15 +96,12 @@ class RunningAccount:
     def start(self) -> None:
         for worker in self._parts.first_workers:
             worker.start()
+        for worker in self._parts.workers:
+            worker.start(self._is_up)
         self._core.follower.await_round(FIRST_LOOK_S)
 
     def serve(self, mountpoint: Path) -> None:
-        def begin() -> None:
-            # Those that go through all that is pending would keep the mount from coming up.
-            for worker in self._parts.workers:
-                worker.start()
-
-        FuseMount(self._parts.file_system, mountpoint, self._parts.fuse).run(on_ready=begin)
+        FuseMount(self._parts.file_system, mountpoint, self._parts.fuse).run(on_ready=self._is_up.set)
 
     def refuse_writes(self) -> None:
         self._parts.file_system.stop_taking_writes()
@@ -209,6 +210,7 @@ class RunningAccount:
         core, workers = self._core, [*self._parts.first_workers, *self._parts.workers]
         for worker in workers:
             worker.stop()
+        self._is_up.set()
         core.backend.close()
         self._parts.end_sign_in()
         deadline_s = core.clock.now_s() + LAST_STEPS_S

@@ -15,9 +15,10 @@ from types import FrameType
 from daemon.account import MountedAccount
 from daemon.control import Clock, ControlServer, Conversation
 from daemon.embedded import EmbeddedSandbox, at_url
-from daemon.lifecycle import Kernel, Lifecycle, Phase
+from daemon.lifecycle import Kernel, Lifecycle
 from daemon.notify import Notifier
 from daemon.options import MountOptions
+from daemon.phases import Phase
 from daemon.runtimedir import socket_path
 from daemon.settings import AccountRemote, Remote, RemoteSpec, SandboxRemote
 from daemon.status import MountStatus, in_words

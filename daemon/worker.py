@@ -51,6 +51,7 @@ class Worker:
         self._step = step
         self._clock = clock
         self._wake = Event()
+        self._may_begin: Event | None = None
         self._stopping = False
         self._is_idle = False
         self._failures = 0
@@ -75,8 +76,9 @@ class Worker:
         """What the last step raised, in one line, until a step goes well."""
         return self._last_failure
 
-    def start(self) -> None:
-        """Starts the thread; at most once."""
+    def start(self, may_begin: Event | None = None) -> None:
+        """Starts the thread; at most once. *may_begin*: its first step waits for it to be set."""
+        self._may_begin = may_begin
         self._thread.start()
 
     def wake(self) -> None:
@@ -111,6 +113,8 @@ class Worker:
         return wait_s
 
     def _run(self) -> None:
+        if self._may_begin is not None:
+            self._may_begin.wait()
         while True:
             self._wake.clear()  # before looking at _stopping, or a stop() between is slept through
             if self._stopping:

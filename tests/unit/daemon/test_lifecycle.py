@@ -13,8 +13,9 @@ import pytest
 
 from daemon.account import Backlog
 from daemon.failure import Failure
-from daemon.lifecycle import TRANSITIONS, Event, IllegalStep, Lifecycle, Phase, advance
+from daemon.lifecycle import Lifecycle
 from daemon.notify import Notifier
+from daemon.phases import TRANSITIONS, Event, IllegalStep, Phase, advance
 from daemon.protocol import FailedChange
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn

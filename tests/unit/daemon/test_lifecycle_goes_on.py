@@ -110,10 +110,10 @@ def test_a_status_that_cannot_be_told_ends_nothing_and_is_logged_once(
     assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
-def test_an_account_that_cannot_begin_is_closed() -> None:
+def test_an_account_that_cannot_begin_is_closed_and_told() -> None:
     account = FakeAccount()
     fail(account, "start", RuntimeError("can't start new thread"))
-    run = Run(account)
-    with pytest.raises(RuntimeError):
-        run.lifecycle.run()
+    run = Run(account).start()
+    assert run.result() is None
+    assert str(run.failure) == "/mnt/x: cannot mount: can't start new thread"
     assert account.asked == ["end_waits", "close"]

@@ -6,10 +6,11 @@ import errno
 import fcntl
 import math
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -560,3 +561,32 @@ def test_the_status_says_that_another_process_commits(world: World, account: Run
     world.settle()
     assert account.status().current_job is None
     assert world.account.files() == {"/f": b"1"}
+
+
+def test_threads_that_cannot_be_started_keep_the_mount_from_standing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing would ever be sent, and nobody told."""
+    begin, started = Thread.start, []
+
+    def start(thread: Thread) -> None:
+        started.append(thread.name)
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    steps: list[str] = []
+
+    def step(_: float) -> float:
+        steps.append(threading.current_thread().name)
+        return math.inf
+
+    workers = [Worker(f"upload-{number}", step, world.clock) for number in range(3)]
+    account = account_of(world, workers=workers)
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        with pytest.raises(RuntimeError):
+            account.start()
+    account.close()
+    assert steps == []
+    assert not workers[0].is_alive

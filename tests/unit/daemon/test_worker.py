@@ -153,3 +153,22 @@ def _without_memory(*_: object, **__: object) -> None:
 )
 def test_retries_come_ever_slower_up_to_a_bound(failures: int, expected_s: float) -> None:
     assert retry_after_s(failures) == expected_s <= LONGEST_RETRY_S
+
+
+def test_the_first_step_may_have_to_wait() -> None:
+    runs: SimpleQueue[None] = SimpleQueue()
+    may_begin = Event()
+
+    def step(now_s: float) -> float:
+        assert may_begin.is_set()
+        runs.put(None)
+        return math.inf
+
+    worker = Worker("test", step, SystemClock())
+    worker.start(may_begin)
+    worker.wake()
+    may_begin.set()
+    runs.get(timeout=PATIENCE_S)
+    worker.stop()
+    assert worker.join(PATIENCE_S)
+    assert worker.last_failure is None
