@@ -128,6 +128,8 @@ class Dispatcher:
         else:
             allowed = OCTET_TYPES if route.style is Style.UPLOAD else JSON_TYPES
             if not given:
+                if route.style is not Style.UPLOAD and not request.body_exists:
+                    return  # a void argument left out altogether
                 raise BadRequest('Missing HTTP "Content-Type" header.')
         if given.lower() not in allowed:
             listed = ", ".join(f'"{each}"' for each in allowed if each)

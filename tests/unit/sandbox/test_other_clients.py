@@ -1,0 +1,24 @@
+"""What clients send that do not go by the official SDK's habits, and the service takes."""
+
+from typing import Any
+
+import pytest
+
+VOID_ROUTES = ["users/get_current_account", "users/get_space_usage"]
+
+
+@pytest.mark.parametrize("route", VOID_ROUTES)
+def test_a_call_without_a_body_needs_no_content_type(wire: Any, route: str) -> None:
+    response = wire.rpc(route, data=None, headers={"Content-Type": None})
+    assert "Content-Type" not in response.request.headers
+    assert response.status_code == 200
+
+
+def test_a_body_needs_a_content_type(wire: Any) -> None:
+    response = wire.rpc("files/list_folder", {"path": ""}, headers={"Content-Type": None})
+    assert (response.status_code, "Content-Type" in response.text) == (400, True)
+
+
+def test_an_argument_that_is_missing_is_missed(wire: Any) -> None:
+    response = wire.rpc("files/list_folder", data=None, headers={"Content-Type": None})
+    assert (response.status_code, "expected object, got null" in response.text) == (400, True)
