@@ -12,6 +12,11 @@ def fold(path: str) -> str:
     return path.lower()
 
 
+def with_one_slash(path: str) -> str:
+    """*path* as the service reads it: the slashes that it begins with count as one."""
+    return "/" + path.lstrip("/") if path.startswith("//") else path
+
+
 def parent_of(path: str) -> str:
     """The path of the folder that holds *path*; the root is the empty string."""
     return path.rpartition("/")[0]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from mountfs.sandbox.dropbox.errors import LookupFailed, conflict
-from mountfs.sandbox.dropbox.names import ancestors, check_readable, fold, name_of, parent_of
+from mountfs.sandbox.dropbox.names import ancestors, check_readable, fold, name_of, parent_of, with_one_slash
 from mountfs.sandbox.dropbox.records import Content, Entry, Revision, timestamp
 
 _ENTRY = """SELECT e.path_lower, e.path_display, e.id, r.rev, r.id, r.path_lower, r.path_display,
@@ -105,6 +105,7 @@ class Tree:
             if namespace != self.namespace_id:
                 raise LookupFailed("not_found")
             path = slash + rest
+        path = with_one_slash(path)
         check_readable(path)
         return path
 

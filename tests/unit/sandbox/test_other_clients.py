@@ -22,3 +22,20 @@ def test_a_body_needs_a_content_type(wire: Any) -> None:
 def test_an_argument_that_is_missing_is_missed(wire: Any) -> None:
     response = wire.rpc("files/list_folder", data=None, headers={"Content-Type": None})
     assert (response.status_code, "expected object, got null" in response.text) == (400, True)
+
+
+@pytest.mark.parametrize("path", ["//d/f", "///d/f"])
+def test_slashes_before_a_path_count_as_one(wire: Any, path: str) -> None:
+    made = wire.upload(path, b"1")
+    assert (made["path_lower"], made["path_display"]) == ("/d/f", "/d/f")
+    assert wire.ok("files/get_metadata", {"path": path})["id"] == made["id"]
+    listed = wire.ok("files/list_folder", {"path": "//d"})["entries"]
+    assert [entry["path_display"] for entry in listed] == ["/d/f"]
+    moved = wire.ok("files/move_v2", {"from_path": path, "to_path": "//e"})
+    assert moved["metadata"]["path_display"] == "/e"
+    assert wire.ok("files/delete_v2", {"path": "//e"})["metadata"]["path_display"] == "/e"
+
+
+def test_slashes_within_a_path_are_no_path(wire: Any) -> None:
+    response = wire.rpc("files/get_metadata", {"path": "/d//f"})
+    assert response.json()["error"]["path"][".tag"] == "malformed_path"
