@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 
 from mountfs.sandbox.dropbox.dispatch import Call, Route, json_response
 from mountfs.sandbox.dropbox.schema import void
@@ -55,7 +55,7 @@ async def oauth_token(account: DropboxAccount, request: web.Request) -> web.Stre
     """The OAuth endpoint: an access token for a refresh token (RFC 6749 section 6)."""
     form = await request.post()
     switches = account.switches
-    field = {name: str(value) for name, value in form.items()}
+    field = {**_named_in_header(request), **{name: str(value) for name, value in form.items()}}
     if field.get("grant_type") != "refresh_token":
         return _refused("unsupported_grant_type", "the sandbox knows refresh_token only")
     if field.get("client_id") != switches.app_key:
@@ -72,6 +72,15 @@ async def oauth_token(account: DropboxAccount, request: web.Request) -> web.Stre
     return json_response(
         {"access_token": issued.token, "token_type": "bearer", "expires_in": switches.token_lifetime_s}
     )
+
+
+def _named_in_header(request: web.Request) -> dict[str, str]:
+    """The app's key and secret where they travel as HTTP Basic instead of in the form."""
+    try:
+        given = BasicAuth.decode(request.headers.get("Authorization", ""))
+    except ValueError:
+        return {}
+    return {"client_id": given.login, "client_secret": given.password}
 
 
 def _refused(error: str, description: str) -> web.Response:

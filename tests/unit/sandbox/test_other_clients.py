@@ -39,3 +39,24 @@ def test_slashes_before_a_path_count_as_one(wire: Any, path: str) -> None:
 def test_slashes_within_a_path_are_no_path(wire: Any) -> None:
     response = wire.rpc("files/get_metadata", {"path": "/d//f"})
     assert response.json()["error"]["path"][".tag"] == "malformed_path"
+
+
+@pytest.mark.parametrize("secret", ["sandbox-secret", "wrong"])
+def test_the_app_may_name_itself_in_the_header_of_a_token_request(wire: Any, secret: str) -> None:
+    form = {"grant_type": "refresh_token", "refresh_token": "sandbox-refresh"}
+    app = ("sandbox-app", secret)
+    reply = wire.session.post(wire.url + "/oauth2/token", data=form, auth=app, timeout=20)
+    if secret == "wrong":
+        assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client")
+    else:
+        token = reply.json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        assert wire.rpc("users/get_current_account", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic !", "Basic /w==", "Bearer sandbox-app"])
+def test_a_header_that_names_no_app_is_refused(wire: Any, header: str) -> None:
+    form = {"grant_type": "refresh_token", "refresh_token": "sandbox-refresh"}
+    headers = {"Authorization": header}
+    reply = wire.session.post(wire.url + "/oauth2/token", data=form, headers=headers, timeout=20)
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_client")
