@@ -49,7 +49,7 @@ def _routes() -> list[tuple[re.Pattern[str], Any]]:
     # A literal path goes before one with a parameter: `files/content` is no file id.
     ordered = sorted(_facts()["routes"], key=lambda route: route["path"].count("{"))
     return [
-        (re.compile(PREFIXES[route["host"]] + re.sub(r"{\w+}", "[^/]+", route["path"])), route)
+        (re.compile(PREFIXES[route["host"]] + re.sub(r"{\w+}", "[^/]+", route["path"]) + "/?"), route)
         for route in ordered
     ]
 

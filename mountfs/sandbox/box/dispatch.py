@@ -157,7 +157,7 @@ class Dispatcher:
         prefixes.append((Host.SESSION, switches.session_prefix))
         for host, prefix in prefixes:
             if path.startswith(prefix + "/"):
-                found[host] = path[len(prefix) + 1 :]
+                found[host] = path[len(prefix) + 1 :].removesuffix("/")  # as the service reads it
         return found
 
     async def handle(self, passage: Passage) -> web.StreamResponse:
