@@ -69,23 +69,21 @@ async def _receive(call: Call) -> tuple[dict[str, Any], Body[Any]]:
     try:
         reader = await call.request.multipart()
         first = await reader.next()
-        if not isinstance(first, BodyPartReader) or first.name not in ("attributes", "file"):
-            raise bad_request("The form must begin with the part attributes")
-        if first.name == "file":
-            raise Refusal(400, "metadata_after_file_contents", "API Metadata must come before file contents")
+        if not isinstance(first, BodyPartReader) or first.name != "attributes":
+            raise _not_attributes(first)
         argument = await _attributes(first)
         call.exchange.request_body = {"attributes": argument}
         _name_upload(call, argument)
         second = await reader.next()
-        if not isinstance(second, BodyPartReader) or second.name != "file" or second.filename is None:
-            raise bad_request("The form lacks the part file with its file name")
+        if not isinstance(second, BodyPartReader) or second.filename is None:
+            raise bad_request("The form lacks the part with the bytes and a file name")
         limit_bytes = call.account.switches.max_direct_bytes
         account = call.account
         body = await receive(_chunks(second), limit_bytes, account.files, account.io, hashlib.sha1())
         call.exchange.request_body["file"] = {"bytes": body.size_bytes}
         try:
             if await reader.next() is not None:
-                raise bad_request("The form must end with the part file")
+                raise bad_request("The form must end with the bytes")
         except BaseException:
             body.__exit__(None, None, None)
             raise
@@ -94,6 +92,13 @@ async def _receive(call: Call) -> tuple[dict[str, Any], Body[Any]]:
     except ValueError as error:
         raise bad_request(f"The form could not be read: {error}") from error
     return argument, body
+
+
+def _not_attributes(first: object) -> Refusal:
+    """Why a form may not begin with this; a part with a file name is the bytes, whatever it is called."""
+    if isinstance(first, BodyPartReader) and first.filename is not None:
+        return Refusal(400, "metadata_after_file_contents", "API Metadata must come before file contents")
+    return bad_request("The form must begin with the part attributes")
 
 
 async def _attributes(part: BodyPartReader) -> dict[str, Any]:

@@ -1,6 +1,11 @@
 """What clients send that do not go by the official SDK's habits, and the service takes."""
 
+import json
 from typing import Any
+
+import pytest
+
+ATTRIBUTES = ("attributes", (None, json.dumps({"name": "f", "parent": {"id": "0"}})))
 
 
 def test_a_path_may_end_with_a_slash(wire: Any) -> None:
@@ -8,3 +13,15 @@ def test_a_path_may_end_with_a_slash(wire: Any) -> None:
     assert wire.ok("OPTIONS", "/2.0/files/content/", argument)["upload_url"].endswith("/files/content")
     assert wire.ok("GET", "/2.0/users/me/")["type"] == "user"
     assert wire.call("GET", "/2.0/users/me//").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["file", "contents", "f.txt"])
+def test_the_part_with_the_bytes_has_any_name(wire: Any, name: str) -> None:
+    response = wire.form("/files/content", [ATTRIBUTES, (name, ("f", b"data"))])
+    assert (response.status_code, response.json()["entries"][0]["size"]) == (201, 4)
+
+
+@pytest.mark.parametrize("name", ["file", "contents"])
+def test_bytes_before_the_attributes_are_refused_under_any_name(wire: Any, name: str) -> None:
+    response = wire.form("/files/content", [(name, ("f", b"data")), ATTRIBUTES])
+    assert (response.status_code, response.json()["code"]) == (400, "metadata_after_file_contents")
