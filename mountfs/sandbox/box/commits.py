@@ -164,7 +164,7 @@ def _recommitted(account: BoxAccount, session: Session, fields: list[str] | None
         case Recommit.GONE:
             raise Refusal(410, "session_expired", "The upload session was committed")
         case Recommit.CONFLICT:
-            raise account.items.name_in_use(item)
+            raise account.items.name_in_use(item, FILE)
     raise not_found()
 
 

@@ -45,7 +45,7 @@ def write(account: BoxAccount, path: str, data: bytes, content_modified_at: str 
         wish = Attributes(name, parent.id, content_modified_s=modified_s)
         return account.items.create_file(wish, content)
     if existing.kind != FILE:
-        raise account.items.name_in_use(existing)
+        raise account.items.name_in_use(existing, FILE)
     wish = Attributes(content_modified_s=modified_s)
     return account.items.create_version(existing.id, wish, content, None)
 

@@ -68,13 +68,15 @@ class Items:
         if if_match is not None and if_match.strip('"') != str(item.etag):
             raise precondition_failed()
 
-    def check_free(self, parent: int, name: str, own: int | None = None) -> str:
-        """A name that an item may take in a folder. Raises Refusal: the name, or 409 item_name_in_use."""
+    def check_free(self, parent: int, name: str, kind: str, own: int | None = None) -> str:
+        """A name that an item of this kind may take in a folder. Raises Refusal: the name, or 409
+        item_name_in_use.
+        """
         checked = check_name(name, self.switches.refused_name_characters)
         self._check_policy(checked)
         taken = self.child(parent, checked)
         if taken is not None and taken.id != own:
-            raise self.name_in_use(taken)
+            raise self.name_in_use(taken, kind)
         return checked
 
     def _check_policy(self, name: str) -> None:
@@ -82,11 +84,11 @@ class Items:
             if fnmatchcase(name, rule["name"]):
                 raise Refusal(rule["status"], rule["code"])
 
-    def name_in_use(self, taken: Item) -> Refusal:
-        """The refusal that tells the id of what has the name."""
+    def name_in_use(self, taken: Item, wanted: str) -> Refusal:
+        """The refusal that tells the id of what has the name that an item of the kind *wanted* was to get."""
         entry: Any = self._views.conflict(taken)
         shape = self.switches.conflict_shape
-        if shape == ConflictShape.ARRAY or (shape == ConflictShape.USUAL and taken.kind == FOLDER):
+        if shape == ConflictShape.ARRAY or (shape == ConflictShape.USUAL and wanted == FOLDER):
             entry = [entry]
         message = "Item with the same name already exists"
         return Refusal(409, "item_name_in_use", message, {"conflicts": entry})
@@ -101,7 +103,7 @@ class Items:
     def create_folder(self, parent: int, name: str) -> Item:
         """Make a folder."""
         self.get(parent, FOLDER)
-        item = self._insert(FOLDER, parent, self.check_free(parent, name), Attributes())
+        item = self._insert(FOLDER, parent, self.check_free(parent, name, FOLDER), Attributes())
         self._events.add("ITEM_CREATE", item)
         return item
 
@@ -109,7 +111,7 @@ class Items:
         """Make a file with its first version; *attributes* has its name and parent."""
         parent = ROOT if attributes.parent is None else attributes.parent
         self.get(parent, FOLDER)
-        name = self.check_free(parent, attributes.name or "")
+        name = self.check_free(parent, attributes.name or "", FILE)
         self.check_size(content.size_bytes)
         item = self._insert(FILE, parent, name, attributes)
         item = self._add_version(item, content, attributes.content_modified_s)
@@ -124,7 +126,7 @@ class Items:
         self.check_etag(item, if_match)
         self._check_policy(attributes.name or item.name)
         if attributes.name is not None:
-            item = replace(item, name=self.check_free(item.parent or ROOT, attributes.name, item.id))
+            item = replace(item, name=self.check_free(item.parent or ROOT, attributes.name, FILE, item.id))
         old = item.version
         if old is not None:
             if self.switches.same_bytes == SameBytes.KEEP and old.content.sha1 == content.sha1:
@@ -151,7 +153,7 @@ class Items:
         changed = replace(
             item,
             parent=parent,
-            name=self.check_free(parent or ROOT, name, item.id),
+            name=self.check_free(parent or ROOT, name, item.kind, item.id),
             description=item.description if wish.description is None else wish.description,
             content_created_s=_chosen(wish.content_created_s, item.content_created_s),
             content_modified_s=_chosen(wish.content_modified_s, item.content_modified_s),
@@ -191,7 +193,7 @@ class Items:
     def copy(self, item: Item, parent: int, name: str | None, version: Version | None = None) -> Item:
         """Copy an item, a folder with all that is in it; of a file one version."""
         self._check_move(item, parent)
-        made = self._copied(item, parent, self.check_free(parent, name or item.name), version)
+        made = self._copied(item, parent, self.check_free(parent, name or item.name, item.kind), version)
         self._events.add("ITEM_COPY", made)
         return made
 

@@ -156,12 +156,12 @@ async def preflight(call: Call) -> Reply:
         if file is not None:
             item = items.get(file, FILE)
             if name is not None:
-                items.check_free(item.parent or 0, name, item.id)
+                items.check_free(item.parent or 0, name, FILE, item.id)
             freed = item.version.content.size_bytes if item.version else 0
             items.check_size(size_bytes, freed)
             return
         folder = items.get(required_parent(argument) if parent is None else parent, FOLDER)
-        items.check_free(folder.id, required_text(argument, "name"))
+        items.check_free(folder.id, required_text(argument, "name"), FILE)
         items.check_size(size_bytes)
 
     await call.account.run(work)

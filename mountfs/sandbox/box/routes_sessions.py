@@ -65,7 +65,7 @@ async def create_session(call: Call) -> Reply:
     def work() -> Reply:
         account = call.account
         account.items.get(folder, FOLDER)
-        name = account.items.check_free(folder, argument["file_name"])
+        name = account.items.check_free(folder, argument["file_name"], FILE)
         account.items.check_size(size_bytes)
         if account.switches.session_conflict:
             other = account.sessions.same_target(folder, fold(name))
@@ -86,7 +86,7 @@ async def create_version_session(call: Call) -> Reply:
         account = call.account
         item = account.items.get(number, FILE)
         if name is not None:
-            account.items.check_free(item.parent or 0, name, item.id)
+            account.items.check_free(item.parent or 0, name, FILE, item.id)
         account.items.check_size(size_bytes, item.version.content.size_bytes if item.version else 0)
         return Reply(session_json(call, account.sessions.open(None, number, name, size_bytes), 0), 201)
 

@@ -10,7 +10,7 @@ MIB = 1024 * 1024
 class ConflictShape(StrEnum):
     """How `context_info.conflicts` names the item that has the name already."""
 
-    USUAL = "usual"  # one object for files, a list for folders
+    USUAL = "usual"  # one object where a file is to have the name, a list where a folder is
     OBJECT = "object"
     ARRAY = "array"
 

@@ -25,3 +25,17 @@ def test_the_part_with_the_bytes_has_any_name(wire: Any, name: str) -> None:
 def test_bytes_before_the_attributes_are_refused_under_any_name(wire: Any, name: str) -> None:
     response = wire.form("/files/content", [(name, ("f", b"data")), ATTRIBUTES])
     assert (response.status_code, response.json()["code"]) == (400, "metadata_after_file_contents")
+
+
+def test_a_name_that_a_folder_has_is_told_of_as_one_object_before_an_upload(wire: Any) -> None:
+    folder = wire.ok("POST", "/2.0/folders", {"name": "d", "parent": {"id": "0"}})
+    response = wire.call("OPTIONS", "/2.0/files/content", {"name": "D", "parent": {"id": "0"}})
+    conflict = response.json()["context_info"]["conflicts"]
+    assert (response.status_code, conflict["type"], conflict["id"]) == (409, "folder", folder["id"])
+
+
+def test_a_name_that_a_file_has_is_told_of_in_a_list_where_a_folder_is_made(wire: Any) -> None:
+    file = wire.upload("f")
+    response = wire.call("POST", "/2.0/folders", {"name": "F", "parent": {"id": "0"}})
+    conflicts = response.json()["context_info"]["conflicts"]
+    assert (response.status_code, [each["id"] for each in conflicts]) == (409, [file["id"]])
