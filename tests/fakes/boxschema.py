@@ -19,7 +19,7 @@ PREFIXES = {
     "api": r"/2\.0",
     "upload": r"/api/2\.0",
     "session": r"(?:/[\w-]+)?/api/2\.0",
-    "token": "",
+    "token": "(?:/api)?",
     "plain": "",
 }
 REFUSED = frozenset({400, 404, 405, 411, 413, 415, 416})

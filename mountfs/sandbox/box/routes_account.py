@@ -108,10 +108,19 @@ async def wait_for_events(call: Call) -> Reply:
             return Reply({"message": "reconnect"})
 
 
+def _token_routes(prefix: str) -> list[Route]:
+    return [
+        Route(
+            f"oauth2/{name}", "POST", f"{prefix}/{name}", handler, Host.PLAIN, Takes.FORM, needs_token=False
+        )
+        for name, handler in (("token", grant_token), ("revoke", revoke_token))
+    ]
+
+
 ROUTES = [
     Route("users/me", "GET", "users/me", get_user),
-    Route("oauth2/token", "POST", "oauth2/token", grant_token, Host.PLAIN, Takes.FORM, needs_token=False),
-    Route("oauth2/revoke", "POST", "oauth2/revoke", revoke_token, Host.PLAIN, Takes.FORM, needs_token=False),
+    *_token_routes("oauth2"),
+    *_token_routes("api/oauth2"),  # on app.box.com, the address of older clients
     Route("events/get", "GET", "events", get_events),
     Route("events/options", "OPTIONS", "events", get_realtime_server),
     Route("realtime", "GET", REALTIME_PATH, wait_for_events, Host.PLAIN, needs_token=False),

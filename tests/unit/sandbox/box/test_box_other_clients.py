@@ -39,3 +39,14 @@ def test_a_name_that_a_file_has_is_told_of_in_a_list_where_a_folder_is_made(wire
     response = wire.call("POST", "/2.0/folders", {"name": "F", "parent": {"id": "0"}})
     conflicts = response.json()["context_info"]["conflicts"]
     assert (response.status_code, [each["id"] for each in conflicts]) == (409, [file["id"]])
+
+
+def test_tokens_are_given_and_taken_at_the_older_address_too(wire: Any) -> None:
+    app = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
+    form = {"grant_type": "refresh_token", "refresh_token": "sandbox-refresh", **app}
+    reply = wire.session.post(wire.url + "/api/oauth2/token", data=form, timeout=20)
+    token = {"Authorization": f"Bearer {reply.json()['access_token']}"}
+    assert wire.call("GET", "/2.0/users/me", headers=token).status_code == 200
+    form = {"token": reply.json()["access_token"], **app}
+    assert wire.session.post(wire.url + "/api/oauth2/revoke", data=form, timeout=20).status_code == 200
+    assert wire.call("GET", "/2.0/users/me", headers=token).status_code == 401
