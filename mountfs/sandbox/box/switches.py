@@ -68,7 +68,7 @@ class BoxSwitches:
     """All switches and limits; the defaults are the stricter or the more common answer."""
 
     # Direct uploads.
-    max_direct_bytes: int = 50_000_000
+    max_direct_bytes: int = 50 * MIB  # the guide says 50 MB; clients that send 50 MiB are served
     new_version_status: int = 201  # or 200
     conflict_shape: str = ConflictShape.USUAL
     same_bytes: str = SameBytes.NEW_VERSION

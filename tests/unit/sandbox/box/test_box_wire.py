@@ -277,8 +277,8 @@ def test_what_a_policy_forbids_is_neither_made_nor_named_nor_written(sandbox: Bo
     assert sandbox.tree()["/forbidden"] == forbidden
 
 
-def test_fifty_million_bytes_are_the_most_of_one_form(wire: Any, sandbox: BoxSandbox) -> None:
-    most = bytes(50_000_000)
+def test_fifty_mib_are_the_most_of_one_form(wire: Any, sandbox: BoxSandbox) -> None:
+    most = bytes(50 * 1024 * 1024)
     response = wire.form("/files/content", [ATTRIBUTES, ("file", ("f", most + b"x"))])
     assert (response.status_code, response.json()["code"]) == (413, "request_entity_too_large")
     assert sandbox.tree() == {}
