@@ -8,6 +8,7 @@ from collections.abc import Callable
 from threading import TIMEOUT_MAX, Event, Thread
 from typing import Protocol
 
+from mountfs.errors import MountfsError
 from mountfs.model.pacing import Pace, doubled_s
 
 LOG = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Worker:
 
     A step is expected to handle what can go wrong; one that raises all the same, whatever it raises, is
     logged, once for each run of equal failures, and repeated with growing delays: the loop ends only by
-    ``stop``.
+    ``stop``. Of what the machine lacks (a full disk) the log has a line, of a bug the traceback.
     """
 
     def __init__(self, name: str, step: Step, clock: Clock) -> None:
@@ -128,7 +129,11 @@ class Worker:
         failure = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         is_new = failure != self._last_failure
         self._last_failure = failure
-        if is_new:
+        if not is_new:
+            return
+        if isinstance(error, MountfsError):
+            LOG.warning("%s failed and will be repeated: %s", self.name, error)
+        else:
             LOG.error("%s failed and will be repeated", self.name, exc_info=error)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.worker import LONGEST_RETRY_S, Worker, retry_after_s
 from mountfs.clock import SystemClock
+from mountfs.errors import DiskFull, MountfsError
 from tests.unit.daemon.fakes import PATIENCE_S
 
 
@@ -112,6 +113,20 @@ def test_a_step_that_raises_is_logged_once_and_repeated(caplog: pytest.LogCaptur
         assert worker.join(PATIENCE_S)
     assert done.is_set()
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
+@pytest.mark.parametrize("error", [DiskFull("the disk is full"), KeyError("a bug")], ids=repr)
+def test_a_traceback_is_logged_of_what_nobody_foresaw_only(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    def step(now_s: float) -> float:
+        raise error
+
+    Worker("test", step, SystemClock()).turn()
+    (record,) = caplog.records
+    is_foreseen = isinstance(error, MountfsError)
+    assert (record.exc_info is None) == is_foreseen
+    assert (str(error) in record.getMessage()) == is_foreseen
 
 
 @pytest.mark.parametrize(
