@@ -7,6 +7,7 @@ MountfsError
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
 │   └── NoSpace (the account's; DiskFull: the local disk's)  TooLarge  TransferLimit
 ├── Conflict              somebody else changed it first
+├── Stale                 the kernel knows an older version: it looks again, and repeats its call
 ├── Resend                the bytes must travel again, in whole or from an offset
 │   ├── SessionLost       the upload session is gone (expired, or already committed)
 │   ├── OffsetMismatch    the session holds another number of bytes than we thought
@@ -123,6 +124,10 @@ class TransferLimit(Refused):
 
 class Conflict(MountfsError):
     """Somebody else changed the target since its revision was last seen."""
+
+
+class Stale(MountfsError):
+    """The kernel's attributes of the file are those of an older version: it has to look again."""
 
 
 class Resend(MountfsError):

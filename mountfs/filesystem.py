@@ -92,15 +92,18 @@ class FileSystem:
             node = self._view.node(names)
             if node.folder is None:
                 file = self._files.writing(node) or self._files.read_as(path, node)
-                if file is not None:
-                    return self._inodes.of_open(node, file)
+                found = self._inodes.of(node) if file is None else self._inodes.of_open(node, file)
+                self._files.sizes.told(path, found.size_bytes)
+                return found
             return self._inodes.of(node)
 
         return self._do(decide)
 
-    def fgetattr(self, number: int) -> Attributes:
-        """Of an open file, whether it still has a name or not."""
+    def fgetattr(self, number: int, path: str | None = None) -> Attributes:
+        """Of an open file, whether it still has a name or not; *path*: the one it has."""
         file = self._handles[number].file
+        if path is not None:
+            self._files.sizes.told(path, file.size_bytes)
         return self._inodes.of_open(file.node, file)
 
     def access(self, path: str, mode: int) -> None:

@@ -12,6 +12,7 @@ from mountfs.errors import BadHandle, NotFound
 from mountfs.files.openfile import OpenFile, content_key, revision_key
 from mountfs.files.pages import Pages
 from mountfs.files.services import Services
+from mountfs.files.sizes import Sizes
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node, State, path_of
@@ -88,6 +89,7 @@ class OpenFiles:
         self._left: list[OpenFile] = []
         """Nobody has them open any more, but the store did not take their last version."""
         self._pages = Pages()
+        self.sizes = Sizes(services.clock)
         watch(self._note)
 
     def __len__(self) -> int:
@@ -201,6 +203,7 @@ class OpenFiles:
         """What the kernel has of *source* it has as *target* from here on."""
         if node.folder is None:
             self._pages.renamed(source, target)
+            self.sizes.renamed(source, target)
         else:
             self._pages.renamed_below(source, target)
 

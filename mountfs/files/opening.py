@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from mountfs.errors import AlreadyExists, IsADirectory, NotFound, NotPermitted
+from mountfs.errors import AlreadyExists, IsADirectory, NotFound, NotPermitted, Stale
 from mountfs.files.handles import Handle, OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.model.names import is_unlinked
+from mountfs.tree.node import Node
 from mountfs.tree.verbs import Verbs
 from mountfs.tree.view import View, names_of
 
@@ -69,8 +70,16 @@ class Opener:
                 raise IsADirectory(f"{path} is a folder")
             state = node.state
             is_remote = state.content is None and state.draft is None
-            if is_remote and isinstance(state.base, File) and not state.base.is_downloadable:
-                raise NotPermitted(f"{path} is a document without bytes of its own")
+            if is_remote and isinstance(state.base, File):
+                if not state.base.is_downloadable:
+                    raise NotPermitted(f"{path} is a document without bytes of its own")
+                if not is_ours and self._is_size_unknown(node, path, state.base):
+                    raise Stale(f"{path} was changed by somebody else: the kernel has to look at it again")
             return self._files.open(node, path, flags, is_ours=is_ours)
 
         return self._view.listings.loaded(decide)
+
+    def _is_size_unknown(self, node: Node, path: str, file: File) -> bool:
+        """Whether the kernel would read no further than a version before *file* went. While it has pages of
+        an older one it is told that one's size, and the handle passes the pages by."""
+        return self._files.read_as(path, node) is None and self._files.sizes.are_other(path, file.size_bytes)

@@ -31,6 +31,8 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.TooLarge: errno.EFBIG,
     errors.TransferLimit: errno.EDQUOT,
     errors.Conflict: errno.ESTALE,
+    # do_filp_open of the kernel looks the path up anew and opens it once more: nobody sees this number.
+    errors.Stale: errno.ESTALE,
     errors.Resend: errno.EIO,
     errors.SessionLost: errno.EIO,
     errors.OffsetMismatch: errno.EIO,

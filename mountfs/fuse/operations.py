@@ -97,7 +97,7 @@ class Operations:
 
     def getattr(self, path: str | None, info: FileInfo | None = None) -> dict[str, int]:
         if info is not None:
-            return _stat_of(self._fs.fgetattr(info.fh))
+            return _stat_of(self._fs.fgetattr(info.fh, path))
         assert path is not None
         return _stat_of(self._fs.getattr(path))
 

@@ -278,6 +278,24 @@ def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_
     assert (corner.path / "file").read_text() == new
 
 
+def test_s_fresh_what_is_opened_is_whole_though_the_kernel_knows_an_older_size(corner: Corner) -> None:
+    old, new = "o" * 30_000, "n" * 90_000
+    corner.theirs("file", old)
+    path = corner.path / "file"
+    sights = set()
+
+    def is_new() -> bool:
+        path.stat()  # from here on the kernel answers for a second
+        with path.open("rb", buffering=0) as file:
+            body = os.pread(file.fileno(), MIB, 0)
+            sights.add((body[:1], len(body), os.fstat(file.fileno()).st_size))
+        return body[:1] != b"o"
+
+    corner.far_side.write(corner.remote("file"), new)
+    until(is_new, "the new version is read")
+    assert sights <= {(b"o", len(old), len(old)), (b"n", len(new), len(new))}
+
+
 # S-RENAME
 
 

@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mountfs.errors import NotFound
+from mountfs.attributes import Opened
+from mountfs.errors import NotFound, Stale
 from mountfs.filesystem import FileSystem
 
 PAGE_BYTES = 4096
@@ -32,15 +33,22 @@ class Kernel:
 
     Opening reads the attributes, and drops the page unless told to keep it. Reads fill the page, writes
     change it as well; direct ones pass it by. Nothing else tells the kernel that a page is out of date.
+    *knows*: attributes that were read are not read again, but for an open that is Stale: it looks anew, once.
     """
 
-    def __init__(self, fs: FileSystem) -> None:
+    def __init__(self, fs: FileSystem, *, knows: bool = False) -> None:
         self.fs = fs
+        self._knows = knows
         self._inodes: dict[str, Inode] = {}
 
     def open(self, path: str, flags: int = os.O_RDONLY) -> Descriptor:
         self._look_up(path)
-        opened = self.fs.create(path, flags) if flags & os.O_CREAT else self.fs.open(path, flags)
+        try:
+            opened = self._opened(path, flags)
+        except Stale:
+            self._inodes.pop(path)
+            self._look_up(path)
+            opened = self._opened(path, flags)
         inode = self._look_up(path)
         if not opened.keep_cache:
             inode.page = None
@@ -90,7 +98,12 @@ class Kernel:
         self.write(file, 0, body)
         self.close(file)
 
+    def _opened(self, path: str, flags: int) -> Opened:
+        return self.fs.create(path, flags) if flags & os.O_CREAT else self.fs.open(path, flags)
+
     def _look_up(self, path: str) -> Inode:
+        if self._knows and path in self._inodes:
+            return self._inodes[path]
         inode = self._inodes.setdefault(path, Inode())
         with suppress(NotFound):
             _resize(inode, self.fs.getattr(path).size_bytes)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.errors import Stale
 from tests.doubles.world import World
 from tests.unit.files.kernel import Kernel
 
@@ -32,6 +33,43 @@ def keeps(world: World, path: str) -> bool:
     opened = world.fs.open(path, RO)
     world.close_file(opened.number)
     return opened.keep_cache and not opened.is_direct
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("body", [b"longer than that", b"."], ids=["longer", "shorter"])
+def test_what_somebody_else_wrote_is_read_whole_though_the_kernel_knows_the_old_size(
+    world: World, body: bytes
+) -> None:
+    kernel = Kernel(world.fs, knows=True)
+    world.theirs("/f", b"old")
+    assert kernel.get("/f") == b"old"
+    world.theirs("/f", body)
+    assert kernel.get("/f") == body
+
+
+def test_a_size_that_the_kernel_knows_goes_along_with_a_rename(world: World) -> None:
+    kernel = Kernel(world.fs, knows=True)
+    world.theirs("/f", b"old")
+    assert kernel.get("/f") == b"old"
+    kernel.rename("/f", "/g")
+    world.settle()
+    world.theirs("/g", b"longer than that")
+    assert kernel.get("/g") == b"longer than that"
+
+
+def test_an_open_is_told_to_look_again_once_and_while_the_kernel_answers_by_itself(world: World) -> None:
+    world.theirs("/f", b"old")
+    world.fs.getattr("/f")
+    world.theirs("/f", b"longer")
+    with pytest.raises(Stale):
+        world.fs.open("/f", RO)
+    world.close_file(world.fs.open("/f", RO).number)
+    world.fs.getattr("/f")
+    world.theirs("/f", b"longer than that")
+    world.clock.advance(60.0)
+    world.close_file(world.fs.open("/f", RO).number)
 
 
 # Kept
