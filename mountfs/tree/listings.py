@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from cachetools import LRUCache
 
-from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
+from mountfs.errors import Busy, MountfsError, NotADirectory, NotFound, Transient
 from mountfs.model.entry import Entry, Odd
 from mountfs.model.path import fold
 from mountfs.ports import Backend
@@ -30,7 +30,7 @@ from mountfs.tree.bases import is_attached
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
-from mountfs.tree.place import remote_path
+from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
@@ -221,26 +221,36 @@ class Listings:
             if not is_attached(folder):
                 raise NotFound(f"{remote_path(folder)} does not exist any more")
             path, item_id = remote_path(folder), remote_id(folder)
+            was_on_its_way = is_on_its_way(folder)
             load.asked_at = tree.store.next_id()
         try:
             entries = self._backend.list_folder(path, item_id)
-        except (NotFound, NotADirectory):
+        except (NotFound, NotADirectory) as error:
             with tree.lock:
                 if folder.id == ROOT_ID:
                     raise
+                is_elsewhere = was_on_its_way or is_on_its_way(folder) or remote_path(folder) != path
+                if is_elsewhere and not item_id:
+                    # A rename of ours took it from that path: it is there, and can be listed later.
+                    self._not_listed(listing, Busy(f"{path} is being renamed: {error}"))
+                    return
                 with tree.transaction():
                     self._vanished(folder)
             raise
-        except Transient:
+        except Transient as error:
             with tree.lock:
-                if not listing.listed_at:
-                    raise
-                listing.checked_s = tree.clock.now_s()
-                listing.was_tried = True
+                self._not_listed(listing, error)
             return
         odd = [entry for entry in entries if isinstance(entry, Odd)]
         self._apply(folder, [entry for entry in entries if not isinstance(entry, Odd)], odd, load.asked_at)
         tell_of(self._tree, folder, odd)
+
+    def _not_listed(self, listing: Listing, error: Transient) -> None:
+        """What is known of a folder serves on for a while; *error* where nothing is."""
+        if not listing.listed_at:
+            raise error
+        listing.checked_s = self._tree.clock.now_s()
+        listing.was_tried = True
 
     def _apply(self, folder: Node, entries: Sequence[Entry], odd: Sequence[Odd], asked_at: int) -> None:
         """Writes a listing that was asked for at *asked_at* onto the tree. What had an outcome since is known

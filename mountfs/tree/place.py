@@ -25,6 +25,16 @@ def remote_path(folder: Node) -> RemotePath:
     return RemotePath("".join(f"/{name}" for name in reversed(names)))
 
 
+def is_on_its_way(folder: Node) -> bool:
+    """Whether an order that was sent may give *folder* another path than ``remote_path`` by now."""
+    at: Node | None = folder
+    while at is not None:
+        if at.state.flight is not None:
+            return True
+        at = at.state.base_parent
+    return False
+
+
 def place_in(folder: Node, name: str) -> Place:
     """*name* in *folder*, for an order."""
     return Place(remote_path(folder).child(name), remote_id(folder) if folder.id != ROOT_ID else "")

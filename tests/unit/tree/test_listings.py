@@ -272,6 +272,33 @@ def test_a_folder_we_made_shows_what_we_put_there_while_it_cannot_be_listed(worl
     assert world.names("/d") == {"x", "y"}
 
 
+@pytest.mark.parametrize("is_below", [False, True], ids=["itself", "one above it"])
+def test_a_folder_that_is_addressed_by_its_path_is_not_gone_while_a_rename_of_it_is_on_its_way(
+    world: World, is_below: bool
+) -> None:
+    """Made by the way, its id is not known: at its old path the service has nothing any more, and that the
+    rename took effect is not known yet."""
+    inner = "/in" if is_below else ""
+    if is_below:
+        world.mkdir("/d")
+    world.mkdir(f"/d{inner}")
+    world.put(f"/d{inner}/x", b"1")
+    world.settle()
+    world.account.job_polls, world.account.poll_after_s = 1, 60.0
+    world.rename("/d", "/e")
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    with world.core.tree.transaction():
+        world.core.listings.doubt_all()
+    assert world.names(f"/e{inner}") == {"x"}
+    world.account.poll_after_s = None
+    world.advance(60.0)
+    world.settle()
+    world.advance(FRESH_S)
+    assert world.names(f"/e{inner}") == {"x"}
+    assert world.tree() == world.remote()
+
+
 def test_folders_the_service_has_just_made_are_not_listed(side_by_side: World) -> None:
     before = listed(side_by_side)
     for number in range(5):
