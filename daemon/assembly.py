@@ -155,8 +155,6 @@ class _Assembly:
         with _nothing_is_garbage():
             foundation = lay(places, self.backend, self.clock, self.disk, settings)
         self._take_over(foundation, settings)
-        if (shortage := foundation.spool.shortage()) is not None:
-            LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
         cores: list[Core] = []
 
         def begin() -> None:
@@ -169,6 +167,8 @@ class _Assembly:
             foundation, places, self.backend, self.clock, self.disk, replace(settings, on_follow=begin)
         )
         cores.append(core)
+        if (shortage := core.spool.shortage()) is not None:
+            LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
 
         follows = Worker("follow", core.follower.step, self.clock)
 

@@ -22,6 +22,7 @@ from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services, pause
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import Entry
+from mountfs.model.hashing import HashKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
@@ -202,7 +203,7 @@ def build(
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
     uploader, committer, prober = senders
-    blocks = Blocks(places.cache, settings.cache_bytes, limits.hash_kind)
+    blocks = _cache(foundation, places, disk, settings, limits.hash_kind)
     reader = Reader(backend, blocks, clock, settings.ending)
     durability = Durability(tree, spool, disk)
     waiting = Waiting(tree)
@@ -249,6 +250,19 @@ def build(
         recovery=foundation.recovery,
         ballast=foundation.ballast,
     )
+
+
+def _cache(
+    foundation: Foundation, places: Places, disk: Disk, settings: Settings, hash_kind: HashKind
+) -> Blocks:
+    """What is cached gives way to what is written: both are on one disk."""
+
+    def lacking_bytes() -> int:
+        return settings.quota.spare_bytes() - disk.free_bytes(str(places.cache))
+
+    blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes)
+    foundation.spool.on_short = blocks.make_room
+    return blocks
 
 
 class Senders(NamedTuple):

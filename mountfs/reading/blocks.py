@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ from mountfs.model.ranges import RangeSet
 
 MOST_FILES = 100_000
 """However small they are: each costs about 1 KB of memory and a block of the disk."""
+LEAST_BYTES = 64 * 1024 * 1024
+"""Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
 
@@ -47,14 +50,25 @@ class Blocks:
     """
 
     def __init__(
-        self, directory: Path, limit_bytes: int, hash_kind: HashKind, most_files: int = MOST_FILES
+        self,
+        directory: Path,
+        limit_bytes: int,
+        hash_kind: HashKind,
+        most_files: int = MOST_FILES,
+        *,
+        lacking_bytes: Callable[[], int] = lambda: 0,
+        least_bytes: int = LEAST_BYTES,
     ) -> None:
-        """Makes *directory* if it is missing. *hash_kind*: of the hashes that the service states."""
+        """Makes *directory* if it is missing. *hash_kind*: of the hashes that the service states.
+        *lacking_bytes*: how much more of the disk should be free; the cache gives it, down to *least_bytes*.
+        """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._limit_bytes = limit_bytes
         self._hash_kind = hash_kind
         self._most_files = most_files
+        self._lacking_bytes = lacking_bytes
+        self._least_bytes = least_bytes
         self._cached: OrderedDict[tuple[str, ...], _Cached] = OrderedDict()
         self._made = 0
         self._used_bytes = 0
@@ -158,6 +172,11 @@ class Blocks:
             self._account_locked(key, cached)
         return True
 
+    def make_room(self) -> None:
+        """Gives the disk what it lacks."""
+        with self._lock:
+            self._shrink_locked()
+
     def drop(self, file: File) -> None:
         """Forgets all bytes of *file*."""
         with self._lock:
@@ -203,7 +222,10 @@ class Blocks:
         self._shrink_locked()
 
     def _shrink_locked(self) -> None:
-        while self._used_bytes > self._limit_bytes or len(self._cached) > self._most_files:
+        most_bytes = min(
+            self._limit_bytes, max(self._least_bytes, self._used_bytes - max(0, self._lacking_bytes()))
+        )
+        while self._used_bytes > most_bytes or len(self._cached) > self._most_files:
             oldest = next(iter(self._cached))
             self._forget_locked(oldest, self._cached[oldest])
 

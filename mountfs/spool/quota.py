@@ -35,6 +35,10 @@ class Quota:
         """Below this much room a writer is slowed: a quarter of a small limit."""
         return SLOW_ZONE_BYTES if self.limit_bytes is None else min(SLOW_ZONE_BYTES, self.limit_bytes // 4)
 
+    def spare_bytes(self) -> int:
+        """With so much of the disk free nobody is slowed for its sake."""
+        return self.reserve_bytes + self.slow_zone_bytes()
+
     def may_write(self, pending_bytes: int, free_bytes: int) -> float:
         """Seconds that each further MiB must take: 0 for full speed. NoSpace when there is no room.
 

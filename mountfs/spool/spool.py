@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -50,6 +50,8 @@ class Spool:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.ahead = FilesAhead(directory, disk, made_ahead)
         self.directory = directory
+        self.on_short: Callable[[], object] = lambda: None
+        """Called when less of the disk than ``Quota.spare_bytes`` is free, to be given some."""
         self._directory = str(directory)
         self._disk = disk
         self._quota = quota
@@ -109,7 +111,7 @@ class Spool:
         """Why nothing more can be written now, in one line; None: there is room."""
         try:
             with self._meter_lock:
-                self._quota.may_write(self._at_most_pending_bytes, self._disk.free_bytes(str(self.directory)))
+                self._quota.may_write(self._at_most_pending_bytes, self._free_bytes())
         except NoSpace as error:
             return str(error)
         except OSError as error:
@@ -187,7 +189,7 @@ class Spool:
     # Inside
 
     def _look_locked(self) -> None:
-        free_bytes = self._disk.free_bytes(str(self.directory))
+        free_bytes = self._free_bytes()
         limit_bytes = self._quota.limit_bytes
         if limit_bytes is not None:
             left_bytes = limit_bytes - self._at_most_pending_bytes
@@ -197,6 +199,13 @@ class Spool:
         # A refusal leaves the growth since the last look standing: the next write asks again.
         self._s_per_byte = self._quota.may_write(self._at_most_pending_bytes, free_bytes) / MIB
         self._unlooked_bytes = 0
+
+    def _free_bytes(self) -> int:
+        free_bytes = self._disk.free_bytes(self._directory)
+        if free_bytes >= self._quota.spare_bytes():
+            return free_bytes
+        self.on_short()
+        return self._disk.free_bytes(self._directory)
 
     @contextmanager
     def _reader(self, name: str) -> Iterator[int]:

@@ -17,6 +17,7 @@ from daemon.settings import DropboxRemote, RemoteSpec
 from mountfs.errors import NoSpace
 from mountfs.model.path import ROOT
 from mountfs.ports import BackendLimits
+from mountfs.reading.blocks import LEAST_BYTES
 from mountfs.spool.ballast import Ballast
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import RESERVE_BYTES, Quota
@@ -123,6 +124,47 @@ def test_a_spool_at_its_limit_refuses_writers_until_uploads_made_room(tmp_path: 
     world.put("/later", b"l" * MIB)
     assert world.core.spool.shortage() is None
     assert all(pause < 0.1 for pause in pauses)
+    world.close()
+
+
+class CountedDisk(RealDisk):
+    """Of so many bytes, which the spool, the cache and others take up together."""
+
+    def __init__(self, directory: Path, size_bytes: int) -> None:
+        self.size_bytes = size_bytes
+        self._directory = directory
+
+    def free_bytes(self, directory: str) -> int:
+        files = (path for name in ("spool", "cache") for path in (self._directory / name).iterdir())
+        return self.size_bytes - sum(path.stat().st_size for path in files)
+
+
+def test_what_is_cached_gives_way_to_what_is_written(tmp_path: Path) -> None:
+    """What was uploaded stays as cache: it must not keep the disk as full as it was."""
+    pauses: list[float] = []
+    quota = Quota(limit_bytes=32 * MIB, reserve_bytes=16 * MIB)
+    disk = CountedDisk(tmp_path, LEAST_BYTES + quota.spare_bytes() + 10 * MIB)
+    world = World(tmp_path, disk=disk, settings={"quota": quota, "pause": pauses.append})
+    crew = Crew(world)
+    for number in range(disk.size_bytes // (4 * MIB) + 5):
+        world.put(f"/f{number}", number.to_bytes(4, "big") * MIB)
+        crew.work(lambda: world.pending() == [] and not world.core.tree.freed)
+    assert [pause for pause in pauses if pause > 0.1] == []
+    assert LEAST_BYTES // 2 < world.core.blocks.used_bytes <= LEAST_BYTES + 10 * MIB
+    world.close()
+
+
+def test_what_is_cached_gives_way_once_others_fill_the_disk(tmp_path: Path) -> None:
+    quota = Quota(reserve_bytes=16 * MIB)
+    disk = CountedDisk(tmp_path, 10**12)
+    world = World(tmp_path, disk=disk, settings={"quota": quota})
+    world.put("/cached", b"x" * (LEAST_BYTES + 8 * MIB))
+    Crew(world).work(lambda: world.pending() == [] and not world.core.tree.freed)
+    assert world.core.blocks.used_bytes > LEAST_BYTES
+    disk.size_bytes = LEAST_BYTES + 20 * MIB
+    assert world.core.spool.shortage() is None
+    world.put("/written", b"w" * 5 * MIB)
+    assert world.core.blocks.used_bytes == 0
     world.close()
 
 

@@ -55,6 +55,21 @@ def test_a_file_larger_than_the_cache_keeps_its_newest_bytes(blocks: Blocks) -> 
     assert blocks.used_bytes <= 250
 
 
+def test_what_the_disk_lacks_the_cache_gives_but_for_a_little(tmp_path: Path) -> None:
+    lacks = 0
+    blocks = Blocks(tmp_path / "cache", 1000, HashKind.SHA1, lacking_bytes=lambda: lacks, least_bytes=150)
+    for name in "abcd":
+        blocks.put(a_file(name), 0, b"x" * 100)
+    lacks = 101
+    blocks.make_room()
+    assert [bool(blocks.peek(a_file(name), 0, 1)) for name in "abcd"] == [False, False, True, True]
+    lacks = 10**9
+    for name in "ef":
+        blocks.put(a_file(name), 0, b"x" * 100)
+        assert blocks.used_bytes == 100
+        assert blocks.peek(a_file(name), 0, 100)
+
+
 def test_a_renamed_file_with_the_same_bytes_stays_cached(blocks: Blocks) -> None:
     before = a_file(content_hash="c0ffee")
     blocks.put(before, 0, b"x" * 100)
