@@ -9,7 +9,7 @@ READY_FOR_TESTS := $(VENV)/.installed-for-tests
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode \
 	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
-.PHONY: setup demo test check format bench clean
+.PHONY: setup demo test check format bench soak clean
 
 setup: $(READY)
 
@@ -39,6 +39,9 @@ format: $(READY_FOR_TESTS)
 
 bench: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(READY_FOR_TESTS)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -100,13 +100,14 @@ KINDS = ["double", "tmpfs"] if os.geteuid() == 0 else ["double"]
 
 
 @contextmanager
-def small_disk(kind: str, directory: Path) -> Iterator[SmallDisk]:
+def small_disk(kind: str, directory: Path, size_bytes: int = SIZE_BYTES) -> Iterator[SmallDisk]:
+    """*size_bytes*: of a real one."""
     if kind == "double":
         yield FillableDisk(directory)
         return
     made = SmallTmpfs(directory)
-    size = f"size={SIZE_BYTES}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", made.directory], check=True)
+    options = f"size={size_bytes},mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", made.directory], check=True)
     try:
         yield made
     finally:

@@ -95,10 +95,10 @@ class BoxProcess(SandboxProcess):
     def content(self, path: str) -> bytes:
         return self._fetch(_signed(f"{self.url}/2.0/files/{self.tree()[path]['id']}/content"))
 
-    def version_sizes(self, path: str) -> list[int]:
+    def versions(self, path: str) -> list[dict[str, Any]]:
         entry = self.tree()[path]
         old = json.loads(self._fetch(_signed(f"{self.url}/2.0/files/{entry['id']}/versions")))["entries"]
-        return [*(each["size"] for each in reversed(old)), entry["size"]]
+        return [*({**each, "content_hash": each["sha1"]} for each in reversed(old)), entry]
 
     def revisions(self, path: str) -> int:
         return int(self.tree()[path]["versions"])

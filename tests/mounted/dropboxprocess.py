@@ -86,9 +86,9 @@ class DropboxProcess(SandboxProcess):
             urllib.request.Request(f"{self.url}/2/files/download", headers=headers, method="POST")
         )
 
-    def version_sizes(self, path: str) -> list[int]:
-        entries = self._rpc("list_revisions", path=path, limit=100)["entries"]
-        return [entry["size"] for entry in reversed(entries)]
+    def versions(self, path: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self._rpc("list_revisions", path=path, limit=100)["entries"]
+        return entries[::-1]
 
     def uploads(self) -> int:
         return sum(count for route, count in self.counts().items() if _UPLOADS.fullmatch(route))

@@ -67,9 +67,9 @@ class MemoryProcess(SandboxProcess):
         text: str = self._post("content", {"path": path})
         return text.encode("latin-1")
 
-    def version_sizes(self, path: str) -> list[int]:
-        sizes: list[int] = self._post("versions", {"path": path})
-        return sizes
+    def versions(self, path: str) -> list[dict[str, Any]]:
+        versions: list[dict[str, Any]] = self._post("versions", {"path": path})
+        return versions
 
     def uploads(self) -> int:
         return sum(record["route"] in _UPLOADS for record in self.log())

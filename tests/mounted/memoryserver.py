@@ -178,7 +178,7 @@ class MemoryService:
                 file = self.account.get(argument["path"])
                 assert isinstance(file, File)
                 versions = {
-                    record.entry.revision: record.entry.size_bytes
+                    record.entry.revision: _described(record.entry)
                     for record in self.account.tree.log
                     if isinstance(record.entry, File) and record.item_id == file.id
                 }

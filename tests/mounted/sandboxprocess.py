@@ -187,8 +187,13 @@ class SandboxProcess(ABC):
         """The whole file, as another client gets it."""
 
     @abstractmethod
+    def versions(self, path: str) -> list[dict[str, Any]]:
+        """Every version of the file that the service knows, the oldest first: size and content_hash, as in
+        `tree`."""
+
     def version_sizes(self, path: str) -> list[int]:
         """Bytes of every version of the file that the service knows, the oldest first."""
+        return [int(version["size"]) for version in self.versions(path)]
 
     def revisions(self, path: str) -> int:
         """How many versions of the file the service knows."""
@@ -209,6 +214,10 @@ class SandboxProcess(ABC):
         """The requests of one purpose, in order of arrival."""
         patterns = self.routes[what]
         return [record for record in self.log() if any(fnmatchcase(record["route"], p) for p in patterns)]
+
+    def fault_counts(self) -> list[int]:
+        """How many requests each fault rule befell, in the order in which `faults` was given them."""
+        return [int(rule["fired"]) for rule in self._get("faults")["rules"]]
 
     def spoiled(self) -> list[dict[str, Any]]:
         """The requests that a fault befell."""
