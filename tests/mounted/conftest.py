@@ -1,45 +1,20 @@
 """Mounts as processes, with each service behind them in turn.
 
 A test that asks for any of these fixtures runs on every service; the mark ``only_on("box", because="...")``
-keeps it to those where what it is about exists.
+keeps it to those where what it is about exists, or is not the same as elsewhere.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.mounted.corner import Corner
-from tests.mounted.realmount import MakeMount, RealMount, real_mounts, until
+from tests.mounted.corner import Corner, Shared
+from tests.mounted.realmount import MakeMount, RealMount, real_mounts
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
-
-AT_ONCE = 10
-"""So many folders are made together: what others do is seen after a second."""
-
-
-@dataclass
-class Shared:
-    """One far side and one mount of it, and how many folders were made there."""
-
-    far_side: SandboxProcess
-    mount: RealMount
-    free: list[str] = field(default_factory=list)
-    made: int = 0
-
-    def folder(self) -> str:
-        """The name of a folder that is seen at the top and that nobody had before."""
-        if not self.free:
-            self.free = [f"corner {self.made + number:03}" for number in range(AT_ONCE)]
-            self.made += AT_ONCE
-            for name in self.free:
-                self.far_side.edit(op="mkdir", path=f"/{name}")
-            until(lambda: set(self.free) <= set(os.listdir(self.mount.path)), "the folders are seen")
-        return self.free.pop()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from tests.mounted.sandboxprocess import DEADLINE_S, SandboxProcess, until
 
 STATE = "user.mountfs.state"
 ERROR = "user.mountfs.error"
+AT_ONCE = 10
+"""So many folders are made together: what others do is seen after a second."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,26 @@ class Corner:
         """What the status says about paths in the folder."""
         listed = self.mount.status()["account"]["troubles"]
         return [f"{each['path']}: {each['reason']}" for each in listed if self.name in each["path"]]
+
+
+@dataclass
+class Shared:
+    """One far side and one mount of it, and how many folders were made there."""
+
+    far_side: SandboxProcess
+    mount: RealMount
+    free: list[str] = field(default_factory=list)
+    made: int = 0
+
+    def folder(self) -> str:
+        """The name of a folder that is seen at the top and that nobody had before."""
+        if not self.free:
+            self.free = [f"corner {self.made + number:03}" for number in range(AT_ONCE)]
+            self.made += AT_ONCE
+            for name in self.free:
+                self.far_side.edit(op="mkdir", path=f"/{name}")
+            until(lambda: set(self.free) <= set(os.listdir(self.mount.path)), "the folders are seen")
+        return self.free.pop()
 
 
 def is_text(path: Path, text: str) -> bool:

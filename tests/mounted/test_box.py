@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.mounted.boxprocess import COMMITS, BoxProcess
-from tests.mounted.corner import Corner
-from tests.mounted.realmount import MakeMount, RealMount, mountfs, small_tree, write_config
+from tests.mounted.corner import Corner, Shared
+from tests.mounted.realmount import MakeMount, mountfs, small_tree, write_config
 from tests.mounted.sandboxprocess import SandboxProcess, until
 
 pytestmark = pytest.mark.only_on("box", because="the other services have no such thing")
@@ -237,12 +237,10 @@ REFUSED_REMOTES = [
 
 
 @pytest.mark.parametrize(("keys", "expected"), REFUSED_REMOTES)
-def test_a_wrong_remote_is_told(
-    tmp_path: Path, shared: tuple[SandboxProcess, RealMount], keys: dict[str, str], expected: str
-) -> None:
+def test_a_wrong_remote_is_told(tmp_path: Path, shared: Shared, keys: dict[str, str], expected: str) -> None:
     config, mountpoint = tmp_path / "mountfs.toml", tmp_path / "mnt"
     mountpoint.mkdir()
-    write_config(config, shared[0], **keys)
+    write_config(config, shared.far_side, **keys)
     done = mountfs("--config", config, "mount", "-o", f"state_dir={tmp_path / 'state'}", "work:", mountpoint)
     assert done.returncode in (1, 2)
     assert done.stdout == ""
