@@ -42,10 +42,19 @@ def retry(path: Path | None) -> int:
 
     A full account is asked for room at once. Exits with 1 when something cannot be sent again, and is listed.
     """
-    places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]
-    if not places:
+    if path is not None:
+        return _retry(find_place(path))
+    mounts = all_mounts()
+    if not mounts:
         raise Failure("nothing is mounted")
-    return max(_retry(place) for place in places)
+    codes: list[int] = []
+    for mountpoint in mounts:
+        try:
+            codes.append(_retry(Place(mountpoint, "/")))
+        except Failure as failure:  # of this one: the others are asked all the same
+            say(str(failure))
+            codes.append(EXIT_LEFT)
+    return max(codes)
 
 
 def _retry(place: Place) -> int:

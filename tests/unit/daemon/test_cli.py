@@ -16,7 +16,7 @@ import pytest
 from daemon import background
 from daemon.background import Readiness
 from daemon.cli import inspect, parked, run
-from daemon.client import Client, Place
+from daemon.client import Client, DeadMount, Place
 from daemon.failure import Failure
 from daemon.options import MountOptions
 from daemon.process import MountPlan
@@ -299,6 +299,26 @@ def test_what_a_mount_tells_is_shown_in_lines_that_print(
     for line in [*told.out.splitlines(), *told.err.splitlines()]:
         assert line.isprintable()
         assert line.startswith(("mountfs: ", "/mnt/", "gave up ", "and 1 more"))
+
+
+def test_a_mount_that_cannot_be_asked_keeps_no_other_from_being_tried_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told:
+        def ask(self, request: Any) -> list[Any]:
+            return [Retried(3)]
+
+    def at(mountpoint: Path) -> Told:
+        if mountpoint.name == "dead":
+            raise DeadMount(f"{mountpoint}: its mountfs process has ended")
+        return Told()
+
+    monkeypatch.setattr(Client, "at", at)
+    monkeypatch.setattr(parked, "all_mounts", lambda: [Path("/mnt/dead"), Path("/mnt/alive")])
+    assert run(["retry"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "/mnt/alive: 3 changes will be sent again\n"
+    assert told.err == "mountfs: /mnt/dead: its mountfs process has ended\n"
 
 
 @pytest.mark.parametrize("which", ["state", "above"])
