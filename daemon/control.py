@@ -9,10 +9,11 @@ import math
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, wait
 from pathlib import Path
 from threading import Condition, Event, RLock, Thread
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from daemon.account import MountedAccount
 from daemon.protocol import (
@@ -41,9 +42,11 @@ from daemon.protocol import (
 )
 from daemon.status import MountStatus
 from mountfs.errors import MountfsError
-from mountfs.model.path import RemotePath
+from mountfs.model.path import ROOT, RemotePath
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PROGRESS_S = 0.5
 """How often a waiting client hears something; it takes a minute of silence for death."""
@@ -113,14 +116,31 @@ class Conversation:
             case StopRequest(timeout_s):
                 yield from self._stop(timeout_s)
             case SyncRequest():
-                self._account.sync()
+                yield from self._during(self._account.sync)
                 yield Synced()
             case RetryRequest(path):
-                yield self._account.retry(RemotePath.parse(path))
+                yield (yield from self._during(lambda: self._account.retry(RemotePath.parse(path))))
             case PendingRequest(path):
                 yield from self._list(RemotePath.parse(path))
             case DiscardRequest(path, is_trial):
-                yield self._account.discard(RemotePath.parse(path), is_trial=is_trial)
+                top = RemotePath.parse(path)
+                yield (yield from self._during(lambda: self._account.discard(top, is_trial=is_trial)))
+
+    def _during(self, do: Callable[[], T]) -> Generator[Progress, None, T]:
+        """What *do* returns. It may take long, and the client is to hear something meanwhile."""
+        outcome: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                outcome.set_result(do())
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        Thread(target=run, name="control-work", daemon=True).start()
+        while not wait([outcome], PROGRESS_S).done:
+            backlog = self._account.backlog(ROOT)
+            yield Progress(backlog.unsettled, backlog.size_bytes)
+        return outcome.result()
 
     def _wait(self, path: RemotePath, timeout_s: float | None) -> Iterator[Reply]:
         deadline_s = math.inf if timeout_s is None else self._clock.now_s() + timeout_s
@@ -141,7 +161,7 @@ class Conversation:
             self._rest.wait(REST_S)
 
     def _list(self, path: RemotePath) -> Iterator[Reply]:
-        paths, outside = self._account.pending_files(path)
+        paths, outside = yield from self._during(lambda: self._account.pending_files(path))
         for at in range(0, len(paths), PATHS_A_LINE):
             yield PendingFiles(tuple(paths[at : at + PATHS_A_LINE]))
         yield Listed(outside)

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -145,6 +146,38 @@ def test_however_much_failed_all_of_it_is_told(
 def test_a_sync_is_carried_out(client: Client, account: FakeAccount) -> None:
     assert list(client.ask(SyncRequest())) == [Synced()]
     assert account.asked == ["sync"]
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "last"),
+    [
+        ("sync", SyncRequest(), Synced()),
+        ("retry", RetryRequest("/"), Retried(2)),
+        ("discard", DiscardRequest("/"), Discarded(1, 5, ("/",))),
+        ("pending_files", PendingRequest("/"), Listed(1)),
+    ],
+)
+def test_what_takes_long_is_heard_of_meanwhile(
+    client: Client,
+    account: FakeAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    request_: Request,
+    last: Reply,
+) -> None:
+    """A client takes a minute of silence for death."""
+    monkeypatch.setattr("daemon.control.PROGRESS_S", 0.01)
+    done, do = Event(), getattr(account, name)
+
+    def take_long(*args: Any, **named: Any) -> Any:
+        assert done.wait(PATIENCE_S)
+        return do(*args, **named)
+
+    monkeypatch.setattr(account, name, take_long)
+    replies = client.ask(request_)
+    assert [next(replies), next(replies)] == [Progress(0, 0)] * 2
+    done.set()
+    assert list(replies)[-1] == last
 
 
 def test_what_was_refused_is_tried_again_where_it_is_asked_for(client: Client, account: FakeAccount) -> None:
