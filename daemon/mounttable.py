@@ -73,7 +73,7 @@ def resolved(path: Path, mounts: Sequence[MountEntry]) -> Path:
     that hangs would hang with it.
     """
     at = Path("/")
-    left = deque((Path.cwd() / path).parts)
+    left = deque(path.absolute().parts)
     links = 0
     while left:
         part = left.popleft()

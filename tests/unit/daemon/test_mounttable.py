@@ -132,3 +132,15 @@ def test_a_mount_of_ours_is_asked_nothing(links: Path, monkeypatch: pytest.Monke
     assert resolved(links / "to-b" / "back" / "c" / "z", mounts) == links / "a" / "b" / "c" / "z"
     assert not [path for path in asked if path == links / "a" or path.is_relative_to(links / "a" / "b" / "c")]
     assert links / "a" / "b" in asked
+
+
+def test_where_one_is_matters_to_relative_paths_alone(
+    links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a directory that was removed, or lay on a mount that was taken away."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert resolved(links / "to-a", []) == links / "a"
+    with pytest.raises(FileNotFoundError):
+        resolved(Path("to-a"), [])
