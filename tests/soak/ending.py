@@ -4,8 +4,9 @@ or left over."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mountfs.model.hashing import content_hash
 from tests.mounted.boxprocess import BoxProcess
@@ -31,6 +32,9 @@ SEEN_WITHIN_S = 120.0
 View = dict[str, str]
 """Path -> hash of a file, as the service states it; folders end with a slash and have none."""
 
+Versions = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Path at the service -> size and content_hash of each version of the file, the oldest first."""
+
 
 def settle(stations: Iterable[Station], far_side: SandboxProcess) -> None:
     """Returns when all is sent and both mounts show what the account has. AssertionError if they never do."""
@@ -52,13 +56,16 @@ def settle(stations: Iterable[Station], far_side: SandboxProcess) -> None:
             raise AssertionError(f"{error}: " + "; ".join(missing)) from None
 
 
-def faults(stations: list[Station], far_side: SandboxProcess, claims: list[Claim]) -> Iterator[str]:
-    """A line for each promise that was broken, once all has settled."""
+def versions(far_side: SandboxProcess) -> Versions:
+    return {path.removeprefix("/"): far_side.versions(path) for path in far_side.files()}
+
+
+def faults(
+    stations: list[Station], far_side: SandboxProcess, arrived: Versions, claims: list[Claim]
+) -> Iterator[str]:
+    """A line for each promise that was broken, once all has settled and *arrived*."""
     empty = content_hash(far_side.hash_kind, b"")
-    histories: dict[str, list[str]] = {
-        path.removeprefix("/"): [version["content_hash"] for version in far_side.versions(path)]
-        for path in far_side.files()
-    }
+    histories = {path: [each["content_hash"] for each in history] for path, history in arrived.items()}
     shared: Histories = {
         path: history for path, history in histories.items() if path.startswith(f"{FOLDER}/")
     }
@@ -78,8 +85,9 @@ def faults(stations: list[Station], far_side: SandboxProcess, claims: list[Claim
         yield from (f"left open: {each}" for each in far_side.sessions() if each["parts"])
 
 
-def conflicts(far_side: SandboxProcess) -> int:
-    copies = (copy_of(path) for path in far_side.files())
+def conflicts(paths: Iterable[str]) -> int:
+    """How many conflicted copies are among them."""
+    copies = map(copy_of, paths)
     return sum(copy is not None and copy.kind == "conflicted" for copy in copies)
 
 

@@ -21,6 +21,7 @@ from tests.soak.station import Station, stations
 from tests.soak.weather import REMOTES, SWITCHES, Weather
 from tests.soak.writer import Writer
 
+MIB = 1024 * 1024
 TICK_S = 0.5
 PAUSE_S = 0.6
 """The longest a writer waits between two steps, as people and programs do."""
@@ -95,9 +96,8 @@ def soak(plan: Plan, folder: Path, figures: Figures) -> list[str]:
                 crew.join()
                 weather.end(figures)
             if not crew.faults:
-                for check in checks:
-                    check()
-                _finish(crew, both, far_side, sharers)
+                _settle(crew, both, far_side, sharers, checks)
+                _judge(crew, both, far_side, sharers)
     except AssertionError as error:
         crew.faults.append(str(error))
     return crew.faults
@@ -148,19 +148,38 @@ def _make_trouble(plan: Plan, crew: Crew, both: list[Station]) -> None:
             station.look()
 
 
-def _finish(crew: Crew, both: list[Station], far_side: SandboxProcess, sharers: list[Sharer]) -> None:
-    """Lets everything settle, and holds it against what the writers were told."""
-    figures = crew.figures
-    began_s = time.monotonic()
+def _settle(
+    crew: Crew,
+    both: list[Station],
+    far_side: SandboxProcess,
+    sharers: list[Sharer],
+    checks: list[Callable[[], None]],
+) -> None:
+    """Returns when mounts, account and mirrors are one. AssertionError when they never are."""
+    for check in checks:
+        check()
     for sharer in sharers:
         sharer.tidy()
-    figures.tell("all is to settle")
+    crew.figures.tell("all is to settle")
+    began_s = time.monotonic()
     ending.settle(both, far_side)
-    figures.tell("all has settled")
-    figures.count("seen", "seconds until all had settled", time.monotonic() - began_s)
+    crew.figures.count("seen", "seconds until all had settled", time.monotonic() - began_s)
+    crew.figures.tell("all has settled")
+    for check in checks:
+        check()
+
+
+def _judge(crew: Crew, both: list[Station], far_side: SandboxProcess, sharers: list[Sharer]) -> None:
+    """Holds what arrived against what the writers of the shared folder were told, and ends the mounts."""
+    figures = crew.figures
     claims = [claim for sharer in sharers for claim in sharer.claims]
-    crew.faults += ending.faults(both, far_side, claims)
-    figures.count("seen", "conflicted copies", ending.conflicts(far_side))
+    arrived = ending.versions(far_side)
+    crew.faults += ending.faults(both, far_side, arrived, claims)
+    figures.count("at the service", "files", len(arrived))
+    figures.count("at the service", "conflicted copies", ending.conflicts(arrived))
+    figures.count("at the service", "versions of these files", sum(map(len, arrived.values())))
+    sizes = (version["size"] for history in arrived.values() for version in history)
+    figures.count("at the service", "MiB in these versions", sum(sizes) / MIB)
     for station in both:
         code = station.mount.terminate()
         if code:

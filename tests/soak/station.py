@@ -19,6 +19,7 @@ from tests.soak.toolbox import ToolFailed
 DISK_BYTES = 768 * MIB
 """More than what the mount leaves free for others and what it slows writers in (``spool.quota``)."""
 MOST_PENDING = 150
+"""What a service that fails at one call of ten takes in half a minute."""
 COMES_BACK_S = 120.0
 """A writer that cannot go on for so long is stuck: the longest thing to wait for is a disk that is full."""
 
@@ -31,6 +32,7 @@ _EXCUSES = {
     errno.ECONNABORTED,
 }
 """What the kernel may answer while the service fails, the disk is full or the mount is dead."""
+
 _OF_SQLITE = ("disk I/O error", "database or disk is full")
 _OF_RSYNC = ("rsync error: error in socket IO", "rsync error: error in rsync protocol data stream")
 """Where the process that met the failure could not say so."""
@@ -130,7 +132,7 @@ class Station:
             raise AssertionError(f"{error}; the last failure: {last}") from None
 
 
-def is_part(error: Exception) -> bool:
+def may_tear(error: Exception) -> bool:
     """Whether a writer that met *error* may have closed a file that it had written in part."""
     numbers = (errno.ENOSPC, errno.EIO)
     words = (*map(os.strerror, numbers), *_OF_SQLITE, *_OF_RSYNC)

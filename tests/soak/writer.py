@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from tests.soak.figures import Figures
-from tests.soak.station import Station, is_part
+from tests.soak.station import Station, may_tear
 from tests.soak.toolbox import Step, Toolbox, ToolFailed, run
 from tests.soak.trees import Tree, copy_of, differences, tree_below, unexplained
 
@@ -48,7 +48,7 @@ class Writer:
             self._figures.tell(f"{self.name} {step.tool} FAILED: {step.script}: {error}")
             assert self.station.excuses(error, deaths), f"{self.name}: {step.script}: {error}"
             self._figures.count("failed", step.tool)
-            self._mend(step, may_be_torn=is_part(error))
+            self._mend(step, may_be_torn=may_tear(error))
         else:
             self._figures.tell(f"{self.name} {step.tool}: {step.script}")
             self._figures.count("done", step.tool)
