@@ -209,7 +209,7 @@ async def _json_object(request: web.Request) -> dict[str, Any]:
     raw = await request.read()
     if not raw:
         return {}
-    if request.content_type != "application/json":
+    if "Content-Type" in request.headers and request.content_type != "application/json":
         raise Refusal(415, "unsupported_media_type", f"Unsupported media type {request.content_type}")
     try:
         value = json.loads(raw.decode("utf-8"))

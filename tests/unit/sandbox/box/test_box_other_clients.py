@@ -50,3 +50,10 @@ def test_tokens_are_given_and_taken_at_the_older_address_too(wire: Any) -> None:
     form = {"token": reply.json()["access_token"], **app}
     assert wire.session.post(wire.url + "/api/oauth2/revoke", data=form, timeout=20).status_code == 200
     assert wire.call("GET", "/2.0/users/me", headers=token).status_code == 401
+
+
+def test_a_body_without_a_content_type_is_json(wire: Any) -> None:
+    body = json.dumps({"name": "d", "parent": {"id": "0"}})
+    response = wire.call("POST", "/2.0/folders", data=body, headers={"Content-Type": None})
+    assert "Content-Type" not in response.request.headers
+    assert (response.status_code, response.json()["name"]) == (201, "d")
