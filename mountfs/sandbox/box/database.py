@@ -17,7 +17,9 @@ CREATE TABLE IF NOT EXISTS item (
 -- A name is taken by one item of a folder, whatever its kind.
 CREATE UNIQUE INDEX IF NOT EXISTS item_name ON item (parent, key) WHERE trashed_s IS NULL;
 CREATE INDEX IF NOT EXISTS item_parent ON item (parent);
--- Every version of every file, for ever; a version names the content file that holds its bytes.
+-- What was deleted itself, and not along with a folder.
+CREATE TABLE IF NOT EXISTS trash (item INTEGER PRIMARY KEY);
+-- Every version of every file, until the file is purged; a version names the content file with its bytes.
 CREATE TABLE IF NOT EXISTS version (
     id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
     sha1 TEXT NOT NULL, size_bytes INTEGER NOT NULL, blob TEXT NOT NULL, created_s INTEGER NOT NULL,

@@ -186,6 +186,7 @@ class Items:
             " UPDATE item SET trashed_s = ? WHERE id IN (SELECT id FROM below)",
             (item.id, now_s),
         )
+        self._db.execute("INSERT INTO trash VALUES (?)", (item.id,))
         gone = replace(item, trashed_s=now_s, etag=item.etag + 1, sequence=item.sequence + 1)
         self._save(gone)
         self._events.add("ITEM_TRASH", gone)

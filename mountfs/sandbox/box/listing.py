@@ -27,7 +27,7 @@ _RANK = "CASE i.kind WHEN 'folder' THEN 0 ELSE 1 END"
 class Wanted:
     """One page, as the client asks for it."""
 
-    folder: int
+    folder: int | None  # None: the trash
     fields: list[str] | None
     limit: int = DEFAULT_LIMIT
     offset: int = 0
@@ -66,8 +66,8 @@ class Listing:
 
     def _by_offset(self, wanted: Wanted) -> dict[str, Any]:
         rows = self._rows(wanted, "", (), f"LIMIT {wanted.limit} OFFSET {wanted.offset}")
-        count = "SELECT COUNT(*) FROM item WHERE parent = ? AND trashed_s IS NULL"
-        (total,) = self._db.execute(count, (wanted.folder,)).fetchone()
+        place, values = _place(wanted)
+        (total,) = self._db.execute(f"SELECT COUNT(*) FROM item i WHERE {place}", values).fetchone()
         return {
             "total_count": total,
             "limit": wanted.limit,
@@ -99,15 +99,23 @@ class Listing:
         self, wanted: Wanted, condition: str, values: tuple[Any, ...], limits: str
     ) -> list[tuple[Any, ...]]:
         column, direction = _COLUMNS[wanted.sort], wanted.direction
+        place, place_values = _place(wanted)
         select = ITEM_QUERY.replace(" FROM item i", f", {_RANK}, {column} FROM item i", 1)
         return self._db.execute(
-            f"{select} WHERE i.parent = ? AND i.trashed_s IS NULL{condition}"
+            f"{select} WHERE {place}{condition}"
             f" ORDER BY {_RANK}, {column} {direction}, i.id {direction} {limits}",
-            (wanted.folder, *values),
+            (*place_values, *values),
         ).fetchall()
 
     def _entries(self, wanted: Wanted, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
         return [self._views.listed(item_of(row[:-2]), wanted.fields) for row in rows]
+
+
+def _place(wanted: Wanted) -> tuple[str, tuple[Any, ...]]:
+    """Which items the page is of, as a condition and its values."""
+    if wanted.folder is None:
+        return "i.id IN (SELECT item FROM trash)", ()
+    return "i.parent = ? AND i.trashed_s IS NULL", (wanted.folder,)
 
 
 def _encoded(place: tuple[Any, ...], number: int) -> str:

@@ -8,11 +8,11 @@ from mountfs.sandbox.box.names import number_of
 from mountfs.sandbox.box.records import FILE, FOLDER
 
 
-async def list_items(call: Call) -> Reply:
-    """One page of a folder."""
+def wanted_page(call: Call, folder: int | None) -> Wanted:
+    """The page of a folder, or of the trash, that a call asks for. Raises Refusal."""
     query = call.request.query
     wanted = Wanted(
-        folder=call.number("folder_id"),
+        folder=folder,
         fields=call.fields,
         limit=call.whole("limit", DEFAULT_LIMIT),
         offset=call.whole("offset", 0),
@@ -22,9 +22,16 @@ async def list_items(call: Call) -> Reply:
         direction=query.get("direction", "ASC"),
     )
     check_wanted(wanted, "sort" in query)
+    return wanted
+
+
+async def list_items(call: Call) -> Reply:
+    """One page of a folder."""
+    folder = call.number("folder_id")
+    wanted = wanted_page(call, folder)
 
     def work() -> Reply:
-        call.account.items.get(wanted.folder, FOLDER)
+        call.account.items.get(folder, FOLDER)
         return Reply(call.account.listing.page(wanted))
 
     return await call.account.run(work)

@@ -13,6 +13,7 @@ from mountfs.sandbox.box import (
     routes_account,
     routes_items,
     routes_sessions,
+    routes_trash,
     routes_upload,
 )
 from mountfs.sandbox.box.dispatch import Dispatcher, error_reply, response_of
@@ -36,6 +37,7 @@ class BoxService:
         self._dispatcher = Dispatcher(
             account,
             [
+                *routes_trash.ROUTES,  # before those of a folder: `trash` is no id of one
                 *routes_items.ROUTES,
                 *downloads.ROUTES,
                 *routes_upload.ROUTES,

@@ -15,6 +15,7 @@ from mountfs.sandbox.box.records import FOLDER, Item
 from mountfs.sandbox.box.sessions import Sessions
 from mountfs.sandbox.box.switches import BoxSwitches
 from mountfs.sandbox.box.tokens import Tokens
+from mountfs.sandbox.box.trash import Trash
 from mountfs.sandbox.box.views import Views
 from mountfs.sandbox.exchanges import Exchanges
 from mountfs.sandbox.requestlog import RequestLog
@@ -30,6 +31,7 @@ class BoxAccount(Account):
         self.views = Views(connection)
         self.events = Events(connection, self.views)
         self.items = Items(connection, self.views, self.events)
+        self.trash = Trash(connection, self.items, self.events, self.files)
         self.listing = Listing(connection, self.views)
         self.sessions = Sessions(connection, self.files)
         self.tokens = Tokens(connection)

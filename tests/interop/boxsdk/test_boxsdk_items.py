@@ -127,3 +127,15 @@ def test_what_happens_ends_the_wait_for_it(client: Client, box: BoxSandbox) -> N
     box.write("/f", b"data")
     assert next(events).event_type == "ITEM_UPLOAD"
     events.close()
+
+
+def test_the_trash_is_listed_and_gives_back_or_forgets(client: Client, root: Folder, box: BoxSandbox) -> None:
+    files = [put(root, name) for name in ("a", "b")]
+    for file in files:
+        file.delete()
+    trash = client.trash()
+    assert sorted(item.name for item in trash.get_items()) == ["a", "b"]
+    assert trash.get_item(files[0]).item_status == "trashed"
+    assert trash.restore_item(files[0], name="back").item_status == "active"
+    assert trash.permanently_delete_item(files[1])
+    assert (list(trash.get_items()), set(box.files())) == ([], {"/back"})

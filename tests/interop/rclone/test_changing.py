@@ -1,5 +1,6 @@
 """Files and folders that rclone moves, makes and removes."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,13 @@ def test_a_name_the_service_refuses_is_stored_under_another_and_comes_back(
     remote.call("copy", remote.at(), tmp_path / "down")
     assert (tmp_path / "down" / path).read_bytes() == b"odd"
     assert path not in remote.files()
+
+
+def test_what_was_deleted_takes_room_until_the_trash_is_emptied(box: Remote) -> None:
+    box.write("d/f", b"12345")
+    box.write("g", b"kept")
+    box.call("purge", box.at("d"))
+    before = json.loads(box.call("about", "--json", "box:"))["used"]
+    box.call("cleanup", "box:")
+    assert before - json.loads(box.call("about", "--json", "box:"))["used"] >= 5
+    assert box.files() == {"g": b"kept"}
