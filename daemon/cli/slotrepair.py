@@ -16,7 +16,7 @@ from mountfs.clock import SystemClock, boot_id
 from mountfs.model.hashing import HashKind
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
-from mountfs.spool.spool import Spool
+from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.copies import Copies
 from mountfs.tree.database import OtherVersion, is_full
 from mountfs.tree.label import NOBODYS, read_label
@@ -142,7 +142,7 @@ def _name_by_label(slot: SlotCheck) -> Iterator[str]:
         if place is not None and _label(slot.spool / name, place.name):
             yield f"spool/{name}: the next mount shows it as a recovered copy of {place.name}, at the top"
         else:
-            _set_aside(slot, name, "" if place is None else f" {place.name}")
+            _set_aside(slot, name, f" {place.name}" if place is not None and is_name(place.name) else "")
             yield f"spool/{name}: is set aside, for it does not say whose it is"
 
 
@@ -157,7 +157,7 @@ def _label(file: Path, name: str) -> bool:
 
 def _set_aside(slot: SlotCheck, name: str, ending: str) -> None:
     slot.set_aside.mkdir(mode=0o700, exist_ok=True)
-    (slot.spool / name).rename(slot.set_aside / f"{name}{ending.replace('/', '_')}")
+    (slot.spool / name).rename(slot.set_aside / f"{name}{ending}")
 
 
 def _take_back(slot: SlotCheck) -> Iterator[str]:

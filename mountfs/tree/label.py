@@ -16,8 +16,7 @@ from mountfs.tree.node import Node
 NOBODYS = ""
 """The file was removed while it was open: on any disk a crash takes it away."""
 
-_NAME = r"(?!\.\.?\Z)[^/\0]+"
-_LABEL = re.compile(rf"(\d{{1,19}})(?::(\d{{1,19}}):(-?\d{{1,28}}))? ({_NAME})", re.ASCII | re.DOTALL)
+_LABEL = re.compile(r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28}))? (.+)", re.ASCII | re.DOTALL)
 """Numbers as large as the store takes, a time being in nanoseconds; it would choke on larger ones."""
 MOST = 2**63 - 1
 """Of a number in the store."""
@@ -25,7 +24,8 @@ MOST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a label says. ``size_bytes`` and ``mtime_ns`` are of the close; None: it was never closed."""
+    """What a label says; the name may be one that no file can have. ``size_bytes`` and ``mtime_ns`` are of
+    the close; None: it was never closed."""
 
     folder_id: int
     name: str

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mountfs.model.path import fold
-from mountfs.spool.spool import Spool
+from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content
 from mountfs.tree.doubt import TORN, UNPROVEN, doubt
@@ -87,7 +87,7 @@ class Strays:
         """A stray that says whose it is: the file that was closed, or a recovered copy. False when the place
         is gone."""
         folder = self._tree.node(label.folder_id)
-        if folder is None or folder.folder is None or not is_attached(folder):
+        if folder is None or folder.folder is None or not is_attached(folder) or not is_name(label.name):
             return False
         content = Content(self._tree.store.next_id(), name, 0, self._tree.clock.wall_ns())
         reason: str | None = TORN if self._is_same_boot else UNPROVEN
