@@ -90,7 +90,7 @@ class Books:
         if shadows and key in shadows:
             shadows.discard(key)
             return True
-        if entry is not None and self._listings.is_stranger(entry.id):
+        if entry is not None and entry.id in self._listings.strangers:
             return True
         token = entry.revision if isinstance(entry, File) else entry.id if entry is not None else ""
         return flight.heard is not None and flight.heard != token

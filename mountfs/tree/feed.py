@@ -91,7 +91,7 @@ class Feed:
                 return
             yield folder
         if node is None:
-            self._listings.note_stranger(entry.id)
+            self._listings.strangers.note(entry.id)
         elif node.state.flight is not None:
             hear(node, None)  # it is not where its order puts it
         else:
@@ -110,7 +110,7 @@ class Feed:
         else:
             known = self._tree.by_remote_id(news.item_id)
             if known is None:
-                self._listings.note_stranger(news.item_id)
+                self._listings.strangers.note(news.item_id)
         if known is None or known.state.base_parent is None:
             return
         flight = known.state.flight
@@ -126,7 +126,7 @@ class Feed:
         if path is None:
             node = tree.by_remote_id(folder_id)
             if node is None:
-                self._listings.note_stranger(folder_id)
+                self._listings.strangers.note(folder_id)
             return node if node is not None and node.folder is not None else None
         if path.key not in self._found:
             self._found[path.key] = self._walk(path)

@@ -20,8 +20,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import TypeVar
 
-from cachetools import LRUCache
-
 from mountfs.errors import Busy, MountfsError, NotADirectory, NotFound, Transient
 from mountfs.model.entry import Entry, Odd
 from mountfs.model.path import fold
@@ -33,6 +31,7 @@ from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
+from mountfs.tree.strangers import Strangers
 from mountfs.tree.tree import Tree
 
 T = TypeVar("T")
@@ -43,9 +42,6 @@ FRESH_S = 60.0
 """How long a listing is trusted while nobody reports remote changes."""
 CHUNK = 500
 """Entries brought into the tree in one step: nobody waits for the lock longer than that takes (5 ms)."""
-
-STRANGERS_KEPT = 10_000
-"""Far more than are reported between a call that makes a folder and its reply."""
 
 
 class Listings:
@@ -58,9 +54,7 @@ class Listings:
         self._loads: dict[int, _Load] = {}
         self._landed: dict[tuple[int, str], int] = {}
         """While folders are being listed: places of which an order of ours had its outcome, and when."""
-        self._strangers: LRUCache[str, None] = LRUCache(STRANGERS_KEPT)
-        """Ids of items that nobody here knew when they, or something in them, were reported: one of them may
-        be what we are just making."""
+        self.strangers = Strangers()
         self._asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; ``feed`` knows."""
@@ -310,18 +304,9 @@ class Listings:
         """
         listing = folder.part.listing
         listing.listed_at = since
-        if not is_empty or listing.doubted_at or self.is_stranger(remote_id(folder)):
+        if not is_empty or listing.doubted_at or remote_id(folder) in self.strangers:
             listing.doubted_at = self._tree.store.next_id()
         self._tree.store.save_listing(folder.id, listing)
-
-    def note_stranger(self, item_id: str) -> None:
-        """Something was reported of an item that nobody here knows."""
-        if item_id:
-            self._strangers[item_id] = None
-
-    def is_stranger(self, item_id: str) -> bool:
-        """Whether something was reported of an item before it was known here."""
-        return bool(item_id) and item_id in self._strangers
 
     def doubt(self, folder: Node) -> None:
         """*folder* is to be listed anew. Inside a transaction."""

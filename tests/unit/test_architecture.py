@@ -73,7 +73,7 @@ SPOOL_IN_THE_TREE = {f"mountfs.tree.{name}" for name in ("recovered", "recovery"
 """Those of the tree that deal with the files its rows name."""
 
 LAYERS_OF_THE_TREE = (
-    ("beside", "content", "listing", "schema"),
+    ("beside", "content", "listing", "schema", "strangers"),
     ("database", "node"),
     ("bases", "doubt", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
     ("peek", "store", "tally"),
