@@ -14,7 +14,7 @@ def fold(name: str) -> str:
 
 def check_name(name: object, refused_characters: str) -> str:
     """*name* if an item may have it. Raises Refusal: item_name_invalid or item_name_too_long."""
-    if not isinstance(name, str) or name in ("", ".", "..") or name != name.strip(" "):
+    if not isinstance(name, str) or name in ("", ".", "..") or name.endswith(" "):
         raise _invalid()
     if len(name) > MAX_NAME_CHARS:
         raise Refusal(400, "item_name_too_long", "Item name too long")

@@ -48,7 +48,7 @@ def test_a_folder_may_not_take_the_name_of_a_file(upload: Any, make_folder: Any,
     assert [each["id"] for each in answer.context_info["conflicts"]] == [file.id]
 
 
-@pytest.mark.parametrize("name", ["a/b", "a\\b", ".", "..", " x", "x ", "a\nb", "a\x7fb"])
+@pytest.mark.parametrize("name", ["a/b", "a\\b", ".", "..", "x ", "a\nb", "a\x7fb"])
 def test_a_name_the_service_refuses_is_invalid(make_folder: Any, refused: Any, name: str) -> None:
     answer = refused(make_folder, name)
     assert (answer.status_code, answer.code) == (400, "item_name_invalid")

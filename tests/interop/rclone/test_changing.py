@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.interop.rclone.remote import Remote
 
 MOVES = {"dropbox": "files/move_v2", "box": "files/update"}
@@ -119,18 +117,6 @@ def test_nothing_has_two_of_a_name(remote: Remote) -> None:
     remote.write("f", b"1")
     remote.call("dedupe", "newest", remote.at())
     assert remote.files() == {"f": b"1"}
-
-
-@pytest.mark.parametrize("path", ["trailing ", "back\\slash", "d /f", "del\x7fhere"])
-def test_a_name_the_service_refuses_is_stored_under_another_and_comes_back(
-    remote: Remote, tmp_path: Path, path: str
-) -> None:
-    (tmp_path / "up" / path).parent.mkdir(parents=True)
-    (tmp_path / "up" / path).write_bytes(b"odd")
-    remote.call("copy", tmp_path / "up", remote.at())
-    remote.call("copy", remote.at(), tmp_path / "down")
-    assert (tmp_path / "down" / path).read_bytes() == b"odd"
-    assert path not in remote.files()
 
 
 def test_what_was_deleted_takes_room_until_the_trash_is_emptied(box: Remote) -> None:

@@ -18,6 +18,18 @@ UPLOADS = {
     "sessions/create_version",
 }
 
+# Names that rclone tries with every service it knows; what the service refuses, rclone stores under others.
+ODD_NAMES = [
+    "".join(map(chr, range(1, 32))) + "\x7f",
+    "!\"#$%&'()*+,-.:;<=>?@[\\]^_`{|}~",
+    *(f"{char}leading" for char in " ~\r\n\t\v."),
+    *(f"trailing{char}" for char in " \r\n\t\v."),
+    "invalid\udcbfUTF-8\udcfe",
+    "test%46.txt",
+    "ﾍﾞﾝｾﾞﾝ",
+    "e\u0301",
+]
+
 
 def test_a_tree_is_copied_up_and_checked(remote: Remote, local: Path) -> None:
     remote.call("copy", local, remote.at())
@@ -31,6 +43,17 @@ def test_a_tree_is_copied_down(remote: Remote, tmp_path: Path) -> None:
         remote.write(path, data)
     remote.call("copy", remote.at(), tmp_path / "down")
     assert files_on_disk(tmp_path / "down") == remote.files()
+
+
+def test_odd_names_come_back_as_they_were(remote: Remote, tmp_path: Path) -> None:
+    up, down = tmp_path / "up", tmp_path / "down"
+    for name in ODD_NAMES:
+        (up / name).mkdir(parents=True)
+        (up / name / name).write_bytes(name.encode("utf-8", "surrogateescape"))
+    remote.call("copy", up, remote.at())
+    remote.call("copy", remote.at(), down)
+    assert files_on_disk(down) == files_on_disk(up)
+    assert len(remote.files()) == len(ODD_NAMES)
 
 
 def test_times_are_kept_both_ways(remote: Remote, local: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_edits_come_over_http_as_well(sandbox: BoxSandbox, wire: Any) -> None:
         {"op": "delete", "path": "/nothing"},
         {"op": "write", "path": "/d", "text": ""},
         {"op": "write", "path": "/f", "base64": "é"},
-        {"op": "mkdir", "path": "/ d"},
+        {"op": "mkdir", "path": "/d "},
     ],
 )
 def test_a_senseless_edit_is_refused(sandbox: BoxSandbox, change: dict[str, Any]) -> None:
