@@ -188,3 +188,17 @@ def test_a_box_takes_a_new_time_for_old_bytes(box: Remote) -> None:
     assert calls["files/update"] == 1
     shown = json.loads(box.call("lsjson", box.at()))[0]["ModTime"]
     assert datetime.fromisoformat(shown) == datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def test_a_busy_dropbox_is_asked_again_when_it_says(dropbox: Remote, local: Path) -> None:
+    busy = {"route": "files/*", "action": "busy_namespace", "count": 1, "retry_after_s": 1}
+    dropbox.sandbox.set_faults([busy])
+    dropbox.call("copy", "--low-level-retries", "3", local, dropbox.at())
+    assert dropbox.files() == files_on_disk(local)
+
+
+def test_more_calls_than_a_box_takes_are_made_later(box: Remote, local: Path) -> None:
+    box.sandbox.set_switches(calls_per_minute=1200, rate_window_s=0.5)
+    box.call("copy", "--low-level-retries", "10", local, box.at())
+    assert box.files() == files_on_disk(local)
+    assert 429 in {record.status for record in box.sandbox.log.records()}
