@@ -95,3 +95,14 @@ def test_a_namespace_is_the_root_of_paths(dropbox: Remote, arguments: list[str])
 def test_a_folder_of_a_box_is_the_root_of_paths(box: Remote) -> None:
     box.write("d/f", b"")
     assert box.call("lsf", "-R", "box:", "--box-root-folder-id", box.tree()["d"]["id"]).split() == ["f"]
+
+
+def test_only_what_a_user_owns_is_listed_when_asked_for(box: Remote) -> None:
+    mine = box.call("lsf", "--box-owned-by", "sandbox@example.com", "box:").split()
+    assert f"{box.folder}/" in mine
+    assert box.call("lsf", "--box-owned-by", "other@example.com", "box:") == ""
+
+
+def test_a_box_may_be_used_as_another_user(box: Remote) -> None:
+    box.write("f", b"")
+    assert box.call("lsf", "--box-impersonate", "4711", box.at()).split() == ["f"]
