@@ -1,0 +1,266 @@
+"""Any calls on a mount while each request to the service may go wrong in any way, the process dies now and
+then, and others change things too. Once the service is well again both sides are equal and nothing is
+pending; where nobody else was at work there is nothing to tell.
+
+The real clients speak with the stand-ins; the workers have their turns on a faked clock, so that hours pass
+in moments. SEEDS in the environment (``SEEDS=100-200``) asks for others than the usual few.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.settings import BoxSettings
+from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.dropbox.limits import CHUNK_BYTES
+from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.backends.http import HttpSettings
+from mountfs.errors import MountfsError
+from mountfs.ports import Backend
+from mountfs.sandbox.box import BoxSandbox
+from mountfs.sandbox.dropbox import DropboxSandbox
+from mountfs.sandbox.faults import FaultKind, FaultRule
+from tests.contract.boxfar import UNLIMITED, BoxFar
+from tests.contract.far import DropboxFar, OneToken
+from tests.doubles.crew import Crew
+from tests.doubles.world import World
+from tests.fakes.clock import FakeClock
+from tests.fakes.ending import ClockedEnding
+
+USUAL_SEEDS = (2, 5)
+ROUNDS = 6
+LARGE_BYTES = 10_000
+"""From there on a file of Box has a session of its own, with parts of PART_BYTES."""
+PART_BYTES = 4096
+LONGEST_PAUSE_S = 400.0
+"""After so long no gate is shut, whatever the service had asked for."""
+MOST_TURNS = 200_000
+QUICK = HttpSettings(read_timeout_s=5.0)
+
+FAULTS = [
+    *(
+        FaultRule(action=FaultKind.REPLY, status=status)
+        for status in (401, 408, 412, 425, 429, 500, 502, 503)
+    ),
+    *(FaultRule(action=FaultKind.REPLY, status=503, retry_after_s=wait_s) for wait_s in (0.0, 5.0)),
+    *(FaultRule(action=FaultKind.REPLY, status=429, retry_after_s=wait_s) for wait_s in (0.0, 86_400.0)),
+    FaultRule(action=FaultKind.REPLY, status=500, body={"code": "x"}),
+    FaultRule(action=FaultKind.REPLY, status=412, body="<html>"),
+    FaultRule(action=FaultKind.CUT_BODY, cut_bytes=3),
+    FaultRule(action=FaultKind.DROP_BEFORE),
+    FaultRule(action=FaultKind.DROP_REQUEST, cut_bytes=50),
+    FaultRule(action=FaultKind.DROP_AFTER),
+    FaultRule(action=FaultKind.EXPIRED_TOKEN),
+    FaultRule(action=FaultKind.BUSY_NAMESPACE),
+    FaultRule(action=FaultKind.SESSION_EXPIRED),
+]
+
+Far = DropboxFar | BoxFar
+
+
+SIZES: dict[type[Far], Sequence[int]] = {
+    DropboxFar: (0, 1, 100, 100, 5000, 5000, 10_000, CHUNK_BYTES + 5),
+    BoxFar: (0, 1, 100, 5000, LARGE_BYTES + 2000, 3 * LARGE_BYTES),
+}
+
+
+class TickingClock(FakeClock):
+    """No two looks at it tell the same time; chance is drawn."""
+
+    def __init__(self, draw: Random) -> None:
+        super().__init__()
+        self._draw = draw
+
+    def now_s(self) -> float:
+        return self.advance(1e-6)
+
+    def jitter(self) -> float:
+        return self._draw.random()
+
+
+class Mount(World):
+    """A world whose account is one of a stand-in."""
+
+    def __init__(self, directory: Path, backend: Backend, clock: FakeClock) -> None:
+        self._service = backend
+        super().__init__(directory, clock=clock)
+
+    def start(self) -> None:
+        self.backend = self._service  # type: ignore[assignment]
+        super().start()
+        assert isinstance(self.clock, FakeClock)
+        self.core.reader._ending = ClockedEnding(self.clock)
+
+
+class Programs:
+    """Makes calls, those of others too if there are any; a call may fail while the service is in trouble."""
+
+    def __init__(self, mount: Mount, far: Far, draw: Random, *, has_others: bool) -> None:
+        self._sizes = SIZES[type(far)]
+        self._mount = mount
+        self._far = far
+        self._draw = draw
+        self._calls: list[Callable[[], None]] = [
+            *[self._put_new] * 3,
+            *[self._put_over] * 2,
+            *[self._move] * 2,
+            self._remove,
+            self._make_folder,
+            self._remove_folder,
+            self._move_folder,
+            self._read,
+        ]
+        if has_others:
+            self._calls += [self._others_put, self._others_remove, self._others_move]
+
+    def call(self) -> None:
+        try:
+            self._draw.choice(self._calls)()
+        except (MountfsError, IndexError):
+            pass  # IndexError: there is nothing yet to do it with
+
+    def shown(self) -> dict[str, bool]:
+        """All paths of the mount; whether it is a folder."""
+        found: dict[str, bool] = {}
+        todo = [""]
+        while todo:
+            above = todo.pop()
+            for name in sorted(self._mount.names(above or "/")):
+                path = f"{above}/{name}"
+                found[path] = self._mount.node(path).is_folder
+                todo += [path] if found[path] else []
+        return found
+
+    def _files(self) -> list[str]:
+        return [path for path, is_folder in self.shown().items() if not is_folder]
+
+    def _folders(self) -> list[str]:
+        return [path for path, is_folder in self.shown().items() if is_folder]
+
+    def _new_name(self, of_a_folder: str = "n") -> str:
+        return f"{self._draw.choice(['', *self._folders()])}/{of_a_folder}{self._draw.randrange(6)}"
+
+    def _body(self) -> bytes:
+        return self._draw.randbytes(self._draw.choice(self._sizes))
+
+    def _put_new(self) -> None:
+        self._mount.put(self._new_name(), self._body())
+
+    def _put_over(self) -> None:
+        self._mount.put(self._draw.choice(self._files()), self._body())
+
+    def _move(self) -> None:
+        self._mount.rename(self._draw.choice(self._files()), self._new_name())
+
+    def _remove(self) -> None:
+        self._mount.fs.unlink(self._draw.choice(self._files()))
+
+    def _make_folder(self) -> None:
+        self._mount.mkdir(self._new_name("d"))
+
+    def _remove_folder(self) -> None:
+        self._mount.fs.rmdir(self._draw.choice(self._folders()))
+
+    def _move_folder(self) -> None:
+        self._mount.rename(self._draw.choice(self._folders()), self._new_name("d"))
+
+    def _read(self) -> None:
+        self._mount.get(self._draw.choice(self._files()))
+
+    def _others_put(self) -> None:
+        path = f"/n{self._draw.randrange(6)}"
+        if path not in self._far.paths():
+            self._far.write(path, self._draw.randbytes(20))
+
+    def _others_remove(self) -> None:
+        self._far.remove(self._draw.choice(sorted(self._far.paths())))
+
+    def _others_move(self) -> None:
+        paths, target = sorted(self._far.paths()), f"/n{self._draw.randrange(6)}"
+        if target not in paths:
+            self._far.move(self._draw.choice(paths), target)
+
+
+def seeds() -> Sequence[int]:
+    asked = os.environ.get("SEEDS")
+    if asked is None:
+        return USUAL_SEEDS
+    first, _, last = asked.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def far_side(opened: ExitStack, service: str) -> Far:
+    if service == "box":
+        return BoxFar(opened.enter_context(BoxSandbox()))
+    return DropboxFar(opened.enter_context(DropboxSandbox()))
+
+
+def connected(far: Far, clock: FakeClock) -> Backend:
+    """The real client, whose waits pass on the test's clock."""
+    ending = ClockedEnding(clock)
+    if isinstance(far, BoxFar):
+        far.sandbox.set_switches(part_size_bytes=PART_BYTES)
+        urls = {"api_url": far.sandbox.api_url, "upload_url": far.sandbox.upload_url}
+        box = BoxSettings(
+            **urls,  # type: ignore[arg-type]
+            uploads_per_minute=UNLIMITED,
+            calls_per_minute=UNLIMITED,
+            small_file_bytes=LARGE_BYTES,
+        )
+        return BoxBackend(box, OneToken("sandbox"), clock, QUICK, ending)
+    url = far.sandbox.base_url
+    dropbox = DropboxSettings(api_url=url, content_url=url, notify_url=url)
+    backend = DropboxBackend(dropbox, OneToken("sandbox"), clock, QUICK, ending)
+    # Its long polls would wait on the machine's clock.
+    backend.wait_for_changes = lambda cursor, timeout_s: True  # type: ignore[method-assign]
+    return backend
+
+
+@pytest.mark.parametrize("has_others", [False, True], ids=["alone", "with others"])
+@pytest.mark.parametrize("service", ["dropbox", "box"])
+@pytest.mark.parametrize("seed", seeds())
+def test_both_sides_are_equal_once_the_trouble_is_over(
+    tmp_path: Path, service: str, has_others: bool, seed: int
+) -> None:
+    draw = Random(f"{service} {has_others} {seed}")
+    clock = TickingClock(draw)
+    with ExitStack() as opened:
+        far = opened.enter_context(closing(far_side(opened, service)))
+        backend = opened.enter_context(closing(connected(far, clock)))
+        mount = opened.enter_context(closing(Mount(tmp_path, backend, clock)))
+        programs = Programs(mount, far, draw, has_others=has_others)
+        crew = Crew(mount)
+
+        def work(seconds: float) -> None:
+            begun_s = clock.now_s()
+            most_s = 2.0 * seconds + 1000.0
+            crew.work(lambda: clock.now_s() - begun_s > seconds, most_s=most_s, most_turns=MOST_TURNS)
+
+        for _ in range(ROUNDS):
+            for _ in range(draw.randrange(1, 6)):
+                programs.call()
+            work(draw.choice((1.0, 5.0, 30.0, 120.0)))
+            if draw.random() < 0.2:
+                mount.restart()
+                crew = Crew(mount)
+            chosen, share = draw.sample(FAULTS, draw.randint(2, 8)), draw.choice((0.05, 0.2, 0.4))
+            far.sandbox.set_faults(
+                [replace(each, probability=share, seed=draw.randrange(10**6)) for each in chosen]
+            )
+        far.sandbox.set_faults([])
+        work(LONGEST_PAUSE_S)
+        crew.work(lambda: mount.pending() == [], most_s=2000.0, most_turns=MOST_TURNS)
+        work(LONGEST_PAUSE_S)  # what others did is heard of
+        shown = programs.shown()
+        assert set(shown) == far.paths()
+        for path, is_folder in shown.items():
+            assert is_folder or mount.get(path) == far.read(path)
+        assert has_others or mount.notices() == []
