@@ -54,6 +54,7 @@ ROUTES = {
 """Requests that change the account, and those that a start depends on."""
 
 NOT_SWEPT = {
+    "committer._broke_off": "a bug at which the steps of a batch break off",
     "context.refuse_locked": "what cannot be read back from the disk, or is refused before its commit",
     "feed.begin": "the first mount of an account has nothing pending",
     "listings._list": "the first look at a folder",

@@ -10,10 +10,25 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
+from daemon.client import Client, DeadMount
+from daemon.failure import Failure
+from daemon.protocol import DiscardRequest, Request, RetryRequest
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
 
 LARGE_BYTES = {"dropbox": 17 * 1024 * 1024, "box": 200_000}
 """Three parts each."""
+
+NO_SUCH_JOB = {".tag": "invalid_async_job_id"}
+LOST_JOBS = {
+    "dropbox": {
+        "route": "files/upload_session/finish_batch/check",
+        "action": "reply",
+        "status": 409,
+        "body": {"error_summary": "invalid_async_job_id/", "error": NO_SUCH_JOB},
+        "count": 1,
+    }
+}
+"""The service does not know a job any more, where it has jobs."""
 
 Tree = dict[str, bytes]
 """Path below the scenario's folder -> bytes, of all files."""
@@ -130,6 +145,22 @@ class Promises:
         after = {path: body for path, body in self.now.items() if not path.startswith(f"{name}/")}
         self.step(lambda: shutil.rmtree(self.top / name), after)
 
+    def retry(self, name: str) -> None:
+        """``mountfs retry``."""
+        self.step(lambda: self._command(RetryRequest(f"/{self.top.name}/{name}")), self.now)
+
+    def discard(self, name: str) -> None:
+        """``mountfs discard`` of a new file."""
+        after = {path: body for path, body in self.now.items() if path != name}
+        request = DiscardRequest(f"/{self.top.name}/{name}", is_trial=False)
+        self.step(lambda: self._command(request), after)
+
+    def _command(self, request: Request) -> None:
+        try:
+            list(Client.at(self.top.parent).ask(request))
+        except (Failure, DeadMount) as error:
+            raise OSError(str(error)) from error
+
     def all_sent(self) -> None:
         """Waits for what the far side gets. OSError when the mount died."""
 
@@ -214,6 +245,16 @@ def others(here: Promises) -> None:
         file.truncate(0)
         file.write(ours)
     here.kept.append(ours)
+    for name in ("filled", "empty"):
+        here.folder(name)
+    here.all_sent()
+    here.await_(lambda: {"filled", "empty"} <= folders_at(here), "the service has the folders")
+    here.far_side.pause()
+    for name in ("filled", "empty"):
+        here.step((here.top / name).rmdir, here.now)
+    here.loose.add("filled/f")
+    here.far_side.edit(op="write", path=f"{folder}/filled/f", text="new")
+    here.far_side.resume()
     here.rename("mine/a", "new folder/a")
     here.remove_folder("mine")
     here.write("same", 200)
@@ -233,9 +274,21 @@ def refused(here: Promises) -> None:
     here.write("d/b", 100)
     here.await_(lambda: f"{folder}/d/b" in here.far_side.files(), "the others are sent")
     here.await_(lambda: state_of(here.top / "never sent") == b"failed", "it is refused")
+    here.refused |= {"never given up", "never tried"}
+    for name in ("never given up", "never tried"):
+        here.write(name, 100)
+    here.await_(
+        lambda: {state_of(here.top / name) for name in here.refused} == {b"failed"}, "the others are, too"
+    )
+    here.discard("never given up")
     here.far_side.take_all()
     here.rename("never sent", "sent")
+    here.retry("never tried")
     here.all_sent()
+    if here.far_side.service in LOST_JOBS:
+        here.far_side.faults(LOST_JOBS[here.far_side.service])
+        here.write("of a lost job", 100)
+        here.all_sent()
     last = ""
     for asked in (Asked.MOVE, Asked.DELETE, Asked.MKDIR, Asked.COMMIT, Asked.BYTES):
         here.far_side.spoil(asked, "drop_after", count=1)
@@ -249,6 +302,13 @@ def refused(here: Promises) -> None:
         here.all_sent()
         here.remove("comes")
     here.far_side.faults()
+
+
+def folders_at(here: Promises) -> set[str]:
+    """The folders that the service has in the scenario's own."""
+    above = f"/{here.top.name}/"
+    tree = here.far_side.tree()
+    return {path.removeprefix(above) for path, each in tree.items() if each["kind"] == "folder"}
 
 
 def state_of(path: Path) -> bytes:

@@ -137,6 +137,7 @@ class Scene:
             was_killed = self._killed_in(promises, SCENARIOS[scenario], kill)
         if was_killed:
             self._check_something_was_pending()
+            self.far_side.resume()  # what it was in the middle of may be an outage
             self.mount.start()
         elif kill is not None:
             # The order still stands, and would be carried out under the look at what is left.
