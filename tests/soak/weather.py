@@ -10,7 +10,7 @@ from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.figures import Figures
 
 SHARE = 0.10
-"""Of the calls, spoiled by one fault or another."""
+"""Of the calls, spoiled by one of the faults that may befall any call; those of some calls come on top."""
 
 ANYWHERE: Mapping[str, dict[str, Any]] = {
     "429 with a time": {"action": "reply", "status": 429, "retry_after_s": 0.3},
@@ -76,7 +76,7 @@ class Weather:
 
     def begin(self) -> None:
         kinds = self._kinds()
-        each = 1 - (1 - SHARE) ** (1 / len(kinds))
+        each = 1 - (1 - SHARE) ** (1 / len(ANYWHERE))
         self.far_side.faults(
             *(
                 {"route": "*", "probability": each, "seed": self.seed * 100 + number, **fault}
