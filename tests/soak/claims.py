@@ -5,7 +5,6 @@ Versions are told apart by their hash, as the service states it; no two writers 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -87,7 +86,7 @@ def strange(claims: Sequence[Claim], histories: Histories, empty: str) -> list[s
 
 
 def committed_twice(histories: Histories, empty: str) -> list[str]:
-    """Versions that one file has twice in a row, and, of the shared folder, versions of two files."""
+    """Versions that one file has twice in a row."""
     return [
         f"{path}: {newer} was committed twice in a row"
         for path, history in histories.items()
@@ -97,6 +96,33 @@ def committed_twice(histories: Histories, empty: str) -> list[str]:
 
 
 def in_two_files(histories: Histories, empty: str) -> list[str]:
-    """Versions that more than one file has, which are copies of a version that had arrived already."""
-    counts = Counter(digest for history in histories.values() for digest in set(history) - {empty})
-    return [f"{digest} is a version of {count} files" for digest, count in counts.items() if count > 1]
+    """Versions that more than one file has: copies of what had arrived already, and was known to have."""
+    return [
+        f"{digest} is a version of {', '.join(paths)}"
+        for digest, paths in _in_several(histories, empty).items()
+        if not _was_replaced_unheard(digest, paths, histories)
+    ]
+
+
+def replaced_unheard(histories: Histories, empty: str) -> int:
+    """How many versions lie beside though they had arrived: the reply was lost, and somebody else replaced
+    them before their mount could look."""
+    several = _in_several(histories, empty)
+    return sum(_was_replaced_unheard(digest, paths, histories) for digest, paths in several.items())
+
+
+def _in_several(histories: Histories, empty: str) -> dict[str, list[str]]:
+    """Hash of a version -> the files that have it, of all that more than one file has."""
+    found: dict[str, list[str]] = {}
+    for path, history in sorted(histories.items()):
+        for digest in set(history) - {empty}:
+            found.setdefault(digest, []).append(path)
+    return {digest: paths for digest, paths in found.items() if len(paths) > 1}
+
+
+def _was_replaced_unheard(digest: str, paths: Sequence[str], histories: Histories) -> bool:
+    originals = [path for path in paths if copy_of(path) is None]
+    if len(originals) != 1 or histories[originals[0]][-1] == digest:
+        return False
+    copies = [copy_of(path) for path in paths if path not in originals]
+    return len(copies) == 1 and copies[0] is not None and copies[0].original == originals[0]

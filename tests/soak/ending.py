@@ -60,12 +60,15 @@ def versions(far_side: SandboxProcess) -> Versions:
     return {path.removeprefix("/"): far_side.versions(path) for path in far_side.files()}
 
 
+def histories_of(arrived: Versions) -> Histories:
+    return {path: [version["content_hash"] for version in history] for path, history in arrived.items()}
+
+
 def faults(
-    stations: list[Station], far_side: SandboxProcess, arrived: Versions, claims: list[Claim]
+    stations: list[Station], far_side: SandboxProcess, histories: Histories, claims: list[Claim]
 ) -> Iterator[str]:
-    """A line for each promise that was broken, once all has settled and *arrived*."""
+    """A line for each promise that was broken, once all has settled. *histories*: of all files."""
     empty = content_hash(far_side.hash_kind, b"")
-    histories = {path: [each["content_hash"] for each in history] for path, history in arrived.items()}
     shared: Histories = {
         path: history for path, history in histories.items() if path.startswith(f"{FOLDER}/")
     }

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.soak.claims import Claim, committed_twice, in_two_files, lost, overwritten_unseen, strange
+from tests.soak.claims import (
+    Claim,
+    committed_twice,
+    in_two_files,
+    lost,
+    overwritten_unseen,
+    replaced_unheard,
+    strange,
+)
 
 EMPTY = "empty"
 COPY = "f (conflicted copy host 2026-01-02)"
@@ -58,4 +66,13 @@ def test_a_version_is_committed_once() -> None:
     assert committed_twice({"f": ["a1", "a2", "a1", EMPTY, EMPTY]}, EMPTY) == []
     assert committed_twice({"f": ["a1", "a1"]}, EMPTY) == ["f: a1 was committed twice in a row"]
     assert in_two_files({"f": ["a1", EMPTY], COPY: ["a2", EMPTY]}, EMPTY) == []
-    assert in_two_files({"f": ["a1", "a2"], COPY: ["a1"]}, EMPTY) == ["a1 is a version of 2 files"]
+    for histories in ({"f": ["a2", "a1"], COPY: ["a1"]}, {"f": ["a1", "a2"], "g": ["a1"]}):
+        [line] = in_two_files(histories, EMPTY)
+        assert line.startswith("a1 is a version of f")
+        assert replaced_unheard(histories, EMPTY) == 0
+
+
+def test_a_version_that_was_replaced_before_its_mount_heard_of_it_may_lie_beside() -> None:
+    histories = {"f": ["a1", "b1"], COPY: ["a1"]}
+    assert in_two_files(histories, EMPTY) == []
+    assert replaced_unheard(histories, EMPTY) == 1
