@@ -16,6 +16,7 @@ from daemon.adoption import adopt
 from daemon.briefly import briefly
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
 from daemon.credentials import Tokens
+from daemon.descriptors import part_of_limit
 from daemon.failure import Failure
 from daemon.login import Login
 from daemon.mounted import Parts, RunningAccount
@@ -32,6 +33,7 @@ from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, T
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
+from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.disk import RealDisk
 from mountfs.tree.node import Node, State
 from mountfs.tree.strays import set_aside_directory
@@ -205,6 +207,7 @@ class _Assembly:
             settle_s=self.plan.options.settle_s,
             top=self.plan.spec.subdir,
             top_entry=self.top,
+            made_ahead=part_of_limit(AHEAD_FILES),
         )
 
     def _take_over(self, foundation: Foundation, settings: Settings) -> None:

@@ -30,7 +30,6 @@ from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.reader import Ending, Reader
 from mountfs.space import SpaceGauge
-from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
@@ -73,6 +72,7 @@ class Places:
 class Settings:
     """How an account is worked on. *boot_id*: of the machine's run; *host*: as the names of copies have it.
     *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked.
+    *made_ahead*: so many empty files of the spool are kept at hand.
     *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
 
     boot_id: str = "boot"
@@ -83,7 +83,7 @@ class Settings:
     top_entry: Entry | None = None
     ballast_bytes: int = BALLAST_BYTES
     quota: Quota = field(default_factory=Quota)
-    made_ahead: int = AHEAD_FILES
+    made_ahead: int = 0
     cache_bytes: int = CACHE_BYTES
     pause: Callable[[float], None] = pause
     ending: Ending | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from daemon import descriptors
 from daemon.account import MountedAccount
 from daemon.control import Clock, ControlServer, Conversation
 from daemon.embedded import EmbeddedSandbox, at_url
@@ -25,8 +25,6 @@ from daemon.status import MountStatus, in_words
 
 LOG = logging.getLogger(__name__)
 
-MOST_DESCRIPTORS = 65_536
-"""As many as the unit allows."""
 NOTIFY_STATUS_S = 5.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -68,19 +66,9 @@ class Surroundings:
     on_status: Callable[[MountStatus], None] | None = None
 
 
-def raise_descriptor_limit() -> None:
-    """As many descriptors as the process may have: each file that is open for writing takes one, and the
-    usual 1,024 are there for programs that use select(2), which sees no more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
     """Runs the mount on the main thread until it is stopped; the exit code. Failure, MountfsError."""
-    raise_descriptor_limit()
+    descriptors.raise_limit()
     plan.options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The control socket closes last: who asked for a stop takes its end for the end of the process.
     with contextlib.ExitStack() as last, contextlib.ExitStack() as stack:

@@ -84,7 +84,6 @@ class World:
                 "fresh_s": 1e9,
                 "quota": Quota(reserve_bytes=0),
                 "ballast_bytes": 0,
-                "made_ahead": 0,
                 "follow_wait_s": 0.0,
                 "pause": lambda _seconds: None,
                 **self.settings,

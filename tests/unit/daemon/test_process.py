@@ -15,10 +15,11 @@ import pytest
 
 from daemon.account import Backlog
 from daemon.client import Client
+from daemon.descriptors import MOST_DESCRIPTORS, part_of_limit
 from daemon.failure import Failure
 from daemon.lifecycle import EXIT_LEFT_PENDING
 from daemon.options import MountOptions
-from daemon.process import MOST_DESCRIPTORS, MountPlan, Surroundings, run_mount
+from daemon.process import MountPlan, Surroundings, run_mount
 from daemon.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
 from daemon.settings import DropboxRemote, Remote, SandboxRemote, parse_spec
 from daemon.status import MountStatus, far_side
@@ -104,6 +105,8 @@ def test_the_service_manager_is_told_what_is_wrong_with_the_service(stage: Stage
 def test_a_mount_may_have_as_many_files_open_as_it_is_allowed(stage: Stage) -> None:
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     limits: list[int] = []
+    assert part_of_limit(10**9) == soft // 8
+    assert part_of_limit(10) == 10
 
     def look() -> None:
         limits.append(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
