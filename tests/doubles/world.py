@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.core import Core, Foundation, Places, Settings, build, lay
 from mountfs.attributes import FileSystemOptions
-from mountfs.errors import NotFound
+from mountfs.errors import NotFound, Stale
 from mountfs.files.handles import OpenFiles
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import File
@@ -125,9 +125,19 @@ class World:
 
     # What programs do
 
+    def open(self, path: str, flags: int) -> int:
+        """A handle's number. As the kernel it looks at the file and tries again, once, where it is told that
+        what it knows is of another version."""
+        call = self.fs.create if flags & os.O_CREAT else self.fs.open
+        try:
+            return call(path, flags).number
+        except Stale:
+            self.fs.getattr(path)
+            return call(path, flags).number
+
     def put(self, path: str, body: bytes) -> None:
         """Opens for writing from empty, as `>` does, writes, closes."""
-        number = self.fs.create(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC).number
+        number = self.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         try:
             for at in range(0, len(body), MIB):
                 self.fs.write(number, at, body[at : at + MIB])
@@ -136,7 +146,7 @@ class World:
 
     def get(self, path: str) -> bytes:
         """Opens, reads to the size that stat tells, closes."""
-        number = self.fs.open(path, os.O_RDONLY).number
+        number = self.open(path, os.O_RDONLY)
         try:
             return self.fs.read(number, 0, self.fs.fgetattr(number).size_bytes)
         finally:
@@ -144,7 +154,7 @@ class World:
 
     def begin(self, path: str, body: bytes = b"") -> int:
         """Opens for writing from empty and writes; the handle."""
-        number = self.fs.create(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC).number
+        number = self.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         if body:
             self.fs.write(number, 0, body)
         return number

@@ -112,7 +112,7 @@ class OthersMachine(RuleBasedStateMachine):
         path = self.some_shown(data)
         if path is not None:
             with contextlib.suppress(MountfsError):
-                self.handles.append(self.world.fs.open(path, os.O_RDWR).number)
+                self.handles.append(self.world.open(path, os.O_RDWR))
 
     @precondition(lambda self: self.handles)
     @rule(data=st.data())

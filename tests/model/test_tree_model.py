@@ -126,7 +126,7 @@ class MountMachine(RuleBasedStateMachine):
             return
         node = self.model.find(path)
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if is_new else 0)
-        number = self.world.fs.create(path, flags).number
+        number = self.world.open(path, flags)
         if node is None:
             node = ModelNode(is_folder=False)
             self.model.place(path, node)
