@@ -265,10 +265,21 @@ class Books:
 
     def _land(self, flight: Flight) -> None:
         """A listing that was asked for before now does not know what stands at the flight's places."""
+        self._note_lost_news(flight)
         self._listings.landed(flight.parent, flight.name)
         state = flight.node.state
         if state.base is not None:
             self._listings.landed(state.base_parent, state.base.name)
+
+    def _note_lost_news(self, flight: Flight) -> None:
+        """Where the position in the changes was lost while it was on its way, what others did at its places
+        since it took effect may never be told: they are listed anew."""
+        for folder in (flight.parent, flight.node.state.base_parent):
+            if folder is None:
+                continue
+            doubted_at = max(self._listings.doubt_above(folder), folder.part.listing.doubted_below_at)
+            if doubted_at > flight.id:
+                flight.heard, flight.is_doubted = "", True
 
     def _doubt_places(self, flight: Flight) -> None:
         """The folders that the order leaves and enters are listed anew when somebody looks."""

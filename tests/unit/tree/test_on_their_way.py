@@ -283,6 +283,20 @@ def test_what_others_move_on_or_remove_before_the_reply_is_not_shown_where_the_o
     world.close()
 
 
+def test_what_others_removed_before_the_reply_is_gone_though_the_news_of_it_were_lost(world: World) -> None:
+    """The changes are followed anew from after the removal, and a listing before the reply cannot tell."""
+    world.put("/new", b"n")
+    send(world, "/new")
+    world.account.void_cursors()
+    world.account.remove("/new")
+    world.advance(40.0)
+    world.follow()
+    assert "/new" in world.tree()
+    world.settle(most_s=8000.0)
+    world.follow()
+    assert world.tree() == world.remote() == {"/d": None, "/f": b"x"}
+
+
 # After a crash
 
 
