@@ -313,10 +313,22 @@ class MountMachine(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
+        torn = [path for path, node in self.model.walk() if self.is_torn_by_a_crash(node)]
         self.world.restart()
         self.model.crash()
         for path in [path for path in self.world.tree() if RECOVERED in path]:
             self.world.fs.unlink(path)
+        remote = {path.lower(): body for path, body in self.world.remote().items()}
+        for path in torn:
+            body = self.world.tree().get(path)
+            # What it was renamed over, which the service still has, is shown again.
+            if body is not None and body == remote.get(path.lower()):
+                self.model.place(path, ModelNode(is_folder=False, body=bytearray(body), whole=body))
+
+    def is_torn_by_a_crash(self, node: ModelNode) -> bool:
+        """Whether it is being written and was never closed."""
+        is_open = any(handle.node is node for handle in self.model.handles)
+        return is_open and node.whole is None and node.flushed is None
 
     @rule()
     def settle(self) -> None:
