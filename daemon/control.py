@@ -41,7 +41,7 @@ from daemon.protocol import (
     in_lines,
 )
 from daemon.status import MountStatus
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, with_class
 from mountfs.model.path import ROOT, RemotePath
 
 LOG = logging.getLogger(__name__)
@@ -303,7 +303,7 @@ class ControlServer:
         except Exception as error:
             if not self._closing.is_set():
                 LOG.exception("a control request failed")
-            yield Rejected(f"{type(error).__name__}: {error}")
+            yield Rejected(with_class(error))
 
 
 def peer_uid(client: socket.socket) -> int:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from mountfs.errors import with_class
+
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -25,7 +27,7 @@ class Guarded:
         try:
             result = do()
         except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
+            failure = with_class(error)
             if failure != self._told.get(what):
                 self._told[what] = failure
                 LOG.error("the mount goes on, but fails %s", what, exc_info=error)

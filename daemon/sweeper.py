@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from mountfs.errors import MountfsError, NoSpace, NotSignedIn, Transient
+from mountfs.errors import MountfsError, NoSpace, NotSignedIn, Transient, with_class
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.ports import Backend, Clock
 from mountfs.tree.content import Content
@@ -115,7 +115,7 @@ class Sweeper:
         try:
             self._files.finish_left()
         except Exception as error:
-            trouble = f"{type(error).__name__}: {error}"
+            trouble = with_class(error)
             if trouble != self.trouble:
                 LOG.warning("a file that was closed cannot be sent yet: %s", trouble)
             self.trouble = trouble

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from threading import TIMEOUT_MAX, Event, Thread
 from typing import Protocol
 
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, with_class
 from mountfs.model.pacing import Pace, doubled_s
 
 LOG = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ class Worker:
             self._is_idle = False
 
     def _failed(self, error: BaseException) -> None:
-        failure = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        failure = with_class(error)
         is_new = failure != self._last_failure
         self._last_failure = failure
         if not is_new:

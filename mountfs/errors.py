@@ -198,10 +198,13 @@ class Internal(Transient):
         """*error* itself where it is one of ours, else in words for people; the traceback is the log's."""
         if isinstance(error, MountfsError):
             return error
-        name = type(error).__name__
-        return cls(
-            f"failed on this machine: {name}: {error}" if str(error) else f"failed on this machine: {name}"
-        )
+        return cls(f"failed on this machine: {with_class(error)}")
+
+
+def with_class(error: BaseException) -> str:
+    """One that is none of ours, in a line: its text alone may say little, such as the 3 of a KeyError."""
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
 
 
 def refusal_named(name: str | None) -> type[MountfsError]:

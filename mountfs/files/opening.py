@@ -74,12 +74,13 @@ class Opener:
                 if not state.base.is_downloadable:
                     raise NotPermitted(f"{path} is a document without bytes of its own")
                 if not is_ours and self._is_size_unknown(node, path, state.base):
-                    raise Stale(f"{path} was changed by somebody else: the kernel has to look at it again")
+                    raise Stale(f"{path} may have another size than the kernel knows: it has to look again")
             return self._files.open(node, path, flags, is_ours=is_ours)
 
         return self._view.listings.loaded(decide)
 
     def _is_size_unknown(self, node: Node, path: str, file: File) -> bool:
-        """Whether the kernel would read no further than a version before *file* went. While it has pages of
-        an older one it is told that one's size, and the handle passes the pages by."""
+        """Whether the kernel would read no further than a version before *file* went. Of a file that was just
+        written here it knows the size, but we do not know that it does: it looks once in vain. While it has
+        pages of an older version it is told that one's size, and the handle passes the pages by."""
         return self._files.read_as(path, node) is None and self._files.sizes.are_other(path, file.size_bytes)

@@ -38,7 +38,7 @@ class FilesAhead:
     One thread calls ``step``; ``wake``, which is set by the assembly, wakes it; ``take`` is for any.
     """
 
-    def __init__(self, directory: Path, disk: Disk, most: int = AHEAD_FILES) -> None:
+    def __init__(self, directory: Path, disk: Disk, most: int) -> None:
         """*most*: how many are kept; 0: none ever."""
         self.wake: Callable[[], None] = _silence
         self._directory = str(directory)

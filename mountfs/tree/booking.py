@@ -272,8 +272,9 @@ class Books:
             self._listings.landed(state.base_parent, state.base.name)
 
     def _note_lost_news(self, flight: Flight) -> None:
-        """Where the position in the changes was lost while it was on its way, what others did at its places
-        since it took effect may never be told: they are listed anew."""
+        """Has the flight's folders listed anew where the position in the changes was lost while it was on its
+        way. What others did there after it took effect is then never told: `echo x >f` is sent, somebody
+        removes f, the position is lost, and only then comes the reply that f was made."""
         for folder in (flight.parent, flight.node.state.base_parent):
             if folder is None:
                 continue

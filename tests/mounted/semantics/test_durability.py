@@ -124,6 +124,23 @@ def test_s_close_what_was_closed_survives_a_kill(real_mount: RealMount, far_side
     assert far_side.files() == seen
 
 
+def test_s_close_what_was_still_open_at_a_kill_gives_way_to_what_it_was_renamed_over(
+    real_mount: RealMount, far_side: SandboxProcess
+) -> None:
+    far_side.write("/kept.txt", "theirs")
+    until((real_mount.path / "kept.txt").exists, "the service's version is seen")
+    with pytest.raises(OSError), (real_mount.path / "new").open("wb", buffering=0) as new:
+        new.write(b"half of")
+        (real_mount.path / "new").rename(real_mount.path / "kept.txt")
+        assert (real_mount.path / "kept.txt").read_bytes() == b"half of"
+        real_mount.kill9()
+    real_mount.start()
+    assert (real_mount.path / "kept.txt").read_text() == "theirs"
+    assert recovered(real_mount, "kept").read_text() == "half of"
+    assert far_side.content("/kept.txt") == b"theirs"
+    assert far_side.revisions("/kept.txt") == 1
+
+
 def test_s_close_what_was_still_open_at_a_kill_is_kept_and_not_published(
     real_mount: RealMount, far_side: SandboxProcess
 ) -> None:

@@ -202,6 +202,22 @@ def test_a_sealed_file_keeps_what_was_sent(account: AccountDisk) -> None:
     assert len(account.tree.store.parts(content.id)) == 1
 
 
+def test_what_a_file_that_was_still_open_was_renamed_over_is_shown_again(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.account.write("/kept", b"theirs")
+    world.names()
+    world.begin("/new", b"half of it")
+    world.rename("/new", "/kept")
+    assert world.get("/kept") == b"half of it"
+    world.restart()
+    shown = world.tree()
+    assert shown.pop("/kept") == b"theirs"
+    assert list(shown.values()) == [b"half of it"]
+    world.settle()
+    assert world.remote() == {"/kept": b"theirs"}
+    world.close()
+
+
 @pytest.mark.parametrize("is_kept", [True, False])
 def test_a_file_opened_and_never_written_is_as_if_it_had_not_been(
     account: AccountDisk, is_kept: bool
