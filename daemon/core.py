@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daemon.commit.committer import Committer
-from daemon.follow import WAIT_S, Follower
-from daemon.prober import Prober
-from daemon.sweeper import Sweeper
-from daemon.waiting import CommitWaiter, Waiting
+from daemon.commit.prober import Prober
+from daemon.commit.waiting import CommitWaiter, Waiting
+from daemon.upkeep.follow import WAIT_S, Follower
+from daemon.upkeep.sweeper import Sweeper
 from mountfs.attributes import FileSystemOptions
 from mountfs.errors import DiskFull, MountfsError
 from mountfs.files.handles import OpenFiles

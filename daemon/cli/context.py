@@ -11,9 +11,9 @@ import click
 import platformdirs
 from rich.console import Console
 
-from daemon.options import MountOptions
+from daemon.config.options import MountOptions
+from daemon.config.settings import Settings, load
 from daemon.printable import printable
-from daemon.settings import Settings, load
 
 SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/mountfs")

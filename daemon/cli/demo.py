@@ -19,14 +19,22 @@ from daemon.cli.context import Context
 from daemon.cli.demoreader import ServiceReader
 from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
-from daemon.client import Client, all_mounts
-from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox
+from daemon.cli.screen import StatusLine
+from daemon.control.client import Client, all_mounts
+from daemon.control.protocol import (
+    Progress,
+    Settled,
+    StatusReply,
+    StatusRequest,
+    Stopped,
+    StopRequest,
+    WaitRequest,
+)
+from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
-from daemon.mountpoint import check_fuse, detach
 from daemon.printable import printable
-from daemon.protocol import Progress, Settled, StatusReply, StatusRequest, Stopped, StopRequest, WaitRequest
-from daemon.screen import StatusLine
-from daemon.status import in_bytes, plural
+from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox
+from daemon.process.mountpoint import check_fuse, detach
 
 MIB = 1024 * 1024
 COMMIT_TIMEOUT_S = 600.0

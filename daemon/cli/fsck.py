@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
-from daemon import ownership
 from daemon.cli.context import Context, default_options, tell
 from daemon.cli.slotcheck import SlotCheck
 from daemon.cli.slotrepair import repair as repair_slot
+from daemon.config.options import layered
+from daemon.config.settings import find_remote, parse_spec
 from daemon.failure import Failure
-from daemon.options import layered
-from daemon.settings import find_remote, parse_spec
-from daemon.statedir import Slot, StateDir
+from daemon.places import ownership
+from daemon.places.statedir import Slot, StateDir
 from mountfs.errors import MountfsError
 
 EXIT_REPAIRED = 1

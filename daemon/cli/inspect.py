@@ -9,11 +9,9 @@ from typing import Any
 import click
 
 from daemon.cli.context import ANY_PATH, Context, say
-from daemon.client import Client, DeadMount, all_mounts, find_mount, find_place
-from daemon.failure import Failure
-from daemon.lifecycle import EXIT_LEFT_PENDING
-from daemon.mountpoint import detach
-from daemon.protocol import (
+from daemon.cli.screen import StatusLine, render_status
+from daemon.control.client import Client, DeadMount, all_mounts, find_mount, find_place
+from daemon.control.protocol import (
     Progress,
     Settled,
     StatusReply,
@@ -23,8 +21,10 @@ from daemon.protocol import (
     SyncRequest,
     WaitRequest,
 )
-from daemon.screen import StatusLine, render_status
-from daemon.status import MountStatus, in_bytes, plural, to_json
+from daemon.control.status import MountStatus, in_bytes, plural, to_json
+from daemon.failure import Failure
+from daemon.process.lifecycle import EXIT_LEFT_PENDING
+from daemon.process.mountpoint import detach
 
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 2

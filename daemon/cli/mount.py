@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
-from daemon import logs, ownership
-from daemon.background import Readiness, spawn
 from daemon.cli.context import ANY_PATH, Context, default_options
+from daemon.cli.screen import StatusLine, status_line
+from daemon.config.options import layered, parse_options
+from daemon.config.settings import Instance, Settings, find_instance, find_remote, load, parse_spec
+from daemon.control.status import MountStatus
 from daemon.failure import BadSettings, Failure
-from daemon.mountpoint import Reservation, SystemKernel, absolute, check_fuse, prepare
-from daemon.options import layered, parse_options
-from daemon.process import Assemble, LoginFile, MountPlan, Surroundings, run_mount
-from daemon.screen import StatusLine, status_line
-from daemon.settings import Instance, Settings, find_instance, find_remote, load, parse_spec
-from daemon.status import MountStatus
+from daemon.places import ownership
+from daemon.process import logs
+from daemon.process.background import Readiness, spawn
+from daemon.process.mountpoint import Reservation, SystemKernel, absolute, check_fuse, prepare
+from daemon.process.run import Assemble, LoginFile, MountPlan, Surroundings, run_mount
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError
 
@@ -146,7 +147,7 @@ def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
 def _assembly() -> Assemble:
     """The core, imported only where it is needed: it loads libfuse, which a machine may lack."""
     try:
-        from daemon.assembly import assemble  # noqa: PLC0415
+        from daemon.process.assembly import assemble  # noqa: PLC0415
     except OSError as error:
         raise Failure(
             f"libfuse 2 is missing ({error}); install the package libfuse2 or libfuse2t64"

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from daemon.cli.context import ANY_PATH, Context, default_options, say, tell
-from daemon.client import Client, Place, all_mounts, find_place
-from daemon.export import Export, export_mounted, export_stopped
-from daemon.failure import BadSettings, Failure
-from daemon.mounttable import mount_above, read_mounts, resolved
-from daemon.options import layered
-from daemon.protocol import (
+from daemon.cli.export import Export, export_mounted, export_stopped
+from daemon.config.options import layered
+from daemon.config.settings import parse_spec
+from daemon.control.client import Client, Place, all_mounts, find_place
+from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
     FailedChange,
@@ -24,9 +23,10 @@ from daemon.protocol import (
     Retried,
     RetryRequest,
 )
-from daemon.settings import parse_spec
-from daemon.statedir import StateDir
-from daemon.status import in_bytes, plural
+from daemon.control.status import in_bytes, plural
+from daemon.failure import BadSettings, Failure
+from daemon.places.mounttable import mount_above, read_mounts, resolved
+from daemon.places.statedir import StateDir
 from mountfs.model.path import RemotePath
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.spool import is_name

@@ -19,7 +19,7 @@ def sandbox() -> None:
 
 def _command(service: str, api: str) -> click.Command:
     def run(port: int | None, data: Path | None, latency_ms: float | None, faults: Path | None) -> None:
-        order = [sys.executable, "-m", "mountfs.sandbox", service]
+        order = [sys.executable, "-m", "cloudsandbox", service]
         given = {"--port": port, "--data": data, "--latency-ms": latency_ms, "--faults": faults}
         for name, value in given.items():
             if value is not None:

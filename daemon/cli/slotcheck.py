@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from daemon.statedir import Slot
-from daemon.status import in_bytes, plural
+from daemon.control.status import in_bytes, plural
+from daemon.places.statedir import Slot
 from mountfs.clock import boot_id
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.disk import RealDisk

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 from daemon.cli.slotcheck import DAMAGED, Journal, JournalUnusable, SlotCheck
-from daemon.status import plural
+from daemon.control.status import plural
 from mountfs.clock import SystemClock, boot_id
 from mountfs.model.hashing import HashKind
 from mountfs.spool.disk import LABEL

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from daemon import remotes
-from daemon.client import Client
+from daemon.config.settings import SandboxRemote, find_remote, load
+from daemon.control.client import Client
+from daemon.control.protocol import StatusRequest
 from daemon.core import Core, Places, Settings, build, lay
-from daemon.protocol import StatusRequest
-from daemon.settings import SandboxRemote, find_remote, load
-from daemon.statedir import StateDir
+from daemon.places.statedir import StateDir
+from daemon.signin import remotes
 from mountfs.attributes import FileSystemOptions
 from mountfs.clock import SystemClock, boot_id
 from mountfs.filesystem import FileSystem

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from cloudsandbox.box import BoxSandbox, BoxSwitches
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.clock import SystemClock
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
 from tests.contract.far import OneToken
 
 PART = 1000

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.clock import SystemClock
 from mountfs.model.order import OrderKind
 from mountfs.ports import Backend
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.far import DeafPort, OneToken
 
 ROUTES = {

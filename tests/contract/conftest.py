@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.ports import Backend
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.dropbox import DropboxSandbox
 from tests.contract.boxes import SWITCHES, connect
 from tests.contract.boxfar import BoxFar
 from tests.contract.far import DropboxFar, Far, MemoryFar

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpSettings
@@ -18,8 +20,6 @@ from mountfs.model.hashing import content_hash
 from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, BackendLimits, Done, Outcome, Piece, Running
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.doubles.faulty import FaultyBackend
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import ROOT_FOLDER_ID
 from mountfs.backends.box.uploads import LIST_PARTS
@@ -25,8 +27,6 @@ from mountfs.errors import (
 from mountfs.model.entry import File, Folder, Gone, Seen
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Backend, Done, Outcome
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.boxes import BODY, connect
 from tests.contract.far import (
     delete_order,

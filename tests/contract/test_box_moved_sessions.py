@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.errors import Offline, SessionLost
 from mountfs.model.entry import File
 from mountfs.model.order import Part
-from mountfs.sandbox.box import BoxSandbox
 from tests.contract.boxes import BODY, PART, SWITCHES, connect, statuses
 from tests.contract.far import finish, large_order, open_large
 

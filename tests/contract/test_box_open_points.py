@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.errors import Busy, Conflict, NotFound, Offline, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.order import Part
 from mountfs.ports import Done, Running
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.boxes import BODY, PART, connect, statuses
 from tests.contract.far import (
     delete_order,

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import pytest
 
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import FINISH_BATCH, FINISH_BATCH_V2, DropboxSettings
 from mountfs.backends.http import HttpSettings
@@ -17,8 +19,6 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.path import ROOT
 from mountfs.ports import Backend, Piece
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.far import OneToken, finish, mkdir_order, pack, place, put_file, put_order, settle
 
 START = "files/upload_session/start"

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from daemon import assembly, core
+from daemon import core
 from daemon.cli import run
+from daemon.process import assembly
 from mountfs.backends.http import HttpClient
 from mountfs.spool.disk import RealDisk
 from mountfs.tree.store import Store

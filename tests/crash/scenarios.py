@@ -10,9 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from random import Random
 
-from daemon.client import Client, DeadMount
+from daemon.control.client import Client, DeadMount
+from daemon.control.protocol import DiscardRequest, Request, RetryRequest
 from daemon.failure import Failure
-from daemon.protocol import DiscardRequest, Request, RetryRequest
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
 
 LARGE_BYTES = {"dropbox": 17 * 1024 * 1024, "box": 200_000}

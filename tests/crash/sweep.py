@@ -24,7 +24,7 @@ import click
 
 from daemon.cli.slotcheck import SlotCheck
 from daemon.failure import Failure
-from daemon.statedir import Slot
+from daemon.places.statedir import Slot
 from mountfs.model.hashing import content_hash
 from mountfs.tree.peek import holding
 from tests.crash.named import NOT_SWEPT, never_reached, transactions

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from daemon.worker import Worker, waker_of
+from daemon.process.worker import Worker, waker_of
 from mountfs.ports import Clock
 from tests.doubles.brittle import Trip
 from tests.doubles.world import World

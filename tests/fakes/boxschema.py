@@ -13,7 +13,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 
-from mountfs.sandbox.exchanges import Exchange
+from cloudsandbox.exchanges import Exchange
 
 PREFIXES = {
     "api": r"/2\.0",

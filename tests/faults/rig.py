@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon.parked import Parked
+from cloudsandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
+from cloudsandbox.inprocess import Sandbox
+from daemon.control.parked import Parked
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
@@ -16,9 +19,6 @@ from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.model.path import ROOT
 from mountfs.ports import Backend
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
-from mountfs.sandbox.dropbox import DropboxSandbox, DropboxSwitches
-from mountfs.sandbox.inprocess import Sandbox
 from mountfs.tree.node import path_of
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock

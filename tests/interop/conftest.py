@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 def _free_port() -> int:

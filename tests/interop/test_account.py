@@ -16,7 +16,7 @@ from dropbox.exceptions import (
     RateLimitError,
 )
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 Connect = Callable[..., Dropbox]
 

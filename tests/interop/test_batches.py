@@ -16,7 +16,7 @@ from dropbox.files import (
     WriteMode,
 )
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 Wait = Callable[[Callable[[str], Any], str], Any]
 Make = Callable[[bytes], str]

@@ -9,7 +9,7 @@ from dropbox import Dropbox
 from dropbox.exceptions import ApiError, BadInputError
 from dropbox.files import DeletedMetadata, FileMetadata, FolderMetadata
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 def everything(client: Dropbox, path: str = "", **options: object) -> list[str]:

@@ -7,7 +7,7 @@ from dropbox import Dropbox
 from dropbox.exceptions import ApiError, BadInputError
 from dropbox.files import DeletedMetadata, FileMetadata, FolderMetadata, WriteMode
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 def refusal(call: Any, *arguments: Any, **options: Any) -> Any:

@@ -9,7 +9,7 @@ from dropbox import Dropbox
 from dropbox.exceptions import ApiError, HttpError
 from dropbox.files import ListRevisionsMode, WriteMode
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 DATA = bytes(range(256)) * 20_000  # over four MiB, so that it is streamed
 

@@ -15,8 +15,8 @@ from dropbox.files import (
     WriteMode,
 )
 
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.dropbox.hashing import content_hash
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox.hashing import content_hash
 
 MIB4 = 4 * 1024 * 1024
 UNKNOWN = "pid_upload_session:unknown"

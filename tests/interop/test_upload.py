@@ -9,8 +9,8 @@ from dropbox import Dropbox
 from dropbox.exceptions import ApiError, BadInputError
 from dropbox.files import WriteMode
 
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.dropbox.hashing import content_hash
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox.hashing import content_hash
 
 
 def path_error(raised: pytest.ExceptionInfo[ApiError]) -> Any:

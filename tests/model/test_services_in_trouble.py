@@ -17,6 +17,9 @@ from random import Random
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
@@ -25,9 +28,6 @@ from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.errors import MountfsError
 from mountfs.ports import Backend
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.boxfar import UNLIMITED, BoxFar
 from tests.contract.far import DropboxFar, OneToken
 from tests.doubles.crew import Crew

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cloudsandbox.exchanges import Exchange
 from mountfs.model.hashing import HashKind
-from mountfs.sandbox.exchanges import Exchange
 from tests.fakes.boxschema import assert_conforms
 from tests.mounted.sandboxprocess import PLENTY_BYTES, Asked, Refusal, SandboxProcess
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from daemon.client import Client
-from daemon.protocol import Settled, WaitRequest
+from daemon.control.client import Client
+from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import hasher
 from tests.mounted.realmount import RealMount, hashes
 from tests.mounted.sandboxprocess import DEADLINE_S, SandboxProcess, until

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from mountfs.sandbox.__main__ import main as sandbox
+from cloudsandbox.__main__ import main as sandbox
 from tests.mounted.memoryserver import main as memory
 
 REPOSITORY = Path(__file__).resolve().parents[2]

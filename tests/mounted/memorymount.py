@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daemon import assembly
 from daemon.cli import main
-from daemon.settings import AccountRemote
+from daemon.config.settings import AccountRemote
+from daemon.process import assembly
 from mountfs.backends.receipts import hash_of_parts
 from mountfs.errors import MountfsError, Offline, ServerFault, Unreachable
 from mountfs.model.order import Order, Part, Put

@@ -23,17 +23,17 @@ from typing import Any
 
 from aiohttp import web
 
+from cloudsandbox.control import Control, ControlError
+from cloudsandbox.faults import FaultRule, FaultSchedule
+from cloudsandbox.gate import Passage
+from cloudsandbox.requestlog import RequestLog
+from cloudsandbox.server import SandboxServer
+from cloudsandbox.switches import read_mapping, updated
 from mountfs.errors import Forbidden, MountfsError, NoSpace
 from mountfs.model.entry import NS_PER_S, Entry, File, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.ports import Done, Launch
-from mountfs.sandbox.control import Control, ControlError
-from mountfs.sandbox.faults import FaultRule, FaultSchedule
-from mountfs.sandbox.gate import Passage
-from mountfs.sandbox.requestlog import RequestLog
-from mountfs.sandbox.server import SandboxServer
-from mountfs.sandbox.switches import read_mapping, updated
 from tests.doubles.faulty import FaultyBackend
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MemoryAccount

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from daemon.client import Client, DeadMount, all_mounts
+from daemon.control.client import Client, DeadMount, all_mounts
+from daemon.control.protocol import Settled, StatusReply, StatusRequest, WaitRequest
+from daemon.control.status import to_json
 from daemon.failure import Failure
-from daemon.mountpoint import detach
-from daemon.protocol import Settled, StatusReply, StatusRequest, WaitRequest
-from daemon.status import to_json
+from daemon.process.mountpoint import detach
 from mountfs.model.hashing import HashKind, hasher
 from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess, until
 

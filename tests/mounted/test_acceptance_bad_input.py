@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import all_mounts
+from daemon.control.client import all_mounts
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import RealMount, mountfs, write_config
 from tests.mounted.sandboxprocess import SandboxProcess

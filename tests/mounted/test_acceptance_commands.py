@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import all_mounts
+from daemon.control.client import all_mounts
 from tests.mounted.realmount import MakeMount, RealMount, hashes, mountfs, small_tree
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
 

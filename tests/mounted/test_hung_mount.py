@@ -9,8 +9,9 @@ from threading import Thread
 
 import pytest
 
-from daemon import client, mountpoint
 from daemon.cli import run
+from daemon.control import client
+from daemon.process import mountpoint
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import DEADLINE_S
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import all_mounts
-from daemon.mountpoint import detach
+from daemon.control.client import all_mounts
+from daemon.process.mountpoint import detach
 from tests.mounted.realmount import MakeMount, RealMount, mountfs
 from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess, until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import all_mounts
+from daemon.control.client import all_mounts
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import SandboxProcess, until
 

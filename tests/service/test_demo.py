@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import all_mounts
+from daemon.control.client import all_mounts
 
 PATIENCE_S = 120.0
 

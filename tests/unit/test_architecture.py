@@ -16,10 +16,14 @@ FUNCTION_LINES = 60
 
 CORE = {"mountfs.errors", "mountfs.model", "mountfs.ports"}
 
+SAID = {"daemon.failure", "daemon.printable"}
+"""What is told to people, and how."""
+
+OURS = ("mountfs", "daemon", "cloudsandbox")
+
 MAY_IMPORT: dict[str, set[str]] = {
     "mountfs.errors": set(),
     "mountfs.clock": set(),
-    "mountfs.sandbox": set(),
     "mountfs.model": {"mountfs.errors"},
     "mountfs.attributes": {"mountfs.errors", "mountfs.model"},
     "mountfs.ports": {"mountfs.errors", "mountfs.model"},
@@ -48,14 +52,18 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.model",
         "mountfs.xattrs",
     },
+    "daemon.failure": set(),
+    "daemon.printable": set(),
+    "daemon.places": {*CORE, *SAID, "mountfs.tree"},
+    "daemon.config": {*CORE, *SAID, "daemon.places"},
+    "daemon.signin": {*CORE, *SAID, "daemon.config", "daemon.places", "mountfs.backends"},
+    "daemon.control": {*CORE, *SAID, "daemon.places", "mountfs.tree"},
     "daemon.commit": {*CORE, "mountfs.spool", "mountfs.tree"},
+    "daemon.upkeep": {*CORE, "mountfs.tree"},
     "daemon.core": {
         *CORE,
         "daemon.commit",
-        "daemon.follow",
-        "daemon.prober",
-        "daemon.sweeper",
-        "daemon.waiting",
+        "daemon.upkeep",
         "mountfs.attributes",
         "mountfs.files",
         "mountfs.filesystem",
@@ -65,9 +73,37 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.tree",
         "mountfs.upload",
     },
+    "daemon.process": {
+        *CORE,
+        *SAID,
+        "daemon.commit",
+        "daemon.config",
+        "daemon.control",
+        "daemon.core",
+        "daemon.places",
+        "daemon.signin",
+        "mountfs.attributes",
+        "mountfs.clock",
+        "mountfs.filesystem",
+        "mountfs.fuse",
+        "mountfs.spool",
+        "mountfs.tree",
+    },
+    "daemon.cli": {
+        *CORE,
+        *SAID,
+        "daemon.config",
+        "daemon.control",
+        "daemon.places",
+        "daemon.process",
+        "mountfs.clock",
+        "mountfs.spool",
+        "mountfs.tree",
+    },
 }
 """Package -> packages of ours it may import besides itself. Siblings meet in ``daemon.core``, which puts an
-account together from its ports: it knows no service, no kernel and no machine."""
+account together from its ports: it knows no service, no kernel and no machine. ``daemon.process`` gives it
+all three. ``cloudsandbox`` imports nothing of ours, and none of ours imports it: it is a program."""
 
 SPOOL_IN_THE_TREE = {f"mountfs.tree.{name}" for name in ("recovered", "recovery", "strays", "sync")}
 """Those of the tree that deal with the files its rows name."""
@@ -90,25 +126,19 @@ LAYERS_OF_THE_TREE = (
 """Modules of the tree, the lowest first: each imports only from layers below its own. What lists, plans,
 books and changes the tree is above it, and unknown to it."""
 
-SEES_EVERYTHING = {"daemon.assembly", "daemon.mounted", "daemon.cli"}
-"""Put the parts together, or show them to the user."""
+CONNECTS = "daemon.signin.remotes"
+"""From a remote's settings to its backend: the one module that knows the services by name."""
 
-DAEMON_MAY_IMPORT = {*CORE, "mountfs.tree"}
-"""Of the library, by any other module of the daemon; of the daemon itself, all but the three above."""
-
-CONNECTS = "daemon.remotes"
-"""From a remote's settings to its backend: the one other module that knows the services by name."""
-
-ONLY_IMPORTER = {"fuse": "mountfs.fuse", "requests": "mountfs.backends.http", "aiohttp": "mountfs.sandbox"}
+ONLY_IMPORTER = {"fuse": "mountfs.fuse", "requests": "mountfs.backends.http", "aiohttp": "cloudsandbox"}
 """Foreign modules that exactly one of ours deals with."""
 
 MAY_ASK_THE_MACHINE = (
     "mountfs.clock",
-    "mountfs.sandbox",
-    "daemon.assembly",
+    "cloudsandbox",
+    "daemon.process.assembly",
     "daemon.cli",
-    "daemon.settings",
-    "daemon.notify",
+    "daemon.config.settings",
+    "daemon.process.notify",
 )
 """Who may use time, random and the environment; all others are told, so that tests can tell them."""
 
@@ -116,7 +146,7 @@ MAY_ASK_THE_MACHINE = (
 @cache
 def _modules() -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for package in ("mountfs", "daemon"):
+    for package in OURS:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
@@ -148,7 +178,9 @@ def _imports(module: str) -> frozenset[str]:
 
 
 def _package(module: str) -> str:
-    return ".".join(module.split(".")[:2])
+    """What the table knows it as; the sandbox is one, whatever it is made of."""
+    parts = module.split(".")
+    return parts[0] if parts[0] == "cloudsandbox" else ".".join(parts[:2])
 
 
 def _is_in(module: str, package: str) -> bool:
@@ -159,17 +191,7 @@ def _forbidden(module: str) -> Iterator[str]:
     own = _package(module)
     for target in sorted(_imports(module)):
         package = _package(target)
-        if package == own or package.split(".")[0] not in ("mountfs", "daemon"):
-            continue
-        if own in SEES_EVERYTHING:
-            allowed = package not in ("daemon.cli",)
-        elif own in MAY_IMPORT:
-            allowed = package in MAY_IMPORT[own]
-        else:
-            in_daemon = package.startswith("daemon.") and package not in SEES_EVERYTHING
-            may_import = DAEMON_MAY_IMPORT | ({"mountfs.backends"} if own == CONNECTS else set())
-            allowed = own.startswith("daemon.") and (in_daemon or package in may_import)
-        if not allowed:
+        if package != own and package.split(".")[0] in OURS and package not in MAY_IMPORT.get(own, set()):
             yield f"{module} imports {target}"
 
 
@@ -218,9 +240,18 @@ def test_stand_ins_for_a_service_are_no_part_of_the_product() -> None:
     assert (ROOT / "tests" / "doubles" / "memory.py").exists()
 
 
-def test_every_package_of_the_library_is_in_the_table() -> None:
-    packages = {_package(module) for module in _modules() if module.startswith("mountfs.")}
-    assert packages <= MAY_IMPORT.keys()
+def test_every_package_is_in_the_table_and_the_table_in_an_order() -> None:
+    packages = {_package(module) for module in _modules()} - {"mountfs", "daemon", "cloudsandbox"}
+    assert packages == MAY_IMPORT.keys()
+    TopologicalSorter(MAY_IMPORT).prepare()
+
+
+def test_every_import_that_the_table_allows_is_used() -> None:
+    used: dict[str, set[str]] = {}
+    for module in _modules():
+        used.setdefault(_package(module), set()).update(_package(target) for target in _imports(module))
+    spare = {own: sorted(allowed - used[own] - CORE - SAID) for own, allowed in MAY_IMPORT.items()}
+    assert not {own: names for own, names in spare.items() if names}
 
 
 def test_the_library_never_imports_the_daemon() -> None:
@@ -254,19 +285,13 @@ def test_a_foreign_library_has_one_door(foreign: str, ours: str) -> None:
 
 def test_nobody_asks_which_service_it_is() -> None:
     """Differences between services are values in BackendLimits; only who connects knows their names."""
-    known = (
-        "mountfs.backends",
-        "mountfs.sandbox",
-        "daemon.assembly",
-        "daemon.cli",
-        "daemon.mounted",
-        CONNECTS,
-    )
     wrong = [
         f"{module} imports {target}"
         for module in _modules()
         for target in _imports(module)
-        if _is_in(target, "mountfs.backends") and not any(_is_in(module, package) for package in known)
+        if _is_in(target, "mountfs.backends")
+        and not _is_in(module, "mountfs.backends")
+        and module != CONNECTS
     ]
     assert not wrong, "\n".join(wrong)
 

@@ -22,7 +22,7 @@ from box_sdk_gen.managers.uploads import (
     UploadFileVersionAttributes,
 )
 
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.box import BoxSandbox, BoxSwitches
 from tests.fakes.boxschema import assert_conforms
 
 PART_BYTES = 1000

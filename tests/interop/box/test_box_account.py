@@ -18,7 +18,7 @@ from box_sdk_gen import (
     OAuthConfig,
 )
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 Connect = Callable[..., BoxClient]
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from box_sdk_gen import BoxClient
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 DATA = os.urandom(3_000_000)
 

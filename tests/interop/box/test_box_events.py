@@ -10,7 +10,7 @@ from box_sdk_gen import BoxClient
 from box_sdk_gen.managers.events import GetEventsStreamType
 from box_sdk_gen.managers.files import UpdateFileByIdParent
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 CHANGES = GetEventsStreamType.CHANGES
 

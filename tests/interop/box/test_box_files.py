@@ -15,7 +15,7 @@ from box_sdk_gen.managers.uploads import (
     UploadWithPreflightCheckAttributesParentField,
 )
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 OLD = datetime(2017, 4, 8, 0, 58, 8, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from box_sdk_gen.managers.folders import (
     UpdateFolderByIdParent,
 )
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 
 def test_a_new_folder_has_an_id_a_name_and_a_parent(make_folder: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from box_sdk_gen import BoxClient
 from box_sdk_gen.schemas import UploadPart
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 PART = 1000
 DATA = os.urandom(2 * PART + 345)

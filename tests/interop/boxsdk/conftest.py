@@ -13,7 +13,7 @@ from boxsdk.network.default_network import DefaultNetwork
 from boxsdk.object.folder import Folder
 from boxsdk.session.session import AuthorizedSession, Session
 
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.box import BoxSandbox, BoxSwitches
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from boxsdk import Client
 from boxsdk.exception import BoxOAuthException
 from boxsdk.object.folder import Folder
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 
 def put(folder: Folder, name: str, data: bytes = b"data") -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from boxsdk.object.folder import Folder
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 DATA = bytes(range(256)) * 10  # three parts
 

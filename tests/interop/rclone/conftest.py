@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.dropbox import DropboxSandbox
 from tests.interop.rclone.proxy import Proxy
 from tests.interop.rclone.remote import Rclone, Remote, find_rclone
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 TIMEOUT_S = 60
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon.client import Client
-from daemon.protocol import Settled, WaitRequest
+from daemon.control.client import Client
+from daemon.control.protocol import Settled, WaitRequest
 from tests.mounted.corner import ERROR, STATE, Corner, recovered
 from tests.mounted.realmount import MakeMount, RealMount, mountfs, write_config
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
@@ -19,8 +21,6 @@ from mountfs.errors import MountfsError, ServerFault
 from mountfs.model.entry import File, Folder, Odd
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend
-from mountfs.sandbox.box import BoxSandbox
-from mountfs.sandbox.dropbox import DropboxSandbox
 from tests.contract.boxfar import UNLIMITED, BoxFar
 from tests.contract.far import (
     DropboxFar,

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import trustme
 
+from cloudsandbox.dropbox import DropboxSandbox
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError, Offline
 from mountfs.model.path import ROOT
-from mountfs.sandbox.dropbox import DropboxSandbox
 from tests.contract.far import upload_parts
 from tests.unit.backends.dropbox.conftest import Connect, connect
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.worker import Worker
+from daemon.process.worker import Worker
 from mountfs.clock import SystemClock
 from mountfs.errors import Busy, MountfsError, Offline, ServerFault, SessionLost, Throttled
 from mountfs.model.hashing import HashKind, content_hash

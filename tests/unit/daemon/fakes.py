@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Lock
 
-from daemon.account import Backlog
-from daemon.protocol import Discarded, FailedChange, Retried
-from daemon.status import AccountStatus, FarSide
+from daemon.control.account import Backlog
+from daemon.control.protocol import Discarded, FailedChange, Retried
+from daemon.control.status import AccountStatus, FarSide
 from mountfs.model.path import ROOT, RemotePath
 
 PATIENCE_S = 10.0

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from daemon.adoption import adopt, identify
 from daemon.core import Foundation, Settings, lay
+from daemon.process.adoption import adopt, identify
 from mountfs.errors import Forbidden
 from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
@@ -501,7 +501,7 @@ def test_what_cannot_be_taken_over_as_a_whole_stays_where_it_is_as_a_whole(
             raise OSError(5, "Input/output error")
         link(source, target)
 
-    monkeypatch.setattr("daemon.adoption.os.link", fail_second)
+    monkeypatch.setattr("daemon.process.adoption.os.link", fail_second)
 
     def try_to_adopt(foundation: Foundation) -> None:
         with pytest.raises(OSError, match="Input/output error"):

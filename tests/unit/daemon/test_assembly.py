@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon import adoption, assembly
-from daemon.assembly import assemble
-from daemon.mounted import RunningAccount
-from daemon.options import MountOptions
-from daemon.process import MountPlan
-from daemon.settings import DropboxRemote, RemoteSpec
+from daemon.config.options import MountOptions
+from daemon.config.settings import DropboxRemote, RemoteSpec
+from daemon.process import adoption, assembly
+from daemon.process.assembly import assemble
+from daemon.process.mounted import RunningAccount
+from daemon.process.run import MountPlan
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
 from mountfs.model.path import ROOT, RemotePath

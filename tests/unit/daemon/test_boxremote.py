@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.boxremote import BoxRemote
-from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
+from daemon.config.boxremote import BoxRemote
+from daemon.config.settings import SandboxRemote, find_remote, holds_secret, load, parse
 from daemon.failure import BadSettings
-from daemon.remotes import connect, identity_mark
-from daemon.settings import SandboxRemote, find_remote, holds_secret, load, parse
+from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
+from daemon.signin.remotes import connect, identity_mark
 from mountfs.clock import SystemClock
 from mountfs.model.path import ROOT
 

@@ -13,14 +13,11 @@ from typing import Any
 
 import pytest
 
-from daemon import background
-from daemon.background import Readiness
 from daemon.cli import inspect, parked, run
-from daemon.client import Client, DeadMount, Place
-from daemon.failure import Failure
-from daemon.options import MountOptions
-from daemon.process import MountPlan
-from daemon.protocol import (
+from daemon.config.options import MountOptions
+from daemon.config.settings import SandboxRemote, parse_spec
+from daemon.control.client import Client, DeadMount, Place
+from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
     FailedChange,
@@ -29,7 +26,10 @@ from daemon.protocol import (
     Settled,
     WaitRequest,
 )
-from daemon.settings import SandboxRemote, parse_spec
+from daemon.failure import Failure
+from daemon.process import background
+from daemon.process.background import Readiness
+from daemon.process.run import MountPlan
 from tests.unit.daemon.hostile import HOSTILE
 
 PATIENCE_S = 60

@@ -16,11 +16,9 @@ from typing import Any
 
 import pytest
 
-from daemon.account import Backlog
-from daemon.client import Client
-from daemon.control import ControlServer, Conversation
-from daemon.failure import Failure
-from daemon.protocol import (
+from daemon.control.account import Backlog
+from daemon.control.client import Client
+from daemon.control.protocol import (
     CHANGES_A_LINE,
     Discarded,
     DiscardRequest,
@@ -43,6 +41,8 @@ from daemon.protocol import (
     WaitRequest,
     encode,
 )
+from daemon.control.server import ControlServer, Conversation
+from daemon.failure import Failure
 from mountfs.clock import SystemClock
 from mountfs.errors import Offline
 from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount
@@ -166,7 +166,7 @@ def test_what_takes_long_is_heard_of_meanwhile(
     last: Reply,
 ) -> None:
     """A client takes a minute of silence for death."""
-    monkeypatch.setattr("daemon.control.PROGRESS_S", 0.01)
+    monkeypatch.setattr("daemon.control.server.PROGRESS_S", 0.01)
     done, do = Event(), getattr(account, name)
 
     def take_long(*args: Any, **named: Any) -> Any:
@@ -189,7 +189,7 @@ def test_what_was_refused_is_tried_again_where_it_is_asked_for(client: Client, a
 def test_pending_files_are_listed_in_parts(
     client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.control.PATHS_A_LINE", 2)
+    monkeypatch.setattr("daemon.control.server.PATHS_A_LINE", 2)
     account.left = Backlog(pending=3)
     assert list(client.ask(PendingRequest("/a"))) == [
         PendingFiles(("/a/0", "/a/1")),

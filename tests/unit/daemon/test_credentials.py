@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from daemon.credentials import REFRESH_AHEAD_S, Grant, RefreshedToken, StaticToken
+from daemon.signin.credentials import REFRESH_AHEAD_S, Grant, RefreshedToken, StaticToken
 from mountfs.errors import NotSignedIn, Offline, ServerFault, Throttled, Transient, Unreachable
 from tests.unit.daemon.fakes import PATIENCE_S, FakeClock
 

@@ -12,9 +12,9 @@ import pytest
 
 from daemon.cli.demotree import files_below, hash_of, make_tree
 from daemon.cli.dropboxreader import DropboxReader
-from daemon.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
+from daemon.config.settings import SandboxRemote
 from daemon.failure import Failure
-from daemon.settings import SandboxRemote
+from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
 
 
 def upload(url: str, path: str, body: bytes) -> None:

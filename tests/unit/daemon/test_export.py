@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 import pytest
 
-from daemon.export import Export, draft_of, export_stopped
+from daemon.cli.export import Export, draft_of, export_stopped
 from daemon.failure import Failure
-from daemon.statedir import StateDir
+from daemon.places.statedir import StateDir
 from mountfs.model.entry import Account
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.spool.disk import RealDisk

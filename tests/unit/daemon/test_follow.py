@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.follow import LOOK_S, PAGES_AT_ONCE, POLL_S, Follower
+from daemon.upkeep.follow import LOOK_S, PAGES_AT_ONCE, POLL_S, Follower
 from mountfs.errors import Offline, ServerFault
 from tests.doubles.world import World
 from tests.unit.daemon.fakes import PATIENCE_S

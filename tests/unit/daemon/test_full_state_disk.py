@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon import assembly
-from daemon.assembly import assemble
-from daemon.options import MountOptions
-from daemon.process import MountPlan
-from daemon.settings import DropboxRemote, RemoteSpec
+from daemon.config.options import MountOptions
+from daemon.config.settings import DropboxRemote, RemoteSpec
+from daemon.process import assembly
+from daemon.process.assembly import assemble
+from daemon.process.run import MountPlan
 from mountfs.errors import NoSpace
 from mountfs.model.path import ROOT
 from mountfs.ports import BackendLimits

@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from daemon.credentials import Grant, RefreshedToken
-from daemon.follow import Follower
+from daemon.signin.credentials import Grant, RefreshedToken
+from daemon.upkeep.follow import Follower
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend

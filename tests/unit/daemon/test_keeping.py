@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.keeping import CONFLICTED, RECOVERED, WHAT_TO_DO, copies_kept
+from daemon.process.keeping import CONFLICTED, RECOVERED, WHAT_TO_DO, copies_kept
 from tests.doubles.world import World
 
 

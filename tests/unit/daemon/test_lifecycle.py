@@ -11,12 +11,12 @@ from threading import Thread
 
 import pytest
 
-from daemon.account import Backlog
+from daemon.control.account import Backlog
+from daemon.control.protocol import FailedChange
 from daemon.failure import Failure
-from daemon.lifecycle import Lifecycle
-from daemon.notify import Notifier
-from daemon.phases import TRANSITIONS, Event, IllegalStep, Phase, advance
-from daemon.protocol import FailedChange
+from daemon.process.lifecycle import Lifecycle
+from daemon.process.notify import Notifier
+from daemon.process.phases import TRANSITIONS, Event, IllegalStep, Phase, advance
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn
 from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount, FakeKernel
@@ -187,7 +187,7 @@ def test_a_drain_waits_for_sessions_to_be_ended() -> None:
 
 
 def test_a_drain_does_not_wait_for_ever_for_sessions_to_be_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.lifecycle.SESSIONS_S", 0.05)
+    monkeypatch.setattr("daemon.process.lifecycle.SESSIONS_S", 0.05)
     run = Run(FakeAccount(left=Backlog(sessions=1))).until_ready()
     run.lifecycle.ask_stop()
     assert run.result() == 0
@@ -216,7 +216,7 @@ def test_a_mount_that_does_not_come_is_a_failure_with_its_reason(error: Exceptio
 
 
 def test_a_mount_that_hangs_is_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemon.lifecycle.START_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("daemon.process.lifecycle.START_TIMEOUT_S", 0.05)
     run = Run(FakeAccount())
     run.kernel.is_hanging = True
     run.start().result()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from daemon.account import Backlog
+from daemon.control.account import Backlog
 from daemon.failure import Failure
-from daemon.lifecycle import EXIT_LEFT_PENDING
+from daemon.process.lifecycle import EXIT_LEFT_PENDING
 from tests.unit.daemon.fakes import FakeAccount
 from tests.unit.daemon.test_lifecycle import Run
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.credentials import StaticToken, Tokens
-from daemon.login import Login
-from daemon.settings import AccountRemote, find_remote, load
+from daemon.config.settings import AccountRemote, find_remote, load
+from daemon.signin.credentials import StaticToken, Tokens
+from daemon.signin.login import Login
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request
 from mountfs.errors import NotSignedIn, Offline

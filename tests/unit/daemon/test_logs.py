@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import logs
+from daemon.process import logs
 from tests.unit.daemon.hostile import HOSTILE
 
 

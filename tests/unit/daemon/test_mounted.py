@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from daemon.commit.batch import Current
-from daemon.justclosed import RELEASE_S
-from daemon.mounted import STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
-from daemon.protocol import FailedChange
-from daemon.status import Condition, FarSide, Stray, Tally, Trouble
-from daemon.worker import Worker
+from daemon.control.protocol import FailedChange
+from daemon.control.status import Condition, FarSide, Stray, Tally, Trouble
+from daemon.process.justclosed import RELEASE_S
+from daemon.process.mounted import STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
+from daemon.process.worker import Worker
 from mountfs.errors import Forbidden, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.advice import advised

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon import mountpoint, outside
 from daemon.failure import Failure
-from daemon.mountpoint import SystemKernel, check_fuse, prepare
-from daemon.mounttable import MountEntry
+from daemon.places import outside
+from daemon.places.mounttable import MountEntry
+from daemon.process import mountpoint
+from daemon.process.mountpoint import SystemKernel, check_fuse, prepare
 
 
 def test_an_empty_directory_is_fit_and_links_to_it_are_followed(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.client import all_mounts, find_mount, find_place
+from daemon.control.client import all_mounts, find_mount, find_place
 from daemon.failure import Failure
-from daemon.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts, resolved
+from daemon.places.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts, resolved
 
 MOUNTINFO = r"""
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw

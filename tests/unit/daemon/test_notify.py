@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.notify import Notifier
+from daemon.process.notify import Notifier
 from tests.unit.daemon.hostile import HOSTILE
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.options import IGNORED_OPTIONS, CloseMode, FsyncMode, MountOptions, layered, parse_options
 from daemon.failure import BadSettings
-from daemon.options import IGNORED_OPTIONS, CloseMode, FsyncMode, MountOptions, layered, parse_options
 
 BASE = MountOptions(state_dir=Path("/state"), uid=1, gid=2)
 

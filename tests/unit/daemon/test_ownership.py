@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.ownership import complaint, is_others
+from daemon.places.ownership import complaint, is_others
 
 ME = os.getuid()
 NOBODY = 4_000_000_001

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from daemon.ping import SILENT_S, Ping
+from daemon.process.ping import SILENT_S, Ping
 from mountfs.errors import Busy, MountfsError, NotSignedIn, ServerFault, Throttled, Unreachable
 from tests.unit.daemon.fakes import PATIENCE_S, FakeClock
 

@@ -13,16 +13,16 @@ from threading import Thread
 
 import pytest
 
-from daemon.account import Backlog
-from daemon.client import Client
-from daemon.descriptors import MOST_DESCRIPTORS, part_of_limit
+from daemon.config.options import MountOptions
+from daemon.config.settings import DropboxRemote, Remote, SandboxRemote, parse_spec
+from daemon.control.account import Backlog
+from daemon.control.client import Client
+from daemon.control.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
+from daemon.control.status import MountStatus, far_side
 from daemon.failure import Failure
-from daemon.lifecycle import EXIT_LEFT_PENDING
-from daemon.options import MountOptions
-from daemon.process import MountPlan, Surroundings, run_mount
-from daemon.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
-from daemon.settings import DropboxRemote, Remote, SandboxRemote, parse_spec
-from daemon.status import MountStatus, far_side
+from daemon.process.descriptors import MOST_DESCRIPTORS, part_of_limit
+from daemon.process.lifecycle import EXIT_LEFT_PENDING
+from daemon.process.run import MountPlan, Surroundings, run_mount
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn
 from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount, FakeKernel

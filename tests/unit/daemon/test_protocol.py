@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from daemon.protocol import (
+from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
     FailedChange,
@@ -34,7 +34,7 @@ from daemon.protocol import (
     decode_request,
     encode,
 )
-from daemon.status import AccountStatus, Copy, FarSide, MountStatus, Stray, Tally, Trouble
+from daemon.control.status import AccountStatus, Copy, FarSide, MountStatus, Stray, Tally, Trouble
 
 STATUS = MountStatus(
     remote="work:/Scans",

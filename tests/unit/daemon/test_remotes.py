@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.boxremote import BoxRemote
-from daemon.remotes import connect
-from daemon.settings import AccountRemote, DropboxRemote
+from daemon.config.boxremote import BoxRemote
+from daemon.config.settings import AccountRemote, DropboxRemote
+from daemon.signin.remotes import connect
 from mountfs.errors import Throttled, Transient
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Script, answer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.failure import Failure
-from daemon.runtimedir import LONGEST_SOCKET_PATH_BYTES, candidates, make_private, socket_path
+from daemon.places.runtimedir import LONGEST_SOCKET_PATH_BYTES, candidates, make_private, socket_path
 
 ME = os.getuid()
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.failure import BadSettings
-from daemon.options import CloseMode
-from daemon.settings import (
+from daemon.config.options import CloseMode
+from daemon.config.settings import (
     CommitRoute,
     DropboxRemote,
     SandboxRemote,
@@ -18,6 +17,7 @@ from daemon.settings import (
     load,
     parse_spec,
 )
+from daemon.failure import BadSettings
 
 WORK = '[remotes.work]\ntype = "dropbox"\naccess_token = "t"\n'
 

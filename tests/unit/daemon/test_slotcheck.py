@@ -12,7 +12,7 @@ import pytest
 from daemon.cli.fsck import _look_at
 from daemon.cli.slotcheck import Finding, SlotCheck
 from daemon.cli.slotrepair import repair
-from daemon.statedir import Slot
+from daemon.places.statedir import Slot
 from mountfs.clock import boot_id
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.doubt import CUT_SHORT, LOST, UNPROVEN

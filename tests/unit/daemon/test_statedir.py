@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 
 from daemon.failure import Failure
-from daemon.statedir import StateDir
+from daemon.places.statedir import StateDir
 from mountfs.errors import Offline
 from mountfs.model.entry import Account
 

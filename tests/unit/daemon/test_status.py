@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from daemon.screen import StatusLine, in_time, render_status, status_line
-from daemon.status import (
+from daemon.cli.screen import StatusLine, in_time, render_status, status_line
+from daemon.control.status import (
     AccountStatus,
     Condition,
     Copy,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sweeper import FILES_AT_ONCE, NODES_AT_ONCE, RETRY_S
+from daemon.upkeep.sweeper import FILES_AT_ONCE, NODES_AT_ONCE, RETRY_S
 from mountfs.errors import Forbidden, Offline, ServerFault, Throttled
 from mountfs.spool.disk import RealDisk
 from tests.doubles.world import World

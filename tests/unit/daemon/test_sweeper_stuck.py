@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.sweeper import FINISH_AGAIN_S, RETRY_S
+from daemon.upkeep.sweeper import FINISH_AGAIN_S, RETRY_S
 from mountfs.errors import DiskFull
 from mountfs.spool.disk import RealDisk
 from mountfs.tree.node import Node, State

@@ -14,13 +14,13 @@ from threading import Event, Lock, Thread
 
 import pytest
 
-from daemon.boxremote import BoxRemote
-from daemon.credentials import RefreshedToken
-from daemon.remotes import connect, tokens_of
-from daemon.tokenstore import Exchanged, TokenStore
+from cloudsandbox.box import BoxSandbox, BoxSwitches
+from daemon.config.boxremote import BoxRemote
+from daemon.signin.credentials import RefreshedToken
+from daemon.signin.remotes import connect, tokens_of
+from daemon.signin.tokenstore import Exchanged, TokenStore
 from mountfs.clock import SystemClock
 from mountfs.errors import NotSignedIn, Offline, Transient
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
 from tests.fakes.clock import FakeClock
 from tests.unit.daemon.fakes import PATIENCE_S
 
@@ -306,7 +306,7 @@ def test_an_exchange_that_is_under_way_may_end_before_it_is_cut(tmp_path: Path, 
 def test_one_that_is_not_answered_is_cut(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.tokenstore.GRACE_S", 0.05)
+    monkeypatch.setattr("daemon.signin.tokenstore.GRACE_S", 0.05)
     asked, cut = Event(), Event()
 
     def exchange(_: str) -> Exchanged:
@@ -346,7 +346,7 @@ def test_who_waits_for_another_process_waits_no_longer(tmp_path: Path, clock: Fa
 def test_a_process_that_never_lets_go_is_not_waited_for_for_ever(
     tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.tokenstore.PATIENCE_S", 0.05)
+    monkeypatch.setattr("daemon.signin.tokenstore.PATIENCE_S", 0.05)
     tokens = store(tmp_path, Service(), clock)
     tokens.refresh()
     (lock,) = (tmp_path / "tokens").glob("*.lock")

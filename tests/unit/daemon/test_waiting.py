@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from daemon.waiting import CommitWaiter
+from daemon.commit.waiting import CommitWaiter
 from mountfs.attributes import Promise
 from mountfs.errors import (
     Corrupt,

@@ -9,7 +9,7 @@ from threading import Event
 
 import pytest
 
-from daemon.worker import LONGEST_RETRY_S, Worker, retry_after_s
+from daemon.process.worker import LONGEST_RETRY_S, Worker, retry_after_s
 from mountfs.clock import SystemClock
 from mountfs.errors import DiskFull, MountfsError
 from tests.unit.daemon.fakes import PATIENCE_S

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 class Wire:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import requests
 
-from mountfs.sandbox.control import ControlError
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.requestlog import Gauge, RequestLog
-from mountfs.sandbox.switches import SwitchError
+from cloudsandbox.control import ControlError
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.requestlog import Gauge, RequestLog
+from cloudsandbox.switches import SwitchError
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", ""])

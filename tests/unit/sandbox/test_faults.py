@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import requests
 
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultError, FaultKind, FaultRule, FaultSchedule, parse_rules
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.faults import FaultError, FaultKind, FaultRule, FaultSchedule, parse_rules
 
 
 def fired(rule: FaultRule, requests_made: int, route: str = "files/upload") -> list[int]:

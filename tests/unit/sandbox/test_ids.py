@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 @pytest.fixture

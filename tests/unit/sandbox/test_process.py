@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.dropbox.hashing import BlockHasher, combined
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox.hashing import BlockHasher, combined
 
 MIB = 1024 * 1024
 Speak = Callable[[str], Any]
@@ -24,7 +24,7 @@ class Child:
     """A sandbox process; `url` is where it listens."""
 
     def __init__(self, *arguments: str, **options: Any) -> None:
-        command = [sys.executable, "-m", "mountfs.sandbox", "dropbox", *arguments]
+        command = [sys.executable, "-m", "cloudsandbox", "dropbox", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, **options)
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]
@@ -148,16 +148,16 @@ def test_the_command_line_sets_latency_faults_and_switches(
 )
 def test_a_senseless_file_is_one_line_and_exit_2(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / "bad").write_text(text)
-    command = [sys.executable, "-m", "mountfs.sandbox", "dropbox", name, str(tmp_path / "bad")]
+    command = [sys.executable, "-m", "cloudsandbox", "dropbox", name, str(tmp_path / "bad")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 2
-    assert done.stderr.startswith("mountfs.sandbox: ")
+    assert done.stderr.startswith("cloudsandbox: ")
     assert done.stderr.count("\n") == 1
 
 
 def test_a_port_in_use_is_one_line_and_exit_1(spawn: Callable[..., Child]) -> None:
     port = spawn().url.rpartition(":")[2]
-    command = [sys.executable, "-m", "mountfs.sandbox", "dropbox", "--port", port]
+    command = [sys.executable, "-m", "cloudsandbox", "dropbox", "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1

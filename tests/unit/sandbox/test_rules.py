@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.sandbox.dropbox.commits import CommitInfo, Verdict, decide
-from mountfs.sandbox.dropbox.edits import entangled
-from mountfs.sandbox.dropbox.errors import summary_path
-from mountfs.sandbox.dropbox.hashing import BLOCK_BYTES, BlockHasher, combined, content_hash
-from mountfs.sandbox.dropbox.names import ancestors, is_well_formed, with_suffix
-from mountfs.sandbox.dropbox.records import Content, Entry, Revision
-from mountfs.sandbox.dropbox.switches import DropboxSwitches, EntryFailures
-from mountfs.sandbox.ranges import ServedRange, served_range
-from mountfs.sandbox.switches import SwitchError, read_mapping, updated
+from cloudsandbox.dropbox.commits import CommitInfo, Verdict, decide
+from cloudsandbox.dropbox.edits import entangled
+from cloudsandbox.dropbox.errors import summary_path
+from cloudsandbox.dropbox.hashing import BLOCK_BYTES, BlockHasher, combined, content_hash
+from cloudsandbox.dropbox.names import ancestors, is_well_formed, with_suffix
+from cloudsandbox.dropbox.records import Content, Entry, Revision
+from cloudsandbox.dropbox.switches import DropboxSwitches, EntryFailures
+from cloudsandbox.ranges import ServedRange, served_range
+from cloudsandbox.switches import SwitchError, read_mapping, updated
 
 VECTORS = [
     (b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),

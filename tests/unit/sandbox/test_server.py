@@ -6,7 +6,7 @@ import asyncio
 import gc
 import socket
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 def test_connections_that_are_only_being_accepted_end_with_the_server() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mountfs.sandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox
 
 
 def raw_post(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.keeping import copies_kept
+from daemon.process.keeping import copies_kept
 from mountfs.errors import Busy, Forbidden, NotFound, SessionLost
 from tests.doubles.world import World
 

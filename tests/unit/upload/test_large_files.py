@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.worker import Worker
+from daemon.process.worker import Worker
 from mountfs.clock import SystemClock
 from mountfs.errors import (
     BatchRefused,

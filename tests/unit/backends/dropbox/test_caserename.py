@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.caserename import CaseRenames, aside
 from mountfs.clock import SystemClock
@@ -13,8 +15,6 @@ from mountfs.errors import Conflict, MountfsError, NotFound, Offline, ServerFaul
 from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from mountfs.ports import Outcome
-from mountfs.sandbox.dropbox import DropboxSandbox
-from mountfs.sandbox.faults import FaultKind, FaultRule
 from tests.contract.far import finish, move_order
 from tests.unit.backends.dropbox.conftest import Connect
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.box import BoxSandbox, BoxSwitches
 from tests.fakes.boxschema import assert_conforms
 
 

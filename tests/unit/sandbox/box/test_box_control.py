@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from mountfs.sandbox.box import BoxSandbox, BoxSwitches
-from mountfs.sandbox.control import ControlError
-from mountfs.sandbox.switches import SwitchError, updated
+from cloudsandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.control import ControlError
+from cloudsandbox.switches import SwitchError, updated
 
 MIB = 1024 * 1024
 Speak = Callable[[str], Any]
@@ -137,7 +137,7 @@ class Child:
     """A sandbox process; `url` is where it listens."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "mountfs.sandbox", "box", *arguments]
+        command = [sys.executable, "-m", "cloudsandbox", "box", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]

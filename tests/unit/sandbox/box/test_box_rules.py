@@ -2,13 +2,13 @@
 
 import pytest
 
-from mountfs.sandbox.box.digests import content_range, sha1_in
-from mountfs.sandbox.box.errors import Refusal
-from mountfs.sandbox.box.names import check_name, extension_of, fold, number_of
-from mountfs.sandbox.box.rates import bucket
-from mountfs.sandbox.box.records import sha1_of
-from mountfs.sandbox.box.times import parsed, rendered
-from mountfs.sandbox.exchanges import Exchange
+from cloudsandbox.box.digests import content_range, sha1_in
+from cloudsandbox.box.errors import Refusal
+from cloudsandbox.box.names import check_name, extension_of, fold, number_of
+from cloudsandbox.box.rates import bucket
+from cloudsandbox.box.records import sha1_of
+from cloudsandbox.box.times import parsed, rendered
+from cloudsandbox.exchanges import Exchange
 from tests.fakes.boxschema import violations
 
 

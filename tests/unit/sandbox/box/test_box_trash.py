@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 TRASH = "/2.0/folders/trash/items"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mountfs.sandbox.box import BoxSandbox
+from cloudsandbox.box import BoxSandbox
 
 ATTRIBUTES = ("attributes", (None, json.dumps({"name": "f", "parent": {"id": "0"}})))
 FILE = ("file", ("f", b"data"))

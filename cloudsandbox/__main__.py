@@ -1,0 +1,82 @@
+"""`python -m cloudsandbox dropbox|box`: a stand-in as a process of its own."""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from cloudsandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
+from cloudsandbox.faults import FaultError, parse_rules
+from cloudsandbox.server import SandboxServer
+from cloudsandbox.switches import SwitchError, read_mapping, updated
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="cloudsandbox", description=__doc__)
+    parser.add_argument("service", choices=["box", "dropbox"])
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--data", type=Path, help="directory of the state; without it the state is temporary")
+    parser.add_argument("--latency-ms", type=float, help="wait before every answer")
+    parser.add_argument("--faults", type=Path, help="JSON file with fault rules")
+    parser.add_argument("--switches", type=Path, help="TOML or JSON file with switches")
+    parser.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
+    return parser.parse_args(argv)
+
+
+def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
+    """The sandbox that the command line describes. Raises SwitchError, FaultError or OSError."""
+    rules = []
+    if arguments.faults is not None:
+        try:
+            rules = parse_rules(json.loads(arguments.faults.read_text("utf-8")))
+        except json.JSONDecodeError as error:
+            raise FaultError(f"{arguments.faults}: {error}") from error
+    values = {} if arguments.switches is None else read_mapping(arguments.switches)
+    if arguments.latency_ms is not None:
+        values["latency_ms"] = arguments.latency_ms
+    data, port = arguments.data, arguments.port
+    if arguments.service == "box":
+        return BoxSandbox(data, port=port, switches=updated(BoxSwitches(), values), faults=rules)
+    return DropboxSandbox(data, port=port, switches=updated(DropboxSwitches(), values), faults=rules)
+
+
+async def _serve(server: SandboxServer, watches_parent: bool) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.request_stop)
+    if watches_parent:
+        threading.Thread(target=_watch_parent, args=(loop, server), name="parent-pipe", daemon=True).start()
+    await server.serve(lambda url: print(json.dumps({"url": url}), flush=True))
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, server: SandboxServer) -> None:
+    while os.read(0, 4096):
+        pass
+    loop.call_soon_threadsafe(server.request_stop)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until a signal or the parent's end; 2 for a senseless argument, 1 when it cannot listen."""
+    arguments = _arguments(argv)
+    try:
+        sandbox = sandbox_from(arguments)
+    except (SwitchError, FaultError, OSError) as error:
+        print(f"cloudsandbox: {error}", file=sys.stderr)
+        return 2
+    try:
+        asyncio.run(_serve(sandbox.build(), arguments.parent_pipe))
+    except OSError as error:
+        print(f"cloudsandbox: {error}", file=sys.stderr)
+        return 1
+    finally:
+        sandbox.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

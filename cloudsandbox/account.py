@@ -1,0 +1,60 @@
+"""One account of a stand-in: its state on disk, and the ways off the loop to the state and to slow work."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from cloudsandbox.content import ContentFiles
+from cloudsandbox.statethread import StateThread
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Account:
+    """What every service's account is built on. Made on any thread, started and used on the server's loop."""
+
+    def __init__(self, data: Path, schema: str) -> None:
+        data.mkdir(parents=True, exist_ok=True)
+        self.files = ContentFiles(data)
+        self.state = StateThread(data / "state.db", schema)
+        self.io = ThreadPoolExecutor(3, thread_name_prefix="sandbox-io")
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Let those who wait for changes hear of them."""
+        loop = asyncio.get_running_loop()
+
+        def on_change() -> None:
+            loop.call_soon_threadsafe(self.wake)
+
+        self.state.on_change = on_change
+
+    async def stop(self) -> None:
+        """Stop the threads and close the database."""
+        self.state.on_change = lambda: None
+        self.close()
+
+    def close(self) -> None:
+        """As `stop`, for an account that was never started."""
+        self.io.shutdown(wait=True)
+        self.state.close()
+
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run *work* as one transaction on the state thread."""
+        return await asyncio.wrap_future(self.state.submit(work, *args, **kwargs))
+
+    async def in_io(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run slow reading and hashing off the loop and off the state thread."""
+        return await asyncio.wrap_future(self.io.submit(work, *args, **kwargs))
+
+    def wake(self) -> None:
+        """Let everyone who waits for a change look again. On the loop."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def next_change(self) -> asyncio.Event:
+        """Set at the next change; taken before looking, or a change in between is slept through."""
+        return self._changed

@@ -1,0 +1,165 @@
+"""DropboxSandbox: the Dropbox side of a server, and the sandbox around it."""
+
+import dataclasses
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from cloudsandbox.control import Control, ControlError
+from cloudsandbox.dropbox import foreign, routes_edits, routes_files, routes_upload, routes_users
+from cloudsandbox.dropbox.dispatch import Dispatcher, error_response, named_sessions, request_id
+from cloudsandbox.dropbox.errors import rate_limited, tag
+from cloudsandbox.dropbox.service import DropboxAccount
+from cloudsandbox.dropbox.switches import DropboxSwitches
+from cloudsandbox.dropbox.tokens import ALL_SCOPES
+from cloudsandbox.faults import FaultKind, FaultRule
+from cloudsandbox.gate import Passage
+from cloudsandbox.inprocess import Sandbox
+from cloudsandbox.requestlog import RequestLog
+from cloudsandbox.switches import updated
+
+LINK_PREFIX = "/cd/0/get/"
+
+
+class DropboxService:
+    """The Dropbox side of the server: routes, links, the token endpoint, and the control commands."""
+
+    def __init__(self, account: DropboxAccount, log: RequestLog) -> None:
+        self.account = account
+        routes = [*routes_files.ROUTES, *routes_edits.ROUTES, *routes_upload.ROUTES, *routes_users.ROUTES]
+        self._dispatcher = Dispatcher(account, routes)
+        self.surface = Control(self, log)
+
+    async def start(self) -> None:
+        """Get the account ready."""
+        await self.account.start()
+
+    async def stop(self) -> None:
+        """Close the account."""
+        await self.account.stop()
+
+    def route_of(self, request: web.Request) -> str:
+        """The function of the API, `oauth2/token`, or `temporary_link`."""
+        path = request.path
+        return "temporary_link" if path.startswith(LINK_PREFIX) else path.removeprefix("/2/").strip("/")
+
+    def latency_s(self) -> float:
+        """The switch latency_ms in seconds."""
+        return self.account.switches.latency_ms / 1000
+
+    async def handle(self, passage: Passage) -> web.StreamResponse:
+        """Answer a request outside the control surface."""
+        request = passage.request
+        if request.path.startswith("/2/"):
+            return await self._dispatcher.handle(passage)
+        if request.path == "/oauth2/token" and request.method == "POST":
+            return await routes_users.oauth_token(self.account, request)
+        if request.path.startswith(LINK_PREFIX):
+            return await routes_files.serve_link(self.account, passage, time.time())
+        return web.Response(status=404, text="Not Found", headers=request_id())
+
+    async def control(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request of the control surface."""
+        return await self.surface.handle(request)
+
+    async def fault(self, rule: FaultRule, request: web.Request) -> web.StreamResponse | None:
+        """An expired token, a busy namespace, or sessions that are forgotten just before the call."""
+        if rule.action is FaultKind.EXPIRED_TOKEN:
+            return error_response(401, tag("expired_access_token"))
+        if rule.action is FaultKind.BUSY_NAMESPACE:
+            busy = rate_limited("too_many_write_operations", int(rule.retry_after_s or 1))
+            return error_response(429, busy.error, rule.retry_after_s)
+        if rule.action is FaultKind.SESSION_EXPIRED:
+            await self.account.run(self.account.sessions.expire, await named_sessions(request))
+        return None
+
+    def switch(self, values: dict[str, Any]) -> None:
+        """Change switches. Raises SwitchError."""
+        self.account.apply(updated(self.account.switches, values))
+
+    def switch_values(self) -> dict[str, Any]:
+        """All switches as they are."""
+        return dataclasses.asdict(self.account.switches)
+
+    async def edit(self, change: dict[str, Any]) -> Any:
+        """Change the account as another client would."""
+        return await self.account.run(foreign.apply_edit, self.account, change, time.time())
+
+    async def tree(self) -> Any:
+        """Display path -> kind, id, rev, size, content_hash."""
+        return await self.account.run(self.account.snapshot)
+
+    async def service_report(self, name: str) -> Any:
+        """None beyond what all services report."""
+        raise KeyError(name)
+
+    async def service_control(self, name: str, argument: dict[str, Any]) -> Any:
+        """`tokens` gives out a token; `cursors/reset` and `sessions/expire` make clients begin anew."""
+        if name == "cursors/reset":
+            return await self.account.run(self.account.reset_cursors)
+        if name == "sessions/expire":
+            return await self.account.run(self.account.sessions.expire, list(argument["session_ids"]))
+        if name != "tokens":
+            raise KeyError(name)
+        scopes = frozenset(argument.get("scopes", ALL_SCOPES))
+        if not scopes <= ALL_SCOPES:
+            raise ControlError(f"unknown scopes {sorted(scopes - ALL_SCOPES)}")
+        lifetime_s = float(argument.get("lifetime_s", self.account.switches.token_lifetime_s))
+        issue = self.account.tokens.issue
+        issued = await self.account.run(issue, None, scopes, lifetime_s, argument.get("token"))
+        return {"access_token": issued.token}
+
+
+class DropboxSandbox(Sandbox[DropboxService]):
+    """A Dropbox on loopback, its three roles on one port."""
+
+    def __init__(
+        self,
+        data: Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ssl_context: ssl.SSLContext | None = None,
+        switches: DropboxSwitches | None = None,
+        faults: list[FaultRule] | None = None,
+    ) -> None:
+        super().__init__(data, host=host, port=port, ssl_context=ssl_context, faults=faults)
+        self._switches = switches or DropboxSwitches()
+
+    def _make_service(self, data: Path) -> DropboxService:
+        return DropboxService(DropboxAccount(data, self._switches, self.log), self.log)
+
+    def _apply_edit(self, service: DropboxService, change: dict[str, Any]) -> dict[str, Any]:
+        return foreign.apply_edit(service.account, change, time.time())
+
+    def _content(self, service: DropboxService, path: str) -> bytes:
+        return foreign.read(service.account, path)
+
+    def _snapshot(self, service: DropboxService) -> dict[str, dict[str, Any]]:
+        return service.account.snapshot()
+
+    def write(self, path: str, data: bytes, client_modified: str | None = None) -> dict[str, Any]:
+        """Write a file as another client; gives its metadata."""
+        account = self._running()[1].account
+        entry = self._on_state(foreign.write, account, path, data, client_modified, time.time())
+        return {"rev": entry.revision.rev, "id": entry.id, "path_display": entry.path_display}
+
+    def issue_token(
+        self, scopes: list[str] | None = None, lifetime_s: float = 14400.0, token: str | None = None
+    ) -> str:
+        """Give out an access token with these scopes, all when None."""
+        account = self._running()[1].account
+        granted = ALL_SCOPES if scopes is None else frozenset(scopes)
+        issued = self._on_state(account.tokens.issue, None, granted, lifetime_s, token)
+        return str(issued.token)
+
+    def reset_cursors(self) -> None:
+        """Make every cursor given out so far answer `reset`."""
+        self._on_state(self._running()[1].account.reset_cursors)
+
+    def expire_sessions(self, *session_ids: str) -> None:
+        """Make upload sessions unknown."""
+        self._on_state(self._running()[1].account.sessions.expire, list(session_ids))

@@ -1,0 +1,88 @@
+"""Access and refresh tokens: which are known, until when, and what they may do."""
+
+import json
+import secrets
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from cloudsandbox.dropbox.errors import unauthorized
+from cloudsandbox.dropbox.switches import DropboxSwitches
+
+ALL_SCOPES = frozenset(
+    {
+        "account_info.read",
+        "files.metadata.read",
+        "files.metadata.write",
+        "files.content.read",
+        "files.content.write",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """An access token that the refresh flow or a test gave out; expires_s is in seconds of the epoch."""
+
+    token: str
+    refresh_token: str | None
+    scopes: frozenset[str]
+    expires_s: float
+
+
+class Tokens:
+    """The tokens of an account: a copy in memory for the loop, the rows for the next start."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self.switches = DropboxSwitches()
+        self._revoked = {row[0] for row in connection.execute("SELECT token FROM revoked")}
+        self._issued = {
+            row[0]: IssuedToken(row[0], row[1], frozenset(json.loads(row[2])), row[3])
+            for row in connection.execute("SELECT token, refresh_token, scopes, expires_s FROM token")
+        }
+
+    def check(self, token: str, scope: str | None) -> None:
+        """Raise Refused (401) unless the token is good now for a route of this scope."""
+        issued = self._issued.get(token)
+        if token in self._revoked or (issued is None and token not in self.switches.access_tokens):
+            raise unauthorized("invalid_access_token")
+        if issued is not None:
+            if issued.expires_s <= time.time():
+                raise unauthorized("expired_access_token")
+            scopes = issued.scopes
+        else:
+            configured = self.switches.access_tokens[token]
+            scopes = ALL_SCOPES if configured is None else frozenset(configured)
+        if scope is not None and scope not in scopes:
+            raise unauthorized("missing_scope", required_scope=scope)
+
+    def is_refresh_token(self, token: str) -> bool:
+        """Whether the refresh flow accepts it."""
+        return token in self.switches.refresh_tokens and token not in self._revoked
+
+    def issue(
+        self, refresh_token: str | None, scopes: frozenset[str], lifetime_s: float, token: str | None = None
+    ) -> IssuedToken:
+        """Give out an access token. On the state thread."""
+        issued = IssuedToken(
+            token or "sl." + secrets.token_urlsafe(48), refresh_token, scopes, time.time() + lifetime_s
+        )
+        self._db.execute(
+            "INSERT OR REPLACE INTO token VALUES (?, ?, ?, ?)",
+            (issued.token, refresh_token, json.dumps(sorted(scopes)), issued.expires_s),
+        )
+        self._db.execute("DELETE FROM revoked WHERE token = ?", (issued.token,))
+        self._issued[issued.token] = issued
+        self._revoked.discard(issued.token)
+        return issued
+
+    def revoke(self, token: str) -> None:
+        """Kill an access token, its refresh token, and all that came from that. On the state thread."""
+        dead = {token}
+        issued = self._issued.get(token)
+        if issued is not None and issued.refresh_token is not None:
+            family = issued.refresh_token
+            dead |= {family} | {each.token for each in self._issued.values() if each.refresh_token == family}
+        self._revoked |= dead
+        self._db.executemany("INSERT OR IGNORE INTO revoked VALUES (?)", [(each,) for each in sorted(dead)])

@@ -1,0 +1,68 @@
+"""Content on its way out: whole or one range of it, in slices, never more than one slice in memory."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from cloudsandbox.account import Account
+from cloudsandbox.gate import Passage
+from cloudsandbox.ranges import ServedRange, served_range
+
+SLICE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What is asked for: a content file of *size_bytes*, and how a Range past its end is answered."""
+
+    blob: str
+    size_bytes: int
+    etag: str
+    whole_past_end: bool
+
+
+async def send_content(
+    account: Account, passage: Passage, sent: Sent, headers: dict[str, str]
+) -> web.StreamResponse:
+    """A response with the content, honouring Range and If-None-Match."""
+    request = passage.request
+    headers = {
+        **headers,
+        "ETag": sent.etag,
+        "Accept-Ranges": "bytes",
+        "Content-Type": "application/octet-stream",
+    }
+    if sent.etag in [each.strip() for each in request.headers.get("If-None-Match", "").split(",")]:
+        return web.Response(status=304, headers=headers)
+    served = served_range(request.headers.get("Range"), sent.size_bytes, sent.whole_past_end)
+    if served is None:
+        return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{sent.size_bytes}"})
+    if served.is_partial:
+        headers["Content-Range"] = served.content_range
+    status = 206 if served.is_partial else 200
+    if served.length_bytes <= SLICE_BYTES:
+        read = account.files.read_at
+        body = await account.in_io(read, sent.blob, served.start_bytes, served.length_bytes)
+        return web.Response(body=body, status=status, headers=headers)
+    return await _stream(
+        account, passage, sent.blob, served, web.StreamResponse(status=status, headers=headers)
+    )
+
+
+async def _stream(
+    account: Account, passage: Passage, blob: str, served: ServedRange, response: web.StreamResponse
+) -> web.StreamResponse:
+    response.content_length = served.length_bytes
+    await response.prepare(passage.request)
+    cut_bytes = served.length_bytes if passage.cut_bytes is None else passage.cut_bytes
+    sent_bytes = 0
+    while sent_bytes < min(served.length_bytes, cut_bytes):
+        count = min(SLICE_BYTES, served.length_bytes - sent_bytes, cut_bytes - sent_bytes)
+        offset_bytes = served.start_bytes + sent_bytes
+        await response.write(await account.in_io(account.files.read_at, blob, offset_bytes, count))
+        sent_bytes += count
+    if sent_bytes == served.length_bytes:
+        await response.write_eof()
+    elif passage.request.transport is not None:
+        passage.request.transport.close()
+    return response

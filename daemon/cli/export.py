@@ -1,0 +1,161 @@
+"""Copies pending bytes out, with their names and times, to a directory; nothing that is there is replaced."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from daemon.failure import Failure
+from daemon.places.statedir import Slot, StateDir
+from mountfs.model.path import RemotePath
+from mountfs.tree.beside import name_beside
+from mountfs.tree.peek import LeftBytes, left_bytes
+
+PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Export:
+    """What was copied below *directory*, and what was not, each in one line."""
+
+    directory: Path
+    count: int = 0
+    size_bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def copy(self, source: Path, relative: Path, mtime_ns: int | None = None) -> None:
+        """*source* as *relative*, with *mtime_ns* or its own time; a problem is noted, and no part of a file
+        stays."""
+        target = self.directory / relative
+        draft = draft_of(target.parent, os.getpid())
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(target):
+                raise FileExistsError
+            draft.unlink(missing_ok=True)  # of a process of that number that was killed
+            with source.open("rb") as reading, draft.open("xb") as writing:
+                size_bytes = self._copy(reading, writing, mtime_ns)
+            _give_name(draft, target)
+            self.count += 1
+            self.size_bytes += size_bytes
+        except FileExistsError:
+            self.problems.append(f"{target}: exists already, and is left as it is")
+        except OSError as error:
+            name = error.filename or source
+            self.problems.append(f"{name}: {error.strerror or error}; not copied")
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def _copy(self, reading: BinaryIO, writing: BinaryIO, mtime_ns: int | None) -> int:
+        """How many bytes it are."""
+        shutil.copyfileobj(reading, writing, PIECE_BYTES)
+        writing.flush()
+        found = os.fstat(reading.fileno())
+        time_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
+        os.utime(writing.fileno(), ns=(time_ns, time_ns))
+        return writing.tell()
+
+
+def draft_of(folder: Path, pid: int) -> Path:
+    """A copy has this name until it is whole: one that was killed in between passes for none."""
+    return folder / f".mountfs-export-{pid}"
+
+
+def _give_name(draft: Path, target: Path) -> None:
+    """FileExistsError where something has it by now."""
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system whose files have one name each
+        if os.path.lexists(target):
+            raise FileExistsError from None
+        draft.rename(target)
+
+
+def export_mounted(mountpoint: Path, top: str, paths: Iterable[str], directory: Path) -> Export:
+    """Files of a running mount, read through it: *paths* at or below *top*, both as the mount has them."""
+    export = Export(directory)
+    for path in paths:
+        source = Path(f"{mountpoint}{path}")
+        export.copy(source, _relative(RemotePath.parse(path), RemotePath.parse(top)))
+    return export
+
+
+def export_stopped(
+    state: StateDir,
+    remote: str,
+    top: RemotePath,
+    directory: Path,
+    host: str,
+    label_of: Callable[[str], str | None],
+    is_name: Callable[[str], bool],
+) -> Export:
+    """What stopped mounts of *remote* left at or below *top*, a path in the account. Failure when one of them
+    runs, or nothing is left there. *host*: for the names of files that were not closed, which are copied as
+    recovered copies. *label_of*: of a spool file, by its path. *is_name*: as ``left_bytes`` takes it; what it
+    refuses is noted as a problem."""
+    export = Export(directory)
+    key = state.last_key(remote)
+    if key is None:
+        raise Failure(f"{state.path}: no remote '{remote}' was ever mounted with this state directory")
+    for slot in state.stopped_slots(key):
+        for left in _left_in(slot, label_of, is_name):
+            path = RemotePath(left.path)
+            if not (path.key == top.key or path.is_below(top)):
+                continue
+            if left.problem is not None:
+                export.problems.append(f"{path}: {left.problem}; not copied, look into {slot.spool}")
+                continue
+            relative = _name(export, left, _relative(path, top), host)
+            export.copy(slot.spool / left.spool, relative, left.mtime_ns)
+    if not export.count and not export.problems:
+        raise Failure(f"{top}: nothing of '{remote}' is pending there")
+    return export
+
+
+def _left_in(
+    slot: Slot, label_of: Callable[[str], str | None], is_name: Callable[[str], bool]
+) -> Iterator[LeftBytes]:
+    try:
+        files = slot.spool.iterdir() if slot.spool.is_dir() else ()
+        labels = {file.name: label_of(str(file)) or "" for file in files}
+        for left in left_bytes(slot.journal, labels, is_name):
+            is_timed = bool(left.mtime_ns) or left.problem is not None
+            # One that was never closed has no time of its own yet.
+            yield left if is_timed else replace(left, mtime_ns=_time_ns_of(slot.spool / left.spool))
+    except sqlite3.Error as error:
+        raise Failure(
+            f"{slot.journal}: cannot be read: {error}; pending bytes without their names are in {slot.spool}"
+        ) from None
+
+
+def _time_ns_of(file: Path) -> int:
+    """0 for a file that cannot be looked at, which the copy tells of."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _name(export: Export, left: LeftBytes, relative: Path, host: str) -> Path:
+    if left.is_whole:
+        return relative
+    folder = export.directory / relative.parent
+    name = name_beside(
+        relative.name, "recovered", host, left.mtime_ns, 255, lambda name: (folder / name).exists()
+    )
+    return relative.with_name(name)
+
+
+def _relative(path: RemotePath, top: RemotePath) -> Path:
+    """As ``cp -r`` names it: with the name of *top*, unless that is the top of everything."""
+    kept = 0 if top.is_root else len(top.components) - 1
+    return Path(*path.components[kept:])

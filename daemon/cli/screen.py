@@ -1,0 +1,137 @@
+"""What people see on a terminal: a live line while a mount runs, and the tables of ``status``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from daemon.control.status import MountStatus, Tally, in_bytes, in_words, plural
+from daemon.printable import printable
+
+
+class StatusLine:
+    """A line at the foot of the terminal that follows the mount; nothing at all without a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._status = Status("", console=console) if console.is_terminal else None
+
+    @property
+    def is_shown(self) -> bool:
+        return self._status is not None
+
+    def __enter__(self) -> Self:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            # The terminal may be gone, which is what the mount ends for: SIGHUP.
+            with contextlib.suppress(OSError):
+                self._status.stop()
+
+    def show(self, line: str) -> None:
+        """Replaces what the line says; *line* is plain text."""
+        if self._status is not None:
+            self._status.update(_text(line))
+
+
+def status_line(status: MountStatus) -> str:
+    """The text of the live line."""
+    calls = sum(status.account.calls.values())
+    return f"{status.remote} on {status.mountpoint}: {in_words(status)}; {plural(calls, 'API call')}"
+
+
+def render_status(status: MountStatus) -> RenderableType:
+    """Everything ``mountfs status`` tells about one mount."""
+    account = status.account
+    head = Table.grid(padding=(0, 2))
+    for label, value in _facts(status):
+        head.add_row(_text(label, "dim"), _text(value))
+    parts: list[RenderableType] = [_text(f"{status.remote} on {status.mountpoint}", "bold"), head]
+    if account.states:
+        parts.append(_tallies(account.states))
+    if account.calls:
+        table = _table("API calls", "count")
+        for route, count in sorted(account.calls.items(), key=lambda item: (-item[1], item[0])):
+            table.add_row(_text(route), str(count))
+        parts.append(table)
+    if account.troubles:
+        table = Table("path", "state", "ago", "what", box=None, padding=(0, 2, 0, 0))
+        for trouble in account.troubles:
+            path, state, reason = _text(trouble.path), _text(trouble.state), _text(trouble.reason)
+            table.add_row(path, state, in_time(trouble.age_s), reason)
+        parts.append(table)
+    if account.copies:
+        table = Table("copy", "kind", "ago", "what to do", box=None, padding=(0, 2, 0, 0))
+        for copy in account.copies:
+            table.add_row(_text(copy.path), _text(copy.kind), in_time(copy.age_s), _text(copy.advice))
+        parts.append(table)
+    for stray in account.strays:
+        parts.append(
+            _text(
+                f"{plural(stray.count, 'change')} ({in_bytes(stray.size_bytes)}) of account {stray.account} "
+                "wait for a mount of that account",
+                "yellow",
+            )
+        )
+    return Group(*parts)
+
+
+def _facts(status: MountStatus) -> list[tuple[str, str]]:
+    account = status.account
+    oldest = account.oldest_pending_age_s
+    pending = f"{plural(account.pending.count, 'change')}, {in_bytes(account.pending.size_bytes)}"
+    if oldest is not None:
+        pending += f", the oldest since {in_time(oldest)}"
+    return [
+        (
+            "state",
+            f"{status.phase}{', read-only' if status.is_read_only else ''}, since {in_time(status.uptime_s)}",
+        ),
+        ("process", str(status.pid)),
+        ("account", account.account),
+        ("far side", account.far_side.in_words),
+        ("pending", pending),
+        *([("uploads pause", account.paused)] if account.paused else []),
+        ("current job", account.current_job or "none"),
+        ("kept in", status.state_dir),
+        *((f"{worker} fails", reason) for worker, reason in account.workers.items()),
+    ]
+
+
+def _tallies(states: Mapping[str, Tally]) -> Table:
+    table = _table("changes", "count", "bytes")
+    for state, tally in states.items():
+        table.add_row(_text(state), str(tally.count), in_bytes(tally.size_bytes))
+    return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)
+
+
+def _table(first: str, *numbers: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(first)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
+
+
+def in_time(seconds: float) -> str:
+    """Rounded: ``12 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

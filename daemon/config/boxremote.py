@@ -1,0 +1,109 @@
+"""A Box account as the configuration describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from daemon.config.keys import Key, Parser, token, url
+from daemon.failure import BadSettings
+
+LARGEST_SMALL_FILE_BYTES = 50_000_000
+"""The most that goes in one request (Box's upload guide)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRemote:
+    """A Box account: an access token; a refresh token with its client; or a client that acts for itself.
+
+    ``as_user`` is the id of another user to act as, ``root_folder_id`` the folder that is mounted. The
+    defaults are the public service.
+    """
+
+    name: str
+    access_token: str | None = field(default=None, repr=False)
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    box_subject_type: str | None = None
+    box_subject_id: str | None = None
+    as_user: str | None = None
+    root_folder_id: str = "0"
+    api_url: str = "https://api.box.com/2.0"
+    upload_url: str = "https://upload.box.com/api/2.0"
+    token_url: str = "https://api.box.com/oauth2/token"
+    uploads_per_minute: int = 240
+    calls_per_minute: int = 1000
+    small_file_bytes: int = 20_000_000
+
+
+def count_up_to(most: int) -> Parser:
+    """A parser of whole numbers from 1 on; they may come as text."""
+
+    def parse(value: object) -> int:
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            raise ValueError(f"must be a whole number between 1 and {most}")
+        return value
+
+    return parse
+
+
+def folder_id(value: object) -> str:
+    """The number in a folder's address, as text or number."""
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else token(value)
+    if not given.isdecimal():
+        raise ValueError("must be the number at the end of the folder's address on the web")
+    return given
+
+
+def subject_type(value: object) -> str:
+    """Who a client acts for."""
+    if value not in ("enterprise", "user"):
+        raise ValueError("must be enterprise or user")
+    return str(value)
+
+
+BOX_KEYS: Mapping[str, Key] = {
+    "access_token": Key("access_token", token, is_secret=True),
+    "client_id": Key("client_id", token),
+    "client_secret": Key("client_secret", token, is_secret=True),
+    "refresh_token": Key("refresh_token", token, is_secret=True),
+    "box_subject_type": Key("box_subject_type", subject_type),
+    "box_subject_id": Key("box_subject_id", token),
+    "as_user": Key("as_user", token),
+    "root_folder_id": Key("root_folder_id", folder_id),
+    "api_url": Key("api_url", url),
+    "upload_url": Key("upload_url", url),
+    "token_url": Key("token_url", url),
+    "uploads_per_minute": Key("uploads_per_minute", count_up_to(1_000_000)),
+    "calls_per_minute": Key("calls_per_minute", count_up_to(1_000_000)),
+    "small_file_bytes": Key("small_file_bytes", count_up_to(LARGEST_SMALL_FILE_BYTES)),
+}
+
+
+def check_box(where: str, remote: BoxRemote) -> None:
+    """BadSettings unless *remote* has credentials of exactly one kind, and all of it."""
+    subject = (remote.box_subject_type, remote.box_subject_id)
+    kinds: dict[str, Callable[[], bool]] = {
+        "access_token": lambda: remote.access_token is not None,
+        "refresh_token": lambda: remote.refresh_token is not None,
+        "box_subject_type": lambda: any(part is not None for part in subject),
+    }
+    given = [name for name, is_given in kinds.items() if is_given()]
+    if not given:
+        raise BadSettings(
+            f"{where}: no credentials; give access_token, or client_id, client_secret and refresh_token, "
+            "or client_id, client_secret, box_subject_type and box_subject_id"
+        )
+    if len(given) > 1:
+        raise BadSettings(f"{where}: {given[0]} and {given[1]} exclude each other; remove one")
+    needed = {
+        "access_token": (),
+        "refresh_token": ("client_id", "client_secret"),
+        "box_subject_type": ("client_id", "client_secret", "box_subject_type", "box_subject_id"),
+    }[given[0]]
+    for key in needed:
+        if getattr(remote, key) is None:
+            raise BadSettings(f"{where}: {given[0]} needs {key}; add it")

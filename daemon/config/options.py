@@ -1,0 +1,109 @@
+"""The options of a mount, from ``-o key=value,...`` or from the configuration's tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from daemon.config.keys import (
+    Key,
+    boolean,
+    choice,
+    directory,
+    group_id,
+    nearest,
+    octal_mode,
+    seconds,
+    shortened,
+    user_id,
+)
+from daemon.failure import BadSettings
+
+
+class CloseMode(StrEnum):
+    """What a successful close() has waited for."""
+
+    LOCAL = "local"
+    FSYNC = "fsync"
+    REMOTE = "remote"
+
+
+class FsyncMode(StrEnum):
+    """What a successful fsync() has waited for."""
+
+    LOCAL = "local"
+    REMOTE = "remote"
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """How one mount behaves; ``drain_timeout_s`` bounds a clean stop, and
+    ``drain_idle_timeout_s`` one that does not get on because the service is away."""
+
+    state_dir: Path
+    uid: int
+    gid: int
+    settle_s: float = 0.25
+    drain_timeout_s: float = 300.0
+    drain_idle_timeout_s: float = 15.0
+    umask: int = 0o022
+    allow_other: bool = False
+    is_read_only: bool = False
+    close: CloseMode = CloseMode.LOCAL
+    fsync: FsyncMode = FsyncMode.LOCAL
+
+
+OPTION_KEYS: Mapping[str, Key] = {
+    "state_dir": Key("state_dir", directory),
+    "settle_s": Key("settle_s", seconds),
+    "drain_timeout": Key("drain_timeout_s", seconds),
+    "drain_idle_timeout": Key("drain_idle_timeout_s", seconds),
+    "uid": Key("uid", user_id),
+    "gid": Key("gid", group_id),
+    "umask": Key("umask", octal_mode),
+    "allow_other": Key("allow_other", boolean),
+    "ro": Key("is_read_only", boolean),
+    "close": Key("close", choice(CloseMode)),
+    "fsync": Key("fsync", choice(FsyncMode)),
+}
+
+
+_ALREADY_SO = ("defaults", "suid", "nosuid", "dev", "nodev", "exec", "async", "atime", "noatime", "relatime")
+_FOR_MOUNT_8 = ("auto", "noauto", "nofail", "_netdev", "user", "users", "nouser", "owner", "group")
+IGNORED_OPTIONS = frozenset(_ALREADY_SO + _FOR_MOUNT_8)
+"""mount(8) and fstab words that are already so, or that only mount(8) acts on."""
+
+_IGNORED_PREFIXES = ("x-", "comment=")
+
+
+def parse_options(given: Iterable[str]) -> dict[str, object]:
+    """Fields of MountOptions from ``-o`` arguments, each ``key[=value],...``; ``\\,`` is a comma."""
+    values: dict[str, object] = {}
+    for item in (part.replace("\\,", ",") for text_ in given for part in re.split(r"(?<!\\),", text_)):
+        name, equals, value = item.partition("=")
+        if not item or name in IGNORED_OPTIONS or item.startswith(_IGNORED_PREFIXES):
+            continue
+        if name == "rw" and not equals:
+            values["is_read_only"] = False
+            continue
+        if name not in OPTION_KEYS:
+            raise BadSettings(f"-o {shortened(item)}: unknown option{nearest(name, OPTION_KEYS)}")
+        key = OPTION_KEYS[name]
+        if not equals and key.parse is not boolean:
+            raise BadSettings(f"-o {name}: needs a value; write -o {name}=VALUE")
+        try:
+            values[key.field] = key.parse(value if equals else True)
+        except ValueError as error:
+            raise BadSettings(f"-o {shortened(item)}: {error}") from None
+    return values
+
+
+def layered(base: MountOptions, *layers: Mapping[str, object]) -> MountOptions:
+    """*base* with each layer's fields over it, the last one on top."""
+    for layer in layers:
+        base = replace(base, **cast("dict[str, Any]", dict(layer)))
+    return base

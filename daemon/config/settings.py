@@ -1,0 +1,273 @@
+"""What the configuration file and the ``-o`` options say, as typed values.
+
+The file is TOML: ``[remotes.NAME]`` an account, ``[mount]`` defaults of the mount options,
+``[mounts.NAME]`` a mount for ``mountfs mount --instance NAME`` and ``mountfs@NAME.service``. Later
+places win: built-in defaults, ``[mount]``, ``[mounts.NAME]``, ``-o``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, cast
+
+from daemon.config.boxremote import BOX_KEYS, BoxRemote, check_box
+from daemon.config.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
+from daemon.config.options import OPTION_KEYS
+from daemon.failure import BadSettings
+from daemon.places import ownership
+from mountfs.model.path import RemotePath
+
+
+class CommitRoute(StrEnum):
+    """Which of Dropbox's routes finishes a batch of sessions."""
+
+    FINISH_BATCH = "finish_batch"
+    FINISH_BATCH_V2 = "finish_batch_v2"
+
+
+@dataclass(frozen=True, slots=True)
+class DropboxRemote:
+    """A Dropbox account: either an access token, or a refresh token with its app's key.
+
+    ``path_root`` is ``home``, ``root`` or a namespace id. The defaults are the public service.
+    """
+
+    name: str
+    access_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    app_key: str | None = None
+    app_secret: str | None = field(default=None, repr=False)
+    api_url: str = "https://api.dropboxapi.com"
+    content_url: str = "https://content.dropboxapi.com"
+    notify_url: str = "https://notify.dropboxapi.com"
+    path_root: str = "home"
+    select_user: str | None = None
+    select_admin: str | None = None
+    commit_route: CommitRoute = CommitRoute.FINISH_BATCH
+    mute: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxRemote:
+    """The stand-in of a service, started inside the mount; *service* names which one."""
+
+    name: str
+    service: str
+
+
+AccountRemote = DropboxRemote | BoxRemote
+"""An account that can be connected to."""
+
+Remote = AccountRemote | SandboxRemote
+
+BUILT_IN: Mapping[str, Remote] = {
+    f"sandbox-{service}": SandboxRemote(f"sandbox-{service}", service) for service in ("dropbox", "box")
+}
+"""Remotes that need no configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A mount written down under ``[mounts.NAME]``; *options* are fields of MountOptions."""
+
+    remote: str
+    mountpoint: Path
+    options: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One configuration file, or nothing at all when *file* is None."""
+
+    file: Path | None = None
+    remotes: Mapping[str, Remote] = field(default_factory=lambda: dict(BUILT_IN))
+    options: Mapping[str, object] = field(default_factory=dict)
+    mounts: Mapping[str, Instance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSpec:
+    """``NAME:[/SUBDIR]`` taken apart."""
+
+    name: str
+    subdir: RemotePath
+
+
+DROPBOX_KEYS: Mapping[str, Key] = {
+    "access_token": Key("access_token", token, is_secret=True),
+    "refresh_token": Key("refresh_token", token, is_secret=True),
+    "app_key": Key("app_key", token),
+    "app_secret": Key("app_secret", token, is_secret=True),
+    "api_url": Key("api_url", url),
+    "content_url": Key("content_url", url),
+    "notify_url": Key("notify_url", url),
+    "path_root": Key("path_root", token),
+    "select_user": Key("select_user", token),
+    "select_admin": Key("select_admin", token),
+    "commit_route": Key("commit_route", choice(CommitRoute)),
+    "mute": Key("mute", boolean),
+}
+
+REMOTE_TYPES: Mapping[str, tuple[type[AccountRemote], Mapping[str, Key]]] = {
+    "dropbox": (DropboxRemote, DROPBOX_KEYS),
+    "box": (BoxRemote, BOX_KEYS),
+}
+
+INSTANCE_KEYS: Mapping[str, Key] = {
+    "remote": Key("remote", text, is_required=True),
+    "mountpoint": Key("mountpoint", directory, is_required=True),
+}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def load(candidates: Iterable[Path], explicit: Path | None = None) -> Settings:
+    """The settings of *explicit*, which must be readable, or else of the first candidate that exists."""
+    if explicit is not None:
+        return parse(explicit, _read(explicit))
+    for path in candidates:
+        # A directory that may not be searched hides the file as well as its absence would.
+        if os.path.lexists(path):
+            return parse(path, _read(path))
+    return Settings()
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            wrong = ownership.complaint(path, os.geteuid(), may_be_roots=True)
+            tables = tomllib.load(file)
+    except UnicodeDecodeError:
+        raise BadSettings(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except ValueError as error:  # also of a number with too many digits
+        raise BadSettings(f"{path}: is not valid TOML: {error}") from None
+    except RecursionError:
+        raise BadSettings(f"{path}: is nested too deeply") from None
+    except OSError as error:
+        raise BadSettings(f"{path}: cannot read the configuration: {error.strerror}") from None
+    if holds_secret(tables) and mode & (stat.S_IRWXO | stat.S_IWGRP):
+        raise BadSettings(
+            f"{path}: holds a token and other users may read or change it; run: chmod 600 {path}"
+        )
+    if wrong is not None:
+        raise BadSettings(f"{path}: not read, for another user could change it: {wrong}")
+    return tables
+
+
+def holds_secret(tables: Mapping[str, object]) -> bool:
+    """Whether any remote of the file carries a key that must stay private."""
+    secrets = {name for _, keys in REMOTE_TYPES.values() for name, key in keys.items() if key.is_secret}
+    remotes = tables.get("remotes")
+    sections = remotes.values() if isinstance(remotes, dict) else ()
+    return any(secrets & section.keys() for section in sections if isinstance(section, dict))
+
+
+def parse(file: Path, tables: Mapping[str, object]) -> Settings:
+    """The settings in *tables*, as TOML gives them; *file* is named in complaints."""
+    known = ("remotes", "mount", "mounts")
+    for name in tables:
+        if name not in known:
+            raise BadSettings(f"{file}: unknown section '{name}'{nearest(name, known)}")
+    remotes = dict(BUILT_IN)
+    for name, section in _sections(file, tables, "remotes").items():
+        if name in BUILT_IN:
+            raise BadSettings(f"{file}: [remotes.{name}]: the name is built in; choose another one")
+        remotes[name] = _remote(f"{file}: [remotes.{name}]", name, section)
+    options = read_table(f"{file}: [mount]", _section(file, tables, "mount"), OPTION_KEYS)
+    mounts = {
+        name: _instance(f"{file}: [mounts.{name}]", section)
+        for name, section in _sections(file, tables, "mounts").items()
+    }
+    return Settings(file, remotes, options, mounts)
+
+
+def _section(file: Path, tables: Mapping[str, object], name: str) -> Mapping[str, object]:
+    section = tables.get(name, {})
+    if not isinstance(section, dict):
+        raise BadSettings(f"{file}: '{name}' must be a section; write [{name}] and its keys below")
+    return section
+
+
+def _sections(file: Path, tables: Mapping[str, object], name: str) -> Mapping[str, Mapping[str, object]]:
+    found = _section(file, tables, name)
+    for inner, section in found.items():
+        if not isinstance(section, dict):
+            raise BadSettings(
+                f"{file}: [{name}]: '{inner}' must be in a section; write [{name}.NAME] above it"
+            )
+        if not _NAME.fullmatch(inner):
+            raise BadSettings(
+                f"{file}: [{name}.{inner}]: the name must be letters, digits, dots, dashes or underscores"
+            )
+    return cast("Mapping[str, Mapping[str, object]]", found)
+
+
+def _remote(where: str, name: str, section: Mapping[str, object]) -> Remote:
+    kind = section.get("type")
+    if kind is None:
+        raise BadSettings(f'{where}: the key \'type\' is missing; write type = "dropbox" or "box"')
+    if not isinstance(kind, str) or kind not in REMOTE_TYPES:
+        raise BadSettings(f"{where}: type = '{kind}': unknown type{nearest(str(kind), REMOTE_TYPES)}")
+    record, keys = REMOTE_TYPES[kind]
+    known = {"type": Key("name", text), **keys}
+    values = read_table(where, section, known) | {"name": name}
+    remote = record(**cast("dict[str, Any]", values))
+    if isinstance(remote, BoxRemote):
+        check_box(where, remote)
+    else:
+        _check_dropbox(where, remote)
+    return remote
+
+
+def _check_dropbox(where: str, remote: DropboxRemote) -> None:
+    if remote.access_token is None and remote.refresh_token is None:
+        raise BadSettings(f"{where}: no credentials; give access_token, or refresh_token and app_key")
+    if remote.access_token is not None and remote.refresh_token is not None:
+        raise BadSettings(f"{where}: access_token and refresh_token exclude each other; remove one")
+    if remote.refresh_token is not None and remote.app_key is None:
+        raise BadSettings(f"{where}: refresh_token needs the app_key it was issued to; add it")
+    if remote.select_user is not None and remote.select_admin is not None:
+        raise BadSettings(f"{where}: select_user and select_admin exclude each other; remove one")
+
+
+def _instance(where: str, section: Mapping[str, object]) -> Instance:
+    values = read_table(where, section, {**INSTANCE_KEYS, **OPTION_KEYS})
+    remote = cast(str, values.pop("remote"))
+    mountpoint = cast(Path, values.pop("mountpoint"))
+    parse_spec(remote)
+    return Instance(remote, mountpoint, values)
+
+
+def parse_spec(spec: str) -> RemoteSpec:
+    """Takes ``NAME:[/SUBDIR]`` apart; dot components are refused since the services know none."""
+    name, colon, subdir = spec.partition(":")
+    if not colon or not name:
+        raise BadSettings(f"'{spec}' is not a remote; write NAME: or NAME:/SUBDIR")
+    path = RemotePath.parse(subdir)
+    if any(part in (".", "..") for part in path.components) or not subdir.isprintable():
+        raise BadSettings(f"'{spec}': the folder must be a plain path such as {name}:/Reports/2024")
+    return RemoteSpec(name, path)
+
+
+def find_remote(settings: Settings, name: str) -> Remote:
+    """The remote called *name*."""
+    if name in settings.remotes:
+        return settings.remotes[name]
+    where = f"in {settings.file}" if settings.file else "configured, as there is no configuration file"
+    raise BadSettings(f"no remote '{name}' {where}{nearest(name, settings.remotes)}")
+
+
+def find_instance(settings: Settings, name: str) -> Instance:
+    """The mount written down as ``[mounts.name]``."""
+    if name in settings.mounts:
+        return settings.mounts[name]
+    where = settings.file or "the configuration, as there is no file"
+    raise BadSettings(f"no [mounts.{name}] in {where}{nearest(name, settings.mounts)}")

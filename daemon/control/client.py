@@ -1,0 +1,158 @@
+"""Finds a mount's control socket and talks to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.control.protocol import (
+    LONGEST_LINE_BYTES,
+    SOCKET_XATTR,
+    UNDER_WAY,
+    FailedChange,
+    FailedChanges,
+    ProtocolError,
+    Rejected,
+    Reply,
+    Request,
+    decode_reply,
+    encode,
+    joined,
+)
+from daemon.failure import Failure
+from daemon.places import outside
+from daemon.places.mounttable import MountEntry, mount_above, mount_at, read_mounts, resolved
+
+PATIENCE_S = 10.0
+"""So long a mount may take to say where its socket is; it takes milliseconds."""
+SILENCE_S = 60.0
+"""A process that waits or drains speaks every half second; one silent for so long hangs."""
+
+
+class DeadMount(Failure):
+    """A mountfs mount stands here, but its process has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A path on a mountfs mount: the mount's root, and the rest as the mount sees it (``/a/b``)."""
+
+    mountpoint: Path
+    inner: str
+
+
+def find_place(path: Path, mounts: list[MountEntry] | None = None) -> Place:
+    """Where *path*, which need not exist, lies on a mountfs mount. Failure when it does not."""
+    table = read_mounts() if mounts is None else mounts
+    real = resolved(path, table)
+    entry = mount_above(real, table)
+    if entry is None or not entry.is_ours:
+        if not os.path.lexists(real):
+            raise Failure(f"{path}: does not exist")
+        raise Failure(f"{path}: is not on a mountfs mount")
+    inner = real.relative_to(entry.mountpoint)
+    return Place(entry.mountpoint, "/" + "/".join(inner.parts))
+
+
+def find_mount(path: Path, mounts: list[MountEntry] | None = None) -> Path:
+    """The mount point *path*; Failure when it is not the root of a mountfs mount."""
+    table = read_mounts() if mounts is None else mounts
+    real = resolved(path, table)
+    entry = mount_at(real, table)
+    if entry is None or not entry.is_ours:
+        raise Failure(f"{path}: no mountfs mount here; `mountfs status` lists them all")
+    return real
+
+
+def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
+    """The mount points of every mountfs mount that this process can see."""
+    table = read_mounts() if mounts is None else mounts
+    return [entry.mountpoint for entry in table if entry.is_ours]
+
+
+def socket_of(mountpoint: Path) -> Path:
+    """The control socket that the mount at *mountpoint* advertises. DeadMount, Failure."""
+    try:
+        return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, PATIENCE_S)))
+    except TimeoutError:
+        raise Failure(
+            f"{mountpoint}: the mount does not answer; if that lasts, end its process, which keeps what is "
+            f"pending, and run mountfs umount {mountpoint}"
+        ) from None
+    except OSError as error:
+        if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
+            raise DeadMount(
+                f"{mountpoint}: its mountfs process has ended; what was pending is kept. "
+                f"Run mountfs umount {mountpoint}, then mount again"
+            ) from None
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise Failure(f"{mountpoint}: belongs to another user") from None
+        if error.errno in (errno.ENODATA, errno.ENOTSUP):
+            raise Failure(f"{mountpoint}: this mount has no control socket") from None
+        raise Failure(f"{mountpoint}: {error.strerror}") from None
+
+
+class Client:
+    """One mount's process, by its socket; every request is a connection of its own."""
+
+    def __init__(self, mountpoint: Path, socket_path: Path, silence_s: float = SILENCE_S) -> None:
+        self._mountpoint = mountpoint
+        self._socket_path = socket_path
+        self._silence_s = silence_s
+
+    @classmethod
+    def at(cls, mountpoint: Path) -> Client:
+        """The process behind *mountpoint*. DeadMount, Failure."""
+        return cls(mountpoint, socket_of(mountpoint))
+
+    def ask(self, request: Request, *, until_closed: bool = False) -> Iterator[Reply]:
+        """The replies, the last one final; a Rejected one is raised as Failure.
+
+        *until_closed*: returns only when the process has closed the connection, which after a stop
+        is when the mount is gone.
+        """
+        with self._connect() as connection, connection.makefile("rb") as stream:
+            is_over = False
+            failed: list[FailedChange] = []
+            try:
+                connection.sendall(encode(request))
+                while line := stream.readline(LONGEST_LINE_BYTES):
+                    reply = decode_reply(line)
+                    if isinstance(reply, Rejected):
+                        raise Failure(f"{self._mountpoint}: {reply.message}")
+                    if isinstance(reply, FailedChanges):
+                        failed += reply.changes
+                        continue
+                    is_over = not isinstance(reply, UNDER_WAY)
+                    yield joined(reply, failed)
+                    if is_over and not until_closed:
+                        return
+            except TimeoutError:
+                raise Failure(f"{self._mountpoint}: the mount does not answer") from None
+            except ProtocolError as error:
+                raise Failure(f"{self._mountpoint}: {error}") from None
+            except OSError as error:
+                if not is_over:
+                    raise Failure(f"{self._mountpoint}: lost the mount's process: {error.strerror}") from None
+            if not is_over:
+                raise Failure(f"{self._mountpoint}: the mount's process ended before it answered")
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(self._silence_s)
+        try:
+            connection.connect(os.fspath(self._socket_path))
+        except PermissionError:
+            connection.close()
+            raise Failure(f"{self._mountpoint}: belongs to another user") from None
+        except (ConnectionRefusedError, FileNotFoundError):
+            connection.close()
+            raise Failure(f"{self._mountpoint}: the mount's process no longer listens") from None
+        except OSError as error:
+            connection.close()
+            raise Failure(f"{self._mountpoint}: cannot reach the mount's process: {error.strerror}") from None
+        return connection

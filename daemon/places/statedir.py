@@ -1,0 +1,251 @@
+"""The state directory: whose account a remote is, and the place where each keeps what is pending.
+
+    remotes.json                     the account each remote belonged to when it was last asked
+    remotes.lock                     held while remotes.json is written anew
+    accounts/KEY/commit.lock         held while a job of the account runs, by whichever mount
+    accounts/KEY/slot-N/lock         held by the mount that uses the slot
+    accounts/KEY/slot-N/journal.db   and spool/, cache/: what is pending, and what was read
+
+Journals belong to the account, not to a mount point or options: the next mount takes the first slot that
+is free, and what the mounts before it left behind in the others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.failure import Failure
+from daemon.places.holders import holder_of
+from daemon.places.ownership import is_others
+from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
+from mountfs.model.entry import Account
+from mountfs.tree.peek import Holding, holding, names_file
+
+LOG = logging.getLogger(__name__)
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,250}")
+_SLOT = re.compile(r"slot-[0-9]+")
+
+MOST_SLOTS = 64
+"""Far more mounts of one account than a machine has use for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One mount's own part of an account's directory, locked while ``fd`` is open."""
+
+    directory: Path
+    fd: int
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / "journal.db"
+
+    @property
+    def spool(self) -> Path:
+        return self.directory / "spool"
+
+    @property
+    def cache(self) -> Path:
+        return self.directory / "cache"
+
+    def is_shared(self, name: str) -> bool:
+        """Whether the spool file *name* is one of another slot, too, whose journal says what it is: a mount
+        that takes that slot over links its files first, and may have died before it had their rows."""
+        ours = self.spool / name
+        return any(
+            other.samefile(ours) and names_file(other.parents[1] / "journal.db", name)
+            for other in self.directory.parent.glob(f"slot-*/spool/{name}")
+            if other != ours
+        )
+
+    def release(self) -> None:
+        os.close(self.fd)
+
+
+class StateDir:
+    """The directory given by ``state_dir``; it exists and is ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._remotes = path / "remotes.json"
+
+    def known(self, remote: str, credentials: str) -> Account | None:
+        """The account of *remote* as it was last time; None where it was never asked with these
+        *credentials*."""
+        last = self._last(remote)
+        if last.get("mark") != _mark(credentials):
+            return None
+        return Account(str(last["key"]), str(last.get("display_name", "")))
+
+    def identify(self, remote: str, credentials: str, ask: Callable[[], Account]) -> Account:
+        """The account of *remote*: from the service, or as it was last time while that does not answer.
+
+        *credentials* tell whether it is still the same remote. Failure when the service does not answer and
+        never did, or refuses.
+        """
+        try:
+            account = ask()
+        except (Offline, ServerFault, Throttled) as error:
+            last = self.known(remote, credentials)
+            if last is None:
+                raise Failure(f"remote '{remote}' does not answer: {error}") from error
+            return last
+        except MountfsError as error:
+            raise Failure(f"remote '{remote}': {error}") from error
+        told = {"key": account.key, "display_name": account.display_name}
+        try:
+            self._remember(remote, {"mark": _mark(credentials), **told})
+        except OSError as error:
+            LOG.warning(
+                "%s: %s; while the service is away '%s' cannot be mounted",
+                self._remotes,
+                error.strerror,
+                remote,
+            )
+        return account
+
+    def last_key(self, remote: str) -> str | None:
+        """The key of the account that *remote* belonged to when it was last asked; None: never."""
+        last = self._last(remote)
+        return str(last["key"]) if last else None
+
+    def account_dir(self, account: Account) -> Path:
+        """Made if it is missing."""
+        path = self.path / "accounts" / _checked_key(account.key)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for each in (path.parent, path):
+            _check_owner(each)
+        return path
+
+    def take_slot(self, account: Account) -> Slot:
+        """The first slot of the account that no other mount uses. Failure when there is none."""
+        for number in range(MOST_SLOTS):
+            slot = self.lock_slot(self.account_dir(account) / f"slot-{number}")
+            if slot is not None:
+                return slot
+        raise Failure(f"{MOST_SLOTS} mounts of this account are running; unmount one")
+
+    def other_slots(self, account: Account, mine: Slot) -> list[Path]:
+        """The directories of slots of the account that have a journal, but for *mine*."""
+        found = slots_in(self.account_dir(account))
+        return [each for each in found if each != mine.directory and (each / "journal.db").exists()]
+
+    def stopped_slots(self, key: str) -> Iterator[Slot]:
+        """All slots of the account *key* that have a journal; locked while they are out. Failure, before the
+        first, when a mount uses one of them."""
+        slots: list[Slot] = []
+        try:
+            for directory in slots_in(self.path / "accounts" / _checked_key(key)):
+                if not (directory / "journal.db").exists():
+                    continue
+                slot = self.lock_slot(directory)
+                if slot is None:
+                    who = _user_of(directory)
+                    raise Failure(f"{directory}: a running mount has it{who}; give the path in that mount")
+                slots.append(slot)
+            yield from slots
+        finally:
+            for slot in slots:
+                slot.release()
+
+    def others(self, account: Account) -> dict[str, Holding]:
+        """What is pending for other accounts, by their key."""
+        found: dict[str, Holding] = {}
+        for directory in sorted((self.path / "accounts").glob("*")):
+            if directory.name == account.key:
+                continue
+            held = [holding(slot / "journal.db", slot / "spool") for slot in slots_in(directory)]
+            count = sum(each.count for each in held)
+            if count:
+                found[directory.name] = Holding(count, sum(each.size_bytes for each in held))
+        return found
+
+    def lock_slot(self, directory: Path) -> Slot | None:
+        """The slot, made if it is missing; None while a mount uses it."""
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _check_owner(directory)
+        fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            return None
+        return Slot(directory, fd)
+
+    def _remember(self, remote: str, told: dict[str, object]) -> None:
+        """Nothing is written where nothing is new: a full disk keeps no known account from its journal. What
+        another process writes meanwhile stays."""
+        fd = os.open(self.path / "remotes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            remembered = _read_json(self._remotes)
+            if remembered.get(remote) != told:
+                _write_json(self._remotes, {**remembered, remote: told})
+        finally:
+            os.close(fd)
+
+    def _last(self, remote: str) -> dict[str, object]:
+        """What was kept of *remote* when it was last asked: its key is one. Empty where there is nothing, or
+        nothing that makes sense."""
+        last = _read_json(self._remotes).get(remote)
+        if not isinstance(last, dict):
+            return {}
+        key = last.get("key")
+        return last if isinstance(key, str) and _KEY.fullmatch(key) else {}
+
+
+def slots_in(directory: Path) -> list[Path]:
+    """The slots in an account's directory, by their names. What somebody has put beside them, such as a copy
+    with another ending, is none: to take it over would send again what is in it."""
+    return sorted(each for each in directory.glob("slot-*") if _SLOT.fullmatch(each.name))
+
+
+def _mark(credentials: str) -> str:
+    return hashlib.sha256(credentials.encode()).hexdigest()
+
+
+def _user_of(directory: Path) -> str:
+    with (directory / "lock").open("rb") as lock:
+        return holder_of(lock.fileno())
+
+
+def _checked_key(key: str) -> str:
+    """The name of an account's directory: a backend makes it fit, a file may hold anything by now."""
+    if not _KEY.fullmatch(key):
+        raise Failure(f"not the key of an account: {key!a:.80}; remove remotes.json from the state directory")
+    return key
+
+
+def _check_owner(directory: Path) -> None:
+    """Failure when another user could change what is in it."""
+    if is_others(directory.stat(), os.geteuid()):
+        raise Failure(f"{directory}: belongs to another user, or others may write to it; move it away")
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write_json(path: Path, value: dict[str, object]) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(json.dumps(value, indent=1))
+        draft.chmod(0o600)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

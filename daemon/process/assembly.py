@@ -1,0 +1,346 @@
+"""Introduces everything to each other; the only module that sees it all."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import logging
+import os
+import socket as sockets
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daemon.config.options import MountOptions
+from daemon.config.settings import AccountRemote
+from daemon.control.status import Stray, Trouble, in_bytes, plural
+from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
+from daemon.failure import Failure
+from daemon.places.statedir import Slot, StateDir
+from daemon.process.adoption import adopt
+from daemon.process.briefly import briefly
+from daemon.process.descriptors import part_of_limit
+from daemon.process.mounted import Parts, RunningAccount
+from daemon.process.run import MountPlan
+from daemon.process.worker import Worker, waker_of
+from daemon.signin.credentials import Tokens
+from daemon.signin.login import Login
+from daemon.signin.remotes import connect, identity_mark, tokens_of
+from mountfs.attributes import FileSystemOptions, Promise
+from mountfs.clock import SystemClock, boot_id
+from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
+from mountfs.fuse.mount import FuseOptions
+from mountfs.model.entry import Account, Entry, Folder, Place
+from mountfs.ports import Backend, Clock, Disk
+from mountfs.spool.ahead import AHEAD_FILES
+from mountfs.spool.disk import RealDisk
+from mountfs.tree.node import Node, State
+from mountfs.tree.strays import set_aside_directory
+
+LOG = logging.getLogger(__name__)
+
+UPLOAD_WORKERS = 4
+"""Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
+
+PATIENCE_S = 1.0
+"""So long a service is asked about an account that was mounted before, and about its top. A mount that has no
+answer by then shows what it knows, and makes up for it as soon as the service answers."""
+
+
+def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAccount:
+    """A mount of *remote* ready to run. Failure, MountfsError."""
+    clock = SystemClock()
+    state = StateDir(plan.options.state_dir)
+    whose = _Whose(plan, clock, state)
+    tokens = _tokens(plan, remote, clock, whose)
+    backend = connect(remote, clock, plan.options.state_dir, tokens)
+    try:
+        mark = identity_mark(remote)
+        patience_s = None if state.known(plan.spec.name, mark) is None else PATIENCE_S
+        introduction = _Introduction(backend, patience_s)
+        account = whose.account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
+        top: Entry | None = None
+        if introduction.is_made:
+            top = _look_at_root(backend, plan, patience_s)
+        else:
+            LOG.warning("%s: the service does not answer; what is known of it is mounted", plan.spec.name)
+        slot = state.take_slot(account)
+        return _Assembly(
+            plan, backend, tokens, clock, RealDisk(), state, account, slot, introduction, top
+        ).build(socket)
+    except BaseException:
+        backend.close()
+        tokens.close()
+        raise
+
+
+def _tokens(plan: MountPlan, remote: AccountRemote, clock: Clock, whose: _Whose) -> Tokens:
+    """As the remote says; also those that are written into its configuration while it is mounted."""
+    if plan.login is None:
+        return tokens_of(remote, clock, plan.options.state_dir)
+    return Login(
+        plan.login.path,
+        remote,
+        clock,
+        read=plan.login.read,
+        make=lambda changed: tokens_of(changed, clock, plan.options.state_dir),
+        is_ours=whose.is_ours,
+    )
+
+
+@dataclass(slots=True)
+class _Whose:
+    """The account that is mounted, once that is known."""
+
+    plan: MountPlan
+    clock: Clock
+    state: StateDir
+    account: Account | None = None
+
+    def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
+        """Whether *tokens* lead to it. If so, the next mount knows *remote* without asking. MountfsError."""
+        backend = connect(remote, self.clock, self.plan.options.state_dir, tokens)
+        try:
+            found = backend.account()
+        finally:
+            backend.close()
+        if self.account is None or found.key != self.account.key:
+            return False
+        self.state.identify(self.plan.spec.name, identity_mark(remote), lambda: found)
+        return True
+
+
+@dataclass(slots=True)
+class _Introduction:
+    """The backend is told of its account: whose it is, and what that may do. A mount that starts while
+    the service is away makes up for it."""
+
+    backend: Backend
+    patience_s: float | None
+    """None: who it is must be known before anything can be mounted."""
+    is_made: bool = False
+
+    def ask_briefly(self) -> Account:
+        return self.ask() if self.patience_s is None else briefly(self.ask, self.patience_s)
+
+    def ask(self) -> Account:
+        account = self.backend.account()
+        self.is_made = True
+        return account
+
+    def make_up(self) -> None:
+        if not self.is_made:
+            with contextlib.suppress(
+                Refused
+            ):  # what the account is refused for good keeps nobody from following
+                self.ask()
+
+
+@dataclass(frozen=True, slots=True)
+class _Assembly:
+    """The makings of one mount."""
+
+    plan: MountPlan
+    backend: Backend
+    tokens: Tokens
+    clock: Clock
+    disk: Disk
+    state: StateDir
+    account: Account
+    slot: Slot
+    introduction: _Introduction
+    top: Entry | None
+
+    def build(self, socket: Path) -> RunningAccount:
+        places, settings = self._places(self.slot), self._settings()
+        with _nothing_is_garbage():
+            foundation = lay(places, self.backend, self.clock, self.disk, settings)
+        self._take_over(foundation, settings)
+        cores: list[Core] = []
+
+        def begin() -> None:
+            self.introduction.make_up()
+            # A folder that was listed takes new files while the far side is away.
+            with contextlib.suppress(Refused):
+                cores[0].view.children(cores[0].view.top)
+
+        core = build(
+            foundation, places, self.backend, self.clock, self.disk, replace(settings, on_follow=begin)
+        )
+        cores.append(core)
+        if (shortage := core.spool.shortage()) is not None:
+            LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
+
+        follows = Worker("follow", core.follower.step, self.clock)
+
+        def release() -> None:
+            with contextlib.suppress(MountfsError, OSError, sqlite3.Error):
+                core.durability.save()  # else the labels of the files tell it
+            core.close()
+            self.slot.release()
+
+        return RunningAccount(
+            Parts(
+                display_name=self.account.display_name,
+                root=self.plan.spec.subdir,
+                core=core,
+                file_system=core.file_system(_file_system_options(self.plan, socket)),
+                fuse=_fuse_options(self.plan),
+                first_workers=[follows],
+                workers=_workers(core, self.clock, follows),
+                strays=self._strays,
+                set_aside=self._set_aside,
+                end_sign_in=self.tokens.close,
+                release=release,
+            )
+        )
+
+    def _places(self, slot: Slot) -> Places:
+        lock = self.state.account_dir(self.account) / "commit.lock"
+        return Places(slot.journal, slot.spool, slot.cache, lock, slot.is_shared)
+
+    def _settings(self) -> Settings:
+        return Settings(
+            boot_id=boot_id(),
+            host=sockets.gethostname(),
+            settle_s=self.plan.options.settle_s,
+            top=self.plan.spec.subdir,
+            top_entry=self.top,
+            made_ahead=part_of_limit(AHEAD_FILES),
+        )
+
+    def _take_over(self, foundation: Foundation, settings: Settings) -> None:
+        """All that mounts which no longer run left of this account. What cannot be taken, whatever it fails
+        by, stays where it is: what is pending here does not wait for it."""
+        for directory in self.state.other_slots(self.account, self.slot):
+            try:
+                self._take_over_from(directory, foundation, settings)
+            except Exception as error:
+                is_told = isinstance(error, Failure | MountfsError | OSError | sqlite3.Error)
+                why = error if is_told else Internal.of(error)
+                text = f"what another mount left pending in {directory} cannot be taken over: {why}"
+                LOG.error("%s", text, exc_info=None if is_told else error)
+                with contextlib.suppress(NoSpace, sqlite3.Error):
+                    foundation.tree.notice("/", text)
+
+    def _take_over_from(self, directory: Path, foundation: Foundation, settings: Settings) -> None:
+        """Nothing from a slot that a mount uses."""
+        abandoned = self.state.lock_slot(directory)
+        if abandoned is None:
+            return
+        try:
+            theirs = lay(self._places(abandoned), self.backend, self.clock, self.disk, settings)
+            adopt(foundation, theirs, directory)
+        finally:
+            abandoned.release()
+
+    def _strays(self) -> tuple[Stray, ...]:
+        return tuple(
+            Stray(key, held.count, held.size_bytes) for key, held in self.state.others(self.account).items()
+        )
+
+    def _set_aside(self) -> Trouble | None:
+        """Files that a start found, and nothing named any more."""
+        directory = set_aside_directory(self.slot.spool)
+        if not directory.is_dir():
+            return None
+        sizes = [each.stat().st_size for each in directory.iterdir()]
+        if not sizes:
+            return None
+        files = plural(len(sizes), "file")
+        what = f"{files} of lost changes, {in_bytes(sum(sizes))}: look at them, then remove them"
+        return Trouble(str(directory), "set aside", what, 0.0)
+
+
+@contextlib.contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """What is made here is there to stay. Python's collector of cycles would go through all of it again and
+    again while it grows, which takes a third of the time, and later on at moments when somebody waits."""
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
+
+
+def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
+    """The threads behind the mount, but for *follows*; each part wakes its own."""
+    uploaders = [Worker(f"upload-{n}", core.uploader.step, clock) for n in range(UPLOAD_WORKERS)]
+    core.uploader.wake = waker_of(*uploaders)
+    lanes = range(core.backend.limits.batches_at_once)
+    commits = [Worker(f"commit-{n}", core.committer.step, clock) for n in lanes]
+    core.committer.wake = waker_of(*commits)
+    sweeps = Worker("sweep", core.sweeper.step, clock)
+    core.sweeper.wake = waker_of(sweeps)
+    makes = Worker("make-ahead", core.spool.ahead.step, clock)
+    core.spool.ahead.wake = waker_of(makes)
+    probes = Worker("probe-room", core.prober.step, clock)
+    core.prober.wake = waker_of(probes)
+
+    def tell_follower(_: Node, before: State, after: State) -> None:
+        if core.follower.is_offline and is_acknowledged(before, after):
+            core.follower.nudge()
+            follows.wake()
+
+    core.tree.watch(tell_follower)
+    syncs = Worker("sync", core.durability.step, clock)
+    return [*uploaders, *commits, sweeps, makes, probes, syncs]
+
+
+def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:
+    """The top of the mount as the service has it; it must be a folder that we may see. Failure.
+
+    None while the service does not answer: the top is taken on trust, a restart needs no network.
+    """
+    subdir = plan.spec.subdir
+
+    def look() -> Entry | None:
+        if subdir.is_root:
+            backend.latest_cursor()  # the cheapest question that a wrong path_root makes fail
+            return None
+        return backend.stat(Place(subdir))
+
+    try:
+        entry = look() if patience_s is None else briefly(look, patience_s)
+        if subdir.is_root:
+            return None
+    except NotFound:
+        raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
+    except Transient as error:
+        LOG.warning("%s:%s is mounted unseen: %s", plan.spec.name, subdir, error)
+        return None
+    except MountfsError as error:
+        raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}") from error
+    if not isinstance(entry, Folder):
+        raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
+    return entry
+
+
+def _file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
+    options: MountOptions = plan.options
+    return FileSystemOptions(
+        uid=options.uid,
+        gid=options.gid,
+        umask=options.umask,
+        is_read_only=options.is_read_only,
+        close=Promise(options.close.value),
+        fsync=Promise(options.fsync.value),
+        socket=os.fspath(socket),
+    )
+
+
+def _fuse_options(plan: MountPlan) -> FuseOptions:
+    return FuseOptions(
+        fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
+        allow_other=plan.options.allow_other,
+        is_read_only=plan.options.is_read_only,
+        checks_modes=plan.options.allow_other or not _owner_may_all(plan),
+    )
+
+
+def _owner_may_all(plan: MountPlan) -> bool:
+    """Whether modes and owner forbid nothing to the user who mounts."""
+    options = plan.options
+    return os.geteuid() == 0 or (options.uid == os.geteuid() and not options.umask & 0o700)

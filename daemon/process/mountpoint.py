@@ -1,0 +1,207 @@
+"""The directory a mount covers: is it fit, does the mount answer, how does it go away."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from typing import Self
+
+from daemon.control.client import PATIENCE_S, socket_of
+from daemon.control.protocol import SOCKET_XATTR
+from daemon.failure import Failure
+from daemon.places import outside
+from daemon.places.holders import holder_of
+from daemon.places.mounttable import MountEntry, mount_at, read_mounts, resolved
+
+LOG = logging.getLogger(__name__)
+
+_DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
+"""What a FUSE mount answers when the process behind it has ended."""
+
+FUSE_CONF = Path("/etc/fuse.conf")
+_UNMOUNT_TIMEOUT_S = 30.0
+
+
+def absolute(path: Path) -> Path:
+    """*path* without symbolic links, as the kernel's table spells it; its last part need not exist."""
+    return resolved(path, read_mounts())
+
+
+def prepare(path: Path) -> Path:
+    """The absolute mount point, if a mount may cover it; Failure says why not.
+
+    What a killed mountfs left there is taken away first.
+    """
+    target = absolute(path)
+    if is_dead(target):
+        entry = mount_at(target, read_mounts())
+        if entry is None or not entry.is_ours:
+            raise Failure(f"{path}: a dead mount of another program covers it; unmount that first")
+        LOG.warning("taking away the dead mount at %s", target)
+        detach(target)
+    _check_free(path, target)
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        raise Failure(f"{path}: the mount point does not exist; run: mkdir -p {path}") from None
+    except OSError as error:
+        raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
+    if not stat.S_ISDIR(mode):
+        raise Failure(f"{path}: the mount point is not a directory")
+    if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
+        raise Failure(
+            f"{path}: the mount point is not writable for this user; choose a directory of your own"
+        )
+    with os.scandir(target) as entries:
+        if next(entries, None) is not None:
+            raise Failure(f"{path}: the mount point is not empty; choose an empty directory")
+    return target
+
+
+class Reservation:
+    """Keeps other processes from mounting on a directory until a mount stands there: two that begin at once
+    would both find it free, and one would cover the other. A flock(2) on the directory below the mount, which
+    the kernel lets go of when the process dies."""
+
+    def __init__(self, target: Path) -> None:
+        """*target* as ``prepare`` returned it. Failure when somebody else was first."""
+        self._fd = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            # In this order: a mount that came before the directory was opened is in the table by now.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _check_free(target, target)
+        except BlockingIOError:
+            who = holder_of(self._fd)
+            self.release()
+            raise Failure(
+                f"{target}: another mountfs{who} is just being mounted here; choose another directory"
+            ) from None
+        except BaseException:
+            self.release()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Others may look: they find the mount, or a directory that is free. Harmless when it is done."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _check_free(path: Path, target: Path) -> None:
+    entry = mount_at(target, read_mounts())
+    if entry is not None:
+        what = "mountfs already" if entry.is_ours else f"another file system ({entry.kind})"
+        whose = _whose(entry) if entry.is_ours else ""
+        raise Failure(f"{path}: {what} is mounted here{whose}; unmount it first or choose another directory")
+
+
+def _whose(entry: MountEntry) -> str:
+    """The remote, and the process, whose control socket has its number."""
+    try:
+        number = socket_of(entry.mountpoint).stem
+    except Failure:
+        number = ""
+    process = f", process {number}" if number.isdigit() else ""
+    return f" ({entry.source}{process})"
+
+
+def is_dead(path: Path) -> bool:
+    """Whether *path* is covered by a mount whose process has ended; Failure when it does not say."""
+    try:
+        outside.xattr(path, SOCKET_XATTR, PATIENCE_S)
+    except TimeoutError:
+        raise Failure(f"{path}: what is mounted here does not answer; unmount that first") from None
+    except OSError as error:
+        return error.errno in _DEAD
+    return False
+
+
+def check_fuse(allow_other: bool) -> None:
+    """Failure when this machine or user cannot mount by FUSE at all."""
+    if not Path("/dev/fuse").exists():
+        raise Failure(
+            "/dev/fuse is missing: load the kernel module (modprobe fuse), or give it to the container"
+        )
+    if os.geteuid() == 0:
+        return
+    if shutil.which("fusermount3") is None and shutil.which("fusermount") is None:
+        raise Failure("fusermount3 is missing; install the package fuse3")
+    if allow_other and not _has_user_allow_other(FUSE_CONF):
+        raise Failure("-o allow_other: only root may, unless /etc/fuse.conf has the line user_allow_other")
+
+
+def _has_user_allow_other(config: Path) -> bool:
+    try:
+        return "user_allow_other" in (line.strip() for line in config.read_text().splitlines())
+    except OSError:
+        return False
+
+
+class SystemKernel:
+    """``lifecycle.Kernel`` on this machine."""
+
+    def is_mounted(self, mountpoint: Path) -> bool:
+        """Whether a mountfs mount is on *mountpoint*, dead or alive."""
+        entry = mount_at(mountpoint, read_mounts())
+        return entry is not None and entry.is_ours
+
+    def answers(self, mountpoint: Path) -> bool:
+        """Whether the mount is there and answers; blocks for as long as it does not."""
+        if not self.is_mounted(mountpoint):
+            return False
+        try:
+            outside.xattr(mountpoint, SOCKET_XATTR)
+        except OSError as error:
+            return error.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENODATA)
+        return True
+
+    def unmount(self, mountpoint: Path) -> None:
+        """Takes the mount away; from the name space at once when somebody is still inside."""
+        if not unmount(mountpoint, is_lazy=False):
+            LOG.warning("%s is busy; it disappears now and ends when its last user leaves", mountpoint)
+            detach(mountpoint)
+
+
+def detach(mountpoint: Path) -> None:
+    """Takes a mount out of sight at once, busy or dead. Failure."""
+    if not unmount(mountpoint, is_lazy=True):
+        raise Failure(f"{mountpoint}: cannot unmount; run: fusermount3 -uz {mountpoint}")
+
+
+def unmount(mountpoint: Path, *, is_lazy: bool) -> bool:
+    """Asks fusermount, or umount as root; False when it said no."""
+    flags = "-uz" if is_lazy else "-u"
+    orders = [[program, flags, "--", str(mountpoint)] for program in ("fusermount3", "fusermount")]
+    if os.geteuid() == 0:
+        orders.append(["umount", *(["-l"] if is_lazy else []), str(mountpoint)])
+    for order in orders:
+        if shutil.which(order[0]) is None:
+            continue
+        try:
+            done = subprocess.run(
+                order,
+                capture_output=True,
+                text=True,
+                timeout=_UNMOUNT_TIMEOUT_S,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            LOG.debug("%s: %s", order[0], error)
+            continue
+        if done.returncode == 0:
+            return True
+        LOG.debug("%s: %s", order[0], done.stderr.strip())
+    return False

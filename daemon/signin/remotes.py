@@ -1,0 +1,119 @@
+"""From what the configuration says of a remote to a backend that speaks with it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from daemon.config.boxremote import BoxRemote
+from daemon.config.settings import AccountRemote, DropboxRemote
+from daemon.signin.credentials import Grant, RefreshedToken, StaticToken, Tokens
+from daemon.signin.tokenstore import Exchanged, TokenStore
+from mountfs.backends.box import oauth
+from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.settings import BoxSettings
+from mountfs.backends.dropbox.api import refresh_access_token
+from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.backends.http import HttpClient
+from mountfs.ports import Backend, Clock
+
+TOKENS = "tokens"
+"""The place of rotating refresh tokens in the state directory."""
+
+_NO_MARK = frozenset(
+    {"name", "app_key", "app_secret", "client_secret", "content_url", "notify_url", "upload_url", "token_url"}
+    | {"commit_route", "mute"}
+    | {"uploads_per_minute", "calls_per_minute", "small_file_bytes"}
+)
+"""What may change without it becoming another account."""
+
+
+def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: Tokens | None = None) -> Backend:
+    """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: not
+    those that the remote says, but these."""
+    tokens = tokens or tokens_of(remote, clock, state_dir)
+    if isinstance(remote, BoxRemote):
+        return BoxBackend(_box(remote), tokens, clock)
+    return DropboxBackend(_dropbox(remote), tokens, clock)
+
+
+def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:
+    """Where the tokens for *remote* come from; nothing is sent yet."""
+    if isinstance(remote, BoxRemote):
+        return _box_tokens(remote, clock, state_dir)
+    return _dropbox_tokens(remote, clock)
+
+
+def identity_mark(remote: AccountRemote) -> str:
+    """What makes it the same account as last time, without having to ask."""
+    names = [field.name for field in fields(remote) if field.name not in _NO_MARK]
+    return "\n".join(f"{name}={getattr(remote, name) or ''}" for name in names)
+
+
+def _dropbox(remote: DropboxRemote) -> DropboxSettings:
+    return DropboxSettings(
+        api_url=remote.api_url,
+        content_url=remote.content_url,
+        notify_url=remote.notify_url,
+        path_root=remote.path_root,
+        select_user=remote.select_user,
+        select_admin=remote.select_admin,
+        commit_route=remote.commit_route.value,
+        mute=remote.mute,
+    )
+
+
+def _dropbox_tokens(remote: DropboxRemote, clock: Clock) -> Tokens:
+    if remote.access_token is not None:
+        return StaticToken(remote.access_token)
+    refresh_token, app_key = remote.refresh_token, remote.app_key
+    assert refresh_token is not None
+    assert app_key is not None
+    http = HttpClient(clock)
+
+    def refresh() -> Grant:
+        return Grant(*refresh_access_token(http, remote.api_url, refresh_token, app_key, remote.app_secret))
+
+    return RefreshedToken(refresh, clock, http.close)
+
+
+def _box(remote: BoxRemote) -> BoxSettings:
+    return BoxSettings(
+        api_url=remote.api_url,
+        upload_url=remote.upload_url,
+        as_user=remote.as_user,
+        root_folder_id=remote.root_folder_id,
+        uploads_per_minute=remote.uploads_per_minute,
+        calls_per_minute=remote.calls_per_minute,
+        small_file_bytes=remote.small_file_bytes,
+    )
+
+
+def _box_tokens(remote: BoxRemote, clock: Clock, state_dir: Path) -> Tokens:
+    if remote.access_token is not None:
+        return StaticToken(remote.access_token)
+    client_id, client_secret = remote.client_id, remote.client_secret
+    assert client_id is not None
+    assert client_secret is not None
+    http = HttpClient(clock)
+    if remote.refresh_token is not None:
+
+        def exchange(refresh_token: str) -> Exchanged:
+            grant = oauth.refresh(http, remote.token_url, client_id, client_secret, refresh_token)
+            return Exchanged(grant.access_token, grant.expires_in_s, grant.refresh_token or "")
+
+        directory = state_dir / TOKENS
+        store = TokenStore(directory, client_id, remote.refresh_token, exchange, clock, http.close)
+        return RefreshedToken(store.refresh, clock, store.close)
+    subject_type, subject_id = remote.box_subject_type, remote.box_subject_id
+    assert subject_type is not None
+    assert subject_id is not None
+
+    def ask() -> Grant:
+        grant = oauth.client_credentials(
+            http, remote.token_url, client_id, client_secret, subject_type, subject_id
+        )
+        return Grant(grant.access_token, grant.expires_in_s)
+
+    return RefreshedToken(ask, clock, http.close)

@@ -1,0 +1,196 @@
+"""Refresh tokens that are good for one use: the newest is on the disk before anything is done with it.
+
+    tokens/MARK.json   the newest refresh token of one grant, and the access token that came with it
+    tokens/MARK.lock   held by the one process that refreshes
+
+A grant is known by the token the user wrote down and by its client; writing down a new one begins anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+from daemon.places.holders import holder_of
+from daemon.signin.credentials import REFRESH_AHEAD_S, Grant
+from mountfs.errors import NotSignedIn, Transient, Unreachable
+from mountfs.model.entry import NS_PER_S
+
+GRACE_S = 3.0
+"""So long an exchange may go on when the mount ends: its token is spent, and the reply has the next one."""
+PATIENCE_S = 60.0
+"""So long another process that refreshes is waited for: as long as a service that is silent."""
+STOPPING = "no token: the mount is being stopped"
+LOOK_S = 0.1
+"""Between two looks whether it still does; flock(2) itself waits for ever."""
+
+
+class Clock(Protocol):
+    """The part of ``mountfs.ports.Clock`` that is needed here."""
+
+    def wall_ns(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """What a refresh token was exchanged for."""
+
+    access_token: str
+    expires_in_s: float
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The content of the file."""
+
+    access_token: str
+    expires_ns: int
+    refresh_token: str
+
+
+class TokenStore:
+    """Rotating tokens of one grant, shared by all processes of this machine.
+
+    *exchange* spends a refresh token at the service; it is called with the newest one alone, by one
+    process at a time. It raises NotSignedIn or Transient.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        client_id: str,
+        first_token: str,
+        exchange: Callable[[str], Exchanged],
+        clock: Clock,
+        end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """*end*: cuts an exchange that runs."""
+        mark = hashlib.sha256(f"{client_id}\n{first_token}".encode()).hexdigest()[:32]
+        self._directory = directory
+        self._file = directory / f"{mark}.json"
+        self._lock_file = directory / f"{mark}.lock"
+        self._first_token = first_token
+        self._exchange = exchange
+        self._clock = clock
+        self._end = end
+        self._ends = Event()
+        self._is_idle = Event()
+        self._is_idle.set()
+        self._given: str | None = None
+        self._unsaved: _Kept | None = None
+        """Exchanged, but the disk did not take it: nothing else has it, and the one before is spent."""
+
+    def refresh(self) -> Grant:
+        """An access token other than the one given last: another process's, or exchanged now.
+
+        One caller at a time. NotSignedIn; Transient, also when the disk does not take the new token.
+        """
+        try:
+            with self._locked():
+                kept = self._newest()
+        except OSError as error:
+            raise Transient(f"the refresh token cannot be stored: {error.strerror}") from error
+        self._given = kept.access_token
+        return Grant(kept.access_token, (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S)
+
+    def close(self) -> None:
+        """The mount ends: an exchange that runs has a moment to be stored, and no other one begins."""
+        self._ends.set()
+        self._is_idle.wait(GRACE_S)
+        self._end()
+
+    def _newest(self) -> _Kept:
+        kept = self._read()
+        if self._unsaved is not None:
+            self._save(self._unsaved)
+            kept, self._unsaved = self._unsaved, None
+        if kept is not None and kept.access_token != self._given and self._is_good(kept):
+            return kept
+        exchanged = self._exchange(self._first_token if kept is None else kept.refresh_token)
+        expires_ns = self._clock.wall_ns() + round(exchanged.expires_in_s * NS_PER_S)
+        self._unsaved = _Kept(exchanged.access_token, expires_ns, exchanged.refresh_token)
+        self._save(self._unsaved)
+        kept, self._unsaved = self._unsaved, None
+        return kept
+
+    def _is_good(self, kept: _Kept) -> bool:
+        return (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S > REFRESH_AHEAD_S
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Waits for the process that refreshes; the system ends the lock with the process."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._take(fd)
+            self._is_idle.clear()
+            if self._ends.is_set():
+                raise Unreachable(STOPPING)
+            yield
+        finally:
+            os.close(fd)
+            self._is_idle.set()
+
+    def _take(self, fd: int) -> None:
+        for _ in range(math.ceil(PATIENCE_S / LOOK_S)):
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._ends.wait(LOOK_S):
+                    raise Unreachable(STOPPING) from None
+            else:
+                return
+        raise Unreachable(f"no token: another mountfs{holder_of(fd)} refreshes the token, and does not end")
+
+    def _read(self) -> _Kept | None:
+        """None where nothing was stored yet. NotSignedIn for a file that cannot be understood: to present the
+        token before it instead could have the whole grant revoked. OSError."""
+        try:
+            fd = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(fd, encoding="utf-8", errors="replace") as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                raise NotSignedIn(
+                    f"{self._file} belongs to another user, or others may read it; remove it, and write "
+                    "a new refresh_token into the configuration"
+                )
+            text = file.read()
+        try:
+            kept = json.loads(text)
+            return _Kept(str(kept["access_token"]), int(kept["expires_ns"]), str(kept["refresh_token"]))
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+            raise NotSignedIn(
+                f"{self._file} is damaged; write a new refresh_token into the configuration"
+            ) from None
+
+    def _save(self, kept: _Kept) -> None:
+        """Whole, for this user alone, and on the disk when it returns; or not at all. OSError."""
+        draft = self._file.with_suffix(f".{os.getpid()}")
+        content = {
+            "access_token": kept.access_token,
+            "expires_ns": kept.expires_ns,
+            "refresh_token": kept.refresh_token,
+        }
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._file)
+        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
