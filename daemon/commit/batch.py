@@ -40,7 +40,8 @@ class Batch:
     lost_s: float = 0.0
     """Since when it is uncertain."""
     due_s: float = 0.0
-    polls: int = 0
+    sent_s: float | None = None
+    """When it was sent the last time, by this process."""
     faults: int = 0
     """Failed questions after the job in a row."""
     pacer: Pacer = field(default_factory=Pacer)
@@ -99,5 +100,5 @@ class Batch:
     def lose(self, now_s: float) -> None:
         """Nobody knows what came of it."""
         self.sent.job = None
-        self.is_uncertain, self.looks, self.faults, self.polls = True, 0, 0, 0
+        self.is_uncertain, self.looks, self.faults = True, 0, 0
         self.lost_s = now_s

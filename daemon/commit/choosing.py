@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from mountfs.model.order import OrderKind
 
-COMPANY_S = 5.0
-"""The longest a ready node waits for a fuller batch while others are still on their way up."""
+JOBS_WORTH = 2.5
+"""So many times the fixed cost of a job a ready node waits for a fuller batch, while others are on their way
+up. What is sent too early costs one job more, which all later ones wait for; what waits costs that time.
+`tests/unit/commit/test_batch_sizes.py` compares it with the best possible."""
+LONGEST_COMPANY_S = 5.0
 HURRIED_COMPANY_S = 0.5
-"""The same while somebody waits: one job holds up all others, so a moment is still well spent."""
+"""The longest while somebody waits: one job holds up all others, so a moment is still well spent."""
 STARVED_S = 15.0
 """From here on a kind has its turn however full the others' batches are."""
 
@@ -28,12 +31,15 @@ class Queue:
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a choice depends on besides the queues. *quiet_in_s*: until nothing has changed for the settling
-    time. *is_filling*: more will be ready soon, such as small files that are on their way up."""
+    time. *is_filling*: more will be ready soon, such as small files that are on their way up. *job_s*: what a
+    job costs whatever is in it. *is_planning*: there are nodes that nobody has looked at yet."""
 
     now_s: float
     quiet_in_s: float
+    job_s: float
     is_hurried: bool = False
     is_filling: bool = False
+    is_planning: bool = False
 
 
 def choose(queues: Mapping[OrderKind, Queue], moment: Moment, *, is_side_by_side: bool) -> OrderKind | float:
@@ -60,10 +66,13 @@ def choose(queues: Mapping[OrderKind, Queue], moment: Moment, *, is_side_by_side
 
 def _alone_s(oldest_s: float, moment: Moment) -> float:
     """When a batch goes although it is not full; *oldest_s*: since when its oldest is ready."""
-    if moment.is_filling:
+    if moment.is_filling or moment.is_planning:
         quiet_s = math.inf
     elif moment.is_hurried:
         quiet_s = moment.now_s
     else:
         quiet_s = moment.now_s + moment.quiet_in_s
-    return min(quiet_s, oldest_s + (HURRIED_COMPANY_S if moment.is_hurried else COMPANY_S))
+    most_s = HURRIED_COMPANY_S if moment.is_hurried else LONGEST_COMPANY_S
+    if not moment.is_planning:
+        most_s = min(most_s, JOBS_WORTH * moment.job_s)
+    return min(quiet_s, oldest_s + most_s)

@@ -233,8 +233,8 @@ class Committer:
             if not (kind is OrderKind.PUT and self._pause.is_on)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
-        is_filling = is_planning or self._uploads.has_small
-        moment = Moment(now_s, quiet_s, self._urgency.is_pressing, is_filling)
+        is_hurried, is_filling = self._urgency.is_pressing, self._uploads.has_small
+        moment = Moment(now_s, quiet_s, self._sender.job_s, is_hurried, is_filling, is_planning)
         chosen = choose(queues, moment, is_side_by_side=not self._is_alone)
         if not isinstance(chosen, OrderKind):
             return chosen

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from daemon.commit.batch import Batch
+from daemon.commit.jobcost import JobCost
 from daemon.commit.lookup import filled_folders, has_left, look_up
 from daemon.commit.pacing import poll_delay_s
 from daemon.commit.patience import FIRST_LOOK_S, Patience
@@ -63,7 +64,13 @@ class Sender:
         self._is_alone = backend.limits.batches_at_once == 1
         self._told = Told("commits", patience=2)
         self._patience = Patience(is_alone=self._is_alone)
+        self._cost = JobCost()
         self._replies = Replies(tree, listings, backend, books, clock)
+
+    @property
+    def job_s(self) -> float:
+        """What a job costs whatever is in it, in seconds."""
+        return self._cost.fixed_s
 
     def advance(self, batch: Batch) -> None:
         """Gets *batch* on: afterwards it is over, or due again."""
@@ -77,7 +84,7 @@ class Sender:
             return
         try:
             if batch.sent.job is None:
-                batch.is_launched = True
+                batch.is_launched, batch.sent_s = True, started_s
                 launch = self._backend.submit(batch.orders)
             else:
                 launch = self._backend.poll(batch.sent.job, batch.orders)
@@ -150,12 +157,13 @@ class Sender:
             self._lose_again(batch)
             return
         if running.job != batch.sent.job:
-            batch.sent.job, batch.polls = running.job, 0
+            batch.sent.job = running.job
             with self._tree.transaction():
                 self._tree.store.set_job(batch.sent.id, running.job)
         batch.faults = 0
-        batch.due_s = self._clock.now_s() + poll_delay_s(batch.polls, running.retry_after_s)
-        batch.polls += 1
+        now_s, expected_s = self._clock.now_s(), self._cost.expected_s(len(batch.flights))
+        taken_s = now_s - (batch.since_s if batch.sent_s is None else batch.sent_s)
+        batch.due_s = now_s + poll_delay_s(taken_s, expected_s, running.retry_after_s)
 
     def _conclude(
         self, batch: Batch, outcomes: Sequence[Outcome], started_s: float, unused: Sequence[str] = ()
@@ -165,8 +173,10 @@ class Sender:
             self._lose_again(batch)
             return
         self._patience.answered()
-        if batch.sent.job is not None:
-            self._patience.job_took(self._clock.now_s() - batch.since_s)
+        if batch.sent_s is not None and not all(isinstance(each, MountfsError) for each in outcomes):
+            took_s = self._clock.now_s() - batch.sent_s
+            self._cost.took(len(flights), took_s)
+            self._patience.job_took(took_s)
         too_big = [outcome for outcome in outcomes if isinstance(outcome, RequestTooBig)]
         if len(too_big) == len(flights) > 1:
             self._split(batch, too_big[0])

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from daemon.commit.choosing import (
-    COMPANY_S,
     HURRIED_COMPANY_S,
+    JOBS_WORTH,
     STARVED_S,
     Moment,
     Queue,
@@ -16,7 +16,9 @@ from daemon.commit.choosing import (
 from mountfs.model.order import OrderKind
 
 NOW_S = 100.0
-QUIET = Moment(NOW_S, quiet_in_s=0.0)
+JOB_S = 1.0
+COMPANY_S = JOBS_WORTH * JOB_S
+QUIET = Moment(NOW_S, quiet_in_s=0.0, job_s=JOB_S)
 BUSY = replace(QUIET, quiet_in_s=0.2)
 FILLING = replace(QUIET, is_filling=True)
 PUT, DELETE = OrderKind.PUT, OrderKind.DELETE

@@ -1,15 +1,71 @@
 from __future__ import annotations
 
+import pytest
+
+from daemon.commit.jobcost import FIRST_GUESS_S, GUESSED_ENTRY_S, JobCost
 from daemon.commit.pacing import poll_delay_s
 
+# When a job is asked after
 
-def test_questions_become_rarer() -> None:
-    delays = [poll_delay_s(polls, None) for polls in range(40)]
-    assert delays[0] == 0.2
-    assert delays == sorted(delays)
-    assert delays[-1] == 5.0
+
+@pytest.mark.parametrize(("expected_s", "really_s", "most"), [(2.5, 2.5, 3), (0.3, 3.0, 14), (3.0, 0.3, 1)])
+def test_the_end_of_a_job_is_known_soon_and_with_few_questions(
+    expected_s: float, really_s: float, most: int
+) -> None:
+    at_s, questions = 0.0, 0
+    while at_s < really_s:
+        at_s += poll_delay_s(at_s, expected_s, None)
+        questions += 1
+    assert questions <= most
+    assert at_s <= max(1.25 * really_s, expected_s)
+
+
+def test_a_job_that_never_ends_is_asked_after_ever_more_rarely() -> None:
+    assert poll_delay_s(600.0, 1.0, None) == 5.0
 
 
 def test_no_question_comes_before_the_service_wants_it() -> None:
-    assert poll_delay_s(0, 17.0) == 17.0
-    assert poll_delay_s(20, 0.1) == 5.0
+    assert poll_delay_s(0.0, 1.0, 17.0) == 17.0
+    assert poll_delay_s(600.0, 1.0, 0.1) == 5.0
+
+
+# What jobs cost
+
+
+def test_before_any_job_its_cost_is_a_guess() -> None:
+    cost = JobCost()
+    assert cost.fixed_s == FIRST_GUESS_S
+    assert cost.expected_s(1000) == FIRST_GUESS_S + 1000 * GUESSED_ENTRY_S
+
+
+def test_the_fixed_part_is_learned_from_jobs_of_different_sizes() -> None:
+    cost = JobCost()
+    for entries in (1, 1000, 300, 700, 20):
+        cost.took(entries, 1.5 + 0.0004 * entries)
+    assert cost.fixed_s == pytest.approx(1.5, abs=0.02)
+    assert cost.expected_s(500) == pytest.approx(1.7, abs=0.02)
+
+
+def test_jobs_of_one_size_leave_what_an_entry_adds_to_the_guess() -> None:
+    cost = JobCost()
+    for _ in range(9):
+        cost.took(100, 1.0)
+    assert cost.expected_s(100) == pytest.approx(1.0)
+    assert cost.fixed_s == pytest.approx(1.0 - 100 * GUESSED_ENTRY_S)
+
+
+def test_a_service_that_has_become_faster_is_noticed() -> None:
+    cost = JobCost()
+    for entries in (1, 1000) * 5:
+        cost.took(entries, 10.0 + 0.01 * entries)
+    for entries in (1, 1000) * 10:
+        cost.took(entries, 0.3 + 0.001 * entries)
+    assert cost.fixed_s == pytest.approx(0.3, abs=0.2)
+
+
+def test_noise_makes_no_job_cheaper_than_nothing() -> None:
+    cost = JobCost()
+    for entries, seconds in ((1000, 0.1), (1, 3.0), (1000, 0.1), (1, 0.01)):
+        cost.took(entries, seconds)
+    assert cost.fixed_s > 0.0
+    assert cost.expected_s(1_000_000) > 0.0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commit.choosing import COMPANY_S
+from daemon.commit.choosing import JOBS_WORTH, LONGEST_COMPANY_S
+from daemon.commit.jobcost import FIRST_GUESS_S
 from mountfs.errors import Forbidden
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
@@ -261,7 +262,7 @@ def test_a_new_folder_waits_for_the_first_file_in_it_but_not_for_ever(batches: W
     assert sent(batches) == []
     batches.advance(1.1)
     step_in_place(batches)
-    batches.advance(COMPANY_S)
+    batches.advance(LONGEST_COMPANY_S)
     step_in_place(batches)
     assert sent(batches) == [(OrderKind.MAKE_FOLDER, "/d")]
     if is_open:
@@ -363,7 +364,7 @@ def test_a_clock_that_was_set_back_holds_nothing_up(batches: World) -> None:
     batches.upload_all()
     clock.set_wall_ns(clock.wall_ns() - 3600 * NS_PER_S)
     step_in_place(batches)
-    batches.settle(most_s=2 * COMPANY_S)
+    batches.settle(most_s=2 * LONGEST_COMPANY_S)
     assert sent_paths(batches) == ["/a"]
 
 
@@ -374,10 +375,10 @@ def test_a_batch_waits_for_small_files_on_their_way_up_but_not_for_ever(batches:
     batches.put("/a", b"1")
     batches.upload_all()
     batches.put("/b", b"2")
-    batches.advance(1.0)
+    batches.advance(SETTLE_S + 0.01)
     step_in_place(batches)
     assert sent(batches) == []
-    batches.advance(COMPANY_S)
+    batches.advance(JOBS_WORTH * FIRST_GUESS_S)
     step_in_place(batches)
     assert sent_paths(batches) == ["/a"]
 
