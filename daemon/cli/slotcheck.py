@@ -26,8 +26,6 @@ from mountfs.tree.rows import CONTENT_COLUMNS, NODE_COLUMNS, content_row, flight
 from mountfs.tree.strays import set_aside_directory
 
 READ_BYTES = 4 * 1024 * 1024
-SHOWN_NAMES = 20
-"""Names told one by one; more would hide the rest."""
 
 DAMAGED = ".damaged-"
 """Stands in the name of a journal that was moved away."""

@@ -119,11 +119,6 @@ class Lifecycle:
         return self._phase
 
     @property
-    def is_loop_alive(self) -> bool:
-        """Whether libfuse's loop still runs, as it does while files stay open after a lazy unmount."""
-        return self._loop.is_alive()
-
-    @property
     def left(self) -> int:
         """How many changes stayed journaled; known once ``run`` has returned."""
         return self._left or 0

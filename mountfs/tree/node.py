@@ -24,7 +24,6 @@ from dataclasses import dataclass, field
 from mountfs.errors import MountfsError, Refused
 from mountfs.model.entry import NS_PER_S, Entry, File, Place
 from mountfs.model.order import OrderKind
-from mountfs.model.path import fold
 from mountfs.model.value import value
 from mountfs.tree.content import Content, Over
 from mountfs.tree.listing import Listing
@@ -342,9 +341,3 @@ def path_of(node: Node) -> str:
     """Where the mount shows it, "/" being the top of the account; for people, not for orders."""
     names = [each.state.name for each in above(node) if each.id != ROOT_ID]
     return "/" + "/".join(reversed(names))
-
-
-def base_key(state: State) -> str:
-    """The folded name under which the service has it."""
-    assert state.base is not None
-    return fold(state.base.name)

@@ -74,7 +74,6 @@ class Store:
             self._db.close()
             raise unusable(path, error) from error
         self._reserved_id = self._next_id
-        self._is_open = False
 
     # Transactions
 
@@ -82,7 +81,6 @@ class Store:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")  # of one that could not be cancelled
         self._db.execute("BEGIN IMMEDIATE")
-        self._is_open = True
 
     def end(self) -> None:
         """Everything since ``begin`` happened. DiskFull."""
@@ -90,12 +88,10 @@ class Store:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self.error_of(error) from error
-        self._is_open = False
         self.commits += 1
 
     def cancel(self) -> None:
         """Nothing since ``begin`` happened."""
-        self._is_open = False
         # The next id stays where it is: one that was handed out is never handed out again.
         self._reserved_id = min(self._reserved_id, self._next_id)
         # A full or failing disk makes SQLite roll back by itself.
