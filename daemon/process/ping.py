@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Lock, Thread
 from typing import Protocol
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault
@@ -25,26 +25,21 @@ class Ping:
         """*question*: the cheapest one there is."""
         self._question = question
         self._clock = clock
-        self._changed = Condition()
+        self._lock = Lock()
         self._asked_s: float | None = None
         self._trouble = ""
 
     def ask(self) -> None:
         """Asks, unless a question is open; does not wait for the answer."""
-        with self._changed:
+        with self._lock:
             if self._asked_s is not None:
                 return
             self._asked_s = self._clock.now_s()
         Thread(target=self._run, name="ping", daemon=True).start()
 
-    def await_answer(self, timeout_s: float) -> None:
-        """Returns when no question is open, or after *timeout_s*."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._asked_s is None, timeout_s)
-
     def trouble(self) -> str:
         """Why the service is taken for away, in half a line; "": it answered, or was not asked yet."""
-        with self._changed:
+        with self._lock:
             if self._asked_s is not None and self._clock.now_s() - self._asked_s >= SILENT_S:
                 return f"the service does not answer: silent for {SILENT_S:.0f} s"
             return self._trouble
@@ -58,6 +53,5 @@ class Ping:
         except MountfsError:
             pass  # that is an answer
         finally:
-            with self._changed:
+            with self._lock:
                 self._asked_s, self._trouble = None, trouble
-                self._changed.notify_all()

@@ -30,10 +30,6 @@ class Ballast:
         self._lock = Lock()
         self._fd: int | None = None
 
-    @property
-    def is_held(self) -> bool:
-        return self._fd is not None
-
     def hold(self) -> bool:
         """Takes the space (again) where there is twice as much; whether nothing is missing now."""
         with self._lock:

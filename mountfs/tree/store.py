@@ -159,9 +159,6 @@ class Store:
         """Clean nodes with a time that is kept here."""
         return self._select_nodes("time_s IS NOT NULL AND NOT is_dirty", ())
 
-    def count_nodes(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM nodes").fetchone()[0])
-
     def _select_nodes(self, where: str, values: tuple[Value, ...]) -> Iterator[NodeRow]:
         return map(node_row, self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values))
 

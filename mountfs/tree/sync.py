@@ -106,6 +106,7 @@ class Durability:
         self._log_fd = disk.open(f"{tree.store.path}-wal")
         self._shared = SharedSync(self._sync_log)
         self._synced_commits = -1
+        """So many transactions of the store survive power loss."""
         self._log_failure: Exception | None = None
         self._lost_files: set[str] = set()
         """Spool files of pending bytes that could not be synced."""
@@ -117,11 +118,6 @@ class Durability:
                 if state.draft is not None or (state.content is not None and not state.content.is_synced):
                     self._note(node, state, state)
             tree.watch(self._note)
-
-    @property
-    def synced_commits(self) -> int:
-        """So many transactions of the store survive power loss."""
-        return self._synced_commits
 
     @property
     def trouble(self) -> str | None:

@@ -32,12 +32,6 @@ class WholeHash:
         self._unfed = RangeSet(sent)
         self._is_hashing = False
 
-    @property
-    def waiting_bytes(self) -> int:
-        """How many bytes it keeps in memory."""
-        with self._lock:
-            return sum(map(len, self._early.values()))
-
     def feed(self, offset: int, body: bytes) -> None:
         """The file's bytes from *offset* on, about to be sent. What *read* raises."""
         with self._lock:

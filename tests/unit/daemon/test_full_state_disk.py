@@ -72,7 +72,7 @@ def test_a_full_disk_refuses_what_is_written_and_takes_it_once_there_is_room(sma
     world.put("/after", b"a")
     Crew(world).work(lambda: world.pending() == [] and world.core.ballast.hold())
     assert {"/before", "/after"} <= world.account.files().keys()
-    assert world.core.ballast.is_held
+    assert world.core.ballast.release()
     world.close()
 
 

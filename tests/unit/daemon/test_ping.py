@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from threading import Event
 
 import pytest
@@ -32,13 +33,21 @@ def asked(service: Service, clock: FakeClock | None = None) -> Ping:
     return ping
 
 
+def await_answer() -> None:
+    """Each question has a thread of its own, which ends with the answer."""
+    for thread in threading.enumerate():
+        if thread.name == "ping":
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("error", [Unreachable("refused"), ServerFault("broken"), NotSignedIn("revoked")])
 def test_a_service_that_cannot_be_reached_is_away(error: MountfsError) -> None:
     service = Service(error)
     ping = asked(service)
     assert ping.trouble() == ""
     service.may_answer.set()
-    ping.await_answer(PATIENCE_S)
+    await_answer()
     assert ping.trouble() == f"the service does not answer: {error}"
 
 
@@ -47,7 +56,7 @@ def test_one_that_says_anything_is_there(error: MountfsError | None) -> None:
     service = Service(error)
     service.may_answer.set()
     ping = asked(service)
-    ping.await_answer(PATIENCE_S)
+    await_answer()
     assert ping.trouble() == ""
 
 
@@ -58,7 +67,7 @@ def test_one_that_is_silent_for_long_is_away_and_is_not_asked_twice_at_once() ->
     clock.time_s += SILENT_S
     assert "silent" in ping.trouble()
     service.may_answer.set()
-    ping.await_answer(PATIENCE_S)
+    await_answer()
     assert ping.trouble() == ""
     assert service.questions == 1
 
@@ -67,8 +76,8 @@ def test_what_was_heard_last_counts() -> None:
     service = Service(Unreachable("refused"))
     service.may_answer.set()
     ping = asked(service)
-    ping.await_answer(PATIENCE_S)
+    await_answer()
     service.error = None
     ping.ask()
-    ping.await_answer(PATIENCE_S)
+    await_answer()
     assert ping.trouble() == ""

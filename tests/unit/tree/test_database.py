@@ -14,6 +14,7 @@ from mountfs.tree.database import StoreUnusable
 from mountfs.tree.node import ROOT_ID, Node, State
 from mountfs.tree.schema import VERSION
 from mountfs.tree.store import Store
+from tests.doubles.rows import count_nodes
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_the_database_is_private(file: Path) -> None:
 
 def test_a_whole_one_is_opened_again(file: Path) -> None:
     store = Store(file)
-    assert store.count_nodes() == 100
+    assert count_nodes(store) == 100
     store.close()
 
 
