@@ -60,9 +60,6 @@ class Spool:
         self._meter_lock = Lock()
         self._s_per_byte = 0.0
         self._unlooked_bytes = LOOK_EVERY_BYTES
-        # Never too small: removals are not subtracted, it is counted afresh before it slows anyone. Without a
-        # limit nobody asks for it.
-        self._at_most_pending_bytes = 0 if quota.limit_bytes is None else self.total_bytes()
 
     # Files to write
 
@@ -95,14 +92,13 @@ class Spool:
     def admit(self, growth_bytes: int) -> float:
         """Asked before a file grows: seconds the writer has to wait first, mostly 0.
 
-        NoSpace when the limit or the disk's reserve is reached. The disk is looked at once in a few
+        NoSpace when the disk's reserve is reached. The disk is looked at once in a few
         MiB of growth; the wait is the caller's, with no lock held.
         """
         if growth_bytes <= 0:
             return 0.0
         with self._meter_lock:
             self._unlooked_bytes += growth_bytes
-            self._at_most_pending_bytes += growth_bytes
             if self._unlooked_bytes >= (LOOK_EVERY_BYTES_SLOWED if self._s_per_byte else LOOK_EVERY_BYTES):
                 self._look_locked()
             return growth_bytes * self._s_per_byte
@@ -111,7 +107,7 @@ class Spool:
         """Why nothing more can be written now, in one line; None: there is room."""
         try:
             with self._meter_lock:
-                self._quota.may_write(self._at_most_pending_bytes, self._free_bytes())
+                self._quota.may_write(self._free_bytes())
         except NoSpace as error:
             return str(error)
         except OSError as error:
@@ -176,9 +172,6 @@ class Spool:
         """Bytes of every file, by name."""
         return self._disk.sizes(str(self.directory))
 
-    def total_bytes(self) -> int:
-        return sum(self.sizes().values())
-
     def close(self) -> None:
         """Lets go of the descriptors kept for reading, and of the files that were made ahead."""
         self.ahead.close()
@@ -189,15 +182,8 @@ class Spool:
     # Inside
 
     def _look_locked(self) -> None:
-        free_bytes = self._free_bytes()
-        limit_bytes = self._quota.limit_bytes
-        if limit_bytes is not None:
-            left_bytes = limit_bytes - self._at_most_pending_bytes
-            if left_bytes < self._quota.slow_zone_bytes():
-                # What is admitted and not written yet is missing here, but comes with the next look.
-                self._at_most_pending_bytes = self.total_bytes()
         # A refusal leaves the growth since the last look standing: the next write asks again.
-        self._s_per_byte = self._quota.may_write(self._at_most_pending_bytes, free_bytes) / MIB
+        self._s_per_byte = self._quota.may_write(self._free_bytes()) / MIB
         self._unlooked_bytes = 0
 
     def _free_bytes(self) -> int:

@@ -28,6 +28,7 @@ from mountfs.errors import (
     ShuttingDown,
     TooLarge,
 )
+from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import MIB, Quota
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.world import World
@@ -181,7 +182,14 @@ def test_a_bound_that_is_learned_late_holds_from_then_on(world: World) -> None:
 
 
 def test_a_full_spool_refuses_the_write_and_keeps_what_there_is(tmp_path: Path) -> None:
-    world = World(tmp_path, settings={"quota": Quota(limit_bytes=MIB, reserve_bytes=0)})
+    class Small(RealDisk):
+        """Has room for 1 MiB of spool files."""
+
+        def free_bytes(self, directory: str) -> int:
+            return MIB - sum(self.sizes(str(tmp_path / "spool")).values())
+
+    quota = Quota(reserve_bytes=0)
+    world = World(tmp_path, disk=Small(), settings={"quota": quota, "pause": lambda seconds: None})
     number = world.fs.create("/f", RW | os.O_CREAT).number
     with pytest.raises(NoSpace):
         for at in range(0, 8 * MIB, MIB // 8):
