@@ -15,7 +15,7 @@ from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.clock import SystemClock
 from mountfs.errors import Busy, NotSignedIn, Offline
-from mountfs.model.entry import Entry, File, Folder, Place
+from mountfs.model.entry import File, Folder, Listed, Place
 from mountfs.model.hashing import content_hash
 from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
 from mountfs.model.path import RemotePath
@@ -373,7 +373,7 @@ def file_at(backend: Backend, path: str) -> File:
     return entry
 
 
-def names(entries: Sequence[Entry]) -> set[str]:
+def names(entries: Sequence[Listed]) -> set[str]:
     return {entry.name for entry in entries}
 
 

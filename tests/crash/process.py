@@ -108,8 +108,8 @@ def main(control: Path, arguments: list[str]) -> int:
     POINTS = Points(control)
     POINTS.arm()
     signal.signal(signal.SIGUSR1, lambda _number, _frame: POINTS.arm())
-    assembly.RealDisk = PointedDisk  # type: ignore[misc]
-    core.Store = PointedStore  # type: ignore[misc]
+    assembly.RealDisk = PointedDisk  # type: ignore[attr-defined]
+    core.Store = PointedStore  # type: ignore[attr-defined]
     HttpClient._send_once = _pointed(HttpClient._send_once)  # type: ignore[method-assign]
     return run(arguments)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mountfs.errors import MountfsError
-from mountfs.model.entry import Account, Entry, File, Place, Space
+from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, BackendLimits, Done, Launch, Outcome, Piece, RemoteChanges, Running
@@ -72,7 +72,7 @@ class FaultyBackend:
     def space(self) -> Space:
         return self._run("space", self.inner.space)
 
-    def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Entry]:
+    def list_folder(self, path: RemotePath, folder_id: str = "") -> Sequence[Listed]:
         return self._run("list_folder", lambda: self.inner.list_folder(path, folder_id))
 
     def stat(self, place: Place) -> Entry:

@@ -74,7 +74,7 @@ class Rig:
         """Another client's write; nothing goes wrong for it."""
         turned = self.sandbox.switches()
         self.sandbox.set_switches(**self._switches)
-        self.sandbox.write(path, body)  # type: ignore[attr-defined] - each service has more to say of a file
+        self.sandbox.write(path, body)  # type: ignore[attr-defined]  # each has more to say
         self.sandbox.set_switches(**turned)
 
     def refused(self) -> list[tuple[str, str]]:

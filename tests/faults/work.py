@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from mountfs.errors import MountfsError, NotFound, Offline, Refused
@@ -48,7 +49,7 @@ class Work:
         world = self.rig.world
         self._insist(world.follow)
         for folder in ("/", "/keep", "/keep/dir"):
-            self._insist(lambda folder=folder: world.names(folder))
+            self._insist(partial(world.names, folder))
         assert self._insist(lambda: world.get("/keep/a")) == self.files["/keep/a"]
         self._insist(lambda: world.mkdir("/new"))
         self._insist(lambda: world.mkdir("/new/sub"))

@@ -208,9 +208,9 @@ def connected(far: Far, clock: FakeClock) -> Backend:
     ending = ClockedEnding(clock)
     if isinstance(far, BoxFar):
         far.sandbox.set_switches(part_size_bytes=PART_BYTES)
-        urls = {"api_url": far.sandbox.api_url, "upload_url": far.sandbox.upload_url}
         box = BoxSettings(
-            **urls,  # type: ignore[arg-type]
+            api_url=far.sandbox.api_url,
+            upload_url=far.sandbox.upload_url,
             uploads_per_minute=UNLIMITED,
             calls_per_minute=UNLIMITED,
             small_file_bytes=LARGE_BYTES,

@@ -48,10 +48,12 @@ class RemoteMemory:
         return hash_of_parts(parts)
 
     def submit(self, orders: Sequence[Order]) -> Launch:
-        return self._call(f"submit/{orders[0].kind.value}", _without_bodies(orders))
+        launch: Launch = self._call(f"submit/{orders[0].kind.value}", _without_bodies(orders))
+        return launch
 
     def poll(self, job: str, orders: Sequence[Order]) -> Launch:
-        return self._call(f"poll/{orders[0].kind.value}", job, _without_bodies(orders))
+        launch: Launch = self._call(f"poll/{orders[0].kind.value}", job, _without_bodies(orders))
+        return launch
 
     def wait_for_changes(self, cursor: str, timeout_s: float) -> bool:
         for _ in range(max(1, round(timeout_s / WAIT_S))):
@@ -103,5 +105,5 @@ def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: object
 
 
 if __name__ == "__main__":
-    assembly.connect = connect  # type: ignore[assignment]
+    assembly.connect = connect  # type: ignore[attr-defined]
     main()

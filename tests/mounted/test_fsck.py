@@ -18,7 +18,7 @@ from daemon.cli import run
 from mountfs.tree.schema import VERSION
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import Asked, until
+from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
 
 BODIES = {
     "docs/whole.txt": random.Random(1).randbytes(3000),
@@ -75,7 +75,7 @@ class Left:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealMount, DropboxProcess]]:
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealMount, SandboxProcess]]:
     """A mount that was killed while three closed files were pending and a fourth was open."""
     folder = tmp_path_factory.mktemp("killed")
     with DropboxProcess(folder / "far-side") as far_side:

@@ -149,8 +149,12 @@ def stations(
         for name in ("A", "B"):
             here = folder / name
             here.mkdir()
-            disk = stack.enter_context(small_disk("tmpfs", here, DISK_BYTES)) if "tmpfs" in KINDS else None
-            state = disk.directory if isinstance(disk, SmallTmpfs) else here / "state"
+            disk: SmallTmpfs | None = None
+            if "tmpfs" in KINDS:
+                mounted = stack.enter_context(small_disk("tmpfs", here, DISK_BYTES))
+                assert isinstance(mounted, SmallTmpfs)
+                disk = mounted
+            state = disk.directory if disk is not None else here / "state"
             mount = stack.enter_context(RealMount(here, far_side, remote=remote, state_dir=str(state)))
             made.append(Station(name, mount, disk, figures))
         yield made

@@ -129,7 +129,7 @@ class Toolbox:
 
     def _mv(self) -> Step | None:
         source, target = self._old_file(), self._new_file()
-        return source and _step("mv", f"mv {quoted(source)} {quoted(target)}", source, target)
+        return _step("mv", f"mv {quoted(source)} {quoted(target)}", source, target) if source else None
 
     def _mv_over(self) -> Step | None:
         source, target = self._old_file(), self._old_file()
@@ -146,11 +146,11 @@ class Toolbox:
 
     def _rm(self) -> Step | None:
         path = self._old_file()
-        return path and _step("rm", f"rm {quoted(path)}", path)
+        return _step("rm", f"rm {quoted(path)}", path) if path else None
 
     def _rm_tree(self) -> Step | None:
         folder = self._draw.choice([*self._folders(), *self._tops("git")] or [None])
-        return folder and _step("rm -r", f"rm -r {quoted(folder)}", folder)
+        return _step("rm -r", f"rm -r {quoted(folder)}", folder) if folder else None
 
     def _mkdir(self) -> Step:
         folder = self._new_folder()
@@ -199,7 +199,11 @@ class Toolbox:
 
     def _append(self) -> Step | None:
         path = self._old_file()
-        return path and _step("append", f"cat {self._source(is_empty_fine=False)} >> {quoted(path)}", path)
+        return (
+            _step("append", f"cat {self._source(is_empty_fine=False)} >> {quoted(path)}", path)
+            if path
+            else None
+        )
 
     def _dd(self) -> Step | None:
         path = self._old_file()
@@ -219,7 +223,7 @@ class Toolbox:
     def _touch(self) -> Step | None:
         path = self._old_file()
         time_s = self._draw.randrange(1_000_000_000, 1_700_000_000)
-        return path and _step("touch", f"touch -d @{time_s} {quoted(path)}", path)
+        return _step("touch", f"touch -d @{time_s} {quoted(path)}", path) if path else None
 
     def _sqlite(self) -> Step:
         name = (self._tops("data") or [f"data{self._next()}"])[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudsandbox.box import BoxSandbox
 from tests.interop.rclone.remote import Remote
 
 MOST_OF_A_FORM_BYTES = 50 * 1024 * 1024
@@ -63,6 +64,7 @@ def test_a_session_that_is_given_up_is_ended(box: Remote, large: Path) -> None:
     box.sandbox.set_faults([{"route": "sessions/part", "status": 403}])
     calls = box.calls_of(lambda: box.refused("copyto", large, box.at("f")))
     assert calls["sessions/abort"] == 1
+    assert isinstance(box.sandbox, BoxSandbox)
     assert box.sandbox.sessions() == []
     assert box.files() == {}
 

@@ -38,8 +38,8 @@ def test_a_large_file_goes_in_chunks(
 ) -> None:
     data = os.urandom(size_bytes)
     (tmp_path / "f").write_bytes(data)
-    command = ("copyto", *CHUNKS, "--dropbox-batch-mode", mode, tmp_path / "f", dropbox.at("f"))
-    calls = dropbox.calls_of(lambda: dropbox.call(*command))
+    flags = (*CHUNKS, "--dropbox-batch-mode", mode)
+    calls = dropbox.calls_of(lambda: dropbox.call("copyto", *flags, tmp_path / "f", dropbox.at("f")))
     finish = FINISH if mode == "off" else FINISH_BATCH
     assert uploads(calls) == {START: 1, APPEND: appends, finish: 1}
     assert dropbox.read("f") == data

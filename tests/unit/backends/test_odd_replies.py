@@ -164,7 +164,7 @@ def box() -> Iterator[Service]:
         token = upload_parts(backend, "/never.bin", LARGE)[0]
         kept["append again"] = record(
             far.another(),
-            lambda it: it.append(token, 0, LARGE[:4096], closing=False, size_bytes=None),  # type: ignore[attr-defined]
+            lambda it: it.append(token, 0, LARGE[:4096], closing=False, size_bytes=None),
         )
         kept["abandon"] = record(backend, lambda it: it.abandon(token))
         api_url, upload_url = sandbox.api_url, sandbox.upload_url
@@ -223,7 +223,7 @@ def test_the_other_entries_of_a_page_are_listed(service: Service) -> None:
         if odd.path[:1] != ("entries",) or len(odd.path) < 2:
             continue
         listed = repeated(backend, kept.call, odd.replies)
-        spoiled = whole[odd.path[1]]  # type: ignore[index]
+        spoiled = whole[odd.path[1]]
         others = [entry for entry in whole if entry is not spoiled]
         assert [entry for entry in others if entry not in listed] == [], f"{odd.path}: {odd.what}"
         seen |= {type(entry) for entry in listed if entry not in others}
@@ -256,7 +256,8 @@ def test_a_page_of_many_small_things_takes_bounded_memory(service: Service) -> N
     kept = service.kept["list_folder"]
     page = json.loads(kept.replies[-1].body)
     backend = service.connect()
-    for many in ([[]] * 400_000, [{}] * 8000):
+    pages: tuple[list[object], ...] = ([[]] * 400_000, [{}] * 8000)
+    for many in pages:
         body = json.dumps({**page, "entries": many}).encode()
         tracemalloc.start()
         outcome = repeated(backend, kept.call, [*kept.replies[:-1], replace(kept.replies[-1], body=body)])

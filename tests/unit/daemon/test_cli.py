@@ -220,7 +220,7 @@ def played(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     def popen(order: list[str], **how: object) -> object:
         return real([sys.executable, "-c", script, *order[3:]], **how)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(background.subprocess, "Popen", popen)
+    monkeypatch.setattr("daemon.process.background.subprocess.Popen", popen)
 
 
 SPEAK = "import os, sys; fd = int(sys.argv[sys.argv.index('--ready-fd') + 1]); "

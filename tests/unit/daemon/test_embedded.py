@@ -12,7 +12,7 @@ import pytest
 
 from daemon.cli.demotree import files_below, hash_of, make_tree
 from daemon.cli.dropboxreader import DropboxReader
-from daemon.config.settings import SandboxRemote
+from daemon.config.settings import DropboxRemote, SandboxRemote
 from daemon.failure import Failure
 from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
 
@@ -79,5 +79,6 @@ def test_a_stand_in_that_does_not_come_up_is_told(tmp_path: Path, capfd: pytest.
 
 def test_all_hosts_of_the_stand_in_are_one() -> None:
     remote = at_url(SandboxRemote("sandbox-dropbox", "dropbox"), "http://127.0.0.1:9")
+    assert isinstance(remote, DropboxRemote)
     assert {remote.api_url, remote.content_url, remote.notify_url} == {"http://127.0.0.1:9"}
     assert remote.access_token == ACCESS_TOKEN

@@ -112,7 +112,7 @@ def test_the_space_is_held_without_a_name_and_given_once(tmp_path: Path) -> None
 class CountedDisk(RealDisk):
     """Of so many bytes, which the spool and the cache take up together."""
 
-    folders = ("spool", "cache")
+    folders: tuple[str, ...] = ("spool", "cache")
 
     def __init__(self, directory: Path, size_bytes: int) -> None:
         self.size_bytes = size_bytes

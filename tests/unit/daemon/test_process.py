@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 
 from daemon.config.options import MountOptions
-from daemon.config.settings import DropboxRemote, Remote, SandboxRemote, parse_spec
+from daemon.config.settings import AccountRemote, DropboxRemote, Remote, SandboxRemote, parse_spec
 from daemon.control.account import Backlog
 from daemon.control.client import Client
 from daemon.control.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
@@ -36,7 +36,7 @@ class Stage:
     account: FakeAccount = field(default_factory=FakeAccount)
     remote: Remote = field(default_factory=lambda: DropboxRemote("work", access_token="t"))
     on_ready: Callable[[], None] = lambda: None
-    connected: list[DropboxRemote] = field(default_factory=list)
+    connected: list[AccountRemote] = field(default_factory=list)
     sockets: list[Path] = field(default_factory=list)
     shown: list[MountStatus] = field(default_factory=list)
     environ: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Stage:
         )
         return run_mount(plan, self._assemble, around)
 
-    def _assemble(self, plan: MountPlan, remote: DropboxRemote, socket: Path) -> FakeAccount:
+    def _assemble(self, plan: MountPlan, remote: AccountRemote, socket: Path) -> FakeAccount:
         self.connected.append(remote)
         self.sockets.append(socket)
         return self.account

@@ -16,7 +16,7 @@ import pytest
 
 from cloudsandbox.box import BoxSandbox, BoxSwitches
 from daemon.config.boxremote import BoxRemote
-from daemon.signin.credentials import RefreshedToken
+from daemon.signin.credentials import Grant, RefreshedToken
 from daemon.signin.remotes import connect, tokens_of
 from daemon.signin.tokenstore import Exchanged, TokenStore
 from mountfs.clock import SystemClock
@@ -272,9 +272,9 @@ def test_a_client_that_acts_for_itself_needs_no_store(sandbox: BoxSandbox, tmp_p
 # When the mount ends
 
 
-def in_the_background(refresh: Callable[[], object]) -> Future[object]:
+def in_the_background(refresh: Callable[[], Grant]) -> Future[Grant]:
     """What becomes of a refresh on a thread of its own."""
-    outcome: Future[object] = Future()
+    outcome: Future[Grant] = Future()
 
     def run() -> None:
         try:
@@ -289,7 +289,12 @@ def in_the_background(refresh: Callable[[], object]) -> Future[object]:
 def test_an_exchange_that_is_under_way_may_end_before_it_is_cut(tmp_path: Path, clock: FakeClock) -> None:
     """Its refresh token is spent: nobody but the reply knows the next one."""
     asked, answers, cut = Event(), Event(), Event()
-    service = Service(before_reply=lambda: (asked.set(), answers.wait(PATIENCE_S)))
+
+    def hold() -> None:
+        asked.set()
+        assert answers.wait(PATIENCE_S)
+
+    service = Service(before_reply=hold)
     tokens = TokenStore(tmp_path / "tokens", "client", "first", service.exchange, clock, end=cut.set)
     outcome = in_the_background(tokens.refresh)
     assert asked.wait(PATIENCE_S)

@@ -68,7 +68,7 @@ def test_an_open_is_told_to_look_again_once_and_while_the_kernel_answers_by_itse
     world.close_file(world.fs.open("/f", RO).number)
     world.fs.getattr("/f")
     world.theirs("/f", b"longer than that")
-    world.clock.advance(60.0)
+    world.advance(60.0)
     world.close_file(world.fs.open("/f", RO).number)
 
 

@@ -297,16 +297,16 @@ def test_other_files_are_read_while_somebody_waits(tmp_path: Path) -> None:
 
     class Looking(Ending):
         def wait(self, timeout: float) -> bool:
-            looking = threading.Thread(target=lambda: seen.append(reader.read(other, 0, 10)))
+            looking = threading.Thread(target=lambda: seen.append(busy.read(other, 0, 10)))
             looking.start()
             looking.join(10)
             return super().wait(timeout)
 
     source = Reluctant(clock, [Busy("not yet", 1.0)])
-    reader = Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock, Looking(clock))
-    assert reader.read(FILE, 0, 10) == b"x" * 10
+    busy = Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock, Looking(clock))
+    assert busy.read(FILE, 0, 10) == b"x" * 10
     assert seen == [b"x" * 10]
-    reader.close()
+    busy.close()
 
 
 class SilentFar:

@@ -116,6 +116,7 @@ def test_a_stall_is_only_slow(sandbox: DropboxSandbox, wire: Any) -> None:
     sandbox.set_faults([{"action": "stall", "stall_s": 0.2, "count": 1}])
     wire.upload("/f", b"1")
     (record,) = sandbox.log.records()
+    assert record.end_s is not None
     assert record.end_s - record.start_s >= 0.2
 
 
@@ -140,4 +141,5 @@ def test_latency_delays_every_request(sandbox: DropboxSandbox, wire: Any) -> Non
     sandbox.set_switches(latency_ms=100)
     wire.ok("files/list_folder", {"path": ""})
     (record,) = sandbox.log.records()
+    assert record.end_s is not None
     assert record.end_s - record.start_s >= 0.1

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +15,11 @@ from cloudsandbox.dropbox import DropboxSandbox
 
 
 def raw_post(
-    sandbox: DropboxSandbox, path: str, headers: dict[str, bytes | str], body: bytes = b""
+    sandbox: DropboxSandbox, path: str, headers: Mapping[str, bytes | str], body: bytes = b""
 ) -> tuple[int, str]:
     connection = http.client.HTTPConnection(urlsplit(sandbox.base_url).netloc, timeout=20)
     try:
-        connection.request("POST", path, body, {"Authorization": "Bearer sandbox", **headers})  # type: ignore[dict-item]
+        connection.request("POST", path, body, {"Authorization": "Bearer sandbox", **headers})
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -64,7 +65,10 @@ def test_a_void_result_is_null(wire: Any) -> None:
 
 
 def test_non_ascii_in_the_argument_header_is_refused(sandbox: DropboxSandbox) -> None:
-    headers = {"Content-Type": "application/octet-stream", "Dropbox-API-Arg": '{"path":"/ü"}'.encode()}
+    headers: dict[str, bytes | str] = {
+        "Content-Type": "application/octet-stream",
+        "Dropbox-API-Arg": '{"path":"/ü"}'.encode(),
+    }
     status, text = raw_post(sandbox, "/2/files/upload", headers, b"1")
     assert status == 400
     assert "header safe" in text

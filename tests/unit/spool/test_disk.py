@@ -131,7 +131,8 @@ def test_a_kernel_copy_that_stops_half_way_is_finished(
 ) -> None:
     source, target = disk.create(str(tmp_path / "a")), disk.create(str(tmp_path / "b"))
     disk.pwrite(source, b"0123456789", 0)
-    real, moved = os.copy_file_range, []
+    real = os.copy_file_range
+    moved: list[int] = []
 
     def half(source_fd: int, target_fd: int, count: int, at: int, to: int) -> int:
         if moved:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -179,7 +180,7 @@ class SlowReadDisk(RoomyDisk):
 
     def __init__(self) -> None:
         super().__init__()
-        self.during_read = lambda: None
+        self.during_read: Callable[[], object] = lambda: None
 
     def pread(self, fd: int, length: int, offset: int) -> bytes:
         self.during_read()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import NotFound, Offline, ServerFault, Transient
-from mountfs.model.entry import Entry, Folder
+from mountfs.model.entry import Folder, Listed
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits
 from mountfs.tree.listings import RETRY_S
@@ -104,7 +104,7 @@ def test_a_folder_that_never_rests_is_listed_once_for_each_question(world: World
     list_folder = world.memory.list_folder
     bodies = iter([b"1", b"2", b"3"])
 
-    def busy(path: RemotePath, folder_id: str = "") -> list[Entry]:
+    def busy(path: RemotePath, folder_id: str = "") -> list[Listed]:
         entries = list_folder(path, folder_id)
         world.theirs("/busy", next(bodies))
         return entries

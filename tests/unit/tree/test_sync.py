@@ -31,13 +31,13 @@ class ScriptedDisk(ForgetfulDisk):
         super().__init__()
         self.before_sync: Callable[[str], None] = lambda name: None
         self.after_sync: Callable[[str], None] = lambda name: None
-        self.synced: list[str] = []
+        self.synced_names: list[str] = []
 
     def fdatasync(self, fd: int) -> None:
         name = Path(f"/proc/self/fd/{fd}").readlink().name
         self.before_sync(name)
         super().fdatasync(fd)
-        self.synced.append(name)
+        self.synced_names.append(name)
         self.after_sync(name)
 
 
@@ -143,7 +143,7 @@ def test_a_new_folder_is_synced_by_its_row_alone(rig: Rig) -> None:
     rig.account.make_folder("d")
     rig.durability.sync_store()
     assert rig.after_power_loss().nodes().keys() == {"d"}
-    assert rig.disk.synced == [LOG]
+    assert rig.disk.synced_names == [LOG]
 
 
 def test_of_a_folder_the_names_and_the_closed_files_in_it_are_synced_and_no_others(rig: Rig) -> None:
@@ -154,7 +154,7 @@ def test_of_a_folder_the_names_and_the_closed_files_in_it_are_synced_and_no_othe
     rig.durability.sync_below(folder)
     assert rig.is_synced(inside)
     assert not rig.is_synced(outside)
-    assert rig.disk.synced == [rig.spool_of(inside), LOG]
+    assert rig.disk.synced_names == [rig.spool_of(inside), LOG]
     assert rig.after_power_loss().body(inside) == b"hello"
 
 
@@ -207,7 +207,7 @@ def test_bytes_that_are_nobodys_need_no_sync(rig: Rig) -> None:
     rig.account.remove(node)
     rig.account.spool.remove(content.spool)
     rig.durability.sync_content(content)
-    assert rig.disk.synced == [LOG]
+    assert rig.disk.synced_names == [LOG]
 
 
 def test_a_file_swept_away_during_the_sync_is_no_error(rig: Rig) -> None:
@@ -451,7 +451,7 @@ def test_the_background_syncs_what_is_whole(rig: Rig) -> None:
         assert after.content(after.node(node.id)).is_synced
         assert after.body(after.node(node.id)) == b"%d" % number
     assert not rig.is_synced(half)
-    assert rig.spool_of(half) not in rig.disk.synced
+    assert rig.spool_of(half) not in rig.disk.synced_names
 
 
 def test_the_background_syncs_names_and_rests_when_nothing_changed(rig: Rig) -> None:
@@ -482,7 +482,7 @@ def test_what_the_last_run_left_unsynced_is_synced(rig: Rig) -> None:
 def test_what_is_nobodys_before_its_turn_costs_no_sync(rig: Rig) -> None:
     rig.account.remove(rig.account.put("a", b"hello"))
     rig.durability.step(0.0)
-    assert rig.disk.synced == [LOG]
+    assert rig.disk.synced_names == [LOG]
 
 
 def test_what_has_been_open_for_a_while_is_written_down(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ STORED = {"part_id": "P1", "offset": 0, "size": 4, "sha1": hashlib.sha1(BODY).he
 
 
 def session(handler: BaseHTTPRequestHandler) -> None:
-    host, port = handler.server.server_address[:2]
+    host, port = handler.connection.getsockname()
     url = f"http://{host}:{port}/api/2.0/files/upload_sessions/S"
     endpoints = {"upload_part": url, "list_parts": f"{url}/parts", "commit": f"{url}/commit", "abort": url}
     json_answer({"id": "S", "part_size": 4, "session_endpoints": endpoints}, 201)(handler)

@@ -24,7 +24,7 @@ def in_the_way(total_parts: int, sent_parts: int = 0) -> Reply:
     """409 ``session_conflict`` with a session of so many parts."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
-        host, port = handler.server.server_address[:2]
+        host, port = handler.connection.getsockname()
         session = {
             "id": "S",
             "part_size": PART_BYTES,

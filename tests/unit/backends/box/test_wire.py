@@ -159,6 +159,7 @@ def test_pages_are_asked_for_by_marker(connect: Connect) -> None:
     second = {"entries": [{"type": "web_link", "id": "5", "name": "link"}], "next_marker": ""}
     with Script(json_answer(first), json_answer(second)) as server:
         (entry,) = connect(server.url).list_folder(ROOT)
+    assert isinstance(entry, File)
     assert entry.id == "12"
     assert "usemarker=true" in server.seen[0].path
     assert "limit=1000" in server.seen[0].path
@@ -229,7 +230,8 @@ def test_a_session_that_leads_elsewhere_is_none(connect: Connect, endpoint: str,
 @pytest.mark.parametrize("call", ["append", "abandon"])
 def test_an_address_that_was_kept_is_checked_before_a_token_goes_there(connect: Connect, call: str) -> None:
     with Script(answer(200)) as other, Script(answer(500)) as server:
-        token = SessionToken("F97", 8, 4, "", "0", "x", *[f"{other.url}/x"] * 4)
+        there = f"{other.url}/x"
+        token = SessionToken("F97", 8, 4, "", "0", "x", there, there, there, there)
         backend = connect(server.url)
         with pytest.raises(ServerFault, match="not its own"):
             if call == "append":
@@ -242,7 +244,7 @@ def test_an_address_that_was_kept_is_checked_before_a_token_goes_there(connect: 
 def test_a_kept_session_at_a_foreign_host_goes_on_at_the_upload_host(connect: Connect) -> None:
     with Script(answer(200)) as other, Script(answer(204)) as server:
         kept = f"{other.url}/api/2.0/files/upload_sessions/F97"
-        token = SessionToken("F97", 8, 4, "", "0", "x", *[kept] * 4)
+        token = SessionToken("F97", 8, 4, "", "0", "x", kept, kept, kept, kept)
         connect(server.url).abandon(token.text)
     assert other.seen == []
     assert [seen.path for seen in server.seen] == ["/api/2.0/files/upload_sessions/F97"]

@@ -241,7 +241,8 @@ def test_pages_are_sorted_with_markers_as_well(wire: Any) -> None:
     folder = wire.ok("POST", "/2.0/folders", {"name": "d", "parent": {"id": "0"}})["id"]
     for number in range(5):
         wire.upload(f"f{number}", b"x" * (number % 2), folder)
-    names, marker = [], ""
+    names: list[str] = []
+    marker: str | None = ""
     while marker is not None:
         query = f"usemarker=true&limit=2&sort=size&direction=DESC&marker={marker}"
         page = wire.ok("GET", f"/2.0/folders/{folder}/items?{query}")
