@@ -15,19 +15,6 @@ PATIENCE_S = 10.0
 """How long a test waits for what must happen; reached only when it does not."""
 
 
-class FakeClock:
-    """Time that passes only when told to."""
-
-    def __init__(self, now_s: float = 1000.0) -> None:
-        self.time_s = now_s
-
-    def now_s(self) -> float:
-        return self.time_s
-
-    def jitter(self) -> float:
-        return 0.5
-
-
 @dataclass
 class FakeAccount:
     """An account whose backlog the test sets, and which remembers what it was asked."""

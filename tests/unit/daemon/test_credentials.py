@@ -9,7 +9,8 @@ import pytest
 
 from daemon.signin.credentials import REFRESH_AHEAD_S, Grant, RefreshedToken, StaticToken
 from mountfs.errors import NotSignedIn, Offline, ServerFault, Throttled, Transient, Unreachable
-from tests.unit.daemon.fakes import PATIENCE_S, FakeClock
+from tests.fakes.clock import FakeClock
+from tests.unit.daemon.fakes import PATIENCE_S
 
 LIFE_S = 14400.0
 
@@ -48,9 +49,9 @@ def test_a_token_is_replaced_before_it_expires() -> None:
     service, clock = Service(), FakeClock()
     tokens = RefreshedToken(service, clock)
     tokens.current()
-    clock.time_s += LIFE_S - REFRESH_AHEAD_S - 1
+    clock.advance(LIFE_S - REFRESH_AHEAD_S - 1)
     assert tokens.current() == "token-1"
-    clock.time_s += 1
+    clock.advance(1)
     assert tokens.current() == "token-2"
 
 
@@ -60,7 +61,7 @@ def test_a_token_that_does_not_live_long_does_not_cost_a_refresh_for_each_call(l
     tokens = RefreshedToken(service, clock)
     for _ in range(600):
         tokens.current()
-        clock.time_s += 1.0
+        clock.advance(1.0)
     assert 600.0 / REFRESH_AHEAD_S <= service.asked <= 20
 
 
@@ -74,10 +75,10 @@ def test_a_good_token_is_kept_while_the_service_is_away() -> None:
     service, clock = Service(), FakeClock()
     tokens = RefreshedToken(service, clock)
     tokens.current()
-    clock.time_s += LIFE_S - 10
+    clock.advance(LIFE_S - 10)
     service.failure = Offline("away")
     assert tokens.current() == "token-1"
-    clock.time_s += 10
+    clock.advance(10)
     with pytest.raises(Offline):
         tokens.current()
 
@@ -89,7 +90,7 @@ def test_a_revoked_grant_is_told_and_may_recover() -> None:
     with pytest.raises(NotSignedIn):
         tokens.current()
     service.failure = None
-    clock.time_s += 1.0
+    clock.advance(1.0)
     assert tokens.current() == "token-1"
 
 
@@ -117,14 +118,14 @@ def test_nobody_waits_for_a_refresh_while_the_old_token_is_good() -> None:
     grants = iter([Grant("old", LIFE_S), Grant("new", LIFE_S)])
 
     def refresh() -> Grant:
-        if clock.time_s > 1000:
+        if clock.now_s() > 1000:
             asked.set()
             assert go.wait(PATIENCE_S)
         return next(grants)
 
     tokens = RefreshedToken(refresh, clock)
     tokens.current()
-    clock.time_s += LIFE_S - 10
+    clock.advance(LIFE_S - 10)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(tokens.current)
         assert asked.wait(PATIENCE_S)
@@ -140,14 +141,14 @@ def test_nobody_asks_for_a_token_before_the_service_allows_it(failure: Transient
     service.failure = failure
     with pytest.raises(type(failure)):
         tokens.current()
-    clock.time_s += 10.0
+    clock.advance(10.0)
     for _ in range(20):
         with pytest.raises(Throttled) as told:
             tokens.current()
         assert told.value.retry_after_s == 20.0
     assert service.asked == 1
     service.failure = None
-    clock.time_s += 20.0
+    clock.advance(20.0)
     assert tokens.current() == "token-1"
 
 
@@ -158,7 +159,7 @@ def test_a_service_that_fails_without_naming_a_time_is_asked_again() -> None:
         service.failure = failure
         with pytest.raises(type(failure)):
             tokens.current()
-        clock.time_s += 5.0
+        clock.advance(5.0)
     assert service.asked == 3
 
 
@@ -170,7 +171,7 @@ def asked_within(seconds: float, failure: Exception) -> int:
     for _ in range(int(seconds * 2)):
         with pytest.raises((NotSignedIn, Transient)):
             tokens.current()
-        clock.time_s += 0.5
+        clock.advance(0.5)
     return service.asked
 
 
@@ -189,7 +190,7 @@ def test_while_no_refresh_is_due_everybody_is_told_why_there_is_no_token() -> No
         for expected in (type(failure), kind):
             with pytest.raises(expected, match=str(failure)):
                 tokens.current()
-        clock.time_s += 600.0
+        clock.advance(600.0)
     service.failure = None
     assert tokens.current() == "token-1"
 
@@ -211,7 +212,7 @@ def test_a_good_token_is_used_while_its_successor_has_to_wait() -> None:
     service, clock = Service(), FakeClock()
     tokens = RefreshedToken(service, clock)
     tokens.current()
-    clock.time_s += LIFE_S - 100
+    clock.advance(LIFE_S - 100)
     service.failure = Throttled("slow", 30.0)
     assert [tokens.current() for _ in range(20)] == ["token-1"] * 20
     assert service.asked == 2

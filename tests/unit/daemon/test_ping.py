@@ -9,7 +9,8 @@ import pytest
 
 from daemon.process.ping import SILENT_S, Ping
 from mountfs.errors import Busy, MountfsError, NotSignedIn, ServerFault, Throttled, Unreachable
-from tests.unit.daemon.fakes import PATIENCE_S, FakeClock
+from tests.fakes.clock import FakeClock
+from tests.unit.daemon.fakes import PATIENCE_S
 
 
 class Service:
@@ -64,7 +65,7 @@ def test_one_that_is_silent_for_long_is_away_and_is_not_asked_twice_at_once() ->
     clock, service = FakeClock(), Service()
     ping = asked(service, clock)
     ping.ask()
-    clock.time_s += SILENT_S
+    clock.advance(SILENT_S)
     assert "silent" in ping.trouble()
     service.may_answer.set()
     await_answer()
