@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 T = TypeVar("T")
 

@@ -32,6 +32,7 @@ from tests.contract.far import (
     settle,
     upload_parts,
 )
+from tests.waiting import until
 
 
 def test_a_committed_file_is_what_was_uploaded(far: Far, backend: Backend) -> None:
@@ -211,9 +212,7 @@ def test_a_lost_commit_that_somebody_overwrote_does_not_come_back(far: Far, back
     far.lose_reply("submit")
     with pytest.raises(MountfsError):
         backend.submit([order])
-    deadline_s = time.monotonic() + 10.0
-    while far.read("/x") != b"two" and time.monotonic() < deadline_s:
-        time.sleep(0.01)
+    until(lambda: far.read("/x") == b"two", "the commit took effect")
     far.write("/x", b"theirs")
     again = sent(backend, "/x", b"two", first.revision)
     (outcome,) = settle(backend, [again])

@@ -24,6 +24,7 @@ from tests.contract.far import (
     place,
     put_file,
 )
+from tests.waiting import until
 
 BODY = bytes(range(256)) * 40
 
@@ -193,10 +194,10 @@ def test_closing_ends_a_wait(far: Far, backend: Backend) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    deadline_s = time.monotonic() + 10.0
-    while not any("wait" in route or "longpoll" in route for route in backend.calls()):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
+    until(
+        lambda: any("wait" in route or "longpoll" in route for route in backend.calls()),
+        "the question is there",
+    )
     backend.close()
     thread.join(10.0)
     assert len(ended) == 1

@@ -13,7 +13,8 @@ from random import Random
 from daemon.control.client import Client, DeadMount
 from daemon.control.protocol import DiscardRequest, Request, RetryRequest
 from daemon.failure import Failure
-from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess
+from tests.waiting import until
 
 LARGE_BYTES = {"dropbox": 17 * 1024 * 1024, "box": 200_000}
 """Three parts each."""

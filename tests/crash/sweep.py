@@ -11,7 +11,6 @@ import os
 import signal
 import sqlite3
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -32,8 +31,9 @@ from tests.crash.points import ARMED, REACHED
 from tests.crash.scenarios import LARGE_BYTES, SCENARIOS, Promises, state_of
 from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.mounted.services import SERVICES
+from tests.waiting import until
 
 SWITCHES = {"box": {"min_session_bytes": 100_000, "part_size_bytes": 65_536}, "dropbox": {}}
 REMOTES = {"box": {"small_file_bytes": "100000"}, "dropbox": {}}
@@ -167,10 +167,7 @@ class Scene:
         if kill is None:
             self._await_nothing_pending()
             return False
-        end_s = time.monotonic() + 3
-        while not self.mount.is_dead() and time.monotonic() < end_s:
-            time.sleep(0.02)
-        return self.mount.is_dead()
+        return self._dies()
 
     def _killed_at_start(self, promises: Promises, kill: Kill | None, *, is_anothers: bool) -> bool:
         self._leave_large(promises)
@@ -194,9 +191,12 @@ class Scene:
             self._await_nothing_pending()
             return False
         self.mount.start_armed(kill)
-        end_s = time.monotonic() + 3
-        while not self.mount.is_dead() and time.monotonic() < end_s:
-            time.sleep(0.02)
+        return self._dies()
+
+    def _dies(self) -> bool:
+        """Whether the mount comes to the point at which it is killed."""
+        with contextlib.suppress(AssertionError):
+            until(self.mount.is_dead, "the mount is dead", 3.0)
         return self.mount.is_dead()
 
     def _leave_large(self, promises: Promises) -> None:

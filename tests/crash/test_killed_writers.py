@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from mountfs.tree.doubt import LOST, TORN
 from tests.crash.writer import FILES, LEDGER, Fuse, fused_world, version
 from tests.doubles.world import HOST
 from tests.fakes.clock import EPOCH_NS, FakeClock
+from tests.waiting import until
 
 REPOSITORY = Path(__file__).parents[2]
 DAY_NS = 24 * 3600 * 10**9
@@ -181,11 +181,12 @@ def test_at_whatever_point_a_writer_is_killed_its_closed_files_are_whole(scenes:
 def test_killed_at_any_moment_its_closed_files_are_whole(tmp_path: Path, lines: int) -> None:
     ledger = tmp_path / LEDGER
     with subprocess.Popen(_writer(tmp_path, "--endless"), cwd=REPOSITORY) as process:
-        deadline_s = time.monotonic() + 60
-        while not ledger.exists() or ledger.read_bytes().count(b"\n") < lines:
+
+        def is_far_enough() -> bool:
             assert process.poll() is None
-            assert time.monotonic() < deadline_s
-            time.sleep(0.001)
+            return ledger.exists() and ledger.read_bytes().count(b"\n") >= lines
+
+        until(is_far_enough, f"{lines} lines are written")
         process.kill()
     with _opened(tmp_path) as scene:
         _check_promises(scene)

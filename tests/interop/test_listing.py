@@ -1,7 +1,6 @@
 """What the SDK is promised about listings, cursors and longpoll."""
 
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +9,7 @@ from dropbox.exceptions import ApiError, BadInputError
 from dropbox.files import DeletedMetadata, FileMetadata, FolderMetadata
 
 from cloudsandbox.dropbox import DropboxSandbox
+from tests.waiting import until
 
 
 def everything(client: Dropbox, path: str = "", **options: object) -> list[str]:
@@ -176,10 +176,7 @@ def test_longpoll_wakes_at_a_change(
     other = connect()
     waiting = threading.Thread(target=lambda: woken.append(other.files_list_folder_longpoll(cursor).changes))
     waiting.start()
-    deadline_s = time.monotonic() + 10
-    while not sandbox.log.requests.now["files/list_folder/longpoll"]:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
+    until(lambda: sandbox.log.requests.now["files/list_folder/longpoll"], "the long poll is there")
     client.files_upload(b"1", "/f")
     waiting.join(10)
     assert woken == [True]

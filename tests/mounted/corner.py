@@ -12,7 +12,8 @@ from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import hasher
 from tests.mounted.realmount import RealMount, hashes
-from tests.mounted.sandboxprocess import DEADLINE_S, SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import DEADLINE_S, until
 
 STATE = "user.mountfs.state"
 ERROR = "user.mountfs.error"

@@ -17,7 +17,8 @@ from daemon.control.status import to_json
 from daemon.failure import Failure
 from daemon.process.mountpoint import detach
 from mountfs.model.hashing import HashKind, hasher
-from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess, until
+from tests.mounted.sandboxprocess import REPOSITORY, SandboxProcess
+from tests.waiting import DEADLINE_S, until
 
 
 class RealMount:

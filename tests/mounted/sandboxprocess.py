@@ -6,11 +6,10 @@ import json
 import re
 import signal
 import sys
-import time
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,18 +17,10 @@ from typing import Any
 
 from mountfs.model.hashing import HashKind
 from tests.mounted.forks import Forked
+from tests.waiting import DEADLINE_S
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEADLINE_S = 40.0
 PLENTY_BYTES = 2_000_000_000_000
-
-
-def until(is_so: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Returns once *is_so* gives something true; fails with *what* after the deadline."""
-    end_s = time.monotonic() + deadline_s
-    while not is_so():
-        assert time.monotonic() < end_s, f"not within {deadline_s:.0f} s: {what}"
-        time.sleep(0.02)
 
 
 class Asked(StrEnum):

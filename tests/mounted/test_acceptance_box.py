@@ -14,7 +14,8 @@ import pytest
 from mountfs.model.hashing import HashKind
 from tests.mounted.boxprocess import COMMITS, PARTS, UPLOADS, BoxProcess
 from tests.mounted.realmount import MakeMount, RealMount, hashes, real_mounts
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 pytestmark = pytest.mark.only_on("box", because="this is how Box differs")
 

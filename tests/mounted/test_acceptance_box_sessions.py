@@ -11,7 +11,8 @@ import pytest
 from mountfs.model.hashing import HashKind
 from tests.mounted.boxprocess import PARTS, BoxProcess
 from tests.mounted.realmount import RealMount, hashes, real_mounts
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 pytestmark = pytest.mark.only_on("box", because="a session of Box can be ended")
 

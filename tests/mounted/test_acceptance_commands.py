@@ -14,7 +14,8 @@ import pytest
 
 from daemon.control.client import all_mounts
 from tests.mounted.realmount import MakeMount, RealMount, hashes, mountfs, small_tree
-from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess
+from tests.waiting import until
 
 on_one = pytest.mark.only_on("dropbox", because="a command says the same, and ends alike, on every service")
 

@@ -12,7 +12,8 @@ import pytest
 
 from mountfs.model.hashing import hasher
 from tests.mounted.realmount import RealMount, hashes, small_tree
-from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
+from tests.waiting import until
 
 MIB = 1024 * 1024
 LARGE_MIB = 287  # 300 million bytes, and a bit

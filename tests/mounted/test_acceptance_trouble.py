@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.mounted.realmount import MakeMount, RealMount, hashes, mountfs, small_tree
-from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
+from tests.waiting import until
 
 FILES = 100
 

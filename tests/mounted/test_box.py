@@ -14,7 +14,8 @@ import pytest
 from tests.mounted.boxprocess import COMMITS, BoxProcess
 from tests.mounted.corner import Corner, Shared
 from tests.mounted.realmount import MakeMount, mountfs, small_tree, write_config
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 pytestmark = pytest.mark.only_on("box", because="the other services have no such thing")
 

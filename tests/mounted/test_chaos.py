@@ -12,8 +12,9 @@ from typing import Any
 
 from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.realmount import RealMount, hashes, real_mounts
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
+from tests.waiting import until
 
 SEED = 1
 CALLS = 60

@@ -18,7 +18,8 @@ from daemon.cli import run
 from mountfs.tree.schema import VERSION
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
+from tests.waiting import until
 
 BODIES = {
     "docs/whole.txt": random.Random(1).randbytes(3000),

@@ -13,7 +13,7 @@ from daemon.cli import run
 from daemon.control import client
 from daemon.process import mountpoint
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.only_on("dropbox", because="what hangs is this machine's")
 

@@ -11,7 +11,8 @@ import pytest
 
 from daemon.cli import run
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import Refusal, SandboxProcess, until
+from tests.mounted.sandboxprocess import Refusal, SandboxProcess
+from tests.waiting import until
 
 STATE = "user.mountfs.state"
 ERROR = "user.mountfs.error"

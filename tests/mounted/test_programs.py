@@ -11,7 +11,8 @@ import pytest
 from mountfs.fuse.mount import MountFailed, unmount
 from tests.mounted.corner import STATE, Corner
 from tests.mounted.realmount import MakeMount
-from tests.mounted.sandboxprocess import Asked, until
+from tests.mounted.sandboxprocess import Asked
+from tests.waiting import until
 
 pytestmark = pytest.mark.only_on(
     "dropbox", "box", because="an account in memory takes whatever these two take from a program"

@@ -10,7 +10,8 @@ import pytest
 
 from tests.mounted.corner import STATE, is_text
 from tests.mounted.realmount import MakeMount
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 FOLDERS = 20
 FILES = 200

@@ -12,8 +12,9 @@ import pytest
 from tests.mounted.boxprocess import PARTS
 from tests.mounted.dropboxprocess import APPENDS
 from tests.mounted.realmount import RealMount, real_mounts, write_config
-from tests.mounted.sandboxprocess import Asked, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.mounted.services import SERVICES
+from tests.waiting import until
 
 PART_BYTES = 8 * 1024 * 1024
 SIZE_BYTES = 6 * PART_BYTES + 1000

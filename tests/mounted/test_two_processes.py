@@ -11,7 +11,8 @@ import pytest
 from daemon.control.client import all_mounts
 from daemon.process.mountpoint import detach
 from tests.mounted.realmount import MakeMount, RealMount, mountfs
-from tests.mounted.sandboxprocess import DEADLINE_S, REPOSITORY, SandboxProcess, until
+from tests.mounted.sandboxprocess import REPOSITORY, SandboxProcess
+from tests.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.only_on("dropbox", because="processes of one machine share files, not services")
 

@@ -12,7 +12,8 @@ import pytest
 
 from daemon.control.client import all_mounts
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 
 def survives(pid: int, number: signal.Signals) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from tests.mounted.realmount import hashes
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.service.conftest import MOUNTPOINT
 from tests.service.machine import Machine
+from tests.waiting import until
 
 UNIT = "mountfs@demo"
 FILES = 100
@@ -36,13 +36,6 @@ def source(machine: Machine, tmp_path: Path) -> Path:
     for number in range(FILES):
         (folder / f"scan {number:03}.txt").write_text(f"page {number}\n" * (number + 1))
     return folder
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"still not so after {PATIENCE_S:.0f} s: {what}"
-        time.sleep(0.05)
 
 
 def test_the_unit_is_without_fault(machine: Machine) -> None:
@@ -83,7 +76,7 @@ def test_a_killed_process_is_restarted_and_loses_nothing(
             "0",
         )
 
-    until(is_back, "the service runs again")
+    until(is_back, "the service runs again", PATIENCE_S)
     assert sorted(service.run("ls", MOUNTPOINT).splitlines()) == sorted(
         path.name for path in source.iterdir()
     )
@@ -98,6 +91,10 @@ def test_a_configuration_that_is_wrong_is_told_and_not_tried_again(machine: Mach
     )
     output = machine.run("systemctl", "start", "mountfs@wrong", check=False)
     assert "failed" in output
-    until(lambda: machine.property("mountfs@wrong", "ActiveState") == "failed", "the unit has failed")
+    until(
+        lambda: machine.property("mountfs@wrong", "ActiveState") == "failed",
+        "the unit has failed",
+        PATIENCE_S,
+    )
     assert machine.property("mountfs@wrong", "NRestarts") == "0"
     assert "mountfs: no remote 'nowhere' in /etc/mountfs/mountfs.toml" in machine.journal("mountfs@wrong")

@@ -10,7 +10,7 @@ from typing import Any
 
 from mountfs.model.hashing import content_hash
 from tests.mounted.boxprocess import BoxProcess
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.claims import (
     Claim,
     Histories,
@@ -23,6 +23,7 @@ from tests.soak.claims import (
 from tests.soak.sharer import FOLDER
 from tests.soak.station import Station
 from tests.soak.trees import copy_of, differences, tree_below
+from tests.waiting import until
 
 SETTLES_WITHIN_S = 400.0
 """A little more than the longest pause between two attempts."""

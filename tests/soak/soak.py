@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from mountfs.model.hashing import HashKind, content_hash
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
 from tests.soak import ending
 from tests.soak.appender import Appender
@@ -21,6 +21,7 @@ from tests.soak.sharer import FOLDER, Sharer
 from tests.soak.station import Station, stations
 from tests.soak.weather import REMOTES, SWITCHES, Weather
 from tests.soak.writer import Writer
+from tests.waiting import until
 
 MIB = 1024 * 1024
 TICK_S = 0.5

@@ -12,9 +12,10 @@ from pathlib import Path
 from daemon.failure import Failure
 from tests.fakes.smalldisk import KINDS, MIB, SmallTmpfs, small_disk
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.figures import Figures
 from tests.soak.toolbox import ToolFailed
+from tests.waiting import until
 
 DISK_BYTES = 768 * MIB
 """More than what the mount leaves free for others and what it slows writers in (``spool.quota``)."""

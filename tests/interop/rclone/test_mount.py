@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.rclone.remote import Remote, files_on_disk
-from tests.mounted.sandboxprocess import until
+from tests.waiting import until
 
 END_TIMEOUT_S = 30
 POLLS = {"dropbox": ("files/list_folder/longpoll", 1), "box": ("events/get", 2)}

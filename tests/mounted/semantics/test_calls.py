@@ -14,7 +14,8 @@ import pytest
 
 from tests.mounted.corner import STATE, Corner
 from tests.mounted.realmount import MakeMount
-from tests.mounted.sandboxprocess import SandboxProcess, until
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 LONG_AGO_S = 1_300_000_000
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.mounted.corner import ERROR, STATE, Corner, recovered
 from tests.mounted.realmount import MakeMount, RealMount, hashes, mountfs
-from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess
+from tests.waiting import until
 
 MIB = 1024 * 1024
 

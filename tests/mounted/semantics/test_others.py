@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.mounted.corner import Corner, is_text
-from tests.mounted.sandboxprocess import Asked, until
+from tests.mounted.sandboxprocess import Asked
+from tests.waiting import until
 
 MIB = 1024 * 1024
 Sight = dict[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.mounted.corner import Corner
-from tests.mounted.sandboxprocess import until
+from tests.waiting import until
 
 # S-LOCK
 

@@ -13,7 +13,8 @@ from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from tests.mounted.corner import ERROR, STATE, Corner, recovered
 from tests.mounted.realmount import MakeMount, RealMount, mountfs, write_config
-from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess, until
+from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess
+from tests.waiting import until
 
 MIB = 1024 * 1024
 

@@ -38,6 +38,7 @@ from mountfs.errors import (
 )
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up, raw, stall
+from tests.waiting import until
 
 MIB = 1024 * 1024
 QUICK = HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.3)
@@ -426,9 +427,7 @@ def test_closing_frees_who_waits_for_a_reply() -> None:
     with Script(stall(release, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")) as server:
         thread = threading.Thread(target=wait, args=(server,))
         thread.start()
-        deadline_s = time.monotonic() + 10.0
-        while not server.seen and time.monotonic() < deadline_s:
-            time.sleep(0.005)
+        until(lambda: server.seen, "the request is there")
         client.close()
         thread.join(10.0)
         assert not thread.is_alive()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mountfs.errors import MountfsError, Offline
 from mountfs.model.path import ROOT
 from tests.contract.far import upload_parts
 from tests.unit.backends.dropbox.conftest import Connect, connect
+from tests.waiting import until
 
 __all__ = ["connect"]
 
@@ -69,9 +69,7 @@ def test_closing_frees_who_waits(backend: DropboxBackend) -> None:
 
     thread = threading.Thread(target=wait)
     thread.start()
-    deadline_s = time.monotonic() + 10.0
-    while "files/list_folder/longpoll" not in backend.calls() and time.monotonic() < deadline_s:
-        time.sleep(0.01)
+    until(lambda: "files/list_folder/longpoll" in backend.calls(), "the long poll is there")
     backend.close()
     thread.join(10.0)
     assert not thread.is_alive()

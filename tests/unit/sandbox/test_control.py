@@ -14,6 +14,7 @@ from cloudsandbox.control import ControlError
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.requestlog import Gauge, RequestLog
 from cloudsandbox.switches import SwitchError
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", ""])
@@ -193,10 +194,7 @@ def test_stopping_does_not_wait_for_a_longpoll(tmp_path: Path, speak: Any) -> No
 
     waiting = threading.Thread(target=poll)
     waiting.start()
-    deadline_s = time.monotonic() + 10
-    while not sandbox.log.requests.now["files/list_folder/longpoll"]:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
+    until(lambda: sandbox.log.requests.now["files/list_folder/longpoll"], "the long poll is there")
     begun_s = time.monotonic()
     sandbox.stop()
     waiting.join(10)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.doubles.rows import count_nodes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk
 from tests.fakes.forgetfuldisk import ForgetfulDisk
+from tests.waiting import until
 
 
 class ScriptedDisk(ForgetfulDisk):
@@ -100,13 +100,6 @@ def fail_on(name: str, error: Exception) -> Callable[[str], None]:
 
 def let_pass(name: str) -> None:
     """No failure."""
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.001)
 
 
 # What a caller who waits gets
@@ -628,7 +621,7 @@ def test_those_who_come_while_a_sync_runs_share_the_next() -> None:
     others = [Thread(target=shared.sync) for _ in range(10)]
     for thread in others:
         thread.start()
-    _eventually(lambda: len(shared._turn._waiters) == 10)  # type: ignore[attr-defined]
+    until(lambda: len(shared._turn._waiters) == 10, "ten wait")  # type: ignore[attr-defined]
     assert len(runs) == 1
     gate.set()
     for thread in (first, *others):
