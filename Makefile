@@ -3,6 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 READY_FOR_TESTS := $(VENV)/.installed-for-tests
+INSTALLED_BY := pyproject.toml setup.py cloudsandbox/pyproject.toml scripts/setup.sh
 # Two processes more than the usual two cores: most tests of mounts wait half of their time.
 # A run starts some thousand Python processes. They find their byte code beside the installed packages, also
 # where the environment says that none is to be written beside the sources.
@@ -13,11 +14,11 @@ PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/byteco
 
 setup: $(READY)
 
-$(READY): pyproject.toml scripts/setup.sh
+$(READY): $(INSTALLED_BY)
 	@sh scripts/setup.sh $(VENV)
 	@touch $@
 
-$(READY_FOR_TESTS): pyproject.toml scripts/setup.sh
+$(READY_FOR_TESTS): $(INSTALLED_BY)
 	@sh scripts/setup.sh $(VENV) tests
 	@touch $(READY) $@
 
@@ -44,4 +45,4 @@ soak: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.soak $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info build cloudsandbox/*.egg-info cloudsandbox/build

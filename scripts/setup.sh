@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what mountfs needs: fusermount3, libfuse 2, a virtual environment with the package; with "tests"
-# also the programs that the tests use.
+# Installs what mountfs needs: fusermount3, libfuse 2, a virtual environment with mountfs and the stand-ins of
+# the services; with "tests" also the programs that the tests use.
 # Usage: setup.sh VENV [tests]
 set -eu
 venv=${1:?usage: setup.sh VENV [tests]}
@@ -75,4 +75,5 @@ fi
 extras=
 if [ "$purpose" = tests ]; then extras='[dev]'; fi
 echo "installing mountfs into $venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".$extras"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --editable ./cloudsandbox --editable ".$extras"

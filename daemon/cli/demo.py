@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from daemon.cli.context import Context
-from daemon.cli.demoreader import ServiceReader
+from daemon.cli.demoreadback import ReadBack, read_back
 from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
 from daemon.cli.screen import StatusLine
@@ -33,7 +33,7 @@ from daemon.control.protocol import (
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
 from daemon.printable import printable
-from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox
+from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, check_installed
 from daemon.process.mountpoint import check_fuse, detach
 
 MIB = 1024 * 1024
@@ -75,6 +75,7 @@ class Result:
 @click.pass_obj
 def demo(context: Context, shown: str, files: int | None, large_mb: int | None) -> int:
     """Copy a tree into mounted stand-ins of Dropbox and Box, and read it back over the services' APIs."""
+    check_installed()
     check_fuse(allow_other=False)
     for service in SERVICES[shown]:
         small = service.files if files is None else files
@@ -104,7 +105,7 @@ def _mounted(context: Context, service: DemoService, workplace: Path, url: str, 
         client = Client.at(mountpoint)
         result = _copy(context, client, workplace / "source", mountpoint, size)
         _say("reading it back through the service's API")
-        _compare(service, service.reader(url, ACCESS_TOKEN), workplace / "source")
+        _compare(service, read_back(service.name, url, ACCESS_TOKEN), workplace / "source")
         _say("unmounting")
         _unmount(client)
     finally:
@@ -172,16 +173,15 @@ def _calls(client: Client) -> Mapping[str, int]:
     raise Failure("the mount gave no status")
 
 
-def _compare(service: DemoService, account: ServiceReader, source: Path) -> None:
+def _compare(service: DemoService, account: ReadBack, source: Path) -> None:
     """Failure unless the service lists and delivers exactly the files of *source*, by content hash."""
     ours = {path: hash_of(file, service.hash_kind) for path, file in files_below(source)}
-    listed = account.listed_hashes()
-    if missing := ours.keys() - listed.keys():
+    if missing := ours.keys() - account.stated.keys():
         raise Failure(f"{plural(len(missing), 'file')} missing on the service, such as {min(missing)}")
-    if extra := listed.keys() - ours.keys():
+    if extra := account.stated.keys() - ours.keys():
         raise Failure(f"{plural(len(extra), 'file')} too many on the service, such as {min(extra)}")
-    for stated in (listed, account.downloaded_hashes(ours)):
-        if wrong := sorted(path for path, digest in ours.items() if stated[path] != digest):
+    for hashes in (account.stated, account.delivered):
+        if wrong := sorted(path for path, digest in ours.items() if hashes[path] != digest):
             raise Failure(
                 f"{plural(len(wrong), 'file')} with other contents on the service, such as {wrong[0]}"
             )

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from daemon.cli.boxreader import BoxReader
-from daemon.cli.demoreader import ServiceReader
-from daemon.cli.dropboxreader import DropboxReader
 from mountfs.model.hashing import HashKind
 
 
 @dataclass(frozen=True, slots=True)
 class DemoService:
-    """How one service is shown: the tree, the addresses of its stand-in, and how that is read back.
+    """How one service is shown: the tree, and the addresses of its stand-in.
 
-    *addresses* gives the remote's keys for the stand-in at a base address, *reader* one that shows a token.
+    *addresses* gives the remote's keys for the stand-in at a base address.
     """
 
     name: str
@@ -24,7 +21,6 @@ class DemoService:
     large_mib: int
     hash_kind: HashKind
     addresses: Callable[[str], Mapping[str, str]]
-    reader: Callable[[str, str], ServiceReader]
 
 
 def _dropbox_addresses(url: str) -> Mapping[str, str]:
@@ -42,7 +38,6 @@ DROPBOX = DemoService(
     large_mib=64,
     hash_kind=HashKind.DROPBOX,
     addresses=_dropbox_addresses,
-    reader=DropboxReader,
 )
 BOX = DemoService(
     name="box",
@@ -54,7 +49,6 @@ BOX = DemoService(
     large_mib=48,
     hash_kind=HashKind.SHA1,
     addresses=_box_addresses,
-    reader=BoxReader,
 )
 SERVICES = {"dropbox": (DROPBOX,), "box": (BOX,), "both": (DROPBOX, BOX)}
 """By the words of the option ``--service``."""

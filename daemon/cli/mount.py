@@ -10,12 +10,21 @@ import click
 from daemon.cli.context import ANY_PATH, Context, default_options
 from daemon.cli.screen import StatusLine, status_line
 from daemon.config.options import layered, parse_options
-from daemon.config.settings import Instance, Settings, find_instance, find_remote, load, parse_spec
+from daemon.config.settings import (
+    Instance,
+    SandboxRemote,
+    Settings,
+    find_instance,
+    find_remote,
+    load,
+    parse_spec,
+)
 from daemon.control.status import MountStatus
 from daemon.failure import BadSettings, Failure
 from daemon.places import ownership
 from daemon.process import logs
 from daemon.process.background import Readiness, spawn
+from daemon.process.embedded import check_installed
 from daemon.process.mountpoint import Reservation, SystemKernel, absolute, check_fuse, prepare
 from daemon.process.run import Assemble, LoginFile, MountPlan, Surroundings, run_mount
 from mountfs.clock import SystemClock
@@ -77,6 +86,8 @@ def _choose(
 def _plan(settings: Settings, chosen: Instance, options: tuple[str, ...]) -> MountPlan:
     spec = parse_spec(chosen.remote)
     remote = find_remote(settings, spec.name)
+    if isinstance(remote, SandboxRemote):
+        check_installed()
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)

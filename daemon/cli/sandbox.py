@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from daemon.process.embedded import check_installed
+
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
@@ -19,6 +21,7 @@ def sandbox() -> None:
 
 def _command(service: str, api: str) -> click.Command:
     def run(port: int | None, data: Path | None, latency_ms: float | None, faults: Path | None) -> None:
+        check_installed()
         order = [sys.executable, "-m", "cloudsandbox", service]
         given = {"--port": port, "--data": data, "--latency-ms": latency_ms, "--faults": faults}
         for name, value in given.items():

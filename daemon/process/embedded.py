@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib.util
 import json
 import logging
 import os
@@ -15,7 +16,7 @@ from typing import Self
 
 from daemon.config.boxremote import BoxRemote
 from daemon.config.settings import AccountRemote, DropboxRemote, SandboxRemote
-from daemon.failure import Failure
+from daemon.failure import BadSettings, Failure
 from daemon.places.holders import holder_of
 
 LOG = logging.getLogger(__name__)
@@ -25,6 +26,15 @@ STOP_TIMEOUT_S = 10.0
 
 ACCESS_TOKEN = "sandbox"
 """The stand-in takes any token for its one account."""
+
+
+def check_installed() -> None:
+    """BadSettings where the stand-ins, a project of their own, are not installed."""
+    if importlib.util.find_spec("cloudsandbox") is None:
+        raise BadSettings(
+            "the sandboxes are not installed; run: pip install 'mountfs[sandbox]' "
+            "(in a checkout of mountfs: pip install '.[sandbox]')"
+        )
 
 
 class EmbeddedSandbox:

@@ -1,17 +1,19 @@
-"""The stand-in as a child process, and reading it back."""
+"""The stand-in as a child process, reading it back, and doing without it."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from daemon.cli import run
+from daemon.cli.demoreadback import read_back
 from daemon.cli.demotree import files_below, hash_of, make_tree
-from daemon.cli.dropboxreader import DropboxReader
 from daemon.config.settings import DropboxRemote, SandboxRemote
 from daemon.failure import Failure
 from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
@@ -41,23 +43,24 @@ def test_what_was_stored_is_read_back_and_survives_a_restart(tmp_path: Path) -> 
         url = sandbox.start()
         for path, file in files_below(tmp_path / "source"):
             upload(url, path, file.read_bytes())
-        assert DropboxReader(url, ACCESS_TOKEN).downloaded_hashes(ours) == ours
+        account = read_back("dropbox", url, ACCESS_TOKEN)
+        assert account.stated == account.delivered == ours
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        assert DropboxReader(sandbox.start(), ACCESS_TOKEN).listed_hashes() == ours
+        assert read_back("dropbox", sandbox.start(), ACCESS_TOKEN).stated == ours
 
 
 def test_a_refused_reader_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        reader = DropboxReader(sandbox.start(), "wrong")
+        url = sandbox.start()
         with pytest.raises(Failure, match="list_folder: the service answered 401"):
-            reader.listed_hashes()
+            read_back("dropbox", url, "wrong")
 
 
 def test_a_service_that_is_gone_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
         url = sandbox.start()
     with pytest.raises(Failure, match=r"reading back: /2/files/list_folder: .*refused"):
-        DropboxReader(url, ACCESS_TOKEN).listed_hashes()
+        read_back("dropbox", url, ACCESS_TOKEN)
 
 
 def test_the_child_is_in_a_session_of_its_own_and_ends_with_its_parent(tmp_path: Path) -> None:
@@ -82,3 +85,26 @@ def test_all_hosts_of_the_stand_in_are_one() -> None:
     assert isinstance(remote, DropboxRemote)
     assert {remote.api_url, remote.content_url, remote.notify_url} == {"http://127.0.0.1:9"}
     assert remote.access_token == ACCESS_TOKEN
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sandbox", "dropbox"],
+        ["sandbox", "box", "--port", "0"],
+        ["demo"],
+        ["mount", "sandbox-box:", "MOUNTPOINT"],
+        ["mount", "--background", "sandbox-dropbox:", "MOUNTPOINT"],
+    ],
+    ids=" ".join,
+)
+def test_without_the_sandboxes_one_line_says_what_to_install(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "cloudsandbox", None)  # what the import system takes for absent
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mnt").mkdir()
+    assert run([str(tmp_path / "mnt") if word == "MOUNTPOINT" else word for word in command]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mountfs: the sandboxes are not installed; run: pip install 'mountfs[sandbox]'")
+    assert {path.name for path in tmp_path.iterdir()} == {"mnt"}

@@ -1,20 +1,18 @@
-"""The demonstration's eyes on a Box."""
+"""An account of a Box, read back over its API."""
 
-from __future__ import annotations
-
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-from daemon.cli.demoreader import answered, for_each, hash_of_body
-from mountfs.model.hashing import HashKind, hasher
+from cloudsandbox.fetching import answered, feed, for_each
 
 ROOT_FOLDER_ID = "0"
 
 
 class BoxReader:
-    """``ServiceReader`` by the listings of all folders, and downloads by id."""
+    """`Reader` by the listings of all folders, and downloads by id."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
@@ -36,7 +34,6 @@ class BoxReader:
         return found
 
     def downloaded_hashes(self, paths: Iterable[str]) -> dict[str, str]:
-        """Of files that ``listed_hashes`` has found."""
         return for_each(paths, self._downloaded_hash)
 
     def _items(self, folder_id: str) -> Iterator[dict[str, Any]]:
@@ -56,4 +53,6 @@ class BoxReader:
         with answered("GET", url, 302, headers=self._authorization) as redirect:
             location = redirect.headers["Location"]
         with answered("GET", location, 200) as response:
-            return hash_of_body(response, hasher(HashKind.SHA1))
+            digest = hashlib.sha1(usedforsecurity=False)
+            feed(response, digest)
+        return digest.hexdigest()

@@ -1,17 +1,15 @@
-"""The demonstration's eyes on a Dropbox."""
-
-from __future__ import annotations
+"""An account of a Dropbox, read back over its API."""
 
 import json
 from collections.abc import Iterable
 from typing import Any
 
-from daemon.cli.demoreader import answered, for_each, hash_of_body
-from mountfs.model.hashing import HashKind, hasher
+from cloudsandbox.dropbox.hashing import BlockHasher, combined
+from cloudsandbox.fetching import answered, feed, for_each
 
 
 class DropboxReader:
-    """``ServiceReader`` with two of Dropbox's routes."""
+    """`Reader` with two of Dropbox's routes."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url
@@ -38,4 +36,6 @@ class DropboxReader:
     def _downloaded_hash(self, path: str) -> str:
         headers = {"Dropbox-API-Arg": json.dumps({"path": path}), **self._authorization}
         with answered("POST", f"{self._url}/2/files/download", 200, None, headers) as response:
-            return hash_of_body(response, hasher(HashKind.DROPBOX))
+            hasher = BlockHasher()
+            feed(response, hasher)
+        return combined(block.digest for block in hasher.blocks())
