@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from cloudsandbox.box import (
+    authorize,
     downloads,
     foreign,
     routes_account,
@@ -43,6 +44,7 @@ class BoxService:
                 *routes_upload.ROUTES,
                 *routes_sessions.ROUTES,
                 *routes_account.ROUTES,
+                *authorize.ROUTES,
             ],
         )
         self.surface = Control(self, log)

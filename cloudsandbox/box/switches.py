@@ -118,6 +118,7 @@ class BoxSwitches:
     client_secret: str = "sandbox-secret"
     refresh_tokens: list[str] = field(default_factory=lambda: ["sandbox-refresh"])  # each good once
     authorization_codes: list[str] = field(default_factory=lambda: ["sandbox-code"])  # each good once
+    redirect_uris: list[str] = field(default_factory=list)  # of the application; none: any on this machine
     subjects: list[str] = field(default_factory=lambda: ["enterprise:sandbox", "user:11446498"])
     token_lifetime_s: int = 3600
     refresh_lifetime_s: float = 60 * 24 * 3600.0

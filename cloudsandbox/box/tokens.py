@@ -7,6 +7,7 @@ from typing import Any
 
 from cloudsandbox.box.errors import unauthorized
 from cloudsandbox.box.switches import BoxSwitches
+from cloudsandbox.consent import CodeRefused, Codes
 
 
 class GrantRefused(Exception):
@@ -24,6 +25,7 @@ class Tokens:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self.switches = BoxSwitches()
+        self.codes = Codes()
         self._access = dict(connection.execute("SELECT token, expires_s FROM access_token"))
         self._spent = {row[0] for row in connection.execute("SELECT token FROM spent")}
 
@@ -46,10 +48,7 @@ class Tokens:
                 self._spend_refresh_token(form.get("refresh_token", ""))
                 return self._reply(has_refresh_token=True)
             case "authorization_code":
-                code = form.get("code", "")
-                if code not in self.switches.authorization_codes or code in self._spent:
-                    raise GrantRefused("invalid_grant", "The authorization code has expired")
-                self._spend(code)
+                self._redeem(form.get("code", ""), form)
                 return self._reply(has_refresh_token=True)
             case "client_credentials":
                 subject = f"{form.get('box_subject_type')}:{form.get('box_subject_id')}"
@@ -81,6 +80,16 @@ class Tokens:
         given = (form.get("client_id"), form.get("client_secret"))
         if given != (switches.client_id, switches.client_secret):
             raise GrantRefused("invalid_client", "The client credentials are invalid")
+
+    def _redeem(self, code: str, form: dict[str, str]) -> None:
+        if self.codes.is_known(code):
+            try:
+                self.codes.redeem(code, form.get("client_id", ""), time.time())
+            except CodeRefused as error:
+                raise GrantRefused("invalid_grant", str(error)) from None
+        elif code not in self.switches.authorization_codes or code in self._spent:
+            raise GrantRefused("invalid_grant", "The authorization code has expired")
+        self._spend(code)
 
     def _spend_refresh_token(self, token: str) -> None:
         row = self._db.execute("SELECT expires_s FROM refresh_token WHERE token = ?", (token,)).fetchone()

@@ -7,7 +7,6 @@ from aiohttp import BasicAuth, web
 from cloudsandbox.dropbox.dispatch import Call, Route, json_response
 from cloudsandbox.dropbox.schema import void
 from cloudsandbox.dropbox.service import DropboxAccount
-from cloudsandbox.dropbox.tokens import ALL_SCOPES
 
 ACCOUNT_ID = "dbid:AAsandboxsandboxsandboxsandboxsandbox"[:40].ljust(40, "0")
 READ = "account_info.read"
@@ -51,23 +50,28 @@ async def revoke_token(call: Call) -> Any:
     await call.account.run(call.account.tokens.revoke, call.token)
 
 
-async def oauth_token(account: DropboxAccount, request: web.Request) -> web.StreamResponse:
-    """The OAuth endpoint: an access token for a refresh token (RFC 6749 section 6)."""
+async def token_form(request: web.Request) -> dict[str, str]:
+    """What a request to the OAuth endpoint says, the application's key and secret included."""
     form = await request.post()
+    return {**_named_in_header(request), **{name: str(value) for name, value in form.items()}}
+
+
+async def refresh(account: DropboxAccount, field: dict[str, str]) -> web.Response:
+    """An access token for a refresh token (RFC 6749 section 6)."""
     switches = account.switches
-    field = {**_named_in_header(request), **{name: str(value) for name, value in form.items()}}
     if field.get("grant_type") != "refresh_token":
-        return _refused("unsupported_grant_type", "the sandbox knows refresh_token only")
+        return refused("unsupported_grant_type", "expected authorization_code or refresh_token")
     if field.get("client_id") != switches.app_key:
-        return _refused("invalid_client", "Invalid client_id")
+        return refused("invalid_client", "Invalid client_id")
     if field.get("client_secret", switches.app_secret) != switches.app_secret:
-        return _refused("invalid_client", "Invalid client_id or client_secret")
+        return refused("invalid_client", "Invalid client_id or client_secret")
     refresh_token = field.get("refresh_token", "")
     if not account.tokens.is_refresh_token(refresh_token):
-        return _refused("invalid_grant", "refresh token is invalid or revoked")
-    scopes = frozenset(field["scope"].split()) if field.get("scope") else ALL_SCOPES
-    if not scopes <= ALL_SCOPES:
-        return _refused("invalid_scope", "the app does not have this scope")
+        return refused("invalid_grant", "refresh token is invalid or revoked")
+    granted = account.tokens.scopes_of(refresh_token)
+    scopes = frozenset(field["scope"].split()) if field.get("scope") else granted
+    if not scopes <= granted:
+        return refused("invalid_scope", "the app does not have this scope")
     issued = await account.run(account.tokens.issue, refresh_token, scopes, float(switches.token_lifetime_s))
     return json_response(
         {"access_token": issued.token, "token_type": "bearer", "expires_in": switches.token_lifetime_s}
@@ -83,7 +87,8 @@ def _named_in_header(request: web.Request) -> dict[str, str]:
     return {"client_id": given.login, "client_secret": given.password}
 
 
-def _refused(error: str, description: str) -> web.Response:
+def refused(error: str, description: str) -> web.Response:
+    """The OAuth endpoint's no."""
     return json_response({"error": error, "error_description": description}, 400)
 
 

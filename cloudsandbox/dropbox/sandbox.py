@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from cloudsandbox.control import Control, ControlError
-from cloudsandbox.dropbox import foreign, routes_edits, routes_files, routes_upload, routes_users
+from cloudsandbox.dropbox import authorize, foreign, routes_edits, routes_files, routes_upload, routes_users
 from cloudsandbox.dropbox.dispatch import Dispatcher, error_response, named_sessions, request_id
 from cloudsandbox.dropbox.errors import rate_limited, tag
 from cloudsandbox.dropbox.service import DropboxAccount
@@ -25,12 +25,13 @@ LINK_PREFIX = "/cd/0/get/"
 
 
 class DropboxService:
-    """The Dropbox side of the server: routes, links, the token endpoint, and the control commands."""
+    """The Dropbox side of the server: routes, links, the OAuth pages, and the control commands."""
 
     def __init__(self, account: DropboxAccount, log: RequestLog) -> None:
         self.account = account
         routes = [*routes_files.ROUTES, *routes_edits.ROUTES, *routes_upload.ROUTES, *routes_users.ROUTES]
         self._dispatcher = Dispatcher(account, routes)
+        self._authorization = authorize.Authorization(account)
         self.surface = Control(self, log)
 
     async def start(self) -> None:
@@ -55,8 +56,13 @@ class DropboxService:
         request = passage.request
         if request.path.startswith("/2/"):
             return await self._dispatcher.handle(passage)
+        if request.path == authorize.PATH and request.method in ("GET", "POST"):
+            return await self._authorization.page(request)
         if request.path == "/oauth2/token" and request.method == "POST":
-            return await routes_users.oauth_token(self.account, request)
+            form = await routes_users.token_form(request)
+            if form.get("grant_type") == "authorization_code":
+                return await self._authorization.exchange(form)
+            return await routes_users.refresh(self.account, form)
         if request.path.startswith(LINK_PREFIX):
             return await routes_files.serve_link(self.account, passage, time.time())
         return web.Response(status=404, text="Not Found", headers=request_id())

@@ -111,6 +111,8 @@ class DropboxSwitches:
     )  # None: all scopes
     app_key: str = "sandbox-app"
     app_secret: str = "sandbox-secret"
+    app_scopes: list[str] = field(default_factory=list)  # ticked in its console; none: all that there are
+    redirect_uris: list[str] = field(default_factory=list)  # registered there; none: any on this machine
     refresh_tokens: list[str] = field(default_factory=lambda: ["sandbox-refresh"])
     token_lifetime_s: int = 14400
     root_namespace_id: str = "3235641"

@@ -41,6 +41,15 @@ class Tokens:
             row[0]: IssuedToken(row[0], row[1], frozenset(json.loads(row[2])), row[3])
             for row in connection.execute("SELECT token, refresh_token, scopes, expires_s FROM token")
         }
+        self._families: dict[str, frozenset[str]] = {}
+        for each in self._issued.values():
+            self._note_family(each)
+
+    def _note_family(self, issued: IssuedToken) -> None:
+        """A refresh token that was granted may do what any access token of it may."""
+        family = issued.refresh_token
+        if family is not None and family not in self.switches.refresh_tokens:
+            self._families[family] = self._families.get(family, frozenset()) | issued.scopes
 
     def check(self, token: str, scope: str | None) -> None:
         """Raise Refused (401) unless the token is good now for a route of this scope."""
@@ -59,7 +68,12 @@ class Tokens:
 
     def is_refresh_token(self, token: str) -> bool:
         """Whether the refresh flow accepts it."""
-        return token in self.switches.refresh_tokens and token not in self._revoked
+        is_known = token in self.switches.refresh_tokens or token in self._families
+        return is_known and token not in self._revoked
+
+    def scopes_of(self, refresh_token: str) -> frozenset[str]:
+        """What may be had for it: what was granted with it."""
+        return self._families.get(refresh_token, ALL_SCOPES)
 
     def issue(
         self, refresh_token: str | None, scopes: frozenset[str], lifetime_s: float, token: str | None = None
@@ -74,6 +88,7 @@ class Tokens:
         )
         self._db.execute("DELETE FROM revoked WHERE token = ?", (issued.token,))
         self._issued[issued.token] = issued
+        self._note_family(issued)
         self._revoked.discard(issued.token)
         return issued
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import requests
-from dropbox import Dropbox
+from dropbox import Dropbox, DropboxOAuth2FlowNoRedirect
 from dropbox.common import PathRoot
 from dropbox.exceptions import (
     ApiError,
@@ -17,6 +17,7 @@ from dropbox.exceptions import (
 )
 
 from cloudsandbox.dropbox import DropboxSandbox
+from tests.doubles.person import Person
 
 Connect = Callable[..., Dropbox]
 
@@ -216,3 +217,18 @@ def test_every_error_carries_a_request_id(client: Dropbox) -> None:
     with pytest.raises(ApiError) as raised:
         client.files_get_metadata("/none")
     assert len(raised.value.request_id) == 32
+
+
+def test_the_flow_for_apps_without_a_secret_ends_with_a_refresh_token(
+    connect: Connect, sandbox: DropboxSandbox, ca_file: str
+) -> None:
+    flow = DropboxOAuth2FlowNoRedirect(
+        "sandbox-app", use_pkce=True, token_access_type="offline", ca_certs=ca_file
+    )
+    flow.requests_session.trust_env = False  # as in `connect`
+    asked = flow.start().replace("https://www.dropbox.com", sandbox.base_url)
+    person = Person(ca_file=ca_file)
+    granted = flow.finish(person.copies_code(asked))
+    person.close()
+    client = connect(None, oauth2_refresh_token=granted.refresh_token, app_key="sandbox-app")
+    assert client.users_get_current_account().account_id == granted.account_id
