@@ -12,8 +12,8 @@ from daemon.signin.tokenstore import Exchanged, TokenStore
 from mountfs.backends.box import oauth
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
-from mountfs.backends.dropbox.api import refresh_access_token
 from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.dropbox.oauth import refresh_access_token
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
 from mountfs.ports import Backend, Clock

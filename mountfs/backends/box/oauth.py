@@ -1,4 +1,4 @@
-"""Box's token endpoint: refresh tokens that are good for one use, and client credentials."""
+"""Box's OAuth pages: codes, refresh tokens that are good for one use, client credentials, and their end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from urllib.parse import urlencode
 from mountfs.backends import checked
 from mountfs.backends.box.errors import body_of, from_response
 from mountfs.backends.http import HttpClient
-from mountfs.backends.wire import Request
-from mountfs.errors import NotSignedIn, ServerFault
+from mountfs.backends.oauth import Endpoint, access_token
+from mountfs.backends.oauth import refresh_token as refresh_token_in
+from mountfs.errors import ServerFault
 
 ROUTE = "POST oauth2/token"
+CLIENT = "client_id or client_secret"
 ACCESS_TOKEN_LIFE_S = 3600.0
 """About an hour, where the reply does not say."""
 
@@ -38,6 +40,7 @@ def refresh(
             "client_id": client_id,
             "client_secret": client_secret,
         },
+        "refresh token",
     )
     if grant.refresh_token is None:
         raise ServerFault(f"{ROUTE}: the reply has no refresh token")
@@ -63,25 +66,38 @@ def client_credentials(
             "box_subject_type": subject_type,
             "box_subject_id": subject_id,
         },
+        "account of box_subject_type and box_subject_id",
     )
 
 
-def _granted(http: HttpClient, token_url: str, form: dict[str, str]) -> BoxGrant:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+def authorize_url(base: str, client_id: str, state: str, redirect_uri: str) -> str:
+    """What a browser is to open; it is sent to *redirect_uri* with a code that lives for 30 s."""
+    asked = {"client_id": client_id, "response_type": "code", "redirect_uri": redirect_uri, "state": state}
+    return f"{base}?{urlencode(asked)}"
+
+
+def redeem(http: HttpClient, token_url: str, client_id: str, client_secret: str, code: str) -> BoxGrant:
+    """The tokens for *code*. NotSignedIn when it, or the application, is refused."""
+    form = {"grant_type": "authorization_code", "code": code}
+    grant = _granted(
+        http, token_url, {**form, "client_id": client_id, "client_secret": client_secret}, "code"
+    )
+    if grant.refresh_token is None:
+        raise ServerFault(f"{ROUTE}: the reply has no refresh token")
+    return grant
+
+
+def revoke(http: HttpClient, token_url: str, client_id: str, client_secret: str, token: str) -> None:
+    """Ends *token*, an access or a refresh token, and the other one of the pair. NotSignedIn when it is none."""
+    url = f"{token_url.removesuffix('/token')}/revoke"
+    endpoint = Endpoint(url, "POST oauth2/revoke", CLIENT, from_response)
+    form = {"client_id": client_id, "client_secret": client_secret, "token": token}
+    endpoint.ask(http, form, "token", is_read=True)
+
+
+def _granted(http: HttpClient, token_url: str, form: dict[str, str], what: str) -> BoxGrant:
     # No read: a request that is repeated might spend the refresh token twice.
-    response = http.exchange(Request("POST", token_url, ROUTE, headers, urlencode(form).encode()))
-    if response.status in (400, 401, 403):
-        body = body_of(response)
-        try:
-            reason = checked.text(body.get("error_description") or body.get("error"), "the reason")
-        except ServerFault:
-            reason = f"HTTP {response.status}"
-        raise NotSignedIn(f"the credentials are not accepted: {reason}")
-    if response.status != 200:
-        raise from_response(response, ROUTE)
+    response = Endpoint(token_url, ROUTE, CLIENT, from_response).ask(http, form, what)
     body = body_of(response)
-    access_token = checked.token(body.get("access_token"), "access_token", checked.MOST_SECRET_CHARS)
-    refresh_token = body.get("refresh_token")
-    if refresh_token is not None:
-        refresh_token = checked.token(refresh_token, "refresh_token", checked.MOST_SECRET_CHARS)
-    return BoxGrant(access_token, checked.life_s(body.get("expires_in"), ACCESS_TOKEN_LIFE_S), refresh_token)
+    life_s = checked.life_s(body.get("expires_in"), ACCESS_TOKEN_LIFE_S)
+    return BoxGrant(access_token(body), life_s, refresh_token_in(body))

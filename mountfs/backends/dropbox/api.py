@@ -7,19 +7,16 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 from mountfs.backends import checked
 from mountfs.backends.dropbox.errors import CHECK, LOOKUP, error_in, from_response, tags_of
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, Window
-from mountfs.errors import MountfsError, NotSignedIn, ServerFault
+from mountfs.errors import MountfsError, ServerFault
 
 Json = dict[str, Any]
 
-ACCESS_TOKEN_LIFE_S = 14400.0
-"""Dropbox's access tokens live for four hours (OAuth guide)."""
 _PREFIX = {
     "files/upload_session/append_v2": (LOOKUP,),
     "files/upload_session/finish_batch/check": (CHECK,),
@@ -192,34 +189,3 @@ class DropboxApi:
 def encoded(arg: Any) -> bytes:
     """A JSON argument as a request's body; ``null`` stands for none."""
     return json.dumps(arg).encode()
-
-
-def refresh_access_token(
-    http: HttpClient, api_url: str, refresh_token: str, app_key: str, app_secret: str | None = None
-) -> tuple[str, float]:
-    """A fresh access token and its life in seconds. NotSignedIn when the refresh token is refused.
-
-    *http* must carry no tokens of its own. The refresh token stays good (it is not rotated).
-    """
-    route = "oauth2/token"
-    form = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": app_key}
-    if app_secret:
-        form["client_secret"] = app_secret
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    body = urlencode(form).encode()
-    response = http.exchange(Request("POST", f"{api_url}/{route}", route, headers, body, is_read=True))
-    if response.status in (400, 401, 403):
-        raise NotSignedIn(f"the refresh token is not accepted: {_oauth_reason(response)}")
-    if response.status != 200:
-        raise from_response(response, route)
-    grant = checked.obj(response.json(), "the reply to a refresh token")
-    token = checked.token(grant.get("access_token"), "access_token", checked.MOST_SECRET_CHARS)
-    return token, checked.life_s(grant.get("expires_in"), ACCESS_TOKEN_LIFE_S)
-
-
-def _oauth_reason(response: Response) -> str:
-    try:
-        reply = checked.obj(response.json(), "the reply")
-        return checked.text(reply.get("error_description") or reply.get("error"), "the reason")
-    except ServerFault:
-        return f"HTTP {response.status}"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mountfs.backends.dropbox.api import refresh_access_token
+from mountfs.backends.dropbox.oauth import refresh_access_token
 from mountfs.backends.http import HttpClient
 from mountfs.clock import SystemClock
 from mountfs.errors import (
