@@ -162,12 +162,14 @@ def test_a_wrong_remote_is_told(place: Place, keys: dict[str, str], expected: st
     assert expected in place.mount("work:", "<MNT>")
 
 
-@pytest.mark.parametrize("keys", [{"refresh_token": "wrong", "app_key": "sandbox-app"}, {"app_key": "wrong"}])
-def test_a_wrong_refresh_token_or_app_is_told(place: Place, keys: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("keys", "wrong"), [({"refresh_token": "wrong"}, "refresh token"), ({"app_key": "wrong"}, "app_key")]
+)
+def test_a_wrong_refresh_token_or_app_is_told(place: Place, keys: dict[str, str], wrong: str) -> None:
     values = {"refresh_token": "sandbox-refresh", "app_key": "sandbox-app", **keys}
     text = "".join(f'{key} = "{value}"\n' for key, value in values.items())
     place.config.write_text(f'[remotes.work]\ntype = "dropbox"\napi_url = "{place.sandbox.url}"\n{text}')
-    assert "remote 'work': the refresh token is not accepted" in place.mount("work:", "<MNT>")
+    assert f"remote 'work': the {wrong} is not accepted" in place.mount("work:", "<MNT>")
 
 
 CONFIGS = [

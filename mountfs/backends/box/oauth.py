@@ -79,16 +79,15 @@ def authorize_url(base: str, client_id: str, state: str, redirect_uri: str) -> s
 def redeem(http: HttpClient, token_url: str, client_id: str, client_secret: str, code: str) -> BoxGrant:
     """The tokens for *code*. NotSignedIn when it, or the application, is refused."""
     form = {"grant_type": "authorization_code", "code": code}
-    grant = _granted(
-        http, token_url, {**form, "client_id": client_id, "client_secret": client_secret}, "code"
-    )
+    form |= {"client_id": client_id, "client_secret": client_secret}
+    grant = _granted(http, token_url, form, "code")
     if grant.refresh_token is None:
         raise ServerFault(f"{ROUTE}: the reply has no refresh token")
     return grant
 
 
 def revoke(http: HttpClient, token_url: str, client_id: str, client_secret: str, token: str) -> None:
-    """Ends *token*, an access or a refresh token, and the other one of the pair. NotSignedIn when it is none."""
+    """Ends *token*, of either kind, and the other one of the pair. NotSignedIn when it is none."""
     url = f"{token_url.removesuffix('/token')}/revoke"
     endpoint = Endpoint(url, "POST oauth2/revoke", CLIENT, from_response)
     form = {"client_id": client_id, "client_secret": client_secret, "token": token}

@@ -1,4 +1,4 @@
-"""From an authorization page to tokens and back, at both stand-ins; and what a refusal is said to be about."""
+"""From an authorization page to tokens and back, at both stand-ins; and what refusals are about."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def test_what_is_wrong_with_each_grant_is_named(http: HttpClient) -> None:
         with pytest.raises(NotSignedIn, match="the account of box_subject_type and box_subject_id is not"):
             box.client_credentials(http, url, *KEYS, "enterprise", "1")
     refusal = {"error": "unauthorized_client", "error_description": "ask your admin"}
-    with Script(json_answer(refusal, 400)) as server:
-        with pytest.raises(NotSignedIn, match="the application is not allowed to do this: ask your admin"):
-            box.client_credentials(http, server.url, "c", "s", "enterprise", "1")
+    told = "the application is not allowed to do this: ask your admin"
+    with Script(json_answer(refusal, 400)) as server, pytest.raises(NotSignedIn, match=told):
+        box.client_credentials(http, server.url, "c", "s", "enterprise", "1")
 
 
 def test_a_grant_without_a_refresh_token_is_none(http: HttpClient) -> None:
