@@ -31,6 +31,7 @@ from tests.mounted.services import SERVICES
 MIB = 1024 * 1024
 SMALL_FILES = 1000
 BIG_MIB = 300
+EDITED_MIB = 256
 
 Figures = dict[str, float]
 
@@ -91,6 +92,13 @@ class Bench:
         self._run += 1
         return self.mount.path / f"run{self._run}"
 
+    def _forget_what_was_read(self) -> None:
+        """From here on the cache is cold."""
+        self.mount.terminate()
+        for cached in self.mount.state_dir.glob("accounts/*/slot-*/cache/*"):
+            cached.unlink()
+        self.mount.start()
+
     def small(self) -> Figures:
         """Copies 1000 files of 4 KiB, and waits for their commit."""
         source, target = self.source, self.fresh()
@@ -143,10 +151,7 @@ class Bench:
         subprocess.run(["cp", "-r", self.source, target], check=True)
         subprocess.run(["cp", self.big, f"{target}.big"], check=True)
         self.mount.wait_committed()
-        self.mount.terminate()
-        for cached in self.mount.state_dir.glob("accounts/*/slot-*/cache/*"):
-            cached.unlink()
-        self.mount.start()
+        self._forget_what_was_read()
         began = time.perf_counter()
         subprocess.run(["cat", f"{target}.big"], check=True, stdout=subprocess.DEVNULL)
         large = time.perf_counter()
@@ -154,6 +159,21 @@ class Bench:
         small = time.perf_counter()
         shutil.rmtree(self.folder / "back")
         return {"cat, MiB/s": BIG_MIB / (large - began), "cp, small files/s": SMALL_FILES / (small - large)}
+
+    def edit(self) -> Figures:
+        """Writes 4 KiB into the middle of a remote file of 256 MiB, and waits for its commit."""
+        target = self.fresh()
+        with self.big.open("rb") as source, target.open("wb") as file:
+            for _ in range(EDITED_MIB):
+                file.write(source.read(MIB))
+        self.mount.wait_committed()
+        self._forget_what_was_read()
+        began = time.perf_counter()
+        place = ["bs=4096", "count=1", f"seek={EDITED_MIB * MIB // 2 // 4096}", "conv=notrunc", "status=none"]
+        subprocess.run(["dd", "if=/dev/urandom", f"of={target}", *place], check=True)
+        edited = time.perf_counter()
+        self.mount.wait_committed()
+        return {"dd, s": edited - began, "committed, s": time.perf_counter() - began}
 
     def pending(self) -> Figures:
         """Calls and starts without the service, with nothing pending and with very much."""
@@ -176,6 +196,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
     "big": Bench.big_file,
     "stat": Bench.stat,
     "read": Bench.read,
+    "edit": Bench.edit,
     "remount": Bench.remount,
     "journal": Bench.journal,
     "pending": Bench.pending,
