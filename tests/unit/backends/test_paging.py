@@ -17,8 +17,8 @@ from mountfs.errors import ServerFault
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend
 from tests.fakes.clock import FakeClock
-from tests.unit.backends.box.conftest import Tokens
 from tests.unit.backends.scripted import Script, json_answer
+from tests.unit.backends.tokens import Tokens
 
 Connect = Callable[[str], Backend]
 Pages = Callable[[int], tuple[list[int], str | None]]

@@ -9,26 +9,10 @@ import pytest
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpSettings
-from mountfs.errors import NotSignedIn
 from tests.fakes.clock import FakeClock
+from tests.unit.backends.tokens import Tokens
 
 Connect = Callable[..., BoxBackend]
-
-
-class Tokens:
-    """Gives ``first``, then ``second`` once refused, then nothing."""
-
-    def __init__(self) -> None:
-        self.token = "first"
-
-    def current(self) -> str:
-        return self.token
-
-    def refused(self, token: str) -> str:
-        if token == "second":
-            raise NotSignedIn("no further token")
-        self.token = "second"
-        return self.token
 
 
 @pytest.fixture

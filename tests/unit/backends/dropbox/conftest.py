@@ -9,27 +9,11 @@ import pytest
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpSettings
-from mountfs.errors import NotSignedIn
 from mountfs.ports import Clock
 from tests.fakes.clock import FakeClock
+from tests.unit.backends.tokens import Tokens
 
 Connect = Callable[..., DropboxBackend]
-
-
-class Tokens:
-    """Gives ``first``, then ``second`` once refused, then nothing."""
-
-    def __init__(self) -> None:
-        self.token = "first"
-
-    def current(self) -> str:
-        return self.token
-
-    def refused(self, token: str) -> str:
-        if token == "second":
-            raise NotSignedIn("no further token")
-        self.token = "second"
-        return self.token
 
 
 @pytest.fixture
@@ -45,11 +29,9 @@ def connect(clock: FakeClock) -> Iterator[Connect]:
     def connect(
         url: str, *, token: str = "first", real_clock: Clock | None = None, **settings: object
     ) -> DropboxBackend:
-        tokens = Tokens()
-        tokens.token = token
         backend = DropboxBackend(
             DropboxSettings(api_url=url, content_url=url, notify_url=url, **settings),  # type: ignore[arg-type]
-            tokens,
+            Tokens(token),
             real_clock or clock,
             HttpSettings(connect_timeout_s=5.0, read_timeout_s=5.0),
         )
