@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from cloudsandbox.box import BoxSandbox
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.dropbox.backend import DropboxBackend
@@ -179,47 +181,81 @@ class OneToken:
         raise NotSignedIn(f"the token {token[:4]}... is refused")
 
 
-class DropboxFar:
+class SandboxFar(ABC):
+    """A service's client on its stand-in. The stand-ins take the same edits and the same faults; a service
+    has its own routes and its own words for what it forgets."""
+
+    routes: ClassVar[Mapping[str, str]]
+    """Of each call of the port whose reply can be lost."""
+    launches: ClassVar[Mapping[OrderKind, str]]
+    """Of ``submit``, by the kind of its orders."""
+
+    def __init__(self, sandbox: DropboxSandbox | BoxSandbox) -> None:
+        self._stand_in = sandbox
+        self._deaf = DeafPort()
+        self._opened: list[Backend] = []
+        self.backend: Backend = self.another()
+
+    def another(self) -> Backend:
+        return self._open("sandbox", self._stand_in.base_url)
+
+    def sign_out(self) -> Backend:
+        return self._open("nobody", self._stand_in.base_url)
+
+    def astray(self) -> Backend:
+        return self._open("sandbox", self._deaf.url)
+
+    @abstractmethod
+    def _connect(self, token: str, url: str) -> Backend:
+        """The service's client, with all its hosts at *url*."""
+
+    def _open(self, token: str, url: str) -> Backend:
+        self._opened.append(self._connect(token, url))
+        return self._opened[-1]
+
+    def write(self, path: str, body: bytes) -> None:
+        self._stand_in.write(path, body)
+
+    def mkdir(self, path: str) -> None:
+        self._stand_in.create_folder(path)
+
+    def remove(self, path: str) -> None:
+        self._stand_in.delete(path)
+
+    def move(self, source: str, target: str) -> None:
+        self._stand_in.move(source, target)
+
+    def read(self, path: str) -> bytes:
+        return self._stand_in.read(path)
+
+    def paths(self) -> set[str]:
+        return set(self._stand_in.tree())
+
+    def lose_reply(self, method: str, kind: OrderKind = OrderKind.PUT) -> None:
+        route = self.launches[kind] if method == "submit" else self.routes[method]
+        self._stand_in.set_faults([FaultRule(route=route, action=FaultKind.DROP_AFTER, count=1)])
+
+    def go_down(self) -> None:
+        self._stand_in.pause()
+
+    def close(self) -> None:
+        for backend in self._opened:
+            backend.close()
+        self._deaf.close()
+
+
+class DropboxFar(SandboxFar):
     refused_name = "thumbs.db"
+    routes = ROUTES
+    launches = LAUNCHES
 
     def __init__(self, sandbox: DropboxSandbox) -> None:
         self.sandbox = sandbox
-        self._deaf = DeafPort()
-        self._opened: list[DropboxBackend] = []
-        self.backend: Backend = self.another()
-
-    def another(self) -> DropboxBackend:
-        return self._connect("sandbox", self.sandbox.base_url)
-
-    def sign_out(self) -> Backend:
-        return self._connect("nobody", self.sandbox.base_url)
-
-    def astray(self) -> Backend:
-        return self._connect("sandbox", self._deaf.url)
+        super().__init__(sandbox)
 
     def _connect(self, token: str, url: str) -> DropboxBackend:
         settings = DropboxSettings(api_url=url, content_url=url, notify_url=url)
-        backend = DropboxBackend(settings, OneToken(token), SystemClock(), HttpSettings(read_timeout_s=10.0))
-        self._opened.append(backend)
-        return backend
-
-    def write(self, path: str, body: bytes) -> None:
-        self.sandbox.write(path, body)
-
-    def mkdir(self, path: str) -> None:
-        self.sandbox.create_folder(path)
-
-    def remove(self, path: str) -> None:
-        self.sandbox.delete(path)
-
-    def move(self, source: str, target: str) -> None:
-        self.sandbox.move(source, target)
-
-    def read(self, path: str) -> bytes:
-        return self.sandbox.read(path)
-
-    def paths(self) -> set[str]:
-        return set(self.sandbox.tree())
+        return DropboxBackend(settings, OneToken(token), SystemClock(), HttpSettings(read_timeout_s=10.0))
 
     def lose_sessions(self, *tokens: str) -> None:
         self.sandbox.expire_sessions(*(token.partition(":")[2] for token in tokens))
@@ -227,20 +263,8 @@ class DropboxFar:
     def void_cursors(self) -> None:
         self.sandbox.reset_cursors()
 
-    def lose_reply(self, method: str, kind: OrderKind = OrderKind.PUT) -> None:
-        route = LAUNCHES[kind] if method == "submit" else ROUTES[method]
-        self.sandbox.set_faults([FaultRule(route=route, action=FaultKind.DROP_AFTER, count=1)])
-
-    def go_down(self) -> None:
-        self.sandbox.pause()
-
     def slow_jobs(self) -> None:
         self.sandbox.set_switches(job_duration_s=0.3)
-
-    def close(self) -> None:
-        for backend in self._opened:
-            backend.close()
-        self._deaf.close()
 
 
 def finish(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
