@@ -23,7 +23,7 @@ def remount(folder: Path, far_side: SandboxProcess) -> dict[str, float]:
     """Walks 2,000 files of others in 200 folders and reads some, starts the mount anew without the service,
     walks and reads again, and waits for what somebody changed meanwhile."""
     for number in range(FOLDERS):
-        far_side.edit(op="mkdir", path=f"/d{number}")
+        far_side.mkdir(f"/d{number}")
     for number in range(FILES):
         far_side.write(_name(number), f"{number}")
     figures: dict[str, float] = {}
@@ -47,7 +47,7 @@ def remount(folder: Path, far_side: SandboxProcess) -> dict[str, float]:
         assert timed(f"{READ} files read without the service, s", lambda: _read(read)) == bodies
         (mount.path / "new").touch()
         far_side.write(_name(READ), "changed")
-        far_side.edit(op="delete", path=_name(READ + 1))
+        far_side.remove(_name(READ + 1))
         far_side.write("/d0/added", "added")
         changed, removed, added = (
             mount.path / each for each in (_name(READ)[1:], _name(READ + 1)[1:], "d0/added")

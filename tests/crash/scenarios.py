@@ -239,9 +239,9 @@ def others(here: Promises) -> None:
     here.loose |= {"theirs", "new folder/f"}
     ours = here.body(300)
     with (here.top / "theirs").open("r+b", buffering=0) as file:
-        here.far_side.edit(op="write", path=f"{folder}/theirs", text="somebody else's")
-        here.far_side.edit(op="mkdir", path=f"{folder}/new folder")
-        here.far_side.edit(op="write", path=f"{folder}/new folder/f", text="new")
+        here.far_side.write(f"{folder}/theirs", "somebody else's")
+        here.far_side.mkdir(f"{folder}/new folder")
+        here.far_side.write(f"{folder}/new folder/f", "new")
         here.await_((here.top / "new folder").exists, "what others made is seen")
         file.truncate(0)
         file.write(ours)
@@ -254,7 +254,7 @@ def others(here: Promises) -> None:
     for name in ("filled", "empty"):
         here.step((here.top / name).rmdir, here.now)
     here.loose.add("filled/f")
-    here.far_side.edit(op="write", path=f"{folder}/filled/f", text="new")
+    here.far_side.write(f"{folder}/filled/f", "new")
     here.far_side.resume()
     here.rename("mine/a", "new folder/a")
     here.remove_folder("mine")

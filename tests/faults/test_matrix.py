@@ -156,6 +156,6 @@ def check_all_arrived(at: Rig, work: Work, *, may_be_twice: bool = False) -> Non
 
 def check_nothing_is_lost(at: Rig, work: Work) -> None:
     """What was refused has no effect here either."""
-    assert set(work.files.values()) <= {at.far.content(path) for path in at.far.files()}
+    assert set(work.files.values()) <= {at.far.read(path) for path in at.far.files()}
     assert at.world.pending() == []
     assert set(at.shown()) == set(at.far.files())

@@ -92,7 +92,7 @@ class BoxProcess(SandboxProcess):
                 entry |= {"content_hash": entry["sha1"], "mtime_s": entry["content_modified_s"]}
         return tree
 
-    def content(self, path: str) -> bytes:
+    def read(self, path: str) -> bytes:
         return self._fetch(_signed(f"{self.url}/2.0/files/{self.tree()[path]['id']}/content"))
 
     def versions(self, path: str) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ class Corner:
 
     def content(self, name: str) -> bytes:
         """The whole file as another client gets it."""
-        return self.far_side.content(self.remote(name))
+        return self.far_side.read(self.remote(name))
 
     def names(self) -> set[str]:
         """What the mount shows in the folder."""
@@ -141,7 +141,7 @@ class Shared:
             self.free = [f"corner {self.made + number:03}" for number in range(AT_ONCE)]
             self.made += AT_ONCE
             for name in self.free:
-                self.far_side.edit(op="mkdir", path=f"/{name}")
+                self.far_side.mkdir(f"/{name}")
             until(lambda: set(self.free) <= set(os.listdir(self.mount.path)), "the folders are seen")
         return self.free.pop()
 

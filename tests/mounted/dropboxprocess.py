@@ -80,7 +80,7 @@ class DropboxProcess(SandboxProcess):
                 entry["mtime_s"] = int(datetime.fromisoformat(entry["client_modified"]).timestamp())
         return tree
 
-    def content(self, path: str) -> bytes:
+    def read(self, path: str) -> bytes:
         headers = {"Authorization": "Bearer sandbox", "Dropbox-API-Arg": json.dumps({"path": path})}
         return self._fetch(
             urllib.request.Request(f"{self.url}/2/files/download", headers=headers, method="POST")

@@ -63,7 +63,7 @@ class MemoryProcess(SandboxProcess):
     def misstate_hash(self, path: str) -> None:
         self.switches(misstatements=1)
 
-    def content(self, path: str) -> bytes:
+    def read(self, path: str) -> bytes:
         text: str = self._post("content", {"path": path})
         return text.encode("latin-1")
 

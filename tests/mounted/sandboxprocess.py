@@ -155,14 +155,21 @@ class SandboxProcess(ABC):
 
     # What other clients do and see
 
-    def edit(self, **change: Any) -> dict[str, Any]:
-        """A change by another client: op="write", path=, text=; "delete"; "mkdir"; "move"."""
-        result: dict[str, Any] = self._post("edit", change)
-        return result
-
     def write(self, path: str, text: str) -> dict[str, Any]:
         """A file by another client."""
-        return self.edit(op="write", path=path, text=text)
+        return self._edit(op="write", path=path, text=text)
+
+    def mkdir(self, path: str) -> None:
+        """A folder by another client."""
+        self._edit(op="mkdir", path=path)
+
+    def remove(self, path: str) -> None:
+        """A file, or a folder with all that is in it, goes by another client."""
+        self._edit(op="delete", path=path)
+
+    def move(self, source: str, target: str) -> None:
+        """A move by another client."""
+        self._edit(op="move", from_path=source, to_path=target)
 
     def tree(self) -> dict[str, dict[str, Any]]:
         """Path -> kind, id, and of files size, mtime_s and content_hash, in the service's own kind."""
@@ -174,7 +181,7 @@ class SandboxProcess(ABC):
         return {path: each["content_hash"] for path, each in self.tree().items() if each["kind"] == "file"}
 
     @abstractmethod
-    def content(self, path: str) -> bytes:
+    def read(self, path: str) -> bytes:
         """The whole file, as another client gets it."""
 
     @abstractmethod
@@ -261,6 +268,10 @@ class SandboxProcess(ABC):
             process.signal(signal.SIGKILL)
             assert process.wait(DEADLINE_S)
         process.close()
+
+    def _edit(self, **change: Any) -> dict[str, Any]:
+        result: dict[str, Any] = self._post("edit", change)
+        return result
 
     def _get(self, name: str) -> Any:
         return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}"))

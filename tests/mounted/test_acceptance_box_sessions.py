@@ -52,7 +52,7 @@ def test_a_session_whose_file_lands_beside_is_ended(
     box.write("/film", "theirs")
     real_mount.wait_committed()
     await_no_session(box)
-    assert box.content("/film") == b"theirs"
+    assert box.read("/film") == b"theirs"
     assert len(box.files()) == 2
 
 
@@ -137,7 +137,7 @@ def test_a_name_known_to_be_taken_costs_no_upload(
     real_mount.wait_committed()
     assert box.statuses(CREATES)[0] == 409
     assert 409 not in box.statuses("files/upload")
-    assert box.content("/film") == b"theirs"
+    assert box.read("/film") == b"theirs"
     assert len(box.files()) == 2
     await_no_session(box)
 

@@ -143,8 +143,8 @@ def test_a_mount_can_be_made_while_the_far_side_is_down(
     far_side: SandboxProcess, make_mount: MakeMount, subdir: str
 ) -> None:
     """Once the account is known: who it is was written down. What was listed before is shown."""
-    far_side.edit(op="mkdir", path="/top")
-    far_side.edit(op="mkdir", path=f"{subdir}/unseen")
+    far_side.mkdir("/top")
+    far_side.mkdir(f"{subdir}/unseen")
     mount = make_mount(subdir=subdir)
     mount.start()
     (mount.path / "f").write_text("1")

@@ -80,7 +80,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RealMount
     """A mount that was killed while three closed files were pending and a fourth was open."""
     folder = tmp_path_factory.mktemp("killed")
     with DropboxProcess(folder / "far-side") as far_side:
-        far_side.edit(op="write", path="/docs/theirs", text="at the service")
+        far_side.write("/docs/theirs", "at the service")
         with RealMount(folder, far_side) as mount:
             mount.start()
             assert os.listdir(mount.path / "docs") == ["theirs"]

@@ -32,7 +32,7 @@ def test_a_tree_that_was_walked_is_there_without_the_service_and_catches_up_when
     far_side: SandboxProcess, make_mount: MakeMount
 ) -> None:
     for number in range(FOLDERS):
-        far_side.edit(op="mkdir", path=f"/d{number}")
+        far_side.mkdir(f"/d{number}")
     for number in range(FILES):
         far_side.write(f"/{name_of(number)}", f"text {number}")
     mount = make_mount()
@@ -52,7 +52,7 @@ def test_a_tree_that_was_walked_is_there_without_the_service_and_catches_up_when
     assert os.getxattr(new, STATE).decode() in ("pending", "uploading")
     assert mount.status()["account"]["pending"]["count"] == 1
     far_side.write("/d1/f1", "changed")  # one that was read
-    far_side.edit(op="delete", path="/d2/f2")
+    far_side.remove("/d2/f2")
     far_side.write("/d3/added", "added")
     assert far_side.files().keys() >= {"/d3/added"}
     assert find(mount.path) == {*seen, str(new)}
@@ -87,7 +87,7 @@ def test_what_was_written_is_read_without_the_service_after_the_next_start(
 def test_a_mount_of_another_folder_sends_what_was_left_outside_of_it_before_it_goes(
     far_side: SandboxProcess, make_mount: MakeMount
 ) -> None:
-    far_side.edit(op="mkdir", path="/sub")
+    far_side.mkdir("/sub")
     whole = make_mount(name="whole")
     whole.start()
     assert os.listdir(whole.path) == ["sub"]

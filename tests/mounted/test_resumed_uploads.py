@@ -76,7 +76,7 @@ def test_a_closed_file_that_was_cut_sends_what_was_not_acknowledged(
     # A part that was held up may have been taken after all, by a service that does not notice who hangs up.
     assert 0 < sent_bytes(far_side) <= SIZE_BYTES - TAKEN * PART_BYTES
     assert far_side.asked(Asked.START) == []
-    assert far_side.content("/film") == body()
+    assert far_side.read("/film") == body()
 
 
 @pytest.mark.only_on("dropbox", because="Box takes no part of a file that is still being written")
@@ -98,7 +98,7 @@ def test_the_copy_of_a_file_that_was_open_sends_what_was_not_acknowledged(
     copy.rename(real_mount.path / "film")
     real_mount.wait_committed()
     assert sent_bytes(far_side) == SIZE_BYTES - TAKEN * PART_BYTES
-    assert far_side.content("/film") == body()
+    assert far_side.read("/film") == body()
 
 
 @pytest.mark.only_on("box", because="only its sessions have addresses of their own")
@@ -120,4 +120,4 @@ def test_a_service_that_listens_elsewhere_after_the_cut_gets_the_rest(tmp_path: 
         # What was on its way may have been taken before the service stopped.
         assert sent_bytes(far_side) <= SIZE_BYTES - TAKEN * PART_BYTES
         assert far_side.asked(Asked.START) == []
-        assert far_side.content("/film") == body()
+        assert far_side.read("/film") == body()

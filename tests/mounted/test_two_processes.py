@@ -21,7 +21,7 @@ def test_two_mounts_of_one_account_show_their_folders_and_send_what_is_theirs(
     tmp_path: Path, far_side: SandboxProcess, make_mount: MakeMount
 ) -> None:
     """One state directory, another one, and another folder of the account: none gets in another's way."""
-    far_side.edit(op="mkdir", path="/sub")
+    far_side.mkdir("/sub")
     mounts = [
         make_mount(name="whole"),
         make_mount(name="part", subdir="/sub"),

@@ -83,7 +83,7 @@ def soak(plan: Plan, folder: Path, figures: Figures) -> list[str]:
     crew = Crew(figures)
     try:
         with far_side, stations(folder, far_side, REMOTES[plan.service], figures) as both:
-            far_side.edit(op="mkdir", path=f"/{FOLDER}")
+            far_side.mkdir(f"/{FOLDER}")
             for station in both:
                 station.start()
                 until((station.mount.path / FOLDER).is_dir, "the shared folder is seen")

@@ -138,7 +138,7 @@ def test_s_close_what_was_still_open_at_a_kill_gives_way_to_what_it_was_renamed_
     real_mount.start()
     assert (real_mount.path / "kept.txt").read_text() == "theirs"
     assert recovered(real_mount, "kept").read_text() == "half of"
-    assert far_side.content("/kept.txt") == b"theirs"
+    assert far_side.read("/kept.txt") == b"theirs"
     assert far_side.revisions("/kept.txt") == 1
 
 
@@ -174,7 +174,7 @@ def test_s_close_what_was_still_open_at_a_kill_is_kept_and_not_published(
     recovered(real_mount, "old").unlink()
     real_mount.wait_committed()
     assert set(far_side.files()) == {"/old.txt", "/rescued.txt"}
-    assert far_side.content("/rescued.txt") == b"half of"
+    assert far_side.read("/rescued.txt") == b"half of"
 
 
 def test_s_close_remote_returns_after_the_commit_or_with_its_error(
@@ -240,10 +240,10 @@ def test_s_fsync_remote_waits_for_the_commit(make_mount: MakeMount, far_side: Sa
     with (mount.path / "file").open("wb", buffering=0) as file:
         file.write(b"first")
         os.fsync(file)
-        assert far_side.content("/file") == b"first"
+        assert far_side.read("/file") == b"first"
         file.write(b", second")
         os.fsync(file)
-        assert far_side.content("/file") == b"first, second"
+        assert far_side.read("/file") == b"first, second"
 
 
 # S-ONCE

@@ -174,7 +174,7 @@ def test_s_conflict_a_removal_spares_what_somebody_else_changed(corner: Corner) 
 
 
 def test_s_conflict_removing_a_folder_spares_what_somebody_else_put_there(corner: Corner) -> None:
-    corner.far_side.edit(op="mkdir", path=corner.remote("folder"))
+    corner.far_side.mkdir(corner.remote("folder"))
     until((corner.path / "folder").is_dir, "it is seen")
     assert os.listdir(corner.path / "folder") == []
     corner.far_side.pause()
@@ -189,7 +189,7 @@ def test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes(co
     corner.theirs("file", "common")
     corner.far_side.pause()
     (corner.path / "file").write_text("ours")
-    corner.far_side.edit(op="delete", path=corner.remote("file"))
+    corner.far_side.remove(corner.remote("file"))
     corner.far_side.resume()
     corner.settle()
     assert corner.content("file") == b"ours"
@@ -206,23 +206,21 @@ def test_s_fresh_what_others_change_appears(corner: Corner) -> None:
     far_side.write(corner.remote("file"), "second")
     until(lambda: is_text(path / "file", "second"), "a new version appears")
     assert (path / "file").stat().st_size == len("second")
-    far_side.edit(op="mkdir", path=corner.remote("folder"))
-    far_side.edit(op="move", from_path=corner.remote("file"), to_path=corner.remote("folder/moved"))
+    far_side.mkdir(corner.remote("folder"))
+    far_side.move(corner.remote("file"), corner.remote("folder/moved"))
     until(lambda: corner.names() == {"folder"}, "a rename appears")
     until(lambda: is_text(path / "folder" / "moved", "second"), "it is where it was moved to")
-    far_side.edit(op="delete", path=corner.remote("folder"))
+    far_side.remove(corner.remote("folder"))
     until(lambda: corner.names() == set(), "a removal appears")
 
 
 def test_s_fresh_what_is_seen_in_its_new_place_first_leaves_its_old_one(corner: Corner) -> None:
-    corner.far_side.edit(op="mkdir", path=corner.remote("to"))
+    corner.far_side.mkdir(corner.remote("to"))
     for name in ("file", "folder/below", "last"):
         corner.theirs(f"from/{name}", name)
     # What others do is asked for at most once a second: the new place is listed before that.
     for name in ("file", "folder"):
-        corner.far_side.edit(
-            op="move", from_path=corner.remote(f"from/{name}"), to_path=corner.remote(f"to/{name}")
-        )
+        corner.far_side.move(corner.remote(f"from/{name}"), corner.remote(f"to/{name}"))
     until(lambda: set(os.listdir(corner.path / "to")) == {"file", "folder"}, "both have come")
     until(lambda: os.listdir(corner.path / "from") == ["last"], "both are gone from where they were")
 

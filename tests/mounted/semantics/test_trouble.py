@@ -162,7 +162,7 @@ def test_s_down_a_known_account_is_mounted_though_the_far_side_is_silent(
 def test_s_down_refused_credentials_are_told_and_new_ones_are_taken(
     real_mount: RealMount, far_side: SandboxProcess
 ) -> None:
-    far_side.edit(op="mkdir", path="/folder")
+    far_side.mkdir("/folder")
     until((real_mount.path / "folder").is_dir, "the folder is seen")
     tokens: dict[str, object] = {"dropbox": {"other": None}, "box": ["other"]}
     far_side.switches(access_tokens=tokens[far_side.service])
@@ -270,7 +270,7 @@ def test_s_umount_takes_no_new_changes_and_lets_open_files_end(
         assert (real_mount.path / "file").read_text() == "text"
         file.write("finished")
     assert real_mount.ended() == 0
-    assert far_side.content("/open") == b"finished"
+    assert far_side.read("/open") == b"finished"
 
 
 def test_s_umount_does_not_wait_for_what_somebody_keeps_open(
