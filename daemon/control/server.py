@@ -43,6 +43,7 @@ from daemon.control.protocol import (
 from daemon.control.status import MountStatus
 from mountfs.errors import MountfsError, with_class
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
 
@@ -82,12 +83,6 @@ class Stopping(Protocol):
 
     def await_drained(self, timeout_s: float) -> int | None:
         """How many changes stay journaled, once that is known; None after *timeout_s*."""
-
-
-class Clock(Protocol):
-    """The part of ``mountfs.ports.Clock`` that is needed here."""
-
-    def now_s(self) -> float: ...
 
 
 class Conversation:

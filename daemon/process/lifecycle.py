@@ -25,6 +25,7 @@ from daemon.process.phases import Event, Phase, advance
 from daemon.process.worker import Worker
 from mountfs.errors import MountfsError
 from mountfs.model.path import ROOT
+from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
 
@@ -48,12 +49,6 @@ ASKS_IN_IDLE_TIME = 3
 """How often the service is asked whether it answers before a drain that does not get on is given up."""
 
 UNMOUNT_TIMEOUT_S = 2.0
-
-
-class Clock(Protocol):
-    """The part of ``mountfs.ports.Clock`` that is needed here."""
-
-    def now_s(self) -> float: ...
 
 
 class Kernel(Protocol):

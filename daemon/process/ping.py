@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock, Thread
-from typing import Protocol
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault
+from mountfs.ports import Clock
 
 SILENT_S = 8.0
 """A question that is open for so long tells that the service is away; its usual answer takes a second."""
-
-
-class Clock(Protocol):
-    """The part of ``mountfs.ports.Clock`` that is needed here."""
-
-    def now_s(self) -> float: ...
 
 
 class Ping:

@@ -14,7 +14,7 @@ from types import FrameType
 from daemon.config.options import MountOptions
 from daemon.config.settings import AccountRemote, Remote, RemoteSpec, SandboxRemote
 from daemon.control.account import MountedAccount
-from daemon.control.server import Clock, ControlServer, Conversation
+from daemon.control.server import ControlServer, Conversation
 from daemon.control.status import MountStatus, in_words
 from daemon.places.runtimedir import socket_path
 from daemon.process import descriptors
@@ -22,6 +22,7 @@ from daemon.process.embedded import EmbeddedSandbox, at_url
 from daemon.process.lifecycle import Kernel, Lifecycle
 from daemon.process.notify import Notifier
 from daemon.process.phases import Phase
+from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from mountfs.errors import MountfsError, with_class
 from mountfs.model.pacing import Pace, doubled_s
+from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
 
@@ -18,12 +19,6 @@ Step = Callable[[float], float]
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 30.0
-
-
-class Clock(Protocol):
-    """The part of ``mountfs.ports.Clock`` that is needed here."""
-
-    def now_s(self) -> float: ...
 
 
 class Wakeable(Protocol):

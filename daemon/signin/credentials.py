@@ -11,6 +11,7 @@ from typing import Protocol
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled, Transient, Unreachable
 from mountfs.model.pacing import PROBES, Pacer
+from mountfs.ports import Clock
 
 REFRESH_AHEAD_S = 300.0
 """How long before its expiry a token is replaced; what Dropbox's own SDK does."""
@@ -30,14 +31,6 @@ class Tokens(Protocol):
 
     def close(self) -> None:
         """The mount ends: what is asked for a token just now ends soon, and there is no new one."""
-
-
-class Clock(Protocol):
-    """The part of ``mountfs.ports.Clock`` that is needed here."""
-
-    def now_s(self) -> float: ...
-
-    def jitter(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)

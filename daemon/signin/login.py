@@ -10,9 +10,10 @@ from threading import Lock
 
 from daemon.config.settings import AccountRemote
 from daemon.failure import Failure
-from daemon.signin.credentials import Clock, Tokens
+from daemon.signin.credentials import Tokens
 from mountfs.errors import MountfsError, NotSignedIn, Refused
 from mountfs.model.pacing import PROBES, Pacer
+from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
 

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
 from daemon.places.holders import holder_of
 from daemon.signin.credentials import REFRESH_AHEAD_S, Grant
 from mountfs.errors import NotSignedIn, Transient, Unreachable
 from mountfs.model.entry import NS_PER_S
+from mountfs.ports import Clock
 
 GRACE_S = 3.0
 """So long an exchange may go on when the mount ends: its token is spent, and the reply has the next one."""
@@ -32,12 +32,6 @@ PATIENCE_S = 60.0
 STOPPING = "no token: the mount is being stopped"
 LOOK_S = 0.1
 """Between two looks whether it still does; flock(2) itself waits for ever."""
-
-
-class Clock(Protocol):
-    """The part of ``mountfs.ports.Clock`` that is needed here."""
-
-    def wall_ns(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from cachetools import LRUCache
 
 from mountfs.errors import Corrupt, Offline, Transient
 from mountfs.model.entry import File
+from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
 from mountfs.reading.readahead import MIB, Stream, plan
 
@@ -44,12 +45,6 @@ class Target(Protocol):
     """Where ``copy_into`` writes: a spool file."""
 
     def pwrite(self, offset: int, data: bytes) -> None: ...
-
-
-class Clock(Protocol):
-    """The part of ``ports.Clock`` that is needed here."""
-
-    def now_s(self) -> float: ...
 
 
 class Ending(Protocol):

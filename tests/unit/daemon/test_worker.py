@@ -12,6 +12,7 @@ import pytest
 from daemon.process.worker import LONGEST_RETRY_S, Worker, retry_after_s
 from mountfs.clock import SystemClock
 from mountfs.errors import DiskFull, MountfsError
+from tests.fakes.clock import FakeClock
 from tests.unit.daemon.fakes import PATIENCE_S
 
 
@@ -150,12 +151,12 @@ def test_nothing_that_a_step_raises_ends_the_thread(error: BaseException) -> Non
 
 
 def test_nor_does_a_clock_or_a_log_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Clock:
+    class Broken(FakeClock):
         def now_s(self) -> float:
             raise MemoryError
 
     monkeypatch.setattr(logging.Logger, "error", _without_memory)
-    worker = Worker("test", lambda now_s: now_s, Clock())
+    worker = Worker("test", lambda now_s: now_s, Broken())
     assert [worker.turn() for _ in range(3)] == [0.5, 1.0, 2.0]
 
 
