@@ -12,11 +12,14 @@ BLOCK_BYTES = 4096
 
 
 class Promise(StrEnum):
-    """What a successful close() or fsync() has waited for."""
+    """What a successful close() or fsync() has waited for. An fsync() of LOCAL is one of FSYNC: see fsync(2)."""
 
     LOCAL = "local"
+    """Bytes and row survive the process."""
     FSYNC = "fsync"
+    """They survive a power loss."""
     REMOTE = "remote"
+    """The service has committed them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,13 +184,14 @@ def directory(value: object) -> Path:
     return path
 
 
-def choice(kind: type[StrEnum]) -> Parser:
-    """A parser that takes one of the words of *kind*."""
+def choice(*words: StrEnum) -> Parser:
+    """A parser that takes one of *words*."""
 
     def parse(value: object) -> StrEnum:
-        if isinstance(value, str) and value in list(kind):
-            return kind(value)
-        raise ValueError(f"must be one of {', '.join(kind)}")
+        for word in words:
+            if value == word:
+                return word
+        raise ValueError(f"must be one of {', '.join(words)}")
 
     return parse
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,21 +21,7 @@ from daemon.config.keys import (
     user_id,
 )
 from daemon.failure import BadSettings
-
-
-class CloseMode(StrEnum):
-    """What a successful close() has waited for."""
-
-    LOCAL = "local"
-    FSYNC = "fsync"
-    REMOTE = "remote"
-
-
-class FsyncMode(StrEnum):
-    """What a successful fsync() has waited for."""
-
-    LOCAL = "local"
-    REMOTE = "remote"
+from mountfs.attributes import Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +38,8 @@ class MountOptions:
     umask: int = 0o022
     allow_other: bool = False
     is_read_only: bool = False
-    close: CloseMode = CloseMode.LOCAL
-    fsync: FsyncMode = FsyncMode.LOCAL
+    close: Promise = Promise.LOCAL
+    fsync: Promise = Promise.LOCAL
 
 
 OPTION_KEYS: Mapping[str, Key] = {
@@ -67,8 +52,8 @@ OPTION_KEYS: Mapping[str, Key] = {
     "umask": Key("umask", octal_mode),
     "allow_other": Key("allow_other", boolean),
     "ro": Key("is_read_only", boolean),
-    "close": Key("close", choice(CloseMode)),
-    "fsync": Key("fsync", choice(FsyncMode)),
+    "close": Key("close", choice(*Promise)),
+    "fsync": Key("fsync", choice(Promise.LOCAL, Promise.REMOTE)),
 }
 
 

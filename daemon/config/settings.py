@@ -111,7 +111,7 @@ DROPBOX_KEYS: Mapping[str, Key] = {
     "path_root": Key("path_root", token),
     "select_user": Key("select_user", token),
     "select_admin": Key("select_admin", token),
-    "commit_route": Key("commit_route", choice(CommitRoute)),
+    "commit_route": Key("commit_route", choice(*CommitRoute)),
     "mute": Key("mute", boolean),
 }
 

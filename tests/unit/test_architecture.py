@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon.failure": set(),
     "daemon.printable": set(),
     "daemon.places": {*CORE, *SAID, "mountfs.tree"},
-    "daemon.config": {*CORE, *SAID, "daemon.places"},
+    "daemon.config": {*CORE, *SAID, "daemon.places", "mountfs.attributes"},
     "daemon.signin": {*CORE, *SAID, "daemon.config", "daemon.places", "mountfs.backends"},
     "daemon.control": {*CORE, *SAID, "daemon.places", "mountfs.tree"},
     "daemon.commit": {*CORE, "mountfs.spool", "mountfs.tree"},

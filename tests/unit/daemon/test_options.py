@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.options import IGNORED_OPTIONS, CloseMode, FsyncMode, MountOptions, layered, parse_options
+from daemon.config.options import IGNORED_OPTIONS, MountOptions, layered, parse_options
 from daemon.failure import BadSettings
+from mountfs.attributes import Promise
 
 BASE = MountOptions(state_dir=Path("/state"), uid=1, gid=2)
 
@@ -26,8 +27,8 @@ def test_every_option_is_understood() -> None:
         umask=0o027,
         allow_other=True,
         is_read_only=True,
-        close=CloseMode.REMOTE,
-        fsync=FsyncMode.REMOTE,
+        close=Promise.REMOTE,
+        fsync=Promise.REMOTE,
     )
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from daemon.config.options import CloseMode
 from daemon.config.settings import (
     CommitRoute,
     DropboxRemote,
@@ -18,6 +17,7 @@ from daemon.config.settings import (
     parse_spec,
 )
 from daemon.failure import BadSettings
+from mountfs.attributes import Promise
 
 WORK = '[remotes.work]\ntype = "dropbox"\naccess_token = "t"\n'
 
@@ -204,7 +204,7 @@ def test_a_mount_written_down_carries_its_options(tmp_path: Path) -> None:
     )
     instance = find_instance(load([path]), "demo")
     assert (instance.remote, instance.mountpoint) == ("work:/Scans", Path("/mnt/x"))
-    assert instance.options == {"close": CloseMode.FSYNC, "uid": 7}
+    assert instance.options == {"close": Promise.FSYNC, "uid": 7}
 
 
 def test_an_unknown_mount_names_the_nearest(tmp_path: Path) -> None:
