@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mountfs.errors import Busy, Throttled
+from mountfs.model.pacing import Pace, grown_s
 from mountfs.ports import Outcome
 
-FIRST_LOOK_S = 0.5
-LONGEST_LOOK_S = 8.0
+LOOKS = Pace(first_s=0.5, longest_s=8.0)
+"""At the targets of a job of which nothing is heard."""
 JOB_ENDS_S = 4.0
 """A batch of which nothing was heard is sent again only when it is this old and a look found nothing new:
 until then its first job may still run, and the jobs of an account are serial. The rest makes it longer."""
@@ -57,4 +58,4 @@ class Patience:
 
     def look_delay_s(self, looks: int) -> float:
         """Seconds until the next look, after *looks* of them."""
-        return min(LONGEST_LOOK_S, FIRST_LOOK_S * 2.0**looks) if self._is_alone else 0.0
+        return grown_s(looks + 1, LOOKS) if self._is_alone else 0.0

@@ -9,7 +9,7 @@ from daemon.commit.batch import Batch
 from daemon.commit.jobcost import JobCost
 from daemon.commit.lookup import filled_folders, has_left, look_up
 from daemon.commit.pacing import poll_delay_s
-from daemon.commit.patience import FIRST_LOOK_S, Patience
+from daemon.commit.patience import LOOKS, Patience
 from daemon.commit.replies import Replies
 from daemon.commit.verdicts import Acknowledge, Rebase, Retry, Reupload, Unknown, Verdict, has_taken_effect
 from mountfs.errors import (
@@ -323,7 +323,7 @@ class Sender:
             error = wide or next(iter(untold.values()))
             self.tell(batch, error)
             self.slow_down(error, started_s, batch)
-            batch.due_s = max(batch.due_s, self._clock.now_s() + FIRST_LOOK_S)
+            batch.due_s = max(batch.due_s, self._clock.now_s() + LOOKS.first_s)
             return
         with self._tree.lock:
             self.account_pacer.succeeded(started_s)

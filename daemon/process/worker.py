@@ -9,7 +9,7 @@ from threading import TIMEOUT_MAX, Event, Thread
 from typing import Protocol
 
 from mountfs.errors import MountfsError, with_class
-from mountfs.model.pacing import Pace, doubled_s
+from mountfs.model.pacing import Pace, grown_s
 from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
@@ -17,8 +17,8 @@ LOG = logging.getLogger(__name__)
 Step = Callable[[float], float]
 """step(now_s) -> due_s: does what is due and says when it wants to run again (``math.inf``: when woken)."""
 
-FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 30.0
+RETRIES = Pace(first_s=0.5, longest_s=30.0)
+"""Of a step that raised."""
 
 
 class Wakeable(Protocol):
@@ -28,11 +28,6 @@ class Wakeable(Protocol):
     def is_idle(self) -> bool: ...
 
     def wake(self) -> None: ...
-
-
-def retry_after_s(failures: int) -> float:
-    """Seconds to the next attempt of a step that raised *failures* times in a row; doubles to a bound."""
-    return doubled_s(failures, Pace(FIRST_RETRY_S, LONGEST_RETRY_S))
 
 
 class Worker:
@@ -101,7 +96,7 @@ class Worker:
             self._failures += 1
             with contextlib.suppress(BaseException):  # without memory nothing can be said, and it goes on
                 self._failed(error)
-            return retry_after_s(self._failures)
+            return grown_s(self._failures, RETRIES)
         if self._failures:
             LOG.info("%s works again after %d failures", self.name, self._failures)
             self._failures = 0

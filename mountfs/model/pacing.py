@@ -18,7 +18,7 @@ otherwise keep a mount away from its account until the mount is restarted."""
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The first delay after a failure, and the bound that the delays double to."""
+    """The first delay, and the bound up to which each is twice the one before."""
 
     first_s: float = FIRST_DELAY_S
     longest_s: float = LONGEST_DELAY_S
@@ -33,9 +33,9 @@ ALONE = Pace(first_s=2.5, longest_s=300.0)
 vain: ten times the usual."""
 
 
-def doubled_s(failures: int, pace: Pace) -> float:
-    """The delay after *failures* in a row: the first one of *pace*, doubled up to its bound."""
-    return min(pace.longest_s, pace.first_s * 2.0 ** min(max(failures, 1) - 1, 16))
+def grown_s(tries: int, pace: Pace) -> float:
+    """The delay after *tries* in a row, 1 for the first: of *pace*, without chance."""
+    return min(pace.longest_s, pace.first_s * 2.0 ** min(max(tries, 1) - 1, 16))
 
 
 def delay_s(failures: int, retry_after_s: float | None, jitter: float, pace: Pace = USUAL) -> float:
@@ -44,7 +44,7 @@ def delay_s(failures: int, retry_after_s: float | None, jitter: float, pace: Pac
     Half of the doubling delay is certain, half is chance. A service that asks for a longer pause gets it, up
     to LONGEST_ASKED_S; one that asks for a shorter one does not: ``Retry-After: 0`` is no leave to hammer.
     """
-    own_s = doubled_s(failures, pace) * (1.0 + jitter) / 2.0
+    own_s = grown_s(failures, pace) * (1.0 + jitter) / 2.0
     return own_s if retry_after_s is None else max(own_s, min(retry_after_s, LONGEST_ASKED_S))
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from mountfs.errors import DiskFull, MountfsError, NoSpace, NotSignedIn, TransferLimit, Transient
-from mountfs.model.pacing import Pace, doubled_s
+from mountfs.model.pacing import Pace, grown_s
 
 FIRST_PROBE_S = 5.0
 """Somebody who frees space at the service looks here next."""
@@ -111,4 +111,4 @@ class Pause:
             self._vain = 0
 
     def _delay_s(self) -> float:
-        return doubled_s(self._vain, PROBES_OF_ROOM)
+        return grown_s(self._vain, PROBES_OF_ROOM)

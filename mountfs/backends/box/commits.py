@@ -26,6 +26,7 @@ from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, NotFound, SessionLost
 from mountfs.model.entry import File
 from mountfs.model.order import Put
+from mountfs.model.pacing import Pace, grown_s
 from mountfs.model.path import fold
 from mountfs.ports import Done, Launch, Running
 
@@ -33,7 +34,7 @@ COMMIT = "POST files/upload_sessions/:id/commit"
 JOB = "commit:"
 MISMATCHES = 8
 """So often the service may claim, right after the last part, that parts are missing; some 70 s in all."""
-LONGEST_MISMATCH_S = 15.0
+MISMATCH_PAUSES = Pace(first_s=1.0, longest_s=15.0)
 LOOK_EVERY = 10
 """A version whose bytes did not change may be answered 202 for ever: the file itself tells."""
 _TRIES = 2
@@ -172,7 +173,7 @@ class Commits:
         if count > MISMATCHES:
             self._forget(token)
             raise SessionLost(f"the upload session of {order.place} lacks parts that it took")
-        return Running(_job(token), min(LONGEST_MISMATCH_S, 0.5 * 2.0**count))
+        return Running(_job(token), grown_s(count, MISMATCH_PAUSES))
 
     def _after_mismatch(self, order: Put, base: Revision) -> File | str:
         """What came of it when the etag is not the one we knew: our file, or the etag to go on with."""

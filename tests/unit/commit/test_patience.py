@@ -4,10 +4,9 @@ import pytest
 
 from daemon.commit.patience import (
     ENTRY_ENDS_S,
-    FIRST_LOOK_S,
     JOB_ENDS_S,
     LONGEST_JOB_S,
-    LONGEST_LOOK_S,
+    LOOKS,
     MOST_DOUBLINGS,
     Patience,
 )
@@ -56,11 +55,8 @@ def test_an_answer_makes_it_usual_again(patience: Patience) -> None:
 
 
 def test_looks_grow_apart_up_to_a_bound(patience: Patience) -> None:
-    assert [patience.look_delay_s(looks) for looks in (0, 1, 9)] == [
-        FIRST_LOOK_S,
-        2 * FIRST_LOOK_S,
-        LONGEST_LOOK_S,
-    ]
+    delays = [patience.look_delay_s(looks) for looks in (0, 1, 9, 2000)]
+    assert delays == [LOOKS.first_s, 2 * LOOKS.first_s, LOOKS.longest_s, LOOKS.longest_s]
 
 
 @pytest.mark.parametrize("outcome", [Busy("busy"), Throttled("slow down")])

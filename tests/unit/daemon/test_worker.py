@@ -9,9 +9,10 @@ from threading import Event
 
 import pytest
 
-from daemon.process.worker import LONGEST_RETRY_S, Worker, retry_after_s
+from daemon.process.worker import RETRIES, Worker
 from mountfs.clock import SystemClock
 from mountfs.errors import DiskFull, MountfsError
+from mountfs.model.pacing import grown_s
 from tests.fakes.clock import FakeClock
 from tests.unit.daemon.fakes import PATIENCE_S
 
@@ -168,7 +169,7 @@ def _without_memory(*_: object, **__: object) -> None:
     ("failures", "expected_s"), [(1, 0.5), (2, 1.0), (5, 8.0), (9, 30.0), (10_000, 30.0)]
 )
 def test_retries_come_ever_slower_up_to_a_bound(failures: int, expected_s: float) -> None:
-    assert retry_after_s(failures) == expected_s <= LONGEST_RETRY_S
+    assert grown_s(failures, RETRIES) == expected_s <= RETRIES.longest_s
 
 
 def test_the_first_step_may_have_to_wait() -> None:
