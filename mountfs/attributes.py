@@ -12,7 +12,7 @@ BLOCK_BYTES = 4096
 
 
 class Promise(StrEnum):
-    """What a successful close() or fsync() has waited for. An fsync() of LOCAL is one of FSYNC: see fsync(2)."""
+    """What a successful close() or fsync() has waited for. An fsync() of LOCAL is one of FSYNC: fsync(2)."""
 
     LOCAL = "local"
     """Bytes and row survive the process."""
