@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 from daemon.config.boxremote import BoxRemote
 from daemon.config.settings import AccountRemote, DropboxRemote
@@ -17,6 +18,8 @@ from mountfs.backends.dropbox.oauth import refresh_access_token
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
 from mountfs.ports import Backend, Clock
+
+S = TypeVar("S", BoxSettings, DropboxSettings)
 
 TOKENS = "tokens"
 """The place of rotating refresh tokens in the state directory."""
@@ -34,8 +37,8 @@ def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: Tokens
     those that the remote says, but these."""
     tokens = tokens or tokens_of(remote, clock, state_dir)
     if isinstance(remote, BoxRemote):
-        return BoxBackend(_box(remote), tokens, clock)
-    return DropboxBackend(_dropbox(remote), tokens, clock)
+        return BoxBackend(settings_of(remote, BoxSettings), tokens, clock)
+    return DropboxBackend(settings_of(remote, DropboxSettings), tokens, clock)
 
 
 def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:
@@ -45,23 +48,15 @@ def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:
     return _dropbox_tokens(remote, clock)
 
 
+def settings_of(remote: AccountRemote, kind: type[S]) -> S:
+    """What *remote* says of that which its backend is to know. A field has one name on both sides."""
+    return kind(**{field.name: getattr(remote, field.name) for field in fields(kind)})
+
+
 def identity_mark(remote: AccountRemote) -> str:
     """What makes it the same account as last time, without having to ask."""
     names = [field.name for field in fields(remote) if field.name not in _NO_MARK]
     return "\n".join(f"{name}={getattr(remote, name) or ''}" for name in names)
-
-
-def _dropbox(remote: DropboxRemote) -> DropboxSettings:
-    return DropboxSettings(
-        api_url=remote.api_url,
-        content_url=remote.content_url,
-        notify_url=remote.notify_url,
-        path_root=remote.path_root,
-        select_user=remote.select_user,
-        select_admin=remote.select_admin,
-        commit_route=remote.commit_route.value,
-        mute=remote.mute,
-    )
 
 
 def _dropbox_tokens(remote: DropboxRemote, clock: Clock) -> Tokens:
@@ -76,18 +71,6 @@ def _dropbox_tokens(remote: DropboxRemote, clock: Clock) -> Tokens:
         return Grant(*refresh_access_token(http, remote.api_url, refresh_token, app_key, remote.app_secret))
 
     return RefreshedToken(refresh, clock, http.close)
-
-
-def _box(remote: BoxRemote) -> BoxSettings:
-    return BoxSettings(
-        api_url=remote.api_url,
-        upload_url=remote.upload_url,
-        as_user=remote.as_user,
-        root_folder_id=remote.root_folder_id,
-        uploads_per_minute=remote.uploads_per_minute,
-        calls_per_minute=remote.calls_per_minute,
-        small_file_bytes=remote.small_file_bytes,
-    )
 
 
 def _box_tokens(remote: BoxRemote, clock: Clock, state_dir: Path) -> Tokens:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from daemon.config.boxremote import BoxRemote
-from daemon.config.settings import AccountRemote, DropboxRemote
-from daemon.signin.remotes import connect
+from daemon.config.settings import AccountRemote, CommitRoute, DropboxRemote
+from daemon.signin.remotes import connect, settings_of
+from mountfs.backends.box.settings import BoxSettings
+from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, DropboxSettings
 from mountfs.errors import Throttled, Transient
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Script, answer
@@ -28,6 +30,17 @@ SIGNED_IN_ANEW: dict[str, Callable[[str], AccountRemote]] = {
         token_url=f"{url}/oauth2/token",
     ),
 }
+
+
+def test_the_defaults_of_the_configuration_are_those_of_the_backend() -> None:
+    assert settings_of(DropboxRemote("work"), DropboxSettings) == DropboxSettings()
+    assert settings_of(BoxRemote("work"), BoxSettings) == BoxSettings()
+
+
+def test_what_the_configuration_says_reaches_the_backend() -> None:
+    remote = DropboxRemote("work", path_root="root", commit_route=CommitRoute.FINISH_BATCH_V2, mute=True)
+    expected = DropboxSettings(path_root="root", commit_route=FINISH_BATCH_V2, mute=True)
+    assert settings_of(remote, DropboxSettings) == expected
 
 
 @pytest.mark.parametrize("status", [429, 503])
