@@ -1,5 +1,10 @@
-"""Outcomes, written onto the nodes whose orders they are: success makes the base what the flight said,
-failure changes nothing but that the node is free to want it again."""
+"""Books the outcome of an order onto its node, and ends the flight.
+
+the service did it         the node's base is what the flight said
+it failed, for now         the node is as before, and the plan decides anew what it wants
+somebody else was first    our file gets a name beside theirs
+the service refused it     a file or new folder is kept with the reason; a rename or removal is taken back
+"""
 
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from mountfs.tree.tree import Tree
 
 
 class Books:
-    """Ends flights. Every method belongs into a transaction of the tree, and ends one flight."""
+    """Every method ends one flight, and is called inside a transaction of the tree."""
 
     def __init__(self, tree: Tree, listings: Listings, copies: Copies, *, places_bind: bool) -> None:
         """*places_bind*: whether an upload session is for one place, and of no use for another."""
@@ -34,7 +39,7 @@ class Books:
     # It took effect
 
     def acknowledge(self, flight: Flight, entry: Entry | None) -> None:
-        """*entry* stands at the flight's place; None after a removal."""
+        """The order took effect: the service has *entry* at the flight's place; None after a removal."""
         node, state = flight.node, flight.node.state
         self._land(flight)
         match flight.kind:
@@ -78,13 +83,13 @@ class Books:
             self._listings.doubt(flight.parent)
 
     def _twin(self, node: Node, entry: Entry | None) -> Node | None:
-        """The node that *entry* is known as already: somebody moved on what *node* made, and it was seen
-        there before we heard that it had been made."""
+        """Another node that has the service's id of *entry*. Our `mkdir d` takes effect, somebody renames d
+        to e, a listing shows e as a new node, and only then comes the reply that d was made."""
         twin = None if entry is None else self._tree.by_remote_id(entry.id)
         return None if twin is node else twin
 
     def _is_in_doubt(self, flight: Flight, folder: Node, entry: Entry | None) -> bool:
-        """Whether something else was seen or heard of at the flight's place, before or since."""
+        """Whether something other than *entry* was seen or reported at the flight's place."""
         shadows = folder.part.listing.shadows
         key = fold(flight.name)
         if shadows and key in shadows:
@@ -96,8 +101,9 @@ class Books:
         return flight.heard is not None and flight.heard != token
 
     def _after_put(self, flight: Flight, state: State, entry: File) -> State:
-        """The time that the mount shows stays the one it was given where the service kept another: identical
-        bytes keep the service's, and it takes none from the future."""
+        """The node's state after its upload. The mount goes on showing the time that was set here where the
+        service kept another: it takes none from the future, and keeps its own for bytes that it has
+        already."""
         sent = flight.content
         assert sent is not None
         over = Over(entry.revision, entry.content_hash)
@@ -120,15 +126,15 @@ class Books:
     # It did not
 
     def again(self, flight: Flight, error: MountfsError) -> None:
-        """It is to be sent again, when it has its time. What is only slow or away is tried for ever: just
-        answers count towards giving up."""
+        """The order is to be sent again later. Only answers count as refusals: away or slow is tried for
+        ever."""
         self._count(flight, error)
         self._land(flight)
         self._finish(flight, flight.node.state)
 
     def again_over(self, flight: Flight, error: MountfsError, standing: Entry | None) -> None:
-        """The same, with what stands there now as its base: the service gave it another token, or nothing is
-        there any more."""
+        """As ``again``, and *standing* is the node's base from here on: the same bytes under another
+        revision, or None where the service has nothing."""
         self._count(flight, error)
         self._land(flight)
         node, state = flight.node, flight.node.state
@@ -144,8 +150,8 @@ class Books:
         self._finish(flight, state)
 
     def resend(self, flight: Flight, error: MountfsError, standing: Entry | None = None) -> None:
-        """Its bytes must go up again. *standing*: wrong bytes that the service has at its place, which the
-        right ones replace."""
+        """The bytes of the order must go up again: their session is lost, or the service states another hash.
+        *standing*: what it made of the wrong bytes, which the right ones are to replace."""
         self._count(flight, error)
         self._land(flight)
         state = flight.node.state
@@ -159,8 +165,8 @@ class Books:
         self._finish(flight, state)
 
     def set_beside(self, flight: Flight, standing: Entry) -> None:
-        """Somebody else was first, and *standing* has the name: ours gets another one beside it, unless it
-        was renamed or removed meanwhile, and is a file of its own."""
+        """Somebody else's *standing* has the name that our file was to get: ours becomes a conflicted copy
+        beside it, or keeps the name that it got meanwhile (`mv f g` while f is sent), as a new file."""
         node, state = flight.node, flight.node.state
         folder = flight.parent
         assert folder is not None
@@ -180,12 +186,13 @@ class Books:
         stands(self._tree, folder, standing)
 
     def refuse(self, flight: Flight, error: MountfsError) -> None:
-        """The service refuses it for good. Bytes and new folders are kept until the user decides; a rename or
-        a removal has no effect here either. What was changed meanwhile is another wish, and is tried."""
+        """The service refuses the order for good: a file or a new folder is kept with the reason, a rename or
+        a removal is taken back. What the node wants by now, if that is something else, is still tried: `mv a
+        b` is refused, and `mv b c` came meanwhile."""
         node, state = flight.node, flight.node.state
         self._land(flight)
         if isinstance(error, Conflict | AlreadyExists | NotFound):
-            self._doubt_places(flight)  # something else stands there than is known here
+            self._doubt_places(flight)  # the service has something there that is not known here
         refusal = Refusal(flight.kind, str(error), self._tree.clock.wall_ns(), type(error))
         match flight.kind:
             case OrderKind.DELETE:
@@ -203,15 +210,16 @@ class Books:
                 if _is_wanted_still(flight, state):
                     self._tree.notice(path_of(node), f"not committed: {error}")
                     if state.content is not None:
-                        # Nobody knows when it is tried again: no session stays open for that.
+                        # It may never be sent again: its upload session is not kept open for that.
                         state = state.holding(self._unsent(state.content), state.draft)
                     self._finish(flight, replace(state, refusal=replace(refusal, reason=advised(error))))
                     return
         self._finish(flight, state)
 
     def _not_renamed(self, flight: Flight, refusal: Refusal) -> None:
-        """Where something else has the old name by now, it is to be renamed to one beside; once, for that may
-        be refused as well."""
+        """Takes a refused rename back. If the old name was given to something else meanwhile, the node is
+        renamed to a conflicted copy of it; if the service refuses that as well, the node stays where it
+        is."""
         node, state = flight.node, flight.node.state
         path, told = path_of(node), f"not renamed: {refusal.reason}"
         after = moved_back(self._tree, self._copies, node, state)
@@ -224,8 +232,8 @@ class Books:
         self._finish(flight, after)
 
     def give_up_removal(self, flight: Flight, standing: Entry | None) -> None:
-        """What stands there is not what was to be removed: it stays. *standing*: what it is, None if nobody
-        looked."""
+        """What was to be removed was changed by somebody else, and is shown again. *standing*: as the service
+        has it now; None: the service was not asked."""
         node, state = flight.node, flight.node.state
         self._tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
         self._land(flight)
@@ -239,14 +247,14 @@ class Books:
         self._finish(flight, shown_again(self._tree, state, None))
 
     def drop_time(self, flight: Flight, reason: str) -> None:
-        """The service does not take the time: what it has is shown."""
+        """The service does not take the time that was set here: the mount shows the service's."""
         self._land(flight)
         self._doubt_places(flight)
         self._tree.notice(path_of(flight.node), f"its new time is not sent: {reason}")
         self._finish(flight, replace(flight.node.state, mtime_ns=None))
 
     def unsent(self, flight: Flight) -> None:
-        """It was not sent after all."""
+        """The order was written down, and not sent after all."""
         self._finish(flight, flight.node.state)
 
     # Inside
@@ -264,7 +272,8 @@ class Books:
             self._listings.doubt(flight.parent)
 
     def _land(self, flight: Flight) -> None:
-        """A listing that was asked for before now does not know what stands at the flight's places."""
+        """Notes that the order has its outcome: a listing that was asked for before is not believed about the
+        places that the order left and entered."""
         self._note_lost_news(flight)
         self._listings.landed(flight.parent, flight.name)
         state = flight.node.state
@@ -283,7 +292,7 @@ class Books:
                 flight.heard, flight.is_doubted = "", True
 
     def _doubt_places(self, flight: Flight) -> None:
-        """The folders that the order leaves and enters are listed anew when somebody looks."""
+        """Has the folders that the order was to leave and to enter listed anew at the next look into them."""
         for folder in (flight.node.state.base_parent, flight.parent):
             if folder is not None:
                 self._listings.doubt(folder)
@@ -296,28 +305,28 @@ class Books:
         self._tree.note_error(flight.node, str(error))
 
     def _unsent(self, content: Content) -> Content:
-        """Its bytes are not at the service (any more)."""
+        """*content* as one of which the service has no bytes; its upload session is to be ended."""
         self._tree.add_orphan(content.session)
         self._tree.store.clear_parts(content.id)
         return replace(content, content_hash=None, session=None)
 
 
 def _named(state: State, flight: Flight, name: str) -> State:
-    """The service's spelling of a name is ours, unless it was renamed meanwhile."""
+    """*state* with the service's spelling of its name, unless the node was renamed meanwhile."""
     is_same = state.parent is flight.parent and state.name == flight.name and fold(name) == fold(state.name)
     return state.at(state.parent, name) if is_same else state
 
 
 def _made_from(content: Content | None, before: Over | None, after: Over | None) -> Content | None:
-    """*content*, made from what the flight replaced: the flight's outcome is what it replaces now."""
+    """*content*, which then replaces *after* if it was made from *before*."""
     if content is None or content.over != before:
         return content
     return replace(content, over=after)
 
 
 def _after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
-    """The file has another token: what was made from it goes on from there, if the bytes are the same. If
-    not, somebody changed it before, and what is sent over the old revision is a conflict."""
+    """*state* after a move or a new time gave the file another revision. If its bytes are those the order was
+    about, what was written here meanwhile replaces the new revision; if not, it will be a conflict."""
     before = flight.over
     if before is None or not isinstance(entry, File):
         return state
@@ -330,7 +339,7 @@ def _after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
 
 
 def _is_wanted_still(flight: Flight, state: State) -> bool:
-    """Whether nothing was changed since the flight was sent: `mv a b; mv b a` meanwhile asks for it anew."""
+    """Whether the node still wants just that; not after `mv a b; mv b a` meanwhile, a new request."""
     pending = flight.node.pending
     if pending is not None and pending.is_renamed:
         return False
