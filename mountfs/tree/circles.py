@@ -1,4 +1,4 @@
-"""Circles of nodes that wait for each other, and who in one of them gives way."""
+"""Circles of nodes that wait for each other, and which of them goes first."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from mountfs.tree.tree import Tree
 
 
 def circle_of(node: Node, by: Node) -> list[Node]:
-    """The nodes that wait for each other once *node* waits for *by*, *node* first; none where that ends."""
+    """The nodes that would wait for each other if *node* waited for *by*, *node* first; empty: there is no
+    circle."""
     found = {node.id: node}
     at: Node | None = by
     while at is not None and at.id not in found:
         found[at.id] = at
         at = at.pending.blocked_on if at.pending is not None else None
-    return list(found.values()) if at is node else []  # of others' circles this is no part
+    return list(found.values()) if at is node else []  # else *by* leads into a circle without *node*
 
 
 def open_circle(tree: Tree, limits: BackendLimits, circle: Sequence[Node]) -> Node | None:
-    """Has one of *circle* give way, which is to be looked at again; None when none of them can.
+    """Lets one node of *circle* go first, and returns it, to be looked at again; None: none can.
 
-    Whoever only prefers to wait does not; else one that is to be moved gives up its name for a moment:
-    `mv a x; mv b a; mv x b` takes b by way of a third name.
+    A node whose wait is soft goes first. Else one that is to be moved takes a third name for a moment: after
+    `mv a x; mv b a; mv x b` either file waits for the other's name, and one of them is moved to a third.
     """
     for is_move in (False, True):
         for node in circle:

@@ -28,8 +28,9 @@ _MOVING = frozenset({OrderKind.DELETE, OrderKind.MOVE, OrderKind.MAKE_FOLDER})
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """*by* must take effect first; None: orders below a folder, after which the tree touches the folder.
-    ``is_soft``: it is only better so, and void where *by* waits for the node in turn."""
+    """What a node has to wait for: *by* must take effect first. *by* is None: orders on their way below the
+    folder; the tree has the folder looked at again when they are over. ``is_soft``: to wait is only cheaper,
+    and the node goes first where *by* waits for it in turn."""
 
     by: Node | None
     is_soft: bool = False
@@ -56,9 +57,12 @@ def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
 def blocked(
     tree: Tree, node: Node, step: OrderKind, *, makes_parents: bool, batch: Collection[Node] = ()
 ) -> Blocked | None:
-    """What *node* has to wait for before it takes *step*; None: nothing. *makes_parents*: whether a file
-    makes the folders above it by the way. *batch*: nodes that are about to be sent with it. A node that takes
-    a detour asks for no name that anything else has."""
+    """What *node* has to wait for before it takes *step*; None: nothing.
+
+    *makes_parents*: whether the service makes the folders above a file by the way. *batch*: nodes that are
+    about to be sent together with this one. A node that is on a detour, to a third name for a moment, asks
+    for no name that another node may have.
+    """
     state, part = node.state, node.folder
     if part is not None and step in (OrderKind.DELETE, OrderKind.MOVE) and part.flights_below:
         return Blocked(None)
@@ -76,8 +80,8 @@ def blocked(
 
 
 def detour_folder(node: Node) -> Node:
-    """Where *node* has another name for a moment: in the folder it is to be moved into, unless that is still
-    to be made, or lies below it at the service."""
+    """The folder in which *node* has a third name for a moment: the one it is to be moved into; or the one it
+    is in, if the other is still to be made or lies below *node* at the service."""
     state = node.state
     assert state.parent is not None
     assert state.base_parent is not None
@@ -97,7 +101,7 @@ def new_folders_above(node: Node) -> list[Node]:
 
 
 def is_lost(node: Node) -> bool:
-    """Whether the folder that the service had *node* in has vanished, with it."""
+    """Whether the service has *node* in a folder that has vanished, so that the node has vanished with it."""
     state = node.state
     if state.base is None:
         return False
@@ -122,7 +126,8 @@ def _blocked_removal(node: Node) -> Blocked | None:
     is_replaced = (
         taker is not None and taker.folder is None and taker.state.base is None and not keeps_here(taker)
     )
-    # The new file takes over the place and history of the old one once its bytes are whole.
+    # `rm f; echo x >f`: once the new file's bytes are whole it takes over the old one's place and history,
+    # and there is nothing to be removed.
     return Blocked(taker) if is_replaced else None
 
 
@@ -142,7 +147,7 @@ def _blocked_by_folders(
         if state.base is None:
             if not is_carrying or (is_refused(at) and step is not OrderKind.PUT):
                 return Blocked(at)
-            # `mv d e; mkdir d; touch d/f`: made by the way, d/f would land in what has still to leave d.
+            # `mv d e; mkdir d; touch d/f`: while the old d has not left its name, d/f would land in it.
             assert state.parent is not None
             found = _blocked_name(tree, at, state.parent, fold(state.name))
             if found is not None:
@@ -163,16 +168,17 @@ def _blocked_above(folder: Node | None, batch: Collection[Node] = ()) -> Blocked
 
 
 def _is_on_its_way(folder: Node, flight: Flight, batch: Collection[Node]) -> bool:
-    """Whether what is in *folder* has to wait for *flight*. One that is made in the same *batch* is there in
-    time; one that is moved in it is not where an order of the batch says it is, and `mv x/a y/` would make
-    x anew at its old place."""
+    """Whether what is in *folder* has to wait for the outcome of *flight*. Not for a new folder that is made
+    in the same *batch*: it is there in time. But for one that is moved in the same batch, since an order
+    names places as they are before the batch: after `mv x z`, `mv x/a y/` in one batch would make x anew."""
     if folder in batch and flight.kind is OrderKind.MAKE_FOLDER:
         return False
     return flight.kind in _MOVING
 
 
 def _blocked_by_own_contents(node: Node, parent: Node) -> Blocked | None:
-    """The folder that *node* is to be moved into is below it at the service: it has to leave first."""
+    """What must leave *node* first, because the folder that *node* is to be moved into is below it at the
+    service: `mv a/b b; mv a b/a` moves b out of a before a into b."""
     if node.folder is None:
         return None
     leaving: Node | None = None

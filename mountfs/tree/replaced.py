@@ -1,8 +1,8 @@
-"""Versions that gave their place to newer ones: power loss must not take both.
+"""Versions that newer ones took the place of: a power loss must not take both.
 
-Bytes that nobody synced may be torn by power loss. What they replaced is then what stands under the name:
-the service's revision, or a file whose removal was not sent. A version that was synced here and that
-the service does not have is gone once it is replaced, so the newer one is synced before.
+Bytes that were not synced may be torn by a power loss. Then what they replaced is shown again: the service's
+revision, or a file whose removal was not sent. A version that was synced here, and that the service does not
+have, is gone once it is replaced; so the newer one is synced before it replaces it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class NotSynced(Exception):
 
 
 def outlives_alone(old: State, new: Content) -> bool:
-    """Whether power loss would take *new*, but not the bytes of *old*, which nobody else has:
-    `echo 1 > f; sync f; echo 2 > f`."""
+    """Whether a power loss now would take *new* but not *old*, which the service does not have: `echo 1 > f;
+    sync f; echo 2 > f`."""
     before = old.content
     if before is None or not before.is_synced or new.is_synced:
         return False
@@ -38,21 +38,21 @@ def has_revision(state: State) -> bool:
 
 
 def removed_under(tree: Tree, folder: Node, name: str) -> Node | None:
-    """What the service still has under *name* in *folder*, and was removed here. Under the lock."""
+    """The node that the service still has as *name* in *folder*, and that was removed here. Under the
+    lock."""
     node = tree.base_child(folder, fold(name))
     return node if node is not None and node.state.parent is None else None
 
 
 def replaced_under(tree: Tree, folder: Node, name: str) -> Node | None:
-    """`mv new old`, and the bytes of new are no good: the service's old, which can be shown again, unless its
-    removal is on its way. Under the lock."""
+    """The node that can be shown again as *name* in *folder* when what replaced it turns out torn: after `mv
+    new old` the service's old, unless its removal is on its way. Under the lock."""
     old = removed_under(tree, folder, name)
     return old if old is not None and old.state.flight is None else None
 
 
 def show_replaced(tree: Tree, folder: Node, name: str) -> None:
-    """Shows again what is ``replaced_under`` *name*, if anything is. Inside a transaction, when *name* is
-    free."""
+    """Shows again what ``replaced_under`` finds, if anything. Inside a transaction, when *name* is free."""
     old = replaced_under(tree, folder, name)
     if old is not None:
         tree.change((old, shown_again(tree, old.state, None)))

@@ -1,7 +1,5 @@
-"""Refused removals and renames have no effect here either: where they leave a node.
-
-Everything here belongs into a transaction of the tree.
-"""
+"""What a refused removal or rename leaves behind: it is taken back here too. Inside a transaction of the
+tree."""
 
 from __future__ import annotations
 
@@ -15,8 +13,8 @@ from mountfs.tree.tree import Tree
 
 
 def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
-    """What was to be removed is where it was, unless something of ours has the name by now: that shows, until
-    it leaves the name."""
+    """The state of a node that was to be removed, and is not: it is shown where it was. If a file of ours has
+    that name by now, that one is shown until it leaves the name."""
     folder = state.base_parent
     if state.base is None or folder is None:
         return state
@@ -29,8 +27,8 @@ def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
 
 
 def moved_back(tree: Tree, copies: Copies, node: Node, state: State) -> State:
-    """A rename that did not happen is undone here. Folders that hold the old name, and were moved into *node*
-    meanwhile, cannot go there either."""
+    """The state of *node* after its rename was refused: it has its old name again. A folder that has the old
+    name by now, and was moved into *node* meanwhile, cannot stay there either."""
     folder = state.base_parent
     assert folder is not None
     holders: list[Node] = []
@@ -45,7 +43,8 @@ def moved_back(tree: Tree, copies: Copies, node: Node, state: State) -> State:
 
 
 def _at_base(tree: Tree, copies: Copies, node: Node, state: State) -> State:
-    """Shown where the service has it, or beside, where its name was given to something else."""
+    """*state* shown where the service has the node, or as a conflicted copy where another node has that
+    name."""
     folder, base = state.base_parent, state.base
     assert folder is not None
     assert base is not None

@@ -24,9 +24,9 @@ class SettlingTime:
         self._usual_s = usual_s
 
     def left_s(self, node: Node, step: OrderKind, *, is_hurried: bool) -> float:
-        """Seconds until the name of *node*, and those of new and moved folders above it, have been quiet for
-        long enough; a new folder also waits for a file that makes it by the way. *is_hurried*: somebody waits
-        for the service to have it."""
+        """Seconds until *node* may be sent: until its name, and those of the new and moved folders above it,
+        have been quiet for long enough. A new folder also waits for a file that makes it by the way.
+        *is_hurried*: somebody waits for the commit (``mountfs wait``)."""
         pending = node.pending
         assert pending is not None
         wall_ns = self._tree.clock.wall_ns()

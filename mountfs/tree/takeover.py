@@ -1,4 +1,4 @@
-"""Saved anew: a file of ours takes over the place and history of one that was removed for it."""
+"""A file that is saved anew is a new revision of the one that it replaces, whatever way the program takes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mountfs.tree.tree import Tree
 
 
 def replaced_by(tree: Tree, node: Node, step: OrderKind) -> Node | None:
-    """The removed file whose place and history *node*, whole bytes of ours, takes over; None: there is none.
+    """The removed file that *node*, whose bytes are whole, is a new revision of; None: there is none.
 
-    Saving by renaming over a file, by moving it aside, or by removing it and writing anew, is a new revision
-    of that file: at no moment does the service have neither.
+    `mv new f`, `mv f f~; echo x >f; rm f~` and `rm f; echo x >f` all end here: the service is given one new
+    revision of f, and at no moment has neither version.
     """
     state = node.state
     if node.folder is not None or state.content is None or state.parent is None:
@@ -32,9 +32,9 @@ def replaced_by(tree: Tree, node: Node, step: OrderKind) -> Node | None:
 
 
 def take_over(tree: Tree, node: Node, before: Node, *, places_bind: bool) -> None:
-    """*node* becomes a new revision of the removed file *before*: its base is that one's from here on. What
-    the service had of *node* itself is then to be removed. *places_bind*: whether an upload session is for
-    one place, and of no use for another."""
+    """Makes *node* a new revision of the removed file *before*: the base of *before* becomes its own. If the
+    service has *node* itself, too (`mv a b` over b), that is what is to be removed. *places_bind*: whether an
+    upload session is for one place only."""
     state, content, base = node.state, node.state.content, before.state.base
     assert content is not None
     assert isinstance(base, File)
