@@ -1,4 +1,4 @@
-"""Whose each content is, which of them the store knows, and which are nobody's any more."""
+"""Which node each content belongs to, which contents have a row, and which belong to no node any more."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mountfs.tree.store import Store
 
 
 class Contents:
-    """The tree's books of bytes of ours, guarded by its lock. What a transaction does to them counts once
-    ``settle`` was called, and not at all after ``forget``."""
+    """Guarded by the tree's lock. What a transaction changes here counts after ``settle``; ``forget`` undoes
+    it."""
 
     def __init__(self, store: Store, clock: Clock, add_orphan: Callable[[str | None], None]) -> None:
         """*add_orphan*: has an upload session ended."""
         self.owners: dict[int, Node] = {}
         """By the content's id."""
         self.unsaved: OrderedDict[int, float] = OrderedDict()
-        """Contents that the store has no row of yet, by id, and since when (monotonic); oldest first."""
+        """Contents without a row yet, by id, and since when (monotonic); oldest first."""
         self.freed: OrderedDict[int, Content] = OrderedDict()
-        """Contents that are nobody's any more, for the sweeper."""
+        """Contents that no node has any more; the sweeper removes their files."""
         self._store = store
         self._clock = clock
         self._add_orphan = add_orphan
@@ -32,7 +32,7 @@ class Contents:
         self._saved_now: list[int] = []
 
     def find(self, content_id: int) -> tuple[Node, Content] | None:
-        """Whose the content is, and it as it is now; None when it is nobody's any more."""
+        """The node that has the content, and the content as it is now; None when no node has it any more."""
         node = self.owners.get(content_id)
         if node is None:
             return None
@@ -67,7 +67,7 @@ class Contents:
                     self._add_orphan(content.session)
 
     def hold(self, node: Node, after: State) -> None:
-        """*node* is to hold contents that the store need not know of yet."""
+        """*node* has contents whose rows may be written later."""
         had, has = roles(node.state), roles(after)
         known = {content.id for content, _ in had}
         kept = {content.id for content, _ in has}

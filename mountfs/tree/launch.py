@@ -1,4 +1,4 @@
-"""Sending: nodes that are ready become flights, written to the store before anything is sent."""
+"""Makes flights of nodes that are ready, and writes them to the store before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LAUNCHED_AT_ONCE = 100
 
 @dataclass(slots=True, eq=False)
 class Sent:
-    """Flights of one kind that are, or are to be, one batch at the service: those with an outcome each, by
-    position, and new folders that are made by the way. ``job``: while the service works on it."""
+    """The flights of one batch: those with an outcome each, by position, and *carried*, new folders that
+    their files make by the way. ``job``: the service's token of the batch while it works on it."""
 
     id: int
     kind: OrderKind
@@ -35,16 +35,16 @@ class Sent:
 
 
 def launch(tree: Tree, plan: Plan, kind: OrderKind, most: int, now_s: float) -> Sent | None:
-    """The first part of the next batch of *kind*, which may have *most* orders: its nodes are on their way
-    from here on. None when none of them is ready any more. NoSpace when it cannot be written down."""
+    """The first part of the next batch of *kind*, which may have *most* orders; its nodes are on their way
+    from here on. None: no node is ready any more. NoSpace when the flights cannot be written down."""
     sent = Sent(tree.store.next_id(), kind, [])
     fill(tree, plan, sent, most, now_s)
     return sent if sent.flights else None
 
 
 def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
-    """Adds a part to a batch that was not sent yet; whether there may be more. As ``launch``: nobody waits
-    for the lock longer than a part takes."""
+    """Adds a part to a batch that was not sent yet; whether there may be more. In parts, so that the lock is
+    let go of in between. As ``launch``."""
     most = min([most, *(_most_together(flight.node) for flight in sent.flights)])
     part = min(most - len(sent.flights), LAUNCHED_AT_ONCE)
     if part <= 0:
@@ -68,8 +68,8 @@ def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
 def _fly_part(
     tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float
 ) -> tuple[list[Flight], list[Flight], bool]:
-    """At most so many flights for *sent*, the new folders they make by the way, and whether there may be
-    more. Unsendable: then nothing of this may stay, a folder that is carried for a file least of all."""
+    """At most so many flights for *sent*, the new folders that they carry, and whether there may be more.
+    After Unsendable the caller undoes all of it: a folder must not be carried for a file that is not sent."""
     flights: list[Flight] = []
     carried: list[Flight] = []
     together = {flight.node for flight in (*sent.flights, *sent.carried)}
@@ -110,7 +110,8 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -
 
 
 def _done_as_planned(node: Node) -> None:
-    """What was planned for the next order of *node* is in the one that was just written down."""
+    """What was planned for the next order of *node*, such as a detour, went into the flight that was just
+    made."""
     if node.pending is not None:
         node.pending.is_detoured = node.pending.is_wanted = node.pending.is_renamed = False
 
@@ -155,8 +156,9 @@ def _detour_name(node: Node) -> str:
 
 
 def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
-    """The batches that a former process sent, from the rows it left; their nodes are on their way again.
-    *contents*: those that only a flight has, by id. Called once, after ``Tree.restore``."""
+    """The batches that a former process sent and whose outcomes it did not hear, from their rows. Their nodes
+    are on their way again. *contents*: those that only a flight has, by id. Called once, after
+    ``Tree.restore``."""
     found: dict[int, Sent] = {}
     damaged: set[int] = set()
     for row in tree.store.flights():

@@ -62,7 +62,8 @@ class NoUploads:
 
 
 class Unsendable(Exception):
-    """A bug, which concerns *node* alone: *error* was raised while it was looked at, or made an order of."""
+    """A bug, raised as *error* while *node* was looked at or made an order of. It concerns that node
+    alone."""
 
     def __init__(self, node: Node, error: Exception) -> None:
         super().__init__(f"{path_of(node)} cannot be sent: {error!r}")
@@ -71,8 +72,8 @@ class Unsendable(Exception):
 
 
 class Plan(Planner):
-    """Everything under the tree's lock. ``wake`` is set by the assembly and called, under the lock, once
-    after something changed, until the next look."""
+    """Everything under the tree's lock. ``wake`` is set by the assembly. It is called, under the lock, at the
+    first change after a look."""
 
     def __init__(self, tree: Tree, limits: BackendLimits, usual_settle_s: float = SETTLE_S) -> None:
         self.wake: Callable[[], None] = lambda: None
@@ -90,7 +91,7 @@ class Plan(Planner):
         self.looks = 0
         """How many nodes were looked at so far: a measure of work that does not depend on the machine."""
         self._left_pending: list[Node] = []
-        """What a former process left and nobody has looked at yet, the newest first."""
+        """Nodes that a former process left pending and that were not looked at yet, the newest first."""
         tree.planner = self
 
     # Told by the tree
@@ -102,7 +103,8 @@ class Plan(Planner):
         self._free(node)
 
     def take_up(self, nodes: Iterable[Node]) -> None:
-        """*nodes*, which a former process left, are to be looked at, after whatever changes meanwhile."""
+        """*nodes*, which a former process left pending, are to be looked at, after all that changes
+        meanwhile."""
         with self._tree.lock:
             self._left_pending = list(nodes)
             self._left_pending.reverse()
@@ -112,10 +114,10 @@ class Plan(Planner):
         self._stale.pop(node.id, None)
         self._settling.pop(node.id, None)
         if not self._stale:
-            self._is_woken = False  # nobody need look, so the next change has to wake again
+            self._is_woken = False  # there is nothing to look at: the next change wakes again
 
     def hurry(self) -> None:
-        """Somebody waits: names that are still settling need not."""
+        """Names that are still settling need not: somebody waits for the commit."""
         with self._tree.lock:
             self._stale.update(self._settling)
             self._settling.clear()
@@ -173,9 +175,8 @@ class Plan(Planner):
         return math.inf if first is None or first.pending is None else first.pending.ready_since_s
 
     def take(self, kind: OrderKind, now_s: float, together: Collection[Node]) -> Iterator[Node]:
-        """The nodes that are ready for *kind*, the oldest first, each looked at once more as it is taken:
-        those before it may be on their way by then, *together* with it. Ends early where many turn out to
-        have to wait. Unsendable."""
+        """Gives the nodes that are ready for *kind*, the oldest first. Each is looked at once more, since
+        those before it go *together* with it. Ends early where many turn out to have to wait. Unsendable."""
         queue = self._ready[kind]
         looks = LOOKED_AT_ONCE
         while queue and looks:
@@ -189,8 +190,9 @@ class Plan(Planner):
 
     @contextmanager
     def concerning(self, node: Node) -> Iterator[None]:
-        """What fails inside is done again. After MACHINE_TROUBLE *node* is looked at once more; a bug is
-        raised as Unsendable, for whoever undoes the transaction and calls ``hold``."""
+        """Whatever fails inside is done again later. After MACHINE_TROUBLE *node* is looked at once more. Any
+        other exception is a bug, and raised as Unsendable: the caller undoes its transaction and calls
+        ``hold``."""
         try:
             yield
         except MACHINE_TROUBLE:
@@ -200,8 +202,8 @@ class Plan(Planner):
             raise Unsendable(node, error) from error
 
     def hold(self, bug: Unsendable, now_s: float) -> None:
-        """The node is tried again after a while, and keeps nobody waiting. Called once the transaction in
-        which the bug showed is undone, else half of what was decided would stay."""
+        """Tries the node of *bug* again in HELD_S; meanwhile no other waits for it. Call it after the
+        transaction in which the bug showed is undone, or half of what was decided would stay."""
         node, error = bug.node, bug.error
         LOG.error("%s cannot be sent, and is tried again later", path_of(node), exc_info=error)
         self._stale.pop(node.id, None)  # the roll-back touched it
@@ -215,8 +217,8 @@ class Plan(Planner):
         return self._waits.all_on(node)
 
     def may_begin(self, node: Node) -> float | None:
-        """Seconds until an upload session that is bound to the place of *node* may begin: until its name has
-        settled. None: something else has to take effect first, or its name stays here."""
+        """Seconds until an upload session that is for one place only may begin for *node*: until its name has
+        settled. None: something else has to take effect first, or its name keeps it on this machine."""
         pending = node.pending
         step = next_step(node, carries_times=self._limits.carries_times)
         if pending is None or step is not OrderKind.PUT or keeps_here(node) or is_refused(node):
@@ -227,7 +229,7 @@ class Plan(Planner):
         if found is None:
             return max(0.0, self._left_s(node, step))
         if pending.blocked_on is None:
-            # It was ready when it was looked at last: it would not be looked at once that is over.
+            # At the last look nothing blocked it: without another one it would not be noted as waiting.
             self.touch(node)
         return None
 
@@ -263,8 +265,8 @@ class Plan(Planner):
             self._free(node)
 
     def _reconsider(self, node: Node, pending: Pending) -> None:
-        """A refused folder that gets another name is tried anew with all that was refused in it: `mkdir d;
-        touch d/x`, both refused, then `mv d e` -> e and e/x are sent. A recovered copy in d stays."""
+        """A refused new folder is tried again under another name, with all that was refused in it: `mkdir d;
+        touch d/x`, both refused; after `mv d e` e and e/x are sent. A recovered copy in d is not."""
         above = new_folders_above(node)
         if not above or node.state.set_aside is not None:
             return
@@ -279,7 +281,7 @@ class Plan(Planner):
         self._waits.begin(node, by)
 
     def _place(self, node: Node, step: OrderKind, now_s: float, together: Collection[Node]) -> bool:
-        """Queues a settled node, or has it wait; whether it waits for something that was refused."""
+        """Queues a settled node, or has it wait. Returns whether it waits for something that was refused."""
         pending = node.pending
         assert pending is not None
         before = replaced_by(self._tree, node, step)
@@ -307,7 +309,7 @@ class Plan(Planner):
         circle = circle_of(node, by)
         self._waits.begin(node, by)
         if by.pending is None:
-            # What it waits for wants nothing: it is something of the service's that came meanwhile.
+            # A clean node has the name: somebody else put it there meanwhile.
             return is_refused(by)
         opened = open_circle(self._tree, self._limits, circle) if circle else None
         if opened is not None:
@@ -330,7 +332,7 @@ class Plan(Planner):
         self._settling.pop(node.id, None)
 
     def _free(self, node: Node) -> None:
-        """Those that wait for *node* are looked at again, a part of them at a time."""
+        """Has those that wait for *node* looked at again, a part of them at a time."""
         if self._waits.end(node):
             self._rouse()
 

@@ -1,4 +1,4 @@
-"""Which nodes are not clean, in what respect, and since when: what status and workers go through."""
+"""The nodes that are not clean, by what status and the workers ask for."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mountfs.tree.word import PENDING
 
 
 class Unclean:
-    """The tree's books of what the service is to be told, or will not be told; guarded by its lock."""
+    """What the service is to be told, or refused; guarded by the tree's lock."""
 
     def __init__(self) -> None:
         self.dirty: dict[int, Node] = {}
         """What is not clean, by id, in the order in which it became so."""
         self.awaited: OrderedDict[int, Node] = OrderedDict()
-        """Those of them that are on their way to the service, likewise. Status asks for the first: a plain
-        dictionary finds that by a walk over all that have left it."""
+        """Those of ``dirty`` that are on their way to the service, in the same order. An OrderedDict, since
+        status asks for the first: a plain dictionary would walk over all that have left it."""
         self.refused: dict[int, Node] = {}
         self.set_aside: dict[int, Node] = {}
-        """Those of them whose bytes a start set aside: recovered copies."""
+        """Those of ``dirty`` whose bytes a start set aside: recovered copies."""
         self.troubled: OrderedDict[int, Node] = OrderedDict()
         """Nodes whose last attempt met an error, and that will be tried again."""
 
@@ -43,20 +43,20 @@ class Unclean:
             self.set_aside.pop(node.id, None)
 
     def count_all(self) -> None:
-        """All that was read from the store is counted, for the first time."""
+        """Everything that a start read from the store is counted for the first time."""
         clean = [node for node_id, node in self.refused.items() if node_id not in self.dirty]
         for node in tally.count_all(chain(self.dirty.values(), clean)):
             self.awaited[node.id] = node
 
     def note_word(self, node: Node) -> None:
-        """It was counted anew."""
+        """How far *node* is on its way may have changed."""
         if node.counted is None or node.counted[0] not in PENDING:
             self.awaited.pop(node.id, None)
         else:
             self.awaited.setdefault(node.id, node)
 
     def note_error(self, node: Node, error: str | None) -> None:
-        """What the last attempt with it met; None: it went well, or nothing was tried since it changed."""
+        """Notes what the last attempt to send *node* met; None: it went well, or the node changed since."""
         if node.pending is not None:
             node.pending.error = error
         if error is not None and node.pending is not None:

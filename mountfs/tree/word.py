@@ -38,13 +38,13 @@ PENDING = (Word.OPEN, Word.SEALED, Word.UPLOADED, Word.COMMITTING)
 
 
 def keeps_here(node: Node) -> bool:
-    """Whether the name of *node* keeps it, and all that is in it, on this machine: it is one that never
-    leaves (``~$report.docx``), and the service has nothing of the node."""
+    """Whether the name of *node* keeps it, and all that is in it, on this machine: the name is one that is
+    never sent (``~$report.docx``), and the service does not have the node."""
     return node.state.base is None and is_local_name(node.state.name)
 
 
 def keeper_of(node: Node) -> Node | None:
-    """What keeps *node* on this machine: the node itself, or a folder above it; None: nothing does."""
+    """The node whose name keeps *node* on this machine: itself or a folder above it; None: there is none."""
     at: Node | None = node
     while at is not None and at.state.base is None:
         if is_local_name(at.state.name):
@@ -55,8 +55,8 @@ def keeper_of(node: Node) -> Node | None:
 
 def is_refused(node: Node) -> bool:
     """Whether what *node* wants was refused, or a start set its bytes aside. A refused rename or removal was
-    taken back, and keeps nothing from being wanted: `mv a b`, refused, and bytes of a that are not up yet.
-    But a rename is wanted still where the old name was given to something else."""
+    taken back and does not count: after a refused `mv a b` the new bytes of a are still sent. It counts where
+    the old name was given to something else, so that the rename is wanted still."""
     refusal = node.state.refusal
     if refusal is None:
         return False
@@ -66,8 +66,8 @@ def is_refused(node: Node) -> bool:
 
 
 def word_of(node: Node) -> Word | None:
-    """How far it is on its way; None for a clean node. One of which a rename was refused has failed as well,
-    once there is nothing else to be told of it."""
+    """How far *node* is on its way; None: it is clean. One whose rename was refused is FAILED, too, once
+    nothing else of it is to be sent."""
     state, pending = node.state, node.pending
     if state.flight is not None:
         return Word.COMMITTING
