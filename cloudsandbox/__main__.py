@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from cloudsandbox.bearer import TokenError
 from cloudsandbox.box import BoxSandbox, BoxSwitches
 from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
 from cloudsandbox.faults import FaultError, parse_rules
@@ -19,6 +20,9 @@ from cloudsandbox.switches import SwitchError, read_mapping, updated
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="cloudsandbox", description=__doc__)
     parser.add_argument("service", choices=["box", "dropbox"])
+    parser.add_argument(
+        "--token", help="what opens the account and /sandbox/; without it a random one, which is printed"
+    )
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", type=Path, help="directory of the state; without it the state is temporary")
     parser.add_argument("--latency-ms", type=float, help="wait before every answer")
@@ -29,7 +33,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
-    """The sandbox that the command line describes. Raises SwitchError, FaultError or OSError."""
+    """The sandbox that the command line describes.
+
+    Raises SwitchError, FaultError, TokenError or OSError.
+    """
     rules = []
     if arguments.faults is not None:
         try:
@@ -39,19 +46,21 @@ def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
     values = {} if arguments.switches is None else read_mapping(arguments.switches)
     if arguments.latency_ms is not None:
         values["latency_ms"] = arguments.latency_ms
-    data, port = arguments.data, arguments.port
+    data, token, port = arguments.data, arguments.token, arguments.port
     if arguments.service == "box":
-        return BoxSandbox(data, port=port, switches=updated(BoxSwitches(), values), faults=rules)
-    return DropboxSandbox(data, port=port, switches=updated(DropboxSwitches(), values), faults=rules)
+        box = updated(BoxSwitches(), values)
+        return BoxSandbox(data, token=token, port=port, switches=box, faults=rules)
+    dropbox = updated(DropboxSwitches(), values)
+    return DropboxSandbox(data, token=token, port=port, switches=dropbox, faults=rules)
 
 
-async def _serve(server: SandboxServer, watches_parent: bool) -> None:
+async def _serve(server: SandboxServer, token: str, watches_parent: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.request_stop)
     if watches_parent:
         threading.Thread(target=_watch_parent, args=(loop, server), name="parent-pipe", daemon=True).start()
-    await server.serve(lambda url: print(json.dumps({"url": url}), flush=True))
+    await server.serve(lambda url: print(json.dumps({"url": url, "token": token}), flush=True))
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, server: SandboxServer) -> None:
@@ -63,13 +72,14 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, server: SandboxServer) -> Non
 def main(argv: list[str] | None = None) -> int:
     """Serve until a signal or the parent's end; 2 for a senseless argument, 1 when it cannot listen."""
     arguments = _arguments(argv)
+    os.umask(0o077)  # what the account holds is its owner's
     try:
         sandbox = sandbox_from(arguments)
-    except (SwitchError, FaultError, OSError) as error:
+    except (SwitchError, FaultError, TokenError, OSError) as error:
         print(f"cloudsandbox: {error}", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_serve(sandbox.build(), arguments.parent_pipe))
+        asyncio.run(_serve(sandbox.build(), sandbox.token, arguments.parent_pipe))
     except OSError as error:
         print(f"cloudsandbox: {error}", file=sys.stderr)
         return 1

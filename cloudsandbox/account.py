@@ -17,7 +17,7 @@ class Account:
     """What every service's account is built on. Made on any thread, started and used on the server's loop."""
 
     def __init__(self, data: Path, schema: str) -> None:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.files = ContentFiles(data)
         self.state = StateThread(data / "state.db", schema)
         self.io = ThreadPoolExecutor(3, thread_name_prefix="sandbox-io")

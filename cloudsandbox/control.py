@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from cloudsandbox.bearer import is_shown
 from cloudsandbox.faults import FaultError, parse_rules
 from cloudsandbox.gate import Gate
 from cloudsandbox.requestlog import RequestLog
@@ -40,11 +41,12 @@ class ControlError(ValueError):
 
 
 class Control:
-    """Answers the requests under CONTROL_PREFIX."""
+    """Answers the requests under CONTROL_PREFIX that show *token*, as the service's own API has it shown."""
 
-    def __init__(self, service: Controlled, log: RequestLog) -> None:
+    def __init__(self, service: Controlled, log: RequestLog, token: str) -> None:
         self._service = service
         self._log = log
+        self._token = token
         self.gate: Gate | None = None  # set when the server stands
         self._gets: dict[str, Callable[[], Awaitable[Any]]] = {
             "log": self._get_log,
@@ -63,7 +65,9 @@ class Control:
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """The response to one control request: JSON, or 400 with a line of text."""
+        """The response to one control request: JSON, or 400 with a line of text; 401 without the token."""
+        if not is_shown(self._token, request.headers.get("Authorization")):
+            return web.Response(status=401, text="the control surface wants the sandbox's token")
         name = request.path.removeprefix(CONTROL_PREFIX)
         try:
             if request.method == "GET":

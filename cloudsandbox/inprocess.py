@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from cloudsandbox.account import Account
+from cloudsandbox.bearer import chosen
 from cloudsandbox.control import Control
 from cloudsandbox.faults import FaultRule, FaultSchedule, parse_rules
 from cloudsandbox.gate import Service
@@ -41,6 +42,9 @@ S = TypeVar("S", bound=Hosted)
 class Sandbox(ABC, Generic[S]):
     """A stand-in on loopback. Without *data* its state lives in a temporary directory that `stop` removes.
 
+    *token* opens the account and the control surface; a random one when it is None. The other keys, unless
+    switches choose them, are made of it. Raises TokenError.
+
     `start` and `stop` may be called again and again; state in *data* carries over. Methods are for any thread
     but the sandbox's own.
     """
@@ -49,11 +53,13 @@ class Sandbox(ABC, Generic[S]):
         self,
         data: Path | None = None,
         *,
+        token: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
+        self.token = chosen(token)
         self._data = data
         self._scratch: Path | None = None
         self._host = host
@@ -85,7 +91,7 @@ class Sandbox(ABC, Generic[S]):
         """The server, not yet listening: for a process that brings its own loop and calls its `serve`."""
         data = self._data
         if data is None:
-            data = self._scratch = Path(tempfile.mkdtemp(prefix="mountfs-sandbox-"))
+            data = self._scratch = Path(tempfile.mkdtemp(prefix="cloudsandbox-"))
         service = self._make_service(data)
         try:
             server = SandboxServer(

@@ -33,7 +33,7 @@ from cloudsandbox.switches import updated
 class BoxService:
     """The Box side of the server: routes and the control commands."""
 
-    def __init__(self, account: BoxAccount, log: RequestLog) -> None:
+    def __init__(self, account: BoxAccount, log: RequestLog, token: str) -> None:
         self.account = account
         self._dispatcher = Dispatcher(
             account,
@@ -47,7 +47,7 @@ class BoxService:
                 *authorize.ROUTES,
             ],
         )
-        self.surface = Control(self, log)
+        self.surface = Control(self, log, token)
 
     async def start(self) -> None:
         """Get the account ready."""
@@ -135,14 +135,15 @@ class BoxSandbox(Sandbox[BoxService]):
         self,
         data: Path | None = None,
         *,
+        token: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
         switches: BoxSwitches | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
-        super().__init__(data, host=host, port=port, ssl_context=ssl_context, faults=faults)
-        self._switches = switches or BoxSwitches()
+        super().__init__(data, token=token, host=host, port=port, ssl_context=ssl_context, faults=faults)
+        self._switches = (switches or BoxSwitches()).with_keys(self.token)
 
     @property
     def api_url(self) -> str:
@@ -160,7 +161,7 @@ class BoxSandbox(Sandbox[BoxService]):
         return self.base_url + "/oauth2/token"
 
     def _make_service(self, data: Path) -> BoxService:
-        return BoxService(BoxAccount(data, self._switches, self.log), self.log)
+        return BoxService(BoxAccount(data, self._switches, self.log), self.log, self.token)
 
     def _apply_edit(self, service: BoxService, change: dict[str, Any]) -> dict[str, Any]:
         return foreign.apply_edit(service.account, change)

@@ -1,6 +1,6 @@
 """What the service leaves open, as values: each switch picks one of the answers a client must survive."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -110,14 +110,15 @@ class BoxSwitches:
     calls_per_minute: int = 0  # the service's own: about 1000
     rate_window_s: float = 60.0
     parts_are_uploads: bool = True
-    # The account and its keys.
+    # The account and its keys. Without a choice: TOKEN alone, the one that the sandbox is started with,
+    # TOKEN-secret, TOKEN-refresh and TOKEN-code. Refresh tokens and codes are good once.
     max_upload_bytes: int = 5 * 1024 * MIB
     quota_bytes: int = 2_000_000_000_000
-    access_tokens: list[str] = field(default_factory=lambda: ["sandbox"])
+    access_tokens: list[str] | None = None
     client_id: str = "sandbox-client"
-    client_secret: str = "sandbox-secret"
-    refresh_tokens: list[str] = field(default_factory=lambda: ["sandbox-refresh"])  # each good once
-    authorization_codes: list[str] = field(default_factory=lambda: ["sandbox-code"])  # each good once
+    client_secret: str | None = None
+    refresh_tokens: list[str] | None = None
+    authorization_codes: list[str] | None = None
     redirect_uris: list[str] = field(default_factory=list)  # of the application; none: any on this machine
     subjects: list[str] = field(default_factory=lambda: ["enterprise:sandbox", "user:11446498"])
     token_lifetime_s: int = 3600
@@ -140,3 +141,14 @@ class BoxSwitches:
             raise ValueError("switch part_size_bytes: expected at least 1")
         if any(rule.keys() != {"name", "status", "code"} for rule in self.refusals):
             raise ValueError("switch refusals: expected each to have name, status and code")
+
+    def with_keys(self, token: str) -> "BoxSwitches":
+        """These switches, the keys that nobody chose made of *token*: who does not know it knows none."""
+        codes = self.authorization_codes
+        return replace(
+            self,
+            access_tokens=[token] if self.access_tokens is None else self.access_tokens,
+            client_secret=f"{token}-secret" if self.client_secret is None else self.client_secret,
+            refresh_tokens=[f"{token}-refresh"] if self.refresh_tokens is None else self.refresh_tokens,
+            authorization_codes=[f"{token}-code"] if codes is None else codes,
+        )

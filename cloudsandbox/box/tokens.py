@@ -35,7 +35,7 @@ class Tokens:
         if kind != "Bearer" or not token:
             raise unauthorized(is_token_known=False)
         expires_s = self._access.get(token)
-        if expires_s is None and token in self.switches.access_tokens:
+        if expires_s is None and token in (self.switches.access_tokens or []):
             expires_s = float("inf")
         if token in self._spent or expires_s is None or expires_s <= time.time():
             raise unauthorized()
@@ -77,8 +77,8 @@ class Tokens:
 
     def _check_client(self, form: dict[str, str]) -> None:
         switches = self.switches
-        given = (form.get("client_id"), form.get("client_secret"))
-        if given != (switches.client_id, switches.client_secret):
+        secret = form.get("client_secret", "")
+        if form.get("client_id") != switches.client_id or secret != switches.client_secret:
             raise GrantRefused("invalid_client", "The client credentials are invalid")
 
     def _redeem(self, code: str, form: dict[str, str]) -> None:
@@ -87,13 +87,13 @@ class Tokens:
                 self.codes.redeem(code, form.get("client_id", ""), time.time())
             except CodeRefused as error:
                 raise GrantRefused("invalid_grant", str(error)) from None
-        elif code not in self.switches.authorization_codes or code in self._spent:
+        elif code not in (self.switches.authorization_codes or []) or code in self._spent:
             raise GrantRefused("invalid_grant", "The authorization code has expired")
         self._spend(code)
 
     def _spend_refresh_token(self, token: str) -> None:
         row = self._db.execute("SELECT expires_s FROM refresh_token WHERE token = ?", (token,)).fetchone()
-        is_known = row[0] > time.time() if row is not None else token in self.switches.refresh_tokens
+        is_known = row[0] > time.time() if row is not None else token in (self.switches.refresh_tokens or [])
         if not is_known or token in self._spent:
             raise GrantRefused("invalid_grant", "Refresh token has expired")
         self._spend(token)

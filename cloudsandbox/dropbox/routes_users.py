@@ -63,7 +63,7 @@ async def refresh(account: DropboxAccount, field: dict[str, str]) -> web.Respons
         return refused("unsupported_grant_type", "expected authorization_code or refresh_token")
     if field.get("client_id") != switches.app_key:
         return refused("invalid_client", "Invalid client_id")
-    if field.get("client_secret", switches.app_secret) != switches.app_secret:
+    if "client_secret" in field and field["client_secret"] != switches.app_secret:
         return refused("invalid_client", "Invalid client_id or client_secret")
     refresh_token = field.get("refresh_token", "")
     if not account.tokens.is_refresh_token(refresh_token):

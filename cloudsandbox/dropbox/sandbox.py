@@ -27,12 +27,12 @@ LINK_PREFIX = "/cd/0/get/"
 class DropboxService:
     """The Dropbox side of the server: routes, links, the OAuth pages, and the control commands."""
 
-    def __init__(self, account: DropboxAccount, log: RequestLog) -> None:
+    def __init__(self, account: DropboxAccount, log: RequestLog, token: str) -> None:
         self.account = account
         routes = [*routes_files.ROUTES, *routes_edits.ROUTES, *routes_upload.ROUTES, *routes_users.ROUTES]
         self._dispatcher = Dispatcher(account, routes)
         self._authorization = authorize.Authorization(account)
-        self.surface = Control(self, log)
+        self.surface = Control(self, log, token)
 
     async def start(self) -> None:
         """Get the account ready."""
@@ -126,17 +126,18 @@ class DropboxSandbox(Sandbox[DropboxService]):
         self,
         data: Path | None = None,
         *,
+        token: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         ssl_context: ssl.SSLContext | None = None,
         switches: DropboxSwitches | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
-        super().__init__(data, host=host, port=port, ssl_context=ssl_context, faults=faults)
-        self._switches = switches or DropboxSwitches()
+        super().__init__(data, token=token, host=host, port=port, ssl_context=ssl_context, faults=faults)
+        self._switches = (switches or DropboxSwitches()).with_keys(self.token)
 
     def _make_service(self, data: Path) -> DropboxService:
-        return DropboxService(DropboxAccount(data, self._switches, self.log), self.log)
+        return DropboxService(DropboxAccount(data, self._switches, self.log), self.log, self.token)
 
     def _apply_edit(self, service: DropboxService, change: dict[str, Any]) -> dict[str, Any]:
         return foreign.apply_edit(service.account, change, time.time())

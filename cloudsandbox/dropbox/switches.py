@@ -1,6 +1,6 @@
 """What the service leaves open, as values: each switch picks one of the answers a client must survive."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
@@ -105,15 +105,14 @@ class DropboxSwitches:
     longpoll_time_scale: float = 1.0  # seconds of a longpoll's timeout are multiplied by this
     longpoll_backoff_s: int = 0  # 0: the reply has no backoff
     link_lifetime_s: float = 4 * 3600.0
-    # The account and its keys.
-    access_tokens: dict[str, list[str] | None] = field(
-        default_factory=lambda: {"sandbox": None}
-    )  # None: all scopes
+    # The account and its keys. Token -> its scopes, None for all. Without a choice: TOKEN alone, the one that
+    # the sandbox is started with, TOKEN-secret and TOKEN-refresh.
+    access_tokens: dict[str, list[str] | None] | None = None
     app_key: str = "sandbox-app"
-    app_secret: str = "sandbox-secret"
+    app_secret: str | None = None
     app_scopes: list[str] = field(default_factory=list)  # ticked in its console; none: all that there are
     redirect_uris: list[str] = field(default_factory=list)  # registered there; none: any on this machine
-    refresh_tokens: list[str] = field(default_factory=lambda: ["sandbox-refresh"])
+    refresh_tokens: list[str] | None = None
     token_lifetime_s: int = 14400
     root_namespace_id: str = "3235641"
     select_users: list[str] = field(default_factory=lambda: ["dbmid:sandbox"])
@@ -124,6 +123,15 @@ class DropboxSwitches:
             value = getattr(self, name)
             if value not in list(words):
                 raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
+
+    def with_keys(self, token: str) -> "DropboxSwitches":
+        """These switches, the keys that nobody chose made of *token*: who does not know it knows none."""
+        return replace(
+            self,
+            access_tokens={token: None} if self.access_tokens is None else self.access_tokens,
+            app_secret=f"{token}-secret" if self.app_secret is None else self.app_secret,
+            refresh_tokens=[f"{token}-refresh"] if self.refresh_tokens is None else self.refresh_tokens,
+        )
 
 
 class EntryFailures:

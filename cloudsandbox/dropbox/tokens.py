@@ -48,27 +48,28 @@ class Tokens:
     def _note_family(self, issued: IssuedToken) -> None:
         """A refresh token that was granted may do what any access token of it may."""
         family = issued.refresh_token
-        if family is not None and family not in self.switches.refresh_tokens:
+        if family is not None and family not in (self.switches.refresh_tokens or []):
             self._families[family] = self._families.get(family, frozenset()) | issued.scopes
 
     def check(self, token: str, scope: str | None) -> None:
         """Raise Refused (401) unless the token is good now for a route of this scope."""
         issued = self._issued.get(token)
-        if token in self._revoked or (issued is None and token not in self.switches.access_tokens):
+        configured = self.switches.access_tokens or {}
+        if token in self._revoked or (issued is None and token not in configured):
             raise unauthorized("invalid_access_token")
         if issued is not None:
             if issued.expires_s <= time.time():
                 raise unauthorized("expired_access_token")
             scopes = issued.scopes
         else:
-            configured = self.switches.access_tokens[token]
-            scopes = ALL_SCOPES if configured is None else frozenset(configured)
+            named = configured[token]
+            scopes = ALL_SCOPES if named is None else frozenset(named)
         if scope is not None and scope not in scopes:
             raise unauthorized("missing_scope", required_scope=scope)
 
     def is_refresh_token(self, token: str) -> bool:
         """Whether the refresh flow accepts it."""
-        is_known = token in self.switches.refresh_tokens or token in self._families
+        is_known = token in (self.switches.refresh_tokens or []) or token in self._families
         return is_known and token not in self._revoked
 
     def scopes_of(self, refresh_token: str) -> frozenset[str]:

@@ -33,7 +33,7 @@ from daemon.control.protocol import (
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
 from daemon.printable import printable
-from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, check_installed
+from daemon.process.embedded import EmbeddedSandbox, Listening, check_installed
 from daemon.process.mountpoint import check_fuse, detach
 
 MIB = 1024 * 1024
@@ -96,16 +96,18 @@ def _shown(context: Context, service: DemoService, files: int, large_mib: int) -
         shutil.rmtree(workplace, ignore_errors=True)
 
 
-def _mounted(context: Context, service: DemoService, workplace: Path, url: str, size: TreeSize) -> Result:
+def _mounted(
+    context: Context, service: DemoService, workplace: Path, sandbox: Listening, size: TreeSize
+) -> Result:
     """Mounts, copies, compares and unmounts; whatever happens, no mount is left behind."""
     mountpoint = (workplace / "mnt").resolve()
     mountpoint.mkdir()
-    _mount(service, workplace, url, mountpoint)
+    _mount(service, workplace, sandbox, mountpoint)
     try:
         client = Client.at(mountpoint)
         result = _copy(context, client, workplace / "source", mountpoint, size)
         _say("reading it back through the service's API")
-        _compare(service, read_back(service.name, url, ACCESS_TOKEN), workplace / "source")
+        _compare(service, read_back(service.name, sandbox.url, sandbox.token), workplace / "source")
         _say("unmounting")
         _unmount(client)
     finally:
@@ -114,12 +116,12 @@ def _mounted(context: Context, service: DemoService, workplace: Path, url: str, 
     return result
 
 
-def _mount(service: DemoService, workplace: Path, url: str, mountpoint: Path) -> None:
+def _mount(service: DemoService, workplace: Path, sandbox: Listening, mountpoint: Path) -> None:
     config = workplace / "mountfs.toml"
     config.touch(mode=0o600)
-    keys = {"type": service.name, "access_token": ACCESS_TOKEN, **service.addresses(url)}
+    keys = {"type": service.name, "access_token": sandbox.token, **service.addresses(sandbox.url)}
     config.write_text("[remotes.demo]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items()))
-    _say(f"mounting the sandbox at {url}")
+    _say(f"mounting the sandbox at {sandbox.url}")
     order = [sys.executable, "-m", "daemon.cli", "--config", str(config), "mount", "--background"]
     order += ["-o", f"state_dir={workplace / 'state'}", "demo:", str(mountpoint)]
     done = subprocess.run(order, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)

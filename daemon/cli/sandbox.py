@@ -20,17 +20,18 @@ def sandbox() -> None:
 
 
 def _command(service: str, api: str) -> click.Command:
-    def run(port: int | None, data: Path | None, latency_ms: float | None, faults: Path | None) -> None:
+    def run(**given: object) -> None:
         check_installed()
         order = [sys.executable, "-m", "cloudsandbox", service]
-        given = {"--port": port, "--data": data, "--latency-ms": latency_ms, "--faults": faults}
         for name, value in given.items():
             if value is not None:
-                order += [name, str(value)]
+                order += [f"--{name.replace('_', '-')}", str(value)]
         os.execv(sys.executable, order)
 
     port = click.IntRange(0, 65535)
+    token = "Opens the account and its control surface; without it a random one, which is printed."
     options = [
+        click.Option(["--token"], help=token),
         click.Option(["--port"], type=port, help="Listen here on 127.0.0.1; 0 picks a free port."),
         click.Option(["--data"], type=DIRECTORY, help="Keep the account's files in this directory."),
         click.Option(

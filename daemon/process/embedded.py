@@ -9,6 +9,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
 from types import TracebackType
@@ -24,8 +25,13 @@ LOG = logging.getLogger(__name__)
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
-ACCESS_TOKEN = "sandbox"
-"""The stand-in takes any token for its one account."""
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a stand-in listens, and the token that opens it: random, and another one at each start."""
+
+    url: str
+    token: str = field(repr=False)
 
 
 def check_installed() -> None:
@@ -50,8 +56,8 @@ class EmbeddedSandbox:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
 
-    def start(self) -> str:
-        """Its base address, once it listens. Failure, also when another one has the data."""
+    def start(self) -> Listening:
+        """Returns once it listens. Failure, also when another one has the data."""
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_data()
         order = [sys.executable, "-m", "cloudsandbox", self._service]
@@ -63,13 +69,15 @@ class EmbeddedSandbox:
         assert self._process.stdout is not None
         ready, _, _ = select([self._process.stdout], [], [], START_TIMEOUT_S)
         line = self._process.stdout.readline() if ready else b""
+        # The child makes the token and tells it through the pipe: a command line can be read by every user.
         try:
-            url = json.loads(line)["url"]
+            told = json.loads(line)
+            listening = Listening(str(told["url"]), str(told["token"]))
         except (ValueError, KeyError, TypeError):
             self.stop()
             raise Failure(f"the sandbox of {self._service} did not start") from None
-        LOG.info("the sandbox of %s listens at %s", self._service, url)
-        return str(url)
+        LOG.info("the sandbox of %s listens at %s", self._service, listening.url)
+        return listening
 
     def stop(self) -> None:
         """Ends it and waits; harmless when it never started."""
@@ -116,14 +124,15 @@ class EmbeddedSandbox:
         self.stop()
 
 
-def at_url(remote: SandboxRemote, url: str) -> AccountRemote:
-    """The account of the stand-in that listens at *url*."""
+def account_of(remote: SandboxRemote, listening: Listening) -> AccountRemote:
+    """The account of a stand-in."""
+    url, token = listening.url, listening.token
     if remote.service == "box":
         return BoxRemote(
             remote.name,
-            access_token=ACCESS_TOKEN,
+            access_token=token,
             api_url=f"{url}/2.0",
             upload_url=f"{url}/api/2.0",
             token_url=f"{url}/oauth2/token",
         )
-    return DropboxRemote(remote.name, access_token=ACCESS_TOKEN, api_url=url, content_url=url, notify_url=url)
+    return DropboxRemote(remote.name, access_token=token, api_url=url, content_url=url, notify_url=url)

@@ -18,7 +18,7 @@ from daemon.control.server import ControlServer, Conversation
 from daemon.control.status import MountStatus, in_words
 from daemon.places.runtimedir import socket_path
 from daemon.process import descriptors
-from daemon.process.embedded import EmbeddedSandbox, at_url
+from daemon.process.embedded import EmbeddedSandbox, account_of
 from daemon.process.lifecycle import Kernel, Lifecycle
 from daemon.process.notify import Notifier
 from daemon.process.phases import Phase
@@ -77,7 +77,7 @@ def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
         if isinstance(remote, SandboxRemote):
             data_dir = plan.options.state_dir / remote.name
             sandbox = stack.enter_context(EmbeddedSandbox(remote.service, data_dir))
-            remote = at_url(remote, sandbox.start())
+            remote = account_of(remote, sandbox.start())
         socket = socket_path(around.environ, os.geteuid(), os.getpid())
         account = assemble(plan, remote, socket)
         lifecycle, server = _put_together(plan, account, socket, around)

@@ -50,7 +50,7 @@ def backend(far: Far) -> Backend:
 @pytest.fixture
 def sandbox() -> Iterator[BoxSandbox]:
     """A Box with parts of 1000 bytes."""
-    with BoxSandbox(switches=SWITCHES) as sandbox:
+    with BoxSandbox(switches=SWITCHES, token="sandbox") as sandbox:
         yield sandbox
         assert_conforms(sandbox.exchanges())
 
@@ -70,12 +70,12 @@ def _far(service: str) -> Iterator[Far]:
         yield far
         far.close()
     elif service == "dropbox":
-        with DropboxSandbox() as dropbox:
+        with DropboxSandbox(token="sandbox") as dropbox:
             far = DropboxFar(dropbox)
             yield far
             far.close()
     else:
-        with BoxSandbox() as box:
+        with BoxSandbox(token="sandbox") as box:
             far = BoxFar(box)
             yield far
             far.close()

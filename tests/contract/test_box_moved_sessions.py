@@ -19,7 +19,7 @@ from tests.contract.far import finish, large_order, open_large
 @pytest.fixture
 def lasting(tmp_path: Path) -> Iterator[BoxSandbox]:
     """A Box with parts of 1000 bytes, which gets another port at each start."""
-    with BoxSandbox(tmp_path / "box", switches=SWITCHES) as sandbox:
+    with BoxSandbox(tmp_path / "box", switches=SWITCHES, token="sandbox") as sandbox:
         yield sandbox
 
 
@@ -66,7 +66,7 @@ def test_it_is_ended_where_the_service_is_now(lasting: BoxSandbox) -> None:
 def test_one_that_is_unknown_where_the_service_is_now_is_begun_anew(lasting: BoxSandbox) -> None:
     session, _ = begun(lasting)
     lasting.stop()
-    with BoxSandbox(switches=SWITCHES) as other:
+    with BoxSandbox(switches=SWITCHES, token="sandbox") as other:
         box = connect(other)
         with pytest.raises(SessionLost):
             box.append(session, PART, BODY[PART : 2 * PART], closing=False, size_bytes=len(BODY))

@@ -28,7 +28,7 @@ APPEND_BATCH = "files/upload_session/append_batch"
 
 @pytest.fixture
 def sandbox() -> Iterator[DropboxSandbox]:
-    with DropboxSandbox() as sandbox:
+    with DropboxSandbox(token="sandbox") as sandbox:
         yield sandbox
 
 

@@ -138,13 +138,13 @@ def rig(service: str, directory: Path, patience_s: float = PATIENCE_S) -> Iterat
     directory.mkdir(parents=True)
     backend: Backend
     if service == "dropbox":
-        with DropboxSandbox(switches=DropboxSwitches(job_duration_s=0.0)) as dropbox:
+        with DropboxSandbox(switches=DropboxSwitches(job_duration_s=0.0), token="sandbox") as dropbox:
             url = dropbox.base_url
             backend = DropboxBackend(DropboxSettings(url, url, url), FreshTokens(), clock, http, ending)
             yield from _used(Rig(service, directory, dropbox, backend, clock))
     else:
         switches = BoxSwitches(min_session_bytes=0, part_size_bytes=PART_BYTES)
-        with BoxSandbox(switches=switches) as box:
+        with BoxSandbox(switches=switches, token="sandbox") as box:
             settings = BoxSettings(
                 box.api_url,
                 box.upload_url,

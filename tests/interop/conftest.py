@@ -66,7 +66,7 @@ def server_ssl(authority: trustme.CA) -> ssl.SSLContext:
 
 @pytest.fixture
 def sandbox(server_ssl: ssl.SSLContext, tmp_path: Path) -> Iterator[DropboxSandbox]:
-    with DropboxSandbox(tmp_path / "data", port=PORT, ssl_context=server_ssl) as running:
+    with DropboxSandbox(tmp_path / "data", port=PORT, ssl_context=server_ssl, token="sandbox") as running:
         yield running
 
 

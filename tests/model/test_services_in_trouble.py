@@ -199,8 +199,8 @@ def seeds() -> Sequence[int]:
 
 def far_side(opened: ExitStack, service: str) -> Far:
     if service == "box":
-        return BoxFar(opened.enter_context(BoxSandbox()))
-    return DropboxFar(opened.enter_context(DropboxSandbox()))
+        return BoxFar(opened.enter_context(BoxSandbox(token="sandbox")))
+    return DropboxFar(opened.enter_context(DropboxSandbox(token="sandbox")))
 
 
 def connected(far: Far, clock: FakeClock) -> Backend:

@@ -66,7 +66,7 @@ class BoxProcess(SandboxProcess):
     def remote(self) -> dict[str, str]:
         return {
             "type": "box",
-            "access_token": "sandbox",
+            "access_token": self.token,
             "api_url": f"{self.url}/2.0",
             "upload_url": f"{self.url}/api/2.0",
             "token_url": f"{self.url}/oauth2/token",
@@ -147,7 +147,7 @@ class BoxProcess(SandboxProcess):
 def _signed(address: str) -> urllib.request.Request:
     request = urllib.request.Request(address)
     # Not sent on to where a download is redirected.
-    request.add_unredirected_header("Authorization", "Bearer sandbox")
+    request.add_unredirected_header("Authorization", f"Bearer {SandboxProcess.token}")
     return request
 
 

@@ -59,7 +59,7 @@ class DropboxProcess(SandboxProcess):
 
     def remote(self) -> dict[str, str]:
         addresses = dict.fromkeys(("api_url", "content_url", "notify_url"), self.url)
-        return {"type": "dropbox", "access_token": "sandbox", **addresses}
+        return {"type": "dropbox", "access_token": self.token, **addresses}
 
     def slow_commits(self, seconds: float) -> None:
         self.switches(job_duration_s=seconds)
@@ -81,7 +81,7 @@ class DropboxProcess(SandboxProcess):
         return tree
 
     def read(self, path: str) -> bytes:
-        headers = {"Authorization": "Bearer sandbox", "Dropbox-API-Arg": json.dumps({"path": path})}
+        headers = {**self.authorization, "Dropbox-API-Arg": json.dumps({"path": path})}
         return self._fetch(
             urllib.request.Request(f"{self.url}/2/files/download", headers=headers, method="POST")
         )
@@ -103,6 +103,6 @@ class DropboxProcess(SandboxProcess):
         return int(self._get("counts")["peak_jobs"].get("finish_batch", 0))
 
     def _rpc(self, name: str, **argument: Any) -> Any:
-        headers = {"Authorization": "Bearer sandbox", "Content-Type": "application/json"}
+        headers = {**self.authorization, "Content-Type": "application/json"}
         body = json.dumps(argument).encode()
         return self._ask(urllib.request.Request(f"{self.url}/2/files/{name}", body, headers))

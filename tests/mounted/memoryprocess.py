@@ -52,7 +52,7 @@ class MemoryProcess(SandboxProcess):
         super().__init__(data, **{**self.quiet, **switches})
 
     def remote(self) -> dict[str, str]:
-        return {"type": "dropbox", "access_token": "sandbox", "api_url": self.url}
+        return {"type": "dropbox", "access_token": self.token, "api_url": self.url}
 
     def slow_commits(self, seconds: float) -> None:
         self.switches(job_duration_s=seconds)

@@ -91,11 +91,11 @@ class SteeredBackend(FaultyBackend):
 class MemoryService:
     """The memory account behind a stand-in's gate."""
 
-    def __init__(self, log: RequestLog, switches: Switches) -> None:
+    def __init__(self, log: RequestLog, switches: Switches, token: str) -> None:
         self.account = MemoryAccount()
         self.account.tree.moves_renew_revisions = False  # so that what is told as a version is one
         self.backend = SteeredBackend(self.account)
-        self.surface = Control(self, log)
+        self.surface = Control(self, log, token)
         self._pool = ThreadPoolExecutor(WAITING_CALLS)
         self._apply(switches)
 
@@ -221,10 +221,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--switches", type=Path)
+    parser.add_argument("--token", required=True)
     parser.add_argument("--parent-pipe", action="store_true")
     arguments = parser.parse_args(argv)
     log = RequestLog()
-    service = MemoryService(log, updated(Switches(), read_mapping(arguments.switches)))
+    service = MemoryService(log, updated(Switches(), read_mapping(arguments.switches)), arguments.token)
     server = SandboxServer(service, log, FaultSchedule(), port=arguments.port)
     service.surface.gate = server.gate
     asyncio.run(_serve(server))

@@ -50,6 +50,8 @@ class SandboxProcess(ABC):
     service: str
     hash_kind: HashKind
     program = "sandbox"
+    token = "sandbox"
+    """Opens the account and the control surface."""
     mountfs: tuple[str, ...] = (sys.executable, "-m", "daemon.cli")
     """The command line that mounts it."""
     quiet: Mapping[str, Any]
@@ -73,6 +75,11 @@ class SandboxProcess(ABC):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that shows the token."""
+        return {"Authorization": f"Bearer {self.token}"}
+
     @abstractmethod
     def remote(self) -> dict[str, str]:
         """The keys of a remote that is this account."""
@@ -82,7 +89,7 @@ class SandboxProcess(ABC):
         self.data.mkdir(parents=True, exist_ok=True)
         chosen = self.data.with_name(f"{self.data.name}.switches.json")
         chosen.write_text(json.dumps(self._switches))
-        order = [self.service, "--data", str(self.data), "--port", str(self.port)]
+        order = [self.service, "--data", str(self.data), "--port", str(self.port), "--token", self.token]
         self._process = Forked(self.program, [*order, "--switches", str(chosen), "--parent-pipe"])
         line = self._process.stdout.readline()
         assert line, "the sandbox did not start"
@@ -274,11 +281,11 @@ class SandboxProcess(ABC):
         return result
 
     def _get(self, name: str) -> Any:
-        return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}"))
+        return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}", headers=self.authorization))
 
     def _post(self, name: str, argument: Any = None) -> Any:
         body = json.dumps({} if argument is None else argument).encode()
-        return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}", data=body, method="POST"))
+        return self._ask(urllib.request.Request(f"{self.url}/sandbox/{name}", body, self.authorization))
 
     def _ask(self, request: urllib.request.Request) -> Any:
         return json.loads(self._fetch(request))

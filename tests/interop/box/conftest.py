@@ -39,7 +39,7 @@ def box(tmp_path: Path) -> Iterator[BoxSandbox]:
         download_host="localhost",
         refuse_forwarded_token=True,
     )
-    with BoxSandbox(tmp_path / "data", switches=switches) as running:
+    with BoxSandbox(tmp_path / "data", switches=switches, token="sandbox") as running:
         yield running
         assert_conforms(running.exchanges(), refused_may_be_wrong=True)
 

@@ -210,7 +210,7 @@ def test_state_outlives_the_server(
     port = int(box.base_url.rpartition(":")[2])
     assert token.refresh_token
     box.stop()
-    with BoxSandbox(box._data, port=port) as again:
+    with BoxSandbox(box._data, port=port, token="sandbox") as again:
         assert again.read("/f") == b"kept"
         assert client.files.get_file_by_id(file.id).etag == "0"
         oauth.token_storage.store(token)

@@ -25,7 +25,7 @@ def box(tmp_path: Path) -> Iterator[BoxSandbox]:
         download_retry_after_s=0,
         download_host="localhost",
     )
-    with BoxSandbox(tmp_path / "data", switches=switches) as running:
+    with BoxSandbox(tmp_path / "data", switches=switches, token="sandbox") as running:
         yield running
 
 

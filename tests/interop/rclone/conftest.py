@@ -34,7 +34,7 @@ def _server_side(authority: trustme.CA, service: str) -> ssl.SSLContext:
 
 @pytest.fixture(scope="session")
 def dropbox_sandbox(authority: trustme.CA) -> Iterator[DropboxSandbox]:
-    with DropboxSandbox(ssl_context=_server_side(authority, "dropbox")) as running:
+    with DropboxSandbox(ssl_context=_server_side(authority, "dropbox"), token="sandbox") as running:
         yield running
 
 
@@ -46,7 +46,9 @@ def box_sandbox(authority: trustme.CA) -> Iterator[BoxSandbox]:
         part_size_bytes=25_000_000,
         commit_retry_after_s=0,
     )
-    with BoxSandbox(ssl_context=_server_side(authority, "box"), switches=switches) as running:
+    with BoxSandbox(
+        ssl_context=_server_side(authority, "box"), switches=switches, token="sandbox"
+    ) as running:
         yield running
 
 

@@ -130,7 +130,7 @@ def _common(far: Far) -> dict[str, Kept]:
 
 @pytest.fixture(scope="module")
 def dropbox() -> Iterator[Service]:
-    with DropboxSandbox() as sandbox:
+    with DropboxSandbox(token="sandbox") as sandbox:
         far = DropboxFar(sandbox)
         kept = _common(far)
         backend = far.backend
@@ -150,7 +150,7 @@ def dropbox() -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def box() -> Iterator[Service]:
-    with BoxSandbox() as sandbox:
+    with BoxSandbox(token="sandbox") as sandbox:
         far = BoxFar(sandbox)
         sandbox.set_switches(part_size_bytes=1024 * 4)
         kept = _common(far)

@@ -33,7 +33,7 @@ def sandbox(tmp_path: Path) -> Iterator[DropboxSandbox]:
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    with DropboxSandbox(ssl_context=context) as sandbox:
+    with DropboxSandbox(ssl_context=context, token="sandbox") as sandbox:
         yield sandbox
 
 

@@ -50,11 +50,18 @@ class Wire:
 
     def control(self, name: str, argument: Any = None) -> Any:
         if argument is None:
-            response = self.session.get(f"{self.url}/sandbox/{name}", timeout=20)
+            response = self.ask_control("GET", name)
         else:
-            response = self.session.post(f"{self.url}/sandbox/{name}", json=argument, timeout=20)
+            response = self.ask_control("POST", name, argument)
         assert response.status_code == 200, response.text
         return response.json()
+
+    def ask_control(
+        self, method: str, name: str, argument: Any = None, token: str = "sandbox"
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{self.url}/sandbox/{name}"
+        return self.session.request(method, url, json=argument, headers=headers, timeout=20)
 
     def close(self) -> None:
         self.session.close()
@@ -62,7 +69,7 @@ class Wire:
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[DropboxSandbox]:
-    with DropboxSandbox(tmp_path / "data") as running:
+    with DropboxSandbox(tmp_path / "data", token="sandbox") as running:
         yield running
 
 

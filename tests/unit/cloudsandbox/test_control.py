@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -10,8 +11,12 @@ from typing import Any
 import pytest
 import requests
 
+from cloudsandbox.box import BoxSwitches
 from cloudsandbox.control import ControlError
-from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
+from cloudsandbox.dropbox.database import SCHEMA
+from cloudsandbox.dropbox.errors import Refused
+from cloudsandbox.dropbox.tokens import Tokens
 from cloudsandbox.requestlog import Gauge, RequestLog
 from cloudsandbox.switches import SwitchError
 from tests.waiting import until
@@ -135,14 +140,63 @@ def test_switches_are_set_at_run_time(sandbox: DropboxSandbox, wire: Any) -> Non
     ],
 )
 def test_a_senseless_control_request_is_400(wire: Any, name: str, argument: Any) -> None:
-    response = wire.session.post(f"{wire.url}/sandbox/{name}", json=argument, timeout=20)
+    response = wire.ask_control("POST", name, argument)
     assert response.status_code == 400
     assert response.text
 
 
 def test_an_unknown_control_is_404(wire: Any) -> None:
-    assert wire.session.get(wire.url + "/sandbox/paint", timeout=20).status_code == 404
-    assert wire.session.post(wire.url + "/sandbox/paint", json={}, timeout=20).status_code == 404
+    assert wire.ask_control("GET", "paint").status_code == 404
+    assert wire.ask_control("POST", "paint", {}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "name"), [("GET", "tree"), ("GET", "log"), ("POST", "edit"), ("POST", "pause")]
+)
+def test_the_control_surface_wants_the_token(
+    sandbox: DropboxSandbox, wire: Any, method: str, name: str
+) -> None:
+    other = sandbox.issue_token()  # opens the account, and no more
+    for token in ("", "wrong", "sandbox2", "sandbo", other, "sandbox-refresh"):
+        assert wire.ask_control(method, name, {}, token=token).status_code == 401
+    url = f"{wire.url}/sandbox/{name}"
+    assert wire.session.request(method, url, timeout=20).status_code == 401
+    assert wire.ok("files/list_folder", {"path": ""})["entries"] == []
+
+
+def test_the_token_is_random_unless_it_is_given(tmp_path: Path) -> None:
+    assert len({DropboxSandbox(tmp_path / str(number)).token for number in range(10)}) == 10
+    assert DropboxSandbox(tmp_path, token="mine").token == "mine"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\n", "é", "\x7f"])
+def test_a_token_fits_into_a_header(tmp_path: Path, token: str) -> None:
+    with pytest.raises(ValueError, match="printable"):
+        DropboxSandbox(tmp_path, token=token)
+
+
+def test_keys_that_nobody_chose_are_made_of_the_token() -> None:
+    keyed = DropboxSwitches(refresh_tokens=["mine"]).with_keys("t")
+    assert (keyed.access_tokens, keyed.app_secret, keyed.refresh_tokens) == (
+        {"t": None},
+        "t-secret",
+        ["mine"],
+    )
+    box = BoxSwitches(access_tokens=[]).with_keys("t")
+    assert (box.access_tokens, box.client_secret) == ([], "t-secret")
+    assert (box.refresh_tokens, box.authorization_codes) == (["t-refresh"], ["t-code"])
+
+
+def test_without_a_token_nobody_is_let_in() -> None:
+    """Of switches alone, as a service has them before a token is known."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(SCHEMA)
+    tokens = Tokens(connection)
+    for guess in ("", "sandbox", "None"):
+        assert not tokens.is_refresh_token(guess)
+        with pytest.raises(Refused):
+            tokens.check(guess, None)
+    connection.close()
 
 
 def test_another_client_edits_through_the_control_surface(wire: Any) -> None:
@@ -181,7 +235,7 @@ def test_a_foreign_edit_wakes_a_longpoll(sandbox: DropboxSandbox, wire: Any) -> 
 
 
 def test_stopping_does_not_wait_for_a_longpoll(tmp_path: Path, speak: Any) -> None:
-    sandbox = DropboxSandbox(tmp_path)
+    sandbox = DropboxSandbox(tmp_path, token="sandbox")
     wire = speak(sandbox.start())
     cursor = wire.ok("files/list_folder", {"path": ""})["cursor"]
     failures: list[Exception] = []

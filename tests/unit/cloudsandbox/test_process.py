@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.dropbox.hashing import BlockHasher, combined
@@ -24,10 +25,13 @@ class Child:
     """A sandbox process; `url` is where it listens."""
 
     def __init__(self, *arguments: str, **options: Any) -> None:
-        command = [sys.executable, "-m", "cloudsandbox", "dropbox", *arguments]
+        token = [] if "--random" in arguments else ["--token", "sandbox"]
+        given = [each for each in arguments if each != "--random"]
+        command = [sys.executable, "-m", "cloudsandbox", "dropbox", *token, *given]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, **options)
         assert self.process.stdout is not None
-        self.url: str = json.loads(self.process.stdout.readline())["url"]
+        self.told: dict[str, str] = json.loads(self.process.stdout.readline())
+        self.url = self.told["url"]
 
     def end(self, number: int) -> int:
         self.process.send_signal(number)
@@ -106,7 +110,7 @@ def test_a_job_that_a_kill_interrupts_is_carried_out_by_the_next_start(
 
 
 def test_a_restart_in_the_same_process_keeps_everything(tmp_path: Path, speak: Speak) -> None:
-    sandbox = DropboxSandbox(tmp_path)
+    sandbox = DropboxSandbox(tmp_path, token="sandbox")
     sandbox.start()
     sandbox.write("/d/f", b"abc")
     token = sandbox.issue_token(["files.metadata.read"])
@@ -140,6 +144,39 @@ def test_the_command_line_sets_latency_faults_and_switches(
     assert wire.rpc("files/list_folder", {"path": ""}).status_code == 503
     assert wire.ok("users/get_space_usage")["allocation"]["allocated"] == 77
     assert wire.control("switches")["latency_ms"] == 1
+
+
+def test_the_token_is_printed_and_another_one_at_each_start(
+    spawn: Callable[..., Child], tmp_path: Path
+) -> None:
+    first, second = spawn("--random"), spawn("--random", "--data", str(tmp_path / "second"))
+    assert first.told["token"] != second.told["token"]
+    for guess, status in ((first.told["token"], 200), (second.told["token"], 401), ("sandbox", 401)):
+        for name in ("/2/users/get_current_account", "/sandbox/resume"):
+            headers = {"Authorization": f"Bearer {guess}"}
+            assert requests.post(first.url + name, headers=headers, timeout=20).status_code == status
+
+
+def test_what_it_keeps_is_its_owner_s(spawn: Callable[..., Child], speak: Speak, tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        child = spawn("--data", str(tmp_path / "new" / "data"))
+    finally:
+        os.umask(old)
+    wire = speak(child.url)
+    wire.upload("/small", b"abc")
+    wire.upload("/large", os.urandom(3 * MIB))
+    found = list((tmp_path / "new" / "data").rglob("*"))
+    assert len([path for path in found if path.is_file()]) >= 3
+    assert [path for path in found if path.stat().st_mode & 0o077] == []
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o077 == 0
+
+
+def test_a_token_that_no_header_carries_is_one_line_and_exit_2() -> None:
+    command = [sys.executable, "-m", "cloudsandbox", "box", "--token", "two words"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "without blanks" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -227,7 +264,7 @@ def test_no_scratch_file_stays_behind(sandbox: DropboxSandbox, wire: Any, tmp_pa
 
 
 def test_expired_sessions_and_their_bytes_are_swept_at_the_start(tmp_path: Path, speak: Speak) -> None:
-    sandbox = DropboxSandbox(tmp_path)
+    sandbox = DropboxSandbox(tmp_path, token="sandbox")
     with sandbox:
         wire = speak(sandbox.base_url)
         gone = wire.content("files/upload_session/start", {}, b"abc").json()["session_id"]

@@ -18,7 +18,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_files_of_a_box_are_read_whatever_folder_they_are_in(capsys: pytest.CaptureFixture[str]) -> None:
-    with BoxSandbox() as box:
+    with BoxSandbox(token="sandbox") as box:
         for number in range(MANY):
             box.write(f"/many/{number}", b"")
         sha1 = box.write("/a/b/ü c", b"abc")["sha1"]
@@ -31,7 +31,7 @@ def test_all_files_of_a_box_are_read_whatever_folder_they_are_in(capsys: pytest.
 def test_all_files_of_a_dropbox_are_read_whatever_folder_they_are_in(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with DropboxSandbox() as dropbox:
+    with DropboxSandbox(token="sandbox") as dropbox:
         for number in range(MANY):
             dropbox.write(f"/many/{number}", b"")
         dropbox.write("/a/b/Up c", b"abc")

@@ -11,7 +11,7 @@ from cloudsandbox.dropbox import DropboxSandbox
 
 def test_connections_that_are_only_being_accepted_end_with_the_server() -> None:
     """One left open would be a warning here, and a client that waits for ever elsewhere."""
-    sandbox = DropboxSandbox()
+    sandbox = DropboxSandbox(token="sandbox")
     sandbox.start()
     server, _ = sandbox._running()
     clients: list[socket.socket] = []

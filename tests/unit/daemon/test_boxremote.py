@@ -9,7 +9,7 @@ import pytest
 from daemon.config.boxremote import BoxRemote
 from daemon.config.settings import SandboxRemote, find_remote, holds_secret, load, parse
 from daemon.failure import BadSettings
-from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
+from daemon.process.embedded import EmbeddedSandbox, Listening, account_of
 from daemon.signin.remotes import connect, identity_mark
 from mountfs.clock import SystemClock
 from mountfs.model.path import ROOT
@@ -108,9 +108,9 @@ def test_the_stand_in_is_built_in(tmp_path: Path) -> None:
 
 
 def test_the_stand_in_is_reached_at_one_port(tmp_path: Path) -> None:
-    remote = at_url(SandboxRemote("sandbox-box", "box"), "http://127.0.0.1:9")
+    remote = account_of(SandboxRemote("sandbox-box", "box"), Listening("http://127.0.0.1:9", "t"))
     assert isinstance(remote, BoxRemote)
-    assert remote.access_token == ACCESS_TOKEN
+    assert remote.access_token == "t"
     assert remote.api_url == "http://127.0.0.1:9/2.0"
     assert remote.upload_url == "http://127.0.0.1:9/api/2.0"
     assert remote.token_url == "http://127.0.0.1:9/oauth2/token"
@@ -118,7 +118,7 @@ def test_the_stand_in_is_reached_at_one_port(tmp_path: Path) -> None:
 
 def test_the_stand_in_runs_beside_the_mount(tmp_path: Path) -> None:
     with EmbeddedSandbox("box", tmp_path / "data") as sandbox:
-        remote = at_url(SandboxRemote("sandbox-box", "box"), sandbox.start())
+        remote = account_of(SandboxRemote("sandbox-box", "box"), sandbox.start())
         backend = connect(remote, SystemClock(), tmp_path)
         assert backend.list_folder(ROOT) == []
         assert backend.account().key.startswith("box-")

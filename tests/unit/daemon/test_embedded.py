@@ -16,14 +16,14 @@ from daemon.cli.demoreadback import read_back
 from daemon.cli.demotree import files_below, hash_of, make_tree
 from daemon.config.settings import DropboxRemote, SandboxRemote
 from daemon.failure import Failure
-from daemon.process.embedded import ACCESS_TOKEN, EmbeddedSandbox, at_url
+from daemon.process.embedded import EmbeddedSandbox, Listening, account_of
 
 
-def upload(url: str, path: str, body: bytes) -> None:
-    address = urlsplit(url)
+def upload(sandbox: Listening, path: str, body: bytes) -> None:
+    address = urlsplit(sandbox.url)
     connection = HTTPConnection(address.hostname or "", address.port, timeout=30)
     headers = {
-        "Authorization": f"Bearer {ACCESS_TOKEN}",
+        "Authorization": f"Bearer {sandbox.token}",
         "Content-Type": "application/octet-stream",
         "Dropbox-API-Arg": json.dumps({"path": path}),
     }
@@ -40,35 +40,39 @@ def test_what_was_stored_is_read_back_and_survives_a_restart(tmp_path: Path) -> 
     assert len(ours) == size.files == 26
     assert sum(file.stat().st_size for _, file in files_below(tmp_path / "source")) == size.size_bytes
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        url = sandbox.start()
+        first = sandbox.start()
         for path, file in files_below(tmp_path / "source"):
-            upload(url, path, file.read_bytes())
-        account = read_back("dropbox", url, ACCESS_TOKEN)
+            upload(first, path, file.read_bytes())
+        account = read_back("dropbox", first.url, first.token)
         assert account.stated == account.delivered == ours
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        assert read_back("dropbox", sandbox.start(), ACCESS_TOKEN).stated == ours
+        second = sandbox.start()
+        assert read_back("dropbox", second.url, second.token).stated == ours
+        with pytest.raises(Failure, match="answered 401"):
+            read_back("dropbox", second.url, first.token)
 
 
 def test_a_refused_reader_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        url = sandbox.start()
+        url = sandbox.start().url
         with pytest.raises(Failure, match="list_folder: the service answered 401"):
             read_back("dropbox", url, "wrong")
 
 
 def test_a_service_that_is_gone_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
-        url = sandbox.start()
+        gone = sandbox.start()
     with pytest.raises(Failure, match=r"reading back: /2/files/list_folder: .*refused"):
-        read_back("dropbox", url, ACCESS_TOKEN)
+        read_back("dropbox", gone.url, gone.token)
 
 
 def test_the_child_is_in_a_session_of_its_own_and_ends_with_its_parent(tmp_path: Path) -> None:
     sandbox = EmbeddedSandbox("dropbox", tmp_path / "data")
-    sandbox.start()
+    listening = sandbox.start()
     process = sandbox._process
     assert process is not None
     assert os.getsid(process.pid) == process.pid
+    assert listening.token.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     sandbox.stop()
     assert process.returncode == 0
     sandbox.stop()
@@ -81,10 +85,10 @@ def test_a_stand_in_that_does_not_come_up_is_told(tmp_path: Path, capfd: pytest.
 
 
 def test_all_hosts_of_the_stand_in_are_one() -> None:
-    remote = at_url(SandboxRemote("sandbox-dropbox", "dropbox"), "http://127.0.0.1:9")
+    remote = account_of(SandboxRemote("sandbox-dropbox", "dropbox"), Listening("http://127.0.0.1:9", "t"))
     assert isinstance(remote, DropboxRemote)
     assert {remote.api_url, remote.content_url, remote.notify_url} == {"http://127.0.0.1:9"}
-    assert remote.access_token == ACCESS_TOKEN
+    assert remote.access_token == "t"
 
 
 @pytest.mark.parametrize(

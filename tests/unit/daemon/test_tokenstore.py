@@ -212,7 +212,7 @@ def test_many_threads_of_two_mounts_share_every_rotation(tmp_path: Path, clock: 
 @pytest.fixture
 def sandbox() -> Iterator[BoxSandbox]:
     """A Box whose tokens end soon."""
-    with BoxSandbox(switches=BoxSwitches(access_tokens=[], token_lifetime_s=1)) as sandbox:
+    with BoxSandbox(switches=BoxSwitches(access_tokens=[], token_lifetime_s=1), token="sandbox") as sandbox:
         yield sandbox
 
 

@@ -23,7 +23,7 @@ ORDER = move_order("/A/readme.txt", "/A/README.txt")
 
 @pytest.fixture
 def sandbox() -> Iterator[DropboxSandbox]:
-    with DropboxSandbox() as sandbox:
+    with DropboxSandbox(token="sandbox") as sandbox:
         sandbox.write("/A/readme.txt", b"text")
         yield sandbox
 

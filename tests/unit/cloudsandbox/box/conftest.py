@@ -89,7 +89,7 @@ def digest(data: bytes) -> str:
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[BoxSandbox]:
     switches = BoxSwitches(min_session_bytes=10, part_size_bytes=1000, record_exchanges=True)
-    with BoxSandbox(tmp_path / "data", switches=switches) as running:
+    with BoxSandbox(tmp_path / "data", switches=switches, token="sandbox") as running:
         yield running
         assert_conforms(running.exchanges(), refused_may_be_wrong=True)
 

@@ -105,6 +105,13 @@ def test_tokens_are_given_out(wire: Any) -> None:
     assert wire.ok("GET", "/2.0/users/me", headers={"Authorization": f"Bearer {token}"})
 
 
+def test_another_token_of_the_account_does_not_open_the_control_surface(wire: Any) -> None:
+    token = wire.control("tokens", {"lifetime_s": 60})["access_token"]
+    for given in (token, "sandbox-refresh", ""):
+        response = wire.call("GET", "/sandbox/tree", headers={"Authorization": f"Bearer {given}"})
+        assert response.status_code == 401
+
+
 def test_unknown_controls_are_not_found(wire: Any) -> None:
     assert wire.call("GET", "/sandbox/nothing").status_code == 404
     assert wire.call("POST", "/sandbox/nothing", {}).status_code == 404
@@ -137,7 +144,7 @@ class Child:
     """A sandbox process; `url` is where it listens."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "cloudsandbox", "box", *arguments]
+        command = [sys.executable, "-m", "cloudsandbox", "box", "--token", "sandbox", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE)
         assert self.process.stdout is not None
         self.url: str = json.loads(self.process.stdout.readline())["url"]
@@ -262,7 +269,9 @@ def test_no_scratch_file_and_no_abandoned_bytes_stay_behind(
 
 
 def test_expired_sessions_and_their_bytes_are_swept_at_the_start(tmp_path: Path, speak: Speak) -> None:
-    sandbox = BoxSandbox(tmp_path, switches=BoxSwitches(min_session_bytes=1, part_size_bytes=10))
+    sandbox = BoxSandbox(
+        tmp_path, switches=BoxSwitches(min_session_bytes=1, part_size_bytes=10), token="sandbox"
+    )
     with sandbox:
         wire = speak(sandbox.base_url)
         wire.part(wire.begin(20), 0, b"x" * 10, 20)
