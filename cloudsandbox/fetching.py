@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -36,7 +36,8 @@ def answered(
     """The response to one request on a connection of its own. Raises ReadBackError unless it has *status*."""
     address = urlsplit(url)
     target = f"{address.path}?{address.query}" if address.query else address.path
-    connection = HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
+    kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
+    connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_S)
     try:
         connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()

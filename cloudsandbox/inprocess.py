@@ -1,10 +1,9 @@
 """A stand-in as an object, on a thread of this process or as the body of its own."""
 
 import shutil
-import ssl
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -15,7 +14,11 @@ from cloudsandbox.control import Control
 from cloudsandbox.faults import FaultRule, FaultSchedule, parse_rules
 from cloudsandbox.gate import Service
 from cloudsandbox.requestlog import RequestLog
-from cloudsandbox.server import SandboxServer
+from cloudsandbox.server import LOOPBACK_HOSTS, SandboxServer
+from cloudsandbox.tls import Authority
+
+CA_FILE = "ca.pem"
+"""Beside the data: the certificate that clients have to trust, another one at each start."""
 
 
 class Hosted(Service, Protocol):
@@ -45,6 +48,8 @@ class Sandbox(ABC, Generic[S]):
     *token* opens the account and the control surface; a random one when it is None. The other keys, unless
     switches choose them, are made of it. Raises TokenError.
 
+    With an *authority* it speaks TLS, as a server of these *names*; `ca_file` is what clients have to trust.
+
     `start` and `stop` may be called again and again; state in *data* carries over. Methods are for any thread
     but the sandbox's own.
     """
@@ -56,7 +61,8 @@ class Sandbox(ABC, Generic[S]):
         token: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        ssl_context: ssl.SSLContext | None = None,
+        authority: Authority | None = None,
+        names: Sequence[str] = LOOPBACK_HOSTS,
         faults: list[FaultRule] | None = None,
     ) -> None:
         self.token = chosen(token)
@@ -64,7 +70,9 @@ class Sandbox(ABC, Generic[S]):
         self._scratch: Path | None = None
         self._host = host
         self._port = port
-        self._ssl_context = ssl_context
+        self._authority = authority
+        self._names = names
+        self.ca_file: Path | None = None
         self._faults = faults or []
         self._server: SandboxServer | None = None
         self._service: S | None = None
@@ -94,13 +102,18 @@ class Sandbox(ABC, Generic[S]):
             data = self._scratch = Path(tempfile.mkdtemp(prefix="cloudsandbox-"))
         service = self._make_service(data)
         try:
+            ssl_context = None
+            if self._authority is not None:
+                self.ca_file = data / CA_FILE
+                self._authority.write(self.ca_file)
+                ssl_context = self._authority.server_context(*self._names)
             server = SandboxServer(
                 service,
                 self.log,
                 FaultSchedule(self._faults),
                 host=self._host,
                 port=self._port,
-                ssl_context=self._ssl_context,
+                ssl_context=ssl_context,
             )
         except BaseException:
             service.account.close()

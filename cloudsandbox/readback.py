@@ -2,7 +2,8 @@
 
 Prints one JSON object: for each file's path the hash that the service states (`stated`) and the hash of the
 bytes that it delivers (`delivered`). The token is in the environment, as TOKEN_VARIABLE says: a command line
-can be read by every user of the machine.
+can be read by every user of the machine. Over TLS the authority to trust is in SSL_CERT_FILE, as for any
+program that uses OpenSSL.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """BoxSandbox: the Box side of a server, and the sandbox around it."""
 
 import dataclasses
-import ssl
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from cloudsandbox.faults import FaultKind, FaultRule
 from cloudsandbox.gate import Passage
 from cloudsandbox.inprocess import Sandbox
 from cloudsandbox.requestlog import RequestLog
+from cloudsandbox.server import LOOPBACK_HOSTS
 from cloudsandbox.switches import updated
+from cloudsandbox.tls import Authority
 
 
 class BoxService:
@@ -138,11 +140,14 @@ class BoxSandbox(Sandbox[BoxService]):
         token: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        ssl_context: ssl.SSLContext | None = None,
+        authority: Authority | None = None,
+        names: Sequence[str] = LOOPBACK_HOSTS,
         switches: BoxSwitches | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
-        super().__init__(data, token=token, host=host, port=port, ssl_context=ssl_context, faults=faults)
+        super().__init__(
+            data, token=token, host=host, port=port, authority=authority, names=names, faults=faults
+        )
         self._switches = (switches or BoxSwitches()).with_keys(self.token)
 
     @property

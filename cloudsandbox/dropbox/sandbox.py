@@ -1,8 +1,8 @@
 """DropboxSandbox: the Dropbox side of a server, and the sandbox around it."""
 
 import dataclasses
-import ssl
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from cloudsandbox.faults import FaultKind, FaultRule
 from cloudsandbox.gate import Passage
 from cloudsandbox.inprocess import Sandbox
 from cloudsandbox.requestlog import RequestLog
+from cloudsandbox.server import LOOPBACK_HOSTS
 from cloudsandbox.switches import updated
+from cloudsandbox.tls import Authority
 
 LINK_PREFIX = "/cd/0/get/"
 
@@ -129,11 +131,14 @@ class DropboxSandbox(Sandbox[DropboxService]):
         token: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        ssl_context: ssl.SSLContext | None = None,
+        authority: Authority | None = None,
+        names: Sequence[str] = LOOPBACK_HOSTS,
         switches: DropboxSwitches | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
-        super().__init__(data, token=token, host=host, port=port, ssl_context=ssl_context, faults=faults)
+        super().__init__(
+            data, token=token, host=host, port=port, authority=authority, names=names, faults=faults
+        )
         self._switches = (switches or DropboxSwitches()).with_keys(self.token)
 
     def _make_service(self, data: Path) -> DropboxService:

@@ -24,14 +24,18 @@ def _command(service: str, api: str) -> click.Command:
         check_installed()
         order = [sys.executable, "-m", "cloudsandbox", service]
         for name, value in given.items():
-            if value is not None:
-                order += [f"--{name.replace('_', '-')}", str(value)]
+            option = f"--{name.replace('_', '-')}"
+            if value is True:
+                order.append(option)
+            elif value not in (None, False):
+                order += [option, str(value)]
         os.execv(sys.executable, order)
 
     port = click.IntRange(0, 65535)
     token = "Opens the account and its control surface; without it a random one, which is printed."
     options = [
         click.Option(["--token"], help=token),
+        click.Option(["--tls"], is_flag=True, help="Speak https; the certificate to trust is printed."),
         click.Option(["--port"], type=port, help="Listen here on 127.0.0.1; 0 picks a free port."),
         click.Option(["--data"], type=DIRECTORY, help="Keep the account's files in this directory."),
         click.Option(

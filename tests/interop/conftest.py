@@ -2,16 +2,15 @@
 
 import os
 import socket
-import ssl
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.tls import Authority
 
 
 def _free_port() -> int:
@@ -46,38 +45,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(scope="session")
-def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("ca") / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-@pytest.fixture(scope="session")
-def server_ssl(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    return context
+def authority() -> Authority:
+    return Authority()
 
 
 @pytest.fixture
-def sandbox(server_ssl: ssl.SSLContext, tmp_path: Path) -> Iterator[DropboxSandbox]:
-    with DropboxSandbox(tmp_path / "data", port=PORT, ssl_context=server_ssl, token="sandbox") as running:
+def sandbox(authority: Authority, tmp_path: Path) -> Iterator[DropboxSandbox]:
+    with DropboxSandbox(tmp_path / "data", port=PORT, authority=authority, token="sandbox") as running:
         yield running
 
 
 @pytest.fixture
-def connect(sandbox: DropboxSandbox, ca_file: str) -> Iterator[Callable[..., dropbox.Dropbox]]:
+def connect(sandbox: DropboxSandbox) -> Iterator[Callable[..., dropbox.Dropbox]]:
     """Makes clients that give up at once, and closes them."""
     clients: list[dropbox.Dropbox] = []
 
     def make(token: str | None = "sandbox", **options: Any) -> dropbox.Dropbox:
         options = {"max_retries_on_error": 0, "max_retries_on_rate_limit": 0, "timeout": 20, **options}
-        session = dropbox.create_session(ca_certs=ca_file)
+        session = dropbox.create_session(ca_certs=str(sandbox.ca_file))
         session.trust_env = False  # a proxy or a CA bundle of the environment would go before ours
         client = dropbox.Dropbox(token, session=session, **options)
         clients.append(client)

@@ -15,10 +15,10 @@ DATA = bytes(range(256)) * 20_000  # over four MiB, so that it is streamed
 
 
 @pytest.fixture
-def web(ca_file: str) -> Iterator[requests.Session]:
+def web(sandbox: DropboxSandbox) -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
-        session.verify = ca_file
+        session.verify = str(sandbox.ca_file)
         yield session
 
 

@@ -129,7 +129,12 @@ books and changes the tree is above it, and unknown to it."""
 CONNECTS = "daemon.signin.remotes"
 """From a remote's settings to its backend: the one module that knows the services by name."""
 
-ONLY_IMPORTER = {"fuse": "mountfs.fuse", "requests": "mountfs.backends.http", "aiohttp": "cloudsandbox"}
+ONLY_IMPORTER = {
+    "fuse": "mountfs.fuse",
+    "requests": "mountfs.backends.http",
+    "aiohttp": "cloudsandbox",
+    "trustme": "cloudsandbox.tls",
+}
 """Foreign modules that exactly one of ours deals with."""
 
 MAY_ASK_THE_MACHINE = (

@@ -1,15 +1,14 @@
 """rclone, unchanged, as a client of both stand-ins: over TLS, at the hosts that it has built in."""
 
 import itertools
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
 from cloudsandbox.box import BoxSandbox, BoxSwitches
 from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.tls import Authority
 from tests.interop.rclone.proxy import Proxy
 from tests.interop.rclone.remote import Rclone, Remote, find_rclone
 
@@ -26,29 +25,21 @@ GOOD_TOKEN = {
 _numbers = itertools.count()
 
 
-def _server_side(authority: trustme.CA, service: str) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*HOSTS[service]).configure_cert(context)
-    return context
-
-
 @pytest.fixture(scope="session")
-def dropbox_sandbox(authority: trustme.CA) -> Iterator[DropboxSandbox]:
-    with DropboxSandbox(ssl_context=_server_side(authority, "dropbox"), token="sandbox") as running:
+def dropbox_sandbox(authority: Authority) -> Iterator[DropboxSandbox]:
+    with DropboxSandbox(authority=authority, names=HOSTS["dropbox"], token="sandbox") as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def box_sandbox(authority: trustme.CA) -> Iterator[BoxSandbox]:
+def box_sandbox(authority: Authority) -> Iterator[BoxSandbox]:
     switches = BoxSwitches(
         download_host="dl.boxcloud.com",
         refuse_forwarded_token=False,  # rclone sends it along, and is served
         part_size_bytes=25_000_000,
         commit_retry_after_s=0,
     )
-    with BoxSandbox(
-        ssl_context=_server_side(authority, "box"), switches=switches, token="sandbox"
-    ) as running:
+    with BoxSandbox(authority=authority, names=HOSTS["box"], switches=switches, token="sandbox") as running:
         yield running
 
 
@@ -74,10 +65,10 @@ def program() -> str:
 
 @pytest.fixture(scope="session")
 def shared_rclone(
-    program: str, proxy: Proxy, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+    program: str, proxy: Proxy, authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Rclone:
     home = tmp_path_factory.mktemp("rclone")
-    authority.cert_pem.write_to_path(str(home / "ca.pem"))
+    authority.write(home / "ca.pem")
     made = Rclone(program, home, proxy.url, home / "ca.pem")
     made.configure(GOOD_TOKEN)
     return made

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-import trustme
 
 from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.tls import Authority
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError, Offline
@@ -28,20 +26,14 @@ def clock() -> SystemClock:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[DropboxSandbox]:
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    with DropboxSandbox(ssl_context=context, token="sandbox") as sandbox:
+def sandbox() -> Iterator[DropboxSandbox]:
+    with DropboxSandbox(authority=Authority(), token="sandbox") as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def backend(
-    sandbox: DropboxSandbox, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> DropboxBackend:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+def backend(sandbox: DropboxSandbox, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> DropboxBackend:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(sandbox.ca_file))
     return connect(sandbox.base_url, token="sandbox")
 
 

@@ -24,10 +24,10 @@ Speak = Callable[[str], Any]
 class Child:
     """A sandbox process; `url` is where it listens."""
 
-    def __init__(self, *arguments: str, **options: Any) -> None:
+    def __init__(self, *arguments: str, service: str = "dropbox", **options: Any) -> None:
         token = [] if "--random" in arguments else ["--token", "sandbox"]
         given = [each for each in arguments if each != "--random"]
-        command = [sys.executable, "-m", "cloudsandbox", "dropbox", *token, *given]
+        command = [sys.executable, "-m", "cloudsandbox", service, *token, *given]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, **options)
         assert self.process.stdout is not None
         self.told: dict[str, str] = json.loads(self.process.stdout.readline())
@@ -155,6 +155,27 @@ def test_the_token_is_printed_and_another_one_at_each_start(
         for name in ("/2/users/get_current_account", "/sandbox/resume"):
             headers = {"Authorization": f"Bearer {guess}"}
             assert requests.post(first.url + name, headers=headers, timeout=20).status_code == status
+
+
+@pytest.mark.parametrize("service", ["dropbox", "box"])
+def test_over_tls_the_authority_to_trust_is_printed(service: str, tmp_path: Path) -> None:
+    first, second = (
+        Child("--tls", "--data", str(tmp_path / name), service=service) for name in ("first", "second")
+    )
+    try:
+        assert first.url.startswith("https://")
+        assert first.told["ca"] == str(tmp_path / "first" / "ca.pem")
+        order = [sys.executable, "-m", "cloudsandbox.readback", service, first.url]
+        for told, status in ((first.told, 0), (second.told, 1)):
+            env = {**os.environ, "CLOUDSANDBOX_TOKEN": "sandbox", "SSL_CERT_FILE": told["ca"]}
+            done = subprocess.run(order, env=env, capture_output=True, text=True, timeout=20)
+            assert done.returncode == status
+        assert "CERTIFICATE_VERIFY_FAILED" in done.stderr
+        files = [path.read_bytes() for path in (tmp_path / "first").rglob("*") if path.is_file()]
+        assert not [each for each in files if b"PRIVATE KEY" in each]
+    finally:
+        first.close()
+        second.close()
 
 
 def test_what_it_keeps_is_its_owner_s(spawn: Callable[..., Child], speak: Speak, tmp_path: Path) -> None:

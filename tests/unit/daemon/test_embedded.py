@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
+import subprocess
 import sys
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -89,6 +91,34 @@ def test_all_hosts_of_the_stand_in_are_one() -> None:
     assert isinstance(remote, DropboxRemote)
     assert {remote.api_url, remote.content_url, remote.notify_url} == {"http://127.0.0.1:9"}
     assert remote.access_token == "t"
+
+
+def test_a_sandbox_by_itself_is_told_all_that_the_command_was_told(tmp_path: Path) -> None:
+    (tmp_path / "faults.json").write_text('[{"status": 418}]')
+    order = ["sandbox", "box", "--port", "0", "--data", str(tmp_path / "data"), "--token", "mine", "--tls"]
+    order += ["--latency-ms", "0.5", "--faults", str(tmp_path / "faults.json")]
+    process = subprocess.Popen([sys.executable, "-m", "daemon.cli", *order], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert told["token"] == "mine"
+        assert told["ca"] == str(tmp_path / "data" / "ca.pem")
+        context = ssl.create_default_context(cafile=told["ca"])
+        address = urlsplit(told["url"])
+        connection = HTTPSConnection(address.hostname or "", address.port, timeout=30, context=context)
+        headers = {"Authorization": "Bearer mine"}
+        connection.request("GET", "/sandbox/switches", headers=headers)
+        assert json.loads(connection.getresponse().read())["latency_ms"] == 0.5
+        connection.request("GET", "/2.0/users/me", headers=headers)
+        assert connection.getresponse().status == 418
+        connection.close()
+        process.terminate()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @pytest.mark.parametrize(
