@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -15,9 +16,9 @@ from daemon.config.settings import (
     SandboxRemote,
     Settings,
     find_instance,
-    find_remote,
     load,
     parse_spec,
+    usable_remote,
 )
 from daemon.control.status import MountStatus
 from daemon.failure import BadSettings, Failure
@@ -61,7 +62,7 @@ def mount(
     try:
         settings = context.settings()
         chosen = _choose(settings, remote, mountpoint, instance)
-        plan = _plan(settings, chosen, options)
+        plan = _plan(settings, chosen, options, context.environ)
         if background:
             return spawn(_again(context, chosen, instance, options), plan)
         return _run(context, plan, readiness)
@@ -83,24 +84,26 @@ def _choose(
     return Instance(remote, mountpoint, {})
 
 
-def _plan(settings: Settings, chosen: Instance, options: tuple[str, ...]) -> MountPlan:
+def _plan(
+    settings: Settings, chosen: Instance, options: tuple[str, ...], environ: Mapping[str, str]
+) -> MountPlan:
     spec = parse_spec(chosen.remote)
-    remote = find_remote(settings, spec.name)
+    remote = usable_remote(settings, spec.name, environ)
     if isinstance(remote, SandboxRemote):
         check_installed()
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)
-    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, _login(settings, spec.name))
+    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, _login(settings, spec.name, environ))
 
 
-def _login(settings: Settings, name: str) -> LoginFile | None:
+def _login(settings: Settings, name: str, environ: Mapping[str, str]) -> LoginFile | None:
     """Where new credentials of the remote may be written down while it is mounted."""
     file = settings.file
     if file is None:
         return None
     path = Path(file).absolute()
-    return LoginFile(path, lambda: find_remote(load([], explicit=path), name))
+    return LoginFile(path, lambda: usable_remote(load([], explicit=path), name, environ))
 
 
 def _check_state_dir(path: Path, mountpoint: Path) -> None:

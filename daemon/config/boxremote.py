@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
 
 from daemon.config.keys import Key, Parser, token, url
+from daemon.config.secrets import KeptSecret, secret
 from daemon.failure import BadSettings
 
 LARGEST_SMALL_FILE_BYTES = 50_000_000
@@ -16,8 +18,8 @@ LARGEST_SMALL_FILE_BYTES = 50_000_000
 class BoxRemote:
     """A Box account: an access token; a refresh token with its client; or a client that acts for itself.
 
-    ``as_user`` is the id of another user to act as, ``root_folder_id`` the folder that is mounted. The
-    defaults are the public service.
+    ``as_user`` is the id of another user to act as, ``root_folder_id`` the folder that is mounted. ``kept``
+    are the secrets that are not here, but elsewhere. The defaults are the public service.
     """
 
     name: str
@@ -32,9 +34,22 @@ class BoxRemote:
     api_url: str = "https://api.box.com/2.0"
     upload_url: str = "https://upload.box.com/api/2.0"
     token_url: str = "https://api.box.com/oauth2/token"
+    authorize_url: str = "https://account.box.com/api/oauth2/authorize"
     uploads_per_minute: int = 240
     calls_per_minute: int = 1000
     small_file_bytes: int = 20_000_000
+    kept: tuple[KeptSecret, ...] = ()
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether it has credentials."""
+        return bool(given_keys(self) & {"access_token", "refresh_token", "box_subject_type"})
+
+
+def given_keys(remote: object) -> set[str]:
+    """The fields of a remote that have a value, or one that is kept elsewhere."""
+    kept = {each.key for each in getattr(remote, "kept", ())}
+    return kept | {each.name for each in fields(cast(Any, remote)) if getattr(remote, each.name) is not None}
 
 
 def count_up_to(most: int) -> Parser:
@@ -66,10 +81,10 @@ def subject_type(value: object) -> str:
 
 
 BOX_KEYS: Mapping[str, Key] = {
-    "access_token": Key("access_token", token, is_secret=True),
+    "access_token": Key("access_token", secret, is_secret=True),
     "client_id": Key("client_id", token),
-    "client_secret": Key("client_secret", token, is_secret=True),
-    "refresh_token": Key("refresh_token", token, is_secret=True),
+    "client_secret": Key("client_secret", secret, is_secret=True),
+    "refresh_token": Key("refresh_token", secret, is_secret=True),
     "box_subject_type": Key("box_subject_type", subject_type),
     "box_subject_id": Key("box_subject_id", token),
     "as_user": Key("as_user", token),
@@ -77,33 +92,36 @@ BOX_KEYS: Mapping[str, Key] = {
     "api_url": Key("api_url", url),
     "upload_url": Key("upload_url", url),
     "token_url": Key("token_url", url),
+    "authorize_url": Key("authorize_url", url),
     "uploads_per_minute": Key("uploads_per_minute", count_up_to(1_000_000)),
     "calls_per_minute": Key("calls_per_minute", count_up_to(1_000_000)),
     "small_file_bytes": Key("small_file_bytes", count_up_to(LARGEST_SMALL_FILE_BYTES)),
 }
 
 
+NO_CREDENTIALS = (
+    "no credentials; run: mountfs login {name}, or give access_token, or client_id, client_secret and "
+    "refresh_token, or client_id, client_secret, box_subject_type and box_subject_id"
+)
+
+
 def check_box(where: str, remote: BoxRemote) -> None:
-    """BadSettings unless *remote* has credentials of exactly one kind, and all of it."""
-    subject = (remote.box_subject_type, remote.box_subject_id)
-    kinds: dict[str, Callable[[], bool]] = {
-        "access_token": lambda: remote.access_token is not None,
-        "refresh_token": lambda: remote.refresh_token is not None,
-        "box_subject_type": lambda: any(part is not None for part in subject),
+    """BadSettings unless *remote* has credentials of one kind at most, and all of it."""
+    has = given_keys(remote)
+    kinds = {
+        "access_token": {"access_token"},
+        "refresh_token": {"refresh_token"},
+        "box_subject_type": {"box_subject_type", "box_subject_id"},
     }
-    given = [name for name, is_given in kinds.items() if is_given()]
-    if not given:
-        raise BadSettings(
-            f"{where}: no credentials; give access_token, or client_id, client_secret and refresh_token, "
-            "or client_id, client_secret, box_subject_type and box_subject_id"
-        )
+    given = [name for name, keys in kinds.items() if keys & has]
     if len(given) > 1:
         raise BadSettings(f"{where}: {given[0]} and {given[1]} exclude each other; remove one")
     needed = {
         "access_token": (),
         "refresh_token": ("client_id", "client_secret"),
         "box_subject_type": ("client_id", "client_secret", "box_subject_type", "box_subject_id"),
-    }[given[0]]
-    for key in needed:
-        if getattr(remote, key) is None:
-            raise BadSettings(f"{where}: {given[0]} needs {key}; add it")
+    }
+    for kind in given:
+        for key in needed[kind]:
+            if key not in has:
+                raise BadSettings(f"{where}: {kind} needs {key}; add it")

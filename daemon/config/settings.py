@@ -12,14 +12,15 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
-from daemon.config.boxremote import BOX_KEYS, BoxRemote, check_box
+from daemon.config.boxremote import BOX_KEYS, NO_CREDENTIALS, BoxRemote, check_box, given_keys
 from daemon.config.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
 from daemon.config.options import OPTION_KEYS
+from daemon.config.secrets import KeptSecret, apart, fetch, secret
 from daemon.failure import BadSettings
 from daemon.places import ownership
 from mountfs.model.path import RemotePath
@@ -36,7 +37,8 @@ class CommitRoute(StrEnum):
 class DropboxRemote:
     """A Dropbox account: either an access token, or a refresh token with its app's key.
 
-    ``path_root`` is ``home``, ``root`` or a namespace id. The defaults are the public service.
+    ``path_root`` is ``home``, ``root`` or a namespace id. ``kept`` are the secrets that are not here, but
+    elsewhere. The defaults are the public service.
     """
 
     name: str
@@ -47,11 +49,18 @@ class DropboxRemote:
     api_url: str = "https://api.dropboxapi.com"
     content_url: str = "https://content.dropboxapi.com"
     notify_url: str = "https://notify.dropboxapi.com"
+    authorize_url: str = "https://www.dropbox.com/oauth2/authorize"
     path_root: str = "home"
     select_user: str | None = None
     select_admin: str | None = None
     commit_route: CommitRoute = CommitRoute.FINISH_BATCH
     mute: bool = False
+    kept: tuple[KeptSecret, ...] = ()
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether it has credentials."""
+        return bool(given_keys(self) & {"access_token", "refresh_token"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +93,23 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One configuration file, or nothing at all when *file* is None."""
+    """One configuration file, or nothing at all when *file* is None.
+
+    *unread*: the file that would be it, but that this user may not read.
+    """
 
     file: Path | None = None
     remotes: Mapping[str, Remote] = field(default_factory=lambda: dict(BUILT_IN))
     options: Mapping[str, object] = field(default_factory=dict)
     mounts: Mapping[str, Instance] = field(default_factory=dict)
+    unread: Path | None = None
+
+    @property
+    def where(self) -> str:
+        """The end of a complaint about what is not in it."""
+        if self.unread is not None:
+            return f"known: the configuration {self.unread} may not be read by this user"
+        return f"in {self.file}" if self.file else "configured, as there is no configuration file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +121,14 @@ class RemoteSpec:
 
 
 DROPBOX_KEYS: Mapping[str, Key] = {
-    "access_token": Key("access_token", token, is_secret=True),
-    "refresh_token": Key("refresh_token", token, is_secret=True),
+    "access_token": Key("access_token", secret, is_secret=True),
+    "refresh_token": Key("refresh_token", secret, is_secret=True),
     "app_key": Key("app_key", token),
-    "app_secret": Key("app_secret", token, is_secret=True),
+    "app_secret": Key("app_secret", secret, is_secret=True),
     "api_url": Key("api_url", url),
     "content_url": Key("content_url", url),
     "notify_url": Key("notify_url", url),
+    "authorize_url": Key("authorize_url", url),
     "path_root": Key("path_root", token),
     "select_user": Key("select_user", token),
     "select_admin": Key("select_admin", token),
@@ -125,16 +146,26 @@ INSTANCE_KEYS: Mapping[str, Key] = {
     "mountpoint": Key("mountpoint", directory, is_required=True),
 }
 
+NO_DROPBOX_CREDENTIALS = (
+    "no credentials; run: mountfs login {name}, or give access_token, or refresh_token and app_key"
+)
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def load(candidates: Iterable[Path], explicit: Path | None = None) -> Settings:
-    """The settings of *explicit*, which must be readable, or else of the first candidate that exists."""
+    """The settings of *explicit*, which must be readable, or else of the first candidate that exists.
+
+    One that exists and may not be read is as good as empty, and keeps nobody from what is built in; but no
+    other one takes its place, since the same name may be another account there.
+    """
     if explicit is not None:
         return parse(explicit, _read(explicit))
     for path in candidates:
         # A directory that may not be searched hides the file as well as its absence would.
         if os.path.lexists(path):
+            if path.is_file() and not os.access(path, os.R_OK, effective_ids=True):
+                return Settings(unread=path)
             return parse(path, _read(path))
     return Settings()
 
@@ -167,7 +198,12 @@ def holds_secret(tables: Mapping[str, object]) -> bool:
     secrets = {name for _, keys in REMOTE_TYPES.values() for name, key in keys.items() if key.is_secret}
     remotes = tables.get("remotes")
     sections = remotes.values() if isinstance(remotes, dict) else ()
-    return any(secrets & section.keys() for section in sections if isinstance(section, dict))
+    return any(
+        name in secrets and not isinstance(value, dict)
+        for section in sections
+        if isinstance(section, dict)
+        for name, value in section.items()
+    )
 
 
 def parse(file: Path, tables: Mapping[str, object]) -> Settings:
@@ -218,7 +254,7 @@ def _remote(where: str, name: str, section: Mapping[str, object]) -> Remote:
         raise BadSettings(f"{where}: type = '{kind}': unknown type{nearest(str(kind), REMOTE_TYPES)}")
     record, keys = REMOTE_TYPES[kind]
     known = {"type": Key("name", text), **keys}
-    values = read_table(where, section, known) | {"name": name}
+    values = apart(read_table(where, section, known)) | {"name": name}
     remote = record(**cast("dict[str, Any]", values))
     if isinstance(remote, BoxRemote):
         check_box(where, remote)
@@ -228,11 +264,10 @@ def _remote(where: str, name: str, section: Mapping[str, object]) -> Remote:
 
 
 def _check_dropbox(where: str, remote: DropboxRemote) -> None:
-    if remote.access_token is None and remote.refresh_token is None:
-        raise BadSettings(f"{where}: no credentials; give access_token, or refresh_token and app_key")
-    if remote.access_token is not None and remote.refresh_token is not None:
+    has = given_keys(remote)
+    if has >= {"access_token", "refresh_token"}:
         raise BadSettings(f"{where}: access_token and refresh_token exclude each other; remove one")
-    if remote.refresh_token is not None and remote.app_key is None:
+    if "refresh_token" in has and remote.app_key is None:
         raise BadSettings(f"{where}: refresh_token needs the app_key it was issued to; add it")
     if remote.select_user is not None and remote.select_admin is not None:
         raise BadSettings(f"{where}: select_user and select_admin exclude each other; remove one")
@@ -261,13 +296,30 @@ def find_remote(settings: Settings, name: str) -> Remote:
     """The remote called *name*."""
     if name in settings.remotes:
         return settings.remotes[name]
-    where = f"in {settings.file}" if settings.file else "configured, as there is no configuration file"
-    raise BadSettings(f"no remote '{name}' {where}{nearest(name, settings.remotes)}")
+    raise BadSettings(f"no remote '{name}' {settings.where}{nearest(name, settings.remotes)}")
+
+
+def usable_remote(settings: Settings, name: str, environ: Mapping[str, str]) -> Remote:
+    """The remote called *name* with all its secrets, from wherever they are kept. BadSettings also when
+    nobody has signed in."""
+    remote = find_remote(settings, name)
+    if isinstance(remote, SandboxRemote):
+        return remote
+    where = f"{settings.file}: [remotes.{name}]"
+    if not remote.is_signed_in:
+        told = NO_CREDENTIALS if isinstance(remote, BoxRemote) else NO_DROPBOX_CREDENTIALS
+        raise BadSettings(f"{where}: {told.format(name=name)}")
+    found: dict[str, Any] = {}
+    for each in remote.kept:
+        try:
+            found[each.key] = fetch(each.kept, environ)
+        except BadSettings as error:
+            raise BadSettings(f"{where}: {each.key}: {error}") from None
+    return replace(remote, kept=(), **found)
 
 
 def find_instance(settings: Settings, name: str) -> Instance:
     """The mount written down as ``[mounts.name]``."""
     if name in settings.mounts:
         return settings.mounts[name]
-    where = settings.file or "the configuration, as there is no file"
-    raise BadSettings(f"no [mounts.{name}] in {where}{nearest(name, settings.mounts)}")
+    raise BadSettings(f"no [mounts.{name}] {settings.where}{nearest(name, settings.mounts)}")

@@ -25,7 +25,8 @@ TOKENS = "tokens"
 """The place of rotating refresh tokens in the state directory."""
 
 _NO_MARK = frozenset(
-    {"name", "app_key", "app_secret", "client_secret", "content_url", "notify_url", "upload_url", "token_url"}
+    {"name", "kept", "app_key", "app_secret", "client_secret"}
+    | {"authorize_url", "content_url", "notify_url", "upload_url", "token_url"}
     | {"commit_route", "mute"}
     | {"uploads_per_minute", "calls_per_minute", "small_file_bytes"}
 )

@@ -61,7 +61,6 @@ def test_everything_else_has_a_default_and_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("keys", "complaint"),
     [
-        ({}, "no credentials; give access_token, or client_id, client_secret and refresh_token"),
         ({"access_token": "t", "refresh_token": "r"}, "access_token and refresh_token exclude each other"),
         ({"refresh_token": "r"}, "refresh_token needs client_id; add it"),
         ({"refresh_token": "r", "client_id": "c"}, "refresh_token needs client_secret; add it"),

@@ -108,7 +108,7 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
         (["mount"], "say what to mount where: mountfs mount REMOTE: MOUNTPOINT"),
         (["mount", "sandbox-dropbox:"], "say what to mount where"),
         (["mount", "sandbox-dropbox:", "/mnt", "--instance", "x"], "leave the arguments out"),
-        (["mount", "--instance", "x"], "no [mounts.x] in the configuration, as there is no file"),
+        (["mount", "--instance", "x"], "no [mounts.x] configured, as there is no configuration file"),
         (["mount", "work", "/mnt"], "'work' is not a remote; write NAME: or NAME:/SUBDIR"),
         (["mount", "work:", "/mnt"], "no remote 'work' configured, as there is no configuration file"),
         (["mount", "sandbox-dropbx:", "/mnt"], "did you mean 'sandbox-dropbox'?"),

@@ -128,7 +128,6 @@ BAD_FILES = [
     ('[remotes.work]\naccess_token = "t"\n', "the key 'type' is missing"),
     ('[remotes.work]\ntype = "dropbx"\n', "type = 'dropbx': unknown type; did you mean 'dropbox'?"),
     ('[remotes.work]\ntype = ["dropbox"]\n', "unknown type"),
-    ('[remotes.work]\ntype = "dropbox"\n', "no credentials; give access_token, or refresh_token"),
     (WORK + 'acess_token = "t"\n', "unknown key 'acess_token'; did you mean 'access_token'?"),
     (WORK + 'refresh_token = "r"\n', "exclude each other"),
     ('[remotes.work]\ntype = "dropbox"\nrefresh_token = "r"\n', "needs the app_key"),
