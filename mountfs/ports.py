@@ -12,6 +12,7 @@ from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
 from mountfs.model.order import Order, OrderKind, Part
 from mountfs.model.path import RemotePath
+from mountfs.model.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,19 @@ class BackendLimits:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One small file for ``append_pack``: its whole bytes, for a session of its own."""
+    """One small file: its first *length* bytes are all it has; for ``append_pack`` also its own session."""
+
+    source: Source
+    length: int
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A small file whose bytes are at the service: in which closed session, and their hash."""
 
     session: str
-    body: bytes
+    content_hash: str
 
 
 Outcome = Entry | MountfsError | None
@@ -97,6 +107,9 @@ class RemoteChanges:
 class Backend(Protocol):
     """A cloud account. Every method may be called from any thread, blocks for at most its time-outs
     and raises only ``MountfsError``; Offline and ServerFault leave open whether the call took effect.
+
+    Bytes of pending files are read by whoever implements this: a call that is given a ``Source`` raises
+    Unreadable and DiskTrouble as well. Hashes of contents are in the service's algorithm.
     """
 
     @property
@@ -126,15 +139,20 @@ class Backend(Protocol):
     def new_sessions(self, count: int) -> list[str]:
         """Tokens of *count* empty sessions for ``append_pack``; unused ones expire by themselves."""
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
-        """Writes and closes many small sessions in one request; None where it succeeded, by position.
+    def content_hashes(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        """Of small files that travel with their commit, by position; why not, where one cannot be read. Asks
+        nobody."""
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        """Writes and closes many small sessions in one request; by position the file's hash where it
+        succeeded. One that cannot be read keeps none of the others.
 
         A piece whose session is found closed with exactly its bytes counts as a success (a lost reply).
         BatchRefused: this account cannot; use ``upload_whole``. RequestTooBig: send fewer at once.
         """
 
-    def upload_whole(self, body: bytes) -> str:
-        """One small file into a closed session of its own; its token."""
+    def upload_whole(self, piece: Piece) -> Stored:
+        """One small file into a closed session of its own, which it gets now."""
 
     def open_session(self, place: Place, size_bytes: int | None, base_revision: str | None) -> str:
         """The token of a session for one large file; *size_bytes* is None while it is being written."""
@@ -142,7 +160,22 @@ class Backend(Protocol):
     def part_bytes(self, session: str) -> int:
         """The exact length of every part but the last that this session demands."""
 
-    def append(self, session: str, offset: int, body: bytes, *, closing: bool, size_bytes: int | None) -> str:
+    def resume(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> bool:
+        """Takes up a session that a former process sent *parts* to: whether the file, of *size_bytes*, still
+        holds their bytes. A process that died while it wrote over them may have left both the new bytes and
+        the old session. Where receipts do not tell, no session begins before the file is whole, and nothing
+        writes to it then. Asks nobody."""
+
+    def append(
+        self,
+        session: str,
+        source: Source,
+        offset: int,
+        length: int,
+        *,
+        closing: bool,
+        size_bytes: int | None,
+    ) -> str:
         """Stores one part and gives its receipt; several may run at once. *closing*: the last to be sent,
         after all others were acknowledged; it may be empty. A part found stored already is a success.
         SessionLost: begin again with another session."""
@@ -151,8 +184,9 @@ class Backend(Protocol):
         """Ends a session that will not be committed; one that is gone is fine. Any error leaves it open:
         Transient and NotSignedIn for now, others until it expires. Called where ``ends_sessions``."""
 
-    def whole_hash(self, parts: Sequence[Part]) -> str | None:
-        """The whole file's hash from its parts' receipts, or None where it must be computed from bytes."""
+    def whole_hash(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> str:
+        """The hash of a file of *size_bytes* that went up in *parts*, from what was seen of it meanwhile.
+        What was not is read again. Asks nobody."""
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         """Starts a batch of orders of one kind; never while another batch of this account runs."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from threading import get_ident
 from typing import Protocol
@@ -14,11 +13,11 @@ from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
 from mountfs.errors import Internal, NotSignedIn, Offline
-from mountfs.model.order import Order, OrderKind, ReadBody
+from mountfs.model.order import Order, OrderKind
 from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
-from mountfs.model.pendingbytes import read_pending
 from mountfs.model.settling import SETTLE_S
+from mountfs.model.source import Source
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
 from mountfs.tree.booking import Books
@@ -306,13 +305,13 @@ class Committer:
         if content is None:
             return order_of(flight, None, ())
         if content.session is None or content.size_bytes < self._backend.limits.session_min_bytes:
-            return order_of(flight, self._reader(content), ())
+            return order_of(flight, self._body(content), ())
         with self._tree.lock:
             parts = self._tree.store.parts(content.id)
-        return order_of(flight, self._reader(content), parts)
+        return order_of(flight, self._body(content), parts)
 
-    def _reader(self, content: Content) -> ReadBody:
-        return partial(read_pending, self._spool.read, content.spool)
+    def _body(self, content: Content) -> Source:
+        return self._spool.source(content.spool)
 
     def _taken_up(self, sent: Sent) -> Batch:
         batch = Batch(sent, self._orders(sent), self._clock.now_s(), is_launched=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mountfs.model.hashing import BLOCK_BYTES, block_digests, from_block_digests
 from mountfs.model.order import Part
+from mountfs.model.source import Source
 
 _DIGEST_CHARS = 64
 
@@ -20,8 +21,8 @@ def hash_of_receipt(receipt: str) -> str:
     return from_block_digests(_digests(receipt))
 
 
-def hash_of_parts(parts: Sequence[Part]) -> str | None:
-    """The Dropbox content hash of the file whose parts left these receipts.
+def hash_of_parts(parts: Sequence[Part], size_bytes: int) -> str | None:
+    """The Dropbox content hash of the file of *size_bytes* whose parts left these receipts.
 
     None when that cannot be told from them: a part that is not the last has no whole number of
     blocks, or the parts leave a gap.
@@ -33,7 +34,21 @@ def hash_of_parts(parts: Sequence[Part]) -> str | None:
             return None
         expected_offset += part.length
         digests += _digests(part.receipt)
-    return from_block_digests(digests)
+    return from_block_digests(digests) if expected_offset == size_bytes else None
+
+
+def holds(source: Source, size_bytes: int, parts: Sequence[Part]) -> bool:
+    """Whether a file of *size_bytes* still has the bytes that left the receipts of *parts*. Unreadable,
+    DiskTrouble."""
+    return all(_has_part(source, size_bytes, part) for part in parts)
+
+
+def _has_part(source: Source, size_bytes: int, part: Part) -> bool:
+    end = part.offset + part.length
+    if end > size_bytes:
+        return False
+    blocks = (source.exactly(at, min(BLOCK_BYTES, end - at)) for at in range(part.offset, end, BLOCK_BYTES))
+    return "".join(map(receipt_of, blocks)) == part.receipt
 
 
 def _digests(receipt: str) -> list[str]:

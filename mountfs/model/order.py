@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
 from mountfs.model.entry import Place
+from mountfs.model.source import Source
 
 
 class OrderKind(StrEnum):
@@ -29,16 +29,12 @@ class Part:
     receipt: str
 
 
-ReadBody = Callable[[int, int], bytes]
-"""(offset, length) -> the pending file's own bytes, from the spool; fewer only at its end."""
-
-
 @dataclass(frozen=True, slots=True)
 class Put:
     """Give *place* the uploaded bytes, replacing exactly *base_revision*, or nothing where that is None.
 
-    The bytes are those of *session* (with its *parts* where the service wants them listed), or come from
-    *read* where small files travel with their commit. *content_hash* is in the service's algorithm.
+    The bytes are those of *session* (with its *parts* where the service wants them listed), or are read
+    from *body* where small files travel with their commit. *content_hash* is in the service's algorithm.
     """
 
     kind: ClassVar[OrderKind] = OrderKind.PUT
@@ -50,7 +46,7 @@ class Put:
     base_revision: str | None = None
     session: str | None = None
     parts: tuple[Part, ...] = ()
-    read: ReadBody | None = None
+    body: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)

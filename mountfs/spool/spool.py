@@ -12,6 +12,8 @@ from pathlib import Path
 from threading import Lock
 
 from mountfs.errors import NoSpace
+from mountfs.model.pendingbytes import read_pending
+from mountfs.model.source import Source
 from mountfs.ports import Disk
 from mountfs.spool.ahead import FilesAhead
 from mountfs.spool.quota import MIB, Quota
@@ -53,6 +55,7 @@ class Spool:
         self.on_short: Callable[[], object] = lambda: None
         """Called when less of the disk than ``Quota.spare_bytes`` is free, to be given some."""
         self._directory = str(directory)
+        self._absolute = str(directory.absolute())
         self._disk = disk
         self._quota = quota
         self._readers_lock = Lock()
@@ -120,6 +123,12 @@ class Spool:
         """Fewer bytes than *length* only at the end of the file."""
         with self._reader(name) as fd:
             return self._disk.pread(fd, length, offset)
+
+    def source(self, name: str) -> Source:
+        """The file for whoever sends its bytes, in this process or in another. Asks no disk; a name that no
+        file of one directory has is that of no file."""
+        path = f"{self._absolute}/{name}" if is_name(name) else ""
+        return Source(path, lambda offset, length: read_pending(self.read, name, offset, length))
 
     def size(self, name: str) -> int:
         with self._reader(name) as fd:

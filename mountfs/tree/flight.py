@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, ReadBody, SetTime
+from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
+from mountfs.model.source import Source
 from mountfs.tree.node import Flight
 
 
-def order_of(flight: Flight, read: ReadBody | None, parts: Sequence[Part]) -> Order:
-    """The flight as the backend takes it, the same each time it is sent. *read*, *parts*: of its content."""
+def order_of(flight: Flight, body: Source | None, parts: Sequence[Part]) -> Order:
+    """The flight as the backend takes it, the same each time it is sent. *body*, *parts*: of its content."""
     over = None if flight.over is None else flight.over.revision
     match flight.kind:
         case OrderKind.PUT:
@@ -23,7 +24,7 @@ def order_of(flight: Flight, read: ReadBody | None, parts: Sequence[Part]) -> Or
                 base_revision=over,
                 session=content.session,
                 parts=tuple(parts),
-                read=read,
+                body=body,
             )
         case OrderKind.MAKE_FOLDER:
             return MakeFolder(flight.place)

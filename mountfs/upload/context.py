@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Protocol
 
 from mountfs.errors import MountfsError
 from mountfs.model.advice import advised
-from mountfs.model.hashing import hasher
-from mountfs.model.order import OrderKind, Part
+from mountfs.model.order import OrderKind
 from mountfs.model.pacing import USUAL, Pace, Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
-from mountfs.model.pendingbytes import Unreadable, read_pending
+from mountfs.model.source import Source
 from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
@@ -21,7 +19,6 @@ from mountfs.tree.node import Node, Refusal, path_of
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.urgency import Urgency
-from mountfs.upload.wholehash import READ_BYTES, WholeHash
 
 Work = Callable[[], None]
 """One request and what follows from it; run without any lock."""
@@ -30,8 +27,8 @@ Work = Callable[[], None]
 class SpoolBytes(Protocol):
     """The part of the spool that is needed here."""
 
-    def read(self, name: str, offset: int, length: int) -> bytes:
-        """Fewer bytes than *length* only at the end of the file. OSError."""
+    def source(self, name: str) -> Source:
+        """The file of that name, for whoever sends it."""
 
 
 class Lane(Protocol):
@@ -66,44 +63,9 @@ class UploadContext:
     def limits(self) -> BackendLimits:
         return self.backend.limits
 
-    def read(self, content: Content, offset: int, length: int) -> bytes:
-        """Exactly *length* bytes of a content. Unreadable, DiskTrouble."""
-        body = read_pending(self.spool.read, content.spool, offset, length)
-        if len(body) != length:
-            raise Unreadable(f"the pending bytes end at {offset + len(body)}")
-        return body
-
-    def hash(self, content: Content) -> str:
-        """The service's hash of all bytes of a content, in one pass over them. Unreadable, DiskTrouble."""
-        return self._whole_hash(content).hexdigest(content.size_bytes)
-
-    def hash_of_parts(self, content: Content, sent: Iterable[Part]) -> WholeHash | None:
-        """To be fed with the parts of a content while they are read, all but those *sent* already; None
-        where the service's receipts tell the hash in the end."""
-        if self.limits.hash_kind.comes_from_parts:
-            return None
-        return self._whole_hash(content, ((part.offset, part.offset + part.length) for part in sent))
-
-    def holds(self, content: Content, sent: Iterable[Part]) -> bool:
-        """Whether a content has the bytes that a former process sent. Unreadable.
-
-        One that died while it wrote over them may have left both the new bytes and the old session. Where the
-        receipts tell no hash, no session begins before the file is whole, and nothing writes to it then.
-        """
-        if not self.limits.hash_kind.comes_from_parts:
-            return True
-        return all(self._has_part(content, part) for part in sent)
-
-    def _has_part(self, content: Content, part: Part) -> bool:
-        if part.offset + part.length > content.size_bytes:
-            return False
-        state = hasher(self.limits.hash_kind)
-        for at in range(0, part.length, READ_BYTES):
-            state.update(self.read(content, part.offset + at, min(READ_BYTES, part.length - at)))
-        return state.hexdigest() == self.backend.whole_hash((replace(part, offset=0),))
-
-    def _whole_hash(self, content: Content, sent: Iterable[tuple[int, int]] = ()) -> WholeHash:
-        return WholeHash(self.limits.hash_kind, partial(self.read, content), sent)
+    def source(self, content: Content) -> Source:
+        """Where the bytes of a content are."""
+        return self.spool.source(content.spool)
 
     def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float, size_bytes: int = 0) -> None:
         """Notes a failure where it belongs: with the account, or with what *pacer* paces.

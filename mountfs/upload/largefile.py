@@ -12,7 +12,6 @@ from mountfs.model.ranges import RangeSet
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State
 from mountfs.upload.session import Append, SessionPlan
-from mountfs.upload.wholehash import WholeHash
 
 STREAMED_SESSIONS = 2
 """A file written over behind what was sent that often is sent only once it is whole."""
@@ -38,7 +37,6 @@ class LargeFile:
         "session",
         "size_bytes",
         "spoils",
-        "whole",
         "written",
     )
 
@@ -51,8 +49,6 @@ class LargeFile:
         self.known_parts = tuple(known_parts)
         """What that session holds."""
         self.plan: SessionPlan | None = None
-        self.whole: WholeHash | None = None
-        """Of this session's bytes, where the service's receipts do not tell the hash of the file."""
         self.written = RangeSet()
         self.size_bytes: int | None = None
         """Known once it is sealed."""
@@ -81,13 +77,10 @@ class LargeFile:
         self.size_bytes = size_bytes
         return self.plan is None or self.plan.seal(size_bytes)
 
-    def begin(
-        self, session: str, part_bytes: int, acknowledged: Iterable[Part], whole: WholeHash | None
-    ) -> None:
+    def begin(self, session: str, part_bytes: int, acknowledged: Iterable[Part]) -> None:
         """The session is open."""
         self.session = session
         self.lost_folders = 0
-        self.whole = whole
         self.plan = SessionPlan(part_bytes, written=self.written, acknowledged=acknowledged)
         if self.size_bytes is not None:
             self.plan.seal(self.size_bytes)
@@ -96,7 +89,6 @@ class LargeFile:
         """Forgets the session; the next one sends everything again."""
         self.session = None
         self.plan = None
-        self.whole = None
         self.known_parts = ()
         self.finish = None
         self.epoch += 1
@@ -127,7 +119,6 @@ class Sending:
     append: Append
     session: str
     epoch: int
-    whole: WholeHash | None
 
 
 @dataclass(frozen=True, slots=True)

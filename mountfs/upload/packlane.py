@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mountfs.errors import (
     BatchRefused,
@@ -15,12 +15,11 @@ from mountfs.errors import (
     RequestTooBig,
     SessionLost,
 )
-from mountfs.model.hashing import content_hash
 from mountfs.model.pacing import ALONE, is_account_wide
 from mountfs.model.pausing import is_full, is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.model.toldpacer import ToldPacer
-from mountfs.ports import Piece
+from mountfs.ports import Piece, Stored
 from mountfs.tree.content import Content
 from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.packing import PackSize, send_at_s
@@ -34,13 +33,8 @@ HASHED_AT_ONCE = 100
 """Files taken by one worker where small files travel with their commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A small file with its hash, and its bytes in memory if they are sent from here."""
-
-    content: Content
-    hexdigest: str
-    body: bytes = b""
+_Result = Stored | MountfsError
+"""Of one small file: its hash, and its session if it has one; or why its bytes are not up."""
 
 
 class PackLane:
@@ -149,14 +143,13 @@ class PackLane:
         started_s = -math.inf
         try:
             started_s = self._context.clock.now_s()
-            loaded = self._load(contents, started_s)
             try:
-                results = self._send(loaded) if loaded else []
+                results = self._send(contents) if contents else []
             except MountfsError as error:
                 with self._context.tree.lock:
-                    self._note_failure(error, [file.content for file in loaded], started_s)
+                    self._note_failure(error, contents, started_s)
                 return
-            self._book(loaded, results, started_s)
+            self._book(contents, results, started_s)
         except BaseException as error:
             with self._context.tree.lock:
                 self._failed_together(Internal.of(error), contents, started_s)
@@ -166,17 +159,15 @@ class PackLane:
             with self._context.tree.lock:
                 self._put_back(contents)
 
-    def _book(
-        self, loaded: list[_Loaded], results: Sequence[str | MountfsError | None], started_s: float
-    ) -> None:
+    def _book(self, contents: list[Content], results: Sequence[_Result], started_s: float) -> None:
         with self._context.tree.transaction():
-            for file, result in zip(loaded, results, strict=True):
-                self._settle(file, result, started_s)
+            for content, result in zip(contents, results, strict=True):
+                self._settle(content, result, started_s)
         # Once it is in the store: a full disk is a failure like any other.
         with self._context.tree.lock:
             done = [
-                file.content.id
-                for file, result in zip(loaded, results, strict=True)
+                content.id
+                for content, result in zip(contents, results, strict=True)
                 if not isinstance(result, MountfsError)
             ]
             for content_id in done:
@@ -187,37 +178,27 @@ class PackLane:
                 self._queue.succeeded()
                 self._context.account_pacer.succeeded(started_s)
 
-    def _load(self, contents: list[Content], started_s: float) -> list[_Loaded]:
-        loaded: list[_Loaded] = []
-        for content in contents:
+    def _send(self, contents: list[Content]) -> list[_Result]:
+        """What became of each. Raises what befell the request as a whole."""
+        backend = self._context.backend
+        pieces = [Piece(self._context.source(content), content.size_bytes) for content in contents]
+        if not self._context.limits.pack_entries:
+            hashes = backend.content_hashes(pieces)
+            return [each if isinstance(each, MountfsError) else Stored("", each) for each in hashes]
+        if len(pieces) == 1:
             try:
-                loaded.append(self._load_one(content))
-            except Unreadable as error:
-                with self._context.tree.lock:
-                    self._context.refuse_locked(content.id, error)
-            except DiskTrouble as error:
-                with self._context.tree.lock:
-                    self._put_off(content, error, started_s)
-        return loaded
-
-    def _load_one(self, content: Content) -> _Loaded:
-        if not self._context.limits.pack_entries:
-            return _Loaded(content, self._context.hash(content))
-        body = self._context.read(content, 0, content.size_bytes)
-        return _Loaded(content, content_hash(self._context.limits.hash_kind, body), body)
-
-    def _send(self, loaded: list[_Loaded]) -> Sequence[str | MountfsError | None]:
-        """For each file its session, why it was not sent, or None where it needs no sending."""
-        if not self._context.limits.pack_entries:
-            return [None] * len(loaded)
-        if len(loaded) == 1:
-            return [self._context.backend.upload_whole(loaded[0].body)]
-        tokens = self._sessions(len(loaded))
-        pieces = [Piece(token, file.body) for token, file in zip(tokens, loaded, strict=True)]
-        errors = self._context.backend.append_pack(pieces)
+                return [backend.upload_whole(pieces[0])]
+            except (Unreadable, DiskTrouble) as error:
+                return [error]
+        tokens = self._sessions(len(pieces))
+        pieces = [replace(piece, session=token) for piece, token in zip(pieces, tokens, strict=True)]
+        hashes = backend.append_pack(pieces)
         with self._context.tree.lock:
             self._size.accepted(len(pieces))
-        return [error or token for token, error in zip(tokens, errors, strict=True)]
+        return [
+            each if isinstance(each, MountfsError) else Stored(token, each)
+            for token, each in zip(tokens, hashes, strict=True)
+        ]
 
     def _sessions(self, count: int) -> list[str]:
         now_s = self._context.clock.now_s()
@@ -283,10 +264,9 @@ class PackLane:
         pacer = self._flying[content.id].pacer
         self._context.failed_locked(pacer, error, started_s, content.size_bytes)
 
-    def _settle(self, file: _Loaded, result: str | MountfsError | None, started_s: float) -> None:
-        content = file.content
+    def _settle(self, content: Content, result: _Result, started_s: float) -> None:
         if not isinstance(result, MountfsError):
-            self._context.uploaded_locked(content, file.hexdigest, result)
+            self._context.uploaded_locked(content, result.content_hash, result.session or None)
         elif isinstance(result, Refused) and not is_passing(result):
             self._context.refuse_locked(content.id, result)
         else:

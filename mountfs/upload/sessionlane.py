@@ -6,7 +6,7 @@ import math
 from collections import OrderedDict
 from functools import partial
 
-from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotFound, Resend
+from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotFound, Offline, Resend
 from mountfs.model.order import Part
 from mountfs.model.pausing import is_passing
 from mountfs.model.pendingbytes import Unreadable
@@ -102,7 +102,7 @@ class SessionLane:
             assert file.session is not None
             append = file.plan.claim()
             assert append is not None
-            return partial(self._append, Sending(file, content, append, file.session, file.epoch, file.whole))
+            return partial(self._append, Sending(file, content, append, file.session, file.epoch))
         return None
 
     def due_locked(self, now_s: float) -> float:
@@ -150,10 +150,10 @@ class SessionLane:
                     session = context.backend.open_session(opening.place, file.size_bytes, over)
                     parts = ()
                 part_bytes = context.backend.part_bytes(session)
-                can_go_on = SessionPlan.can_resume(parts, part_bytes) and context.holds(content, parts)
-                whole = context.hash_of_parts(content, parts)
-                if whole is not None and can_go_on:
-                    whole.catch_up()
+                can_go_on = SessionPlan.can_resume(parts, part_bytes)
+                if parts and can_go_on:
+                    source = context.source(content)
+                    can_go_on = context.backend.resume(session, source, content.size_bytes, parts)
             except BaseException as error:
                 with tree.lock:
                     if is_new:
@@ -176,7 +176,7 @@ class SessionLane:
                 # Should the disk be full, the session is not lost: the next try takes it up.
                 file.session, file.known_parts = session, tuple(parts)
                 self._context.note_session_locked(file.content_id, session)
-                file.begin(session, part_bytes, parts, whole)
+                file.begin(session, part_bytes, parts)
         finally:
             with tree.lock:
                 file.is_opening = False
@@ -198,22 +198,16 @@ class SessionLane:
             self._finish(sending, parts)
 
     def _send(self, sending: Sending) -> str:
-        """The receipt of a part, which is hashed for the whole file before it leaves."""
-        append, whole = sending.append, sending.whole
-        body = self._context.read(sending.content, append.offset, append.length)
-        try:
-            if whole is not None:
-                whole.feed(append.offset, body)
-            return self._context.backend.append(
-                sending.session,
-                append.offset,
-                body,
-                closing=append.is_closing,
-                size_bytes=sending.file.size_bytes,
-            )
-        finally:
-            if whole is not None:
-                whole.let_go(append.offset)
+        """The receipt of a part."""
+        append = sending.append
+        return self._context.backend.append(
+            sending.session,
+            self._context.source(sending.content),
+            append.offset,
+            append.length,
+            closing=append.is_closing,
+            size_bytes=sending.file.size_bytes,
+        )
 
     def _acknowledge(
         self, file: LargeFile, append: Append, receipt: str, epoch: int, started_s: float
@@ -240,7 +234,8 @@ class SessionLane:
         """Everything is up and the session is closed."""
         tree, file, content = self._context.tree, sending.file, sending.content
         try:
-            hexdigest = self._hash(sending, parts)
+            source = self._context.source(content)
+            hexdigest = self._context.backend.whole_hash(sending.session, source, content.size_bytes, parts)
             with tree.transaction():
                 # Also under a name that stays here by now: a closed session cannot be closed again later.
                 is_kept = tree.content(file.content_id) is not None
@@ -258,13 +253,8 @@ class SessionLane:
             with tree.lock:
                 file.finish = partial(self._finish, sending, parts)
                 self._put_off(file, Internal(str(Internal.of(error))), self._context.clock.now_s())
-            if not isinstance(error, DiskTrouble):
+            if not isinstance(error, DiskTrouble | Offline):
                 raise
-
-    def _hash(self, sending: Sending, parts: tuple[Part, ...]) -> str:
-        if sending.whole is not None:
-            return sending.whole.hexdigest(sending.content.size_bytes)
-        return self._context.backend.whole_hash(parts) or self._context.hash(sending.content)
 
     # Trouble
 

@@ -25,6 +25,7 @@ from mountfs.ports import Backend, BackendLimits, Done, Outcome, Piece, Running
 from tests.doubles.faulty import FaultyBackend
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
+from tests.doubles.sources import append_part, piece_of, source_of, upload_whole
 
 ROUTES = {
     "account": "users/get_current_account",
@@ -329,9 +330,9 @@ def sent(
         ensure_folder(backend, RemotePath(path).parent)
     return replace(
         put_order(path, None, len(body), base, mtime_s, folder_id),
-        session=backend.upload_whole(body) if backend.limits.pack_entries else None,
+        session=upload_whole(backend, body) if backend.limits.pack_entries else None,
         content_hash=content_hash(backend.limits.hash_kind, body),
-        read=lambda offset, length: body[offset : offset + length],
+        body=source_of(body),
     )
 
 
@@ -417,12 +418,13 @@ def upload_parts(
     for offset in range(0, len(body), step):
         piece = body[offset : offset + step]
         is_last = offset + step >= len(body) and not is_closed_empty
-        receipt = backend.append(
-            session, offset, piece, closing=is_last, size_bytes=len(body) if is_last else None
+        size_bytes = len(body) if is_last else None
+        receipt = append_part(
+            backend, session, offset, piece, closing=is_last, size_bytes=size_bytes, whole=body
         )
         parts.append(Part(offset, len(piece), receipt))
     if is_closed_empty:
-        backend.append(session, len(body), b"", closing=True, size_bytes=len(body))
+        append_part(backend, session, len(body), b"", closing=True, size_bytes=len(body))
     return session, parts
 
 
@@ -445,4 +447,4 @@ def large_order(
 def pack(backend: Backend, bodies: Sequence[bytes]) -> list[Piece]:
     """Sessions for *bodies*, not yet sent."""
     sessions = backend.new_sessions(len(bodies))
-    return [Piece(session, body) for session, body in zip(sessions, bodies, strict=True)]
+    return [piece_of(body, session) for session, body in zip(sessions, bodies, strict=True)]

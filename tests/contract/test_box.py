@@ -45,6 +45,7 @@ from tests.contract.far import (
     time_order,
     upload_parts,
 )
+from tests.doubles.sources import append_part
 
 
 @pytest.mark.parametrize("status", [200, 201])
@@ -252,7 +253,7 @@ def test_nothing_is_kept_of_a_session_that_was_committed(sandbox: BoxSandbox, bo
     assert LIST_PARTS not in box.calls()
     # What were still known of the session would be taken for it: it is asked after instead.
     with pytest.raises(SessionLost):
-        box.append(session, 0, body[: box.part_bytes(session)], closing=False, size_bytes=len(body))
+        append_part(box, session, 0, body[: box.part_bytes(session)], closing=False, size_bytes=len(body))
     assert box.calls()[LIST_PARTS] == 1
 
 

@@ -14,6 +14,7 @@ from mountfs.model.entry import File
 from mountfs.model.order import Part
 from tests.contract.boxes import BODY, PART, SWITCHES, connect, statuses
 from tests.contract.far import finish, large_order, open_large
+from tests.doubles.sources import append_part
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def begun(sandbox: BoxSandbox) -> tuple[str, Part]:
     """A session with its first part."""
     box = connect(sandbox)
     session = open_large(box, "/x", len(BODY), None)
-    receipt = box.append(session, 0, BODY[:PART], closing=False, size_bytes=len(BODY))
+    receipt = append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=len(BODY))
     box.close()
     return session, Part(0, PART, receipt)
 
@@ -46,7 +47,9 @@ def test_what_was_sent_before_the_service_moved_is_not_sent_again(lasting: BoxSa
     parts = [first]
     for at in range(PART, len(BODY), PART):
         body = BODY[at : at + PART]
-        parts.append(Part(at, len(body), box.append(session, at, body, closing=False, size_bytes=len(BODY))))
+        parts.append(
+            Part(at, len(body), append_part(box, session, at, body, closing=False, size_bytes=len(BODY)))
+        )
     [file] = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(file, File)
     assert lasting.read("/x") == BODY
@@ -69,7 +72,7 @@ def test_one_that_is_unknown_where_the_service_is_now_is_begun_anew(lasting: Box
     with BoxSandbox(switches=SWITCHES, token="sandbox") as other:
         box = connect(other)
         with pytest.raises(SessionLost):
-            box.append(session, PART, BODY[PART : 2 * PART], closing=False, size_bytes=len(BODY))
+            append_part(box, session, PART, BODY[PART : 2 * PART], closing=False, size_bytes=len(BODY))
         box.close()
     lasting.start()
 
@@ -80,6 +83,6 @@ def test_while_the_service_is_away_it_is_neither_lost_nor_taken_for_moved(lastin
     lasting.stop()
     for _ in range(2):
         with pytest.raises(Offline):
-            box.append(session, PART, BODY[PART : 2 * PART], closing=False, size_bytes=len(BODY))
+            append_part(box, session, PART, BODY[PART : 2 * PART], closing=False, size_bytes=len(BODY))
     lasting.start()
     box.close()

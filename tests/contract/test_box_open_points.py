@@ -25,6 +25,7 @@ from tests.contract.far import (
     sent,
     upload_parts,
 )
+from tests.doubles.sources import append_part, source_of
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_an_expired_session_is_lost_whatever_it_answers(
     session, parts = upload_parts(box, "/x", BODY)
     sandbox.expire_sessions()
     with pytest.raises(SessionLost):
-        box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+        append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=None)
     (outcome,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(outcome, SessionLost)
 
@@ -112,13 +113,13 @@ def test_parts_that_are_never_seen_are_sent_again_in_the_end(sandbox: BoxSandbox
 
 def test_after_a_restart_only_missing_parts_are_sent(sandbox: BoxSandbox, box: BoxBackend) -> None:
     session = box.open_session(place("/x"), len(BODY), None)
-    box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=None)
     sandbox.log.reset()
     restarted = connect(sandbox)
     parts = []
     for offset in range(0, len(BODY), PART):
         piece = BODY[offset : offset + PART]
-        receipt = restarted.append(session, offset, piece, closing=False, size_bytes=len(BODY))
+        receipt = append_part(restarted, session, offset, piece, closing=False, size_bytes=len(BODY))
         parts.append(Part(offset, len(piece), receipt))
     (file,) = finish(restarted, [large_order(restarted, "/x", BODY, session, parts)])
     assert isinstance(file, File)
@@ -132,9 +133,9 @@ def test_a_part_whose_reply_was_lost_is_looked_for_before_it_is_sent_again(
     session = box.open_session(place("/x"), len(BODY), None)
     sandbox.set_faults([FaultRule(route="sessions/part", action=FaultKind.DROP_AFTER, count=1)])
     with pytest.raises(Offline):
-        box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+        append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=None)
     sandbox.log.reset()
-    assert box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    assert append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=None)
     assert statuses(sandbox, "sessions/part") == []
 
 
@@ -142,17 +143,16 @@ def test_a_part_that_overlaps_with_other_bytes_makes_the_session_worthless(
     sandbox: BoxSandbox, box: BoxBackend
 ) -> None:
     session = box.open_session(place("/x"), len(BODY), None)
-    box.append(session, 0, BODY[:PART], closing=False, size_bytes=None)
+    append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=None)
     with pytest.raises(SessionLost):
-        box.append(session, 0, bytes(PART), closing=False, size_bytes=None)
+        append_part(box, session, 0, bytes(PART), closing=False, size_bytes=None)
 
 
 def test_a_file_too_small_for_a_session_travels_with_its_commit(sandbox: BoxSandbox, box: BoxBackend) -> None:
     sandbox.set_switches(min_session_bytes=20 * 2**20)
     session, parts = upload_parts(box, "/x", BODY)
     order = large_order(box, "/x", BODY, session, parts)
-    read = sent(box, "/x", BODY).read
-    (file,) = finish(box, [replace(order, read=read)])
+    (file,) = finish(box, [replace(order, body=source_of(BODY))])
     assert isinstance(file, File)
     assert sandbox.read("/x") == BODY
 
@@ -196,7 +196,7 @@ def test_a_name_that_is_taken_is_a_conflict_before_any_byte_is_sent(
     sandbox.write("/x", b"theirs")
     body = BODY[:1] * size_bytes
     session, parts = upload_parts(box, "/x", body)
-    order = replace(large_order(box, "/x", body, session, parts), read=sent(box, "/x", body).read)
+    order = replace(large_order(box, "/x", body, session, parts), body=sent(box, "/x", body).body)
     (outcome,) = finish(box, [order])
     assert isinstance(outcome, Conflict)
     assert statuses(sandbox, "sessions/part") == []
@@ -214,7 +214,7 @@ def test_a_name_that_is_taken_by_the_same_bytes_is_done(
     sandbox.set_switches(conflict_shape=shape)
     sandbox.write("/x", BODY)
     session, parts = upload_parts(box, "/x", BODY)
-    order = replace(large_order(box, "/x", BODY, session, parts), read=sent(box, "/x", BODY).read)
+    order = replace(large_order(box, "/x", BODY, session, parts), body=sent(box, "/x", BODY).body)
     (outcome,) = finish(box, [order])
     assert outcome == box.stat(place("/x"))
     assert statuses(sandbox, "files/upload") == []
@@ -223,7 +223,7 @@ def test_a_name_that_is_taken_by_the_same_bytes_is_done(
 def test_a_name_that_was_taken_and_is_free_again_is_given(sandbox: BoxSandbox, box: BoxBackend) -> None:
     sandbox.write("/x", b"theirs")
     session, parts = upload_parts(box, "/x", BODY)
-    order = replace(large_order(box, "/x", BODY, session, parts), read=sent(box, "/x", BODY).read)
+    order = replace(large_order(box, "/x", BODY, session, parts), body=sent(box, "/x", BODY).body)
     theirs = box.stat(place("/x"))
     assert isinstance(theirs, File)
     other = connect(sandbox)
@@ -283,7 +283,9 @@ def send_parts(box: BoxBackend, session: str) -> list[Part]:
         Part(
             offset,
             len(BODY[offset : offset + PART]),
-            box.append(session, offset, BODY[offset : offset + PART], closing=False, size_bytes=len(BODY)),
+            append_part(
+                box, session, offset, BODY[offset : offset + PART], closing=False, size_bytes=len(BODY)
+            ),
         )
         for offset in range(0, len(BODY), PART)
     ]

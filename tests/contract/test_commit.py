@@ -32,6 +32,7 @@ from tests.contract.far import (
     settle,
     upload_parts,
 )
+from tests.doubles.sources import append_pack, upload_whole
 from tests.waiting import until
 
 
@@ -116,10 +117,10 @@ def test_a_thousand_files_go_in_one_batch(packing: Far) -> None:
     pieces = pack(backend, bodies)
     step = backend.limits.pack_entries
     for start in range(0, 1000, step):
-        assert backend.append_pack(pieces[start : start + step]) == [None] * step
+        assert append_pack(backend, pieces[start : start + step]) == [None] * step
     outcomes = finish(
         backend,
-        [put_order(f"/D/{at}", piece.session, len(piece.body)) for at, piece in enumerate(pieces)],
+        [put_order(f"/D/{at}", piece.session, piece.length) for at, piece in enumerate(pieces)],
     )
     assert [outcome.size_bytes for outcome in outcomes if isinstance(outcome, File)] == [
         len(body) for body in bodies
@@ -129,7 +130,7 @@ def test_a_thousand_files_go_in_one_batch(packing: Far) -> None:
 
 def test_a_session_that_expired_must_be_sent_again(packing: Far) -> None:
     backend = packing.backend
-    lost, kept = backend.upload_whole(b"lost"), backend.upload_whole(b"kept")
+    lost, kept = upload_whole(backend, b"lost"), upload_whole(backend, b"kept")
     packing.lose_sessions(lost)
     outcome = finish(backend, [put_order("/lost", lost, 4)])[0]
     assert isinstance(outcome, SessionLost)
@@ -138,7 +139,7 @@ def test_a_session_that_expired_must_be_sent_again(packing: Far) -> None:
 
 def test_a_session_of_another_size_must_be_sent_again(packing: Far) -> None:
     backend = packing.backend
-    (outcome,) = finish(backend, [put_order("/x", backend.upload_whole(b"four"), 5)])
+    (outcome,) = finish(backend, [put_order("/x", upload_whole(backend, b"four"), 5)])
     assert isinstance(outcome, Resend)
     with pytest.raises(NotFound):
         backend.stat(place("/x"))
@@ -182,8 +183,8 @@ def test_an_unknown_job_is_lost(backend: Backend) -> None:
 def test_a_second_batch_while_one_runs_is_busy(packing: Far) -> None:
     backend = packing.backend
     packing.slow_jobs()
-    first = put_order("/x", backend.upload_whole(b"x"), 1)
-    second = put_order("/y", backend.upload_whole(b"y"), 1)
+    first = put_order("/x", upload_whole(backend, b"x"), 1)
+    second = put_order("/y", upload_whole(backend, b"y"), 1)
     launch = backend.submit([first])
     assert isinstance(launch, Running)
     (outcome,) = finish(backend, [second])

@@ -18,8 +18,9 @@ from mountfs.errors import BatchRefused, Busy, MountfsError, Offline, RequestToo
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.path import ROOT
-from mountfs.ports import Backend, Piece
+from mountfs.ports import Backend
 from tests.contract.far import OneToken, finish, mkdir_order, pack, place, put_file, put_order, settle
+from tests.doubles.sources import append_pack, append_part, piece_of, upload_whole
 
 START = "files/upload_session/start"
 APPEND = "files/upload_session/append_v2"
@@ -58,7 +59,7 @@ def test_a_lost_commit_is_found_or_done_again_whatever_a_used_session_answers(
 ) -> None:
     sandbox.set_switches(session_reuse=reuse, launch_result=launch)
     backend = connect(sandbox, route)
-    order = put_order("/x", backend.upload_whole(b"ours"), 4)
+    order = put_order("/x", upload_whole(backend, b"ours"), 4)
     sandbox.set_faults([FaultRule(route="*/finish_batch*", action=FaultKind.DROP_AFTER, count=1)])
     with pytest.raises(Offline):
         backend.submit([order])
@@ -79,11 +80,11 @@ def test_a_closing_part_that_arrived_is_known_by_either_answer(
     session = backend.open_session(place("/x"), None, None)
     sandbox.set_faults([FaultRule(route="*/append*", action=FaultKind.DROP_AFTER, every=2, after=-1)])
     with pytest.raises(Offline):
-        backend.append_pack(pieces)
-    assert backend.append_pack(pieces) == [None]
+        append_pack(backend, pieces)
+    assert append_pack(backend, pieces) == [None]
     with pytest.raises(Offline):
-        backend.append(session, 0, b"large", closing=True, size_bytes=5)
-    backend.append(session, 0, b"large", closing=True, size_bytes=5)
+        append_part(backend, session, 0, b"large", closing=True, size_bytes=5)
+    append_part(backend, session, 0, b"large", closing=True, size_bytes=5)
     outcomes = finish(backend, [put_order("/s", pieces[0].session, 5), put_order("/l", session, 5)])
     assert all(isinstance(outcome, File) for outcome in outcomes)
 
@@ -94,7 +95,7 @@ def test_an_account_that_takes_no_packs_is_told(
 ) -> None:
     sandbox.set_switches(append_batch_status=status)
     with pytest.raises(BatchRefused):
-        backend.append_pack(pack(backend, [b"a", b"b"]))
+        append_pack(backend, pack(backend, [b"a", b"b"]))
     put_file(backend, "/x", b"whole")
 
 
@@ -104,21 +105,21 @@ def test_a_pack_whose_header_is_too_long_can_be_halved(
     sandbox.set_switches(max_arg_header_bytes=8192)
     pieces = pack(backend, [b"x"] * 100)
     with pytest.raises(RequestTooBig):
-        backend.append_pack(pieces)
+        append_pack(backend, pieces)
     for start in range(0, 100, 25):
-        assert backend.append_pack(pieces[start : start + 25]) == [None] * 25
+        assert append_pack(backend, pieces[start : start + 25]) == [None] * 25
 
 
 def upload(backend: Backend) -> object:
-    return backend.upload_whole(b"body")
+    return upload_whole(backend, b"body")
 
 
-def append_pack(backend: Backend) -> object:
-    return backend.append_pack([Piece("0:nobody", b"body")])
+def send_pack(backend: Backend) -> object:
+    return append_pack(backend, [piece_of(b"body", "0:nobody")])
 
 
 def append(backend: Backend) -> object:
-    return backend.append("8388608:nobody", 0, b"body", closing=True, size_bytes=4)
+    return append_part(backend, "8388608:nobody", 0, b"body", closing=True, size_bytes=4)
 
 
 CALLS: list[tuple[str, Callable[[Backend], object]]] = [
@@ -129,7 +130,7 @@ CALLS: list[tuple[str, Callable[[Backend], object]]] = [
     ("files/list_folder/get_latest_cursor", lambda backend: backend.latest_cursor()),
     ("files/upload_session/start_batch", lambda backend: backend.new_sessions(2)),
     (START, upload),
-    (APPEND_BATCH, append_pack),
+    (APPEND_BATCH, send_pack),
     (APPEND, append),
     ("files/create_folder_batch", lambda backend: backend.submit([mkdir_order("/A")])),
 ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +21,8 @@ from mountfs.errors import (
 from mountfs.model.entry import File
 from mountfs.model.hashing import BLOCK_BYTES, content_hash
 from mountfs.model.order import Part
-from mountfs.ports import Backend, Piece
+from mountfs.model.pendingbytes import Unreadable
+from mountfs.ports import Backend
 from tests.contract.far import (
     Far,
     finish,
@@ -30,6 +33,15 @@ from tests.contract.far import (
     put_file,
     put_order,
     upload_parts,
+)
+from tests.doubles.sources import (
+    append_pack,
+    append_part,
+    piece_of,
+    source_at,
+    source_of,
+    upload_whole,
+    whole_hash,
 )
 
 BLOCK = bytes(range(256)) * (BLOCK_BYTES // 256)
@@ -44,8 +56,7 @@ def commit(backend: Backend, path: str, session: str, size_bytes: int) -> File:
 def commit_large(backend: Backend, path: str, body: bytes, session: str, parts: Sequence[Part]) -> File:
     (outcome,) = finish(backend, [large_order(backend, path, body, session, parts)])
     assert isinstance(outcome, File), outcome
-    # A hash that parts cannot tell is computed from the bytes.
-    assert backend.whole_hash(parts) in (None, outcome.content_hash)
+    assert whole_hash(backend, session, body, parts) == outcome.content_hash
     assert outcome.content_hash == content_hash(backend.limits.hash_kind, body)
     return outcome
 
@@ -53,9 +64,9 @@ def commit_large(backend: Backend, path: str, body: bytes, session: str, parts: 
 def test_a_pack_carries_many_small_files(packing: Far) -> None:
     backend = packing.backend
     pieces = pack(backend, [b"one", b"", b"three"])
-    assert backend.append_pack(pieces) == [None, None, None]
+    assert append_pack(backend, pieces) == [None, None, None]
     for at, piece in enumerate(pieces):
-        commit(backend, f"/{at}", piece.session, len(piece.body))
+        commit(backend, f"/{at}", piece.session, piece.length)
     assert [packing.read(f"/{at}") for at in range(3)] == [b"one", b"", b"three"]
 
 
@@ -65,15 +76,15 @@ def test_a_pack_of_one_larger_file_and_empty_ones_arrives(packing: Far, empty_at
     backend, bodies = packing.backend, [b"", b""]
     bodies.insert(empty_at, b"x" * (1024 * 1024 + 1))
     pieces = pack(backend, bodies)
-    assert backend.append_pack(pieces) == [None, None, None]
+    assert append_pack(backend, pieces) == [None, None, None]
     for at, piece in enumerate(pieces):
-        commit(backend, f"/{at}", piece.session, len(piece.body))
+        commit(backend, f"/{at}", piece.session, piece.length)
     assert [packing.read(f"/{at}") for at in range(3)] == bodies
 
 
 def test_every_session_is_another(packing: Far) -> None:
     backend = packing.backend
-    assert len(set(backend.new_sessions(10)) | {backend.upload_whole(b"x")}) == 11
+    assert len(set(backend.new_sessions(10)) | {upload_whole(backend, b"x")}) == 11
 
 
 def test_a_pack_sent_again_after_a_lost_reply_is_a_success(packing: Far) -> None:
@@ -81,8 +92,8 @@ def test_a_pack_sent_again_after_a_lost_reply_is_a_success(packing: Far) -> None
     pieces = pack(backend, [b"one", b"", b"three"])
     packing.lose_reply("append_pack")
     with pytest.raises(MountfsError):
-        backend.append_pack(pieces)
-    assert backend.append_pack(pieces) == [None, None, None]
+        append_pack(backend, pieces)
+    assert append_pack(backend, pieces) == [None, None, None]
     commit(backend, "/x", pieces[2].session, 5)
     assert packing.read("/x") == b"three"
 
@@ -92,7 +103,7 @@ def test_a_piece_without_a_session_fails_alone(packing: Far) -> None:
     lost, kept = pack(backend, [b"lost", b"kept"])
     packing.lose_sessions(lost.session)
     (fresh,) = pack(backend, [b"fresh"])
-    first, second = backend.append_pack([lost, fresh])
+    first, second = append_pack(backend, [lost, fresh])
     assert isinstance(first, SessionLost)
     assert second is None
     assert kept.session != fresh.session
@@ -101,8 +112,8 @@ def test_a_piece_without_a_session_fails_alone(packing: Far) -> None:
 def test_a_session_closed_with_other_bytes_is_no_success(packing: Far) -> None:
     backend = packing.backend
     (piece,) = pack(backend, [b"four"])
-    assert backend.append_pack([piece]) == [None]
-    (outcome,) = backend.append_pack([Piece(piece.session, b"and more")])
+    assert append_pack(backend, [piece]) == [None]
+    (outcome,) = append_pack(backend, [piece_of(b"and more", piece.session)])
     # A service that only says "closed" cannot tell; the hash in the commit's reply does.
     assert outcome is None or isinstance(outcome, Resend)
 
@@ -157,8 +168,8 @@ def test_a_large_file_takes_no_place_that_was_taken_meanwhile(far: Far, backend:
 def test_a_large_session_may_end_up_empty(packing: Far) -> None:
     backend = packing.backend
     session = backend.open_session(place("/x"), None, None)
-    backend.append(session, 0, b"", closing=True, size_bytes=0)
-    assert backend.whole_hash([]) == commit(backend, "/x", session, 0).content_hash
+    append_part(backend, session, 0, b"", closing=True, size_bytes=0)
+    assert whole_hash(backend, session, b"", []) == commit(backend, "/x", session, 0).content_hash
 
 
 def test_parts_go_in_any_order_and_at_once(far: Far, backend: Backend) -> None:
@@ -169,13 +180,23 @@ def test_parts_go_in_any_order_and_at_once(far: Far, backend: Backend) -> None:
     with ThreadPoolExecutor(4) as pool:
         sent = {
             offset: pool.submit(
-                backend.append, session, offset, body[offset : offset + step], closing=False, size_bytes=None
+                append_part,
+                backend,
+                session,
+                offset,
+                body[offset : offset + step],
+                closing=False,
+                size_bytes=None,
+                whole=body,
             )
             for offset in reversed(range(0, 4 * step, step))
         }
         parts = [Part(offset, step, future.result()) for offset, future in sent.items()]
-    backend.append(session, 4 * step, b"end", closing=True, size_bytes=len(body))
-    parts.append(Part(4 * step, 3, backend.append(session, 4 * step, b"end", closing=True, size_bytes=None)))
+    for size_bytes in (len(body), None):
+        receipt = append_part(
+            backend, session, 4 * step, b"end", closing=True, size_bytes=size_bytes, whole=body
+        )
+    parts.append(Part(4 * step, 3, receipt))
     commit_large(backend, "/x", body, session, parts)
     assert far.read("/x") == body
 
@@ -186,25 +207,25 @@ def test_a_part_sent_again_after_a_lost_reply_is_a_success(far: Far, backend: Ba
     session = open_large(backend, "/x", len(body))
     far.lose_reply("append")
     with pytest.raises(MountfsError):
-        backend.append(session, 0, body, closing=closing, size_bytes=None)
-    receipt = backend.append(session, 0, body, closing=closing, size_bytes=None)
+        append_part(backend, session, 0, body, closing=closing, size_bytes=None)
+    receipt = append_part(backend, session, 0, body, closing=closing, size_bytes=None)
     assert receipt
     if not closing:
-        backend.append(session, len(body), b"", closing=True, size_bytes=len(body))
+        append_part(backend, session, len(body), b"", closing=True, size_bytes=len(body))
     commit_large(backend, "/x", body, session, [Part(0, len(body), receipt)])
 
 
 def test_a_part_is_as_long_as_the_session_demands(backend: Backend) -> None:
     session = open_large(backend, "/x", 2 * backend.limits.chunk_bytes)
     with pytest.raises(InvalidArgument):
-        backend.append(session, 0, b"short", closing=False, size_bytes=None)
+        append_part(backend, session, 0, b"short", closing=False, size_bytes=None)
 
 
 def test_a_part_for_a_lost_session_must_begin_again(far: Far, backend: Backend) -> None:
     session = open_large(backend, "/x", 1)
     far.lose_sessions(session)
     with pytest.raises(SessionLost):
-        backend.append(session, 0, b"x", closing=True, size_bytes=1)
+        append_part(backend, session, 0, b"x", closing=True, size_bytes=1)
 
 
 def test_a_session_that_expired_before_its_commit_must_be_sent_again(far: Far, backend: Backend) -> None:
@@ -219,7 +240,7 @@ def test_a_session_with_a_gap_is_not_committed(backend: Backend) -> None:
     body = bytes(step) + b"end"
     session = open_large(backend, "/x", len(body))
     try:
-        receipt = backend.append(session, step, b"end", closing=True, size_bytes=step + 3)
+        receipt = append_part(backend, session, step, b"end", closing=True, size_bytes=step + 3)
     except (Refused, Resend):
         return
     (outcome,) = finish(backend, [large_order(backend, "/x", body, session, [Part(step, 3, receipt)])])
@@ -233,21 +254,71 @@ def test_an_abandoned_session_troubles_nobody(far: Far, backend: Backend) -> Non
     backend.abandon("unknown")
 
 
-def test_a_hash_cannot_be_told_from_parts_with_a_gap(packing: Far) -> None:
+def test_what_parts_do_not_tell_of_a_hash_is_read(backend: Backend) -> None:
+    body = BLOCK * 4 + b"x"
+    right = content_hash(backend.limits.hash_kind, body)
+    session, parts = upload_parts(backend, "/x", body)
+    assert whole_hash(backend, session, body, parts[1:]) == right
+    assert whole_hash(backend, session, body, [parts[0], parts[2]]) == right
+    assert whole_hash(backend, "another session", body, ()) == right
+
+
+def test_a_file_that_was_written_over_holds_the_parts_of_its_session_no_more(packing: Far) -> None:
     backend = packing.backend
-    _, parts = upload_parts(backend, "/x", BLOCK * 4 + b"x")
-    assert backend.whole_hash(parts[1:]) is None
-    assert backend.whole_hash([parts[0], parts[2]]) is None
+    body = BLOCK * 4 + b"x"
+    session, parts = upload_parts(backend, "/x", body)
+    assert backend.resume(session, source_of(body), len(body), parts)
+    assert backend.resume(session, source_of(body), len(body), parts[:1])
+    changed = source_of(body[:-2] + b"yx")
+    assert not backend.resume(session, changed, len(body), parts)
+    assert backend.resume(session, changed, len(body), parts[:1])
+    assert not backend.resume(session, source_of(body), len(body) - 1, parts)
+
+
+def test_what_a_former_process_sent_is_part_of_the_hash(far: Far, backend: Backend) -> None:
+    step = backend.limits.chunk_bytes
+    body = BLOCK * (2 * step // BLOCK_BYTES) + b"end"
+    session = open_large(backend, "/x", len(body))
+    parts = [
+        Part(
+            step,
+            step,
+            append_part(backend, session, step, body[step : 2 * step], closing=False, size_bytes=None),
+        )
+    ]
+    restarted = far.another()
+    assert restarted.resume(session, source_of(body), len(body), parts)
+    for offset in (0, 2 * step):
+        part = body[offset : offset + step]
+        is_last = offset > step
+        receipt = append_part(
+            restarted, session, offset, part, closing=is_last, size_bytes=len(body), whole=body
+        )
+        parts.append(Part(offset, len(part), receipt))
+    commit_large(restarted, "/x", body, session, sorted(parts, key=lambda part: part.offset))
+
+
+def test_a_piece_that_cannot_be_read_fails_alone(packing: Far, tmp_path: Path) -> None:
+    backend = packing.backend
+    lost, kept, short = pack(backend, [b"lost", b"kept", b"short"])
+    gone = replace(lost, source=source_at(tmp_path / "gone"))
+    results = backend.append_pack([gone, kept, replace(short, length=6)])
+    assert [type(each) for each in results] == [Unreadable, str, Unreadable]
+    commit(backend, "/kept", kept.session, 4)
+    assert packing.read("/kept") == b"kept"
+    with pytest.raises(Unreadable):
+        backend.upload_whole(gone)
+    assert [type(each) for each in backend.content_hashes([gone, kept])] == [Unreadable, str]
 
 
 def test_a_session_survives_a_restart(far: Far, backend: Backend) -> None:
     step = backend.limits.chunk_bytes
     body = BLOCK * (step // BLOCK_BYTES) + b"end"
     session = open_large(backend, "/x", len(body))
-    first = backend.append(session, 0, body[:step], closing=False, size_bytes=None)
+    first = append_part(backend, session, 0, body[:step], closing=False, size_bytes=None)
     restarted = far.another()
     assert restarted.part_bytes(session) == step
-    last = restarted.append(session, step, b"end", closing=True, size_bytes=len(body))
+    last = append_part(restarted, session, step, b"end", closing=True, size_bytes=len(body), whole=body)
     commit_large(restarted, "/x", body, session, [Part(0, step, first), Part(step, 3, last)])
     assert far.read("/x") == body
 
@@ -256,6 +327,6 @@ def test_more_than_a_pack_takes_is_too_big_or_taken(packing: Far) -> None:
     backend = packing.backend
     pieces = pack(backend, [b"x"] * (backend.limits.pack_entries + 1))
     try:
-        assert backend.append_pack(pieces) == [None] * len(pieces)
+        assert append_pack(backend, pieces) == [None] * len(pieces)
     except RequestTooBig:
-        assert backend.append_pack(pieces[:1]) == [None]
+        assert append_pack(backend, pieces[:1]) == [None]

@@ -12,7 +12,8 @@ from mountfs.errors import MountfsError
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
-from mountfs.ports import Backend, BackendLimits, Done, Launch, Outcome, Piece, RemoteChanges, Running
+from mountfs.model.source import Source
+from mountfs.ports import Backend, BackendLimits, Done, Launch, Outcome, Piece, RemoteChanges, Running, Stored
 
 T = TypeVar("T")
 
@@ -84,11 +85,14 @@ class FaultyBackend:
     def new_sessions(self, count: int) -> list[str]:
         return self._run("new_sessions", lambda: self.inner.new_sessions(count))
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+    def content_hashes(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        return self.inner.content_hashes(pieces)
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
         return self._run("append_pack", lambda: self.inner.append_pack(pieces))
 
-    def upload_whole(self, body: bytes) -> str:
-        return self._run("upload_whole", lambda: self.inner.upload_whole(body))
+    def upload_whole(self, piece: Piece) -> Stored:
+        return self._run("upload_whole", lambda: self.inner.upload_whole(piece))
 
     def open_session(self, place: Place, size_bytes: int | None, base_revision: str | None) -> str:
         return self._run("open_session", lambda: self.inner.open_session(place, size_bytes, base_revision))
@@ -96,17 +100,31 @@ class FaultyBackend:
     def part_bytes(self, session: str) -> int:
         return self.inner.part_bytes(session)
 
-    def append(self, session: str, offset: int, body: bytes, *, closing: bool, size_bytes: int | None) -> str:
+    def resume(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> bool:
+        return self._run("resume", lambda: self.inner.resume(session, source, size_bytes, parts))
+
+    def append(
+        self,
+        session: str,
+        source: Source,
+        offset: int,
+        length: int,
+        *,
+        closing: bool,
+        size_bytes: int | None,
+    ) -> str:
         return self._run(
             "append",
-            lambda: self.inner.append(session, offset, body, closing=closing, size_bytes=size_bytes),
+            lambda: self.inner.append(
+                session, source, offset, length, closing=closing, size_bytes=size_bytes
+            ),
         )
 
     def abandon(self, session: str) -> None:
         self._run("abandon", lambda: self.inner.abandon(session))
 
-    def whole_hash(self, parts: Sequence[Part]) -> str | None:
-        return self.inner.whole_hash(parts)
+    def whole_hash(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> str:
+        return self.inner.whole_hash(session, source, size_bytes, parts)
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         return self._run("submit", lambda: self._submit(orders))

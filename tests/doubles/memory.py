@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from mountfs.backends.receipts import hash_of_parts, receipt_of
+from mountfs.backends import packs
+from mountfs.backends.receipts import hash_of_parts, holds, receipt_of
+from mountfs.backends.wholehash import WholeHashes, file_hash
 from mountfs.errors import (
     BatchRefused,
     Conflict,
@@ -22,10 +24,11 @@ from mountfs.errors import (
     Unreachable,
 )
 from mountfs.model.entry import Account, Entry, File, Listed, Odd, Place, Space
-from mountfs.model.hashing import HashKind
+from mountfs.model.hashing import content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
-from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges
+from mountfs.model.source import Source
+from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored
 from tests.doubles.memory_account import MemoryAccount
 
 
@@ -42,6 +45,7 @@ class MemoryBackend:
         if account is None:
             account = MemoryAccount(limits) if limits else MemoryAccount()
         self.remote = account
+        self._hashes = WholeHashes(account.limits.hash_kind)
         self.is_online = True
         self.is_signed_in = True
         self.takes_packs = True
@@ -113,7 +117,13 @@ class MemoryBackend:
         with self._call("new_sessions"):
             return [self.remote.start_session(is_large=False) for _ in range(count)]
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+    def content_hashes(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        return packs.content_hashes(pieces, self.limits.hash_kind)
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        return packs.sent_together(pieces, self.limits.hash_kind, self._append_pack)
+
+    def _append_pack(self, pieces: Sequence[packs.Loaded]) -> list[MountfsError | None]:
         with self._call("append_pack"):
             if not self.takes_packs:
                 raise BatchRefused("the account takes no packs")
@@ -122,18 +132,19 @@ class MemoryBackend:
                 raise RequestTooBig(f"{len(pieces)} pieces of {total_bytes} bytes in one pack")
             return [self._close_with(piece) for piece in pieces]
 
-    def _close_with(self, piece: Piece) -> MountfsError | None:
+    def _close_with(self, piece: packs.Loaded) -> MountfsError | None:
         try:
             self.remote.append(piece.session, 0, piece.body, closing=True)
         except MountfsError as error:
             return error
         return None
 
-    def upload_whole(self, body: bytes) -> str:
+    def upload_whole(self, piece: Piece) -> Stored:
+        body = piece.source.exactly(0, piece.length)
         with self._call("upload_whole"):
             session = self.remote.start_session(is_large=False)
             self.remote.append(session, 0, body, closing=True)
-            return session
+            return Stored(session, content_hash(self.limits.hash_kind, body))
 
     def open_session(
         self,
@@ -149,15 +160,29 @@ class MemoryBackend:
     def part_bytes(self, session: str) -> int:
         return self.limits.chunk_bytes
 
+    def resume(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> bool:
+        if self.limits.hash_kind.comes_from_parts:
+            return holds(source, size_bytes, parts)
+        self._hashes.resume(session, source, parts)
+        return True
+
     def append(
         self,
         session: str,
+        source: Source,
         offset: int,
-        body: bytes,
+        length: int,
         *,
         closing: bool,
         size_bytes: int | None,
     ) -> str:
+        body = source.exactly(offset, length)
+        if self.limits.hash_kind.comes_from_parts:
+            return self._append(session, offset, body, closing=closing)
+        with self._hashes.fed(session, source, offset, body):
+            return self._append(session, offset, body, closing=closing)
+
+    def _append(self, session: str, offset: int, body: bytes, *, closing: bool) -> str:
         with self._call("append"):
             self.remote.append(session, offset, body, closing=closing)
             return receipt_of(body)
@@ -166,8 +191,10 @@ class MemoryBackend:
         with self._call("abandon"):
             self.remote.sessions.pop(session, None)
 
-    def whole_hash(self, parts: Sequence[Part]) -> str | None:
-        return hash_of_parts(parts) if self.limits.hash_kind is HashKind.DROPBOX else None
+    def whole_hash(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> str:
+        if self.limits.hash_kind.comes_from_parts:
+            return hash_of_parts(parts, size_bytes) or file_hash(self.limits.hash_kind, source, size_bytes)
+        return self._hashes.hexdigest(session, source, size_bytes)
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         with self._call("submit"):

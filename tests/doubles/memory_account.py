@@ -343,9 +343,9 @@ class MemoryAccount:
 
     def _put(self, order: Put) -> File:
         if order.session is None:
-            if order.read is None or self.limits.pack_entries:
+            if order.body is None or self.limits.pack_entries:
                 raise SessionLost(f"nothing was uploaded for {order.place}")
-            body: bytes | None = order.read(0, order.size_bytes)
+            body: bytes | None = order.body.read(0, order.size_bytes)
         else:
             session = self.sessions.get(order.session)
             body = session.body() if session else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import http.client
 import pickle
 import threading
@@ -15,15 +16,19 @@ from typing import Any
 from daemon.cli import main
 from daemon.config.settings import AccountRemote
 from daemon.process import assembly
-from mountfs.backends.receipts import hash_of_parts
 from mountfs.errors import MountfsError, Offline, ServerFault, Unreachable
-from mountfs.model.order import Order, Part, Put
+from mountfs.model.order import Order, Put
+from mountfs.model.source import Source
 from mountfs.ports import Clock, Launch
 from tests.doubles.memory_account import MEMORY_LIMITS
+from tests.doubles.sources import source_at
 
 CALL_TIMEOUT_S = 60.0
 WAIT_S = 0.5
 """How long one call waits for changes; then it looks whether the mount is over."""
+
+
+copyreg.pickle(Source, lambda source: (source_at, (Path(source.path),)))
 
 
 class RemoteMemory:
@@ -43,9 +48,6 @@ class RemoteMemory:
 
     def part_bytes(self, session: str) -> int:
         return self.limits.chunk_bytes
-
-    def whole_hash(self, parts: Sequence[Part]) -> str | None:
-        return hash_of_parts(parts)
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         launch: Launch = self._call(f"submit/{orders[0].kind.value}", _without_bodies(orders))
@@ -97,7 +99,7 @@ class RemoteMemory:
 
 def _without_bodies(orders: Sequence[Order]) -> list[Order]:
     """What can be sent: its bytes are in its session."""
-    return [replace(order, read=None) if isinstance(order, Put) else order for order in orders]
+    return [replace(order, body=None) if isinstance(order, Put) else order for order in orders]
 
 
 def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: object = None) -> RemoteMemory:

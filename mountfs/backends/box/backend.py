@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mountfs.backends import checked
+from mountfs.backends import checked, packs
 from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.commits import Commits, UnknownJob
 from mountfs.backends.box.downloads import Downloads
@@ -23,6 +23,7 @@ from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.http import Ending, HttpClient, HttpSettings, Tokens
+from mountfs.backends.wholehash import WholeHashes
 from mountfs.errors import (
     BatchRefused,
     InvalidArgument,
@@ -34,9 +35,11 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
+from mountfs.model.hashing import HashKind
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
-from mountfs.ports import BackendLimits, Clock, Done, Launch, Piece, RemoteChanges
+from mountfs.model.source import Source
+from mountfs.ports import BackendLimits, Clock, Done, Launch, Piece, RemoteChanges, Stored
 
 ME = "GET users/me"
 ROOT_FOLDER = "GET folders/:id"
@@ -68,6 +71,7 @@ class BoxBackend:
         self._items = Items(self._api)
         self._places = Places(self._items, settings.root_folder_id)
         self._uploads = BoxUploads(self._api, self._items, self._places)
+        self._hashes = WholeHashes(HashKind.SHA1)
         self._small_files = SmallFiles(self._api, self._items, self._places)
         self._commits = Commits(self._api, self._items, self._places, self._small_files, self._uploads)
         self._edits = Edits(self._api, self._items, self._places)
@@ -131,10 +135,13 @@ class BoxBackend:
     def new_sessions(self, count: int) -> list[str]:  # noqa: ARG002 - the port's
         raise BatchRefused("small files travel with their commit")
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:  # noqa: ARG002 - the port's
+    def content_hashes(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        return packs.content_hashes(pieces, HashKind.SHA1)
+
+    def append_pack(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:  # noqa: ARG002 - the port's
         raise BatchRefused("small files travel with their commit")
 
-    def upload_whole(self, body: bytes) -> str:  # noqa: ARG002 - the port's
+    def upload_whole(self, piece: Piece) -> Stored:  # noqa: ARG002 - the port's
         raise BatchRefused("small files travel with their commit")
 
     def open_session(self, place: Place, size_bytes: int | None, base_revision: str | None) -> str:
@@ -144,23 +151,34 @@ class BoxBackend:
     def part_bytes(self, session: str) -> int:
         return SessionToken.parse(session).part_bytes
 
+    def resume(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> bool:  # noqa: ARG002 - the port's
+        """Receipts do not tell. What those parts hold is hashed ahead."""
+        self._hashes.resume(session, source, parts)
+        return True
+
     def append(
         self,
         session: str,
+        source: Source,
         offset: int,
-        body: bytes,
+        length: int,
         *,
         closing: bool,  # noqa: ARG002 - the port's; a session knows its size from the start
         size_bytes: int | None,  # noqa: ARG002
     ) -> str:
-        return self._uploads.append(session, offset, body)
+        body = source.exactly(offset, length)
+        if not SessionToken.parse(session).id:
+            return self._uploads.append(session, offset, body)
+        with self._hashes.fed(session, source, offset, body):
+            return self._uploads.append(session, offset, body)
 
     def abandon(self, session: str) -> None:
+        self._hashes.forget(session)
         self._uploads.abandon(session)
 
-    def whole_hash(self, parts: Sequence[Part]) -> str | None:  # noqa: ARG002 - the port's
-        """A SHA-1 cannot be put together from those of the parts."""
-        return None
+    def whole_hash(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> str:  # noqa: ARG002 - the port's
+        """A SHA-1 cannot be put together from those of the parts: each was hashed in turn."""
+        return self._hashes.hexdigest(session, source, size_bytes)
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         """One order at a time. An error that leaves open whether it took effect is raised."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from mountfs.backends.box.api import Json
 from mountfs.errors import Corrupt
-from mountfs.model.order import Put, ReadBody
+from mountfs.model.order import Put
+from mountfs.model.source import ReadBody
 
 READ_BYTES = 256 * 1024
 """Bytes of a file in memory at once."""

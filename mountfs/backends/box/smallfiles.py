@@ -16,7 +16,8 @@ from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost
 from mountfs.model.entry import File, Place
-from mountfs.model.order import Put, ReadBody
+from mountfs.model.order import Put
+from mountfs.model.source import ReadBody
 
 CREATE = "POST files/content"
 VERSION = "POST files/:id/content"
@@ -47,11 +48,11 @@ class SmallFiles:
     def put(self, order: Put) -> File:
         """Raises what keeps *order* from being carried out. Conflict: another content stands there. NotFound:
         the folder is gone."""
-        if order.read is None or order.size_bytes > DIRECT_BYTES:
+        if order.body is None or order.size_bytes > DIRECT_BYTES:
             return self._without_bytes(order)
-        if order.size_bytes and not order.read(order.size_bytes - 1, 1):
+        if order.size_bytes and not order.body.read(order.size_bytes - 1, 1):
             raise Corrupt(f"the pending bytes of {order.place} end before {order.size_bytes}")
-        upload = _Upload(order, order.read, sha1_of(order))
+        upload = _Upload(order, order.body.read, sha1_of(order))
         base = base_of(order)
         if base is not None:
             file = self._version(upload, base)
@@ -131,10 +132,10 @@ def sha1_of(order: Put) -> str:
     is neither."""
     if len(order.content_hash) == _SHA1_CHARS:
         return order.content_hash
-    if order.read is None:
+    if order.body is None:
         raise SessionLost(f"nothing tells the digest of {order.place}")
     state = hashlib.sha1()
-    for _, piece in pieces(order, order.read):
+    for _, piece in pieces(order, order.body.read):
         state.update(piece)
     return state.hexdigest()
 

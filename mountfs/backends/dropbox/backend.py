@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mountfs.backends import checked
+from mountfs.backends import checked, packs
 from mountfs.backends.dropbox import listing
 from mountfs.backends.dropbox.api import DropboxApi
 from mountfs.backends.dropbox.errors import from_response, is_stale_token
@@ -16,14 +16,17 @@ from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
 from mountfs.backends.http import Ending, HttpClient, HttpSettings, TimedOut, Tokens
-from mountfs.backends.receipts import hash_of_parts
+from mountfs.backends.receipts import hash_of_parts, holds
 from mountfs.backends.throttle import bounded_s
+from mountfs.backends.wholehash import file_hash
 from mountfs.backends.wire import Response
 from mountfs.errors import MountfsError, NotSupported, ServerFault
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
+from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
-from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges
+from mountfs.model.source import Source
+from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
@@ -109,11 +112,15 @@ class DropboxBackend:
     def new_sessions(self, count: int) -> list[str]:
         return self._uploads.new_sessions(count)
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
-        return self._uploads.append_pack(pieces)
+    def content_hashes(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        return packs.content_hashes(pieces, HashKind.DROPBOX)
 
-    def upload_whole(self, body: bytes) -> str:
-        return self._uploads.upload_whole(body)
+    def append_pack(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        return packs.sent_together(pieces, HashKind.DROPBOX, self._uploads.append_pack)
+
+    def upload_whole(self, piece: Piece) -> Stored:
+        body = piece.source.exactly(0, piece.length)
+        return Stored(self._uploads.upload_whole(body), content_hash(HashKind.DROPBOX, body))
 
     def open_session(
         self,
@@ -126,22 +133,27 @@ class DropboxBackend:
     def part_bytes(self, session: str) -> int:
         return part_bytes_of(session)
 
+    def resume(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> bool:  # noqa: ARG002 - the port's
+        return holds(source, size_bytes, parts)
+
     def append(
         self,
         session: str,
+        source: Source,
         offset: int,
-        body: bytes,
+        length: int,
         *,
         closing: bool,
         size_bytes: int | None,  # noqa: ARG002 - the port's; the closing append tells the size
     ) -> str:
-        return self._uploads.append(session, offset, body, closing=closing)
+        return self._uploads.append(session, offset, source.exactly(offset, length), closing=closing)
 
     def abandon(self, session: str) -> None:
         """Nothing to do: sessions cannot be ended, they expire after seven days."""
 
-    def whole_hash(self, parts: Sequence[Part]) -> str | None:
-        return hash_of_parts(parts)
+    def whole_hash(self, session: str, source: Source, size_bytes: int, parts: Sequence[Part]) -> str:  # noqa: ARG002 - the port's
+        """From the receipts; read again where a part has no whole number of blocks."""
+        return hash_of_parts(parts, size_bytes) or file_hash(HashKind.DROPBOX, source, size_bytes)
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         return self._jobs.submit(orders)

@@ -9,6 +9,7 @@ from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.errors import LOOKUP, error_in, from_response, from_union, tags_of
 from mountfs.backends.dropbox.limits import CHUNK_BYTES
+from mountfs.backends.packs import Loaded
 from mountfs.backends.receipts import hash_of_receipt, receipt_of
 from mountfs.backends.wire import Response
 from mountfs.errors import (
@@ -19,7 +20,6 @@ from mountfs.errors import (
     ServerFault,
     SessionLost,
 )
-from mountfs.ports import Piece
 
 START = "files/upload_session/start"
 START_BATCH = "files/upload_session/start_batch"
@@ -61,7 +61,7 @@ class DropboxUploads:
             raise ServerFault(f"{START_BATCH}: one session was given twice")
         return tokens
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
+    def append_pack(self, pieces: Sequence[Loaded]) -> list[MountfsError | None]:
         body = b"".join(piece.body for piece in pieces)
         arg: Json = {
             "entries": [
@@ -128,7 +128,7 @@ def _was_stored(union: Any, end_offset: int, *, closing: bool) -> bool:
     return closing and tags == ("closed",)
 
 
-def _piece_error(piece: Piece, result: Any) -> MountfsError | None:
+def _piece_error(piece: Loaded, result: Any) -> MountfsError | None:
     if not isinstance(result, Mapping):
         return ServerFault(f"{APPEND_BATCH}: a result is not an object")
     if result.get(".tag") == "success":

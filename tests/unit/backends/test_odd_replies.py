@@ -38,6 +38,7 @@ from tests.contract.far import (
     time_order,
     upload_parts,
 )
+from tests.doubles.sources import append_pack, append_part, upload_whole
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.tampering import Call, Recorder, Replay, assert_sound, tampered
 
@@ -136,8 +137,8 @@ def dropbox() -> Iterator[Service]:
         backend = far.backend
         small = pack(backend, [BODY, b"x"])
         kept["new_sessions"] = record(backend, lambda it: it.new_sessions(2))
-        kept["append_pack"] = record(backend, lambda it: it.append_pack(small))
-        kept["upload_whole"] = record(backend, lambda it: it.upload_whole(BODY))
+        kept["append_pack"] = record(backend, lambda it: append_pack(it, small))
+        kept["upload_whole"] = record(backend, lambda it: upload_whole(it, BODY))
         renamed = move_order("/old.txt", "/OLD.txt")
         kept["rename case"] = record(backend, lambda it: finish(it, [renamed]))
         sandbox.set_switches(job_duration_s=0.05)
@@ -164,7 +165,7 @@ def box() -> Iterator[Service]:
         token = upload_parts(backend, "/never.bin", LARGE)[0]
         kept["append again"] = record(
             far.another(),
-            lambda it: it.append(token, 0, LARGE[:4096], closing=False, size_bytes=None),
+            lambda it: append_part(it, token, 0, LARGE[:4096], closing=False, size_bytes=None),
         )
         kept["abandon"] = record(backend, lambda it: it.abandon(token))
         api_url, upload_url = sandbox.api_url, sandbox.upload_url

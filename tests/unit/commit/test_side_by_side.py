@@ -313,7 +313,7 @@ def test_a_small_file_is_one_call_with_its_bytes(side_by_side: World) -> None:
     assert isinstance(order, Put)
     assert order.session is None
     assert order.content_hash == content_hash(HashKind.SHA1, b"hello")
-    assert order.read is not None and order.size_bytes == 5
+    assert order.body is not None and order.size_bytes == 5
     assert calls(side_by_side) == {"submit": 1}
 
 

@@ -35,6 +35,7 @@ from tests.contract.far import (
 )
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
+from tests.doubles.sources import append_pack, piece_of, source_of, upload_whole, whole_hash
 from tests.fakes.clock import FakeClock
 
 
@@ -42,7 +43,7 @@ def test_jobs_run_for_as_many_polls_as_told() -> None:
     account = MemoryAccount()
     account.job_polls, account.poll_after_s = 3, 0.5
     backend = MemoryBackend(account)
-    orders = [put_order("/x", backend.upload_whole(b"x"), 1)]
+    orders = [put_order("/x", upload_whole(backend, b"x"), 1)]
     launch = backend.submit(orders)
     polls = 0
     while isinstance(launch, Running):
@@ -57,8 +58,8 @@ def test_overlapping_batches_are_counted() -> None:
     account = MemoryAccount()
     account.job_polls = 2
     backend = MemoryBackend(account)
-    assert isinstance(backend.submit([put_order("/x", backend.upload_whole(b"x"), 1)]), Running)
-    assert isinstance(backend.submit([put_order("/y", backend.upload_whole(b"y"), 1)]), Done)
+    assert isinstance(backend.submit([put_order("/x", upload_whole(backend, b"x"), 1)]), Running)
+    assert isinstance(backend.submit([put_order("/y", upload_whole(backend, b"y"), 1)]), Done)
     assert account.overlapping_submits == 1
 
 
@@ -66,13 +67,13 @@ def test_switches_cut_off_before_anything_happens() -> None:
     backend = MemoryBackend()
     backend.is_online = False
     with pytest.raises(Unreachable):
-        backend.upload_whole(b"x")
+        upload_whole(backend, b"x")
     backend.is_online, backend.is_signed_in = True, False
     with pytest.raises(NotSignedIn):
         backend.list_folder(ROOT)
     backend.is_signed_in, backend.takes_packs = True, False
     with pytest.raises(BatchRefused):
-        backend.append_pack([])
+        append_pack(backend, [piece_of(b"x")])
 
 
 def test_a_held_call_waits_until_it_is_released() -> None:
@@ -127,13 +128,13 @@ def test_other_limits_make_another_service() -> None:
     backend = MemoryBackend(limits=limits)
     with pytest.raises(InvalidArgument):
         backend.open_session(place("/x"), None, None)
-    order = replace(put_order("/A/x", None, 4), read=lambda offset, length: b"body"[offset:length])
+    order = replace(put_order("/A/x", None, 4), body=source_of(b"body"))
     (outcome,) = finish(backend, [order])
     assert isinstance(outcome, NotFound)
     backend.remote.mkdir("/A")
     finish(backend, [order])
     assert file_at(backend, "/A/x").content_hash == content_hash(HashKind.SHA1, b"body")
-    assert backend.whole_hash([]) is None
+    assert whole_hash(backend, "session", b"body", []) == content_hash(HashKind.SHA1, b"body")
     assert backend.remote.files() == {"/A/x": b"body"}
 
 
@@ -240,7 +241,7 @@ def test_a_job_on_the_clock_takes_effect_order_by_order_whether_it_is_asked_afte
     account, clock = MemoryAccount(), FakeClock()
     account.clock, account.job_s = clock, 4.0
     backend = MemoryBackend(account)
-    orders = [put_order(f"/{name}", backend.upload_whole(b"x"), 1) for name in "ab"]
+    orders = [put_order(f"/{name}", upload_whole(backend, b"x"), 1) for name in "ab"]
     launch = backend.submit(orders)
     assert isinstance(launch, Running)
     clock.advance(2.0)
@@ -256,7 +257,7 @@ def test_a_job_that_nobody_can_ask_about_runs_on_unless_it_ends(end: bool) -> No
     account, clock = MemoryAccount(), FakeClock()
     account.clock, account.job_s = clock, 4.0
     backend = MemoryBackend(account)
-    orders = [put_order(f"/{name}", backend.upload_whole(b"x"), 1) for name in "ab"]
+    orders = [put_order(f"/{name}", upload_whole(backend, b"x"), 1) for name in "ab"]
     launch = backend.submit(orders)
     assert isinstance(launch, Running)
     clock.advance(2.0)
@@ -264,7 +265,7 @@ def test_a_job_that_nobody_can_ask_about_runs_on_unless_it_ends(end: bool) -> No
     with pytest.raises(SessionLost):
         backend.poll(launch.job, orders)
     clock.advance(1.0)
-    next_one = backend.submit([put_order("/c", backend.upload_whole(b"x"), 1)])
+    next_one = backend.submit([put_order("/c", upload_whole(backend, b"x"), 1)])
     assert isinstance(next_one, Running if end else Done)
     assert account.overlapping_submits == (0 if end else 1)
     clock.advance(4.0)

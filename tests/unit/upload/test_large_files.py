@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -329,10 +330,10 @@ def test_a_file_that_gets_a_local_name_while_its_last_part_travels_is_sent_once_
     body = body_of(100)
     append = small.memory.append
 
-    def renaming(session: str, offset: int, part: bytes, *, closing: bool, size_bytes: int | None) -> str:
+    def renaming(*part: Any, closing: bool, size_bytes: int | None) -> str:
         if closing:
             small.rename("/a", "/~$a")
-        return append(session, offset, part, closing=closing, size_bytes=size_bytes)
+        return append(*part, closing=closing, size_bytes=size_bytes)
 
     monkeypatch.setattr(small.memory, "append", renaming)
     small.put("/a", body)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Internal, MountfsError, ServerFault
-from mountfs.ports import Piece
+from mountfs.ports import Piece, Stored
 from mountfs.tree.view import reason_of
 from tests.doubles.crew import Crew
 from tests.doubles.world import World
@@ -35,16 +35,16 @@ class Poisoned:
         world.backend.append_pack = self.append_pack  # type: ignore[method-assign]
         world.backend.upload_whole = self.upload_whole  # type: ignore[method-assign]
 
-    def append_pack(self, pieces: Sequence[Piece]) -> list[MountfsError | None]:
-        self._look([piece.body for piece in pieces])
+    def append_pack(self, pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        self._look(pieces)
         return self._append_pack(pieces)
 
-    def upload_whole(self, body: bytes) -> str:
-        self._look([body])
-        return self._upload_whole(body)
+    def upload_whole(self, piece: Piece) -> Stored:
+        self._look([piece])
+        return self._upload_whole(piece)
 
-    def _look(self, bodies: Sequence[bytes]) -> None:
-        if self.is_on and GUILTY in bodies:
+    def _look(self, pieces: Sequence[Piece]) -> None:
+        if self.is_on and GUILTY in [piece.source.read(0, piece.length) for piece in pieces]:
             self.failed += 1
             self.failed_s.append(self._clock.now_s())
             raise copy.copy(self._error)
@@ -173,10 +173,10 @@ def test_of_files_that_fail_alone_one_is_tried_at_a_time_however_many_workers_ar
     begun_s = world.clock.now_s()
     crew.work(lambda: world.clock.now_s() - begun_s > 600.0, most_s=700.0)
     tried: list[int] = []
-    under_way: list[bytes] = []
+    under_way: list[Piece] = []
 
-    def hanging(body: bytes) -> str:
-        under_way.append(body)
+    def hanging(piece: Piece) -> Stored:
+        under_way.append(piece)
         tried.append(len(under_way))
         uploader_steps(world, 1)  # another worker looks meanwhile
         under_way.pop()

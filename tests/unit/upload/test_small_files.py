@@ -320,7 +320,7 @@ def test_a_new_file_does_not_wait_for_one_that_was_put_off(world: World) -> None
     uploader.wake = lambda: woken.append(None)
     append_pack = world.backend.append_pack
 
-    def put_off(pieces: Sequence[Piece]) -> list[MountfsError | None]:
+    def put_off(pieces: Sequence[Piece]) -> list[str | MountfsError]:
         world.backend.append_pack = append_pack  # type: ignore[method-assign]
         return [ServerFault("500", retry_after_s=60.0), *append_pack(pieces[1:])]
 

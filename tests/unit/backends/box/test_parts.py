@@ -11,6 +11,7 @@ import pytest
 from mountfs.errors import ServerFault
 from mountfs.model.entry import Place
 from mountfs.model.path import RemotePath
+from tests.doubles.sources import append_part
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, json_answer
 
@@ -43,6 +44,6 @@ def test_a_part_that_may_be_stored_is_looked_for_before_it_is_sent_again(
         backend = connect(server.url)
         token = backend.open_session(Place(RemotePath("/x"), "2"), 8, None)
         with pytest.raises(ServerFault):
-            backend.append(token, 0, BODY, closing=False, size_bytes=8)
-        assert json.loads(backend.append(token, 0, BODY, closing=False, size_bytes=8)) == STORED
+            append_part(backend, token, 0, BODY, closing=False, size_bytes=8)
+        assert json.loads(append_part(backend, token, 0, BODY, closing=False, size_bytes=8)) == STORED
     assert [seen.method for seen in server.seen] == ["POST", "PUT", "GET"]

@@ -17,7 +17,9 @@ from mountfs.errors import BatchRefused, Corrupt, MountfsError, NotSignedIn, Off
 from mountfs.model.entry import File, Place
 from mountfs.model.order import Part, Put
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.model.source import Source
 from mountfs.ports import Done
+from tests.doubles.sources import append_part, source_of, upload_whole
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Script, answer, hang_up, json_answer
@@ -41,7 +43,7 @@ PUT = Put(
     size_bytes=len(BODY),
     mtime_ns=1_491_613_088_000_000_000,
     content_hash=SHA1,
-    read=lambda offset, length: BODY[offset : offset + length],
+    body=source_of(BODY),
 )
 FILE = File("12", "x", "12:0:99", len(BODY), 0, SHA1)
 USER = {"type": "user", "id": "7", "name": "Sandy", "space_amount": 9.99999999999999e14, "space_used": 1e3}
@@ -93,7 +95,7 @@ def test_a_small_file_is_read_while_it_is_sent_and_never_whole(connect: Connect)
         reads.append((offset, length))
         return body[offset : offset + length]
 
-    order = replace(PUT, size_bytes=len(body), content_hash=sha1, read=read)
+    order = replace(PUT, size_bytes=len(body), content_hash=sha1, body=Source("", read))
     with Script(answer(401), json_answer({"total_count": 1, "entries": [ITEM]}, 201)) as server:
         connect(server.url).submit([order])
     # The second one after the token was refused: the same bytes once more.
@@ -235,7 +237,7 @@ def test_an_address_that_was_kept_is_checked_before_a_token_goes_there(connect: 
         backend = connect(server.url)
         with pytest.raises(ServerFault, match="not its own"):
             if call == "append":
-                backend.append(token.text, 0, b"abcd", closing=False, size_bytes=8)
+                append_part(backend, token.text, 0, b"abcd", closing=False, size_bytes=8)
             else:
                 backend.abandon(token.text)
     assert other.seen == []
@@ -270,7 +272,7 @@ def test_a_part_and_the_commit_carry_their_digests(connect: Connect) -> None:
         server._replies += [json_answer(session, 201), json_answer({"part": part}), json_answer(ITEM, 201)]
         backend = connect(server.url)
         token = backend.open_session(PUT.place, 12, None)
-        receipt = backend.append(token, 0, BODY, closing=True, size_bytes=12)
+        receipt = append_part(backend, token, 0, BODY, closing=True, size_bytes=12)
         launch = backend.submit([replace(PUT, session=token, parts=(Part(0, 12, receipt),))])
     assert isinstance(launch, Done)
     assert isinstance(launch.outcomes[0], File)
@@ -306,7 +308,7 @@ def test_orders_are_carried_out_one_by_one(connect: Connect) -> None:
         with pytest.raises(BatchRefused):
             connect(server.url).submit([PUT, PUT])
         with pytest.raises(BatchRefused):
-            connect(server.url).upload_whole(b"x")
+            upload_whole(connect(server.url), b"x")
 
 
 def test_a_portal_of_the_network_is_no_service() -> None:

@@ -21,6 +21,7 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import Doubted, File, Folder, Gone, Place
 from mountfs.model.path import ROOT, RemotePath
+from tests.doubles.sources import piece_of
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.dropbox.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, error_answer, hang_up, json_answer, stall
@@ -59,7 +60,7 @@ def test_no_argument_is_null(connect: Connect) -> None:
 
 def test_an_argument_in_a_header_is_plain_ascii(connect: Connect) -> None:
     with Script(json_answer({"session_id": "s"})) as server:
-        connect(server.url).upload_whole("ü€".encode())
+        connect(server.url).upload_whole(piece_of("ü€".encode()))
     argument = server.seen[0].headers["dropbox-api-arg"]
     assert argument.isascii() and argument.isprintable()
     assert json.loads(argument)["close"] is True

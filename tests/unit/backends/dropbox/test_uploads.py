@@ -21,13 +21,14 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.hashing import BLOCK_BYTES, HashKind, content_hash
-from mountfs.ports import Backend, Piece
+from mountfs.ports import Backend
 from tests.contract.far import put_order
+from tests.doubles.sources import append_pack, append_part, piece_of
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.dropbox.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, error_answer, json_answer
 
-TWO = [Piece("0:a", b"one"), Piece("0:b", b"three")]
+TWO = [piece_of(b"one", "0:a"), piece_of(b"three", "0:b")]
 OFFSET_5 = {".tag": "incorrect_offset", "correct_offset": 5}
 
 
@@ -45,7 +46,7 @@ def test_the_limits_are_within_the_service_s() -> None:
 
 def test_a_pack_is_its_pieces_one_after_the_other(connect: Connect) -> None:
     with Script(json_answer({"entries": [{".tag": "success"}, {".tag": "success"}]})) as server:
-        assert connect(server.url).append_pack(TWO) == [None, None]
+        assert append_pack(connect(server.url), TWO) == [None, None]
     assert server.seen[0].body == b"onethree"
     assert json.loads(server.seen[0].headers["dropbox-api-arg"]) == {
         "entries": [
@@ -70,7 +71,7 @@ def test_a_piece_that_is_there_already_is_a_success(
     connect: Connect, error: dict[str, Any], kind: type[MountfsError] | None
 ) -> None:
     with Script(json_answer({"entries": [{".tag": "success"}, failed(error)]})) as server:
-        first, second = connect(server.url).append_pack(TWO)
+        first, second = append_pack(connect(server.url), TWO)
     assert first is None
     assert second is None if kind is None else type(second) is kind
 
@@ -96,13 +97,13 @@ def test_a_piece_that_is_there_already_is_a_success(
 )
 def test_a_refused_pack_says_what_to_do(connect: Connect, reply: Reply, kind: type[MountfsError]) -> None:
     with Script(reply) as server, pytest.raises(MountfsError) as caught:
-        connect(server.url).append_pack(TWO)
+        append_pack(connect(server.url), TWO)
     assert type(caught.value) is kind
 
 
 SENDS: dict[str, Callable[[Backend], object]] = {
-    "pack": lambda backend: backend.append_pack(TWO),
-    "part": lambda backend: backend.append(f"{CHUNK_BYTES}:s", 0, b"x", closing=True, size_bytes=1),
+    "pack": lambda backend: append_pack(backend, TWO),
+    "part": lambda backend: append_part(backend, f"{CHUNK_BYTES}:s", 0, b"x", closing=True, size_bytes=1),
     "commit": lambda backend: backend.submit([put_order("/f", "0:s", 1)]),
 }
 
@@ -127,7 +128,7 @@ def test_what_was_told_to_wait_is_not_sent_again_before_its_time(
 @pytest.mark.parametrize("status", [400, 413, 431])
 def test_a_single_piece_that_is_too_much_ends_packing(connect: Connect, status: int) -> None:
     with Script(answer(status, b"too large")) as server, pytest.raises(BatchRefused):
-        connect(server.url).append_pack(TWO[:1])
+        append_pack(connect(server.url), TWO[:1])
 
 
 @pytest.mark.parametrize("reply", [[], {}, {"session_ids": ["a"]}, {"session_ids": "ab"}])
@@ -154,17 +155,19 @@ def test_a_part_that_is_there_already_is_a_success(
     with Script(error_answer(error)) as server:
         backend = connect(server.url)
         if kind is None:
-            assert backend.append(f"{CHUNK_BYTES}:s", 0, body, closing=closing, size_bytes=None)
+            assert append_part(backend, f"{CHUNK_BYTES}:s", 0, body, closing=closing, size_bytes=None)
         else:
             with pytest.raises(MountfsError) as caught:
-                backend.append(f"{CHUNK_BYTES}:s", 0, body, closing=closing, size_bytes=None)
+                append_part(backend, f"{CHUNK_BYTES}:s", 0, body, closing=closing, size_bytes=None)
             assert type(caught.value) is kind
 
 
 def test_every_part_carries_its_own_hash(connect: Connect) -> None:
     body = bytes(range(256)) * (CHUNK_BYTES // 256)
     with Script(json_answer(None)) as server:
-        connect(server.url).append(f"{CHUNK_BYTES}:s:1", CHUNK_BYTES, body, closing=False, size_bytes=None)
+        append_part(
+            connect(server.url), f"{CHUNK_BYTES}:s:1", CHUNK_BYTES, body, closing=False, size_bytes=None
+        )
     assert json.loads(server.seen[0].headers["dropbox-api-arg"]) == {
         "cursor": {"session_id": "s:1", "offset": CHUNK_BYTES},
         "close": False,

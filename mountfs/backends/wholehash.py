@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 
+from cachetools import LRUCache
+
 from mountfs.model.hashing import HashKind, hasher
+from mountfs.model.order import Part
 from mountfs.model.ranges import RangeSet
+from mountfs.model.source import Source
 
 READ_BYTES = 1024 * 1024
 """Bytes in memory at once of what no part brings."""
+
+SESSIONS_KEPT = 64
+"""More than there are large files on their way at a time. Of one that is forgotten the file is read again."""
 
 Read = Callable[[int, int], bytes]
 """(offset, length) -> exactly those bytes of the file."""
@@ -85,3 +93,50 @@ class WholeHash:
                 stop = min(high, start + READ_BYTES)
                 break
         return min([stop, *(offset for offset in self._early if offset > start)])
+
+
+class WholeHashes:
+    """The hashes of the files that are on their way up, by session. Any thread."""
+
+    def __init__(self, kind: HashKind) -> None:
+        self._kind = kind
+        self._lock = Lock()
+        self._files: LRUCache[str, WholeHash] = LRUCache(SESSIONS_KEPT)
+
+    def resume(self, session: str, source: Source, parts: Iterable[Part]) -> None:
+        """A former process sent *parts*: of these, all that can be hashed by now is read. What
+        ``Source.exactly`` raises."""
+        sent = ((part.offset, part.offset + part.length) for part in parts)
+        whole = WholeHash(self._kind, source.exactly, sent)
+        with self._lock:
+            self._files[session] = whole
+        whole.catch_up()
+
+    @contextmanager
+    def fed(self, session: str, source: Source, offset: int, body: bytes) -> Iterator[None]:
+        """The part *body* is hashed before the block, in which it is sent. What ``Source.exactly`` raises."""
+        with self._lock:
+            whole = self._files.get(session)
+            if whole is None:
+                whole = self._files[session] = WholeHash(self._kind, source.exactly)
+        try:
+            whole.feed(offset, body)
+            yield
+        finally:
+            whole.let_go(offset)
+
+    def hexdigest(self, session: str, source: Source, size_bytes: int) -> str:
+        """Once every part is through. What ``Source.exactly`` raises."""
+        with self._lock:
+            whole = self._files.get(session)
+        return (whole or WholeHash(self._kind, source.exactly)).hexdigest(size_bytes)
+
+    def forget(self, session: str) -> None:
+        """The session is over."""
+        with self._lock:
+            self._files.pop(session, None)
+
+
+def file_hash(kind: HashKind, source: Source, size_bytes: int) -> str:
+    """Of all bytes of a file, in one pass over them. Unreadable, DiskTrouble."""
+    return WholeHash(kind, source.exactly).hexdigest(size_bytes)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.backends.wholehash import WholeHash
 from mountfs.errors import Forbidden, MountfsError, Offline, SessionLost
 from mountfs.model.hashing import HashKind
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.model.settling import SETTLE_S
-from mountfs.upload.wholehash import WholeHash
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.upload.bodies import body_of, content_of, uploader_steps
