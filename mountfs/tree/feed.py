@@ -1,7 +1,7 @@
-"""The service's feed of changes: how far it was heard, and which listings it makes doubtful.
+"""The service's changes: up to which position they were read, and which listings they make doubtful.
 
-What the news say of a thing itself is not taken: nothing orders them against our own commits, and they may be
-older than what is known. News about a place where an order on its way is to land are kept with the order.
+What a change says of a file itself is not used: nothing orders it against our own commits, and it may be
+older than what is known. Changes at a place that an order on its way leads to are noted with that order.
 """
 
 from __future__ import annotations
@@ -23,31 +23,33 @@ CURSOR = "cursor"
 class Feed:
     """What others change, page by page.
 
-    A mount that knows its position shows what it knows until it has heard whether it can follow from there.
+    After a start the mount shows what it knows, also while it is not known yet whether the changes can be
+    read on from its position.
     """
 
     def __init__(self, tree: Tree, listings: Listings) -> None:
         self._tree = tree
         self._listings = listings
         self._found: dict[str, Node | None] = {}
-        """Folders by their remote paths, while one page is noted."""
+        """Nodes of folders by their remote paths, for one page of changes."""
         listings.is_followed = self.cursor is not None
 
     @property
     def cursor(self) -> str | None:
-        """The position in the service's changes from which on they are to be reported."""
+        """The position from which on the changes are to be read; None: there is none."""
         with self._tree.lock:
             return self._tree.store.fact(CURSOR)
 
     def begin(self, cursor: str | None) -> None:
-        """Changes are reported from *cursor* on: what was listed before may have changed before it, and
-        nobody would tell. None: nothing is reported."""
+        """Changes will be read from *cursor* on. Folders that were listed before it may have changed in
+        between, so all are doubted. None: no changes are read."""
         with self._tree.transaction():
             self._tree.store.set_fact(CURSOR, cursor)
             self._listings.doubt_all()
 
     def note(self, news: Iterable[News], cursor: str) -> None:
-        """Takes note of remote changes up to *cursor*. What says only what is known is our own echo."""
+        """Notes the changes *news*, which lead up to *cursor*. One that says only what is known is the echo
+        of a commit of ours."""
         tree = self._tree
         with tree.transaction():
             self._found.clear()
@@ -60,7 +62,7 @@ class Feed:
             tree.store.set_fact(CURSOR, cursor)
 
     def note_follower(self, *, is_healthy: bool, is_away: bool) -> None:
-        """Whether every remote change is being reported from here on, and whether the service answers."""
+        """Whether all remote changes are being reported from here on, and whether the service answers."""
         with self._tree.lock:
             self._listings.is_followed = is_healthy
             self._listings.is_away = is_away
@@ -93,7 +95,7 @@ class Feed:
         if node is None:
             self._listings.strangers.note(entry.id)
         elif node.state.flight is not None:
-            hear(node, None)  # it is not where its order puts it
+            hear(node, None)  # it was seen elsewhere than its order puts it
         else:
             before = node.state.base_parent
             if before is not None and before is not folder:
@@ -117,11 +119,11 @@ class Feed:
         if flight is None or flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
             yield known.state.base_parent
         elif flight.kind is OrderKind.MOVE and news.path is None:
-            hear(known, None)  # not only from the place that the order leaves
+            hear(known, None)  # also from the place to which the order leads
 
     def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:
-        """The node of a folder that news are about; None for one that nobody ever listed, so that nobody need
-        know. Of an order on its way that makes it, it is noted that something happened in it."""
+        """The node of a folder that a change is about; None for one that was never listed: nothing known of
+        it can be wrong. If an order on its way makes the folder, the change is noted with it."""
         tree = self._tree
         if path is None:
             node = tree.by_remote_id(folder_id)
@@ -149,7 +151,7 @@ class Feed:
         return at
 
     def _stored(self, folder: Node, key: str) -> Node | None:
-        """A child of a folder that is not in memory."""
+        """A child of a folder whose children are not in memory."""
         for row in self._tree.store.folders_in(folder.id):
             if row.base is not None and fold(row.base.name) == key:
                 return self._tree.enter_row(row, self._tree.store.listing(row.id))
@@ -157,8 +159,8 @@ class Feed:
 
 
 def _is_echo(tree: Tree, known: Node, entry: Entry) -> bool:
-    """Whether *entry* says what is known of the node *known*. The id of a folder that was made by the way is
-    learned from it."""
+    """Whether *entry* says only what is known of *known*. Of a folder that the service made by the way it
+    tells the id, which is kept."""
     base = known.state.base
     if isinstance(entry, File):
         token = (entry.id, entry.revision, entry.name)
@@ -172,8 +174,7 @@ def _is_echo(tree: Tree, known: Node, entry: Entry) -> bool:
 
 
 def _is_claimed(folder: Node, key: str, entry: Entry | None) -> bool:
-    """Whether an order on its way gives the name to something: then its outcome tells, and is compared with
-    what was heard meanwhile."""
+    """Whether an order on its way gives that name to a node: its outcome is compared with what was noted."""
     claims = folder.part.claims
     if claims is None or key not in claims:
         return False

@@ -1,14 +1,12 @@
-"""Listings of remote folders: when they are trusted, and how they get into the tree.
+"""Listings of remote folders: how long each is trusted, and how they are written onto the tree.
 
-A folder that was listed once is shown from then on, also by the next mount. It is listed anew when
+A folder that was listed once is shown from then on, also by the next mount. It is listed again when
 
-* news say that something changed in it (see ``feed``);
-* nobody reports changes just now, and it was not looked at for a while;
-* the position in the changes was lost.
+* a change was reported in it (see ``feed``); * no changes are being reported just now, and its listing is
+older than FRESH_S; * the position in the service's changes was lost.
 
-What makes no sense in a listing is left out, and told of. A node that is known by its name stays as it is.
-
-While the service is away, whatever is known is shown.
+An entry that makes no sense is left out, and a notice says so. A node that is known by its name stays as it
+is. While the service is away every listing is trusted, however old.
 """
 
 from __future__ import annotations
@@ -45,7 +43,8 @@ CHUNK = 500
 
 
 class Listings:
-    """Loads folders, from the store and over the network, never under the lock while it waits."""
+    """Loads folders from the store and from the service. The lock is never held while the service is
+    asked."""
 
     def __init__(self, tree: Tree, backend: Backend, fresh_s: float = FRESH_S) -> None:
         self._tree = tree
@@ -53,20 +52,21 @@ class Listings:
         self._fresh_s = fresh_s
         self._loads: dict[int, _Load] = {}
         self._landed: dict[tuple[int, str], int] = {}
-        """While folders are being listed: places of which an order of ours had its outcome, and when."""
+        """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.strangers = Strangers()
         self._asked_at = 0
         self.is_followed = False
-        """Whether every remote change is being reported; ``feed`` knows."""
+        """Whether every remote change is being reported; set by ``feed``."""
         self.is_away = False
-        """Whether the service did not answer the last time; likewise."""
+        """Whether the service did not answer the last time; set by ``feed``."""
 
     # Asking, under the lock
 
     def loaded(self, decide: Callable[[], T]) -> T:
-        """Calls *decide* under the lock, loading the folders it finds missing, until it gets through.
+        """Calls *decide* under the lock until it raises NotLoaded no more, loading the folder that it named
+        each time.
 
-        *decide* must look before it writes: it is called anew after each NotLoaded.
+        *decide* must look before it writes: it is called again after each NotLoaded.
         """
         asked_at = 0
         kept: list[Node] = []
@@ -128,9 +128,11 @@ class Listings:
     # Loading
 
     def load(self, folder: Node, asked_at: int = 0) -> None:
-        """Has the children of *folder* in memory, and listed if they must be; once for all who wait for it.
+        """Has the children of *folder* in memory, and lists them at the service if they must be; once for all
+        callers that wait for it.
 
-        NotFound, NotADirectory: it is not there any more. Transient when it cannot be listed and never was.
+        NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
+        and never was.
         """
         with self._tree.lock:
             under_way = self._loads.get(folder.id)
@@ -168,14 +170,15 @@ class Listings:
         self.load(folder, asked_at)
 
     def try_relist(self, folder: Node) -> bool:
-        """As ``relist``; False: it could not be listed, and what was known of it serves."""
+        """As ``relist``; False: the folder could not be listed, and what was known of it is shown."""
         with suppress(MountfsError):
             self.relist(folder)
             return not folder.part.listing.was_tried
         return False
 
     def relist_above(self, node: Node) -> bool:
-        """Whether a listing told what became of the folder of *node*, which the service says is gone."""
+        """Lists the folder above that of *node*, which the service says is gone; whether that told what
+        became of it."""
         with self._tree.lock:
             folder = node.state.parent
             above = None if folder is None else folder.state.base_parent
@@ -240,15 +243,16 @@ class Listings:
         tell_of(self._tree, folder, odd)
 
     def _not_listed(self, listing: Listing, error: Transient) -> None:
-        """What is known of a folder serves on for a while; *error* where nothing is."""
+        """The listing of a folder failed: what is known of it is trusted for a while more. Raises *error* if
+        nothing is."""
         if not listing.listed_at:
             raise error
         listing.checked_s = self._tree.clock.now_s()
         listing.was_tried = True
 
     def _apply(self, folder: Node, entries: Sequence[Entry], odd: Sequence[Odd], asked_at: int) -> None:
-        """Writes a listing that was asked for at *asked_at* onto the tree. What had an outcome since is known
-        better."""
+        """Writes a listing that was asked for at *asked_at* onto the tree. A place at which an order of ours
+        had its outcome since then is left as it is."""
         tree, listing = self._tree, folder.part.listing
         seen = {fold(entry.name) for entry in odd}
         for chunk in _chunks(entries):
@@ -292,15 +296,16 @@ class Listings:
     # Outcomes of ours, and what is doubted
 
     def landed(self, folder: Node | None, name: str) -> None:
-        """An order of ours had its outcome at *name* in *folder*: a listing asked for before misses it."""
+        """An order of ours had its outcome at *name* in *folder*: a listing that was asked for before does
+        not know of it."""
         if self._loads and folder is not None:
             self._landed[(folder.id, fold(name))] = self._tree.store.next_id()
 
     def made(self, folder: Node, *, is_empty: bool, since: int) -> None:
         """We made *folder* at the service; *since*: when that was asked for.
 
-        Unless *is_empty* is certain, somebody may have been quicker: it is listed when somebody looks, and
-        while that is not possible, what we know is shown. News missed after *since* make it doubted too.
+        Unless *is_empty* is certain, somebody may have made it before, and filled it: it is listed at the
+        next look. Changes that were missed after *since* make it doubted too.
         """
         listing = folder.part.listing
         listing.listed_at = since
@@ -330,7 +335,7 @@ class Listings:
 
 
 class _Load:
-    """A folder being loaded, for all who wait for it."""
+    """One load of a folder, and all callers that wait for it."""
 
     def __init__(self, asked_at: int) -> None:
         self.asked_at = asked_at

@@ -1,4 +1,5 @@
-"""What the service turns out to have, written onto the nodes: a clean node follows it, others do not."""
+"""Writes what the service turns out to have onto the nodes: a clean node follows it, one with changes of ours
+keeps them."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from mountfs.tree.tree import Tree
 def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     """The service has *entry* in *folder*. Inside a transaction; the children of *folder* are in memory.
 
-    A name that something of ours has is kept for it: what the service has there shows once ours has left.
+    A name that a node of ours has stays ours: what the service has there is shown once ours has left the
+    name.
     """
     key = fold(entry.name)
     node = _known(tree, folder, entry, key)
@@ -43,7 +45,7 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
         hear(node, entry)
         node.state.flight.is_doubted = True
         if node.state.base_parent is not folder:
-            # It is to be seen here once its order is over.
+            # The listing is repeated once the order is over, and shows it then.
             folder.part.listing.doubted_at = tree.store.next_id()
         return
     if tree.child(folder, key) is not None:
@@ -68,7 +70,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
         folder is not state.base_parent or state.base is None or fold(state.base.name) != fold(entry.name)
     )
     if node.folder is not None and is_elsewhere:
-        # What was reported of it by its new path found nobody.
+        # News of what is below it, by its new path, found no node.
         node.folder.listing.doubted_below_at = tree.store.next_id()
         tree.store.save_listing(node.id, node.folder.listing)
     if state.parent is None and isinstance(entry, File) and _is_other_version(state.base, entry):
@@ -80,7 +82,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
             shadow(tree, folder, fold(entry.name))
             lose(tree, node)
             return
-        # Into a folder that we moved into it in the meantime it cannot follow: it is moved back.
+        # It does not follow into a folder that was moved into it here meanwhile: the plan moves it back.
         if not is_in(folder, node):
             after = after.at(folder, entry.name)
     tree.change((node, after))
@@ -96,8 +98,8 @@ def _is_other_version(before: Entry | None, after: File) -> bool:
 
 
 def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
-    """*node*, a file that was removed here, was changed by somebody else meanwhile, to *entry*: nobody here
-    saw that version, so it stays, and is shown again. Inside a transaction."""
+    """Somebody changed *node*, a file that was removed here, to *entry*. Nobody here saw that version, so the
+    file is not removed, and is shown again. Inside a transaction."""
     tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
     key = fold(entry.name)
     load_children(tree, folder)
@@ -109,17 +111,17 @@ def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
 
 
 def lose(tree: Tree, node: Node) -> None:
-    """The service does not have *node* any more: others removed it, or moved it out of our sight. Inside a
-    transaction.
+    """The service does not have *node* any more: others removed it, or moved it out of the mounted account.
+    Inside a transaction.
 
-    Bytes of ours are kept, and made again; so is a folder with something of ours in it.
+    A file with bytes of ours is kept and sent as a new one; so is a folder with anything of ours in it.
     """
     state = node.state
     if state.base is None:
         return
     if state.flight is not None:
         if state.flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
-            hear(node, None)  # those leave their place themselves
+            hear(node, None)  # the order itself takes the node from there
         return
     if node.folder is None:
         is_kept = state.parent is not None and (state.content is not None or state.draft is not None)
@@ -136,15 +138,15 @@ def lose(tree: Tree, node: Node) -> None:
     for child in list((node.folder.children or {}).values()):
         if child.state.base_parent is node:
             lose(tree, child)
-    # Made again, it is not known to be empty: what was sent into it before may be there, or gone.
+    # When it is made again it may not be empty: what was sent into it before may be there.
     node.folder.listing.doubted_at = tree.store.next_id()
     tree.store.save_listing(node.id, node.folder.listing)
     tree.change((node, state.based(None, None)))
 
 
 def hear(node: Node, entry: Entry | None) -> None:
-    """Something was seen, or reported, at the place of an order on its way: the outcome tells whether it was
-    ours. None: it is not told what."""
+    """Notes with an order on its way that *entry* was seen or reported at the place it leads to. Whether that
+    was the order itself, its outcome tells. None: something happened there, and it is not known what."""
     flight = node.state.flight
     if flight is not None:
         token = "" if entry is None else entry.revision if isinstance(entry, File) else entry.id
@@ -152,7 +154,7 @@ def hear(node: Node, entry: Entry | None) -> None:
 
 
 def shadow(tree: Tree, folder: Node, key: str) -> None:
-    """The service has something under a name that one of ours has. Inside a transaction."""
+    """The service has something under a name that a node of ours has. Inside a transaction."""
     listing = folder.part.listing
     if listing.shadows is None:
         listing.shadows = set()
@@ -161,15 +163,15 @@ def shadow(tree: Tree, folder: Node, key: str) -> None:
 
 
 def followed(content: Content | None, before: File, after: File) -> Content | None:
-    """*content* after the revision *before*, which it may have been made from, got another token: *after* has
-    the same bytes, so that it is made from that as well."""
+    """*content* after the file got another revision with the same bytes: if it was made from *before*, it is
+    made from *after* as well, and may replace that."""
     if content is None or content.over is None or content.over.revision != before.revision:
         return content
     return replace(content, over=Over(after.revision, after.content_hash))
 
 
 def load_children(tree: Tree, folder: Node) -> None:
-    """Brings what the store has in *folder* into memory at once; for folders with something of ours in it."""
+    """Reads what the store has in *folder* into memory at once; for folders that hold something of ours."""
     if folder.part.children is None:
         listings = tree.store.listings_of_children(folder.id)
         children: dict[str, Node] = {}
@@ -181,7 +183,7 @@ def load_children(tree: Tree, folder: Node) -> None:
 
 
 def _known(tree: Tree, folder: Node, entry: Entry, key: str) -> Node | None:
-    """The node that *entry* is: by its id, or by its place where the service had not told the id."""
+    """The node of *entry*: by the service's id, or by its place if the service had not told the id."""
     node = tree.by_remote_id(entry.id)
     if node is None:
         there = tree.base_child(folder, key)
@@ -193,7 +195,7 @@ def _known(tree: Tree, folder: Node, entry: Entry, key: str) -> Node | None:
 
 
 def _stands_in(folder: Node, node: Node) -> bool:
-    """Whether *folder* is *node*, or the service had it below *node* when that was last heard of."""
+    """Whether *folder* is *node* or, as the service was last known to have it, below it."""
     at: Node | None = folder
     while at is not None:
         if at is node:
@@ -204,9 +206,9 @@ def _stands_in(folder: Node, node: Node) -> bool:
 
 
 def _doubt_place(tree: Tree, folder: Node) -> None:
-    """*folder* seems to hold what it stands in. Somebody moved it out of there before (`mv a/b b; mv a b/a`,
-    and b is listed first), or the service says nonsense: both are listed again, and until it is known where
-    *folder* stands, nothing is put into it that would close a circle."""
+    """The service seems to have *folder* inside itself. Either somebody moved it out first (`mv a/b b; mv a
+    b/a`, and b is listed before a), or the service is wrong. Both folders are listed again; until then
+    nothing is put into *folder* that would close the circle."""
     for each in (folder, folder.state.base_parent):
         if each is not None:
             each.part.listing.doubted_at = tree.store.next_id()
@@ -214,7 +216,7 @@ def _doubt_place(tree: Tree, folder: Node) -> None:
 
 
 def is_in(folder: Node, node: Node) -> bool:
-    """Whether *folder* is *node*, or the mount shows it below."""
+    """Whether *folder* is *node*, or is shown below it."""
     at: Node | None = folder
     while at is not None:
         if at is node:
