@@ -33,8 +33,8 @@ OPEN = "it is open for writing; close it first"
 
 @dataclass(slots=True)
 class GivenUp:
-    """What was, or would be, given up: how many files and folders, the bytes of ours in them, some of their
-    paths; and what was left as it is, with the reason."""
+    """What was, or would be, given up: how many files and folders, the bytes of ours in them, and some paths;
+    and what was left as it is, with the reason."""
 
     count: int = 0
     size_bytes: int = 0
@@ -43,9 +43,9 @@ class GivenUp:
 
 
 def pending_within(tree: Tree, top: Node) -> dict[Node, int]:
-    """Everything with something of ours at or below *top*, in no order, each with the number of folders it is
-    down from there; also what was removed there, and what was refused. What stays on this machine by its name
-    is not pending. Any thread; without the lock the walk up is made in parts."""
+    """Everything that is not clean, or was refused, at or below *top*, with the number of folders it is down
+    from *top*; what was removed there, too. Not what its name keeps on this machine. Any thread; without the
+    lock, which is taken for a part at a time."""
     with tree.lock:
         nodes = list({**tree.dirty, **tree.refused}.values())
     found: dict[Node, int] = {}
@@ -90,8 +90,8 @@ class Discard:
         return told
 
     def _all(self, nodes: list[Node], told: GivenUp, trial: Collection[Node] = ()) -> list[Node]:
-        """Those that wait for others. *trial*: nothing is given up, but what all of these would be is
-        told."""
+        """Gives up *nodes*; returns those that have to wait for others. *trial*: nothing is given up, but
+        noted what would be if all of these were."""
         tree = self._tree
         waiting: list[Node] = []
         for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
@@ -111,7 +111,7 @@ class Discard:
         return waiting
 
     def _holder(self, node: Node) -> Node | None:
-        """What has the name by now that a renamed *node* had."""
+        """The node that has the old name of a renamed *node* by now."""
         state = node.state
         if (
             state.base is None
@@ -125,8 +125,8 @@ class Discard:
         return None if there is node else there
 
     def _step_aside(self, waiting: list[Node], told: GivenUp) -> list[Node]:
-        """One of those that wait for each other makes room for the others, for a moment; those that wait for
-        something else, or for what does, are left as they are."""
+        """Several nodes wait for each other's names: one of them gets another name for a moment. Nodes that
+        wait for something outside of that circle are left as they are."""
         with self._tree.transaction():
             awaited = {node: self._awaited(node) for node in waiting}
             while left := [node for node, others in awaited.items() if not awaited.keys() >= others]:
@@ -139,8 +139,7 @@ class Discard:
         return list(awaited)
 
     def _awaited(self, node: Node) -> set[Node]:
-        """What keeps *node* from being given up: what has its old name, or is in it; the top where that is on
-        its way."""
+        """What keeps *node* from being given up: the node that has its old name, or those that are in it."""
         holder = self._holder(node)
         if holder is not None:
             return {holder}
@@ -149,8 +148,8 @@ class Discard:
         return {self._tree.root}
 
     def _one(self, node: Node, told: GivenUp, doubtful: set[Node], *, is_trial: bool) -> bool:
-        """Whether it can be given up only after others. *doubtful*: takes the folders that are to be listed
-        again for it."""
+        """Gives up one node; True: only after others. *doubtful*: the folders that are to be listed again
+        because of it are added."""
         state, word = node.state, word_of(node)
         if state.is_forgotten or (word is None and state.refusal is None):
             return False
@@ -192,8 +191,8 @@ class Discard:
         return True
 
     def _show_above(self, folder: Node | None) -> bool:
-        """Removed folders that are to hold something again are shown again: `mv d/f g; rmdir d`, and g is
-        given up. False while the removal of one is on its way."""
+        """Shows removed folders above again, for what is to be shown in them: `mv d/f g; rmdir d`, and g is
+        given up. False while the removal of one of them is on its way."""
         removed: list[Node] = []
         at = folder
         while at is not None:

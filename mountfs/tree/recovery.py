@@ -33,7 +33,7 @@ BOOT_FACT = "boot_id"
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a start repaired: how many versions it set aside or gave up, which files of nobody it found."""
+    """What a start did: how many versions it set aside or gave up, and which files without a row it found."""
 
     repairs: int
     strays: tuple[str, ...]
@@ -74,7 +74,7 @@ def recover(
         count = sum(map(repairs.repair, repairs.doubtful()))
         kept = strays.keep(repairs.unnamed())
         tree.store.set_fact(BOOT_FACT, boot_id)
-    # After people were told: a start that is cut short in between tells them twice.
+    # After the notices are stored: a start that is killed in between tells people twice, not never.
     strays.clear(kept)
     if count or kept:
         LOG.info("repaired %d versions, found %d files of nobody", count, len(kept))
@@ -82,7 +82,7 @@ def recover(
 
 
 class _Repairs:
-    """What is wrong with the versions that rows name. Inside one transaction."""
+    """Repairs the versions that rows name. Inside one transaction."""
 
     def __init__(
         self,
@@ -105,18 +105,18 @@ class _Repairs:
         self._trusts_sizes = trusts_sizes
         self._sizes = {} if trusts_sizes else spool.sizes()
         self._names = set(spool.names() if trusts_sizes else self._sizes)
-        """Files of the spool, later on without those of versions that are certain to be whole."""
+        """Files of the spool; later on those of versions that are certain to be whole are taken out."""
 
     def remove_spent(self) -> None:
-        """Bytes that are nobody's any more are kept as cache, by their hash: not those that may be torn."""
+        """Bytes that no node has any more become read cache, by their hash; not where they may be torn."""
         for content in self._tree.freed.values():
             if not content.is_synced:
                 self._spool.remove(content.spool)
                 self._names.discard(content.spool)
 
     def doubtful(self) -> list[Node]:
-        """The nodes that are to be looked at: all but those of which there is one version, closed and certain
-        to be whole. Mostly there are few."""
+        """The nodes whose bytes are to be looked at: all but those with one version, closed and certain to be
+        whole. Mostly there are few."""
         found: list[Node] = []
         for node in self._tree.dirty.values():
             state = node.state
@@ -130,7 +130,7 @@ class _Repairs:
         return found
 
     def _is_certain(self, content: Content) -> bool:
-        """Whether ``doubt`` finds nothing wrong with a closed version."""
+        """Whether ``doubt`` would find nothing wrong with a closed version."""
         if self._trusts_sizes:
             return content.spool in self._names
         is_proven = self._is_same_boot or content.is_synced
@@ -160,7 +160,7 @@ class _Repairs:
     # Inside
 
     def _is_sent(self, state: State, content: Content) -> bool:
-        """Whether a flight sends it: the committer asks the service how that ended."""
+        """Whether a flight sends *content*: then the committer asks the service how that ended."""
         return state.flight is not None and state.flight.content is content
 
     def _repair_content(self, node: Node, content: Content) -> bool:
@@ -176,8 +176,8 @@ class _Repairs:
         return True
 
     def _hide_torn(self, content: Content) -> bool:
-        """The service has all bytes of *content*. Those in the spool are not shown, cached or sent again,
-        unless their hash says that they are the same."""
+        """The service has all bytes of *content*, and those in the spool may be torn: they are not shown,
+        cached or sent again, unless their hash proves them."""
         if self._is_same_boot or content.is_synced or not content.content_hash or not content.size_bytes:
             return False
         size_bytes = self._size(content)
@@ -190,7 +190,8 @@ class _Repairs:
         return True
 
     def _repair_draft(self, node: Node, draft: Content) -> bool:
-        """A version that was open. Closed before the end it is whole, and may travel."""
+        """A version that was open when the process ended. If it had been closed before, and not written to
+        since, it is whole and may be sent."""
         reason = self._reason(draft)
         if reason is None:
             size_bytes = self._size(draft)
@@ -229,8 +230,8 @@ class _Repairs:
         return state.hexdigest()
 
     def _refuse(self, node: Node, content: Content, reason: str) -> None:
-        """There is nothing to publish any more. What the service has instead is shown; else the node stays
-        listed until the user removes it."""
+        """There are no bytes to send. The service's version is shown, if it has one; else the node stays
+        listed with the reason until the user removes it."""
         self._tree.notice(path_of(node), reason)
         state = node.state
         # Without a power loss somebody took the bytes away, and that stays listed.
@@ -244,7 +245,7 @@ class _Repairs:
             show_replaced(self._tree, state.parent, state.name)
             return
         if content.spool in self._names:
-            self._strays.unneeded.append(content.spool)  # an empty file would be shown in its place
+            self._strays.unneeded.append(content.spool)  # else it would be shown as an empty file
             self._names.discard(content.spool)
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
         self._tree.change((node, replace(state, content=self._recovered.unsent(content), refusal=refusal)))

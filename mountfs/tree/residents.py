@@ -22,16 +22,16 @@ class NotLoaded(Exception):
 
 
 class Residents:
-    """Folders in the order of their last use. Everything under the tree's lock."""
+    """Folders whose children are in memory, in the order of their last use. Under the tree's lock."""
 
     def __init__(self, forget: Callable[[Node], None]) -> None:
-        """*forget*: lets go of one node, which the store knows, or nobody any more."""
+        """*forget*: removes a clean node from memory."""
         self.count = 0
         """Children in memory, of all folders."""
         self._forget = forget
         self._folders: OrderedDict[int, Node] = OrderedDict()
         self._kept: Counter[int] = Counter()
-        """How many need the children of a folder in memory just now, by its id."""
+        """For how many callers the children of a folder must stay in memory, by its id."""
         self._detached: list[Node] = []
 
     def publish(self, folder: Node, children: dict[str, Node]) -> None:
@@ -73,7 +73,7 @@ class Residents:
                 del self._kept[folder.id]
 
     def used(self, folder: Node) -> None:
-        """Somebody looked into *folder*: it is evicted after those nobody looked at."""
+        """*folder* was looked into: it is evicted after those that were not."""
         if folder.id in self._folders:
             self._folders.move_to_end(folder.id)
 
@@ -96,7 +96,7 @@ class Residents:
             self._detached.append(folder)
 
     def attach(self, folder: Node) -> None:
-        """It is not, after all."""
+        """*folder* is there after all."""
         if folder in self._detached:
             self._detached.remove(folder)
 

@@ -1,7 +1,7 @@
-"""Files of a spool that no row names: what a start makes of them.
+"""What a start does with files of the spool that no row names.
 
-They may be all that is left of some work: of what was just being written, or had its rows in a lost tail of
-the log, or in a lost store.
+They may be all that is left of somebody's work: they were just being written, or their rows were in a lost
+tail of the log, or in a lost store.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ def set_aside_directory(spool: Path) -> Path:
 
 
 def is_never_shared(_name: str) -> bool:
-    """Of a spool without others beside it."""
+    """For a spool that no other slot shares files with."""
     return False
 
 
 class Strays:
-    """Shows the ones that say whose they are, and sets the others aside. Inside one transaction of the tree,
-    but for ``clear``.
+    """Shows those whose label says which file they are, and sets the others aside. Inside one transaction of
+    the tree, but for ``clear``.
 
-    *torn* and *unneeded*: further files, of versions whose whole bytes only the service has, and of nobody.
+    *torn*: further files, of versions whose whole bytes only the service has; *unneeded*: further files that
+    nobody needs.
     """
 
     def __init__(
@@ -56,8 +57,8 @@ class Strays:
         self.unneeded: list[str] = []
 
     def keep(self, names: set[str]) -> list[str]:
-        """What of *names* could only be set aside, with the torn ones. A file that another slot has, too, is
-        left where it is: that slot's journal says what it is, and whoever takes it over uses the file."""
+        """Those of *names*, and of the torn ones, that could only be set aside. A file that another slot's
+        journal names as well is left in place: whoever takes that slot over uses it."""
         kept = self.torn
         for name in sorted(each for each in names if not self._is_shared(each)):
             text = self._spool.label_of(name)
@@ -84,8 +85,8 @@ class Strays:
             self._spool.remove(name)
 
     def _show(self, name: str, label: Label) -> bool:
-        """A stray that says whose it is: the file that was closed, or a recovered copy. False when the place
-        is gone."""
+        """Shows a stray as the new file that its label says was closed, or as a recovered copy. False when
+        its folder is gone."""
         folder = self._tree.node(label.folder_id)
         if folder is None or folder.folder is None or not is_attached(folder) or not is_name(label.name):
             return False

@@ -1,7 +1,7 @@
-"""Every call that changes the tree. Each is one transaction, made under the lock after it has looked.
+"""The calls that change the tree. Each is one transaction, made under the lock after it has looked.
 
-A verb changes what the mount shows, and nothing else: what is to be told to the service follows from that
-(see ``plan``), and what is on its way meanwhile is not looked at.
+A verb changes what the mount shows, and nothing else. What is to be told to the service follows from that
+(``plan``); an order that is on its way is not changed.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ class Verbs:
     def begin(
         self, node: Node, spool: str, size_bytes: int, *, over: Over | None, made_from: Content | None
     ) -> tuple[Node, Content] | None:
-        """A new version of the file *node* is being written in the spool file *spool*. It was made from the
-        revision *over*, or from *made_from*, which is still to be sent, and may replace what that replaces.
-        None when the node is gone: the bytes are nobody's then.
+        """Begins a new version of the file *node* in the spool file *spool*. It was made from the service's
+        revision *over*, or from *made_from*, a version that is still to be sent, and may replace what that
+        may replace.
 
-        Where the node has other bytes of ours by now, which this one was not made from, it becomes a file of
-        its own beside: the node that has it is returned with it.
+        Returns the node that has the new version: *node*, or, if *node* got other bytes of ours since, which
+        this version was not made from, a new file beside it. None: the node is gone, and the bytes belong to
+        no file.
         """
         with self._tree.lock:
             state = node.state
@@ -99,11 +100,11 @@ class Verbs:
     def flush(
         self, content: Content, size_bytes: int, mtime_ns: int, keep: Callable[[str], bool] | None = None
     ) -> Content | None:
-        """close() was called: from here on a crash publishes the *size_bytes* that were written. The draft as
-        it is now; None when it is nobody's any more.
+        """close() was called: a process that dies from here on leaves *size_bytes* whole bytes, which the
+        next one sends. Returns the draft as it is now; None when no file has it any more.
 
-        *keep* labels the spool file. A new file that is labelled needs no row at once: rows of many cost a
-        third.
+        *keep* writes a label onto the spool file. A new file with a label needs no row at once: the rows of
+        many cost a third.
         """
         with self._tree.lock:
             node, now = self._draft(content)
@@ -115,9 +116,11 @@ class Verbs:
             return now
 
     def unflush(self, content: Content) -> bool:
-        """It is being written to again: a crash finds it torn. Call before the first byte.
+        """The draft is being written to again, so that a process that dies leaves it torn. Call before the
+        first byte.
 
-        Whether the closed bytes were marked as safe from power loss; then sync the store before that byte.
+        Returns whether its closed bytes were marked as safe from a power loss; then the store must be synced
+        before that byte.
         """
         with self._tree.lock:
             node, now = self._draft(content)
@@ -128,8 +131,8 @@ class Verbs:
             return now.is_synced
 
     def seal(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None:
-        """The last writer is gone: the bytes are the node's version, and may travel. The version as it is
-        now; None when it is nobody's any more."""
+        """The last writer has closed the file: its bytes are a version, and may be sent. Returns the version
+        as it is now; None when no file has it any more."""
         with self._tree.lock:
             now = self.flush(content, size_bytes, mtime_ns)
             node = self._tree.contents.get(content.id)
@@ -145,8 +148,8 @@ class Verbs:
             return now
 
     def set_time(self, node: Node, mtime_ns: int) -> None:
-        """The modification time, carried by the commit while one is due; else kept here, and sent by itself
-        where the service takes that."""
+        """Sets the modification time. It is sent with the file's bytes where those are to be sent; else by
+        itself, or kept here where the service takes none."""
         with self._tree.lock:
             state = node.state
             if not is_attached(node):
@@ -165,7 +168,7 @@ class Verbs:
     def make_folder(self, names: Names) -> Node:
         """AlreadyExists; as ``create`` for the folder above and the name.
 
-        A folder that was removed here a moment ago, and is still there at the service, is that one again.
+        `rmdir d; mkdir d`, and the removal was not sent yet: the folder is the old one, shown again.
         """
         parent = self._free(names)
         now_ns = self._tree.clock.wall_ns()
@@ -229,14 +232,14 @@ class Verbs:
     # Inside
 
     def _draft(self, content: Content) -> tuple[Node | None, Content | None]:
-        """The draft that *content* is now, and whose it is."""
+        """The node that has the draft *content*, and the draft as it is now."""
         node = self._tree.contents.get(content.id)
         if node is None or node.state.draft is None or node.state.draft.id != content.id:
             return None, None
         return node, node.state.draft
 
     def _keep_closed(self, node: Node, now: Content, keep: Callable[[str], bool] | None) -> None:
-        """The draft *now* of *node* survives the process from here on: by its label, or by a row."""
+        """The draft *now* of *node* survives the process from here on: by its label, or by its row."""
         state = node.state
         after = state.holding(state.content, now)
         folder = state.parent
@@ -256,7 +259,8 @@ class Verbs:
             self._tree.change_unsaved(node, FORGOTTEN)
 
     def _apply(self, *edits: Edit) -> None:
-        """Also for files that the store does not know yet, and need not know when they are gone."""
+        """Makes *edits*; of files without a row nothing is written, and nothing is left when they are
+        removed."""
         if any(_is_kept(node) for node, _ in edits):
             self._tree.change(*edits)
         else:
@@ -264,13 +268,13 @@ class Verbs:
                 self._tree.change_unsaved(node, after)
 
     def _removed(self, node: Node) -> Edit:
-        """*node* goes away; the service is told if it has it, or is just being given it. Inside a
-        transaction, or for files that the service knows nothing of."""
+        """The edit that removes *node*: the service is told if it has the node, or is just being given it.
+        Inside a transaction, unless the node has no row."""
         state = node.state
         if state.base is None and state.flight is None:
             return node, FORGOTTEN
         if _hides_another_version(state):
-            # Ours goes. Theirs, which nobody here has seen, stays, and is shown when the folder is listed.
+            # Our bytes go. The other version, which nobody here has seen, is shown when the folder is listed.
             self._tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
             if state.base_parent is not None:
                 self._view.listings.doubt(state.base_parent)
@@ -313,12 +317,12 @@ class Verbs:
 
 
 def _is_first(node: Node) -> bool:
-    """Whether the draft of *node* is all there is of it: nothing but the draft's label need tell of it."""
+    """Whether the draft of *node* is its only version, so that a label on the draft can stand for its row."""
     return not node.is_saved and node.state.content is None
 
 
 def _is_kept(node: Node) -> bool:
-    """Whether the next start finds it, by its row or by a label that is about to be wrong."""
+    """Whether the next start finds *node*: by its row, or by a label that is about to become wrong."""
     state = node.state
     closed = (content for content in (state.content, state.draft) if content is not None)
     return node.is_saved or any(content.is_flushed for content in closed)
@@ -332,12 +336,12 @@ def _check_synced(node: Node, occupant: Node) -> None:
 
 
 def can_return(removed: Node) -> bool:
-    """Whether a folder that was removed here, and is still at the service, can be shown again."""
+    """Whether a folder that was removed here, and that the service still has, can be shown again."""
     return removed.folder is not None and removed.state.parent is None and removed.state.flight is None
 
 
 def _hides_another_version(state: State) -> bool:
-    """Whether bytes of ours lie over a version of somebody else's that they were not made from."""
+    """Whether bytes of ours stand in place of a version of somebody else's, and were not made from it."""
     ours = state.content or state.draft
     if ours is None or state.flight is not None or not isinstance(state.base, File):
         return False
