@@ -15,8 +15,11 @@ from daemon.cli.context import Context, say
 from daemon.cli.demo import demo
 from daemon.cli.fsck import fsck
 from daemon.cli.inspect import status, sync, umount, wait
+from daemon.cli.login import login
+from daemon.cli.logout import logout
 from daemon.cli.mount import mount
 from daemon.cli.parked import discard, export, retry
+from daemon.cli.remotes import remotes
 from daemon.cli.sandbox import sandbox
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
@@ -34,7 +37,9 @@ def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     context.obj = Context(config=config, verbosity=verbose)
 
 
-for command in (mount, umount, wait, status, sync, retry, export, discard, fsck, sandbox, demo):
+SIGN_IN = (login, logout, remotes)
+PENDING = (wait, status, sync, retry, export, discard, fsck)
+for command in (*SIGN_IN, mount, umount, *PENDING, sandbox, demo):
     cli.add_command(command)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from daemon.config.options import MountOptions
 from daemon.config.settings import Settings, load
+from daemon.failure import BadSettings
 from daemon.printable import printable
 
 SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
@@ -55,9 +56,24 @@ class Context:
     out: Console = field(default_factory=lambda: Console(highlight=False))
     err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
 
-    def settings(self) -> Settings:
-        """The configuration. BadSettings."""
+    def settings(self, *, may_be_new: bool = False) -> Settings:
+        """The configuration. BadSettings, also where the file that was named is missing, unless it
+        *may_be_new*."""
+        if may_be_new and self.config is not None and not os.path.lexists(self.config):
+            return Settings()
         return load(config_candidates(), explicit=self.config)
+
+
+def written_file(context: Context, settings: Settings) -> Path:
+    """The configuration that a command changes: the one it was read from, or else the user's own."""
+    if context.config is not None:
+        return context.config.absolute()
+    own = config_candidates()[0]
+    if settings.unread is not None and settings.unread == own:
+        raise BadSettings(f"{own}: may not be read by this user")
+    if settings.file is None or (settings.file != own and not os.access(settings.file, os.W_OK)):
+        return own
+    return settings.file
 
 
 def config_candidates() -> list[Path]:

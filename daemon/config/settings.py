@@ -160,17 +160,18 @@ def load(candidates: Iterable[Path], explicit: Path | None = None) -> Settings:
     other one takes its place, since the same name may be another account there.
     """
     if explicit is not None:
-        return parse(explicit, _read(explicit))
+        return parse(explicit, read_tables(explicit))
     for path in candidates:
         # A directory that may not be searched hides the file as well as its absence would.
         if os.path.lexists(path):
             if path.is_file() and not os.access(path, os.R_OK, effective_ids=True):
                 return Settings(unread=path)
-            return parse(path, _read(path))
+            return parse(path, read_tables(path))
     return Settings()
 
 
-def _read(path: Path) -> Mapping[str, object]:
+def read_tables(path: Path) -> Mapping[str, object]:
+    """The tables of a file that nobody else could have changed. BadSettings."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -305,16 +306,20 @@ def usable_remote(settings: Settings, name: str, environ: Mapping[str, str]) -> 
     remote = find_remote(settings, name)
     if isinstance(remote, SandboxRemote):
         return remote
-    where = f"{settings.file}: [remotes.{name}]"
     if not remote.is_signed_in:
         told = NO_CREDENTIALS if isinstance(remote, BoxRemote) else NO_DROPBOX_CREDENTIALS
-        raise BadSettings(f"{where}: {told.format(name=name)}")
+        raise BadSettings(f"{settings.file}: [remotes.{name}]: {told.format(name=name)}")
+    return with_secrets(settings, remote, environ)
+
+
+def with_secrets(settings: Settings, remote: AccountRemote, environ: Mapping[str, str]) -> AccountRemote:
+    """*remote* with what is kept of it elsewhere. BadSettings."""
     found: dict[str, Any] = {}
     for each in remote.kept:
         try:
             found[each.key] = fetch(each.kept, environ)
         except BadSettings as error:
-            raise BadSettings(f"{where}: {each.key}: {error}") from None
+            raise BadSettings(f"{settings.file}: [remotes.{remote.name}]: {each.key}: {error}") from None
     return replace(remote, kept=(), **found)
 
 

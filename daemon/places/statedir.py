@@ -118,6 +118,10 @@ class StateDir:
         last = self._last(remote)
         return str(last["key"]) if last else None
 
+    def pending(self, key: str) -> Holding:
+        """What is pending for the account *key*, whether it is mounted or not."""
+        return _held_in(self.path / "accounts" / _checked_key(key))
+
     def account_dir(self, account: Account) -> Path:
         """Made if it is missing."""
         path = self.path / "accounts" / _checked_key(account.key)
@@ -163,10 +167,9 @@ class StateDir:
         for directory in sorted((self.path / "accounts").glob("*")):
             if directory.name == account.key:
                 continue
-            held = [holding(slot / "journal.db", slot / "spool") for slot in slots_in(directory)]
-            count = sum(each.count for each in held)
-            if count:
-                found[directory.name] = Holding(count, sum(each.size_bytes for each in held))
+            held = _held_in(directory)
+            if held.count:
+                found[directory.name] = held
         return found
 
     def lock_slot(self, directory: Path) -> Slot | None:
@@ -207,6 +210,11 @@ def slots_in(directory: Path) -> list[Path]:
     """The slots in an account's directory, by their names. What somebody has put beside them, such as a copy
     with another ending, is none: to take it over would send again what is in it."""
     return sorted(each for each in directory.glob("slot-*") if _SLOT.fullmatch(each.name))
+
+
+def _held_in(directory: Path) -> Holding:
+    held = [holding(slot / "journal.db", slot / "spool") for slot in slots_in(directory)]
+    return Holding(sum(each.count for each in held), sum(each.size_bytes for each in held))
 
 
 def _mark(credentials: str) -> str:

@@ -80,16 +80,10 @@ def _box_tokens(remote: BoxRemote, clock: Clock, state_dir: Path) -> Tokens:
     client_id, client_secret = remote.client_id, remote.client_secret
     assert client_id is not None
     assert client_secret is not None
-    http = HttpClient(clock)
     if remote.refresh_token is not None:
-
-        def exchange(refresh_token: str) -> Exchanged:
-            grant = oauth.refresh(http, remote.token_url, client_id, client_secret, refresh_token)
-            return Exchanged(grant.access_token, grant.expires_in_s, grant.refresh_token or "")
-
-        directory = state_dir / TOKENS
-        store = TokenStore(directory, client_id, remote.refresh_token, exchange, clock, http.close)
+        store = token_store(remote, clock, state_dir)
         return RefreshedToken(store.refresh, clock, store.close)
+    http = HttpClient(clock)
     subject_type, subject_id = remote.box_subject_type, remote.box_subject_id
     assert subject_type is not None
     assert subject_id is not None
@@ -101,3 +95,18 @@ def _box_tokens(remote: BoxRemote, clock: Clock, state_dir: Path) -> Tokens:
         return Grant(grant.access_token, grant.expires_in_s)
 
     return RefreshedToken(ask, clock, http.close)
+
+
+def token_store(remote: BoxRemote, clock: Clock, state_dir: Path) -> TokenStore:
+    """Where the refresh tokens are kept that replace the one which *remote* has."""
+    client_id, client_secret, first = remote.client_id, remote.client_secret, remote.refresh_token
+    assert client_id is not None
+    assert client_secret is not None
+    assert first is not None
+    http = HttpClient(clock)
+
+    def exchange(refresh_token: str) -> Exchanged:
+        grant = oauth.refresh(http, remote.token_url, client_id, client_secret, refresh_token)
+        return Exchanged(grant.access_token, grant.expires_in_s, grant.refresh_token or "")
+
+    return TokenStore(state_dir / TOKENS, client_id, first, exchange, clock, http.close)

@@ -97,6 +97,18 @@ class TokenStore:
         self._given = kept.access_token
         return Grant(kept.access_token, (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S)
 
+    def retire(self, revoke: Callable[[str], None]) -> None:
+        """*revoke* gets the newest refresh token. What is kept of the grant is removed then, also when the
+        token is refused. Raises what *revoke* does; Transient when another process does not let go."""
+        with self._locked():
+            try:
+                kept = self._read()
+                revoke(self._first_token if kept is None else kept.refresh_token)
+            except NotSignedIn:
+                self._file.unlink(missing_ok=True)
+                raise
+            self._file.unlink(missing_ok=True)
+
     def close(self) -> None:
         """The mount ends: an exchange that runs has a moment to be stored, and no other one begins."""
         self._ends.set()

@@ -361,3 +361,34 @@ def test_a_process_that_never_lets_go_is_not_waited_for_for_ever(
             Transient, match=rf"another mountfs \(process {os.getpid()}\) refreshes the token"
         ):
             tokens.refresh()
+
+
+def test_a_grant_that_ends_takes_its_newest_token_along(tmp_path: Path, clock: FakeClock) -> None:
+    ended: list[str] = []
+    keeper = store(tmp_path, Service(), clock)
+    keeper.refresh()
+    keeper.retire(ended.append)
+    assert ended == ["refresh-1"]
+    assert not list((tmp_path / "tokens").glob("*.json"))
+    store(tmp_path, Service(), clock, first="never used").retire(ended.append)
+    assert ended == ["refresh-1", "never used"]
+
+
+def test_a_grant_that_cannot_be_ended_is_kept_and_one_that_is_over_is_not(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    keeper = store(tmp_path, Service(), clock)
+    keeper.refresh()
+
+    def away(_token: str) -> None:
+        raise Offline("away")
+
+    def over(_token: str) -> None:
+        raise NotSignedIn("over")
+
+    with pytest.raises(Offline):
+        keeper.retire(away)
+    assert kept(tmp_path)["refresh_token"] == "refresh-1"
+    with pytest.raises(NotSignedIn):
+        keeper.retire(over)
+    assert not list((tmp_path / "tokens").glob("*.json"))
