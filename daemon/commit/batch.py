@@ -1,4 +1,4 @@
-"""A batch that was sent, or is about to be: how far it got."""
+"""A batch that was sent, or is about to be, and how far it is."""
 
 from __future__ import annotations
 
@@ -29,34 +29,34 @@ class Batch:
     orders: tuple[Order, ...]
     since_s: float
     is_filled: bool = True
-    """Whether all that goes in it is in it."""
+    """Whether all flights that belong to it are in it."""
     is_launched: bool = False
-    """Whether it was sent, for all that is known."""
+    """Whether it was sent, as far as is known."""
     is_uncertain: bool = False
-    """Whether it may have taken effect although nobody told us: before anything is sent again, the service is
-    asked what stands where."""
+    """Whether its reply was lost, so that it may have taken effect: before anything is sent again, the
+    service is asked what stands at its targets."""
     looks: int = 0
-    """How often it was asked."""
+    """How often the service was asked that."""
     lost_s: float = 0.0
     """Since when it is uncertain."""
     due_s: float = 0.0
     sent_s: float | None = None
     """When it was sent the last time, by this process."""
     faults: int = 0
-    """Failed questions after the job in a row."""
+    """Polls that failed in a row."""
     pacer: Pacer = field(default_factory=Pacer)
-    """For failures that concern nothing else."""
+    """For failures that concern this batch alone."""
     asking: Pacer = field(default_factory=lambda: Pacer(ALONE))
-    """For questions that the service fails at, although no other try can be under way any more."""
+    """For looks that fail although no earlier launch can be running any more."""
     error: MountfsError | None = None
-    """Why it failed as a whole the last time, where that may be for one of its entries alone."""
+    """Why it failed as a whole the last time, if one of its entries may be to blame."""
     breaks: int = 0
-    """How often a step broke off at it, by a bug as far as is known."""
+    """How often a step raised an exception that nobody expects."""
     is_parked: bool = False
-    """Whether no other batch waits for it: it is one entry at which steps break off, or the service fails to
-    tell what stands at its places."""
+    """Whether no other batch waits for it: it is down to one entry at which steps raise, or the service fails
+    to tell what stands at its targets."""
     is_busy: bool = False
-    """Whether a worker is at it."""
+    """Whether a worker has it."""
     is_over: bool = False
 
     @property
@@ -69,7 +69,7 @@ class Batch:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the service works on it, and nobody asks after it just now."""
+        """Whether the service works on it, and no worker polls it just now."""
         return self.sent.job is not None and not self.is_busy
 
     @property
@@ -77,8 +77,8 @@ class Batch:
         return Current(self.kind, len(self.flights), self.since_s)
 
     def halved(self, batch_id: int) -> Batch:
-        """Gives the second half of its flights to a batch of their own, *batch_id*, as far on as this one.
-        New folders made by the way stay with the half that has a file in them, the first if both have."""
+        """Moves the second half of its flights to a new batch, *batch_id*, which is as far as this one. A new
+        folder made by the way goes with a file in it, and stays if both halves have one."""
         at = len(self.flights) // 2
         second = self.flights[at:]
         del self.flights[at:]
@@ -91,14 +91,14 @@ class Batch:
         return other
 
     def drop(self, flights: Iterable[Flight]) -> None:
-        """*flights* are over; the others stay in it."""
+        """*flights* have their outcomes; the others stay in it."""
         gone = {flight.id for flight in flights}
         pairs = [pair for pair in zip(self.flights, self.orders, strict=True) if pair[0].id not in gone]
         self.orders = tuple(order for _, order in pairs)
         self.sent.flights = [flight for flight, _ in pairs]
 
     def lose(self, now_s: float) -> None:
-        """Nobody knows what came of it."""
+        """Its reply was lost."""
         self.sent.job = None
         self.is_uncertain, self.looks, self.faults = True, 0, 0
         self.lost_s = now_s

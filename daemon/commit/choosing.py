@@ -1,4 +1,4 @@
-"""Which of the nodes that are ready go next, and whether they wait for company. Pure."""
+"""Which kind of order goes next, and whether its batch waits to be fuller. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ JOBS_WORTH = 2.5
 """So many times the fixed cost of a job a ready node waits for a fuller batch, while others are on their way
 up. What is sent too early costs one job more, which all later ones wait for; what waits costs that time.
 `tests/unit/commit/test_batch_sizes.py` compares it with the best possible."""
-LONGEST_COMPANY_S = 5.0
-HURRIED_COMPANY_S = 0.5
+LONGEST_FILLING_S = 5.0
+HURRIED_FILLING_S = 0.5
 """The longest while somebody waits: one job holds up all others, so a moment is still well spent."""
 STARVED_S = 15.0
-"""From here on a kind has its turn however full the others' batches are."""
+"""When nodes of one kind have waited for so long, they go next, however full the other batches are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Moment:
 def choose(queues: Mapping[OrderKind, Queue], moment: Moment, *, is_side_by_side: bool) -> OrderKind | float:
     """The kind of the next batch, or when to look again (``math.inf``: when something happens).
 
-    A batch goes when it is full, when nothing is on its way that could join it, or when its oldest has waited
-    for company long enough. Where one batch runs at a time the largest that may go is taken, unless another
-    kind starves; where several do, what has been ready for longest.
+    A batch goes when it is full; when nothing is on its way that could join it; or when its oldest node has
+    waited for FILLING_S. Where one batch runs at a time the largest goes first, unless another kind starves.
+    Where several do, the one that has been ready for longest.
     """
     due_s = math.inf
     best: tuple[bool, float, OrderKind] | None = None
@@ -72,7 +72,7 @@ def _alone_s(oldest_s: float, moment: Moment) -> float:
         quiet_s = moment.now_s
     else:
         quiet_s = moment.now_s + moment.quiet_in_s
-    most_s = HURRIED_COMPANY_S if moment.is_hurried else LONGEST_COMPANY_S
+    most_s = HURRIED_FILLING_S if moment.is_hurried else LONGEST_FILLING_S
     if not moment.is_planning:
         most_s = min(most_s, JOBS_WORTH * moment.job_s)
     return min(quiet_s, oldest_s + most_s)

@@ -40,7 +40,7 @@ REST_S = 0.005
 """Between two parts of a plan that has changed much, however much more of it changes meanwhile: calls of the
 kernel get lock and interpreter, and nodes are still looked at ten times faster than they are committed."""
 BREAKS = 3
-"""So many steps may break off at a batch before it is halved; one more at each half."""
+"""So many steps may raise at a batch before it is halved; one more at each half."""
 
 
 class Urgent(Protocol):
@@ -64,11 +64,11 @@ def _silence() -> None:
 
 
 class Committer:
-    """``limits.batches_at_once`` threads call ``step``; ``wake`` is set by the assembly, wakes them, and may
+    """``limits.batches_at_once`` threads call ``step``. ``wake`` is set by the assembly, wakes them, and may
     be called under the lock.
 
-    A batch is written down before it is sent, so that what may have taken effect is known to whoever comes
-    after a crash. Batches under way never overlap: a node on its way keeps those waiting whose places it
+    A batch is written to the store before it is sent, so that the process after a crash knows what may have
+    taken effect. Batches on their way never overlap: a node on its way keeps nodes waiting whose places it
     touches.
     """
 
@@ -110,7 +110,7 @@ class Committer:
         self._most: dict[OrderKind, int] = dict(limits.batch_entries)
         self._next_look_s = -math.inf
         self._looker: int | None = None
-        """The thread that goes through a plan that has changed much. The others leave it the lock."""
+        """The thread that goes through a plan that has changed much. The others leave the lock to it."""
         self._batches: list[Batch] = [self._taken_up(sent) for sent in stranded if sent.flights]
         self._unsend(stranded, books)
         plan.wake = lambda: self.wake()  # noqa: PLW0108 - it is set later
@@ -127,7 +127,7 @@ class Committer:
 
     @property
     def awaited_lock(self) -> Path | None:
-        """The account's lock while another process has it, and keeps ours from committing."""
+        """The account's lock, while another process holds it and so keeps this one from committing."""
         return self._lock.refused
 
     @property
@@ -184,7 +184,7 @@ class Committer:
     # Inside
 
     def _find(self, now_s: float) -> Batch | float:
-        """A batch to get on with, for the calling thread alone, or when to look again."""
+        """A batch for the calling thread alone, or when to look again."""
         due_s = math.inf
         with self._tree.lock:
             planned_s = self._look(now_s)
@@ -225,7 +225,7 @@ class Committer:
 
     def _next(self, now_s: float, *, is_planning: bool) -> Batch | float:
         """The next batch, on its way from here on, or when there may be one. *is_planning*: the plan has not
-        come to all nodes yet, and others may be ready as well."""
+        come to all nodes yet, so more may be ready."""
         queues = {
             kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
             for kind, most in self._most.items()
@@ -248,16 +248,16 @@ class Committer:
         return batch
 
     def _fill(self, batch: Batch, now_s: float) -> None:
-        """The rest of a batch, a part at a time."""
+        """Adds the rest of a batch, a part at a time."""
         while fill(self._tree, self._plan, batch.sent, self._most[batch.kind], now_s):
             pass
         batch.orders = self._orders(batch.sent)
         batch.is_filled = True
 
     def _broke_off(self, batch: Batch, error: BaseException) -> None:
-        """Something was raised that nobody expects. Whatever it was, the store knows what is under way: the
-        service is asked. A batch at which steps break off again and again is halved down to the entry that is
-        to blame, and that one is tried from time to time."""
+        """A step of *batch* raised what nobody expects. The store knows what may have been sent, so the
+        service is asked. A batch at which steps raise again and again is halved, down to the entry that is to
+        blame; that one is tried from time to time."""
         with self._tree.lock:
             now_s = self._clock.now_s()
             if batch.is_launched:
@@ -293,7 +293,7 @@ class Committer:
             return max(self._clock.now_s(), min((each.due_s for each in held), default=-math.inf))
 
     def _release_if_idle(self) -> None:
-        """A parked batch waits for minutes, and has no job: other processes go on meanwhile."""
+        """A parked batch waits for minutes and has no job: meanwhile other processes may commit."""
         if all(batch.is_parked for batch in self._batches):
             self._lock.release()
 
@@ -320,7 +320,7 @@ class Committer:
         return batch
 
     def _unsend(self, stranded: Sequence[Sent], books: Books) -> None:
-        """New folders whose files all had their outcomes."""
+        """Ends the flights of new folders whose files all had their outcomes."""
         with self._tree.transaction():
             for sent in stranded:
                 if not sent.flights:
@@ -328,7 +328,7 @@ class Committer:
                         books.unsent(folder)
 
     def _shrink(self, kind: OrderKind, entries: int) -> None:
-        """A batch was refused as a whole: the next ones are half as large."""
+        """The service refused a batch as a whole: the next ones are half as large."""
         self._most[kind] = max(1, entries // 2)
 
     def _grow(self, kind: OrderKind, entries: int) -> None:

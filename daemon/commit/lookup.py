@@ -1,4 +1,4 @@
-"""Asking the service what stands where an outcome left it open."""
+"""Asks the service what stands at the targets of orders whose outcome is not known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mountfs.tree.node import Flight
 LISTED_FROM = 4
 """So many questions in one folder are cheaper as one listing."""
 MOST_FAULTS = 3
-"""After so many failed questions in a row the others are not asked: it fails whatever it is asked."""
+"""After so many failed questions in a row the rest are not asked: the service fails at all."""
 
 Standing = Entry | MountfsError | None
 """What stands at a place, None: nothing, or why that cannot be told now."""
@@ -24,9 +24,8 @@ Standing = Entry | MountfsError | None
 def look_up(backend: Backend, flights: Sequence[Flight], chance: float = 0.0) -> dict[int, Standing]:
     """What stands at the place of each flight, by the flight's id.
 
-    Where the service fails at one question after the other, the rest have the last failure for an answer. The
-    *chance*, from [0, 1), says who is asked first: things that fail alone must not keep the same others from
-    being asked each time.
+    After MOST_FAULTS the rest get the last failure for an answer. *chance*, from [0, 1), says which is asked
+    first: targets at which the service always fails must not keep the same others from being asked each time.
     """
     first = int(chance * len(flights))
     by_folder: dict[tuple[str, str], list[Flight]] = {}
@@ -47,7 +46,7 @@ def look_up(backend: Backend, flights: Sequence[Flight], chance: float = 0.0) ->
 
 
 def _questions(groups: Iterable[list[Flight]]) -> Iterator[list[Flight]]:
-    """Flights to be asked about together: each by itself, or all in one folder."""
+    """Flights that one request answers: each by itself, or all in one folder, which is listed."""
     for group in groups:
         if len(group) >= LISTED_FROM:
             yield group
@@ -62,10 +61,11 @@ def _asked(backend: Backend, question: list[Flight]) -> dict[int, Standing]:
 
 
 def filled_folders(backend: Backend, flights: Iterable[Flight]) -> dict[int, Entry | None]:
-    """Which of the folders to be removed are not empty folders (any more), by the flight's id.
+    """Which of the folders to be removed are not empty folders (any more), by the flight's id; with what
+    stands there instead, if that is no folder.
 
-    The service would remove all that is in them, also what others put there since (``delete_v2`` is always
-    recursive). What stands there is told where it is no folder.
+    The service removes a folder with all that is in it, also what others put there since (``delete_v2`` is
+    always recursive).
     """
     filled: dict[int, Entry | None] = {}
     for flight in flights:
@@ -82,8 +82,8 @@ def filled_folders(backend: Backend, flights: Iterable[Flight]) -> dict[int, Ent
 
 
 def has_left(backend: Backend, flight: Flight, standing: Entry | None) -> bool:
-    """Whether a move whose item's id is not known has taken effect: *standing* is at the new place, and
-    nothing at the old one."""
+    """Whether a move has taken effect whose item has no known id: *standing* is at the new place, and nothing
+    is at the old one."""
     if flight.kind is not OrderKind.MOVE or flight.item_id or standing is None or flight.source is None:
         return False
     try:

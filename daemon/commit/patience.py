@@ -9,27 +9,29 @@ from mountfs.ports import Outcome
 LOOKS = Pace(first_s=0.5, longest_s=8.0)
 """At the targets of a job of which nothing is heard."""
 JOB_ENDS_S = 4.0
-"""A batch of which nothing was heard is sent again only when it is this old and a look found nothing new:
-until then its first job may still run, and the jobs of an account are serial. The rest makes it longer."""
+"""A batch whose reply was lost is sent again only when it is this old and a look found nothing new: its first
+launch may still be running, and an account runs one job at a time. The figures below make it longer."""
 ENTRY_ENDS_S = 0.02
 """So much longer for each entry: a batch of 1000 takes seconds to minutes."""
 MOST_DOUBLINGS = 3
-"""How often that doubles while launches in a row are not answered."""
+"""How often the time doubles while replies to launches are lost one after the other."""
 LONGEST_JOB_S = 60.0
 """No job is thought to take longer, whatever was seen."""
 
 
 class Patience:
-    """Learned from what the service does: how long its jobs took lately, and whether it answers at all.
+    """How long a job may run, learned from how long others took lately and whether the service answers at
+    all.
 
-    Where several batches run at once a second try disturbs nobody, and there is no patience: 0 seconds.
+    Where several batches run at once, sending one again disturbs no other, and the time is 0.
     """
 
     def __init__(self, *, is_alone: bool) -> None:
-        """*is_alone*: one batch runs at a time, so that a job nobody hears of keeps the next one waiting."""
+        """*is_alone*: one batch runs at a time, so that a job whose reply was lost keeps the next one
+        waiting."""
         self._is_alone = is_alone
         self._unanswered = 0
-        """Launches in a row of which nothing was heard, and nothing seen."""
+        """Launches in a row whose replies were lost and that are not seen to have taken effect."""
         self._job_s = 0.0
         """How long the longest job took lately."""
 
@@ -38,19 +40,18 @@ class Patience:
         self._unanswered = 0
 
     def unanswered(self) -> None:
-        """One more launch of which nothing was heard."""
+        """The reply to one more launch was lost."""
         self._unanswered += 1
 
     def job_took(self, seconds: float) -> None:
         self._job_s = min(LONGEST_JOB_S, max(seconds, 0.9 * self._job_s))
 
     def is_behind_itself(self, outcome: Outcome) -> bool:
-        """Whether what keeps a launch from being carried out may be an earlier one that was not answered."""
+        """Whether what the service is busy with may be an earlier launch whose reply was lost."""
         return self._is_alone and self._unanswered > 0 and isinstance(outcome, Busy | Throttled)
 
     def ends_in_s(self, entries: int) -> float:
-        """Seconds after which a job of *entries* of which nothing is heard or seen has ended, as far as jobs
-        are known."""
+        """Seconds after which a job of *entries*, of which nothing is heard or seen, must have ended."""
         if not self._is_alone:
             return 0.0
         usual_s = max(JOB_ENDS_S + ENTRY_ENDS_S * entries, 2.0 * self._job_s)

@@ -1,4 +1,5 @@
-"""Gets a batch through: it is sent, asked after, and looked for where no reply came."""
+"""Carries one batch to its end: sends it, polls its job, and asks what stands there where the reply was
+lost."""
 
 from __future__ import annotations
 
@@ -36,17 +37,18 @@ from mountfs.tree.tree import Tree
 LOG = logging.getLogger(__name__)
 
 JOB_FAULTS = 8
-"""After so many failed questions in a row a job counts as lost: the service is asked what stands where."""
+"""After so many failed polls in a row a job counts as lost: the service is asked what stands at its
+targets."""
 LONGEST_RUN_S = 600.0
-"""So does one that does not end for so long, where it is the only one of the account that may run. A thousand
-entries take a minute or two."""
+"""So does a job that the service says is running for so long, where only one of the account may run at a
+time. A thousand entries take a minute or two."""
 LONGEST_ASIDE_S = 3600.0
-"""The same where it keeps no other waiting."""
+"""The same where it keeps no other batch waiting."""
 
 
 class Sender:
-    """Each call of ``advance`` makes at most one request of the batch's own; several batches at once may be
-    advanced by as many threads. ``account_pacer`` paces all of them, under the tree's lock."""
+    """Each call of ``advance`` makes at most one request of the batch's own. Several threads may each advance
+    a batch. ``account_pacer`` paces all of them; it is guarded by the tree's lock."""
 
     def __init__(
         self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock, pause: Pause
@@ -55,7 +57,7 @@ class Sender:
         self.last_error: str | None = None
         """Why something was not committed, until the next reply."""
         self.was_refused: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
-        """Told when a batch of that many was refused as a whole."""
+        """Called with a batch's kind and size when the service refused it as a whole."""
         self.was_accepted: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
         self._tree = tree
         self._backend = backend
@@ -73,7 +75,7 @@ class Sender:
         return self._cost.fixed_s
 
     def advance(self, batch: Batch) -> None:
-        """Gets *batch* on: afterwards it is over, or due again."""
+        """Does the next step of *batch*: afterwards the batch is over, or has a time when it is due again."""
         started_s = self._clock.now_s()
         if batch.is_uncertain:
             self._look(batch, started_s)
@@ -99,7 +101,7 @@ class Sender:
             self._conclude(batch, launch.outcomes, started_s, launch.unused_sessions)
 
     def tell(self, batch: Batch, error: MountfsError) -> None:
-        """*batch* met *error* as a whole: each of its nodes says so, until there is another attempt."""
+        """*batch* met *error* as a whole: status shows that for each of its nodes until the next attempt."""
         self.last_error = str(error)
         with self._tree.lock:
             self._told.failed(error)
@@ -112,12 +114,12 @@ class Sender:
             self.last_error = None
 
     def _gets_on(self) -> None:
-        """Something took effect, and is booked."""
+        """An order took effect and was booked."""
         with self._tree.lock:
             self._told.succeeded()
 
     def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
-        """Paces the account, or only *batch* where the others may well get through."""
+        """Paces the account, or *batch* alone if other batches may well get through."""
         now_s, jitter = self._clock.now_s(), self._clock.jitter()
         if batch is None or self._is_alone or is_account_wide(error):
             with self._tree.lock:
@@ -129,8 +131,8 @@ class Sender:
     # Before it is sent
 
     def _spare_filled_folders(self, batch: Batch, started_s: float) -> bool:
-        """Where the service would remove all that is in a folder, folders that it has something in are not
-        removed. False: what is in them cannot be told now, and nothing was sent."""
+        """Gives up the removal of folders that are not empty, where the service would remove their contents
+        as well. False: the service does not tell now what is in them, and nothing was sent."""
         is_asked = batch.kind is OrderKind.DELETE and self._backend.limits.deletes_recursively
         folders = [flight for flight in batch.flights if is_asked and flight.node.is_folder]
         if not folders:
@@ -198,7 +200,7 @@ class Sender:
     def _pace(
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float
     ) -> None:
-        """Holds single nodes back after a failure, or everything where all would fail."""
+        """Holds single nodes back after a failure, or the whole account where every order would fail."""
         if any(isinstance(each, Acknowledge) for each in verdicts) and flights[0].kind is OrderKind.PUT:
             with self._tree.lock:
                 self._pause.succeeded()
@@ -256,14 +258,15 @@ class Sender:
             self._split(batch, error)
 
     def _split(self, batch: Batch, error: MountfsError) -> None:
-        """Too big, or one entry poisons the others: smaller batches show which."""
+        """The request was too big, or one entry makes it fail: smaller batches show which."""
         LOG.info("a batch of %d is split: %s", len(batch.flights), error)
         self.was_refused(batch.kind, len(batch.flights))
         self.tell(batch, error)
         self._replies.take_back(batch)
 
     def _lose_again(self, batch: Batch) -> None:
-        """The service is at work on something, perhaps on this: it is not sent again before that ended."""
+        """The service is busy with something, perhaps with an earlier launch of this batch: the batch is not
+        sent again before that must have ended."""
         self._patience.unanswered()
         batch.lose(self._clock.now_s())
         with self._tree.transaction():
@@ -271,7 +274,7 @@ class Sender:
         batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
 
     def _unheard(self, batch: Batch, error: MountfsError, started_s: float) -> None:
-        """The question after a job failed; the job itself may be fine."""
+        """A poll failed; the job itself may be fine."""
         if not is_account_wide(error):
             batch.faults += 1
         if isinstance(error, SessionLost) or batch.faults >= JOB_FAULTS:
@@ -284,8 +287,8 @@ class Sender:
         self.slow_down(error, started_s, batch)
 
     def _look(self, batch: Batch, started_s: float) -> None:
-        """Nobody knows what came of the batch: the service is asked what stands where. What is found done is
-        booked."""
+        """The reply to the batch was lost: asks the service what stands at its targets, and books what took
+        effect."""
         standing = look_up(self._backend, batch.flights, self._clock.jitter())
         untold: dict[int, MountfsError] = {}
         done: list[Flight] = []
@@ -314,9 +317,9 @@ class Sender:
         self._looked(batch, untold, started_s)
 
     def _looked(self, batch: Batch, untold: Mapping[int, MountfsError], started_s: float) -> None:
-        """None of the flights left in a batch is seen to have taken effect; of those in *untold* the service
-        failed to tell, and why. Once the first try cannot be under way any more the others are sent again.
-        Those wait from then on, and keep no other batch from being sent."""
+        """None of the flights that are left in *batch* is seen to have taken effect. For those in *untold*
+        the service failed to tell. Once the first launch must have ended, the others are sent again; those in
+        *untold* wait apart, so that no other batch waits for them."""
         is_ended = started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights))
         wide = next((error for error in untold.values() if is_account_wide(error)), None)
         if wide is not None or (untold and not is_ended):
@@ -340,7 +343,8 @@ class Sender:
             self._park(batch, next(iter(untold.values())), started_s)
 
     def _park(self, batch: Batch, error: MountfsError, started_s: float) -> None:
-        """The service fails at each question after *batch*, and answers others."""
+        """The service answers other questions, but fails at each one after *batch*: it is asked ever more
+        rarely, and no other batch waits."""
         now_s = self._clock.now_s()
         self.tell(batch, error)
         batch.asking.failed(error, started_s=started_s, now_s=now_s, jitter=self._clock.jitter())

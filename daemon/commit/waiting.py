@@ -1,4 +1,4 @@
-"""Waiting for what is pending to get on, and for the service's word on one version of a file."""
+"""Waits for pending nodes to get on, and for the service's answer about one version of a file."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Waiting:
 
 
 class CommitWaiter:
-    """What close and fsync do where they promise the service's word."""
+    """Waits in close() and fsync() where they promise that the service has the file."""
 
     def __init__(
         self,
@@ -68,10 +68,12 @@ class CommitWaiter:
         self._standstill = standstill
 
     def wait_committed(self, content: Content, timeout_s: float) -> None:
-        """Returns once it is committed, or superseded. Raises the class of what the service answered when
-        that was a no, to this file or to a folder it is in; what stands in the way of every file while the
-        account is full or its credentials are refused; Offline when the time is up. What raised stays
-        pending, or failed."""
+        """Returns once *content* is committed, or a newer version took its place.
+
+        Raises the class of the service's answer if it refused this file, or a new folder that it is in; the
+        reason why nothing is committed, while the account is full or its credentials are refused; Offline
+        after *timeout_s*. In each case the file stays pending, or failed.
+        """
         deadline_s = self._clock.now_s() + timeout_s
         with self._urgency.pressed():
             while True:
@@ -96,8 +98,7 @@ class CommitWaiter:
 
 
 def _refusal_of(node: Node) -> Refusal | None:
-    """Why *node* will not be committed: its own refusal, or that of what it waits for, such as a new folder
-    that was refused."""
+    """Why *node* will not be committed: its own refusal, or that of a new folder that it waits for."""
     at: Node | None = node
     while at is not None:
         if is_refused(at):

@@ -8,7 +8,7 @@ from mountfs.model.entry import File, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.content import Content, Over
-from mountfs.tree.node import IN_ANY_COMPANY, Flight, Node, State, remote_id
+from mountfs.tree.node import ANY_BATCH_SIZE, Flight, Node, State, remote_id
 from mountfs.tree.order import detour_folder, new_folders_above
 from mountfs.tree.place import base_place, place_in
 from mountfs.tree.plan import Plan, Unsendable
@@ -93,7 +93,7 @@ def _fly_part(
 
 
 def _most_together(node: Node) -> int:
-    return IN_ANY_COMPANY if node.pending is None else node.pending.most_together
+    return ANY_BATCH_SIZE if node.pending is None else node.pending.most_together
 
 
 def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -> Flight:

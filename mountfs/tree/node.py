@@ -29,7 +29,7 @@ from mountfs.tree.content import Content, Over
 from mountfs.tree.listing import Listing
 
 ROOT_ID = 1
-IN_ANY_COMPANY = 1 << 30
+ANY_BATCH_SIZE = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class Pending:
         """Answers with a no in a row: so many make it refused."""
         self.error: str | None = None
         """What the last attempt met."""
-        self.most_together = IN_ANY_COMPANY
+        self.most_together = ANY_BATCH_SIZE
         """It goes in no larger batch: the last one it was in failed as a whole, and nobody knows for whom."""
         self.held_until_s = float("-inf")
         self.fails_with: Node | None = None

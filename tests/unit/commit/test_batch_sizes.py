@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from daemon.commit.choosing import LONGEST_COMPANY_S, Moment, Queue, choose
+from daemon.commit.choosing import LONGEST_FILLING_S, Moment, Queue, choose
 from mountfs.model.order import OrderKind
 
 MOST = 1000
@@ -114,4 +114,4 @@ def test_a_trickle_needs_few_jobs() -> None:
 
 def test_nothing_waits_for_longer_than_the_longest() -> None:
     moment = Moment(0.0, 0.0, 1e9, is_filling=True)
-    assert choose({OrderKind.PUT: Queue(1, 0.0, MOST)}, moment, is_side_by_side=False) == LONGEST_COMPANY_S
+    assert choose({OrderKind.PUT: Queue(1, 0.0, MOST)}, moment, is_side_by_side=False) == LONGEST_FILLING_S

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from daemon.commit.choosing import (
-    HURRIED_COMPANY_S,
+    HURRIED_FILLING_S,
     JOBS_WORTH,
     STARVED_S,
     Moment,
@@ -17,7 +17,7 @@ from mountfs.model.order import OrderKind
 
 NOW_S = 100.0
 JOB_S = 1.0
-COMPANY_S = JOBS_WORTH * JOB_S
+FILLING_S = JOBS_WORTH * JOB_S
 QUIET = Moment(NOW_S, quiet_in_s=0.0, job_s=JOB_S)
 BUSY = replace(QUIET, quiet_in_s=0.2)
 FILLING = replace(QUIET, is_filling=True)
@@ -54,17 +54,17 @@ def test_a_batch_waits_until_programs_pause() -> None:
 
 
 def test_a_batch_waits_while_others_arrive_but_not_for_ever() -> None:
-    assert one_at_a_time(FILLING, put=queue(1)) == NOW_S + COMPANY_S
-    assert one_at_a_time(FILLING, put=queue(1, waited_s=COMPANY_S)) is PUT
-    assert one_at_a_time(BUSY, put=queue(1, waited_s=COMPANY_S)) is PUT
+    assert one_at_a_time(FILLING, put=queue(1)) == NOW_S + FILLING_S
+    assert one_at_a_time(FILLING, put=queue(1, waited_s=FILLING_S)) is PUT
+    assert one_at_a_time(BUSY, put=queue(1, waited_s=FILLING_S)) is PUT
 
 
 def test_somebody_waiting_shortens_that() -> None:
     hurried = replace(BUSY, is_hurried=True)
     assert one_at_a_time(hurried, put=queue(1)) is PUT
     filling = replace(hurried, is_filling=True)
-    assert one_at_a_time(filling, put=queue(1)) == NOW_S + HURRIED_COMPANY_S
-    assert one_at_a_time(filling, put=queue(1, waited_s=HURRIED_COMPANY_S)) is PUT
+    assert one_at_a_time(filling, put=queue(1)) == NOW_S + HURRIED_FILLING_S
+    assert one_at_a_time(filling, put=queue(1, waited_s=HURRIED_FILLING_S)) is PUT
 
 
 @pytest.mark.parametrize("choose_of", [one_at_a_time, several])
@@ -72,11 +72,11 @@ def test_a_full_batch_goes_at_once(choose_of: object) -> None:
     assert callable(choose_of)
     assert choose_of(FILLING, put=queue(3, most=3)) is PUT
     assert choose_of(FILLING, put=queue(5, most=3)) is PUT
-    assert choose_of(FILLING, put=queue(2, most=3)) == NOW_S + COMPANY_S
+    assert choose_of(FILLING, put=queue(2, most=3)) == NOW_S + FILLING_S
 
 
 def test_a_batch_of_another_kind_goes_while_one_waits_for_company() -> None:
-    assert one_at_a_time(FILLING, put=queue(2), delete=queue(1, waited_s=COMPANY_S)) is DELETE
+    assert one_at_a_time(FILLING, put=queue(2), delete=queue(1, waited_s=FILLING_S)) is DELETE
 
 
 def test_the_largest_kind_goes_first_unless_another_starves() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.commit.choosing import JOBS_WORTH, LONGEST_COMPANY_S
+from daemon.commit.choosing import JOBS_WORTH, LONGEST_FILLING_S
 from daemon.commit.jobcost import FIRST_GUESS_S
 from mountfs.errors import Forbidden
 from mountfs.model.entry import NS_PER_S
@@ -262,7 +262,7 @@ def test_a_new_folder_waits_for_the_first_file_in_it_but_not_for_ever(batches: W
     assert sent(batches) == []
     batches.advance(1.1)
     step_in_place(batches)
-    batches.advance(LONGEST_COMPANY_S)
+    batches.advance(LONGEST_FILLING_S)
     step_in_place(batches)
     assert sent(batches) == [(OrderKind.MAKE_FOLDER, "/d")]
     if is_open:
@@ -364,7 +364,7 @@ def test_a_clock_that_was_set_back_holds_nothing_up(batches: World) -> None:
     batches.upload_all()
     clock.set_wall_ns(clock.wall_ns() - 3600 * NS_PER_S)
     step_in_place(batches)
-    batches.settle(most_s=2 * LONGEST_COMPANY_S)
+    batches.settle(most_s=2 * LONGEST_FILLING_S)
     assert sent_paths(batches) == ["/a"]
 
 
