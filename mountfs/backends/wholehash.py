@@ -1,4 +1,4 @@
-"""The hash of a whole file, from the bytes that are read for its parts."""
+"""The hash of a whole file, made of the bytes that are read to send its parts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mountfs.model.ranges import RangeSet
 from mountfs.model.source import Source
 
 READ_BYTES = 1024 * 1024
-"""Bytes in memory at once of what no part brings."""
+"""Bytes in memory at once while bytes are read that no part brought."""
 
 SESSIONS_KEPT = 64
 """More than there are large files on their way at a time. Of one that is forgotten the file is read again."""
@@ -24,10 +24,11 @@ Read = Callable[[int, int], bytes]
 
 
 class WholeHash:
-    """Of one upload session. Any thread; who finds another one hashing leaves its bytes there and goes on.
+    """Of one upload session. Any thread; one thread hashes at a time, and others leave their part in
+    ``_early``.
 
-    Bytes that come early wait for those before them, until their part is through: what then still waits
-    leaves memory and is read when its turn comes, as is *sent*, which a former process sent.
+    Parts that come early wait for the bytes before them, until ``let_go``: then their bytes leave memory, and
+    are read again when it is their turn. So are *sent*, the ranges that a former process sent.
     """
 
     def __init__(self, kind: HashKind, read: Read, sent: Iterable[tuple[int, int]] = ()) -> None:
@@ -35,13 +36,13 @@ class WholeHash:
         self._state = hasher(kind)
         self._lock = Lock()
         self._next = 0
-        """Where the bytes that were not taken to be hashed begin."""
+        """Everything before this offset was hashed, or is just being hashed."""
         self._early: dict[int, bytes] = {}
         self._unfed = RangeSet(sent)
         self._is_hashing = False
 
     def feed(self, offset: int, body: bytes) -> None:
-        """The file's bytes from *offset* on, about to be sent. What *read* raises."""
+        """*body*, the file's bytes from *offset* on, is about to be sent. Raises what *read* raises."""
         with self._lock:
             if body and offset >= self._next:
                 self._early[offset] = body
@@ -49,13 +50,14 @@ class WholeHash:
         self.catch_up()
 
     def let_go(self, offset: int) -> None:
-        """The part at *offset* is through, or failed: its bytes are kept no longer."""
+        """The part at *offset* was sent, or failed: its bytes do not stay in memory."""
         with self._lock:
             body = self._early.pop(offset, b"")
             self._unfed.add(offset, offset + len(body))
 
     def catch_up(self) -> None:
-        """Hashes all that can be hashed by now, unless somebody is at it. What *read* raises."""
+        """Hashes everything that can be hashed by now, unless another thread does. Raises what *read*
+        raises."""
         is_mine = False
         while True:
             with self._lock:
@@ -79,14 +81,15 @@ class WholeHash:
                 raise
 
     def hexdigest(self, size_bytes: int) -> str:
-        """Of all *size_bytes*, once every part is through. What *read* raises."""
+        """Of all *size_bytes*, once every part was sent. Raises what *read* raises."""
         with self._lock:
             self._unfed.add(self._next, size_bytes)
         self.catch_up()
         return self._state.hexdigest()
 
     def _unfed_until(self, start: int) -> int:
-        """Where the piece ends that is to be read at *start*; *start*: a part is to bring what is there."""
+        """Where the bytes that are to be read at *start* end; *start* itself: a part is still to bring
+        them."""
         stop = start
         for low, high in self._unfed:
             if low <= start < high:

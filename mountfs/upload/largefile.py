@@ -1,4 +1,4 @@
-"""One large file on its way up: its session, what was written, what was sent."""
+"""One large file: its upload session, which bytes were written, and which were sent."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from mountfs.tree.node import Node, State
 from mountfs.upload.session import Append, SessionPlan
 
 STREAMED_SESSIONS = 2
-"""A file written over behind what was sent that often is sent only once it is whole."""
+"""How often bytes that were sent may be written over, which begins a new session each time. After that the
+file is sent once it is whole."""
 LOST_FOLDERS = 3
-"""So often in a row the folder of a file may be gone. Each time the folder above is listed, and the next try
-is made where it stands by then, or once it was made again. After that somebody has to look."""
+"""How often in a row the service may say that the file's folder is gone. Each time the folder above is
+listed, and the next try is made where the folder stands by then, or after it was made again. After that the
+file is refused."""
 
 
 class LargeFile:
-    """Not thread-safe, its owner locks. ``epoch`` names the session: replies to an older one are void."""
+    """Not thread-safe, its owner locks. ``epoch`` numbers the sessions: the reply to a request of an older
+    one is void."""
 
     __slots__ = (
         "content_id",
@@ -43,15 +46,15 @@ class LargeFile:
     def __init__(self, content: Content, known_parts: Iterable[Part], *, is_streamable: bool) -> None:
         self.content_id = content.id
         self.place: tuple[object, ...] = ()
-        """What its session is for, where sessions are for one place."""
+        """What its session is for, where a session is for one place only."""
         self.session: str | None = content.session
-        """Known from a former process while ``plan`` is None: to be resumed."""
+        """While ``plan`` is None: the session of a former process, to be resumed."""
         self.known_parts = tuple(known_parts)
-        """What that session holds."""
+        """The parts that the session of a former process holds."""
         self.plan: SessionPlan | None = None
         self.written = RangeSet()
         self.size_bytes: int | None = None
-        """Known once it is sealed."""
+        """Known once the file is sealed."""
         self.is_streamable = is_streamable
         """Whether a session may begin before the size is known."""
         self.is_opening = False
@@ -59,7 +62,7 @@ class LargeFile:
         self.lost_folders = 0
         self.epoch = 0
         self.finish: Callable[[], None] | None = None
-        """What is left to do once all bytes are up, while it could not be done."""
+        """What is left to do once all bytes are up, if that failed on this machine."""
         self.pacer = Pacer()
 
     def wrote(self, start: int, stop: int) -> bool:
@@ -112,7 +115,7 @@ class LargeFile:
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One part on its way: of which file and session, as they were when it was claimed."""
+    """One part that is being sent, with the file and session that it was claimed for."""
 
     file: LargeFile
     content: Content
@@ -123,7 +126,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session about to be opened, or one of a former process to be taken up again."""
+    """A session that is to be opened, or one of a former process that is to be resumed."""
 
     file: LargeFile
     node: Node
@@ -133,5 +136,6 @@ class Opening:
 
 
 def place_of(state: State, content: Content) -> tuple[object, ...]:
-    """What a session is bound to, where it is: a name in a folder, or the file whose version it will be."""
+    """What a session is for, where it is for one place: a name in a folder, or the file that gets a new
+    version."""
     return (state.parent, state.name, content.over)

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable
 
 QUIET_S = 0.25
-"""A copying program closes the next small file within milliseconds; nothing for this long: it is through."""
+"""A program that copies closes the next small file within milliseconds. Nothing for this long: it has
+ended."""
 OLDEST_S = 2.0
-"""The longest a file waits for company: at most 30 requests a minute from one that trickles."""
+"""The longest a file waits for a fuller pack: at most 30 requests a minute where files trickle in."""
 HURRIED_QUIET_S = 0.02
-"""While somebody waits: still a few files from a program that writes as fast as it can."""
+"""The same as QUIET_S while somebody waits: it still gathers a few files of a program that writes fast."""
 HURRIED_OLDEST_S = 0.25
 PATIENCE = 50
 """Full packs accepted before a size is tried again that was refused once."""
@@ -37,10 +38,11 @@ def fitting(sizes_bytes: Iterable[int], most_entries: int, most_bytes: int) -> t
 
 
 class PackSize:
-    """How many entries a pack may have: the size of a request's header is limited, but nobody says where.
+    """How many entries a pack may have: the service bounds the size of a request's header, but documents no
+    number.
 
-    Begins with all that is allowed, halves when a request was too big and grows again on success,
-    beyond a size once refused only after PATIENCE successes.
+    Begins with all that is allowed. Halves when a request was too big. Grows again on success, beyond a size
+    that was refused only after PATIENCE successes.
     """
 
     __slots__ = ("_limit", "_refused", "_streak", "entries")

@@ -1,4 +1,4 @@
-"""The small files that wait to go up: which go together, which alone, and when."""
+"""Small files that wait to go up: which of them travel together, which alone, and when."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ IN_ANY_COMPANY = 1 << 30
 
 @dataclass(slots=True)
 class Waiting:
-    """A small whole file, waiting since it was closed. ``most``: it travels in no larger pack, since the last
-    one it was in failed as a whole. ``is_parked``: it failed alone, and is tried alone from time to time."""
+    """A small whole file, waiting since it was closed. ``most``: it travels in no pack larger than that,
+    because the last pack that it was in failed as a whole. ``is_parked``: it failed alone, and is tried alone
+    from time to time."""
 
     content_id: int
     size_bytes: int
@@ -31,38 +32,38 @@ class Waiting:
 class PackQueue:
     """First come, first served; not thread-safe, its owner locks.
 
-    A request that fails as a whole does not say which file it fails for. Its files go back with half the
-    company they had, those without the guilty one get through, and the guilty one fails alone in the end:
-    it is parked, and keeps nobody waiting. A hundred files take seven such halves.
+    A request that fails as a whole does not say which file makes it fail. Its files go on in packs of half
+    the size. Packs without the guilty file get through, until it is alone in one: then it is parked, and no
+    other file waits for it. Of a hundred files it is found in seven halvings.
     """
 
     def __init__(self) -> None:
         self.size_bytes = 0
-        """Of those that are not parked."""
+        """Bytes of the files that are not parked."""
         self._waiting: dict[int, Waiting] = {}
         self._parked: dict[int, Waiting] = {}
         self._by_time: list[tuple[float, int]] = []
-        """A heap: when each of those parked may be tried, and its id; also of some that are gone."""
+        """A heap: when each parked file may be tried, and its id; also of some that have left."""
         self._parked_pacer = Pacer()
-        """Of all that are parked together: many are where the service fails for everything."""
+        """Paces all parked files together: there are many where the service fails for every file."""
         self._put_off = 0
-        """How many of those waiting failed before: they have times of their own."""
+        """How many of the waiting files failed before, and have times of their own."""
 
     def __contains__(self, content_id: int) -> bool:
         return content_id in self._waiting or content_id in self._parked
 
     def __len__(self) -> int:
-        """How many wait that are not parked."""
+        """How many files wait that are not parked."""
         return len(self._waiting)
 
     @property
     def has_fresh(self) -> bool:
-        """Whether any of those waiting may go as soon as its pack does."""
+        """Whether any of the waiting files may go as soon as its pack does."""
         return self._put_off < len(self._waiting)
 
     @property
     def trouble(self) -> Waiting | None:
-        """One of those that are parked."""
+        """One of the parked files."""
         return next(iter(self._parked.values()), None)
 
     def add(self, waiting: Waiting) -> None:
@@ -83,7 +84,7 @@ class PackQueue:
             self._put_off -= bool(waiting.pacer.failures)
 
     def next_pack(self, now_s: float, most_entries: int, most_bytes: int) -> list[Waiting]:
-        """Those that go next, without removing them: at least one, if any may go."""
+        """The files that go next, without removing them: at least one, if any may go."""
         ready = self._ready(now_s, most_entries + 1)
         if not ready:
             return []
@@ -98,7 +99,7 @@ class PackQueue:
         return pack
 
     def oldest(self, now_s: float, most_entries: int, most_bytes: int) -> tuple[Waiting | None, bool]:
-        """The first of those that may go, None: none may now, and whether a pack is full."""
+        """The first file that may go, None: none may now; and whether a pack is full."""
         if not self._put_off:
             # Asked after each file that is closed: no look at those that wait.
             first = next(iter(self._waiting.values()), None)
@@ -109,7 +110,7 @@ class PackQueue:
         return ready[0], fitting((each.size_bytes for each in ready), most_entries, most_bytes)[1]
 
     def ready_s(self) -> float:
-        """When the first of those that were put off may go, if none may now; ``math.inf``: nobody waits."""
+        """When the first file that was put off may go, if none may now; ``math.inf``: none waits."""
         return min((waiting.pacer.ready_s for waiting in self._waiting.values()), default=math.inf)
 
     def _ready(self, now_s: float, most: int) -> list[Waiting]:
@@ -121,12 +122,12 @@ class PackQueue:
     # Those that fail alone
 
     def parked_s(self) -> float:
-        """When one of those parked is tried again; ``math.inf``: none is parked."""
+        """When one of the parked files is tried again; ``math.inf``: none is parked."""
         first = self.next_parked()
         return math.inf if first is None else max(first.pacer.ready_s, self._parked_pacer.ready_s)
 
     def next_parked(self) -> Waiting | None:
-        """The one that may be tried first."""
+        """The parked file that may be tried first."""
         while self._by_time:
             ready_s, content_id = self._by_time[0]
             waiting = self._parked.get(content_id)
@@ -144,5 +145,5 @@ class PackQueue:
         self._parked_pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def succeeded(self) -> None:
-        """The service took some other file: those parked need not wait for each other."""
+        """The service took some other file: each parked file may be tried at its own time."""
         self._parked_pacer.succeeded()

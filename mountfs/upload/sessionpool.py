@@ -38,5 +38,5 @@ class SessionPool:
         self._kept.extend((token, now_s) for token in tokens)
 
     def clear(self) -> None:
-        """One was found gone: the others are as old."""
+        """One of the sessions was found gone: the others are as old, and are dropped."""
         self._kept.clear()

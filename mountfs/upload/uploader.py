@@ -1,4 +1,4 @@
-"""The bytes of pending files on their way up, by as many worker threads as there are."""
+"""Sends the bytes of pending files, on as many worker threads as there are."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def _silence() -> None:
 
 
 class Uploader:
-    """Takes whole contents up, and large files' bytes while they are being written.
+    """Sends whole contents, and large files' bytes while they are being written.
 
-    What it knows is derived from the tree and guarded by its lock; a restart resumes where the store says.
-    ``wake`` is set by the assembly, has a worker look, and may be called under the lock.
+    What it knows is derived from the tree and guarded by its lock; after a restart it goes on where the store
+    says. ``wake`` is set by the assembly, has a worker look, and may be called under the lock.
     """
 
     def __init__(
@@ -65,26 +65,26 @@ class Uploader:
     # What happens to files
 
     def wrote(self, content_id: int, start: int, stop: int) -> None:
-        """Bytes [start, stop) of a draft were written, and it has at least ``session_min_bytes``;
-        the first calls tell of everything written so far. Any thread."""
+        """Bytes [start, stop) of a draft were written that has at least ``session_min_bytes``; the first call
+        tells of everything written so far. Any thread."""
         with self._context.tree.lock:
             is_due = self._sessions.wrote_locked(content_id, start, stop)
         if is_due:
             self.wake()
 
     def truncated(self, content_id: int, size_bytes: int) -> None:
-        """A draft was cut, or grew, to *size_bytes*. Any thread."""
+        """A draft was cut or extended to *size_bytes*. Any thread."""
         with self._context.tree.lock:
             self._sessions.truncated_locked(content_id, size_bytes)
 
     def want(self, node: Node) -> None:
-        """Nothing but the bytes of *node* is missing for its commit. Under the lock."""
+        """Nothing but its bytes keeps *node* from being committed. Under the lock."""
         if self._look_locked(node):
             self.wake()
 
     @property
     def has_small(self) -> bool:
-        """Whether small files are on their way up: they will be ready to be named soon."""
+        """Whether small files are on their way up, so that more nodes will be ready for a commit soon."""
         is_going = self._packs.has_any and not self._context.pause.is_on
         return is_going or bool(self._left_pending)
 
@@ -100,7 +100,7 @@ class Uploader:
         try:
             self._pass_on(now_s)
         finally:
-            work()  # whatever was raised: what is claimed is in nobody else's hands
+            work()  # gives back what it claimed, whatever it raises
         return now_s
 
     # For status
@@ -128,8 +128,8 @@ class Uploader:
     # Inside
 
     def _look_at_left_locked(self, now_s: float) -> float:
-        """Looks at some of the nodes that a former process left, the oldest first; when to look at more. None
-        is looked at while nothing can be sent."""
+        """Looks at some nodes that a former process left pending, the oldest first; when to look at more.
+        None is looked at while nothing can be sent."""
         rest = self._left_pending
         if not rest:
             return math.inf

@@ -1,4 +1,5 @@
-"""Whether somebody waits for commits, so that nothing lingers to travel in company."""
+"""Whether somebody waits for commits: then nothing waits for fuller packs and batches, or for names to
+settle."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from threading import Lock
 from mountfs.ports import Clock
 
 HURRY_LASTS_S = 3.0
-"""A waiting command repeats its call about every second."""
+"""A command that waits (``mountfs wait``) repeats its call about every second."""
 
 
 class Urgency:
@@ -28,12 +29,12 @@ class Urgency:
         return self._holders > 0 or self._clock.now_s() < self._until_s
 
     def watch(self, wake: Callable[[], None]) -> None:
-        """*wake* is called each time somebody begins to wait."""
+        """*wake* is called when somebody begins to wait."""
         with self._lock:
             self._wakers.append(wake)
 
     def hurry(self, lasts_s: float = HURRY_LASTS_S) -> None:
-        """Presses for a while; to be repeated while one waits."""
+        """Somebody waits, for *lasts_s*; to be repeated for as long as that is so."""
         was_pressing = self.is_pressing
         with self._lock:
             self._until_s = max(self._until_s, self._clock.now_s() + lasts_s)
@@ -41,13 +42,13 @@ class Urgency:
             self._wake()
 
     def relax(self) -> None:
-        """Ends what ``hurry`` began: who waits still says so again. Names settle from here on."""
+        """Ends what ``hurry`` began; whoever still waits calls it again."""
         with self._lock:
             self._until_s = -math.inf
 
     @contextmanager
     def pressed(self) -> Iterator[None]:
-        """Presses until the block ends."""
+        """Somebody waits until the block ends."""
         with self._lock:
             self._holders += 1
         self._wake()
