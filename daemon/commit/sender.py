@@ -27,7 +27,7 @@ from mountfs.errors import (
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
-from mountfs.model.told import Told
+from mountfs.model.troublelog import TroubleLog
 from mountfs.ports import Backend, Clock, Outcome, Running
 from mountfs.tree.booking import Books
 from mountfs.tree.listings import Listings
@@ -64,7 +64,7 @@ class Sender:
         self._clock = clock
         self._pause = pause
         self._is_alone = backend.limits.batches_at_once == 1
-        self._told = Told("commits", patience=2)
+        self._trouble_log = TroubleLog("commits", patience=2)
         self._patience = Patience(is_alone=self._is_alone)
         self._cost = JobCost()
         self._replies = Replies(tree, listings, backend, books, clock)
@@ -104,7 +104,7 @@ class Sender:
         """*batch* met *error* as a whole: status shows that for each of its nodes until the next attempt."""
         self.last_error = str(error)
         with self._tree.lock:
-            self._told.failed(error)
+            self._trouble_log.failed(error)
             for flight in [*batch.flights, *batch.sent.carried]:
                 self._tree.note_error(flight.node, str(error))
 
@@ -116,7 +116,7 @@ class Sender:
     def _gets_on(self) -> None:
         """An order took effect and was booked."""
         with self._tree.lock:
-            self._told.succeeded()
+            self._trouble_log.succeeded()
 
     def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
         """Paces the account, or *batch* alone if other batches may well get through."""

@@ -8,11 +8,11 @@ from typing import Protocol
 
 from mountfs.errors import MountfsError
 from mountfs.model.advice import advised
+from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import USUAL, Pace, Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
 from mountfs.model.source import Source
-from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, Refusal, path_of
@@ -57,7 +57,7 @@ class UploadContext:
     may_begin: Callable[[Node], float | None]
     folder_lost: Callable[[Node], bool]
     pause: Pause
-    account_pacer: Pacer = field(default_factory=lambda: ToldPacer("uploads"))
+    account_pacer: Pacer = field(default_factory=lambda: LoggedPacer("uploads"))
 
     @property
     def limits(self) -> BackendLimits:
@@ -79,7 +79,7 @@ class UploadContext:
     def pacer_locked(self, content_id: int, pace: Pace = USUAL) -> Pacer:
         """Of one content alone, for as long as it fails."""
         node = self.tree.contents.get(content_id)
-        return ToldPacer(f"upload of {'a file' if node is None else path_of(node)}", pace)
+        return LoggedPacer(f"upload of {'a file' if node is None else path_of(node)}", pace)
 
     def tell_locked(self, content_id: int, error: MountfsError | None) -> None:
         """Whose content it is says what the last attempt met, until there is another one."""

@@ -15,10 +15,10 @@ from mountfs.errors import (
     RequestTooBig,
     SessionLost,
 )
+from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.pacing import ALONE, is_account_wide
 from mountfs.model.pausing import is_full, is_passing
 from mountfs.model.pendingbytes import Unreadable
-from mountfs.model.toldpacer import ToldPacer
 from mountfs.ports import Piece, Stored
 from mountfs.tree.content import Content
 from mountfs.upload.context import UploadContext, Work
@@ -48,7 +48,7 @@ class PackLane:
         self._tried: int | None = None
         """The content that was parked and taken up last; on its way while it is in ``_flying``."""
         self._newest_s = -math.inf
-        self._pacer = ToldPacer("uploads of small files")
+        self._pacer = LoggedPacer("uploads of small files")
         self._pool = SessionPool()
         self._size = PackSize(limits.pack_entries or HASHED_AT_ONCE)
         # A pack is in memory as a whole: it takes no more than a part of a large file.

@@ -16,7 +16,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import Busy, MountfsError, Offline, ServerFault, SessionLost, Throttled
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import OrderKind, Put
-from mountfs.model.told import Told
+from mountfs.model.troublelog import TroubleLog
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import calls, check_nothing_is_left, ready, sent_paths, step_in_place
@@ -352,13 +352,13 @@ def test_what_the_log_was_told_is_guarded_by_the_lock_that_all_commit_threads_sh
 ) -> None:
     lock = side_by_side.core.tree.lock
     held: list[bool] = []
-    succeeded = Told.succeeded
+    succeeded = TroubleLog.succeeded
 
-    def looking(told: Told) -> None:
+    def looking(log: TroubleLog) -> None:
         held.append(lock._is_owned())  # type: ignore[attr-defined]
-        succeeded(told)
+        succeeded(log)
 
-    monkeypatch.setattr(Told, "succeeded", looking)
+    monkeypatch.setattr(TroubleLog, "succeeded", looking)
     side_by_side.put("/a", b"a")
     if reply == "lost":
         side_by_side.backend.fail("submit", Offline("cut"), after=True)

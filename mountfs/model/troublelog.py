@@ -7,9 +7,9 @@ import logging
 LOG = logging.getLogger("mountfs.trouble")
 
 
-class Told:
-    """*what* goes wrong: said after *patience* failures in a row, since a dropped connection or one busy
-    moment is no news. Not thread-safe, its owner locks."""
+class TroubleLog:
+    """*what* goes wrong. Logged after *patience* failures in a row: one dropped connection, or one busy
+    moment, is no news. Not thread-safe, its owner locks."""
 
     __slots__ = ("_failures", "_patience", "_what")
 
