@@ -95,7 +95,7 @@ class Books:
         if shadows and key in shadows:
             shadows.discard(key)
             return True
-        if entry is not None and entry.id in self._listings.strangers:
+        if entry is not None and entry.id in self._listings.unknown_ids:
             return True
         token = entry.revision if isinstance(entry, File) else entry.id if entry is not None else ""
         return flight.heard is not None and flight.heard != token

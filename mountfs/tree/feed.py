@@ -93,7 +93,7 @@ class Feed:
                 return
             yield folder
         if node is None:
-            self._listings.strangers.note(entry.id)
+            self._listings.unknown_ids.note(entry.id)
         elif node.state.flight is not None:
             hear(node, None)  # it was seen elsewhere than its order puts it
         else:
@@ -112,7 +112,7 @@ class Feed:
         else:
             known = self._tree.by_remote_id(news.item_id)
             if known is None:
-                self._listings.strangers.note(news.item_id)
+                self._listings.unknown_ids.note(news.item_id)
         if known is None or known.state.base_parent is None:
             return
         flight = known.state.flight
@@ -128,7 +128,7 @@ class Feed:
         if path is None:
             node = tree.by_remote_id(folder_id)
             if node is None:
-                self._listings.strangers.note(folder_id)
+                self._listings.unknown_ids.note(folder_id)
             return node if node is not None and node.folder is not None else None
         if path.key not in self._found:
             self._found[path.key] = self._walk(path)

@@ -1,4 +1,4 @@
-"""Whoever is told of what a transaction changed."""
+"""Those that are told what a transaction changed."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ class Listeners:
             try:
                 listener(node, before, node.state)
             except Exception:
-                # The node and its row agree; whoever listens is behind, and that is a bug of its own.
+                # Node and row agree. The listener missed a change: a bug, which must not undo what was done.
                 LOG.exception("a listener failed at %s", path_of(node))

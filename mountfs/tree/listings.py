@@ -29,8 +29,8 @@ from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
-from mountfs.tree.strangers import Strangers
 from mountfs.tree.tree import Tree
+from mountfs.tree.unknownids import UnknownIds
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Listings:
         self._loads: dict[int, _Load] = {}
         self._landed: dict[tuple[int, str], int] = {}
         """While folders are being listed: the places at which an order of ours had its outcome, and when."""
-        self.strangers = Strangers()
+        self.unknown_ids = UnknownIds()
         self._asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; set by ``feed``."""
@@ -309,7 +309,7 @@ class Listings:
         """
         listing = folder.part.listing
         listing.listed_at = since
-        if not is_empty or listing.doubted_at or remote_id(folder) in self.strangers:
+        if not is_empty or listing.doubted_at or remote_id(folder) in self.unknown_ids:
             listing.doubted_at = self._tree.store.next_id()
         self._tree.store.save_listing(folder.id, listing)
 

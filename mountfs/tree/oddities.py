@@ -1,4 +1,4 @@
-"""What a listing leaves out because it makes no sense, told to people."""
+"""Notices of entries that a listing leaves out because they make no sense."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ LOG = logging.getLogger(__name__)
 
 
 def tell_of(tree: Tree, folder: Node, odd: Sequence[Odd]) -> None:
-    """A notice about *odd* entries of *folder*; once for the same, for a folder is listed again and again."""
+    """A notice about *odd* entries of *folder*; once for the same ones, since a folder is listed again and
+    again."""
     if not odd:
         return
     first = min(odd, key=lambda entry: (entry.name, entry.reason))

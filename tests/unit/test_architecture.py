@@ -110,7 +110,7 @@ SPOOL_IN_THE_TREE = {f"mountfs.tree.{name}" for name in ("recovered", "recovery"
 """Those of the tree that deal with the files its rows name."""
 
 LAYERS_OF_THE_TREE = (
-    ("beside", "content", "listing", "schema", "strangers"),
+    ("beside", "content", "listing", "schema", "unknownids"),
     ("database", "node"),
     ("bases", "doubt", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
     ("peek", "store", "tally"),
