@@ -225,7 +225,15 @@ class Sender:
     # Trouble
 
     def _interrupted(self, batch: Batch, error: MountfsError, started_s: float) -> None:
-        """The request as a whole failed."""
+        """The request as a whole failed: what becomes of the batch.
+
+        a poll failed                              polled again (``_unheard``)
+        the reply to the launch is lost, or 5xx    uncertain: ``_look`` asks what stands there
+        busy with an earlier launch of ours        likewise, once that must have ended
+        throttled, busy, not signed in             sent again later
+        the account is full                        that is the outcome of each order
+        anything else                              smaller batches, down to the entry that is to blame
+        """
         if isinstance(error, Transient | NotSignedIn):
             self.tell(batch, error)
         else:
