@@ -28,7 +28,7 @@ class Answers(io.StringIO):
         super().__init__()
         self._answer = answer
 
-    def readline(self, size: int | None = -1, /) -> str:
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
         return f"{self._answer()}\n"
 
 

@@ -170,7 +170,7 @@ def test_a_wrong_code_is_called_that(site: Site) -> None:
 
 def test_a_wrong_application_is_not_called_a_wrong_token(site: Site) -> None:
     token = site.kept("token", "sandbox-refresh")
-    order = ["login", "work", *site.order, "--token-file", token]
+    order: list[str | Path] = ["login", "work", *site.order, "--token-file", token]
     wrong = site.complaint(*order, "--app-key", "other")
     key = "client_id or client_secret" if site.service == "box" else "app_key"
     assert wrong.startswith(f"the {key} is not accepted: ")
@@ -260,10 +260,8 @@ def test_secrets_for_a_service_go_where_its_manager_finds_them(site: Site) -> No
     store = site.folder / "credstore"
     store.mkdir(mode=0o700)
     for _ in range(2):
-        code = site.run(
-            *("login", "work", *site.order, "--no-browser", "--store", "systemd", "--credentials", store),
-            stdin=site.copied,
-        )
+        order: list[str | Path] = ["login", "work", *site.order, "--no-browser", "--store", "systemd"]
+        code = site.run(*order, "--credentials", store, stdin=site.copied)
         captured = site.capsys.readouterr()
         assert code == 0, captured.err
     name = "mountfs.work.refresh_token"
