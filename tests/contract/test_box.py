@@ -64,6 +64,23 @@ def test_a_lost_version_is_written_once(
     assert sandbox.tree()["/x"]["versions"] == 2
 
 
+@pytest.mark.parametrize("action", [FaultKind.REPLY, FaultKind.DROP_BEFORE, FaultKind.CUT_BODY])
+@pytest.mark.parametrize("has_base", [False, True])
+def test_a_refusal_stays_one_where_what_is_in_the_way_cannot_be_looked_at(
+    sandbox: BoxSandbox, box: BoxBackend, has_base: bool, action: FaultKind
+) -> None:
+    """Else the order would be sent again, with its bytes."""
+    base = put_file(box, "/x", b"one").revision if has_base else None
+    order = sent(box, "/x", b"two", base)
+    sandbox.write("/x", b"two" if not has_base else b"theirs")
+    sandbox.log.reset()
+    sandbox.set_faults([FaultRule(route="files/get", action=action)])
+    launch = box.submit([order])
+    assert isinstance(launch, Done)
+    assert isinstance(launch.outcomes[0], Conflict)
+    assert len(sandbox.log.records("files/upload")) + len(sandbox.log.records("files/upload_version")) == 1
+
+
 def test_a_file_whose_time_alone_changed_takes_a_new_version(sandbox: BoxSandbox, box: BoxBackend) -> None:
     first = put_file(box, "/x", b"one")
     (dated,) = finish(box, [time_order("/x", first.revision, 5 * 10**17)])

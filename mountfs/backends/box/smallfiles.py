@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mountfs.backends import checked
@@ -14,7 +15,7 @@ from mountfs.backends.box.form import FileForm, pieces
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.wire import Response
-from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost
+from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File, Place
 from mountfs.model.order import Put
 from mountfs.model.source import ReadBody
@@ -101,7 +102,8 @@ class SmallFiles:
                 return written(object_in(response, VERSION), order.place)
             if response.status != 412:
                 raise from_response(response, str(order.place))
-            item = self._items.get(base.file_id, is_folder=False)
+            with after_a_refusal(order.place):
+                item = self._items.get(base.file_id, is_folder=False)
             if item is None or not self._places.holds(order.place, item):
                 return None
             if item.get("sha1") == upload.sha1:
@@ -125,6 +127,19 @@ class SmallFiles:
             },
             is_upload=True,
         )
+
+
+@contextmanager
+def after_a_refusal(place: Place) -> Iterator[None]:
+    """For the look at what was in the way: where it fails for now, the order is a Conflict all the same.
+
+    Were it the failure's, the whole order would be sent again, its bytes with it. A Conflict is looked into
+    by who sent the order, for as long as that takes.
+    """
+    try:
+        yield
+    except Transient as error:
+        raise Conflict(f"something else is at {place}, and what cannot be told now: {error}") from error
 
 
 def sha1_of(order: Put) -> str:
@@ -163,7 +178,8 @@ def done_already(items: Items, response: Response, place: Place, sha1: str) -> F
     """The file that holds the name, if it has our bytes: an earlier reply was lost. Conflict."""
     standing = conflicting_item(response) or {}
     if standing.get("type") == "file" and standing.get("sha1") == sha1:
-        item = items.get(id_of(standing), is_folder=False)
+        with after_a_refusal(place):
+            item = items.get(id_of(standing), is_folder=False)
         if item is not None and item.get("sha1") == sha1:
             return file_of(item)
     raise Conflict(f"something stands at {place}")
