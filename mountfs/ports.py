@@ -133,6 +133,13 @@ class Backend(Protocol):
     def stat(self, place: Place) -> Entry:
         """What stands at *place*, which is not the root. NotFound."""
 
+    def revisions_before(self, file: File, since: str | None) -> Sequence[File]:
+        """The revisions that the item *file* had before this one and after the revision *since* (None: all of
+        them), the newest first. They can be read; a change that names one as its base is a Conflict.
+
+        NotFound, Forbidden or another Refused: that cannot be told. The account keeps no history, say, or
+        *since* is not in the part of it that one call looks into: the newest hundred at least."""
+
     def read(self, file: File, offset: int, length: int) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone."""
 

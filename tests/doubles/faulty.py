@@ -79,6 +79,9 @@ class FaultyBackend:
     def stat(self, place: Place) -> Entry:
         return self._run("stat", lambda: self.inner.stat(place))
 
+    def revisions_before(self, file: File, since: str | None) -> Sequence[File]:
+        return self._run("revisions_before", lambda: self.inner.revisions_before(file, since))
+
     def read(self, file: File, offset: int, length: int) -> bytes:
         return self._run("read", lambda: self.inner.read(file, offset, length))
 

@@ -104,6 +104,10 @@ class MemoryBackend:
                 raise NotFound(f"no such file or folder: {place}")
             return entry
 
+    def revisions_before(self, file: File, since: str | None) -> list[File]:
+        with self._call("revisions_before"):
+            return self.remote.tree.revisions_before(file, since)
+
     def read(self, file: File, offset: int, length: int) -> bytes:
         with self._call("read"):
             if not file.is_downloadable:

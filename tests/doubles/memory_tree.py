@@ -55,6 +55,7 @@ class MemoryTree:
         self.used_bytes = 0
         self.quota_bytes: int | None = None
         self.moves_renew_revisions = True
+        self.keeps_history = True
         self.log: list[Record] = []
         """What changed, oldest first; a cursor is a position in it."""
 
@@ -95,6 +96,17 @@ class MemoryTree:
             names.append(self._entries[item_id].name)
             item_id = self._parents[item_id]
         return RemotePath("".join(f"/{name}" for name in reversed(names)))
+
+    def revisions_before(self, file: File, since: str | None) -> list[File]:
+        """Those of an item between *since* and *file*, the newest first. NotFound: that cannot be told."""
+        if not self.keeps_history:
+            raise NotFound("the account keeps no history")
+        known = [each.entry for each in self.log if each.item_id == file.id and isinstance(each.entry, File)]
+        revisions = [each.revision for each in known]
+        if file.revision not in revisions or (since is not None and since not in revisions):
+            raise NotFound(f"no such revision of {file.name}")
+        first = 0 if since is None else revisions.index(since) + 1
+        return known[first : revisions.index(file.revision)][::-1]
 
     def body(self, revision: str) -> bytes | None:
         """The bytes of a revision, or None when there is none such."""

@@ -15,6 +15,7 @@ from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.events import Events
+from mountfs.backends.box.history import revisions_before
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places
@@ -127,6 +128,9 @@ class BoxBackend:
         if entry is None:
             raise NotFound(f"no file or folder: {place}")
         return entry
+
+    def revisions_before(self, file: File, since: str | None) -> list[File]:
+        return revisions_before(self._api, file, since)
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         """By version, which stays readable when the file has gone on to another one."""

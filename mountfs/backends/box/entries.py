@@ -14,6 +14,9 @@ from mountfs.model.entry import NS_PER_S, Entry, File, Folder, Listed, Odd
 FIELDS = "type,id,etag,name,size,sha1,content_modified_at,modified_at,file_version,parent"
 """All we use; without ``fields`` a listing has no sizes."""
 
+FORMER_ETAG = "former"
+"""In the ``Revision`` of a version that is not the current one any more: etags are numbers in every example,
+so a condition that names it fails."""
 _LATEST_S = 253402300799
 """The last second that RFC 3339 can write."""
 

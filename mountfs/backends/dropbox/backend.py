@@ -96,6 +96,9 @@ class DropboxBackend:
     def stat(self, place: Place) -> Entry:
         return listing.stat(self._api, place)
 
+    def revisions_before(self, file: File, since: str | None) -> list[File]:
+        return listing.revisions_before(self._api, file, since)
+
     def read(self, file: File, offset: int, length: int) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""
         if not file.is_downloadable:

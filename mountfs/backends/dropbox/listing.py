@@ -6,19 +6,22 @@ from typing import Any
 
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
-from mountfs.backends.dropbox.entries import entry_of, listed_of, news_of
+from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of
 from mountfs.backends.paging import course
-from mountfs.errors import Conflict, InvalidArgument, ServerFault
-from mountfs.model.entry import Entry, Listed, Odd, Place
+from mountfs.errors import Conflict, InvalidArgument, NotFound, ServerFault
+from mountfs.model.entry import Entry, File, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
 from mountfs.ports import RemoteChanges
 
 LIST = "files/list_folder"
 CONTINUE = "files/list_folder/continue"
+REVISIONS = "files/list_revisions"
 PAGE_ENTRIES = 2000
 """The most a page may be asked for; fewest calls."""
 MOST_ENTRIES = 10 * PAGE_ENTRIES
 """The number that is asked for is approximate (files/list_folder)."""
+MOST_REVISIONS = 100
+"""The most that can be asked for (files/list_revisions)."""
 _LISTINGS = 3
 """How often a listing begins anew when its cursor is void in the middle."""
 
@@ -71,6 +74,26 @@ def stat(api: DropboxApi, place: Place) -> Entry:
     if place.path.is_root:
         raise InvalidArgument("the root has no metadata")
     return entry_of(api.object("files/get_metadata", {"path": place.path.text}, is_read=True))
+
+
+def revisions_before(api: DropboxApi, file: File, since: str | None) -> list[File]:
+    """By id: a file's history goes with it when it is moved, and a file that had its name before has one of
+    its own. Such a listing has no second page (``before_rev``). What makes no sense in it is left out."""
+    arg = {"path": file.id, "mode": {".tag": "id"}, "limit": MOST_REVISIONS}
+    page = api.object(REVISIONS, arg, is_read=True)
+    found: list[File] = []
+    for metadata in _entries(page):
+        try:
+            revision = file_of(checked.obj(metadata, "a revision"))
+        except ServerFault:
+            continue
+        if revision.revision == since:
+            return found
+        if revision.revision != file.revision:
+            found.append(revision)
+    if since is not None or page.get("has_more") is True:
+        raise NotFound(f"{file.name}: its history does not tell what came after {since}")
+    return found
 
 
 def latest_cursor(api: DropboxApi) -> str:

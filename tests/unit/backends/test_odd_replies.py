@@ -90,6 +90,10 @@ def _common(far: Far) -> dict[str, Kept]:
     folder = backend.stat(place("/f"))
     file = backend.stat(place("/f/a.txt"))
     assert isinstance(file, File)
+    for body in (LARGE, BODY, LARGE):
+        far.write("/f/a.txt", body)
+    newest = backend.stat(place("/f/a.txt"))
+    assert isinstance(newest, File)
     cursor = backend.latest_cursor()
     far.write("/f/c.txt", BODY)
     far.remove("/f/b.txt")
@@ -103,6 +107,7 @@ def _common(far: Far) -> dict[str, Kept]:
     keep("space", lambda it: it.space())
     keep("list_folder", lambda it: it.list_folder(RemotePath("/f"), folder.id))
     keep("stat", lambda it: it.stat(replace(place("/f/a.txt"), folder_id=folder.id)))
+    keep("revisions_before", lambda it: it.revisions_before(newest, file.revision))
     keep("read", lambda it: it.read(file, 2, 5))
     keep("latest_cursor", lambda it: it.latest_cursor())
     keep("changes", lambda it: it.changes(cursor))

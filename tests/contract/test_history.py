@@ -1,0 +1,112 @@
+"""The port's rules on what a file was before."""
+
+from __future__ import annotations
+
+import pytest
+
+from mountfs.errors import Conflict, MountfsError, NotFound, NotSignedIn, Unreachable
+from mountfs.model.entry import File
+from mountfs.model.hashing import content_hash
+from mountfs.ports import Backend
+from tests.contract.far import Far, file_at, finish, move_order, put, put_file
+
+BODIES = [b"first", b"the second", b"third", b"a fourth one"]
+
+
+def hashes(backend: Backend, bodies: list[bytes]) -> list[tuple[int, str]]:
+    """What revisions with these bytes state, the last one first."""
+    return [(len(body), content_hash(backend.limits.hash_kind, body)) for body in reversed(bodies)]
+
+
+def stated(revisions: list[File]) -> list[tuple[int, str | None]]:
+    return [(each.size_bytes, each.content_hash) for each in revisions]
+
+
+def before(backend: Backend, path: str, since: File | None) -> list[File]:
+    return list(backend.revisions_before(file_at(backend, path), None if since is None else since.revision))
+
+
+@pytest.fixture
+def first(far: Far, backend: Backend) -> File:
+    """What somebody knows of a file that has BODIES by now, ours and others' in turn."""
+    first = put_file(backend, "/x", BODIES[0])
+    far.write("/x", BODIES[1])
+    put_file(backend, "/x", BODIES[2], file_at(backend, "/x").revision)
+    far.write("/x", BODIES[3])
+    return first
+
+
+def test_what_a_file_was_since_a_revision_is_told_the_newest_first(backend: Backend, first: File) -> None:
+    assert stated(before(backend, "/x", first)) == hashes(backend, BODIES[1:3])
+    assert stated(before(backend, "/x", None)) == hashes(backend, BODIES[:3])
+
+
+def test_between_a_revision_and_the_next_one_there_is_none(far: Far, backend: Backend) -> None:
+    first = put_file(backend, "/x", b"first")
+    assert before(backend, "/x", first) == []
+    assert before(backend, "/x", None) == []
+    far.write("/x", b"second")
+    assert before(backend, "/x", first) == []
+
+
+def test_former_revisions_are_of_the_same_file_and_can_be_read(backend: Backend, first: File) -> None:
+    for former, body in zip(before(backend, "/x", first), BODIES[2:0:-1], strict=True):
+        assert (former.id, former.name) == (first.id, "x")
+        assert backend.read(former, 0, 100) == body
+
+
+def test_a_former_revision_may_be_replaced_no_more(backend: Backend, first: File) -> None:
+    for former in before(backend, "/x", first):
+        assert isinstance(put(backend, "/x", b"new", former.revision), Conflict)
+    assert file_at(backend, "/x").size_bytes == len(BODIES[-1])
+
+
+def test_a_revision_that_the_file_never_had_is_not_found(far: Far, backend: Backend, first: File) -> None:
+    other = put_file(backend, "/other", b"other")
+    for since in (other.revision, "no revision"):
+        with pytest.raises(NotFound):
+            backend.revisions_before(file_at(backend, "/x"), since)
+
+
+def test_a_history_goes_with_the_file_that_is_moved(far: Far, backend: Backend, first: File) -> None:
+    (moved,) = finish(backend, [move_order("/x", "/y", item_id=first.id)])
+    assert isinstance(moved, File)
+    sizes = [size for size, _ in stated(before(backend, "/y", first))]
+    assert [size for size in sizes if size != len(BODIES[3])] == [len(body) for body in BODIES[2:0:-1]]
+
+
+def test_another_file_of_the_same_name_has_a_history_of_its_own(
+    far: Far, backend: Backend, first: File
+) -> None:
+    far.remove("/x")
+    far.write("/x", b"new")
+    assert before(backend, "/x", None) == []
+    with pytest.raises(NotFound):
+        before(backend, "/x", first)
+
+
+def test_a_long_history_is_told_as_far_as_a_call_looks(far: Far, backend: Backend) -> None:
+    oldest = put_file(backend, "/x", b"")
+    for number in range(1, 320):
+        far.write("/x", b"x" * number)
+        if number == 250:
+            recent = file_at(backend, "/x")
+    assert [each.size_bytes for each in before(backend, "/x", recent)] == list(range(318, 250, -1))
+    for since in (oldest, None):
+        try:
+            told = before(backend, "/x", since)
+        except NotFound:  # too far back
+            continue
+        assert [each.size_bytes for each in told] == list(range(318, 0 if since else -1, -1))
+
+
+def test_who_is_not_signed_in_or_cut_off_is_told_nothing(far: Far, backend: Backend, first: File) -> None:
+    file = file_at(backend, "/x")
+    refused: list[tuple[Backend, type[MountfsError]]] = [
+        (far.sign_out(), NotSignedIn),
+        (far.astray(), Unreachable),
+    ]
+    for connection, error in refused:
+        with pytest.raises(error):
+            connection.revisions_before(file, None)
+        connection.close()
