@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mountfs.errors import MountfsError, NotADirectory, NotFound, ServerFault
-from mountfs.model.entry import Entry, Odd, Place
+from daemon.commit.verdicts import Overtaken, Unknown, is_same, may_be_overtaken
+from mountfs.errors import MountfsError, NotADirectory, NotFound, NotSignedIn, ServerFault, Transient
+from mountfs.model.entry import Entry, File, Odd, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import is_account_wide
 from mountfs.model.path import fold
@@ -35,7 +36,7 @@ def look_up(backend: Backend, flights: Sequence[Flight], chance: float = 0.0) ->
     found: dict[int, Standing] = {}
     failures: list[MountfsError] = []
     for question in _questions(by_folder.values()):
-        if failures and (is_account_wide(failures[-1]) or len(failures) >= MOST_FAULTS):
+        if _is_of_no_use(failures):
             found.update((flight.id, failures[-1]) for flight in question)
             continue
         answers = _asked(backend, question)
@@ -43,6 +44,11 @@ def look_up(backend: Backend, flights: Sequence[Flight], chance: float = 0.0) ->
         failed = [each for each in answers.values() if isinstance(each, MountfsError)]
         failures = [*failures, failed[0]] if len(failed) == len(answers) else []
     return found
+
+
+def _is_of_no_use(failures: Sequence[MountfsError]) -> bool:
+    """Whether to ask any further after these *failures* in a row."""
+    return bool(failures) and (is_account_wide(failures[-1]) or len(failures) >= MOST_FAULTS)
 
 
 def _questions(groups: Iterable[list[Flight]]) -> Iterator[list[Flight]]:
@@ -93,6 +99,43 @@ def has_left(backend: Backend, flight: Flight, standing: Entry | None) -> bool:
     except MountfsError:
         return False
     return False
+
+
+def look_back(
+    backend: Backend, flights: Iterable[Flight], standing: Mapping[int, Standing]
+) -> dict[int, Overtaken | Unknown]:
+    """Which of the *flights* made a revision before what is *standing* at its place by now, and of which
+    that cannot be told just now; by the flight's id. A flight that is not in the answer made none, or none
+    that the service can tell of.
+
+    Example: ours is committed and its reply is lost; before anybody asks, somebody else writes the file.
+    Equal bytes that somebody else wrote since count as ours: the history has them, so nobody needs a copy.
+    """
+    found: dict[int, Overtaken | Unknown] = {}
+    failures: list[MountfsError] = []
+    for flight in flights:
+        head = standing[flight.id]
+        if not isinstance(head, File) or not may_be_overtaken(flight, head):
+            continue
+        if _is_of_no_use(failures):
+            found[flight.id] = Unknown(failures[-1])
+            continue
+        made = _made(backend, flight, head)
+        if isinstance(made, File):
+            found[flight.id] = Overtaken(made, head)
+        elif made is not None:
+            found[flight.id] = Unknown(made)
+        failures = [*failures, made] if isinstance(made, MountfsError) else []
+    return found
+
+
+def _made(backend: Backend, flight: Flight, head: File) -> File | MountfsError | None:
+    over = flight.over.revision if flight.over is not None else None
+    try:
+        revisions = backend.revisions_before(head, over)
+    except MountfsError as error:
+        return error if isinstance(error, Transient | NotSignedIn) else None
+    return next((each for each in revisions if is_same(flight, each)), None)
 
 
 def _stat(backend: Backend, place: Place) -> Standing:

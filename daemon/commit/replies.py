@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from daemon.commit.batch import Batch
-from daemon.commit.lookup import look_up
+from daemon.commit.lookup import has_left, look_back, look_up
 from daemon.commit.verdicts import (
     Acknowledge,
     Beside,
     DropTime,
     GiveUp,
     Look,
+    Overtaken,
     Rebase,
     Refuse,
     Retry,
     Reupload,
     Unknown,
     Verdict,
+    has_taken_effect,
     judge,
     judge_standing,
 )
@@ -35,6 +37,7 @@ from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
 
+NOT_KNOWN_YET = Unknown(Offline("not known yet"))
 BOOKED_AT_ONCE = 100
 """Outcomes booked in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
 
@@ -62,7 +65,6 @@ class Replies:
         asked = [flight for flight, each in zip(flights, judged, strict=True) if isinstance(each, Look)]
         standing = look_up(self._backend, asked, self._clock.jitter())
         verdicts: list[Verdict] = []
-        sessions: list[str] = []
         for flight, count, verdict in zip(flights, refusals, judged, strict=True):
             if not isinstance(verdict, Look):
                 verdicts.append(verdict)
@@ -71,11 +73,44 @@ class Replies:
             if isinstance(seen, MountfsError):
                 verdicts.append(Unknown(seen))
                 continue
-            settled = judge_standing(flight, count, verdict.error, seen, verdict.stated)
-            verdicts.append(settled)
-            if isinstance(settled, Acknowledge) and flight.content is not None and flight.content.session:
-                sessions.append(flight.content.session)
-        return verdicts, sessions
+            verdicts.append(judge_standing(flight, count, verdict.error, seen, verdict.stated))
+        verdicts = self._overtaken(flights, verdicts)
+        asked_ids = {flight.id for flight in asked}
+        done = [
+            flight
+            for flight, verdict in zip(flights, verdicts, strict=True)
+            if flight.id in asked_ids and isinstance(verdict, Acknowledge | Overtaken)
+        ]
+        return verdicts, sessions_of(done)
+
+    def _overtaken(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """The verdicts, after a look for each file that is to lie beside into the history of the one that has
+        its name."""
+        beside = {
+            flight.id: verdict.standing
+            for flight, verdict in zip(flights, verdicts, strict=True)
+            if isinstance(verdict, Beside)
+        }
+        found = look_back(self._backend, [flight for flight in flights if flight.id in beside], beside)
+        return [found.get(flight.id, verdict) for flight, verdict in zip(flights, verdicts, strict=True)]
+
+    def look(self, flights: Sequence[Flight], *, is_ended: bool) -> list[Acknowledge | Overtaken | Unknown]:
+        """A verdict for each flight of a batch of which nobody knows what came, by what the service has at
+        its place; once the batch *is_ended*, so that the rest is to be sent again, by the history as well."""
+        standing = look_up(self._backend, flights, self._clock.jitter())
+        left: list[Flight] = []
+        verdicts: dict[int, Acknowledge | Overtaken | Unknown] = {}
+        for flight in flights:
+            seen = standing[flight.id]
+            if isinstance(seen, MountfsError):
+                verdicts[flight.id] = Unknown(seen)
+            elif has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
+                verdicts[flight.id] = Acknowledge(seen)
+            else:
+                left.append(flight)
+        if is_ended:
+            verdicts |= look_back(self._backend, left, standing)
+        return [verdicts.get(flight.id, NOT_KNOWN_YET) for flight in flights]
 
     def book(
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], unused: Sequence[str]
@@ -186,6 +221,8 @@ class Replies:
         match verdict:
             case Acknowledge(entry):
                 books.acknowledge(flight, entry)
+            case Overtaken(ours, standing):
+                books.acknowledge_overtaken(flight, ours, standing)
             case Retry(error):
                 books.again(flight, error)
             case Rebase(error, standing):
@@ -213,7 +250,7 @@ class Replies:
         unknown: set[str] = set()
         for flight, verdict in zip(flights, verdicts, strict=True):
             above = {path.key for path in flight.place.path.ancestors()}
-            if isinstance(verdict, Acknowledge):
+            if isinstance(verdict, Acknowledge | Overtaken):
                 made |= above
             elif isinstance(verdict, Unknown):
                 unknown |= above
@@ -240,6 +277,12 @@ class Replies:
                 if folder not in left and folder.node.state.flight is folder:
                     self._books.unsent(folder)
         batch.sent.carried = left
+
+
+def sessions_of(flights: Iterable[Flight]) -> list[str]:
+    """The upload sessions of flights that were found done."""
+    contents = (flight.content for flight in flights)
+    return [content.session for content in contents if content is not None and content.session]
 
 
 def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:

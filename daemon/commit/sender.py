@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemon.commit.batch import Batch
 from daemon.commit.jobcost import JobCost
-from daemon.commit.lookup import filled_folders, has_left, look_up
-from daemon.commit.pacing import poll_delay_s
+from daemon.commit.lookup import filled_folders
+from daemon.commit.pacing import JOB_FAULTS, longest_run_s, poll_delay_s
 from daemon.commit.patience import LOOKS, Patience
-from daemon.commit.replies import Replies
-from daemon.commit.verdicts import Acknowledge, Rebase, Retry, Reupload, Unknown, Verdict, has_taken_effect
+from daemon.commit.replies import NOT_KNOWN_YET, Replies, sessions_of
+from daemon.commit.verdicts import Acknowledge, Overtaken, Rebase, Retry, Reupload, Unknown, Verdict
 from mountfs.errors import (
     Internal,
     MountfsError,
@@ -35,15 +35,6 @@ from mountfs.tree.node import Flight
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
-
-JOB_FAULTS = 8
-"""After so many failed polls in a row a job counts as lost: the service is asked what stands at its
-targets."""
-LONGEST_RUN_S = 600.0
-"""So does a job that the service says is running for so long, where only one of the account may run at a
-time. A thousand entries take a minute or two."""
-LONGEST_ASIDE_S = 3600.0
-"""The same where it keeps no other batch waiting."""
 
 
 class Sender:
@@ -151,11 +142,10 @@ class Sender:
     # Replies
 
     def _wait_for(self, batch: Batch, running: Running) -> None:
-        longest_s = LONGEST_RUN_S if self._is_alone else LONGEST_ASIDE_S
+        longest_s = longest_run_s(is_alone=self._is_alone)
         if self._clock.now_s() - batch.since_s >= longest_s:
-            self.tell(
-                batch, ServerFault(f"the service is still at work on it after {longest_s / 60.0:.0f} min")
-            )
+            told = f"the service is still at work on it after {longest_s / 60.0:.0f} min"
+            self.tell(batch, ServerFault(told))
             self._lose_again(batch)
             return
         if running.job != batch.sent.job:
@@ -187,7 +177,7 @@ class Sender:
         self._pace(batch, flights, verdicts, started_s)
         self._replies.book(batch, flights, verdicts, [*unused, *found_done])
         self.was_accepted(batch.kind, len(flights))
-        if any(isinstance(verdict, Acknowledge) for verdict in verdicts):
+        if any(isinstance(verdict, Acknowledge | Overtaken) for verdict in verdicts):
             self._gets_on()
         self._replies.relist_lost_parents(flights, verdicts)
         left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
@@ -201,7 +191,8 @@ class Sender:
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float
     ) -> None:
         """Holds single nodes back after a failure, or the whole account where every order would fail."""
-        if any(isinstance(each, Acknowledge) for each in verdicts) and flights[0].kind is OrderKind.PUT:
+        has_succeeded = any(isinstance(each, Acknowledge | Overtaken) for each in verdicts)
+        if has_succeeded and flights[0].kind is OrderKind.PUT:
             with self._tree.lock:
                 self._pause.succeeded()
         for flight, verdict in zip(flights, verdicts, strict=True):
@@ -297,24 +288,20 @@ class Sender:
     def _look(self, batch: Batch, started_s: float) -> None:
         """The reply to the batch was lost: asks the service what stands at its targets, and books what took
         effect."""
-        standing = look_up(self._backend, batch.flights, self._clock.jitter())
-        untold: dict[int, MountfsError] = {}
-        done: list[Flight] = []
-        verdicts: list[Verdict] = []
-        for flight in batch.flights:
-            seen = standing[flight.id]
-            if isinstance(seen, MountfsError):
-                untold[flight.id] = seen
-            elif has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
-                done.append(flight)
-                verdicts.append(Acknowledge(seen))
-        sessions = [
-            each.content.session for each in done if each.content is not None and each.content.session
+        verdicts = self._replies.look(batch.flights, is_ended=self._is_ended(batch, started_s))
+        untold = {
+            flight.id: verdict.error
+            for flight, verdict in zip(batch.flights, verdicts, strict=True)
+            if isinstance(verdict, Unknown) and verdict is not NOT_KNOWN_YET
+        }
+        done = [
+            flight
+            for flight, each in zip(batch.flights, verdicts, strict=True)
+            if not isinstance(each, Unknown)
         ]
         if done:
             left = [flight for flight in batch.flights if flight not in done]
-            rest: list[Verdict] = [Unknown(Offline("not known yet"))] * len(left)
-            self._replies.book(batch, [*done, *left], [*verdicts, *rest], sessions)
+            self._replies.book(batch, list(batch.flights), verdicts, sessions_of(done))
             self._replies.keep(batch, left)
             self._gets_on()
             if batch.is_over:
@@ -324,11 +311,15 @@ class Sender:
             self._patience.answered()
         self._looked(batch, untold, started_s)
 
+    def _is_ended(self, batch: Batch, started_s: float) -> bool:
+        """Whether the first try cannot be under way any more."""
+        return started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights))
+
     def _looked(self, batch: Batch, untold: Mapping[int, MountfsError], started_s: float) -> None:
         """None of the flights that are left in *batch* is seen to have taken effect. For those in *untold*
         the service failed to tell. Once the first launch must have ended, the others are sent again; those in
         *untold* wait apart, so that no other batch waits for them."""
-        is_ended = started_s - batch.lost_s >= self._patience.ends_in_s(len(batch.flights))
+        is_ended = self._is_ended(batch, started_s)
         wide = next((error for error in untold.values() if is_account_wide(error)), None)
         if wide is not None or (untold and not is_ended):
             error = wide or next(iter(untold.values()))

@@ -35,6 +35,14 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Overtaken:
+    """It took effect, as the revision *ours*, and somebody else replaced that since with *standing*."""
+
+    ours: File
+    standing: File
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Send it again later, as it is then."""
 
@@ -101,7 +109,7 @@ class Look:
     stated: File | None = None
 
 
-Verdict = Acknowledge | Retry | Rebase | Reupload | Beside | Refuse | GiveUp | DropTime | Unknown
+Verdict = Acknowledge | Overtaken | Retry | Rebase | Reupload | Beside | Refuse | GiveUp | DropTime | Unknown
 
 OTHERS_BYTES = "somebody else changed it meanwhile"
 
@@ -179,6 +187,14 @@ def has_taken_effect(flight: Flight, standing: Entry | None) -> bool:
             is_same_file = isinstance(standing, File) and _has_base_bytes(flight, standing)
             is_set = isinstance(standing, File) and _seconds(standing.mtime_ns) == _seconds(flight.mtime_ns)
             return is_same_file and is_set
+
+
+def may_be_overtaken(flight: Flight, standing: Entry | None) -> bool:
+    """Whether *flight* may have put a revision before *standing*, which is neither its own nor what it was to
+    replace: only the file's history tells."""
+    if flight.kind is not OrderKind.PUT or not isinstance(standing, File) or is_same(flight, standing):
+        return False
+    return flight.over is None or flight.over.revision != standing.revision
 
 
 def is_same(flight: Flight, entry: Entry | None) -> bool:

@@ -82,6 +82,15 @@ class Books:
         ):
             self._listings.doubt(flight.parent)
 
+    def acknowledge_overtaken(self, flight: Flight, ours: File, standing: File) -> None:
+        """It made the revision *ours*, which *standing* has replaced since. What was made from ours meanwhile
+        replaces ours alone: sent over *standing*, which nobody here has seen, it is a conflict."""
+        assert flight.parent is not None
+        load_children(self._tree, flight.parent)
+        sent_ns = whole_seconds(flight.mtime_ns or 0)  # a history may tell other times
+        self.acknowledge(flight, replace(ours, name=standing.name, mtime_ns=sent_ns))
+        stands(self._tree, flight.parent, standing)
+
     def _twin(self, node: Node, entry: Entry | None) -> Node | None:
         """Another node that has the service's id of *entry*. Our `mkdir d` takes effect, somebody renames d
         to e, a listing shows e as a new node, and only then comes the reply that d was made."""

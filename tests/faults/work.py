@@ -71,6 +71,7 @@ class Work:
         self._insist(lambda: world.rename("/new/sub", "/under"))
         self.folders ^= {"/new/sub", "/under"}
         self.files["/under/three"] = self.files.pop("/new/sub/three")
+        self._write_what_was_replaced("/keep/a")
         self._settle()
         self._insist(world.follow)
 
@@ -109,6 +110,13 @@ class Work:
         body = self.body(size_bytes)
         self._insist(lambda: self.rig.world.put(path, body))
         self.files[path] = body
+
+    def _write_what_was_replaced(self, path: str) -> None:
+        """Others write the same bytes a moment before us, and replace them: only the history tells."""
+        body = self.body(600)
+        self._insist(lambda: self.rig.world.put(path, body))
+        self.rig.others_write(path, body)
+        self._others_write(path)
 
     def _rename(self, source: str, target: str) -> None:
         self._insist(lambda: self.rig.world.rename(source, target))

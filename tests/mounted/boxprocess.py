@@ -46,6 +46,7 @@ class BoxProcess(SandboxProcess):
         Asked.MOVE: ("files/update", "folders/update"),
         Asked.MKDIR: ("folders/create",),
         Asked.LISTING: ("folders/items",),
+        Asked.STANDING: ("folders/items", "files/get"),
     }
     refused_names: Mapping[str, int] = {
         "back\\slash": errno.EINVAL,

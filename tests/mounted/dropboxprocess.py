@@ -41,6 +41,7 @@ class DropboxProcess(SandboxProcess):
         Asked.MOVE: ("files/move_batch*",),
         Asked.MKDIR: ("files/create_folder_batch*",),
         Asked.LISTING: ("files/list_folder",),
+        Asked.STANDING: ("files/get_metadata", "files/list_folder"),
     }
     refused_names: Mapping[str, int] = {
         "desktop.ini": errno.EINVAL,

@@ -38,6 +38,7 @@ class MemoryProcess(SandboxProcess):
         Asked.MOVE: ("submit/move",),
         Asked.MKDIR: ("submit/mkdir",),
         Asked.LISTING: ("list_folder",),
+        Asked.STANDING: ("stat", "list_folder"),
     }
     refused_names: Mapping[str, int] = {
         "desktop.ini": errno.EINVAL,

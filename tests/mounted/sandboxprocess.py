@@ -34,6 +34,7 @@ class Asked(StrEnum):
     MOVE = "a rename"
     MKDIR = "a new folder"
     LISTING = "what is in a folder"
+    STANDING = "what stands at a place"
 
 
 class Refusal(StrEnum):
@@ -133,7 +134,11 @@ class SandboxProcess(ABC):
 
     def spoil(self, asked: Asked, action: str, **how: Any) -> None:
         """From here on such requests fare as *action* says, instead of all other faults."""
-        self.faults(*({"route": route, "action": action, **how} for route in self.routes[asked]))
+        self.faults(*self.rules(asked, action, **how))
+
+    def rules(self, asked: Asked, action: str, **how: Any) -> list[Mapping[str, Any]]:
+        """What has such requests fare so, for `faults`."""
+        return [{"route": route, "action": action, **how} for route in self.routes[asked]]
 
     def switches(self, **values: Any) -> None:
         self._post("switches", values)

@@ -96,33 +96,9 @@ def committed_twice(histories: Histories, empty: str) -> list[str]:
 
 
 def in_two_files(histories: Histories, empty: str) -> list[str]:
-    """Versions that more than one file has: copies of what had arrived already, and was known to have."""
-    return [
-        f"{digest} is a version of {', '.join(paths)}"
-        for digest, paths in _in_several(histories, empty).items()
-        if not _was_replaced_unheard(digest, paths, histories)
-    ]
-
-
-def replaced_unheard(histories: Histories, empty: str) -> int:
-    """How many versions lie beside though they had arrived: the reply was lost, and somebody else replaced
-    them before their mount could look."""
-    several = _in_several(histories, empty)
-    return sum(_was_replaced_unheard(digest, paths, histories) for digest, paths in several.items())
-
-
-def _in_several(histories: Histories, empty: str) -> dict[str, list[str]]:
-    """Hash of a version -> the files that have it, of all that more than one file has."""
+    """Versions that more than one file has: copies of what had arrived already."""
     found: dict[str, list[str]] = {}
     for path, history in sorted(histories.items()):
         for digest in set(history) - {empty}:
             found.setdefault(digest, []).append(path)
-    return {digest: paths for digest, paths in found.items() if len(paths) > 1}
-
-
-def _was_replaced_unheard(digest: str, paths: Sequence[str], histories: Histories) -> bool:
-    originals = [path for path in paths if copy_of(path) is None]
-    if len(originals) != 1 or histories[originals[0]][-1] == digest:
-        return False
-    copies = [copy_of(path) for path in paths if path not in originals]
-    return len(copies) == 1 and copies[0] is not None and copies[0].original == originals[0]
+    return [f"{digest} is a version of {', '.join(paths)}" for digest, paths in found.items() if paths[1:]]

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from mountfs.model.hashing import HashKind, content_hash
+from mountfs.model.hashing import HashKind
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
 from tests.soak import ending
 from tests.soak.appender import Appender
-from tests.soak.claims import replaced_unheard
 from tests.soak.figures import Figures
 from tests.soak.sharer import FOLDER, Sharer
 from tests.soak.station import Station, stations
@@ -180,8 +179,6 @@ def _judge(crew: Crew, both: list[Station], far_side: SandboxProcess, sharers: l
     crew.faults += ending.faults(both, far_side, histories, claims)
     figures.count("at the service", "files", len(arrived))
     figures.count("at the service", "conflicted copies", ending.conflicts(arrived))
-    twice = replaced_unheard(histories, content_hash(far_side.hash_kind, b""))
-    figures.count("at the service", "copies of versions that were replaced unheard", twice)
     figures.count("at the service", "versions of these files", sum(map(len, arrived.values())))
     sizes = (version["size"] for history in arrived.values() for version in history)
     figures.count("at the service", "MiB in these versions", sum(sizes) / MIB)

@@ -8,7 +8,6 @@ from tests.soak.claims import (
     in_two_files,
     lost,
     overwritten_unseen,
-    replaced_unheard,
     strange,
 )
 
@@ -66,13 +65,10 @@ def test_a_version_is_committed_once() -> None:
     assert committed_twice({"f": ["a1", "a2", "a1", EMPTY, EMPTY]}, EMPTY) == []
     assert committed_twice({"f": ["a1", "a1"]}, EMPTY) == ["f: a1 was committed twice in a row"]
     assert in_two_files({"f": ["a1", EMPTY], COPY: ["a2", EMPTY]}, EMPTY) == []
-    for histories in ({"f": ["a2", "a1"], COPY: ["a1"]}, {"f": ["a1", "a2"], "g": ["a1"]}):
+    for histories in (
+        {"f": ["a2", "a1"], COPY: ["a1"]},
+        {"f": ["a1", "a2"], "g": ["a1"]},
+        {"f": ["a1", "b1"], COPY: ["a1"]},
+    ):
         [line] = in_two_files(histories, EMPTY)
         assert line.startswith("a1 is a version of f")
-        assert replaced_unheard(histories, EMPTY) == 0
-
-
-def test_a_version_that_was_replaced_before_its_mount_heard_of_it_may_lie_beside() -> None:
-    histories = {"f": ["a1", "b1"], COPY: ["a1"]}
-    assert in_two_files(histories, EMPTY) == []
-    assert replaced_unheard(histories, EMPTY) == 1
