@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ from tests.fakes.clock import EPOCH_NS, FakeClock
 from tests.unit.commit.scenarios import step_until_running
 
 HOUR_NS = 3600 * 10**9
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def descriptors() -> set[str]:

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from daemon.process.keeping import CONFLICTED, RECOVERED, WHAT_TO_DO, copies_kept
 from tests.doubles.world import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def told(world: World) -> list[tuple[str, str, str]]:

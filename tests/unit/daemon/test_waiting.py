@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -35,13 +34,6 @@ from tests.unit.daemon.fakes import PATIENCE_S
 
 LONG_S = 600.0
 """On the world's own clock, which stands still."""
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

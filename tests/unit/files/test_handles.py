@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +13,6 @@ import pytest
 from mountfs.errors import BadHandle, MountfsError, NotFound
 from mountfs.files.handles import Numbered
 from tests.doubles.world import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.close()
 
 
 def run_at_once(*calls: Callable[[], None]) -> None:

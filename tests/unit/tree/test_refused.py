@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from daemon.process.keeping import copies_kept
@@ -13,13 +10,6 @@ from tests.doubles.world import World
 
 SET_NS = 10**18
 BESIDE = "/a (conflicted copy testhost 2023-11-14)"
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def check_all_is_well(world: World) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -13,13 +12,6 @@ from mountfs.ports import Done, Launch
 from tests.doubles.world import World
 
 Act = Callable[[World], object]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def check_all_is_well(world: World) -> None:

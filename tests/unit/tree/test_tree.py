@@ -38,13 +38,6 @@ def account(tmp_path: Path) -> Iterator[AccountDisk]:
     account.close()
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.close()
-
-
 def renamed(node: Node, name: str) -> State:
     return node.state.at(node.state.parent, name)
 

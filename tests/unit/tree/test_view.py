@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ import pytest
 from mountfs.errors import Busy, Forbidden, NotADirectory, NotFound, Offline, Transient
 from mountfs.model.advice import advised
 from tests.doubles.world import World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
 
 
 def told(world: World, path: str) -> tuple[str, str]:

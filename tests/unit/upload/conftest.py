@@ -10,13 +10,6 @@ from tests.unit.upload.bodies import SMALL_LIMITS
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def small(tmp_path: Path) -> Iterator[World]:
     """A service whose parts are 16 bytes, so that a large file has 32."""
     made = World(tmp_path, limits=SMALL_LIMITS)
