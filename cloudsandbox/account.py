@@ -1,11 +1,13 @@
 """One account of a stand-in: its state on disk, and the ways off the loop to the state and to slow work."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from cloudsandbox import history
 from cloudsandbox.content import ContentFiles
 from cloudsandbox.statethread import StateThread
 
@@ -14,12 +16,19 @@ R = TypeVar("R")
 
 
 class Account:
-    """What every service's account is built on. Made on any thread, started and used on the server's loop."""
+    """What every service's account is built on. Made on any thread, started and used on the server's loop.
 
-    def __init__(self, data: Path, schema: str) -> None:
+    *history_of_old_data* fills the tables of `history` from revisions that were kept without them.
+    """
+
+    def __init__(self, data: Path, schema: str, history_of_old_data: str) -> None:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.files = ContentFiles(data)
-        self.state = StateThread(data / "state.db", schema)
+        self.state = StateThread(data / "state.db", schema + history.SCHEMA)
+        _adopt(self.state.connection, history_of_old_data)
+        self.history = history.History(self.state.connection, self.files)
+        self.state.before_commit = self.history.prune
+        self.state.after_commit = self.history.clear
         self.io = ThreadPoolExecutor(3, thread_name_prefix="sandbox-io")
         self._changed = asyncio.Event()
 
@@ -58,3 +67,9 @@ class Account:
     def next_change(self) -> asyncio.Event:
         """Set at the next change; taken before looking, or a change in between is slept through."""
         return self._changed
+
+
+def _adopt(connection: sqlite3.Connection, script: str) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        connection.executescript(f"BEGIN; {script} PRAGMA user_version = 1; COMMIT;")

@@ -3,6 +3,30 @@
 import os
 import secrets
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class ContentReader:
+    """An open content file; leaving its context closes it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read_at(self, offset_bytes: int, length_bytes: int) -> bytes:
+        """Exactly *length_bytes* from an offset. Raises EOFError when the content file is shorter."""
+        data = os.pread(self._descriptor, length_bytes, offset_bytes)
+        if len(data) != length_bytes:
+            raise EOFError(f"a content file ends before {offset_bytes + length_bytes}")
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
 
 
 class ContentFiles:
@@ -67,18 +91,16 @@ class ContentFiles:
             finally:
                 os.close(target)
 
+    def reader(self, blob: str) -> "ContentReader":
+        """A content file to read from, also when it is removed meanwhile. Raises FileNotFoundError."""
+        return ContentReader(os.open(self.path(blob), os.O_RDONLY | os.O_CLOEXEC))
+
     def read_at(self, blob: str, offset_bytes: int, length_bytes: int) -> bytes:
         """Exactly *length_bytes* from an offset. Raises EOFError when the content file is shorter."""
         if length_bytes == 0:
             return b""
-        descriptor = os.open(self.path(blob), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = os.pread(descriptor, length_bytes, offset_bytes)
-        finally:
-            os.close(descriptor)
-        if len(data) != length_bytes:
-            raise EOFError(f"content {blob} ends before {offset_bytes + length_bytes}")
-        return data
+        with self.reader(blob) as reader:
+            return reader.read_at(offset_bytes, length_bytes)
 
     def forget(self, blob: str) -> None:
         """Remove bytes that nothing names."""

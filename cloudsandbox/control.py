@@ -29,6 +29,9 @@ class Controlled(Protocol):
     async def tree(self) -> Any:
         """Everything there is, by path."""
 
+    async def disk(self) -> Any:
+        """Bytes on the disk: of all contents that revisions name, and of those that only old ones do."""
+
     async def service_report(self, name: str) -> Any:
         """A report only this service has. Raises KeyError when there is none."""
 
@@ -54,6 +57,7 @@ class Control:
             "tree": service.tree,
             "switches": self._get_switches,
             "faults": self._get_faults,
+            "disk": service.disk,
         }
         self._posts: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "log/reset": self._reset_log,

@@ -201,6 +201,11 @@ class Sandbox(ABC, Generic[S]):
         snapshot: dict[str, dict[str, Any]] = self._on_state(self._snapshot, self._running()[1])
         return snapshot
 
+    def disk(self) -> dict[str, int]:
+        """Bytes on the disk: `content_bytes` of all revisions, `history_bytes` of what only old ones name."""
+        report: dict[str, int] = self._on_state(self._running()[1].account.history.report)
+        return report
+
     def files(self) -> dict[str, dict[str, Any]]:
         """The files of `tree`."""
         return {path: each for path, each in self.tree().items() if each["kind"] == "file"}

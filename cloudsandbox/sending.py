@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from cloudsandbox.account import Account
+from cloudsandbox.content import ContentReader
 from cloudsandbox.gate import Passage
 from cloudsandbox.ranges import ServedRange, served_range
 
@@ -40,17 +41,26 @@ async def send_content(
     if served.is_partial:
         headers["Content-Range"] = served.content_range
     status = 206 if served.is_partial else 200
-    if served.length_bytes <= SLICE_BYTES:
-        read = account.files.read_at
-        body = await account.in_io(read, sent.blob, served.start_bytes, served.length_bytes)
-        return web.Response(body=body, status=status, headers=headers)
-    return await _stream(
-        account, passage, sent.blob, served, web.StreamResponse(status=status, headers=headers)
-    )
+    if served.length_bytes == 0:
+        return web.Response(status=status, headers=headers)
+    try:
+        opened = await account.in_io(account.files.reader, sent.blob)
+    except FileNotFoundError:
+        return web.Response(status=404)  # an old revision, forgotten since it was looked up
+    with opened as reader:
+        if served.length_bytes <= SLICE_BYTES:
+            body = await account.in_io(reader.read_at, served.start_bytes, served.length_bytes)
+            return web.Response(body=body, status=status, headers=headers)
+        response = web.StreamResponse(status=status, headers=headers)
+        return await _stream(account, passage, reader, served, response)
 
 
 async def _stream(
-    account: Account, passage: Passage, blob: str, served: ServedRange, response: web.StreamResponse
+    account: Account,
+    passage: Passage,
+    reader: ContentReader,
+    served: ServedRange,
+    response: web.StreamResponse,
 ) -> web.StreamResponse:
     response.content_length = served.length_bytes
     await response.prepare(passage.request)
@@ -59,7 +69,7 @@ async def _stream(
     while sent_bytes < min(served.length_bytes, cut_bytes):
         count = min(SLICE_BYTES, served.length_bytes - sent_bytes, cut_bytes - sent_bytes)
         offset_bytes = served.start_bytes + sent_bytes
-        await response.write(await account.in_io(account.files.read_at, blob, offset_bytes, count))
+        await response.write(await account.in_io(reader.read_at, offset_bytes, count))
         sent_bytes += count
     if sent_bytes == served.length_bytes:
         await response.write_eof()

@@ -20,6 +20,8 @@ class StateThread:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="sandbox-state")
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self.connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;" + schema)
+        self.before_commit: Callable[[], None] = lambda: None  # the end of each transaction, still in it
+        self.after_commit: Callable[[], None] = lambda: None  # told of each that was committed
         self.on_change: Callable[[], None] = lambda: None  # told, on this thread, when changes were committed
         self.on_rollback: Callable[[], None] = lambda: None  # told when changes were undone
 
@@ -32,12 +34,14 @@ class StateThread:
         before = self.connection.total_changes
         try:
             result = work()
+            self.before_commit()
         except BaseException:
             self.connection.execute("ROLLBACK")
             if self.connection.total_changes != before:
                 self.on_rollback()
             raise
         self.connection.execute("COMMIT")
+        self.after_commit()
         if self.connection.total_changes != before:
             self.on_change()
         return result

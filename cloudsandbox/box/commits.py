@@ -147,7 +147,7 @@ def _made(account: BoxAccount, session: Session, wish: Wish) -> Item:
         _check_none_match(account.items.get(session.file, FILE), wish.if_none_match)
         item = account.items.create_version(session.file, named, content, wish.if_match)
     if item.version is not None:
-        account.sessions.mark_committed(session, item.version.id)
+        account.sessions.mark_committed(session, item.version)
     return item
 
 

@@ -19,7 +19,8 @@ CREATE UNIQUE INDEX IF NOT EXISTS item_name ON item (parent, key) WHERE trashed_
 CREATE INDEX IF NOT EXISTS item_parent ON item (parent);
 -- What was deleted itself, and not along with a folder.
 CREATE TABLE IF NOT EXISTS trash (item INTEGER PRIMARY KEY);
--- Every version of every file, until the file is purged; a version names the content file with its bytes.
+-- Every version of every file, until it is forgotten (history.py) or the file purged; a version names the
+-- content file with its bytes.
 CREATE TABLE IF NOT EXISTS version (
     id INTEGER PRIMARY KEY AUTOINCREMENT, file INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL,
     sha1 TEXT NOT NULL, size_bytes INTEGER NOT NULL, blob TEXT NOT NULL, created_s INTEGER NOT NULL,
@@ -55,4 +56,13 @@ INSERT OR IGNORE INTO item VALUES ({ROOT}, 'folder', NULL, 'All Files', '', 0, 0
 INSERT OR IGNORE INTO sqlite_sequence (name, seq)
     SELECT 'version', {FIRST_ID} WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'version');
 UPDATE sqlite_sequence SET seq = MAX(seq, {FIRST_ID}) WHERE name = 'item';
+"""
+
+HISTORY_OF_OLD_DATA = """
+INSERT INTO blob SELECT blob, min(sha1), min(size_bytes), sum(is_head), sum(NOT is_head) FROM (
+    SELECT blob, sha1, size_bytes, id IN (SELECT version FROM item WHERE version IS NOT NULL) AS is_head
+    FROM version
+) GROUP BY blob;
+INSERT INTO old SELECT id, blob FROM version
+    WHERE id NOT IN (SELECT version FROM item WHERE version IS NOT NULL);
 """

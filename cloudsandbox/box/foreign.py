@@ -36,18 +36,21 @@ def write(account: BoxAccount, path: str, data: bytes, content_modified_at: str 
     folder, _, name = path.rpartition("/")
     parent = make_folder(account, folder)
     content = Content(len(data), sha1_of(data), account.files.new_name())
-    account.files.write_at(content.blob, 0, data)
     modified_s = None
     if content_modified_at is not None:
         modified_s = parsed("content_modified_at", content_modified_at)
     existing = account.items.child(parent.id, name)
     if existing is None:
         wish = Attributes(name, parent.id, content_modified_s=modified_s)
-        return account.items.create_file(wish, content)
-    if existing.kind != FILE:
+        item = account.items.create_file(wish, content)
+    elif existing.kind != FILE:
         raise account.items.name_in_use(existing, FILE)
-    wish = Attributes(content_modified_s=modified_s)
-    return account.items.create_version(existing.id, wish, content, None)
+    else:
+        wish = Attributes(content_modified_s=modified_s)
+        item = account.items.create_version(existing.id, wish, content, None)
+    if item.version is not None and item.version.content.blob == content.blob:
+        account.files.write_at(content.blob, 0, data)
+    return item
 
 
 def move(account: BoxAccount, from_path: str, to_path: str) -> Item:

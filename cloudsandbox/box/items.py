@@ -24,13 +24,18 @@ from cloudsandbox.box.records import (
 )
 from cloudsandbox.box.switches import BoxSwitches, ConflictShape, SameBytes
 from cloudsandbox.box.views import Views
+from cloudsandbox.history import History
 
 
 class Items:
     """The items of an account. On the state thread only."""
 
-    def __init__(self, connection: sqlite3.Connection, views: Views, events: Events) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, views: Views, events: Events, history: History
+    ) -> None:
         self._db = connection
+        self._history = history
+        history.forget = self._forget
         self._views = views
         self._events = events
         self.switches = BoxSwitches()
@@ -258,6 +263,8 @@ class Items:
         now_s = int(time.time())
         content_modified_s = _chosen(modified_s, now_s)
         number = 1 + (item.version.number if item.version else 0)
+        blob = self._history.shared(content.sha1, content.size_bytes, content.blob)
+        content = Content(content.size_bytes, content.sha1, blob)
         row = (item.id, number, item.name, content.sha1, content.size_bytes, content.blob)
         cursor = self._db.execute(
             "INSERT INTO version (file, number, name, sha1, size_bytes, blob, created_s, modified_s)"
@@ -265,11 +272,18 @@ class Items:
             (*row, now_s, content_modified_s),
         )
         version_id = int(cursor.lastrowid or 0)
+        self._history.made(content.blob, content.sha1, content.size_bytes)
+        if item.version is not None:
+            self._history.replaced(item.version.id, item.version.content.blob)
         made = Version(version_id, item.id, number, item.name, content, now_s, content_modified_s)
         self.used_bytes += content.size_bytes - (item.version.content.size_bytes if item.version else 0)
         changed = replace(item, version=made, content_modified_s=content_modified_s)
         self._save(changed)
         return changed
+
+    def _forget(self, version: int | str) -> None:
+        """Let go of an old version; its id is never given to another one."""
+        self._db.execute("DELETE FROM version WHERE id = ?", (version,))
 
     def _changed(self, item: Item) -> Item:
         """Save an item as its next state."""

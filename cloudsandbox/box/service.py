@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cloudsandbox.account import Account
-from cloudsandbox.box.database import ROOT, SCHEMA
+from cloudsandbox.box.database import HISTORY_OF_OLD_DATA, ROOT, SCHEMA
 from cloudsandbox.box.events import Events
 from cloudsandbox.box.items import Items
 from cloudsandbox.box.links import Links
@@ -25,15 +25,15 @@ class BoxAccount(Account):
     """Everything the routes work on."""
 
     def __init__(self, data: Path, switches: BoxSwitches, log: RequestLog) -> None:
-        super().__init__(data, SCHEMA)
+        super().__init__(data, SCHEMA, HISTORY_OF_OLD_DATA)
         self.log = log
         connection = self.state.connection
         self.views = Views(connection)
         self.events = Events(connection, self.views)
-        self.items = Items(connection, self.views, self.events)
-        self.trash = Trash(connection, self.items, self.events, self.files)
+        self.items = Items(connection, self.views, self.events, self.history)
+        self.trash = Trash(connection, self.items, self.events, self.history)
         self.listing = Listing(connection, self.views)
-        self.sessions = Sessions(connection, self.files)
+        self.sessions = Sessions(connection, self.files, self.history)
         self.tokens = Tokens(connection)
         self.links = Links(connection)
         self.rates = Rates()
@@ -41,11 +41,12 @@ class BoxAccount(Account):
         self.unready: dict[int, int] = {}  # version -> how many 202 it was answered with
         self.switches = switches
         self.apply(switches)
-        self.state.on_rollback = self.items.recount
+        self.state.on_rollback = self._recount
 
     def apply(self, switches: BoxSwitches) -> None:
         """Put switches in force, the rates counted from the start."""
         self.switches = switches
+        self.history.limit_bytes = switches.history_bytes
         self.views.switches = switches
         self.events.switches = switches
         self.items.switches = switches
@@ -58,6 +59,10 @@ class BoxAccount(Account):
         """Clear away what has expired."""
         await super().start()
         await self.run(self.sessions.sweep)
+
+    def _recount(self) -> None:
+        self.items.recount()
+        self.history.recount()
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
         """Path -> what is there, for all files and folders but the root. On the state thread."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from cloudsandbox.box.errors import Refusal, bad_request, not_found
 from cloudsandbox.box.names import fold
-from cloudsandbox.box.records import Content
+from cloudsandbox.box.records import Content, Version
 from cloudsandbox.box.switches import BoxSwitches, GoneSession
 from cloudsandbox.content import ContentFiles
+from cloudsandbox.history import History
 
 _COLUMNS = (
     "id, folder, file, name, size_bytes, part_size_bytes, blob, expires_s, state, early_left, pending_left,"
@@ -54,9 +55,10 @@ class Part:
 class Sessions:
     """The sessions of an account. On the state thread only; a refusal changes nothing."""
 
-    def __init__(self, connection: sqlite3.Connection, files: ContentFiles) -> None:
+    def __init__(self, connection: sqlite3.Connection, files: ContentFiles, history: History) -> None:
         self._db = connection
         self._files = files
+        self._history = history
         self.switches = BoxSwitches()
 
     def open(self, folder: int | None, file: int | None, name: str | None, size_bytes: int) -> Session:
@@ -179,18 +181,21 @@ class Sessions:
             self._db.execute("DELETE FROM put_off WHERE session = ?", (session.id,))
         return max(0.0, left_s)
 
-    def mark_committed(self, session: Session, version: int) -> None:
-        """The bytes belong to a version from here on."""
+    def mark_committed(self, session: Session, version: Version) -> None:
+        """The bytes belong to a version from here on, in whatever content file that has them."""
         self._db.execute(
-            "UPDATE session SET state = 'committed', result = ? WHERE id = ?", (version, session.id)
+            "UPDATE session SET state = 'committed', result = ? WHERE id = ?", (version.id, session.id)
         )
+
+        if version.content.blob != session.blob:
+            self._history.doom(session.blob)
 
     def abort(self, session_id: str) -> None:
         """Give a session up, and its bytes. Raises Refusal."""
         session = self.get(session_id)
         self._db.execute("UPDATE session SET state = 'aborted' WHERE id = ?", (session.id,))
         self._db.execute("DELETE FROM part WHERE session = ?", (session.id,))
-        self._files.forget(session.blob)
+        self._history.doom(session.blob)
 
     def expire(self, session_ids: list[str]) -> None:
         """Let the time of sessions be over; of all when none is named."""
@@ -215,7 +220,7 @@ class Sessions:
             self._db.execute("DELETE FROM put_off WHERE session = ?", (session.id,))
             self._db.execute("DELETE FROM session WHERE id = ?", (session.id,))
             if session.state == "open":
-                self._files.forget(session.blob)
+                self._history.doom(session.blob)
 
 
 def content_of(session: Session, sha1: str) -> Content:

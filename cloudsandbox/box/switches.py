@@ -114,6 +114,7 @@ class BoxSwitches:
     # TOKEN-secret, TOKEN-refresh and TOKEN-code. Refresh tokens and codes are good once.
     max_upload_bytes: int = 5 * 1024 * MIB
     quota_bytes: int = 2_000_000_000_000
+    history_bytes: int = 1024 * MIB  # of old revisions that are kept; the oldest are forgotten first
     access_tokens: list[str] | None = None
     client_id: str = "sandbox-client"
     client_secret: str | None = None
@@ -137,6 +138,8 @@ class BoxSwitches:
                 raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
         if self.new_version_status not in (200, 201):
             raise ValueError("switch new_version_status: expected 200 or 201")
+        if self.history_bytes < 0:
+            raise ValueError("switch history_bytes: expected at least 0")
         if self.part_size_bytes < 1:
             raise ValueError("switch part_size_bytes: expected at least 1")
         if any(rule.keys() != {"name", "status", "code"} for rule in self.refusals):

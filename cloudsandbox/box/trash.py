@@ -8,7 +8,7 @@ from cloudsandbox.box.events import Events
 from cloudsandbox.box.items import Items
 from cloudsandbox.box.names import fold
 from cloudsandbox.box.records import FOLDER, ITEM_QUERY, Item, item_of
-from cloudsandbox.content import ContentFiles
+from cloudsandbox.history import History
 
 # An item and all that was deleted along with it, not what had been deleted before.
 _BELOW = (
@@ -21,12 +21,12 @@ class Trash:
     """What was deleted in an account. On the state thread only."""
 
     def __init__(
-        self, connection: sqlite3.Connection, items: Items, events: Events, files: ContentFiles
+        self, connection: sqlite3.Connection, items: Items, events: Events, history: History
     ) -> None:
         self._db = connection
         self._items = items
         self._events = events
-        self._files = files
+        self._history = history
 
     def get(self, number: int, kind: str) -> Item:
         """An item that was deleted itself. Raises Refusal: 404, also when it went along with a folder."""
@@ -67,14 +67,12 @@ class Trash:
     def purge(self, item: Item) -> None:
         """Remove an item, what went along with it, and the bytes that nothing else has, for good."""
         gone = self._db.execute(_BELOW + "SELECT id FROM below", (item.id,)).fetchall()
-        versions = "SELECT DISTINCT v.blob FROM version v JOIN below b ON v.file = b.id"
-        blobs = self._db.execute(_BELOW + versions, (item.id,)).fetchall()
+        versions = "SELECT v.id, v.blob FROM version v JOIN below b ON v.file = b.id"
+        for version, blob in self._db.execute(_BELOW + versions, (item.id,)).fetchall():
+            self._history.removed(version, blob)
         self._db.executemany("DELETE FROM version WHERE file = ?", gone)
         self._db.executemany("DELETE FROM item WHERE id = ?", gone)
         self._db.execute("DELETE FROM trash WHERE item = ?", (item.id,))
         # What had been deleted before stays, without a folder.
         self._db.executemany("UPDATE item SET parent = NULL WHERE parent = ?", gone)
         self._items.recount()
-        for (blob,) in blobs:
-            if self._db.execute("SELECT 1 FROM version WHERE blob = ?", (blob,)).fetchone() is None:
-                self._files.forget(blob)

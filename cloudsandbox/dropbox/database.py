@@ -8,7 +8,8 @@ CREATE TABLE IF NOT EXISTS entry (
     id TEXT NOT NULL UNIQUE, rev TEXT REFERENCES revision(rev)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_parent ON entry (parent_lower, path_lower);
--- Every version of every file, for ever; a version names the content file that holds its bytes.
+-- Every version of every file, until it is forgotten (history.py); a version names the content file that
+-- holds its bytes.
 CREATE TABLE IF NOT EXISTS revision (
     rev TEXT PRIMARY KEY, id TEXT NOT NULL, path_lower TEXT NOT NULL, path_display TEXT NOT NULL,
     size_bytes INTEGER NOT NULL, content_hash TEXT NOT NULL, client_modified TEXT NOT NULL,
@@ -49,4 +50,13 @@ CREATE TABLE IF NOT EXISTS revoked (token TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link (
     token TEXT PRIMARY KEY, rev TEXT NOT NULL, expires_s REAL NOT NULL
 ) WITHOUT ROWID;
+"""
+
+HISTORY_OF_OLD_DATA = """
+INSERT INTO blob SELECT blob, min(content_hash), min(size_bytes), sum(is_head), sum(NOT is_head) FROM (
+    SELECT blob, content_hash, size_bytes, rev IN (SELECT rev FROM entry WHERE rev IS NOT NULL) AS is_head
+    FROM revision
+) GROUP BY blob;
+INSERT INTO old SELECT rev, blob FROM revision
+    WHERE rev NOT IN (SELECT rev FROM entry WHERE rev IS NOT NULL);
 """

@@ -16,10 +16,11 @@ def write(
 ) -> Entry:
     """Write a file, over whatever file is there. On the state thread."""
     content = Content(len(data), content_hash(data), account.files.new_name())
-    account.files.write_at(content.blob, 0, data)
-    return account.committer.commit(
-        CommitInfo(path, "overwrite", client_modified=client_modified), content, now_s
-    )
+    wish = CommitInfo(path, "overwrite", client_modified=client_modified)
+    entry = account.committer.commit(wish, content, now_s)
+    if entry.revision is not None and entry.revision.content.blob == content.blob:
+        account.files.write_at(content.blob, 0, data)
+    return entry
 
 
 def apply_edit(account: DropboxAccount, change: dict[str, Any], now_s: float) -> dict[str, Any]:

@@ -100,6 +100,10 @@ class DropboxService:
         """Display path -> kind, id, rev, size, content_hash."""
         return await self.account.run(self.account.snapshot)
 
+    async def disk(self) -> Any:
+        """Bytes on the disk."""
+        return await self.account.run(self.account.history.report)
+
     async def service_report(self, name: str) -> Any:
         """None beyond what all services report."""
         raise KeyError(name)

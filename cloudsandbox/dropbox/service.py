@@ -9,7 +9,7 @@ from typing import Any
 from cloudsandbox.account import Account
 from cloudsandbox.dropbox.batches import Batches
 from cloudsandbox.dropbox.commits import Committer
-from cloudsandbox.dropbox.database import SCHEMA
+from cloudsandbox.dropbox.database import HISTORY_OF_OLD_DATA, SCHEMA
 from cloudsandbox.dropbox.edits import Edits
 from cloudsandbox.dropbox.jobs import FINISH_BATCH, Jobs, JobTable, Work
 from cloudsandbox.dropbox.listing import CursorCodec, Listing
@@ -30,14 +30,14 @@ class DropboxAccount(Account):
     """Everything the routes work on."""
 
     def __init__(self, data: Path, switches: DropboxSwitches, log: RequestLog) -> None:
-        super().__init__(data, SCHEMA)
+        super().__init__(data, SCHEMA, HISTORY_OF_OLD_DATA)
         self.log = log
         connection = self.state.connection
-        self.tree = Tree(connection)
+        self.tree = Tree(connection, self.history)
         self.committer = Committer(self.tree)
         self.edits = Edits(self.tree, self.committer)
         self.listing = Listing(connection, self.tree, CursorCodec(_secret(connection)))
-        self.sessions = Sessions(connection, self.files, time.time)
+        self.sessions = Sessions(connection, self.files, self.history, time.time)
         self.uploads = Uploads(self.files, self.sessions, self.committer, time.time)
         self.batches = Batches(self.edits)
         self.tokens = Tokens(connection)
@@ -51,11 +51,12 @@ class DropboxAccount(Account):
         self.jobs = Jobs(JobTable(connection), self.run, log.jobs, works)
         self.switches = switches
         self.apply(switches)
-        self.state.on_rollback = self.tree.recount
+        self.state.on_rollback = self._recount
 
     def apply(self, switches: DropboxSwitches) -> None:
         """Put switches in force, with the entry failures counted from the start."""
         self.switches = switches
+        self.history.limit_bytes = switches.history_bytes
         self.tree.namespace_id = switches.root_namespace_id
         self.committer.switches = switches
         self.sessions.switches = switches
@@ -75,6 +76,10 @@ class DropboxAccount(Account):
         """Stop jobs and threads and close the database."""
         await self.jobs.stop()
         await super().stop()
+
+    def _recount(self) -> None:
+        self.tree.recount()
+        self.history.recount()
 
     def reset_cursors(self) -> None:
         """Make every cursor given out so far answer `reset`. On the state thread."""

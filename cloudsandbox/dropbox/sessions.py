@@ -11,6 +11,7 @@ from cloudsandbox.dropbox.errors import ErrorUnion, SandboxError, tag
 from cloudsandbox.dropbox.hashing import BLOCK_BYTES, Block, BlockHasher, combined
 from cloudsandbox.dropbox.records import Content
 from cloudsandbox.dropbox.switches import DropboxSwitches, ResentClose, SessionReuse
+from cloudsandbox.history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,15 @@ class Sessions:
     """The sessions of an account. On the state thread only; a failure changes nothing."""
 
     def __init__(
-        self, connection: sqlite3.Connection, files: ContentFiles, now_s: Callable[[], float]
+        self,
+        connection: sqlite3.Connection,
+        files: ContentFiles,
+        history: History,
+        now_s: Callable[[], float],
     ) -> None:
         self._db = connection
         self._files = files
+        self._history = history
         self._now_s = now_s
         self.switches = DropboxSwitches()
 
@@ -173,7 +179,10 @@ class Sessions:
     ) -> Session:
         """The session, ready for its last bytes and a commit. Raises SessionFailed or FinishFailed."""
         session = self.get(session_id)
-        if session.is_committed and self.switches.session_reuse != SessionReuse.SUCCESS:
+        if session.is_committed and self.switches.session_reuse == SessionReuse.SUCCESS:
+            if not self._history.has(session.blob):
+                raise SessionFailed(tag("not_found"))
+        elif session.is_committed:
             raise SessionFailed(tag(self.switches.session_reuse))
         if session.is_concurrent:
             if body.size_bytes:
@@ -220,9 +229,13 @@ class Sessions:
         count = -(-session.size_bytes // BLOCK_BYTES)
         return [number for number in range(count) if kept.get(number) != block_length(session, number)]
 
-    def mark_committed(self, session: Session) -> None:
-        """The bytes of the session belong to a revision from here on; it takes no more."""
-        self._db.execute("UPDATE session SET is_closed = 1, is_committed = 1 WHERE id = ?", (session.id,))
+    def mark_committed(self, session: Session, blob: str) -> None:
+        """The session takes no more; its bytes are those of a revision, in the content file *blob*."""
+        self._db.execute(
+            "UPDATE session SET is_closed = 1, is_committed = 1, blob = ? WHERE id = ?", (blob, session.id)
+        )
+        if blob != session.blob:
+            self._history.doom(session.blob)
 
     def expire(self, session_ids: list[str]) -> None:
         """Make sessions unknown, as if their lifetime were over."""
@@ -241,7 +254,7 @@ class Sessions:
                 self._db.execute(f"DELETE FROM {table} WHERE session = ?", (session_id,))
             self._db.execute("DELETE FROM session WHERE id = ?", (session_id,))
             if not is_committed:
-                self._files.forget(blob)
+                self._history.doom(blob)
 
 
 def block_length(session: Session, number: int) -> int:

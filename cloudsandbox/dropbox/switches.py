@@ -98,6 +98,7 @@ class DropboxSwitches:
     future_client_modified: str = FutureTime.ACCEPT
     autorename_first: int = 1  # "name (1).txt"; the reference text has an example beginning with 2
     quota_bytes: int = 2_000_000_000_000
+    history_bytes: int = 1024 * MIB  # of old revisions that are kept; the oldest are forgotten first
     # The wire.
     max_arg_header_bytes: int = 1024 * 1024
     range_past_end: str = PastEnd.NOT_SATISFIABLE
@@ -123,6 +124,8 @@ class DropboxSwitches:
             value = getattr(self, name)
             if value not in list(words):
                 raise ValueError(f"switch {name}: expected one of {', '.join(words)}, got {value!r}")
+        if self.history_bytes < 0:
+            raise ValueError("switch history_bytes: expected at least 0")
 
     def with_keys(self, token: str) -> "DropboxSwitches":
         """These switches, the keys that nobody chose made of *token*: who does not know it knows none."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from cloudsandbox.dropbox.errors import LookupFailed, conflict
 from cloudsandbox.dropbox.names import ancestors, check_readable, fold, name_of, parent_of, with_one_slash
 from cloudsandbox.dropbox.records import Content, Entry, Revision, timestamp
+from cloudsandbox.history import History
 
 _ENTRY = """SELECT e.path_lower, e.path_display, e.id, r.rev, r.id, r.path_lower, r.path_display,
     r.size_bytes, r.content_hash, r.blob, r.client_modified, r.server_modified
@@ -30,8 +31,10 @@ def _entry(row: tuple[str, ...]) -> Entry:
 class Tree:
     """Reads and writes of the tree, each part of the caller's transaction. On the state thread only."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, history: History) -> None:
         self._db = connection
+        self._history = history
+        history.forget = self._forget
         self._last_rev = FIRST_REV
         self.used_bytes = 0
         self.namespace_id = ""
@@ -39,8 +42,9 @@ class Tree:
 
     def recount(self) -> None:
         """Take the newest rev and the bytes in use from the database: at the start, and after a rollback."""
-        row = self._db.execute("SELECT max(rev) FROM revision").fetchone()
-        self._last_rev = FIRST_REV if row[0] is None else int(row[0], 16)
+        newest = "SELECT max(rev) FROM revision UNION SELECT value FROM meta WHERE name = 'forgotten_rev'"
+        revs = [int(rev, 16) for (rev,) in self._db.execute(newest) if rev is not None]
+        self._last_rev = max(revs, default=FIRST_REV)
         self.used_bytes = self._db.execute(
             "SELECT coalesce(sum(r.size_bytes), 0) FROM entry e JOIN revision r ON r.rev = e.rev"
         ).fetchone()[0]
@@ -151,6 +155,8 @@ class Tree:
         existing = self.get(key)
         display = self.cased(path) if existing is None else existing.path_display
         server_modified = timestamp(time.time())
+        digest, size_bytes = content.content_hash, content.size_bytes
+        content = Content(size_bytes, digest, self._history.shared(digest, size_bytes, content.blob))
         identity = identity or (existing.id if existing is not None else self._new_id())
         self._last_rev += 1
         revision = Revision(
@@ -177,7 +183,9 @@ class Tree:
                 server_modified,
             ),
         )
+        self._history.made(content.blob, digest, size_bytes)
         if existing is not None and existing.revision is not None:
+            self._history.replaced(existing.revision.rev, existing.revision.content.blob)
             self.used_bytes -= existing.revision.content.size_bytes
         self.used_bytes += content.size_bytes
         entry = Entry(key, display, identity, revision)
@@ -188,6 +196,7 @@ class Tree:
         """Put an entry that was removed at another path, with its id and revision unchanged."""
         moved = Entry(fold(path), self.cased(path), entry.id, entry.revision)
         if moved.revision is not None:
+            self._history.revived(moved.revision.rev, moved.revision.content.blob)
             self.used_bytes += moved.revision.content.size_bytes
         self._write(moved)
         return moved
@@ -198,6 +207,7 @@ class Tree:
         deleted_at = timestamp(time.time())
         for entry in gone:
             if entry.revision is not None:
+                self._history.replaced(entry.revision.rev, entry.revision.content.blob)
                 self.used_bytes -= entry.revision.content.size_bytes
             parent = parent_of(entry.path_lower)
             self._db.execute("DELETE FROM entry WHERE path_lower = ?", (entry.path_lower,))
@@ -207,6 +217,15 @@ class Tree:
             )
             self._journal(entry.path_lower)
         return gone
+
+    def _forget(self, rev: str | int) -> None:
+        """Let go of an old revision; its rev is never given to another one."""
+        self._db.execute("DELETE FROM revision WHERE rev = ?", (rev,))
+        self._db.execute(
+            "INSERT INTO meta VALUES ('forgotten_rev', ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+            (rev,),
+        )
 
     def _write(self, entry: Entry) -> None:
         rev = None if entry.revision is None else entry.revision.rev

@@ -71,7 +71,8 @@ class Uploads:
             return RouteError(failure.error)
         except WriteFailed as failure:
             return RouteError(nested("path", failure.error))
-        self._sessions.mark_committed(session)
+        if entry.revision is not None:
+            self._sessions.mark_committed(session, entry.revision.content.blob)
         return self._with_properties(commit, entry)
 
     def finish_batch(self, argument: dict[str, Any]) -> dict[str, Any]:

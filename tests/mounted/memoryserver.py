@@ -165,6 +165,9 @@ class MemoryService:
             found = {path.text: entry for path, entry in self.account.tree.walk()}
         return {path: _described(entry) for path, entry in sorted(found.items())}
 
+    async def disk(self) -> Any:
+        return None
+
     async def service_report(self, name: str) -> Any:
         if name == "most_at_once":
             return self.account.most_at_once
