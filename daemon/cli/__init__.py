@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.configure import config as configure
 from daemon.cli.context import Context, say
 from daemon.cli.demo import demo
 from daemon.cli.fsck import fsck
@@ -37,7 +38,7 @@ def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     context.obj = Context(config=config, verbosity=verbose)
 
 
-SIGN_IN = (login, logout, remotes)
+SIGN_IN = (login, logout, remotes, configure)
 PENDING = (wait, status, sync, retry, export, discard, fsck)
 for command in (*SIGN_IN, mount, umount, *PENDING, sandbox, demo):
     cli.add_command(command)

@@ -312,10 +312,15 @@ def usable_remote(settings: Settings, name: str, environ: Mapping[str, str]) -> 
     return with_secrets(settings, remote, environ)
 
 
-def with_secrets(settings: Settings, remote: AccountRemote, environ: Mapping[str, str]) -> AccountRemote:
-    """*remote* with what is kept of it elsewhere. BadSettings."""
+def with_secrets(
+    settings: Settings,
+    remote: AccountRemote,
+    environ: Mapping[str, str],
+    kept: tuple[KeptSecret, ...] | None = None,
+) -> AccountRemote:
+    """*remote* with what is kept of it elsewhere, or with *kept* of that. BadSettings."""
     found: dict[str, Any] = {}
-    for each in remote.kept:
+    for each in remote.kept if kept is None else kept:
         try:
             found[each.key] = fetch(each.kept, environ)
         except BadSettings as error:
