@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from daemon.cli import keeping
+from daemon.cli import keeping, trust
 from daemon.cli.asking import Asking, at_terminal, line_of
 from daemon.cli.context import Context, default_options, say, tell, written_file
 from daemon.cli.guides import CODE_IN_ADDRESS, CODE_SHOWN, GUIDES, IN_BROWSER
@@ -133,6 +134,7 @@ class _SigningIn:
         self._before: AccountRemote | None = before
 
     def run(self) -> None:
+        trust.heed(os.environ)
         check_writable(self._file)
         keeping.check_store(self._wishes.store, self._wishes.credentials)
         service = self._service()

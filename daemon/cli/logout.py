@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from daemon.cli import keeping
+from daemon.cli import keeping, trust
 from daemon.cli.context import Context, default_options, tell, written_file
 from daemon.config.document import check_writable, put_remote
 from daemon.config.options import layered
@@ -53,6 +54,7 @@ def logout(context: Context, *, name: str, is_local: bool, credentials: Path) ->
     if file != settings.file:
         raise BadSettings(f"{settings.file}: this user may not write it")
     check_writable(file)
+    trust.heed(os.environ)
     state_dir = layered(default_options(), settings.options).state_dir
     directory = credentials.absolute()
     told = "nothing was revoked at the service"

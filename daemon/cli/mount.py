@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli import trust
 from daemon.cli.context import ANY_PATH, Context, default_options
 from daemon.cli.screen import StatusLine, status_line
 from daemon.config.options import layered, parse_options
@@ -91,6 +92,8 @@ def _plan(
     remote = usable_remote(settings, spec.name, environ)
     if isinstance(remote, SandboxRemote):
         check_installed()
+    else:
+        trust.heed(os.environ)
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)

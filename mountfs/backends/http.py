@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
+from mountfs.backends.proxies import is_loopback, proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import receive
 from mountfs.backends.sockets import Sockets, pool_classes
@@ -243,16 +243,6 @@ def _no_proxy_for(url: str) -> dict[str, str] | None:
     return {"no_proxy": host} if is_loopback(host) else None
 
 
-def is_loopback(host: str) -> bool:
-    """Whether *host*, a name or an address without brackets, is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 _NOT_SENT = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
@@ -264,26 +254,35 @@ _NOT_SENT = (
 """What is wrong with the request itself; asking again gives the same answer."""
 
 
+_BAD_PROXY = requests.exceptions.InvalidProxyURL, requests.exceptions.InvalidSchema
+"""Of a proxy's address; the far side's own is looked at with the configuration."""
+
+
 @contextmanager
 def _foreign_errors(url: str) -> Iterator[None]:
     """What requests, urllib3 and the system raise, in our words."""
-    host = url.split("/")[2] if url.count("/") >= 2 else url
     try:
         yield
     except _NOT_SENT as error:
+        host, proxy = way_to(url), proxy_for(url)
+        if proxy is not None and isinstance(error, _BAD_PROXY):
+            raise InvalidArgument(f"the proxy {proxy} cannot be used: {error}") from error
         if error.args and isinstance(error.args[0], urllib3.exceptions.InvalidHeader):
             raise Offline(f"{host} answers with a broken header") from error
-        raise InvalidArgument(f"the request to {host!r} cannot be made: {type(error).__name__}") from error
+        raise InvalidArgument(f"the request to {host} cannot be made: {type(error).__name__}") from error
     except requests.exceptions.ConnectTimeout as error:
-        raise NotReachedInTime(f"{host} does not answer in time") from error
+        raise NotReachedInTime(f"{way_to(url)} does not answer in time") from error
     except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
-        raise TimedOut(f"{host} does not answer in time") from error
+        raise TimedOut(f"{way_to(url)} does not answer in time") from error
+    except requests.exceptions.ProxyError as error:
+        # It comes before the proxy has led on: nothing was sent (urllib3).
+        raise Unreachable(proxy_failed(url, error)) from error
     except requests.exceptions.ConnectionError as error:
         if error.args and isinstance(error.args[0], urllib3.exceptions.ProtocolError):
             # requests wraps only what happens before the reply's header like this.
-            raise _StaleConnection(f"{host} broke the connection: {reason_of(error)}") from error
+            raise _StaleConnection(f"{way_to(url)} broke the connection: {reason_of(error)}") from error
         kind = Unreachable if _is_unconnected(error) else Offline
-        raise kind(f"{host} does not answer: {reason_of(error)}") from error
+        raise kind(untold(url, error)) from error
     except (
         requests.exceptions.RequestException,
         urllib3.exceptions.HTTPError,
@@ -291,15 +290,13 @@ def _foreign_errors(url: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:
-        raise Offline(f"{host} does not answer: {reason_of(error)}") from error
+        raise Offline(untold(url, error)) from error
 
 
 def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
-    """Whether connecting itself failed, to the far side or to the proxy before it: nothing was sent then."""
+    """Whether connecting itself failed: nothing was sent then."""
     # The causes that the error itself names, and no others: what was handled before it is no part of it.
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(reason, urllib3.exceptions.ProxyError):
-        reason = reason.original_error
     unconnected = urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError
     return isinstance(reason, unconnected)
 

@@ -100,7 +100,7 @@ class Script:
                 reply = script._replies.popleft() if len(script._replies) > 1 else script._replies[0]
                 reply(self)
 
-            do_GET = do_PUT = do_DELETE = do_OPTIONS = do_POST  # noqa: N815 - http.server's names
+            do_GET = do_PUT = do_DELETE = do_OPTIONS = do_CONNECT = do_POST  # noqa: N815 - http.server's names
 
             def log_message(self, *args: object) -> None:
                 return

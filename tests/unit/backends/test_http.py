@@ -21,7 +21,8 @@ import pytest
 import requests
 import urllib3
 
-from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, is_loopback
+from mountfs.backends.http import HttpClient, HttpSettings, TimedOut
+from mountfs.backends.proxies import is_loopback
 from mountfs.backends.wire import MOST_JSON_VALUES, Request, Response, Window
 from mountfs.clock import SystemClock
 from mountfs.errors import (
