@@ -54,8 +54,8 @@ class StaticToken:
         if token != self._token:
             return self._token
         raise NotSignedIn(
-            "the access_token is not accepted (any more): write a new one into the configuration, or use a "
-            "refresh_token instead"
+            "the access_token is not accepted (any more): sign in with mountfs login, whose tokens are "
+            "renewed by themselves"
         )
 
     def close(self) -> None:

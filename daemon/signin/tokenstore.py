@@ -169,17 +169,15 @@ class TokenStore:
             found = os.fstat(file.fileno())
             if found.st_uid != os.geteuid() or found.st_mode & 0o077:
                 raise NotSignedIn(
-                    f"{self._file} belongs to another user, or others may read it; remove it, and write "
-                    "a new refresh_token into the configuration"
+                    f"{self._file} belongs to another user, or others may read it; remove it, and "
+                    "sign in again with mountfs login"
                 )
             text = file.read()
         try:
             kept = json.loads(text)
             return _Kept(str(kept["access_token"]), int(kept["expires_ns"]), str(kept["refresh_token"]))
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
-            raise NotSignedIn(
-                f"{self._file} is damaged; write a new refresh_token into the configuration"
-            ) from None
+            raise NotSignedIn(f"{self._file} is damaged; sign in again with mountfs login") from None
 
     def _save(self, kept: _Kept) -> None:
         """Whole, for this user alone, and on the disk when it returns; or not at all. OSError."""

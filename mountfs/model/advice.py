@@ -21,7 +21,7 @@ _ADVICE: tuple[tuple[type[MountfsError] | tuple[type[MountfsError], ...], str], 
     ((Forbidden, NotPermitted), "get permission, then run mountfs retry, or move it to another folder"),
     (NoSpace, "make room; uploads then go on by themselves"),
     (TransferLimit, "wait, or upgrade the plan; uploads then go on by themselves"),
-    (NotSignedIn, "put new credentials into the configuration; they are taken by themselves"),
+    (NotSignedIn, "sign in again with mountfs login; the mount takes the new credentials by itself"),
     (Corrupt, "run mountfs retry to send it once more"),
 )
 _OTHERWISE = "mountfs retry sends it again, mountfs export copies it out, mountfs discard gives it up"

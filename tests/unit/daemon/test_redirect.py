@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import requests
 
+from daemon.cli.guides import GUIDES
 from daemon.failure import Failure
 from daemon.signin.answer import Stray, code_in, code_pasted
 from daemon.signin.proof import Proof
-from daemon.signin.redirect import DONE, Redirect
+from daemon.signin.redirect import DONE, PORT, Redirect, address_of
+from mountfs.backends.dropbox.oauth import SCOPES
 
 STATE = "our-state"
 PATIENCE_S = 60.0
@@ -116,3 +119,11 @@ def test_each_sign_in_has_a_proof_of_its_own_that_is_not_shown() -> None:
     assert one.state != other.state
     assert 43 <= len(one.verifier) <= 128
     assert one.verifier not in repr(one)
+
+
+def test_what_is_to_be_clicked_is_what_the_program_asks_for() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    dropbox = GUIDES["dropbox"].format(redirect=address_of(PORT))
+    box = GUIDES["box"].format(redirect=address_of(PORT))
+    for text, needed in ((dropbox, SCOPES), (readme, SCOPES), (box, ("--client-credentials",))):
+        assert not [each for each in (*needed, address_of(PORT)) if each not in text]

@@ -44,7 +44,7 @@ from mountfs.model.advice import advised
         ),
         (
             NotSignedIn("revoked"),
-            "revoked: put new credentials into the configuration; they are taken by themselves",
+            "revoked: sign in again with mountfs login; the mount takes the new credentials by itself",
         ),
         (Corrupt("other bytes"), "other bytes: run mountfs retry to send it once more"),
         (
