@@ -1,4 +1,4 @@
-"""Who has what open: numbers of the kernel, handles, and the bytes they share."""
+"""Open files by the kernel's handle numbers, and the bytes that several handles share."""
 
 from __future__ import annotations
 
@@ -72,9 +72,10 @@ class Numbered(Generic[T]):
 
 
 class OpenFiles:
-    """All open files of an account, each version of a node once, however many handles it has.
+    """All open files of an account. A version of a node is one open file, however many handles it has.
 
-    Guarded by the account's lock: what a node is, and which open file has its bytes, is told in one step.
+    Guarded by the account's lock, so that a caller learns in one step what a node is and which open file has
+    its bytes.
     """
 
     def __init__(
@@ -82,12 +83,12 @@ class OpenFiles:
     ) -> None:
         """*watch*: of the tree, whose changes make open files revisions."""
         self.on_left: Callable[[], None] = _silence
-        """Called when there is something for ``finish_left``."""
+        """Called when ``finish_left`` has something to do."""
         self._services = services
         self._files: dict[int, list[OpenFile]] = {}
         self._hidden: dict[str, OpenFile] = {}
         self._left: list[OpenFile] = []
-        """Nobody has them open any more, but the store did not take their last version."""
+        """Files without handles whose last version the store did not take, on a full disk for example."""
         self._pages = Pages()
         self.sizes = Sizes(services.clock)
         watch(self._note)
@@ -103,7 +104,7 @@ class OpenFiles:
     # Looking, under the lock
 
     def writing(self, node: Node) -> OpenFile | None:
-        """The open file that writes to *node*: it knows the size and the time, the tree lags."""
+        """The open file that writes to *node*: it knows size and time, which the tree learns at the close."""
         files = self._files.get(node.id)
         if not files:
             return None
@@ -127,9 +128,10 @@ class OpenFiles:
         return next((one for one in files if one.shows(base)), None)
 
     def read_as(self, path: str, node: Node) -> OpenFile | None:
-        """The open file of an older version of *node*, or of what stood at *path* before it, of which the
-        kernel has pages under *path*: the size is the inode's, and the new one would cut off whoever reads
-        the old one, or show zeros behind its end."""
+        """An open file with an older version, whose pages the kernel has under *path*: of *node*, or of what
+        stood there before. stat(2) must tell that one's size. The kernel keeps one size for the inode: a
+        smaller one would cut off readers of the older version, a larger one would show them zeros behind its
+        end."""
         file = self._pages.file_of(path)
         return None if file is None or file is self.showing(node) else file
 
@@ -161,8 +163,8 @@ class OpenFiles:
         return self._handle(file, path, flags, is_new=True, is_ours=is_ours)
 
     def release(self, handle: Handle) -> None:
-        """One handle less; after the last writer the bytes may travel, after the last handle it is closed.
-        Not under the lock. Whatever the store raises: then ``finish_left`` does the rest."""
+        """A handle is closed. After the last writer the bytes may be sent, after the last handle the file is
+        closed. Not under the lock. Raises what the store raises; ``finish_left`` then does the rest."""
         file = handle.file
         with self._services.lock:
             file.writers -= handle.is_writer
@@ -174,8 +176,7 @@ class OpenFiles:
             raise
 
     def finish_left(self) -> None:
-        """Has the last versions travel that the store did not take when they were closed, until it raises
-        something again."""
+        """Has the versions in ``_left`` sent; raises what the store raises."""
         for _ in range(len(self._left)):
             with self._services.lock:
                 file = self._left.pop(0)
@@ -200,7 +201,7 @@ class OpenFiles:
     # Names, under the lock
 
     def renamed(self, node: Node, source: str, target: str) -> None:
-        """What the kernel has of *source* it has as *target* from here on."""
+        """From here on the kernel has as *target* what it had as *source*."""
         if node.folder is None:
             self._pages.renamed(source, target)
             self.sizes.renamed(source, target)
@@ -208,11 +209,12 @@ class OpenFiles:
             self._pages.renamed_below(source, target)
 
     def removed(self, path: str) -> None:
-        """The kernel has nothing of *path* from here on."""
+        """From here on the kernel has nothing as *path*."""
         self._pages.removed(path)
 
     def hide(self, node: Node, name: str) -> None:
-        """The removed file *node* is still open; the kernel calls it *name* from here on."""
+        """The removed file *node* is still open; libfuse calls it *name* (``.fuse_hidden...``) from here
+        on."""
         files = [file for file in self._files.get(node.id, ()) if file.node is node]
         if files:
             self._hidden[name] = files[-1]
@@ -220,18 +222,18 @@ class OpenFiles:
             file.hide()
 
     def hidden(self, name: str) -> OpenFile | None:
-        """What was removed while it was open, by the name the kernel gave it."""
+        """The removed file that libfuse calls *name*."""
         return self._hidden.get(name)
 
     def open_hidden(self, name: str, path: str, flags: int) -> Handle:
-        """One more handle on it, as by /proc/self/fd. NotFound."""
+        """One more handle on a removed file, as by /proc/self/fd. NotFound."""
         file = self._hidden.get(name)
         if file is None:
             raise NotFound(f"{name} does not exist")
         return self._handle(file, path, flags)
 
     def forget_hidden(self, name: str) -> bool:
-        """Whether there was such a name."""
+        """libfuse removes *name*; whether a removed file had that name."""
         return self._hidden.pop(name, None) is not None
 
     # Inside

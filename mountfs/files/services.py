@@ -1,4 +1,4 @@
-"""What open files need of their siblings: narrow contracts, filled in by the assembly."""
+"""What open files need of the rest, as narrow contracts; the assembly fills them in."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Reads(Protocol):
 
 
 class Uploads(Protocol):
-    """Whoever sends bytes of files that are still being written; see ``upload.uploader.Uploader``."""
+    """Sends bytes of files that are still being written; see ``upload.uploader.Uploader``."""
 
     def wrote(self, content_id: int, start: int, stop: int) -> None: ...
 
@@ -59,10 +59,10 @@ class Durable(Protocol):
 
 
 class Waiter(Protocol):
-    """Waits for the service's word on a version."""
+    """Waits for the service's answer about a version."""
 
     def wait_committed(self, content: Content, timeout_s: float) -> None:
-        """Returns once it is committed; raises its error, or Offline when *timeout_s* passed."""
+        """Returns once *content* is committed. Raises why it is not, or Offline after *timeout_s*."""
 
 
 class Room(Protocol):
@@ -95,5 +95,6 @@ class Services:
 
     @property
     def limits(self) -> BackendLimits:
-        """As known at this moment: how large a file may be is learned from the account, perhaps late."""
+        """As they are now: how large a file may be is learned from the account, perhaps after the mount
+        began."""
         return self.ask_limits()

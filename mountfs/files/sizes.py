@@ -1,4 +1,4 @@
-"""What the kernel was told of sizes, by path as it was spelled."""
+"""The sizes that the kernel was told, by path as it was spelled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ KEPT_S = 2.0
 
 
 class Sizes:
-    """Tells whether the kernel may take a file for as long as it was before somebody else changed it.
+    """Tells whether the kernel may still take a file for as long as it was before somebody else changed it.
 
-    The kernel reads no further than the size it knows, whatever the handle has: of a file that became longer
-    it would show the first part as if it were all. Any thread; who looks at a path and acts on it does both
-    under the account's lock.
+    The kernel reads no further than the size it knows. Of a file that became longer it would show the first
+    part as if it were all. Any thread; a caller that looks at a path and acts on the answer does both under
+    the account's lock.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -21,7 +21,8 @@ class Sizes:
         self._began_s = clock.now_s()
         self._told: dict[str, int] = {}
         self._told_before: dict[str, int] = {}
-        """What was told up to KEPT_S before the other began; all that is older is forgotten."""
+        """The sizes told in the period before the current one; periods are KEPT_S long, and older ones are
+        forgotten."""
 
     def told(self, path: str, size_bytes: int) -> None:
         """The kernel is being told the size of the file at *path*."""
@@ -29,8 +30,8 @@ class Sizes:
         self._told[path] = size_bytes
 
     def are_other(self, path: str, size_bytes: int) -> bool:
-        """Whether the kernel may answer with another size than *size_bytes*. It is said once: what the kernel
-        has after that is not known before it asks again."""
+        """Whether the kernel may answer with another size than *size_bytes*. True once: after that nothing is
+        known of what the kernel has until it asks again."""
         self._forget_old()
         known = self._told.get(path, self._told_before.get(path, size_bytes))
         if known == size_bytes:
