@@ -21,6 +21,7 @@ from mountfs.tree.content import Content, Over
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Flight, Node, Refusal, State, has_moved, path_of, whole_seconds
+from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
 from mountfs.tree.remote import load_children, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
@@ -50,18 +51,18 @@ class Books:
                 folder = entry if isinstance(entry, Folder) else Folder("", flight.name)
                 if not folder.id and flight.heard:
                     entry = folder = Folder(flight.heard, folder.name)
-                after = replace(_named(state, flight, folder.name), base_parent=flight.parent, base=folder)
+                after = replace(named(state, flight, folder.name), base_parent=flight.parent, base=folder)
                 after = replace(after, refusal=None)
             case OrderKind.DELETE:
                 after = state.based(None, None)
             case OrderKind.MOVE:
                 assert entry is not None
-                after = _after_same_bytes(state, flight, entry)
-                after = replace(_named(after, flight, entry.name), base_parent=flight.parent, base=entry)
+                after = after_same_bytes(state, flight, entry)
+                after = replace(named(after, flight, entry.name), base_parent=flight.parent, base=entry)
                 after = replace(after, refusal=state.set_aside)
             case OrderKind.SET_TIME:
                 assert isinstance(entry, File)
-                after = _after_same_bytes(state, flight, entry).based(state.base_parent, entry)
+                after = after_same_bytes(state, flight, entry).based(state.base_parent, entry)
                 if after.mtime_ns is not None and whole_seconds(after.mtime_ns) == entry.mtime_ns:
                     after = replace(after, mtime_ns=None)
         if node.pending is not None:
@@ -122,11 +123,11 @@ class Books:
             mtime_ns = None if whole_seconds(shown_ns) == whole_seconds(entry.mtime_ns) else shown_ns
             content = None
         after = replace(
-            _named(state, flight, entry.name),
+            named(state, flight, entry.name),
             base_parent=flight.parent,
             base=entry,
-            content=_made_from(content, flight.over, over),
-            draft=_made_from(state.draft, flight.over, over),
+            content=made_from(content, flight.over, over),
+            draft=made_from(state.draft, flight.over, over),
             mtime_ns=mtime_ns,
             refusal=state.set_aside,
         )
@@ -154,7 +155,7 @@ class Books:
             over = None
             state = state.based(None, None) if node.folder is None else state
         state = state.holding(
-            _made_from(state.content, flight.over, over), _made_from(state.draft, flight.over, over)
+            made_from(state.content, flight.over, over), made_from(state.draft, flight.over, over)
         )
         self._finish(flight, state)
 
@@ -186,10 +187,10 @@ class Books:
             copy = self._copies.name(folder, state.name, "conflicted")
             after = after.at(folder, copy)
             self._tree.notice(path_of(node), f"somebody else changed it first: this version {KEPT_AS}{copy}")
-        content = _made_from(state.content, flight.over, None)
+        content = made_from(state.content, flight.over, None)
         if content is not None and content.session is not None and self._places_bind:
             content = self._unsent(content)
-        after = after.holding(content, _made_from(state.draft, flight.over, None))
+        after = after.holding(content, made_from(state.draft, flight.over, None))
         self._tree.touch(node)
         self._finish(flight, after)
         stands(self._tree, folder, standing)
@@ -212,11 +213,11 @@ class Books:
                 self.drop_time(flight, str(error))
                 return
             case OrderKind.MOVE:
-                if _is_wanted_still(flight, state):
+                if is_wanted_still(flight, state):
                     self._not_renamed(flight, refusal)
                     return
             case OrderKind.PUT | OrderKind.MAKE_FOLDER:
-                if _is_wanted_still(flight, state):
+                if is_wanted_still(flight, state):
                     self._tree.notice(path_of(node), f"not committed: {error}")
                     if state.content is not None:
                         # It may never be sent again: its upload session is not kept open for that.
@@ -318,42 +319,3 @@ class Books:
         self._tree.add_orphan(content.session)
         self._tree.store.clear_parts(content.id)
         return replace(content, content_hash=None, session=None)
-
-
-def _named(state: State, flight: Flight, name: str) -> State:
-    """*state* with the service's spelling of its name, unless the node was renamed meanwhile."""
-    is_same = state.parent is flight.parent and state.name == flight.name and fold(name) == fold(state.name)
-    return state.at(state.parent, name) if is_same else state
-
-
-def _made_from(content: Content | None, before: Over | None, after: Over | None) -> Content | None:
-    """*content*, which then replaces *after* if it was made from *before*."""
-    if content is None or content.over != before:
-        return content
-    return replace(content, over=after)
-
-
-def _after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
-    """*state* after a move or a new time gave the file another revision. If its bytes are those the order was
-    about, what was written here meanwhile replaces the new revision; if not, it will be a conflict."""
-    before = flight.over
-    if before is None or not isinstance(entry, File):
-        return state
-    if entry.content_hash is None or entry.content_hash != before.content_hash:
-        return state
-    over = Over(entry.revision, entry.content_hash)
-    return state.holding(
-        _made_from(state.content, flight.over, over), _made_from(state.draft, flight.over, over)
-    )
-
-
-def _is_wanted_still(flight: Flight, state: State) -> bool:
-    """Whether the node still wants just that; not after `mv a b; mv b a` meanwhile, a new request."""
-    pending = flight.node.pending
-    if pending is not None and pending.is_renamed:
-        return False
-    if state.parent is not flight.parent or state.name != flight.name:
-        return False
-    if flight.content is None:
-        return True
-    return state.content is not None and state.content.id == flight.content.id

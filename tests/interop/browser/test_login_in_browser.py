@@ -57,7 +57,7 @@ def order(service: str, url: str, folder: Path) -> list[str]:
 @pytest.mark.parametrize("service", ["dropbox", "box"])
 def test_a_browser_signs_in(chromium: Any, service: str, decision: str, tmp_path: Path) -> None:
     config = tmp_path / "config" / "mountfs.toml"
-    with DropboxSandbox() if service == "dropbox" else BoxSandbox() as sandbox:
+    with DropboxSandbox(token="sandbox") if service == "dropbox" else BoxSandbox(token="sandbox") as sandbox:
         mountfs = [sys.executable, "-m", "daemon.cli", "--config", str(config)]
         environ = {**os.environ, "HOME": str(tmp_path), "BROWSER": "true %s"}
         arguments = [*mountfs, *order(service, sandbox.base_url, tmp_path)]

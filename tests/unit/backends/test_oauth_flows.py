@@ -46,7 +46,7 @@ def code_in(where: str) -> str:
 def test_dropbox_grants_a_refresh_token_that_lasts_until_it_is_revoked(
     http: HttpClient, person: Person
 ) -> None:
-    with DropboxSandbox() as sandbox:
+    with DropboxSandbox(token="sandbox") as sandbox:
         url = sandbox.base_url
         asked = dropbox.authorize_url(f"{url}/oauth2/authorize", "sandbox-app", CHALLENGE, "s", None)
         grant = dropbox.redeem(http, url, "sandbox-app", person.copies_code(asked), VERIFIER, None)
@@ -63,7 +63,7 @@ def test_dropbox_grants_a_refresh_token_that_lasts_until_it_is_revoked(
 def test_dropbox_sends_the_browser_back_to_the_address_that_the_code_is_redeemed_with(
     http: HttpClient, person: Person
 ) -> None:
-    with DropboxSandbox() as sandbox:
+    with DropboxSandbox(token="sandbox") as sandbox:
         url = sandbox.base_url
         asked = dropbox.authorize_url(f"{url}/oauth2/authorize", "sandbox-app", CHALLENGE, "s", BACK)
         code = code_in(person.is_sent_to(asked))
@@ -71,7 +71,7 @@ def test_dropbox_sends_the_browser_back_to_the_address_that_the_code_is_redeemed
 
 
 def test_box_grants_tokens_that_last_until_they_are_revoked(http: HttpClient, person: Person) -> None:
-    with BoxSandbox() as sandbox:
+    with BoxSandbox(token="sandbox") as sandbox:
         page = f"{sandbox.base_url}/api/oauth2/authorize"
         code = code_in(person.is_sent_to(box.authorize_url(page, KEYS[0], "s", BACK)))
         first = box.redeem(http, sandbox.token_url, *KEYS, code)
@@ -97,9 +97,12 @@ def test_a_wrong_application_is_not_called_a_wrong_token(http: HttpClient, error
 
 
 def test_what_is_wrong_with_each_grant_is_named(http: HttpClient) -> None:
-    with DropboxSandbox() as sandbox, pytest.raises(NotSignedIn, match="the code is not accepted: code does"):
+    with (
+        DropboxSandbox(token="sandbox") as sandbox,
+        pytest.raises(NotSignedIn, match="the code is not accepted: code does"),
+    ):
         dropbox.redeem(http, sandbox.base_url, "sandbox-app", "made up", VERIFIER, None)
-    with BoxSandbox() as sandbox_box:
+    with BoxSandbox(token="sandbox") as sandbox_box:
         url = sandbox_box.token_url
         with pytest.raises(NotSignedIn, match="the code is not accepted: The authorization code has expired"):
             box.redeem(http, url, *KEYS, "made up")

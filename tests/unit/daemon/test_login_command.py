@@ -48,7 +48,7 @@ def site(
     monkeypatch.setattr("daemon.cli.context.SYSTEM_CONFIG", tmp_path / "etc.toml")
     monkeypatch.setattr("daemon.cli.context.SYSTEM_STATE_DIR", tmp_path / "mountfs")
     person = Person()
-    with BoxSandbox() if service == "box" else DropboxSandbox() as sandbox:
+    with BoxSandbox(token="sandbox") if service == "box" else DropboxSandbox(token="sandbox") as sandbox:
         yield Site(service, sandbox, tmp_path, person, capsys, monkeypatch)
     person.close()
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import trustme
 
 from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.tls import Authority
 from daemon.cli import trust
 from daemon.failure import BadSettings
 from tests.interop.rclone.proxy import Proxy
@@ -21,15 +20,13 @@ HOSTS = ("api.dropboxapi.com", "content.dropboxapi.com", "notify.dropboxapi.com"
 
 
 @pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
+def authority() -> Authority:
+    return Authority()
 
 
 @pytest.fixture(scope="module")
-def sandbox(authority: trustme.CA) -> Iterator[DropboxSandbox]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert(*HOSTS).configure_cert(context)
-    with DropboxSandbox(ssl_context=context) as running:
+def sandbox(authority: Authority) -> Iterator[DropboxSandbox]:
+    with DropboxSandbox(token="sandbox", authority=authority, names=HOSTS) as running:
         yield running
 
 
@@ -41,9 +38,9 @@ def proxy(sandbox: DropboxSandbox) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def authority_file(authority: trustme.CA, tmp_path: Path) -> str:
+def authority_file(authority: Authority, tmp_path: Path) -> str:
     path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
+    authority.write(path)
     return str(path)
 
 

@@ -18,7 +18,7 @@ KEYS = {"client_id": "sandbox-client", "client_secret": "sandbox-secret"}
 @pytest.fixture
 def sandbox() -> Iterator[BoxSandbox]:
     """Its exchanges are not recorded: the specification of the API has no pages for people."""
-    with BoxSandbox() as running:
+    with BoxSandbox(token="sandbox") as running:
         yield running
 
 

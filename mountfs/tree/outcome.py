@@ -1,0 +1,49 @@
+"""What the outcome of an order makes of a node's state. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mountfs.model.entry import Entry, File
+from mountfs.model.path import fold
+from mountfs.tree.content import Content, Over
+from mountfs.tree.node import Flight, State
+
+
+def named(state: State, flight: Flight, name: str) -> State:
+    """*state* with the service's spelling of its name, unless the node was renamed meanwhile."""
+    is_same = state.parent is flight.parent and state.name == flight.name and fold(name) == fold(state.name)
+    return state.at(state.parent, name) if is_same else state
+
+
+def made_from(content: Content | None, before: Over | None, after: Over | None) -> Content | None:
+    """*content*, which then replaces *after* if it was made from *before*."""
+    if content is None or content.over != before:
+        return content
+    return replace(content, over=after)
+
+
+def after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
+    """*state* after a move or a new time gave the file another revision. If its bytes are those the order was
+    about, what was written here meanwhile replaces the new revision; if not, it will be a conflict."""
+    before = flight.over
+    if before is None or not isinstance(entry, File):
+        return state
+    if entry.content_hash is None or entry.content_hash != before.content_hash:
+        return state
+    over = Over(entry.revision, entry.content_hash)
+    return state.holding(
+        made_from(state.content, flight.over, over), made_from(state.draft, flight.over, over)
+    )
+
+
+def is_wanted_still(flight: Flight, state: State) -> bool:
+    """Whether the node still wants just that; not after `mv a b; mv b a` meanwhile, a new request."""
+    pending = flight.node.pending
+    if pending is not None and pending.is_renamed:
+        return False
+    if state.parent is not flight.parent or state.name != flight.name:
+        return False
+    if flight.content is None:
+        return True
+    return state.content is not None and state.content.id == flight.content.id
