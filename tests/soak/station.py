@@ -37,7 +37,10 @@ _EXCUSES = {
 _OF_SQLITE = ("disk I/O error", "database or disk is full")
 _OF_RSYNC = ("rsync error: error in socket IO", "rsync error: error in rsync protocol data stream")
 """Where the process that met the failure could not say so."""
-_WORDS = (*map(os.strerror, _EXCUSES), *_OF_SQLITE, *_OF_RSYNC)
+_OF_TAR = ("Wrote only",)
+"""A disk that gets full in the middle of a write takes a part of it, and tar does not ask why."""
+_OF_PROGRAMS = (*_OF_SQLITE, *_OF_RSYNC, *_OF_TAR)
+_WORDS = (*map(os.strerror, _EXCUSES), *_OF_PROGRAMS)
 
 
 class Station:
@@ -136,7 +139,7 @@ class Station:
 def may_tear(error: Exception) -> bool:
     """Whether a writer that met *error* may have closed a file that it had written in part."""
     numbers = (errno.ENOSPC, errno.EIO)
-    words = (*map(os.strerror, numbers), *_OF_SQLITE, *_OF_RSYNC)
+    words = (*map(os.strerror, numbers), *_OF_PROGRAMS)
     return any(word in str(error) for word in words)
 
 
