@@ -11,7 +11,9 @@ from pathlib import Path
 
 from cloudsandbox.bearer import TokenError
 from cloudsandbox.box import BoxSandbox, BoxSwitches
+from cloudsandbox.box.switches import LIFELIKE as BOX_LIFELIKE
 from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
+from cloudsandbox.dropbox.switches import LIFELIKE as DROPBOX_LIFELIKE
 from cloudsandbox.faults import FaultError, parse_rules
 from cloudsandbox.server import SandboxServer
 from cloudsandbox.switches import SwitchError, read_mapping, updated
@@ -28,6 +30,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="directory of the state; without it the state is temporary")
     parser.add_argument(
         "--tls", action="store_true", help="speak https, by an authority whose certificate is then printed"
+    )
+    parser.add_argument(
+        "--lifelike", action="store_true", help="rates and durations about as the service has them"
     )
     parser.add_argument("--latency-ms", type=float, help="wait before every answer")
     parser.add_argument("--faults", type=Path, help="JSON file with fault rules")
@@ -47,12 +52,16 @@ def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
             rules = parse_rules(json.loads(arguments.faults.read_text("utf-8")))
         except json.JSONDecodeError as error:
             raise FaultError(f"{arguments.faults}: {error}") from error
-    values = {} if arguments.switches is None else read_mapping(arguments.switches)
+    is_box = arguments.service == "box"
+    lifelike = BOX_LIFELIKE if is_box else DROPBOX_LIFELIKE
+    values = dict(lifelike) if arguments.lifelike else {}
+    if arguments.switches is not None:
+        values |= read_mapping(arguments.switches)
     if arguments.latency_ms is not None:
         values["latency_ms"] = arguments.latency_ms
     data, token, port = arguments.data, arguments.token, arguments.port
     authority = Authority() if arguments.tls else None
-    if arguments.service == "box":
+    if is_box:
         box = updated(BoxSwitches(), values)
         return BoxSandbox(data, token=token, port=port, authority=authority, switches=box, faults=rules)
     dropbox = updated(DropboxSwitches(), values)

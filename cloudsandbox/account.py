@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from cloudsandbox import history
 from cloudsandbox.content import ContentFiles
+from cloudsandbox.rates import Line
 from cloudsandbox.statethread import StateThread
 
 P = ParamSpec("P")
@@ -30,6 +32,7 @@ class Account:
         self.state.before_commit = self.history.prune
         self.state.after_commit = self.history.clear
         self.io = ThreadPoolExecutor(3, thread_name_prefix="sandbox-io")
+        self.line = Line(time.monotonic, asyncio.sleep)
         self._changed = asyncio.Event()
 
     async def start(self) -> None:

@@ -50,6 +50,7 @@ async def send_content(
     with opened as reader:
         if served.length_bytes <= SLICE_BYTES:
             body = await account.in_io(reader.read_at, served.start_bytes, served.length_bytes)
+            await account.line.download(len(body))
             return web.Response(body=body, status=status, headers=headers)
         response = web.StreamResponse(status=status, headers=headers)
         return await _stream(account, passage, reader, served, response)
@@ -69,7 +70,9 @@ async def _stream(
     while sent_bytes < min(served.length_bytes, cut_bytes):
         count = min(SLICE_BYTES, served.length_bytes - sent_bytes, cut_bytes - sent_bytes)
         offset_bytes = served.start_bytes + sent_bytes
-        await response.write(await account.in_io(reader.read_at, offset_bytes, count))
+        piece = await account.in_io(reader.read_at, offset_bytes, count)
+        await account.line.download(count)
+        await response.write(piece)
         sent_bytes += count
     if sent_bytes == served.length_bytes:
         await response.write_eof()

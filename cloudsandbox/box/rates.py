@@ -1,38 +1,10 @@
 """How many calls are allowed: one bucket for uploads, one for all calls."""
 
 import math
-from dataclasses import dataclass
 
 from cloudsandbox.box.errors import Refusal
 from cloudsandbox.box.switches import BoxSwitches
-
-
-@dataclass(slots=True)
-class Bucket:
-    """Holds what one window allows and fills again evenly; full at first."""
-
-    capacity: float
-    per_s: float
-    level: float
-    filled_s: float
-
-    def take(self, now_s: float) -> float:
-        """Take one call out; seconds until there is one when the bucket is empty, else 0."""
-        self.level = min(self.capacity, self.level + (now_s - self.filled_s) * self.per_s)
-        self.filled_s = now_s
-        if self.level >= 1:
-            self.level -= 1
-            return 0.0
-        return (1 - self.level) / self.per_s
-
-
-def bucket(per_minute: int, window_s: float, now_s: float) -> Bucket | None:
-    """A full bucket; None when there is no limit."""
-    if per_minute <= 0:
-        return None
-    per_s = per_minute / 60
-    capacity = max(1.0, per_s * window_s)
-    return Bucket(capacity, per_s, capacity, now_s)
+from cloudsandbox.rates import Bucket, bucket
 
 
 class Rates:

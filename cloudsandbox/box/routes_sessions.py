@@ -129,7 +129,8 @@ async def upload_part(call: Call) -> Reply:
 
 
 async def _receive_part(call: Call, length_bytes: int) -> Body[Any]:
-    stream, account = call.request.content.iter_any(), call.account
+    account = call.account
+    stream = account.line.uploaded(call.request.content.iter_any())
     try:
         body = await receive(stream, length_bytes, account.files, account.io, hashlib.sha1())
     except PayloadTooLarge:

@@ -79,7 +79,8 @@ async def _receive(call: Call) -> tuple[dict[str, Any], Body[Any]]:
             raise bad_request("The form lacks the part with the bytes and a file name")
         limit_bytes = call.account.switches.max_direct_bytes
         account = call.account
-        body = await receive(_chunks(second), limit_bytes, account.files, account.io, hashlib.sha1())
+        stream = account.line.uploaded(_chunks(second))
+        body = await receive(stream, limit_bytes, account.files, account.io, hashlib.sha1())
         call.exchange.request_body["file"] = {"bytes": body.size_bytes}
         try:
             if await reader.next() is not None:

@@ -46,6 +46,7 @@ class BoxAccount(Account):
     def apply(self, switches: BoxSwitches) -> None:
         """Put switches in force, the rates counted from the start."""
         self.switches = switches
+        self.line.apply(switches.up_bytes_per_s, switches.down_bytes_per_s)
         self.history.limit_bytes = switches.history_bytes
         self.views.switches = switches
         self.events.switches = switches

@@ -63,6 +63,15 @@ _WORDS: dict[str, type[StrEnum]] = {
 }
 
 
+LIFELIKE: dict[str, Any] = {
+    "latency_ms": 150.0,
+    "uploads_per_minute": 240,
+    "calls_per_minute": 1000,
+    "pending_commits": 1,
+}
+"""Rates as the service publishes them, times about as it has them."""
+
+
 @dataclass(frozen=True, slots=True)
 class BoxSwitches:
     """All switches and limits; the defaults are the stricter or the more common answer."""
@@ -106,8 +115,8 @@ class BoxSwitches:
     realtime_timeout_s: float = 610.0
     realtime_max_retries: int = 10
     # Rates; 0: no limit. A bucket holds what is allowed in one window.
-    uploads_per_minute: int = 0  # the service's own: 240
-    calls_per_minute: int = 0  # the service's own: about 1000
+    uploads_per_minute: int = 0
+    calls_per_minute: int = 0
     rate_window_s: float = 60.0
     parts_are_uploads: bool = True
     # The account and its keys. Without a choice: TOKEN alone, the one that the sandbox is started with,
@@ -129,7 +138,9 @@ class BoxSwitches:
     # The wire.
     utc_offset_hours: int = -8  # of the times in replies
     record_exchanges: bool = False
-    latency_ms: float = 0.0
+    latency_ms: float = 0.0  # before each call is looked at
+    up_bytes_per_s: float = 0.0  # of contents, shared by all connections; 0: no limit
+    down_bytes_per_s: float = 0.0
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():

@@ -1,5 +1,6 @@
 """From an HTTP request to a route and back: the rules of the wire that hold for all routes."""
 
+import asyncio
 import json
 import secrets
 import time
@@ -19,6 +20,7 @@ from cloudsandbox.dropbox.errors import (
     Refused,
     RouteError,
     nested,
+    rate_limited,
     summary_path,
     tag,
     unauthorized,
@@ -31,6 +33,19 @@ from cloudsandbox.gate import Passage
 JSON_TYPES = ("application/json", "application/json; charset=utf-8", "text/plain; charset=dropbox-cors-hack")
 OCTET_TYPES = ("application/octet-stream", "text/plain; charset=dropbox-cors-hack")
 DOWNLOAD_TYPES = ("", "application/octet-stream", "text/plain", "text/plain; charset=utf-8")
+SINGLE_WRITES = frozenset(
+    f"files/{name}"
+    for name in (
+        "upload",
+        "upload_session/finish",
+        "create_folder_v2",
+        "delete_v2",
+        "move_v2",
+        "copy_v2",
+        "restore",
+    )
+)
+"""Routes that change the namespace in one call. Jobs have a rule of their own, `overlapping_finish`."""
 _PATH_KEYS = ("path", "from_path", "to_path")
 
 
@@ -80,6 +95,7 @@ class Dispatcher:
     def __init__(self, account: DropboxAccount, routes: list[Route]) -> None:
         self._account = account
         self._routes = {route.name: route for route in routes}
+        self._is_writing = False
 
     async def handle(self, passage: Passage) -> web.StreamResponse:
         """The response to one request, errors included."""
@@ -106,18 +122,35 @@ class Dispatcher:
             raise BadRequest(f'Your request method is "{request.method}". This function only accepts "POST".')
         self._check_content_type(route, request)
         token = "" if route.style is Style.NOTIFY else self._authorize(route, request)
+        if token:
+            self._account.count_call(time.monotonic())
         _check_path_root(request, self._account.switches.root_namespace_id)
         argument = await self._argument(route, passage)
         call = Call(self._account, passage, argument, token)
         if route.style is not Style.UPLOAD:
-            return _response(await route.handler(call))
+            return await self._carried_out(route, call)
         limit_bytes = self._account.switches.max_body_bytes
-        stream, account = request.content.iter_any(), self._account
+        account = self._account
+        stream = account.line.uploaded(request.content.iter_any())
         with await receive(stream, limit_bytes, account.files, account.io, BlockHasher()) as call.body:
             expected = argument["content_hash"]
             if expected is not None and expected != body_hash(call.body):
                 raise RouteError(tag("content_hash_mismatch"))
+            return await self._carried_out(route, call)
+
+    async def _carried_out(self, route: Route, call: Call) -> web.StreamResponse:
+        """Hold the namespace for a single write, as long as a switch says; meanwhile others are refused."""
+        duration_s = self._account.switches.write_duration_s
+        if route.name not in SINGLE_WRITES or duration_s <= 0:
             return _response(await route.handler(call))
+        if self._is_writing:
+            raise rate_limited("too_many_write_operations", 1)
+        self._is_writing = True
+        try:
+            await asyncio.sleep(duration_s)
+            return _response(await route.handler(call))
+        finally:
+            self._is_writing = False
 
     @staticmethod
     def _check_content_type(route: Route, request: web.Request) -> None:

@@ -1,5 +1,6 @@
 """One account: its state, its switches, and the way from the loop to the state thread."""
 
+import math
 import secrets
 import sqlite3
 import time
@@ -11,6 +12,7 @@ from cloudsandbox.dropbox.batches import Batches
 from cloudsandbox.dropbox.commits import Committer
 from cloudsandbox.dropbox.database import HISTORY_OF_OLD_DATA, SCHEMA
 from cloudsandbox.dropbox.edits import Edits
+from cloudsandbox.dropbox.errors import rate_limited
 from cloudsandbox.dropbox.jobs import FINISH_BATCH, Jobs, JobTable, Work
 from cloudsandbox.dropbox.listing import CursorCodec, Listing
 from cloudsandbox.dropbox.sessions import Sessions
@@ -18,6 +20,7 @@ from cloudsandbox.dropbox.switches import DropboxSwitches, EntryFailures
 from cloudsandbox.dropbox.tokens import Tokens
 from cloudsandbox.dropbox.tree import Tree
 from cloudsandbox.dropbox.uploads import Uploads
+from cloudsandbox.rates import bucket
 from cloudsandbox.requestlog import RequestLog
 
 CREATE_FOLDER_BATCH = "create_folder_batch"
@@ -56,6 +59,8 @@ class DropboxAccount(Account):
     def apply(self, switches: DropboxSwitches) -> None:
         """Put switches in force, with the entry failures counted from the start."""
         self.switches = switches
+        self.line.apply(switches.up_bytes_per_s, switches.down_bytes_per_s)
+        self._calls = bucket(switches.calls_per_minute, switches.rate_window_s, time.monotonic())
         self.history.limit_bytes = switches.history_bytes
         self.tree.namespace_id = switches.root_namespace_id
         self.committer.switches = switches
@@ -65,6 +70,12 @@ class DropboxAccount(Account):
         failures = EntryFailures(switches.entry_failures)
         self.uploads.failures = failures
         self.batches.failures = failures
+
+    def count_call(self, now_s: float) -> None:
+        """Count one call that shows a token. Raises Refused (429) with the whole seconds to wait."""
+        wait_s = 0.0 if self._calls is None else self._calls.take(now_s)
+        if wait_s > 0:
+            raise rate_limited("too_many_requests", math.ceil(wait_s))
 
     async def start(self) -> None:
         """Clear away what has expired and carry on with unfinished jobs."""

@@ -71,6 +71,10 @@ _WORDS: dict[str, type[StrEnum]] = {
 }
 
 
+LIFELIKE: dict[str, Any] = {"latency_ms": 100.0, "job_duration_s": 1.0, "write_duration_s": 0.05}
+"""Times about as the service has them; it publishes no rate of calls."""
+
+
 @dataclass(frozen=True, slots=True)
 class DropboxSwitches:
     """All switches and limits; the defaults are the stricter or the more common answer."""
@@ -89,6 +93,7 @@ class DropboxSwitches:
     launch_result: str = Launch.ASYNC
     job_duration_s: float = 0.05
     job_lifetime_s: float = 24 * 3600.0
+    write_duration_s: float = 0.0  # of a single write; another one meanwhile is 429 too_many_write_operations
     # Each: {"path": glob, "error": tag or object, "route": glob, "count": n}; fails n times, or for ever.
     entry_failures: list[dict[str, Any]] = field(default_factory=list)
     # The tree.
@@ -102,7 +107,11 @@ class DropboxSwitches:
     # The wire.
     max_arg_header_bytes: int = 1024 * 1024
     range_past_end: str = PastEnd.NOT_SATISFIABLE
-    latency_ms: float = 0.0
+    latency_ms: float = 0.0  # before each call is looked at
+    up_bytes_per_s: float = 0.0  # of contents, shared by all connections; 0: no limit
+    down_bytes_per_s: float = 0.0
+    calls_per_minute: int = 0  # 0: no limit; a bucket holds what is allowed in one window
+    rate_window_s: float = 60.0
     longpoll_time_scale: float = 1.0  # seconds of a longpoll's timeout are multiplied by this
     longpoll_backoff_s: int = 0  # 0: the reply has no backoff
     link_lifetime_s: float = 4 * 3600.0

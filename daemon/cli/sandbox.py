@@ -35,6 +35,10 @@ def _command(service: str, api: str) -> click.Command:
     token = "Opens the account and its control surface; without it a random one, which is printed."
     options = [
         click.Option(["--token"], help=token),
+        click.Option(
+            ["--lifelike"], is_flag=True, help="Take about as long as the service, and no more calls."
+        ),
+        click.Option(["--switches"], type=FILE, help="Answer as this file says, in TOML or JSON."),
         click.Option(["--tls"], is_flag=True, help="Speak https; the certificate to trust is printed."),
         click.Option(["--port"], type=port, help="Listen here on 127.0.0.1; 0 picks a free port."),
         click.Option(["--data"], type=DIRECTORY, help="Keep the account's files in this directory."),

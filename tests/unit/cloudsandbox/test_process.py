@@ -16,6 +16,7 @@ import requests
 
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.dropbox.hashing import BlockHasher, combined
+from cloudsandbox.dropbox.switches import LIFELIKE
 
 MIB = 1024 * 1024
 Speak = Callable[[str], Any]
@@ -198,6 +199,17 @@ def test_a_token_that_no_header_carries_is_one_line_and_exit_2() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "without blanks" in done.stderr
+
+
+def test_a_switch_of_the_file_goes_before_the_lifelike_one(
+    spawn: Callable[..., Child], tmp_path: Path
+) -> None:
+    (tmp_path / "switches.json").write_text('{"job_duration_s": 7}')
+    child = spawn("--lifelike", "--switches", str(tmp_path / "switches.json"), "--latency-ms", "3")
+    url, headers = f"{child.url}/sandbox/switches", {"Authorization": "Bearer sandbox"}
+    switches = requests.get(url, headers=headers, timeout=20).json()
+    found = {name: switches[name] for name in ("latency_ms", "job_duration_s", "write_duration_s")}
+    assert found == {"latency_ms": 3.0, "job_duration_s": 7, "write_duration_s": LIFELIKE["write_duration_s"]}
 
 
 @pytest.mark.parametrize(

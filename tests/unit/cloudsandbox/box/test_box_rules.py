@@ -5,10 +5,10 @@ import pytest
 from cloudsandbox.box.digests import content_range, sha1_in
 from cloudsandbox.box.errors import Refusal
 from cloudsandbox.box.names import check_name, extension_of, fold, number_of
-from cloudsandbox.box.rates import bucket
 from cloudsandbox.box.records import sha1_of
 from cloudsandbox.box.times import parsed, rendered
 from cloudsandbox.exchanges import Exchange
+from cloudsandbox.rates import bucket
 from tests.fakes.boxschema import violations
 
 
