@@ -96,7 +96,9 @@ def test_all_hosts_of_the_stand_in_are_one() -> None:
 def test_a_sandbox_by_itself_is_told_all_that_the_command_was_told(tmp_path: Path) -> None:
     (tmp_path / "faults.json").write_text('[{"status": 418}]')
     order = ["sandbox", "box", "--port", "0", "--data", str(tmp_path / "data"), "--token", "mine", "--tls"]
-    order += ["--latency-ms", "0.5", "--faults", str(tmp_path / "faults.json")]
+    (tmp_path / "switches.json").write_text('{"login": "me@example.com"}')
+    order += ["--latency-ms", "0.5", "--faults", str(tmp_path / "faults.json"), "--lifelike"]
+    order += ["--switches", str(tmp_path / "switches.json")]
     process = subprocess.Popen([sys.executable, "-m", "daemon.cli", *order], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -108,7 +110,9 @@ def test_a_sandbox_by_itself_is_told_all_that_the_command_was_told(tmp_path: Pat
         connection = HTTPSConnection(address.hostname or "", address.port, timeout=30, context=context)
         headers = {"Authorization": "Bearer mine"}
         connection.request("GET", "/sandbox/switches", headers=headers)
-        assert json.loads(connection.getresponse().read())["latency_ms"] == 0.5
+        switches = json.loads(connection.getresponse().read())
+        wanted = {"latency_ms": 0.5, "login": "me@example.com", "uploads_per_minute": 240}
+        assert {name: switches[name] for name in wanted} == wanted
         connection.request("GET", "/2.0/users/me", headers=headers)
         assert connection.getresponse().status == 418
         connection.close()
