@@ -98,16 +98,20 @@ class TokenStore:
         return Grant(kept.access_token, (kept.expires_ns - self._clock.wall_ns()) / NS_PER_S)
 
     def retire(self, revoke: Callable[[str], None]) -> None:
-        """*revoke* gets the newest refresh token. What is kept of the grant is removed then, also when the
-        token is refused. Raises what *revoke* does; Transient when another process does not let go."""
+        """*revoke* gets each token of the grant that is still good, the refresh token last. Then what is kept
+        of it is removed, also when the service knows none of them any more: NotSignedIn. Raises what else
+        *revoke* does; Transient when another process does not let go."""
         with self._locked():
             try:
                 kept = self._read()
-                revoke(self._first_token if kept is None else kept.refresh_token)
             except NotSignedIn:
                 self._file.unlink(missing_ok=True)
                 raise
+            tokens = [self._first_token] if kept is None else [kept.access_token, kept.refresh_token]
+            unknown = [refused for token in tokens if (refused := _refusal(revoke, token)) is not None]
             self._file.unlink(missing_ok=True)
+            if len(unknown) == len(tokens):
+                raise unknown[-1]
 
     def close(self) -> None:
         """The mount ends: an exchange that runs has a moment to be stored, and no other one begins."""
@@ -198,3 +202,11 @@ class TokenStore:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+
+def _refusal(revoke: Callable[[str], None], token: str) -> NotSignedIn | None:
+    try:
+        revoke(token)
+    except NotSignedIn as error:
+        return error
+    return None

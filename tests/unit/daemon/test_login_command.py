@@ -282,7 +282,8 @@ def test_secrets_for_a_service_go_where_its_manager_finds_them(site: Site) -> No
 def test_signing_out_ends_the_access_and_removes_the_secrets(site: Site) -> None:
     site.login()
     before = signed_in(site)
-    works(site, before)  # by now Box's refresh token is another one, which is kept beside what is pending
+    backend = connect(before, SystemClock(), site.state)
+    assert backend.list_folder(ROOT) == []  # Box's refresh token is another one by now, kept in state_dir
     assert site.run("logout", "work") == 0
     told = site.capsys.readouterr().out
     assert told == f"work: its access is revoked at the service; its secrets are gone from {site.config}\n"
@@ -291,6 +292,9 @@ def test_signing_out_ends_the_access_and_removes_the_secrets(site: Site) -> None
     assert "secret" not in text.replace("sandbox-secret", "secret")
     assert ("sandbox-client" if site.service == "box" else "sandbox-app") in text
     assert not list((site.state / "tokens").glob("*.json"))
+    with pytest.raises(NotSignedIn):
+        backend.list_folder(ROOT)
+    backend.close()
     with pytest.raises(NotSignedIn):
         works(site, before)
     assert site.run("remotes") == 0

@@ -368,10 +368,10 @@ def test_a_grant_that_ends_takes_its_newest_token_along(tmp_path: Path, clock: F
     keeper = store(tmp_path, Service(), clock)
     keeper.refresh()
     keeper.retire(ended.append)
-    assert ended == ["refresh-1"]
+    assert ended == ["access-1", "refresh-1"]
     assert not list((tmp_path / "tokens").glob("*.json"))
     store(tmp_path, Service(), clock, first="never used").retire(ended.append)
-    assert ended == ["refresh-1", "never used"]
+    assert ended[2:] == ["never used"]
 
 
 def test_a_grant_that_cannot_be_ended_is_kept_and_one_that_is_over_is_not(
@@ -386,9 +386,17 @@ def test_a_grant_that_cannot_be_ended_is_kept_and_one_that_is_over_is_not(
     def over(_token: str) -> None:
         raise NotSignedIn("over")
 
+    def pair(token: str) -> None:
+        if token.startswith("refresh"):
+            raise NotSignedIn("went with the access token")
+
     with pytest.raises(Offline):
         keeper.retire(away)
     assert kept(tmp_path)["refresh_token"] == "refresh-1"
     with pytest.raises(NotSignedIn):
         keeper.retire(over)
+    assert not list((tmp_path / "tokens").glob("*.json"))
+    again = store(tmp_path, Service(), clock)
+    again.refresh()
+    again.retire(pair)
     assert not list((tmp_path / "tokens").glob("*.json"))
