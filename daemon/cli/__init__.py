@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -11,24 +12,38 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.configure import config as configure
 from daemon.cli.context import Context, say
-from daemon.cli.demo import demo
-from daemon.cli.fsck import fsck
-from daemon.cli.inspect import status, sync, umount, wait
-from daemon.cli.login import login
-from daemon.cli.logout import logout
-from daemon.cli.mount import mount
-from daemon.cli.parked import discard, export, retry
-from daemon.cli.remotes import remotes
-from daemon.cli.sandbox import sandbox
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
 
 EXIT_USAGE = 2
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_MODULES = {
+    **dict.fromkeys(("wait", "status", "sync", "umount"), "inspect"),
+    **dict.fromkeys(("retry", "export", "discard"), "parked"),
+    **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
+    "config": "configure",
+}
+"""Command -> the module of this package that has it under this name."""
+
+
+class _Commands(click.Group):
+    """A command is imported when it is run, and all are for the help: what one of them needs, such as HTTP,
+    takes longer to load than most of the others take to run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        module = _MODULES.get(cmd_name)
+        if module is None:
+            return None
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
+        return found if isinstance(found, click.Command) else None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
 @click.version_option(version("mountfs"), message="mountfs %(version)s")
@@ -36,12 +51,6 @@ EXIT_USAGE = 2
 def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     """Mount a cloud account as a directory: copies close at once and are committed in batches."""
     context.obj = Context(config=config, verbosity=verbose)
-
-
-SIGN_IN = (login, logout, remotes, configure)
-PENDING = (wait, status, sync, retry, export, discard, fsck)
-for command in (*SIGN_IN, mount, umount, *PENDING, sandbox, demo):
-    cli.add_command(command)
 
 
 def run(arguments: Sequence[str]) -> int:

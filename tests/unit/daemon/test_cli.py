@@ -343,3 +343,9 @@ def test_fsck_does_not_look_at_what_others_could_change(
     assert run(["fsck", "--repair", f"{tmp_path}"]) == 8
     assert f"others may write to {slot}" in capsys.readouterr().err
     assert list(slot.iterdir()) == []
+
+
+def test_a_command_loads_no_http_that_has_no_use_for_it() -> None:
+    code = "import sys; from daemon.cli import run; run(['status']); print('requests' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
