@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
@@ -76,7 +76,10 @@ def test_contents_of_a_box_take_the_line(tmp_path: Path) -> None:
         assert session.get(f"{box.api_url}/files/{number}", timeout=20).json()["size"] == 3
         with pytest.raises(requests.exceptions.Timeout):
             session.get(f"{box.api_url}/files/{number}/content", timeout=PATIENCE_S)
-        parts = {"attributes": (None, '{"name": "g", "parent": {"id": "0"}}'), "file": ("g", b"abc")}
+        parts: dict[str, tuple[str | None, bytes]] = {
+            "attributes": (None, b'{"name": "g", "parent": {"id": "0"}}'),
+            "file": ("g", b"abc"),
+        }
         with pytest.raises(requests.exceptions.Timeout):
             session.post(f"{box.upload_url}/files/content", files=parts, timeout=PATIENCE_S)
         assert list(box.files()) == ["/f"]
@@ -98,7 +101,7 @@ def on_loop(sandbox: DropboxSandbox, work: Callable[[Dispatcher], Any]) -> Any:
 
 
 def call_of(sandbox: DropboxSandbox) -> Call:
-    return Call(sandbox._running()[1].account, None, {})  # type: ignore[arg-type] - the handlers here use none
+    return Call(sandbox._running()[1].account, cast(Any, None), {})  # no handler here uses the request
 
 
 async def done(_call: Call) -> dict[str, str]:
