@@ -59,10 +59,6 @@ class Uploading(Protocol):
     def has_small(self) -> bool: ...
 
 
-def _silence() -> None:
-    """Before the assembly sets its own."""
-
-
 class Committer:
     """``limits.batches_at_once`` threads call ``step``. ``wake`` is set by the assembly, wakes them, and may
     be called under the lock.
@@ -91,7 +87,7 @@ class Committer:
     ) -> None:
         """*stranded*: the batches that a former process left. *pause*: while it is on, no file is sent."""
         limits = backend.limits
-        self.wake: Callable[[], None] = _silence
+        self.wake: Callable[[], None] = lambda: None
         self._tree = tree
         self._plan = plan
         self._backend = backend

@@ -21,10 +21,6 @@ class Source(Protocol):
     def space(self) -> Space: ...
 
 
-def _silence() -> None:
-    """Before the assembly sets its own."""
-
-
 class Prober:
     """One thread calls ``step``; ``wake`` is set by the assembly, wakes it, may be called under the lock.
 
@@ -33,7 +29,7 @@ class Prober:
     """
 
     def __init__(self, tree: Tree, pause: Pause, source: Source, clock: Clock) -> None:
-        self.wake: Callable[[], None] = _silence
+        self.wake: Callable[[], None] = lambda: None
         self.pause = pause
         self._tree = tree
         self._source = source

@@ -65,10 +65,6 @@ class Journal(Protocol):
         """The rows so far survive power loss; OSError or NoSpace if not."""
 
 
-def _silence() -> None:
-    """Before the assembly sets its own."""
-
-
 class Sweeper:
     """One thread calls ``step``; ``wake`` is set by the assembly, wakes it, may be called under the lock."""
 
@@ -83,7 +79,7 @@ class Sweeper:
         journal: Journal,
         files: Files,
     ) -> None:
-        self.wake: Callable[[], None] = _silence
+        self.wake: Callable[[], None] = lambda: None
         self._tree = tree
         self._spool = spool
         self._cache = cache

@@ -20,10 +20,6 @@ from mountfs.tree.node import Node, State, path_of
 T = TypeVar("T")
 
 
-def _silence() -> None:
-    """Before the assembly sets its own."""
-
-
 @dataclass(frozen=True, slots=True)
 class Handle:
     """One open(2) of a file.
@@ -82,7 +78,7 @@ class OpenFiles:
         self, services: Services, watch: Callable[[Callable[[Node, State, State], None]], None]
     ) -> None:
         """*watch*: of the tree, whose changes make open files revisions."""
-        self.on_left: Callable[[], None] = _silence
+        self.on_left: Callable[[], None] = lambda: None
         """Called when ``finish_left`` has something to do."""
         self._services = services
         self._files: dict[int, list[OpenFile]] = {}

@@ -35,16 +35,12 @@ def is_passing(error: object) -> bool:
     return isinstance(error, Transient | NotSignedIn) or is_full(error)
 
 
-def _nobody() -> None:
-    """Before the assembly sets its own."""
-
-
 class Pause:
     """The one pause of an account's uploads; guarded by the account's lock. ``changed`` is set by the
     assembly and called, under that lock, when a pause begins or ends."""
 
     def __init__(self) -> None:
-        self.changed: Callable[[], None] = _nobody
+        self.changed: Callable[[], None] = lambda: None
         self.error: MountfsError | None = None
         """Why uploads pause; None while they do not."""
         self.needed_bytes = 0

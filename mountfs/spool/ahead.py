@@ -26,10 +26,6 @@ _CANNOT = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL,
 """Of a file system without O_TMPFILE, or a machine without /proc: open(2), linkat(2)."""
 
 
-def _silence() -> None:
-    """Before the assembly sets its own."""
-
-
 class FilesAhead:
     """Files without a name, which get one when they are taken. What is not taken vanishes with the process.
 
@@ -40,7 +36,7 @@ class FilesAhead:
 
     def __init__(self, directory: Path, disk: Disk, most: int) -> None:
         """*most*: how many are kept; 0: none ever."""
-        self.wake: Callable[[], None] = _silence
+        self.wake: Callable[[], None] = lambda: None
         self._directory = str(directory)
         self._disk = disk
         self._most = most

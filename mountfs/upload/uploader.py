@@ -24,10 +24,6 @@ REST_S = 0.01
 what a former process left is still looked at ten times faster than it can be sent."""
 
 
-def _silence() -> None:
-    """Before the assembly sets its own."""
-
-
 class Uploader:
     """Sends whole contents, and large files' bytes while they are being written.
 
@@ -48,7 +44,7 @@ class Uploader:
         pause: Pause | None = None,
     ) -> None:
         """*may_begin*, *folder_lost*, *pause*: see ``UploadContext``."""
-        self.wake: Callable[[], None] = _silence
+        self.wake: Callable[[], None] = lambda: None
         self._context = UploadContext(
             tree, spool, backend, clock, urgency, may_begin, folder_lost, pause or Pause()
         )
