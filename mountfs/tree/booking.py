@@ -17,7 +17,7 @@ from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.model.pausing import is_full
 from mountfs.tree.beside import KEPT_AS, is_copy_name
-from mountfs.tree.content import Content, Over
+from mountfs.tree.content import Over
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Flight, Node, Refusal, State, has_moved, path_of, whole_seconds
@@ -25,6 +25,7 @@ from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, n
 from mountfs.tree.remote import load_children, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
+from mountfs.tree.unsent import as_unsent
 
 
 class Books:
@@ -167,7 +168,7 @@ class Books:
         state = flight.node.state
         content = state.content
         if content is not None and flight.content is not None and content.id == flight.content.id:
-            content = self._unsent(content)
+            content = as_unsent(self._tree, content)
             if isinstance(standing, File):
                 content = replace(content, over=Over(standing.revision, standing.content_hash))
                 state = state.based(flight.parent, standing)
@@ -189,7 +190,7 @@ class Books:
             self._tree.notice(path_of(node), f"somebody else changed it first: this version {KEPT_AS}{copy}")
         content = made_from(state.content, flight.over, None)
         if content is not None and content.session is not None and self._places_bind:
-            content = self._unsent(content)
+            content = as_unsent(self._tree, content)
         after = after.holding(content, made_from(state.draft, flight.over, None))
         self._tree.touch(node)
         self._finish(flight, after)
@@ -221,7 +222,7 @@ class Books:
                     self._tree.notice(path_of(node), f"not committed: {error}")
                     if state.content is not None:
                         # It may never be sent again: its upload session is not kept open for that.
-                        state = state.holding(self._unsent(state.content), state.draft)
+                        state = state.holding(as_unsent(self._tree, state.content), state.draft)
                     self._finish(flight, replace(state, refusal=replace(refusal, reason=advised(error))))
                     return
         self._finish(flight, state)
@@ -313,9 +314,3 @@ class Books:
             pending.attempts += 1
             pending.refusals += not (isinstance(error, Transient) or is_full(error))
         self._tree.note_error(flight.node, str(error))
-
-    def _unsent(self, content: Content) -> Content:
-        """*content* as one of which the service has no bytes; its upload session is to be ended."""
-        self._tree.add_orphan(content.session)
-        self._tree.store.clear_parts(content.id)
-        return replace(content, content_hash=None, session=None)

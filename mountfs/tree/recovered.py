@@ -11,6 +11,7 @@ from mountfs.tree.copies import Copies
 from mountfs.tree.doubt import TORN
 from mountfs.tree.node import Node, Refusal, State
 from mountfs.tree.tree import Tree
+from mountfs.tree.unsent import as_unsent
 
 
 class RecoveredCopies:
@@ -27,7 +28,7 @@ class RecoveredCopies:
         # Parts whose receipts tell their hash are good for the copy, once it is sent: none of them closed the
         # session, and they are compared with its bytes first.
         is_resumable = reason is TORN and self._hash_kind.comes_from_parts
-        kept = content if is_resumable else self.unsent(content)
+        kept = content if is_resumable else as_unsent(self._tree, content)
         kept = replace(kept, size_bytes=self._spool.size(content.spool), over=None, is_flushed=True)
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
         copy = self._tree.new_node(is_folder=False)
@@ -37,9 +38,3 @@ class RecoveredCopies:
     def free_name(self, folder: Node, name: str) -> str:
         """Of a recovered copy of *name* in *folder*."""
         return self._copies.name(folder, name, "recovered")
-
-    def unsent(self, content: Content) -> Content:
-        """*content* as if nothing of it had been sent: whatever the service has of its bytes is of no use."""
-        self._tree.add_orphan(content.session)
-        self._tree.store.clear_parts(content.id)
-        return replace(content, content_hash=None, session=None)

@@ -24,6 +24,7 @@ from mountfs.tree.recovered import RecoveredCopies
 from mountfs.tree.replaced import has_revision, replaced_under, show_replaced
 from mountfs.tree.strays import Strays, is_never_shared
 from mountfs.tree.tree import Tree
+from mountfs.tree.unsent import as_unsent
 
 LOG = logging.getLogger(__name__)
 
@@ -248,7 +249,7 @@ class _Repairs:
             self._strays.unneeded.append(content.spool)  # else it would be shown as an empty file
             self._names.discard(content.spool)
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
-        self._tree.change((node, replace(state, content=self._recovered.unsent(content), refusal=refusal)))
+        self._tree.change((node, replace(state, content=as_unsent(self._tree, content), refusal=refusal)))
 
     def _drop(self, node: Node) -> None:
         """As if the version that was open had not been begun."""

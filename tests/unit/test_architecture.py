@@ -117,7 +117,7 @@ LAYERS_OF_THE_TREE = (
     ("contents", "loading", "unclean"),
     ("restoring",),
     ("tree",),
-    ("oddities", "order", "outcome", "remote", "settling"),
+    ("oddities", "order", "outcome", "remote", "settling", "unsent"),
     ("circles", "copies", "listings", "sync", "takeover"),
     ("feed", "plan", "reversal", "view"),
     ("recovered", "replaced"),

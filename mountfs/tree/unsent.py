@@ -1,0 +1,15 @@
+"""Bytes of ours of which the service has nothing that is of use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mountfs.tree.content import Content
+from mountfs.tree.tree import Tree
+
+
+def as_unsent(tree: Tree, content: Content) -> Content:
+    """*content* as if nothing of it had been sent; its session is to be ended. Inside a transaction."""
+    tree.add_orphan(content.session)
+    tree.store.clear_parts(content.id)
+    return replace(content, content_hash=None, session=None)
