@@ -77,6 +77,24 @@ class RangeSet:
         at = bisect_right(self._stops, start)
         return start < stop and at < len(self._starts) and self._starts[at] < stop
 
+    def within(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """The parts of [start, stop) that are in, ascending."""
+        first = bisect_right(self._stops, start)
+        last = bisect_left(self._starts, stop)
+        pairs = zip(self._starts[first:last], self._stops[first:last], strict=True)
+        return [(max(low, start), min(high, stop)) for low, high in pairs]
+
+    def first_from(self, start: int) -> int | None:
+        """The first offset that is in, from *start* on; None if there is none."""
+        at = bisect_right(self._stops, start)
+        return max(start, self._starts[at]) if at < len(self._starts) else None
+
+    def touching(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """The ranges that overlap [start, stop) or end or begin at it, whole, ascending."""
+        first = bisect_left(self._stops, start)
+        last = bisect_right(self._starts, stop)
+        return list(zip(self._starts[first:last], self._stops[first:last], strict=True))
+
     def gaps(self, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of [start, stop) that are not in, ascending."""
         missing: list[tuple[int, int]] = []

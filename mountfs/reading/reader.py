@@ -15,11 +15,13 @@ from mountfs.errors import Corrupt, Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
-from mountfs.reading.readahead import MIB, Stream, plan
+from mountfs.reading.readahead import MIB, WHOLE_FILE_BYTES, Stream, plan
 
 FETCH_BYTES = 4 * MIB
 """Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
 AHEAD_THREADS = 4
+SMALL_BYTES = WHOLE_FILE_BYTES
+"""So much is one request, also where it is not needed at once."""
 STREAMS_KEPT = 1024
 COPY_BYTES = MIB
 PATIENCE_S = 60.0
@@ -73,11 +75,20 @@ class Reader:
     the service says when to ask again; what is fetched ahead does not, so it keeps no thread from others.
     """
 
-    def __init__(self, source: Source, blocks: Blocks, clock: Clock, ending: Ending | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        blocks: Blocks,
+        clock: Clock,
+        ending: Ending | None = None,
+        small_bytes: int = SMALL_BYTES,
+    ) -> None:
+        """*small_bytes*: what a first write into a file fetches at once."""
         self._source = source
         self._blocks = blocks
         self._clock = clock
         self._ending = ending or threading.Event()
+        self._small_bytes = small_bytes
         self._lock = threading.Lock()
         self._fetches: dict[Key, list[_Fetch]] = {}
         self._streams: LRUCache[Key, Stream] = LRUCache(STREAMS_KEPT)
@@ -106,6 +117,26 @@ class Reader:
             except Transient as error:
                 self._wait_out(error, deadline_s)
                 continue
+            pieces.append(piece)
+            offset += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def is_small(self, length: int) -> bool:
+        """Whether so many bytes are fetched rather than left for later."""
+        return length <= self._small_bytes
+
+    def fetch(self, file: File, offset: int, length: int) -> bytes:
+        """Exactly the bytes asked for, which this revision must have. What is cached is used, and no more is
+        requested, nor kept: for who stores them. Errors as ``read``, but that it never waits."""
+        end = offset + length
+        self._blocks.recall(file)
+        pieces: list[bytes] = []
+        while offset < end:
+            piece = self._blocks.peek(file, offset, end - offset)
+            if not piece:
+                gaps = self._blocks.gaps(file, offset, end)
+                stop = gaps[0][1] if gaps and gaps[0][0] == offset else end
+                piece = self._whole(file, offset, stop - offset)
             pieces.append(piece)
             offset += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -201,9 +232,7 @@ class Reader:
             fetch.is_begun = True
         started_s = self._clock.now_s()
         try:
-            body = self._source.read(file, fetch.start, fetch.stop - fetch.start)
-            if len(body) != fetch.stop - fetch.start:
-                raise Corrupt(f"{file.name}: {len(body)} bytes came at {fetch.start}, not as many as asked")
+            body = self._whole(file, fetch.start, fetch.stop - fetch.start)
         except BaseException as error:
             ended_s = self._clock.now_s()
             if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
@@ -217,6 +246,12 @@ class Reader:
         finally:
             self._end(file, fetch)
             fetch.body.set_result(body)
+
+    def _whole(self, file: File, offset: int, length: int) -> bytes:
+        body = self._source.read(file, offset, length)
+        if len(body) != length:
+            raise Corrupt(f"{file.name}: {len(body)} bytes came at {offset}, not as many as asked")
+        return body
 
     def _end(self, file: File, fetch: _Fetch) -> None:
         with self._lock:

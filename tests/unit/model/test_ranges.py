@@ -69,3 +69,19 @@ def test_it_is_mutable_and_therefore_no_key() -> None:
         hash(RangeSet())
     assert RangeSet() != [(0, 1)]
     assert repr(RangeSet([(0, 1)])) == "RangeSet([(0, 1)])"
+
+
+@given(EDITS, RANGE)
+def test_what_is_within_a_range_or_touches_it(
+    edits: list[tuple[str, tuple[int, int]]], asked: tuple[int, int]
+) -> None:
+    ranges, model = _build(edits)
+    start, stop = asked
+    if start <= stop:
+        within = ranges.within(start, stop)
+        assert {at for low, high in within for at in range(low, high)} == set(range(start, stop)) & model
+        assert all(low < high for low, high in within)
+        assert ranges.touching(start, stop) == [
+            (low, high) for low, high in ranges if high >= start and low <= stop
+        ]
+    assert ranges.first_from(start) == min((at for at in model if at >= start), default=None)

@@ -174,6 +174,45 @@ def test_a_whole_revision_is_copied(backend: MemoryBackend, reader: Reader) -> N
     assert bytes(part.body) == body[: 2 * MIB + 1]
 
 
+def test_what_is_fetched_is_exactly_what_was_asked_for_and_is_not_kept(
+    backend: MemoryBackend, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    read = backend.read
+
+    def noted(file: File, offset: int, length: int) -> bytes:
+        asked.append((offset, length))
+        return read(file, offset, length)
+
+    monkeypatch.setattr(backend, "read", noted)
+    body = body_of(5 * MIB)
+    file = backend.remote.write("/f", body)
+    for _ in range(2):
+        assert reader.fetch(file, 7, 100) == body[7:107]
+    assert asked == [(7, 100), (7, 100)]
+    reader.read(file, 2 * MIB, 10)
+    cached = asked.pop()
+    del asked[:]
+    assert reader.fetch(file, MIB, 2 * MIB) == body[MIB : 3 * MIB]
+    assert asked == [(MIB, MIB), (sum(cached), 3 * MIB - sum(cached))]
+
+
+def test_a_fetch_does_not_wait_and_takes_no_other_number_of_bytes(
+    backend: MemoryBackend, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = backend.remote.write("/f", body_of(MIB))
+
+    def busy(*_: object) -> bytes:
+        raise Throttled("slow", 3.0)
+
+    monkeypatch.setattr(backend, "read", busy)
+    with pytest.raises(Throttled):
+        reader.fetch(file, 0, 10)
+    monkeypatch.setattr(backend, "read", lambda *_: b"short")
+    with pytest.raises(Corrupt):
+        reader.fetch(file, 0, 10)
+
+
 def test_reading_goes_on_when_the_threads_have_ended(backend: MemoryBackend, reader: Reader) -> None:
     body = body_of(4 * MIB)
     file = backend.remote.write("/f", body)
