@@ -14,6 +14,7 @@ from typing import NamedTuple
 from daemon.commit.committer import Committer
 from daemon.commit.prober import Prober
 from daemon.commit.waiting import CommitWaiter, Waiting
+from daemon.upkeep.filler import Filler
 from daemon.upkeep.follow import WAIT_S, Follower
 from daemon.upkeep.sweeper import Sweeper
 from mountfs.attributes import FileSystemOptions
@@ -22,13 +23,12 @@ from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services, pause
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import Entry
-from mountfs.model.hashing import HashKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.reader import Ending, Reader
+from mountfs.reading.reader import SMALL_BYTES, Ending, Reader
 from mountfs.space import SpaceGauge
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
 from mountfs.spool.quota import Quota
@@ -37,6 +37,7 @@ from mountfs.tree import tally
 from mountfs.tree.copies import Copies
 from mountfs.tree.database import unusable
 from mountfs.tree.feed import Feed
+from mountfs.tree.gaps import Gaps
 from mountfs.tree.launch import Sent, stranded
 from mountfs.tree.listings import FRESH_S, Listings
 from mountfs.tree.node import State
@@ -72,7 +73,8 @@ class Places:
 class Settings:
     """How an account is worked on. *boot_id*: of the machine's run; *host*: as the names of copies have it.
     *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked.
-    *made_ahead*: so many empty files of the spool are kept at hand.
+    *made_ahead*: so many empty files of the spool are kept at hand. *small_bytes*: what the first
+    write into a revision fetches at once; only what lies over a larger one has gaps.
     *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
 
     boot_id: str = "boot"
@@ -84,6 +86,7 @@ class Settings:
     ballast_bytes: int = BALLAST_BYTES
     quota: Quota = field(default_factory=Quota)
     made_ahead: int = 0
+    small_bytes: int = SMALL_BYTES
     cache_bytes: int = CACHE_BYTES
     pause: Callable[[float], None] = pause
     ending: Ending | None = None
@@ -125,6 +128,7 @@ class Core:
     uploader: Uploader
     committer: Committer
     follower: Follower
+    filler: Filler
     sweeper: Sweeper
     prober: Prober
     durability: Durability
@@ -202,18 +206,17 @@ def build(
     verbs = Verbs(tree, view, limits.names, foundation.copies)
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
-    uploader, committer, prober = senders
-    blocks = _cache(foundation, places, disk, settings, limits.hash_kind)
-    reader = Reader(backend, blocks, clock, settings.ending)
+    blocks, reader, gaps = _reading(foundation, places, backend, clock, disk, settings)
     durability = Durability(tree, spool, disk)
     waiting = Waiting(tree)
     space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))
     services = Services(
         lock=tree.lock,
         changes=verbs,
+        gaps=gaps,
         spool=spool,
         reader=reader,
-        uploads=uploader,
+        uploads=senders.uploader,
         durable=durability,
         waiter=CommitWaiter(tree, waiting, urgency, clock, senders.standstill),
         room=space,
@@ -233,11 +236,12 @@ def build(
         view=view,
         verbs=verbs,
         urgency=urgency,
-        uploader=uploader,
-        committer=committer,
+        uploader=senders.uploader,
+        committer=senders.committer,
         follower=Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow),
+        filler=Filler(tree, spool, reader, gaps, senders.uploader, durability, backend, clock),
         sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast, durability, files),
-        prober=prober,
+        prober=senders.prober,
         durability=durability,
         reader=reader,
         blocks=blocks,
@@ -252,17 +256,20 @@ def build(
     )
 
 
-def _cache(
-    foundation: Foundation, places: Places, disk: Disk, settings: Settings, hash_kind: HashKind
-) -> Blocks:
-    """What is cached gives way to what is written: both are on one disk."""
+def _reading(
+    foundation: Foundation, places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Settings
+) -> tuple[Blocks, Reader, Gaps]:
+    """What is cached gives way to what is written, and to what gaps will take: all are on one disk."""
+    spool, gaps = foundation.spool, Gaps(foundation.tree)
 
     def lacking_bytes() -> int:
-        return settings.quota.spare_bytes() - disk.free_bytes(str(places.cache))
+        return settings.quota.spare_bytes() + spool.promised_bytes() - disk.free_bytes(str(places.cache))
 
+    hash_kind = backend.limits.hash_kind
     blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes)
-    foundation.spool.on_short = blocks.make_room
-    return blocks
+    spool.on_short = blocks.make_room
+    spool.missing_bytes = lambda: gaps.missing_bytes
+    return blocks, Reader(backend, blocks, clock, settings.ending, settings.small_bytes), gaps
 
 
 class Senders(NamedTuple):

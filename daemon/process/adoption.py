@@ -17,6 +17,7 @@ from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
+from mountfs.tree.overlay import Overlay
 from mountfs.tree.remote import load_children
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
@@ -287,7 +288,12 @@ class _Adoption:
             if source.exists() and not target.exists():
                 os.link(source, target)
                 self.linked.append(target)
-        ours = replace(theirs, id=self._tree.store.next_id(), is_synced=False)
+        overlay = theirs.overlay
+        if overlay is not None:
+            overlay = Overlay(overlay.file, overlay.missing, overlay.unsynced)
+        ours = replace(theirs, id=self._tree.store.next_id(), is_synced=False, overlay=overlay)
+        if overlay is not None:
+            self._tree.store.gaps.add(ours.id, overlay)
         for part in self._theirs.tree.store.parts(theirs.id):
             self._tree.store.add_part(ours.id, part)
         self._contents[theirs.id] = ours

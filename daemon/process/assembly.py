@@ -43,6 +43,8 @@ LOG = logging.getLogger(__name__)
 UPLOAD_WORKERS = 4
 """Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
 
+FILL_WORKERS = 4
+
 PATIENCE_S = 1.0
 """So long a service is asked about an account that was mounted before, and about its top. A mount that has no
 answer by then shows what it knows, and makes up for it as soon as the service answers."""
@@ -272,6 +274,8 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
     lanes = range(core.backend.limits.batches_at_once)
     commits = [Worker(f"commit-{n}", core.committer.step, clock) for n in lanes]
     core.committer.wake = waker_of(*commits)
+    fills = [Worker(f"fill-{n}", core.filler.step, clock) for n in range(FILL_WORKERS)]
+    core.filler.wake = waker_of(*fills)
     sweeps = Worker("sweep", core.sweeper.step, clock)
     core.sweeper.wake = waker_of(sweeps)
     makes = Worker("make-ahead", core.spool.ahead.step, clock)
@@ -286,7 +290,7 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
 
     core.tree.watch(tell_follower)
     syncs = Worker("sync", core.durability.step, clock)
-    return [*uploaders, *commits, sweeps, makes, probes, syncs]
+    return [*uploaders, *commits, *fills, sweeps, makes, probes, syncs]
 
 
 def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:

@@ -161,7 +161,7 @@ class Sweeper:
                 self._tree.freed.pop(content_id, None)
 
     def _sweep(self, content: Content) -> None:
-        if content.content_hash is not None:
+        if content.content_hash is not None and content.is_whole:
             self._cache.adopt(content.content_hash, content.size_bytes, self._spool.path(content.spool))
         self._spool.remove(content.spool)
 

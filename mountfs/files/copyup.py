@@ -1,10 +1,13 @@
-"""Room for what is written, and the copy of a content that its first write needs."""
+"""Room for what is written, and the spool file that the first write to a version needs."""
 
 from __future__ import annotations
 
+from mountfs.errors import Transient
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
+from mountfs.tree.label import NOBODYS
+from mountfs.tree.overlay import Overlay
 
 
 def admit(services: Services, growth_bytes: int) -> None:
@@ -17,23 +20,76 @@ def admit(services: Services, growth_bytes: int) -> None:
         services.pause(wait_s)
 
 
-def copied(services: Services, file: File | None, spool_file: SpoolFile | None, kept_bytes: int) -> SpoolFile:
-    """A new spool file with the first *kept_bytes* of the revision *file*, or else of *spool_file*."""
-    spool = services.spool
-    if spool_file is not None and file is None:
+def begun_from_revision(services: Services, file: File, kept_bytes: int) -> tuple[SpoolFile, Overlay | None]:
+    """A new spool file that stands for the first *kept_bytes* of the revision *file*. They are fetched later:
+    the file is a hole, and lies over the revision. A small one is fetched at once, which takes one request,
+    unless the service does not answer."""
+    if services.reader.is_small(kept_bytes):
         try:
-            return spool.copy(spool_file.name, kept_bytes)
-        except FileNotFoundError:
-            pass  # committed and taken over by the cache: our descriptor still has the bytes
-    admit(services, kept_bytes)
-    copy = spool.create()
+            return _fetched(services, file, kept_bytes), None
+        except Transient:
+            pass
+    return _laid_over(services, Overlay(file, [(0, kept_bytes)]), kept_bytes)
+
+
+def begun_from_pending(
+    services: Services, spool_file: SpoolFile, overlay: Overlay | None, kept_bytes: int
+) -> tuple[SpoolFile, Overlay | None]:
+    """A new spool file with the first *kept_bytes* of *spool_file*, and with the gaps that it has now."""
+    if overlay is not None:
+        with overlay.lock:
+            overlay = overlay.first(kept_bytes)
+    if overlay is None or not overlay.missing:
+        return _copied(services, spool_file, kept_bytes), None
+    copy, overlay = _laid_over(services, overlay, kept_bytes)
     try:
-        if file is not None:
-            services.reader.copy_into(file, copy, kept_bytes)
-        elif spool_file is not None:
-            spool_file.copy_into(copy, kept_bytes)
+        spool_file.copy_ranges_into(copy, overlay.missing.gaps(0, kept_bytes))
     except BaseException:
-        copy.close()
-        spool.remove(copy.name)
+        _discard(services, copy)
+        raise
+    return copy, overlay
+
+
+def _fetched(services: Services, file: File, kept_bytes: int) -> SpoolFile:
+    admit(services, kept_bytes)
+    copy = services.spool.create()
+    try:
+        services.reader.copy_into(file, copy, kept_bytes)
+    except BaseException:
+        _discard(services, copy)
         raise
     return copy
+
+
+def _laid_over(services: Services, overlay: Overlay, size_bytes: int) -> tuple[SpoolFile, Overlay]:
+    services.room.take(size_bytes)
+    services.spool.reserve(size_bytes)
+    spool_file = services.spool.create()
+    try:
+        # A process that dies before the row is there leaves nothing; one that dies later leaves the row.
+        spool_file.label(NOBODYS)
+        spool_file.truncate(size_bytes)
+    except BaseException:
+        _discard(services, spool_file)
+        raise
+    return spool_file, overlay
+
+
+def _copied(services: Services, spool_file: SpoolFile, kept_bytes: int) -> SpoolFile:
+    try:
+        return services.spool.copy(spool_file.name, kept_bytes)
+    except FileNotFoundError:
+        pass  # committed and taken over by the cache: our descriptor still has the bytes
+    admit(services, kept_bytes)
+    copy = services.spool.create()
+    try:
+        spool_file.copy_into(copy, kept_bytes)
+    except BaseException:
+        _discard(services, copy)
+        raise
+    return copy
+
+
+def _discard(services: Services, spool_file: SpoolFile) -> None:
+    spool_file.close()
+    services.spool.remove(spool_file.name)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mountfs.errors import InvalidArgument, NoSpace, TooLarge
-from mountfs.files.copyup import admit, copied
+from mountfs.files import overlaid
+from mountfs.files.copyup import admit, begun_from_pending, begun_from_revision
 from mountfs.files.services import Services
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
-from mountfs.tree.label import NOBODYS, label_of
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.replaced import outlives_alone
 
@@ -32,8 +32,8 @@ class OpenFile:
     """The bytes of one version of a node, and the one writer's state; any thread may call.
 
     They come from a revision of the service (one for as long as it is open), from the spool file of a version
-    that waits to be sent, or, once written to, from the spool file of a draft of its own. The first write to
-    anything else copies it first, under ``lock``: whoever wants this file waits anyway.
+    that waits to be sent, or, once written to, from the spool file of a draft of its own. What that lacks is
+    read from the revision it was made from. The first write to anything else begins a draft, under ``lock``.
 
     A file whose node is gone, removed or replaced, keeps working for its handles and leaves nothing behind.
     What is shared with those who open files (``key``, ``content``, ``file``) changes under the account's
@@ -74,6 +74,7 @@ class OpenFile:
         self._on_rekey = on_rekey
         self._over = Over(file.revision, file.content_hash) if file else content.over if content else None
         self._spool_file = spool_file
+        self._overlay = content.overlay if content is not None else None
         self._is_writing = is_draft
         self._is_flushed = is_draft and content is not None and content.is_flushed
         self._is_announced = False
@@ -119,7 +120,12 @@ class OpenFile:
         with self.lock:
             if self._spool_file is None:
                 raise InvalidArgument(f"{path_of(self.node)} is closed")
-            return self._spool_file.pread(offset, max(0, min(length, self._size_bytes - offset)))
+            length = max(0, min(length, self._size_bytes - offset))
+            overlay = self._overlay
+            if overlay is None or not overlay.missing:
+                return self._spool_file.pread(offset, length)
+            found = overlaid.pieces(self._spool_file, overlay, offset, length)
+        return overlaid.joined(self._services, overlay.file, found)
 
     def write(self, offset: int, data: bytes, *, append: bool = False) -> int:
         """All of *data*, at *offset* or at the end. NoSpace, TooLarge; what the first write needs."""
@@ -134,7 +140,7 @@ class OpenFile:
             spool_file = self._writable_locked(self._size_bytes)
             if not self._is_labelled:
                 self._label_locked()
-            spool_file.pwrite(offset, data)
+            overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data)
             self._written.add(offset, stop)
             self._size_bytes = max(self._size_bytes, stop)
             self._touch_locked()
@@ -147,7 +153,7 @@ class OpenFile:
             raise TooLarge(f"the service takes files up to {self._services.limits.max_file_bytes} bytes")
         with self.lock:
             spool_file = self._writable_locked(min(size_bytes, self._size_bytes))
-            spool_file.truncate(size_bytes)
+            overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
             self._size_bytes = size_bytes
             self._touch_locked()
@@ -241,25 +247,37 @@ class OpenFile:
     # Inside
 
     def _writable_locked(self, kept_bytes: int) -> SpoolFile:
-        """The spool file of a draft of ours, holding at least the first *kept_bytes*."""
+        """The spool file of a draft of ours, for at least the first *kept_bytes*."""
         if self._is_writing:
             if self._is_flushed:
                 self._unflush_locked()
             assert self._spool_file is not None
             return self._spool_file
-        file, before = self.file if self._spool_file is None else None, self._spool_file
-        copy = copied(self._services, file, before, kept_bytes)
+        before = self._spool_file
+        if before is not None:
+            copy, overlay = begun_from_pending(self._services, before, self._overlay, kept_bytes)
+        else:
+            assert self.file is not None
+            copy, overlay = begun_from_revision(self._services, self.file, kept_bytes)
         try:
             with self._services.lock:
                 begun = self._services.changes.begin(
-                    self.node, copy.name, kept_bytes, over=self._over, made_from=self.content
+                    self.node,
+                    copy.name,
+                    kept_bytes,
+                    over=self._over,
+                    made_from=self.content,
+                    overlay=overlay,
                 )
                 self._turn_to_locked(copy, begun)
         except BaseException:
             copy.close()
             self._services.spool.remove(copy.name)
             raise
-        self._written = RangeSet([(0, kept_bytes)])
+        self._overlay = overlay
+        self._written = RangeSet(
+            [(0, kept_bytes)] if overlay is None else overlay.missing.gaps(0, kept_bytes)
+        )
         self._size_bytes = kept_bytes
         if before is not None:
             before.close()
@@ -283,7 +301,7 @@ class OpenFile:
         """Whose the bytes are, for as long as the store may not know: it learns that when they are closed."""
         assert self._spool_file is not None
         folder = self.node.state.parent if self.content is not None else None
-        self._spool_file.label(NOBODYS if folder is None else label_of(folder, self.node.state.name))
+        self._spool_file.label(overlaid.label(folder, self.node.state.name, self._overlay))
         self._is_labelled = True
 
     def _touch_locked(self) -> None:

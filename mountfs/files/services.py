@@ -14,13 +14,21 @@ from mountfs.spool.spool import Spool
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
 from mountfs.tree.node import Node
+from mountfs.tree.overlay import Overlay
 
 
 class Changes(Protocol):
     """The life of a version while it is being written; see ``tree.verbs.Verbs``."""
 
     def begin(
-        self, node: Node, spool: str, size_bytes: int, *, over: Over | None, made_from: Content | None
+        self,
+        node: Node,
+        spool: str,
+        size_bytes: int,
+        *,
+        over: Over | None,
+        made_from: Content | None,
+        overlay: Overlay | None,
     ) -> tuple[Node, Content] | None: ...
 
     def flush(
@@ -32,10 +40,21 @@ class Changes(Protocol):
     def seal(self, content: Content, size_bytes: int, mtime_ns: int) -> Content | None: ...
 
 
+class Gapped(Protocol):
+    """What becomes of the gaps of contents; see ``tree.gaps.Gaps``. The content's overlay is locked."""
+
+    def written(self, content: Content, start: int, stop: int) -> None: ...
+
+    def cut(self, content: Content, size_bytes: int) -> None: ...
+
+
 class Reads(Protocol):
     """Remote bytes; see ``reading.reader.Reader``."""
 
     def read(self, file: File, offset: int, length: int) -> bytes: ...
+
+    def is_small(self, length: int) -> bool:
+        """Whether so many bytes are fetched rather than left for later."""
 
     def copy_into(self, file: File, target: SpoolFile, length: int | None = None) -> None: ...
 
@@ -83,6 +102,7 @@ class Services:
 
     lock: AbstractContextManager[Any]
     changes: Changes
+    gaps: Gapped
     spool: Spool
     reader: Reads
     uploads: Uploads

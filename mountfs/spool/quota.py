@@ -29,6 +29,15 @@ class Quota:
         """With so much of the disk free nobody is slowed for its sake."""
         return self.reserve_bytes + SLOW_ZONE_BYTES
 
+    def check_fits(self, growth_bytes: int, free_bytes: int) -> None:
+        """DiskFull where *growth_bytes* do not fit into *free_bytes* beside the reserve."""
+        room_bytes = free_bytes - self.reserve_bytes
+        if room_bytes < growth_bytes:
+            raise DiskFull(
+                f"{growth_bytes // MIB} MiB more have to fit on the disk that keeps pending files, "
+                f"which has room for {max(0, room_bytes) // MIB} MiB: free some space"
+            )
+
     def may_write(self, free_bytes: int) -> float:
         """Seconds that each further MiB must take with *free_bytes* free: 0 for full speed. DiskFull when
         there is no room.

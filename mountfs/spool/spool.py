@@ -54,6 +54,8 @@ class Spool:
         self.directory = directory
         self.on_short: Callable[[], object] = lambda: None
         """Called when less of the disk than ``Quota.spare_bytes`` is free, to be given some."""
+        self.missing_bytes: Callable[[], int] = lambda: 0
+        """How many bytes are still to be written to holes of files: nobody else is given their space."""
         self._directory = str(directory)
         self._absolute = str(directory.absolute())
         self._disk = disk
@@ -61,6 +63,7 @@ class Spool:
         self._readers_lock = Lock()
         self._readers: OrderedDict[str, _Reader] = OrderedDict()
         self._meter_lock = Lock()
+        self._reserving_bytes = 0
         self._s_per_byte = 0.0
         self._unlooked_bytes = LOOK_EVERY_BYTES
 
@@ -105,6 +108,26 @@ class Spool:
             if self._unlooked_bytes >= (LOOK_EVERY_BYTES_SLOWED if self._s_per_byte else LOOK_EVERY_BYTES):
                 self._look_locked()
             return growth_bytes * self._s_per_byte
+
+    def reserve(self, size_bytes: int) -> None:
+        """Asked before a file begins as one hole of *size_bytes*, which will be filled. NoSpace where they do
+        not fit beside all that is still to be filled."""
+        with self._meter_lock:
+            self._reserving_bytes = size_bytes
+            try:
+                free_bytes = self._free_bytes() + size_bytes
+            finally:
+                self._reserving_bytes = 0
+            self._quota.check_fits(size_bytes, free_bytes)
+
+    def admit_filling(self, size_bytes: int) -> None:
+        """Asked before so much of what is missing is written. NoSpace where others took its space."""
+        free_bytes = self._free_bytes() + self.promised_bytes()
+        self._quota.check_fits(size_bytes, free_bytes)
+
+    def promised_bytes(self) -> int:
+        """So much of the disk's free space is spoken for."""
+        return self.missing_bytes() + self._reserving_bytes
 
     def shortage(self) -> str | None:
         """Why nothing more can be written now, in one line; None: there is room."""
@@ -196,11 +219,12 @@ class Spool:
         self._unlooked_bytes = 0
 
     def _free_bytes(self) -> int:
-        free_bytes = self._disk.free_bytes(self._directory)
+        """Of the disk, but for what is promised."""
+        free_bytes = self._disk.free_bytes(self._directory) - self.promised_bytes()
         if free_bytes >= self._quota.spare_bytes():
             return free_bytes
         self.on_short()
-        return self._disk.free_bytes(self._directory)
+        return self._disk.free_bytes(self._directory) - self.promised_bytes()
 
     @contextmanager
     def _reader(self, name: str) -> Iterator[int]:

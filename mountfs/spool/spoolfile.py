@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mountfs.ports import Disk
+
+PIECE_BYTES = 4 * 1024 * 1024
+"""Bytes in memory at once while ranges are copied."""
 
 
 class SpoolFile:
@@ -48,6 +53,12 @@ class SpoolFile:
     def copy_into(self, other: SpoolFile, length: int) -> None:
         """Gives *other* the first *length* bytes of this file."""
         self._disk.copy(self._fd, other._fd, length)
+
+    def copy_ranges_into(self, other: SpoolFile, ranges: Iterable[tuple[int, int]]) -> None:
+        """Gives *other* the bytes of *ranges*, each at its place."""
+        for start, stop in ranges:
+            for at in range(start, stop, PIECE_BYTES):
+                other.pwrite(at, self.pread(at, min(PIECE_BYTES, stop - at)))
 
     def close(self) -> None:
         """May be called again; nothing else may follow."""

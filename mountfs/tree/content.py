@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mountfs.model.entry import File
 from mountfs.model.value import value
+from mountfs.tree.overlay import Overlay
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Content:
 
     ``is_flushed``: they were closed and not written to since, so that a crash finds them whole.
     ``is_synced``: they survive a power loss. ``over``: what they replace at the service; None: nothing.
+    ``overlay``: what the spool file lacks of the revision that the bytes were made from; None: nothing, ever.
     ``content_hash`` and ``session`` are known once the bytes are at the service (``session`` stays None
     where small files travel with their commit); a large file's session is known from its beginning.
     """
@@ -36,6 +38,7 @@ class Content:
     is_synced: bool = False
     content_hash: str | None = None
     session: str | None = None
+    overlay: Overlay | None = None
 
     def closed(self, size_bytes: int, mtime_ns: int) -> Content:
         """Closed with so many bytes: a crash finds them whole."""
@@ -48,7 +51,13 @@ class Content:
             is_flushed=True,
             content_hash=self.content_hash,
             session=self.session,
+            overlay=self.overlay,
         )
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its bytes are in the spool file."""
+        return self.overlay is None or not self.overlay.missing
 
     @property
     def is_uploaded(self) -> bool:

@@ -16,6 +16,9 @@ from mountfs.tree.node import Node
 NOBODYS = ""
 """The file was removed while it was open: on any disk a crash takes it away."""
 
+GAPPED = "gapped"
+"""Some bytes of the file are holes that stand for a revision's: which ones, its row alone knows."""
+
 _LABEL = re.compile(r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28}))? (.+)", re.ASCII | re.DOTALL)
 """Numbers as large as the store takes, a time being in nanoseconds; it would choke on larger ones."""
 MOST = 2**63 - 1

@@ -9,6 +9,7 @@ from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
 from mountfs.tree.copies import Copies
 from mountfs.tree.doubt import TORN
+from mountfs.tree.gaps import change_gaps
 from mountfs.tree.node import Node, Refusal, State
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -30,6 +31,8 @@ class RecoveredCopies:
         is_resumable = reason is TORN and self._hash_kind.comes_from_parts
         kept = content if is_resumable else as_unsent(self._tree, content)
         kept = replace(kept, size_bytes=self._spool.size(content.spool), over=None, is_flushed=True)
+        if kept.overlay is not None:
+            change_gaps(self._tree, content.id, kept.overlay, kept.overlay.cut(kept.size_bytes))
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
         copy = self._tree.new_node(is_folder=False)
         self._tree.touch(copy)

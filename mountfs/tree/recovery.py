@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
+from mountfs.tree.contents import roles
 from mountfs.tree.copies import Copies
 from mountfs.tree.doubt import LOST, UNPROVEN, doubt
 from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
@@ -72,6 +73,8 @@ def recover(
     if not is_same_boot:
         repairs.remove_spent()
     with tree.transaction():
+        if not is_same_boot:
+            repairs.doubt_what_was_fetched()
         count = sum(map(repairs.repair, repairs.doubtful()))
         kept = strays.keep(repairs.unnamed())
         tree.store.set_fact(BOOT_FACT, boot_id)
@@ -111,9 +114,18 @@ class _Repairs:
     def remove_spent(self) -> None:
         """Bytes that no node has any more become read cache, by their hash; not where they may be torn."""
         for content in self._tree.freed.values():
-            if not content.is_synced:
+            if not content.is_synced or content.overlay is not None:
                 self._spool.remove(content.spool)
                 self._names.discard(content.spool)
+
+    def doubt_what_was_fetched(self) -> None:
+        """What nobody had synced of the bytes in gaps is fetched again."""
+        for node in self._tree.dirty.values():
+            for content, _ in roles(node.state):
+                if content.overlay is not None:
+                    edits = content.overlay.lost()
+                    self._tree.store.gaps.apply(content.id, edits)
+                    content.overlay.apply(edits)
 
     def doubtful(self) -> list[Node]:
         """The nodes whose bytes are to be looked at: all but those with one version, closed and certain to be

@@ -32,6 +32,13 @@ def outlives_alone(old: State, new: Content) -> bool:
     return old.flight is None or old.flight.content is not before
 
 
+def check_synced(node: Node, occupant: Node) -> None:
+    """NotSynced where power loss would take the bytes of *node*, but not those of its *occupant*."""
+    newer = node.state.draft or node.state.content
+    if newer is not None and outlives_alone(occupant.state, newer):
+        raise NotSynced(newer)
+
+
 def has_revision(state: State) -> bool:
     """Whether the service has a file that can be shown in place of bytes of ours."""
     return isinstance(state.base, File)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -11,8 +11,10 @@ from mountfs.errors import refusal_named
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.tree.content import Content, Over
+from mountfs.tree.gaprows import Gaps
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import Flight, Node, Refusal, State
+from mountfs.tree.overlay import Overlay
 
 Value = str | int | None
 
@@ -188,9 +190,10 @@ def listing_of(row: Sequence[Any]) -> Listing:
 
 # Contents as rows
 
+NO_GAPS: Mapping[int, Gaps] = {}
 CONTENT_COLUMNS = (
     "id, node, role, spool, size_bytes, time_s, time_ns, over_revision, over_hash, is_flushed, is_synced,"
-    " content_hash, session"
+    " content_hash, session, under_id, under_revision, under_size, under_hash"
 )
 _CONTENT_NAMES = [name.strip() for name in CONTENT_COLUMNS.split(",")]
 UPSERT_CONTENT = (
@@ -203,6 +206,7 @@ UPSERT_CONTENT = (
 def content_values(content: Content, node_id: int | None, role: Role) -> tuple[Value, ...]:
     time_s, time_ns = divmod(content.mtime_ns, NS_PER_S)
     over = content.over
+    under = None if content.overlay is None else content.overlay.file
     return (
         content.id,
         node_id,
@@ -217,10 +221,15 @@ def content_values(content: Content, node_id: int | None, role: Role) -> tuple[V
         int(content.is_synced),
         content.content_hash,
         content.session,
+        *(_NO_UNDER if under is None else (under.id, under.revision, under.size_bytes, under.content_hash)),
     )
 
 
-def content_row(row: Sequence[Any]) -> tuple[Content, int | None, Role]:
+_NO_UNDER: tuple[Value, ...] = (None, None, None, None)
+
+
+def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps] = NO_GAPS) -> tuple[Content, int | None, Role]:
+    """*gaps*: of all contents that have any, by their ids."""
     (
         content_id,
         node_id,
@@ -235,6 +244,7 @@ def content_row(row: Sequence[Any]) -> tuple[Content, int | None, Role]:
         is_synced,
         content_hash,
         session,
+        *under,
     ) = row
     over = None if over_revision is None else Over(over_revision, over_hash)
     content = Content(
@@ -247,8 +257,14 @@ def content_row(row: Sequence[Any]) -> tuple[Content, int | None, Role]:
         bool(is_synced),
         content_hash,
         session,
+        None if content_id not in gaps else _overlay(under, gaps[content_id]),
     )
     return content, node_id, _ROLES[role]
+
+
+def _overlay(under: Sequence[Any], gaps: Gaps) -> Overlay:
+    item_id, revision, size_bytes, content_hash = under
+    return Overlay(File(item_id, "", revision, size_bytes, 0, content_hash), *gaps)
 
 
 _ROLES = {role.value: role for role in Role}

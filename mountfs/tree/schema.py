@@ -47,8 +47,18 @@ file tells a start what it is, and whether it was closed. Where no label can be 
                    boot id differs): one that is not synced is published only if its hash proves it, else it
                    becomes a recovered copy
     content_hash   in the service's algorithm, once all its bytes are at the service
+    under_id,      the revision whose bytes belong where ``gaps`` has rows of the content; NULL: it never had
+    under_revision, any. They are read from exactly this one, whatever ``over_revision`` becomes
+    under_size,
+    under_hash
     session        the backend's token of the upload session; ``parts`` has what that acknowledged. What is
                    written over after it was sent lets go of both first, so that a restart may go on with them
+
+``gaps``, one row per range of bytes of a content that its spool file does not have, or may not have after a
+power loss. They are exact at each moment: a range goes before the call returns that writes it.
+
+    is_written     0: a hole, to be filled from the revision before the content is sent. 1: written or fetched
+                   since, and not synced; recovery after a reboot makes it 0
 
 ``flights``, one row per order that was sent and has no outcome yet; written before it is sent. A start
 asks the service how it ended: after the job where that is known, else what stands where.
@@ -78,7 +88,7 @@ from __future__ import annotations
 
 from mountfs.model.order import OrderKind
 
-VERSION = 3
+VERSION = 4
 
 _KINDS = ", ".join(f"'{kind}'" for kind in OrderKind)
 
@@ -122,9 +132,20 @@ CREATE TABLE contents (
     is_flushed    INTEGER NOT NULL,
     is_synced     INTEGER NOT NULL,
     content_hash  TEXT,
-    session       TEXT
+    session       TEXT,
+    under_id      TEXT,
+    under_revision TEXT,
+    under_size    INTEGER,
+    under_hash    TEXT
 ) STRICT;
 CREATE INDEX spent_contents ON contents (id) WHERE node IS NULL;
+CREATE TABLE gaps (
+    content    INTEGER NOT NULL,
+    is_written INTEGER NOT NULL,
+    start      INTEGER NOT NULL,
+    stop       INTEGER NOT NULL,
+    PRIMARY KEY (content, is_written, start)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE parts (
     content INTEGER NOT NULL,
     offset  INTEGER NOT NULL,

@@ -11,6 +11,7 @@ from mountfs.errors import DiskFull
 from mountfs.model.order import Part
 from mountfs.tree.content import Content
 from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
+from mountfs.tree.gaprows import GapRows, read_gaps
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, State
 from mountfs.tree.rows import (
@@ -65,6 +66,7 @@ class Store:
         """How many transactions are in the database since it was opened."""
         self._ends_sessions = ends_sessions
         self._db = connect(path)
+        self.gaps = GapRows(self._db)
         try:
             check_version(self._db)
             if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:
@@ -174,12 +176,14 @@ class Store:
         self._db.execute("UPDATE contents SET node = NULL WHERE id = ?", (content.id,))
         self._db.execute("DELETE FROM parts WHERE content = ?", (content.id,))
 
-    def delete_contents(self, content_ids: Iterable[int]) -> None:
+    def delete_contents(self, content_ids: Sequence[int]) -> None:
         self._db.executemany("DELETE FROM contents WHERE id = ?", [(each,) for each in content_ids])
+        self.gaps.delete(content_ids)
 
     def contents(self) -> Iterator[tuple[Content, int | None, Role]]:
         """Each with its node, None for those that are spent, and its role."""
-        return map(content_row, self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"))
+        rows, gaps = self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"), read_gaps(self._db)
+        return (content_row(row, gaps) for row in rows)
 
     def spool_names(self) -> set[str]:
         """Of the spool files of all contents."""

@@ -32,6 +32,7 @@ from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
+from mountfs.tree.gaps import note_synced, unsynced_now
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.remote import is_in
 from mountfs.tree.tree import Tree
@@ -141,6 +142,14 @@ class Durability:
             self._spool.sync_directory()
             self._mark([seen])
         self.sync_store()
+
+    def sync_filled(self, content: Content) -> None:
+        """What was fetched of *content*, and written to its gaps, need not be fetched again after a power
+        loss. OSError or NoSpace."""
+        with self._tree.lock:
+            seen = self._now(content.id)
+        if seen is not None:
+            self._sync_bytes(seen)
 
     def sync_below(self, folder: Node) -> None:
         """The names below *folder*, and the closed files there, survive power loss once this returns."""
@@ -252,6 +261,7 @@ class Durability:
             raise OSError(f"an earlier sync of the pending bytes of {self._path_of(seen)} failed")
         with self._tree.lock:
             node = self._tree.contents.get(seen.id)
+            unsynced = unsynced_now(seen)
         try:
             self._spool.fdatasync(seen.spool)
         except FileNotFoundError:
@@ -265,6 +275,7 @@ class Durability:
                 if self._is_pending(node, seen):
                     self._lost_files.add(seen.spool)
             raise
+        note_synced(self._tree, seen, unsynced)
         return True
 
     def _mark(self, synced: Sequence[Content]) -> None:

@@ -25,10 +25,12 @@ from mountfs.tree.bases import is_attached
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copies import Copies
+from mountfs.tree.gaps import hold_draft
 from mountfs.tree.label import closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, path_of
+from mountfs.tree.overlay import Overlay
 from mountfs.tree.remote import is_in
-from mountfs.tree.replaced import NotSynced, outlives_alone
+from mountfs.tree.replaced import check_synced
 from mountfs.tree.tree import Edit, Tree
 from mountfs.tree.view import Names, View
 from mountfs.tree.word import keeper_of
@@ -59,11 +61,18 @@ class Verbs:
         return node
 
     def begin(
-        self, node: Node, spool: str, size_bytes: int, *, over: Over | None, made_from: Content | None
+        self,
+        node: Node,
+        spool: str,
+        size_bytes: int,
+        *,
+        over: Over | None,
+        made_from: Content | None,
+        overlay: Overlay | None = None,
     ) -> tuple[Node, Content] | None:
         """Begins a new version of the file *node* in the spool file *spool*. It was made from the service's
         revision *over*, or from *made_from*, a version that is still to be sent, and may replace what that
-        may replace.
+        may replace. *overlay*: what the spool file lacks.
 
         Returns the node that has the new version: *node*, or, if *node* got other bytes of ours since, which
         this version was not made from, a new file beside it. None: the node is gone, and the bytes belong to
@@ -76,13 +85,13 @@ class Verbs:
             if isinstance(state.base, File) and not state.base.is_downloadable:
                 raise NotPermitted(f"{state.name} is a document without bytes of its own")
             wall_ns = self._tree.clock.wall_ns()
-            draft = Content(self._tree.store.next_id(), spool, size_bytes, wall_ns, over)
+            draft = Content(self._tree.store.next_id(), spool, size_bytes, wall_ns, over, overlay=overlay)
             ours = state.draft or state.content
             if ours is None:
-                self._tree.change_unsaved(node, state.holding(None, draft))
+                hold_draft(self._tree, node, state.holding(None, draft))
             elif made_from is not None and ours.id == made_from.id:
                 draft = replace(draft, over=ours.over)
-                self._tree.change_unsaved(node, state.holding(state.content, draft))
+                hold_draft(self._tree, node, state.holding(state.content, draft))
             else:
                 return self._begin_beside(node, replace(draft, over=None))
             return node, draft
@@ -94,7 +103,7 @@ class Verbs:
         self._tree.notice(path_of(node), f"two versions of it are being written: one {KEPT_AS}{copy}")
         beside = self._tree.new_node(is_folder=False)
         self._tree.touch(beside)
-        self._tree.change_unsaved(beside, State(folder, copy, draft=draft))
+        hold_draft(self._tree, beside, State(folder, copy, draft=draft))
         return beside, draft
 
     def flush(
@@ -216,7 +225,7 @@ class Verbs:
         if occupant is node:
             occupant = None
         if occupant is not None and not may_be_lost:
-            _check_synced(node, occupant)
+            check_synced(node, occupant)
         if parent is not node.state.parent or target[-1] != node.state.name:
             self._tree.touch(node)
             if node.pending is not None:
@@ -326,13 +335,6 @@ def _is_kept(node: Node) -> bool:
     state = node.state
     closed = (content for content in (state.content, state.draft) if content is not None)
     return node.is_saved or any(content.is_flushed for content in closed)
-
-
-def _check_synced(node: Node, occupant: Node) -> None:
-    """NotSynced where power loss would take the bytes of *node*, but not those of its *occupant*."""
-    newer = node.state.draft or node.state.content
-    if newer is not None and outlives_alone(occupant.state, newer):
-        raise NotSynced(newer)
 
 
 def can_return(removed: Node) -> bool:

@@ -191,8 +191,8 @@ class Uploader:
     def _look_locked(self, node: Node) -> bool:
         """Gives whole bytes that are not up yet to their lane; whether a worker should look."""
         content: Content | None = node.state.content
-        if content is None or content.is_uploaded or is_refused(node):
-            return False
+        if content is None or content.is_uploaded or not content.is_whole or is_refused(node):
+            return False  # one with gaps is wanted once they are filled
         if keeper_of(node) is not None:
             self._packs.remove_locked(content.id)
             return False

@@ -11,8 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 from threading import Condition, RLock
+from unittest import mock
 
 from daemon.core import Foundation
+from daemon.upkeep import filling
 from mountfs.attributes import Promise
 from mountfs.tree.doubt import LOST
 from mountfs.tree.strays import set_aside_directory
@@ -27,6 +29,9 @@ LIMITS = replace(MEMORY_LIMITS, session_min_bytes=65_536, chunk_bytes=65_536)
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 """Of a write-ahead log, and of each page in it (https://sqlite.org/fileformat2.html#walformat)."""
+
+SETTINGS = {"small_bytes": 10_000, "cache_bytes": 0}
+"""A large remote file is edited without being fetched, and nothing but the service has what is not filled."""
 
 Versions = dict[str, tuple[bytes | None, ...]]
 """Path -> what may stand there, oldest first: what was promised last, then what came after; None: nothing."""
@@ -113,7 +118,12 @@ class Run:
         self._world: World | None = None
         self._bodies = Random(7)
         self.world = self._world = World(
-            folder, MemoryAccount(LIMITS), disk=self.disk, on_laid=self._watch, limits=LIMITS
+            folder,
+            MemoryAccount(LIMITS),
+            disk=self.disk,
+            on_laid=self._watch,
+            limits=LIMITS,
+            settings=SETTINGS,
         )
         self.strict = self.world.file_system(close=Promise.FSYNC)
 
@@ -143,6 +153,26 @@ class Run:
         self.strict.flush(number)
         self.promises.synced(path)
         self.strict.release(number)
+
+    def theirs(self, path: str, body: bytes) -> None:
+        """Somebody else's, which is certain."""
+        self.world.account.write(path, body)
+        self.promises.versions[path] = (None, body)
+        self.world.follow()
+        self.promises.versions[path] = (body,)
+
+    def edit(self, path: str, at: int, data: bytes, *, is_synced: bool = False) -> None:
+        """Bytes in the middle of a file; *is_synced*: by its program, before it closes it."""
+        before = self.promises.now(path)
+        assert before is not None
+        self.promises.becomes(path, before[:at] + data + before[at + len(data) :])
+        number = self.world.open(path, os.O_WRONLY)
+        self.world.fs.write(number, at, data)
+        if is_synced:
+            self.world.fs.flush(number)
+            self.world.fs.fsync(number)
+            self.promises.synced(path)
+        self.world.close_file(number)
 
     def rename(self, source: str, target: str) -> None:
         self.promises.renamed(source, target)
@@ -267,6 +297,44 @@ def run(folder: Path) -> list[Moment]:
     return here.moments
 
 
+@mock.patch.multiple(filling, FILL_BYTES=60_000, SKIPPED_BYTES=10)
+def run_with_gaps(folder: Path) -> list[Moment]:
+    """All moments of another one: files of the service are edited, filled, and sent."""
+    here = Run(folder)
+    world, filler = here.world, here.world.core.filler
+    new = world.begin("/new", here.body(100))
+    here.promises.versions["/new"] = (None,)
+    for name in ("/open", "/edited", "/twice", "/cut"):
+        here.theirs(name, here.body(LARGE_BYTES))
+    opened = world.open("/open", os.O_RDWR)
+    world.fs.write(opened, 70_000, here.body(100))
+    world.fs.write(opened, LARGE_BYTES, here.body(10))
+    synced = world.fs.read(opened, 0, LARGE_BYTES + 10)
+    world.fs.fsync(opened)
+    here.promises.kept.append(synced)
+    here.edit("/edited", 50_000, here.body(20_000))
+    here.edit("/twice", 0, here.body(1000), is_synced=True)
+    for _ in range(3):
+        filler.step(world.clock.now_s())
+    here.edit("/twice", 90_000, here.body(1000))
+    filler.step(world.clock.now_s())
+    here.sync_all()
+    world.upload_all()
+    here.edit("/cut", 60_000, here.body(5), is_synced=True)
+    world.commit_steps(2)
+    world.settle()
+    here.sync_all()
+    here.edit("/edited", 0, b"once more")
+    here.edit("/cut", 7, b"once more", is_synced=True)
+    world.settle()
+    here.sync_all()
+    world.close_file(opened)
+    here.promises.becomes("/new", world.get("/new"))
+    world.close_file(new)
+    world.close()
+    return here.moments
+
+
 def start_after(moment: Moment, cut: int, folder: Path, draw: Random, *, has_labels: bool) -> World:
     """The next start, on what the disk kept: the log up to *cut*, what was synced, of the rest anything."""
     spool = folder / "spool"
@@ -279,7 +347,9 @@ def start_after(moment: Moment, cut: int, folder: Path, draw: Random, *, has_lab
             (spool / name).write_bytes(trace.drawn(draw))
             if trace.labels and has_labels:
                 disk.set_label(spool / name, draw.choice(trace.labels[-2:]))
-    return World(folder, cloned(moment.account), disk=disk, boot_id="boot-2", limits=LIMITS)
+    return World(
+        folder, cloned(moment.account), disk=disk, boot_id="boot-2", limits=LIMITS, settings=SETTINGS
+    )
 
 
 def check(moment: Moment, after: World) -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from tests.crash.powerloss import check, frames, run, start_after
+import pytest
 
-LOSSES = 400
-"""Of the 3,500 ways in which the power may go: 25 ms each."""
+from tests.crash.powerloss import Moment, check, frames, run, run_with_gaps, start_after
+
+LOSSES = 520
+"""Of the 3,500 ways in which the power may go in the one run, and 5,500 in the other: 25 ms each."""
 
 
-def test_power_lost_at_any_step_takes_nothing_that_was_synced_and_shows_nothing_torn(tmp_path: Path) -> None:
+@pytest.mark.parametrize("run", [run, run_with_gaps])
+def test_power_lost_at_any_step_takes_nothing_that_was_synced_and_shows_nothing_torn(
+    tmp_path: Path, run: Callable[[Path], list[Moment]]
+) -> None:
     moments = run(tmp_path / "before")
     ways = [(moment, cut) for moment in moments for cut in moment.cuts()]
     # Each moment once, each place in the log once; which of them meet is drawn.

@@ -240,12 +240,14 @@ class World:
 
     def upload_all(self, most_s: float = 600.0) -> None:
         """Steps the uploader until it has nothing to do."""
-        self.run([self.core.uploader.step, self.core.prober.step], most_s)
+        core = self.core
+        self.run([core.filler.step, core.uploader.step, core.prober.step], most_s)
 
     def settle(self, most_s: float = 600.0) -> None:
         """Steps everything, with the clock moved on as asked for, until there is nothing to do."""
         core = self.core
-        self.run([core.uploader.step, core.committer.step, core.sweeper.step, core.prober.step], most_s)
+        steps = [core.uploader.step, core.committer.step, core.sweeper.step, core.prober.step]
+        self.run([core.filler.step, *steps], most_s)
 
     def commit_steps(self, count: int) -> None:
         """Uploads all, then steps the committer so often, whenever it is due."""

@@ -24,12 +24,14 @@ class Trace:
     labels: tuple[str, ...]
 
     def drawn(self, draw: Random) -> bytes:
-        """Some bytes that a file system may have kept: too few, zeros in their place, or all of them."""
+        """Some bytes that a file system may have kept: too few, zeros in their place, or all of them. What
+        was synced before is no worse than it was then."""
         if self.synced == self.written:
             return self.written
         half = len(self.written) // 2
-        zeros = self.written[:half] + bytes(len(self.written) - half)
-        return draw.choice((self.synced, self.written, self.written[:half], zeros))
+        short = self.written[:half] + self.synced[half:]
+        zeros = short[: len(self.written)].ljust(len(self.written), b"\0")
+        return draw.choice((self.synced, self.written, short, zeros))
 
 
 class ForgetfulDisk(RealDisk):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -42,13 +44,16 @@ class OthersMachine(RuleBasedStateMachine):
     """``alive``: every version that nobody has let go of, who saw it."""
 
     limits: BackendLimits = MEMORY_LIMITS
+    settings: Mapping[str, Any] = {}
 
     @initialize(job_polls=st.integers(0, 3), there=st.dictionaries(PATHS, st.booleans(), max_size=6))
     def begin(self, job_polls: int, there: dict[str, bool]) -> None:
         self._directory = tempfile.TemporaryDirectory()
         self.account = MemoryAccount(self.limits)
         self.account.job_polls = job_polls
-        self.world = World(Path(self._directory.name), self.account, limits=self.limits)
+        self.world = World(
+            Path(self._directory.name), self.account, limits=self.limits, settings=dict(self.settings)
+        )
         self.alive: set[bytes] = set()
         self.handles: list[int] = []
         self.written = 0
@@ -217,7 +222,7 @@ class OthersMachine(RuleBasedStateMachine):
     def work(self, seconds: float, steps: int) -> None:
         core = self.world.core
         for _ in range(steps):
-            for step in (core.uploader.step, core.committer.step, core.sweeper.step):
+            for step in (core.filler.step, core.uploader.step, core.committer.step, core.sweeper.step):
                 step(self.world.clock.now_s())
             self.world.advance(seconds)
 

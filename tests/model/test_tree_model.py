@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,6 +42,7 @@ class MountMachine(RuleBasedStateMachine):
     """Each rule does one call on the mount and on the model, and expects the same of both."""
 
     limits: BackendLimits = MEMORY_LIMITS
+    settings: Mapping[str, Any] = {}
 
     @initialize(job_polls=st.integers(0, 3), there=st.dictionaries(PATHS, st.booleans(), max_size=6))
     def begin(self, job_polls: int, there: dict[str, bool]) -> None:
@@ -48,7 +50,9 @@ class MountMachine(RuleBasedStateMachine):
         self._directory = tempfile.TemporaryDirectory()
         self.account = RecordingAccount(self.limits)
         self.account.job_polls = job_polls
-        self.world = World(Path(self._directory.name), self.account, limits=self.limits)
+        self.world = World(
+            Path(self._directory.name), self.account, limits=self.limits, settings=dict(self.settings)
+        )
         self.model = ModelTree()
         self.written = 0
         self.hidden = 0
@@ -271,8 +275,9 @@ class MountMachine(RuleBasedStateMachine):
     def work(self, seconds: float, steps: int) -> None:
         core = self.world.core
         for _ in range(steps):
-            for step in (core.uploader.step, core.committer.step, core.sweeper.step, core.durability.step):
+            for step in (core.filler.step, core.uploader.step, core.committer.step, core.sweeper.step):
                 step(self.world.clock.now_s())
+            core.durability.step(self.world.clock.now_s())
             self.world.advance(seconds)
 
     @rule()
@@ -314,10 +319,13 @@ class MountMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         torn = [path for path, node in self.model.walk() if self.is_torn_by_a_crash(node)]
+        open_bodies = [bytes(handle.node.body) for handle in self.model.handles]
         self.world.restart()
         self.model.crash()
-        for path in [path for path in self.world.tree() if RECOVERED in path]:
-            self.world.fs.unlink(path)
+        for path, body in self.world.tree().items():
+            if RECOVERED in path:
+                assert body in open_bodies, "a copy is not what was written until the crash"
+                self.world.fs.unlink(path)
         remote = {path.lower(): body for path, body in self.world.remote().items()}
         for path in torn:
             body = self.world.tree().get(path)

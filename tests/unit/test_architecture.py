@@ -110,14 +110,15 @@ SPOOL_IN_THE_TREE = {f"mountfs.tree.{name}" for name in ("recovered", "recovery"
 """Those of the tree that deal with the files its rows name."""
 
 LAYERS_OF_THE_TREE = (
-    ("beside", "content", "listing", "schema", "unknownids"),
+    ("overlay",),
+    ("beside", "content", "gaprows", "listing", "schema", "unknownids"),
     ("database", "node"),
     ("bases", "doubt", "flight", "label", "listeners", "place", "residents", "rows", "waits", "word"),
     ("peek", "store", "tally"),
     ("contents", "loading", "unclean"),
     ("restoring",),
     ("tree",),
-    ("oddities", "order", "outcome", "remote", "settling", "unsent"),
+    ("gaps", "oddities", "order", "outcome", "remote", "settling", "unsent"),
     ("circles", "copies", "listings", "sync", "takeover"),
     ("feed", "plan", "reversal", "view"),
     ("recovered", "replaced"),

@@ -28,7 +28,8 @@ HOUR_NS = 3600 * 10**9
 class Estate:
     """Two mounts of one account: *theirs* ends, and *ours* begins with what it left."""
 
-    def __init__(self, directory: Path, account: MemoryAccount) -> None:
+    def __init__(self, directory: Path, account: MemoryAccount, **settings: Any) -> None:
+        self._settings = settings
         self.account = account
         self.directory = directory
         self.theirs = self._world("theirs")
@@ -36,7 +37,7 @@ class Estate:
 
     def _world(self, name: str) -> World:
         (self.directory / name).mkdir()
-        return World(self.directory / name, self.account)
+        return World(self.directory / name, self.account, settings=self._settings)
 
     @property
     def their_directory(self) -> Path:
@@ -538,3 +539,18 @@ def test_a_row_of_theirs_that_names_a_file_elsewhere_costs_nobody_the_others(est
     assert estate.account.files() == {"/good": b"good", copy: b"theirs"}
     assert outside.read_bytes() == b"secret"
     assert ours.state("/bad").refusal is not None
+
+
+def test_an_edited_file_that_is_not_filled_is_taken_over_with_its_gaps(tmp_path: Path) -> None:
+    estate = Estate(tmp_path, MemoryAccount(), small_bytes=0)
+    estate.account.write("/f", b"0123456789")
+    number = estate.theirs.open("/f", os.O_WRONLY)
+    estate.theirs.fs.write(number, 3, b"abc")
+    estate.theirs.close_file(number)
+    estate.account.write("/f", b"somebody else's")
+    ours = estate.take_over()
+    assert b"012abc6789" in ours.tree().values()
+    ours.settle()
+    assert sorted(estate.account.files().values()) == [b"012abc6789", b"somebody else's"]
+    assert ours.core.tree.store.gaps.contents() == []
+    estate.close()

@@ -14,6 +14,7 @@ from mountfs.attributes import UNLIMITED_BYTES
 from mountfs.errors import (
     AlreadyExists,
     DirectoryNotEmpty,
+    Forbidden,
     InvalidArgument,
     IsADirectory,
     NameNotAllowed,
@@ -93,12 +94,11 @@ def test_uncached_reads_fail_while_the_network_is_down_and_writes_go_on(world: W
 def test_a_failed_copy_leaves_file_and_spool_as_they_were(world: World) -> None:
     world.theirs("/f", b"x" * 10)
     number = world.fs.open("/f", RW).number
-    world.memory.is_online = False
-    with pytest.raises(Offline):
+    world.backend.fail("read", Forbidden("no downloads"))
+    with pytest.raises(Forbidden):
         world.fs.write(number, 3, b"y")
     assert world.core.spool.names() == []
     assert world.pending() == []
-    world.memory.is_online = True
     world.fs.write(number, 3, b"y")
     world.close_file(number)
     assert world.get("/f") == b"xxxyxxxxxx"

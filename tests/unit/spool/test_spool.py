@@ -263,6 +263,48 @@ def test_a_copy_asks_first(tmp_path: Path) -> None:
     assert spool.names() == [name]
 
 
+def test_what_is_reserved_fits_beside_all_that_is_still_missing(tmp_path: Path) -> None:
+    disk = RoomyDisk(free_bytes=10 * MIB)
+    spool = Spool(tmp_path, disk, Quota(reserve_bytes=MIB))
+    spool.reserve(9 * MIB)
+    with pytest.raises(NoSpace, match="room for 9 MiB"):
+        spool.reserve(9 * MIB + 1)
+    spool.missing_bytes = lambda: 5 * MIB
+    spool.reserve(4 * MIB)
+    with pytest.raises(NoSpace):
+        spool.reserve(4 * MIB + 1)
+    spool.missing_bytes = lambda: 9 * MIB
+    with pytest.raises(NoSpace):
+        spool.admit(1)
+    # What is missing may take the room that was kept for it, but none that was not.
+    spool.admit_filling(9 * MIB)
+    disk.free = 9 * MIB
+    with pytest.raises(NoSpace):
+        spool.admit_filling(9 * MIB)
+
+
+def test_others_give_way_to_what_is_reserved(tmp_path: Path) -> None:
+    disk = RoomyDisk(free_bytes=300 * MIB)
+    spool = Spool(tmp_path, disk, Quota(reserve_bytes=0))
+
+    def make_room() -> None:
+        disk.free = spool.promised_bytes()
+
+    spool.on_short = make_room
+    spool.reserve(400 * MIB)
+    assert disk.free == 400 * MIB
+    assert spool.promised_bytes() == 0
+
+
+def test_ranges_are_copied_to_their_places(spool: Spool) -> None:
+    name, other = _put(spool, b"0123456789"), spool.create()
+    source = spool.open(name)
+    source.copy_ranges_into(other, [(1, 3), (6, 7), (9, 20)])
+    assert spool.read(other.name, 0, 20) == b"\0" + b"12" + b"\0\0\0" + b"6" + b"\0\0" + b"9"
+    source.close()
+    other.close()
+
+
 @pytest.mark.parametrize("name", ["../outside", "/OUTSIDE", "a/../../outside", "", ".", "..", "a\0b"])
 def test_a_name_that_leads_out_of_the_spool_is_of_no_file(spool: Spool, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "account" / "outside"

@@ -1,0 +1,84 @@
+"""A spool file over a revision of the service, read and written as one file."""
+
+from __future__ import annotations
+
+from mountfs.files.services import Services
+from mountfs.model.entry import File
+from mountfs.spool.spoolfile import SpoolFile
+from mountfs.tree.content import Content
+from mountfs.tree.label import GAPPED, NOBODYS, label_of
+from mountfs.tree.node import Node
+from mountfs.tree.overlay import Overlay
+
+Piece = bytes | tuple[int, int]
+"""Bytes, or a range of the revision's."""
+
+
+def pieces(spool_file: SpoolFile, overlay: Overlay, offset: int, length: int) -> list[Piece]:
+    """What the file has of a range, in order; for ``joined``, which may take long."""
+    found: list[Piece] = []
+    stop = offset + length
+    with overlay.lock:
+        for low, high in overlay.missing.within(offset, stop):
+            if offset < low:
+                found.append(spool_file.pread(offset, low - offset))
+            found.append((low, high))
+            offset = high
+        if offset < stop:
+            found.append(spool_file.pread(offset, stop - offset))
+    return found
+
+
+def joined(services: Services, file: File, found: list[Piece]) -> bytes:
+    """Their bytes; those of the revision *file* are read. Errors of the reader."""
+    read = services.reader.read
+    return b"".join(
+        each if isinstance(each, bytes) else read(file, each[0], each[1] - each[0]) for each in found
+    )
+
+
+def write(
+    services: Services,
+    content: Content | None,
+    spool_file: SpoolFile,
+    overlay: Overlay | None,
+    at: int,
+    data: bytes,
+) -> None:
+    """*content*: whose bytes they are; None: nobody's any more. *overlay*: None: nothing is missing."""
+    if overlay is None:
+        spool_file.pwrite(at, data)
+        return
+    stop = at + len(data)
+    with overlay.lock:
+        spool_file.pwrite(at, data)
+        if content is not None:
+            services.gaps.written(content, at, stop)
+        else:
+            overlay.apply(overlay.written(at, stop))
+
+
+def truncate(
+    services: Services,
+    content: Content | None,
+    spool_file: SpoolFile,
+    overlay: Overlay | None,
+    size_bytes: int,
+) -> None:
+    """As ``write``."""
+    if overlay is None:
+        spool_file.truncate(size_bytes)
+        return
+    with overlay.lock:
+        spool_file.truncate(size_bytes)
+        if content is not None:
+            services.gaps.cut(content, size_bytes)
+        else:
+            overlay.apply(overlay.cut(size_bytes))
+
+
+def label(folder: Node | None, name: str, overlay: Overlay | None) -> str:
+    """Of the bytes of the file *name* in *folder* (None: it is gone), while they are being written."""
+    if folder is None:
+        return NOBODYS
+    return label_of(folder, name) if overlay is None else GAPPED
