@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from daemon.control.status import in_bytes
 from daemon.failure import Failure
 from daemon.places.statedir import Slot, StateDir
 from mountfs.model.path import RemotePath
@@ -18,6 +19,7 @@ from mountfs.tree.beside import name_beside
 from mountfs.tree.peek import LeftBytes, left_bytes
 
 PIECE_BYTES = 1024 * 1024
+RANGES_SHOWN = 20
 
 
 @dataclass(slots=True)
@@ -116,6 +118,8 @@ def export_stopped(
                 continue
             relative = _name(export, left, _relative(path, top), host)
             export.copy(slot.spool / left.spool, relative, left.mtime_ns)
+            if left.lacks:
+                export.problems.append(f"{path}: {_lacking(left)}; what there is, is in {relative.name}")
     if not export.count and not export.problems:
         raise Failure(f"{top}: nothing of '{remote}' is pending there")
     return export
@@ -145,13 +149,20 @@ def _time_ns_of(file: Path) -> int:
         return 0
 
 
+def _lacking(left: LeftBytes) -> str:
+    shown = [f"{start}-{stop - 1}" for start, stop in left.lacks[:RANGES_SHOWN]]
+    if len(left.lacks) > RANGES_SHOWN:
+        shown.append(f"{len(left.lacks) - RANGES_SHOWN} more")
+    missing = in_bytes(sum(stop - start for start, stop in left.lacks))
+    return f"{missing} of it only the service has, and are zeros in the copy (bytes {', '.join(shown)})"
+
+
 def _name(export: Export, left: LeftBytes, relative: Path, host: str) -> Path:
-    if left.is_whole:
+    if left.is_whole and not left.lacks:
         return relative
     folder = export.directory / relative.parent
-    name = name_beside(
-        relative.name, "recovered", host, left.mtime_ns, 255, lambda name: (folder / name).exists()
-    )
+    what = "incomplete" if left.lacks else "recovered"
+    name = name_beside(relative.name, what, host, left.mtime_ns, 255, lambda name: (folder / name).exists())
     return relative.with_name(name)
 
 

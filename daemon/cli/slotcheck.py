@@ -18,6 +18,7 @@ from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
 from mountfs.tree.database import OtherVersion, check_version, connect_to_read
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
+from mountfs.tree.gaprows import read_gaps
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.peek import Names, names_down_to
@@ -156,6 +157,13 @@ class SlotCheck:
                 f"{CUT_SHORT}: {size_bytes} of {content.size_bytes} bytes are left; --repair keeps them as "
                 "a recovered copy, which nobody sends until it is renamed",
             )
+        elif content.overlay is not None and not content.is_whole:
+            yield Finding(
+                pending.path,
+                f"{in_bytes(content.overlay.missing_bytes)} of it only the service has: the next mount "
+                "fetches them, then sends the file",
+                is_fault=False,
+            )
         elif content.content_hash and size_bytes and self.hash_of(content) != content.content_hash:
             yield Finding(
                 pending.path,
@@ -218,7 +226,9 @@ class Journal:
                 _check_all(db)
                 _read_all(db)
                 nodes = db.execute("SELECT id, kind, parent, name FROM nodes").fetchall()
-                rows = [content_row(row) for row in db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents")]
+                gaps = read_gaps(db)
+                contents = db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents")
+                rows = [content_row(row, gaps) for row in contents]
                 boot = db.execute("SELECT value FROM meta WHERE key = ?", (BOOT_FACT,)).fetchone()
                 above: list[tuple[int]] = db.execute(
                     "SELECT parent FROM nodes WHERE is_dirty AND parent IS NOT NULL"

@@ -108,14 +108,16 @@ def _move_journal_away(slot: SlotCheck) -> Path:
 
 
 def _readable_names(journal: Path) -> Iterator[tuple[str, str]]:
-    """Spool files and the names of their nodes, from both ends of the tables up to the damage."""
+    """Spool files and the names of their nodes, from both ends of the tables up to the damage. Without its
+    rows nobody can tell the gaps of a file from zeros: one that had any gets no name."""
     try:
         db = sqlite3.connect(journal)
     except sqlite3.Error:
         return
     with closing(db):
         names = dict(_rows(db, "SELECT id, name FROM nodes"))
-        for spool, node in _rows(db, "SELECT spool, node FROM contents WHERE node IS NOT NULL"):
+        whole = "node IS NOT NULL AND under_id IS NULL"
+        for spool, node in _rows(db, f"SELECT spool, node FROM contents WHERE {whole}"):
             if isinstance(spool, str) and re.fullmatch("[0-9a-f]{32}", spool):
                 name = names.get(node)
                 yield spool, name if isinstance(name, str) and name else spool

@@ -14,14 +14,15 @@ NAME_BYTES = 255
 KEPT_AS = "is kept as "
 """In a notice, before the name of a conflicted copy, which ends the notice."""
 
-_MARK = re.compile(r" \((?:conflicted|recovered) copy [^()]*\)$")
+_MARK = re.compile(r" \((?:conflicted|recovered|incomplete) copy [^()]*\)$")
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def name_beside(
     name: str, what: str, host: str, wall_ns: int, most_chars: int, is_taken: Callable[[str], bool]
 ) -> str:
-    """``name (WHAT copy HOST DATE).ext``, numbered from 2 on if it is taken; *what*: conflicted, recovered.
+    """``name (WHAT copy HOST DATE).ext``, numbered from 2 on if it is taken; *what*: conflicted, recovered,
+    incomplete.
 
     A copy of a copy is named after the original. The stem is cut where the name would be too long.
     """

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.tree.database import connect_to_read
+from mountfs.tree.gaprows import read_gaps
 from mountfs.tree.label import read_label
 from mountfs.tree.node import ROOT_ID
+from mountfs.tree.overlay import Range
 
 Names = Mapping[int, tuple[int | None, str]]
 """Of the nodes of a store, by id: the folder each is shown in, and its name there."""
@@ -65,13 +67,15 @@ def _connect_beside(path: Path) -> sqlite3.Connection:
 class LeftBytes:
     """Bytes of ours as a store has them: the names that lead to them in the account, as the mount showed
     them, and the spool file with them. ``is_whole``: it was closed; of one that was not, ``size_bytes`` says
-    less than there is. ``problem``: why the names or the spool file must not be used; None: they may be."""
+    less than there is. ``lacks``: these ranges are holes, whose bytes only the service has. ``problem``: why
+    the names or the spool file must not be used; None: they may be."""
 
     parts: tuple[str, ...]
     spool: str
     size_bytes: int
     mtime_ns: int
     is_whole: bool
+    lacks: tuple[Range, ...] = ()
     problem: str | None = None
 
     @property
@@ -94,9 +98,10 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
             node: (parent, name) for node, parent, name in db.execute("SELECT id, parent, name FROM nodes")
         }
         rows = db.execute(
-            "SELECT node, role, spool, size_bytes, time_s, time_ns, is_flushed FROM contents"
+            "SELECT node, role, spool, id, size_bytes, time_s, time_ns, is_flushed FROM contents"
             " WHERE node IS NOT NULL AND role <> 'sent' ORDER BY id"
         ).fetchall()
+        gaps = read_gaps(db)
         named = {spool for (spool,) in db.execute("SELECT spool FROM contents")}
     replaced = {
         node
@@ -105,9 +110,19 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
     }
     found = [
         _placed(
-            names, node, (), LeftBytes((), spool, size_bytes, time_s * NS_PER_S + time_ns, bool(is_flushed))
+            names,
+            node,
+            (),
+            LeftBytes(
+                (),
+                spool,
+                size_bytes,
+                time_s * NS_PER_S + time_ns,
+                bool(is_flushed),
+                tuple(gaps[content][0]) if content in gaps else (),
+            ),
         )
-        for node, role, spool, size_bytes, time_s, time_ns, is_flushed in rows
+        for node, role, spool, content, size_bytes, time_s, time_ns, is_flushed in rows
         if not (role == "content" and node in replaced)
     ]
     for spool, text in labels.items():

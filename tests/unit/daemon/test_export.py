@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -29,7 +29,7 @@ ACCOUNT = Account("dropbox-1", "Ann")
 class Stopped:
     """A state directory in which one mount of "work" left something."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self.state = StateDir(directory / "state")
         (directory / "state").mkdir(mode=0o700)
         self.state.identify("work", "credentials", lambda: ACCOUNT)
@@ -37,7 +37,7 @@ class Stopped:
         slot.release()
         self.slot = slot
         self.out = directory / "out"
-        self.world = World(slot.directory)
+        self.world = World(slot.directory, settings=settings)
 
     def stop(self, *statements: str) -> None:
         """Ends the mount; *statements* are what a disk or somebody else then makes of its journal."""
@@ -209,3 +209,35 @@ def test_where_files_have_one_name_only_nothing_is_replaced_either(
     (stopped.out / "a").write_bytes(b"old")
     assert stopped.export().problems == [f"{stopped.out}/a: exists already, and is left as it is"]
     assert stopped.copied() == {"a": b"old", "b": b"b"}
+
+
+def test_of_an_edited_file_that_is_not_filled_its_own_bytes_are_copied_and_what_is_missing_is_told(
+    tmp_path: Path,
+) -> None:
+    stopped = Stopped(tmp_path, small_bytes=0)
+    stopped.world.theirs("/log.txt", b"0123456789")
+    number = stopped.world.open("/log.txt", os.O_WRONLY)
+    stopped.world.fs.write(number, 3, b"abc")
+    stopped.world.fs.write(number, 10, b"tail")
+    stopped.world.close_file(number)
+    stopped.stop()
+    done = stopped.export()
+    [(name, body)] = stopped.copied().items()
+    assert name.startswith("log (incomplete copy here ")
+    assert body == b"\0\0\0abc\0\0\0\0tail"
+    [problem] = done.problems
+    assert "7 B of it only the service has" in problem
+    assert "(bytes 0-2, 6-9)" in problem
+    assert name in problem
+
+
+def test_of_one_that_is_filled_all_is_copied(tmp_path: Path) -> None:
+    stopped = Stopped(tmp_path, small_bytes=0)
+    stopped.world.theirs("/log.txt", b"0123456789")
+    number = stopped.world.open("/log.txt", os.O_WRONLY)
+    stopped.world.fs.write(number, 3, b"abc")
+    stopped.world.close_file(number)
+    stopped.world.core.filler.step(stopped.world.clock.now_s())
+    stopped.stop()
+    assert stopped.export().problems == []
+    assert stopped.copied() == {"log.txt": b"012abc6789"}

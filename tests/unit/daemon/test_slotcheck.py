@@ -234,3 +234,36 @@ def test_rows_that_keep_a_mount_from_starting_are_told_and_repaired(world: World
     assert (path[:3], word) == ("/f ", "failed")
     assert world.get(path) == b"pending"
     world.close()
+
+
+def gapped(tmp_path: Path) -> World:
+    """One with an edited file of the service of which most bytes are not here."""
+    world = World(tmp_path, limits=SMALL_LIMITS, boot_id=boot_id(), settings={"small_bytes": 0})
+    world.theirs("/f", b"0123456789")
+    number = world.open("/f", os.O_WRONLY)
+    world.fs.write(number, 3, b"abc")
+    world.close_file(number)
+    return world
+
+
+def test_bytes_that_only_the_service_has_are_told_and_no_fault(tmp_path: Path) -> None:
+    world = gapped(tmp_path)
+    [finding] = left_by(world)
+    assert (finding.where, finding.is_fault) == ("/f", False)
+    assert "7 B of it only the service has" in finding.text
+
+
+def test_a_repair_without_the_journal_takes_no_gap_for_zeros(tmp_path: Path) -> None:
+    world = gapped(tmp_path)
+    world.put("/whole", b"whole")
+    left_by(world)
+    with closing(sqlite3.connect(world.places.store)) as db, db:
+        db.execute("DELETE FROM meta WHERE key = 'schema'")
+    told = list(repair(check_of(world)))
+    assert any("set aside" in line for line in told), told
+    world.start()
+    copies = {name for name in world.names() if "recovered copy" in name}
+    assert [world.get(f"/{name}") for name in copies] == [b"whole"]
+    aside = [file.read_bytes() for file in check_of(world).set_aside.iterdir()]
+    assert aside == [b"\0\0\0abc\0\0\0\0"]
+    world.close()
