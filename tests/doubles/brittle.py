@@ -50,8 +50,8 @@ ERRORS: dict[str, list[Callable[[], BaseException]]] = {
 """What each kind of call may raise."""
 
 STORE = ["begin", "end", "cancel"]
-SPOOL = ["read", "size", "fdatasync", "sync_directory", "remove", "path"]
-DISK = ["open", "pread", "fdatasync", "sync_directory", "remove", "size"]
+SPOOL = ["read", "size", "open", "admit_filling", "fdatasync", "sync_directory", "remove", "path"]
+DISK = ["open", "pread", "pwrite", "fdatasync", "sync_directory", "remove", "size"]
 CLOCK = ["now_s", "wall_ns", "jitter"]
 
 Place = tuple[str, tuple[tuple[str, int], ...]]
@@ -147,6 +147,7 @@ def make_brittle(world: World, trip: Trip) -> None:
     core = world.core
     store = core.tree.store
     trip.wrap("store", store, calls_of(type(store), but=("close", "next_id", "error_of")))
+    trip.wrap("store", store.gaps, ["apply"])
     trip.wrap("spool", core.spool, SPOOL)
     trip.wrap("spool", core.blocks, ["adopt"])
     requests = calls_of(Backend, but=("calls", "trouble", "close"))

@@ -44,17 +44,19 @@ class Crew:
         core, clock = world.core, world.clock
         self.world = world
         uploads = [Hand(f"upload-{n}", core.uploader.step, clock) for n in range(2)]
+        fills = [Hand(f"fill-{n}", core.filler.step, clock) for n in range(2)]
         lanes = min(2, core.backend.limits.batches_at_once)
         commits = [Hand(f"commit-{n}", core.committer.step, clock) for n in range(lanes)]
         sweep = Hand("sweep", core.sweeper.step, clock)
         probe = Hand("probe-room", core.prober.step, clock)
         core.uploader.wake = waker_of(*uploads)
+        core.filler.wake = waker_of(*fills)
         core.committer.wake = waker_of(*commits)
         core.sweeper.wake = waker_of(sweep)
         core.prober.wake = waker_of(probe)
         follow = Hand("follow", core.follower.step, clock, REST_S)
         sync = Hand("sync", core.durability.step, clock)
-        self.hands = [*uploads, *commits, sweep, probe, sync, follow]
+        self.hands = [*uploads, *fills, *commits, sweep, probe, sync, follow]
 
     @property
     def failures(self) -> dict[str, str]:

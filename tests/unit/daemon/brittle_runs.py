@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
+from daemon.upkeep import filling
 from mountfs.ports import BackendLimits
 from tests.doubles.brittle import ERRORS, BrittleClock, Place, Trip, brittle_disk, make_brittle
 from tests.doubles.crew import Crew
@@ -19,6 +22,9 @@ from tests.unit.upload.bodies import body_of
 PACKS = replace(MEMORY_LIMITS, pack_bytes=64, pack_entries=4, chunk_bytes=16, session_min_bytes=32)
 SINGLES = replace(SIDE_BY_SIDE_LIMITS, chunk_bytes=16, session_min_bytes=32)
 SERVICES = {"batches": PACKS, "side-by-side": SINGLES}
+
+LAZY = {"small_bytes": 0, "cache_bytes": 0}
+"""The first write into a file fetches nothing, however small the file is."""
 
 DELAY_S = 60.0
 """Two of the longest pauses: how much later all may be there for one failure."""
@@ -104,6 +110,24 @@ def _no_room(world: World, work: Work) -> None:
     work()
 
 
+def _film(world: World) -> None:
+    world.account.write("/film", body_of(90, 1))
+    world.account.write("/log", body_of(20, 2))
+    world.names()
+
+
+def _edited(world: World, work: Work) -> None:
+    number = world.open("/film", os.O_WRONLY)
+    world.fs.write(number, 40, b"!!")
+    world.fs.write(number, 90, b"tail")
+    world.close_file(number)
+    number = world.open("/log", os.O_WRONLY | os.O_APPEND)
+    world.fs.write(number, 0, b"line")
+    work()
+    world.close_file(number)
+    work()
+
+
 SCENARIOS = [
     Scenario(
         "small files",
@@ -135,6 +159,16 @@ SCENARIOS = [
         {"/a": b"!!" + body_of(70)[2:], "/b": b"22"},
         {"/b": 2},
     ),
+    Scenario(
+        "edited",
+        _film,
+        _edited,
+        {
+            "/film": body_of(90, 1)[:40] + b"!!" + body_of(90, 1)[42:] + b"tail",
+            "/log": body_of(20, 2) + b"line",
+        },
+        {"/film": 2, "/log": 2},
+    ),
     Scenario("no room", _full, _no_room, {"/new": b"123"}, {}),
 ]
 
@@ -147,12 +181,13 @@ class Run:
     worked_s: float
 
 
+@mock.patch.multiple(filling, FILL_BYTES=32, SKIPPED_BYTES=4)
 def run(directory: Path, limits: BackendLimits, scenario: Scenario, trip: Trip, most_s: float = 300.0) -> Run:
     """Carries *scenario* out and checks what came of it. AssertionError."""
     clock = BrittleClock(trip)
     account = MemoryAccount(limits)
     account.job_polls = 1 if limits.batches_at_once == 1 else 0
-    world = World(directory, account, limits=limits, clock=clock, disk=brittle_disk(trip))
+    world = World(directory, account, limits=limits, clock=clock, disk=brittle_disk(trip), settings=LAZY)
     try:
         scenario.prepare(world)
         make_brittle(world, trip)
