@@ -5,14 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import os
 import socket as sockets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon.config.options import MountOptions
 from daemon.config.settings import AccountRemote
 from daemon.control.status import Stray, Trouble, in_bytes, plural
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
@@ -22,15 +20,15 @@ from daemon.process.adoption import adopt
 from daemon.process.briefly import briefly
 from daemon.process.descriptors import part_of_limit
 from daemon.process.mounted import Parts, RunningAccount
+from daemon.process.options import file_system_options, fuse_options
 from daemon.process.run import MountPlan
 from daemon.process.worker import Worker, waker_of
 from daemon.signin.credentials import Tokens
+from daemon.signin.identity import identity_mark
 from daemon.signin.login import Login
-from daemon.signin.remotes import connect, identity_mark, tokens_of
-from mountfs.attributes import FileSystemOptions, Promise
+from daemon.signin.remotes import connect, tokens_of
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
-from mountfs.fuse.mount import FuseOptions
 from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.spool.ahead import AHEAD_FILES
@@ -187,8 +185,8 @@ class _Assembly:
                 display_name=self.account.display_name,
                 root=self.plan.spec.subdir,
                 core=core,
-                file_system=core.file_system(_file_system_options(self.plan, socket)),
-                fuse=_fuse_options(self.plan),
+                file_system=core.file_system(file_system_options(self.plan, socket)),
+                fuse=fuse_options(self.plan),
                 first_workers=[follows],
                 workers=_workers(core, self.clock, follows),
                 strays=self._strays,
@@ -320,31 +318,3 @@ def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -
     if not isinstance(entry, Folder):
         raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
     return entry
-
-
-def _file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
-    options: MountOptions = plan.options
-    return FileSystemOptions(
-        uid=options.uid,
-        gid=options.gid,
-        umask=options.umask,
-        is_read_only=options.is_read_only,
-        close=Promise(options.close.value),
-        fsync=Promise(options.fsync.value),
-        socket=os.fspath(socket),
-    )
-
-
-def _fuse_options(plan: MountPlan) -> FuseOptions:
-    return FuseOptions(
-        fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
-        allow_other=plan.options.allow_other,
-        is_read_only=plan.options.is_read_only,
-        checks_modes=plan.options.allow_other or not _owner_may_all(plan),
-    )
-
-
-def _owner_may_all(plan: MountPlan) -> bool:
-    """Whether modes and owner forbid nothing to the user who mounts."""
-    options = plan.options
-    return os.geteuid() == 0 or (options.uid == os.geteuid() and not options.umask & 0o700)

@@ -24,14 +24,6 @@ S = TypeVar("S", BoxSettings, DropboxSettings)
 TOKENS = "tokens"
 """The place of rotating refresh tokens in the state directory."""
 
-_NO_MARK = frozenset(
-    {"name", "kept", "app_key", "app_secret", "client_secret"}
-    | {"authorize_url", "content_url", "notify_url", "upload_url", "token_url"}
-    | {"commit_route", "mute"}
-    | {"uploads_per_minute", "calls_per_minute", "small_file_bytes"}
-)
-"""What may change without it becoming another account."""
-
 
 def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: Tokens | None = None) -> Backend:
     """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: not
@@ -52,12 +44,6 @@ def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:
 def settings_of(remote: AccountRemote, kind: type[S]) -> S:
     """What *remote* says of that which its backend is to know. A field has one name on both sides."""
     return kind(**{field.name: getattr(remote, field.name) for field in fields(kind)})
-
-
-def identity_mark(remote: AccountRemote) -> str:
-    """What makes it the same account as last time, without having to ask."""
-    names = [field.name for field in fields(remote) if field.name not in _NO_MARK]
-    return "\n".join(f"{name}={getattr(remote, name) or ''}" for name in names)
 
 
 def _dropbox_tokens(remote: DropboxRemote, clock: Clock) -> Tokens:

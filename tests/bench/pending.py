@@ -17,6 +17,7 @@ from daemon.control.protocol import StatusRequest
 from daemon.core import Core, Places, Settings, build, lay
 from daemon.places.statedir import StateDir
 from daemon.signin import remotes
+from daemon.signin.identity import identity_mark
 from mountfs.attributes import FileSystemOptions
 from mountfs.clock import SystemClock, boot_id
 from mountfs.filesystem import FileSystem
@@ -78,7 +79,7 @@ def _without_kernel(mount: RealMount, far_side: SandboxProcess) -> Iterator[Core
     assert not isinstance(remote, SandboxRemote)
     clock, disk, state = SystemClock(), RealDisk(), StateDir(mount.state_dir)
     backend = connect(remote, clock, mount.state_dir)
-    account = state.identify("work", remotes.identity_mark(remote), backend.account)
+    account = state.identify("work", identity_mark(remote), backend.account)
     slot = state.take_slot(account)
     places = Places(slot.journal, slot.spool, slot.cache, slot.directory / "commit.lock")
     settings = Settings(boot_id=boot_id())

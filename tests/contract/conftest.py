@@ -17,18 +17,19 @@ from mountfs.ports import Backend
 from tests.contract.boxes import SWITCHES, connect
 from tests.contract.boxfar import BoxFar
 from tests.contract.far import DropboxFar, Far, MemoryFar
+from tests.contract.processfar import ProcessFar
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.fakes.boxschema import assert_conforms
 
 
-@pytest.fixture(params=["memory", "memory-by-id", "dropbox", "box"])
+@pytest.fixture(params=["memory", "memory-by-id", "dropbox", "dropbox-process", "box"])
 def far(request: pytest.FixtureRequest) -> Iterator[Far]:
     """A fresh, empty account and a connection to it."""
     with _far(request.param) as far:
         yield far
 
 
-@pytest.fixture(params=["memory", "dropbox"])
+@pytest.fixture(params=["memory", "dropbox", "dropbox-process"])
 def packing(request: pytest.FixtureRequest) -> Iterator[Far]:
     """One of those that take many files in one request, and one batch at a time."""
     with _far(request.param) as far:
@@ -69,9 +70,9 @@ def _far(service: str) -> Iterator[Far]:
         far: Far = MemoryFar(SIDE_BY_SIDE_LIMITS) if service == "memory-by-id" else MemoryFar()
         yield far
         far.close()
-    elif service == "dropbox":
+    elif service.startswith("dropbox"):
         with DropboxSandbox(token="sandbox") as dropbox:
-            far = DropboxFar(dropbox)
+            far = ProcessFar(dropbox) if service == "dropbox-process" else DropboxFar(dropbox)
             yield far
             far.close()
     else:

@@ -254,7 +254,7 @@ class DropboxFar(SandboxFar):
         self.sandbox = sandbox
         super().__init__(sandbox)
 
-    def _connect(self, token: str, url: str) -> DropboxBackend:
+    def _connect(self, token: str, url: str) -> Backend:
         settings = DropboxSettings(api_url=url, content_url=url, notify_url=url)
         return DropboxBackend(settings, OneToken(token), SystemClock(), HttpSettings(read_timeout_s=10.0))
 

@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mountfs.reading": CORE,
     "mountfs.space": CORE,
     "mountfs.spool": CORE,
+    "mountfs.transport": CORE,
     "mountfs.tree": {*CORE, "mountfs.spool"},
     "mountfs.upload": {*CORE, "mountfs.tree"},
     "mountfs.xattrs": {*CORE, "mountfs.tree"},
@@ -87,6 +88,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.filesystem",
         "mountfs.fuse",
         "mountfs.spool",
+        "mountfs.transport",
         "mountfs.tree",
     },
     "daemon.cli": {

@@ -10,7 +10,8 @@ from daemon.config.boxremote import BoxRemote
 from daemon.config.settings import SandboxRemote, find_remote, holds_secret, load, parse
 from daemon.failure import BadSettings
 from daemon.process.embedded import EmbeddedSandbox, Listening, account_of
-from daemon.signin.remotes import connect, identity_mark
+from daemon.signin.identity import identity_mark
+from daemon.signin.remotes import connect
 from mountfs.clock import SystemClock
 from mountfs.model.path import ROOT
 

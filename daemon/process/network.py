@@ -1,0 +1,108 @@
+"""The process that speaks with the service, for a mount: ``python -m daemon.process.network SOCKET WINDOW``.
+
+It ends with its mount, however that dies: the socket to it ends then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.config.settings import AccountRemote, find_remote, load
+from daemon.process.networkrecipe import NAMED, Recipe
+from daemon.signin.credentials import Tokens
+from daemon.signin.identity import identity_mark
+from daemon.signin.login import Login
+from daemon.signin.remotes import connect, tokens_of
+from mountfs.clock import SystemClock
+from mountfs.model.entry import Account
+from mountfs.transport.codec import loads
+from mountfs.transport.frames import Broken, Channel
+from mountfs.transport.serving import LogToMount, Serving
+
+PROCESS_NAME = "mountfs-network"
+
+
+@dataclass(slots=True)
+class Whose:
+    """The account that is mounted, once that is known."""
+
+    recipe: Recipe
+    account: Account | None
+
+    def mounted(self, account: Account) -> None:
+        self.account = account
+
+    def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
+        """Whether *tokens* lead to it. If so, the next mount knows *remote* without asking. MountfsError."""
+        state_dir = Path(self.recipe.state_dir)
+        backend = connect(remote, SystemClock(), state_dir, tokens)
+        try:
+            found = backend.account()
+        finally:
+            backend.close()
+        if self.account is None or found.key != self.account.key:
+            return False
+        from daemon.places.statedir import StateDir  # noqa: PLC0415 - loads the tree; few mounts come here
+
+        StateDir(state_dir).identify(self.recipe.name, identity_mark(remote), lambda: found)
+        return True
+
+
+def main(socket_fd: int, window_fd: int) -> None:
+    """Serves the mount at the other end of *socket_fd* until that is gone."""
+    # The mount drains after a signal; this process must outlast that.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
+        name.write(PROCESS_NAME)
+    channel = Channel(socket.socket(fileno=socket_fd))
+    try:
+        recipe: Recipe = loads(channel.receive().payload, NAMED)
+        _log_to(channel, recipe)
+        whose = Whose(recipe, recipe.account)
+        tokens = _tokens(recipe, whose.is_ours)
+        backend = connect(recipe.remote, SystemClock(), Path(recipe.state_dir), tokens)
+        serving = Serving(channel, window_fd, backend, whose.mounted)
+        serving.run()
+    except Broken:
+        return
+    # An exchange of one-use tokens that runs is stored, also where the mount was killed.
+    tokens.close()
+    serving.await_last_calls()
+
+
+def _tokens(recipe: Recipe, is_ours: Callable[[AccountRemote, Tokens], bool]) -> Tokens:
+    """As the remote says; also those that are written into its configuration while it is mounted."""
+    clock, state_dir = SystemClock(), Path(recipe.state_dir)
+    if not recipe.login_file:
+        return tokens_of(recipe.remote, clock, state_dir)
+    file = Path(recipe.login_file)
+    return Login(
+        file,
+        recipe.remote,
+        clock,
+        read=lambda: find_remote(load([], explicit=file), recipe.name),
+        make=lambda changed: tokens_of(changed, clock, state_dir),
+        is_ours=is_ours,
+    )
+
+
+def _log_to(channel: Channel, recipe: Recipe) -> None:
+    root = logging.getLogger()
+    root.addHandler(LogToMount(channel))
+    root.setLevel(recipe.log_level)
+    logging.getLogger("urllib3").setLevel(recipe.http_log_level)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
+    # Threads that still wait for a connection would keep the interpreter from ending.
+    os._exit(0)

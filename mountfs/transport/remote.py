@@ -1,0 +1,216 @@
+"""The port on a network process, which is started again when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from threading import Event, Lock
+from typing import Any, TypeVar, cast
+
+from mountfs.errors import MountfsError, Offline, Unreachable
+from mountfs.model.entry import Account, File
+from mountfs.model.pacing import Pacer
+from mountfs.ports import Backend, BackendLimits, Clock
+from mountfs.transport.link import Died, Link, State
+from mountfs.transport.window import SLOT_BYTES, Window
+
+LOG = logging.getLogger(__name__)
+
+STEADY_S = 10.0
+"""A process that lived for so long may be started again at once; the delay doubles for others."""
+LONGEST_WAIT_S = 2.0
+"""A call waits so long for a process to be started; for longer it is told to come back."""
+ASKING = frozenset({"account", "space", "list_folder", "stat", "read", "latest_cursor", "changes"}) | {
+    "content_hashes",
+    "resume",
+    "whole_hash",
+    "part_bytes",
+}
+"""Calls without an effect. Whoever waits for changes is told, and has a pace of its own."""
+T = TypeVar("T")
+_CALLS = frozenset(
+    name for name, value in vars(Backend).items() if not name.startswith("_") and callable(value)
+)
+"""What the port can be asked; its properties are told by the process by itself."""
+
+
+class RemoteBackend:
+    """``ports.Backend``. What changes something and is under way when a process dies ends as Offline: it may
+    have taken effect."""
+
+    def __init__(self, command: Sequence[str], recipe: Callable[[], bytes], clock: Clock) -> None:
+        """*command* starts a process; *recipe*: what each is sent at its start."""
+        self._command = command
+        self._recipe = recipe
+        self._clock = clock
+        self._window = Window()
+        self._starting = Lock()
+        self._pacer = Pacer()
+        self._closed = Event()
+        self._link: Link | None = None
+        self._state: State | None = None
+        self._last_calls: dict[str, int] = {}
+        """Of the present process, as it said last."""
+        self._former_calls: Counter[str] = Counter()
+        """Of those before it."""
+
+    def start(self) -> None:
+        """Starts the process, and does not wait for it. MountfsError."""
+        self._ready()
+
+    @property
+    def pid(self) -> int | None:
+        """Of the present process; None: there is none."""
+        link = self._link
+        return None if link is None else link.pid
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name not in _CALLS:
+            raise AttributeError(name)
+
+        def call(*arguments: object, **named: object) -> Any:
+            return self._asked(name, lambda: self._ready().call(name, arguments, named))
+
+        setattr(self, name, call)
+        return call
+
+    @property
+    def limits(self) -> BackendLimits:
+        return self._properties()[0]
+
+    @property
+    def root_id(self) -> str:
+        return self._properties()[1]
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        """Through the window."""
+        pieces: list[bytes] = []
+        for at in range(offset, max(offset + length, offset + 1), SLOT_BYTES):
+            wanted = min(SLOT_BYTES, offset + length - at)
+            pieces.append(self._asked("read", partial(self._read, file, at, wanted)))
+            if len(pieces[-1]) < wanted:
+                break
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def calls(self) -> dict[str, int]:
+        """Also those of processes that died, as far as they said."""
+        with contextlib.suppress(MountfsError):
+            link = self._link
+            if link is not None and not link.is_over:
+                self._last_calls = link.call("calls", (), {})
+        total = Counter(self._former_calls)
+        total.update(self._last_calls)
+        return dict(total)
+
+    def trouble(self) -> MountfsError | None:
+        """That there is no process is one, too."""
+        link = self._link
+        try:
+            if link is None:
+                return self._pacer.error
+            if link.is_over:
+                return _death_of(link)
+            return cast("MountfsError | None", link.call("trouble", (), {}))
+        except Offline as error:
+            return error
+
+    def mounted(self, account: Account) -> None:
+        """Whose account it turned out to be. The recipe has it as well from here on."""
+        with contextlib.suppress(MountfsError):
+            self._ready().tell_mounted(account)
+
+    def close(self) -> None:
+        """Blocked calls raise Offline soon; later ones at once."""
+        self._closed.set()
+        link = self._link
+        if link is not None:
+            link.close()
+
+    def end(self) -> None:
+        """Ends the process, once its calls and the sign-in have ended. Nothing may be called any more."""
+        self._closed.set()
+        with self._starting:
+            link = self._link
+        if link is not None:
+            link.end()
+
+    # Inside
+
+    def _asked(self, name: str, ask: Callable[[], T]) -> T:
+        """What only asks is asked once more of the next process: nobody notices that one died."""
+        try:
+            return ask()
+        except Died as error:
+            if name not in ASKING:
+                raise Offline(str(error)) from error
+            return ask()
+
+    def _properties(self) -> State:
+        """As they were told last: only at the beginning there is something to wait for."""
+        if self._state is None:
+            self._ready().await_up()
+        assert self._state is not None
+        return self._state
+
+    def _take_properties(self, state: State, is_first: bool) -> None:
+        """A process that takes the place of another has not been told yet what the account may do."""
+        if self._state is None or not is_first:
+            self._state = state
+
+    def _read(self, file: File, offset: int, length: int) -> bytes:
+        link = self._ready()
+        at = self._window.lend()
+        try:
+            return self._window.take(at, link.call("read", (file, offset, length, at), {}))
+        finally:
+            self._window.give_back(at)
+
+    def _ready(self) -> Link:
+        """The present process, or a new one. Offline, Unreachable."""
+        link = self._link
+        if link is not None and not link.is_over and not self._closed.is_set():
+            return link
+        with self._starting:
+            return self._started()
+
+    def _started(self) -> Link:
+        link = self._link
+        if self._closed.is_set():
+            raise Offline("the connection is closed")
+        if link is not None and not link.is_over:
+            return link
+        if link is not None:
+            self._mourn(link)
+        left_s = self._pacer.ready_s - self._clock.now_s()
+        if left_s > LONGEST_WAIT_S:
+            raise Unreachable(f"{self._pacer.error}; it is started again in {left_s:.0f} s", left_s)
+        if left_s > 0 and self._closed.wait(left_s):
+            raise Offline("the connection is closed")
+        try:
+            self._link = Link(self._command, self._recipe(), self._window, self._clock, self._take_properties)
+        except OSError as error:
+            failure = Unreachable(f"the network process cannot be started: {error.strerror}")
+            self._failed(failure)
+            raise failure from error
+        return self._link
+
+    def _mourn(self, link: Link) -> None:
+        """A process has died."""
+        self._link = None
+        self._former_calls.update(self._last_calls)
+        self._last_calls = {}
+        if link.lived_s >= STEADY_S:
+            self._pacer.succeeded()
+        LOG.warning("the network process %s; it is started again", link.end_of_process)
+        self._failed(_death_of(link))
+
+    def _failed(self, error: MountfsError) -> None:
+        now_s, jitter = self._clock.now_s(), self._clock.jitter()
+        self._pacer.failed(error, started_s=now_s, now_s=now_s, jitter=jitter)
+
+
+def _death_of(link: Link) -> Unreachable:
+    return Unreachable(f"the network process {link.end_of_process}")

@@ -1,0 +1,141 @@
+"""The network process' side: answers the calls of its mount with a backend."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition, Lock
+
+from mountfs.errors import Internal, MountfsError, with_class
+from mountfs.model.entry import Account
+from mountfs.ports import Backend
+from mountfs.transport.codec import dumps, loads
+from mountfs.transport.frames import Broken, Channel, Kind
+from mountfs.transport.window import fill
+
+LOG = logging.getLogger(__name__)
+
+LAST_CALLS_S = 2.0
+"""For calls that are under way at the end, once their connections are cut."""
+CALLS_AT_ONCE = 64
+"""Each call of the mount is made by a thread there; this many are more than it has."""
+ASK_NOBODY = frozenset({"calls", "trouble"})
+"""Answered at once, before whatever waits for a thread: ``status`` must not wait behind a stuck call."""
+
+
+class Serving:
+    """Serves *backend* to the other end of *channel*, from whose frames the calls come."""
+
+    def __init__(
+        self, channel: Channel, window_fd: int, backend: Backend, mounted: Callable[[Account], None]
+    ) -> None:
+        """*mounted*: is told whose account is mounted, once the mount knows."""
+        self._channel = channel
+        self._window_fd = window_fd
+        self._backend = backend
+        self._mounted = mounted
+        self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, "call")
+        self._lock = Lock()
+        self._told: tuple[object, ...] = ()
+        self._under_way = 0
+        self._ended = Condition()
+        self._last_bug = ""
+
+    def run(self) -> None:
+        """Returns when the mount is gone, or has closed the channel. The backend is closed then."""
+        self._tell_state()
+        while True:
+            try:
+                frame = self._channel.receive()
+            except Broken:
+                break
+            if frame.kind == Kind.CLOSE:
+                self._backend.close()
+            elif frame.kind == Kind.MOUNTED:
+                self._mounted(loads(frame.payload))
+            elif frame.kind == Kind.CALL:
+                self._begin(frame.number, frame.payload)
+        self._backend.close()
+
+    def await_last_calls(self) -> None:
+        """Returns once those under way have been answered, or will hardly ever be."""
+        with self._ended:
+            self._ended.wait_for(lambda: not self._under_way, LAST_CALLS_S)
+
+    def _begin(self, number: int, payload: bytes) -> None:
+        method, arguments, named = loads(payload)
+        if method in ASK_NOBODY:
+            self._answer(number, method, arguments, named)
+        else:
+            with self._ended:
+                self._under_way += 1
+            self._pool.submit(self._work, number, method, arguments, named)
+
+    def _work(
+        self, number: int, method: str, arguments: tuple[object, ...], named: dict[str, object]
+    ) -> None:
+        try:
+            self._answer(number, method, arguments, named)
+        finally:
+            with self._ended:
+                self._under_way -= 1
+                self._ended.notify_all()
+
+    def _answer(
+        self, number: int, method: str, arguments: tuple[object, ...], named: dict[str, object]
+    ) -> None:
+        try:
+            kind, value = Kind.RESULT, dumps(self._outcome(method, arguments, named))
+        except MountfsError as error:
+            kind, value = Kind.FAILURE, dumps(error)
+        except BaseException as error:
+            self._log_bug(method, error)
+            kind, value = Kind.FAILURE, dumps(Internal.of(error))
+        try:
+            # An account's own limits are known before the call that learned of them returns.
+            self._tell_state()
+            self._channel.send(kind, number, value)
+        except Broken:
+            return  # the mount is gone, and so will this process be
+
+    def _outcome(self, method: str, arguments: tuple[object, ...], named: dict[str, object]) -> object:
+        if method != "read":
+            return getattr(self._backend, method)(*arguments, **named)
+        *range_of_file, at = arguments
+        body: bytes = self._backend.read(*range_of_file)  # type: ignore[arg-type]
+        fill(self._window_fd, at, body)  # type: ignore[arg-type]
+        return len(body)
+
+    def _tell_state(self) -> None:
+        state = (self._backend.limits, self._backend.root_id)
+        if state is self._told or state == self._told:
+            return
+        with self._lock:
+            self._told = state
+            self._channel.send(Kind.STATE, 0, dumps(state))
+
+    def _log_bug(self, method: str, error: BaseException) -> None:
+        """Once for each run of the same."""
+        bug = f"{method}: {with_class(error)}"
+        with self._lock:
+            is_new, self._last_bug = bug != self._last_bug, bug
+        if is_new:
+            LOG.error("%s failed", method, exc_info=error)
+
+
+class LogToMount(logging.Handler):
+    """Sends what is logged to the mount, whose log it becomes part of."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        trace = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
+        facts = (record.name, record.levelno, record.getMessage(), record.created, trace)
+        try:
+            self._channel.send(Kind.LOG, 0, dumps(facts))
+        except Broken:
+            return  # nobody is there to read it

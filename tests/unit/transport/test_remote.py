@@ -1,0 +1,295 @@
+"""The port on a process: what its death means for calls, and how it is started again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Internal, MountfsError, Offline, ServerFault, Unreachable
+from mountfs.model.entry import Account, File, Folder, Place
+from mountfs.model.path import ROOT, RemotePath
+from mountfs.transport import link
+from mountfs.transport.remote import STEADY_S, RemoteBackend
+from mountfs.transport.window import SLOT_BYTES
+from tests.doubles.memory_account import MEMORY_LIMITS
+from tests.doubles.oddprocess import LEARNED
+from tests.fakes.clock import FakeClock
+from tests.waiting import until
+
+MIB = 1 << 20
+Start = Callable[..., RemoteBackend]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def start(tmp_path: Path, clock: FakeClock) -> Iterator[Start]:
+    made: list[RemoteBackend] = []
+
+    def start(*words: str) -> RemoteBackend:
+        command = (sys.executable, "-m", "tests.doubles.oddprocess", str(tmp_path), *words)
+        made.append(RemoteBackend(command, lambda: b"", clock))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+        each.end()
+
+
+@pytest.fixture
+def backend(start: Start) -> RemoteBackend:
+    return start()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    made = ThreadPoolExecutor(8)
+    yield made
+    made.shutdown(wait=False)  # the backend's end is theirs
+
+
+def at(name: str) -> Place:
+    return Place(RemotePath(f"/{name}"))
+
+
+def held(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, asked: Path, count: int = 1
+) -> list[Future[object]]:
+    """Calls that the process has, and does not answer."""
+    calls: list[Future[object]] = [pool.submit(backend.submit, ()) for _ in range(count)]
+    until(lambda: len(list(asked.glob("asked-*"))) == count, "the process has the calls")
+    return calls
+
+
+def pid_of(backend: RemoteBackend) -> int:
+    assert backend.pid is not None
+    return backend.pid
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def die(backend: RemoteBackend) -> None:
+    with pytest.raises(Offline):
+        backend.abandon("die")
+
+
+def test_what_is_under_way_when_it_is_killed_is_offline_and_the_next_call_has_a_new_one(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = held(backend, pool, tmp_path, 5)
+    first = pid_of(backend)
+    os.kill(first, signal.SIGKILL)
+    errors = [call.exception(30) for call in calls]
+    assert {type(error) for error in errors} == {Offline}
+    assert str(errors[0]) == "the network process was ended by SIGKILL"
+    assert str(backend.trouble()) == "the network process was ended by SIGKILL"
+    assert backend.stat(at("a")) == Folder("1", "a")
+    assert pid_of(backend) != first
+    assert "the network process was ended by SIGKILL; it is started again" in caplog.text
+    assert str(backend.trouble()) == "trouble"
+
+
+def test_what_only_asks_is_asked_of_the_next_one(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    call = pool.submit(backend.list_folder, ROOT)
+    until(lambda: any(tmp_path.glob("asked-*")), "the process has the call")
+    os.kill(pid_of(backend), signal.SIGKILL)
+    assert call.result(30) == []
+
+
+def test_one_that_dies_again_and_again_is_started_ever_more_rarely(
+    backend: RemoteBackend, clock: FakeClock
+) -> None:
+    for _ in range(5):
+        die(backend)
+    with pytest.raises(Unreachable, match="ended with status 3; it is started again in 3 s") as caught:
+        backend.stat(at("a"))
+    assert caught.value.retry_after_s == 3.0
+    clock.advance(3.0)
+    assert backend.stat(at("a")) == Folder("1", "a")
+    clock.advance(STEADY_S)
+    die(backend)
+    assert backend.stat(at("a")) == Folder("1", "a")  # after a moment, in which the call waits
+
+
+def test_one_that_cannot_start_is_unreachable(start: Start) -> None:
+    backend = start("stillborn")
+    with pytest.raises(Offline, match="the network process ended with status 4"):
+        backend.account()
+    with pytest.raises(Unreachable, match="the network process ended with status 4"):
+        _ = backend.limits
+
+
+def test_a_program_that_is_not_there_is_unreachable(clock: FakeClock) -> None:
+    backend = RemoteBackend(("/nowhere/at/all",), lambda: b"", clock)
+    with pytest.raises(Unreachable, match="cannot be started: No such file"):
+        backend.start()
+    backend.end()
+
+
+def test_a_bug_of_the_backend_s_is_internal_and_told_once(
+    backend: RemoteBackend, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        with pytest.raises(Internal, match="failed on this machine: KeyError: 'bug'"):
+            backend.stat(at("bug"))
+    assert [record.getMessage() for record in caplog.records] == ["stat failed"]
+    assert "KeyError: 'bug'" in (caplog.records[0].stack_info or "")
+
+
+def test_an_error_of_the_service_is_raised_here(backend: RemoteBackend) -> None:
+    with pytest.raises(ServerFault, match="500") as caught:
+        backend.stat(at("fault"))
+    assert caught.value.retry_after_s == 9.5
+
+
+def test_what_it_logs_is_in_our_log(backend: RemoteBackend, caplog: pytest.LogCaptureFixture) -> None:
+    backend.latest_cursor()
+    (record,) = caplog.records
+    assert (record.name, record.levelno, record.getMessage()) == ("odd", logging.WARNING, "what happened")
+    assert "ValueError: the reason" in (record.stack_info or "")
+
+
+def test_limits_that_a_call_learned_of_are_known_when_it_returns_and_outlive_the_process(
+    backend: RemoteBackend,
+) -> None:
+    assert backend.limits == MEMORY_LIMITS
+    assert backend.root_id == "root"
+    backend.account()
+    assert backend.limits == LEARNED
+    die(backend)
+    assert backend.limits == LEARNED
+    backend.stat(at("a"))
+    assert backend.limits == LEARNED
+
+
+def test_calls_are_counted_over_its_deaths_as_far_as_they_were_told(backend: RemoteBackend) -> None:
+    backend.stat(at("a"))
+    assert backend.calls() == {"stat": 1}
+    die(backend)
+    assert backend.calls() == {"stat": 1}
+    backend.stat(at("a"))
+    assert backend.calls() == {"stat": 2}
+
+
+@pytest.mark.parametrize("length", [0, 1, MIB, SLOT_BYTES, SLOT_BYTES + 1, 3 * SLOT_BYTES])
+def test_downloaded_bytes_come_through_shared_memory(backend: RemoteBackend, length: int) -> None:
+    file = File("1", "f", "r", 10 * MIB + 5, 0, None)
+    found = backend.read(file, MIB, length)
+    stop = min(MIB + length, file.size_bytes)
+    assert found == b"".join(bytes([at >> 20]) * min(MIB, stop - at) for at in range(MIB, stop, MIB))
+
+
+def test_many_reads_at_once_get_their_own_bytes(backend: RemoteBackend, pool: ThreadPoolExecutor) -> None:
+    file = File("1", "f", "r", 256 * MIB, 0, None)
+    reads = {mib: pool.submit(backend.read, file, mib * MIB, 1000) for mib in range(100)}
+    assert all(read.result(30) == bytes([mib]) * 1000 for mib, read in reads.items())
+    window = os.stat(f"/proc/{pid_of(backend)}/fd/{backend._window.fd}")
+    assert window.st_size == 0
+
+
+def test_closing_ends_calls_and_no_other_begins(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    (call,) = held(backend, pool, tmp_path)
+    pid = pid_of(backend)
+    backend.close()
+    error = call.exception(30)
+    assert isinstance(error, Offline) and str(error) == "closed"
+    with pytest.raises(Offline, match="the connection is closed"):
+        backend.stat(at("a"))
+    backend.end()
+    assert not is_there(pid)
+
+
+def test_one_that_does_not_end_is_killed(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "END_S", 0.2)
+    backend = start("deaf")
+    backend.stat(at("a"))
+    pid = pid_of(backend)
+    backend.close()
+    backend.end()
+    assert not is_there(pid)
+
+
+def test_one_that_hangs_is_killed_and_its_calls_are_offline(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PROBE_S", 0.05)
+    backend.stat(at("a"))
+    call = pool.submit(backend.abandon, "freeze")
+    until(lambda: _state_of(pid_of(backend)) == "T", "the process is stopped")
+    clock.advance(link.SILENT_S + 1)
+    assert isinstance(call.exception(30), Offline)
+    assert backend.stat(at("a")) == Folder("1", "a")
+
+
+def test_a_call_that_takes_long_while_the_process_answers_is_waited_for(
+    backend: RemoteBackend,
+    pool: ThreadPoolExecutor,
+    tmp_path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "PROBE_S", 0.01)
+    (call,) = held(backend, pool, tmp_path)
+    for _ in range(20):
+        clock.advance(link.SILENT_S / 2)
+        assert backend.calls() == {"stat": 0}
+    assert not call.done()
+    backend.close()
+    assert isinstance(call.exception(30), MountfsError)
+
+
+def test_whose_account_is_mounted_is_told(backend: RemoteBackend, tmp_path: Path) -> None:
+    backend.mounted(Account("mine", "Me"))
+    backend.stat(at("a"))
+    assert (tmp_path / "mounted").read_text() == "mine"
+
+
+def test_it_ends_with_who_started_it_however_that_dies(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    parent = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-c", PARENT, str(tmp_path), str(writing)],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_DUP2, writing, 100)],
+    )
+    os.close(writing)
+    pid = int(os.read(reading, 100))
+    os.close(reading)
+    assert is_there(pid)
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    until(lambda: not is_there(pid), "the process has ended")
+
+
+PARENT = """
+import os, sys, threading
+from mountfs.clock import SystemClock
+from mountfs.transport.remote import RemoteBackend
+command = (sys.executable, "-m", "tests.doubles.oddprocess", sys.argv[1])
+backend = RemoteBackend(command, lambda: b"", SystemClock())
+backend.start()
+assert backend.limits
+os.write(100, str(backend.pid).encode())
+threading.Event().wait()
+"""
+
+
+def _state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
