@@ -81,27 +81,41 @@ def change_names(world: World, call: Call) -> None:
     call(lambda: world.fs.rmdir("/d"))
 
 
-PROGRAMS = [write_new, write_again, write_over, cut, save_by_rename, change_names]
+def extend(world: World, call: Call) -> None:
+    flags = os.O_WRONLY | os.O_APPEND
+    _opened(world, call, "/old", flags, lambda number: world.fs.write(number, 5, b" there"))
+    _opened(world, call, "/old", os.O_RDWR, lambda number: world.fs.write(number, 2, b"LL"))
 
 
-def run(directory: Path, program: Callable[[World, Call], None], trip: Trip) -> list[str]:
+Program = tuple[Callable[[World, Call], None], int]
+"""With the size of a file that its first write fetches."""
+
+PROGRAMS: list[Program] = [
+    *((each, 100) for each in (write_new, write_again, write_over, cut, save_by_rename, change_names)),
+    *((each, 0) for each in (write_over, cut, extend)),
+]
+
+
+def run(directory: Path, program: Program, trip: Trip) -> list[str]:
     """What is not as it should be after the program, with *trip* on all calls of store and disk that are made
     by its own."""
     disk = RealDisk()
     trip.wrap("disk", disk, calls_of(RealDisk, but=()))
     directory.mkdir()
-    world = World(directory, disk=disk)
+    steps, small_bytes = program
+    world = World(directory, disk=disk, settings={"small_bytes": small_bytes, "cache_bytes": 0})
     world.account.write("/old", b"hello")
     world.names()
     store = world.core.tree.store
     trip.wrap("store", store, calls_of(type(store), but=("close", "next_id", "error_of")))
+    trip.wrap("store", store.gaps, ["add", "apply"])
 
     def call(make: Callable[[], object]) -> object:
         with suppress(Exception), trip.armed():
             return make()
         return None
 
-    program(world, call)
+    steps(world, call)
     found: list[str] = []
     with suppress(AssertionError):
         world.settle(60.0)
@@ -121,16 +135,14 @@ def run(directory: Path, program: Callable[[World, Call], None], trip: Trip) -> 
     return found
 
 
-def places(directory: Path, program: Callable[[World, Call], None]) -> list[Place]:
+def places(directory: Path, program: Program) -> list[Place]:
     trip = Trip()
     assert run(directory, program, trip) == []
     return trip.places
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
-def test_a_call_that_fails_once_costs_nothing_but_itself(
-    tmp_path: Path, program: Callable[[World, Call], None]
-) -> None:
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: f"{program[0].__name__}-{program[1]}")
+def test_a_call_that_fails_once_costs_nothing_but_itself(tmp_path: Path, program: Program) -> None:
     """Everything is sent by itself, no file stays open or in the spool, and a restart changes nothing."""
     found: list[str] = []
     for at, (name, where) in enumerate(places(tmp_path / "all goes well", program)):
