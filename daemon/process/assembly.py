@@ -18,15 +18,13 @@ from daemon.failure import Failure
 from daemon.places.statedir import Slot, StateDir
 from daemon.process.adoption import adopt
 from daemon.process.briefly import briefly
+from daemon.process.connection import Connection, connect
 from daemon.process.descriptors import part_of_limit
 from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.options import file_system_options, fuse_options
 from daemon.process.run import MountPlan
 from daemon.process.worker import Worker, waker_of
-from daemon.signin.credentials import Tokens
 from daemon.signin.identity import identity_mark
-from daemon.signin.login import Login
-from daemon.signin.remotes import connect, tokens_of
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
 from mountfs.model.entry import Account, Entry, Folder, Place
@@ -52,63 +50,28 @@ def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAcc
     """A mount of *remote* ready to run. Failure, MountfsError."""
     clock = SystemClock()
     state = StateDir(plan.options.state_dir)
-    whose = _Whose(plan, clock, state)
-    tokens = _tokens(plan, remote, clock, whose)
-    backend = connect(remote, clock, plan.options.state_dir, tokens)
+    connection = connect(plan, remote, clock)
+    backend = connection.backend
     try:
         mark = identity_mark(remote)
         patience_s = None if state.known(plan.spec.name, mark) is None else PATIENCE_S
+        _ = backend.limits  # it is up then: the service alone is what is asked briefly
         introduction = _Introduction(backend, patience_s)
-        account = whose.account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
+        account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
+        connection.mounted(account)
         top: Entry | None = None
         if introduction.is_made:
             top = _look_at_root(backend, plan, patience_s)
         else:
             LOG.warning("%s: the service does not answer; what is known of it is mounted", plan.spec.name)
         slot = state.take_slot(account)
-        return _Assembly(
-            plan, backend, tokens, clock, RealDisk(), state, account, slot, introduction, top
-        ).build(socket)
+        return _Assembly(plan, connection, clock, RealDisk(), state, account, slot, introduction, top).build(
+            socket
+        )
     except BaseException:
         backend.close()
-        tokens.close()
+        connection.end()
         raise
-
-
-def _tokens(plan: MountPlan, remote: AccountRemote, clock: Clock, whose: _Whose) -> Tokens:
-    """As the remote says; also those that are written into its configuration while it is mounted."""
-    if plan.login is None:
-        return tokens_of(remote, clock, plan.options.state_dir)
-    return Login(
-        plan.login.path,
-        remote,
-        clock,
-        read=plan.login.read,
-        make=lambda changed: tokens_of(changed, clock, plan.options.state_dir),
-        is_ours=whose.is_ours,
-    )
-
-
-@dataclass(slots=True)
-class _Whose:
-    """The account that is mounted, once that is known."""
-
-    plan: MountPlan
-    clock: Clock
-    state: StateDir
-    account: Account | None = None
-
-    def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
-        """Whether *tokens* lead to it. If so, the next mount knows *remote* without asking. MountfsError."""
-        backend = connect(remote, self.clock, self.plan.options.state_dir, tokens)
-        try:
-            found = backend.account()
-        finally:
-            backend.close()
-        if self.account is None or found.key != self.account.key:
-            return False
-        self.state.identify(self.plan.spec.name, identity_mark(remote), lambda: found)
-        return True
 
 
 @dataclass(slots=True)
@@ -142,8 +105,7 @@ class _Assembly:
     """The makings of one mount."""
 
     plan: MountPlan
-    backend: Backend
-    tokens: Tokens
+    connection: Connection
     clock: Clock
     disk: Disk
     state: StateDir
@@ -154,8 +116,9 @@ class _Assembly:
 
     def build(self, socket: Path) -> RunningAccount:
         places, settings = self._places(self.slot), self._settings()
+        backend = self.connection.backend
         with _nothing_is_garbage():
-            foundation = lay(places, self.backend, self.clock, self.disk, settings)
+            foundation = lay(places, backend, self.clock, self.disk, settings)
         self._take_over(foundation, settings)
         cores: list[Core] = []
 
@@ -165,9 +128,7 @@ class _Assembly:
             with contextlib.suppress(Refused):
                 cores[0].view.children(cores[0].view.top)
 
-        core = build(
-            foundation, places, self.backend, self.clock, self.disk, replace(settings, on_follow=begin)
-        )
+        core = build(foundation, places, backend, self.clock, self.disk, replace(settings, on_follow=begin))
         cores.append(core)
         if (shortage := core.spool.shortage()) is not None:
             LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
@@ -191,7 +152,7 @@ class _Assembly:
                 workers=_workers(core, self.clock, follows),
                 strays=self._strays,
                 set_aside=self._set_aside,
-                end_sign_in=self.tokens.close,
+                end_connection=self.connection.end,
                 release=release,
             )
         )
@@ -230,7 +191,7 @@ class _Assembly:
         if abandoned is None:
             return
         try:
-            theirs = lay(self._places(abandoned), self.backend, self.clock, self.disk, settings)
+            theirs = lay(self._places(abandoned), self.connection.backend, self.clock, self.disk, settings)
             adopt(foundation, theirs, directory)
         finally:
             abandoned.release()

@@ -54,8 +54,8 @@ it by then shows what it knows."""
 class Parts:
     """Everything a mounted account is made of, introduced to each other by the assembly. *first_workers*
     begin before the mount stands, *workers* then; the threads of all are there before, or there is no mount.
-    *set_aside*: the files of lost rows that a start kept. *end_sign_in*: nobody waits for a token from then
-    on."""
+    *set_aside*: the files of lost rows that a start kept. *end_connection*: nothing is asked of the service
+    from then on."""
 
     display_name: str
     root: RemotePath
@@ -66,7 +66,7 @@ class Parts:
     workers: Sequence[Worker]
     strays: Callable[[], tuple[Stray, ...]]
     set_aside: Callable[[], Trouble | None]
-    end_sign_in: Callable[[], None]
+    end_connection: Callable[[], None]
     release: Callable[[], None]
 
 
@@ -212,7 +212,7 @@ class RunningAccount:
             worker.stop()
         self._is_up.set()
         core.backend.close()
-        self._parts.end_sign_in()
+        self._parts.end_connection()
         deadline_s = core.clock.now_s() + LAST_STEPS_S
         ended = [worker.join(max(0.0, deadline_s - core.clock.now_s())) for worker in workers]
         if all(ended):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import signal
 import socket
 import subprocess
@@ -112,9 +113,15 @@ class Link:
         if self.is_over:
             raise Unreachable(self._gone())
 
-    def call(self, method: str, arguments: Sequence[object], named: dict[str, object]) -> Any:
+    def call(
+        self,
+        method: str,
+        arguments: Sequence[object],
+        named: dict[str, object],
+        patience_s: float = math.inf,
+    ) -> Any:
         """What the port's *method* returns, or raises. Died: the process ended meanwhile. Unreachable: it
-        had ended before."""
+        had ended before. Offline: no reply came within *patience_s*."""
         payload = dumps((method, tuple(arguments), named))
         call, number = _Call(), next(self._numbers)
         with self._lock:
@@ -125,8 +132,10 @@ class Link:
             self._channel.send(Kind.CALL, number, payload)
         except Broken:
             self.kill()
-        while not call.done.acquire(timeout=PROBE_S):
+        while not call.done.acquire(timeout=min(PROBE_S, patience_s)):
             self._look_whether_it_hangs()
+            if patience_s < PROBE_S:
+                raise Offline("the network process does not answer")
         if call.reply is None:
             raise Died(self._gone())
         value = loads(call.reply.payload)

@@ -21,6 +21,8 @@ LOG = logging.getLogger(__name__)
 
 STEADY_S = 10.0
 """A process that lived for so long may be started again at once; the delay doubles for others."""
+STATUS_S = 2.0
+"""For what ``status`` asks, which no service is asked for."""
 LONGEST_WAIT_S = 2.0
 """A call waits so long for a process to be started; for longer it is told to come back."""
 ASKING = frozenset({"account", "space", "list_folder", "stat", "read", "latest_cursor", "changes"}) | {
@@ -100,7 +102,7 @@ class RemoteBackend:
         with contextlib.suppress(MountfsError):
             link = self._link
             if link is not None and not link.is_over:
-                self._last_calls = link.call("calls", (), {})
+                self._last_calls = link.call("calls", (), {}, STATUS_S)
         total = Counter(self._former_calls)
         total.update(self._last_calls)
         return dict(total)
@@ -113,7 +115,7 @@ class RemoteBackend:
                 return self._pacer.error
             if link.is_over:
                 return _death_of(link)
-            return cast("MountfsError | None", link.call("trouble", (), {}))
+            return cast("MountfsError | None", link.call("trouble", (), {}, STATUS_S))
         except Offline as error:
             return error
 

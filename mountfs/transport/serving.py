@@ -19,8 +19,8 @@ LOG = logging.getLogger(__name__)
 
 LAST_CALLS_S = 2.0
 """For calls that are under way at the end, once their connections are cut."""
-CALLS_AT_ONCE = 64
-"""Each call of the mount is made by a thread there; this many are more than it has."""
+CALLS_AT_ONCE = 128
+"""Each call of the mount is made by a thread there, which is hardly ever one of so many."""
 ASK_NOBODY = frozenset({"calls", "trouble"})
 """Answered at once, before whatever waits for a thread: ``status`` must not wait behind a stuck call."""
 

@@ -8,8 +8,8 @@ from threading import Condition
 
 SLOT_BYTES = 4 * 1024 * 1024
 """The largest range that the reader asks for."""
-SLOTS = 16
-"""Reads at once; more wait for one of these to end."""
+SLOTS = 64
+"""Reads at once; more wait for one of these to end. The one used last is lent first."""
 
 
 class Window:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from daemon.config.settings import SandboxRemote, find_remote, load
 from daemon.control.client import Client
@@ -21,9 +22,10 @@ from daemon.signin.identity import identity_mark
 from mountfs.attributes import FileSystemOptions
 from mountfs.clock import SystemClock, boot_id
 from mountfs.filesystem import FileSystem
+from mountfs.ports import Backend
 from mountfs.spool.disk import RealDisk
-from tests.mounted import memorymount
 from tests.mounted.corner import STATE
+from tests.mounted.memorymount import RemoteMemory
 from tests.mounted.memoryprocess import MemoryProcess
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import REPOSITORY, SandboxProcess
@@ -74,11 +76,13 @@ def pending(folder: Path, far_side: SandboxProcess, count: int) -> Figures:
 @contextmanager
 def _without_kernel(mount: RealMount, far_side: SandboxProcess) -> Iterator[Core]:
     """The account of *mount*, while that is not mounted and nobody sends anything."""
-    connect = memorymount.connect if isinstance(far_side, MemoryProcess) else remotes.connect
     remote = find_remote(load((), mount.config), "work")
     assert not isinstance(remote, SandboxRemote)
     clock, disk, state = SystemClock(), RealDisk(), StateDir(mount.state_dir)
-    backend = connect(remote, clock, mount.state_dir)
+    if isinstance(far_side, MemoryProcess):
+        backend = cast(Backend, RemoteMemory(remote.api_url))
+    else:
+        backend = remotes.connect(remote, clock, mount.state_dir)
     account = state.identify("work", identity_mark(remote), backend.account)
     slot = state.take_slot(account)
     places = Places(slot.journal, slot.spool, slot.cache, slot.directory / "commit.lock")

@@ -1,7 +1,8 @@
 """``mountfs`` with a point to die at around everything that outlives it.
 
 Run as ``python -m tests.crash.process CONTROL_DIRECTORY ARGUMENTS...``: the real program, whose disk, store
-and transport pass the points of ``points.py`` first. SIGUSR1 has it read its order.
+and requests pass the points of ``points.py`` first. It speaks with the service by itself: who dies is the
+whole mount. SIGUSR1 has it read its order.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mountfs.backends.http import HttpClient
 from mountfs.spool.disk import RealDisk
 from mountfs.tree.store import Store
 from tests.crash.points import Points
+from tests.doubles.connections import connect_in_process
 
 POINTS: Points
 """Of this process; set before anything else runs."""
@@ -109,6 +111,7 @@ def main(control: Path, arguments: list[str]) -> int:
     POINTS.arm()
     signal.signal(signal.SIGUSR1, lambda _number, _frame: POINTS.arm())
     assembly.RealDisk = PointedDisk  # type: ignore[attr-defined]
+    assembly.connect = connect_in_process  # type: ignore[attr-defined]
     core.Store = PointedStore  # type: ignore[attr-defined]
     HttpClient._send_once = _pointed(HttpClient._send_once)  # type: ignore[method-assign]
     return run(arguments)

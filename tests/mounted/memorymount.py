@@ -11,15 +11,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from daemon.cli import main
 from daemon.config.settings import AccountRemote
 from daemon.process import assembly
+from daemon.process.connection import Connection
+from daemon.process.run import MountPlan
 from mountfs.errors import MountfsError, Offline, ServerFault, Unreachable
 from mountfs.model.order import Order, Put
 from mountfs.model.source import Source
-from mountfs.ports import Clock, Launch
+from mountfs.ports import Backend, Clock, Launch
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.sources import source_at
 
@@ -102,8 +104,8 @@ def _without_bodies(orders: Sequence[Order]) -> list[Order]:
     return [replace(order, body=None) if isinstance(order, Put) else order for order in orders]
 
 
-def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: object = None) -> RemoteMemory:
-    return RemoteMemory(remote.api_url)
+def connect(plan: MountPlan, remote: AccountRemote, clock: Clock) -> Connection:
+    return Connection(cast(Backend, RemoteMemory(remote.api_url)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -290,6 +292,15 @@ def test_a_foreign_library_has_one_door(foreign: str, ours: str) -> None:
         if any(_is_in(target, foreign) for target in _imports(module)) and not _is_in(module, ours)
     }
     assert importers == set()
+
+
+def test_the_process_of_a_mount_loads_nothing_that_speaks_http() -> None:
+    """That is the network process': it takes memory, and time at each start."""
+    order = "import sys, daemon.cli, daemon.process.assembly; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", order], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split())
+    assert "mountfs.transport.remote" in loaded
+    assert not loaded & {"requests", "urllib3", "mountfs.backends", "aiohttp"}
 
 
 def test_nobody_asks_which_service_it_is() -> None:

@@ -15,6 +15,7 @@ from daemon.config.options import MountOptions
 from daemon.config.settings import DropboxRemote, RemoteSpec
 from daemon.process import adoption, assembly
 from daemon.process.assembly import assemble
+from daemon.process.connection import Connection
 from daemon.process.mounted import RunningAccount
 from daemon.process.run import MountPlan
 from mountfs.clock import boot_id
@@ -66,11 +67,11 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     account = MemoryAccount()
     made = Machine(tmp_path, account)
 
-    def connect(*_: object) -> MemoryBackend:
+    def connect(*_: object) -> Connection:
         backend = MemoryBackend(account)
         for route in made.silent:
             backend.hold(route)
-        return backend
+        return Connection(backend)
 
     monkeypatch.setattr(assembly, "connect", connect)
     yield made

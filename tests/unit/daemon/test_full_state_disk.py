@@ -13,6 +13,7 @@ from daemon.config.options import MountOptions
 from daemon.config.settings import DropboxRemote, RemoteSpec
 from daemon.process import assembly
 from daemon.process.assembly import assemble
+from daemon.process.connection import Connection
 from daemon.process.run import MountPlan
 from mountfs.errors import NoSpace
 from mountfs.model.path import ROOT
@@ -203,7 +204,7 @@ def test_a_state_directory_below_the_reserve_says_so_at_the_mount_and_in_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(RealDisk, "free_bytes", lambda *_: RESERVE_BYTES - 1)
-    monkeypatch.setattr(assembly, "connect", lambda *_: MemoryBackend(MemoryAccount()))
+    monkeypatch.setattr(assembly, "connect", lambda *_: Connection(MemoryBackend(MemoryAccount())))
     plan = MountPlan(
         RemoteSpec("work", ROOT),
         DropboxRemote("work", access_token="t"),

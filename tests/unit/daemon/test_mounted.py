@@ -50,7 +50,7 @@ def account_of(world: World, **parts: Any) -> RunningAccount:
         workers=(),
         strays=lambda: (),
         set_aside=lambda: None,
-        end_sign_in=lambda: None,
+        end_connection=lambda: None,
         release=lambda: None,
     )
     return RunningAccount(replace(usual, **parts))
@@ -534,7 +534,7 @@ def test_a_step_that_waits_for_a_token_does_not_hold_up_the_end(world: World) ->
         return math.inf
 
     worker = Worker("upload", sign_in, world.clock)
-    account = account_of(world, workers=[worker], end_sign_in=ended.set, release=released.set)
+    account = account_of(world, workers=[worker], end_connection=ended.set, release=released.set)
     worker.start()
     assert asked.wait(PATIENCE_S)
     account.close()

@@ -15,7 +15,7 @@ import pytest
 from mountfs.errors import Internal, MountfsError, Offline, ServerFault, Unreachable
 from mountfs.model.entry import Account, File, Folder, Place
 from mountfs.model.path import ROOT, RemotePath
-from mountfs.transport import link
+from mountfs.transport import link, remote
 from mountfs.transport.remote import STEADY_S, RemoteBackend
 from mountfs.transport.window import SLOT_BYTES
 from tests.doubles.memory_account import MEMORY_LIMITS
@@ -236,6 +236,20 @@ def test_one_that_hangs_is_killed_and_its_calls_are_offline(
     clock.advance(link.SILENT_S + 1)
     assert isinstance(call.exception(30), Offline)
     assert backend.stat(at("a")) == Folder("1", "a")
+
+
+def test_status_does_not_wait_for_one_that_hangs(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "STATUS_S", 0.05)
+    backend.stat(at("a"))
+    assert backend.calls() == {"stat": 1}
+    call = pool.submit(backend.abandon, "freeze")
+    until(lambda: _state_of(pid_of(backend)) == "T", "the process is stopped")
+    assert str(backend.trouble()) == "the network process does not answer"
+    assert backend.calls() == {"stat": 1}
+    os.kill(pid_of(backend), signal.SIGKILL)
+    assert isinstance(call.exception(30), Offline)
 
 
 def test_a_call_that_takes_long_while_the_process_answers_is_waited_for(
