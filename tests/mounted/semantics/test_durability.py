@@ -272,34 +272,30 @@ def test_s_once_each_version_is_committed_once_though_a_job_s_outcome_is_lost(co
         assert corner.far_side.revisions(corner.remote(name)) == versions
 
 
+@pytest.mark.parametrize(("base", "size_bytes"), [("base", 50), (None, 50), (None, 21_000_000)])
 def test_s_once_what_others_replaced_before_a_killed_mount_heard_of_it_is_not_made_a_copy(
-    real_mount: RealMount, far_side: SandboxProcess
+    real_mount: RealMount, far_side: SandboxProcess, base: str | None, size_bytes: int
 ) -> None:
-    names = {"old": 1, "new": 0, "large": 0}
-    far_side.write("/old", "base")
-    until((real_mount.path / "old").exists, "the service's version is seen")
+    path = real_mount.path / "doc"
+    if base is not None:
+        far_side.write("/doc", base)
+        until(path.exists, "the service's version is seen")
     far_side.faults(
         *far_side.rules(Asked.COMMIT, "drop_after"), *far_side.rules(Asked.STANDING, "drop_before")
     )
-    bodies = {"old": b"ours", "new": b"ours, too", "large": os.urandom(21_000_000)}
-    for name, body in bodies.items():
-        (real_mount.path / name).write_bytes(body)
+    path.write_bytes(os.urandom(size_bytes))
     ours = hashes(real_mount.path, far_side.hash_kind)
-    until(lambda: far_side.files() == ours, "all is committed, and nobody heard of it")
+    until(lambda: far_side.files() == ours, "it is committed, and nobody heard of it")
     real_mount.kill9()
     far_side.faults()
-    for name in names:
-        for text in ("theirs", "theirs again"):
-            far_side.write(f"/{name}", f"{text}: {name}")
+    for text in ("theirs", "theirs again"):
+        far_side.write("/doc", text)
     real_mount.start()
     real_mount.wait_committed()
-    assert set(far_side.files()) == set(ours)
-    for name, before in names.items():
-        arrived = [each["content_hash"] for each in far_side.versions(f"/{name}")]
-        assert (arrived.count(ours[f"/{name}"]), len(arrived)) == (1, before + 3)
-    until(
-        lambda: hashes(real_mount.path, far_side.hash_kind) == far_side.files(), "theirs are seen as the last"
-    )
+    assert set(far_side.files()) == {"/doc"}
+    arrived = [each["content_hash"] for each in far_side.versions("/doc")]
+    assert (arrived.count(ours["/doc"]), len(arrived)) == (1, 3 if base is None else 4)
+    until(lambda: hashes(real_mount.path, far_side.hash_kind) == far_side.files(), "theirs is seen")
 
 
 @pytest.mark.parametrize("lost", [Asked.DELETE, Asked.MOVE, Asked.MKDIR])
