@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import webbrowser
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ def login(
         Store(store),
         credentials.absolute(),
     )
-    _SigningIn(context, name, wishes).run()
+    _SigningIn(context, name.removesuffix(":"), wishes).run()
     return 0
 
 
@@ -229,7 +230,8 @@ class _SigningIn:
             with Redirect(self._wishes.port, proof.state) as redirect:
                 url = granting.authorize_url(remote, proof, redirect.address)
                 click.echo(IN_BROWSER.format(url=url, redirect=redirect.address), err=True)
-                webbrowser.open(url)
+                # Some browsers are waited for until they are closed.
+                threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
                 code = redirect.code(WAIT_S)
             return granting.from_code(remote, self._clock, proof, code, redirect.address)
         back = None if granting.shows_code(remote) else address_of(self._wishes.port)

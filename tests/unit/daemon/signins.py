@@ -111,7 +111,9 @@ class Site:
         assert line.startswith("mountfs: ")
         return line.removeprefix("mountfs: ")
 
-    def in_browser(self, *arguments: str, decision: str = "allow") -> subprocess.CompletedProcess[str]:
+    def in_browser(
+        self, *arguments: str, decision: str = "allow", **more: str
+    ) -> subprocess.CompletedProcess[str]:
         """``mountfs login`` as a program of its own, on a machine with a browser."""
         order = [sys.executable, "-m", "daemon.cli", "--config", str(self.config), "login", *arguments]
         environ = {
@@ -119,5 +121,10 @@ class Site:
             "HOME": str(self.folder),
             "PYTHONPATH": str(BROWSER.parents[2]),
             "BROWSER": f"{sys.executable} {BROWSER} {decision} %s",
+            **more,
         }
-        return subprocess.run(order, capture_output=True, text=True, env=environ, timeout=60, check=False)
+        out, err = self.folder / "out", self.folder / "err"
+        # No pipes: a browser that stays open would hold them open, too.
+        with out.open("w") as stdout, err.open("w") as stderr:
+            done = subprocess.run(order, stdout=stdout, stderr=stderr, env=environ, timeout=60, check=False)
+        return subprocess.CompletedProcess(order, done.returncode, out.read_text(), err.read_text())

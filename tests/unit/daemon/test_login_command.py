@@ -89,6 +89,17 @@ def test_the_browser_comes_back_to_this_machine(site: Site, port: str) -> None:
     works(site, signed_in(site))
 
 
+@pytest.mark.parametrize("service", ["dropbox"])
+def test_a_browser_that_stays_open_holds_up_nobody(site: Site, port: str) -> None:
+    stays = site.folder / "stays"
+    os.mkfifo(stays)
+    done = site.in_browser("work:", *site.order, "--port", port, BROWSER_STAYS=str(stays))
+    with stays.open("w") as ends:
+        ends.write("now")
+    assert done.returncode == 0, done.stderr
+    works(site, signed_in(site))
+
+
 def test_who_presses_cancel_is_told_so_and_nothing_is_written(site: Site, port: str) -> None:
     done = site.in_browser("work", *site.order, "--port", port, decision="deny")
     assert done.returncode == 1
