@@ -12,31 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.mounted.networkprocess import kill_network, network_pid
 from tests.mounted.realmount import MakeMount, RealMount
 from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.only_on("dropbox", "box", because="an account in memory has no network process")
 
-NAME = "mountfs-network"
 SMALL = {f"f{number}": random.Random(number).randbytes(3000) for number in range(20)}
 LARGE = random.Random(100).randbytes(30 * 1024 * 1024 + 7)
-
-
-def network_pid(mount: RealMount) -> int | None:
-    """Once it has its name."""
-    for children in Path(f"/proc/{mount.pid}/task").glob("*/children"):
-        for pid in children.read_text().split():
-            if Path(f"/proc/{pid}/comm").read_text().strip() == NAME:
-                return int(pid)
-    return None
-
-
-def kill_network(mount: RealMount) -> None:
-    pid = network_pid(mount)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{pid}").exists(), "it is gone")
 
 
 def write_all(top: Path) -> None:

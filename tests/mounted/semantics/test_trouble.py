@@ -12,6 +12,7 @@ import pytest
 from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from tests.mounted.corner import ERROR, STATE, Corner, recovered
+from tests.mounted.networkprocess import kill_network
 from tests.mounted.realmount import MakeMount, RealMount, mountfs, write_config
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess
 from tests.waiting import until
@@ -354,3 +355,17 @@ def test_s_space_a_quota_found_short_at_the_commit_pauses_uploads_until_there_is
     real_mount.wait_committed()
     assert len(far_side.files()) == 20
     assert real_mount.status()["account"]["paused"] == ""
+
+
+@pytest.mark.only_on("dropbox", "box", because="an account in memory has no network process")
+def test_s_down_a_network_process_that_dies_is_replaced_and_nothing_is_lost(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    far_side.spoil(Asked.COMMIT, "stall", stall_s=1.0, count=1)
+    (real_mount.path / "a").write_text("ours")
+    until(lambda: sum(far_side.fault_counts()) > 0, "the commit is on its way")
+    kill_network(real_mount)
+    real_mount.wait_committed()
+    assert far_side.files().keys() == {"/a"}
+    assert far_side.revisions("/a") == 1
+    assert (real_mount.path / "a").read_text() == "ours"

@@ -1,0 +1,28 @@
+"""The process by which a mount speaks with its service."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.mounted.realmount import RealMount
+from tests.mounted.sandboxprocess import until
+
+NAME = "mountfs-network"
+
+
+def network_pid(mount: RealMount) -> int | None:
+    """Once it has its name."""
+    for children in Path(f"/proc/{mount.pid}/task").glob("*/children"):
+        for pid in children.read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text().strip() == NAME:
+                return int(pid)
+    return None
+
+
+def kill_network(mount: RealMount) -> None:
+    pid = network_pid(mount)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{pid}").exists(), "it is gone")
