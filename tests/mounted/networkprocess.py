@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.mounted.realmount import RealMount
-from tests.mounted.sandboxprocess import until
+from tests.waiting import until
 
 NAME = "mountfs-network"
 
