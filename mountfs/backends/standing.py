@@ -27,6 +27,8 @@ class Standing:
         self.sign_in = SignIn(clock)
         self._clock = clock
         self._judge = judge
+        self._accepted: tuple[str, float] | None = None
+        """The token that was taken last, and when."""
 
     def replied(self, request: Request, response: Response, started_s: float) -> None:
         """A call that left at *started_s* was answered. What a long poll meets is its caller's to tell."""
@@ -65,6 +67,7 @@ class Standing:
         if isinstance(error, NotSignedIn):
             self.unsigned(token, error, started_s)
         else:
+            self._accepted = (token, self._clock.now_s())
             self.sign_in.accepted(started_s)
             self.health.worked(SIGN_IN)
             self.health.signed_in()
@@ -73,6 +76,8 @@ class Standing:
         """A call that began at *started_s* had no word on its credentials but *error*; *token*: what it was
         signed with, None when there was nothing to sign it with."""
         if isinstance(error, NotSignedIn):
+            if token is not None and self._is_replaced(token, started_s):
+                return
             self.health.failed(SIGN_IN, error)
             if token is not None:
                 self.sign_in.refused(token, error, started_s)
@@ -80,6 +85,11 @@ class Standing:
         self.sign_in.undecided()
         if token is None:
             self.health.failed(SIGN_IN, error)
+
+    def _is_replaced(self, token: str, started_s: float) -> bool:
+        """Whether another token has been taken since a call with *token* left: what the service says of
+        *token* is no news of the account."""
+        return self._accepted is not None and self._accepted[0] != token and started_s <= self._accepted[1]
 
 
 def by_status(response: Response, route: str) -> MountfsError:

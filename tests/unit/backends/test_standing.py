@@ -102,6 +102,21 @@ def test_another_token_is_tried_at_once(connect: Connect) -> None:
         assert client.trouble() is None
 
 
+def test_the_refusal_of_a_former_token_says_nothing_of_the_one_that_works(connect: Connect) -> None:
+    """It was on its way when the new one was taken, and is slower than that one's first reply."""
+    tokens = Static()
+    client = connect(tokens)
+
+    def be_overtaken(handler) -> None:  # type: ignore[no-untyped-def]
+        tokens.number = 7
+        assert look(client, server) == 200
+        answer(401)(handler)
+
+    with Script(be_overtaken, answer(200)) as server:
+        assert isinstance(look(client, server), NotSignedIn)
+        assert client.trouble() is None
+
+
 def test_one_call_at_a_time_tries_refused_credentials_again(connect: Connect, clock: FakeClock) -> None:
     client = connect(Static())
 
