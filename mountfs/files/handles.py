@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mountfs.errors import BadHandle, NotFound
-from mountfs.files.openfile import OpenFile, content_key, revision_key
+from mountfs.files.keys import content_key, revision_key
+from mountfs.files.openfile import OpenFile
 from mountfs.files.pages import Pages
 from mountfs.files.services import Services
 from mountfs.files.sizes import Sizes
@@ -139,6 +140,10 @@ class OpenFiles:
         file = self.showing(node)
         if file is None:
             file = self._opened(node)
+        elif file.is_left and flags & os.O_ACCMODE != os.O_RDONLY:
+            # `echo a >f; echo b >>f`: the second may open it before the first is released. A crash in the
+            # middle of the second takes what that wrote, and not what was closed.
+            file.seal_if_flushed()
         return self._handle(file, path, flags, is_ours=is_ours)
 
     def created(
@@ -164,6 +169,7 @@ class OpenFiles:
         file = handle.file
         with self._services.lock:
             file.writers -= handle.is_writer
+            file.closes -= handle.is_writer and file.closes > 0
             file.bypasses -= handle.is_direct and handle.can_write
         try:
             self._finish(file)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from mountfs.errors import InvalidArgument, NoSpace, TooLarge
 from mountfs.files import overlaid
 from mountfs.files.copyup import admit, begun_from_pending, begun_from_revision
+from mountfs.files.keys import content_key, revision_key
 from mountfs.files.services import Services
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.ranges import RangeSet
@@ -16,16 +17,6 @@ from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.replaced import outlives_alone
-
-
-def content_key(content: Content) -> str:
-    """Names bytes of ours: equal for two opens that must see the same ones."""
-    return f"content:{content.id}"
-
-
-def revision_key(revision: str) -> str:
-    """Names bytes that are a revision of the service."""
-    return f"revision:{revision}"
 
 
 class OpenFile:
@@ -61,6 +52,8 @@ class OpenFile:
         self.handles = 0
         self.writers = 0
         """Both counted by the registry."""
+        self.closes = 0
+        """How often a writer closed it since it was written to; also counted by the registry."""
         self.bypasses = 0
         """As are the handles that may write to it past the kernel's pages of the paths it was opened as."""
         self.content = content
@@ -93,6 +86,11 @@ class OpenFile:
     def is_writing(self) -> bool:
         """Whether it knows size and time of its node better than the tree."""
         return self._is_writing
+
+    @property
+    def is_left(self) -> bool:
+        """Whether all its writers have closed what they wrote, though the kernel has not released them."""
+        return self._is_writing and self._is_flushed and self.closes >= self.writers
 
     @property
     def size_bytes(self) -> int:
@@ -173,6 +171,7 @@ class OpenFile:
     def flush(self) -> None:
         """The bytes so far and their row survive the process; again, or with nothing new, it is free."""
         with self.lock:
+            self.closes += 1
             if self._is_writing and not self._is_flushed:
                 self._flush_locked()
 
@@ -293,7 +292,7 @@ class OpenFile:
             self.node, draft = begun
             self.key = content_key(draft)
         self._spool_file, self.file, self.content = copy, None, draft
-        self._is_writing, self._is_flushed = True, False
+        self._is_writing, self._is_flushed, self.closes = True, False, 0
         self._is_announced = self._is_labelled = False
         self._on_rekey(self, before_key)
 
@@ -330,7 +329,7 @@ class OpenFile:
         if self.content is not None and self._services.changes.unflush(self.content):
             # Power loss must not find what is written over from here on called whole.
             self._services.durable.sync_store()
-        self._is_flushed = False
+        self._is_flushed, self.closes = False, 0
 
     def _seal_locked(self) -> None:
         if not self._is_writing or self.content is None:

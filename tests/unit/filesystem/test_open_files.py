@@ -240,3 +240,49 @@ def test_what_is_open_in_a_removed_folder_gets_in_nobodys_way_when_the_folder_is
     world.close_file(number)
     world.settle()
     assert world.remote() == {"/d": None, "/d/f": b"new"}
+
+
+# Closed, and not released yet
+
+
+@pytest.mark.parametrize("flags", [WO | os.O_APPEND, RW, WO | os.O_TRUNC], ids=["append", "edit", "truncate"])
+def test_what_was_closed_is_there_whoever_opens_it_before_its_release(world: World, flags: int) -> None:
+    """The kernel releases a handle some time after close(2) has returned: `echo a >f; echo b >>f`."""
+    first = world.begin("/f", b"closed")
+    world.fs.flush(first)
+    second = world.open("/f", flags)
+    world.fs.release(first)
+    world.fs.write(second, 0, b"being written")
+    world.restart()
+    assert world.get("/f") == b"closed"
+    world.settle()
+    assert world.account.files()["/f"] == b"closed"
+
+
+def test_a_file_that_one_of_two_writers_has_closed_is_still_one_file(world: World) -> None:
+    first, second = world.begin("/f", b"one"), world.open("/f", WO | os.O_APPEND)
+    world.fs.write(second, 0, b" two")
+    world.fs.flush(first)
+    third = world.open("/f", WO | os.O_APPEND)
+    world.fs.write(third, 0, b" three")
+    spools = {content.spool for content, _, _ in world.core.tree.store.contents()}
+    assert len(spools) == 1
+    for number in (second, third):
+        world.close_file(number)
+    world.fs.release(first)
+    world.settle()
+    assert world.account.files() == {"/f": b"one two three"}
+    assert world.revisions_of("/f") == 1
+
+
+def test_a_descriptor_that_was_copied_may_go_on_after_the_close_of_the_other(world: World) -> None:
+    """As in a shell whose children inherit what it has open: each of their ends is a close(2) of its own."""
+    first = world.begin("/f", b"a")
+    world.fs.flush(first)
+    second = world.open("/f", WO | os.O_APPEND)
+    world.fs.write(second, 0, b"b")
+    world.fs.write(first, 2, b"c")
+    for number in (first, second):
+        world.close_file(number)
+    world.settle()
+    assert world.account.files() == {"/f": b"abc"}
