@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,11 +27,13 @@ from daemon.failure import BadSettings, Failure
 from daemon.places import ownership
 from daemon.process import logs
 from daemon.process.background import Readiness, spawn
+from daemon.process.connection import begun_process
 from daemon.process.embedded import check_installed
 from daemon.process.mountpoint import Reservation, SystemKernel, absolute, check_fuse, prepare
 from daemon.process.run import Assemble, LoginFile, MountPlan, Surroundings, run_mount
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError
+from mountfs.transport.link import Child
 
 
 @click.command()
@@ -142,7 +145,11 @@ def _again(context: Context, chosen: Instance, instance: str | None, options: tu
 
 
 def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
-    with StatusLine(context.err) as line, Reservation(plan.mountpoint) as reservation:
+    with (
+        StatusLine(context.err) as line,
+        Reservation(plan.mountpoint) as reservation,
+        begun_process() as process,
+    ):
 
         def ready() -> None:
             reservation.release()
@@ -158,10 +165,10 @@ def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
             on_ready=ready,
             on_status=show if line.is_shown else None,
         )
-        return run_mount(plan, _assembly(), around)
+        return run_mount(plan, _assembly(process), around)
 
 
-def _assembly() -> Assemble:
+def _assembly(process: Child | None) -> Assemble:
     """The core, imported only where it is needed: it loads libfuse, which a machine may lack."""
     try:
         from daemon.process.assembly import assemble  # noqa: PLC0415
@@ -169,4 +176,4 @@ def _assembly() -> Assemble:
         raise Failure(
             f"libfuse 2 is missing ({error}); install the package libfuse2 or libfuse2t64"
         ) from None
-    return assemble
+    return partial(assemble, process=process)

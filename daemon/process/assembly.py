@@ -31,6 +31,7 @@ from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.disk import RealDisk
+from mountfs.transport.link import Child
 from mountfs.tree.node import Node, State
 from mountfs.tree.strays import set_aside_directory
 
@@ -46,11 +47,14 @@ PATIENCE_S = 1.0
 answer by then shows what it knows, and makes up for it as soon as the service answers."""
 
 
-def assemble(plan: MountPlan, remote: AccountRemote, socket: Path) -> RunningAccount:
-    """A mount of *remote* ready to run. Failure, MountfsError."""
+def assemble(
+    plan: MountPlan, remote: AccountRemote, socket: Path, process: Child | None = None
+) -> RunningAccount:
+    """A mount of *remote* ready to run. *process*: a network process that was started already. Failure,
+    MountfsError."""
     clock = SystemClock()
     state = StateDir(plan.options.state_dir)
-    connection = connect(plan, remote, clock)
+    connection = connect(plan, remote, clock, process)
     backend = connection.backend
     try:
         mark = identity_mark(remote)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -14,7 +15,9 @@ from daemon.process.run import MountPlan
 from mountfs.model.entry import Account
 from mountfs.ports import Backend, Clock
 from mountfs.transport.codec import dumps
+from mountfs.transport.link import Child
 from mountfs.transport.remote import RemoteBackend
+from mountfs.transport.window import Window
 
 COMMAND = (sys.executable, "-m", "daemon.process.network")
 
@@ -33,8 +36,25 @@ class Connection:
     end: Callable[[], None] = lambda: None
 
 
-def connect(plan: MountPlan, remote: AccountRemote, clock: Clock) -> Connection:
-    """To the account of *remote*, by a process that starts meanwhile; nothing is sent yet. MountfsError."""
+@contextmanager
+def begun_process() -> Iterator[Child | None]:
+    """A process that loads its modules while the mount loads its own. One that was not connected to anything
+    ends with the block. None: it cannot be started, and whoever connects will say why."""
+    try:
+        process = Child(COMMAND, Window())
+    except OSError:
+        yield None
+        return
+    try:
+        yield process
+    finally:
+        if not process.is_told:
+            process.drop()
+
+
+def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child | None = None) -> Connection:
+    """To the account of *remote*, by a process that starts meanwhile; nothing is sent yet. *process*: one
+    that was started before the plan was complete. MountfsError."""
     whose: list[Account] = []
 
     def recipe() -> bytes:
@@ -52,6 +72,6 @@ def connect(plan: MountPlan, remote: AccountRemote, clock: Clock) -> Connection:
         log_level=logging.getLogger().getEffectiveLevel(),
         http_log_level=logging.getLogger("urllib3").getEffectiveLevel(),
     )
-    backend = RemoteBackend(COMMAND, recipe, clock)
+    backend = RemoteBackend(COMMAND, recipe, clock, process)
     backend.start()
     return Connection(cast(Backend, backend), mounted, backend.end)

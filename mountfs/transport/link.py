@@ -52,33 +52,45 @@ class _Call:
         self.reply: Frame | None = None
 
 
-class Link:
-    """One network process. Any thread may call; every call ends, at the latest when the process does."""
+class Child:
+    """A process that has its descriptors, and has not been told yet what to connect to."""
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        recipe: bytes,
-        window: Window,
-        clock: Clock,
-        on_state: Callable[[State, bool], None],
-    ) -> None:
-        """Starts *command*, which gets the numbers of its socket and window as last arguments, and sends it
-        *recipe*; it is not waited for. *on_state*: is told the port's properties whenever the process tells
-        them, and whether it was for the first time. OSError."""
-        ours, theirs = socket.socketpair()
+    def __init__(self, command: Sequence[str], window: Window) -> None:
+        """Starts *command*, which gets the numbers of its socket and window as last arguments; it is not
+        waited for. OSError."""
+        self.window = window
+        self.is_told = False
+        self.socket, theirs = socket.socketpair()
         with contextlib.ExitStack() as on_failure, theirs:
-            on_failure.callback(ours.close)
+            on_failure.callback(self.socket.close)
             inherited = (theirs.fileno(), window.fd)
             # In a session of its own, or the terminal's Ctrl-C would end it before the drain.
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [*command, *map(str, inherited)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=inherited,
                 start_new_session=True,
             )
             on_failure.pop_all()
-        self._channel = Channel(ours)
+
+    def drop(self) -> None:
+        """Ends one that was told nothing, and waits."""
+        self.socket.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class Link:
+    """One network process. Any thread may call; every call ends, at the latest when the process does."""
+
+    def __init__(
+        self, child: Child, recipe: bytes, clock: Clock, on_state: Callable[[State, bool], None]
+    ) -> None:
+        """Sends *child* its *recipe*; it is not waited for. *on_state*: is told the port's properties
+        whenever the process tells them, and whether it was for the first time."""
+        child.is_told = True
+        self._process = child.process
+        self._channel = Channel(child.socket)
         self._on_state = on_state
         self._clock = clock
         self._started_s = self._heard_s = clock.now_s()

@@ -14,7 +14,7 @@ from mountfs.errors import MountfsError, Offline, Unreachable
 from mountfs.model.entry import Account, File
 from mountfs.model.pacing import Pacer
 from mountfs.ports import Backend, BackendLimits, Clock
-from mountfs.transport.link import Died, Link, State
+from mountfs.transport.link import Child, Died, Link, State
 from mountfs.transport.window import SLOT_BYTES, Window
 
 LOG = logging.getLogger(__name__)
@@ -43,12 +43,20 @@ class RemoteBackend:
     """``ports.Backend``. What changes something and is under way when a process dies ends as Offline: it may
     have taken effect."""
 
-    def __init__(self, command: Sequence[str], recipe: Callable[[], bytes], clock: Clock) -> None:
-        """*command* starts a process; *recipe*: what each is sent at its start."""
+    def __init__(
+        self,
+        command: Sequence[str],
+        recipe: Callable[[], bytes],
+        clock: Clock,
+        first: Child | None = None,
+    ) -> None:
+        """*command* starts a process; *recipe*: what each is sent at its start. *first*: one that was started
+        already, to be the first."""
         self._command = command
         self._recipe = recipe
         self._clock = clock
-        self._window = Window()
+        self._first = first
+        self._window = Window() if first is None else first.window
         self._starting = Lock()
         self._pacer = Pacer()
         self._closed = Event()
@@ -192,11 +200,12 @@ class RemoteBackend:
         if left_s > 0 and self._closed.wait(left_s):
             raise Offline("the connection is closed")
         try:
-            self._link = Link(self._command, self._recipe(), self._window, self._clock, self._take_properties)
+            child, self._first = self._first or Child(self._command, self._window), None
         except OSError as error:
             failure = Unreachable(f"the network process cannot be started: {error.strerror}")
             self._failed(failure)
             raise failure from error
+        self._link = Link(child, self._recipe(), self._clock, self._take_properties)
         return self._link
 
     def _mourn(self, link: Link) -> None:

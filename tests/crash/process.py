@@ -111,7 +111,7 @@ def main(control: Path, arguments: list[str]) -> int:
     POINTS.arm()
     signal.signal(signal.SIGUSR1, lambda _number, _frame: POINTS.arm())
     assembly.RealDisk = PointedDisk  # type: ignore[attr-defined]
-    assembly.connect = connect_in_process  # type: ignore[attr-defined]
+    assembly.connect = connect_in_process  # type: ignore[attr-defined, assignment]
     core.Store = PointedStore  # type: ignore[attr-defined]
     HttpClient._send_once = _pointed(HttpClient._send_once)  # type: ignore[method-assign]
     return run(arguments)

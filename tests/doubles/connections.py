@@ -9,7 +9,7 @@ from daemon.signin import remotes
 from mountfs.ports import Clock
 
 
-def connect_in_process(plan: MountPlan, remote: AccountRemote, clock: Clock) -> Connection:
+def connect_in_process(plan: MountPlan, remote: AccountRemote, clock: Clock, process: object) -> Connection:
     state_dir = plan.options.state_dir
     tokens = remotes.tokens_of(remote, clock, state_dir)
     return Connection(remotes.connect(remote, clock, state_dir, tokens), end=tokens.close)

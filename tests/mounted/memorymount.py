@@ -104,10 +104,10 @@ def _without_bodies(orders: Sequence[Order]) -> list[Order]:
     return [replace(order, body=None) if isinstance(order, Put) else order for order in orders]
 
 
-def connect(plan: MountPlan, remote: AccountRemote, clock: Clock) -> Connection:
+def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: object) -> Connection:
     return Connection(cast(Backend, RemoteMemory(remote.api_url)))
 
 
 if __name__ == "__main__":
-    assembly.connect = connect  # type: ignore[attr-defined]
+    assembly.connect = connect  # type: ignore[attr-defined, assignment]
     main()

@@ -103,6 +103,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "daemon.signin",
         "mountfs.clock",
         "mountfs.spool",
+        "mountfs.transport",
         "mountfs.tree",
     },
 }
