@@ -79,6 +79,8 @@ class RangeSet:
 
     def within(self, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of [start, stop) that are in, ascending."""
+        if start >= stop:
+            return []
         first = bisect_right(self._stops, start)
         last = bisect_left(self._starts, stop)
         pairs = zip(self._starts[first:last], self._stops[first:last], strict=True)
