@@ -220,8 +220,9 @@ def test_every_error_carries_a_request_id(client: Dropbox) -> None:
 
 
 def test_the_flow_for_apps_without_a_secret_ends_with_a_refresh_token(
-    connect: Connect, sandbox: DropboxSandbox, ca_file: str
+    connect: Connect, sandbox: DropboxSandbox
 ) -> None:
+    ca_file = str(sandbox.ca_file)
     flow = DropboxOAuth2FlowNoRedirect(
         "sandbox-app", use_pkce=True, token_access_type="offline", ca_certs=ca_file
     )
