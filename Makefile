@@ -10,7 +10,7 @@ INSTALLED_BY := pyproject.toml setup.py cloudsandbox/pyproject.toml scripts/setu
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode \
 	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
-.PHONY: setup demo test check format bench soak clean
+.PHONY: setup demo test check format bench peers soak clean
 
 setup: $(READY)
 
@@ -40,6 +40,9 @@ format: $(READY_FOR_TESTS)
 
 bench: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+peers: $(READY_FOR_TESTS)
+	$(BIN)/python -m tests.bench.peers $(ARGS)
 
 soak: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.soak $(ARGS)

