@@ -21,6 +21,7 @@ from mountfs.attributes import FileSystemOptions
 from mountfs.errors import DiskFull, MountfsError
 from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services, pause
+from mountfs.files.siblings import Siblings
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import Entry
 from mountfs.model.path import ROOT, RemotePath
@@ -207,8 +208,7 @@ def build(
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
     blocks, reader, gaps = _reading(foundation, places, backend, clock, disk, settings)
-    durability = Durability(tree, spool, disk)
-    waiting = Waiting(tree)
+    durability, waiting = Durability(tree, spool, disk), Waiting(tree)
     space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))
     services = Services(
         lock=tree.lock,
@@ -223,6 +223,7 @@ def build(
         ask_limits=lambda: backend.limits,
         clock=clock,
         pause=settings.pause,
+        on_read=Siblings(tree.lock, clock, reader).reads,
     )
     files = OpenFiles(services, tree.watch)
     return Core(

@@ -114,6 +114,8 @@ class OpenFile:
         """Fewer bytes only at the end. Errors of the reader."""
         file = self.file
         if file is not None and self._spool_file is None:
+            if offset == 0:
+                self._services.on_read(self.node, file)
             return self._services.reader.read(file, offset, length)  # without the lock: this may take long
         with self.lock:
             if self._spool_file is None:

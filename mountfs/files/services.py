@@ -112,6 +112,8 @@ class Services:
     ask_limits: Callable[[], BackendLimits]
     clock: Clock
     pause: Callable[[float], None] = pause
+    on_read: Callable[[Node, File], None] = lambda _node, _file: None
+    """Told of each read from the beginning of a revision, before it is made."""
 
     @property
     def limits(self) -> BackendLimits:

@@ -1,0 +1,149 @@
+"""The next small files of a folder are fetched ahead for who reads one after another."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+
+import pytest
+
+from mountfs.files.siblings import FIRST_FILES, MOST_FILES, PAUSE_S, SMALL_BYTES, Siblings
+from mountfs.model.entry import File
+from tests.doubles.world import World
+
+
+class Asked:
+    """Stands where the reader does."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.failed: Callable[[], None] = lambda: None
+
+    def prefetch(self, file: File, failed: Callable[[], None]) -> None:
+        self.names.append(file.name)
+        self.failed = failed
+
+
+@pytest.fixture
+def asked(world: World) -> Asked:
+    asked = Asked()
+    world.serve_with(on_read=Siblings(world.core.tree.lock, world.clock, asked).reads)
+    return asked
+
+
+def files_in(world: World, folder: str, count: int) -> list[str]:
+    """Names of so many files, in the order in which the mount lists them."""
+    for number in range(count):
+        world.account.write(f"{folder}/f{number:03}", str(number).encode())
+    world.follow()
+    return listed(world, folder)
+
+
+def listed(world: World, folder: str) -> list[str]:
+    number = world.fs.opendir(folder)
+    names = [name for name, _, _ in world.fs.readdir(number)]
+    world.fs.releasedir(number)
+    return names
+
+
+def read(world: World, *paths: str) -> None:
+    for path in paths:
+        assert world.get(path) is not None
+
+
+def test_one_read_says_nothing(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 10)
+    read(world, f"/d/{names[0]}")
+    read(world, f"/d/{names[0]}")
+    assert asked.names == []
+
+
+def test_the_second_brings_some_ahead_and_each_further_one_more(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 400)
+    read(world, *(f"/d/{name}" for name in names[:2]))
+    assert asked.names == names[2 : 2 + FIRST_FILES]
+    ahead = []
+    for place, name in enumerate(names[2:], 2):
+        read(world, f"/d/{name}")
+        ahead.append(len(asked.names) - (place - 1))
+    assert max(ahead) == MOST_FILES
+    assert asked.names == names[2:]  # each once
+
+
+def test_files_are_fetched_in_the_order_of_their_names_for_a_shell_that_sorts_them(
+    world: World, asked: Asked
+) -> None:
+    for number in random.Random(3).sample(range(50), 50):
+        world.account.write(f"/d/f{number:03}", b"x")
+    world.follow()
+    names = listed(world, "/d")
+    in_order = sorted(names)
+    assert names != in_order
+    start = next(at for at in range(49) if abs(names.index(in_order[at]) - names.index(in_order[at + 1])) > 8)
+    read(world, *(f"/d/{name}" for name in in_order[start : start + 2]))
+    assert asked.names == in_order[start + 2 : start + 2 + FIRST_FILES]
+
+
+def test_reads_here_and_there_bring_nothing(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 400)
+    read(world, *(f"/d/{names[at]}" for at in (10, 300, 100, 200, 20, 390, 50)))
+    assert asked.names == []
+
+
+def test_a_broken_pattern_begins_small_again(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 400)
+    read(world, *(f"/d/{name}" for name in names[:20]))
+    before = len(asked.names)
+    read(world, f"/d/{names[300]}")
+    assert len(asked.names) == before
+    read(world, f"/d/{names[301]}")
+    assert asked.names[before:] == names[302 : 302 + FIRST_FILES]
+
+
+def test_who_walks_on_into_the_next_folder_has_its_files_ahead_at_once(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 100)
+    others = files_in(world, "/e", 100)
+    read(world, *(f"/d/{name}" for name in names[:50]))
+    del asked.names[:]
+    read(world, f"/e/{others[0]}")
+    assert asked.names == others[1 : 1 + MOST_FILES]
+
+
+def test_what_is_large_empty_or_ours_is_left_out(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 8)
+    world.account.write(f"/d/{names[2]}", bytes(SMALL_BYTES + 1))
+    world.account.write(f"/d/{names[3]}", b"")
+    world.follow()
+    world.put(f"/d/{names[4]}", b"ours")
+    read(world, *(f"/d/{name}" for name in listed(world, "/d")[:2]))
+    assert set(asked.names) <= {*names} - {*names[2:5]}
+
+
+def test_after_a_failure_nothing_is_fetched_ahead_for_a_while(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 100)
+    read(world, *(f"/d/{name}" for name in names[:4]))
+    asked.failed()
+    del asked.names[:]
+    read(world, *(f"/d/{name}" for name in names[4:40]))
+    assert asked.names == []
+    world.advance(PAUSE_S)
+    read(world, *(f"/d/{name}" for name in names[40:43]))
+    assert asked.names
+
+
+def test_each_file_is_requested_once_however_it_comes(world: World) -> None:
+    """With the reader's own threads."""
+    names = files_in(world, "/d", 200)
+    before = world.memory.calls().get("read", 0)
+    read(world, *(f"/d/{name}" for name in names))
+    world.core.reader.close()
+    assert world.memory.calls()["read"] - before == 200
+
+
+def test_a_writer_brings_nothing(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 10)
+    for name in names[:5]:
+        number = world.open(f"/d/{name}", os.O_WRONLY | os.O_TRUNC)
+        world.close_file(number)
+    assert asked.names == []
