@@ -122,7 +122,7 @@ def _mount(service: DemoService, workplace: Path, sandbox: Listening, mountpoint
     keys = {"type": service.name, "access_token": sandbox.token, **service.addresses(sandbox.url)}
     config.write_text("[remotes.demo]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items()))
     _say(f"mounting the sandbox at {sandbox.url}")
-    order = [sys.executable, "-m", "daemon.cli", "--config", str(config), "mount", "--background"]
+    order = [sys.executable, "-P", "-m", "daemon.cli", "--config", str(config), "mount", "--background"]
     order += ["-o", f"state_dir={workplace / 'state'}", "demo:", str(mountpoint)]
     done = subprocess.run(order, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:

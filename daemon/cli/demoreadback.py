@@ -24,7 +24,7 @@ def read_back(service: str, url: str, token: str) -> ReadBack:
     """All files of the stand-in at *url*. Failure."""
     # The token goes by the environment: a command line can be read by every user of the machine.
     done = subprocess.run(
-        [sys.executable, "-m", "cloudsandbox.readback", service, url],
+        [sys.executable, "-P", "-m", "cloudsandbox.readback", service, url],
         env={**os.environ, "CLOUDSANDBOX_TOKEN": token},
         capture_output=True,
         text=True,

@@ -22,7 +22,7 @@ def sandbox() -> None:
 def _command(service: str, api: str) -> click.Command:
     def run(**given: object) -> None:
         check_installed()
-        order = [sys.executable, "-m", "cloudsandbox", service]
+        order = [sys.executable, "-P", "-m", "cloudsandbox", service]
         for name, value in given.items():
             option = f"--{name.replace('_', '-')}"
             if value is True:

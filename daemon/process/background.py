@@ -55,7 +55,7 @@ def spawn(arguments: list[str], plan: MountPlan) -> int:
     reading, writing = os.pipe()
     at = arguments.index("mount") + 1
     own = ["--ready-fd", str(writing), "--log-file", str(log)]
-    order = [sys.executable, "-m", "daemon.cli", *arguments[:at], *own, *arguments[at:]]
+    order = [sys.executable, "-P", "-m", "daemon.cli", *arguments[:at], *own, *arguments[at:]]
     with os.fdopen(reading, "rb") as pipe:
         # The caller's own standard streams would stay open, and whoever reads them would wait for ever.
         with log.open("ab") as output:

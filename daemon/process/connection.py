@@ -19,7 +19,7 @@ from mountfs.transport.link import Child
 from mountfs.transport.remote import RemoteBackend
 from mountfs.transport.window import Window
 
-COMMAND = (sys.executable, "-m", "daemon.process.network")
+COMMAND = (sys.executable, "-P", "-m", "daemon.process.network")
 
 
 def _nothing(_account: Account) -> None:

@@ -60,7 +60,7 @@ class EmbeddedSandbox:
         """Returns once it listens. Failure, also when another one has the data."""
         self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._take_data()
-        order = [sys.executable, "-m", "cloudsandbox", self._service]
+        order = [sys.executable, "-P", "-m", "cloudsandbox", self._service]
         order += ["--data", str(self._data_dir), "--parent-pipe", *self._extra]
         # In a session of its own, or the terminal's Ctrl-C would end it before the drain.
         self._process = subprocess.Popen(

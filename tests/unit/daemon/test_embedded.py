@@ -54,6 +54,16 @@ def test_what_was_stored_is_read_back_and_survives_a_restart(tmp_path: Path) -> 
             read_back("dropbox", second.url, first.token)
 
 
+def test_nothing_is_loaded_from_the_folder_in_which_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise SystemExit('not ours')")
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
+        listening = sandbox.start()
+        assert read_back("dropbox", listening.url, listening.token).stated == {}
+
+
 def test_a_refused_reader_is_told(tmp_path: Path) -> None:
     with EmbeddedSandbox("dropbox", tmp_path / "data") as sandbox:
         url = sandbox.start().url
