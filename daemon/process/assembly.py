@@ -234,8 +234,8 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
     """The threads behind the mount, but for *follows*; each part wakes its own."""
     uploaders = [Worker(f"upload-{n}", core.uploader.step, clock) for n in range(UPLOAD_WORKERS)]
     core.uploader.wake = waker_of(*uploaders)
-    lanes = range(core.backend.limits.batches_at_once)
-    commits = [Worker(f"commit-{n}", core.committer.step, clock) for n in lanes]
+    batches = range(core.backend.limits.batches_at_once)
+    commits = [Worker(f"commit-{n}", core.committer.step, clock) for n in batches]
     core.committer.wake = waker_of(*commits)
     fills = [Worker(f"fill-{n}", core.filler.step, clock) for n in range(FILL_WORKERS)]
     core.filler.wake = waker_of(*fills)

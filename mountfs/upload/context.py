@@ -1,4 +1,4 @@
-"""What every lane of the uploader works with."""
+"""What both senders of the uploader work with: tree, spool, service, and how failures are noted."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class SpoolBytes(Protocol):
         """The file of that name, for whoever sends it."""
 
 
-class Lane(Protocol):
-    """One way for bytes to go up. ``*_locked``: the caller holds the tree's lock."""
+class WorkSource(Protocol):
+    """Gives worker threads something to do. ``*_locked``: the caller holds the tree's lock."""
 
     def claim_locked(self, now_s: float) -> Work | None:
         """The next unit of work for the calling thread, if there is one now."""

@@ -12,9 +12,9 @@ from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of
-from mountfs.upload.context import Lane, SpoolBytes, UploadContext, Work
-from mountfs.upload.packlane import PackLane
-from mountfs.upload.sessionlane import SessionLane
+from mountfs.upload.context import SpoolBytes, UploadContext, Work, WorkSource
+from mountfs.upload.packsender import PackSender
+from mountfs.upload.sessionsender import SessionSender
 from mountfs.upload.urgency import Urgency
 
 LOOKED_AT_ONCE = 50
@@ -48,9 +48,9 @@ class Uploader:
         self._context = UploadContext(
             tree, spool, backend, clock, urgency, may_begin, folder_lost, pause or Pause()
         )
-        self._packs = PackLane(self._context)
-        self._sessions = SessionLane(self._context)
-        self._lanes: list[Lane] = [self._packs, self._sessions]
+        self._packs = PackSender(self._context)
+        self._sessions = SessionSender(self._context)
+        self._sources: list[WorkSource] = [self._packs, self._sessions]
         with tree.lock:
             self._left_pending = list(tree.dirty.values())
             self._left_pending.reverse()
@@ -139,14 +139,14 @@ class Uploader:
         return self._next_left_s if rest else math.inf
 
     def _claim_locked(self, now_s: float) -> Work | None:
-        """From the lane that was served less recently, so that neither starves the other."""
+        """From the sender that was served less recently, so that neither starves the other."""
         if self._context.account_pacer.ready_s > now_s or self._context.pause.is_on:
             return None
-        for lane in self._lanes:
-            work = lane.claim_locked(now_s)
+        for source in self._sources:
+            work = source.claim_locked(now_s)
             if work is not None:
-                self._lanes.remove(lane)
-                self._lanes.append(lane)
+                self._sources.remove(source)
+                self._sources.append(source)
                 return work
         return None
 
@@ -160,7 +160,7 @@ class Uploader:
     def _due_locked(self, now_s: float) -> float:
         if self._context.pause.is_on:
             return math.inf
-        due_s = min(lane.due_locked(now_s) for lane in self._lanes)
+        due_s = min(source.due_locked(now_s) for source in self._sources)
         return max(due_s, self._context.account_pacer.ready_s)
 
     def _hurry(self) -> None:
@@ -189,7 +189,7 @@ class Uploader:
             self.wake()
 
     def _look_locked(self, node: Node) -> bool:
-        """Gives whole bytes that are not up yet to their lane; whether a worker should look."""
+        """Gives a whole content that is not up yet to its sender; whether a worker should look."""
         content: Content | None = node.state.content
         if content is None or content.is_uploaded or not content.is_whole or is_refused(node):
             return False  # one with gaps is wanted once they are filled

@@ -26,7 +26,7 @@ POINTS = {
         ("small", "http.POST files/content:after"),
         ("small", "store.replies._book_step:before"),
         ("large", "http.POST files/upload_sessions/:id/commit:after"),
-        ("large", "store.sessionlane._finish:before"),
+        ("large", "store.sessionsender._finish:before"),
     ),
 }
 

@@ -45,8 +45,8 @@ class Crew:
         self.world = world
         uploads = [Hand(f"upload-{n}", core.uploader.step, clock) for n in range(2)]
         fills = [Hand(f"fill-{n}", core.filler.step, clock) for n in range(2)]
-        lanes = min(2, core.backend.limits.batches_at_once)
-        commits = [Hand(f"commit-{n}", core.committer.step, clock) for n in range(lanes)]
+        batches = min(2, core.backend.limits.batches_at_once)
+        commits = [Hand(f"commit-{n}", core.committer.step, clock) for n in range(batches)]
         sweep = Hand("sweep", core.sweeper.step, clock)
         probe = Hand("probe-room", core.prober.step, clock)
         core.uploader.wake = waker_of(*uploads)

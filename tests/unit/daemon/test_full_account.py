@@ -76,8 +76,8 @@ def test_in_an_hour_without_room_the_service_is_asked_a_few_times_and_nothing_fa
     fill(world)
     calls = count_calls(world, monkeypatch)
     work(world, HOUR_S)
-    lanes = world.backend.limits.batches_at_once
-    assert calls["submit"] <= 3 * lanes + 5
+    batches_at_once = world.backend.limits.batches_at_once
+    assert calls["submit"] <= 3 * batches_at_once + 5
     assert calls["space"] <= 25
     assert {word for _, word in world.pending()} <= {"sealed", "uploaded"}
     assert not world.core.tree.refused

@@ -24,7 +24,7 @@ from mountfs.ports import Piece
 from mountfs.tree import word
 from mountfs.tree.node import Node
 from mountfs.upload import uploader
-from mountfs.upload.packlane import SINGLES_FOR_S
+from mountfs.upload.packsender import SINGLES_FOR_S
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.world import World
 from tests.unit.upload.bodies import assert_uploaded, body_of, content_of, words

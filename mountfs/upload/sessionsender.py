@@ -19,7 +19,7 @@ from mountfs.upload.largefile import LOST_FOLDERS, LargeFile, Opening, Sending, 
 from mountfs.upload.session import Append, SessionPlan
 
 
-class SessionLane:
+class SessionSender:
     """Sends large files. At most one part per worker is in memory."""
 
     def __init__(self, context: UploadContext) -> None:

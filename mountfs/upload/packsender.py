@@ -37,7 +37,7 @@ _Result = Stored | MountfsError
 """Of one small file: its hash, and its session if it has one; or why its bytes are not up."""
 
 
-class PackLane:
+class PackSender:
     """Sends the whole contents that are not large."""
 
     def __init__(self, context: UploadContext) -> None:
