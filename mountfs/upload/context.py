@@ -28,26 +28,30 @@ class SpoolBytes(Protocol):
     """The part of the spool that is needed here."""
 
     def source(self, name: str) -> Source:
-        """The file of that name, for whoever sends it."""
+        """The spool file *name*, as the backend reads it."""
 
 
 class WorkSource(Protocol):
     """Gives worker threads something to do. ``*_locked``: the caller holds the tree's lock."""
 
     def claim_locked(self, now_s: float) -> Work | None:
-        """The next unit of work for the calling thread, if there is one now."""
+        """The next unit of work for the calling thread; None: nothing can be done now."""
 
     def due_locked(self, now_s: float) -> float:
-        """When there is one at the latest; ``math.inf``: when something happens."""
+        """When the next unit of work can be claimed, in seconds of the clock; may be past. ``math.inf``: not
+        before a file or the service changes something."""
 
 
 @dataclass(slots=True)
 class UploadContext:
-    """The tree, the bytes, the service. ``account_pacer`` paces what would fail for every file alike.
-    ``pause``: while the account is full, no file goes up.
-    ``may_begin``: in how many seconds a session that is bound to a node's place may begin; None: not before
-    something else has taken effect. ``folder_lost``: the service has not the folder that a node is to stand
-    in; called without the lock, asks the service what became of it, and says whether that was told."""
+    """The tree, the bytes, the service, and what both senders note there.
+
+    ``may_begin``: in how many seconds a session for a node's place may begin. None: another order has to take
+    effect before. ``folder_lost``: called without the lock once the service has said that a node's folder is
+    gone. It asks the service what became of the folder; True: the service told. ``pause``: no file goes up
+    while the account is full. ``account_pacer``: holds every upload back after an error that would befall any
+    file, such as a 429.
+    """
 
     tree: Tree
     spool: SpoolBytes
@@ -64,12 +68,13 @@ class UploadContext:
         return self.backend.limits
 
     def source(self, content: Content) -> Source:
-        """Where the bytes of a content are."""
+        """The spool file of *content*, as the backend reads it."""
         return self.spool.source(content.spool)
 
     def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float, size_bytes: int = 0) -> None:
-        """Notes a failure where it belongs: with the account, or with what *pacer* paces.
-        *size_bytes*: of the smallest file that it befell."""
+        """Has the next try wait. A full account begins the pause, an error that would befall any file delays
+        all of them, any other delays what *pacer* paces. *size_bytes*: of the smallest file in the
+        request."""
         if is_full(error):
             self.pause.begin(error, size_bytes, started_s=started_s, now_s=self.clock.now_s())
             return
@@ -77,18 +82,19 @@ class UploadContext:
         at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
 
     def pacer_locked(self, content_id: int, pace: Pace = USUAL) -> Pacer:
-        """Of one content alone, for as long as it fails."""
+        """A new pacer for the content alone; the log names its file."""
         node = self.tree.contents.get(content_id)
         return LoggedPacer(f"upload of {'a file' if node is None else path_of(node)}", pace)
 
     def tell_locked(self, content_id: int, error: MountfsError | None) -> None:
-        """Whose content it is says what the last attempt met, until there is another one."""
+        """Notes on the content's node what its last attempt failed by; None: it did not fail."""
         node = self.tree.contents.get(content_id)
         if node is not None:
             self.tree.note_error(node, None if error is None else str(error))
 
     def sealed_locked(self, content_id: int) -> tuple[Node, Content] | None:
-        """Whose the content is, and it as it is now, while it waits for its bytes to go up."""
+        """The content and its node, if its bytes still have to go up. None, for instance: it is gone, is
+        uploaded, was refused, or is the version of a file whose name stays on this machine."""
         found = self.tree.content(content_id)
         if found is None:
             return None
@@ -97,7 +103,7 @@ class UploadContext:
         return found if is_wanted and keeper_of(node) is None else None
 
     def refuse_locked(self, content_id: int, error: MountfsError) -> None:
-        """The version fails for good, if it still waits for its bytes to go up."""
+        """Marks the node as refused until a user changes something, if the content still has to go up."""
         found = self.sealed_locked(content_id)
         if found is None:
             return
@@ -108,7 +114,8 @@ class UploadContext:
             self.tree.change((node, replace(node.state, refusal=refusal)))
 
     def note_session_locked(self, content_id: int, session: str | None) -> None:
-        """The row of a content names its session, so that a restart can go on with it."""
+        """Writes *session* into the content's row, so that a restart resumes it. The session that stood there
+        becomes an orphan, and the rows of its parts go."""
         found = self.tree.content(content_id)
         if found is None or found[1].session == session:
             return
@@ -129,7 +136,8 @@ class UploadContext:
                 tree.change_bytes(node, after_state)
 
     def uploaded_locked(self, claimed: Content, content_hash: str, session: str | None) -> bool:
-        """All bytes of *claimed* are up; False when they are no longer wanted. Inside a transaction."""
+        """Notes that all bytes of *claimed* are at the service. False: they are no longer wanted, for
+        instance because the content is gone, or has other bytes or another size. Inside a transaction."""
         found = self.tree.content(claimed.id)
         if found is None:
             return False

@@ -1,4 +1,4 @@
-"""Small files that wait to go up: which of them travel together, which alone, and when."""
+"""Small files that wait to go up: which of them share a pack, which are tried alone, and when."""
 
 from __future__ import annotations
 
@@ -12,29 +12,31 @@ from mountfs.errors import MountfsError
 from mountfs.model.pacing import Pacer
 from mountfs.upload.packing import fitting
 
-IN_ANY_COMPANY = 1 << 30
+UNLIMITED = 1 << 30
 
 
 @dataclass(slots=True)
 class Waiting:
-    """A small whole file, waiting since it was closed. ``most``: it travels in no pack larger than that,
-    because the last pack that it was in failed as a whole. ``is_parked``: it failed alone, and is tried alone
-    from time to time."""
+    """A small file that is whole, and waits since ``since_s``.
+
+    ``most_in_pack``: it goes in no pack of more files, because its last pack failed as a whole.
+    ``is_parked``: it failed in a pack of its own, and is tried from time to time.
+    """
 
     content_id: int
     size_bytes: int
     since_s: float
     pacer: Pacer = field(default_factory=Pacer)
-    most: int = IN_ANY_COMPANY
+    most_in_pack: int = UNLIMITED
     is_parked: bool = False
 
 
 class PackQueue:
-    """First come, first served; not thread-safe, its owner locks.
+    """First in, first out; not thread-safe, its owner locks.
 
-    A request that fails as a whole does not say which file makes it fail. Its files go on in packs of half
-    the size. Packs without the guilty file get through, until it is alone in one: then it is parked, and no
-    other file waits for it. Of a hundred files it is found in seven halvings.
+    A request that fails as a whole does not say which file makes it fail, so its files go on in packs of half
+    the size. Packs without the guilty file succeed. In the end that file is alone in a pack: then it is
+    parked, and no other file waits for it. Of 100 files it is found after seven halvings.
     """
 
     def __init__(self) -> None:
@@ -43,22 +45,23 @@ class PackQueue:
         self._waiting: dict[int, Waiting] = {}
         self._parked: dict[int, Waiting] = {}
         self._by_time: list[tuple[float, int]] = []
-        """A heap: when each parked file may be tried, and its id; also of some that have left."""
+        """A heap: when each parked file may be tried, and its content's id. A file that has left the queue
+        stays here until its entry comes first."""
         self._parked_pacer = Pacer()
-        """Paces all parked files together: there are many where the service fails for every file."""
+        """Holds back all parked files together: where the service fails for every file, all get parked."""
         self._put_off = 0
-        """How many of the waiting files failed before, and have times of their own."""
+        """How many of the waiting files failed before, and may go only at times of their own."""
 
     def __contains__(self, content_id: int) -> bool:
         return content_id in self._waiting or content_id in self._parked
 
     def __len__(self) -> int:
-        """How many files wait that are not parked."""
+        """How many files wait; parked ones do not count."""
         return len(self._waiting)
 
     @property
     def has_fresh(self) -> bool:
-        """Whether any of the waiting files may go as soon as its pack does."""
+        """Whether any waiting file has not failed before, and so may go with the next pack."""
         return self._put_off < len(self._waiting)
 
     @property
@@ -76,7 +79,7 @@ class PackQueue:
         self._put_off += bool(waiting.pacer.failures)
 
     def remove(self, content_id: int) -> None:
-        """Harmless for one that does not wait."""
+        """Takes the content out, if it is here."""
         self._parked.pop(content_id, None)
         waiting = self._waiting.pop(content_id, None)
         if waiting is not None:
@@ -84,7 +87,7 @@ class PackQueue:
             self._put_off -= bool(waiting.pacer.failures)
 
     def next_pack(self, now_s: float, most_entries: int, most_bytes: int) -> list[Waiting]:
-        """The files that go next, without removing them: at least one, if any may go."""
+        """The files of the next pack, which stay in the queue; at least one, if any may go at *now_s*."""
         ready = self._ready(now_s, most_entries + 1)
         if not ready:
             return []
@@ -92,16 +95,16 @@ class PackQueue:
         pack: list[Waiting] = []
         most = max(1, count)
         for waiting in ready:
-            most = min(most, waiting.most)
+            most = min(most, waiting.most_in_pack)
             if len(pack) >= most:
                 break
             pack.append(waiting)
         return pack
 
     def oldest(self, now_s: float, most_entries: int, most_bytes: int) -> tuple[Waiting | None, bool]:
-        """The first file that may go, None: none may now; and whether a pack is full."""
+        """The first file that may go at *now_s* (None: none may), and whether those that may fill a pack."""
         if not self._put_off:
-            # Asked after each file that is closed: no look at those that wait.
+            # This is asked after each file that is closed, so it does not go through those that wait.
             first = next(iter(self._waiting.values()), None)
             return first, len(self._waiting) >= most_entries or self.size_bytes >= most_bytes
         ready = self._ready(now_s, most_entries + 1)
@@ -110,7 +113,7 @@ class PackQueue:
         return ready[0], fitting((each.size_bytes for each in ready), most_entries, most_bytes)[1]
 
     def ready_s(self) -> float:
-        """When the first file that was put off may go, if none may now; ``math.inf``: none waits."""
+        """When the first waiting file may go; ``math.inf``: none waits."""
         return min((waiting.pacer.ready_s for waiting in self._waiting.values()), default=math.inf)
 
     def _ready(self, now_s: float, most: int) -> list[Waiting]:
@@ -119,15 +122,15 @@ class PackQueue:
     def _may_go(self, now_s: float) -> Iterator[Waiting]:
         return (waiting for waiting in self._waiting.values() if waiting.pacer.ready_s <= now_s)
 
-    # Those that fail alone
+    # Parked files
 
     def parked_s(self) -> float:
-        """When one of the parked files is tried again; ``math.inf``: none is parked."""
+        """When the next parked file may be tried; ``math.inf``: none is parked."""
         first = self.next_parked()
         return math.inf if first is None else max(first.pacer.ready_s, self._parked_pacer.ready_s)
 
     def next_parked(self) -> Waiting | None:
-        """The parked file that may be tried first."""
+        """The parked file whose time comes first."""
         while self._by_time:
             ready_s, content_id = self._by_time[0]
             waiting = self._parked.get(content_id)
@@ -139,11 +142,11 @@ class PackQueue:
     def parked_failed(
         self, waiting: Waiting, error: MountfsError, *, started_s: float, now_s: float, jitter: float
     ) -> None:
-        """*waiting* failed alone. Where one after the other does and none succeeds, the service fails for
-        all: it is asked ever more rarely."""
+        """*waiting* failed in a pack of its own. If one parked file after the other fails and no file
+        succeeds, the service fails for every file: the pauses between tries grow for all of them."""
         waiting.is_parked = True
         self._parked_pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def succeeded(self) -> None:
-        """The service took some other file: each parked file may be tried at its own time."""
+        """The service took a file: the common pause of the parked files ends, and each has only its own."""
         self._parked_pacer.succeeded()

@@ -1,4 +1,5 @@
-"""Small files: packed together, one by one where packs are refused, or with their commit."""
+"""Sends small files: in packs; one by one where the account refuses packs. Where a small file travels with
+its commit (Box), it is only hashed here."""
 
 from __future__ import annotations
 
@@ -27,18 +28,19 @@ from mountfs.upload.packqueue import PackQueue, Waiting
 from mountfs.upload.sessionpool import SessionPool
 
 SINGLES_FOR_S = 3600.0
-"""How long packs are not tried after the account refused one: it may be given the right meanwhile."""
+"""After the account refused a pack, files go one by one for so long. Then a pack is tried again: the account
+may have been given the right meanwhile."""
 
 HASHED_AT_ONCE = 100
-"""Files taken by one worker where small files travel with their commit."""
+"""Files that one worker hashes at a time, where small files travel with their commit."""
 
 
 _Result = Stored | MountfsError
-"""Of one small file: its hash, and its session if it has one; or why its bytes are not up."""
+"""Of one small file: its hash and its session ("": it has none), or why its bytes are not up."""
 
 
 class PackSender:
-    """Sends the whole contents that are not large."""
+    """Sends contents that are whole and below ``session_min_bytes``."""
 
     def __init__(self, context: UploadContext) -> None:
         limits = context.limits
@@ -46,7 +48,7 @@ class PackSender:
         self._queue = PackQueue()
         self._flying: dict[int, Waiting] = {}
         self._tried: int | None = None
-        """The content that was parked and taken up last; on its way while it is in ``_flying``."""
+        """The id of the parked content that was tried last. While it is in ``_flying``, no other is tried."""
         self._newest_s = -math.inf
         self._pacer = LoggedPacer("uploads of small files")
         self._pool = SessionPool()
@@ -59,17 +61,19 @@ class PackSender:
 
     @property
     def trouble(self) -> MountfsError | None:
-        """What went wrong last, while it does."""
+        """What the last request failed by; None once a request has succeeded and no file is parked."""
         parked = self._queue.trouble
         return self._pacer.error or (parked.pacer.error if parked is not None else None)
 
     @property
     def has_any(self) -> bool:
-        """Whether small files are on their way up, or about to be: they will be ready to be named soon."""
+        """Whether small files that do not fail alone are waiting or being sent: their nodes will be ready for
+        a commit soon."""
         return bool(self._queue) or any(not each.is_parked for each in self._flying.values())
 
     def add_locked(self, content: Content) -> bool:
-        """A small file is whole; whether a worker should look."""
+        """Queues a small file that is whole. True: wake a worker, because it is the first, a pack is full, or
+        somebody waits for commits."""
         if content.id in self._queue or content.id in self._flying:
             return False
         now_s = self._context.clock.now_s()
@@ -86,7 +90,7 @@ class PackSender:
         return False
 
     def remove_locked(self, content_id: int) -> None:
-        """The content does not wait for its bytes to go up any more."""
+        """Takes the content out of the queue, if it is there."""
         self._queue.remove(content_id)
 
     def claim_locked(self, now_s: float) -> Work | None:
@@ -104,14 +108,14 @@ class PackSender:
     # When, and how many
 
     def _parked_s(self) -> float:
-        """When one of those parked is tried again; ``math.inf``: not before the one on its way is through."""
+        """When a parked file may be tried; ``math.inf``: none is parked, or one is being tried."""
         return math.inf if self._tried in self._flying else self._queue.parked_s()
 
     def _entries(self, now_s: float) -> int:
         return 1 if now_s < self._singles_until_s else self._size.entries
 
     def _send_at_s(self, now_s: float) -> float:
-        """When the next of those go that are not parked."""
+        """When the next pack goes; ``math.inf``: no file waits but parked ones."""
         if not self._queue:
             return math.inf
         oldest, is_full = self._queue.oldest(now_s, self._entries(now_s), self._most_bytes)
@@ -155,7 +159,7 @@ class PackSender:
                 self._failed_together(Internal.of(error), contents, started_s)
             raise
         finally:
-            # Whatever happened, also to the local disk: what still has to go up waits again.
+            # Also after an error of the local disk: a file that is left out of the queue is never sent.
             with self._context.tree.lock:
                 self._put_back(contents)
 
@@ -163,7 +167,7 @@ class PackSender:
         with self._context.tree.transaction():
             for content, result in zip(contents, results, strict=True):
                 self._settle(content, result, started_s)
-        # Once it is in the store: a full disk is a failure like any other.
+        # Only after the commit of the transaction: on a full disk it raises, and counts as a failure.
         with self._context.tree.lock:
             done = [
                 content.id
@@ -179,7 +183,7 @@ class PackSender:
                 self._context.account_pacer.succeeded(started_s)
 
     def _send(self, contents: list[Content]) -> list[_Result]:
-        """What became of each. Raises what befell the request as a whole."""
+        """The result of each content. MountfsError: the request failed as a whole."""
         backend = self._context.backend
         pieces = [Piece(self._context.source(content), content.size_bytes) for content in contents]
         if not self._context.limits.pack_entries:
@@ -216,14 +220,14 @@ class PackSender:
     # What came of it
 
     def _note_failure(self, error: MountfsError, contents: list[Content], started_s: float) -> None:
-        """The request as a whole failed."""
+        """The request failed as a whole: decides how its files are sent again, or refuses a single one."""
         count = len(contents)
         if isinstance(error, BatchRefused) and count > 1:
             self._tell(contents, error)
             self._singles_until_s = self._context.clock.now_s() + SINGLES_FOR_S
         elif isinstance(error, Refused | RequestTooBig | BatchRefused) and not is_passing(error):
             if count > 1:
-                # Too big, or one file in it poisons the rest: smaller packs show which.
+                # The pack is too big, or the service refuses one of its files. Smaller packs show which.
                 self._tell(contents, error)
                 self._size.too_big(count)
             else:
@@ -236,11 +240,12 @@ class PackSender:
             self._failed_together(error, contents, started_s)
 
     def _failed_together(self, error: MountfsError, contents: list[Content], started_s: float) -> None:
-        """It may be one file alone that this fails for: they are tried again in halves."""
+        """One of the files may make the whole request fail. They go on in packs of half the size; a file that
+        was alone in its pack is parked."""
         flying = [self._flying[content.id] for content in contents if content.id in self._flying]
         is_news = not all(waiting.is_parked for waiting in flying)
         for waiting in flying:
-            waiting.most = max(1, len(flying) // 2)
+            waiting.most_in_pack = max(1, len(flying) // 2)
         if is_news:
             self._context.failed_locked(self._pacer, error, started_s)
         if len(flying) == 1:
@@ -259,7 +264,7 @@ class PackSender:
             self._context.tell_locked(content.id, error)
 
     def _put_off(self, content: Content, error: MountfsError, started_s: float) -> None:
-        """This file alone failed, for now."""
+        """Has one file of a pack wait: the service took the others."""
         self._context.tell_locked(content.id, error)
         pacer = self._flying[content.id].pacer
         self._context.failed_locked(pacer, error, started_s, content.size_bytes)
@@ -275,7 +280,7 @@ class PackSender:
             self._put_off(content, result, started_s)
 
     def _put_back(self, contents: list[Content]) -> None:
-        """Files that still have to go up wait again; the others are done with."""
+        """Ends the flight of *contents*; those that still have to go up are queued again."""
         for claimed in contents:
             waiting = self._flying.pop(claimed.id, None)
             found = self._context.sealed_locked(claimed.id)

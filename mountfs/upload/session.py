@@ -1,4 +1,4 @@
-"""The plan of one large file's upload session: no I/O, no clock, no threads."""
+"""Which bytes of one large file go up next in its session: no I/O, no clock, no threads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mountfs.model.ranges import RangeSet
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """One request: *length* bytes from *offset* on; *is_closing*: the last one, all others are stored."""
+    """One request: *length* bytes from *offset* on. *is_closing*: it ends the session, so the service has to
+    have stored all others before."""
 
     offset: int
     length: int
@@ -23,11 +24,12 @@ class Append:
 
 
 class SessionPlan:
-    """What of a file was written, claimed by a worker and acknowledged by the service.
+    """The ranges of a file that were written, are being sent, and are stored at the service.
 
-    While the file is open, whole parts are offered that lie before its highest byte, so that the last
-    part is still there to close the session with. Once the size is known everything is offered, and the
-    closing append only when nothing else is left. Not thread-safe, its owner locks.
+    While the file is written, ``claim`` gives whole parts that lie before the file's last byte. With parts of
+    8 MiB and 20 MiB written these are the first two; after 16 MiB only the first, since the session is closed
+    by a part, and 16 MiB may be all. Once the size is known it gives the others too, and the closing one when
+    no other is on its way. Not thread-safe, its owner locks.
     """
 
     __slots__ = (
@@ -64,23 +66,24 @@ class SessionPlan:
 
     @staticmethod
     def can_resume(parts: Iterable[Part], part_bytes: int) -> bool:
-        """Whether *parts* were cut as this session demands."""
+        """Whether all *parts* begin and end where parts of *part_bytes* do."""
         return all(part.length == part_bytes and part.offset % part_bytes == 0 for part in parts)
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """What the service has stored, ascending."""
+        """The parts that the service has stored, by offset."""
         return tuple(self._acknowledged[offset] for offset in sorted(self._acknowledged))
 
     def wrote(self, start: int, stop: int) -> bool:
-        """The file's bytes [start, stop) changed; False: some were sent already, the session is spoiled."""
+        """The file's bytes [start, stop) changed. False: some of them were sent, and the session is
+        spoiled."""
         if self._sent.overlaps(start, stop):
             return False
         self._note(start, stop)
         return True
 
     def truncate(self, size_bytes: int) -> bool:
-        """The file was cut or grew; False: bytes that are gone were sent already."""
+        """The file was cut or grew to *size_bytes*. False: bytes behind that were sent: it is spoiled."""
         if self._sent.overlaps(size_bytes, max(self._top, size_bytes)):
             return False
         self._todo.truncate(size_bytes)
@@ -88,13 +91,14 @@ class SessionPlan:
         return True
 
     def seal(self, size_bytes: int) -> bool:
-        """The file is whole; its holes travel as zeros. False: more than that was sent: it is spoiled."""
+        """The file is whole; its holes go up as zeros. False: bytes behind its end were sent: it is
+        spoiled."""
         self._size_bytes = size_bytes
         self._todo = RangeSet(self._sent.gaps(0, size_bytes))
         return all(stop <= size_bytes for _, stop in self._sent)
 
     def claim(self) -> Append | None:
-        """The next append for a worker, or None when nothing can be sent (yet)."""
+        """The next request for a worker; None: nothing can be sent yet, or all is sent."""
         append = self._next()
         if append is not None:
             self._claimed[append.offset] = append
@@ -103,11 +107,11 @@ class SessionPlan:
         return append
 
     def has_next(self) -> bool:
-        """Whether ``claim`` would give something."""
+        """Whether ``claim`` would give a request."""
         return self._next() is not None
 
     def acknowledge(self, append: Append, receipt: str) -> Part:
-        """The service stored *append*."""
+        """The service has stored *append*, and answered with *receipt*."""
         del self._claimed[append.offset]
         self._is_closed = append.is_closing
         part = Part(append.offset, append.length, receipt)
@@ -116,7 +120,7 @@ class SessionPlan:
         return part
 
     def release(self, append: Append) -> None:
-        """*append* was not stored; it is offered again."""
+        """*append* was not stored: ``claim`` gives its bytes again."""
         del self._claimed[append.offset]
         self._sent.remove(append.offset, append.stop)
         self._todo.add(append.offset, append.stop)
@@ -128,7 +132,7 @@ class SessionPlan:
 
     def _next(self) -> Append | None:
         part_bytes = self._part_bytes
-        # Up to here whole parts may be sent in any order; behind it lies the part that closes.
+        # Parts before *bound* may be sent in any order. The part from there on closes the session.
         bound = (self._top if self._size_bytes is None else self._size_bytes) - 1
         bound = max(0, bound) // part_bytes * part_bytes
         for start, stop in self._todo:

@@ -1,4 +1,4 @@
-"""Large files: a session each, parts side by side, also while the file is being written."""
+"""Sends large files: each in an upload session, with several parts at a time, also while it is written."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ class SessionSender:
     def __init__(self, context: UploadContext) -> None:
         self._context = context
         self._files: OrderedDict[int, LargeFile] = OrderedDict()
-        """By the id of the content; the one served last comes last."""
+        """By the content's id; the file that a worker served last is the last one."""
 
     @property
     def trouble(self) -> MountfsError | None:
-        """What went wrong last, while it does."""
+        """What one of the files fails by; None: none fails."""
         return next((file.pacer.error for file in self._files.values() if file.pacer.error), None)
 
     # What happens to files
 
     def wrote_locked(self, content_id: int, start: int, stop: int) -> bool:
-        """Bytes of a draft were written; whether a worker should look."""
+        """Bytes [start, stop) of a draft were written. True: wake a worker, there is a request to make."""
         file = self._files.get(content_id) or self._open_draft(content_id)
         if file is None:
             return False
@@ -50,7 +50,11 @@ class SessionSender:
             self._spoil(file)
 
     def add_locked(self, node: Node, content: Content) -> bool:
-        """A large file is whole, or was renamed; whether a worker should look."""
+        """A large file is whole, or was renamed after that. True: wake a worker.
+
+        A Box session is for one place. `mv big other` while big goes up: the session is given up, and another
+        one begins for the new name.
+        """
         file = self._files.get(content.id)
         if file is None:
             parts = self._context.tree.store.parts(content.id)
@@ -65,18 +69,19 @@ class SessionSender:
         return file.has_work
 
     def remove_locked(self, content_id: int) -> None:
-        """Its bytes are up, or are not wanted any more; its row has the session."""
+        """Forgets a file whose bytes are up, or not wanted any more. Its row keeps the session."""
         self._files.pop(content_id, None)
 
     def give_up_locked(self, content_id: int) -> None:
-        """It turned out to be a small file: its session is let go of, also one of a former process."""
+        """Ends with a file that is small, now that it is whole: its session becomes an orphan, also one that
+        a former process opened."""
         file = self._files.pop(content_id, None)
         if file is not None:
             file.restart()
         self._context.note_session_locked(content_id, None)
 
     def is_begun_locked(self, content_id: int) -> bool:
-        """Whether some of the file was sent already."""
+        """Whether the service has a part of the file."""
         file = self._files.get(content_id)
         return file is not None and file.plan is not None and bool(file.plan.parts)
 
@@ -116,18 +121,19 @@ class SessionSender:
         return due_s
 
     def _ready_s(self, file: LargeFile, node: Node, now_s: float) -> float:
-        """When there is work to be done for it; ``math.inf``: when something is out of its way."""
+        """When the file's next request may be made; ``math.inf``: when another order has taken effect."""
         if file.pacer.ready_s > now_s or file.session is not None:
             return file.pacer.ready_s
         if not self._context.limits.sessions_have_places:
             return file.pacer.ready_s
-        # A session for one place begins only when its commit could follow at once: else what comes first may
-        # make, move or remove what it was begun for, and every byte would travel twice.
+        # A session for one place begins only when the commit could follow at once. An order that comes first
+        # may move or remove that place, and every byte would travel twice.
         wait_s = self._context.may_begin(node)
         return math.inf if wait_s is None else now_s + wait_s
 
     def _wanted(self, file: LargeFile) -> tuple[Node, Content] | None:
-        """Whose it is, and its content, while its bytes are wanted at the service."""
+        """The file's node and content, while its bytes have to go up; as ``sealed_locked``, but also a
+        draft."""
         found = self._context.tree.content(file.content_id)
         if found is None:
             return None
@@ -136,7 +142,7 @@ class SessionSender:
         return None if is_over or keeper_of(node) is not None else found
 
     def _open(self, opening: Opening) -> None:
-        """Opens the session of a file, or takes up the one of a former process again."""
+        """Opens the session of a file, or resumes the one that a former process opened."""
         file, content = opening.file, opening.content
         context, tree = self._context, self._context.tree
         session, parts = file.session, file.known_parts
@@ -173,7 +179,7 @@ class SessionSender:
                     if is_current and not can_go_on:
                         self._restart(file)
                     return
-                # Should the disk be full, the session is not lost: the next try takes it up.
+                # Before the row, which fails on a full disk: the next try then resumes this session.
                 file.session, file.known_parts = session, tuple(parts)
                 self._context.note_session_locked(file.content_id, session)
                 file.begin(session, part_bytes, parts)
@@ -198,7 +204,7 @@ class SessionSender:
             self._finish(sending, parts)
 
     def _send(self, sending: Sending) -> str:
-        """The receipt of a part."""
+        """Sends a part; its receipt."""
         append = sending.append
         return self._context.backend.append(
             sending.session,
@@ -212,12 +218,13 @@ class SessionSender:
     def _acknowledge(
         self, file: LargeFile, append: Append, receipt: str, epoch: int, started_s: float
     ) -> tuple[Part, ...] | None:
-        """The part is stored; all parts when it was the closing one."""
+        """Notes a part that the service stored. Returns all parts if it was the closing one, else None."""
         tree = self._context.tree
         with tree.lock:
             if file.epoch != epoch or file.plan is None:
                 return None
-            # The closing part is written down with what it completes: after a crash it is simply sent again.
+            # The closing part's row comes with the hash of the whole, in ``_finish``. After a crash in
+            # between the part is sent again.
             if not append.is_closing and tree.content(file.content_id) is not None:
                 try:
                     with tree.transaction():
@@ -231,13 +238,13 @@ class SessionSender:
             return file.plan.parts if append.is_closing else None
 
     def _finish(self, sending: Sending, parts: tuple[Part, ...]) -> None:
-        """Everything is up and the session is closed."""
+        """All bytes are up and the session is closed: hashes the whole, and notes that it is uploaded."""
         tree, file, content = self._context.tree, sending.file, sending.content
         try:
             source = self._context.source(content)
             hexdigest = self._context.backend.whole_hash(sending.session, source, content.size_bytes, parts)
             with tree.transaction():
-                # Also under a name that stays here by now: a closed session cannot be closed again later.
+                # Also if the file was renamed to a name that stays here: no session can be closed twice.
                 is_kept = tree.content(file.content_id) is not None
                 if file.epoch == sending.epoch and is_kept and file.session is not None:
                     if parts:
@@ -249,7 +256,7 @@ class SessionSender:
                 self._restart(file)
                 self._context.refuse_locked(file.content_id, error)
         except BaseException as error:
-            # Nothing was asked of the service: the end is tried again, and no byte sent.
+            # The service was not asked, so this step alone is tried again, and no byte is sent.
             with tree.lock:
                 file.finish = partial(self._finish, sending, parts)
                 self._put_off(file, Internal(str(Internal.of(error))), self._context.clock.now_s())
@@ -259,8 +266,8 @@ class SessionSender:
     # Trouble
 
     def _broke_off(self, file: LargeFile, error: BaseException, started_s: float, epoch: int) -> None:
-        """Something was raised while *file* was being sent. What is no word of the service's, nor about the
-        pending bytes, is raised on, to be logged; the others go first meanwhile."""
+        """Handles whatever a request for *file* raised. An error that is no MountfsError is a fault of ours:
+        the file waits, other files go first, and the error is raised again for the log."""
         if isinstance(error, MountfsError):
             self._failed(file, error, started_s, epoch)
             return
@@ -275,18 +282,18 @@ class SessionSender:
         elif isinstance(error, NotFound) and file.lost_folders < LOST_FOLDERS:
             self._put_off(file, error, started_s)
         elif file.size_bytes is None:
-            # While it is being written there is nobody to tell; the next try is made once it is whole.
+            # A file that is still being written cannot be refused: it is sent again once it is whole.
             file.is_streamable = False
             if file.epoch == epoch:
                 self._restart(file)
         else:
-            # Nobody knows when it is tried again: no session stays open for that.
+            # Only a user has it sent again, perhaps never: no session stays open for that.
             if file.epoch == epoch:
                 self._restart(file)
             self._context.refuse_locked(file.content_id, error)
 
     def _put_off(self, file: LargeFile, error: MountfsError, started_s: float) -> None:
-        """It failed, for now."""
+        """Has the file wait after an error that may pass."""
         self._context.tell_locked(file.content_id, error)
         if not file.pacer.failures:
             file.pacer = self._context.pacer_locked(file.content_id)
@@ -299,19 +306,19 @@ class SessionSender:
         self._context.account_pacer.succeeded(started_s)
 
     def _spoil(self, file: LargeFile) -> None:
-        """Bytes that were sent already were written over: the session cannot become this file."""
+        """A program wrote over bytes that were sent, or cut them off: the session has to be given up."""
         file.spoils += 1
         self._restart(file)
 
     def _restart(self, file: LargeFile) -> None:
-        """Its row lets go of the session at once: a process that dies from here on must not resume it."""
+        """Gives the file's session up, in memory and in the row: a restart must not resume it."""
         file.restart()
         found = self._context.tree.content(file.content_id)
         if found is not None and not found[1].is_uploaded:
             self._context.note_session_locked(file.content_id, None)
 
     def _open_draft(self, content_id: int) -> LargeFile | None:
-        """The tracker of a version that is being written and just became large."""
+        """Begins to keep account of a draft that has just become large; None: the content is no draft."""
         found = self._context.tree.content(content_id)
         if found is None or found[0].state.draft is not found[1]:
             return None
