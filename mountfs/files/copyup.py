@@ -1,4 +1,4 @@
-"""Room for what is written, and the spool file that the first write to a version needs."""
+"""Room for what is written, and the copy that the first write to a version begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mountfs.tree.overlay import Overlay
 
 
 def admit(services: Services, growth_bytes: int) -> None:
-    """Slows down or refuses a write for want of space: in the account, or on the local disk. NoSpace."""
+    """Lets a file grow by *growth_bytes*: waits while the local disk fills up. NoSpace: the account or the
+    disk has no room."""
     if growth_bytes <= 0:
         return
     services.room.take(growth_bytes)
@@ -21,9 +22,12 @@ def admit(services: Services, growth_bytes: int) -> None:
 
 
 def begun_from_revision(services: Services, file: File, kept_bytes: int) -> tuple[SpoolFile, Overlay | None]:
-    """A new spool file that stands for the first *kept_bytes* of the revision *file*. They are fetched later:
-    the file is a hole, and lies over the revision. A small one is fetched at once, which takes one request,
-    unless the service does not answer."""
+    """A new spool file for the first *kept_bytes* of the revision *file*, and its overlay.
+
+    `dd conv=notrunc of=big` writes 4 KiB into a large file: its spool file begins as one hole, and the
+    overlay says that the bytes of the revision belong there. The filler fetches them later. So few bytes that
+    one request has them are fetched at once (no overlay), unless the service does not answer.
+    """
     if services.reader.is_small(kept_bytes):
         try:
             return _fetched(services, file, kept_bytes), None
@@ -35,7 +39,8 @@ def begun_from_revision(services: Services, file: File, kept_bytes: int) -> tupl
 def begun_from_pending(
     services: Services, spool_file: SpoolFile, overlay: Overlay | None, kept_bytes: int
 ) -> tuple[SpoolFile, Overlay | None]:
-    """A new spool file with the first *kept_bytes* of *spool_file*, and with the gaps that it has now."""
+    """A new spool file with a copy of the first *kept_bytes* of *spool_file*. Where *spool_file* still has
+    gaps over a revision, the copy has the same ones."""
     if overlay is not None:
         with overlay.lock:
             overlay = overlay.first(kept_bytes)
@@ -66,7 +71,7 @@ def _laid_over(services: Services, overlay: Overlay, size_bytes: int) -> tuple[S
     services.spool.reserve(size_bytes)
     spool_file = services.spool.create()
     try:
-        # A process that dies before the row is there leaves nothing; one that dies later leaves the row.
+        # Before the content has its rows, a crash takes the file away; after that the rows say what it is.
         spool_file.label(NOBODYS)
         spool_file.truncate(size_bytes)
     except BaseException:
@@ -79,7 +84,7 @@ def _copied(services: Services, spool_file: SpoolFile, kept_bytes: int) -> Spool
     try:
         return services.spool.copy(spool_file.name, kept_bytes)
     except FileNotFoundError:
-        pass  # committed and taken over by the cache: our descriptor still has the bytes
+        pass  # committed meanwhile, and moved into the cache: the open descriptor still reads the bytes
     admit(services, kept_bytes)
     copy = services.spool.create()
     try:

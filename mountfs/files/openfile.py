@@ -20,15 +20,16 @@ from mountfs.tree.replaced import outlives_alone
 
 
 class OpenFile:
-    """The bytes of one version of a node, and the one writer's state; any thread may call.
+    """The bytes of one version of a node, and what its writers share; any thread may call.
 
-    They come from a revision of the service (one for as long as it is open), from the spool file of a version
-    that waits to be sent, or, once written to, from the spool file of a draft of its own. What that lacks is
-    read from the revision it was made from. The first write to anything else begins a draft, under ``lock``.
+    The bytes come from one of three places: a revision of the service, which stays the same one while the
+    file is open; the spool file of a version that waits to be sent; the spool file of a draft. The first
+    write to a revision or to a version begins a draft, under ``lock``. Where a spool file has gaps, the bytes
+    of the revision below it are read.
 
-    A file whose node is gone, removed or replaced, keeps working for its handles and leaves nothing behind.
-    What is shared with those who open files (``key``, ``content``, ``file``) changes under the account's
-    lock.
+    A file whose node was removed or replaced keeps working for its handles, and its spool file goes with the
+    last of them. ``key``, ``content`` and ``file`` change under the account's lock, since those who open
+    files look at them.
     """
 
     def __init__(
@@ -42,24 +43,21 @@ class OpenFile:
         is_draft: bool = False,
         on_rekey: Callable[[OpenFile, str], None] = lambda _file, _key: None,
     ) -> None:
-        """Shows the revision *file*, or *content*, whose open *spool_file* it takes over; *is_draft*: its
-        writers are its own. *on_rekey* is told, under the account's lock, when it shows other bytes, and the
-        key of those before."""
+        """Shows the revision *file*, or else *content*, whose open *spool_file* it owns from here on.
+        *is_draft*: *content* is a draft, so writes go into that spool file. *on_rekey*: is called with the
+        key before, under the account's lock, when the first write has begun a draft."""
         self.lock = threading.RLock()
         self.node = node
         self.nodes: list[Node] = []
-        """Kept by the registry: those it was opened as, or became: its node, and any it was split from."""
-        self.handles = 0
-        self.writers = 0
-        """Both counted by the registry."""
-        self.closes = 0
-        """How often a writer closed it since it was written to; also counted by the registry."""
+        """Kept by the registry: the node, and those that it had before a draft was begun for another one."""
+        self.handles = self.writers = self.closes = 0
+        """Counted by the registry; ``closes``: how often a writer has closed it since the last write."""
         self.bypasses = 0
-        """As are the handles that may write to it past the kernel's pages of the paths it was opened as."""
+        """Handles that may write and bypass the kernel's pages; counted by the registry."""
         self.content = content
-        """The version of ours that it shows; None for a revision, and once the node is gone."""
+        """The content that it shows; None: it shows a revision, or a draft whose node is gone."""
         self.file = file
-        """The revision it shows; None for bytes of ours."""
+        """The revision that it shows; None: it shows a spool file."""
         self.key = (
             content_key(content) if content is not None else revision_key(file.revision) if file else ""
         )
@@ -84,12 +82,12 @@ class OpenFile:
 
     @property
     def is_writing(self) -> bool:
-        """Whether it knows size and time of its node better than the tree."""
+        """Whether it has a draft, and so a newer size and time than the tree."""
         return self._is_writing
 
     @property
     def is_left(self) -> bool:
-        """Whether all its writers have closed what they wrote, though the kernel has not released them."""
+        """Whether all writers have closed it since the last write, though not all are released."""
         return self._is_writing and self._is_flushed and self.closes >= self.writers
 
     @property
@@ -98,11 +96,11 @@ class OpenFile:
 
     @property
     def mtime_ns(self) -> int:
-        """Whole seconds: what the services keep."""
+        """Whole seconds, since the services keep no more."""
         return self._mtime_ns - self._mtime_ns % NS_PER_S
 
     def shows(self, file: File) -> bool:
-        """Whether its bytes, unchanged so far, are those of the revision *file*."""
+        """Whether its bytes are those of the revision *file*: by the revision, or by an equal hash."""
         if self._is_writing or self.content is not None or self._over is None:
             return False
         is_same = self._over.content_hash is not None and self._over.content_hash == file.content_hash
@@ -114,9 +112,8 @@ class OpenFile:
         """Fewer bytes only at the end. Errors of the reader."""
         file = self.file
         if file is not None and self._spool_file is None:
-            if offset == 0:
-                self._services.on_read(self.node, file)
-            return self._services.reader.read(file, offset, length)  # without the lock: this may take long
+            self._services.on_read(self.node, file, offset)
+            return self._services.reader.read(file, offset, length)  # without the lock: it may take a request
         with self.lock:
             if self._spool_file is None:
                 raise InvalidArgument(f"{path_of(self.node)} is closed")
@@ -128,7 +125,8 @@ class OpenFile:
         return overlaid.joined(self._services, overlay.file, found)
 
     def write(self, offset: int, data: bytes, *, append: bool = False) -> int:
-        """All of *data*, at *offset* or at the end. NoSpace, TooLarge; what the first write needs."""
+        """Writes all of *data*, at *offset* or at the end. NoSpace, TooLarge; errors of the reader, since the
+        first write may read a small file."""
         length = len(data)
         admit(self._services, length if append else offset + length - self._size_bytes)
         with self.lock:
@@ -148,7 +146,7 @@ class OpenFile:
         return length
 
     def truncate(self, size_bytes: int) -> None:
-        """Cuts, or extends with zeros. As ``write``."""
+        """Cuts the file, or extends it with zeros. Errors as ``write``."""
         if size_bytes > self._services.limits.max_file_bytes:
             raise TooLarge(f"the service takes files up to {self._services.limits.max_file_bytes} bytes")
         with self.lock:
@@ -161,7 +159,7 @@ class OpenFile:
                 self._services.uploads.truncated(self.content.id, size_bytes)
 
     def set_mtime(self, mtime_ns: int) -> bool:
-        """Keeps it until the next write; False when nothing is being written, so that others must."""
+        """Sets a draft's time, until the next write. False: there is no draft, the tree has to keep it."""
         with self.lock:
             self._mtime_ns = mtime_ns
             if self._is_writing and self._is_flushed:
@@ -171,23 +169,23 @@ class OpenFile:
     # The end of writing
 
     def flush(self) -> None:
-        """The bytes so far and their row survive the process; again, or with nothing new, it is free."""
+        """A writer closed the file: what was written survives the process. Free if nothing was."""
         with self.lock:
             self.closes += 1
             if self._is_writing and not self._is_flushed:
                 self._flush_locked()
 
     def sync(self) -> None:
-        """The bytes so far survive power loss."""
+        """What was written survives power loss."""
         with self.lock:
             content = self.content
         if content is not None:
             self._services.durable.sync_content(content)
 
     def publish(self, timeout_s: float) -> None:
-        """The bytes so far are on the service. The node's error; Offline when it took too long.
+        """Returns once what was written is committed. The node's error; Offline: not within *timeout_s*.
 
-        The version is sealed, so that it can be committed: a later write begins the next one with a copy.
+        For that the draft is sealed, and becomes a version. A later write begins a draft with a copy of it.
         """
         with self.lock:
             self._seal_locked()
@@ -196,15 +194,15 @@ class OpenFile:
             self._services.waiter.wait_committed(content, timeout_s)
 
     def seal_if_idle(self) -> None:
-        """The last writer is gone: what was written may travel."""
+        """Seals the draft if no handle may write any more: it may be sent then."""
         with self.lock:
             if not self.writers:
                 self._seal_locked()
 
     def seal_if_flushed(self) -> None:
-        """It was closed, though somebody may still have it open: what was written until then may travel.
+        """Seals the draft if it was closed after its last write, though a handle may still be open.
 
-        Not while another call works on the file, which may take long: whoever closes it then asks again.
+        Does nothing while another call works on the file: the next close of the file asks again.
         """
         if not self.lock.acquire(blocking=False):
             return
@@ -215,7 +213,7 @@ class OpenFile:
             self.lock.release()
 
     def close(self) -> None:
-        """Nobody has it open any more."""
+        """The last handle is gone."""
         with self.lock:
             if self._spool_file is not None:
                 self._spool_file.close()
@@ -225,11 +223,10 @@ class OpenFile:
             self._strays.clear()
 
     def hide(self) -> None:
-        """Its name was removed while it is open: a crash takes its bytes away. Under the account's lock."""
+        """The file was removed: a crash takes its bytes away, too. Under the account's lock."""
         self._is_labelled = False
-        if self._is_writing and self.lock.acquire(
-            blocking=False
-        ):  # else the write under way is its last with a name
+        # Never waits: a write that has the lock may take long, and the write after it sets the label.
+        if self._is_writing and self.lock.acquire(blocking=False):
             try:
                 if self._spool_file is not None:
                     self._label_locked()
@@ -237,7 +234,8 @@ class OpenFile:
                 self.lock.release()
 
     def committed(self, content_id: int, file: File) -> bool:
-        """Its version became the revision *file*; whether that changed its key. Under the account's lock."""
+        """The content *content_id* became the revision *file*. True: it was the one shown here, and the key
+        is another one. Under the account's lock."""
         if self.content is None or self.content.id != content_id or self._is_writing:
             return False
         self._over = Over(file.revision, file.content_hash)
@@ -248,7 +246,7 @@ class OpenFile:
     # Inside
 
     def _writable_locked(self, kept_bytes: int) -> SpoolFile:
-        """The spool file of a draft of ours, for at least the first *kept_bytes*."""
+        """The spool file of the draft. If there is none yet, one is begun with the first *kept_bytes*."""
         if self._is_writing:
             if self._is_flushed:
                 self._unflush_locked()
@@ -285,7 +283,8 @@ class OpenFile:
         return copy
 
     def _turn_to_locked(self, copy: SpoolFile, begun: tuple[Node, Content] | None) -> None:
-        """From here on the bytes are those of *copy*, and of the draft begun for it, if the node is there."""
+        """Shows *copy*, and the draft *begun* for it; None: the node is gone, and *copy* goes at the
+        close."""
         before_key = self.key
         draft = None
         if begun is None:
@@ -299,7 +298,7 @@ class OpenFile:
         self._on_rekey(self, before_key)
 
     def _label_locked(self) -> None:
-        """Whose the bytes are, for as long as the store may not know: it learns that when they are closed."""
+        """Labels the spool file with its path: the store has no row of a new draft before the close."""
         assert self._spool_file is not None
         folder = self.node.state.parent if self.content is not None else None
         self._spool_file.label(overlaid.label(folder, self.node.state.name, self._overlay))
@@ -329,7 +328,7 @@ class OpenFile:
 
     def _unflush_locked(self) -> None:
         if self.content is not None and self._services.changes.unflush(self.content):
-            # Power loss must not find what is written over from here on called whole.
+            # Else power that fails amid a write would leave a row that calls the bytes whole.
             self._services.durable.sync_store()
         self._is_flushed, self.closes = False, 0
 
@@ -337,7 +336,7 @@ class OpenFile:
         if not self._is_writing or self.content is None:
             return
         if outlives_alone(self.node.state, self.content):
-            # close(2) has answered already: what fails here is in `mountfs status`.
+            # close(2) has returned already: an error of the disk is told by `mountfs status`.
             with suppress(OSError, NoSpace):
                 self._flush_locked()
                 self.sync()

@@ -1,4 +1,4 @@
-"""From a path to a handle: what open(2) finds there, or makes."""
+"""open(2) and creat(2): from a path to a handle."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mountfs.tree.view import View, names_of
 
 
 class Opener:
-    """Opens what stands at a path, in one step with looking what that is. That the mount takes writes is for
-    the caller to check."""
+    """Looks a path up and opens the file that stands there, both in one hold of the account's lock. The
+    caller has checked that the mount is not read-only."""
 
     def __init__(self, view: View, verbs: Verbs, files: OpenFiles, services: Services) -> None:
         self._view = view
@@ -25,8 +25,13 @@ class Opener:
         self._services = services
 
     def open(self, path: str, flags: int, *, is_ours: bool = False) -> Handle:
-        """O_TRUNC is obeyed, O_CREAT is not. *is_ours*: the kernel does not open it. NotFound, IsADirectory,
-        NotPermitted; OSError when the local disk fails."""
+        """A handle on the file at *path*. Of the flags O_TRUNC is obeyed, O_CREAT is not. *is_ours*: mountfs
+        opens the file for itself, for instance for truncate(2) by path; the kernel does not know of the
+        handle.
+
+        NotFound; IsADirectory; NotPermitted: a document without bytes; Stale: the kernel has to look the path
+        up again; OSError: the local disk fails.
+        """
         handle = self._found(path, flags, is_ours=is_ours)
         if flags & os.O_TRUNC and handle.can_write:
             try:
@@ -37,8 +42,8 @@ class Opener:
         return handle
 
     def create(self, path: str, flags: int, *, is_ours: bool = False) -> Handle:
-        """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened. *is_ours* as in
-        ``open``."""
+        """A handle on a new file. A file that exists is opened instead; AlreadyExists with O_EXCL. *is_ours*
+        as in ``open``."""
         names = names_of(path)
         while True:
             spool_file = self._services.spool.create()
@@ -57,7 +62,7 @@ class Opener:
             try:
                 return self.open(path, flags)
             except NotFound:
-                continue  # removed in between
+                continue  # somebody removed the file that existed
 
     def _found(self, path: str, flags: int, *, is_ours: bool) -> Handle:
         names = names_of(path)
@@ -80,7 +85,11 @@ class Opener:
         return self._view.listings.loaded(decide)
 
     def _is_size_unknown(self, node: Node, path: str, file: File) -> bool:
-        """Whether the kernel would read no further than a version before *file* went. Of a file that was just
-        written here it knows the size, but we do not know that it does: it looks once in vain. While it has
-        pages of an older version it is told that one's size, and the handle passes the pages by."""
+        """Whether the kernel may read *file* up to another size than it has.
+
+        The kernel reads up to the size that it was last told of *path*. Somebody else makes `log` longer: a
+        reader would miss its new end. After a write through the mount the kernel knows the size by itself,
+        which is not noted here, so one open may be True in vain. False while the kernel has pages of an older
+        version that is open: stat(2) tells that version's size, and the new handle passes the pages by.
+        """
         return self._files.read_as(path, node) is None and self._files.sizes.are_other(path, file.size_bytes)

@@ -1,4 +1,4 @@
-"""A spool file over a revision of the service, read and written as one file."""
+"""Reads and writes a spool file with gaps, which bytes of a revision fill, as one file."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from mountfs.tree.node import Node
 from mountfs.tree.overlay import Overlay
 
 Piece = bytes | tuple[int, int]
-"""Bytes, or a range of the revision's."""
+"""Bytes of the spool file, or a range [start, stop) to be read from the revision."""
 
 
 def pieces(spool_file: SpoolFile, overlay: Overlay, offset: int, length: int) -> list[Piece]:
-    """What the file has of a range, in order; for ``joined``, which may take long."""
+    """A range of the file as pieces, in order. ``joined`` makes bytes of them, without a lock: it may take
+    requests."""
     found: list[Piece] = []
     stop = offset + length
     with overlay.lock:
@@ -30,7 +31,7 @@ def pieces(spool_file: SpoolFile, overlay: Overlay, offset: int, length: int) ->
 
 
 def joined(services: Services, file: File, found: list[Piece]) -> bytes:
-    """Their bytes; those of the revision *file* are read. Errors of the reader."""
+    """The bytes of the pieces *found*; ranges are read from the revision *file*. Errors of the reader."""
     read = services.reader.read
     return b"".join(
         each if isinstance(each, bytes) else read(file, each[0], each[1] - each[0]) for each in found
@@ -45,7 +46,8 @@ def write(
     at: int,
     data: bytes,
 ) -> None:
-    """*content*: whose bytes they are; None: nobody's any more. *overlay*: None: nothing is missing."""
+    """Writes *data* at the offset *at*, and takes that range out of the gaps. *content*: has the gaps' rows;
+    None: the node is gone, and there are no rows. *overlay*: None: the spool file has no gaps."""
     if overlay is None:
         spool_file.pwrite(at, data)
         return
@@ -65,7 +67,7 @@ def truncate(
     overlay: Overlay | None,
     size_bytes: int,
 ) -> None:
-    """As ``write``."""
+    """Cuts or extends the file to *size_bytes*; arguments as ``write``."""
     if overlay is None:
         spool_file.truncate(size_bytes)
         return
@@ -78,7 +80,8 @@ def truncate(
 
 
 def label(folder: Node | None, name: str, overlay: Overlay | None) -> str:
-    """Of the bytes of the file *name* in *folder* (None: it is gone), while they are being written."""
+    """The label of a spool file that is being written: of the file *name* in *folder*. *folder*: None: the
+    node is gone."""
     if folder is None:
         return NOBODYS
     return label_of(folder, name) if overlay is None else GAPPED

@@ -1,4 +1,4 @@
-"""What the kernel has cached of files: pages, by path as it was spelled."""
+"""What the kernel has in its page cache: pages of files, by their paths as programs spelled them."""
 
 from __future__ import annotations
 
@@ -7,36 +7,40 @@ from cachetools import LRUCache
 from mountfs.files.openfile import OpenFile
 
 SHOWN_KEPT = 65_536
-"""Paths of which it is remembered what the kernel's page cache has; beyond, pages are read again."""
+"""Paths of which it is remembered what the kernel's pages have. Of others the kernel reads pages again."""
 
 
 class Pages:
-    """Tells each open whether the kernel may keep its pages, and whether the handle may share them.
+    """Decides for each open whether the kernel may keep the pages it has, and whether the handle uses pages
+    at all (else direct I/O).
 
-    The pages belong to a path: to libfuse `Report` and `report` are two files, of one inode number. So the
-    handles of the first path by which a file is open share its pages. Those of other spellings pass the pages
-    by, and so do those of a newer version while an older one is open as the same path. What the kernel has of
-    a path is not remembered while anybody may write past the pages: the kernel does not learn of that.
+    Pages belong to a path: to libfuse `Report` and `report` are two files, though of one inode number. Three
+    rules follow:
+
+    * The handles of the path by which a file was opened first use its pages. While `Report` is open, handles
+    on `report` bypass them. * While an older version is open as a path, handles on a newer version at that
+    path bypass the pages. * While a handle that bypasses them may write, what the pages have is not
+    remembered: the kernel does not learn of such writes, so the next open has it drop its pages.
 
     Guarded by the account's lock.
     """
 
     def __init__(self) -> None:
         self._shown: LRUCache[str, str] = LRUCache(SHOWN_KEPT)
-        """By path the key of the bytes that the kernel's pages have."""
+        """By path the key of the version whose bytes the kernel's pages have."""
         self._became: LRUCache[str, str] = LRUCache(SHOWN_KEPT)
-        """Keys of bytes of ours that are a revision by now."""
+        """From the key of a content that was committed to the key of the revision with the same bytes."""
         self._paths: dict[int, dict[str, None]] = {}
-        """As what each open file was opened, the first first, by the file's id()."""
+        """The paths by which each open file was opened, in that order; the key is ``id(file)``."""
         self._opened_as: dict[str, list[OpenFile]] = {}
-        """By path the open files that were opened as it, which may be of several nodes: `mv new A` leaves
-        what is open as `a` there."""
+        """The open files that were opened by a path. They may be of several nodes: after `mv new A` also the
+        file that is still open as `a` is there."""
 
     def opened(
         self, file: OpenFile, path: str, *, can_write: bool, is_ours: bool = False
     ) -> tuple[bool, bool]:
-        """A handle on *file* is opened as *path*: whether the kernel keeps its pages, and whether the handle
-        passes them by. *is_ours*: the kernel knows nothing of the handle."""
+        """Notes a handle on *file*, opened as *path*. Returns whether the kernel keeps the pages it has of
+        *path*, and whether the handle bypasses them. *is_ours*: the kernel does not know of the handle."""
         paths = self._paths.setdefault(id(file), {})
         others = self._opened_as.get(path)
         has_older = others is not None and any(other is not file for other in others)
@@ -56,14 +60,14 @@ class Pages:
         return keep_cache, is_direct
 
     def closed(self, file: OpenFile) -> None:
-        """*file* has no handle any more."""
+        """The last handle on *file* is closed."""
         for path in self._paths.pop(id(file), ()):
             self._opened_as[path].remove(file)
             if not self._opened_as[path]:
                 del self._opened_as[path]
 
     def file_of(self, path: str) -> OpenFile | None:
-        """The open file of whose bytes the kernel has pages under *path*."""
+        """The open file whose bytes the kernel's pages of *path* have; None: there is none."""
         files = self._opened_as.get(path)
         if not files:
             return None
@@ -73,7 +77,7 @@ class Pages:
     # Names
 
     def renamed(self, source: str, target: str) -> None:
-        """What the kernel has of the file *source* it has as *target* from here on."""
+        """The file *source* was renamed: the kernel's pages of it belong to *target*."""
         if source == target:
             return
         key = self._shown.pop(source, None)
@@ -82,7 +86,8 @@ class Pages:
             self._shown[target] = key
 
     def renamed_below(self, source: str, target: str) -> None:
-        """The same of everything in the folder *source*."""
+        """The folder *source* was renamed, and with it all paths below. What their pages have is
+        forgotten."""
         if source == target:
             return
         self._shown.clear()
@@ -91,17 +96,17 @@ class Pages:
             self._opened_elsewhere(path, target + path[len(source) :])
 
     def removed(self, path: str) -> None:
-        """The kernel has nothing of *path* from here on: the next file of that name has pages of its own."""
+        """*path* was removed: the next file of that name has pages of its own."""
         self._shown.pop(path, None)
         for file in self._opened_as.pop(path, ()):
             del self._paths[id(file)][path]
-            file.bypasses += 1  # for good: no path leads to the pages that its handles have
+            file.bypasses += 1  # never taken back: no path leads to the pages of its handles any more
 
     # Bytes
 
     def rekeyed(self, file: OpenFile, before_key: str) -> None:
-        """*file* shows other bytes than before: its first write, which the kernel has in the pages of the
-        path it came by."""
+        """*file* began a draft, and has another key than *before_key*. The kernel has the bytes of that first
+        write in its pages, if the file is open by one path and no handle bypasses them."""
         paths = self._paths.get(id(file), {})
         for path in paths:
             if not file.bypasses and len(paths) == 1 and self._key(path) == before_key:
@@ -110,7 +115,7 @@ class Pages:
                 self._shown.pop(path, None)
 
     def became(self, key: str, revision_key: str) -> None:
-        """Bytes of ours are a revision from here on: the same bytes."""
+        """The content with *key* was committed: the revision has the same bytes."""
         self._became[key] = revision_key
 
     # Inside
@@ -120,13 +125,13 @@ class Pages:
         return self._became.get(key, key)
 
     def _opened_elsewhere(self, before: str, after: str) -> None:
-        """What was opened as *before* was opened as *after*, and nothing else was."""
+        """Moves the open files of the path *before* to *after*, in place of those that are there."""
         self.removed(after)
         files = self._opened_as.pop(before, None)
         if files is None:
             return
         self._opened_as[after] = files
         for file in files:
-            # In its place, for the first one counts.
+            # Keeps the order of the paths: handles of the first one use the pages.
             paths = [after if path == before else path for path in self._paths[id(file)]]
             self._paths[id(file)] = dict.fromkeys(paths)

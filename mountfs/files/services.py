@@ -112,8 +112,8 @@ class Services:
     ask_limits: Callable[[], BackendLimits]
     clock: Clock
     pause: Callable[[float], None] = pause
-    on_read: Callable[[Node, File], None] = lambda _node, _file: None
-    """Told of each read from the beginning of a revision, before it is made."""
+    on_read: Callable[[Node, File, int], None] = lambda _node, _file, _offset: None
+    """Called before each read of a revision."""
 
     @property
     def limits(self) -> BackendLimits:

@@ -67,7 +67,7 @@ class _Run:
 
 
 class Siblings:
-    """Told of every read from the beginning of a remote file; any thread."""
+    """Told of every read of a remote file; any thread."""
 
     def __init__(self, lock: AbstractContextManager[Any], clock: Clock, reader: Prefetching) -> None:
         """*lock*: the account's."""
@@ -80,10 +80,10 @@ class Siblings:
         """Of the last run that went well: who walks through a tree begins the next folder with it."""
         self._paused_until_s = 0.0
 
-    def reads(self, node: Node, file: File) -> None:
-        """*file*, of *node*, is about to be read from its beginning. Never waits, nor fails."""
+    def reads(self, node: Node, file: File, offset: int) -> None:
+        """*file*, of *node*, is about to be read. Never waits, nor fails."""
         folder = node.state.parent
-        if folder is None or file.size_bytes > SMALL_BYTES:
+        if offset or folder is None or file.size_bytes > SMALL_BYTES:
             return
         if self._clock.now_s() < self._paused_until_s:
             return
