@@ -1,4 +1,4 @@
-"""Fills the gaps of closed files with the service's bytes, so that they can be sent."""
+"""Fetches what closed files lack of the revision they were made from, so that they can be sent."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Gaps(Protocol):
     """The part of ``mountfs.tree.gaps`` that is needed here."""
 
     def contents(self) -> list[int]:
-        """Those with gaps that are somebody's."""
+        """Ids of contents that began with gaps and that a node has."""
 
     def written(self, content: Content, start: int, stop: int) -> None: ...
 
@@ -88,7 +88,7 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """One request: a span of a content, with at least one gap in it."""
+    """One request: the bytes [start, stop) of a content's revision. At least one gap is in it."""
 
     filling: Filling
     content: Content
@@ -97,15 +97,16 @@ class _Claim:
 
 
 def _silence() -> None:
-    """Before the assembly sets its own."""
+    """Stands for ``wake`` until the assembly sets it."""
 
 
 class Filler:
-    """``step`` is for several threads at once; ``wake``, set by the assembly, has one of them look. It may be
-    called under the lock.
+    """Several threads call ``step`` at once. ``wake`` is set by the assembly, has one of them look, and may
+    be called under the lock.
 
-    A file that is still being written is left alone: what a program is about to write over need not be
-    fetched. As many requests go side by side as there are threads; while something fails, one alone tries it.
+    A file that is being written is left alone, since a program often writes over all of it. Each thread makes
+    one request at a time. While requests fail, only one is made at a time: of the file whose requests fail,
+    or of all files where the error would befall any.
     """
 
     def __init__(
@@ -132,14 +133,15 @@ class Filler:
         self._flying = 0
         self._files: OrderedDict[int, Filling] = OrderedDict()
         self._filled: deque[Content] = deque()
-        """Whole, but the uploader was not told yet."""
+        """Contents whose last gap was filled, and of which the uploader has not been told yet."""
         with tree.lock:
             for content_id in gaps.contents():
                 self._look_locked(tree.contents[content_id])
             tree.watch(self._note)
 
     def step(self, now_s: float) -> float:
-        """One request, and its bytes into the spool; when to come again."""
+        """Makes one request and writes its bytes into the spool file. Returns when to call again, in seconds
+        of the clock; ``math.inf``: after ``wake``."""
         self._pass_on()
         with self._tree.lock:
             claim = self._claim_locked(now_s)
@@ -176,7 +178,7 @@ class Filler:
         return due_s
 
     def _waiting_locked(self) -> Iterator[tuple[Filling, Content]]:
-        """Those of which a request may be made beside those that are on their way."""
+        """Files of which one more request may be made, beside the requests that run."""
         if self._account_pacer.failures and self._flying:
             return
         for filling in self._files.values():
@@ -226,7 +228,7 @@ class Filler:
         self._pass_on()
 
     def _store(self, claim: _Claim) -> None:
-        """Fetches the span of a claim, and writes what of it is missing still."""
+        """Fetches the span of *claim*, and writes the parts of it that are still missing."""
         content, start, stop = claim.content, claim.start, claim.stop
         overlay = content.overlay
         assert overlay is not None
@@ -243,21 +245,22 @@ class Filler:
             filled = overlay.missing.within(start, stop)
             for low, high in filled:
                 file.pwrite(low, body[low - start : high - start])  # type: ignore[arg-type]
-            # In one step: whoever finds the file whole may send all of it, and what is told of after it was
-            # sent counts as written over.
+            # Both in one hold of the lock. Once no gap is left a worker may send the file; a range that the
+            # uploader is told of after it was sent counts as written over, and spoils the session.
             with self._tree.lock:
                 self._gaps.written(content, start, stop)
                 self._tell_uploads(content, filled)
 
     def _tell_uploads(self, content: Content, filled: list[Span]) -> None:
-        """A large file's parts go up while others are still being fetched, where the service takes that."""
+        """Lets parts of a large file go up while others are fetched, where a session can begin before the
+        size is known (Dropbox)."""
         limits = self._backend.limits
         if not limits.size_known_at_start and content.size_bytes >= limits.session_min_bytes:
             for low, high in filled:
                 self._uploads.wrote(content.id, low, high)
 
     def _pass_on(self) -> None:
-        """Whole files are the uploader's; what fails here is tried again by the next step."""
+        """Hands files without gaps to the uploader. If that raises, the next ``step`` does it again."""
         while self._filled:
             with self._tree.lock:
                 content = self._filled[0] if self._filled else None
@@ -296,7 +299,7 @@ class Filler:
         pacer.failed(error, started_s=started_s, now_s=self._clock.now_s(), jitter=self._clock.jitter())
 
     def _park(self, node: Node, content: Content, error: MountfsError) -> None:
-        """The service has not, or does not give, the bytes under ours: nobody makes them up."""
+        """Marks a file as refused whose missing bytes the service does not have, or does not give."""
         overlay = content.overlay
         assert overlay is not None
         reason = (

@@ -1,4 +1,4 @@
-"""Which of a file's gaps are asked for next: pure."""
+"""Which bytes of a file with gaps the next request asks for: pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
 
 FILL_BYTES = 4 * 1024 * 1024
-"""Most bytes of one request, and of what a thread has in memory: as what is read ahead."""
+"""Most bytes of one request, all of which a thread has in memory; as much as readahead asks for."""
 SKIPPED_BYTES = 128 * 1024
-"""So many bytes that a program wrote are fetched and thrown away rather than make two requests."""
+"""Two gaps go into one request if at most so many bytes lie between them, which are fetched in vain."""
 
 Span = tuple[int, int]
 
 
 @dataclass(slots=True)
 class Filling:
-    """One content whose gaps are being filled. ``next``: all before it was asked for; ``again``: spans whose
-    request failed; ``flying``: requests that have no answer yet."""
+    """One content whose gaps are being filled. ``next``: the offset before which all gaps were asked for.
+    ``again``: spans whose request failed. ``flying``: how many requests run."""
 
     content_id: int
     next: int = 0
@@ -28,11 +28,11 @@ class Filling:
 
     @property
     def is_held(self) -> bool:
-        """Whether a request that failed before is being tried: no others go side by side with it."""
+        """Whether requests have failed, and one is being tried: no other is made beside it."""
         return bool(self.pacer.failures and self.flying)
 
     def look(self, missing: RangeSet) -> Span | None:
-        """The next span to be asked for, if any is left."""
+        """The span of the next request; None: no gap is left to be asked for."""
         while self.again:
             if missing.overlaps(*self.again[-1]):
                 return self.again[-1]
@@ -40,7 +40,7 @@ class Filling:
         return span_of(missing, self.next)
 
     def take(self, missing: RangeSet) -> Span | None:
-        """As ``look``; it is on its way from here on."""
+        """As ``look``, and counts the request as running."""
         span = self.look(missing)
         if span is not None:
             self.flying += 1
@@ -52,8 +52,9 @@ class Filling:
 
 
 def span_of(missing: RangeSet, start: int) -> Span | None:
-    """The first bytes from *start* on that one request should bring: with what is missing up to the next
-    multiple of FILL_BYTES, and short stretches in between that are not."""
+    """The span of one request: from the first missing byte at or after *start*, to the last one before the
+    next multiple of FILL_BYTES. It ends earlier, at a stretch of more than SKIPPED_BYTES that is not
+    missing."""
     first = missing.first_from(start)
     if first is None:
         return None

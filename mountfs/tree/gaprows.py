@@ -1,4 +1,5 @@
-"""Rows of ``gaps``: what of the bytes of contents only the service has for sure."""
+"""Rows of the table ``gaps``: ranges of contents that the spool file lacks, or may lack after a power
+loss."""
 
 from __future__ import annotations
 
@@ -8,17 +9,17 @@ from collections.abc import Iterable
 from mountfs.tree.overlay import Edit, Overlay, Range
 
 Gaps = tuple[list[Range], list[Range]]
-"""Of one content: the ranges that are missing, and those that are written and not synced."""
+"""Of one content: its missing and its unsynced ranges, as in ``Overlay``."""
 
 
 class GapRows:
-    """The table in a store; the store's transactions are its own."""
+    """The table of one store. Each call is part of the store's transaction."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def add(self, content_id: int, overlay: Overlay) -> None:
-        """All that *overlay* has, for a content without rows."""
+        """Writes all ranges of *overlay*, for a content that has no rows yet."""
         missing, unsynced = tuple(overlay.missing), tuple(overlay.unsynced)
         self.apply(content_id, [Edit(False, (), missing), Edit(True, (), unsynced)])
 
@@ -35,7 +36,7 @@ class GapRows:
             )
 
     def contents(self) -> list[int]:
-        """Those that have rows."""
+        """The ids of contents that have rows."""
         return [content_id for (content_id,) in self._db.execute("SELECT DISTINCT content FROM gaps")]
 
     def delete(self, content_ids: Iterable[int]) -> None:
@@ -43,7 +44,7 @@ class GapRows:
 
 
 def read_gaps(db: sqlite3.Connection) -> dict[int, Gaps]:
-    """Of all contents, by their ids; those that are not in it are whole."""
+    """The gaps of contents by id; a content that is not among them is whole."""
     found: dict[int, Gaps] = {}
     for content_id, is_written, start, stop in db.execute("SELECT * FROM gaps"):
         found.setdefault(content_id, ([], []))[is_written].append((start, stop))

@@ -1,4 +1,4 @@
-"""Contents whose bytes are not all here: what becomes of their gaps is in the store first, then in memory."""
+"""Changes the gaps of contents: first in the store, then in memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from mountfs.tree.tree import Tree
 
 
 def hold_draft(tree: Tree, node: Node, after: State) -> None:
-    """*node* has a new draft. The store need not know of one that is whole until it is closed. Of one with
-    gaps it must, before a byte is written: nothing else tells holes from zeros. Under the lock. NoSpace."""
+    """Gives *node* the new draft of *after*. Under the lock. NoSpace.
+
+    A draft without gaps gets its row when it is closed. A draft with gaps gets its rows here, before a byte
+    of it is written: after a crash nothing else tells its holes from zeros.
+    """
     draft = after.draft
     if draft is None or draft.overlay is None:
         tree.change_unsaved(node, after)
@@ -23,7 +26,8 @@ def hold_draft(tree: Tree, node: Node, after: State) -> None:
 
 
 def change_gaps(tree: Tree, content_id: int, overlay: Overlay, edits: Sequence[Edit]) -> None:
-    """In the store and in memory. A content that is nobody's any more has no rows to change."""
+    """Applies *edits* to the rows and to *overlay*; to *overlay* alone if no node has the content any
+    more."""
     if not edits:
         return
     with tree.lock:
@@ -34,8 +38,8 @@ def change_gaps(tree: Tree, content_id: int, overlay: Overlay, edits: Sequence[E
 
 
 class Gaps:
-    """What is missing of all contents that are somebody's: so many bytes are still to be fetched, and have to
-    fit on the disk. Any thread; guarded by the tree's lock."""
+    """The gaps of all contents that a node has. ``missing_bytes``: their sum, which is still to be fetched,
+    and for which the disk needs room. Any thread; guarded by the tree's lock."""
 
     def __init__(self, tree: Tree) -> None:
         self.missing_bytes = 0
@@ -48,18 +52,19 @@ class Gaps:
             tree.watch(self._note)
 
     def contents(self) -> list[int]:
-        """Those that had gaps when they were begun. Under the lock."""
+        """Ids of contents that began with gaps, also of those that are whole by now. Under the lock."""
         return list(self._owned)
 
     def written(self, content: Content, start: int, stop: int) -> None:
-        """The bytes [start, stop) of the content are in its spool file. Its overlay's lock is held."""
+        """Notes that the bytes [start, stop) are in the content's spool file. The caller holds its overlay's
+        lock."""
         overlay = content.overlay
         if overlay is not None and overlay.missing.overlaps(start, stop):
             with self._tree.lock:
                 self._change(content.id, overlay, overlay.written(start, stop))
 
     def cut(self, content: Content, size_bytes: int) -> None:
-        """The content was cut, or grew, to *size_bytes*. Its overlay's lock is held."""
+        """Notes that the content was cut or extended to *size_bytes*. The caller holds its overlay's lock."""
         overlay = content.overlay
         if overlay is not None:
             with self._tree.lock:
@@ -87,12 +92,12 @@ class Gaps:
 
 
 def unsynced_now(content: Content) -> list[Range]:
-    """What a sync of the spool file that begins now makes safe. Under the lock."""
+    """The ranges that a sync of the spool file makes safe if it begins now. Under the lock."""
     return [] if content.overlay is None else list(content.overlay.unsynced)
 
 
 def note_synced(tree: Tree, content: Content, ranges: Sequence[Range]) -> None:
-    """*ranges* were ``unsynced_now`` when a sync of the spool file began that is through."""
+    """Notes a sync of the spool file that has ended; *ranges*: ``unsynced_now`` from when it began."""
     overlay = content.overlay
     if overlay is not None and ranges:
         with overlay.lock, tree.lock:

@@ -1,4 +1,4 @@
-"""Bytes of ours over a revision of the service: which of a spool file's bytes are not in it yet."""
+"""Which bytes of a spool file are still to come from the revision that it was made from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """How one of the two sets of an overlay changes in one place: the ranges *old* become *new*.
-    ``is_written``: of ``unsynced``, else of ``missing``."""
+    """One change of an overlay: in one of its two sets the ranges ``old`` become ``new``. ``is_written``: the
+    set is ``unsynced``, else it is ``missing``.
+
+    A write of [4, 8) into a file that lacks [0, 100) makes two: in ``missing`` [0, 100) becomes [0, 4) and
+    [8, 100); in ``unsynced`` nothing becomes [4, 8).
+    """
 
     is_written: bool
     old: tuple[Range, ...]
@@ -23,16 +27,16 @@ class Edit:
 
 
 class Overlay:
-    """What a spool file lacks of the revision *file*, which its bytes lie over.
+    """The gaps of a spool file that was begun from the revision *file*.
 
-    ``missing``: these bytes are those of the revision; the spool file has a hole there. ``unsynced``: these
-    were missing and are in the spool file by now, written by a program or fetched. They survive the
-    process, but perhaps no power loss, after which they count as missing again. Bytes from the end of the
-    revision on are never in either: `echo x >> log` makes none.
+    ``missing``: in these ranges the spool file has a hole, and the bytes are those of the revision.
+    ``unsynced``: these ranges were missing; a program has written them since, or the filler has fetched them.
+    They survive the process, but perhaps no power loss: after one they count as missing again. Ranges behind
+    the end of the revision are in neither set: `echo x >> log` adds to none.
 
-    ``lock`` is held while bytes are written together with their ranges, so that what is fetched never covers
-    what a program has just written. The account's lock may be taken inside it. Both are held for ``apply``;
-    either is enough to look.
+    ``lock`` is held from the write of some bytes until their range has left ``missing``. So the filler never
+    writes fetched bytes over what a program has just written. The account's lock may be taken inside it.
+    ``apply`` needs both locks; to read the sets either one is enough.
     """
 
     __slots__ = ("file", "lock", "missing", "missing_bytes", "unsynced")
@@ -44,10 +48,10 @@ class Overlay:
         self.unsynced = RangeSet(unsynced)
         self.missing_bytes = self.missing.total_bytes
 
-    # What is to change, and the change
+    # Edits, for the store first and then for ``apply``
 
     def written(self, start: int, stop: int) -> list[Edit]:
-        """The bytes [start, stop) are in the spool file; nothing if none of them was missing."""
+        """The edits once the bytes [start, stop) are in the spool file; none if none of them was missing."""
         pieces = self.missing.within(start, stop)
         if not pieces:
             return []
@@ -63,7 +67,8 @@ class Overlay:
         ]
 
     def cut(self, size_bytes: int) -> list[Edit]:
-        """The file ends at *size_bytes*; what it is given behind that is not the revision's."""
+        """The edits once the file was cut or extended to *size_bytes*. What lies behind that is the
+        revision's no more: cut to 0 and extended again, a file has zeros."""
         end = max(self.file.size_bytes, size_bytes)
         sets = ((False, self.missing), (True, self.unsynced))
         edits = [
@@ -73,14 +78,14 @@ class Overlay:
         return [edit for edit in edits if edit.old != edit.new]
 
     def synced(self, ranges: Iterable[Range]) -> list[Edit]:
-        """What of *ranges* was unsynced survives power loss."""
+        """The edits once *ranges* survive power loss."""
         return [
             _edit(True, self.unsynced, each, lambda part, each=each: part.remove(*each))  # type: ignore[misc]
             for each in ranges
         ]
 
     def lost(self) -> list[Edit]:
-        """A power loss may have taken what is unsynced."""
+        """The edits after a power loss: what was unsynced is missing again."""
         unsynced = list(self.unsynced)
         if not unsynced:
             return []
@@ -88,7 +93,7 @@ class Overlay:
         return [Edit(True, tuple(unsynced), ()), Edit(False, tuple(self.missing), tuple(both))]
 
     def apply(self, edits: Iterable[Edit]) -> None:
-        """Both locks are held, and the store has them."""
+        """Changes the sets. The store has *edits* already; both locks are held."""
         for edit in edits:
             ranges = self.unsynced if edit.is_written else self.missing
             for start, stop in edit.old:
@@ -98,15 +103,15 @@ class Overlay:
             if not edit.is_written:
                 self.missing_bytes += _bytes(edit.new) - _bytes(edit.old)
 
-    # Others over the same revision
+    # Copies
 
     def first(self, size_bytes: int) -> Overlay:
-        """Of a spool file that has what this one has of the first *size_bytes*."""
+        """The overlay of a copy of the first *size_bytes* of this one's spool file."""
         return Overlay(self.file, self.missing.within(0, size_bytes))
 
 
 def _edit(is_written: bool, ranges: RangeSet, span: Range, change: Callable[[RangeSet], None]) -> Edit:
-    """What *change* does to *ranges*, which is only at *span*."""
+    """What *change* does to *ranges*, as an edit; *change* touches nothing outside of *span*."""
     old = ranges.touching(*span)
     part = RangeSet(old)
     change(part)
