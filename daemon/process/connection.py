@@ -1,4 +1,4 @@
-"""A mount's connection to its service: the port, served by a network process."""
+"""Connects a mount to its service: starts the network process, and gives the port on it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ COMMAND = (sys.executable, "-P", "-m", "daemon.process.network")
 
 
 def _nothing(_account: Account) -> None:
-    """Nobody needs to be told."""
+    """Stands for ``mounted`` where a backend needs not be told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """*mounted* is told whose account is mounted. *end*: after ``backend.close``, when nothing is asked any
-    more; nobody waits for a token from then on."""
+    """A backend with two calls for its mount. ``mounted``: to be called with the account that is mounted.
+    ``end``: to be called last, after ``backend.close``; no call of the backend may follow."""
 
     backend: Backend
     mounted: Callable[[Account], None] = _nothing
@@ -38,8 +38,9 @@ class Connection:
 
 @contextmanager
 def begun_process() -> Iterator[Child | None]:
-    """A process that loads its modules while the mount loads its own. One that was not connected to anything
-    ends with the block. None: it cannot be started, and whoever connects will say why."""
+    """A network process, started before the mount loads most of its modules, so that both load at once. If
+    the block ends before ``connect`` has used the process, it is killed. None: it cannot be started;
+    ``connect`` tries again, and raises the reason."""
     try:
         process = Child(COMMAND, Window())
     except OSError:
@@ -53,8 +54,8 @@ def begun_process() -> Iterator[Child | None]:
 
 
 def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child | None = None) -> Connection:
-    """To the account of *remote*, by a process that starts meanwhile; nothing is sent yet. *process*: one
-    that was started before the plan was complete. MountfsError."""
+    """Connects to the account of *remote*, and waits neither for the network process nor for the service.
+    *process*: of ``begun_process``. MountfsError."""
     whose: list[Account] = []
 
     def recipe() -> bytes:

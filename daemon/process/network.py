@@ -1,6 +1,7 @@
-"""The process that speaks with the service, for a mount: ``python -m daemon.process.network SOCKET WINDOW``.
+"""The network process of a mount: ``python -m daemon.process.network SOCKET WINDOW`` (numbers of
+descriptors).
 
-It ends with its mount, however that dies: the socket to it ends then.
+It speaks with the service, and ends with its mount, however that dies: the socket closes then.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ PROCESS_NAME = "mountfs-network"
 
 @dataclass(slots=True)
 class Whose:
-    """The account that is mounted, once that is known."""
+    """Knows whose account is mounted, and so whose tokens may be used. ``account``: None: not known yet."""
 
     recipe: Recipe
     account: Account | None
@@ -41,7 +42,9 @@ class Whose:
         self.account = account
 
     def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
-        """Whether *tokens* lead to it. If so, the next mount knows *remote* without asking. MountfsError."""
+        """Whether *tokens* are of the account that is mounted; asks the service. If they are, the state
+        directory is told that *remote* leads to this account, so that the next mount need not ask.
+        MountfsError."""
         state_dir = Path(self.recipe.state_dir)
         backend = connect(remote, SystemClock(), state_dir, tokens)
         try:
@@ -57,8 +60,8 @@ class Whose:
 
 
 def main(socket_fd: int, window_fd: int) -> None:
-    """Serves the mount at the other end of *socket_fd* until that is gone."""
-    # The mount drains after a signal; this process must outlast that.
+    """Serves the mount at the other end of *socket_fd* until it ends the stream or dies."""
+    # A terminal or a service manager signals both. The mount drains then, and needs this process for it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
@@ -74,13 +77,13 @@ def main(socket_fd: int, window_fd: int) -> None:
         serving.run()
     except Broken:
         return
-    # An exchange of one-use tokens that runs is stored, also where the mount was killed.
+    # Waits for an exchange of one-use tokens: the new ones have to be stored, also if the mount was killed.
     tokens.close()
     serving.await_last_calls()
 
 
 def _tokens(recipe: Recipe, is_ours: Callable[[AccountRemote, Tokens], bool]) -> Tokens:
-    """As the remote says; also those that are written into its configuration while it is mounted."""
+    """The tokens of the recipe's remote; those of its configuration file instead, once that has others."""
     clock, state_dir = SystemClock(), Path(recipe.state_dir)
     if not recipe.login_file:
         return tokens_of(recipe.remote, clock, state_dir)
@@ -104,5 +107,5 @@ def _log_to(channel: Channel, recipe: Recipe) -> None:
 
 if __name__ == "__main__":
     main(int(sys.argv[1]), int(sys.argv[2]))
-    # Threads that still wait for a connection would keep the interpreter from ending.
+    # Without waiting for threads in a connect(2), as the interpreter would.
     os._exit(0)

@@ -1,4 +1,5 @@
-"""What a network process is told at its start. It travels by the socket: it holds the credentials."""
+"""What a network process is told first, through its socket: no argument and no environment holds
+credentials."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from daemon.config.settings import AccountRemote
 from mountfs.model.entry import Account
 
 NAMED = (__name__, "daemon.config.settings", "daemon.config.boxremote")
-"""Modules whose classes a recipe names."""
+"""Modules whose classes the codec has to accept in a recipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """*name*: the remote's, as the user named it. *login_file*: absolute, the configuration in which new
-    credentials may be written down; "": there is none. *account*: that is mounted, where it is known."""
+    """``remote``: the account to connect to, with its credentials. ``name``: what the user calls it.
+    ``state_dir``: absolute. ``login_file``: absolute, the configuration file in which `mountfs login` may
+    write new credentials; "": there is none. ``account``: the one that is mounted; None: not known yet."""
 
     remote: AccountRemote
     name: str

@@ -1,1 +1,2 @@
-"""The port ``Backend`` served by a process of its own: small messages cross, the bytes of files never do."""
+"""``ports.Backend`` in a process of its own. Calls and results cross a socket; the bytes of files never
+do."""

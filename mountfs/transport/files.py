@@ -1,4 +1,4 @@
-"""Pending files as the network process reads them: by their paths, each read with an open of its own."""
+"""Pending files as the network process reads them: by path, with an open(2) for each read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mountfs.model.source import Source
 
 
 def source_at(path: str) -> Source:
-    """The file at *path*, whatever is there when it is read; "": no file."""
+    """The file that stands at *path* when it is read; "": none."""
     return Source(path, partial(read_pending, _read, path))
 
 
@@ -20,7 +20,7 @@ def _read(path: str, offset: int, length: int) -> bytes:
         body = os.pread(fd, length, offset)
         if len(body) == length or not body:
             return body
-        # One pread(2) gives at most 2 GiB, and may give less; the end of the file is where it gives nothing.
+        # pread(2) returns at most 2 GiB, and may return less; only at the end of the file it returns nothing.
         pieces = [body]
         while (missing := length - sum(map(len, pieces))) and (
             piece := os.pread(fd, missing, offset + length - missing)

@@ -1,4 +1,4 @@
-"""What travels over the socket between a mount and its network process: frames, in both directions."""
+"""The frames that a mount and its network process send each other over a socket."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 _HEAD = struct.Struct("!BII")
 MOST_BYTES = 1 << 30
-"""Of one frame: a listing of a million entries has some 200 MB."""
+"""The longest payload of a frame. For comparison: a listing of a million entries has some 200 MB."""
 
 
 class Kind(IntEnum):
-    """What a frame says; its payload is a value of the codec, but for RECIPE."""
+    """What a frame is. Its payload is a value of the codec; that of RECIPE, too, with further classes."""
 
     # From the mount
-    RECIPE = 1  # what the process is to connect to, in the words of whoever starts it
+    RECIPE = 1  # the account to connect to; ``daemon.process.networkrecipe`` says what is in it
     CALL = 2  # (method, arguments, named arguments)
-    MOUNTED = 3  # the account that is mounted
-    CLOSE = 4  # end connections; nothing follows but the end of the stream
+    MOUNTED = 3  # whose account is mounted, once the mount knows it
+    CLOSE = 4  # cut all connections to the service; calls that run end as Offline
     # From the network process
-    STATE = 10  # the port's properties, at the beginning and whenever they changed
-    RESULT = 11  # what the call of that number returned
-    FAILURE = 12  # what it raised
-    LOG = 13  # a record of the log
+    STATE = 10  # the port's properties: first of all, and after each change
+    RESULT = 11  # what the call of this number returned
+    FAILURE = 12  # what the call of this number raised
+    LOG = 13  # a record for the mount's log
 
 
 class Frame(NamedTuple):
-    """*number* is that of a call, and 0 where there is none."""
+    """*number*: of the call that it asks or answers; 0: it belongs to no call."""
 
     kind: int
     number: int
@@ -37,18 +37,18 @@ class Frame(NamedTuple):
 
 
 class Broken(Exception):
-    """The other side is gone, or speaks another language."""
+    """The other side has closed the socket, or has sent what is no frame."""
 
 
 class Channel:
-    """One end of the socket; any thread may send, one receives."""
+    """One end of the socket. Any thread may send; one thread receives."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._sending = Lock()
 
     def send(self, kind: Kind, number: int, payload: bytes) -> None:
-        """Broken."""
+        """Sends one frame whole. Broken."""
         head = _HEAD.pack(kind, number, len(payload))
         try:
             with self._sending:
@@ -57,21 +57,21 @@ class Channel:
             raise Broken(str(error)) from error
 
     def receive(self) -> Frame:
-        """The next frame, however long it takes. Broken."""
+        """Waits for the next frame. Broken."""
         kind, number, length = _HEAD.unpack(self._exactly(_HEAD.size))
         if length > MOST_BYTES:
             raise Broken("a frame of no possible length")
         return Frame(kind, number, self._exactly(length))
 
     def end(self) -> None:
-        """Nothing is sent any more: the other side receives all that was, and then the end."""
+        """Ends the stream: the other side receives what was sent before, and then Broken."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
         except OSError:
-            return  # the other side is gone
+            return  # the other side has closed the socket already
 
     def close(self) -> None:
-        """Once nobody receives."""
+        """Closes the socket. No thread may be receiving."""
         self._socket.close()
 
     def _exactly(self, length: int) -> bytes:

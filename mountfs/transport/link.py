@@ -1,4 +1,4 @@
-"""The mount's side of one network process: the calls under way, and what its end means for them."""
+"""The mount's side of one network process: starts it, calls it, and ends the calls that run when it dies."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from mountfs.transport.frames import Broken, Channel, Frame, Kind
 from mountfs.transport.window import Window
 
 START_TIMEOUT_S = 30.0
-"""For the interpreter and its imports, which take 0.3 s on an idle machine."""
+"""The longest that interpreter and imports may take; on an idle machine it is 0.3 s."""
 PROBE_S = 15.0
-"""A call that takes longer asks whether the process still answers at all, and so does each such time."""
+"""How often a call that runs asks whether the process answers at all."""
 SILENT_S = 60.0
-"""A process that answers nothing for so long, though it was asked, hangs: it is ended."""
+"""A process that is asked and sends nothing for so long hangs, and is killed."""
 END_S = 6.0
-"""For its last calls, and for an exchange of tokens that runs (three seconds)."""
+"""How long a process may take to end: for its last calls, and for an exchange of tokens (3 s)."""
 LAST_S = 1.0
-"""From the end of its stream to its own."""
+"""How long a process may live after it has closed its end of the socket."""
 
 LOG = logging.getLogger(__name__)
 
 State = tuple[BackendLimits, str]
-"""The port's properties: its limits, the id of its root."""
+"""The port's properties: limits, and the id of the root folder."""
 
 
 class Died(Offline):
-    """The process ended while it had the call."""
+    """The process died while the call ran, which may have taken effect."""
 
 
 class _Call:
-    """One call under way. Its lock is held until there is a reply, or there never will be one."""
+    """One call that runs. ``done`` is released with the reply, or without one when the process has died."""
 
     __slots__ = ("done", "reply")
 
@@ -53,11 +53,11 @@ class _Call:
 
 
 class Child:
-    """A process that has its descriptors, and has not been told yet what to connect to."""
+    """A network process that was started, and that waits for its recipe."""
 
     def __init__(self, command: Sequence[str], window: Window) -> None:
-        """Starts *command*, which gets the numbers of its socket and window as last arguments; it is not
-        waited for. OSError."""
+        """Starts *command*, with the descriptors of socket and window as its last arguments. Does not wait.
+        OSError."""
         self.window = window
         self.is_told = False
         self.socket, theirs = socket.socketpair()
@@ -74,20 +74,21 @@ class Child:
             on_failure.pop_all()
 
     def drop(self) -> None:
-        """Ends one that was told nothing, and waits."""
+        """Kills a process that got no recipe, and waits for its end."""
         self.socket.close()
         self.process.kill()
         self.process.wait()
 
 
 class Link:
-    """One network process. Any thread may call; every call ends, at the latest when the process does."""
+    """One network process with a recipe. Any thread may call. Every call ends, at the latest with the
+    process."""
 
     def __init__(
         self, child: Child, recipe: bytes, clock: Clock, on_state: Callable[[State, bool], None]
     ) -> None:
-        """Sends *child* its *recipe*; it is not waited for. *on_state*: is told the port's properties
-        whenever the process tells them, and whether it was for the first time."""
+        """Sends *child* its *recipe*, and does not wait. *on_state*: is called with the port's properties
+        whenever the process sends them; the second argument: it is the first time."""
         child.is_told = True
         self._process = child.process
         self._channel = Channel(child.socket)
@@ -99,9 +100,9 @@ class Link:
         self._calls: dict[int, _Call] = {}
         self._is_up, self._is_over = Event(), Event()
         self.end_of_process = ""
-        """Once it is over: how it ended, in a line."""
+        """How the process ended, in words, once ``is_over``."""
         Thread(target=self._receive, name="network", daemon=True).start()
-        with contextlib.suppress(Broken):  # the thread learns of it
+        with contextlib.suppress(Broken):  # the thread will meet it, too
             self._channel.send(Kind.RECIPE, 0, recipe)
 
     @property
@@ -114,11 +115,11 @@ class Link:
 
     @property
     def lived_s(self) -> float:
-        """So far."""
+        """Seconds since it got its recipe."""
         return self._clock.now_s() - self._started_s
 
     def await_up(self) -> None:
-        """Returns once the process has told the port's properties. Unreachable: it does not come up."""
+        """Waits until the process has sent the port's properties. Unreachable: it died, or took too long."""
         if not self._is_up.wait(START_TIMEOUT_S):
             self.kill()
             raise Unreachable("the network process does not start")
@@ -132,8 +133,8 @@ class Link:
         named: dict[str, object],
         patience_s: float = math.inf,
     ) -> Any:
-        """What the port's *method* returns, or raises. Died: the process ended meanwhile. Unreachable: it
-        had ended before. Offline: no reply came within *patience_s*."""
+        """Calls the port's *method*: returns what it returns, raises what it raises. Died: the process died
+        meanwhile. Unreachable: it had died before. Offline: no reply within *patience_s*."""
         payload = dumps((method, tuple(arguments), named))
         call, number = _Call(), next(self._numbers)
         with self._lock:
@@ -156,24 +157,24 @@ class Link:
         return value
 
     def tell_mounted(self, account: Account) -> None:
-        """Whose account is mounted."""
+        """Tells the process whose account is mounted."""
         with contextlib.suppress(Broken):
             self._channel.send(Kind.MOUNTED, 0, dumps(account))
 
     def close(self) -> None:
-        """Its calls end soon; does not wait."""
+        """Has the process cut its connections, so that calls that run end soon. Does not wait."""
         with contextlib.suppress(Broken):
             self._channel.send(Kind.CLOSE, 0, b"")
 
     def end(self) -> None:
-        """Ends the process, and waits until it is gone."""
+        """Lets the process end its calls, and waits for it; kills it after END_S."""
         self._channel.end()
         if not self._is_over.wait(END_S):
             self.kill()
             self._is_over.wait(END_S)
 
     def kill(self) -> None:
-        """At once."""
+        """Kills the process, and does not wait."""
         if not self.is_over:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -181,7 +182,7 @@ class Link:
     # Inside
 
     def _receive(self) -> None:
-        """The thread of this link: hands replies to those who wait."""
+        """The thread of this link: receives all frames, and hands replies to the calls."""
         try:
             while True:
                 frame = self._channel.receive()
@@ -206,7 +207,7 @@ class Link:
             call.done.release()
 
     def _end_all(self) -> None:
-        """The process is gone, or of no use any more."""
+        """The stream has ended: waits for the process, and ends all calls without a reply."""
         try:
             code = self._process.wait(LAST_S)
         except subprocess.TimeoutExpired:
@@ -235,7 +236,7 @@ class Link:
 
 
 def _how(code: int) -> str:
-    """In words, what a process ended with."""
+    """How a process ended, in words; *code* as of ``Popen``: negative for a signal."""
     if code >= 0:
         return "ended" if code == 0 else f"ended with status {code}"
     try:
@@ -245,7 +246,7 @@ def _how(code: int) -> str:
 
 
 def _log(name: str, level: int, message: str, created: float, trace: str) -> None:
-    """A record of the other process, in this one's log."""
+    """Logs a record of the network process in the mount."""
     logger = logging.getLogger(name)
     if not logger.isEnabledFor(level):
         return

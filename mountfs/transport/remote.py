@@ -1,4 +1,4 @@
-"""The port on a network process, which is started again when it dies."""
+"""``ports.Backend`` in the mount: calls the network process, and starts another one when it has died."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ from mountfs.transport.window import SLOT_BYTES, Window
 LOG = logging.getLogger(__name__)
 
 STEADY_S = 10.0
-"""A process that lived for so long may be started again at once; the delay doubles for others."""
+"""After a process that lived for so long, the next one starts without a delay. Else the delay doubles."""
 STATUS_S = 2.0
-"""For what ``status`` asks, which no service is asked for."""
+"""The longest that `mountfs status` waits for ``calls`` and ``trouble``, which make no request."""
 LONGEST_WAIT_S = 2.0
-"""A call waits so long for a process to be started; for longer it is told to come back."""
+"""A call waits if the next process starts within so long. Else it is Unreachable, with the time to retry."""
 ASKING = frozenset({"account", "space", "list_folder", "stat", "read", "latest_cursor", "changes"}) | {
     "content_hashes",
     "resume",
     "whole_hash",
     "part_bytes",
 }
-"""Calls without an effect. Whoever waits for changes is told, and has a pace of its own."""
+"""Calls that are made again with the next process when theirs dies: they change nothing at the service.
+``wait_for_changes`` is not among them, since the follower retries at a pace of its own."""
 T = TypeVar("T")
 _CALLS = frozenset(
     name for name, value in vars(Backend).items() if not name.startswith("_") and callable(value)
 )
-"""What the port can be asked; its properties are told by the process by itself."""
+"""The methods of the port. Its properties are not called for: the process sends them."""
 
 
 class RemoteBackend:
-    """``ports.Backend``. What changes something and is under way when a process dies ends as Offline: it may
-    have taken effect."""
+    """``ports.Backend`` on a network process. If the process dies while a call runs that changes something,
+    such as ``submit``, the call raises Offline, like one whose reply was lost: it may have taken effect."""
 
     def __init__(
         self,
@@ -50,8 +51,8 @@ class RemoteBackend:
         clock: Clock,
         first: Child | None = None,
     ) -> None:
-        """*command* starts a process; *recipe*: what each is sent at its start. *first*: one that was started
-        already, to be the first."""
+        """*command*: starts a process. *recipe*: gives what each process is sent first. *first*: a process
+        that was started already, and is used before *command* is."""
         self._command = command
         self._recipe = recipe
         self._clock = clock
@@ -63,17 +64,17 @@ class RemoteBackend:
         self._link: Link | None = None
         self._state: State | None = None
         self._last_calls: dict[str, int] = {}
-        """Of the present process, as it said last."""
+        """API calls by route that the present process has made, as it told last."""
         self._former_calls: Counter[str] = Counter()
-        """Of those before it."""
+        """API calls by route of the processes that have died."""
 
     def start(self) -> None:
-        """Starts the process, and does not wait for it. MountfsError."""
+        """Starts the first process, and does not wait for it. MountfsError."""
         self._ready()
 
     @property
     def pid(self) -> int | None:
-        """Of the present process; None: there is none."""
+        """The id of the network process; None: none runs."""
         link = self._link
         return None if link is None else link.pid
 
@@ -96,7 +97,7 @@ class RemoteBackend:
         return self._properties()[1]
 
     def read(self, file: File, offset: int, length: int) -> bytes:
-        """Through the window."""
+        """As ``ports.Backend``; the bytes come through the window, a slot at a time."""
         pieces: list[bytes] = []
         for at in range(offset, max(offset + length, offset + 1), SLOT_BYTES):
             wanted = min(SLOT_BYTES, offset + length - at)
@@ -106,7 +107,7 @@ class RemoteBackend:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def calls(self) -> dict[str, int]:
-        """Also those of processes that died, as far as they said."""
+        """As ``ports.Backend``, with the calls of processes that died, as far as these told of them."""
         with contextlib.suppress(MountfsError):
             link = self._link
             if link is not None and not link.is_over:
@@ -116,7 +117,7 @@ class RemoteBackend:
         return dict(total)
 
     def trouble(self) -> MountfsError | None:
-        """That there is no process is one, too."""
+        """As ``ports.Backend``; also that the process died, or does not answer."""
         link = self._link
         try:
             if link is None:
@@ -128,19 +129,20 @@ class RemoteBackend:
             return error
 
     def mounted(self, account: Account) -> None:
-        """Whose account it turned out to be. The recipe has it as well from here on."""
+        """Tells the process whose account is mounted. Those that start later learn it by their recipe."""
         with contextlib.suppress(MountfsError):
             self._ready().tell_mounted(account)
 
     def close(self) -> None:
-        """Blocked calls raise Offline soon; later ones at once."""
+        """Calls that run raise Offline soon, later ones at once. Does not wait."""
         self._closed.set()
         link = self._link
         if link is not None:
             link.close()
 
     def end(self) -> None:
-        """Ends the process, once its calls and the sign-in have ended. Nothing may be called any more."""
+        """Waits for the end of the process, which ends its calls and a token exchange first. Nothing may be
+        called after this."""
         self._closed.set()
         with self._starting:
             link = self._link
@@ -150,7 +152,7 @@ class RemoteBackend:
     # Inside
 
     def _asked(self, name: str, ask: Callable[[], T]) -> T:
-        """What only asks is asked once more of the next process: nobody notices that one died."""
+        """Makes a call; makes it once more with the next process if it changes nothing and a process died."""
         try:
             return ask()
         except Died as error:
@@ -159,14 +161,15 @@ class RemoteBackend:
             return ask()
 
     def _properties(self) -> State:
-        """As they were told last: only at the beginning there is something to wait for."""
+        """The properties as a process sent them last; waits only for those of the first process."""
         if self._state is None:
             self._ready().await_up()
         assert self._state is not None
         return self._state
 
     def _take_properties(self, state: State, is_first: bool) -> None:
-        """A process that takes the place of another has not been told yet what the account may do."""
+        """Keeps *state*, unless it is the first of a later process: that one has not learned the account's
+        own limits yet, which are known here from the process before."""
         if self._state is None or not is_first:
             self._state = state
 
@@ -179,7 +182,7 @@ class RemoteBackend:
             self._window.give_back(at)
 
     def _ready(self) -> Link:
-        """The present process, or a new one. Offline, Unreachable."""
+        """The link to the present process; starts one if it has died. Offline: closed. Unreachable."""
         link = self._link
         if link is not None and not link.is_over and not self._closed.is_set():
             return link
@@ -209,7 +212,7 @@ class RemoteBackend:
         return self._link
 
     def _mourn(self, link: Link) -> None:
-        """A process has died."""
+        """Notes that the process of *link* died: logs it, and delays the next one if it lived short."""
         self._link = None
         self._former_calls.update(self._last_calls)
         self._last_calls = {}

@@ -1,4 +1,4 @@
-"""The network process' side: answers the calls of its mount with a backend."""
+"""The side of the network process: answers the calls of its mount by those of a backend."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ from mountfs.transport.window import fill
 LOG = logging.getLogger(__name__)
 
 LAST_CALLS_S = 2.0
-"""For calls that are under way at the end, once their connections are cut."""
+"""How long calls that run at the end may take, after their connections were cut."""
 CALLS_AT_ONCE = 128
-"""Each call of the mount is made by a thread there, which is hardly ever one of so many."""
+"""Threads that answer. Each call is made by a thread of the mount, which hardly ever has so many in calls."""
 ASK_NOBODY = frozenset({"calls", "trouble"})
-"""Answered at once, before whatever waits for a thread: ``status`` must not wait behind a stuck call."""
+"""Calls that make no request: answered by the receiving thread, so that `mountfs status` never waits until
+one of the others is free."""
 
 
 class Serving:
-    """Serves *backend* to the other end of *channel*, from whose frames the calls come."""
+    """Answers the calls that come through *channel* by those of *backend*."""
 
     def __init__(
         self, channel: Channel, window_fd: int, backend: Backend, mounted: Callable[[Account], None]
     ) -> None:
-        """*mounted*: is told whose account is mounted, once the mount knows."""
+        """*window_fd*: the memory that downloads are written to. *mounted*: is called with the account that
+        is mounted, once the mount has told."""
         self._channel = channel
         self._window_fd = window_fd
         self._backend = backend
@@ -44,7 +46,7 @@ class Serving:
         self._last_bug = ""
 
     def run(self) -> None:
-        """Returns when the mount is gone, or has closed the channel. The backend is closed then."""
+        """Answers until the mount has died or has ended the stream, and closes the backend then."""
         self._tell_state()
         while True:
             try:
@@ -60,7 +62,7 @@ class Serving:
         self._backend.close()
 
     def await_last_calls(self) -> None:
-        """Returns once those under way have been answered, or will hardly ever be."""
+        """Waits until the calls that run have been answered, at most LAST_CALLS_S."""
         with self._ended:
             self._ended.wait_for(lambda: not self._under_way, LAST_CALLS_S)
 
@@ -94,11 +96,11 @@ class Serving:
             self._log_bug(method, error)
             kind, value = Kind.FAILURE, dumps(Internal.of(error))
         try:
-            # An account's own limits are known before the call that learned of them returns.
+            # A call may have learned the account's own limits: the mount has to know them when it returns.
             self._tell_state()
             self._channel.send(kind, number, value)
         except Broken:
-            return  # the mount is gone, and so will this process be
+            return  # the mount has died, and this process ends soon
 
     def _outcome(self, method: str, arguments: tuple[object, ...], named: dict[str, object]) -> object:
         if method != "read":
@@ -117,7 +119,7 @@ class Serving:
             self._channel.send(Kind.STATE, 0, dumps(state))
 
     def _log_bug(self, method: str, error: BaseException) -> None:
-        """Once for each run of the same."""
+        """Logs an exception that is no MountfsError, unless the one logged before was the same."""
         bug = f"{method}: {with_class(error)}"
         with self._lock:
             is_new, self._last_bug = bug != self._last_bug, bug
@@ -126,7 +128,7 @@ class Serving:
 
 
 class LogToMount(logging.Handler):
-    """Sends what is logged to the mount, whose log it becomes part of."""
+    """Sends what is logged here to the mount, which logs it."""
 
     def __init__(self, channel: Channel) -> None:
         super().__init__()
@@ -138,4 +140,4 @@ class LogToMount(logging.Handler):
         try:
             self._channel.send(Kind.LOG, 0, dumps(facts))
         except Broken:
-            return  # nobody is there to read it
+            return  # the mount has died
