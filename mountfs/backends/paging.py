@@ -1,4 +1,4 @@
-"""Listings that come in pages, and services whose pages lead nowhere."""
+"""Ends listings of a service that announces one more page for ever."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from mountfs.backends.http import HttpClient
 from mountfs.errors import ServerFault
 
 EMPTY_PAGES = 10
-"""Pages in a row that announce another one and bring nothing new; a service may do so, but not for ever."""
+"""So many pages in a row may announce another one and have nothing new in them."""
 MOST_PAGES = 1_000
-"""Of 1,000 entries and more: several times the files that Dropbox and Box recommend for a whole account. A
-million entries take a gigabyte of memory."""
+"""Pages of one listing, with 1,000 entries or more each: several times the files that Dropbox and Box
+recommend for a whole account. A million entries take a gigabyte of memory."""
 
 
 class LeadsNowhere(ServerFault):
-    """There is always one more page."""
+    """The pages of a listing repeat, stay empty, or are too many."""
 
 
-class Course:
-    """Tells pages that get on from pages that go in circles. For one listing, on one thread."""
+class PageGuard:
+    """Checks that the pages of one listing get on. For one thread."""
 
     def __init__(self, route: str) -> None:
         self._route = route
         self._positions: set[str] = set()
         self._empty_pages = 0
 
-    def turn(self, position: str, *, is_new: bool) -> None:
-        """There is to be another page, at *position*; *is_new*: the last one told something. LeadsNowhere."""
+    def check(self, position: str, *, is_new: bool) -> None:
+        """A page announced another one at *position* (a cursor or marker). *is_new*: the page had an entry
+        that was not known from earlier ones. LeadsNowhere."""
         self._empty_pages = 0 if is_new else self._empty_pages + 1
         if position in self._positions:
             raise LeadsNowhere(
@@ -44,11 +45,12 @@ class Course:
 
 
 @contextmanager
-def course(http: HttpClient, route: str) -> Iterator[Course]:
-    """For the pages of one listing. That it leads nowhere is noted among the troubles of the account."""
+def guarded_pages(http: HttpClient, route: str) -> Iterator[PageGuard]:
+    """A guard for the pages of one listing. LeadsNowhere becomes the account's trouble in `mountfs status`,
+    until a listing by the same *route* ends."""
     what = f"pages of {route}"
     try:
-        yield Course(route)
+        yield PageGuard(route)
     except LeadsNowhere as error:
         http.note(what, error)
         raise

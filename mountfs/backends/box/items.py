@@ -8,7 +8,7 @@ from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, listed_of
 from mountfs.backends.box.errors import from_response
-from mountfs.backends.paging import course
+from mountfs.backends.paging import guarded_pages
 from mountfs.errors import ServerFault
 from mountfs.model.entry import File, Folder, Listed
 from mountfs.model.path import fold
@@ -58,7 +58,7 @@ class Items:
     def _items(self, folder_id: str) -> Iterator[Json]:
         query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": PAGE_ITEMS}
         known: set[str] = set()
-        with course(self._api.http, LIST) as pages:
+        with guarded_pages(self._api.http, LIST) as pages:
             while True:
                 page = self._api.object(
                     LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query)
@@ -69,7 +69,7 @@ class Items:
                     return
                 marker = checked.token(page["next_marker"], "next_marker")
                 seen = {_told_apart(item) for item in items}
-                pages.turn(marker, is_new=not seen <= known)
+                pages.check(marker, is_new=not seen <= known)
                 known |= seen
                 query["marker"] = marker
 

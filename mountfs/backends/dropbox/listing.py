@@ -7,7 +7,7 @@ from typing import Any
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of
-from mountfs.backends.paging import course
+from mountfs.backends.paging import guarded_pages
 from mountfs.errors import Conflict, InvalidArgument, NotFound, ServerFault
 from mountfs.model.entry import Entry, File, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
@@ -42,9 +42,9 @@ def _list_once(api: DropboxApi, path_or_id: str) -> list[Listed]:
     children: dict[str, Listed] = {}
     nameless: list[Odd] = []
     is_new = _collect(children, nameless, page)
-    with course(api.http, LIST) as pages:
+    with guarded_pages(api.http, LIST) as pages:
         while page.get("has_more") is True:
-            pages.turn(_cursor(page), is_new=is_new)
+            pages.check(_cursor(page), is_new=is_new)
             page = api.object(CONTINUE, {"cursor": _cursor(page)}, is_read=True)
             is_new = _collect(children, nameless, page)
     return [*children.values(), *nameless]

@@ -12,7 +12,7 @@ from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.paging import EMPTY_PAGES, MOST_PAGES, Course
+from mountfs.backends.paging import EMPTY_PAGES, MOST_PAGES, PageGuard
 from mountfs.errors import ServerFault
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend
@@ -100,10 +100,10 @@ def test_pages_with_nothing_in_them_are_read_over(connect: Connect) -> None:
 
 
 def test_no_listing_is_endless_though_every_page_is_new() -> None:
-    course = Course("list")
+    guard = PageGuard("list")
     with pytest.raises(ServerFault, match="does not end"):
         for number in range(MOST_PAGES + 1):
-            course.turn(f"{number}", is_new=True)
+            guard.check(f"{number}", is_new=True)
 
 
 @pytest.mark.parametrize("is_told_again", [False, True])
