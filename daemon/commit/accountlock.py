@@ -1,4 +1,4 @@
-"""One job at a time per account, also between processes of this machine, where the service demands it."""
+"""Keeps the mounts of one account on this machine from running jobs at the same time (a rule of Dropbox)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 
 class AccountLock:
-    """A flock(2) on a file; the kernel lets go of it when the process dies. Used by one thread."""
+    """A flock(2) on a file, which the kernel releases when the process dies. For one thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd: int | None = None
         self.refused: Path | None = None
-        """The file while another process has it, as far as it was asked for."""
+        """The lock's file, if the last ``try_take`` found it held by another process."""
 
     def try_take(self) -> bool:
-        """Whether the lock is ours; never waits."""
+        """Takes the lock, unless another process holds it; never waits. True: this process holds it."""
         if self._fd is not None:
             return True
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -31,20 +31,20 @@ class AccountLock:
         return True
 
     def release(self) -> None:
-        """Harmless when it is not ours."""
+        """Releases the lock, if this process holds it."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
 
 
 class NoLock:
-    """Stands for the lock where batches may run side by side."""
+    """In place of the lock, where the service takes several batches at a time (Box)."""
 
     refused: Path | None = None
 
     def try_take(self) -> bool:
-        """Always."""
+        """Always True."""
         return True
 
     def release(self) -> None:
-        """There is nothing to let go of."""
+        """Does nothing."""

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from mountfs.model.order import OrderKind
 
 JOBS_WORTH = 2.5
-"""So many times the fixed cost of a job a ready node waits for a fuller batch, while others are on their way
-up. What is sent too early costs one job more, which all later ones wait for; what waits costs that time.
-`tests/unit/commit/test_batch_sizes.py` compares it with the best possible."""
+"""How long a ready node waits for a fuller batch while more files are going up, as a multiple of the fixed
+cost of a job. A batch that goes too early costs one more job, for which all later batches wait; a batch that
+waits costs that time. `tests/unit/commit/test_batch_sizes.py` compares the result with the best possible."""
 LONGEST_FILLING_S = 5.0
+"""A ready node never waits longer for a fuller batch, whatever a job costs."""
 HURRIED_FILLING_S = 0.5
-"""The longest while somebody waits: one job holds up all others, so a moment is still well spent."""
+"""The same while somebody waits for commits (`mountfs wait`). Not 0: each job holds up all later ones."""
 STARVED_S = 15.0
-"""When nodes of one kind have waited for so long, they go next, however full the other batches are."""
+"""A kind of order whose oldest node is ready for so long goes next, however many nodes the others have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The nodes that are ready for one kind of order, and at most how many go in one batch."""
+    """The nodes that are ready for one kind of order: how many, since when the oldest of them is, and how
+    many go in one batch at most."""
 
     count: int
     oldest_s: float
@@ -30,9 +32,13 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a choice depends on besides the queues. *quiet_in_s*: until nothing has changed for the settling
-    time. *is_filling*: more will be ready soon, such as small files that are on their way up. *job_s*: what a
-    job costs whatever is in it. *is_planning*: there are nodes that nobody has looked at yet."""
+    """What a choice depends on besides the queues.
+
+    ``quiet_in_s``: seconds until nothing has changed for the settling time. ``job_s``: the fixed cost of a
+    job, for any number of entries. ``is_hurried``: somebody waits for commits. ``is_filling``: small files
+    are going up, so more nodes will be ready soon. ``is_planning``: the plan has not looked at all changed
+    nodes yet.
+    """
 
     now_s: float
     quiet_in_s: float
@@ -43,18 +49,19 @@ class Moment:
 
 
 def choose(queues: Mapping[OrderKind, Queue], moment: Moment, *, is_side_by_side: bool) -> OrderKind | float:
-    """The kind of the next batch, or when to look again (``math.inf``: when something happens).
+    """The kind of the next batch, or when to look again (``math.inf``: when something changes).
 
-    A batch goes when it is full; when nothing is on its way that could join it; or when its oldest node has
-    waited for FILLING_S. Where one batch runs at a time the largest goes first, unless another kind starves.
-    Where several do, the one that has been ready for longest.
+    A batch may go in three cases: it is full; nothing is going up that could join it; or its oldest node has
+    waited for JOBS_WORTH jobs, at most LONGEST_FILLING_S. Of several that may go it is the one with most
+    nodes where one batch runs at a time (Dropbox), unless another kind has waited for STARVED_S. Where
+    batches run side by side (Box) it is the one whose oldest node has waited longest.
     """
     due_s = math.inf
     best: tuple[bool, float, OrderKind] | None = None
     for kind, queue in queues.items():
         if not queue.count:
             continue
-        if queue.count < queue.most and (goes_s := _alone_s(queue.oldest_s, moment)) > moment.now_s:
+        if queue.count < queue.most and (goes_s := _unfilled_s(queue.oldest_s, moment)) > moment.now_s:
             due_s = min(due_s, goes_s)
             continue
         is_starved = moment.now_s - queue.oldest_s >= STARVED_S
@@ -64,8 +71,8 @@ def choose(queues: Mapping[OrderKind, Queue], moment: Moment, *, is_side_by_side
     return due_s if best is None else best[2]
 
 
-def _alone_s(oldest_s: float, moment: Moment) -> float:
-    """When a batch goes although it is not full; *oldest_s*: since when its oldest is ready."""
+def _unfilled_s(oldest_s: float, moment: Moment) -> float:
+    """When a batch that is not full goes; *oldest_s*: since when its oldest node is ready."""
     if moment.is_filling or moment.is_planning:
         quiet_s = math.inf
     elif moment.is_hurried:

@@ -1,55 +1,57 @@
-"""What a job costs the service whatever is in it: learned from how long jobs of different sizes took."""
+"""How long a job takes: a fixed time and a time for each entry, learned from the jobs that ended."""
 
 from __future__ import annotations
 
 FIRST_GUESS_S = 0.5
-"""The fixed part of a job before any has ended."""
+"""The fixed time, before any job has ended."""
 GUESSED_ENTRY_S = 0.002
-"""What an entry adds, as long as all jobs were of one size."""
-DIFFERS = 50.0
-"""Jobs whose sizes are so many entries apart say as much about what an entry adds as the guess does."""
-KEPT = 0.8
-"""What each further job leaves of the weight of those before it: after ten jobs a tenth."""
+"""The time for an entry, as long as all jobs had the same number of entries."""
+GUESS_SPREAD = 50.0
+"""How much GUESSED_ENTRY_S counts: as much as jobs whose sizes spread by so many entries."""
+DECAY = 0.8
+"""A job's weight is multiplied by this with each later job: after ten jobs it has a tenth."""
 LEAST_S = 0.05
+"""No figure of this module is less."""
 
 
 class JobCost:
-    """The line through (entries, seconds) of the jobs that ended lately, by least squares.
+    """Fits a line to (entries, seconds) of jobs by weighted least squares; recent jobs weigh more.
 
-    Where they are all of one size the data leave its slope open: a guess counts as much as jobs that are
-    ``DIFFERS`` entries apart.
+    The line's value at 0 entries is the fixed time, its slope the time for an entry. Jobs that all have the
+    same size tell no slope, so GUESSED_ENTRY_S is part of the fit, with the weight that GUESS_SPREAD gives
+    it.
     """
 
     def __init__(self) -> None:
         self._weight = 0.0
         self._entries = 0.0
         self._seconds = FIRST_GUESS_S
-        """Means, weighted."""
+        """Sum of the weights; weighted means of entries and seconds."""
         self._spread = 0.0
         self._common = 0.0
         """Weighted sums of (entries - mean)^2 and of (entries - mean) * (seconds - mean)."""
 
     @property
     def fixed_s(self) -> float:
-        """Seconds that a job takes however few entries it has."""
+        """Seconds that a job takes besides those for its entries."""
         return max(LEAST_S, self._seconds - self._entry_s * self._entries)
 
     def expected_s(self, entries: int) -> float:
-        """Seconds that a job of *entries* takes, if it is like those before it."""
+        """Seconds that a job of *entries* will take."""
         return max(LEAST_S, self._seconds + self._entry_s * (entries - self._entries))
 
     @property
     def _entry_s(self) -> float:
-        guess = DIFFERS**2
+        guess = GUESS_SPREAD**2
         return max(0.0, (self._common + guess * GUESSED_ENTRY_S) / (self._spread + guess))
 
     def took(self, entries: int, seconds: float) -> None:
         """A job of *entries* ended *seconds* after it was sent."""
-        kept = self._weight * KEPT
+        kept = self._weight * DECAY
         self._weight = kept + 1.0
         off, off_s = entries - self._entries, seconds - self._seconds
         share = kept / self._weight
-        self._spread = self._spread * KEPT + share * off * off
-        self._common = self._common * KEPT + share * off * off_s
+        self._spread = self._spread * DECAY + share * off * off
+        self._common = self._common * DECAY + share * off * off_s
         self._entries += off / self._weight
         self._seconds += off_s / self._weight

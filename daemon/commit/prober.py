@@ -1,4 +1,4 @@
-"""Asks a full account, now and then, whether it has room again."""
+"""Asks the service, now and then, whether a full account has room again."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class Source(Protocol):
 
 
 class Prober:
-    """One thread calls ``step``; ``wake`` is set by the assembly, wakes it, may be called under the lock.
+    """Ends the pause of uploads and commits. One thread calls ``step``; ``wake`` is set by the assembly,
+    wakes that thread, and may be called under the lock.
 
-    The quota is asked for where room is what is missing. Nothing tells when a transfer limit ends: there the
-    next file is the probe.
+    If the account is full, ``step`` asks for the quota. If a transfer limit is used up, no call tells when
+    that ends: ``step`` lets the next file be tried, and its outcome tells.
     """
 
     def __init__(self, tree: Tree, pause: Pause, source: Source, clock: Clock) -> None:
@@ -37,7 +38,7 @@ class Prober:
         tree.watch(self._note)
 
     def step(self, now_s: float) -> float:
-        """Asks once, if that is due; when it is due again."""
+        """Asks once if the time has come. Returns when to call again; ``math.inf``: there is no pause."""
         with self._tree.lock:
             error = self.pause.error
             if error is None:
@@ -55,7 +56,7 @@ class Prober:
             return self.pause.due_s
 
     def _note(self, node: Node, before: State, after: State) -> None:  # noqa: ARG002 - the tree's
-        """The tree's listener: a removal of ours took effect, and may have made room."""
+        """The tree's listener: asks soon after a removal of ours took effect, which may have made room."""
         flight = before.flight
         is_removal = flight is not None and flight.kind is OrderKind.DELETE
         if is_removal and after.flight is None and after.base is None:

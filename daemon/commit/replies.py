@@ -199,7 +199,7 @@ class Replies:
         def book(flight: Flight) -> None:
             self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
             if batch.error is not None:
-                _halve_company(flight.node, entries)
+                _halve_next_batch(flight.node, entries)
             self._books.again(flight, error)
 
         for part in _steps(flights):
@@ -289,8 +289,9 @@ def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:
     return (flights[at : at + BOOKED_AT_ONCE] for at in range(0, len(flights), BOOKED_AT_ONCE))
 
 
-def _halve_company(node: Node, entries: int) -> None:
-    """It was in a batch of so many *entries* that failed as a whole. Once says nothing of any of them."""
+def _halve_next_batch(node: Node, entries: int) -> None:
+    """Lets *node* go only into batches of half of *entries*, the size of its batch that failed as a whole.
+    Not after its first failure: one failure of a batch does not mean that one of its nodes is to blame."""
     pending = node.pending
     if pending is not None and pending.attempts:
         pending.most_together = max(1, entries // 2)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from daemon.commit.jobcost import FIRST_GUESS_S, GUESSED_ENTRY_S, JobCost
-from daemon.commit.pacing import poll_delay_s
+from daemon.commit.polling import poll_delay_s
 
 # When a job is asked after
 
