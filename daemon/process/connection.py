@@ -49,20 +49,20 @@ def begun_process() -> Iterator[Child | None]:
     try:
         yield process
     finally:
-        if not process.is_told:
+        if not process.has_recipe:
             process.drop()
 
 
 def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child | None = None) -> Connection:
     """Connects to the account of *remote*, and waits neither for the network process nor for the service.
     *process*: of ``begun_process``. MountfsError."""
-    whose: list[Account] = []
+    accounts: list[Account] = []
 
     def recipe() -> bytes:
-        return dumps(replace(first, account=whose[-1] if whose else None))
+        return dumps(replace(first, account=accounts[-1] if accounts else None))
 
     def mounted(account: Account) -> None:
-        whose.append(account)
+        accounts.append(account)
         backend.mounted(account)
 
     first = Recipe(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.settings import AccountRemote, find_remote, load
-from daemon.process.networkrecipe import NAMED, Recipe
+from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.signin.credentials import Tokens
 from daemon.signin.identity import identity_mark
 from daemon.signin.login import Login
@@ -32,13 +32,13 @@ PROCESS_NAME = "mountfs-network"
 
 
 @dataclass(slots=True)
-class Whose:
+class MountedAccount:
     """Knows whose account is mounted, and so whose tokens may be used. ``account``: None: not known yet."""
 
     recipe: Recipe
     account: Account | None
 
-    def mounted(self, account: Account) -> None:
+    def note(self, account: Account) -> None:
         self.account = account
 
     def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
@@ -68,12 +68,12 @@ def main(socket_fd: int, window_fd: int) -> None:
         name.write(PROCESS_NAME)
     channel = Channel(socket.socket(fileno=socket_fd))
     try:
-        recipe: Recipe = loads(channel.receive().payload, NAMED)
+        recipe: Recipe = loads(channel.receive().payload, RECIPE_MODULES)
         _log_to(channel, recipe)
-        whose = Whose(recipe, recipe.account)
-        tokens = _tokens(recipe, whose.is_ours)
+        mounted = MountedAccount(recipe, recipe.account)
+        tokens = _tokens(recipe, mounted.is_ours)
         backend = connect(recipe.remote, SystemClock(), Path(recipe.state_dir), tokens)
-        serving = Serving(channel, window_fd, backend, whose.mounted)
+        serving = Serving(channel, window_fd, backend, mounted.note)
         serving.run()
     except Broken:
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from daemon.config.settings import AccountRemote
 from mountfs.model.entry import Account
 
-NAMED = (__name__, "daemon.config.settings", "daemon.config.boxremote")
+RECIPE_MODULES = (__name__, "daemon.config.settings", "daemon.config.boxremote")
 """Modules whose classes the codec has to accept in a recipe."""
 
 

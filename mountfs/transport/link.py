@@ -28,7 +28,7 @@ SILENT_S = 60.0
 """A process that is asked and sends nothing for so long hangs, and is killed."""
 END_S = 6.0
 """How long a process may take to end: for its last calls, and for an exchange of tokens (3 s)."""
-LAST_S = 1.0
+EXIT_S = 1.0
 """How long a process may live after it has closed its end of the socket."""
 
 LOG = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Child:
         """Starts *command*, with the descriptors of socket and window as its last arguments. Does not wait.
         OSError."""
         self.window = window
-        self.is_told = False
+        self.has_recipe = False
         self.socket, theirs = socket.socketpair()
         with contextlib.ExitStack() as on_failure, theirs:
             on_failure.callback(self.socket.close)
@@ -89,7 +89,7 @@ class Link:
     ) -> None:
         """Sends *child* its *recipe*, and does not wait. *on_state*: is called with the port's properties
         whenever the process sends them; the second argument: it is the first time."""
-        child.is_told = True
+        child.has_recipe = True
         self._process = child.process
         self._channel = Channel(child.socket)
         self._on_state = on_state
@@ -209,7 +209,7 @@ class Link:
     def _end_all(self) -> None:
         """The stream has ended: waits for the process, and ends all calls without a reply."""
         try:
-            code = self._process.wait(LAST_S)
+            code = self._process.wait(EXIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()

@@ -25,7 +25,7 @@ STATUS_S = 2.0
 """The longest that `mountfs status` waits for ``calls`` and ``trouble``, which make no request."""
 LONGEST_WAIT_S = 2.0
 """A call waits if the next process starts within so long. Else it is Unreachable, with the time to retry."""
-ASKING = frozenset({"account", "space", "list_folder", "stat", "read", "latest_cursor", "changes"}) | {
+REPEATABLE = frozenset({"account", "space", "list_folder", "stat", "read", "latest_cursor", "changes"}) | {
     "content_hashes",
     "resume",
     "whole_hash",
@@ -156,7 +156,7 @@ class RemoteBackend:
         try:
             return ask()
         except Died as error:
-            if name not in ASKING:
+            if name not in REPEATABLE:
                 raise Offline(str(error)) from error
             return ask()
 
@@ -196,7 +196,7 @@ class RemoteBackend:
         if link is not None and not link.is_over:
             return link
         if link is not None:
-            self._mourn(link)
+            self._note_death(link)
         left_s = self._pacer.ready_s - self._clock.now_s()
         if left_s > LONGEST_WAIT_S:
             raise Unreachable(f"{self._pacer.error}; it is started again in {left_s:.0f} s", left_s)
@@ -211,7 +211,7 @@ class RemoteBackend:
         self._link = Link(child, self._recipe(), self._clock, self._take_properties)
         return self._link
 
-    def _mourn(self, link: Link) -> None:
+    def _note_death(self, link: Link) -> None:
         """Notes that the process of *link* died: logs it, and delays the next one if it lived short."""
         self._link = None
         self._former_calls.update(self._last_calls)

@@ -21,7 +21,7 @@ LAST_CALLS_S = 2.0
 """How long calls that run at the end may take, after their connections were cut."""
 CALLS_AT_ONCE = 128
 """Threads that answer. Each call is made by a thread of the mount, which hardly ever has so many in calls."""
-ASK_NOBODY = frozenset({"calls", "trouble"})
+WITHOUT_REQUESTS = frozenset({"calls", "trouble"})
 """Calls that make no request: answered by the receiving thread, so that `mountfs status` never waits until
 one of the others is free."""
 
@@ -68,7 +68,7 @@ class Serving:
 
     def _begin(self, number: int, payload: bytes) -> None:
         method, arguments, named = loads(payload)
-        if method in ASK_NOBODY:
+        if method in WITHOUT_REQUESTS:
             self._answer(number, method, arguments, named)
         else:
             with self._ended:
