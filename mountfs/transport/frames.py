@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import struct
+from collections.abc import Callable
 from enum import IntEnum
 from threading import Lock
 from typing import NamedTuple
@@ -43,9 +45,17 @@ class Broken(Exception):
 class Channel:
     """One end of the socket. Any thread may send; one thread receives."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(
+        self, sock: socket.socket, silence_s: float = math.inf, on_silence: Callable[[], None] = lambda: None
+    ) -> None:
+        """*on_silence* is called by the thread that receives, each time that nothing came for *silence_s*."""
         self._socket = sock
         self._sending = Lock()
+        self._on_silence = on_silence
+        if silence_s < math.inf:
+            whole_s = int(silence_s)
+            timeout = struct.pack("@ll", whole_s, int((silence_s - whole_s) * 1e6))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
 
     def send(self, kind: Kind, number: int, payload: bytes) -> None:
         """Sends one frame whole. Broken."""
@@ -55,6 +65,21 @@ class Channel:
                 self._socket.sendall(head + payload)
         except OSError as error:
             raise Broken(str(error)) from error
+
+    def offer(self, kind: Kind, number: int, payload: bytes, patience_s: float) -> bool:
+        """Sends a small frame unless that would take long; whether it was sent. Where the other side does not
+        read, a frame fills the socket's buffer, and whoever sends one waits. Broken."""
+        if not self._sending.acquire(timeout=patience_s):
+            return False
+        try:
+            self._socket.send(_HEAD.pack(kind, number, len(payload)) + payload, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise Broken(str(error)) from error
+        finally:
+            self._sending.release()
+        return True
 
     def receive(self) -> Frame:
         """Waits for the next frame. Broken."""
@@ -79,7 +104,11 @@ class Channel:
         view, filled = memoryview(body), 0
         try:
             while filled < length:
-                got = self._socket.recv_into(view[filled:])
+                try:
+                    got = self._socket.recv_into(view[filled:])
+                except BlockingIOError:
+                    self._on_silence()
+                    continue
                 if not got:
                     raise Broken("the stream has ended")
                 filled += got

@@ -23,9 +23,10 @@ from mountfs.transport.window import Window
 START_TIMEOUT_S = 30.0
 """The longest that interpreter and imports may take; on an idle machine it is 0.3 s."""
 PROBE_S = 15.0
-"""How often a call that runs asks whether the process answers at all."""
-SILENT_S = 60.0
-"""A process that is asked and sends nothing for so long hangs, and is killed."""
+"""A process that has calls and says nothing for so long is asked whether it still answers at all."""
+PROBES = 4
+"""A process that answers none of so many questions in a row hangs, and is killed. They are counted, since a
+clock also goes on while all processes are stopped."""
 END_S = 6.0
 """How long a process may take to end: for its last calls, and for an exchange of tokens (3 s)."""
 EXIT_S = 1.0
@@ -91,10 +92,11 @@ class Link:
         whenever the process sends them; the second argument: it is the first time."""
         child.has_recipe = True
         self._process = child.process
-        self._channel = Channel(child.socket)
+        self._channel = Channel(child.socket, PROBE_S, self._look_whether_it_hangs)
         self._on_state = on_state
         self._clock = clock
-        self._started_s = self._heard_s = clock.now_s()
+        self._started_s = clock.now_s()
+        self._unanswered = 0
         self._lock = Lock()
         self._numbers = count(1)
         self._calls: dict[int, _Call] = {}
@@ -141,14 +143,10 @@ class Link:
             if self.is_over:
                 raise Unreachable(self._gone())
             self._calls[number] = call
-        try:
-            self._channel.send(Kind.CALL, number, payload)
-        except Broken:
-            self.kill()
-        while not call.done.acquire(timeout=min(PROBE_S, patience_s)):
-            self._look_whether_it_hangs()
-            if patience_s < PROBE_S:
-                raise Offline("the network process does not answer")
+        if not self._is_answered(call, number, payload, patience_s):
+            with self._lock:
+                self._calls.pop(number, None)
+            raise Offline("the network process does not answer")
         if call.reply is None:
             raise Died(self._gone())
         value = loads(call.reply.payload)
@@ -162,9 +160,10 @@ class Link:
             self._channel.send(Kind.MOUNTED, 0, dumps(account))
 
     def close(self) -> None:
-        """Has the process cut its connections, so that calls that run end soon. Does not wait."""
+        """Has the process cut its connections, so that calls that run end soon. Does not wait for them."""
         with contextlib.suppress(Broken):
-            self._channel.send(Kind.CLOSE, 0, b"")
+            if not self._channel.offer(Kind.CLOSE, 0, b"", END_S):
+                self.kill()
 
     def end(self) -> None:
         """Lets the process end its calls, and waits for it; kills it after END_S."""
@@ -181,12 +180,23 @@ class Link:
 
     # Inside
 
+    def _is_answered(self, call: _Call, number: int, payload: bytes, patience_s: float) -> bool:
+        """Sends it and waits; whether there is a reply, or there never will be one."""
+        try:
+            if patience_s == math.inf:
+                self._channel.send(Kind.CALL, number, payload)
+            elif not self._channel.offer(Kind.CALL, number, payload, patience_s):
+                return False
+        except Broken:
+            self.kill()
+        return call.done.acquire(timeout=-1 if patience_s == math.inf else patience_s)
+
     def _receive(self) -> None:
         """The thread of this link: receives all frames, and hands replies to the calls."""
         try:
             while True:
                 frame = self._channel.receive()
-                self._heard_s = self._clock.now_s()
+                self._unanswered = 0
                 if frame.kind == Kind.STATE:
                     self._on_state(loads(frame.payload), not self._is_up.is_set())
                     self._is_up.set()
@@ -224,12 +234,16 @@ class Link:
             call.done.release()
 
     def _look_whether_it_hangs(self) -> None:
-        if self._clock.now_s() - self._heard_s > SILENT_S:
+        """Called by the thread that receives, which never waits for a process that does not read."""
+        if not self._calls:
+            self._unanswered = 0
+        elif self._unanswered >= PROBES:
             LOG.error("the network process does not answer: it is ended")
             self.kill()
-            return
-        with contextlib.suppress(Broken):
-            self._channel.send(Kind.CALL, 0, dumps(("trouble", (), {})))
+        else:
+            self._unanswered += 1
+            with contextlib.suppress(Broken):
+                self._channel.offer(Kind.CALL, 0, dumps(("trouble", (), {})), 0)
 
     def _gone(self) -> str:
         return f"the network process {self.end_of_process}"

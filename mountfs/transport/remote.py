@@ -26,6 +26,8 @@ STATUS_S = 2.0
 LONGEST_WAIT_S = 2.0
 """A call waits if the next process starts within so long. Else it is Unreachable, with the time to retry."""
 REPEATABLE = frozenset({"account", "space", "list_folder", "stat", "read", "latest_cursor", "changes"}) | {
+    "revisions_before",
+    "poll",
     "content_hashes",
     "resume",
     "whole_hash",

@@ -16,6 +16,7 @@ from mountfs.errors import Internal, MountfsError, Offline, ServerFault, Unreach
 from mountfs.model.entry import Account, File, Folder, Place
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.transport import link, remote
+from mountfs.transport.frames import Channel, Kind
 from mountfs.transport.remote import STEADY_S, RemoteBackend
 from mountfs.transport.window import SLOT_BYTES
 from tests.doubles.memory_account import MEMORY_LIMITS
@@ -226,16 +227,76 @@ def test_one_that_does_not_end_is_killed(start: Start, monkeypatch: pytest.Monke
     assert not is_there(pid)
 
 
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each question whether the process still answers."""
+    asked: list[int] = []
+    offer = Channel.offer
+
+    def counted(channel: Channel, kind: Kind, number: int, payload: bytes, patience_s: float) -> bool:
+        if kind == Kind.CALL and number == 0:
+            asked.append(number)
+        return offer(channel, kind, number, payload, patience_s)
+
+    monkeypatch.setattr(Channel, "offer", counted)
+    return asked
+
+
+def frozen(backend: RemoteBackend, pool: ThreadPoolExecutor) -> Future[object]:
+    """The call that it has while it is stopped."""
+    backend.stat(at("a"))
+    call: Future[object] = pool.submit(backend.abandon, "freeze")
+    until(lambda: _state_of(pid_of(backend)) == "T", "the process is stopped")
+    return call
+
+
 def test_one_that_hangs_is_killed_and_its_calls_are_offline(
-    backend: RemoteBackend, pool: ThreadPoolExecutor, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    backend: RemoteBackend, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PROBE_S", 0.05)
+    assert isinstance(frozen(backend, pool).exception(30), Offline)
+    assert backend.stat(at("a")) == Folder("1", "a")
+
+
+def test_one_that_hangs_is_killed_also_while_all_wait_to_send(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "PROBE_S", 0.2)
+    calls = [frozen(backend, pool), *(pool.submit(backend.abandon, "s" * MIB) for _ in range(3))]
+    assert {type(call.exception(30)) for call in calls} <= {Offline, Unreachable}
+    assert backend.stat(at("a")) == Folder("1", "a")
+
+
+def test_neither_status_nor_a_stop_waits_for_one_that_does_not_read(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "STATUS_S", 0.05)
+    monkeypatch.setattr(link, "END_S", 0.2)
+    calls = [frozen(backend, pool), pool.submit(backend.abandon, "s" * MIB)]
+    sending = backend._link._channel._sending  # type: ignore[union-attr]
+    until(sending.locked, "somebody waits to send")
+    assert str(backend.trouble()) == "the network process does not answer"
+    backend.close()
+    backend.end()
+    assert all(isinstance(call.exception(30), Offline) for call in calls)
+
+
+def test_one_that_had_nothing_to_do_is_not_taken_for_one_that_hangs(
+    backend: RemoteBackend,
+    pool: ThreadPoolExecutor,
+    tmp_path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    probes: list[int],
 ) -> None:
     monkeypatch.setattr(link, "PROBE_S", 0.05)
     backend.stat(at("a"))
-    call = pool.submit(backend.abandon, "freeze")
-    until(lambda: _state_of(pid_of(backend)) == "T", "the process is stopped")
-    clock.advance(link.SILENT_S + 1)
-    assert isinstance(call.exception(30), Offline)
-    assert backend.stat(at("a")) == Folder("1", "a")
+    pid = pid_of(backend)
+    clock.advance(3600.0)
+    (call,) = held(backend, pool, tmp_path)
+    until(lambda: len(probes) > 2 or call.done(), "it was asked whether it answers")
+    assert not call.done()
+    assert pid_of(backend) == pid
 
 
 def test_status_does_not_wait_for_one_that_hangs(
@@ -256,14 +317,13 @@ def test_a_call_that_takes_long_while_the_process_answers_is_waited_for(
     backend: RemoteBackend,
     pool: ThreadPoolExecutor,
     tmp_path: Path,
-    clock: FakeClock,
     monkeypatch: pytest.MonkeyPatch,
+    probes: list[int],
 ) -> None:
-    monkeypatch.setattr(link, "PROBE_S", 0.01)
+    monkeypatch.setattr(link, "PROBE_S", 0.02)
+    monkeypatch.setattr(link, "PROBES", 100)
     (call,) = held(backend, pool, tmp_path)
-    for _ in range(20):
-        clock.advance(link.SILENT_S / 2)
-        assert backend.calls() == {"stat": 0}
+    until(lambda: len(probes) > 2 * link.PROBES, "it was asked often")
     assert not call.done()
     backend.close()
     assert isinstance(call.exception(30), MountfsError)
