@@ -266,6 +266,7 @@ class Filler:
                 content = self._filled[0] if self._filled else None
                 node = None if content is None else self._tree.contents.get(content.id)
                 if node is not None:
+                    self._tree.planner.touch(node)  # what it has to wait for may be over
                     self._uploads.want(node)
                 if content is None:
                     return

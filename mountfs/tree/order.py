@@ -123,11 +123,12 @@ def _blocked_removal(node: Node) -> Blocked | None:
     assert state.base_parent is not None
     children = state.base_parent.part.children
     taker = children.get(fold(state.base.name)) if children is not None else None
-    is_replaced = (
-        taker is not None and taker.folder is None and taker.state.base is None and not keeps_here(taker)
-    )
+    if taker is None or taker.folder is not None or keeps_here(taker):
+        return None
     # `rm f; echo x >f`: once the new file's bytes are whole it takes over the old one's place and history,
-    # and there is nothing to be removed.
+    # and there is nothing to be removed. So does a file of the service's that was edited and is moved here.
+    content = taker.state.content
+    is_replaced = taker.state.base is None or (content is not None and not content.is_whole)
     return Blocked(taker) if is_replaced else None
 
 

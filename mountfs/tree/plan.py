@@ -30,7 +30,7 @@ from mountfs.tree.node import Node, Pending, path_of
 from mountfs.tree.order import Blocked, blocked, is_lost, new_folders_above, next_step
 from mountfs.tree.remote import lose
 from mountfs.tree.settling import SettlingTime
-from mountfs.tree.takeover import replaced_by, take_over
+from mountfs.tree.takeover import needs_base, replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
 from mountfs.tree.waits import Waits
 from mountfs.tree.word import is_refused, keeps_here
@@ -286,8 +286,9 @@ class Plan(Planner):
         assert pending is not None
         before = replaced_by(self._tree, node, step)
         if before is not None:
-            take_over(self._tree, node, before, places_bind=self._limits.sessions_have_places)
-            return False  # it is looked at again
+            if not needs_base(node):
+                take_over(self._tree, node, before, places_bind=self._limits.sessions_have_places)
+            return False  # it is looked at again, also once its bytes are here
         found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit, batch=together)
         if found is not None:
             return self._wait(node, step, found)

@@ -14,7 +14,7 @@ from mountfs.tree.tree import Tree
 
 
 def replaced_by(tree: Tree, node: Node, step: OrderKind) -> Node | None:
-    """The removed file that *node*, whose bytes are whole, is a new revision of; None: there is none.
+    """The removed file that *node*, which is closed, is a new revision of; None: there is none.
 
     `mv new f`, `mv f f~; echo x >f; rm f~` and `rm f; echo x >f` all end here: the service is given one new
     revision of f, and at no moment has neither version.
@@ -29,6 +29,14 @@ def replaced_by(tree: Tree, node: Node, step: OrderKind) -> Node | None:
         return None
     is_free = before.state.parent is None and before.state.flight is None and before.state.refusal is None
     return before if is_free else None
+
+
+def needs_base(node: Node) -> bool:
+    """Whether bytes are still to be fetched of a file that the service has as *node*. Box gives none of what
+    was removed: after an edit of a, `mv a b` over b removes a at the service, so the bytes come first."""
+    state = node.state
+    ours = (state.content, state.draft)
+    return state.base is not None and any(each is not None and not each.is_whole for each in ours)
 
 
 def take_over(tree: Tree, node: Node, before: Node, *, places_bind: bool) -> None:

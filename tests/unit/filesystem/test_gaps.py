@@ -15,7 +15,7 @@ from mountfs.model.source import Source
 from mountfs.ports import BackendLimits
 from mountfs.spool.quota import Quota
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
-from tests.doubles.world import MIB, World
+from tests.doubles.world import MIB, NotSettled, World
 
 RW = os.O_RDWR
 RO = os.O_RDONLY
@@ -226,6 +226,41 @@ def test_renamed_replaced_and_removed_files_with_gaps(world: Account) -> None:
     world.settle()
     assert world.account.files() == {"/h": patched((1, b"k"))}
     assert world.core.spool.names() == []
+
+
+@pytest.mark.parametrize("is_removed_first", [False, True])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_an_edited_file_that_is_moved_over_another_has_its_bytes_before_its_old_place_is_removed(
+    world: Account, monkeypatch: pytest.MonkeyPatch, is_removed_first: bool, is_open: bool
+) -> None:
+    """Box gives no bytes of a file in the trash."""
+    other = world.theirs("/g", b"other")
+    world.edit("/f", AT, b"x")
+    number = world.open("/f", WO)
+    if is_open:
+        world.fs.write(number, 1, b"y")
+    if is_removed_first:
+        world.fs.unlink("/g")
+    world.rename("/f", "/g")
+    world.backend.fail("read", Offline("away"), times=1000)
+    with pytest.raises(NotSettled):
+        world.settle()
+    assert BODY in world.account.files().values()
+    world.backend.forgive()
+    read = world.backend.inner.read
+
+    def there_only(file: File, offset: int, length: int) -> bytes:
+        if file.id not in {world.file(path).id for path in world.account.files()}:
+            raise NotFound("in the trash")
+        return read(file, offset, length)
+
+    monkeypatch.setattr(world.backend.inner, "read", there_only)
+    world.settle()
+    world.close_file(number)
+    world.settle()
+    edits = [(AT, b"x"), (1, b"y")] if is_open else [(AT, b"x")]
+    assert world.account.files() == {"/g": patched(*edits)}
+    assert is_open or world.file("/g").id == other.id
 
 
 def test_a_removed_file_works_until_it_is_closed(world: Account) -> None:
