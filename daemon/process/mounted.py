@@ -125,7 +125,7 @@ class RunningAccount:
         """At or below *node*."""
         tree = self._core.tree
         with tree.lock:
-            sessions = tree.store.count_orphans()
+            sessions = tree.store.count_orphans() + self._core.uploader.opening
             if node is None:
                 return Backlog(sessions=sessions)
             counts = [_count(node, word) for word in PENDING]

@@ -24,6 +24,8 @@ class SessionSender:
 
     def __init__(self, context: UploadContext) -> None:
         self._context = context
+        self.opening = 0
+        """How many sessions the service is being asked for. Under the lock."""
         self._files: OrderedDict[int, LargeFile] = OrderedDict()
         """By the content's id; the file that a worker served last is the last one."""
 
@@ -103,6 +105,7 @@ class SessionSender:
                 place = place_in(state.parent, state.name)
                 work = partial(self._open, Opening(file, node, content, place, file.epoch))
                 file.is_opening = True
+                self.opening += 1
                 return work
             assert file.session is not None
             append = file.plan.claim()
@@ -186,6 +189,7 @@ class SessionSender:
         finally:
             with tree.lock:
                 file.is_opening = False
+                self.opening -= 1
 
     def _append(self, sending: Sending) -> None:
         file, append, epoch = sending.file, sending.append, sending.epoch

@@ -121,6 +121,12 @@ class Uploader:
             )
         return None if error is None else str(error)
 
+    @property
+    def opening(self) -> int:
+        """How many sessions the service is being asked for, perhaps for files that are gone by now: those
+        are to be ended once they are known. Under the lock."""
+        return self._sessions.opening
+
     # Inside
 
     def _look_at_left_locked(self, now_s: float) -> float:

@@ -75,8 +75,7 @@ def test_a_session_whose_end_is_refused_for_a_time_is_ended_later(
 def test_a_clean_stop_ends_a_session_that_it_gives_up(
     tmp_path: Path, box: BoxProcess, real_mount: RealMount
 ) -> None:
-    # Once: a stop waits for 5 s in all, and two pauses that double are half of them on a machine that is slow.
-    box.faults(STALLED, {"route": ABORTS, "status": 503, "count": 1})
+    box.faults(STALLED, {"route": ABORTS, "status": 503, "count": 2})
     begin_and_remove(tmp_path, box, real_mount)
     assert real_mount.terminate() == 0
     assert box.sessions() == []

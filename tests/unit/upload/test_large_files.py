@@ -434,3 +434,21 @@ def test_a_large_file_whose_folder_is_there_and_is_not_is_refused_in_the_end(pla
     assert placed.pending() == [("/d/large", "failed")]
     placed.backend.forgive()
     assert placed.memory.calls()["list_folder"] < 20
+
+
+def test_a_session_that_is_asked_for_counts_until_it_is_known_to_be_of_no_use(tmp_path: Path) -> None:
+    """A stop that has nothing else to send waits for it, and then for its end."""
+    world = World(tmp_path, limits=replace(SIDE_BY_SIDE_LIMITS, session_min_bytes=10, chunk_bytes=10))
+    world.memory.hold("open_session")
+    world.put("/a", body_of(100))
+    world.advance(1.0)
+    worker = threading.Thread(target=world.core.uploader.step, args=(world.clock.now_s(),))
+    worker.start()
+    assert world.memory.wait_until_held("open_session")
+    world.fs.unlink("/a")
+    store = world.core.tree.store
+    assert (world.core.uploader.opening, store.count_orphans()) == (1, 0)
+    world.memory.release("open_session")
+    worker.join()
+    assert (world.core.uploader.opening, store.count_orphans()) == (0, 1)
+    world.close()
