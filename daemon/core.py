@@ -330,6 +330,7 @@ def _senders(
     )
     senders = Senders(uploader, committer, Prober(tree, pause, backend, clock))
     pause.changed = senders.wake
+    uploader.when_small_are_sent(lambda: committer.wake())  # noqa: PLW0108 - it is set later
     plan.take_up(tree.dirty.values())
     return senders
 

@@ -228,7 +228,9 @@ class Committer:
             if not (kind is OrderKind.PUT and self._pause.is_on)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
-        is_hurried, is_filling = self._urgency.is_pressing, self._uploads.has_small
+        # Names that have settled since the last look are as near as bytes on their way.
+        is_filling = self._uploads.has_small or self._plan.has_changed or self._plan.due_s <= now_s
+        is_hurried = self._urgency.is_pressing
         moment = Moment(now_s, quiet_s, self._sender.job_s, is_hurried, is_filling, is_planning)
         chosen = choose(queues, moment, is_side_by_side=not self._is_alone)
         if not isinstance(chosen, OrderKind):

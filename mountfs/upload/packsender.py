@@ -4,7 +4,7 @@ its commit (Box), it is only hashed here."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mountfs.errors import (
@@ -44,6 +44,8 @@ class PackSender:
 
     def __init__(self, context: UploadContext) -> None:
         limits = context.limits
+        self.on_all_sent: Callable[[], None] = lambda: None
+        """Called, under the lock, when ``has_any`` has become false."""
         self._context = context
         self._queue = PackQueue()
         self._flying: dict[int, Waiting] = {}
@@ -287,3 +289,5 @@ class PackSender:
             if waiting is not None and found is not None:
                 waiting.size_bytes = found[1].size_bytes
                 self._queue.add(waiting)
+        if not self.has_any:
+            self.on_all_sent()

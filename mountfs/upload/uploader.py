@@ -84,6 +84,10 @@ class Uploader:
         is_going = self._packs.has_any and not self._context.pause.is_on
         return is_going or bool(self._left_pending)
 
+    def when_small_are_sent(self, call: Callable[[], None]) -> None:
+        """Has *call* called, under the lock, when no small file is on its way any more."""
+        self._packs.on_all_sent = call
+
     # Working
 
     def step(self, now_s: float) -> float:

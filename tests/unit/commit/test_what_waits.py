@@ -394,3 +394,18 @@ def test_a_large_file_on_its_way_up_is_not_waited_for(tmp_path: Path) -> None:
     world.settle()
     assert set(world.account.files()) == {"/a", "/b"}
     world.close()
+
+
+def test_a_batch_waits_for_names_that_settled_since_the_last_look(batches: World) -> None:
+    """Else the last files of a copy need a job of their own."""
+    clock = batches.clock
+    assert isinstance(clock, FakeClock)
+    start_s = clock.now_s()
+    batches.put("/a", b"1")
+    batches.advance(0.02)
+    batches.put("/b", b"2")
+    batches.upload_all()
+    for at_s in (SETTLE_S + 0.005, SETTLE_S + 0.025, SETTLE_S + 0.06):
+        clock.advance(start_s + at_s - clock.now_s())
+        step_in_place(batches)
+    assert [len(orders) for orders in batches.account.submits] == [2]

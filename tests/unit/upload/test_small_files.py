@@ -336,3 +336,16 @@ def test_a_new_file_does_not_wait_for_one_that_was_put_off(world: World) -> None
     world.advance(0.3)
     uploader.step(world.clock.now_s())
     assert [path for path, word in world.pending() if word == "sealed"] == ["/a"]
+
+
+def test_whoever_waits_for_small_files_is_woken_when_none_is_on_its_way_any_more(world: World) -> None:
+    """A batch that waits for more would else wait for the longest time that it may."""
+    seen: list[bool] = []
+    world.core.committer.wake = lambda: seen.append(world.core.uploader.has_small)
+    worker = held_upload(world, "/a", b"x")
+    world.core.plan.look(world.clock.now_s())
+    del seen[:]
+    world.memory.release("upload_whole")
+    worker.join()
+    assert seen[0] is True  # the file is ready for a commit
+    assert seen[-1] is False
