@@ -294,13 +294,10 @@ class Sender:
             for flight, verdict in zip(batch.flights, verdicts, strict=True)
             if isinstance(verdict, Unknown) and verdict is not NOT_KNOWN_YET
         }
-        done = [
-            flight
-            for flight, each in zip(batch.flights, verdicts, strict=True)
-            if not isinstance(each, Unknown)
-        ]
+        judged = list(zip(batch.flights, verdicts, strict=True))
+        done = [flight for flight, each in judged if not isinstance(each, Unknown)]
         if done:
-            left = [flight for flight in batch.flights if flight not in done]
+            left = [flight for flight, each in judged if isinstance(each, Unknown)]
             self._replies.book(batch, list(batch.flights), verdicts, sessions_of(done))
             self._replies.keep(batch, left)
             self._gets_on()

@@ -8,9 +8,9 @@ read brings the first few ahead, and each further one twice as many, as long as 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cachetools import LRUCache
@@ -26,12 +26,18 @@ MOST_FILES = 64
 MOST_BYTES = 16 * 1024 * 1024
 """Ahead of what is read. Where the pattern breaks, at most so much was fetched in vain."""
 SKIPS = 8
-"""A reader may leave out so many: folders, or files of other kinds; and several may read side by side."""
+"""A read may leave out so many files and still follow the one before: `grep -r --include=*.py`, or several
+readers side by side."""
 FOLDERS_KEPT = 64
-PAUSE_S = 10.0
-"""Without anything ahead after a failure: who reads finds out by himself when the service works again."""
+"""Folders of which it is known what was read in them last."""
+FILES_KEPT = 200_000
+"""In the orders of all folders together. In a folder with more files nothing is fetched ahead."""
 MOST_SORTED = 20_000
 """In larger folders only the order of the listing is looked for."""
+ORDER_KEPT_S = 10.0
+"""An order is made anew after so long, when a read does not fit into it: files may have come."""
+PAUSE_S = 10.0
+"""After a failure nothing is fetched ahead for so long; programs still make requests by their own reads."""
 
 
 class Prefetching(Protocol):
@@ -41,24 +47,52 @@ class Prefetching(Protocol):
         """Has the bytes of *file* cached soon, at the side; *failed* is called if that fails."""
 
 
-@dataclass(slots=True)
 class _Order:
-    """The files of a folder in one order, as they were when the run began."""
+    """Files in one order, and the place of each."""
 
-    files: list[Node]
-    place_of: dict[int, int] = field(default_factory=dict)
+    __slots__ = ("_place_of", "files")
 
-    def __post_init__(self) -> None:
-        self.place_of = {node.id: place for place, node in enumerate(self.files)}
+    def __init__(self, files: Sequence[Node]) -> None:
+        self.files = files
+        self._place_of = {node.id: place for place, node in enumerate(files)}
+
+    def place(self, node: Node) -> int:
+        """-1 for a file that is not among them."""
+        return self._place_of.get(node.id, -1)
 
     def is_next(self, before: Node, after: Node) -> bool:
-        places = self.place_of.get(before.id), self.place_of.get(after.id)
-        return None not in places and 0 < places[1] - places[0] <= SKIPS  # type: ignore[operator]
+        place = self.place(before)
+        return place >= 0 and 0 < self.place(after) - place <= SKIPS
+
+
+class _Orders:
+    """The files of one folder as they were at *made_s*, in both orders."""
+
+    __slots__ = ("_named", "listed", "made_s")
+
+    def __init__(self, files: Sequence[Node], made_s: float) -> None:
+        self.made_s = made_s
+        self.listed = _Order(files)
+        self._named: _Order | None = None
+
+    def __len__(self) -> int:
+        return len(self.listed.files)
+
+    def leading(self, before: Node, after: Node) -> _Order | None:
+        """The order in which *after* follows *before*; None: it does in none."""
+        if self.listed.is_next(before, after):
+            return self.listed
+        if len(self) > MOST_SORTED:
+            return None
+        if self._named is None:
+            self._named = _Order(sorted(self.listed.files, key=lambda each: each.state.name))
+        return self._named if self._named.is_next(before, after) else None
 
 
 @dataclass(slots=True)
 class _Run:
-    """Somebody who reads a folder. *reached*: the place up to which files were asked for ahead."""
+    """What was read last in a folder. ``order``: the one in which its files are read, None: in none.
+    ``window``: how many files are fetched ahead. ``reached``: all before this place were asked for."""
 
     last: Node
     order: _Order | None = None
@@ -76,12 +110,14 @@ class Siblings:
         self._reader = reader
         self._lock = threading.Lock()
         self._runs: LRUCache[int, _Run] = LRUCache(FOLDERS_KEPT)
+        self._orders: LRUCache[int, _Orders] = LRUCache(FILES_KEPT, getsizeof=len)
+        """Both by the folder's id. Reads here and there in a large folder must not sort it for each."""
         self._window = 0
-        """Of the last run that went well: who walks through a tree begins the next folder with it."""
+        """That of the last run: a program that walks through a tree begins the next folder with it."""
         self._paused_until_s = 0.0
 
     def reads(self, node: Node, file: File, offset: int) -> None:
-        """*file*, of *node*, is about to be read. Never waits, nor fails."""
+        """*file*, of *node*, is about to be read from *offset* on. Makes no request, and never fails."""
         folder = node.state.parent
         if offset or folder is None or file.size_bytes > SMALL_BYTES:
             return
@@ -93,7 +129,8 @@ class Siblings:
                 run = self._runs[folder.id] = _Run(node)
                 if not self._window:
                     return
-                run.order = _Order(self._files_of(folder))
+                orders = self._orders_of(folder)
+                run.order = None if orders is None else orders.listed
                 run.window = self._window // 2
             elif run.last is node:
                 return
@@ -103,19 +140,20 @@ class Siblings:
 
     def _wanted(self, run: _Run, folder: Node, node: Node) -> list[File]:
         """What is to be fetched now that *node* is read. Under the lock of this."""
-        if run.order is not None and (run.last is node or run.order.is_next(run.last, node)):
-            run.window = min(max(FIRST_FILES, 2 * run.window), MOST_FILES)
-        elif run.order is not None and run.order.is_next(node, run.last):
+        order = run.order
+        if order is not None and run.last is not node and order.is_next(node, run.last):
             return []  # another reader of the same run, a little behind
+        if order is not None and (run.last is node or order.is_next(run.last, node)):
+            run.window = min(max(FIRST_FILES, 2 * run.window), MOST_FILES)
         else:
-            run.order = self._order_of(folder, run.last, node)
-            run.window = FIRST_FILES if run.order is not None else 0
+            orders = self._orders_of(folder, run.last, node)
+            run.order = order = None if orders is None else orders.leading(run.last, node)
+            run.window = FIRST_FILES if order is not None else 0
             run.reached = 0
         run.last = node
         self._window = run.window
-        if run.order is None:
-            return []
-        return self._ahead(run, run.order, run.order.place_of[node.id])
+        place = -1 if order is None else order.place(node)
+        return [] if order is None or place < 0 else self._ahead(run, order, place)
 
     def _ahead(self, run: _Run, order: _Order, place: int) -> list[File]:
         stop = min(place + 1 + run.window, len(order.files))
@@ -137,25 +175,31 @@ class Siblings:
             found.append(base)
         return found
 
-    def _order_of(self, folder: Node, before: Node, after: Node) -> _Order | None:
-        """The order in which *after* follows *before*; None: it does in none."""
+    def _orders_of(self, folder: Node, *read: Node) -> _Orders | None:
+        """The orders of *folder*, made anew if one of *read* is not in them and they are old. None: it has
+        too many files, or was not listed."""
+        now_s = self._clock.now_s()
+        known = self._orders.get(folder.id)
+        if known is not None:
+            is_old = now_s - known.made_s >= ORDER_KEPT_S
+            if not is_old or all(known.listed.place(each) >= 0 for each in read):
+                return known
         files = self._files_of(folder)
-        listed = _Order(files)
-        if listed.is_next(before, after):
-            return listed
-        if len(files) > MOST_SORTED:
+        if files is None:
             return None
-        named = _Order(sorted(files, key=lambda each: each.state.name))
-        return named if named.is_next(before, after) else None
+        made = self._orders[folder.id] = _Orders(files, now_s)
+        return made
 
-    def _files_of(self, folder: Node) -> list[Node]:
+    def _files_of(self, folder: Node) -> list[Node] | None:
         with self._account_lock:
             children = folder.folder.children if folder.folder is not None else None
-            nodes = [] if children is None else list(children.values())
+            if children is None or len(children) > FILES_KEPT:
+                return None
+            nodes = list(children.values())
         return [each for each in nodes if each.folder is None]
 
     def _failed(self) -> None:
-        self._window = 0
-        self._paused_until_s = self._clock.now_s() + PAUSE_S
         with self._lock:
+            self._window = 0
+            self._paused_until_s = self._clock.now_s() + PAUSE_S
             self._runs.clear()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
+from mountfs.files import siblings
 from mountfs.files.siblings import FIRST_FILES, MOST_FILES, PAUSE_S, SMALL_BYTES, Siblings
 from mountfs.model.entry import File
+from mountfs.tree.node import Node
 from tests.doubles.world import World
 
 
@@ -89,6 +91,42 @@ def test_reads_here_and_there_bring_nothing(world: World, asked: Asked) -> None:
     names = files_in(world, "/d", 400)
     read(world, *(f"/d/{names[at]}" for at in (10, 300, 100, 200, 20, 390, 50)))
     assert asked.names == []
+
+
+def test_reads_here_and_there_go_through_the_folder_once(
+    world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And once more for the order of the names; not for each read, of which a large folder may have many."""
+    made: list[int] = []
+
+    class Counted(siblings._Order):
+        def __init__(self, files: Sequence[Node]) -> None:
+            made.append(len(files))
+            super().__init__(files)
+
+    monkeypatch.setattr(siblings, "_Order", Counted)
+    names = files_in(world, "/d", 400)
+    read(world, *(f"/d/{name}" for name in random.Random(5).sample(names, 200)))
+    assert made == [400, 400]
+
+
+def test_a_folder_with_too_many_files_is_not_gone_through(
+    world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = files_in(world, "/d", 20)
+    monkeypatch.setattr(siblings, "FILES_KEPT", 19)
+    read(world, *(f"/d/{name}" for name in names))
+    assert asked.names == []
+
+
+def test_files_that_came_since_are_fetched_ahead_as_well(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 4)
+    read(world, *(f"/d/{name}" for name in names))
+    world.advance(siblings.ORDER_KEPT_S)
+    more = [name for name in files_in(world, "/d", 20) if name not in names]
+    del asked.names[:]
+    read(world, *(f"/d/{name}" for name in more[:3]))
+    assert asked.names
 
 
 def test_a_broken_pattern_begins_small_again(world: World, asked: Asked) -> None:
