@@ -19,12 +19,11 @@ import logging
 import math
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from threading import Condition
 
 from mountfs.errors import NoSpace
 from mountfs.ports import Disk
@@ -35,6 +34,7 @@ from mountfs.tree.database import WAL_BYTES
 from mountfs.tree.gaps import note_synced, unsynced_now
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.remote import is_in
+from mountfs.tree.sharedsync import SharedSync
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -42,6 +42,10 @@ LOG = logging.getLogger(__name__)
 SYNC_EVERY_S = 1.0
 """What nobody asked to sync is lost with the machine for about this long after it was written; and so long a
 new file is there, open or closed, before the store knows of it."""
+
+MOST_TRIES = 10
+"""So often one sync goes back to a file that was changed meanwhile: one that is written and closed all the
+time would hold its caller for ever."""
 
 BATCH_FILES = 256
 """Files synced between two marks, so that no single transaction holds the account's lock for long."""
@@ -52,44 +56,6 @@ SAVED_AT_ONCE = 64
 MOST_WAL_BYTES = 32 * 1024 * 1024
 """A write-ahead log longer than this is started over under the lock: checkpoints that nobody waits for never
 catch up with a steady writer (measured at 8,800 transactions a second: 416 MB after 7.5 s)."""
-
-
-class SharedSync:
-    """One slow sync for all who ask while the one before is running.
-
-    A sync that began before a caller's rows were written may miss them, the next one covers them; so
-    each caller waits for a sync begun after its call, and whoever finds none running does the work.
-    """
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-        self._turn = Condition()
-        self._begun = 0
-        self._done = 0
-        self._is_running = False
-
-    def sync(self) -> None:
-        """Returns after a whole run of the work that began after this call; raises what that run raised
-        if this caller made it, else tries again itself."""
-        with self._turn:
-            ticket = self._begun + 1
-            while self._done < ticket:
-                if self._is_running:
-                    self._turn.wait()
-                    continue
-                self._begun += 1
-                mine = self._begun
-                self._is_running = True
-                self._turn.release()
-                is_done = False
-                try:
-                    self._work()
-                    is_done = True
-                finally:
-                    self._turn.acquire()
-                    self._is_running = False
-                    self._done = mine if is_done else self._done
-                    self._turn.notify_all()
 
 
 class Durability:
@@ -138,9 +104,12 @@ class Durability:
             if seen is not None and content.id in self._tree.unsaved:
                 self._save(content.id)
                 seen = self._now(content.id)
-        if seen is not None and not seen.is_synced and self._sync_bytes(seen):
+        for _ in range(MOST_TRIES):
+            if seen is None or seen.is_synced or not self._sync_bytes(seen):
+                break
             self._spool.sync_directory()
-            self._mark([seen])
+            changed = self._mark([seen])
+            seen = changed[0] if changed else None
         self.sync_store()
 
     def sync_filled(self, content: Content) -> None:
@@ -238,6 +207,13 @@ class Durability:
             self._tree.change((node, node.state))
 
     def _sync_batch(self, batch: Sequence[Content]) -> None:
+        for _ in range(MOST_TRIES):
+            if not batch:
+                break
+            batch = self._sync_once(batch)
+
+    def _sync_once(self, batch: Sequence[Content]) -> Sequence[Content]:
+        """What of *batch* was changed meanwhile, as it is now."""
         synced: list[Content] = []
         for content in batch:
             with self._tree.lock:
@@ -251,9 +227,10 @@ class Durability:
                     synced.append(seen)
             except (OSError, NoSpace) as error:
                 LOG.error("cannot sync the pending bytes of %s: %s", self._path_of(seen), error)
-        if synced:
-            self._spool.sync_directory()
-            self._mark(synced)
+        if not synced:
+            return ()
+        self._spool.sync_directory()
+        return self._mark(synced)
 
     def _sync_bytes(self, seen: Content) -> bool:
         """Whether the file was there to be synced; it goes once its content is nobody's."""
@@ -278,11 +255,19 @@ class Durability:
         note_synced(self._tree, seen, unsynced)
         return True
 
-    def _mark(self, synced: Sequence[Content]) -> None:
-        """Marks contents whose bytes are still those that were synced: each change makes another value."""
+    def _mark(self, synced: Sequence[Content]) -> list[Content]:
+        """Marks contents whose bytes are still those that were synced: each change makes another value.
+
+        Returns those that are another value now and closed: to be synced again, for the change may have been
+        of their bytes. (Most often it was not: a small file's hash was booked.)
+        """
+        changed = []
         with self._tree.transaction():
             for seen in synced:
-                if self._now(seen.id) is not seen or not seen.is_flushed:
+                now = self._now(seen.id)
+                if now is not seen or not seen.is_flushed:
+                    if now is not None and now is not seen and now.is_flushed:
+                        changed.append(now)
                     continue
                 node = self._tree.contents[seen.id]
                 marked = replace(seen, is_synced=True)
@@ -291,6 +276,7 @@ class Durability:
                     replace(state, content=marked) if state.content is seen else replace(state, draft=marked)
                 )
                 self._tree.change_bytes(node, after)
+        return changed
 
     def _path_of(self, content: Content) -> str:
         with self._tree.lock:

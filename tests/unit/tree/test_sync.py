@@ -16,7 +16,8 @@ from mountfs.errors import NoSpace
 from mountfs.tree import sync as sync_module
 from mountfs.tree.database import WAL_BYTES
 from mountfs.tree.node import FORGOTTEN, Node
-from mountfs.tree.sync import MOST_WAL_BYTES, SYNC_EVERY_S, Durability, SharedSync
+from mountfs.tree.sharedsync import SharedSync
+from mountfs.tree.sync import MOST_TRIES, MOST_WAL_BYTES, SYNC_EVERY_S, Durability
 from tests.doubles.rows import count_nodes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk
@@ -181,6 +182,38 @@ def test_a_file_written_to_while_its_bytes_are_synced_is_not_marked(rig: Rig) ->
     rig.disk.after_sync = let_pass
     rig.sync(node)
     assert rig.is_synced(node)
+
+
+@pytest.mark.parametrize("is_waited_for", [False, True], ids=["folder", "file"])
+def test_a_file_whose_hash_is_booked_while_its_bytes_are_synced_is_marked(
+    rig: Rig, is_waited_for: bool
+) -> None:
+    node = rig.account.put("a", b"whole")
+
+    def book(name: str) -> None:
+        if name == rig.spool_of(node) and not rig.account.content(node).is_uploaded:
+            rig.account.amend(node, content_hash="hash")
+
+    rig.disk.after_sync = book
+    if is_waited_for:
+        rig.sync(node)
+    else:
+        rig.durability.sync_below(rig.account.tree.root)
+    content = rig.account.content(node)
+    assert (content.content_hash, content.is_synced) == ("hash", True)
+
+
+def test_a_file_that_is_written_and_closed_all_the_time_holds_no_sync_for_ever(rig: Rig) -> None:
+    node = rig.account.put("a", b"whole")
+
+    def rewrite(name: str) -> None:
+        if name == rig.spool_of(node):
+            rig.account.amend(node, mtime_ns=rig.account.content(node).mtime_ns + 1)
+
+    rig.disk.after_sync = rewrite
+    rig.durability.sync_below(rig.account.tree.root)
+    assert rig.disk.synced_names.count(rig.spool_of(node)) == MOST_TRIES
+    assert not rig.is_synced(node)
 
 
 def test_a_file_that_is_not_known_to_the_store_yet_is_written_down_by_its_sync(tmp_path: Path) -> None:
