@@ -29,6 +29,9 @@ class Controlled(Protocol):
     async def tree(self) -> Any:
         """Everything there is, by path."""
 
+    async def census(self) -> Any:
+        """How many `files` and `folders` there are, the root not counted: cheap, also of many."""
+
     async def disk(self) -> Any:
         """Bytes on the disk: of all contents that revisions name, and of those that only old ones do."""
 
@@ -55,6 +58,7 @@ class Control:
             "log": self._get_log,
             "counts": self._get_counts,
             "tree": service.tree,
+            "census": service.census,
             "switches": self._get_switches,
             "faults": self._get_faults,
             "disk": service.disk,

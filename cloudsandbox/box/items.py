@@ -68,6 +68,13 @@ class Items:
         where = "WHERE i.parent = ? AND i.trashed_s IS NULL ORDER BY i.kind DESC, i.key"
         return [item_of(row) for row in self._db.execute(f"{ITEM_QUERY} {where}", (parent,)).fetchall()]
 
+    def census(self) -> dict[str, int]:
+        """How many files and folders there are, the root not counted; what lies in the trash is not there."""
+        query = "SELECT total(kind = 'file'), total(kind = 'folder') FROM item"
+        live = " WHERE id != ? AND trashed_s IS NULL"
+        files, folders = self._db.execute(query + live, (ROOT,)).fetchone()
+        return {"files": int(files), "folders": int(folders)}
+
     def check_etag(self, item: Item, if_match: str | None) -> None:
         """Raise Refusal (412) when the header If-Match names another state of the item."""
         if if_match is not None and if_match.strip('"') != str(item.etag):

@@ -105,6 +105,10 @@ class BoxService:
         """Path -> kind, id, etag, and of files sha1, size, versions, version_id, content_modified_at."""
         return await self.account.run(self.account.snapshot)
 
+    async def census(self) -> Any:
+        """How many files and folders there are."""
+        return await self.account.run(self.account.items.census)
+
     async def disk(self) -> Any:
         """Bytes on the disk."""
         return await self.account.run(self.account.history.report)

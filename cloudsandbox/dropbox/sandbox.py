@@ -100,6 +100,10 @@ class DropboxService:
         """Display path -> kind, id, rev, size, content_hash."""
         return await self.account.run(self.account.snapshot)
 
+    async def census(self) -> Any:
+        """How many files and folders there are."""
+        return await self.account.run(self.account.tree.census)
+
     async def disk(self) -> Any:
         """Bytes on the disk."""
         return await self.account.run(self.account.history.report)

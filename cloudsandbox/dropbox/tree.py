@@ -61,6 +61,11 @@ class Tree:
         row = self._db.execute(_ENTRY + "WHERE e.id = ?", (identity,)).fetchone()
         return None if row is None else _entry(row)
 
+    def census(self) -> dict[str, int]:
+        """How many files and folders there are, the root not counted."""
+        files, folders = self._db.execute("SELECT count(rev), count(*) - count(rev) FROM entry").fetchone()
+        return {"files": files, "folders": folders}
+
     def revision(self, rev: str) -> Revision | None:
         """A version by its rev, also of a file that is gone."""
         row = self._db.execute(_REVISION + "WHERE rev = ?", (rev,)).fetchone()

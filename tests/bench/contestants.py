@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -178,12 +177,6 @@ class PassThrough(Contestant):
 
     def drop_caches(self) -> None:
         """It has none."""
-
-
-def seconds_until(sandbox: LifelikeSandbox, files: int, began_s: float) -> float:
-    """From *began_s* (``time.perf_counter``) until the account has so many files."""
-    until(lambda: sandbox.files() >= files, f"{files} files are there", 600.0)
-    return time.perf_counter() - began_s
 
 
 def _with_children(pid: int) -> list[int]:

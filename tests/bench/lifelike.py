@@ -34,11 +34,13 @@ FAST: dict[str, dict[str, Any]] = {
 class LifelikeSandbox:
     """``url``, ``ca_file``, ``port``: where it is; it ends with this process."""
 
-    def __init__(self, service: str, folder: Path, latency_ms: float) -> None:
+    def __init__(self, service: str, folder: Path, latency_ms: float, link_mb_s: float = 0.0) -> None:
+        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit."""
         self.service = service
         folder.mkdir(parents=True)
         self.ca_file = folder / "ca.pem"
-        switches = {**FAST[service], "latency_ms": latency_ms}
+        link = dict.fromkeys(("up_bytes_per_s", "down_bytes_per_s"), link_mb_s * 1e6)
+        switches = {**FAST[service], "latency_ms": latency_ms, **link}
         order = [sys.executable, "-m", "tests.bench.lifelike", service, str(folder), json.dumps(switches)]
         self._process = subprocess.Popen(order, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
@@ -50,8 +52,20 @@ class LifelikeSandbox:
 
     def files(self) -> int:
         """How many the account has."""
-        tree: dict[str, dict[str, Any]] = self._get("tree")
-        return sum(each["kind"] == "file" for each in tree.values())
+        found: int = self._get("census")["files"]
+        return found
+
+    def hashes(self) -> dict[str, str]:
+        """Path -> hash of all files: for accounts with few."""
+        return {
+            path: each.get("content_hash") or each["sha1"]
+            for path, each in self._get("tree").items()
+            if each["kind"] == "file"
+        }
+
+    def count_below(self, start: str) -> int:
+        """How many paths begin with *start*."""
+        return sum(path.startswith(start) for path in self._get("tree"))
 
     def counts(self) -> dict[str, int]:
         """Calls by route."""

@@ -165,6 +165,10 @@ class MemoryService:
             found = {path.text: entry for path, entry in self.account.tree.walk()}
         return {path: _described(entry) for path, entry in sorted(found.items())}
 
+    async def census(self) -> Any:
+        kinds = [each["kind"] for each in (await self.tree()).values()]
+        return {"files": kinds.count("file"), "folders": kinds.count("folder")}
+
     async def disk(self) -> Any:
         return None
 

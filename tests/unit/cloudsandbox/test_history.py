@@ -293,3 +293,15 @@ def test_disk_use_is_a_report_of_the_control_surface(
         sandbox.write("/f", b"abcd")
         report = speak(sandbox.base_url).ask_control("GET", "disk").json()
     assert report == {"content_bytes": 7, "history_bytes": 3}
+
+
+def test_files_and_folders_are_counted_for_the_control_surface(
+    make: Callable[..., Sandbox], tmp_path: Path, speak: Any
+) -> None:
+    with make(tmp_path) as sandbox:
+        for path in ("/f", "/d/e/f", "/d/gone", "/left/f"):
+            sandbox.write(path, b"abc")
+        sandbox.delete("/d/gone")
+        sandbox.delete("/left")
+        report = speak(sandbox.base_url).ask_control("GET", "census").json()
+    assert report == {"files": 2, "folders": 2}

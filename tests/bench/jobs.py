@@ -1,0 +1,259 @@
+"""What is timed: each job is one thing that people do in a mount, with an account of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.contestants import MIB, Contestant, Mountfs, PassThrough, Rclone
+from tests.bench.lifelike import LifelikeSandbox
+from tests.bench.sources import EDITED_MIB, count_files
+
+Figures = dict[str, float]
+LONG_S = 3600.0
+LOOK_EVERY_S = 0.02
+CALLS = 2000
+RANDOM_READS = 50
+
+
+class Turn:
+    """One contestant at one job, with an account of its own. *sandbox*: None for the pass-through."""
+
+    def __init__(self, contestant: Contestant, sandbox: LifelikeSandbox | None, sources: Path) -> None:
+        self.contestant = contestant
+        self.sandbox = sandbox
+        self.sources = sources
+        self.calls: dict[str, int] = {}
+        """By route, of what was timed last."""
+        self.copy = contestant.path / "copy"
+
+    def timed(
+        self, work: Callable[[], object], is_committed: Callable[[LifelikeSandbox], bool] | None = None
+    ) -> Figures:
+        """Seconds in *work*; with a far side also until *is_committed*, calls, CPU and memory."""
+        sandbox = self.sandbox
+        before = sandbox.counts() if sandbox else {}
+        spent_s = self.contestant.cost().cpu_s
+        began_s = time.perf_counter()
+        work()
+        figures = {"seconds": time.perf_counter() - began_s}
+        if sandbox is None:
+            return figures
+        if is_committed is not None:
+            _wait(sandbox, is_committed)
+            figures["committed, s"] = time.perf_counter() - began_s
+        after = sandbox.counts()
+        self.calls = {route: n - before.get(route, 0) for route, n in after.items() if n != before.get(route)}
+        cost = self.contestant.cost()
+        return figures | {
+            "calls": sum(self.calls.values()),
+            "CPU, s": cost.cpu_s - spent_s,
+            "peak memory, MiB": cost.peak_bytes / MIB,
+        }
+
+    def copied(self, name: str) -> Figures:
+        """`cp -r` of the source *name*, until all is committed."""
+        source = self.sources / name
+        files = count_files(source)
+        return self.timed(lambda: _run("cp", "-r", source, self.copy), lambda far: far.files() >= files)
+
+    def cold(self, name: str, work: Callable[[], object]) -> Figures:
+        """On the copy of the source *name*, of which nothing is known any more."""
+        self.copied(name)
+        self.contestant.forget_what_was_read()
+        return self.timed(work)
+
+
+def _wait(sandbox: LifelikeSandbox, is_committed: Callable[[LifelikeSandbox], bool]) -> None:
+    end_s = time.perf_counter() + LONG_S
+    while not is_committed(sandbox):
+        assert time.perf_counter() < end_s, f"not within {LONG_S:.0f} s"
+        time.sleep(LOOK_EVERY_S)
+
+
+def _run(*order: str | Path) -> None:
+    subprocess.run(order, check=True, stdout=subprocess.DEVNULL)
+
+
+def _copy(name: str) -> Callable[[Turn], Figures]:
+    return lambda turn: turn.copied(name)
+
+
+def _writers(turn: Turn) -> Figures:
+    sources = sorted((turn.sources / "writers").iterdir())
+    files = sum(count_files(each) for each in sources)
+
+    def write() -> None:
+        programs = [subprocess.Popen(["cp", "-r", each, turn.contestant.path]) for each in sources]
+        assert [each.wait() for each in programs] == [0] * len(sources)
+
+    return turn.timed(write, lambda far: far.files() >= files)
+
+
+def _edit(turn: Turn) -> Figures:
+    """4 KiB in the middle of a file that only the service has."""
+    turn.copied("edited")
+    turn.contestant.forget_what_was_read()
+    before = turn.sandbox.hashes() if turn.sandbox else {}
+    place = ["bs=4096", "count=1", f"seek={EDITED_MIB * MIB // 2 // 4096}", "conv=notrunc", "status=none"]
+    return turn.timed(
+        lambda: _run("dd", "if=/dev/urandom", f"of={turn.copy}", *place),
+        lambda far: far.hashes() != before,
+    )
+
+
+def _again(turn: Turn) -> Figures:
+    """`cp -r` of 1,000 files inside the mount."""
+    turn.copied("small")
+    return turn.timed(
+        lambda: _run("cp", "-r", turn.copy, turn.contestant.path / "again"), lambda far: far.files() >= 2000
+    )
+
+
+def _unchanged(turn: Turn) -> Figures:
+    turn.copied("small")
+    return turn.timed(lambda: _run("rsync", "-rt", f"{turn.sources / 'small'}/", f"{turn.copy}/"))
+
+
+def _remove(name: str) -> Callable[[Turn], Figures]:
+    def remove(turn: Turn) -> Figures:
+        turn.copied(name)
+        return turn.timed(lambda: _run("rm", "-r", turn.copy), lambda far: far.files() == 0)
+
+    return remove
+
+
+def _move(turn: Turn) -> Figures:
+    """1,000 files, each by a rename of its own, into another folder."""
+    turn.copied("small")
+    moved = turn.contestant.path / "moved"
+
+    def move() -> None:
+        moved.mkdir()
+        for path in sorted(turn.copy.glob("*/*")):
+            path.rename(moved / path.name)
+
+    return turn.timed(move, lambda far: far.count_below("/moved/") >= 1000)
+
+
+def _rates(turn: Turn) -> Figures:
+    """Calls one after another by one program, in one folder."""
+    folder = turn.contestant.path / "rates"
+    folder.mkdir()
+    names = [str(folder / f"f{number}") for number in range(CALLS)]
+
+    def rate(call: Callable[[str], object]) -> float:
+        began_s = time.perf_counter()
+        for name in names:
+            call(name)
+        return CALLS / (time.perf_counter() - began_s)
+
+    def make(name: str) -> None:
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o644))
+
+    made = rate(make)
+    looked = rate(lambda name: os.path.exists(f"{name}.none"))
+    if turn.sandbox is not None:
+        _wait(turn.sandbox, lambda far: far.files() >= CALLS)  # rclone removes no file that it is sending
+    removed = rate(os.unlink)
+    return {
+        "create and close, a second": made,
+        "stat of what is not there, a second": looked,
+        "unlink, a second": removed,
+    }
+
+
+def _growth(turn: Turn) -> Figures:
+    """100,000 files of 1 KiB: does the last cost what the first did?"""
+    folders = sorted((turn.sources / "tiny").iterdir())
+    took_s = []
+
+    def copy() -> None:
+        turn.copy.mkdir()
+        for folder in folders:
+            began_s = time.perf_counter()
+            _run("cp", "-r", folder, turn.copy)
+            took_s.append(time.perf_counter() - began_s)
+
+    figures = turn.timed(copy, lambda far: far.files() >= 1000 * len(folders))
+    tenth = len(folders) // 10
+    figures["ms a file, of the first tenth"] = sum(took_s[:tenth]) / tenth
+    figures["ms a file, of the last tenth"] = sum(took_s[-tenth:]) / tenth
+    journals = turn.contestant.folder.glob("state/accounts/*/slot-*/journal.db*")
+    figures["journal at the end, MiB"] = sum(each.stat().st_size for each in journals) / MIB
+    return figures
+
+
+def _random(turn: Turn) -> Figures:
+    """4 KiB at 50 places of 512 MiB."""
+
+    def read() -> None:
+        with turn.copy.open("rb", buffering=0) as file:
+            for number in range(RANDOM_READS):
+                os.pread(file.fileno(), 4096, (number * 7919 % 512) * MIB + 4096 * number)
+
+    return turn.cold("large", read)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """*about* for its readers; *needs*: sources; *among*: who takes turns at it."""
+
+    about: str
+    does: Callable[[Turn], Figures]
+    needs: Sequence[str]
+    among: Sequence[str]
+
+
+BOTH = (Mountfs.name, Rclone.name)
+ALL = (*BOTH, PassThrough.name)
+OURS = (Mountfs.name, PassThrough.name)
+
+JOBS: Mapping[str, Job] = {
+    "small": Job("cp of 1,000 files of 4 KiB", _copy("small"), ["small"], ALL),
+    "many": Job("cp of 10,000 files of 4 KiB", _copy("many"), ["many"], ALL),
+    "medium": Job("cp of 1,000 files of 100 KiB", _copy("medium"), ["medium"], ALL),
+    "fewer": Job("cp of 200 files of 4 KiB", _copy("fewer"), ["fewer"], ALL),
+    "writers": Job("8 programs copy 125 files of 4 KiB each", _writers, ["writers"], ALL),
+    "program": Job("cp of Python's standard library", _copy("program"), ["program"], ALL),
+    "growth": Job("cp of 100,000 files of 1 KiB", _growth, ["tiny"], (Mountfs.name,)),
+    "large": Job("cp of 512 MiB", _copy("large"), ["large"], ALL),
+    "several": Job("cp of 8 files of 128 MiB", _copy("several"), ["several"], ALL),
+    "one": Job("cp of one file of 4 KiB", _copy("one"), ["one"], ALL),
+    "edit": Job("4 KiB written into the middle of a remote file of 256 MiB", _edit, ["edited"], BOTH),
+    "again": Job("cp of 1,000 files inside the mount", _again, ["small"], BOTH),
+    "unchanged": Job("rsync of 1,000 unchanged files", _unchanged, ["small"], BOTH),
+    "remove": Job("rm -r of 1,000 files", _remove("small"), ["small"], BOTH),
+    "remove-many": Job("rm -r of 10,000 files", _remove("many"), ["many"], (Mountfs.name,)),
+    "move": Job("1,000 renames into another folder", _move, ["small"], BOTH),
+    "rates": Job("calls one after another", _rates, [], ALL),
+    "read-small": Job(
+        "grep of 1,000 files of 4 KiB in ten folders, cold",
+        lambda turn: turn.cold("small", lambda: _grep(turn.copy)),
+        ["small"],
+        BOTH,
+    ),
+    "read-folders": Job(
+        "grep of 1,000 files of 4 KiB in twenty folders, cold",
+        lambda turn: turn.cold("folders", lambda: _grep(turn.copy)),
+        ["folders"],
+        BOTH,
+    ),
+    "read-large": Job(
+        "cat of 512 MiB, cold",
+        lambda turn: turn.cold("large", lambda: _run("cat", turn.copy)),
+        ["large"],
+        BOTH,
+    ),
+    "read-random": Job("4 KiB at 50 places of 512 MiB, cold", _random, ["large"], BOTH),
+}
+USUAL = ("small", "large", "one")
+
+
+def _grep(path: Path) -> None:
+    found = subprocess.run(["grep", "-rc", "nothing has this line", path], stdout=subprocess.DEVNULL)
+    assert found.returncode == 1  # read, and not there
