@@ -75,7 +75,11 @@ class Books:
         if flight.kind is OrderKind.MOVE and node.folder is not None and flight.heard == "":
             self._listings.doubt_below(node)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
-            is_empty = isinstance(entry, Folder) and entry.is_new and flight.heard in (None, entry.id)
+            is_new = isinstance(entry, Folder) and entry.is_new
+            is_empty = (is_new or self._was_absent(flight)) and flight.heard in (
+                None,
+                "" if entry is None else entry.id,
+            )
             self._listings.made(node, is_empty=is_empty, since=flight.id)
         if twin is not None and twin.state.base_parent is not None:
             self._listings.doubt(twin.state.base_parent)
@@ -83,6 +87,21 @@ class Books:
             twin is not None or self._is_in_doubt(flight, flight.parent, entry)
         ):
             self._listings.doubt(flight.parent)
+
+    def _was_absent(self, flight: Flight) -> bool:
+        """Whether the folder that the flight's files make by the way was not there before, but for what is
+        reported later.
+
+        So it is if all that is in the folder above has been known from before the flight until now. Who makes
+        the folder meanwhile, and fills it, does so after our position in the service's changes, which tell of
+        it. One that is made by a call of its own is new if the service says so.
+        """
+        above, listings = flight.parent, self._listings
+        if above is None or not flight.is_carried or not listings.is_followed:
+            return False
+        listing = above.part.listing
+        is_shadowed = listing.shadows is not None and fold(flight.name) in listing.shadows
+        return not is_shadowed and listing.was_true_at(flight.id, listings.doubt_above(above))
 
     def acknowledge_overtaken(self, flight: Flight, ours: File, standing: File) -> None:
         """It made the revision *ours*, which *standing* has replaced since. What was made from ours meanwhile

@@ -140,8 +140,12 @@ class Feed:
         for name in path.components:
             key = fold(name)
             claims = at.part.claims
-            if claims is not None and key in claims:
-                hear(claims[key], None)
+            claimant = None if claims is None else claims.get(key)
+            if claimant is not None and _is_being_made(claimant):
+                at = claimant  # what others put into it is noted with it, what we do with our orders
+                continue
+            if claimant is not None:
+                hear(claimant, None)
             below = tree.base_child(at, key)
             if below is None and at.part.children is None and at.part.listing.listed_at:
                 below = self._stored(at, key)
@@ -171,6 +175,13 @@ def _is_echo(tree: Tree, known: Node, entry: Entry) -> bool:
         rebase(tree, known, known.state.base_parent, Folder(entry.id, base.name))
         return True
     return base.id == entry.id
+
+
+def _is_being_made(node: Node) -> bool:
+    """Whether an order on its way makes the folder *node*, and nothing stands in its place yet."""
+    flight = node.state.flight
+    is_made = flight is not None and flight.kind is OrderKind.MAKE_FOLDER
+    return is_made and node.folder is not None and node.state.base is None
 
 
 def _is_claimed(folder: Node, key: str, entry: Entry | None) -> bool:

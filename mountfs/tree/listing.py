@@ -24,3 +24,8 @@ class Listing:
         self.shadows: set[str] | None = None
         """Folded names under which the service has something that is not shown, because something of ours
         has the name: the folder is listed anew once that leaves it."""
+
+    def was_true_at(self, since: int, doubted_above_at: int) -> bool:
+        """Whether it told all that was there, from before *since* until now, but what is reported later."""
+        doubted_at = max(self.doubted_at, self.doubted_below_at, doubted_above_at)
+        return doubted_at <= self.listed_at < since and self.listed_at > 0

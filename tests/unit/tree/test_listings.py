@@ -313,6 +313,76 @@ def test_folders_the_service_has_just_made_are_not_listed(side_by_side: World) -
     assert listed(side_by_side) == before
 
 
+def test_folders_that_our_files_made_by_the_way_are_not_listed(world: World) -> None:
+    world.mkdir("/d")
+    world.mkdir("/d/e")
+    for path in ("/d/x", "/d/e/y", "/d/e/z"):
+        world.put(path, b"1")
+    before = listed(world)
+    world.account.job_polls = 1
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    world.follow()  # the changes tell of our files before the job's reply does
+    world.settle()
+    world.follow()
+    assert (world.names("/d"), world.names("/d/e")) == ({"x", "e"}, {"y", "z"})
+    assert listed(world) == before
+    world.theirs("/d/e/theirs", b"2")
+    assert world.names("/d/e") == {"y", "z", "theirs"}
+
+
+OTHERS_MEANWHILE = {
+    "before it was on its way, unheard": ("pending", False),
+    "before it was on its way, heard": ("pending", True),
+    "while it is on its way, unheard": ("sent", False),
+    "while it is on its way, heard": ("sent", True),
+    "once it is there": ("committed", False),
+}
+
+
+@pytest.mark.parametrize(
+    ("when", "is_heard"), OTHERS_MEANWHILE.values(), ids=[name.replace(" ", "-") for name in OTHERS_MEANWHILE]
+)
+def test_what_others_put_into_a_folder_that_our_files_make_by_the_way_is_shown(
+    world: World, when: str, is_heard: bool
+) -> None:
+    def write() -> None:
+        world.account.write("/d/e/theirs", b"2")
+        if is_heard:
+            world.follow()
+
+    world.account.job_polls = 1
+    world.mkdir("/d")
+    world.put("/d/x", b"1")
+    world.mkdir("/d/e")
+    world.put("/d/e/y", b"1")
+    if when == "pending":
+        write()
+    while not world.core.committer.current:
+        world.commit_steps(1)
+    if when == "sent":
+        write()
+    world.settle()
+    if when == "committed":
+        write()
+    world.follow()
+    world.tree()
+    world.settle()
+    assert (world.names("/d"), world.names("/d/e")) == ({"x", "e"}, {"y", "theirs"})
+    assert world.tree() == world.remote()
+
+
+def test_a_folder_made_by_the_way_in_one_that_is_not_known_any_more_is_listed(world: World) -> None:
+    world.mkdir("/d")
+    world.put("/d/x", b"1")
+    with world.core.tree.transaction():
+        world.core.listings.doubt_all()
+    world.settle()
+    before = listed(world)
+    assert world.names("/d") == {"x"}
+    assert listed(world) > before
+
+
 def test_a_folder_that_stood_there_already_is_listed(side_by_side: World) -> None:
     side_by_side.mkdir("/d")
     side_by_side.account.mkdir("/d")
