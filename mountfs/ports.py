@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mountfs.errors import MountfsError
+from mountfs.model.allowance import Allowance
 from mountfs.model.entry import Account, Entry, File, Listed, News, Place, Space
 from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
@@ -218,6 +219,17 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Ends connections; blocked calls raise Offline soon."""
+
+
+class CallBudget(Protocol):
+    """What an account may still ask of its service this minute, shared by all who ask. Any thread; raises
+    nothing: where the others cannot be heard, it counts what it knows itself."""
+
+    def take(self, wanted: tuple[Allowance, ...]) -> float:
+        """Seconds until a call that counts as each of *wanted* may leave. Its places are reserved."""
+
+    def refused(self, refused: tuple[Allowance, ...], retry_after_s: float | None) -> None:
+        """The service sent such a call away (429), and named a pause or none."""
 
 
 class Clock(Protocol):

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from typing import Any, cast
 
-from daemon.config.keys import Key, Parser, token, url
+from daemon.config.keys import Key, Parser, choice, token, url
 from daemon.config.secrets import KeptSecret, secret
 from daemon.failure import BadSettings
 
 LARGEST_SMALL_FILE_BYTES = 50_000_000
 """The most that goes in one request (Box's upload guide)."""
+
+
+class UploadRate(StrEnum):
+    """Whether more uploads are tried than Box documents, until it objects."""
+
+    ADAPTIVE = "adaptive"
+    FIXED = "fixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,7 @@ class BoxRemote:
     token_url: str = "https://api.box.com/oauth2/token"
     authorize_url: str = "https://account.box.com/api/oauth2/authorize"
     uploads_per_minute: int = 240
+    upload_rate: UploadRate = UploadRate.ADAPTIVE
     calls_per_minute: int = 1000
     small_file_bytes: int = 20_000_000
     kept: tuple[KeptSecret, ...] = ()
@@ -94,6 +103,7 @@ BOX_KEYS: Mapping[str, Key] = {
     "token_url": Key("token_url", url),
     "authorize_url": Key("authorize_url", url),
     "uploads_per_minute": Key("uploads_per_minute", count_up_to(1_000_000)),
+    "upload_rate": Key("upload_rate", choice(*UploadRate)),
     "calls_per_minute": Key("calls_per_minute", count_up_to(1_000_000)),
     "small_file_bytes": Key("small_file_bytes", count_up_to(LARGEST_SMALL_FILE_BYTES)),
 }

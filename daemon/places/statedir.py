@@ -3,6 +3,7 @@
     remotes.json                     the account each remote belonged to when it was last asked
     remotes.lock                     held while remotes.json is written anew
     accounts/KEY/commit.lock         held while a job of the account runs, by whichever mount
+    accounts/KEY/calls               the account's calls of the last minute, counted by all its mounts
     accounts/KEY/slot-N/lock         held by the mount that uses the slot
     accounts/KEY/slot-N/journal.db   and spool/, cache/: what is pending, and what was read
 

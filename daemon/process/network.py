@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.config.settings import AccountRemote, find_remote, load
+from daemon.places.callbudget import ACCOUNTS, CALLS, AccountBudget
 from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.signin.credentials import Tokens
 from daemon.signin.identity import identity_mark
@@ -37,9 +38,16 @@ class MountedAccount:
 
     recipe: Recipe
     account: Account | None
+    budget: AccountBudget
+    """Of the account's calls: shared with its other mounts on this machine once it is known whose it is."""
+
+    def __post_init__(self) -> None:
+        if self.account is not None:
+            self.note(self.account)
 
     def note(self, account: Account) -> None:
         self.account = account
+        self.budget.share(Path(self.recipe.state_dir) / ACCOUNTS / account.key / CALLS)
 
     def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
         """Whether *tokens* are of the account that is mounted; asks the service. If they are, the state
@@ -70,9 +78,9 @@ def main(socket_fd: int, window_fd: int) -> None:
     try:
         recipe: Recipe = loads(channel.receive().payload, RECIPE_MODULES)
         _log_to(channel, recipe)
-        mounted = MountedAccount(recipe, recipe.account)
+        mounted = MountedAccount(recipe, recipe.account, AccountBudget(SystemClock()))
         tokens = _tokens(recipe, mounted.is_ours)
-        backend = connect(recipe.remote, SystemClock(), Path(recipe.state_dir), tokens)
+        backend = connect(recipe.remote, SystemClock(), Path(recipe.state_dir), tokens, mounted.budget)
         serving = Serving(channel, window_fd, backend, mounted.note)
         serving.run()
     except Broken:

@@ -10,7 +10,7 @@ _NO_MARK = frozenset(
     {"name", "kept", "app_key", "app_secret", "client_secret"}
     | {"authorize_url", "content_url", "notify_url", "upload_url", "token_url"}
     | {"commit_route", "mute"}
-    | {"uploads_per_minute", "calls_per_minute", "small_file_bytes"}
+    | {"uploads_per_minute", "upload_rate", "calls_per_minute", "small_file_bytes"}
 )
 """What may change without it becoming another account."""
 

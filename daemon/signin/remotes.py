@@ -17,7 +17,7 @@ from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.oauth import refresh_access_token
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
-from mountfs.ports import Backend, Clock
+from mountfs.ports import Backend, CallBudget, Clock
 
 S = TypeVar("S", BoxSettings, DropboxSettings)
 
@@ -25,12 +25,18 @@ TOKENS = "tokens"
 """The place of rotating refresh tokens in the state directory."""
 
 
-def connect(remote: AccountRemote, clock: Clock, state_dir: Path, tokens: Tokens | None = None) -> Backend:
+def connect(
+    remote: AccountRemote,
+    clock: Clock,
+    state_dir: Path,
+    tokens: Tokens | None = None,
+    budget: CallBudget | None = None,
+) -> Backend:
     """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: not
-    those that the remote says, but these."""
+    those that the remote says, but these. *budget*: of the account's calls, where the service limits them."""
     tokens = tokens or tokens_of(remote, clock, state_dir)
     if isinstance(remote, BoxRemote):
-        return BoxBackend(settings_of(remote, BoxSettings), tokens, clock)
+        return BoxBackend(settings_of(remote, BoxSettings), tokens, clock, budget=budget)
     return DropboxBackend(settings_of(remote, DropboxSettings), tokens, clock)
 
 

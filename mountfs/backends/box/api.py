@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from mountfs.backends.box.buckets import TokenBucket
+from mountfs.backends.box.budget import OwnBudget
 from mountfs.backends.box.errors import from_response
-from mountfs.backends.box.settings import BoxSettings
+from mountfs.backends.box.settings import ADAPTIVE, BoxSettings
 from mountfs.backends.hosts import Hosts
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault, Unreachable
-from mountfs.ports import Clock
+from mountfs.model.allowance import Allowance
+from mountfs.ports import CallBudget, Clock
 
 Json = dict[str, Any]
 
@@ -26,11 +28,11 @@ DOWNLOAD_DOMAINS = ("boxcloud.com",)
 """Such as dl.boxcloud.com, whose addresses are signed (download guide)."""
 NOTICE_DOMAINS = ("box.net",)
 """Long polls go to such as 2.realtime.services.box.net, by http in the reference (OPTIONS /events)."""
-UPLOADS_BURST_S = 15.0
-"""Sixty files at once, as many as people mostly copy; more, and a long copy would stand still for longer
-before the minute is over."""
-CALLS_BURST_S = 4.0
-"""What those uploads need; and a listing that somebody waits for is never held up by more than moments."""
+CALLS_SPREAD = 2
+"""Half of a minute's calls leave at once, the rest evenly until the first of them is a minute old: a listing
+that somebody waits for is never held up by more than moments."""
+UPLOADS_TRIED = 4
+"""So many times the documented number of uploads are tried, as long as the service does not object."""
 
 
 class BoxApi:
@@ -39,17 +41,20 @@ class BoxApi:
     A route is spelled like the path, with ``:id`` for what varies, behind the method.
     """
 
-    def __init__(self, http: HttpClient, settings: BoxSettings, clock: Clock) -> None:
+    def __init__(
+        self, http: HttpClient, settings: BoxSettings, clock: Clock, budget: CallBudget | None = None
+    ) -> None:
+        """*budget*: of the account; None: this client has the account for itself."""
         self.http = http
         self.settings = settings
-        self._clock = clock
         configured = (settings.api_url, settings.upload_url)
         self.hosts = Hosts(configured, SIGNED_DOMAINS)
         """Where a token may go: upload sessions name addresses of their own."""
         self.unsigned_hosts = Hosts(configured, (*SIGNED_DOMAINS, *DOWNLOAD_DOMAINS), NOTICE_DOMAINS)
         """Where calls without a token may go."""
-        self._calls = TokenBucket(settings.calls_per_minute, CALLS_BURST_S)
-        self._uploads = TokenBucket(settings.uploads_per_minute, UPLOADS_BURST_S)
+        self._budget = budget or OwnBudget(clock)
+        self._call = (calls_of(settings),)
+        self._upload = (*self._call, uploads_of(settings))
         self._gone_hosts: set[str] = set()
         """Hosts of upload sessions that could not be reached while the upload host could."""
 
@@ -88,7 +93,8 @@ class BoxApi:
         if self.settings.as_user:
             sent["as-user"] = self.settings.as_user
         is_read = method in ("GET", "OPTIONS")
-        permit = self._upload_wait_s if is_upload else self._call_wait_s
+        wanted = self._upload if is_upload else self._call
+        permit = partial(self._budget.take, wanted)
         request = Request(method, url, route, sent, body, is_read=is_read, window=window, permit=permit)
         try:
             response = self.http.exchange(request)
@@ -98,6 +104,8 @@ class BoxApi:
                 raise
             response = self.http.exchange(replace(request, url=address))
             self._gone_hosts.add(urlsplit(url).netloc)
+        if response.status == 429:
+            self._budget.refused(wanted, response.retry_after_s)
         if response.status == 412 and not is_conditional and "If-Match" not in sent:
             raise ServerFault(f"{route}: HTTP 412 to a request without a condition")
         return response
@@ -123,18 +131,25 @@ class BoxApi:
         is_there = self.hosts.trusts(url) and urlsplit(url).netloc not in self._gone_hosts
         return url if is_there else self._documented(url) or url
 
-    def _call_wait_s(self) -> float:
-        return self._calls.take(self._clock.now_s())
-
-    def _upload_wait_s(self) -> float:
-        return max(self._call_wait_s(), self._uploads.take(self._clock.now_s()))
-
     def object(self, route: str, url: str, **request: Any) -> Json:
         """``exchange`` whose reply must be a success that holds an object."""
         response = self.exchange(route, url, **request)
         if not 200 <= response.status < 300 or response.status == 202:
             raise from_response(response, route)
         return object_in(response, route)
+
+
+def calls_of(settings: BoxSettings) -> Allowance:
+    """What the account is allowed of all calls together."""
+    most = settings.calls_per_minute
+    return Allowance("calls", most, max(1, most // CALLS_SPREAD), most)
+
+
+def uploads_of(settings: BoxSettings) -> Allowance:
+    """What it is allowed of uploads. All leave at once: nobody waits for the answer to one."""
+    documented = settings.uploads_per_minute
+    tried = UPLOADS_TRIED * documented if settings.upload_rate == ADAPTIVE else documented
+    return Allowance("uploads", documented, documented, tried)
 
 
 def object_in(response: Response, route: str) -> Json:

@@ -40,7 +40,7 @@ from mountfs.model.hashing import HashKind
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Clock, Done, Launch, Piece, RemoteChanges, Stored
+from mountfs.ports import BackendLimits, CallBudget, Clock, Done, Launch, Piece, RemoteChanges, Stored
 
 ME = "GET users/me"
 ROOT_FOLDER = "GET folders/:id"
@@ -64,11 +64,13 @@ class BoxBackend:
         clock: Clock,
         http_settings: HttpSettings | None = None,
         ending: Ending | None = None,
+        budget: CallBudget | None = None,
     ) -> None:
+        """*budget*: of the account's calls, where others have a part in it."""
         self._settings = settings
         self._limits = replace(BOX_LIMITS, session_min_bytes=settings.small_file_bytes)
         self._http = HttpClient(clock, tokens, http_settings, judge=from_response, ending=ending)
-        self._api = BoxApi(self._http, settings, clock)
+        self._api = BoxApi(self._http, settings, clock, budget)
         self._items = Items(self._api)
         self._places = Places(self._items, settings.root_folder_id)
         self._uploads = BoxUploads(self._api, self._items, self._places)

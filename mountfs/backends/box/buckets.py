@@ -1,4 +1,4 @@
-"""The account's rate limits as token buckets, so that requests are paced rather than refused."""
+"""A share of the account's calls as a token bucket, so that its requests are paced."""
 
 from __future__ import annotations
 

@@ -1,0 +1,134 @@
+"""How many calls a service allows an account in a minute, and when the next one may leave. Pure."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from dataclasses import dataclass, field
+
+WINDOW_S = 60.0
+"""What services count over: so many calls in any minute."""
+MARGIN_S = 1.0
+"""A call may reach the service so much later than another one that left at the same time. Without it the
+first call of a new minute could arrive before the service has forgotten the first of the last minute."""
+COUNTED_MOST = 10_000
+"""Of more calls a minute than this none is counted: no account of a service that has limits is allowed it."""
+GROWTH = 1.25
+GROWS_EVERY_S = 15.0
+"""Where a service has not objected yet, so much more is tried, and so often."""
+OBJECTION_KEPT_S = 24 * 3600.0
+"""After an objection the documented number is kept to for a day: each new try may cost a refused call, after
+which the whole account waits for as long as the service asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a service allows of one kind of call.
+
+    ``per_minute``: the documented number, kept to in any minute. ``at_once``: so many leave without a wait;
+    the others are spread over what is left of the minute, so that nobody waits for all of it. ``most``: how
+    far the number is raised while the service does not object; at ``per_minute`` it is fixed.
+    """
+
+    name: str
+    per_minute: int
+    at_once: int
+    most: int
+
+    @property
+    def is_counted(self) -> bool:
+        return self.per_minute <= COUNTED_MOST
+
+
+@dataclass(slots=True)
+class Window:
+    """The calls of one kind that left, or are to leave, in the last minute. The owner locks."""
+
+    allowance: Allowance
+    left_s: list[float] = field(default_factory=list)
+    """When each left, or is to leave, in order."""
+    spread_s: float = -math.inf
+    """Of those that are spread: when the next one may leave."""
+    allowed: int = 0
+    """How many a minute, as far as is known; never below the documented number."""
+    grown_s: float = -math.inf
+    """When that was raised last."""
+    objected_s: float = -math.inf
+    """When the service objected last."""
+
+    def __post_init__(self) -> None:
+        self.allowed = max(self.allowed, self.allowance.per_minute)
+
+    def leaves_s(self, now_s: float) -> float:
+        """When a call that is asked for at *now_s* may leave; nothing is reserved."""
+        self._forget(now_s)
+        self._grow(now_s)
+        used = len(self.left_s)
+        if used >= self.allowed:
+            return max(now_s, self.left_s[-self.allowed] + WINDOW_S + MARGIN_S)
+        return now_s if used < self._at_once else max(now_s, self.spread_s)
+
+    def reserve(self, leaves_s: float) -> None:
+        """A call leaves at *leaves_s*, which ``leaves_s`` gave, or later."""
+        insort(self.left_s, leaves_s)
+        used = len(self.left_s)
+        if self._at_once <= used < self.allowed:
+            free_in_s = self.left_s[0] + WINDOW_S + MARGIN_S - leaves_s
+            self.spread_s = leaves_s + max(0.0, free_in_s) / (self.allowed - used)
+
+    @property
+    def _at_once(self) -> int:
+        """What is tried beyond the documented number leaves at once as well."""
+        return self.allowance.at_once + self.allowed - self.allowance.per_minute
+
+    def objected(self, now_s: float) -> None:
+        """The service sent a call away (429)."""
+        self.allowed, self.objected_s = self.allowance.per_minute, now_s
+
+    def _forget(self, now_s: float) -> None:
+        if self.left_s and self.left_s[-1] > now_s + 10 * WINDOW_S:
+            self.left_s.clear()  # of another run of the machine, whose clock was ahead
+        del self.left_s[: bisect_right(self.left_s, now_s - WINDOW_S - MARGIN_S)]
+
+    def _grow(self, now_s: float) -> None:
+        """Allows more, if all that is allowed is used and the service has not objected to as much lately."""
+        if len(self.left_s) < self.allowed or self.allowed >= self.allowance.most:
+            return
+        if now_s - self.objected_s < OBJECTION_KEPT_S or now_s - self.grown_s < GROWS_EVERY_S:
+            return
+        self.allowed = min(self.allowance.most, math.ceil(self.allowed * GROWTH))
+        self.grown_s = now_s
+
+
+class Windows:
+    """The windows of an account by their names, and a pause that the service asked for. The owner locks."""
+
+    def __init__(self) -> None:
+        self.windows: dict[str, Window] = {}
+        self.opens_s = -math.inf
+        """Nothing leaves before this time."""
+
+    def take_s(self, wanted: tuple[Allowance, ...], now_s: float) -> float:
+        """When a call that counts as each of *wanted* may leave; its places are reserved."""
+        counted = [self._window(each) for each in wanted if each.is_counted]
+        pause_s = self.opens_s if self.opens_s <= now_s + 10 * WINDOW_S else now_s
+        leaves_s = max([now_s, pause_s, *(each.leaves_s(now_s) for each in counted)])
+        for each in counted:
+            each.reserve(leaves_s)
+        return leaves_s
+
+    def refused(self, refused: tuple[Allowance, ...], retry_after_s: float, now_s: float) -> None:
+        """The service sent such a call away, and asks for a pause."""
+        self.opens_s = max(
+            self.opens_s if self.opens_s <= now_s + 10 * WINDOW_S else now_s, now_s + retry_after_s
+        )
+        for each in refused:
+            if each.is_counted:
+                self._window(each).objected(now_s)
+
+    def _window(self, allowance: Allowance) -> Window:
+        found = self.windows.get(allowance.name)
+        if found is None or found.allowance != allowance:
+            left_s = [] if found is None else found.left_s
+            found = self.windows[allowance.name] = Window(allowance, left_s)
+        return found

@@ -1,0 +1,122 @@
+"""How many calls leave in a minute, and when."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mountfs.model.allowance import (
+    GROWS_EVERY_S,
+    MARGIN_S,
+    OBJECTION_KEPT_S,
+    WINDOW_S,
+    Allowance,
+    Windows,
+)
+
+UPLOADS = Allowance("uploads", 240, 240, 240)
+TRIED = Allowance("uploads", 240, 240, 960)
+CALLS = Allowance("calls", 1000, 500, 1000)
+MINUTE_S = WINDOW_S + MARGIN_S
+
+
+def busiest(left_s: list[float], window_s: float = WINDOW_S) -> int:
+    """The most that left within any such time."""
+    left_s = sorted(left_s)
+    return max(sum(1 for each in left_s[at:] if each < from_s + window_s) for at, from_s in enumerate(left_s))
+
+
+def test_all_that_is_allowed_leaves_at_once_and_then_as_it_ages_out() -> None:
+    windows = Windows()
+    assert [windows.take_s((UPLOADS,), 0.01 * n) for n in range(240)] == [0.01 * n for n in range(240)]
+    assert windows.take_s((UPLOADS,), 3.0) == MINUTE_S
+    assert windows.take_s((UPLOADS,), 3.0) == pytest.approx(MINUTE_S + 0.01)
+
+
+@pytest.mark.parametrize("wanted", [(UPLOADS,), (CALLS,), (CALLS, UPLOADS)])
+def test_no_minute_sees_more_than_is_allowed_whoever_asks_when(wanted: tuple[Allowance, ...]) -> None:
+    chance, windows = random.Random(1), Windows()
+    now_s, left_s = 0.0, []
+    for _ in range(4000):
+        now_s += chance.choice([0.0, 0.0, 0.0, 0.02, 0.3, 3.0])
+        left_s.append(windows.take_s(wanted, now_s))
+    assert busiest(left_s) <= min(each.per_minute for each in wanted)
+
+
+def test_a_long_copy_gets_nearly_all_that_is_allowed() -> None:
+    windows, now_s = Windows(), 0.0
+    for _ in range(2400):
+        now_s = windows.take_s((CALLS, UPLOADS), now_s)
+    assert now_s <= 9 * MINUTE_S
+
+
+def test_calls_beyond_the_first_half_are_spread_so_that_nobody_waits_for_a_minute() -> None:
+    windows, now_s, waits_s = Windows(), 0.0, []
+    for _ in range(5000):
+        leaves_s = windows.take_s((CALLS,), now_s)
+        waits_s.append(leaves_s - now_s)
+        now_s = leaves_s
+    assert waits_s[:500] == [0.0] * 500
+    assert max(waits_s) < 0.5
+    assert now_s <= 5 * MINUTE_S
+
+
+def test_uploads_that_wait_for_their_minute_hold_up_no_other_call() -> None:
+    windows = Windows()
+    for _ in range(300):
+        windows.take_s((CALLS, UPLOADS), 0.0)
+    assert windows.take_s((CALLS, UPLOADS), 0.0) == MINUTE_S
+    assert windows.take_s((CALLS,), 0.0) == 0.0
+
+
+def test_more_is_tried_as_long_as_the_service_does_not_object() -> None:
+    windows = Windows()
+    left_s = [windows.take_s((TRIED,), 0.0) for _ in range(301)]
+    assert left_s == [0.0] * 300 + [MINUTE_S]
+    assert windows.take_s((TRIED,), GROWS_EVERY_S) == GROWS_EVERY_S
+    assert windows.windows["uploads"].allowed == 375
+    for step in range(2, 20):
+        for _ in range(1000):
+            windows.take_s((TRIED,), step * GROWS_EVERY_S)
+    assert windows.windows["uploads"].allowed == 960
+
+
+def test_an_objection_takes_it_back_to_the_documented_number_for_a_day() -> None:
+    windows = Windows()
+    for _ in range(300):
+        windows.take_s((TRIED,), 0.0)
+    windows.refused((TRIED,), 5.0, 1.0)
+    assert windows.windows["uploads"].allowed == 240
+    left_s = [windows.take_s((TRIED,), 2 * MINUTE_S + 0.1 * n) for n in range(1000)]
+    assert busiest(left_s) == 240
+    later_s = max(left_s) + OBJECTION_KEPT_S
+    assert [windows.take_s((TRIED,), later_s) for _ in range(300)] == [later_s] * 300
+
+
+def test_a_pause_that_the_service_asked_for_holds_for_every_kind() -> None:
+    windows = Windows()
+    windows.refused((CALLS, UPLOADS), 7.0, 1.0)
+    assert windows.take_s((CALLS,), 2.0) == 8.0
+    assert windows.take_s((CALLS,), 9.0) == 9.0
+
+
+def test_what_is_not_limited_is_not_counted() -> None:
+    windows, free = Windows(), Allowance("uploads", 10**6, 10**6, 10**6)
+    assert {windows.take_s((free,), 0.0) for _ in range(1000)} == {0.0}
+    assert windows.windows == {}
+
+
+def test_calls_of_another_run_of_the_machine_whose_clock_was_ahead_are_forgotten() -> None:
+    windows = Windows()
+    for _ in range(240):
+        windows.take_s((UPLOADS,), 1e6)
+    windows.refused((UPLOADS,), 300.0, 1e6)
+    assert windows.take_s((UPLOADS,), 5.0) == 5.0
+
+
+def test_other_numbers_in_the_configuration_hold_for_calls_that_left_before() -> None:
+    windows, fewer = Windows(), Allowance("uploads", 60, 60, 60)
+    for _ in range(100):
+        windows.take_s((UPLOADS,), 0.0)
+    assert windows.take_s((fewer,), 1.0) == MINUTE_S
