@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from daemon.commit.committer import Committer
 from daemon.commit.prober import Prober
+from daemon.commit.turn import Turn
 from daemon.commit.waiting import CommitWaiter, Waiting
 from daemon.upkeep.filler import Filler
 from daemon.upkeep.follow import WAIT_S, Follower
@@ -93,6 +94,8 @@ class Settings:
     ending: Ending | None = None
     on_follow: Callable[[], None] = lambda: None
     follow_wait_s: float = WAIT_S
+    turn: Turn | None = None
+    """Who commits next, where the account is shared with other machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +330,7 @@ def _senders(
         settle_s=settings.settle_s,
         stranded=foundation.stranded,
         pause=pause,
+        turn=settings.turn,
     )
     senders = Senders(uploader, committer, Prober(tree, pause, backend, clock))
     pause.changed = senders.wake

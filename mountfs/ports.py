@@ -200,7 +200,8 @@ class Backend(Protocol):
         """Starts a batch of orders of one kind; never while another batch of this account runs."""
 
     def poll(self, job: str, orders: Sequence[Order]) -> Launch:
-        """Asks after a running batch; *orders* are those it was submitted with. SessionLost: unknown job."""
+        """Asks after a running batch; *orders* are those it was submitted with. Without them it is another
+        machine's, and only whether it is over is told: Running or Done. SessionLost: unknown job."""
 
     def latest_cursor(self) -> str:
         """A cursor that stands for the account as it is now."""

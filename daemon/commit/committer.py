@@ -12,6 +12,7 @@ from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
 from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
+from daemon.commit.turn import Turn, TurnByFile
 from mountfs.errors import Internal, NotSignedIn, Offline
 from mountfs.model.order import Order, OrderKind
 from mountfs.model.pacing import ALONE, delay_s
@@ -84,8 +85,10 @@ class Committer:
         settle_s: float = SETTLE_S,
         stranded: Sequence[Sent] = (),
         pause: Pause | None = None,
+        turn: Turn | None = None,
     ) -> None:
-        """*stranded*: the batches that a former process left. *pause*: while it is on, no file is sent."""
+        """*stranded*: the batches that a former process left. *pause*: while it is on, no file is sent.
+        *turn*: where batches go one at a time; None: the lock of *lock_path*, among this machine's mounts."""
         limits = backend.limits
         self.wake: Callable[[], None] = lambda: None
         self._tree = tree
@@ -97,10 +100,12 @@ class Committer:
         self._uploads = uploads
         self._settle_s = settle_s
         self._is_alone = limits.batches_at_once == 1
-        self._lock: AccountLock | NoLock = AccountLock(lock_path) if self._is_alone else NoLock()
+        by_file = TurnByFile(AccountLock(lock_path) if self._is_alone else NoLock())
+        self._turn: Turn = (self._is_alone and turn) or by_file
         books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
         self._pause = pause or Pause()
         self._sender = Sender(tree, listings, backend, books, clock, self._pause)
+        self._sender.may_launch = lambda: self._turn.is_held
         self._sender.was_refused = self._shrink
         self._sender.was_accepted = self._grow
         self._most: dict[OrderKind, int] = dict(limits.batch_entries)
@@ -113,8 +118,6 @@ class Committer:
         plan.is_hurried = lambda: urgency.is_pressing
         urgency.watch(self._hurry)
 
-    # For status
-
     @property
     def current(self) -> tuple[Current, ...]:
         """The batches under way, the oldest first."""
@@ -124,7 +127,12 @@ class Committer:
     @property
     def awaited_lock(self) -> Path | None:
         """The account's lock, while another process holds it and so keeps this one from committing."""
-        return self._lock.refused
+        return self._turn.refused
+
+    @property
+    def awaited_turn(self) -> str:
+        """What else keeps this one from committing, in words."""
+        return self._turn.awaited
 
     @property
     def is_offline(self) -> bool:
@@ -175,7 +183,7 @@ class Committer:
         """Lets go of the account's lock; what is under way is taken up by the next process."""
         with self._tree.lock:
             self._batches.clear()
-        self._lock.release()
+        self._turn.release()
 
     # Inside
 
@@ -188,7 +196,7 @@ class Committer:
                 return min(self._sender.account_pacer.ready_s, planned_s)
             for batch in self._batches:
                 if not batch.is_busy and batch.due_s <= now_s:
-                    if not self._lock.try_take():
+                    if not self._turn.try_take():
                         return now_s + LOCK_RETRY_S
                     batch.is_busy = True
                     self._looker = None
@@ -235,7 +243,7 @@ class Committer:
         chosen = choose(queues, moment, is_side_by_side=not self._is_alone)
         if not isinstance(chosen, OrderKind):
             return chosen
-        if not self._lock.try_take():
+        if not self._turn.try_take():
             return now_s + LOCK_RETRY_S
         sent = launch(self._tree, self._plan, chosen, self._most[chosen], now_s)
         if sent is None:
@@ -284,6 +292,7 @@ class Committer:
         with self._tree.lock:
             if batch is not None:
                 batch.is_busy = False
+                self._turn.note_job("" if batch.is_over else batch.sent.job or "")
                 if batch.is_over and batch in self._batches:
                     self._batches.remove(batch)
             self._release_if_idle()
@@ -293,7 +302,7 @@ class Committer:
     def _release_if_idle(self) -> None:
         """A parked batch waits for minutes and has no job: meanwhile other processes may commit."""
         if all(batch.is_parked for batch in self._batches):
-            self._lock.release()
+            self._turn.release()
 
     def _orders(self, sent: Sent) -> tuple[Order, ...]:
         return tuple(self._order(flight) for flight in sent.flights)

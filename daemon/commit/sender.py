@@ -1,5 +1,4 @@
-"""Carries one batch to its end: sends it, polls its job, and asks what stands there where the reply was
-lost."""
+"""Carries one batch to its end: sends it, polls its job, and looks what stands there if a reply is lost."""
 
 from __future__ import annotations
 
@@ -47,6 +46,8 @@ class Sender:
         self.account_pacer = Pacer()
         self.last_error: str | None = None
         """Why something was not committed, until the next reply."""
+        self.may_launch: Callable[[], bool] = lambda: True
+        """Asked before a batch is sent: whether the turn to do so was not lost meanwhile."""
         self.was_refused: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
         """Called with a batch's kind and size when the service refused it as a whole."""
         self.was_accepted: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
@@ -73,6 +74,8 @@ class Sender:
             return
         if batch.sent.job is None and not self._spare_filled_folders(batch, started_s):
             return
+        if batch.sent.job is None and not batch.is_over and not self.may_launch():
+            self._replies.take_back(batch)
         if batch.is_over:
             return
         try:

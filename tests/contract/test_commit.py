@@ -173,6 +173,20 @@ def test_a_running_batch_is_told_by_its_job(far: Far, backend: Backend) -> None:
     assert isinstance(launch.outcomes[0], File)
 
 
+def test_whether_another_machine_s_job_is_over_is_told_by_its_name_alone(far: Far, backend: Backend) -> None:
+    if backend.limits.batches_at_once > 1:
+        pytest.skip("no job of another machine is waited for")
+    far.slow_jobs()
+    launch = backend.submit([sent(backend, "/x", b"x")])
+    assert isinstance(launch, Running)
+    job, another = launch.job, far.another()
+    deadline_s = time.monotonic() + 10.0
+    while isinstance(launch, Running) and time.monotonic() < deadline_s:
+        launch = another.poll(job, ())
+    assert isinstance(launch, Done)
+    assert isinstance(another.stat(place("/x")), File)
+
+
 def test_an_unknown_job_is_lost(backend: Backend) -> None:
     order = sent(backend, "/x", b"x")
     for job in ("put:nonsense", "commit:nonsense", "nonsense", ""):

@@ -110,6 +110,8 @@ class DropboxJobs:
                 raise ServerFault(f"{route}: a job in an unknown state: {checked.brief(tag)}")
 
     def _outcomes(self, reply: Json, orders: Sequence[Order]) -> tuple[Outcome, ...]:
+        if not orders:
+            return ()
         entries = reply.get("entries")
         expected = sum(map(_is_sendable, orders))
         if not isinstance(entries, list) or len(entries) != expected:
