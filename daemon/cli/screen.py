@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -12,8 +12,10 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from daemon.control.status import MountStatus, Tally, in_bytes, in_words, plural
+from daemon.control.status import FleetStatus, MountStatus, Tally, in_bytes, in_words, plural
 from daemon.printable import printable
+
+MACHINES_SHOWN = 8
 
 
 class StatusLine:
@@ -104,9 +106,30 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ("pending", pending),
         *([("uploads pause", account.paused)] if account.paused else []),
         ("current job", account.current_job or "none"),
+        *_fleet_facts(account.fleet),
         ("kept in", status.state_dir),
         *((f"{worker} fails", reason) for worker, reason in account.workers.items()),
     ]
+
+
+def _fleet_facts(fleet: FleetStatus | None) -> Iterator[tuple[str, str]]:
+    if fleet is None:
+        return
+    if fleet.trouble:
+        goes_on = "; this machine commits alone" if fleet.is_alone else "; commits wait"
+        yield "fleet", f"{fleet.trouble}{goes_on}"
+        return
+    yield "turn", f"{fleet.holder}, since {in_time(fleet.held_s)}" if fleet.holder else "nobody has it"
+    shown = [f"{name} for {in_time(waited_s)}" for name, waited_s in fleet.waiting[:MACHINES_SHOWN]]
+    if more := len(fleet.waiting) - len(shown):
+        shown.append(f"{more} more")
+    yield "wait for it", ", ".join(shown) or "nobody"
+    calls = sorted(fleet.calls.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{name} {count}" for name, count in calls[:MACHINES_SHOWN]]
+    if more := len(calls) - len(told):
+        told.append(f"{more} more")
+    total = sum(fleet.calls.values())
+    yield "calls a minute", f"{total}: {', '.join(told)}" if told else "none"
 
 
 def _tallies(states: Mapping[str, Tally]) -> Table:

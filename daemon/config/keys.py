@@ -208,12 +208,13 @@ def url(value: object) -> str:
         raise ValueError("must look like https://api.dropboxapi.com")
     if parts.username or parts.query or parts.fragment:
         raise ValueError("must be only scheme, host, port and path")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("would send the token in clear; use https")
     return given
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether *host* is this machine itself, whatever it is called elsewhere."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -11,6 +11,7 @@ from typing import Any
 import tomlkit
 
 from daemon.config.boxremote import BOX_KEYS, BoxRemote
+from daemon.config.fleet import FLEET_KEYS, Fleet
 from daemon.config.keys import Key
 from daemon.config.options import OPTION_KEYS, MountOptions
 from daemon.config.settings import DROPBOX_KEYS, INSTANCE_KEYS, DropboxRemote
@@ -49,6 +50,7 @@ WORKED_OUT = {
     "state_dir": "`~/.local/state/mountfs`; root: `/var/lib/mountfs`",
     "uid": "yours",
     "gid": "yours",
+    "name": "the host name",
 }
 
 
@@ -149,7 +151,21 @@ INSTANCE = Section(
         Entry("mountpoint", '"/srv/projects"', "Where: an empty directory. Needed."),
     ),
 )
-SECTIONS = (DROPBOX, BOX, MOUNT, INSTANCE)
+FLEET = Section(
+    "Machines that share an account; all of them have it",
+    "[fleet]",
+    FLEET_KEYS,
+    Fleet,
+    (
+        Entry("url", '"rediss://fleet.example.com:6379/0"', "Their Redis; `rediss`: with TLS. Needed."),
+        Entry("password", '{ credential = "mountfs.fleet" }', "Its password. Secret."),
+        Entry("username", '"mountfs"', "Where it has users."),
+        Entry("fallback", '"alone"', "While it is away: `wait` with commits; `alone`: commit all the same."),
+        Entry("name", '"build-7"', "What the others call this machine; by default its host name."),
+        Entry("lease", '"30s"', "A machine that died keeps the turn for so long; the same on all of them."),
+    ),
+)
+SECTIONS = (DROPBOX, BOX, MOUNT, INSTANCE, FLEET)
 
 
 def markdown() -> str:
@@ -193,6 +209,7 @@ def _example() -> Iterator[str]:
     yield from _lines(MOUNT, "[mount]", "", set())
     yield from _lines(INSTANCE, "[mounts.projects]", "", set())
     yield "# and any option of [mount]"
+    yield from _lines(FLEET, "[fleet]", "", set())
     yield ""
 
 

@@ -1,7 +1,8 @@
 """What the configuration file and the ``-o`` options say, as typed values.
 
 The file is TOML: ``[remotes.NAME]`` an account, ``[mount]`` defaults of the mount options,
-``[mounts.NAME]`` a mount for ``mountfs mount --instance NAME`` and ``mountfs@NAME.service``. Later
+``[mounts.NAME]`` a mount for ``mountfs mount --instance NAME`` and ``mountfs@NAME.service``, ``[fleet]``
+where machines that share an account meet. Later
 places win: built-in defaults, ``[mount]``, ``[mounts.NAME]``, ``-o``.
 """
 
@@ -15,9 +16,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from daemon.config.boxremote import BOX_KEYS, NO_CREDENTIALS, BoxRemote, check_box, given_keys
+from daemon.config.fleet import FLEET_KEYS, Fleet, read_fleet
 from daemon.config.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
 from daemon.config.options import OPTION_KEYS
 from daemon.config.secrets import KeptSecret, apart, fetch, secret
@@ -102,6 +104,8 @@ class Settings:
     remotes: Mapping[str, Remote] = field(default_factory=lambda: dict(BUILT_IN))
     options: Mapping[str, object] = field(default_factory=dict)
     mounts: Mapping[str, Instance] = field(default_factory=dict)
+    fleet: Fleet | None = None
+    """Machines that share the accounts; None: this one has them for itself."""
     unread: Path | None = None
 
     @property
@@ -195,10 +199,11 @@ def read_tables(path: Path) -> Mapping[str, object]:
 
 
 def holds_secret(tables: Mapping[str, object]) -> bool:
-    """Whether any remote of the file carries a key that must stay private."""
-    secrets = {name for _, keys in REMOTE_TYPES.values() for name, key in keys.items() if key.is_secret}
+    """Whether anything in the file carries a key that must stay private."""
+    kinds = [*(keys for _, keys in REMOTE_TYPES.values()), FLEET_KEYS]
+    secrets = {name for keys in kinds for name, key in keys.items() if key.is_secret}
     remotes = tables.get("remotes")
-    sections = remotes.values() if isinstance(remotes, dict) else ()
+    sections = [*(remotes.values() if isinstance(remotes, dict) else ()), tables.get("fleet")]
     return any(
         name in secrets and not isinstance(value, dict)
         for section in sections
@@ -209,7 +214,7 @@ def holds_secret(tables: Mapping[str, object]) -> bool:
 
 def parse(file: Path, tables: Mapping[str, object]) -> Settings:
     """The settings in *tables*, as TOML gives them; *file* is named in complaints."""
-    known = ("remotes", "mount", "mounts")
+    known = ("remotes", "mount", "mounts", "fleet")
     for name in tables:
         if name not in known:
             raise BadSettings(f"{file}: unknown section '{name}'{nearest(name, known)}")
@@ -223,7 +228,9 @@ def parse(file: Path, tables: Mapping[str, object]) -> Settings:
         name: _instance(f"{file}: [mounts.{name}]", section)
         for name, section in _sections(file, tables, "mounts").items()
     }
-    return Settings(file, remotes, options, mounts)
+    given = _section(file, tables, "fleet") if "fleet" in tables else None
+    fleet = None if given is None else read_fleet(f"{file}: [fleet]", given)
+    return Settings(file, remotes, options, mounts, fleet)
 
 
 def _section(file: Path, tables: Mapping[str, object], name: str) -> Mapping[str, object]:
@@ -312,20 +319,27 @@ def usable_remote(settings: Settings, name: str, environ: Mapping[str, str]) -> 
     return with_secrets(settings, remote, environ)
 
 
+def usable_fleet(settings: Settings, environ: Mapping[str, str]) -> Fleet | None:
+    """The fleet with its password, from wherever that is kept. BadSettings."""
+    fleet = settings.fleet
+    return None if fleet is None else with_secrets(settings, fleet, environ)
+
+
+S = TypeVar("S", AccountRemote, Fleet)
+
+
 def with_secrets(
-    settings: Settings,
-    remote: AccountRemote,
-    environ: Mapping[str, str],
-    kept: tuple[KeptSecret, ...] | None = None,
-) -> AccountRemote:
-    """*remote* with what is kept of it elsewhere, or with *kept* of that. BadSettings."""
+    settings: Settings, section: S, environ: Mapping[str, str], kept: tuple[KeptSecret, ...] | None = None
+) -> S:
+    """*section* with what is kept of it elsewhere, or with *kept* of that. BadSettings."""
+    header = "fleet" if isinstance(section, Fleet) else f"remotes.{section.name}"
     found: dict[str, Any] = {}
-    for each in remote.kept if kept is None else kept:
+    for each in section.kept if kept is None else kept:
         try:
             found[each.key] = fetch(each.kept, environ)
         except BadSettings as error:
-            raise BadSettings(f"{settings.file}: [remotes.{remote.name}]: {each.key}: {error}") from None
-    return replace(remote, kept=(), **found)
+            raise BadSettings(f"{settings.file}: [{header}]: {each.key}: {error}") from None
+    return replace(section, kept=(), **found)
 
 
 def find_instance(settings: Settings, name: str) -> Instance:

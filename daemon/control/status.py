@@ -99,6 +99,20 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """The machines that share the account. *holder* has the turn to commit since *held_s* ("": nobody);
+    *waiting*: who waits for it, and for how many seconds; *calls* of the last minute, by machine. *trouble*:
+    why the fleet's server is of no use, empty while it is. *is_alone*: this machine commits all the same."""
+
+    holder: str = ""
+    held_s: float = 0.0
+    waiting: tuple[tuple[str, float], ...] = ()
+    calls: Mapping[str, int] = field(default_factory=dict)
+    trouble: str = ""
+    is_alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """The account behind a mount. *states* is keyed by the journal's words for a change's state;
     *pending* is what is not yet committed and still going there; *calls* are requests by route. *paused*:
@@ -119,6 +133,8 @@ class AccountStatus:
     strays: tuple[Stray, ...] = ()
     paused: str = ""
     copies: tuple[Copy, ...] = ()
+    fleet: FleetStatus | None = None
+    """None: this machine has the account for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +165,10 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
     stated = account["far_side"]
     account["far_side"] = FarSide(**{**stated, "condition": Condition(stated["condition"])})
     account["copies"] = tuple(Copy(**copy) for copy in account["copies"])
+    fleet = account.get("fleet")
+    if fleet is not None:
+        waiting = tuple((name, waited_s) for name, waited_s in fleet["waiting"])
+        account["fleet"] = FleetStatus(**{**fleet, "waiting": waiting})
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})
 
@@ -170,6 +190,8 @@ def in_words(status: MountStatus) -> str:
         words.append(f"uploads pause: {account.paused}")
     if account.far_side != FarSide():
         words.append(f"far side {account.far_side.in_words}")
+    if account.fleet is not None and account.fleet.trouble:
+        words.append(f"the fleet: {account.fleet.trouble}")
     words += [f"{worker} fails: {reason}" for worker, reason in account.workers.items()]
     return "; ".join(words)
 

@@ -20,6 +20,7 @@ from daemon.process.adoption import adopt
 from daemon.process.briefly import briefly
 from daemon.process.connection import Connection, connect
 from daemon.process.descriptors import part_of_limit
+from daemon.process.fleetwork import FleetWork, join
 from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.options import file_system_options, fuse_options
 from daemon.process.run import MountPlan
@@ -132,17 +133,23 @@ class _Assembly:
             with contextlib.suppress(Refused):
                 cores[0].view.children(cores[0].view.top)
 
-        core = build(foundation, places, backend, self.clock, self.disk, replace(settings, on_follow=begin))
+        fleet = self._fleet(places)
+        settings = replace(settings, on_follow=begin, turn=None if fleet is None else fleet.turn)
+        core = build(foundation, places, backend, self.clock, self.disk, settings)
         cores.append(core)
+        workers = _workers(core, self.clock, follows := Worker("follow", core.follower.step, self.clock))
+        if fleet is not None:
+            fleet.turn.granted = lambda: core.committer.wake()  # noqa: PLW0108 - it is set later
+            workers.append(fleet.worker)
         if (shortage := core.spool.shortage()) is not None:
             LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
-
-        follows = Worker("follow", core.follower.step, self.clock)
 
         def release() -> None:
             with contextlib.suppress(MountfsError, OSError, sqlite3.Error):
                 core.durability.save()  # else the labels of the files tell it
             core.close()
+            if fleet is not None:
+                fleet.turn.close()
             self.slot.release()
 
         return RunningAccount(
@@ -153,13 +160,19 @@ class _Assembly:
                 file_system=core.file_system(file_system_options(self.plan, socket)),
                 fuse=fuse_options(self.plan),
                 first_workers=[follows],
-                workers=_workers(core, self.clock, follows),
+                workers=workers,
                 strays=self._strays,
                 set_aside=self._set_aside,
                 end_connection=self.connection.end,
                 release=release,
+                fleet=fleet,
             )
         )
+
+    def _fleet(self, places: Places) -> FleetWork | None:
+        """This mount among the machines that share the account; None: there are no others."""
+        fleet, backend = self.plan.fleet, self.connection.backend
+        return None if fleet is None else join(fleet, self.account, backend, self.clock, places.commit_lock)
 
     def _places(self, slot: Slot) -> Places:
         lock = self.state.account_dir(self.account) / "commit.lock"

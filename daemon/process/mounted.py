@@ -18,6 +18,7 @@ from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Trouble, far_side
 from daemon.core import Core
 from daemon.places.holders import holder_of
+from daemon.process.fleetwork import FleetWork
 from daemon.process.justclosed import JustClosed
 from daemon.process.keeping import copies_kept
 from daemon.process.ping import Ping
@@ -68,6 +69,7 @@ class Parts:
     set_aside: Callable[[], Trouble | None]
     end_connection: Callable[[], None]
     release: Callable[[], None]
+    fleet: FleetWork | None = None
 
 
 class RunningAccount:
@@ -169,7 +171,8 @@ class RunningAccount:
     def held_up(self) -> str:
         with self._core.tree.lock:
             standstill = self._core.standstill()
-        return _advised_or_empty(standstill) or self._ping.trouble()
+        fleet = self._parts.fleet.held_up if self._parts.fleet is not None else ""
+        return _advised_or_empty(standstill) or fleet or self._ping.trouble()
 
     def await_change(self, timeout_s: float) -> None:
         self._core.waiting.wait(timeout_s)
@@ -204,6 +207,7 @@ class RunningAccount:
             strays=strays,
             paused=paused,
             copies=copies,
+            fleet=self._parts.fleet.status() if self._parts.fleet is not None else None,
         )
 
     def close(self) -> None:
@@ -271,7 +275,8 @@ class RunningAccount:
         """What keeps ours from committing, by turns, or because it was stopped."""
         path = self._core.committer.awaited_lock
         if path is None or not is_pending:
-            return None
+            awaited = self._core.committer.awaited_turn if is_pending else ""
+            return f"waits for {awaited}" if awaited else None
         who = ""
         with suppress(OSError), path.open("rb") as lock:
             who = holder_of(lock.fileno())

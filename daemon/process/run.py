@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from daemon.config.fleet import Fleet
 from daemon.config.options import MountOptions
 from daemon.config.settings import AccountRemote, Remote, RemoteSpec, SandboxRemote
 from daemon.control.account import MountedAccount
@@ -47,6 +48,8 @@ class MountPlan:
     mountpoint: Path
     options: MountOptions
     login: LoginFile | None = None
+    fleet: Fleet | None = None
+    """The machines that share the account, with the password; None: there are no others."""
 
 
 Assemble = Callable[[MountPlan, AccountRemote, Path], MountedAccount]

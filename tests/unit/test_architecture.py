@@ -63,6 +63,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "daemon.control": {*CORE, *SAID, "daemon.places", "mountfs.tree"},
     "daemon.commit": {*CORE, "mountfs.spool", "mountfs.tree"},
     "daemon.upkeep": {*CORE, "mountfs.tree"},
+    "daemon.fleet": {*CORE, *SAID, "daemon.commit", "daemon.config"},
     "daemon.core": {
         *CORE,
         "daemon.commit",
@@ -83,6 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "daemon.config",
         "daemon.control",
         "daemon.core",
+        "daemon.fleet",
         "daemon.places",
         "daemon.signin",
         "mountfs.attributes",
@@ -98,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *SAID,
         "daemon.config",
         "daemon.control",
+        "daemon.fleet",
         "daemon.places",
         "daemon.process",
         "daemon.signin",
@@ -139,6 +142,7 @@ CONNECTS = ("daemon.signin.remotes", "daemon.signin.granting")
 ONLY_IMPORTER = {
     "fuse": "mountfs.fuse",
     "requests": "mountfs.backends.http",
+    "redis": "daemon.fleet.redisserver",
     "aiohttp": "cloudsandbox",
     "trustme": "cloudsandbox.tls",
 }
