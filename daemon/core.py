@@ -51,6 +51,7 @@ from mountfs.tree.sync import Durability
 from mountfs.tree.tree import Tree
 from mountfs.tree.verbs import Verbs
 from mountfs.tree.view import View, mounted_folder
+from mountfs.tree.walks import listings_ahead
 from mountfs.tree.word import Word
 from mountfs.upload.uploader import Uploader
 from mountfs.upload.urgency import Urgency
@@ -75,7 +76,8 @@ class Places:
 class Settings:
     """How an account is worked on. *boot_id*: of the machine's run; *host*: as the names of copies have it.
     *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked.
-    *made_ahead*: so many empty files of the spool are kept at hand. *small_bytes*: what the first
+    *made_ahead*: so many empty files of the spool are kept at hand. *walkers*: so many folders are listed
+    ahead side by side; 0: none. *small_bytes*: what the first
     write into a revision fetches at once; only what lies over a larger one has gaps.
     *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
 
@@ -88,6 +90,7 @@ class Settings:
     ballast_bytes: int = BALLAST_BYTES
     quota: Quota = field(default_factory=Quota)
     made_ahead: int = 0
+    walkers: int = 0
     small_bytes: int = SMALL_BYTES
     cache_bytes: int = CACHE_BYTES
     pause: Callable[[float], None] = pause
@@ -161,6 +164,7 @@ class Core:
     def close(self) -> None:
         """Ends what has an end; no step may be running. What is pending stays in the store."""
         self.committer.close()
+        self.listings.walks.close()
         self.reader.close()
         self.durability.close()
         self.ballast.release()
@@ -204,7 +208,7 @@ def build(
     """Everything that works on *foundation*."""
     tree, spool, limits = foundation.tree, foundation.spool, backend.limits
     plan = Plan(tree, limits, settings.settle_s)
-    listings = Listings(tree, backend, settings.fresh_s)
+    listings = listings_ahead(tree, backend, settings.fresh_s, settings.walkers)
     feed = Feed(tree, listings)
     view = View(tree, listings, mounted_folder(tree, settings.top, settings.top_entry))
     verbs = Verbs(tree, view, limits.names, foundation.copies)

@@ -127,7 +127,9 @@ class FileSystem:
             node.pins += 1
             return node
 
-        return self._folders.add(self._do(decide))
+        node = self._do(decide)
+        self._view.listings.walks.opened(node)
+        return self._folders.add(node)
 
     def readdir(self, number: int) -> list[tuple[str, int, int]]:
         """Names, modes and inode numbers of all children; without the two dots."""

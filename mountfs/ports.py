@@ -8,7 +8,7 @@ from typing import Protocol
 
 from mountfs.errors import MountfsError
 from mountfs.model.allowance import Allowance
-from mountfs.model.entry import Account, Entry, File, Listed, News, Place, Space
+from mountfs.model.entry import Account, Entry, File, Listed, News, Place, Placed, Space
 from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
 from mountfs.model.order import Order, OrderKind, Part
@@ -45,6 +45,8 @@ class BackendLimits:
     deletes_recursively: bool = True
     """Whether a ``Delete`` of a folder takes along all that is in it; False: one that is not empty is refused
     with DirectoryNotEmpty, so that nobody needs to look first."""
+    lists_trees: bool = False
+    """Whether all that is below a folder can be listed in pages (``list_tree``)."""
     batches_at_once: int = 1
     """How many batches may be sent side by side. 1: one runs at a time, also between the processes of a
     machine; more: batches that the service still works on (``Running``) keep none of the others waiting."""
@@ -105,6 +107,18 @@ class RemoteChanges:
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TreePage:
+    """A part of all that is below a folder, in any order; the folder itself may be in it.
+
+    While pages are read, something may be on two of them: it changed, and the later one is right.
+    """
+
+    entries: Sequence[Placed]
+    cursor: str
+    has_more: bool
+
+
 class Backend(Protocol):
     """A cloud account. Every method may be called from any thread, blocks for at most its time-outs
     and raises only ``MountfsError``; Offline and ServerFault leave open whether the call took effect.
@@ -130,6 +144,11 @@ class Backend(Protocol):
         """All children with their attributes, in any order, of the folder *folder_id*, or of the one at
         *path* where that is "". A child that makes no sense is Odd, and costs nobody the others. NotFound,
         NotADirectory."""
+
+    def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
+        """A page of all that is below a folder (its id; ``root_id`` for the root); *cursor*: None for the
+        first page, else that of the page before. Called where ``lists_trees``. NotFound, NotADirectory;
+        Conflict: the cursor is void, the listing has to begin anew."""
 
     def stat(self, place: Place) -> Entry:
         """What stands at *place*, which is not the root. NotFound."""

@@ -35,6 +35,7 @@ from mountfs.spool.disk import RealDisk
 from mountfs.transport.link import Child
 from mountfs.tree.node import Node, State
 from mountfs.tree.strays import set_aside_directory
+from mountfs.tree.walks import THREADS
 
 LOG = logging.getLogger(__name__)
 
@@ -186,6 +187,7 @@ class _Assembly:
             top=self.plan.spec.subdir,
             top_entry=self.top,
             made_ahead=part_of_limit(AHEAD_FILES),
+            walkers=THREADS,
         )
 
     def _take_over(self, foundation: Foundation, settings: Settings) -> None:

@@ -55,6 +55,10 @@ class Odd:
 
 Listed = Entry | Odd
 
+Placed = tuple[str, str, Listed | None]
+"""An entry of a recursive listing, with its path and that of the folder it is in, as the service compares
+paths: the folder's own entry has exactly the latter. None: nothing stands at that path any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -25,7 +25,17 @@ STATUS_S = 2.0
 """The longest that `mountfs status` waits for ``calls`` and ``trouble``, which make no request."""
 LONGEST_WAIT_S = 2.0
 """A call waits if the next process starts within so long. Else it is Unreachable, with the time to retry."""
-_LOOKS = ("account", "space", "list_folder", "stat", "read", "latest_cursor", "changes", "revisions_before")
+_LOOKS = (
+    "account",
+    "space",
+    "list_folder",
+    "list_tree",
+    "stat",
+    "read",
+    "latest_cursor",
+    "changes",
+    "revisions_before",
+)
 _READS_HERE = ("content_hashes", "whole_hash", "part_bytes")
 REPEATABLE = frozenset((*_LOOKS, *_READS_HERE, "poll", "resume"))
 """Calls that are made again with the next process when theirs dies: they change nothing at the service.

@@ -55,6 +55,8 @@ class Feed:
             self._found.clear()
             doubted: dict[int, Node] = {}
             for one in news:
+                if one.path is not None:
+                    self._listings.walks.heard(one.path if isinstance(one, Doubted) else one.path.parent)
                 for folder in self._doubted_by(one):
                     doubted[folder.id] = folder
             for folder in doubted.values():

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import TypeVar
 
 from mountfs.errors import Busy, MountfsError, NotADirectory, NotFound, Transient
@@ -23,6 +22,7 @@ from mountfs.model.entry import Entry, Odd
 from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.bases import is_attached
+from mountfs.tree.chunks import CHUNK, chunks
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
@@ -31,15 +31,15 @@ from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
 from mountfs.tree.unknownids import UnknownIds
+from mountfs.tree.walkport import Walks
 
 T = TypeVar("T")
+
 
 RETRY_S = 1.0
 """How long a doubted listing serves after it could not be listed anew, while changes are being reported."""
 FRESH_S = 60.0
 """How long a listing is trusted while nobody reports remote changes."""
-CHUNK = 500
-"""Entries brought into the tree in one step: nobody waits for the lock longer than that takes (5 ms)."""
 
 
 class Listings:
@@ -54,6 +54,7 @@ class Listings:
         self._landed: dict[tuple[int, str], int] = {}
         """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.unknown_ids = UnknownIds()
+        self.walks = Walks()
         self._asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; set by ``feed``."""
@@ -107,6 +108,10 @@ class Listings:
             at = at.state.parent or at.state.base_parent
         return doubt
 
+    def is_stale(self, folder: Node, asked_at: int = 0) -> bool:
+        """Whether the service would have to be asked for what is in *folder*."""
+        return not self._serves(folder, folder.part.listing, self.doubt_above(folder), asked_at)
+
     def _serves(self, folder: Node, listing: Listing, doubt: int, asked_at: int) -> bool:
         if folder.state.base is None:
             return True  # all that is in it is ours
@@ -145,10 +150,11 @@ class Listings:
                 raise under_way.error
             return
         try:
+            if not folder.part.listing.listed_at:
+                self.walks.await_walk(folder)
             self._load_rows(folder)
             with self._tree.lock:
-                doubt = self.doubt_above(folder)
-                is_needed = not self._serves(folder, folder.part.listing, doubt, asked_at)
+                is_needed = self.is_stale(folder, asked_at)
             if is_needed:
                 self._list(folder, mine)
         except MountfsError as error:
@@ -241,6 +247,7 @@ class Listings:
         odd = [entry for entry in entries if isinstance(entry, Odd)]
         self._apply(folder, [entry for entry in entries if not isinstance(entry, Odd)], odd, load.asked_at)
         tell_of(self._tree, folder, odd)
+        self.walks.listed(folder, len(entries))
 
     def _not_listed(self, listing: Listing, error: Transient) -> None:
         """The listing of a folder failed: what is known of it is trusted for a while more. Raises *error* if
@@ -255,7 +262,7 @@ class Listings:
         had its outcome since then is left as it is."""
         tree, listing = self._tree, folder.part.listing
         seen = {fold(entry.name) for entry in odd}
-        for chunk in _chunks(entries):
+        for chunk in chunks(entries):
             with tree.transaction():
                 for entry in chunk:
                     key = fold(entry.name)
@@ -272,7 +279,7 @@ class Listings:
             and node.state.base is not None
             and fold(node.state.base.name) not in seen
         )
-        for nodes in _chunks(missing):
+        for nodes in chunks(missing):
             with tree.transaction():
                 for node in nodes:
                     state = node.state
@@ -341,9 +348,3 @@ class _Load:
         self.asked_at = asked_at
         self.ended = threading.Event()
         self.error: MountfsError | None = None
-
-
-def _chunks(things: Iterable[T]) -> Iterator[list[T]]:
-    rest = iter(things)
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk

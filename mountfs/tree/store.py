@@ -33,6 +33,7 @@ from mountfs.tree.rows import (
     node_row,
     node_values,
 )
+from mountfs.tree.walkrows import SAVE_LISTING, WalkRows
 
 NOTICES_KEPT = 200
 IDS_AT_ONCE = 10_000
@@ -67,6 +68,7 @@ class Store:
         self._ends_sessions = ends_sessions
         self._db = connect(path)
         self.gaps = GapRows(self._db)
+        self.walked = WalkRows(self._db)
         try:
             check_version(self._db)
             if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:
@@ -236,7 +238,7 @@ class Store:
     def save_listing(self, folder_id: int, listing: Listing) -> None:
         self.reserve_ids()
         values = listing_values(folder_id, listing)
-        self._db.execute("INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)", values)
+        self._db.execute(SAVE_LISTING, values)
 
     def listing(self, folder_id: int) -> Listing | None:
         row = self._db.execute("SELECT * FROM listings WHERE node = ?", (folder_id,)).fetchone()

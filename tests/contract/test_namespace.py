@@ -17,7 +17,7 @@ from mountfs.errors import (
     NotFound,
     Refused,
 )
-from mountfs.model.entry import File, Folder
+from mountfs.model.entry import File, Folder, Listed
 from mountfs.model.hashing import content_hash
 from mountfs.model.order import Order, OrderKind
 from mountfs.model.path import ROOT, RemotePath
@@ -28,6 +28,7 @@ from tests.contract.far import (
     ensure_folder,
     file_at,
     finish,
+    folder_at,
     make_folder,
     mkdir_order,
     move_order,
@@ -63,6 +64,38 @@ def test_a_listing_longer_than_a_page_is_whole(far: Far, backend: Backend) -> No
         far.mkdir(f"/many/{name}")
     listed = backend.list_folder(RemotePath("/many"))
     assert sorted(entry.name for entry in listed) == wanted
+
+
+def test_all_below_a_folder_is_listed_in_pages(packing: Far) -> None:
+    far, backend = packing, packing.backend
+    far.write("/Top/B/c", b"1")
+    far.write("/Top/A", b"22")
+    far.write("/other", b"3")
+    for number in range(2000):
+        far.mkdir(f"/Top/many/{number:04d}")
+    top = folder_at(backend, "/Top")
+    found = _pages(backend, top.id)
+    assert found["/top"] == ("", top)
+    assert found["/top/b"] == ("/top", folder_at(backend, "/Top/B"))
+    assert found["/top/b/c"] == ("/top/b", file_at(backend, "/Top/B/c"))
+    assert found["/top/a"] == ("/top", file_at(backend, "/Top/A"))
+    assert len(found) == 2005
+    assert set(_pages(backend, backend.root_id)) - {""} == {*found, "/other"}
+    with pytest.raises(NotFound):
+        backend.list_tree("id:nothing", None)
+
+
+def _pages(backend: Backend, folder_id: str) -> dict[str, tuple[str, Listed | None]]:
+    found: dict[str, tuple[str, Listed | None]] = {}
+    page = backend.list_tree(folder_id, None)
+    pages = 1
+    while True:
+        found |= {path: (folder, entry) for path, folder, entry in page.entries}
+        if not page.has_more:
+            assert pages > 1
+            return found
+        page = backend.list_tree(folder_id, page.cursor)
+        pages += 1
 
 
 def test_case_makes_no_difference_and_is_kept(far: Far, backend: Backend) -> None:

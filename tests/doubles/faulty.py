@@ -13,7 +13,18 @@ from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.source import Source
-from mountfs.ports import Backend, BackendLimits, Done, Launch, Outcome, Piece, RemoteChanges, Running, Stored
+from mountfs.ports import (
+    Backend,
+    BackendLimits,
+    Done,
+    Launch,
+    Outcome,
+    Piece,
+    RemoteChanges,
+    Running,
+    Stored,
+    TreePage,
+)
 
 T = TypeVar("T")
 
@@ -75,6 +86,9 @@ class FaultyBackend:
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> Sequence[Listed]:
         return self._run("list_folder", lambda: self.inner.list_folder(path, folder_id))
+
+    def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
+        return self._run("list_tree", lambda: self.inner.list_tree(folder_id, cursor))
 
     def stat(self, place: Place) -> Entry:
         return self._run("stat", lambda: self.inner.stat(place))

@@ -28,7 +28,7 @@ from mountfs.model.hashing import content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored
+from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored, TreePage
 from tests.doubles.memory_account import MemoryAccount
 
 
@@ -93,7 +93,33 @@ class MemoryBackend:
         with self._call("list_folder"):
             children = list(self.remote.tree.children(path, folder_id))
             children += self.also.get(folder_id, [])
-            return [Odd(each.name, "no size") if each.name in self.odd else each for each in children]
+            return [self._shown(each) for each in children]
+
+    def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
+        """Of the tree as it is at each page: children after their folder, in the order of their paths."""
+        with self._call("list_tree"):
+            top = self._path_of(folder_id)
+            everything = [(RemotePath(""), None), *self.remote.tree.walk()]
+            below = sorted(
+                (path.key, entry)
+                for path, entry in everything
+                if entry is not None
+                and (path.key == top.key or path.is_below(top))
+                and path.key > (cursor or "")
+            )
+            page = below[: self.page_entries]
+            placed = [(key, key.rpartition("/")[0], self._shown(entry)) for key, entry in page]
+            return TreePage(placed, page[-1][0] if page else "", len(below) > len(page))
+
+    def _path_of(self, folder_id: str) -> RemotePath:
+        """NotFound, NotADirectory."""
+        if folder_id in ("", self.root_id):
+            return RemotePath("")
+        self.remote.tree.children(RemotePath(""), folder_id)
+        return self.remote.tree.path_of(folder_id)
+
+    def _shown(self, entry: Entry) -> Listed:
+        return Odd(entry.name, "no size") if entry.name in self.odd else entry
 
     def stat(self, place: Place) -> Entry:
         with self._call("stat"):

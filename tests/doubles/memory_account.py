@@ -40,6 +40,7 @@ MEMORY_LIMITS = BackendLimits(
     size_known_at_start=False,
     ends_sessions=True,
     parents_implicit=True,
+    lists_trees=True,
 )
 """Those of Dropbox, as far as a test can tell."""
 
@@ -53,6 +54,7 @@ SIDE_BY_SIDE_LIMITS = replace(
     sessions_have_places=True,
     parents_implicit=False,
     deletes_recursively=False,
+    lists_trees=False,
     batches_at_once=4,
 )
 """Those of Box, likewise: no batches, but several calls side by side."""

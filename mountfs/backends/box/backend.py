@@ -31,6 +31,7 @@ from mountfs.errors import (
     MountfsError,
     NotFound,
     NotSignedIn,
+    NotSupported,
     Offline,
     ServerFault,
     Throttled,
@@ -40,7 +41,17 @@ from mountfs.model.hashing import HashKind
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, CallBudget, Clock, Done, Launch, Piece, RemoteChanges, Stored
+from mountfs.ports import (
+    BackendLimits,
+    CallBudget,
+    Clock,
+    Done,
+    Launch,
+    Piece,
+    RemoteChanges,
+    Stored,
+    TreePage,
+)
 
 ME = "GET users/me"
 ROOT_FOLDER = "GET folders/:id"
@@ -121,6 +132,9 @@ class BoxBackend:
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         """Web links, which are neither files nor folders, are left out."""
         return self._items.children(folder_id or self._places.folder(path))
+
+    def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:  # noqa: ARG002 - the port's
+        raise NotSupported("the service lists one folder at a time")
 
     def stat(self, place: Place) -> Entry:
         """From the listing of its folder, as far as that must be read to find it."""

@@ -26,7 +26,7 @@ from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored
+from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored, TreePage
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
@@ -92,6 +92,9 @@ class DropboxBackend:
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         return listing.list_folder(self._api, path, folder_id)
+
+    def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
+        return listing.list_tree(self._api, folder_id, cursor)
 
     def stat(self, place: Place) -> Entry:
         return listing.stat(self._api, place)

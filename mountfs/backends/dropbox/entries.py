@@ -8,7 +8,7 @@ from typing import Any
 
 from mountfs.backends import checked
 from mountfs.errors import Conflict, ServerFault
-from mountfs.model.entry import NS_PER_S, Doubted, Entry, File, Folder, Gone, Listed, News, Odd, Seen
+from mountfs.model.entry import NS_PER_S, Doubted, Entry, File, Folder, Gone, Listed, News, Odd, Placed, Seen
 from mountfs.model.path import RemotePath
 
 MOST_PATH_CHARS = 16_384
@@ -96,6 +96,17 @@ def news_of(metadata: Mapping[str, Any]) -> News | None:
         return Seen(entry_of(metadata), path)
     except ServerFault:
         return Doubted(path.parent)
+
+
+def placed_of(metadata: Any) -> Placed | None:
+    """One entry of a recursive listing, by its lower-case path; None for what is not mounted and has none."""
+    path = metadata.get("path_lower") if isinstance(metadata, dict) else None
+    if path is None:
+        return None
+    if not isinstance(path, str) or len(path) > MOST_PATH_CHARS:
+        raise ServerFault("an entry of a listing has no path")
+    folder = path.rpartition("/")[0]
+    return path, folder, None if metadata.get(".tag") == "deleted" else listed_of(metadata)
 
 
 def time_stamp(mtime_ns: int, wall_ns: int) -> str:

@@ -42,4 +42,5 @@ DROPBOX_LIMITS = BackendLimits(
     size_known_at_start=False,
     ends_sessions=False,
     parents_implicit=True,
+    lists_trees=True,
 )

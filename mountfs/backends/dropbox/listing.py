@@ -6,12 +6,12 @@ from typing import Any
 
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
-from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of
+from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of, placed_of
 from mountfs.backends.paging import guarded_pages
 from mountfs.errors import Conflict, InvalidArgument, NotFound, ServerFault
 from mountfs.model.entry import Entry, File, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
-from mountfs.ports import RemoteChanges
+from mountfs.ports import RemoteChanges, TreePage
 
 LIST = "files/list_folder"
 CONTINUE = "files/list_folder/continue"
@@ -67,6 +67,17 @@ def _collect(children: dict[str, Listed], nameless: list[Odd], page: Json) -> bo
             is_new = children.get(key) != listed or is_new
             children[key] = listed
     return is_new
+
+
+def list_tree(api: DropboxApi, folder_id: str, cursor: str | None) -> TreePage:
+    """A page of a recursive listing. What has no path is not mounted, and left out."""
+    if cursor is None:
+        arg = {"path": folder_id, "recursive": True, "limit": PAGE_ENTRIES}
+        page = api.object(LIST, arg, is_read=True)
+    else:
+        page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
+    placed = [each for each in map(placed_of, _entries(page)) if each is not None]
+    return TreePage(placed, _cursor(page), page.get("has_more") is True)
 
 
 def stat(api: DropboxApi, place: Place) -> Entry:

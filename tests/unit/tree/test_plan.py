@@ -13,8 +13,8 @@ from mountfs.errors import Forbidden
 from mountfs.model.order import OrderKind
 from mountfs.ports import BackendLimits
 from mountfs.tree import plan
+from mountfs.tree.chunks import CHUNK
 from mountfs.tree.launch import LAUNCHED_AT_ONCE, fill, launch
-from mountfs.tree.listings import CHUNK
 from mountfs.tree.plan import LOOKED_AT_ONCE
 from tests.doubles.counting_lock import CountingLock
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS

@@ -1,0 +1,206 @@
+"""Books a recursive listing: what is below a folder becomes rows, and its folders count as listed at the end.
+
+Only folders that were never listed are *filled*. The pages come in any order, so that none of them is known
+to be whole before the last page; then all are, at once. They get rows, and no nodes in memory: a look at one
+reads its rows, as after a start. That takes a tenth of the time that nodes take, and some 200 bytes of memory
+for a folder and 16 for a file.
+
+A folder is left out, and listed by itself when somebody looks, where anything about it is not plain: somebody
+has looked into it meanwhile, or an entry of it is known elsewhere, makes no sense, or came twice.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence, Set
+from itertools import repeat
+
+from mountfs.model.entry import Entry, Folder, Odd, Placed
+from mountfs.model.path import fold
+from mountfs.tree.bases import is_attached
+from mountfs.tree.chunks import CHUNK, chunks
+from mountfs.tree.listing import Listing
+from mountfs.tree.node import ROOT_ID, Node, State, remote_id
+from mountfs.tree.tree import Tree
+from mountfs.tree.walkrows import Known
+
+Row = tuple[Node, State]
+
+MOST_ASIDE = 20_000
+"""Entries that came before the folder they are in."""
+
+
+class Unfollowable(Exception):
+    """The pages of a service come in an order that would take too much memory."""
+
+
+class TreeWalk:
+    """One recursive listing. For one thread at a time, which does not hold the lock."""
+
+    def __init__(self, tree: Tree, top: Node, asked_at: int) -> None:
+        """Of *top* and all below it; *asked_at*: a serial number from before the first page was asked for."""
+        self.entries = 0
+        """So many were on the pages."""
+        self._tree = tree
+        self._top_remote_id = remote_id(top)
+        self._top = top
+        self._asked_at = asked_at
+        self._folders: dict[str, Node] = {}
+        """By the service's paths. A new one is a stand-in, of which nothing but the id is used."""
+        self._filled: dict[int, None] = {}
+        """Ids of those that are filled, each after the folder it is in."""
+        self._aside: dict[str, list[Placed]] = {}
+        """By the path of the folder that is missing."""
+        self._aside_count = 0
+        self._hashes, self._owners = array("q"), array("q")
+        """Of each row: the hash of its path, and the id of the folder it is in."""
+        if top.id == ROOT_ID:
+            with tree.transaction():
+                self._meet("", top, {}, [])
+
+    @property
+    def folders(self) -> int:
+        """How many were met so far."""
+        return len(self._folders)
+
+    def book(self, placed: Sequence[Placed]) -> None:
+        """Takes the entries of a page. Unfollowable."""
+        self.entries += len(placed)
+        tree = self._tree
+        for chunk in chunks(placed):
+            with tree.transaction():
+                rows: list[Row] = []
+                known = tree.store.walked.known([_id_of(each) for each in chunk])
+                for each in chunk:
+                    self._take(each, known, rows)
+                tree.store.save_nodes(rows, is_dirty=repeat(False, len(rows)))
+
+    def finish(self, heard: Set[str]) -> None:
+        """There is no further page: what was filled counts as listed. *heard*: folded paths of folders in
+        which something changed since the first page was asked for; more may be added meanwhile."""
+        tree = self._tree
+        for folder_id in self._doubled():
+            self._filled.pop(folder_id, None)
+            self._empty(folder_id)
+        by_key = {fold(path): folder.id for path, folder in self._folders.items()}
+        for chunk in chunks(list(self._filled)):
+            with tree.transaction():
+                doubted = {by_key.get(path) for path in heard}
+                listings = [
+                    (each, self._listing(each, each in doubted)) for each in chunk if self._is_free(each)
+                ]
+                tree.store.reserve_ids()
+                tree.store.walked.save_listings(listings)
+
+    def give_up(self) -> None:
+        """Removes what was booked, so that the same folders can be filled another time."""
+        for folder_id in reversed(self._filled):
+            self._empty(folder_id)
+
+    # Inside, in a transaction
+
+    def _take(self, placed: Placed, known: Known, rows: list[Row]) -> None:
+        path, folder_path, entry = placed
+        folder = self._folders.get(folder_path)
+        if isinstance(entry, Folder) and entry.id and entry.id == self._top_remote_id:
+            self._meet(path, self._top, known, rows)
+        elif folder is None:
+            self._put_aside(placed)
+        elif entry is None or isinstance(entry, Odd):
+            self._filled.pop(folder.id, None)
+        elif isinstance(entry, Folder) and entry.id in known:
+            self._take_known(path, folder, entry, known, rows)
+        elif folder.id in self._filled:
+            if entry.id in known or not entry.id or not self._is_free(folder.id):
+                del self._filled[folder.id]
+            else:
+                self._add(path, folder, entry, known, rows)
+
+    def _take_known(self, path: str, folder: Node, entry: Folder, known: Known, rows: list[Row]) -> None:
+        node = self._tree.by_remote_id(entry.id)
+        if node is not None and node.is_folder and known[entry.id][0][2] == folder.id:
+            self._meet(path, node, known, rows)
+        else:
+            self._filled.pop(folder.id, None)
+
+    def _add(self, path: str, folder: Node, entry: Entry, known: Known, rows: list[Row]) -> None:
+        node = Node(self._tree.store.next_id(), is_folder=isinstance(entry, Folder))
+        rows.append((node, State(folder, entry.name, folder, entry)))
+        known[entry.id] = [(node.id, node.is_folder, folder.id)]
+        self._hashes.append(hash(path))
+        self._owners.append(folder.id)
+        if node.is_folder:
+            self._filled[node.id] = None
+            self._meet(path, Node(node.id, is_folder=False), known, rows)
+
+    def _meet(self, path: str, folder: Node, known: Known, rows: list[Row]) -> None:
+        """*path* is that of *folder*: what is in it and came before has its turn."""
+        if path in self._folders:
+            return
+        self._folders[path] = folder
+        if folder.is_folder and self._is_free(folder.id) and not self._tree.store.walked.has_any(folder.id):
+            self._filled[folder.id] = None
+        aside = self._aside.pop(path, None)
+        if aside is not None:
+            self._aside_count -= len(aside)
+            known.update(self._tree.store.walked.known([_id_of(each) for each in aside]))
+            for each in aside:
+                self._take(each, known, rows)
+
+    def _put_aside(self, placed: Placed) -> None:
+        self._aside_count += 1
+        if self._aside_count > MOST_ASIDE:
+            raise Unfollowable(f"{MOST_ASIDE} entries of a listing came before the folders they are in")
+        self._aside.setdefault(placed[1], []).append(placed)
+
+    def _is_free(self, folder_id: int) -> bool:
+        """Whether nobody has looked into the folder, and nothing is under way in it."""
+        node = self._tree.nodes.get(folder_id)
+        if node is None:
+            return True
+        part = node.part
+        is_idle = part.children is None and part.arrivals is None and part.tally is None
+        return (
+            is_idle
+            and not (part.listing.listed_at or part.flights_below or part.gone or part.claims)
+            and is_attached(node)
+        )
+
+    def _listing(self, folder_id: int, is_doubted: bool) -> Listing:
+        """What is known of a filled folder from here on."""
+        node = self._tree.nodes.get(folder_id)
+        listing = Listing() if node is None else node.part.listing
+        listing.listed_at = self._asked_at
+        listing.checked_s = self._tree.clock.now_s()
+        if is_doubted:
+            listing.doubted_at = self._tree.store.next_id()
+        return listing
+
+    def _doubled(self) -> set[int]:
+        """Folders in which a path came twice, and has two rows: nobody knows here which one is right."""
+        seen: set[int] = set()
+        doubled: set[int] = set()
+        if len(set(self._hashes)) == len(self._hashes):
+            return doubled
+        for number, owner in zip(self._hashes, self._owners, strict=True):
+            if number in seen:
+                doubled.add(owner)
+            seen.add(number)
+        return doubled
+
+    def _empty(self, folder_id: int) -> None:
+        """Removes what is in a filled folder, unless somebody looked at any of it."""
+        tree = self._tree
+        while True:
+            with tree.transaction():
+                ids = tree.store.walked.ids_in(folder_id, most=CHUNK) if self._is_free(folder_id) else []
+                if any(each in tree.nodes for each in ids):
+                    return
+                tree.store.delete_nodes(ids)
+            if len(ids) < CHUNK:
+                return
+
+
+def _id_of(placed: Placed) -> str:
+    entry = placed[2]
+    return "" if entry is None or isinstance(entry, Odd) else entry.id

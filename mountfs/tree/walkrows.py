@@ -1,0 +1,50 @@
+"""What a recursive listing asks of the store, and writes to it, beside the rows of nodes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from mountfs.tree.listing import Listing
+from mountfs.tree.rows import listing_values
+
+SAVE_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)"
+
+Known = dict[str, list[tuple[int, bool, int | None]]]
+"""By the service's id the nodes that have it: their id, whether they are folders, and the id of the folder
+that the service has them in. More than one where one of them is below a folder that vanished."""
+
+
+class WalkRows:
+    """Under the tree's lock; what writes belongs into a transaction."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+
+    def known(self, remote_ids: Sequence[str]) -> Known:
+        """Those of *remote_ids* that nodes have."""
+        marks = ", ".join("?" * len(remote_ids))
+        found: Known = {}
+        for remote_id, node_id, is_folder, folder in self._db.execute(
+            "SELECT remote_id, id, kind = 'folder', base_parent FROM nodes"
+            f" WHERE remote_id <> '' AND remote_id IN ({marks})",
+            remote_ids,
+        ):
+            found.setdefault(remote_id, []).append((node_id, bool(is_folder), folder))
+        return found
+
+    def has_any(self, folder_id: int) -> bool:
+        """Whether anything is shown in a folder."""
+        found = self._db.execute("SELECT 1 FROM nodes WHERE parent = ? LIMIT 1", (folder_id,))
+        return found.fetchone() is not None
+
+    def ids_in(self, folder_id: int, *, most: int) -> list[int]:
+        """At most so many nodes of those that are shown in a folder and are clean."""
+        found = self._db.execute(
+            "SELECT id FROM nodes WHERE parent = ? AND NOT is_dirty LIMIT ?", (folder_id, most)
+        )
+        return [node_id for (node_id,) in found]
+
+    def save_listings(self, listings: Iterable[tuple[int, Listing]]) -> None:
+        """Of folders, by their ids."""
+        self._db.executemany(SAVE_LISTING, [listing_values(*each) for each in listings])
