@@ -230,7 +230,7 @@ def build(
         ask_limits=lambda: backend.limits,
         clock=clock,
         pause=settings.pause,
-        on_read=Siblings(tree.lock, clock, reader).reads,
+        on_read=Siblings(tree.lock, clock, reader, listings.load).reads,
     )
     files = OpenFiles(services, tree.watch)
     return Core(

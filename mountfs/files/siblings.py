@@ -3,18 +3,20 @@
 `grep -r`, `cp -r`, `tar c` and a compiler wait a round trip for each file otherwise. Who reads the files of
 a folder in the order in which the mount lists them, or in that of their names, is taken to go on: the second
 read brings the first few ahead, and each further one twice as many, as long as they are what is read next.
+Where a folder ends, those of the next folders are what comes next.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cachetools import LRUCache
 
+from mountfs.errors import MountfsError
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.tree.node import Node
@@ -34,6 +36,8 @@ FILES_KEPT = 200_000
 """In the orders of all folders together. In a folder with more files nothing is fetched ahead."""
 MOST_SORTED = 20_000
 """In larger folders only the order of the listing is looked for."""
+FOLDERS_AHEAD = 16
+"""Folders that are looked through for the next files, once those of a folder come to their end."""
 ORDER_KEPT_S = 10.0
 """An order is made anew after so long, when a read does not fit into it: files may have come."""
 PAUSE_S = 10.0
@@ -45,6 +49,9 @@ class Prefetching(Protocol):
 
     def prefetch(self, file: File, failed: Callable[[], None]) -> None:
         """Has the bytes of *file* cached soon, at the side; *failed* is called if that fails."""
+
+    def aside(self, call: Callable[[], None]) -> None:
+        """Makes a call soon, at the side."""
 
 
 class _Order:
@@ -66,7 +73,7 @@ class _Order:
 
 
 class _Orders:
-    """The files of one folder as they were at *made_s*, in both orders."""
+    """The files, or the folders, of one folder as they were at *made_s*, in both orders."""
 
     __slots__ = ("_named", "listed", "made_s")
 
@@ -82,36 +89,54 @@ class _Orders:
         """The order in which *after* follows *before*; None: it does in none."""
         if self.listed.is_next(before, after):
             return self.listed
-        if len(self) > MOST_SORTED:
-            return None
-        if self._named is None:
+        named = self.named
+        return named if named is not None and named.is_next(before, after) else None
+
+    @property
+    def named(self) -> _Order | None:
+        """None: there are too many."""
+        if self._named is None and len(self) <= MOST_SORTED:
             self._named = _Order(sorted(self.listed.files, key=lambda each: each.state.name))
-        return self._named if self._named.is_next(before, after) else None
+        return self._named
 
 
 @dataclass(slots=True)
 class _Run:
-    """What was read last in a folder. ``order``: the one in which its files are read, None: in none.
-    ``window``: how many files are fetched ahead. ``reached``: all before this place were asked for."""
+    """What was read last in a folder; None: nothing yet.
 
-    last: Node
+    ``order``: the one in which its files are read, None: in none. ``window``: how many files are fetched
+    ahead. ``reached``: all before this place were asked for. ``beyond``: so many files of the next folders
+    were.
+    """
+
+    last: Node | None
     order: _Order | None = None
     window: int = 0
     reached: int = 0
+    beyond: int = 0
+    is_named: bool = False
 
 
 class Siblings:
     """Told of every read of a remote file; any thread."""
 
-    def __init__(self, lock: AbstractContextManager[Any], clock: Clock, reader: Prefetching) -> None:
-        """*lock*: the account's."""
+    def __init__(
+        self,
+        lock: AbstractContextManager[Any],
+        clock: Clock,
+        reader: Prefetching,
+        load: Callable[[Node], object],
+    ) -> None:
+        """*lock*: the account's. *load*: has what is in a folder in memory; MountfsError."""
+        self._load = load
         self._account_lock = lock
         self._clock = clock
         self._reader = reader
         self._lock = threading.Lock()
         self._runs: LRUCache[int, _Run] = LRUCache(FOLDERS_KEPT)
-        self._orders: LRUCache[int, _Orders] = LRUCache(FILES_KEPT, getsizeof=len)
-        """Both by the folder's id. Reads here and there in a large folder must not sort it for each."""
+        self._orders: LRUCache[tuple[int, bool], _Orders] = LRUCache(FILES_KEPT, getsizeof=len)
+        """Both by the folder's id, the orders also by whether they are those of the folders in it. Reads here
+        and there in a large folder must not sort it for each."""
         self._window = 0
         """That of the last run: a program that walks through a tree begins the next folder with it."""
         self._paused_until_s = 0.0
@@ -135,12 +160,70 @@ class Siblings:
             elif run.last is node:
                 return
             wanted = self._wanted(run, folder, node)
+            beyond = self._beyond(run)
         for each in wanted:
             self._reader.prefetch(each, self._failed)
+        if beyond:
+            self._reader.aside(lambda: self._go_on(folder, beyond, is_named=run.is_named, window=run.window))
+
+    def _beyond(self, run: _Run) -> int:
+        """How many files of the next folders are to be fetched ahead; 0: no more than before. Under the lock
+        of this."""
+        if run.order is None or run.last is None or run.reached < len(run.order.files):
+            return 0
+        beyond = run.order.place(run.last) + 1 + run.window - len(run.order.files)
+        if beyond - run.beyond < max(1, run.window // 4):
+            return 0
+        run.beyond = beyond
+        return beyond
+
+    def _go_on(self, folder: Node, count: int, *, is_named: bool, window: int) -> None:
+        """Has the first *count* files fetched that come after those of *folder*."""
+        with suppress(MountfsError):
+            for _ in range(FOLDERS_AHEAD):
+                following = self._following(folder, is_named=is_named)
+                if following is None or count <= 0:
+                    return
+                self._load(following)
+                with self._lock:
+                    wanted, seen = self._first(following, count, is_named=is_named, window=window)
+                for each in wanted:
+                    self._reader.prefetch(each, self._failed)
+                count -= seen
+                folder = following
+
+    def _following(self, folder: Node, *, is_named: bool) -> Node | None:
+        """The folder after *folder*."""
+        above = folder.state.parent
+        if above is None:
+            return None
+        with self._lock:
+            orders = self._orders_of(above, folder, of_folders=True)
+            order = None if orders is None else orders.named if is_named else orders.listed
+            place = -1 if order is None else order.place(folder)
+            return order.files[place + 1] if order is not None and 0 <= place < len(order.files) - 1 else None
+
+    def _first(self, folder: Node, count: int, *, is_named: bool, window: int) -> tuple[list[File], int]:
+        """What is to be fetched of the first *count* files in *folder*, and how many files it has."""
+        orders = self._orders_of(folder)
+        order = None if orders is None else orders.named if is_named else orders.listed
+        if order is None:
+            return [], count
+        run = self._runs.get(folder.id)
+        if run is None:
+            run = self._runs[folder.id] = _Run(None, order, window, is_named=is_named)
+        elif run.last is not None:
+            return [], count
+        start, run.reached = run.reached, max(run.reached, min(count, len(order.files)))
+        return _small_remote(order.files[start : run.reached]), len(order.files)
 
     def _wanted(self, run: _Run, folder: Node, node: Node) -> list[File]:
         """What is to be fetched now that *node* is read. Under the lock of this."""
         order = run.order
+        if order is not None and run.last is None:
+            run.last = node if order.place(node) <= SKIPS else order.files[-1]
+        if run.last is None:
+            run.last = node
         if order is not None and run.last is not node and order.is_next(node, run.last):
             return []  # another reader of the same run, a little behind
         if order is not None and (run.last is node or order.is_next(run.last, node)):
@@ -148,8 +231,9 @@ class Siblings:
         else:
             orders = self._orders_of(folder, run.last, node)
             run.order = order = None if orders is None else orders.leading(run.last, node)
+            run.is_named = orders is not None and order is not orders.listed
             run.window = FIRST_FILES if order is not None else 0
-            run.reached = 0
+            run.reached = run.beyond = 0
         run.last = node
         self._window = run.window
         place = -1 if order is None else order.place(node)
@@ -162,44 +246,49 @@ class Siblings:
         if stop - start < max(1, run.window // 2) and stop < len(order.files):
             return []
         run.reached = max(run.reached, stop)
-        found: list[File] = []
-        room_bytes = MOST_BYTES
-        for each in order.files[start:stop]:
-            state = each.state
-            base = state.base
-            if state.draft is not None or state.content is not None or not isinstance(base, File):
-                continue
-            if not 0 < base.size_bytes <= min(SMALL_BYTES, room_bytes) or not base.is_downloadable:
-                continue
-            room_bytes -= base.size_bytes
-            found.append(base)
-        return found
+        return _small_remote(order.files[start:stop])
 
-    def _orders_of(self, folder: Node, *read: Node) -> _Orders | None:
+    def _orders_of(self, folder: Node, *read: Node, of_folders: bool = False) -> _Orders | None:
         """The orders of *folder*, made anew if one of *read* is not in them and they are old. None: it has
         too many files, or was not listed."""
         now_s = self._clock.now_s()
-        known = self._orders.get(folder.id)
+        known = self._orders.get((folder.id, of_folders))
         if known is not None:
             is_old = now_s - known.made_s >= ORDER_KEPT_S
             if not is_old or all(known.listed.place(each) >= 0 for each in read):
                 return known
-        files = self._files_of(folder)
-        if files is None:
+        found = self._in(folder, folders=of_folders)
+        if found is None:
             return None
-        made = self._orders[folder.id] = _Orders(files, now_s)
+        made = self._orders[folder.id, of_folders] = _Orders(found, now_s)
         return made
 
-    def _files_of(self, folder: Node) -> list[Node] | None:
+    def _in(self, folder: Node, *, folders: bool) -> list[Node] | None:
         with self._account_lock:
             children = folder.folder.children if folder.folder is not None else None
             if children is None or len(children) > FILES_KEPT:
                 return None
             nodes = list(children.values())
-        return [each for each in nodes if each.folder is None]
+        return [each for each in nodes if each.is_folder is folders]
 
     def _failed(self) -> None:
         with self._lock:
             self._window = 0
             self._paused_until_s = self._clock.now_s() + PAUSE_S
             self._runs.clear()
+
+
+def _small_remote(files: Sequence[Node]) -> list[File]:
+    """Those of *files* that are to be fetched, at most MOST_BYTES together."""
+    found: list[File] = []
+    room_bytes = MOST_BYTES
+    for each in files:
+        state = each.state
+        base = state.base
+        if state.draft is not None or state.content is not None or not isinstance(base, File):
+            continue
+        if not 0 < base.size_bytes <= min(SMALL_BYTES, room_bytes) or not base.is_downloadable:
+            continue
+        room_bytes -= base.size_bytes
+        found.append(base)
+    return found

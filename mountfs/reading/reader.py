@@ -151,6 +151,11 @@ class Reader:
         with contextlib.suppress(RuntimeError):  # closed
             self._siblings.submit(self._prefetch, file, failed)
 
+    def aside(self, call: Callable[[], None]) -> None:
+        """Makes a call soon, on one of the threads that fetch files ahead."""
+        with contextlib.suppress(RuntimeError):  # closed
+            self._siblings.submit(call)
+
     def copy_into(self, file: File, target: Target, length: int | None = None) -> None:
         """Writes the first *length* bytes of the revision (None: all) into *target*, from its beginning."""
         stop = file.size_bytes if length is None else min(length, file.size_bytes)

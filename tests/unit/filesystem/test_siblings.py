@@ -26,11 +26,16 @@ class Asked:
         self.names.append(file.name)
         self.failed = failed
 
+    def aside(self, call: Callable[[], None]) -> None:
+        call()
+
 
 @pytest.fixture
 def asked(world: World) -> Asked:
     asked = Asked()
-    world.serve_with(on_read=Siblings(world.core.tree.lock, world.clock, asked).reads)
+    world.serve_with(
+        on_read=Siblings(world.core.tree.lock, world.clock, asked, world.core.listings.load).reads
+    )
     return asked
 
 
@@ -146,6 +151,31 @@ def test_who_walks_on_into_the_next_folder_has_its_files_ahead_at_once(world: Wo
     del asked.names[:]
     read(world, f"/e/{others[0]}")
     assert asked.names == others[1 : 1 + MOST_FILES]
+
+
+def test_where_a_folder_ends_those_of_the_next_ones_come_next(world: World, asked: Asked) -> None:
+    names = {folder: files_in(world, f"/w/{folder}", 30) for folder in ("d", "e", "f", "g")}
+    folders = listed(world, "/w")
+    in_order = [name for folder in folders for name in names[folder]]
+    ahead = []
+    for folder in folders:
+        for name in names[folder]:
+            read(world, f"/w/{folder}/{name}")
+            ahead.append(len(asked.names) - len(ahead))
+    assert max(ahead) <= MOST_FILES + 1
+    assert min(ahead[20:56]) >= MOST_FILES // 2  # also over the end of the first folder
+    assert asked.names == in_order[2:]  # each once
+
+
+def test_many_folders_with_few_files_are_one_run(world: World, asked: Asked) -> None:
+    for number in range(60):
+        for name in range(2):
+            world.account.write(f"/w/d{number:02}/f{name}", f"{number}.{name}".encode())
+    world.follow()
+    folders = listed(world, "/w")
+    for folder in folders[:12]:
+        read(world, *(f"/w/{folder}/{name}" for name in listed(world, f"/w/{folder}")))
+    assert len(asked.names) >= 2 * (12 + siblings.FOLDERS_AHEAD) - 4
 
 
 def test_what_is_large_empty_or_ours_is_left_out(world: World, asked: Asked) -> None:
