@@ -157,7 +157,7 @@ def test_where_a_folder_ends_those_of_the_next_ones_come_next(world: World, aske
     names = {folder: files_in(world, f"/w/{folder}", 30) for folder in ("d", "e", "f", "g")}
     folders = listed(world, "/w")
     in_order = [name for folder in folders for name in names[folder]]
-    ahead = []
+    ahead: list[int] = []
     for folder in folders:
         for name in names[folder]:
             read(world, f"/w/{folder}/{name}")
