@@ -1,8 +1,14 @@
-"""How far to read ahead: pure, from where the last reads of a file ended."""
+"""How far to read ahead: pure, from where the last reads of a file got to.
+
+A file may be read at several places at once, by several handles or by one program that goes back and forth
+(a video and its sound, a database): each place is a *stream* with a window of its own. A stream goes forward,
+or backward as `tac` does.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -12,49 +18,99 @@ WHOLE_FILE_BYTES = MIB
 BLOCK_BYTES = 128 * KIB
 """The largest read the kernel sends through libfuse 2; a fetch begins and ends on its multiples."""
 FIRST_WINDOW_BYTES = 256 * KIB
-MOST_WINDOW_BYTES = 16 * MIB
-"""A tenth of a second, a usual round trip, at about 150 MB/s."""
+FREE_WINDOW_BYTES = 4 * MIB
+"""A window doubles up to here with each read in sequence; beyond it, whenever a read had to wait for what was
+asked for ahead. So it ends where it covers what the link delivers during its delay, whatever both are."""
+MOST_WINDOW_BYTES = 32 * MIB
+"""A fifth of a second at 150 MB/s; so much memory is taken while all of it is under way."""
+MOST_STREAMS = 8
+"""Of one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Where the reads of one file got to, and how far ahead of them is worth fetching."""
+    """A place at which a file is read: [low, high) was read last. ``window_bytes``: how far ahead of it is
+    worth fetching; 0 for a place that was read once."""
 
-    next_offset: int = 0
+    low: int = 0
+    high: int = 0
     window_bytes: int = 0
+    is_backward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to fetch if it is missing: [start, stop) before answering, [stop, ahead_stop) meanwhile."""
+    """What to fetch if it is missing: [start, stop) before answering, [ahead_start, ahead_stop) meanwhile.
 
-    stream: Stream
+    ``streams``: of the file from here on, the last one first. ``is_seek``: the read belongs to no stream, so
+    what was asked for ahead and is not under way yet may not be wanted any more.
+    """
+
+    streams: tuple[Stream, ...]
     start: int
     stop: int
+    ahead_start: int
     ahead_stop: int
+    is_seek: bool = False
 
 
-def plan(stream: Stream, offset: int, length: int, size_bytes: int) -> Plan:
+AT_THE_BEGINNING: tuple[Stream, ...] = (Stream(),)
+"""Of a file that was not read yet: a read of its beginning is in sequence."""
+
+
+def plan(
+    streams: Sequence[Stream], offset: int, length: int, size_bytes: int, *, has_waited: bool = False
+) -> Plan:
     """For a read of [offset, offset + length) of a file of *size_bytes*, which must hold *offset*.
+    *has_waited*: an earlier read waited for what was asked for ahead.
 
-    The window doubles while reads follow each other and closes on a seek. The kernel's own readahead
-    sends reads side by side, so a read is in sequence when it begins within a window of the last end.
+    The kernel's own readahead sends reads side by side, so a read is in sequence when it begins within a
+    window of where the last one ended.
     """
     end = min(offset + length, size_bytes)
     if size_bytes <= WHOLE_FILE_BYTES:
-        return Plan(Stream(end, 0), 0, size_bytes, size_bytes)
+        return Plan(tuple(streams), 0, size_bytes, size_bytes, size_bytes)
     start = offset // BLOCK_BYTES * BLOCK_BYTES
-    slack_bytes = max(stream.window_bytes, BLOCK_BYTES)
-    if not stream.next_offset - slack_bytes <= offset <= stream.next_offset + slack_bytes:
-        stop = _rounded_up(end, size_bytes)
-        return Plan(Stream(end, 0), start, stop, stop)
-    reached = max(end, stream.next_offset)
-    window_bytes = stream.window_bytes
-    if end > stream.next_offset or not window_bytes:
-        window_bytes = min(max(2 * window_bytes, FIRST_WINDOW_BYTES), MOST_WINDOW_BYTES)
     stop = _rounded_up(end, size_bytes)
-    ahead_stop = _rounded_up(reached + window_bytes, size_bytes)
-    return Plan(Stream(reached, window_bytes), start, stop, max(stop, ahead_stop))
+    before = _nearest(streams, offset, end)
+    if before is None:
+        others = sorted(streams, key=lambda stream: not stream.window_bytes)[: MOST_STREAMS - 1]
+        return Plan((Stream(offset, end), *others), start, stop, stop, stop, is_seek=True)
+    after = _continued(before, offset, end, has_waited=has_waited)
+    kept = (after, *(stream for stream in streams if stream is not before))
+    if after.is_backward:
+        ahead_start = max(0, after.low - after.window_bytes) // BLOCK_BYTES * BLOCK_BYTES
+        return Plan(kept, start, stop, min(ahead_start, start), start)
+    return Plan(kept, start, stop, stop, max(stop, _rounded_up(after.high + after.window_bytes, size_bytes)))
+
+
+def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
+    """The stream that a read of [offset, end) belongs to."""
+    found: Stream | None = None
+    nearest = -1
+    for stream in streams:
+        slack = max(stream.window_bytes, BLOCK_BYTES)
+        distance = abs(end - stream.low) if stream.is_backward else abs(offset - stream.high)
+        if not stream.window_bytes:
+            distance = min(distance, abs(end - stream.low))  # it may yet go either way
+        if distance <= slack and (found is None or distance < nearest):
+            found, nearest = stream, distance
+    return found
+
+
+def _continued(stream: Stream, offset: int, end: int, *, has_waited: bool) -> Stream:
+    is_first = not stream.window_bytes
+    is_backward = end <= stream.low + BLOCK_BYTES and offset < stream.low if is_first else stream.is_backward
+    gets_on = offset < stream.low if is_backward else end > stream.high
+    window_bytes = stream.window_bytes
+    if is_first or gets_on:
+        most_bytes = MOST_WINDOW_BYTES if has_waited else FREE_WINDOW_BYTES
+        window_bytes = max(window_bytes, min(max(2 * window_bytes, FIRST_WINDOW_BYTES), most_bytes))
+    if not gets_on:
+        return replace(stream, window_bytes=window_bytes)
+    if is_backward:
+        return Stream(offset, max(end, offset), window_bytes, is_backward=True)
+    return Stream(offset, end, window_bytes)
 
 
 def _rounded_up(offset: int, size_bytes: int) -> int:

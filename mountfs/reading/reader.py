@@ -6,7 +6,7 @@ import contextlib
 import math
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,11 +16,12 @@ from mountfs.errors import Corrupt, Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
-from mountfs.reading.readahead import MIB, WHOLE_FILE_BYTES, Stream, plan
+from mountfs.reading.readahead import AT_THE_BEGINNING, MIB, WHOLE_FILE_BYTES, Stream, plan
 
 FETCH_BYTES = 4 * MIB
 """Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
-AHEAD_THREADS = 4
+AHEAD_THREADS = 8
+"""Requests ahead that run side by side: a whole window."""
 SIBLING_THREADS = 24
 """Small files fetched side by side: at 50 ms a request, 480 of them a second."""
 SMALL_BYTES = WHOLE_FILE_BYTES
@@ -62,11 +63,13 @@ class Ending(Protocol):
 
 @dataclass(slots=True)
 class _Fetch:
-    """One request under way, for [start, stop) of one revision."""
+    """One request, for [start, stop) of one revision. ``is_begun``: somebody makes it, or it was called off.
+    ``is_ahead``: nobody waited for it when it was planned."""
 
     start: int
     stop: int
     is_begun: bool = False
+    is_ahead: bool = False
     body: Future[bytes] = field(default_factory=Future)
 
 
@@ -94,7 +97,9 @@ class Reader:
         self._small_bytes = small_bytes
         self._lock = threading.Lock()
         self._fetches: dict[Key, list[_Fetch]] = {}
-        self._streams: LRUCache[Key, Stream] = LRUCache(STREAMS_KEPT)
+        self._streams: LRUCache[Key, tuple[Stream, ...]] = LRUCache(STREAMS_KEPT)
+        self._waited: LRUCache[Key, bool] = LRUCache(STREAMS_KEPT)
+        """Revisions of which a read waited for what was asked for ahead."""
         self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(STREAMS_KEPT)
         """When a revision could not be read because the service was silent, and why."""
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
@@ -110,10 +115,15 @@ class Reader:
             return b""
         self._blocks.recall(file)
         with self._lock:
-            planned = plan(self._streams.get(key_of(file), Stream()), offset, end - offset, file.size_bytes)
-            self._streams[key_of(file)] = planned.stream
-        if planned.ahead_stop > planned.stop:
-            self._run_ahead(file, planned.stop, planned.ahead_stop)
+            key = key_of(file)
+            streams = self._streams.get(key, AT_THE_BEGINNING)
+            planned = plan(streams, offset, end - offset, file.size_bytes, has_waited=key in self._waited)
+            self._streams[key] = planned.streams
+            self._waited.pop(key, None)
+            if planned.is_seek:
+                self._call_off_locked(file)
+        if planned.ahead_stop > planned.ahead_start:
+            self._run_ahead(file, planned.ahead_start, planned.ahead_stop)
         pieces: list[bytes] = []
         while offset < end:
             try:
@@ -183,19 +193,27 @@ class Reader:
 
     def _piece(self, file: File, at: int, end: int, low: int, high: int) -> bytes:
         """At least one byte from *at* on, none from *end* on; a request may span [low, high)."""
-        cached = self._blocks.peek(file, at, end - at)
-        if cached:
-            return cached
-        with self._lock:
-            failed_s, reason = self._silences.get(key_of(file), (-math.inf, ""))
-            if self._clock.now_s() < failed_s + SILENCE_KEPT_S:
-                raise Offline(reason)
-            fetch = next((one for one in self._of_locked(file) if one.start <= at < one.stop), None)
-            if fetch is None:
-                fetch = self._begin_locked(file, at, low, high)
-        # One that still queues for a thread is made here: who waits must not wait for others' files.
-        self._run(file, fetch)
-        return fetch.body.result()[at - fetch.start : end - fetch.start]
+        has_come = False
+        while True:
+            cached = self._blocks.peek(file, at, end - at)
+            if cached:
+                return cached
+            with self._lock:
+                failed_s, reason = self._silences.get(key_of(file), (-math.inf, ""))
+                if self._clock.now_s() < failed_s + SILENCE_KEPT_S:
+                    raise Offline(reason)
+                fetch = next((one for one in self._of_locked(file) if one.start <= at < one.stop), None)
+                if fetch is None:
+                    if not has_come and not self._blocks.gaps(file, at, at + 1):
+                        has_come = True  # between the two looks
+                        continue
+                    fetch = self._begin_locked(file, at, low, high)
+                elif fetch.is_ahead:
+                    self._waited[key_of(file)] = True
+            # One that still queues for a thread is made here: who waits must not wait for others' files.
+            self._run(file, fetch)
+            with contextlib.suppress(CancelledError):  # it was called off before it began
+                return fetch.body.result()[at - fetch.start : end - fetch.start]
 
     def _run_ahead(self, file: File, start: int, stop: int) -> None:
         """Starts to fetch what of [start, stop) is neither here nor under way, once much of it is due."""
@@ -206,7 +224,7 @@ class Reader:
             if self._is_closed or 2 * due_bytes < min(stop - start, 2 * FETCH_BYTES):
                 return
             fetches = [
-                _Fetch(at, min(at + FETCH_BYTES, high))
+                _Fetch(at, min(at + FETCH_BYTES, high), is_ahead=True)
                 for low, high in missing
                 for at in range(low, high, FETCH_BYTES)
             ]
@@ -216,6 +234,14 @@ class Reader:
             with contextlib.suppress(RuntimeError):
                 for fetch in fetches:
                     self._ahead.submit(self._run, file, fetch)
+
+    def _call_off_locked(self, file: File) -> None:
+        """What of *file* was asked for ahead and is not begun is not wanted any more. Should somebody want
+        it after all, his next read asks for it again."""
+        for fetch in [one for one in self._of_locked(file) if one.is_ahead and not one.is_begun]:
+            fetch.is_begun = True
+            self._end_locked(file, fetch)
+            fetch.body.cancel()
 
     def _prefetch(self, file: File, failed: Callable[[], None]) -> None:
         self._blocks.recall(file)
@@ -282,7 +308,10 @@ class Reader:
 
     def _end(self, file: File, fetch: _Fetch) -> None:
         with self._lock:
-            under_way = self._of_locked(file)
-            under_way.remove(fetch)
-            if not under_way:
-                self._fetches.pop(key_of(file), None)
+            self._end_locked(file, fetch)
+
+    def _end_locked(self, file: File, fetch: _Fetch) -> None:
+        under_way = self._of_locked(file)
+        under_way.remove(fetch)
+        if not under_way:
+            self._fetches.pop(key_of(file), None)

@@ -2,55 +2,125 @@
 
 from __future__ import annotations
 
+import random
+
 from mountfs.reading.readahead import (
+    AT_THE_BEGINNING,
     BLOCK_BYTES,
     FIRST_WINDOW_BYTES,
+    FREE_WINDOW_BYTES,
     MIB,
+    MOST_STREAMS,
     MOST_WINDOW_BYTES,
     WHOLE_FILE_BYTES,
+    Plan,
     Stream,
     plan,
 )
 
 BIG = 1024 * MIB
+HUGE = 10 * 1024 * MIB
+
+
+def read_on(streams: tuple[Stream, ...], offsets: range, *, has_waited: bool = False) -> list[Plan]:
+    """Plans of reads of a block each."""
+    plans: list[Plan] = []
+    for at in offsets:
+        plans.append(plan(streams, at, BLOCK_BYTES, BIG, has_waited=has_waited))
+        streams = plans[-1].streams
+    return plans
 
 
 def test_a_small_file_is_fetched_whole() -> None:
-    planned = plan(Stream(), 4096, 10, WHOLE_FILE_BYTES)
+    planned = plan(AT_THE_BEGINNING, 4096, 10, WHOLE_FILE_BYTES)
     assert (planned.start, planned.stop, planned.ahead_stop) == (0, WHOLE_FILE_BYTES, WHOLE_FILE_BYTES)
 
 
 def test_a_small_read_of_a_large_file_fetches_one_block() -> None:
-    planned = plan(Stream(), 500 * MIB + 5000, 4096, BIG)
+    planned = plan(AT_THE_BEGINNING, 500 * MIB + 5000, 4096, BIG)
     assert planned.start == 500 * MIB
     assert planned.stop == planned.ahead_stop == 500 * MIB + BLOCK_BYTES
 
 
+def test_small_reads_here_and_there_never_fetch_more_than_two_blocks() -> None:
+    streams = AT_THE_BEGINNING
+    at_random = random.Random(7)
+    for _ in range(500):
+        offset = at_random.randrange(MIB, HUGE, 64 * MIB) + at_random.randrange(MIB)
+        planned = plan(streams, offset, 4096, HUGE)
+        streams = planned.streams
+        if planned.is_seek:
+            assert planned.ahead_stop == planned.ahead_start
+            assert planned.stop - planned.start <= 2 * BLOCK_BYTES
+    assert len(streams) <= MOST_STREAMS
+
+
 def test_reading_from_the_beginning_looks_ahead_at_once() -> None:
-    planned = plan(Stream(), 0, BLOCK_BYTES, BIG)
-    assert planned.ahead_stop == BLOCK_BYTES + FIRST_WINDOW_BYTES
+    planned = plan(AT_THE_BEGINNING, 0, BLOCK_BYTES, BIG)
+    assert (planned.ahead_start, planned.ahead_stop) == (BLOCK_BYTES, BLOCK_BYTES + FIRST_WINDOW_BYTES)
 
 
-def test_the_window_doubles_while_reads_follow_each_other_up_to_its_limit() -> None:
-    stream, windows = Stream(), []
-    for at in range(0, 12 * BLOCK_BYTES, BLOCK_BYTES):
-        stream = plan(stream, at, BLOCK_BYTES, BIG).stream
-        windows.append(stream.window_bytes)
+def test_the_window_doubles_while_reads_follow_each_other() -> None:
+    plans = read_on(AT_THE_BEGINNING, range(0, 12 * BLOCK_BYTES, BLOCK_BYTES))
+    windows = [each.streams[0].window_bytes for each in plans]
     assert windows[:3] == [FIRST_WINDOW_BYTES, 2 * FIRST_WINDOW_BYTES, 4 * FIRST_WINDOW_BYTES]
-    assert windows[-1] == MOST_WINDOW_BYTES
+    assert windows[-1] == FREE_WINDOW_BYTES
 
 
-def test_a_seek_closes_the_window() -> None:
-    stream = plan(Stream(8 * MIB, MIB), 8 * MIB, BLOCK_BYTES, BIG).stream
-    assert stream.window_bytes == 2 * MIB
-    assert plan(stream, 700 * MIB, 4096, BIG).stream == Stream(700 * MIB + 4096, 0)
+def test_a_window_grows_beyond_that_only_where_a_read_had_to_wait() -> None:
+    steady = (Stream(8 * MIB, 9 * MIB, FREE_WINDOW_BYTES),)
+    assert plan(steady, 9 * MIB, MIB, BIG).streams[0].window_bytes == FREE_WINDOW_BYTES
+    grown = plan(steady, 9 * MIB, MIB, BIG, has_waited=True).streams
+    assert grown[0].window_bytes == 2 * FREE_WINDOW_BYTES
+    assert plan(grown, 10 * MIB, MIB, BIG).streams[0].window_bytes == 2 * FREE_WINDOW_BYTES
+    last = read_on(grown, range(10 * MIB, 20 * MIB, BLOCK_BYTES), has_waited=True)[-1]
+    assert last.streams[0].window_bytes == MOST_WINDOW_BYTES
+
+
+def test_a_seek_begins_a_stream_and_leaves_the_other() -> None:
+    streams = plan((Stream(7 * MIB, 8 * MIB, MIB),), 8 * MIB, BLOCK_BYTES, BIG).streams
+    planned = plan(streams, 700 * MIB, 4096, BIG)
+    assert planned.is_seek
+    assert planned.streams == (Stream(700 * MIB, 700 * MIB + 4096), *streams)
+
+
+def test_readers_at_two_places_have_a_window_each() -> None:
+    streams = AT_THE_BEGINNING
+    seeks = 0
+    for step in range(8):
+        for start in (0, 500 * MIB):
+            planned = plan(streams, start + step * BLOCK_BYTES, BLOCK_BYTES, BIG)
+            seeks += planned.is_seek
+            streams = planned.streams
+    assert seeks == 1
+    assert [stream.window_bytes for stream in streams] == [FREE_WINDOW_BYTES] * 2
+
+
+def test_places_that_were_read_once_give_way_before_those_that_are_read_on() -> None:
+    streams = read_on(AT_THE_BEGINNING, range(0, 4 * BLOCK_BYTES, BLOCK_BYTES))[-1].streams
+    for number in range(3 * MOST_STREAMS):
+        streams = plan(streams, (100 + 10 * number) * MIB, 4096, BIG).streams
+    planned = plan(streams, 4 * BLOCK_BYTES, BLOCK_BYTES, BIG)
+    assert not planned.is_seek
+    assert planned.streams[0].window_bytes == FREE_WINDOW_BYTES
 
 
 def test_reads_side_by_side_are_no_seek() -> None:
-    late = plan(Stream(8 * MIB, MIB), 8 * MIB - 2 * BLOCK_BYTES, BLOCK_BYTES, BIG)
-    assert late.stream == Stream(8 * MIB, MIB)
+    late = plan((Stream(7 * MIB, 8 * MIB, MIB),), 8 * MIB - 2 * BLOCK_BYTES, BLOCK_BYTES, BIG)
+    assert late.streams == (Stream(7 * MIB, 8 * MIB, MIB),)
 
 
-def test_nothing_is_planned_beyond_the_end() -> None:
-    planned = plan(Stream(5 * MIB, 4 * MIB), 5 * MIB, BLOCK_BYTES, 5 * MIB + 10)
+def test_who_reads_backwards_has_what_comes_before_fetched() -> None:
+    plans = read_on(AT_THE_BEGINNING, range(500 * MIB, 490 * MIB, -BLOCK_BYTES))
+    assert plans[0].is_seek
+    assert not any(each.is_seek for each in plans[1:])
+    assert plans[1].ahead_stop == plans[1].start
+    assert plans[1].start - plans[1].ahead_start == FIRST_WINDOW_BYTES
+    assert plans[-1].start - plans[-1].ahead_start == FREE_WINDOW_BYTES
+
+
+def test_nothing_is_planned_before_the_beginning_or_beyond_the_end() -> None:
+    planned = plan((Stream(4 * MIB, 5 * MIB, 4 * MIB),), 5 * MIB, BLOCK_BYTES, 5 * MIB + 10)
     assert planned.stop == planned.ahead_stop == 5 * MIB + 10
+    back = plan((Stream(MIB, 2 * MIB, 4 * MIB, True),), MIB - BLOCK_BYTES, BLOCK_BYTES, BIG)
+    assert (back.ahead_start, back.ahead_stop) == (0, MIB - BLOCK_BYTES)

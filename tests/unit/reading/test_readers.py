@@ -1,0 +1,175 @@
+"""How readers of large files are served: what they cost in requests and bytes."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind
+from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.readahead import BLOCK_BYTES, FREE_WINDOW_BYTES, MIB, MOST_WINDOW_BYTES, Stream
+from mountfs.reading.reader import AHEAD_THREADS, FETCH_BYTES, Reader
+from tests.fakes.clock import FakeClock
+from tests.waiting import until
+
+WAIT_S = 10.0
+MOST_FOR_A_SMALL_READ_BYTES = 2 * MIB
+
+
+class Synthetic:
+    """A service whose files have any size, and no bytes until they are asked for."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[int, int]] = []
+        self.changed = threading.Condition()
+        self._held_from: int | None = None
+        self.waiting = 0
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        with self.changed:
+            self.requests.append((offset, length))
+            self.waiting += 1
+            self.changed.notify_all()
+            held = self.changed.wait_for(lambda: self._held_from is None or offset < self._held_from, WAIT_S)
+            self.waiting -= 1
+            assert held
+        return self.body(offset, length)
+
+    def hold(self, offset: int = 0) -> None:
+        """Requests from *offset* on wait for ``release``."""
+        with self.changed:
+            self._held_from = offset
+
+    def release(self) -> None:
+        with self.changed:
+            self._held_from = None
+            self.changed.notify_all()
+
+    def until(self, waiting: int) -> bool:
+        with self.changed:
+            return self.changed.wait_for(lambda: self.waiting >= waiting, WAIT_S)
+
+    def bytes_from(self, offset: int) -> int:
+        return sum(length for at, length in self.requests if at >= offset)
+
+    @staticmethod
+    def body(offset: int, length: int) -> bytes:
+        first = offset // 8
+        numbers = range(first, -(-(offset + length) // 8))
+        if length > MIB:
+            return bytes(length)
+        return b"".join(number.to_bytes(8, "big") for number in numbers)[offset % 8 :][:length]
+
+
+@pytest.fixture
+def service() -> Iterator[Synthetic]:
+    made = Synthetic()
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def reader(service: Synthetic, tmp_path: Path) -> Iterator[Reader]:
+    made = Reader(service, Blocks(tmp_path / "cache", 256 * MIB, HashKind.DROPBOX), FakeClock())
+    yield made
+    service.release()
+    made.close()
+
+
+def of(size_bytes: int) -> File:
+    return File("id:1", "big", "1", size_bytes, 0, "hash")
+
+
+def test_a_small_read_anywhere_in_a_huge_file_is_one_request_of_a_few_blocks(
+    service: Synthetic, reader: Reader
+) -> None:
+    huge = of(10 * 1024 * MIB)
+    at_random = random.Random(11)
+    for count in range(1, 60):
+        offset = at_random.randrange(count * 100 * MIB, (count + 1) * 100 * MIB - MIB)
+        assert reader.read(huge, offset, 4096) == service.body(offset, 4096)
+        assert len(service.requests) == count
+        assert service.requests[-1][1] <= MOST_FOR_A_SMALL_READ_BYTES
+
+
+def test_a_file_read_from_end_to_end_is_requested_once(service: Synthetic, reader: Reader) -> None:
+    big = of(96 * MIB)
+    for at in range(0, 96 * MIB, BLOCK_BYTES):
+        assert len(reader.read(big, at, BLOCK_BYTES)) == BLOCK_BYTES
+    assert service.bytes_from(0) == 96 * MIB
+    assert len(service.requests) <= 96 * MIB // FETCH_BYTES + 12
+
+
+def test_a_file_read_backwards_is_requested_once_and_ahead(service: Synthetic, reader: Reader) -> None:
+    big = of(64 * MIB)
+    for at in range(64 * MIB - BLOCK_BYTES, -1, -BLOCK_BYTES):
+        assert len(reader.read(big, at, BLOCK_BYTES)) == BLOCK_BYTES
+    assert service.bytes_from(0) == 64 * MIB
+    assert len(service.requests) <= 64 * MIB // FETCH_BYTES + 24
+
+
+def test_two_readers_of_one_file_are_each_read_ahead(service: Synthetic, reader: Reader) -> None:
+    big = of(400 * MIB)
+    for step in range(0, 32 * MIB, BLOCK_BYTES):
+        for start in (0, 200 * MIB):
+            reader.read(big, start + step, BLOCK_BYTES)
+    ends = [200 * MIB + 32 * MIB + 32 * MIB, 32 * MIB + 32 * MIB]
+    assert len(service.requests) <= sum(ends) // FETCH_BYTES
+    assert len({offset for offset, _ in service.requests}) == len(service.requests)
+
+
+def test_a_whole_window_is_under_way_at_once(service: Synthetic, reader: Reader) -> None:
+    big = of(400 * MIB)
+    reader._streams[key_of(big)] = (Stream(99 * MIB, 100 * MIB, MOST_WINDOW_BYTES),)
+    service.hold(100 * MIB + BLOCK_BYTES)
+    reader.read(big, 100 * MIB, BLOCK_BYTES)
+    assert service.until(AHEAD_THREADS)
+    assert service.bytes_from(100 * MIB + BLOCK_BYTES) >= MOST_WINDOW_BYTES - FETCH_BYTES
+
+
+def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthetic, reader: Reader) -> None:
+    big = of(400 * MIB)
+    reader._streams[key_of(big)] = (Stream(99 * MIB, 100 * MIB, FREE_WINDOW_BYTES),)
+    service.hold(100 * MIB + BLOCK_BYTES)
+    reader.read(big, 100 * MIB, BLOCK_BYTES)
+    thread = threading.Thread(target=reader.read, args=(big, 100 * MIB + BLOCK_BYTES, BLOCK_BYTES))
+    thread.start()
+    assert service.until(1)
+    until(lambda: key_of(big) in reader._waited, "the reader waits for what was asked for ahead")
+    service.release()
+    thread.join(WAIT_S)
+    reader.read(big, 100 * MIB + 2 * BLOCK_BYTES, BLOCK_BYTES)
+    assert reader._streams[key_of(big)][0].window_bytes == 2 * FREE_WINDOW_BYTES
+
+
+def test_a_seek_calls_off_what_nobody_has_begun_to_fetch(service: Synthetic, reader: Reader) -> None:
+    big = of(10 * 1024 * MIB)
+    reader._streams[key_of(big)] = ()
+    service.hold(MIB)
+    for start in range(0, 5 * 1024 * MIB, 1024 * MIB):  # more windows than there are threads
+        for step in range(2):
+            service.hold(start + 2 * BLOCK_BYTES)
+            reader.read(big, start + step * BLOCK_BYTES, BLOCK_BYTES)
+    far = 9 * 1024 * MIB
+    service.hold(far + MIB)
+    before = len(reader._of_locked(big))
+    reader.read(big, far, 4096)
+    with reader._lock:
+        assert all(fetch.is_begun for fetch in reader._of_locked(big))
+    assert before >= len(reader._of_locked(big))
+
+
+def test_what_was_called_off_is_read_all_the_same(service: Synthetic, reader: Reader) -> None:
+    """By a reader that waited for its turn just then."""
+    big = of(1024 * MIB)
+    for at in range(0, 2 * MIB, BLOCK_BYTES):
+        reader.read(big, at, BLOCK_BYTES)
+    with reader._lock:
+        reader._call_off_locked(big)
+    for at in range(2 * MIB, 8 * MIB, BLOCK_BYTES):
+        assert reader.read(big, at, 16)[:8] in (service.body(at, 8), bytes(8))
