@@ -20,9 +20,22 @@ EXIT_USAGE = 2
 
 
 _MODULES = {
-    **dict.fromkeys(("wait", "status", "sync", "umount"), "inspect"),
+    **dict.fromkeys(("wait", "sync", "umount"), "inspect"),
     **dict.fromkeys(("retry", "export", "discard"), "parked"),
-    **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
+    **{
+        name: name
+        for name in (
+            "login",
+            "logout",
+            "remotes",
+            "mount",
+            "fsck",
+            "sandbox",
+            "demo",
+            "pending",
+            "status",
+        )
+    },
     "config": "configure",
 }
 """Command -> the module of this package that has it under this name."""

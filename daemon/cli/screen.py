@@ -10,10 +10,10 @@ from typing import Self
 from rich.console import Console, Group, RenderableType
 from rich.status import Status
 from rich.table import Table
-from rich.text import Text
 
-from daemon.control.status import FleetStatus, MountStatus, Tally, in_bytes, in_words, plural
-from daemon.printable import printable
+from daemon.cli.bars import in_time, render_transfer, text
+from daemon.control.health import trouble_of
+from daemon.control.status import FleetStatus, MountStatus, Tally, Transfer, in_bytes, in_words, plural
 
 MACHINES_SHOWN = 8
 
@@ -44,7 +44,12 @@ class StatusLine:
     def show(self, line: str) -> None:
         """Replaces what the line says; *line* is plain text."""
         if self._status is not None:
-            self._status.update(_text(line))
+            self._status.update(text(line))
+
+    def show_transfer(self, head: str, transfer: Transfer) -> None:
+        """The same with bars: for all that is pending, and for large files on their way."""
+        if self._status is not None:
+            self._status.update(render_transfer(transfer, head))
 
 
 def status_line(status: MountStatus) -> str:
@@ -58,29 +63,32 @@ def render_status(status: MountStatus) -> RenderableType:
     account = status.account
     head = Table.grid(padding=(0, 2))
     for label, value in _facts(status):
-        head.add_row(_text(label, "dim"), _text(value))
-    parts: list[RenderableType] = [_text(f"{status.remote} on {status.mountpoint}", "bold"), head]
+        head.add_row(text(label, "dim"), text(value))
+    parts: list[RenderableType] = [text(f"{status.remote} on {status.mountpoint}", "bold"), head]
+    parts += [text(f"! {each}", "yellow") for each in trouble_of(status)]
+    if account.transfer.left.count:
+        parts.append(render_transfer(account.transfer))
     if account.states:
         parts.append(_tallies(account.states))
     if account.calls:
         table = _table("API calls", "count")
         for route, count in sorted(account.calls.items(), key=lambda item: (-item[1], item[0])):
-            table.add_row(_text(route), str(count))
+            table.add_row(text(route), str(count))
         parts.append(table)
     if account.troubles:
         table = Table("path", "state", "ago", "what", box=None, padding=(0, 2, 0, 0))
         for trouble in account.troubles:
-            path, state, reason = _text(trouble.path), _text(trouble.state), _text(trouble.reason)
+            path, state, reason = text(trouble.path), text(trouble.state), text(trouble.reason)
             table.add_row(path, state, in_time(trouble.age_s), reason)
         parts.append(table)
     if account.copies:
         table = Table("copy", "kind", "ago", "what to do", box=None, padding=(0, 2, 0, 0))
         for copy in account.copies:
-            table.add_row(_text(copy.path), _text(copy.kind), in_time(copy.age_s), _text(copy.advice))
+            table.add_row(text(copy.path), text(copy.kind), in_time(copy.age_s), text(copy.advice))
         parts.append(table)
     for stray in account.strays:
         parts.append(
-            _text(
+            text(
                 f"{plural(stray.count, 'change')} ({in_bytes(stray.size_bytes)}) of account {stray.account} "
                 "wait for a mount of that account",
                 "yellow",
@@ -135,12 +143,8 @@ def _fleet_facts(fleet: FleetStatus | None) -> Iterator[tuple[str, str]]:
 def _tallies(states: Mapping[str, Tally]) -> Table:
     table = _table("changes", "count", "bytes")
     for state, tally in states.items():
-        table.add_row(_text(state), str(tally.count), in_bytes(tally.size_bytes))
+        table.add_row(text(state), str(tally.count), in_bytes(tally.size_bytes))
     return table
-
-
-def _text(text: str, style: str = "") -> Text:
-    return Text(printable(text), style=style)
 
 
 def _table(first: str, *numbers: str) -> Table:
@@ -149,12 +153,3 @@ def _table(first: str, *numbers: str) -> Table:
     for name in numbers:
         table.add_column(name, justify="right")
     return table
-
-
-def in_time(seconds: float) -> str:
-    """Rounded: ``12 s``, ``3 min``, ``2.5 h``."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

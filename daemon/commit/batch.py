@@ -11,6 +11,9 @@ from mountfs.model.pacing import ALONE, Pacer
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import Flight
 
+NAMED = 3
+"""Of the entries of a running batch, for status."""
+
 
 @dataclass(frozen=True, slots=True)
 class Current:
@@ -19,6 +22,8 @@ class Current:
     kind: OrderKind
     entries: int
     since_s: float
+    paths: tuple[str, ...] = ()
+    """Of some of its entries."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +79,8 @@ class Batch:
 
     @property
     def current(self) -> Current:
-        return Current(self.kind, len(self.flights), self.since_s)
+        paths = tuple(flight.place.path.text for flight in self.flights[:NAMED])
+        return Current(self.kind, len(self.flights), self.since_s, paths)
 
     def halved(self, batch_id: int) -> Batch:
         """Moves the second half of its flights to a new batch, *batch_id*, which is as far as this one. A new

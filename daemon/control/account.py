@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from daemon.control.changes import PendingChange
 from daemon.control.protocol import Discarded, FailedChange, Retried
-from daemon.control.status import AccountStatus
+from daemon.control.status import AccountStatus, Transfer
 from mountfs.model.path import RemotePath
 
 
@@ -74,6 +75,10 @@ class MountedAccount(Protocol):
         """Files at or below *path* with bytes that the service does not have, by their paths in the mount,
         and how many more lie outside of what is mounted. As ``retry``."""
 
+    def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
+        """Everything pending at or below *path*, and how many changes lie outside of what is mounted. As
+        ``retry``."""
+
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*; *is_trial*: tells what that would be. As ``retry``."""
 
@@ -92,6 +97,12 @@ class MountedAccount(Protocol):
 
     def status(self) -> AccountStatus:
         """Counts, troubles and reachability, from memory and the journal: never waits for the network."""
+
+    def beat(self) -> None:
+        """To be called about twice a second: notes how far things are, which rates are told from."""
+
+    def transfer(self) -> Transfer:
+        """How far what is pending has got, from counters."""
 
     def close(self) -> None:
         """Ends the background work and closes the journal; what is pending stays in it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from daemon.control.changes import PendingChange
+from daemon.control.pending import pending_changes
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from mountfs.errors import MountfsError, NotFound
 from mountfs.model.path import RemotePath
@@ -88,6 +90,10 @@ class Parked:
                     else:
                         outside += 1
         return sorted(found), outside
+
+    def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
+        """Everything pending at or below *path*. NotFound."""
+        return pending_changes(self._tree, self._find(path), self._view.top, self._clock, self._shown)
 
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*. NotFound."""

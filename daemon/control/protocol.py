@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from daemon.control.status import MountStatus, from_json, to_json
+from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
+from daemon.control.status import MountStatus, Transfer, from_json, to_json, transfer_from
 
 VERSION = 1
 LONGEST_LINE_BYTES = 8 * 1024 * 1024
@@ -86,6 +87,8 @@ class Progress:
 
     pending: int
     size_bytes: int
+    transfer: Transfer = field(default_factory=Transfer)
+    """Of the whole mount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,14 @@ class Rejected:
 
 
 Request = (
-    StatusRequest | WaitRequest | StopRequest | SyncRequest | RetryRequest | PendingRequest | DiscardRequest
+    StatusRequest
+    | WaitRequest
+    | StopRequest
+    | SyncRequest
+    | RetryRequest
+    | PendingRequest
+    | ChangesRequest
+    | DiscardRequest
 )
 Reply = (
     Progress
@@ -184,11 +194,12 @@ Reply = (
     | Synced
     | Retried
     | PendingFiles
+    | PendingChanges
     | Listed
     | Discarded
     | Rejected
 )
-UNDER_WAY = (Progress, PendingFiles, FailedChanges)
+UNDER_WAY = (Progress, PendingFiles, PendingChanges, FailedChanges)
 """Replies that others follow."""
 
 _REQUESTS: dict[str, type[Any]] = {
@@ -198,6 +209,7 @@ _REQUESTS: dict[str, type[Any]] = {
     "sync": SyncRequest,
     "retry": RetryRequest,
     "list-pending": PendingRequest,
+    "list-changes": ChangesRequest,
     "discard": DiscardRequest,
 }
 _REPLIES: dict[str, type[Any]] = {
@@ -209,6 +221,7 @@ _REPLIES: dict[str, type[Any]] = {
     "synced": Synced,
     "retried": Retried,
     "pending-files": PendingFiles,
+    "pending-changes": PendingChanges,
     "listed": Listed,
     "discarded": Discarded,
     "rejected": Rejected,
@@ -293,6 +306,10 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
         for key in ("failed", "left", "changes"):
             if kinds is _REPLIES and key in body:
                 body[key] = tuple(FailedChange(**failed) for failed in body[key])
+        if kinds is _REPLIES and "transfer" in body:
+            body["transfer"] = transfer_from(body["transfer"])
+        if kinds[word] is PendingChanges:
+            body["pending"] = tuple(PendingChange(**change) for change in body["pending"])
         if kinds is _REPLIES and "paths" in body:
             body["paths"] = tuple(map(str, body["paths"]))
         return kinds[word](**body)

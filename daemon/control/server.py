@@ -16,7 +16,9 @@ from threading import Condition, Event, RLock, Thread
 from typing import Protocol, TypeVar
 
 from daemon.control.account import MountedAccount
+from daemon.control.changes import ChangesRequest, PendingChanges
 from daemon.control.protocol import (
+    CHANGES_A_LINE,
     LONGEST_REQUEST_BYTES,
     DiscardRequest,
     Listed,
@@ -117,6 +119,8 @@ class Conversation:
                 yield (yield from self._during(lambda: self._account.retry(RemotePath.parse(path))))
             case PendingRequest(path):
                 yield from self._list(RemotePath.parse(path))
+            case ChangesRequest(path):
+                yield from self._list_changes(RemotePath.parse(path))
             case DiscardRequest(path, is_trial):
                 top = RemotePath.parse(path)
                 yield (yield from self._during(lambda: self._account.discard(top, is_trial=is_trial)))
@@ -151,7 +155,7 @@ class Conversation:
                 return
             if now_s - spoken_s >= PROGRESS_S:
                 spoken_s = now_s
-                yield Progress(backlog.unsettled, backlog.size_bytes)
+                yield Progress(backlog.unsettled, backlog.size_bytes, self._account.transfer())
             self._account.await_change(min(PROGRESS_S, deadline_s - now_s))
             self._rest.wait(REST_S)
 
@@ -161,11 +165,17 @@ class Conversation:
             yield PendingFiles(tuple(paths[at : at + PATHS_A_LINE]))
         yield Listed(outside)
 
+    def _list_changes(self, path: RemotePath) -> Iterator[Reply]:
+        changes, outside = yield from self._during(lambda: self._account.pending_changes(path))
+        for at in range(0, len(changes), CHANGES_A_LINE):
+            yield PendingChanges(tuple(changes[at : at + CHANGES_A_LINE]))
+        yield Listed(outside)
+
     def _stop(self, timeout_s: float | None) -> Iterator[Reply]:
         self._lifecycle.ask_stop(timeout_s)
         while (left := self._lifecycle.await_drained(PROGRESS_S)) is None:
             backlog = self._account.unsent()
-            yield Progress(backlog.pending, backlog.size_bytes)
+            yield Progress(backlog.pending, backlog.size_bytes, self._account.transfer())
         yield Stopped(left, self._lifecycle.why_left)
 
 

@@ -31,6 +31,30 @@ class Trouble:
     age_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """A file whose bytes are being sent: *sent_bytes* of them have arrived at the service."""
+
+    path: str
+    size_bytes: int
+    sent_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How far the mount is with what was pending at once: *done* since the last time that nothing was, and
+    *left* to do. The rates are those of the last seconds; *eta_s* is None while nothing moves. *files* are
+    some of those under way, the large ones first; *others* are on their way besides."""
+
+    done: Tally = Tally()
+    left: Tally = Tally()
+    bytes_per_s: float = 0.0
+    changes_per_s: float = 0.0
+    eta_s: float | None = None
+    files: tuple[UnderWay, ...] = ()
+    others: int = 0
+
+
 class Condition(StrEnum):
     """How the service is. The names are what ``status --json`` says."""
 
@@ -135,6 +159,7 @@ class AccountStatus:
     copies: tuple[Copy, ...] = ()
     fleet: FleetStatus | None = None
     """None: this machine has the account for itself."""
+    transfer: Transfer = Transfer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +194,16 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
     if fleet is not None:
         waiting = tuple((name, waited_s) for name, waited_s in fleet["waiting"])
         account["fleet"] = FleetStatus(**{**fleet, "waiting": waiting})
+    account["transfer"] = transfer_from(account["transfer"])
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})
+
+
+def transfer_from(given: Mapping[str, Any]) -> Transfer:
+    """As ``from_json``."""
+    tallies = {"done": Tally(**given["done"]), "left": Tally(**given["left"])}
+    files = tuple(UnderWay(**file) for file in given["files"])
+    return Transfer(**{**given, **tallies, "files": files})
 
 
 def in_words(status: MountStatus) -> str:

@@ -72,6 +72,17 @@ class Slot:
         os.close(self.fd)
 
 
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """Changes that wait for a mount of *account*, whose key it is; *remotes*: the names it had last."""
+
+    account: str
+    remotes: tuple[str, ...]
+    state_dir: str
+    count: int
+    size_bytes: int
+
+
 class StateDir:
     """The directory given by ``state_dir``; it exists and is ours."""
 
@@ -171,6 +182,18 @@ class StateDir:
             held = _held_in(directory)
             if held.count:
                 found[directory.name] = held
+        return found
+
+    def all_pending(self) -> list[Journaled]:
+        """What is pending for every account that has anything, mounted or not."""
+        named = {name: self.last_key(name) for name in _read_json(self._remotes)}
+        found: list[Journaled] = []
+        for directory in sorted((self.path / "accounts").glob("*")):
+            held = _held_in(directory)
+            if held.count:
+                key = directory.name
+                remotes = tuple(sorted(name for name, theirs in named.items() if theirs == key))
+                found.append(Journaled(key, remotes, str(self.path), held.count, held.size_bytes))
         return found
 
     def lock_slot(self, directory: Path) -> Slot | None:

@@ -13,15 +13,18 @@ from threading import Event
 
 from daemon.commit.batch import Current
 from daemon.control.account import Backlog
+from daemon.control.changes import PendingChange
 from daemon.control.parked import Parked
 from daemon.control.protocol import Discarded, FailedChange, Retried
-from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Trouble, far_side
+from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Transfer, Trouble, far_side
 from daemon.core import Core
 from daemon.places.holders import holder_of
+from daemon.process.counts import bytes_of, count_of
 from daemon.process.fleetwork import FleetWork
 from daemon.process.justclosed import JustClosed
 from daemon.process.keeping import copies_kept
 from daemon.process.ping import Ping
+from daemon.process.progress import Progress
 from daemon.process.worker import Worker
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
@@ -30,7 +33,6 @@ from mountfs.model.advice import advised
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
-from mountfs.tree import tally
 from mountfs.tree.bases import is_below
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.view import reason_of
@@ -94,6 +96,7 @@ class RunningAccount:
         self._set_aside: Trouble | None = None
         self._strays_s = -math.inf
         self._just_closed = JustClosed(core.tree, core.clock)
+        self._progress = Progress(core, self._shown)
 
     def start(self) -> None:
         for worker in self._parts.first_workers:
@@ -130,11 +133,11 @@ class RunningAccount:
             sessions = tree.store.count_orphans() + self._core.uploader.opening
             if node is None:
                 return Backlog(sessions=sessions)
-            counts = [_count(node, word) for word in PENDING]
-            size_bytes = sum(_bytes(node, word) for word in PENDING)
-            open_files = _count(node, Word.OPEN)
+            counts = [count_of(node, (word,)) for word in PENDING]
+            size_bytes = sum(bytes_of(node, word) for word in PENDING)
+            open_files = count_of(node, (Word.OPEN,))
             just_closed, closed_bytes = self._just_closed.below(node)
-            open_bytes = _bytes(node, Word.OPEN) - closed_bytes
+            open_bytes = bytes_of(node, Word.OPEN) - closed_bytes
             pending = sum(counts) - open_files + just_closed
             return Backlog(pending, size_bytes - open_bytes, open_files - just_closed, sessions)
 
@@ -162,6 +165,9 @@ class RunningAccount:
     def pending_files(self, path: RemotePath) -> tuple[list[str], int]:
         return self._parked.pending_files(path)
 
+    def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
+        return self._parked.pending_changes(path)
+
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         return self._parked.discard(path, is_trial=is_trial)
 
@@ -186,7 +192,7 @@ class RunningAccount:
         strays = self._look_for_strays()
         with tree.lock:
             root = tree.root
-            words = {word: Tally(_count(root, word), _bytes(root, word)) for word in Word}
+            words = {word: Tally(count_of(root, (word,)), bytes_of(root, word)) for word in Word}
             oldest = next(iter(tree.awaited.values()), None)
             copies = copies_kept(tree, self._shown)
             paused = _advised_or_empty(core.standstill())
@@ -208,7 +214,14 @@ class RunningAccount:
             paused=paused,
             copies=copies,
             fleet=self._parts.fleet.status() if self._parts.fleet is not None else None,
+            transfer=self._progress.tell(),
         )
+
+    def beat(self) -> None:
+        self._progress.sample()
+
+    def transfer(self) -> Transfer:
+        return self._progress.tell()
 
     def close(self) -> None:
         core, workers = self._core, [*self._parts.first_workers, *self._parts.workers]
@@ -321,17 +334,6 @@ def jobs_in_words(running: Sequence[Current]) -> str | None:
 
 def _advised_or_empty(error: MountfsError | None) -> str:
     return "" if error is None else advised(error)
-
-
-def _count(node: Node, word: Word) -> int:
-    """How many nodes at or below *node* are at *word*."""
-    own = int(word_of(node) is word)
-    return own + (tally.count_of(node, (word,)) if node.is_folder else 0)
-
-
-def _bytes(node: Node, word: Word) -> int:
-    own = node.counted[1] if node.counted is not None and node.counted[0] is word else 0
-    return own + (tally.bytes_of(node, (word,)) if node.is_folder else 0)
 
 
 def _word(node: Node) -> str:

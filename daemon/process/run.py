@@ -144,6 +144,7 @@ class _Reporter:
         self._around.on_ready()
 
     def tick(self) -> None:
+        self._account.beat()
         if self.phase() not in (Phase.READY, Phase.DRAINING):
             return
         now_s = self._around.clock.now_s()

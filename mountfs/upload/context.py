@@ -18,6 +18,7 @@ from mountfs.tree.content import Content
 from mountfs.tree.node import Node, Refusal, path_of
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of
+from mountfs.upload.meter import Meter
 from mountfs.upload.urgency import Urgency
 
 Work = Callable[[], None]
@@ -62,6 +63,7 @@ class UploadContext:
     folder_lost: Callable[[Node], bool]
     pause: Pause
     account_pacer: Pacer = field(default_factory=lambda: LoggedPacer("uploads"))
+    meter: Meter = field(default_factory=Meter)
 
     @property
     def limits(self) -> BackendLimits:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from mountfs.errors import (
     BatchRefused,
@@ -72,6 +73,10 @@ class PackSender:
         """Whether small files that do not fail alone are waiting or being sent: their nodes will be ready for
         a commit soon."""
         return bool(self._queue) or any(not each.is_parked for each in self._flying.values())
+
+    def under_way(self, most: int) -> list[int]:
+        """The contents of some files that are being sent."""
+        return list(islice(self._flying, most))
 
     def add_locked(self, content: Content) -> bool:
         """Queues a small file that is whole. True: wake a worker, because it is the first, a pack is full, or
@@ -178,6 +183,8 @@ class PackSender:
             ]
             for content_id in done:
                 self._flying[content_id].pacer.succeeded()
+            if self._context.limits.pack_entries:
+                self._context.meter.sent(sum(self._flying[each].size_bytes for each in done))
             if done:
                 self._pacer.succeeded(started_s)
             if done and self._context.limits.pack_entries:

@@ -62,8 +62,10 @@ class SessionSender:
             parts = self._context.tree.store.parts(content.id)
             file = self._files[content.id] = LargeFile(content, parts, is_streamable=False)
             file.place = place_of(node.state, content)
-        if file.size_bytes is None and not file.seal(content.size_bytes):
-            self._spoil(file)
+        if file.size_bytes is None:
+            self._context.meter.seal(content.id, content.size_bytes)
+            if not file.seal(content.size_bytes):
+                self._spoil(file)
         if self._context.limits.sessions_have_places and file.place != place_of(node.state, content):
             file.place = place_of(node.state, content)
             if file.session is not None or file.is_opening:
@@ -80,6 +82,7 @@ class SessionSender:
         file = self._files.pop(content_id, None)
         if file is not None:
             file.restart()
+            self._context.meter.drop(content_id)
         self._context.note_session_locked(content_id, None)
 
     def is_begun_locked(self, content_id: int) -> bool:
@@ -186,6 +189,8 @@ class SessionSender:
                 file.session, file.known_parts = session, tuple(parts)
                 self._context.note_session_locked(file.content_id, session)
                 file.begin(session, part_bytes, parts)
+                stored_bytes = sum(part.length for part in parts)
+                self._context.meter.begin(file.content_id, file.size_bytes, stored_bytes)
         finally:
             with tree.lock:
                 file.is_opening = False
@@ -239,6 +244,7 @@ class SessionSender:
                     raise
             self._succeeded(file, started_s)
             file.plan.acknowledge(append, receipt)
+            self._context.meter.stored(file.content_id, append.length)
             return file.plan.parts if append.is_closing else None
 
     def _finish(self, sending: Sending, parts: tuple[Part, ...]) -> None:
@@ -317,6 +323,7 @@ class SessionSender:
     def _restart(self, file: LargeFile) -> None:
         """Gives the file's session up, in memory and in the row: a restart must not resume it."""
         file.restart()
+        self._context.meter.drop(file.content_id)
         found = self._context.tree.content(file.content_id)
         if found is not None and not found[1].is_uploaded:
             self._context.note_session_locked(file.content_id, None)

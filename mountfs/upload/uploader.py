@@ -13,6 +13,7 @@ from mountfs.tree.node import Node, State
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import SpoolBytes, UploadContext, Work, WorkSource
+from mountfs.upload.meter import Meter
 from mountfs.upload.packsender import PackSender
 from mountfs.upload.sessionsender import SessionSender
 from mountfs.upload.urgency import Urgency
@@ -126,6 +127,15 @@ class Uploader:
         return None if error is None else str(error)
 
     @property
+    def meter(self) -> Meter:
+        """How many bytes have arrived. Under the lock."""
+        return self._context.meter
+
+    def small_under_way(self, most: int) -> list[int]:
+        """The contents of some small files that are being sent just now. Under the lock."""
+        return self._packs.under_way(most) if self._context.limits.pack_entries else []
+
+    @property
     def opening(self) -> int:
         """How many sessions the service is being asked for, perhaps for files that are gone by now: those
         are to be ended once they are known. Under the lock."""
@@ -188,6 +198,7 @@ class Uploader:
             if content is not None and content.id not in kept:
                 self._packs.remove_locked(content.id)
                 self._sessions.remove_locked(content.id)
+                self._context.meter.drop(content.id)
         content = after.content
         if content is None:
             if after.draft is not None and before.parent not in (None, after.parent):
@@ -195,6 +206,8 @@ class Uploader:
         elif content.is_uploaded:
             self._packs.remove_locked(content.id)
             self._sessions.remove_locked(content.id)
+            if self._context.limits.pack_entries:
+                self._context.meter.drop(content.id)
         elif self._look_locked(node):
             self.wake()
 

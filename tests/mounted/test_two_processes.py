@@ -100,7 +100,7 @@ def test_a_second_sandbox_on_the_same_files_is_told_who_has_them(tmp_path: Path)
     order = ["mount", "--background", "-o", f"state_dir={state}", "sandbox-dropbox:"]
     assert mountfs(*order, one).returncode == 0
     try:
-        pid = json.loads(mountfs("status", one, "--json").stdout)["pid"]
+        pid = json.loads(mountfs("status", one, "--json").stdout)["mounts"][0]["pid"]
         done = mountfs(*order, two)
         assert done.returncode == 1
         assert len(done.stderr.splitlines()) == 1

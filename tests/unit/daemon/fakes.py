@@ -7,8 +7,9 @@ from pathlib import Path
 from threading import Event, Lock
 
 from daemon.control.account import Backlog
+from daemon.control.changes import PendingChange
 from daemon.control.protocol import Discarded, FailedChange, Retried
-from daemon.control.status import AccountStatus, FarSide
+from daemon.control.status import AccountStatus, FarSide, Tally, Transfer
 from mountfs.model.path import ROOT, RemotePath
 
 PATIENCE_S = 10.0
@@ -73,6 +74,10 @@ class FakeAccount:
     def pending_files(self, path: RemotePath) -> tuple[list[str], int]:
         return [f"{path}/{number}" for number in range(self.left.pending)], 1
 
+    def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
+        numbers = range(self.left.pending)
+        return [PendingChange(f"{path}/{number}", "new file", "sealed", 1, 2.0) for number in numbers], 1
+
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         self.asked.append(f"discard {path} {is_trial}")
         return Discarded(1, 5, (str(path),), self.failed)
@@ -91,6 +96,12 @@ class FakeAccount:
 
     def status(self) -> AccountStatus:
         return AccountStatus("dbid:fake", far_side=self.far_side)
+
+    def beat(self) -> None:
+        """Not remembered: it comes twice a second."""
+
+    def transfer(self) -> Transfer:
+        return Transfer(left=Tally(self.left.pending, self.left.size_bytes))
 
     def close(self) -> None:
         self.asked.append("close")

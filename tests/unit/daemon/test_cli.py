@@ -176,24 +176,6 @@ def test_an_instance_comes_from_the_configuration(tmp_path: Path, capsys: pytest
     assert line.startswith(f"{tmp_path}/absent: the mount point does not exist")
 
 
-def test_nothing_mounted_is_no_failure(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("daemon.cli.inspect.all_mounts", list)
-    assert run(["status"]) == 0
-    assert capsys.readouterr().out == "nothing is mounted\n"
-    assert run(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"mounts": []}
-
-
-def test_a_broken_mount_does_not_hide_the_others(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("daemon.cli.inspect.all_mounts", lambda: [tmp_path])
-    assert run(["status"]) == 1
-    assert capsys.readouterr().err == f"mountfs: {tmp_path}: this mount has no control socket\n"
-
-
 def test_the_command_and_the_module_are_one(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "daemon.cli", "mount", "sandbox-dropbox:", str(tmp_path / "absent")],

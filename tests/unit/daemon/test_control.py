@@ -42,6 +42,7 @@ from daemon.control.protocol import (
     encode,
 )
 from daemon.control.server import ControlServer, Conversation
+from daemon.control.status import Tally, Transfer
 from daemon.failure import Failure
 from mountfs.clock import SystemClock
 from mountfs.errors import Offline
@@ -101,7 +102,7 @@ def test_a_wait_for_nothing_ends_at_once(client: Client, account: FakeAccount) -
 def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: FakeAccount) -> None:
     account.left = Backlog(pending=2, size_bytes=10)
     replies = client.ask(WaitRequest("/"))
-    assert next(replies) == Progress(2, 10)
+    assert next(replies) == Progress(2, 10, Transfer(left=Tally(2, 10)))
     account.left = Backlog()
     assert list(replies)[-1] == Settled(0)
 
@@ -211,7 +212,7 @@ def test_a_stop_is_over_when_the_process_lets_go(
 ) -> None:
     account.left = Backlog(pending=3, size_bytes=9)
     replies = client.ask(StopRequest(timeout_s=7), until_closed=True)
-    assert next(replies) == Progress(3, 9)
+    assert next(replies) == Progress(3, 9, Transfer(left=Tally(3, 9)))
     lifecycle.left, lifecycle.why_left = 3, "the service is away"
     lifecycle.drained.set()
     assert next(reply for reply in replies if not isinstance(reply, Progress)) == Stopped(

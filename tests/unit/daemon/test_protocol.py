@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
 from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
@@ -34,8 +35,19 @@ from daemon.control.protocol import (
     decode_request,
     encode,
 )
-from daemon.control.status import AccountStatus, Copy, FarSide, MountStatus, Stray, Tally, Trouble
+from daemon.control.status import (
+    AccountStatus,
+    Copy,
+    FarSide,
+    MountStatus,
+    Stray,
+    Tally,
+    Transfer,
+    Trouble,
+    UnderWay,
+)
 
+TRANSFER = Transfer(Tally(3, 300), Tally(2, 10), 5.0, 0.5, 4.0, (UnderWay("/b", 20, 10),), 1)
 STATUS = MountStatus(
     remote="work:/Scans",
     mountpoint="/mnt/x",
@@ -57,6 +69,7 @@ STATUS = MountStatus(
         strays=(Stray("dbid:y", 1, 5),),
         paused="the account is full",
         copies=(Copy("/a (conflicted copy)", "conflicted copy", 4.0, "compare them"),),
+        transfer=TRANSFER,
     ),
 )
 
@@ -69,11 +82,13 @@ REQUESTS: list[Request] = [
     SyncRequest(),
     RetryRequest("/a"),
     PendingRequest("/"),
+    ChangesRequest("/d"),
     DiscardRequest("/a"),
     DiscardRequest("/a", is_trial=False),
 ]
 REPLIES: list[Reply] = [
     Progress(3, 4096),
+    Progress(3, 4096, TRANSFER),
     StatusReply(STATUS),
     FailedChanges((FailedChange("/a\nb", "no space"),)),
     Settled(0),
@@ -83,6 +98,7 @@ REPLIES: list[Reply] = [
     Retried(0),
     Retried(3, (FailedChange("/a", "rename it"),)),
     PendingFiles(("/a", "/ü\udcff")),
+    PendingChanges((PendingChange("/a", "new file", "sealed", 3, 1.5, "/d", "no"),)),
     Listed(),
     Listed(4),
     Discarded(0, 0),

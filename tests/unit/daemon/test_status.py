@@ -11,7 +11,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from daemon.cli.screen import StatusLine, in_time, render_status, status_line
+from daemon.cli.bars import in_time
+from daemon.cli.screen import StatusLine, render_status, status_line
 from daemon.control.status import (
     AccountStatus,
     Condition,

@@ -1,0 +1,83 @@
+"""``mountfs pending``: every change that the service does not have, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from daemon.cli.bars import in_time, text
+from daemon.cli.context import ANY_PATH, Context, say
+from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
+from daemon.control.client import Client, Place, all_mounts, find_place
+from daemon.control.protocol import Listed
+from daemon.control.status import in_bytes, plural
+from daemon.failure import Failure
+from daemon.printable import printable
+
+COLUMNS = ("path", "change", "state", "size", "since", "why")
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH, required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each change.")
+@click.pass_obj
+def pending(context: Context, path: Path | None, as_json: bool) -> int:
+    """List what is not committed at or below PATH, or in all mounts: how far each change is, what it waits
+    for, and why. Without a terminal, a line each with tabs between.
+
+    Exits with 0 when nothing is pending, 1 when something is.
+    """
+    places = [find_place(path)] if path is not None else [Place(each, "/") for each in all_mounts()]
+    if not places:
+        raise Failure("nothing is mounted")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for title in COLUMNS:
+        table.add_column(title, overflow="fold")
+    count = failures = 0
+    for place in places:
+        try:
+            for change in _changes(place):
+                count += 1
+                if as_json:
+                    click.echo(json.dumps(_as_json(place, change)))
+                elif context.out.is_terminal:
+                    table.add_row(*map(text, _cells(place, change)))
+                else:
+                    click.echo("\t".join(map(printable, _cells(place, change))))
+        except Failure as failure:  # of this one: the others are asked all the same
+            failures += 1
+            say(str(failure))
+    if table.row_count:
+        context.out.print(table)
+    return 1 if count or failures else 0
+
+
+def _as_json(place: Place, change: PendingChange) -> dict[str, object]:
+    below = place.mountpoint
+    waits_for = f"{below}{change.waits_for}" if change.waits_for else ""
+    return {**asdict(change), "path": f"{below}{change.path}", "waits_for": waits_for}
+
+
+def _cells(place: Place, change: PendingChange) -> tuple[str, ...]:
+    size = in_bytes(change.size_bytes) if change.size_bytes else ""
+    where = f"{place.mountpoint}{change.path}"
+    return (where, change.change, change.state, size, in_time(change.age_s), _why(place, change))
+
+
+def _changes(place: Place) -> Iterator[PendingChange]:
+    for reply in Client.at(place.mountpoint).ask(ChangesRequest(place.inner)):
+        if isinstance(reply, PendingChanges):
+            yield from reply.pending
+        elif isinstance(reply, Listed) and reply.outside:
+            say(f"{place.mountpoint}: {plural(reply.outside, 'more change')} of the account not mounted here")
+
+
+def _why(place: Place, change: PendingChange) -> str:
+    if change.reason:
+        return change.reason
+    return f"waits for {place.mountpoint}{change.waits_for}" if change.waits_for else ""

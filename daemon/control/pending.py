@@ -1,0 +1,78 @@
+"""What is pending, change by change: how far each is, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from daemon.control.changes import PendingChange
+from mountfs.model.entry import NS_PER_S
+from mountfs.ports import Clock
+from mountfs.tree.bases import is_below
+from mountfs.tree.discard import pending_within
+from mountfs.tree.node import Node, State, has_moved, path_of
+from mountfs.tree.tree import Tree
+from mountfs.tree.view import reason_of
+from mountfs.tree.word import Word, word_of
+
+TOLD_AT_ONCE = 100
+"""Nodes in one hold of the lock."""
+
+
+def pending_changes(
+    tree: Tree, top: Node, shown_below: Node, clock: Clock, shown: Callable[[str], str]
+) -> tuple[list[PendingChange], int]:
+    """Everything at or below *top* that is pending or was refused, in the order in which it became so, and
+    how many changes lie outside of *shown_below*, the folder that is mounted. Any thread, without the
+    lock."""
+    found: list[PendingChange] = []
+    outside = 0
+    wall_ns = clock.wall_ns()
+    nodes = list(pending_within(tree, top))
+    for at in range(0, len(nodes), TOLD_AT_ONCE):
+        with tree.lock:
+            for node in nodes[at : at + TOLD_AT_ONCE]:
+                word = word_of(node)
+                if word is None or word is Word.LOCAL:
+                    continue
+                if not is_below(node, shown_below):
+                    outside += 1
+                    continue
+                found.append(_told(node, word, wall_ns, shown))
+    return found, outside
+
+
+def _told(node: Node, word: Word, wall_ns: int, shown: Callable[[str], str]) -> PendingChange:
+    state, pending = node.state, node.pending
+    content = state.content or state.draft
+    by = pending.blocked_on if pending is not None else None
+    since_ns = pending.since_ns if pending is not None else wall_ns
+    return PendingChange(
+        path=shown(path_of(node)),
+        change=what_changes(node),
+        state=word.text,
+        size_bytes=content.size_bytes if content is not None else 0,
+        age_s=max(0.0, (wall_ns - since_ns) / NS_PER_S),
+        waits_for=shown(path_of(by)) if by is not None else "",
+        reason=reason_of(node),
+    )
+
+
+def what_changes(node: Node) -> str:
+    """In a few words, such as ``new file``, ``new bytes, renamed``, ``removed``."""
+    return ", ".join(_changes(node, node.state)) or "sent again"
+
+
+def _changes(node: Node, state: State) -> Iterator[str]:
+    kind = "folder" if node.is_folder else "file"
+    if state.parent is None:
+        yield "removed"
+        return
+    if state.base is None:
+        yield f"new {kind}"
+        return
+    if state.content is not None or state.draft is not None:
+        yield "new bytes"
+    if has_moved(state):
+        yield "renamed" if state.parent is state.base_parent else "moved"
+    elif state.content is None and state.draft is None and state.mtime_ns is not None:
+        yield "new time"
