@@ -13,6 +13,7 @@ from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
 from mountfs.model.order import Order, OrderKind, Part
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 
 
@@ -233,6 +234,9 @@ class Backend(Protocol):
 
     def calls(self) -> dict[str, int]:
         """How many requests were sent so far, by route."""
+
+    def limit_rates(self, rates: Rates) -> None:
+        """Keeps the bytes of all requests together to *rates* from here on. Asks nobody."""
 
     def trouble(self) -> MountfsError | None:
         """What is wrong with the service while something is: the last such failure. Asks nobody."""

@@ -36,6 +36,7 @@ _MODULES = {
             "status",
         )
     },
+    **dict.fromkeys(("pause", "resume", "bwlimit"), "steer"),
     "config": "configure",
 }
 """Command -> the module of this package that has it under this name."""

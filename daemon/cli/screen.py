@@ -16,6 +16,7 @@ from daemon.control.health import trouble_of
 from daemon.control.status import FleetStatus, MountStatus, Tally, Transfer, in_bytes, in_words, plural
 
 MACHINES_SHOWN = 8
+from mountfs.model.rates import UNLIMITED
 
 
 class StatusLine:
@@ -113,6 +114,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ("far side", account.far_side.in_words),
         ("pending", pending),
         *([("uploads pause", account.paused)] if account.paused else []),
+        *([("bandwidth", f"{account.rates}, up:down, bytes a second")] if account.rates != UNLIMITED else []),
         ("current job", account.current_job or "none"),
         *_fleet_facts(account.fleet),
         ("kept in", status.state_dir),

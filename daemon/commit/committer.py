@@ -230,6 +230,8 @@ class Committer:
     def _next(self, now_s: float, *, is_planning: bool) -> Batch | float:
         """The next batch, on its way from here on, or when there may be one. *is_planning*: the plan has not
         come to all nodes yet, so more may be ready."""
+        if self._pause.is_held:
+            return math.inf
         queues = {
             kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
             for kind, most in self._most.items()

@@ -10,6 +10,7 @@ import difflib
 import grp
 import math
 import pwd
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from daemon.failure import BadSettings
+from mountfs.model.rates import SLOWEST_BYTES_S, Rates
 
 SHOWN_CHARS = 100
 """Of a wrong value, in a complaint."""
@@ -133,6 +135,31 @@ def seconds(value: object) -> float:
     if not math.isfinite(result) or result < 0:
         raise ValueError("must be zero or more, and finite")
     return result
+
+
+_UNITS_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+def rates(value: object) -> Rates:
+    """Bytes a second, ``UP`` or ``UP:DOWN``: ``512K``, ``2M:10M``, ``off:1M``."""
+    hint = "must be UP or UP:DOWN in bytes a second, such as 512K, 2M:10M or off:1M"
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(given, str):
+        raise ValueError(hint)
+    found: list[int | None] = []
+    for part in given.lower().split(":"):
+        match = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)([kmg]?)(?:i?b)?(?:/s)?", part.strip())
+        if part.strip() in ("off", "0", ""):
+            found.append(None)
+        elif match is None:
+            raise ValueError(hint)
+        else:
+            found.append(int(float(match[1]) * _UNITS_BYTES[match[2]]))
+    if len(found) > 2:
+        raise ValueError(hint)
+    if any(each is not None and each < SLOWEST_BYTES_S for each in found):
+        raise ValueError(f"must be at least {SLOWEST_BYTES_S // 1024}K, or off")
+    return Rates(*found)
 
 
 def octal_mode(value: object) -> int:

@@ -16,12 +16,14 @@ from daemon.config.keys import (
     group_id,
     nearest,
     octal_mode,
+    rates,
     seconds,
     shortened,
     user_id,
 )
 from daemon.failure import BadSettings
 from mountfs.attributes import Promise
+from mountfs.model.rates import UNLIMITED, Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class MountOptions:
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL
+    bwlimit: Rates = UNLIMITED
 
 
 OPTION_KEYS: Mapping[str, Key] = {
@@ -54,6 +57,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "ro": Key("is_read_only", boolean),
     "close": Key("close", choice(*Promise)),
     "fsync": Key("fsync", choice(Promise.LOCAL, Promise.REMOTE)),
+    "bwlimit": Key("bwlimit", rates),
 }
 
 

@@ -15,6 +15,7 @@ from daemon.config.fleet import FLEET_KEYS, Fleet
 from daemon.config.keys import Key
 from daemon.config.options import OPTION_KEYS, MountOptions
 from daemon.config.settings import DROPBOX_KEYS, INSTANCE_KEYS, DropboxRemote
+from mountfs.model.rates import Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def toml(value: object, key: str = "") -> str:
     """*value* as the file has it; modes are octal there, and words are those of the keys."""
     if key == "umask" and isinstance(value, int):
         return f'"{value:03o}"'
-    if isinstance(value, Enum | Path):
+    if isinstance(value, Enum | Path | Rates):
         value = str(value)
     if isinstance(value, Mapping):
         table = tomlkit.inline_table()
@@ -133,6 +134,7 @@ MOUNT = Section(
             '"fsync"',
             "`close()` waits for `local`: the journal; `fsync`: the disk; `remote`: the commit.",
         ),
+        Entry("bwlimit", '"2M:10M"', "Bytes a second, `UP` or `UP:DOWN`: `512K`, `2M:10M`, `off:1M`."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
         Entry("uid", "1000", "To whom the files seem to belong: a number or name."),
         Entry("gid", "1000", "To which group."),

@@ -10,6 +10,7 @@ from daemon.control.changes import PendingChange
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Transfer
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,12 @@ class MountedAccount(Protocol):
 
     def status(self) -> AccountStatus:
         """Counts, troubles and reachability, from memory and the journal: never waits for the network."""
+
+    def hold(self, is_held: bool) -> None:
+        """Has nothing more be sent or committed, until it is called with False. What is on its way ends."""
+
+    def limit_rates(self, rates: Rates) -> None:
+        """Keeps bytes to *rates* from here on."""
 
     def beat(self) -> None:
         """To be called about twice a second: notes how far things are, which rates are told from."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
 from daemon.control.status import MountStatus, Transfer, from_json, to_json, transfer_from
+from daemon.control.steering import HoldRequest, RatesRequest, Steered, wrong_with
 
 VERSION = 1
 LONGEST_LINE_BYTES = 8 * 1024 * 1024
@@ -183,6 +184,8 @@ Request = (
     | RetryRequest
     | PendingRequest
     | ChangesRequest
+    | HoldRequest
+    | RatesRequest
     | DiscardRequest
 )
 Reply = (
@@ -197,6 +200,7 @@ Reply = (
     | PendingChanges
     | Listed
     | Discarded
+    | Steered
     | Rejected
 )
 UNDER_WAY = (Progress, PendingFiles, PendingChanges, FailedChanges)
@@ -211,6 +215,8 @@ _REQUESTS: dict[str, type[Any]] = {
     "list-pending": PendingRequest,
     "list-changes": ChangesRequest,
     "discard": DiscardRequest,
+    "hold": HoldRequest,
+    "limit-rates": RatesRequest,
 }
 _REPLIES: dict[str, type[Any]] = {
     "progress": Progress,
@@ -224,6 +230,7 @@ _REPLIES: dict[str, type[Any]] = {
     "pending-changes": PendingChanges,
     "listed": Listed,
     "discarded": Discarded,
+    "steered": Steered,
     "rejected": Rejected,
 }
 _WORDS = {kind: word for table in (_REQUESTS, _REPLIES) for word, kind in table.items()}
@@ -275,6 +282,8 @@ def decode_request(line: bytes) -> Request:
         raise ProtocolError("path must be text")
     if not isinstance(getattr(message, "is_trial", True), bool):
         raise ProtocolError("is_trial must be true or false")
+    if wrong := wrong_with(message):
+        raise ProtocolError(wrong)
     assert isinstance(message, Request)
     return message
 

@@ -43,6 +43,7 @@ from daemon.control.protocol import (
     in_lines,
 )
 from daemon.control.status import MountStatus
+from daemon.control.steering import HoldRequest, RatesRequest, Steered
 from mountfs.errors import MountfsError, with_class
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Clock
@@ -121,6 +122,12 @@ class Conversation:
                 yield from self._list(RemotePath.parse(path))
             case ChangesRequest(path):
                 yield from self._list_changes(RemotePath.parse(path))
+            case HoldRequest(is_held):
+                self._account.hold(is_held)
+                yield Steered()
+            case RatesRequest():
+                yield from self._during(lambda: self._account.limit_rates(request.rates))
+                yield Steered()
             case DiscardRequest(path, is_trial):
                 top = RemotePath.parse(path)
                 yield (yield from self._during(lambda: self._account.discard(top, is_trial=is_trial)))

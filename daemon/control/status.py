@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled
+from mountfs.model.rates import UNLIMITED, Rates
 
 FAILED = "failed"
 """The journal's word for a change that was refused for good, or waits for one that was."""
@@ -160,6 +161,8 @@ class AccountStatus:
     fleet: FleetStatus | None = None
     """None: this machine has the account for itself."""
     transfer: Transfer = Transfer()
+    rates: Rates = UNLIMITED
+    """The bounds of the line, where somebody has set some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +198,7 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
         waiting = tuple((name, waited_s) for name, waited_s in fleet["waiting"])
         account["fleet"] = FleetStatus(**{**fleet, "waiting": waiting})
     account["transfer"] = transfer_from(account["transfer"])
+    account["rates"] = Rates(**account["rates"])
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})
 

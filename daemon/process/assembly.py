@@ -167,6 +167,8 @@ class _Assembly:
                 end_connection=self.connection.end,
                 release=release,
                 fleet=fleet,
+                limit_rates=self.connection.limit_rates,
+                rates=self.plan.options.bwlimit,
             )
         )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
 from daemon.config.settings import AccountRemote
 from daemon.process.networkrecipe import Recipe
 from daemon.process.run import MountPlan
+from mountfs.errors import MountfsError
 from mountfs.model.entry import Account
+from mountfs.model.rates import Rates
 from mountfs.ports import Backend, Clock
 from mountfs.transport.codec import dumps
 from mountfs.transport.link import Child
@@ -29,11 +31,13 @@ def _nothing(_account: Account) -> None:
 @dataclass(frozen=True, slots=True)
 class Connection:
     """A backend with two calls for its mount. ``mounted``: to be called with the account that is mounted.
-    ``end``: to be called last, after ``backend.close``; no call of the backend may follow."""
+    ``end``: to be called last, after ``backend.close``; no call of the backend may follow.
+    ``limit_rates``: holds for the network processes to come as well."""
 
     backend: Backend
     mounted: Callable[[Account], None] = _nothing
     end: Callable[[], None] = lambda: None
+    limit_rates: Callable[[Rates], None] = lambda _rates: None
 
 
 @contextmanager
@@ -57,13 +61,19 @@ def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child
     """Connects to the account of *remote*, and waits neither for the network process nor for the service.
     *process*: of ``begun_process``. MountfsError."""
     accounts: list[Account] = []
+    rates = [plan.options.bwlimit]
 
     def recipe() -> bytes:
-        return dumps(replace(first, account=accounts[-1] if accounts else None))
+        return dumps(replace(first, account=accounts[-1] if accounts else None, rates=rates[-1]))
 
     def mounted(account: Account) -> None:
         accounts.append(account)
         backend.mounted(account)
+
+    def limit_rates(wanted: Rates) -> None:
+        rates[:] = [wanted]
+        with suppress(MountfsError):  # the next process is told at its start
+            backend.limit_rates(wanted)
 
     first = Recipe(
         remote=remote,
@@ -75,4 +85,4 @@ def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child
     )
     backend = RemoteBackend(COMMAND, recipe, clock, process)
     backend.start()
-    return Connection(cast(Backend, backend), mounted, backend.end)
+    return Connection(cast(Backend, backend), mounted, backend.end, limit_rates)

@@ -3,51 +3,39 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from threading import Event
 
-from daemon.commit.batch import Current
 from daemon.control.account import Backlog
 from daemon.control.changes import PendingChange
 from daemon.control.parked import Parked
 from daemon.control.protocol import Discarded, FailedChange, Retried
-from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Transfer, Trouble, far_side
+from daemon.control.status import AccountStatus, Stray, Transfer, Trouble
 from daemon.core import Core
-from daemon.places.holders import holder_of
 from daemon.process.counts import bytes_of, count_of
+from daemon.process.describing import Description, why_paused
 from daemon.process.fleetwork import FleetWork
 from daemon.process.justclosed import JustClosed
-from daemon.process.keeping import copies_kept
 from daemon.process.ping import Ping
 from daemon.process.progress import Progress
 from daemon.process.worker import Worker
-from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
-from mountfs.model.advice import advised
-from mountfs.model.entry import NS_PER_S
-from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import UNLIMITED, Rates
 from mountfs.tree.bases import is_below
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.view import reason_of
-from mountfs.tree.word import PENDING, Word, word_of
+from mountfs.tree.word import PENDING, Word
 
 LOG = logging.getLogger(__name__)
 
-TROUBLES_SHOWN = 20
 TOLD_AT_ONCE = 100
 """Failed changes in one hold of the lock."""
 LAST_STEPS_S = 5.0
 """For a step that is under way at the end; its connections are cut, so it has no reason to take long."""
-STRAYS_EVERY_S = 10.0
-"""Other accounts' stores are files of other processes; looking into them costs an open each."""
-
 FIRST_LOOK_S = 1.0
 """So long a mount waits at its start to hear what others changed since the last one. One that has not heard
 it by then shows what it knows."""
@@ -72,6 +60,8 @@ class Parts:
     end_connection: Callable[[], None]
     release: Callable[[], None]
     fleet: FleetWork | None = None
+    limit_rates: Callable[[Rates], None] = lambda _rates: None
+    rates: Rates = UNLIMITED
 
 
 class RunningAccount:
@@ -92,11 +82,19 @@ class RunningAccount:
             shown=self._shown,
             hurry=core.prober.pause.hurry,
         )
-        self._strays: tuple[Stray, ...] = ()
-        self._set_aside: Trouble | None = None
-        self._strays_s = -math.inf
         self._just_closed = JustClosed(core.tree, core.clock)
         self._progress = Progress(core, self._shown)
+        self._description = Description(
+            core,
+            parts.display_name,
+            [*parts.first_workers, *parts.workers],
+            self._progress,
+            self._shown,
+            strays=parts.strays,
+            set_aside=parts.set_aside,
+            fleet=parts.fleet,
+        )
+        self._description.rates = parts.rates
 
     def start(self) -> None:
         for worker in self._parts.first_workers:
@@ -178,7 +176,8 @@ class RunningAccount:
         with self._core.tree.lock:
             standstill = self._core.standstill()
         fleet = self._parts.fleet.held_up if self._parts.fleet is not None else ""
-        return _advised_or_empty(standstill) or fleet or self._ping.trouble()
+        held = why_paused(standstill, is_held=self._core.prober.pause.is_held)
+        return held or fleet or self._ping.trouble()
 
     def await_change(self, timeout_s: float) -> None:
         self._core.waiting.wait(timeout_s)
@@ -187,35 +186,15 @@ class RunningAccount:
         self._core.durability.sync_below(self._core.tree.root)
 
     def status(self) -> AccountStatus:
-        core, tree = self._core, self._core.tree
-        wall_ns = core.clock.wall_ns()
-        strays = self._look_for_strays()
-        with tree.lock:
-            root = tree.root
-            words = {word: Tally(count_of(root, (word,)), bytes_of(root, word)) for word in Word}
-            oldest = next(iter(tree.awaited.values()), None)
-            copies = copies_kept(tree, self._shown)
-            paused = _advised_or_empty(core.standstill())
-            since_ns = oldest.pending.since_ns if oldest is not None and oldest.pending is not None else None
-        return AccountStatus(
-            account=self._parts.display_name,
-            states={word.text: found for word, found in words.items() if found.count},
-            pending=Tally(
-                sum(words[word].count for word in PENDING), sum(words[word].size_bytes for word in PENDING)
-            ),
-            oldest_pending_age_s=None if since_ns is None else max(0.0, (wall_ns - since_ns) / NS_PER_S),
-            current_job=jobs_in_words(core.committer.current)
-            or self._other_s_job(is_pending=oldest is not None),
-            calls=core.backend.calls(),
-            troubles=self._troubles(wall_ns),
-            far_side=self._far_side(is_pending=oldest is not None),
-            workers=self._failing(),
-            strays=strays,
-            paused=paused,
-            copies=copies,
-            fleet=self._parts.fleet.status() if self._parts.fleet is not None else None,
-            transfer=self._progress.tell(),
-        )
+        return self._description.status()
+
+    def hold(self, is_held: bool) -> None:
+        with self._core.tree.lock:
+            self._core.prober.pause.hold(is_held)
+
+    def limit_rates(self, rates: Rates) -> None:
+        self._parts.limit_rates(rates)
+        self._description.rates = rates
 
     def beat(self) -> None:
         self._progress.sample()
@@ -248,100 +227,3 @@ class RunningAccount:
         mounted."""
         path, root = RemotePath.parse(text), self._parts.root
         return str(path.moved(root, RemotePath(""))) if root.is_root or path.is_below(root) else str(path)
-
-    def _troubles(self, wall_ns: int) -> tuple[Trouble, ...]:
-        """What failed or is being retried, and then the latest notices, newest first."""
-        tree = self._core.tree
-
-        def age_s(since_ns: int) -> float:
-            return max(0.0, (wall_ns - since_ns) / NS_PER_S)
-
-        with tree.lock:
-            nodes = [
-                *islice(tree.refused.values(), TROUBLES_SHOWN),
-                *islice(tree.troubled.values(), TROUBLES_SHOWN),
-            ]
-            found = [
-                Trouble(
-                    self._shown(path_of(node)), _word(node), reason_of(node), age_s(_since_ns(node, wall_ns))
-                )
-                for node in nodes
-            ]
-            notices = tree.store.notices()
-        found += [
-            Trouble(notice.path, "notice", notice.text, age_s(notice.wall_ns)) for notice in reversed(notices)
-        ]
-        if self._set_aside is not None:
-            found.insert(0, self._set_aside)
-        return tuple(found[:TROUBLES_SHOWN])
-
-    def _far_side(self, *, is_pending: bool) -> FarSide:
-        core = self._core
-        sending = core.uploader.last_error or core.committer.last_error if is_pending else None
-        is_away = core.uploader.is_offline or core.committer.is_offline or core.follower.is_offline
-        if not core.follower.has_looked:
-            is_away, sending = True, "it has not answered yet"
-        error = core.backend.trouble() or core.follower.error
-        return far_side(error, detail=sending or core.follower.last_error, is_away=is_away)
-
-    def _other_s_job(self, *, is_pending: bool) -> str | None:
-        """What keeps ours from committing, by turns, or because it was stopped."""
-        path = self._core.committer.awaited_lock
-        if path is None or not is_pending:
-            awaited = self._core.committer.awaited_turn if is_pending else ""
-            return f"waits for {awaited}" if awaited else None
-        who = ""
-        with suppress(OSError), path.open("rb") as lock:
-            who = holder_of(lock.fileno())
-        return f"waits for another mount of the account{who}"
-
-    def _failing(self) -> dict[str, str]:
-        """What this machine, or a bug, keeps workers from."""
-        workers = [*self._parts.first_workers, *self._parts.workers]
-        found = {each.name: each.last_failure for each in workers if each.last_failure is not None}
-        for name, trouble in (
-            ("sync", self._core.durability.trouble),
-            ("close", self._core.sweeper.trouble),
-            ("write", self._core.spool.shortage()),
-        ):
-            if trouble is not None:
-                found.setdefault(name, trouble)
-        return found
-
-    def _look_for_strays(self) -> tuple[Stray, ...]:
-        now_s = self._core.clock.now_s()
-        if now_s - self._strays_s >= STRAYS_EVERY_S:
-            self._strays_s = now_s
-            try:
-                self._strays = self._parts.strays()
-                self._set_aside = self._parts.set_aside()
-            except (OSError, MountfsError):
-                LOG.warning("cannot look for what others left pending", exc_info=True)
-        return self._strays
-
-
-def jobs_in_words(running: Sequence[Current]) -> str | None:
-    """By kind: ``put of 1000``, or ``put of 3 in 3 jobs, move of 1``."""
-    kinds: dict[OrderKind, list[int]] = {}
-    for job in running:
-        kinds.setdefault(job.kind, []).append(job.entries)
-    words = (
-        f"{kind} of {sum(entries)}" + (f" in {len(entries)} jobs" if len(entries) > 1 else "")
-        for kind, entries in kinds.items()
-    )
-    return ", ".join(words) or None
-
-
-def _advised_or_empty(error: MountfsError | None) -> str:
-    return "" if error is None else advised(error)
-
-
-def _word(node: Node) -> str:
-    word = word_of(node)
-    return "clean" if word is None else word.text
-
-
-def _since_ns(node: Node, wall_ns: int) -> int:
-    if node.state.refusal is not None:
-        return node.state.refusal.wall_ns
-    return wall_ns if node.pending is None else node.pending.touched_ns

@@ -81,6 +81,7 @@ def main(socket_fd: int, window_fd: int) -> None:
         mounted = MountedAccount(recipe, recipe.account, AccountBudget(SystemClock()))
         tokens = _tokens(recipe, mounted.is_ours)
         backend = connect(recipe.remote, SystemClock(), Path(recipe.state_dir), tokens, mounted.budget)
+        backend.limit_rates(recipe.rates)
         serving = Serving(channel, window_fd, backend, mounted.note)
         serving.run()
     except Broken:

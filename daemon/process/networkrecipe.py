@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from daemon.config.settings import AccountRemote
 from mountfs.model.entry import Account
+from mountfs.model.rates import UNLIMITED, Rates
 
 RECIPE_MODULES = (__name__, "daemon.config.settings", "daemon.config.boxremote")
 """Modules whose classes the codec has to accept in a recipe."""
@@ -16,7 +17,8 @@ RECIPE_MODULES = (__name__, "daemon.config.settings", "daemon.config.boxremote")
 class Recipe:
     """``remote``: the account to connect to, with its credentials. ``name``: what the user calls it.
     ``state_dir``: absolute. ``login_file``: absolute, the configuration file in which `mountfs login` may
-    write new credentials; "": there is none. ``account``: the one that is mounted; None: not known yet."""
+    write new credentials; "": there is none. ``account``: the one that is mounted; None: not known yet.
+    ``rates``: how fast bytes may travel."""
 
     remote: AccountRemote
     name: str
@@ -25,3 +27,4 @@ class Recipe:
     log_level: int
     http_log_level: int
     account: Account | None = None
+    rates: Rates = UNLIMITED

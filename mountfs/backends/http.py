@@ -18,6 +18,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3 import PoolManager
 
+from mountfs.backends.bandwidth import Bandwidth
 from mountfs.backends.proxies import is_loopback, proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import receive
@@ -97,6 +98,7 @@ class HttpClient:
         self._longpoll_pool = self._session(2)
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
+        self.bandwidth = Bandwidth()
 
     def exchange(self, request: Request) -> Response:
         """The reply, of any status. Throttled while held back, Offline, NotSignedIn, InvalidArgument.
@@ -204,7 +206,7 @@ class HttpClient:
                 request.method,
                 request.url,
                 headers=headers,
-                data=Pieces(request.body) if request.body else None,
+                data=Pieces(request.body, self._before_piece) if request.body else None,
                 timeout=(min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
                 allow_redirects=False,
                 stream=True,
@@ -215,11 +217,22 @@ class HttpClient:
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             head = Response(reply.status_code, replied, b"", wait_s)
             try:
-                body = receive(reply.raw, head.status, request, self._clock, read_timeout_s)
+                after = self._after_piece
+                body = receive(reply.raw, head.status, request, self._clock, read_timeout_s, after)
             except ServerFault as error:
                 self._standing.overlong(request, head, error, started_s)
                 raise
             return replace(head, body=body)
+
+    def _before_piece(self, length: int) -> None:
+        if wait_s := self.bandwidth.up.wait_s(length, self._clock.now_s()):
+            self.pause(wait_s)
+
+    def _after_piece(self, length: int) -> float:
+        wait_s = self.bandwidth.down.wait_s(length, self._clock.now_s())
+        if wait_s:
+            self.pause(wait_s)
+        return wait_s
 
     def _pass_gate(self, route: str) -> None:
         """Waits until the gate opens, also when it is shut for longer meanwhile. Throttled."""

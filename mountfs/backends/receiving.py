@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from mountfs.backends.wire import Request
@@ -21,8 +22,16 @@ class Stream(Protocol):
         """At most *amt* bytes, as they are once decoded, of one read of the socket; none at the end."""
 
 
-def receive(stream: Stream, status: int, request: Request, clock: Clock, patience_s: float) -> bytes:
+def receive(
+    stream: Stream,
+    status: int,
+    request: Request,
+    clock: Clock,
+    patience_s: float,
+    after: Callable[[int], float] = lambda _length: 0.0,
+) -> bytes:
     """The body, or the window of it; what lies behind the window of a whole file is not waited for.
+    *after*: is called with the length of each piece that came, may wait, and says for how long it did.
 
     ServerFault as soon as there is more than was asked for; TimeoutError when it comes too slowly.
     """
@@ -34,6 +43,7 @@ def receive(stream: Stream, status: int, request: Request, clock: Clock, patienc
     received = bytearray()
     # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
     while chunk := stream.read1(_RECEIVE_BYTES, decode_content=True):
+        patience_s += after(len(chunk))
         received += chunk[to_skip:]
         to_skip = max(0, to_skip - len(chunk))
         if is_whole_file and len(received) >= most_bytes:

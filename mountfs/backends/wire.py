@@ -41,8 +41,12 @@ class StreamedBody(Protocol):
 class Pieces:
     """What leaves in small pieces; what requests takes for a stream of known length."""
 
-    def __init__(self, body: bytes | StreamedBody) -> None:
+    def __init__(
+        self, body: bytes | StreamedBody, before: Callable[[int], None] = lambda _length: None
+    ) -> None:
+        """*before*: is called with the length of each piece before it leaves, and may wait or raise."""
         self._body = body
+        self._before = before
 
     def __len__(self) -> int:
         return len(self._body)
@@ -51,7 +55,9 @@ class Pieces:
         for piece in (self._body,) if isinstance(self._body, bytes) else self._body:
             view = memoryview(piece)
             for at in range(0, len(view), _SEND_BYTES):
-                yield bytes(view[at : at + _SEND_BYTES])
+                part = bytes(view[at : at + _SEND_BYTES])
+                self._before(len(part))
+                yield part
 
 
 @dataclass(frozen=True, slots=True)

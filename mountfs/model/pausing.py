@@ -47,6 +47,8 @@ class Pause:
         """The smallest file that was refused since it began."""
         self.due_s = math.inf
         """When the service is asked again."""
+        self.is_held = False
+        """Whether a person has stopped all that is sent, whatever there is room for."""
         self._began_s = -math.inf
         self._probed_s = -math.inf
         self._vain = 0
@@ -55,6 +57,16 @@ class Pause:
     @property
     def is_on(self) -> bool:
         return self.error is not None
+
+    @property
+    def stops_uploads(self) -> bool:
+        return self.is_on or self.is_held
+
+    def hold(self, is_held: bool) -> None:
+        """A person wants nothing to be sent, or wants that no longer."""
+        if is_held is not self.is_held:
+            self.is_held = is_held
+            self.changed()
 
     def begin(self, error: MountfsError, size_bytes: int, *, started_s: float, now_s: float) -> None:
         """A file of *size_bytes*, sent at *started_s*, was refused. Files refused side by side count as

@@ -82,7 +82,7 @@ class Uploader:
     @property
     def has_small(self) -> bool:
         """Whether small files are on their way up, so that more nodes will be ready for a commit soon."""
-        is_going = self._packs.has_any and not self._context.pause.is_on
+        is_going = self._packs.has_any and not self._context.pause.stops_uploads
         return is_going or bool(self._left_pending)
 
     def when_small_are_sent(self, call: Callable[[], None]) -> None:
@@ -160,7 +160,7 @@ class Uploader:
 
     def _claim_locked(self, now_s: float) -> Work | None:
         """From the sender that was served less recently, so that neither starves the other."""
-        if self._context.account_pacer.ready_s > now_s or self._context.pause.is_on:
+        if self._context.account_pacer.ready_s > now_s or self._context.pause.stops_uploads:
             return None
         for source in self._sources:
             work = source.claim_locked(now_s)
@@ -178,7 +178,7 @@ class Uploader:
             self.wake()
 
     def _due_locked(self, now_s: float) -> float:
-        if self._context.pause.is_on:
+        if self._context.pause.stops_uploads:
             return math.inf
         due_s = min(source.due_locked(now_s) for source in self._sources)
         return max(due_s, self._context.account_pacer.ready_s)

@@ -12,6 +12,7 @@ from mountfs.errors import MountfsError
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 from mountfs.ports import (
     Backend,
@@ -160,6 +161,9 @@ class FaultyBackend:
 
     def calls(self) -> dict[str, int]:
         return self.inner.calls()
+
+    def limit_rates(self, rates: Rates) -> None:
+        self.inner.limit_rates(rates)
 
     def trouble(self) -> MountfsError | None:
         return self.inner.trouble()

@@ -27,6 +27,7 @@ from mountfs.model.entry import Account, Entry, File, Listed, Odd, Place, Space
 from mountfs.model.hashing import content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored, TreePage
 from tests.doubles.memory_account import MemoryAccount
@@ -258,6 +259,9 @@ class MemoryBackend:
         """By method of the port."""
         with self._gate:
             return dict(self._calls)
+
+    def limit_rates(self, rates: Rates) -> None:
+        """Bytes do not travel here."""
 
     def trouble(self) -> MountfsError | None:
         """None: whoever calls is told."""

@@ -16,6 +16,7 @@ from mountfs.errors import MountfsError, Offline, ServerFault
 from mountfs.model.entry import Account, Entry, File, Folder, Listed, Place
 from mountfs.model.order import Order
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 from mountfs.ports import Launch
 from mountfs.transport.frames import Channel
 from mountfs.transport.serving import LogToMount, Serving
@@ -85,6 +86,9 @@ class OddBackend:
 
     def calls(self) -> dict[str, int]:
         return {"stat": self._asked}
+
+    def limit_rates(self, rates: Rates) -> None:
+        """Bytes do not travel here."""
 
     def trouble(self) -> MountfsError | None:
         return ServerFault("trouble") if self._asked else None

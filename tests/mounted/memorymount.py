@@ -20,6 +20,7 @@ from daemon.process.connection import Connection
 from daemon.process.run import MountPlan
 from mountfs.errors import MountfsError, Offline, ServerFault, Unreachable
 from mountfs.model.order import Order, Put
+from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 from mountfs.ports import Backend, Clock, Launch
 from tests.doubles.memory_account import MEMORY_LIMITS
@@ -70,6 +71,9 @@ class RemoteMemory:
     def calls(self) -> dict[str, int]:
         with self._lock:
             return dict(self._calls)
+
+    def limit_rates(self, rates: Rates) -> None:
+        """Bytes do not travel here."""
 
     def trouble(self) -> MountfsError | None:
         return None

@@ -40,6 +40,7 @@ from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.hashing import HashKind
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 from mountfs.ports import (
     BackendLimits,
@@ -249,6 +250,9 @@ class BoxBackend:
     def calls(self) -> dict[str, int]:
         """By method and path, with ``:id`` for what varies."""
         return self._http.calls()
+
+    def limit_rates(self, rates: Rates) -> None:
+        self._http.bandwidth.limit(rates)
 
     def trouble(self) -> MountfsError | None:
         return self._http.trouble()

@@ -25,6 +25,7 @@ from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
+from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored, TreePage
 
@@ -200,6 +201,9 @@ class DropboxBackend:
     def calls(self) -> dict[str, int]:
         """By route, without the API's version."""
         return self._http.calls()
+
+    def limit_rates(self, rates: Rates) -> None:
+        self._http.bandwidth.limit(rates)
 
     def trouble(self) -> MountfsError | None:
         return self._http.trouble()

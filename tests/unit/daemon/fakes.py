@@ -11,6 +11,7 @@ from daemon.control.changes import PendingChange
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, FarSide, Tally, Transfer
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.model.rates import Rates
 
 PATIENCE_S = 10.0
 """How long a test waits for what must happen; reached only when it does not."""
@@ -96,6 +97,12 @@ class FakeAccount:
 
     def status(self) -> AccountStatus:
         return AccountStatus("dbid:fake", far_side=self.far_side)
+
+    def hold(self, is_held: bool) -> None:
+        self.asked.append(f"hold {is_held}")
+
+    def limit_rates(self, rates: Rates) -> None:
+        self.asked.append(f"limit {rates.up_bytes_s} {rates.down_bytes_s}")
 
     def beat(self) -> None:
         """Not remembered: it comes twice a second."""

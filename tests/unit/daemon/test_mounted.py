@@ -18,8 +18,9 @@ import pytest
 from daemon.commit.batch import Current
 from daemon.control.protocol import FailedChange
 from daemon.control.status import Condition, FarSide, Stray, Tally, Trouble
+from daemon.process.describing import STRAYS_EVERY_S, TROUBLES_SHOWN, jobs_in_words
 from daemon.process.justclosed import RELEASE_S
-from daemon.process.mounted import STRAYS_EVERY_S, TROUBLES_SHOWN, Parts, RunningAccount, jobs_in_words
+from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.worker import Worker
 from mountfs.errors import Forbidden, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions

@@ -46,6 +46,8 @@ from daemon.control.status import (
     Trouble,
     UnderWay,
 )
+from daemon.control.steering import HoldRequest, RatesRequest, Steered
+from mountfs.model.rates import Rates
 
 TRANSFER = Transfer(Tally(3, 300), Tally(2, 10), 5.0, 0.5, 4.0, (UnderWay("/b", 20, 10),), 1)
 STATUS = MountStatus(
@@ -70,6 +72,7 @@ STATUS = MountStatus(
         paused="the account is full",
         copies=(Copy("/a (conflicted copy)", "conflicted copy", 4.0, "compare them"),),
         transfer=TRANSFER,
+        rates=Rates(None, 1 << 20),
     ),
 )
 
@@ -84,6 +87,9 @@ REQUESTS: list[Request] = [
     PendingRequest("/"),
     ChangesRequest("/d"),
     DiscardRequest("/a"),
+    HoldRequest(True),
+    RatesRequest(1 << 20),
+    RatesRequest(None, 20_000),
     DiscardRequest("/a", is_trial=False),
 ]
 REPLIES: list[Reply] = [
@@ -104,6 +110,7 @@ REPLIES: list[Reply] = [
     Discarded(0, 0),
     Discarded(2, 7, ("/a",), (FailedChange("/b", "open"),)),
     Synced(),
+    Steered(),
     Rejected("no"),
 ]
 
@@ -147,6 +154,9 @@ def test_a_message_is_one_ascii_line_with_its_version(message: Request | Reply) 
         (b'{"v": 1, "kind": "wait", "path": "/", "timeout_s": "1"}\n', "timeout_s must be zero or more"),
         (b'{"v": 1, "kind": "stop", "timeout_s": -1}\n', "timeout_s must be zero or more"),
         (b'{"v": 1, "kind": "sync", "more": 1}\n', "malformed sync"),
+        (b'{"v": 1, "kind": "hold", "is_held": 1}\n', "is_held must be true or false"),
+        (b'{"v": 1, "kind": "limit-rates", "up_bytes_s": 3}\n', "a rate must be a whole number"),
+        (b'{"v": 1, "kind": "limit-rates", "up_bytes_s": "3"}\n', "a rate must be a whole number"),
     ],
 )
 def test_what_is_no_request_is_refused(line: bytes, expected: str) -> None:

@@ -1,0 +1,69 @@
+"""Commands that slow mounts down while they run: ``pause``, ``resume`` and ``bwlimit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.context import ANY_PATH, say, tell
+from daemon.config.keys import rates
+from daemon.control.client import Client, all_mounts, find_mount
+from daemon.control.protocol import Request
+from daemon.control.status import in_bytes
+from daemon.control.steering import HoldRequest, RatesRequest
+from daemon.failure import BadSettings, Failure
+
+
+@click.command()
+@click.argument("mountpoint", type=ANY_PATH, required=False)
+def pause(mountpoint: Path | None) -> int:
+    """Send and commit nothing more, in one mount or in all, until `mountfs resume` or the end of the mount.
+
+    What is being sent just now is finished. Reading and writing go on; what is written stays journaled.
+    """
+    return _steer(mountpoint, HoldRequest(is_held=True), "paused")
+
+
+@click.command()
+@click.argument("mountpoint", type=ANY_PATH, required=False)
+def resume(mountpoint: Path | None) -> int:
+    """Go on with what `mountfs pause` stopped, in one mount or in all."""
+    return _steer(mountpoint, HoldRequest(is_held=False), "goes on")
+
+
+@click.command()
+@click.argument("limit", metavar="UP[:DOWN]")
+@click.argument("mountpoint", type=ANY_PATH, required=False)
+def bwlimit(limit: str, mountpoint: Path | None) -> int:
+    """Keep a running mount, or all, to so many bytes a second up and down: 512K, 2M:10M, off, off:1M.
+
+    It holds from now on and until the mount ends; the mount option of the same name says it for good.
+    """
+    try:
+        wanted = rates(limit)
+    except ValueError as error:
+        raise BadSettings(f"{limit}: {error}") from None
+    up, down = (_in_words(each) for each in (wanted.up_bytes_s, wanted.down_bytes_s))
+    request = RatesRequest(wanted.up_bytes_s, wanted.down_bytes_s)
+    return _steer(mountpoint, request, f"up {up}, down {down}")
+
+
+def _in_words(bytes_s: int | None) -> str:
+    return "unlimited" if bytes_s is None else f"{in_bytes(bytes_s)}/s"
+
+
+def _steer(mountpoint: Path | None, request: Request, words: str) -> int:
+    places = all_mounts() if mountpoint is None else [find_mount(mountpoint)]
+    if not places:
+        raise Failure("nothing is mounted")
+    failures = 0
+    for place in places:
+        try:
+            for _ in Client.at(place).ask(request):
+                pass
+            tell(f"{place}: {words}")
+        except Failure as failure:  # of this one: the others are asked all the same
+            failures += 1
+            say(str(failure))
+    return 1 if failures else 0
