@@ -10,7 +10,7 @@ from rich.text import Text
 from daemon.control.status import Transfer, in_bytes, plural
 from daemon.printable import printable
 
-BAR_CELLS = 24
+BAR_CELLS = 16
 LARGE_BYTES = 1 << 20
 """Of smaller files under way, names are told and no bars drawn: they arrive at once."""
 FEW_NAMES = 5

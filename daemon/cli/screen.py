@@ -14,9 +14,9 @@ from rich.table import Table
 from daemon.cli.bars import in_time, render_transfer, text
 from daemon.control.health import trouble_of
 from daemon.control.status import FleetStatus, MountStatus, Tally, Transfer, in_bytes, in_words, plural
+from mountfs.model.rates import UNLIMITED
 
 MACHINES_SHOWN = 8
-from mountfs.model.rates import UNLIMITED
 
 
 class StatusLine:

@@ -168,6 +168,7 @@ class _Assembly:
                 release=release,
                 fleet=fleet,
                 limit_rates=self.connection.limit_rates,
+                traffic=self.connection.traffic,
                 rates=self.plan.options.bwlimit,
             )
         )

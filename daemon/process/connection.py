@@ -32,12 +32,14 @@ def _nothing(_account: Account) -> None:
 class Connection:
     """A backend with two calls for its mount. ``mounted``: to be called with the account that is mounted.
     ``end``: to be called last, after ``backend.close``; no call of the backend may follow.
-    ``limit_rates``: holds for the network processes to come as well."""
+    ``limit_rates``: holds for the network processes to come as well. ``traffic``: bytes sent
+    and received so far, also of calls that still run."""
 
     backend: Backend
     mounted: Callable[[Account], None] = _nothing
     end: Callable[[], None] = lambda: None
     limit_rates: Callable[[Rates], None] = lambda _rates: None
+    traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
 
 @contextmanager
@@ -85,4 +87,4 @@ def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child
     )
     backend = RemoteBackend(COMMAND, recipe, clock, process)
     backend.start()
-    return Connection(cast(Backend, backend), mounted, backend.end, limit_rates)
+    return Connection(cast(Backend, backend), mounted, backend.end, limit_rates, backend.traffic)

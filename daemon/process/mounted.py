@@ -62,6 +62,7 @@ class Parts:
     fleet: FleetWork | None = None
     limit_rates: Callable[[Rates], None] = lambda _rates: None
     rates: Rates = UNLIMITED
+    traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
 
 class RunningAccount:
@@ -83,7 +84,7 @@ class RunningAccount:
             hurry=core.prober.pause.hurry,
         )
         self._just_closed = JustClosed(core.tree, core.clock)
-        self._progress = Progress(core, self._shown)
+        self._progress = Progress(core, self._shown, parts.traffic)
         self._description = Description(
             core,
             parts.display_name,

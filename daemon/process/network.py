@@ -22,12 +22,13 @@ from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.signin.credentials import Tokens
 from daemon.signin.identity import identity_mark
 from daemon.signin.login import Login
-from daemon.signin.remotes import connect, tokens_of
+from daemon.signin.remotes import connect, counted, tokens_of
 from mountfs.clock import SystemClock
 from mountfs.model.entry import Account
 from mountfs.transport.codec import loads
 from mountfs.transport.frames import Broken, Channel
 from mountfs.transport.serving import LogToMount, Serving
+from mountfs.transport.window import Counting
 
 PROCESS_NAME = "mountfs-network"
 
@@ -80,7 +81,9 @@ def main(socket_fd: int, window_fd: int) -> None:
         _log_to(channel, recipe)
         mounted = MountedAccount(recipe, recipe.account, AccountBudget(SystemClock()))
         tokens = _tokens(recipe, mounted.is_ours)
-        backend = connect(recipe.remote, SystemClock(), Path(recipe.state_dir), tokens, mounted.budget)
+        http = counted(Counting(window_fd).add)
+        place = Path(recipe.state_dir)
+        backend = connect(recipe.remote, SystemClock(), place, tokens, http, budget=mounted.budget)
         backend.limit_rates(recipe.rates)
         serving = Serving(channel, window_fd, backend, mounted.note)
         serving.run()

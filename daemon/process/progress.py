@@ -24,21 +24,26 @@ class _Sample(NamedTuple):
     at_s: float
     sent_bytes: int
     committed: int
+    traffic_bytes: int
 
 
 class Progress:
     """Told by the tree, under its lock, and asked by any thread. It works on counters: nothing takes longer
     the more is pending."""
 
-    def __init__(self, core: Core, shown: Callable[[str], str]) -> None:
-        """*shown*: how a path of the account is told to the user of the mount."""
+    def __init__(
+        self, core: Core, shown: Callable[[str], str], traffic: Callable[[], tuple[int, int]]
+    ) -> None:
+        """*shown*: how a path of the account is told to the user of the mount. *traffic*: bytes that were
+        sent and received, also of requests that have no reply yet."""
+        self._traffic = traffic
         self._core = core
         self._shown = shown
         self._samples: deque[_Sample] = deque(maxlen=int(RATE_OVER_S / SAMPLE_S) + 1)
         self._committed = 0
         self._with_commits = 0
         """Bytes that travelled with their commit."""
-        self._begin = _Sample(core.clock.now_s(), 0, 0)
+        self._begin = _Sample(core.clock.now_s(), 0, 0, 0)
         """When there was last nothing pending."""
         core.tree.watch(self._note)
         self.sample()
@@ -78,7 +83,7 @@ class Progress:
 
     def _now(self) -> _Sample:
         sent_bytes = self._core.uploader.meter.sent_bytes + self._with_commits
-        return _Sample(self._core.clock.now_s(), sent_bytes, self._committed)
+        return _Sample(self._core.clock.now_s(), sent_bytes, self._committed, self._traffic()[0])
 
     def _rates(self, now: _Sample) -> tuple[float, float]:
         oldest = next((each for each in self._samples if now.at_s - each.at_s <= RATE_OVER_S), None)
@@ -87,7 +92,9 @@ class Progress:
         if passed_s <= 0:
             return 0.0, 0.0
         since = oldest if oldest.at_s >= self._begin.at_s else self._begin
-        return (now.sent_bytes - since.sent_bytes) / passed_s, (now.committed - since.committed) / passed_s
+        # On a slow line a part of 8 MiB is acknowledged once in a while, and bytes leave all the time.
+        moved_bytes = max(now.sent_bytes - since.sent_bytes, now.traffic_bytes - since.traffic_bytes)
+        return moved_bytes / passed_s, (now.committed - since.committed) / passed_s
 
     def _under_way(self) -> list[UnderWay]:
         core = self._core

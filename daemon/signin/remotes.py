@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +17,7 @@ from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.oauth import refresh_access_token
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.http import HttpClient
+from mountfs.backends.http import HttpClient, HttpSettings
 from mountfs.ports import Backend, CallBudget, Clock
 
 S = TypeVar("S", BoxSettings, DropboxSettings)
@@ -30,14 +31,20 @@ def connect(
     clock: Clock,
     state_dir: Path,
     tokens: Tokens | None = None,
+    http: HttpSettings | None = None,
     budget: CallBudget | None = None,
 ) -> Backend:
     """The account of *remote*; nothing is sent yet. Rotating tokens are kept in *state_dir*. *tokens*: not
     those that the remote says, but these. *budget*: of the account's calls, where the service limits them."""
     tokens = tokens or tokens_of(remote, clock, state_dir)
     if isinstance(remote, BoxRemote):
-        return BoxBackend(settings_of(remote, BoxSettings), tokens, clock, budget=budget)
-    return DropboxBackend(settings_of(remote, DropboxSettings), tokens, clock)
+        return BoxBackend(settings_of(remote, BoxSettings), tokens, clock, http, budget=budget)
+    return DropboxBackend(settings_of(remote, DropboxSettings), tokens, clock, http)
+
+
+def counted(on_bytes: Callable[[int, int], None]) -> HttpSettings:
+    """As usual, and *on_bytes* is told of each piece of a body that leaves, and of each that came."""
+    return HttpSettings(on_bytes=on_bytes)
 
 
 def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:

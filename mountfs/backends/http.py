@@ -59,6 +59,8 @@ class HttpSettings:
     read_timeout_s: float = 60.0
     """How long the far side may be silent before and within a reply."""
     user_agent: str = "mountfs"
+    on_bytes: Callable[[int, int], None] = lambda _up, _down: None
+    """Told of each piece of a body that leaves, and of each that came."""
 
 
 class TimedOut(Offline):
@@ -227,8 +229,10 @@ class HttpClient:
     def _before_piece(self, length: int) -> None:
         if wait_s := self.bandwidth.up.wait_s(length, self._clock.now_s()):
             self.pause(wait_s)
+        self._settings.on_bytes(length, 0)
 
     def _after_piece(self, length: int) -> float:
+        self._settings.on_bytes(0, length)
         wait_s = self.bandwidth.down.wait_s(length, self._clock.now_s())
         if wait_s:
             self.pause(wait_s)

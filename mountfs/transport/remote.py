@@ -135,6 +135,10 @@ class RemoteBackend:
         except Offline as error:
             return error
 
+    def traffic(self) -> tuple[int, int]:
+        """Bytes of bodies sent and received so far, also of calls that still run. Waits for nobody."""
+        return self._window.traffic()
+
     def mounted(self, account: Account) -> None:
         """Tells the process whose account is mounted. Those that start later learn it by their recipe."""
         with contextlib.suppress(MountfsError):

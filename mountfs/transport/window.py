@@ -1,20 +1,24 @@
-"""Memory shared by a mount and its network process, through which downloaded bytes go."""
+"""Memory shared by a mount and its network process: downloaded bytes, and counts of all bytes."""
 
 from __future__ import annotations
 
 import os
+import struct
 import weakref
-from threading import Condition
+from threading import Condition, Lock
 
 SLOT_BYTES = 4 * 1024 * 1024
 """The bytes of one slot: the largest range that the reader asks for."""
 SLOTS = 64
 """So many reads run at once; a further one waits for a slot."""
+SLOTS_AT = 4096
+"""Before the slots: bytes that were sent, and bytes that came."""
+_COUNTS = struct.Struct("=QQ")
 
 
 class Window:
     """A file in memory (memfd_create(2)) of SLOTS slots. Each is lent to one read at a time, the one given
-    back last first, and the file is emptied when no slot is lent."""
+    back last first, and the file is cut to its counts when no slot is lent."""
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("mountfs-window", os.MFD_CLOEXEC)
@@ -28,7 +32,7 @@ class Window:
         """The offset of a free slot; waits for one."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._free))
-            return self._free.pop() * SLOT_BYTES
+            return SLOTS_AT + self._free.pop() * SLOT_BYTES
 
     def take(self, at: int, length: int) -> bytes:
         """The first *length* bytes of the slot at *at*."""
@@ -37,10 +41,38 @@ class Window:
     def give_back(self, at: int) -> None:
         """Frees the slot at *at*. The call that was given it has ended, so nothing writes to it any more."""
         with self._changed:
-            self._free.append(at // SLOT_BYTES)
+            self._free.append((at - SLOTS_AT) // SLOT_BYTES)
             if len(self._free) == SLOTS:
-                os.ftruncate(self.fd, 0)
+                os.ftruncate(self.fd, SLOTS_AT)
             self._changed.notify()
+
+    def traffic(self) -> tuple[int, int]:
+        """Bytes of bodies that were sent, and that came, in all network processes of the mount."""
+        return _counts(self.fd)
+
+
+class Counting:
+    """Keeps the counts, in the network process; goes on where the process before it has ended. Any thread."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._lock = Lock()
+        self._up, self._down = _counts(fd)
+
+    def add(self, up: int, down: int) -> None:
+        """So many bytes have just left, or come."""
+        with self._lock:
+            self._up += up
+            self._down += down
+            os.pwrite(self._fd, _COUNTS.pack(self._up, self._down), 0)
+
+
+def _counts(fd: int) -> tuple[int, int]:
+    body = os.pread(fd, _COUNTS.size, 0)
+    if len(body) < _COUNTS.size:
+        return 0, 0
+    up, down = _COUNTS.unpack(body)
+    return up, down
 
 
 def fill(fd: int, at: int, body: bytes) -> None:

@@ -91,6 +91,20 @@ def test_rates_are_those_of_the_last_seconds(world: World, account: RunningAccou
     assert (told.bytes_per_s, told.changes_per_s, told.eta_s) == (0.0, 0.0, None)
 
 
+def test_bytes_that_travel_give_a_rate_before_the_service_has_acknowledged_any(world: World) -> None:
+    travelled = [0]
+    account = account_of(world, traffic=lambda: (travelled[0], 0))
+    world.put("/big.iso", bytes(LARGE))
+    for _ in range(10):
+        account.beat()
+        world.advance(1.0)
+        travelled[0] += MIB
+    told = account.transfer()
+    assert told.done.size_bytes == 0
+    assert told.bytes_per_s == pytest.approx(MIB)
+    assert told.eta_s == pytest.approx(40.0)
+
+
 def test_done_begins_anew_once_nothing_is_pending(world: World, account: RunningAccount) -> None:
     world.put("/f", bytes(1000))
     world.settle()

@@ -18,7 +18,7 @@ from mountfs.model.path import ROOT, RemotePath
 from mountfs.transport import link, remote
 from mountfs.transport.frames import Channel, Kind
 from mountfs.transport.remote import STEADY_S, RemoteBackend
-from mountfs.transport.window import SLOT_BYTES
+from mountfs.transport.window import SLOT_BYTES, SLOTS_AT, Counting, Window, fill
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.oddprocess import LEARNED
 from tests.fakes.clock import FakeClock
@@ -200,7 +200,7 @@ def test_many_reads_at_once_get_their_own_bytes(backend: RemoteBackend, pool: Th
     reads = {mib: pool.submit(backend.read, file, mib * MIB, 1000) for mib in range(100)}
     assert all(read.result(30) == bytes([mib]) * 1000 for mib, read in reads.items())
     window = os.stat(f"/proc/{pid_of(backend)}/fd/{backend._window.fd}")
-    assert window.st_size == 0
+    assert window.st_size == SLOTS_AT
 
 
 def test_closing_ends_calls_and_no_other_begins(
@@ -367,3 +367,16 @@ threading.Event().wait()
 
 def _state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_bytes_are_counted_while_they_travel_and_over_the_death_of_a_process() -> None:
+    window = Window()
+    first = Counting(window.fd)
+    first.add(1000, 0)
+    assert window.traffic() == (1000, 0)
+    fill(window.fd, window.lend(), b"x" * 100)
+    at = window.lend()
+    window.give_back(at)
+    second = Counting(window.fd)
+    second.add(24, 7)
+    assert window.traffic() == (1024, 7)
