@@ -22,21 +22,10 @@ EXIT_USAGE = 2
 _MODULES = {
     **dict.fromkeys(("wait", "sync", "umount"), "inspect"),
     **dict.fromkeys(("retry", "export", "discard"), "parked"),
-    **{
-        name: name
-        for name in (
-            "login",
-            "logout",
-            "remotes",
-            "mount",
-            "fsck",
-            "sandbox",
-            "demo",
-            "pending",
-            "status",
-        )
-    },
+    **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
+    **{name: name for name in ("conflicts", "pending", "status")},
     **dict.fromkeys(("pause", "resume", "bwlimit"), "steer"),
+    "log": "story",
     "config": "configure",
 }
 """Command -> the module of this package that has it under this name."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from daemon.control.changes import PendingChange
+from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Transfer
 from mountfs.model.path import RemotePath
@@ -98,6 +98,9 @@ class MountedAccount(Protocol):
 
     def status(self) -> AccountStatus:
         """Counts, troubles and reachability, from memory and the journal: never waits for the network."""
+
+    def story(self, path: RemotePath) -> tuple[StoryEvent, ...]:
+        """What happened to what stands at *path*, or was removed there, the oldest first. As ``retry``."""
 
     def hold(self, is_held: bool) -> None:
         """Has nothing more be sent or committed, until it is called with False. What is on its way ends."""

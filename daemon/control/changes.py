@@ -33,3 +33,26 @@ class PendingChanges:
     """Some of them."""
 
     pending: tuple[PendingChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoryRequest:
+    """Asks what happened to the file or folder at *path*; answered by Story."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoryEvent:
+    """Something that happened, at *wall_s* seconds since 1970."""
+
+    wall_s: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The events, the oldest first; none: nothing happened to it since the mount began, or it was too long
+    ago."""
+
+    events: tuple[StoryEvent, ...] = ()

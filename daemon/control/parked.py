@@ -102,6 +102,10 @@ class Parked:
         left = tuple(FailedChange(self._shown(each), why) for each, why in told.left)
         return Discarded(told.count, told.size_bytes, paths, left)
 
+    def find(self, path: RemotePath) -> Node:
+        """What stands at *path*, or was removed there and is still at the service. NotFound; Transient."""
+        return self._find(path)
+
     # Inside
 
     def _find(self, path: RemotePath) -> Node:

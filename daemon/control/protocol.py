@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
+from daemon.control.changes import (
+    ChangesRequest,
+    PendingChange,
+    PendingChanges,
+    Story,
+    StoryEvent,
+    StoryRequest,
+)
 from daemon.control.status import MountStatus, Transfer, from_json, to_json, transfer_from
 from daemon.control.steering import HoldRequest, RatesRequest, Steered, wrong_with
 
@@ -184,6 +191,7 @@ Request = (
     | RetryRequest
     | PendingRequest
     | ChangesRequest
+    | StoryRequest
     | HoldRequest
     | RatesRequest
     | DiscardRequest
@@ -198,6 +206,7 @@ Reply = (
     | Retried
     | PendingFiles
     | PendingChanges
+    | Story
     | Listed
     | Discarded
     | Steered
@@ -214,6 +223,7 @@ _REQUESTS: dict[str, type[Any]] = {
     "retry": RetryRequest,
     "list-pending": PendingRequest,
     "list-changes": ChangesRequest,
+    "story-of": StoryRequest,
     "discard": DiscardRequest,
     "hold": HoldRequest,
     "limit-rates": RatesRequest,
@@ -228,6 +238,7 @@ _REPLIES: dict[str, type[Any]] = {
     "retried": Retried,
     "pending-files": PendingFiles,
     "pending-changes": PendingChanges,
+    "story": Story,
     "listed": Listed,
     "discarded": Discarded,
     "steered": Steered,
@@ -317,6 +328,8 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
                 body[key] = tuple(FailedChange(**failed) for failed in body[key])
         if kinds is _REPLIES and "transfer" in body:
             body["transfer"] = transfer_from(body["transfer"])
+        if kinds[word] is Story:
+            body["events"] = tuple(StoryEvent(**event) for event in body["events"])
         if kinds[word] is PendingChanges:
             body["pending"] = tuple(PendingChange(**change) for change in body["pending"])
         if kinds is _REPLIES and "paths" in body:

@@ -16,7 +16,7 @@ from threading import Condition, Event, RLock, Thread
 from typing import Protocol, TypeVar
 
 from daemon.control.account import MountedAccount
-from daemon.control.changes import ChangesRequest, PendingChanges
+from daemon.control.changes import ChangesRequest, PendingChanges, Story, StoryRequest
 from daemon.control.protocol import (
     CHANGES_A_LINE,
     LONGEST_REQUEST_BYTES,
@@ -122,6 +122,8 @@ class Conversation:
                 yield from self._list(RemotePath.parse(path))
             case ChangesRequest(path):
                 yield from self._list_changes(RemotePath.parse(path))
+            case StoryRequest(path):
+                yield Story(self._account.story(RemotePath.parse(path)))
             case HoldRequest(is_held):
                 self._account.hold(is_held)
                 yield Steered()

@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 
 from daemon.control.account import Backlog
-from daemon.control.changes import PendingChange
+from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.parked import Parked
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Stray, Transfer, Trouble
@@ -20,6 +20,7 @@ from daemon.process.fleetwork import FleetWork
 from daemon.process.justclosed import JustClosed
 from daemon.process.ping import Ping
 from daemon.process.progress import Progress
+from daemon.process.story import Stories
 from daemon.process.worker import Worker
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
@@ -84,6 +85,7 @@ class RunningAccount:
             hurry=core.prober.pause.hurry,
         )
         self._just_closed = JustClosed(core.tree, core.clock)
+        self._stories = Stories(core.tree)
         self._progress = Progress(core, self._shown, parts.traffic)
         self._description = Description(
             core,
@@ -188,6 +190,9 @@ class RunningAccount:
 
     def status(self) -> AccountStatus:
         return self._description.status()
+
+    def story(self, path: RemotePath) -> tuple[StoryEvent, ...]:
+        return self._stories.of(self._parked.find(path))
 
     def hold(self, is_held: bool) -> None:
         with self._core.tree.lock:

@@ -48,6 +48,15 @@ def is_copy_name(name: str) -> bool:
     return any(_MARK.search(each) for each in (name, stem))
 
 
+def original_name(copy: str) -> str | None:
+    """The name of the file that a copy named *copy* lies beside, as far as it was not cut; None: it is no
+    copy's name."""
+    stem, dot, extension = copy.rpartition(".")
+    if dot and _MARK.search(stem):
+        return f"{_MARK.sub('', stem)}.{extension}"
+    return _MARK.sub("", copy) if _MARK.search(copy) else None
+
+
 def copy_named_in(notice: str) -> str | None:
     """The name of the conflicted copy that a notice tells of; None: it tells of none."""
     _, found, name = notice.partition(KEPT_AS)

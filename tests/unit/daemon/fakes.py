@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from daemon.control.account import Backlog
-from daemon.control.changes import PendingChange
+from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, FarSide, Tally, Transfer
 from mountfs.model.path import ROOT, RemotePath
@@ -97,6 +97,9 @@ class FakeAccount:
 
     def status(self) -> AccountStatus:
         return AccountStatus("dbid:fake", far_side=self.far_side)
+
+    def story(self, path: RemotePath) -> tuple[StoryEvent, ...]:
+        return (StoryEvent(1.5, f"{path} closed"),)
 
     def hold(self, is_held: bool) -> None:
         self.asked.append(f"hold {is_held}")

@@ -7,7 +7,14 @@ from typing import get_args
 
 import pytest
 
-from daemon.control.changes import ChangesRequest, PendingChange, PendingChanges
+from daemon.control.changes import (
+    ChangesRequest,
+    PendingChange,
+    PendingChanges,
+    Story,
+    StoryEvent,
+    StoryRequest,
+)
 from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
@@ -86,6 +93,7 @@ REQUESTS: list[Request] = [
     RetryRequest("/a"),
     PendingRequest("/"),
     ChangesRequest("/d"),
+    StoryRequest("/d"),
     DiscardRequest("/a"),
     HoldRequest(True),
     RatesRequest(1 << 20),
@@ -105,6 +113,8 @@ REPLIES: list[Reply] = [
     Retried(3, (FailedChange("/a", "rename it"),)),
     PendingFiles(("/a", "/ü\udcff")),
     PendingChanges((PendingChange("/a", "new file", "sealed", 3, 1.5, "/d", "no"),)),
+    Story(),
+    Story((StoryEvent(1.5, "closed"),)),
     Listed(),
     Listed(4),
     Discarded(0, 0),

@@ -1,0 +1,130 @@
+"""``mountfs conflicts``: lists conflicted copies, and puts them right as somebody decides."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from daemon.cli.bars import in_time, text
+from daemon.cli.context import ANY_PATH, Context, tell
+from daemon.cli.overview import ask_status
+from daemon.control.client import all_mounts, find_place
+from daemon.control.status import Copy
+from daemon.failure import BadSettings, Failure
+from mountfs.tree.beside import original_name
+
+CONFLICTED = "conflicted copy"
+ACTIONS = ("mine", "theirs", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A conflicted copy with our bytes, and the file that it lies beside, with theirs."""
+
+    mine: Path
+    theirs: Path
+    age_s: float
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH, required=False)
+@click.option(
+    "--keep",
+    type=click.Choice(ACTIONS),
+    help="Put PATH right: keep your version under the name, or theirs, or both as two ordinary files.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each conflict.")
+@click.pass_obj
+def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bool) -> int:
+    """List the conflicted copies at or below PATH, or in all mounts: files that somebody else changed first.
+
+    With --keep, PATH is a conflicted copy, or the file it lies beside. Yours becomes a new version of theirs,
+    which the service keeps in its history; a copy that is given up goes to the service's trash. Exits with 0
+    when there is none left, 1 when there are.
+    """
+    if keep is not None:
+        if path is None:
+            raise BadSettings("--keep: say of which file: mountfs conflicts --keep mine PATH")
+        _settle(_the_one(path), keep)
+        return 0
+    found = [each for each in _all() if path is None or _is_at(each, path)]
+    if as_json:
+        for each in found:
+            told = {"mine": str(each.mine), "theirs": str(each.theirs), "age_s": each.age_s}
+            click.echo(json.dumps(told))
+    elif found:
+        table = Table("yours", "theirs", "ago", box=None, padding=(0, 2, 0, 0))
+        for each in found:
+            table.add_row(text(str(each.mine)), text(each.theirs.name), in_time(each.age_s))
+        context.out.print(table)
+    return 1 if found else 0
+
+
+def _all() -> Iterator[Conflict]:
+    for mountpoint in all_mounts():
+        try:
+            copies = ask_status(mountpoint).account.copies
+        except Failure:
+            continue
+        yield from (_conflict(mountpoint, copy) for copy in copies if copy.kind == CONFLICTED)
+
+
+def _conflict(mountpoint: Path, copy: Copy) -> Conflict:
+    mine = Path(f"{mountpoint}{copy.path}")
+    return Conflict(mine, mine.with_name(original_name(mine.name) or mine.name), copy.age_s)
+
+
+def _is_at(conflict: Conflict, path: Path) -> bool:
+    place = find_place(path)
+    real = Path(f"{place.mountpoint}{place.inner}")
+    return real in (conflict.theirs, conflict.mine, *conflict.mine.parents)
+
+
+def _the_one(path: Path) -> Conflict:
+    place = find_place(path)
+    real = Path(f"{place.mountpoint}{place.inner}")
+    listed = list(_all())
+    found = [each for each in listed if each.mine == real]
+    found = found or [each for each in listed if each.theirs == real]
+    if not found and original_name(real.name) is not None and real.exists():
+        # Too old to be listed: the name tells it as well.
+        found = [Conflict(real, real.with_name(original_name(real.name) or ""), 0.0)]
+    if not found:
+        raise Failure(f"{path}: no conflicted copy, and none lies beside it")
+    if len(found) > 1:
+        names = ", ".join(each.mine.name for each in found)
+        raise Failure(f"{path}: several copies lie beside it; name one of them: {names}")
+    return found[0]
+
+
+def _settle(conflict: Conflict, keep: str) -> None:
+    mine, theirs = conflict.mine, conflict.theirs
+    if keep == "mine":
+        mine.replace(theirs)
+        tell(f"{theirs}: has your version; theirs is in the file's history")
+    elif keep == "theirs":
+        if not theirs.exists():
+            raise Failure(f"{theirs}: is gone; your version is all there is: --keep mine")
+        mine.unlink()
+        tell(f"{theirs}: stays as it is; your version went to the service's trash")
+    else:
+        own = _free_name(mine, theirs)
+        mine.rename(own)
+        tell(f"{own}: has your version, {theirs.name} theirs")
+
+
+def _free_name(mine: Path, theirs: Path) -> Path:
+    """``report (mine).txt``, numbered from 2 on where that is taken."""
+    number = 1
+    while True:
+        mark = " (mine)" if number == 1 else f" (mine {number})"
+        own = mine.with_name(f"{theirs.stem}{mark}{theirs.suffix}")
+        if not os.path.lexists(own):
+            return own
+        number += 1

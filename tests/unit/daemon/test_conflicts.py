@@ -1,0 +1,104 @@
+"""``mountfs conflicts``: what is listed, and what each decision leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daemon.cli import run
+from daemon.control.client import Place
+from daemon.control.status import Copy
+from mountfs.tree.beside import name_beside, original_name
+from tests.unit.daemon.test_status_command import WELL
+
+MINE = "report (conflicted copy laptop 2026-11-29).txt"
+
+
+@pytest.fixture
+def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory that stands for a mount in which two people changed report.txt."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "report.txt").write_text("theirs")
+    (tmp_path / "d" / MINE).write_text("mine")
+    copies = (
+        Copy(f"/d/{MINE}", "conflicted copy", 60.0, ""),
+        Copy("/x (recovered copy laptop 2026-11-29)", "recovered copy", 60.0, ""),
+    )
+
+    def ask(place: Path) -> object:
+        there = tuple(each for each in copies if Path(f"{place}{each.path}").exists())
+        return replace(WELL, account=replace(WELL.account, copies=there))
+
+    monkeypatch.setattr("daemon.cli.conflicts.all_mounts", lambda: [tmp_path])
+    monkeypatch.setattr("daemon.cli.conflicts.ask_status", ask)
+    monkeypatch.setattr(
+        "daemon.cli.conflicts.find_place",
+        lambda path: Place(tmp_path, f"/{path.relative_to(tmp_path)}".rstrip(".")),
+    )
+    yield tmp_path
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+
+def test_conflicted_copies_are_listed_with_what_they_lie_beside(
+    mount: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["conflicts", "--json"]) == 1
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == {
+        "mine": str(mount / "d" / MINE),
+        "theirs": str(mount / "d" / "report.txt"),
+        "age_s": 60.0,
+    }
+    assert run(["conflicts", str(mount / "d")]) == 1
+    assert run(["conflicts", str(mount / "d" / "other.txt")]) == 0
+
+
+@pytest.mark.parametrize("named", [MINE, "report.txt"])
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        ("mine", {"report.txt": "mine"}),
+        ("theirs", {"report.txt": "theirs"}),
+        ("both", {"report (mine).txt": "mine", "report.txt": "theirs"}),
+    ],
+)
+def test_a_decision_leaves_what_was_chosen(
+    mount: Path, capsys: pytest.CaptureFixture[str], keep: str, left: dict[str, str], named: str
+) -> None:
+    assert run(["conflicts", "--keep", keep, str(mount / "d" / named)]) == 0
+    assert contents(mount / "d") == left
+    assert run(["conflicts"]) == 0
+
+
+def test_what_is_gone_is_not_kept(mount: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (mount / "d" / "report.txt").unlink()
+    assert run(["conflicts", "--keep", "theirs", str(mount / "d" / MINE)]) == 1
+    assert "your version is all there is" in capsys.readouterr().err
+    assert contents(mount / "d") == {MINE: "mine"}
+
+
+def test_a_name_that_is_taken_is_left_alone(mount: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (mount / "d" / "report (mine).txt").write_text("another")
+    assert run(["conflicts", "--keep", "both", str(mount / "d" / MINE)]) == 0
+    assert contents(mount / "d")["report (mine).txt"] == "another"
+    assert contents(mount / "d")["report (mine 2).txt"] == "mine"
+
+
+def test_of_several_copies_one_has_to_be_named(mount: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["conflicts", "--keep", "mine", str(mount / "d")]) == 1
+    assert "no conflicted copy, and none lies beside it" in capsys.readouterr().err
+    assert run(["conflicts", "--keep", "mine"]) == 2
+
+
+@pytest.mark.parametrize("name", ["report.txt", "README", ".profile", "a.tar.gz", "photo (1).jpg"])
+def test_a_copy_s_name_leads_back_to_the_file(name: str) -> None:
+    copy = name_beside(name, "conflicted", "laptop", 1_700_000_000 * 10**9, 255, lambda _: False)
+    assert original_name(copy) == name
+    assert original_name(name) is None
