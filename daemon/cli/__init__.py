@@ -23,7 +23,7 @@ _MODULES = {
     **dict.fromkeys(("wait", "sync", "umount"), "inspect"),
     **dict.fromkeys(("retry", "export", "discard"), "parked"),
     **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
-    **{name: name for name in ("conflicts", "pending", "status")},
+    **{name: name for name in ("conflicts", "doctor", "pending", "status")},
     **dict.fromkeys(("pause", "resume", "bwlimit"), "steer"),
     "log": "story",
     "config": "configure",

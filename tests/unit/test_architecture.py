@@ -137,8 +137,9 @@ LAYERS_OF_THE_TREE = (
 """Modules of the tree, the lowest first: each imports only from layers below its own. What lists, plans,
 books and changes the tree is above it, and unknown to it."""
 
-CONNECTS = ("daemon.signin.remotes", "daemon.signin.granting")
-"""From a remote's settings to its backend, and to its credentials: who knows the services by name."""
+CONNECTS = ("daemon.signin.remotes", "daemon.signin.granting", "daemon.signin.reaching")
+"""From a remote's settings to its backend, and to its credentials: who knows the services by name; and
+whether a service can be reached at all."""
 
 ONLY_IMPORTER = {
     "fuse": "mountfs.fuse",
