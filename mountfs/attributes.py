@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import NamedTuple
 
 UNLIMITED_BYTES = 1 << 50
@@ -29,12 +29,32 @@ class FileSystemOptions:
     uid: int
     gid: int
     umask: int = 0o022
+    """What ``file_mode`` and ``folder_mode`` lack where they are not given."""
+    file_mode: int | None = None
+    """Of files for which no mode is kept."""
+    folder_mode: int | None = None
+    keeps_attributes: bool = True
+    """Whether modes, owners and extended attributes are kept on this machine."""
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL
     commit_timeout_s: float = 600.0
     """How long close() or fsync() waits for the service, where they do."""
     socket: str = ""
+
+
+class Caller(NamedTuple):
+    """Whose process makes a call: what it creates belongs to them."""
+
+    uid: int
+    gid: int
+
+
+class Moment(Enum):
+    """A time of utimensat(2) that is no number."""
+
+    NOW = auto()
+    OMIT = auto()
 
 
 class Attributes(NamedTuple):

@@ -11,6 +11,7 @@ from typing import TypeVar
 from mountfs.attributes import (
     UNLIMITED_BYTES,
     Attributes,
+    Caller,
     FileSystemOptions,
     Opened,
     Promise,
@@ -30,14 +31,14 @@ from mountfs.files.openfile import OpenFile
 from mountfs.files.opening import Opener
 from mountfs.files.services import Services
 from mountfs.inodes import Inodes
+from mountfs.metadata import Metadata
 from mountfs.model.names import is_unlinked
 from mountfs.space import SpaceGauge
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import Node
 from mountfs.tree.replaced import NotSynced
-from mountfs.tree.verbs import Verbs
+from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
 from mountfs.tree.view import Names, View, names_of
-from mountfs.xattrs import Xattrs
 
 T = TypeVar("T")
 
@@ -67,7 +68,7 @@ class FileSystem:
         self._options = options
         self._inodes = Inodes(options, services.clock.wall_ns())
         self._opener = Opener(view, verbs, files, services)
-        self._xattrs = Xattrs(view, options.socket)
+        self.metadata = Metadata(view, files, services, options)
         self._handles: Numbered[Handle] = Numbered()
         self._folders: Numbered[Node] = Numbered()
         self._is_draining = False
@@ -107,8 +108,7 @@ class FileSystem:
         return self._inodes.of_open(file.node, file)
 
     def access(self, path: str, mode: int) -> None:
-        """Knows of read-only mounts and that no file is a program; modes, where they are checked at all, are
-        for the kernel."""
+        """For whom modes are not checked by the kernel, root: nobody executes what is a program to nobody."""
         names = names_of(path)
         if self._hidden(names) is None:
             node = self._view.stat(names)
@@ -162,17 +162,19 @@ class FileSystem:
             self._check_writable()
         return self._numbered(self._opener.open(path, flags))
 
-    def create(self, path: str, flags: int) -> Opened:
-        """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened."""
+    def create(self, path: str, flags: int, mode: int = 0, caller: Caller | None = None) -> Opened:
+        """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened. *mode*: its
+        permissions. *caller*: whose it is; None: nothing is kept of either."""
         self._check_writable()
-        return self._numbered(self._opener.create(path, flags))
+        return self._numbered(self._opener.create(path, flags, self._new(mode, caller)))
 
-    def mknod(self, path: str, mode: int) -> None:
-        """An empty regular file; NotPermitted for anything else."""
+    def mknod(self, path: str, mode: int, caller: Caller | None = None) -> None:
+        """An empty regular file; NotPermitted for anything else. The rest as ``create``."""
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise NotPermitted("only files and folders can be made here")
         self._check_writable()
-        self._files.release(self._opener.create(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, is_ours=True))
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        self._files.release(self._opener.create(path, flags, self._new(mode, caller), is_ours=True))
 
     def read(self, number: int, offset: int, length: int) -> bytes:
         handle = self._handles[number]
@@ -231,10 +233,11 @@ class FileSystem:
 
     # Names
 
-    def mkdir(self, path: str) -> None:
+    def mkdir(self, path: str, mode: int = 0, caller: Caller | None = None) -> None:
+        """*mode*, *caller*: as ``create``."""
         self._check_writable()
-        names = names_of(path)
-        self._do(lambda: self._verbs.make_folder(names))
+        names, attributes = names_of(path), self._new(mode, caller, is_folder=True)
+        self._do(lambda: self._verbs.make_folder(names, attributes))
 
     def rmdir(self, path: str) -> None:
         self._check_writable()
@@ -275,46 +278,19 @@ class FileSystem:
             is_synced = True
             self._do(decide)
 
-    # Attributes
-
-    def utimens(self, path: str, mtime_ns: int | None) -> None:
-        """The modification time, kept to the second; None is the present."""
-        if self._options.is_read_only:
-            raise ReadOnly("the mount is read-only")
-        names = names_of(path)
-        now_ns = self._services.clock.wall_ns() if mtime_ns is None else mtime_ns
-        file = self._hidden(names) or self._do(lambda: self._set_time(names, now_ns))
-        if file is not None:
-            file.set_mtime(now_ns)
-
-    def chmod(self, path: str) -> None:
-        """Succeeds and keeps nothing: the services have no modes and no owners."""
-        self.access(path, os.W_OK)
-
-    def getxattr(self, path: str, name: str) -> bytes:
-        """Of our own names; NotSupported for others."""
-        return self._xattrs.get(names_of(path), name)
-
-    def listxattr(self, path: str) -> list[str]:
-        return self._xattrs.names(names_of(path))
-
     # Inside
 
     def _do(self, decide: Callable[[], T]) -> T:
         """Decides under the account's lock, with the folders it needs."""
         return self._view.listings.loaded(decide)
 
+    def _new(self, mode: int, caller: Caller | None, *, is_folder: bool = False) -> NewAttributes:
+        if caller is None:
+            return no_attributes
+        return lambda folder: self._inodes.new(folder, mode, caller, is_folder=is_folder)
+
     def _numbered(self, handle: Handle) -> Opened:
         return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)
-
-    def _set_time(self, names: Names, mtime_ns: int) -> OpenFile | None:
-        """Gives a node its time, unless it is being written; the open file that tells the time as well."""
-        node = self._view.node(names)
-        file = self._files.writing(node)
-        if file is not None:
-            return file
-        self._verbs.set_time(node, mtime_ns)
-        return self._files.showing(node)
 
     def _keep(self, promise: Promise, file: OpenFile) -> None:
         match promise:

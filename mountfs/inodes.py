@@ -4,39 +4,68 @@ from __future__ import annotations
 
 import stat
 
-from mountfs.attributes import Attributes, FileSystemOptions
+from mountfs.attributes import Attributes, Caller, FileSystemOptions
 from mountfs.files.openfile import OpenFile
 from mountfs.model.entry import NS_PER_S
+from mountfs.tree.kept import PERMISSIONS, Kept, owned
 from mountfs.tree.node import Node, size_of, time_of, whole_seconds
 
 
 class Inodes:
-    """The services have no modes and no owners: all files of a mount have the same, and so have all folders.
+    """The services have no modes and no owners: what this machine keeps of them is told, and the mount's
+    options where it keeps nothing.
 
     A node's id is the number of its inode. Times are told in whole seconds.
     """
 
     def __init__(self, options: FileSystemOptions, wall_ns: int) -> None:
         """*wall_ns*: the time of folders for which the service has none."""
-        self._options = options
+        self._uid, self._gid = options.uid, options.gid
+        self._keeps = options.keeps_attributes
         self._started_ns = whole_seconds(wall_ns)
-        self._file_mode = stat.S_IFREG | (0o666 & ~options.umask)
-        self._folder_mode = stat.S_IFDIR | (0o777 & ~options.umask)
+        file_mode, folder_mode = options.file_mode, options.folder_mode
+        self._file_mode = stat.S_IFREG | (0o666 & ~options.umask if file_mode is None else file_mode)
+        self._folder_mode = stat.S_IFDIR | (0o777 & ~options.umask if folder_mode is None else folder_mode)
 
     def mode(self, node: Node) -> int:
-        return self._file_mode if node.folder is None else self._folder_mode
+        kept = node.state.kept
+        usual = self._file_mode if node.folder is None else self._folder_mode
+        if kept is None or kept.mode is None or not (self._keeps or kept.is_special):
+            return usual
+        return kept.mode if kept.mode > PERMISSIONS else stat.S_IFMT(usual) | kept.mode
 
     def of(self, node: Node) -> Attributes:
         """As the tree has it; a file that is being written is further than that."""
         if node.folder is None:
-            return self._attributes(node, self._file_mode, size_of(node), time_of(node) or 0)
-        return self._attributes(node, self._folder_mode, 0, time_of(node) or self._started_ns)
+            return self._attributes(node, size_of(node), time_of(node) or 0)
+        return self._attributes(node, 0, time_of(node) or self._started_ns)
 
     def of_open(self, node: Node, file: OpenFile) -> Attributes:
         """Of *node*, with the size and the time of *file*."""
-        return self._attributes(node, self._file_mode, file.size_bytes, file.mtime_ns)
+        return self._attributes(node, file.size_bytes, file.mtime_ns)
 
-    def _attributes(self, node: Node, mode: int, size_bytes: int, mtime_ns: int) -> Attributes:
+    def new(self, folder: Node, mode: int, caller: Caller, *, is_folder: bool = False) -> Kept | None:
+        """What is to be kept of something that *caller* makes in *folder*; as on ext4, the group of a folder
+        with the setgid bit is that of everything in it, and the folders in it have the bit too."""
+        if not self._keeps:
+            return None
+        gid, above = caller.gid, folder.state.kept
+        if above is not None and above.mode is not None and above.mode & stat.S_ISGID:
+            gid = self._gid if above.gid is None else above.gid
+            if is_folder:
+                mode |= stat.S_ISGID
+        return owned(stat.S_IMODE(mode), caller.uid, gid)
+
+    def _attributes(self, node: Node, size_bytes: int, mtime_ns: int) -> Attributes:
+        kept = node.state.kept
+        mtime_ns -= mtime_ns % NS_PER_S
+        if kept is None or not self._keeps:
+            return Attributes(node.id, self.mode(node), size_bytes, mtime_ns, self._uid, self._gid)
         return Attributes(
-            node.id, mode, size_bytes, mtime_ns - mtime_ns % NS_PER_S, self._options.uid, self._options.gid
+            node.id,
+            self.mode(node),
+            size_bytes,
+            mtime_ns,
+            self._uid if kept.uid is None else kept.uid,
+            self._gid if kept.gid is None else kept.gid,
         )

@@ -10,7 +10,8 @@ from typing import Protocol
 from mountfs.errors import MountfsError, Offline, Resend
 from mountfs.ports import Clock
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, Refusal, State, path_of
+from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused
 

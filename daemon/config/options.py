@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,15 @@ from mountfs.attributes import Promise
 from mountfs.model.rates import UNLIMITED, Rates
 
 
+class Kept(StrEnum):
+    """What becomes of modes, owners and extended attributes."""
+
+    LOCAL = "local"
+    """This machine keeps them."""
+    NONE = "none"
+    """All files have the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class MountOptions:
     """How one mount behaves; ``drain_timeout_s`` bounds a clean stop, and
@@ -37,7 +47,10 @@ class MountOptions:
     settle_s: float = 0.25
     drain_timeout_s: float = 300.0
     drain_idle_timeout_s: float = 15.0
+    attributes: Kept = Kept.LOCAL
     umask: int = 0o022
+    file_mode: int | None = None
+    folder_mode: int | None = None
     allow_other: bool = False
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
@@ -52,7 +65,10 @@ OPTION_KEYS: Mapping[str, Key] = {
     "drain_idle_timeout": Key("drain_idle_timeout_s", seconds),
     "uid": Key("uid", user_id),
     "gid": Key("gid", group_id),
+    "attributes": Key("attributes", choice(*Kept)),
     "umask": Key("umask", octal_mode),
+    "file_mode": Key("file_mode", octal_mode),
+    "dir_mode": Key("folder_mode", octal_mode),
     "allow_other": Key("allow_other", boolean),
     "ro": Key("is_read_only", boolean),
     "close": Key("close", choice(*Promise)),

@@ -57,7 +57,7 @@ WORKED_OUT = {
 
 def toml(value: object, key: str = "") -> str:
     """*value* as the file has it; modes are octal there, and words are those of the keys."""
-    if key == "umask" and isinstance(value, int):
+    if key in ("umask", "file_mode", "dir_mode") and isinstance(value, int):
         return f'"{value:03o}"'
     if isinstance(value, Enum | Path | Rates):
         value = str(value)
@@ -136,9 +136,12 @@ MOUNT = Section(
         ),
         Entry("bwlimit", '"2M:10M"', "Bytes a second, `UP` or `UP:DOWN`: `512K`, `2M:10M`, `off:1M`."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
-        Entry("uid", "1000", "To whom the files seem to belong: a number or name."),
+        Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
+        Entry("uid", "1000", "To whom files belong of which no owner is kept: a number or name."),
         Entry("gid", "1000", "To which group."),
-        Entry("umask", '"077"', "Permissions that they do not have, octal in quotes."),
+        Entry("umask", '"077"', "Permissions that files without a mode of their own lack, octal in quotes."),
+        Entry("file_mode", '"640"', "Permissions of such files, in place of `umask`."),
+        Entry("dir_mode", '"750"', "Permissions of such folders."),
         Entry("allow_other", "true", "Other users may look in (`user_allow_other` in `/etc/fuse.conf`)."),
         Entry("ro", "true", "Nothing can be written."),
     ),

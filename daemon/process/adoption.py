@@ -16,7 +16,7 @@ from mountfs.model.path import fold
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
-from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
+from mountfs.tree.node import ROOT_ID, Flight, Node, above, path_of
 from mountfs.tree.overlay import Overlay
 from mountfs.tree.remote import load_children
 from mountfs.tree.store import Store
@@ -114,8 +114,8 @@ class _Adoption:
             self._tree.add_orphan(session)
 
     def _take_facts(self, node: Node) -> None:
-        """Of a clean node of theirs: the time that is kept here, and the refusal of what was tried with it.
-        Neither when the service has other bytes by now, or nothing."""
+        """Of a clean node of theirs: its time and attributes that are kept here, and the refusal of what was
+        tried with it. None of them when the service has other bytes by now, or nothing."""
         state = node.state
         if state.base is None or state.base_parent is None:
             return
@@ -129,7 +129,8 @@ class _Adoption:
         before = ours.state
         if ours.pending is None and _is_same(before.base, state.base):
             mtime_ns = state.mtime_ns if before.mtime_ns is None else before.mtime_ns
-            after = replace(before, mtime_ns=mtime_ns, refusal=before.refusal or state.refusal)
+            after = replace(before, mtime_ns=mtime_ns, kept=before.kept or state.kept)
+            after = replace(after, refusal=before.refusal or state.refusal)
             if after != before:
                 self._tree.change((ours, after))
 
@@ -171,7 +172,7 @@ class _Adoption:
 
     def _taken(self, node: Node) -> Node:
         """Takes *node* of theirs; all above it is known."""
-        state = node.state
+        state = replace(node.state, draft=None, flight=None)
         is_wanted = node.pending is not None or node.state.refusal is not None
         parent = None
         if state.parent is not None:
@@ -192,11 +193,11 @@ class _Adoption:
         if ours is None:
             if state.parent is None and state.base is None:
                 return self._tree.root  # nothing of theirs is left to be done
-            if state.base is None and content is None and node.folder is None:
+            if state.base is None and content is None and not (node.is_folder or node.is_special):
                 return self._tree.root
             ours = self._tree.new_node(is_folder=node.folder is not None)
         name = state.name if parent is None else self._free_name(parent, ours, state.name)
-        after = State(parent, name, base_parent, state.base, content, None, state.mtime_ns, state.refusal)
+        after = replace(state.at(parent, name), base_parent=base_parent, content=content)
         if is_wanted:
             self._tree.touch(ours)
         self._tree.change((ours, after))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from daemon.config.options import MountOptions
+from daemon.config.options import Kept, MountOptions
 from daemon.process.run import MountPlan
 from mountfs.attributes import FileSystemOptions, Promise
 from mountfs.fuse.mount import FuseOptions
@@ -17,6 +17,9 @@ def file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
         uid=options.uid,
         gid=options.gid,
         umask=options.umask,
+        file_mode=options.file_mode,
+        folder_mode=options.folder_mode,
+        keeps_attributes=options.attributes is Kept.LOCAL,
         is_read_only=options.is_read_only,
         close=Promise(options.close.value),
         fsync=Promise(options.fsync.value),
@@ -29,11 +32,5 @@ def fuse_options(plan: MountPlan) -> FuseOptions:
         fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
         allow_other=plan.options.allow_other,
         is_read_only=plan.options.is_read_only,
-        checks_modes=plan.options.allow_other or not _owner_may_all(plan),
+        checks_modes=plan.options.allow_other or os.geteuid() != 0,
     )
-
-
-def _owner_may_all(plan: MountPlan) -> bool:
-    """Whether modes and owner forbid nothing to the user who mounts."""
-    options = plan.options
-    return os.geteuid() == 0 or (options.uid == os.geteuid() and not options.umask & 0o700)

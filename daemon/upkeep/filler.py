@@ -19,7 +19,8 @@ from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.model.pausing import is_passing
 from mountfs.ports import BackendLimits, Clock
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, Refusal, State, path_of
+from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused
 

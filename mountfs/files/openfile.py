@@ -300,8 +300,8 @@ class OpenFile:
     def _label_locked(self) -> None:
         """Labels the spool file with its path: the store has no row of a new draft before the close."""
         assert self._spool_file is not None
-        folder = self.node.state.parent if self.content is not None else None
-        self._spool_file.label(overlaid.label(folder, self.node.state.name, self._overlay))
+        state = self.node.state if self.content is not None else None
+        self._spool_file.label(overlaid.label(state, self._overlay))
         self._is_labelled = True
 
     def _touch_locked(self) -> None:

@@ -10,7 +10,7 @@ from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.model.names import is_unlinked
 from mountfs.tree.node import Node
-from mountfs.tree.verbs import Verbs
+from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
 from mountfs.tree.view import View, names_of
 
 
@@ -41,15 +41,23 @@ class Opener:
                 raise
         return handle
 
-    def create(self, path: str, flags: int, *, is_ours: bool = False) -> Handle:
-        """A handle on a new file. A file that exists is opened instead; AlreadyExists with O_EXCL. *is_ours*
-        as in ``open``."""
+    def create(
+        self,
+        path: str,
+        flags: int,
+        attributes: NewAttributes = no_attributes,
+        *,
+        is_ours: bool = False,
+    ) -> Handle:
+        """A handle on a new file. A file that exists is opened instead; AlreadyExists with O_EXCL.
+        *attributes*: what is kept of a new one. *is_ours* as in ``open``."""
         names = names_of(path)
         while True:
             spool_file = self._services.spool.create()
 
             def decide() -> Handle:
-                node = self._verbs.create(names, spool_file.name)  # noqa: B023 - called before the next round
+                spool = spool_file.name  # noqa: B023 - called before the next round
+                node = self._verbs.create(names, spool, attributes)
                 return self._files.created(node, path, spool_file, flags, is_ours=is_ours)  # noqa: B023
 
             try:

@@ -7,7 +7,7 @@ from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content
 from mountfs.tree.label import GAPPED, NOBODYS, label_of
-from mountfs.tree.node import Node
+from mountfs.tree.node import State
 from mountfs.tree.overlay import Overlay
 
 Piece = bytes | tuple[int, int]
@@ -79,9 +79,8 @@ def truncate(
             overlay.apply(overlay.cut(size_bytes))
 
 
-def label(folder: Node | None, name: str, overlay: Overlay | None) -> str:
-    """The label of a spool file that is being written: of the file *name* in *folder*. *folder*: None: the
-    node is gone."""
-    if folder is None:
+def label(state: State | None, overlay: Overlay | None) -> str:
+    """The label of a spool file that is being written, whose node has *state*; None: the node is gone."""
+    if state is None or state.parent is None:
         return NOBODYS
-    return label_of(folder, name) if overlay is None else GAPPED
+    return label_of(state.parent, state.name, state.kept) if overlay is None else GAPPED

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mountfs.attributes import Caller
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.operations import Operations
@@ -70,7 +71,7 @@ class FuseMount:
         failure: RuntimeError | None = None
         try:
             _server(fuse)(
-                Operations(self._file_system, on_init=lambda: self._up(on_ready)),
+                Operations(self._file_system, on_init=lambda: self._up(on_ready), caller=_caller(fuse)),
                 str(self._mountpoint),
                 raw_fi=True,
                 encoding=PATH_CODEC,
@@ -201,6 +202,17 @@ def _server(fuse: Any) -> Any:
             return 0
 
     return Server
+
+
+def _caller(fuse: Any) -> Callable[[], Caller]:
+    """Tells whose process makes the call that libfuse is just answering, on whatever thread."""
+    context = fuse._libfuse.fuse_get_context
+
+    def caller() -> Caller:
+        found = context().contents
+        return Caller(found.uid, found.gid)
+
+    return caller
 
 
 def _path_codec(name: str) -> codecs.CodecInfo | None:

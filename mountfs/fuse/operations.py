@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from mountfs.attributes import Attributes, Opened
+from mountfs.attributes import Attributes, Caller, Moment, Opened
 from mountfs.errors import MountfsError, NotPermitted, NotSignedIn, NotSupported
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
@@ -23,6 +23,10 @@ LOG = logging.getLogger(__name__)
 UTIME_NOW = 0x3FFFFFFF
 UTIME_OMIT = 0x3FFFFFFE
 """utimensat(2); libfuse gives them as nanoseconds of second zero."""
+MOMENTS = {UTIME_NOW: Moment.NOW, UTIME_OMIT: Moment.OMIT}
+
+UNCHANGED = -1
+"""chown(2)."""
 
 STAT_BLOCK_BYTES = 512
 """The unit of st_blocks (stat(2)), whatever the block size."""
@@ -55,9 +59,18 @@ class Operations:
     flag_utime_omit_ok = True
     """Without it libfuse turns `touch -m` into nothing at all."""
 
-    def __init__(self, file_system: FileSystem, *, on_init: Callable[[], None] | None = None) -> None:
-        """*on_init* is called once the mount stands, before the kernel's first question is answered."""
+    def __init__(
+        self,
+        file_system: FileSystem,
+        *,
+        on_init: Callable[[], None] | None = None,
+        caller: Callable[[], Caller | None] = lambda: None,
+    ) -> None:
+        """*on_init* is called once the mount stands, before the kernel's first question is answered.
+        *caller*: tells whose process makes the call that is being answered."""
         self._fs = file_system
+        self._metadata = file_system.metadata
+        self._caller = caller
         self._on_init = on_init
 
     def __call__(self, op: str, *args: Any) -> Any:
@@ -126,10 +139,10 @@ class Operations:
         _tell(info, self._fs.open(path, info.flags))
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:
-        _tell(info, self._fs.create(path, info.flags))
+        _tell(info, self._fs.create(path, info.flags, mode, self._caller()))
 
     def mknod(self, path: str, mode: int, dev: int) -> None:
-        self._fs.mknod(path, mode)
+        self._fs.mknod(path, mode, self._caller())
 
     def read(self, path: str | None, size: int, offset: int, info: FileInfo) -> bytes:
         return self._fs.read(info.fh, offset, size)
@@ -156,7 +169,7 @@ class Operations:
     # Names
 
     def mkdir(self, path: str, mode: int) -> None:
-        self._fs.mkdir(path)
+        self._fs.mkdir(path, mode, self._caller())
 
     def rmdir(self, path: str) -> None:
         self._fs.rmdir(path)
@@ -177,23 +190,22 @@ class Operations:
 
     def utimens(self, path: str, times: tuple[int, int] | None) -> None:
         mtime_ns = times[1] if times is not None else UTIME_NOW
-        if mtime_ns != UTIME_OMIT:
-            self._fs.utimens(path, None if mtime_ns == UTIME_NOW else mtime_ns)
+        self._metadata.utimens(path, MOMENTS.get(mtime_ns, mtime_ns))
 
     def chmod(self, path: str, mode: int) -> None:
-        self._fs.chmod(path)
+        self._metadata.chmod(path, mode)
 
     def chown(self, path: str, uid: int, gid: int) -> None:
-        self._fs.chmod(path)
+        self._metadata.chown(path, None if uid == UNCHANGED else uid, None if gid == UNCHANGED else gid)
 
     def getxattr(self, path: str, name: str) -> bytes:
         if not name.startswith(PREFIX):
             # The kernel asks for security.capability before each write: the shortest way out.
             raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
-        return self._fs.getxattr(path, name)
+        return self._metadata.getxattr(path, name)
 
     def listxattr(self, path: str) -> list[str]:
-        return self._fs.listxattr(path)
+        return self._metadata.listxattr(path)
 
     def setxattr(self, path: str, name: str, value: bytes, options: int) -> None:
         raise NotSupported("the service keeps no extended attributes")

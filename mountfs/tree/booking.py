@@ -20,8 +20,9 @@ from mountfs.tree.beside import KEPT_AS, is_copy_name
 from mountfs.tree.content import Over
 from mountfs.tree.copies import Copies
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import FORGOTTEN, Flight, Node, Refusal, State, has_moved, path_of, whole_seconds
+from mountfs.tree.node import FORGOTTEN, Flight, Node, State, has_moved, path_of, whole_seconds
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.remote import load_children, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree

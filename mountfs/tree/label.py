@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from mountfs.model.entry import NS_PER_S
+from mountfs.tree.kept import Kept, kept_of, text_of
 from mountfs.tree.node import Node
 
 NOBODYS = ""
@@ -19,8 +20,13 @@ NOBODYS = ""
 GAPPED = "gapped"
 """Some bytes of the file are holes that stand for a revision's: which ones, its row alone knows."""
 
-_LABEL = re.compile(r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28}))? (.+)", re.ASCII | re.DOTALL)
+_LABEL = re.compile(
+    r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28}))?(\{[^ ]*\})? (.+)",
+    re.ASCII | re.DOTALL,
+)
 """Numbers as large as the store takes, a time being in nanoseconds; it would choke on larger ones."""
+MOST_KEPT = 256
+"""Characters of attributes in a label."""
 MOST = 2**63 - 1
 """Of a number in the store."""
 
@@ -28,22 +34,33 @@ MOST = 2**63 - 1
 @dataclass(frozen=True, slots=True)
 class Label:
     """What a label says; the name may be one that no file can have. ``size_bytes`` and ``mtime_ns`` are of
-    the close; None: it was never closed."""
+    the close; None: it was never closed. ``kept``: its attributes."""
 
     folder_id: int
     name: str
     size_bytes: int | None = None
     mtime_ns: int = 0
+    kept: Kept | None = None
 
 
-def label_of(folder: Node, name: str) -> str:
+def label_of(folder: Node, name: str, kept: Kept | None = None) -> str:
     """For the bytes of the file *name* in *folder*, which is being written for the first time."""
-    return f"{folder.id} {name}"
+    return f"{folder.id}{_attributes(kept)} {name}"
 
 
-def closed_label(folder: Node, name: str, size_bytes: int, mtime_ns: int) -> str:
+def closed_label(folder: Node, name: str, size_bytes: int, mtime_ns: int, kept: Kept | None = None) -> str:
     """For those of a new file that was closed."""
-    return f"{folder.id}:{size_bytes}:{mtime_ns} {name}"
+    return f"{folder.id}:{size_bytes}:{mtime_ns}{_attributes(kept)} {name}"
+
+
+def can_be_labelled(kept: Kept | None) -> bool:
+    """Whether a label can say what is kept of a file: a space ends that, and few bytes fit into a label."""
+    text = text_of(kept)
+    return text is None or (len(text) <= MOST_KEPT and " " not in text)
+
+
+def _attributes(kept: Kept | None) -> str:
+    return (text_of(kept) or "") if can_be_labelled(kept) else ""
 
 
 def read_label(label: str) -> Label | None:
@@ -51,9 +68,13 @@ def read_label(label: str) -> Label | None:
     found = _LABEL.fullmatch(label)
     if found is None:
         return None
-    folder_id, size_bytes, mtime_ns, name = found.groups()
-    read = Label(int(folder_id), name)
+    folder_id, size_bytes, mtime_ns, attributes, name = found.groups()
+    try:
+        kept = kept_of(attributes)
+    except (ValueError, TypeError):
+        return None
+    read = Label(int(folder_id), name, kept=kept)
     if size_bytes is not None:
-        read = Label(int(folder_id), name, int(size_bytes), int(mtime_ns))
+        read = Label(int(folder_id), name, int(size_bytes), int(mtime_ns), kept)
     is_fit = max(read.folder_id, read.size_bytes or 0, abs(read.mtime_ns) // NS_PER_S) <= MOST
     return read if is_fit else None

@@ -21,31 +21,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from mountfs.errors import MountfsError, Refused
 from mountfs.model.entry import NS_PER_S, Entry, File, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.value import value
 from mountfs.tree.content import Content, Over
+from mountfs.tree.kept import Kept
 from mountfs.tree.listing import Listing
+from mountfs.tree.refusal import Refusal
 
 ROOT_ID = 1
 ANY_BATCH_SIZE = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why the service will not do what the node wants, until somebody changes what it wants.
-
-    ``kind`` is what was refused. A refused rename or removal has no effect here either, so that a node may
-    be clean and carry the refusal of what was tried with it. None: the service refused nothing. A start found
-    the bytes torn, damaged or missing: they are not sent until the node itself is renamed or written anew.
-    ``cause`` is the class of the service's answer, for programs that wait for it.
-    """
-
-    kind: OrderKind | None
-    reason: str
-    wall_ns: int
-    cause: type[MountfsError] = field(default=Refused, compare=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +67,8 @@ class Flight:
 @value
 class State:
     """What is stored of a node. ``draft``: bytes that are being written, and are nobody's version yet.
-    ``mtime_ns``: a time that is kept here because the service does not have it.
+    ``mtime_ns``: a time that is kept here because the service does not have it. ``kept``: what only this
+    machine keeps.
 
     ``at``, ``based``, ``holding`` and ``sealed`` are ``dataclasses.replace`` at a fifth of its cost: a call
     makes a few.
@@ -97,6 +83,7 @@ class State:
     mtime_ns: int | None = None
     refusal: Refusal | None = None
     flight: Flight | None = None
+    kept: Kept | None = None
 
     def at(self, parent: Node | None, name: str) -> State:
         """Shown elsewhere; None: removed."""
@@ -110,6 +97,7 @@ class State:
             self.mtime_ns,
             self.refusal,
             self.flight,
+            self.kept,
         )
 
     def based(self, base_parent: Node | None, base: Entry | None) -> State:
@@ -124,6 +112,7 @@ class State:
             self.mtime_ns,
             self.refusal,
             self.flight,
+            self.kept,
         )
 
     def holding(self, content: Content | None, draft: Content | None) -> State:
@@ -138,12 +127,19 @@ class State:
             self.mtime_ns,
             self.refusal,
             self.flight,
+            self.kept,
         )
 
     def sealed(self, content: Content) -> State:
         """*content* is its version, in place of what was kept here, being written or refused."""
         return State(
-            self.parent, self.name, self.base_parent, self.base, content, None, None, None, self.flight
+            self.parent,
+            self.name,
+            self.base_parent,
+            self.base,
+            content,
+            flight=self.flight,
+            kept=self.kept,
         )
 
     @property
@@ -159,6 +155,11 @@ class State:
 
 
 FORGOTTEN = State(None, "")
+
+
+def forgotten(state: State) -> State:
+    """FORGOTTEN, but for what is kept: who has the removed file open is still told its mode."""
+    return FORGOTTEN if state.kept is None else State(None, "", kept=state.kept)
 
 
 class FolderPart:
@@ -267,6 +268,12 @@ class Node:
     @property
     def is_folder(self) -> bool:
         return self.folder is not None
+
+    @property
+    def is_special(self) -> bool:
+        """Whether it is a symbolic link, a fifo, a socket or a device: it stays on this machine."""
+        kept = self.state.kept
+        return kept is not None and kept.is_special
 
     @property
     def part(self) -> FolderPart:

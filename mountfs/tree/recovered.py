@@ -10,7 +10,9 @@ from mountfs.tree.content import Content
 from mountfs.tree.copies import Copies
 from mountfs.tree.doubt import TORN
 from mountfs.tree.gaps import change_gaps
-from mountfs.tree.node import Node, Refusal, State
+from mountfs.tree.kept import Kept
+from mountfs.tree.node import Node, State
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
 
@@ -24,8 +26,11 @@ class RecoveredCopies:
         self._copies = copies
         self._hash_kind = hash_kind
 
-    def new(self, folder: Node, name: str, content: Content, reason: str) -> tuple[Node, State]:
-        """A file beside *name* with the bytes of *content*, however many there are, and its state."""
+    def new(
+        self, folder: Node, name: str, content: Content, reason: str, attributes: Kept | None
+    ) -> tuple[Node, State]:
+        """A file beside *name* with the bytes of *content*, however many there are, and its state.
+        *attributes*: those of the file."""
         # Parts whose receipts tell their hash are good for the copy, once it is sent: none of them closed the
         # session, and they are compared with its bytes first.
         is_resumable = reason is TORN and self._hash_kind.comes_from_parts
@@ -36,7 +41,8 @@ class RecoveredCopies:
         refusal = Refusal(None, reason, self._tree.clock.wall_ns())
         copy = self._tree.new_node(is_folder=False)
         self._tree.touch(copy)
-        return copy, State(folder, self.free_name(folder, name), content=kept, refusal=refusal)
+        name = self.free_name(folder, name)
+        return copy, State(folder, name, content=kept, refusal=refusal, kept=attributes)
 
     def free_name(self, folder: Node, name: str) -> str:
         """Of a recovered copy of *name* in *folder*."""

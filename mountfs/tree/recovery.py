@@ -20,8 +20,9 @@ from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.copies import Copies
 from mountfs.tree.doubt import LOST, UNPROVEN, doubt
-from mountfs.tree.node import FORGOTTEN, Node, Refusal, State, path_of
+from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.recovered import RecoveredCopies
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.replaced import has_revision, replaced_under, show_replaced
 from mountfs.tree.strays import Strays, is_never_shared
 from mountfs.tree.tree import Tree
@@ -276,7 +277,7 @@ class _Repairs:
         is_draft = state.draft is not None and state.draft.id == content.id
         left = replace(state, draft=None) if is_draft else replace(state, content=None)
         is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
-        copy = self._recovered.new(state.parent, state.name, content, reason)
+        copy = self._recovered.new(state.parent, state.name, content, reason, state.kept)
         self._tree.change((node, FORGOTTEN if is_nothing else left), copy)
         if is_nothing:
             show_replaced(self._tree, state.parent, state.name)

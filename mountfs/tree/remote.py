@@ -11,6 +11,7 @@ from mountfs.model.path import fold
 from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over
+from mountfs.tree.kept import Kept
 from mountfs.tree.node import FORGOTTEN, Node, State, has_moved, path_of
 from mountfs.tree.tree import Tree
 
@@ -32,11 +33,13 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     if claims is not None and key in claims and claims[key] is not node:
         hear(claims[key], entry)  # an order on its way gives the name to one of ours
         return
+    kept: Kept | None = None
     before = tree.base_child(folder, key)
     if before is not None and before is not node:
         if before.state.flight is not None:
             before.state.flight.is_doubted = True
             return
+        kept = before.state.kept if before.state.parent is folder else None
         lose(tree, before)
     if node is not None:
         if node.state.flight is None:
@@ -52,7 +55,10 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
         shadow(tree, folder, key)
         return
     node = tree.new_node(is_folder=isinstance(entry, Folder))
-    tree.change((node, State(folder, entry.name, folder, entry)))
+    if before is not None and before.is_folder is not node.is_folder:
+        kept = None
+    # Many programs save by giving the name to a new file: the mode and the owner are those of the name.
+    tree.change((node, State(folder, entry.name, folder, entry, kept=kept)))
 
 
 def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
@@ -107,7 +113,7 @@ def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
         shadow(tree, folder, key)
         tree.change((node, FORGOTTEN))
     else:
-        tree.change((node, State(folder, entry.name, folder, entry)))
+        tree.change((node, State(folder, entry.name, folder, entry, kept=node.state.kept)))
 
 
 def lose(tree: Tree, node: Node) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from mountfs.model.path import fold
 from mountfs.tree.content import Content
 from mountfs.tree.contents import Contents
+from mountfs.tree.kept import kept_of
 from mountfs.tree.listing import Listing
 from mountfs.tree.loading import Held, Loader
 from mountfs.tree.node import Node, Pending, State
@@ -32,14 +33,14 @@ def restore(
     whole, drafts, owners, dirty = held[Role.CONTENT], held[Role.DRAFT], contents.owners, unclean.dirty
     listings = store.listings_of_dirty()
     others = store.live_nodes(but=NEW_FILE)
-    for node_id, parent_id, name, touched_ns, is_new_file in store.dirty_nodes():
+    for node_id, parent_id, name, touched_ns, is_new_file, attributes in store.dirty_nodes():
         row = None if is_new_file else next(others)
         if row is None:
             own = whole.get(node_id)
             parent = nodes.get(parent_id) or loader.above(parent_id, held)
             if own is not None and own.is_flushed and node_id not in drafts and parent is not None:
                 node = nodes[node_id] = dirty[node_id] = owners[own.id] = Node(node_id, is_folder=False)
-                node.state = State(parent, name, None, None, own)
+                node.state = State(parent, name, None, None, own, kept=kept_of(attributes))
                 node.key = fold(name)
                 node.is_saved = True
                 node.pending = Pending(touched_ns)

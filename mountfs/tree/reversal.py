@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from mountfs.model.path import fold
 from mountfs.tree.copies import Copies
-from mountfs.tree.node import FORGOTTEN, Node, Refusal, State
+from mountfs.tree.node import FORGOTTEN, Node, State
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.remote import is_in, load_children, shadow
 from mountfs.tree.tree import Tree
 

@@ -12,9 +12,11 @@ from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.tree.content import Content, Over
 from mountfs.tree.gaprows import Gaps
+from mountfs.tree.kept import Kept, kept_of, text_of
 from mountfs.tree.listing import Listing
-from mountfs.tree.node import Flight, Node, Refusal, State
+from mountfs.tree.node import Flight, Node, State
 from mountfs.tree.overlay import Overlay
+from mountfs.tree.refusal import Refusal
 
 Value = str | int | None
 
@@ -40,6 +42,7 @@ class NodeRow(NamedTuple):
     refusal: Refusal | None
     touched_ns: int
     is_dirty: bool
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class FlightRow:
 NODE_COLUMNS = (
     "id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size, base_time_s, base_hash,"
     " is_document, time_s, time_ns, refused_kind, refused_cause, refused, refused_ns, touched_ns,"
-    " is_dirty"
+    " is_dirty, attributes"
 )
 # A file that the service has not, and of whose node nothing else is stored.
 NEW_FILE = "kind = 'file' AND parent IS NOT NULL AND base_name IS NULL AND refused IS NULL AND time_s IS NULL"
@@ -102,7 +105,7 @@ def node_values(node: Node, state: State, is_dirty: bool) -> tuple[Value, ...]:
         remote = _NO_BASE
     return (
         node.id,
-        "folder" if node.folder is not None else "file",
+        _kind(node, state),
         None if state.parent is None else state.parent.id,
         state.name,
         None if state.base_parent is None else state.base_parent.id,
@@ -115,7 +118,14 @@ def node_values(node: Node, state: State, is_dirty: bool) -> tuple[Value, ...]:
         None if refusal is None else refusal.wall_ns,
         0 if node.pending is None else node.pending.touched_ns,
         int(is_dirty),
+        text_of(state.kept),
     )
+
+
+def _kind(node: Node, state: State) -> str:
+    if node.folder is not None:
+        return "folder"
+    return "special" if state.kept is not None and state.kept.is_special else "file"
 
 
 _NO_BASE: tuple[Value, ...] = (None, None, None, None, None, None, 0)
@@ -143,6 +153,7 @@ def node_row(row: Sequence[Any]) -> NodeRow:
         refused_ns,
         touched_ns,
         is_dirty,
+        attributes,
     ) = row
     is_folder = kind == "folder"
     refusal = None
@@ -169,6 +180,7 @@ def node_row(row: Sequence[Any]) -> NodeRow:
         refusal,
         touched_ns,
         bool(is_dirty),
+        kept_of(attributes),
     )
 
 

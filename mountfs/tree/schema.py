@@ -5,7 +5,8 @@ new file is written once its bytes are at the service, or after a second; until 
 file tells a start what it is, and whether it was closed. Where no label can be kept: at the close.
 
     id             the node, and its inode number; never reused. 1 is the root
-    kind           file or folder
+    kind           file, folder, or special: a symbolic link, a fifo, a socket or a device, which stays on
+                   this machine. ``attributes`` says which
     parent, name   where the mount shows it, in the user's spelling; parent NULL: removed here, and the
                    service is to remove it (the root's is NULL, too)
     base_parent,   where the service has it, as last listed or acknowledged; base_parent NULL: the service
@@ -26,6 +27,7 @@ file tells a start what it is, and whether it was closed. Where no label can be 
     touched_ns     wall clock of the last call that changed its name or bytes
     is_dirty       whether anything is to be told to the service, or bytes of ours belong to it: what a start
                    loads at once. All other rows are cache
+    attributes     mode, owner, and what else this machine alone keeps, as JSON (``kept.text_of``)
 
 ``contents``, one row per spool file that holds bytes of ours.
 
@@ -88,14 +90,14 @@ from __future__ import annotations
 
 from mountfs.model.order import OrderKind
 
-VERSION = 4
+VERSION = 5
 
 _KINDS = ", ".join(f"'{kind}'" for kind in OrderKind)
 
 DDL = f"""
 CREATE TABLE nodes (
     id           INTEGER PRIMARY KEY,
-    kind         TEXT NOT NULL CHECK (kind IN ('file', 'folder')),
+    kind         TEXT NOT NULL CHECK (kind IN ('file', 'folder', 'special')),
     parent       INTEGER,
     name         TEXT NOT NULL,
     base_parent  INTEGER,
@@ -113,7 +115,8 @@ CREATE TABLE nodes (
     refused      TEXT,
     refused_ns   INTEGER,
     touched_ns   INTEGER NOT NULL,
-    is_dirty     INTEGER NOT NULL
+    is_dirty     INTEGER NOT NULL,
+    attributes   TEXT
 ) STRICT;
 CREATE INDEX nodes_by_parent ON nodes (parent);
 CREATE INDEX nodes_by_remote_id ON nodes (remote_id) WHERE remote_id <> '';

@@ -149,9 +149,10 @@ class Store:
         """The nodes that the service knows by *remote_id*, also those below a folder that vanished."""
         return list(self._select_nodes("remote_id = ? AND remote_id <> ''", (remote_id,)))
 
-    def dirty_nodes(self) -> Iterator[tuple[int, int, str, int, int]]:
-        """Of what is not clean, by id: id, parent, name, touched_ns, and whether it is a ``NEW_FILE``."""
-        columns = f"id, parent, name, touched_ns, {NEW_FILE}"
+    def dirty_nodes(self) -> Iterator[tuple[int, int, str, int, int, str | None]]:
+        """Of what is not clean, by id: id, parent, name, touched_ns, whether it is a ``NEW_FILE``, and its
+        attributes."""
+        columns = f"id, parent, name, touched_ns, {NEW_FILE}, attributes"
         return self._db.execute(f"SELECT {columns} FROM nodes WHERE is_dirty ORDER BY id")
 
     def live_nodes(self, *, but: str = "FALSE") -> Iterator[NodeRow]:
@@ -160,8 +161,9 @@ class Store:
         yield from self._select_nodes("refused IS NOT NULL AND NOT is_dirty", ())
 
     def timed_nodes(self) -> Iterator[NodeRow]:
-        """Clean nodes with a time that is kept here."""
-        return self._select_nodes("time_s IS NOT NULL AND NOT is_dirty", ())
+        """Clean nodes with a time, or with attributes, that are kept here."""
+        where = "(time_s IS NOT NULL OR attributes IS NOT NULL) AND NOT is_dirty"
+        return self._select_nodes(where, ())
 
     def _select_nodes(self, where: str, values: tuple[Value, ...]) -> Iterator[NodeRow]:
         return map(node_row, self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values))

@@ -14,6 +14,7 @@ from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content
 from mountfs.tree.doubt import TORN, UNPROVEN, doubt
+from mountfs.tree.kept import Kept
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.recovered import RecoveredCopies
@@ -96,14 +97,14 @@ class Strays:
             content = content.closed(label.size_bytes, label.mtime_ns)
             reason = doubt(content, self._spool.size(name), is_proven=self._is_same_boot)
         if reason is None:
-            self._show_closed(folder, label.name, content)
+            self._show_closed(folder, label.name, content, label.kept)
             return True
-        copy = self._recovered.new(folder, label.name, content, reason)
+        copy = self._recovered.new(folder, label.name, content, reason, label.kept)
         self._tree.change(copy)
         self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
         return True
 
-    def _show_closed(self, folder: Node, name: str, content: Content) -> None:
+    def _show_closed(self, folder: Node, name: str, content: Content, kept: Kept | None) -> None:
         """A new file that was closed, and has no row yet."""
         load_children(self._tree, folder)
         if self._tree.child(folder, fold(name)) is not None:
@@ -116,4 +117,4 @@ class Strays:
             self._spool.truncate(content.spool, content.size_bytes)
         node = self._tree.new_node(is_folder=False)
         self._tree.touch(node)
-        self._tree.change((node, State(folder, name, content=content)))
+        self._tree.change((node, State(folder, name, content=content, kept=kept)))

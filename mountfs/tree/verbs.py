@@ -26,14 +26,23 @@ from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copies import Copies
 from mountfs.tree.gaps import hold_draft
-from mountfs.tree.label import closed_label
-from mountfs.tree.node import FORGOTTEN, Node, State, path_of
+from mountfs.tree.kept import Kept
+from mountfs.tree.label import can_be_labelled, closed_label
+from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, path_of
 from mountfs.tree.overlay import Overlay
 from mountfs.tree.remote import is_in
 from mountfs.tree.replaced import check_synced
+from mountfs.tree.rowless import apply, is_found
 from mountfs.tree.tree import Edit, Tree
 from mountfs.tree.view import Names, View
 from mountfs.tree.word import keeper_of
+
+NewAttributes = Callable[[Node], Kept | None]
+"""What is kept of something new, by the folder that it is made in."""
+
+
+def no_attributes(_folder: Node) -> None:
+    """Nothing: the mount's options say mode and owner."""
 
 
 class Verbs:
@@ -48,8 +57,9 @@ class Verbs:
 
     # Files
 
-    def create(self, names: Names, spool: str) -> Node:
+    def create(self, names: Names, spool: str, attributes: NewAttributes = no_attributes) -> Node:
         """A new file, being written in the spool file *spool*. The store learns of it when it is closed.
+        *attributes*: what is kept of it, by the folder that it is made in.
 
         AlreadyExists; NotFound or NotADirectory for the folder it would be in; NameNotAllowed, NameTooLong.
         """
@@ -57,7 +67,7 @@ class Verbs:
         node = self._tree.new_node(is_folder=False)
         draft = Content(self._tree.store.next_id(), spool, 0, self._tree.clock.wall_ns())
         self._tree.touch(node)
-        self._tree.change_unsaved(node, State(parent, names[-1], draft=draft))
+        self._tree.change_unsaved(node, State(parent, names[-1], draft=draft, kept=attributes(parent)))
         return node
 
     def begin(
@@ -103,7 +113,7 @@ class Verbs:
         self._tree.notice(path_of(node), f"two versions of it are being written: one {KEPT_AS}{copy}")
         beside = self._tree.new_node(is_folder=False)
         self._tree.touch(beside)
-        hold_draft(self._tree, beside, State(folder, copy, draft=draft))
+        hold_draft(self._tree, beside, State(folder, copy, draft=draft, kept=node.state.kept))
         return beside, draft
 
     def flush(
@@ -156,40 +166,25 @@ class Verbs:
                 self._tree.change((node, after))
             return now
 
-    def set_time(self, node: Node, mtime_ns: int) -> None:
-        """Sets the modification time. It is sent with the file's bytes where those are to be sent; else by
-        itself, or kept here where the service takes none."""
-        with self._tree.lock:
-            state = node.state
-            if not is_attached(node):
-                return
-            if state.draft is not None:
-                after = state.holding(state.content, replace(state.draft, mtime_ns=mtime_ns))
-            elif state.content is not None:
-                after = state.holding(replace(state.content, mtime_ns=mtime_ns), None)
-            else:
-                after = replace(state, mtime_ns=mtime_ns)
-            self._tree.touch(node)
-            self._apply((node, after))
-
     # Names
 
-    def make_folder(self, names: Names) -> Node:
+    def make_folder(self, names: Names, attributes: NewAttributes = no_attributes) -> Node:
         """AlreadyExists; as ``create`` for the folder above and the name.
 
         `rmdir d; mkdir d`, and the removal was not sent yet: the folder is the old one, shown again.
         """
         parent = self._free(names)
-        now_ns = self._tree.clock.wall_ns()
+        now_ns, kept = self._tree.clock.wall_ns(), attributes(parent)
         removed = self._tree.base_child(parent, fold(names[-1]))
         if removed is not None and can_return(removed):
             self._tree.touch(removed)
-            after = replace(removed.state, parent=parent, name=names[-1], mtime_ns=now_ns, refusal=None)
+            after = removed.state.at(parent, names[-1])
+            after = replace(after, mtime_ns=now_ns, refusal=None, kept=kept)
             self._tree.change((removed, after))
             return removed
         node = self._tree.new_node(is_folder=True)
         self._tree.touch(node)
-        self._tree.change((node, State(parent, names[-1], mtime_ns=now_ns)))
+        self._tree.change((node, State(parent, names[-1], mtime_ns=now_ns, kept=kept)))
         self._tree.residents.publish(node, {})
         return node
 
@@ -233,9 +228,9 @@ class Verbs:
             moved = replace(node.state, parent=parent, name=target[-1], refusal=None)
             if occupant is not None:
                 with self._tree.transaction():
-                    self._apply(self._removed(occupant), (node, moved))
+                    apply(self._tree, self._removed(occupant), (node, moved))
             else:
-                self._apply((node, moved))
+                apply(self._tree, (node, moved))
         return node, occupant
 
     # Inside
@@ -253,35 +248,27 @@ class Verbs:
         after = state.holding(state.content, now)
         folder = state.parent
         is_labelled = False
-        if keep is not None and _is_first(node) and folder is not None and folder.is_saved:
-            is_labelled = keep(closed_label(folder, state.name, now.size_bytes, now.mtime_ns))
+        can_be = folder is not None and folder.is_saved and _is_first(node) and can_be_labelled(state.kept)
+        if can_be and keep is not None and folder is not None:
+            is_labelled = keep(closed_label(folder, state.name, now.size_bytes, now.mtime_ns, state.kept))
         if is_labelled:
             self._tree.change_unsaved(node, after)
         else:
             self._tree.change((node, after))
 
     def _remove(self, node: Node) -> None:
-        if _is_kept(node):
+        if is_found(node):
             with self._tree.transaction():
                 self._tree.change(self._removed(node))
         else:
-            self._tree.change_unsaved(node, FORGOTTEN)
-
-    def _apply(self, *edits: Edit) -> None:
-        """Makes *edits*; of files without a row nothing is written, and nothing is left when they are
-        removed."""
-        if any(_is_kept(node) for node, _ in edits):
-            self._tree.change(*edits)
-        else:
-            for node, after in edits:
-                self._tree.change_unsaved(node, after)
+            self._tree.change_unsaved(node, forgotten(node.state))
 
     def _removed(self, node: Node) -> Edit:
         """The edit that removes *node*: the service is told if it has the node, or is just being given it.
         Inside a transaction, unless the node has no row."""
         state = node.state
         if state.base is None and state.flight is None:
-            return node, FORGOTTEN
+            return node, forgotten(state)
         if _hides_another_version(state):
             # Our bytes go. The other version, which nobody here has seen, is shown when the folder is listed.
             self._tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
@@ -328,13 +315,6 @@ class Verbs:
 def _is_first(node: Node) -> bool:
     """Whether the draft of *node* is its only version, so that a label on the draft can stand for its row."""
     return not node.is_saved and node.state.content is None
-
-
-def _is_kept(node: Node) -> bool:
-    """Whether the next start finds *node*: by its row, or by a label that is about to become wrong."""
-    state = node.state
-    closed = (content for content in (state.content, state.draft) if content is not None)
-    return node.is_saved or any(content.is_flushed for content in closed)
 
 
 def can_return(removed: Node) -> bool:

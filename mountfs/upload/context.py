@@ -15,7 +15,8 @@ from mountfs.model.pausing import Pause, is_full
 from mountfs.model.source import Source
 from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content
-from mountfs.tree.node import Node, Refusal, path_of
+from mountfs.tree.node import Node, path_of
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.meter import Meter

@@ -192,7 +192,7 @@ class World:
         self.fs.rename(source, target)
 
     def touch(self, path: str, mtime_ns: int) -> None:
-        self.fs.utimens(path, mtime_ns)
+        self.fs.metadata.utimens(path, mtime_ns)
 
     # Looking behind
 

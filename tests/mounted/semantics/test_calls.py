@@ -262,35 +262,43 @@ def test_s_time_a_time_to_come_is_kept_here_and_sent_as_the_present(corner: Corn
 # S-MODE
 
 
-def test_s_mode_changes_of_mode_and_owner_succeed_and_change_nothing(corner: Corner) -> None:
-    path = corner.path / "file"
+def test_s_mode_what_a_program_sets_is_kept_and_holds(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    mount = make_mount()
+    mount.start()
+    script, key = mount.path / "script", mount.path / "key"
+    script.write_text("#!/bin/sh\nexit 7\n")
+    with pytest.raises(PermissionError):
+        subprocess.run([script])
+    script.chmod(0o755)
+    subprocess.run(["sh", "-c", "umask 077; echo secret > key; mkdir private"], cwd=mount.path, check=True)
+    os.chown(key, 4321, 4322)
+    mount.wait_committed()
+    key.rename(mount.path / "private" / "key")
+    mount.kill9()
+    mount.start()
+    assert subprocess.run([script]).returncode == 7
+    told = (mount.path / "private" / "key").stat()
+    assert (told.st_mode, told.st_uid, told.st_gid) == (0o100600, 4321, 4322)
+    assert (mount.path / "private").stat().st_mode == 0o40700
+
+
+def test_s_mode_nothing_is_kept_where_the_option_says_so(make_mount: MakeMount) -> None:
+    mount = make_mount(attributes="none", file_mode="0640", dir_mode="0750")
+    mount.start()
+    path = mount.path / "file"
     path.write_text("text")
-    before = path.stat()
     path.chmod(0o600)
     os.chown(path, 4321, 4321)
-    corner.path.chmod(0o700)
-    after = path.stat()
-    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
-    assert after.st_mode == 0o100644
-    assert corner.path.stat().st_mode == 0o40755
+    assert (path.stat().st_mode, path.stat().st_uid) == (0o100640, os.getuid())
+    assert mount.path.stat().st_mode == 0o40750
 
 
-def test_s_mode_no_file_is_a_program(corner: Corner) -> None:
-    path = corner.path / "script"
-    path.write_text("#!/bin/sh\n")
-    path.chmod(0o755)
-    assert os.access(path, os.R_OK | os.W_OK)
-    assert not os.access(path, os.X_OK)
-    assert os.access(corner.path, os.R_OK | os.W_OK | os.X_OK)
-    with pytest.raises(PermissionError):
-        subprocess.run([path])
-
-
-def test_s_mode_options_say_whose_files_they_are(make_mount: MakeMount) -> None:
+def test_s_mode_options_say_whose_files_they_are(make_mount: MakeMount, far_side: SandboxProcess) -> None:
     mount = make_mount(uid="4321", gid="4322", umask="0027")
+    far_side.write("/theirs/file", "text")
     mount.start()
-    (mount.path / "file").write_text("text")
-    (mount.path / "folder").mkdir()
-    file, folder = (mount.path / "file").stat(), (mount.path / "folder").stat()
+    file, folder = (mount.path / "theirs" / "file").stat(), (mount.path / "theirs").stat()
     assert (file.st_mode, file.st_uid, file.st_gid) == (0o100640, 4321, 4322)
     assert (folder.st_mode, folder.st_uid, folder.st_gid) == (0o40750, 4321, 4322)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from daemon.core import Foundation, Settings, lay
 from daemon.process.adoption import adopt, identify
+from mountfs.attributes import Caller
 from mountfs.errors import Forbidden
 from mountfs.model.path import RemotePath
 from mountfs.spool.quota import Quota
@@ -554,3 +556,21 @@ def test_an_edited_file_that_is_not_filled_is_taken_over_with_its_gaps(tmp_path:
     assert sorted(estate.account.files().values()) == [b"012abc6789", b"somebody else's"]
     assert ours.core.tree.store.gaps.contents() == []
     estate.close()
+
+
+def test_modes_and_owners_are_taken_over(estate: Estate) -> None:
+    estate.account.write("/clean", b"1")
+    theirs, anna = estate.theirs, Caller(1001, 1002)
+    theirs.fs.metadata.chmod("/clean", 0o640)
+    number = theirs.fs.create("/key", os.O_WRONLY | os.O_CREAT, 0o600, anna).number
+    theirs.fs.write(number, 0, b"2")
+    theirs.close_file(number)
+    theirs.fs.mkdir("/d", 0o700, anna)
+    ours = estate.take_over()
+    told = {name: ours.fs.getattr(f"/{name}") for name in ("clean", "key", "d")}
+    assert {name: stat.S_IMODE(each.mode) for name, each in told.items()} == {
+        "clean": 0o640,
+        "key": 0o600,
+        "d": 0o700,
+    }
+    assert (told["key"].uid, told["d"].gid) == anna

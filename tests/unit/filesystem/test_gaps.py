@@ -304,13 +304,15 @@ def test_writes_succeed_while_the_service_is_away_and_the_filling_waits(world: A
     world.close_file(number)
     for _ in range(20):
         world.core.filler.step(world.clock.now_s())
-    assert "away" in str(world.fs.getxattr("/g", "user.mountfs.error")) or world.word("/g") == "sealed"
+    assert (
+        "away" in str(world.fs.metadata.getxattr("/g", "user.mountfs.error")) or world.word("/g") == "sealed"
+    )
     with pytest.raises(Offline):
         world.get("/g")
     world.memory.is_online = True
     world.settle()
     assert world.account.files()["/g"] == patched((50, b"x"), body=BODY[:size])
-    assert world.fs.getxattr("/g", "user.mountfs.state") == b"clean"
+    assert world.fs.metadata.getxattr("/g", "user.mountfs.state") == b"clean"
 
 
 def test_a_service_that_is_away_is_asked_ever_more_rarely(world: Account) -> None:
@@ -353,7 +355,7 @@ def test_one_file_that_cannot_be_fetched_keeps_no_other_waiting(world: Account) 
             step(world.clock.now_s())
         world.advance(0.05)
     assert world.account.files()["/g"] == patched((AT, b"x"), body=BODY[::-1])
-    assert world.fs.getxattr("/f", "user.mountfs.error") == b"500"
+    assert world.fs.metadata.getxattr("/f", "user.mountfs.error") == b"500"
     world.backend.inner.read = read  # type: ignore[method-assign]
     world.settle()
     assert world.account.files()["/f"] == patched((AT, b"x"))
@@ -367,7 +369,7 @@ def test_what_the_service_no_longer_gives_is_parked_and_nothing_made_up(
     world.backend.fail("read", error, skip=1)  # type: ignore[arg-type]
     world.settle()
     assert world.word("/f") == "failed"
-    reason = world.fs.getxattr("/f", "user.mountfs.error").decode()
+    reason = world.fs.metadata.getxattr("/f", "user.mountfs.error").decode()
     assert str(error) in reason
     assert "mountfs retry" in reason
     assert world.account.files() == {"/f": BODY}
@@ -441,7 +443,7 @@ def test_a_disk_that_others_fill_holds_the_filling_up_and_says_so(
         world.core.filler.step(world.clock.now_s())
         world.advance(1.0)
     assert world.reads == []
-    assert b"have to fit on the disk" in world.fs.getxattr("/f", "user.mountfs.error")
+    assert b"have to fit on the disk" in world.fs.metadata.getxattr("/f", "user.mountfs.error")
     monkeypatch.undo()
     world.settle()
     assert world.account.files() == {"/f": patched((AT, b"x"))}

@@ -67,7 +67,7 @@ def test_a_start_finds_it_and_sends_it(world: World, body: bytes) -> None:
 def test_it_has_the_time_that_it_was_given_before_it_was_closed(world: World) -> None:
     number = world.fs.create("/a", os.O_WRONLY).number
     world.fs.write(number, 0, b"bytes")
-    world.fs.utimens("/a", TIME_NS)
+    world.fs.metadata.utimens("/a", TIME_NS)
     world.fs.flush(number)
     world.fs.release(number)
     assert has_no_row(world, "/a")
@@ -122,7 +122,7 @@ def test_it_follows_the_folder_it_is_in(world: World) -> None:
 
 def test_it_has_the_time_it_was_given_after_its_close(world: World) -> None:
     put(world, "/a", b"whole")
-    world.fs.utimens("/a", TIME_NS)
+    world.fs.metadata.utimens("/a", TIME_NS)
     world.restart()
     assert world.fs.getattr("/a").mtime_ns == TIME_NS
 

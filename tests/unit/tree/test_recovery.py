@@ -20,7 +20,8 @@ from mountfs.tree import recovery
 from mountfs.tree.content import Content, Over
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.label import NOBODYS, label_of
-from mountfs.tree.node import Node, Refusal
+from mountfs.tree.node import Node
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.sync import SYNC_EVERY_S, Durability
 from mountfs.tree.word import word_of

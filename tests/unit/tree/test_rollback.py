@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mountfs.errors import MountfsError, NoSpace
 from mountfs.model.entry import NS_PER_S, File
+from mountfs.tree.attributing import Attributing
 from mountfs.tree.content import Content, Over
 from mountfs.tree.node import ROOT_ID, Node, State
 from mountfs.tree.rows import NodeRow
@@ -143,7 +144,7 @@ class Account:
             case "seal" if drafts:
                 verbs.seal(drafts[-1][1], 0, self.world.clock.wall_ns())
             case "set_time":
-                verbs.set_time(view.node(path), 7 * NS_PER_S)
+                Attributing(self.world.core.tree).set_time(view.node(path), 7 * NS_PER_S)
             case "mkdir":
                 verbs.make_folder(path)
             case "unlink":

@@ -18,7 +18,8 @@ from mountfs.model.order import OrderKind, Part
 from mountfs.model.path import RemotePath
 from mountfs.tree.content import Content, Over
 from mountfs.tree.listing import Listing
-from mountfs.tree.node import ROOT_ID, Flight, Node, Pending, Refusal, State
+from mountfs.tree.node import ROOT_ID, Flight, Node, Pending, State
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.rows import FlightRow, NodeRow, Role
 from mountfs.tree.store import IDS_AT_ONCE, NOTICES_KEPT, Notice, Store
 from tests.doubles.rows import count_nodes

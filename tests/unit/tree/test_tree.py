@@ -15,7 +15,8 @@ from mountfs.errors import NoSpace
 from mountfs.model.entry import NS_PER_S, File, Folder
 from mountfs.model.order import OrderKind, Part
 from mountfs.tree import residents, tally
-from mountfs.tree.node import FORGOTTEN, Node, Refusal, State
+from mountfs.tree.node import FORGOTTEN, Node, State
+from mountfs.tree.refusal import Refusal
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.sync import SYNC_EVERY_S
 from mountfs.tree.word import Word
