@@ -35,6 +35,8 @@ class FileSystemOptions:
     folder_mode: int | None = None
     keeps_attributes: bool = True
     """Whether modes, owners and extended attributes are kept on this machine."""
+    keeps_links: bool = True
+    """Whether symbolic links can be made, and are kept on this machine."""
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL
@@ -66,6 +68,8 @@ class Attributes(NamedTuple):
     mtime_ns: int
     uid: int
     gid: int
+    device: int = 0
+    """Of a device node: its number."""
 
 
 @dataclass(frozen=True, slots=True)

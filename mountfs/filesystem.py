@@ -35,6 +35,7 @@ from mountfs.metadata import Metadata
 from mountfs.model.names import is_unlinked
 from mountfs.space import SpaceGauge
 from mountfs.tree.database import MACHINE_TROUBLE
+from mountfs.tree.kept import Kept
 from mountfs.tree.node import Node
 from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
@@ -168,10 +169,12 @@ class FileSystem:
         self._check_writable()
         return self._numbered(self._opener.create(path, flags, self._new(mode, caller)))
 
-    def mknod(self, path: str, mode: int, caller: Caller | None = None) -> None:
-        """An empty regular file; NotPermitted for anything else. The rest as ``create``."""
+    def mknod(self, path: str, mode: int, device: int = 0, caller: Caller | None = None) -> None:
+        """An empty regular file, or a fifo, socket or device, which stays on this machine. The rest as
+        ``create``."""
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            raise NotPermitted("only files and folders can be made here")
+            self._make_special(path, mode, Kept(device=device), caller)
+            return
         self._check_writable()
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         self._files.release(self._opener.create(path, flags, self._new(mode, caller), is_ours=True))
@@ -239,6 +242,19 @@ class FileSystem:
         names, attributes = names_of(path), self._new(mode, caller, is_folder=True)
         self._do(lambda: self._verbs.make_folder(names, attributes))
 
+    def symlink(self, path: str, target: str, caller: Caller | None = None) -> None:
+        """A symbolic link at *path*, which stays on this machine. NotPermitted where the mount has none."""
+        if not self._options.keeps_links:
+            raise NotPermitted("this mount takes no symbolic links")
+        self._make_special(path, stat.S_IFLNK | 0o777, Kept(target=target), caller)
+
+    def readlink(self, path: str) -> str:
+        """InvalidArgument: it is no symbolic link."""
+        kept = self._view.stat(names_of(path)).state.kept
+        if kept is None or not kept.is_link:
+            raise InvalidArgument(f"{path} is no symbolic link")
+        return kept.target
+
     def rmdir(self, path: str) -> None:
         self._check_writable()
         names = self._not_top(path)
@@ -288,6 +304,15 @@ class FileSystem:
         if caller is None:
             return no_attributes
         return lambda folder: self._inodes.new(folder, mode, caller, is_folder=is_folder)
+
+    def _make_special(self, path: str, mode: int, kept: Kept, caller: Caller | None) -> None:
+        self._check_writable()
+        names = names_of(path)
+
+        def attributes(folder: Node) -> Kept:
+            return self._inodes.special(kept, folder, mode, caller)
+
+        self._do(lambda: self._verbs.make_special(names, attributes))
 
     def _numbered(self, handle: Handle) -> Opened:
         return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 
 from mountfs.attributes import Attributes, Caller, FileSystemOptions
 from mountfs.files.openfile import OpenFile
@@ -37,6 +38,10 @@ class Inodes:
     def of(self, node: Node) -> Attributes:
         """As the tree has it; a file that is being written is further than that."""
         if node.folder is None:
+            kept = node.state.kept
+            if kept is not None and kept.is_special:
+                size_bytes = len(kept.target.encode(errors="surrogateescape"))
+                return self._attributes(node, size_bytes, time_of(node) or 0)
             return self._attributes(node, size_of(node), time_of(node) or 0)
         return self._attributes(node, 0, time_of(node) or self._started_ns)
 
@@ -56,10 +61,16 @@ class Inodes:
                 mode |= stat.S_ISGID
         return owned(stat.S_IMODE(mode), caller.uid, gid)
 
+    def special(self, kept: Kept, folder: Node, mode: int, caller: Caller | None) -> Kept:
+        """*kept*, which has what is to be kept of a special of its own, with its type, mode and owner."""
+        made = None if caller is None else self.new(folder, mode, caller)
+        kept = replace(kept, mode=mode)
+        return kept if made is None else replace(kept, uid=made.uid, gid=made.gid)
+
     def _attributes(self, node: Node, size_bytes: int, mtime_ns: int) -> Attributes:
         kept = node.state.kept
         mtime_ns -= mtime_ns % NS_PER_S
-        if kept is None or not self._keeps:
+        if kept is None or not (self._keeps or kept.is_special):
             return Attributes(node.id, self.mode(node), size_bytes, mtime_ns, self._uid, self._gid)
         return Attributes(
             node.id,
@@ -68,4 +79,5 @@ class Inodes:
             mtime_ns,
             self._uid if kept.uid is None else kept.uid,
             self._gid if kept.gid is None else kept.gid,
+            kept.device,
         )

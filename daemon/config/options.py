@@ -36,6 +36,15 @@ class Kept(StrEnum):
     """All files have the same."""
 
 
+class Links(StrEnum):
+    """What becomes of symbolic links."""
+
+    LOCAL = "local"
+    """They stay on this machine."""
+    REFUSE = "refuse"
+    """None can be made."""
+
+
 @dataclass(frozen=True, slots=True)
 class MountOptions:
     """How one mount behaves; ``drain_timeout_s`` bounds a clean stop, and
@@ -48,6 +57,7 @@ class MountOptions:
     drain_timeout_s: float = 300.0
     drain_idle_timeout_s: float = 15.0
     attributes: Kept = Kept.LOCAL
+    links: Links = Links.LOCAL
     umask: int = 0o022
     file_mode: int | None = None
     folder_mode: int | None = None
@@ -66,6 +76,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "uid": Key("uid", user_id),
     "gid": Key("gid", group_id),
     "attributes": Key("attributes", choice(*Kept)),
+    "links": Key("links", choice(*Links)),
     "umask": Key("umask", octal_mode),
     "file_mode": Key("file_mode", octal_mode),
     "dir_mode": Key("folder_mode", octal_mode),

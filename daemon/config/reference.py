@@ -137,6 +137,9 @@ MOUNT = Section(
         Entry("bwlimit", '"2M:10M"', "Bytes a second, `UP` or `UP:DOWN`: `512K`, `2M:10M`, `off:1M`."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
         Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
+        Entry(
+            "links", '"refuse"', "Symbolic links: kept on this machine (`local`), or not taken (`refuse`)."
+        ),
         Entry("uid", "1000", "To whom files belong of which no owner is kept: a number or name."),
         Entry("gid", "1000", "To which group."),
         Entry("umask", '"077"', "Permissions that files without a mode of their own lack, octal in quotes."),

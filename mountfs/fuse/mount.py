@@ -196,6 +196,7 @@ def _server(fuse: Any) -> Any:
             into.st_blocks = told["st_blocks"]
             into.st_uid = told["st_uid"]
             into.st_gid = told["st_gid"]
+            into.st_rdev = told["st_rdev"]
             into.st_atimespec.tv_sec, into.st_atimespec.tv_nsec = divmod(told["st_atime"], NS_PER_S)
             into.st_mtimespec.tv_sec, into.st_mtimespec.tv_nsec = divmod(told["st_mtime"], NS_PER_S)
             into.st_ctimespec.tv_sec, into.st_ctimespec.tv_nsec = divmod(told["st_ctime"], NS_PER_S)

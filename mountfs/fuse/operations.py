@@ -142,7 +142,7 @@ class Operations:
         _tell(info, self._fs.create(path, info.flags, mode, self._caller()))
 
     def mknod(self, path: str, mode: int, dev: int) -> None:
-        self._fs.mknod(path, mode, self._caller())
+        self._fs.mknod(path, mode, dev, self._caller())
 
     def read(self, path: str | None, size: int, offset: int, info: FileInfo) -> bytes:
         return self._fs.read(info.fh, offset, size)
@@ -181,7 +181,10 @@ class Operations:
         self._fs.rename(source, target)
 
     def symlink(self, path: str, points_to: str) -> None:
-        raise NotSupported("the service has no symbolic links")
+        self._fs.symlink(path, points_to, self._caller())
+
+    def readlink(self, path: str) -> str:
+        return self._fs.readlink(path)
 
     def link(self, path: str, existing: str) -> None:
         raise NotPermitted("the service has no hard links")
@@ -232,6 +235,7 @@ def _stat_of(attributes: Attributes) -> dict[str, int]:
         "st_blocks": -(-attributes.size_bytes // STAT_BLOCK_BYTES),
         "st_uid": attributes.uid,
         "st_gid": attributes.gid,
+        "st_rdev": attributes.device,
         "st_atime": attributes.mtime_ns,
         "st_mtime": attributes.mtime_ns,
         "st_ctime": attributes.mtime_ns,

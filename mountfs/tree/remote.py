@@ -12,7 +12,7 @@ from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import FORGOTTEN, Node, State, has_moved, path_of
+from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.tree import Tree
 
 
@@ -40,7 +40,7 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
             before.state.flight.is_doubted = True
             return
         kept = before.state.kept if before.state.parent is folder else None
-        lose(tree, before)
+        lose(tree, before, is_replaced=isinstance(entry, Folder))
     if node is not None:
         if node.state.flight is None:
             rebase(tree, node, folder, entry)
@@ -116,11 +116,13 @@ def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
         tree.change((node, State(folder, entry.name, folder, entry, kept=node.state.kept)))
 
 
-def lose(tree: Tree, node: Node) -> None:
+def lose(tree: Tree, node: Node, *, is_replaced: bool = False) -> None:
     """The service does not have *node* any more: others removed it, or moved it out of the mounted account.
     Inside a transaction.
 
     A file with bytes of ours is kept and sent as a new one; so is a folder with anything of ours in it.
+    Symbolic links, fifos, sockets and devices go with the folder that they are in, unless another folder has
+    its name (*is_replaced*): then it is made again, which finds that one.
     """
     state = node.state
     if state.base is None:
@@ -137,6 +139,10 @@ def lose(tree: Tree, node: Node) -> None:
         return
     for moved in list((node.folder.gone or {}).values()):
         lose(tree, moved)
+    if state.parent is not None and not is_replaced and tally.is_all_local(node):
+        specials = _specials_below(tree, node)
+        if specials:
+            tree.change(*((each, forgotten(each.state)) for each in specials))
     if state.parent is None or not tally.has_any(node):
         tree.change((node, FORGOTTEN))
         return
@@ -148,6 +154,23 @@ def lose(tree: Tree, node: Node) -> None:
     node.folder.listing.doubted_at = tree.store.next_id()
     tree.store.save_listing(node.id, node.folder.listing)
     tree.change((node, state.based(None, None)))
+
+
+def _specials_below(tree: Tree, folder: Node) -> list[Node] | None:
+    """What is below *folder* and not clean; None: there are others than symbolic links, fifos and such."""
+    found: list[Node] = []
+    folders = [folder]
+    while folders:
+        at = folders.pop()
+        load_children(tree, at)
+        for child in (at.part.children or {}).values():
+            if child.is_special:
+                found.append(child)
+            elif child.pending is not None:
+                return None
+            elif child.folder is not None and tally.has_any(child):
+                folders.append(child)
+    return found
 
 
 def hear(node: Node, entry: Entry | None) -> None:

@@ -188,6 +188,16 @@ class Verbs:
         self._tree.residents.publish(node, {})
         return node
 
+    def make_special(self, names: Names, attributes: NewAttributes) -> Node:
+        """A symbolic link, fifo, socket or device, as *attributes* say; it stays on this machine. Raises as
+        ``make_folder``."""
+        parent = self._free(names)
+        node = self._tree.new_node(is_folder=False)
+        self._tree.touch(node)
+        after = State(parent, names[-1], mtime_ns=self._tree.clock.wall_ns(), kept=attributes(parent))
+        self._tree.change((node, after))
+        return node
+
     def unlink(self, names: Names) -> Node:
         """Removes a file. NotFound, IsADirectory."""
         node = self._view.node(names)

@@ -26,7 +26,8 @@ class Word(IntEnum):
     FAILED = 4
     """Refused for good, or waiting for something that is; kept until the user decides."""
     LOCAL = 5
-    """Stays on this machine, by its name. What is in such a folder counts as such for the folders above."""
+    """Stays on this machine, by its name or its kind. What is in such a folder counts as such for the folders
+    above."""
 
     @property
     def text(self) -> str:
@@ -38,16 +39,16 @@ PENDING = (Word.OPEN, Word.SEALED, Word.UPLOADED, Word.COMMITTING)
 
 
 def keeps_here(node: Node) -> bool:
-    """Whether the name of *node* keeps it, and all that is in it, on this machine: the name is one that is
-    never sent (``~$report.docx``), and the service does not have the node."""
-    return node.state.base is None and is_local_name(node.state.name)
+    """Whether *node* stays on this machine, with all that is in it: the service does not have it, and it is a
+    symbolic link, fifo, socket or device, or its name is one that is never sent (``~$report.docx``)."""
+    return node.state.base is None and (node.is_special or is_local_name(node.state.name))
 
 
 def keeper_of(node: Node) -> Node | None:
-    """The node whose name keeps *node* on this machine: itself or a folder above it; None: there is none."""
+    """The node that keeps *node* on this machine: itself or a folder above it; None: there is none."""
     at: Node | None = node
     while at is not None and at.state.base is None:
-        if is_local_name(at.state.name):
+        if keeps_here(at):
             return at
         at = at.state.parent
     return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable
@@ -48,9 +50,6 @@ def _fallocate(at: Path) -> None:
 
 REFUSED: dict[str, tuple[Call, int]] = {
     "a hard link": (lambda at: os.link(at / "file", at / "new"), errno.EPERM),
-    "a symbolic link": (lambda at: os.symlink("file", at / "new"), errno.ENOTSUP),
-    "a named pipe": (lambda at: os.mkfifo(at / "new"), errno.EPERM),
-    "a device": (lambda at: os.mknod(at / "new", 0o20600, os.makedev(1, 3)), errno.EPERM),
     "reading a foreign attribute": (lambda at: os.getxattr(at / "file", "user.other"), errno.ENOTSUP),
     "setting a foreign attribute": (lambda at: os.setxattr(at / "file", "user.other", b"1"), errno.ENOTSUP),
     "removing an attribute": (lambda at: os.removexattr(at / "file", "user.other"), errno.ENOTSUP),
@@ -262,6 +261,54 @@ def test_s_time_a_time_to_come_is_kept_here_and_sent_as_the_present(corner: Corn
 # S-MODE
 
 
+def test_s_links_what_stays_here_works_as_on_a_disk(make_mount: MakeMount, far_side: SandboxProcess) -> None:
+    mount = make_mount()
+    mount.start()
+    tree = mount.path / "tree"
+    tree.mkdir()
+    (tree / "file").write_text("text")
+    (tree / "link").symlink_to("file")
+    (tree / "dangling").symlink_to("/no/where")
+    subprocess.run(["cp", "-a", tree, mount.path / "copy"], check=True)
+    os.mkfifo(tree / "fifo", 0o640)
+    os.mknod(tree / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    reader = subprocess.Popen(["cat", tree / "fifo"], stdout=subprocess.PIPE)
+    (tree / "fifo").write_text("through")
+    assert reader.communicate()[0] == b"through"
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(str(tree / "socket"))
+        server.listen()
+        client.connect(str(tree / "socket"))
+    with pytest.raises(PermissionError):
+        (tree / "null").read_bytes()
+    mount.wait_committed()
+    assert far_side.files().keys() == {"/tree/file", "/copy/file"}
+    assert mount.status()["account"]["states"]["local"]["count"] == 7
+    mount.kill9()
+    mount.start()
+    assert (mount.path / "copy" / "link").read_text() == "text"
+    assert os.readlink(tree / "dangling") == "/no/where"
+    kinds = {each.name: stat.S_IFMT(each.lstat().st_mode) for each in tree.iterdir()}
+    assert kinds == {
+        "file": stat.S_IFREG,
+        "link": stat.S_IFLNK,
+        "dangling": stat.S_IFLNK,
+        "fifo": stat.S_IFIFO,
+        "null": stat.S_IFCHR,
+        "socket": stat.S_IFSOCK,
+    }
+    assert (tree / "null").stat().st_rdev == os.makedev(1, 3)
+
+
+@pytest.mark.only_on("memory", because="the service has no part in it")
+def test_s_links_none_are_taken_where_the_option_says_so(make_mount: MakeMount) -> None:
+    mount = make_mount(links="refuse")
+    mount.start()
+    with pytest.raises(PermissionError) as caught:
+        (mount.path / "link").symlink_to("file")
+    assert caught.value.errno == errno.EPERM
+
+
 def test_s_mode_what_a_program_sets_is_kept_and_holds(
     make_mount: MakeMount, far_side: SandboxProcess
 ) -> None:
@@ -284,6 +331,7 @@ def test_s_mode_what_a_program_sets_is_kept_and_holds(
     assert (mount.path / "private").stat().st_mode == 0o40700
 
 
+@pytest.mark.only_on("memory", because="the service has no part in it")
 def test_s_mode_nothing_is_kept_where_the_option_says_so(make_mount: MakeMount) -> None:
     mount = make_mount(attributes="none", file_mode="0640", dir_mode="0750")
     mount.start()

@@ -574,3 +574,15 @@ def test_modes_and_owners_are_taken_over(estate: Estate) -> None:
         "d": 0o700,
     }
     assert (told["key"].uid, told["d"].gid) == anna
+
+
+def test_links_and_fifos_are_taken_over(estate: Estate) -> None:
+    theirs = estate.theirs
+    theirs.mkdir("/d")
+    theirs.fs.symlink("/d/link", "target")
+    theirs.fs.mknod("/fifo", stat.S_IFIFO | 0o600)
+    ours = estate.take_over()
+    assert ours.fs.readlink("/d/link") == "target"
+    assert ours.fs.getattr("/fifo").mode == stat.S_IFIFO | 0o600
+    ours.settle()
+    assert ours.remote() == {"/d": None}

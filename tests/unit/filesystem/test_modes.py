@@ -33,7 +33,7 @@ def make(world: World, path: str, mode: int, body: bytes = KEY) -> None:
 def test_a_file_has_the_mode_and_the_owner_that_it_was_made_with(world: World) -> None:
     make(world, "/key", 0o600)
     world.fs.mkdir("/d", 0o700, ANNA)
-    world.fs.mknod("/d/empty", stat.S_IFREG | 0o640, ANNA)
+    world.fs.mknod("/d/empty", stat.S_IFREG | 0o640, 0, ANNA)
     assert shown(world, "/key") == (0o600, *ANNA)
     assert shown(world, "/d") == (0o700, *ANNA)
     assert shown(world, "/d/empty") == (0o640, *ANNA)
