@@ -57,6 +57,11 @@ class BackendLimits:
         """Whether a file's modification time can be set at the service without sending its bytes again."""
         return self.batch_entries.get(OrderKind.SET_TIME, 0) > 0
 
+    @property
+    def copies_files(self) -> bool:
+        """Whether the service makes a file of the bytes of another one by itself."""
+        return self.batch_entries.get(OrderKind.COPY, 0) > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:

@@ -14,7 +14,7 @@ from daemon.commit.choosing import Moment, Queue, choose
 from daemon.commit.sender import Sender
 from daemon.commit.turn import Turn, TurnByFile
 from mountfs.errors import Internal, NotSignedIn, Offline
-from mountfs.model.order import Order, OrderKind
+from mountfs.model.order import MAKES_A_FILE, Order, OrderKind
 from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
@@ -235,7 +235,7 @@ class Committer:
         queues = {
             kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
             for kind, most in self._most.items()
-            if not (kind is OrderKind.PUT and self._pause.is_on)
+            if not (kind in MAKES_A_FILE and self._pause.is_on)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
         # Names that have settled since the last look are as near as bytes on their way.

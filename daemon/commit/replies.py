@@ -22,6 +22,7 @@ from daemon.commit.verdicts import (
     Unknown,
     Verdict,
     has_taken_effect,
+    is_in_vain,
     judge,
     judge_standing,
 )
@@ -200,7 +201,7 @@ class Replies:
             self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
             if batch.error is not None:
                 _halve_next_batch(flight.node, entries)
-            self._books.again(flight, error)
+            self._again(flight, error)
 
         for part in _steps(flights):
             self._book_step(part, book)
@@ -224,7 +225,7 @@ class Replies:
             case Overtaken(ours, standing):
                 books.acknowledge_overtaken(flight, ours, standing)
             case Retry(error):
-                books.again(flight, error)
+                self._again(flight, error)
             case Rebase(error, standing):
                 books.again_over(flight, error, standing)
             case Reupload(error, standing):
@@ -241,6 +242,12 @@ class Replies:
                 books.drop_time(flight, reason)
             case Unknown():
                 pass
+
+    def _again(self, flight: Flight, error: MountfsError) -> None:
+        if is_in_vain(flight, error):
+            self._books.resend(flight, error)
+        else:
+            self._books.again(flight, error)
 
     def _book_carried(self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """New folders that the files of the batch make by the way: one that did is enough."""

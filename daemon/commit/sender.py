@@ -23,7 +23,7 @@ from mountfs.errors import (
     Transient,
     Unreachable,
 )
-from mountfs.model.order import OrderKind
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
 from mountfs.model.troublelog import TroubleLog
@@ -195,7 +195,7 @@ class Sender:
     ) -> None:
         """Holds single nodes back after a failure, or the whole account where every order would fail."""
         has_succeeded = any(isinstance(each, Acknowledge | Overtaken) for each in verdicts)
-        if has_succeeded and flights[0].kind is OrderKind.PUT:
+        if has_succeeded and flights[0].kind in MAKES_A_FILE:
             with self._tree.lock:
                 self._pause.succeeded()
         for flight, verdict in zip(flights, verdicts, strict=True):
@@ -225,7 +225,7 @@ class Sender:
         the reply to the launch is lost, or 5xx    uncertain: ``_look`` asks what stands there
         busy with an earlier launch of ours        likewise, once that must have ended
         throttled, busy, not signed in             sent again later
-        the account is full                        that is the outcome of each order
+        the account is full, copies are refused    that is the outcome of each order
         anything else                              smaller batches, down to the entry that is to blame
         """
         if isinstance(error, Transient | NotSignedIn):
@@ -252,12 +252,14 @@ class Sender:
                 return
             self.slow_down(error, started_s, batch)
             self._replies.take_back(batch)
-        elif is_full(error):
+        elif is_full(error) or len(batch.flights) == 1 or self._is_told_of_all(batch, error):
             self._conclude(batch, (error,) * len(batch.flights), started_s)
-        elif len(batch.flights) == 1:
-            self._conclude(batch, (error,), started_s)
         else:
             self._split(batch, error)
+
+    def _is_told_of_all(self, batch: Batch, error: MountfsError) -> bool:
+        """A service that refuses copies is not asked again for fewer of them: their bytes go up."""
+        return batch.kind is OrderKind.COPY and not isinstance(error, RequestTooBig)
 
     def _split(self, batch: Batch, error: MountfsError) -> None:
         """The request was too big, or one entry makes it fail: smaller batches show which."""

@@ -18,7 +18,7 @@ from mountfs.errors import (
     Unreachable,
 )
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
-from mountfs.model.order import OrderKind
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.pausing import is_passing
 from mountfs.ports import Outcome
 from mountfs.tree.node import Flight
@@ -59,7 +59,7 @@ class Rebase:
 
 @dataclass(frozen=True, slots=True)
 class Reupload:
-    """The bytes must go up again; *standing*: wrong ones that the service has there."""
+    """The bytes must go up, be it again; *standing*: wrong ones that the service has there."""
 
     error: MountfsError
     standing: File | None = None
@@ -111,6 +111,9 @@ class Look:
 
 Verdict = Acknowledge | Overtaken | Retry | Rebase | Reupload | Beside | Refuse | GiveUp | DropTime | Unknown
 
+COPY_TRIES = 3
+"""So often the service may fail at a copy before the bytes go up: it may fail at this route alone."""
+
 OTHERS_BYTES = "somebody else changed it meanwhile"
 
 
@@ -125,6 +128,10 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
     match flight.kind:
         case OrderKind.PUT:
             asks = isinstance(outcome, Conflict | AlreadyExists | NotFound | Resend)
+        case OrderKind.COPY:
+            if not isinstance(outcome, Conflict | AlreadyExists):
+                return Reupload(outcome)  # it makes none of this file, for whatever reason: we have the bytes
+            asks = True
         case OrderKind.MAKE_FOLDER:
             asks = isinstance(outcome, Conflict | AlreadyExists | NotFound)
         case OrderKind.MOVE:
@@ -153,6 +160,10 @@ def judge_standing(
             return Refuse(error) if is_stubborn else Reupload(error, stated)
         case OrderKind.PUT:
             return _judge_file(flight, refusals, error, standing)
+        case OrderKind.COPY:
+            if stated is not None or not isinstance(error, Transient):
+                return Reupload(error, stated) if stated or standing is None else Beside(standing)
+            is_over = False
         case OrderKind.MAKE_FOLDER:
             is_over = isinstance(standing, File) or is_stubborn
         case OrderKind.MOVE:
@@ -174,7 +185,7 @@ def judge_standing(
 def has_taken_effect(flight: Flight, standing: Entry | None) -> bool:
     """Whether *standing*, which the service has at the flight's place, is what the flight was to make."""
     match flight.kind:
-        case OrderKind.PUT:
+        case OrderKind.PUT | OrderKind.COPY:
             return is_same(flight, standing)
         case OrderKind.MAKE_FOLDER:
             return isinstance(standing, Folder)
@@ -189,10 +200,17 @@ def has_taken_effect(flight: Flight, standing: Entry | None) -> bool:
             return is_same_file and is_set
 
 
+def is_in_vain(flight: Flight, error: MountfsError) -> bool:
+    """Whether a copy that failed by *error* is not tried again: the service answers, and fails at it each
+    time. One that is away is waited for."""
+    attempts = 0 if flight.node.pending is None else flight.node.pending.attempts
+    return flight.kind is OrderKind.COPY and isinstance(error, ServerFault) and attempts + 1 >= COPY_TRIES
+
+
 def may_be_overtaken(flight: Flight, standing: Entry | None) -> bool:
     """Whether *flight* may have put a revision before *standing*, which is neither its own nor what it was to
     replace: only the file's history tells."""
-    if flight.kind is not OrderKind.PUT or not isinstance(standing, File) or is_same(flight, standing):
+    if flight.kind not in MAKES_A_FILE or not isinstance(standing, File) or is_same(flight, standing):
         return False
     return flight.over is None or flight.over.revision != standing.revision
 
@@ -227,6 +245,8 @@ def _judge_entry(flight: Flight, refusals: int, entry: Entry | None) -> Verdict 
                 error = Corrupt(f"the service states another hash for {flight.place}")
                 return Refuse(error) if refusals + 1 >= TRIES else Reupload(error, entry)
             return Look(Conflict(f"no file stands at {flight.place}"))
+        case OrderKind.COPY:
+            return _judge_copy(flight, entry)
         case OrderKind.MAKE_FOLDER:
             is_made = isinstance(entry, Folder)
             return Acknowledge(entry) if is_made else Look(AlreadyExists(f"a file stands at {flight.place}"))
@@ -238,6 +258,17 @@ def _judge_entry(flight: Flight, refusals: int, entry: Entry | None) -> Verdict 
             return Acknowledge(None)
         case OrderKind.SET_TIME:
             return Acknowledge(entry) if isinstance(entry, File) else DropTime(OTHERS_BYTES)
+
+
+def _judge_copy(flight: Flight, entry: Entry | None) -> Verdict | Look:
+    """Where the other file has got other bytes, unheard here, those were copied: ours replace them."""
+    if is_same(flight, entry):
+        return Acknowledge(entry)
+    if not isinstance(entry, File):
+        return Look(Conflict(f"no file stands at {flight.place}"))
+    if entry.content_hash is None:
+        return Look(Corrupt(f"the service states no hash for {flight.place}"), entry)
+    return Reupload(Conflict(f"the file whose bytes {flight.place} was to get has others by now"), entry)
 
 
 def _judge_delete(flight: Flight, refusals: int, error: MountfsError, standing: Entry) -> Verdict:

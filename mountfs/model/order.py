@@ -18,6 +18,11 @@ class OrderKind(StrEnum):
     DELETE = "delete"
     MOVE = "move"
     SET_TIME = "set-time"
+    COPY = "copy"
+
+
+MAKES_A_FILE = frozenset({OrderKind.PUT, OrderKind.COPY})
+"""The kinds that give a place the bytes of a pending file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +102,20 @@ class SetTime:
     item_id: str = ""
 
 
-Order = Put | MakeFolder | Delete | Move | SetTime
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let the bytes of another file stand at *place*, too, as a file of its own. Never replaces anything.
+
+    The other file has the service's id *item_id*, and had *revision* when it was last heard of. Where no
+    revision can be named (Dropbox), whatever the file has by now is copied: the outcome tells the hash. No
+    two orders of a batch copy one file: Dropbox refuses paths that a batch names twice.
+    """
+
+    kind: ClassVar[OrderKind] = OrderKind.COPY
+
+    place: Place
+    item_id: str
+    revision: str
+
+
+Order = Put | MakeFolder | Delete | Move | SetTime | Copy

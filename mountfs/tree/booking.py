@@ -46,7 +46,7 @@ class Books:
         node, state = flight.node, flight.node.state
         self._land(flight)
         match flight.kind:
-            case OrderKind.PUT:
+            case OrderKind.PUT | OrderKind.COPY:
                 assert isinstance(entry, File)
                 after = self._after_put(flight, state, entry)
             case OrderKind.MAKE_FOLDER:
@@ -134,7 +134,7 @@ class Books:
     def _after_put(self, flight: Flight, state: State, entry: File) -> State:
         """The node's state after its upload. The mount goes on showing the time that was set here where the
         service kept another: it takes none from the future, and keeps its own for bytes that it has
-        already."""
+        already, and gives a copy the time of the file that it copied."""
         sent = flight.content
         assert sent is not None
         over = Over(entry.revision, entry.content_hash)
@@ -181,18 +181,20 @@ class Books:
         self._finish(flight, state)
 
     def resend(self, flight: Flight, error: MountfsError, standing: Entry | None = None) -> None:
-        """The bytes of the order must go up again: their session is lost, or the service states another hash.
-        *standing*: what it made of the wrong bytes, which the right ones are to replace."""
+        """The bytes of the order must go up, be it again: their session is lost, the service makes no copy of
+        them, or it states another hash. *standing*: what it made of the wrong bytes. Ours are to replace
+        that, also those that were written meanwhile; where the file was removed meanwhile, so is that."""
         self._count(flight, error)
         self._land(flight)
         state = flight.node.state
+        if isinstance(standing, File):
+            over = Over(standing.revision, standing.content_hash)
+            state = state.based(flight.parent, standing).holding(
+                made_from(state.content, flight.over, over), made_from(state.draft, flight.over, over)
+            )
         content = state.content
         if content is not None and flight.content is not None and content.id == flight.content.id:
-            content = as_unsent(self._tree, content)
-            if isinstance(standing, File):
-                content = replace(content, over=Over(standing.revision, standing.content_hash))
-                state = state.based(flight.parent, standing)
-            state = state.holding(content, state.draft)
+            state = state.holding(as_unsent(self._tree, content), state.draft)
         self._finish(flight, state)
 
     def set_beside(self, flight: Flight, standing: Entry) -> None:
@@ -237,7 +239,7 @@ class Books:
                 if is_wanted_still(flight, state):
                     self._not_renamed(flight, refusal)
                     return
-            case OrderKind.PUT | OrderKind.MAKE_FOLDER:
+            case OrderKind.PUT | OrderKind.COPY | OrderKind.MAKE_FOLDER:
                 if is_wanted_still(flight, state):
                     self._tree.notice(path_of(node), f"not committed: {error}")
                     if state.content is not None:

@@ -17,6 +17,14 @@ class Over:
     content_hash: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A file of the service's that has the bytes of one of ours: its id, and the revision that has them."""
+
+    item_id: str
+    revision: str
+
+
 @value
 class Content:
     """Bytes of ours in the spool file *spool*. While they are being written the open file knows their size
@@ -27,6 +35,7 @@ class Content:
     ``overlay``: what the spool file lacks of the revision that the bytes were made from; None: nothing, ever.
     ``content_hash`` and ``session`` are known once the bytes are at the service (``session`` stays None
     where small files travel with their commit); a large file's session is known from its beginning.
+    ``twin``: the bytes are at the service as another file, of which it makes a copy; there is no session.
     """
 
     id: int
@@ -39,6 +48,7 @@ class Content:
     content_hash: str | None = None
     session: str | None = None
     overlay: Overlay | None = None
+    twin: Twin | None = None
 
     def closed(self, size_bytes: int, mtime_ns: int) -> Content:
         """Closed with so many bytes: a crash finds them whole."""
@@ -52,6 +62,7 @@ class Content:
             content_hash=self.content_hash,
             session=self.session,
             overlay=self.overlay,
+            twin=self.twin,
         )
 
     @property

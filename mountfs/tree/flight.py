@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
+from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
 from mountfs.model.source import Source
 from mountfs.tree.node import Flight
 
@@ -35,3 +35,7 @@ def order_of(flight: Flight, body: Source | None, parts: Sequence[Part]) -> Orde
             return Move(flight.place, flight.source, flight.node.is_folder, flight.item_id)
         case OrderKind.SET_TIME:
             return SetTime(flight.place, flight.mtime_ns or 0, over or "", flight.item_id)
+        case OrderKind.COPY:
+            assert flight.content is not None
+            assert flight.content.twin is not None
+            return Copy(flight.place, flight.item_id, flight.content.twin.revision)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from mountfs.model.order import OrderKind
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.node import ROOT_ID, Flight, Node, has_moved
 from mountfs.tree.tree import Tree
@@ -46,7 +46,9 @@ def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
     if state.base is None:
         if node.folder is not None:
             return OrderKind.MAKE_FOLDER
-        return None if state.content is None else OrderKind.PUT
+        if state.content is None:
+            return None
+        return OrderKind.PUT if state.content.twin is None else OrderKind.COPY
     if has_moved(state):
         return OrderKind.MOVE
     if state.content is not None:
@@ -135,7 +137,8 @@ def _blocked_removal(node: Node) -> Blocked | None:
 def _blocked_by_folders(
     tree: Tree, node: Node, step: OrderKind, parent: Node, *, makes_parents: bool, batch: Collection[Node]
 ) -> Blocked | None:
-    is_carrying = makes_parents and step in (OrderKind.PUT, OrderKind.MAKE_FOLDER)
+    makes_file = step in MAKES_A_FILE
+    is_carrying = makes_parents and (makes_file or step is OrderKind.MAKE_FOLDER)
     keeper = keeper_of(node)
     if keeper is not None and keeper is not node:
         return Blocked(keeper)
@@ -146,7 +149,7 @@ def _blocked_by_folders(
         if state.flight is not None and _is_on_its_way(at, state.flight, batch):
             return Blocked(at)
         if state.base is None:
-            if not is_carrying or (is_refused(at) and step is not OrderKind.PUT):
+            if not is_carrying or (is_refused(at) and not makes_file):
                 return Blocked(at)
             # `mv d e; mkdir d; touch d/f`: while the old d has not left its name, d/f would land in it.
             assert state.parent is not None

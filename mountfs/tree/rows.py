@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mountfs.errors import refusal_named
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder
 from mountfs.model.order import OrderKind
-from mountfs.tree.content import Content, Over
+from mountfs.tree.content import Content, Over, Twin
 from mountfs.tree.gaprows import Gaps
 from mountfs.tree.kept import Kept, kept_of, text_of
 from mountfs.tree.listing import Listing
@@ -205,7 +205,7 @@ def listing_of(row: Sequence[Any]) -> Listing:
 NO_GAPS: Mapping[int, Gaps] = {}
 CONTENT_COLUMNS = (
     "id, node, role, spool, size_bytes, time_s, time_ns, over_revision, over_hash, is_flushed, is_synced,"
-    " content_hash, session, under_id, under_revision, under_size, under_hash"
+    " content_hash, session, twin_id, twin_revision, under_id, under_revision, under_size, under_hash"
 )
 _CONTENT_NAMES = [name.strip() for name in CONTENT_COLUMNS.split(",")]
 UPSERT_CONTENT = (
@@ -217,7 +217,7 @@ UPSERT_CONTENT = (
 
 def content_values(content: Content, node_id: int | None, role: Role) -> tuple[Value, ...]:
     time_s, time_ns = divmod(content.mtime_ns, NS_PER_S)
-    over = content.over
+    over, twin = content.over, content.twin
     under = None if content.overlay is None else content.overlay.file
     return (
         content.id,
@@ -233,6 +233,8 @@ def content_values(content: Content, node_id: int | None, role: Role) -> tuple[V
         int(content.is_synced),
         content.content_hash,
         content.session,
+        None if twin is None else twin.item_id,
+        None if twin is None else twin.revision,
         *(_NO_UNDER if under is None else (under.id, under.revision, under.size_bytes, under.content_hash)),
     )
 
@@ -256,6 +258,8 @@ def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps] = NO_GAPS) -> tuple
         is_synced,
         content_hash,
         session,
+        twin_id,
+        twin_revision,
         *under,
     ) = row
     over = None if over_revision is None else Over(over_revision, over_hash)
@@ -270,6 +274,7 @@ def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps] = NO_GAPS) -> tuple
         content_hash,
         session,
         None if content_id not in gaps else _overlay(under, gaps[content_id]),
+        None if twin_id is None else Twin(twin_id, twin_revision),
     )
     return content, node_id, _ROLES[role]
 

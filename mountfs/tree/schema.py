@@ -49,6 +49,8 @@ file tells a start what it is, and whether it was closed. Where no label can be 
                    boot id differs): one that is not synced is published only if its hash proves it, else it
                    becomes a recovered copy
     content_hash   in the service's algorithm, once all its bytes are at the service
+    twin_id,       the file of the service's that has these bytes, and of which it is to make a copy, by its
+    twin_revision  id, and the revision that has them; NULL: there is none, or they went up themselves
     under_id,      the revision whose bytes belong where ``gaps`` has rows of the content; NULL: it never had
     under_revision, any. They are read from exactly this one, whatever ``over_revision`` becomes
     under_size,
@@ -67,9 +69,9 @@ asks the service how it ended: after the job where that is known, else what stan
 
     batch, position  orders sent together, and the order of their outcomes
     job            the service's token of the batch while it runs; NULL: the reply to the launch is not known
-    kind           put, mkdir, delete, move, set-time
+    kind           put, mkdir, delete, move, set-time, copy
     is_carried     a new folder that the files of its batch make by the way: it has no outcome of its own
-    node, content  whose order it is, and which of its contents a PUT sends
+    node, content  whose order it is, and which of its contents a PUT sends, or a COPY stands for
     parent, name   where the node will be at the service (folder as a node id)
     path, folder_id, source_path, source_folder_id, item_id, base_revision, time_s
                    the order as it was sent: repeated, it must be the same one
@@ -136,6 +138,8 @@ CREATE TABLE contents (
     is_synced     INTEGER NOT NULL,
     content_hash  TEXT,
     session       TEXT,
+    twin_id       TEXT,
+    twin_revision TEXT,
     under_id      TEXT,
     under_revision TEXT,
     under_size    INTEGER,

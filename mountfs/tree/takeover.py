@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.model.entry import File
-from mountfs.model.order import OrderKind
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.content import Over, is_made_from
 from mountfs.tree.node import FORGOTTEN, Node
@@ -22,7 +22,8 @@ def replaced_by(tree: Tree, node: Node, step: OrderKind) -> Node | None:
     state = node.state
     if node.folder is not None or state.content is None or state.parent is None:
         return None
-    if step not in (OrderKind.PUT, OrderKind.MOVE) or (step is OrderKind.PUT and state.base is not None):
+    is_new = step in MAKES_A_FILE and state.base is None
+    if step is not OrderKind.MOVE and not is_new:
         return None
     before = tree.base_child(state.parent, fold(state.name))
     if before is None or before is node or before.folder is not None:

@@ -1,4 +1,4 @@
-"""Bytes of ours of which the service has nothing that is of use."""
+"""Bytes of ours that have to go up: the service has nothing of them that is of use."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ def as_unsent(tree: Tree, content: Content) -> Content:
     """*content* as if nothing of it had been sent; its session is to be ended. Inside a transaction."""
     tree.add_orphan(content.session)
     tree.store.clear_parts(content.id)
-    return replace(content, content_hash=None, session=None)
+    return replace(content, content_hash=None, session=None, twin=None)

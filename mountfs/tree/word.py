@@ -6,10 +6,10 @@ from enum import IntEnum
 
 from mountfs.model.entry import File
 from mountfs.model.names import is_local_name
-from mountfs.model.order import OrderKind
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.tree.node import Node, State, has_moved, whole_seconds
 
-_BLOCKING = frozenset({OrderKind.PUT, OrderKind.MAKE_FOLDER, OrderKind.SET_TIME})
+_BLOCKING = MAKES_A_FILE | {OrderKind.MAKE_FOLDER, OrderKind.SET_TIME}
 
 
 class Word(IntEnum):

@@ -22,6 +22,7 @@ LAUNCHES = {
     OrderKind.PUT: "files/upload*",
     OrderKind.DELETE: "*/delete",
     OrderKind.MOVE: "*/update",
+    OrderKind.COPY: "*/copy",
     OrderKind.MAKE_FOLDER: "folders/create",
 }
 UNLIMITED = 1_000_000

@@ -19,7 +19,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import Busy, NotSignedIn, Offline
 from mountfs.model.entry import File, Folder, Listed, Place
 from mountfs.model.hashing import content_hash
-from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
+from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, BackendLimits, Done, Outcome, Piece, Running
 from tests.doubles.faulty import FaultyBackend
@@ -41,6 +41,7 @@ LAUNCHES = {
     OrderKind.PUT: "files/upload_session/finish_batch",
     OrderKind.DELETE: "files/delete_batch",
     OrderKind.MOVE: "files/move_batch_v2",
+    OrderKind.COPY: "files/copy_batch_v2",
     OrderKind.MAKE_FOLDER: "files/create_folder_batch",
 }
 
@@ -363,6 +364,10 @@ def move_order(
 ) -> Move:
     """*folder_id* is that of the target's folder."""
     return Move(place(target, folder_id), place(source), is_folder, item_id)
+
+
+def copy_order(source: File, target: str) -> Copy:
+    return Copy(place(target), source.id, source.revision)
 
 
 def time_order(path: str, base: str, mtime_ns: int) -> SetTime:

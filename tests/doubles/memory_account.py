@@ -18,7 +18,7 @@ from mountfs.errors import (
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder, News, Place
 from mountfs.model.hashing import HashKind
 from mountfs.model.names import NameRules
-from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Put, SetTime
+from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, OrderKind, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits, Clock, Done, Launch, Outcome, Running
 from tests.doubles.memory_tree import ROOT_ID, MemoryTree
@@ -26,6 +26,8 @@ from tests.doubles.memory_tree import ROOT_ID, MemoryTree
 MIB = 1024 * 1024
 EDITED_NS = 1_600_000_000 * NS_PER_S
 """The time stamp of other people's edits, unless they state one."""
+
+ENTANGLED = InvalidArgument("a file is copied twice in one batch")
 
 MEMORY_LIMITS = BackendLimits(
     service="memory",
@@ -222,7 +224,9 @@ class MemoryAccount:
         """Running jobs get on as far as their time has come."""
         for job in self._at_work:
             while job.is_at_work and self._is_due(job):
-                job.outcomes.append(self._outcome(job.orders[len(job.outcomes)]))
+                order = job.orders[len(job.outcomes)]
+                is_entangled = isinstance(order, Copy) and _copies_of(order.item_id, job.orders) > 1
+                job.outcomes.append(ENTANGLED if is_entangled else self._outcome(order))
                 self.changed.notify_all()
         self._at_work = [job for job in self._at_work if job.is_at_work]
 
@@ -321,6 +325,8 @@ class MemoryAccount:
             case SetTime():
                 file = tree.item(order.item_id, order.place)
                 return tree.set_time(file, order.place, order.mtime_ns, order.base_revision)
+            case Copy():
+                return tree.copy(order.item_id, order.revision, order.place)
 
     def _delete(self, order: Delete) -> None:
         """Nothing there is a success, another revision than asked for a Conflict."""
@@ -357,6 +363,10 @@ class MemoryAccount:
         if order.session is not None:
             del self.sessions[order.session]
         return file
+
+
+def _copies_of(item_id: str, orders: Sequence[Order]) -> int:
+    return sum(isinstance(order, Copy) and order.item_id == item_id for order in orders)
 
 
 def _is_at(standing: Entry, revision: str | None) -> bool:

@@ -189,6 +189,19 @@ class MemoryTree:
         self._record(dated)
         return dated
 
+    def copy(self, item_id: str, revision: str, place: Place) -> File:
+        """Another file with the bytes and the time of a file. By path (Dropbox) those that the file has by
+        now, by id (Box) those of exactly that revision. NotFound; Conflict when something stands there."""
+        source = self._entries.get(item_id)
+        if not isinstance(source, File):
+            raise NotFound("what is to be copied is gone")
+        body = self._bodies.get(revision if self.is_by_id else source.revision)
+        if body is None:
+            raise NotFound(f"revision {revision} of {source.name} is gone")
+        if self.at(place) is not None:
+            raise Conflict(f"something stands at {place}")
+        return self.overwrite(place, body, source.mtime_ns, makes_parents=self._limits.parents_implicit)
+
     def remove(self, item: Entry) -> None:
         """Removes an item with all that is below it."""
         if item.id == ROOT_ID:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from mountfs.backends import checked, packs
 from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.commits import Commits, UnknownJob
+from mountfs.backends.box.copies import Copies
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of
@@ -38,7 +39,7 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.hashing import HashKind
-from mountfs.model.order import Delete, MakeFolder, Move, Order, Part, Put, SetTime
+from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
@@ -90,6 +91,7 @@ class BoxBackend:
         self._small_files = SmallFiles(self._api, self._items, self._places)
         self._commits = Commits(self._api, self._items, self._places, self._small_files, self._uploads)
         self._edits = Edits(self._api, self._items, self._places)
+        self._copies = Copies(self._api, self._places)
         self._downloads = Downloads(self._api)
         self._events = Events(self._api, clock)
 
@@ -237,6 +239,8 @@ class BoxBackend:
                 return Done((self._edits.move(order),))
             case SetTime():
                 return Done((self._edits.set_time(order),))
+            case Copy():
+                return Done((self._copies.make(order),))
 
     def latest_cursor(self) -> str:
         return self._events.latest()

@@ -26,7 +26,7 @@ from mountfs.errors import (
     Transient,
 )
 from mountfs.model.entry import Entry, Odd, Place
-from mountfs.model.order import Delete, MakeFolder, Move, Order, OrderKind, Put, SetTime
+from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, OrderKind, Put, SetTime
 from mountfs.ports import Clock, Done, Launch, Outcome, Running
 
 COMMIT_TIMEOUT_S = 300.0
@@ -49,8 +49,12 @@ ROUTES: dict[OrderKind, Routes] = {
     OrderKind.PUT: FINISH,
     OrderKind.DELETE: Routes("files/delete_batch", "files/delete_batch/check"),
     OrderKind.MOVE: Routes("files/move_batch_v2", "files/move_batch/check_v2"),
+    OrderKind.COPY: Routes("files/copy_batch_v2", "files/copy_batch/check_v2"),
     OrderKind.MAKE_FOLDER: Routes("files/create_folder_batch", "files/create_folder_batch/check"),
 }
+
+
+_RELOCATES = frozenset({OrderKind.MOVE, OrderKind.COPY})
 
 
 class DropboxJobs:
@@ -127,7 +131,7 @@ class DropboxJobs:
         if kind is OrderKind.MAKE_FOLDER:
             return {"paths": [order.place.path.text for order in orders], "autorename": False}
         entries = [self._entry(order) for order in orders]
-        return {"entries": entries, "autorename": False} if kind is OrderKind.MOVE else {"entries": entries}
+        return {"entries": entries, "autorename": False} if kind in _RELOCATES else {"entries": entries}
 
     def _entry(self, order: Order) -> Json:
         match order:
@@ -137,6 +141,8 @@ class DropboxJobs:
                 return _delete_entry(order)
             case Move():
                 return _move_entry(order)
+            case Copy():
+                return {"from_path": order.item_id, "to_path": order.place.path.text}
             case MakeFolder() | SetTime():
                 raise NotSupported(f"{order.kind} is no entry of a batch")
 
@@ -264,10 +270,10 @@ def _read_outcome(order: Order, entry: Any) -> Outcome:
             return file_of(entry)
         case Delete():
             return None
-        case Move():
+        case Move() | Copy():
             metadata = entry.get("success")
             if not isinstance(metadata, Mapping):
-                raise ServerFault(f"{order.place}: moved, but to where is not told")
+                raise ServerFault(f"{order.place}: made, but what stands there is not told")
             return entry_of(metadata)
         case MakeFolder():
             metadata = entry.get("metadata")

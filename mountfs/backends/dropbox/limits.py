@@ -29,6 +29,7 @@ DROPBOX_LIMITS = BackendLimits(
         OrderKind.PUT: 1000,
         OrderKind.DELETE: 1000,
         OrderKind.MOVE: 1000,
+        OrderKind.COPY: 1000,
         # 10,000 are allowed; as small a job as the others lets go of the namespace's lock as soon.
         OrderKind.MAKE_FOLDER: 1000,
     },
