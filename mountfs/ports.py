@@ -251,11 +251,12 @@ class Backend(Protocol):
 
 
 class CallBudget(Protocol):
-    """What an account may still ask of its service this minute, shared by all who ask. Any thread; raises
-    nothing: where the others cannot be heard, it counts what it knows itself."""
+    """What an account may still ask of its service this minute, shared by all who ask. Any thread. Where the
+    others cannot be heard, it counts what it knows itself."""
 
     def take(self, wanted: tuple[Allowance, ...]) -> float:
-        """Seconds until a call that counts as each of *wanted* may leave. Its places are reserved."""
+        """Seconds until a call that counts as each of *wanted* may leave. Its places are reserved. Throttled:
+        it cannot be counted now, and may wait."""
 
     def refused(self, refused: tuple[Allowance, ...], retry_after_s: float | None) -> None:
         """The service sent such a call away (429), and named a pause or none."""

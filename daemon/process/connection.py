@@ -84,6 +84,7 @@ def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child
         login_file=str(plan.login.path) if plan.login is not None else "",
         log_level=logging.getLogger().getEffectiveLevel(),
         http_log_level=logging.getLogger("urllib3").getEffectiveLevel(),
+        fleet=plan.fleet,
     )
     backend = RemoteBackend(COMMAND, recipe, clock, process)
     backend.start()

@@ -16,7 +16,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config.fleet import Fallback
 from daemon.config.settings import AccountRemote, find_remote, load
+from daemon.fleet.budget import FleetBudget
+from daemon.fleet.joining import server_of
 from daemon.places.callbudget import ACCOUNTS, CALLS, AccountBudget
 from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.signin.credentials import Tokens
@@ -39,8 +42,10 @@ class MountedAccount:
 
     recipe: Recipe
     account: Account | None
-    budget: AccountBudget
+    local: AccountBudget
     """Of the account's calls: shared with its other mounts on this machine once it is known whose it is."""
+    fleets: FleetBudget | None
+    """The same with other machines."""
 
     def __post_init__(self) -> None:
         if self.account is not None:
@@ -48,7 +53,10 @@ class MountedAccount:
 
     def note(self, account: Account) -> None:
         self.account = account
-        self.budget.share(Path(self.recipe.state_dir) / ACCOUNTS / account.key / CALLS)
+        self.local.share(Path(self.recipe.state_dir) / ACCOUNTS / account.key / CALLS)
+        fleet = self.recipe.fleet
+        if self.fleets is not None and fleet is not None:
+            self.fleets.join(lambda: server_of(fleet, account.key))
 
     def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
         """Whether *tokens* are of the account that is mounted; asks the service. If they are, the state
@@ -79,11 +87,13 @@ def main(socket_fd: int, window_fd: int) -> None:
     try:
         recipe: Recipe = loads(channel.receive().payload, RECIPE_MODULES)
         _log_to(channel, recipe)
-        mounted = MountedAccount(recipe, recipe.account, AccountBudget(SystemClock()))
+        local = AccountBudget(SystemClock())
+        fleets = _fleets(recipe, local)
+        mounted = MountedAccount(recipe, recipe.account, local, fleets)
         tokens = _tokens(recipe, mounted.is_ours)
         http = counted(Counting(window_fd).add)
         place = Path(recipe.state_dir)
-        backend = connect(recipe.remote, SystemClock(), place, tokens, http, budget=mounted.budget)
+        backend = connect(recipe.remote, SystemClock(), place, tokens, http, budget=fleets or local)
         backend.limit_rates(recipe.rates)
         serving = Serving(channel, window_fd, backend, mounted.note)
         serving.run()
@@ -92,6 +102,13 @@ def main(socket_fd: int, window_fd: int) -> None:
     # Waits for an exchange of one-use tokens: the new ones have to be stored, also if the mount was killed.
     tokens.close()
     serving.await_last_calls()
+
+
+def _fleets(recipe: Recipe, local: AccountBudget) -> FleetBudget | None:
+    fleet = recipe.fleet
+    if fleet is None:
+        return None
+    return FleetBudget(local, SystemClock(), may_go_alone=fleet.fallback is Fallback.ALONE)
 
 
 def _tokens(recipe: Recipe, is_ours: Callable[[AccountRemote, Tokens], bool]) -> Tokens:

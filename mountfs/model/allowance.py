@@ -27,13 +27,15 @@ class Allowance:
 
     ``per_minute``: the documented number, kept to in any minute. ``at_once``: so many leave without a wait;
     the others are spread over what is left of the minute, so that nobody waits for all of it. ``most``: how
-    far the number is raised while the service does not object; at ``per_minute`` it is fixed.
+    far the number is raised while the service does not object; at ``per_minute`` it is fixed. ``may_wait``:
+    nobody waits for the answer, so that such a call rather waits than leaves uncounted.
     """
 
     name: str
     per_minute: int
     at_once: int
     most: int
+    may_wait: bool = field(default=False, compare=False)
 
     @property
     def is_counted(self) -> bool:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import click
 
+from tests.doubles.redisprocess import RedisProcess
 from tests.mounted.boxprocess import UPLOADS, BoxProcess
+from tests.mounted.fleets import Machine
 from tests.mounted.realmount import RealMount, small_tree
 
 DOCUMENTED = {"uploads_per_minute": "240", "calls_per_minute": "1000"}
@@ -33,7 +35,8 @@ def busiest(times_s: list[float]) -> int:
 @click.option("--enforced", is_flag=True)
 @click.option("--apart", is_flag=True, help="Each mount with a state directory of its own.")
 @click.option("--rate", default="adaptive", show_default=True)
-def main(mounts: int, files: int, enforced: bool, apart: bool, rate: str) -> None:
+@click.option("--fleet", is_flag=True, help="As machines that share a Redis.")
+def main(mounts: int, files: int, enforced: bool, apart: bool, rate: str, fleet: bool) -> None:
     """Times copies into mounts of one Box account."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -41,11 +44,17 @@ def main(mounts: int, files: int, enforced: bool, apart: bool, rate: str) -> Non
         if enforced:
             box.switches(uploads_per_minute=240, calls_per_minute=1000)
         source = small_tree(folder / "source", files)
+        redis = stack.enter_context(RedisProcess(folder / "redis"))
         running = []
         for number in range(mounts):
             home = folder / f"machine{number}" if apart else folder
-            home.mkdir(exist_ok=True)
-            mount = RealMount(home, box, name=f"mnt{number}", remote={**DOCUMENTED, "upload_rate": rate})
+            if not fleet:
+                home.mkdir(exist_ok=True)
+            remote = {**DOCUMENTED, "upload_rate": rate}
+            if fleet:
+                mount: RealMount = Machine(folder, box, redis.url, f"machine{number}", remote=remote)
+            else:
+                mount = RealMount(home, box, name=f"mnt{number}", remote=remote)
             running.append(stack.enter_context(mount))
             mount.start()
         box.reset_log()

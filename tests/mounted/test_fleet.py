@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from daemon.fleet.redisserver import RedisServer
+from mountfs.model.allowance import Allowance
 from tests.doubles.redisprocess import RedisProcess
+from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.fleets import Machine
 from tests.mounted.realmount import mountfs
@@ -143,6 +146,40 @@ def test_while_redis_is_away_commits_wait_or_go_on_alone_as_one_chose(
         waits.start()
         waits.wait_committed()
         check_all_committed_once(dropbox, {"/waits", "/goes"})
+
+
+def test_machines_share_the_rate_of_box_and_uploads_wait_while_nobody_counts_them(
+    tmp_path: Path, redis: RedisProcess
+) -> None:
+    rate = {"uploads_per_minute": "10", "upload_rate": "fixed", "calls_per_minute": "1000"}
+    uploads = Allowance("uploads", 10, 10, 10)
+    with contextlib.ExitStack() as stack:
+        box = stack.enter_context(BoxProcess(tmp_path / "far"))
+        box.switches(uploads_per_minute=10)
+        running = [stack.enter_context(Machine(tmp_path, box, redis.url, name, remote=rate)) for name in "ab"]
+        for each in running:
+            each.start()
+            for number in range(4):
+                (each.path / f"{each.name}{number}").write_text("x")
+        for each in running:
+            each.wait_committed()
+        (state,) = running[0].state_dir.glob("accounts/*")
+        server = RedisServer(redis.url, state.name)
+        waits_s = [server.take((uploads,)) for _ in range(3)]
+        server.close()
+        assert waits_s[:2] == [0.0, 0.0]
+        assert waits_s[2] > 1.0
+        redis.stop()
+        (running[0].path / "late").write_text("x")
+        until(
+            lambda: "fleet counts the uploads" in running[0].status()["account"]["far_side"]["detail"], "told"
+        )
+        assert "late" in [each.name for each in running[0].path.iterdir()]
+        assert len(box.files()) == 8
+        redis.start()
+        running[0].wait_committed()
+        assert len(box.files()) == 9
+        assert not [each for each in box.log() if each["status"] == 429]
 
 
 def test_machines_without_a_fleet_lose_nothing(tmp_path: Path, dropbox: DropboxProcess) -> None:

@@ -149,7 +149,7 @@ def uploads_of(settings: BoxSettings) -> Allowance:
     """What it is allowed of uploads. All leave at once: nobody waits for the answer to one."""
     documented = settings.uploads_per_minute
     tried = UPLOADS_TRIED * documented if settings.upload_rate == ADAPTIVE else documented
-    return Allowance("uploads", documented, documented, tried)
+    return Allowance("uploads", documented, documented, tried, may_wait=True)
 
 
 def object_in(response: Response, route: str) -> Json:
