@@ -29,7 +29,7 @@ from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
-from mountfs.reading.blocks import Blocks
+from mountfs.reading.blocks import CACHE_BYTES, Blocks
 from mountfs.reading.reader import SMALL_BYTES, Ending, Reader
 from mountfs.space import SpaceGauge
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
@@ -55,9 +55,6 @@ from mountfs.tree.walks import listings_ahead
 from mountfs.tree.word import Word
 from mountfs.upload.uploader import Uploader
 from mountfs.upload.urgency import Urgency
-
-CACHE_BYTES = 2 * 1024**3
-"""Most bytes of remote files kept on the local disk for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +90,7 @@ class Settings:
     walkers: int = 0
     small_bytes: int = SMALL_BYTES
     cache_bytes: int = CACHE_BYTES
+    cache_min_free_bytes: int = 0
     pause: Callable[[float], None] = pause
     ending: Ending | None = None
     on_follow: Callable[[], None] = lambda: None
@@ -271,7 +269,8 @@ def _reading(
     spool, gaps = foundation.spool, Gaps(foundation.tree)
 
     def lacking_bytes() -> int:
-        return settings.quota.spare_bytes() + spool.promised_bytes() - disk.free_bytes(str(places.cache))
+        spare_bytes = max(settings.quota.spare_bytes(), settings.cache_min_free_bytes)
+        return spare_bytes + spool.promised_bytes() - disk.free_bytes(str(places.cache))
 
     hash_kind = backend.limits.hash_kind
     blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes)

@@ -13,6 +13,7 @@ import pwd
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
@@ -137,29 +138,41 @@ def seconds(value: object) -> float:
     return result
 
 
-_UNITS_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_UNITS_BYTES = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+def size(value: object) -> int:
+    """A number of bytes, zero or more: 500000, "300M", "20G"."""
+    found = _bytes(value, r"(\d{1,18})")
+    if found is None:
+        raise ValueError("must be a number of bytes, such as 500000, 300M or 20G")
+    return found
 
 
 def rates(value: object) -> Rates:
     """Bytes a second, ``UP`` or ``UP:DOWN``: ``512K``, ``2M:10M``, ``off:1M``."""
     hint = "must be UP or UP:DOWN in bytes a second, such as 512K, 2M:10M or off:1M"
-    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(given, str):
-        raise ValueError(hint)
     found: list[int | None] = []
-    for part in given.lower().split(":"):
-        match = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)([kmg]?)(?:i?b)?(?:/s)?", part.strip())
-        if part.strip() in ("off", "0", ""):
+    for part in value.lower().split(":") if isinstance(value, str) else [value]:
+        if isinstance(part, str) and part.strip() in ("off", "0", ""):
             found.append(None)
-        elif match is None:
+            continue
+        bytes_s = _bytes(part, r"(\d{1,12}(?:\.\d+)?)", after="(?:/s)?")
+        if bytes_s is None:
             raise ValueError(hint)
-        else:
-            found.append(int(float(match[1]) * _UNITS_BYTES[match[2]]))
+        found.append(bytes_s or None)
     if len(found) > 2:
         raise ValueError(hint)
     if any(each is not None and each < SLOWEST_BYTES_S for each in found):
         raise ValueError(f"must be at least {SLOWEST_BYTES_S // 1024}K, or off")
     return Rates(*found)
+
+
+def _bytes(value: object, number: str, after: str = "") -> int | None:
+    """*value* as a number of bytes; None: it is none."""
+    text = value if isinstance(value, str) else str(value) if type(value) is int else ""
+    match = re.fullmatch(f"{number}([kmgt]?)(?:i?b)?{after}", text.strip().lower())
+    return None if match is None else int(Decimal(match[1]) * _UNITS_BYTES[match[2]])
 
 
 def octal_mode(value: object) -> int:

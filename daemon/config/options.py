@@ -20,6 +20,7 @@ from daemon.config.keys import (
     rates,
     seconds,
     shortened,
+    size,
     user_id,
 )
 from daemon.failure import BadSettings
@@ -48,7 +49,8 @@ class Links(StrEnum):
 @dataclass(frozen=True, slots=True)
 class MountOptions:
     """How one mount behaves; ``drain_timeout_s`` bounds a clean stop, and
-    ``drain_idle_timeout_s`` one that does not get on because the service is away."""
+    ``drain_idle_timeout_s`` one that does not get on because the service is away.
+    ``cache_min_free_bytes``: so much of the disk the read cache leaves free."""
 
     state_dir: Path
     uid: int
@@ -66,6 +68,8 @@ class MountOptions:
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL
     bwlimit: Rates = UNLIMITED
+    cache_max_bytes: int = 2 * 1024**3
+    cache_min_free_bytes: int = 512 * 1024**2
 
 
 OPTION_KEYS: Mapping[str, Key] = {
@@ -85,6 +89,8 @@ OPTION_KEYS: Mapping[str, Key] = {
     "close": Key("close", choice(*Promise)),
     "fsync": Key("fsync", choice(Promise.LOCAL, Promise.REMOTE)),
     "bwlimit": Key("bwlimit", rates),
+    "cache_max_bytes": Key("cache_max_bytes", size),
+    "cache_min_free_bytes": Key("cache_min_free_bytes", size),
 }
 
 

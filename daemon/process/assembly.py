@@ -191,6 +191,8 @@ class _Assembly:
             top_entry=self.top,
             made_ahead=part_of_limit(AHEAD_FILES),
             walkers=THREADS,
+            cache_bytes=self.plan.options.cache_max_bytes,
+            cache_min_free_bytes=self.plan.options.cache_min_free_bytes,
         )
 
     def _take_over(self, foundation: Foundation, settings: Settings) -> None:

@@ -100,11 +100,7 @@ class RangeSet:
     def gaps(self, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of [start, stop) that are not in, ascending."""
         missing: list[tuple[int, int]] = []
-        for low, high in self:
-            if high <= start:
-                continue
-            if low >= stop:
-                break
+        for low, high in self.within(start, stop):
             if low > start:
                 missing.append((start, low))
             start = high

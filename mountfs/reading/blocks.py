@@ -1,7 +1,8 @@
 """The block cache on disk: pieces of revisions already fetched, the least recently used go first.
 
 What a former process kept is used again. The name of a cache file tells the hash that the service states of
-the content; whether all of it is there, the bytes themselves have to prove.
+the content. Of a small one all bytes have to prove themselves by it; a large one has digests of its blocks
+(``sums``), and each block proves itself when it is read for the first time.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
+from mountfs.reading.readahead import WHOLE_FILE_BYTES
+from mountfs.reading.sums import SUFFIX, Sums, remove
 
+CACHE_BYTES = 2 * 1024**3
+"""Kept unless somebody says otherwise."""
 MOST_FILES = 100_000
 """However small they are: each costs about 1 KB of memory and a block of the disk."""
 LEAST_BYTES = 64 * 1024 * 1024
@@ -33,19 +37,22 @@ _NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
 @dataclass(slots=True)
 class _Cached:
     """One sparse file with some of the bytes of one content. ``is_proven``: False for a file of a former
-    process that nobody asked for yet; nothing counts as cached of it."""
+    process that has to prove itself as a whole, and that nobody asked for yet; nothing counts as cached of
+    it. ``unproven``: blocks that count, and have to prove themselves. ``sums``: of a large file."""
 
     path: Path
     ranges: RangeSet = field(default_factory=RangeSet)
     cached_bytes: int = 0
     is_proven: bool = True
+    sums: Sums | None = None
+    unproven: set[int] = field(default_factory=set)
 
 
 class Blocks:
     """Bytes of revisions, in sparse files of a directory of our own; thread-safe.
 
-    Of what a former process kept, whole contents are found again: which bytes of others a file holds is known
-    in memory only. The cache never fails a caller: what cannot be kept (a full disk) is not cached. Keys are
+    Of what a former process kept, whole small contents and whole blocks of large ones are found again. The
+    cache never fails a caller: what cannot be kept (a full disk) is not cached. Keys are
     the service's content hash where it states one, so that a renamed file stays cached, else id and revision.
     """
 
@@ -74,8 +81,12 @@ class Blocks:
         self._used_bytes = 0
         self._lock = threading.Lock()
         with self._lock:
-            for name in sorted(os.listdir(directory)):  # noqa: PTH208 - the system call itself
-                self._find_locked(name)
+            names = set(os.listdir(directory))  # noqa: PTH208 - the system call itself
+            for name in sorted(names):
+                if not name.endswith(SUFFIX):
+                    self._find_locked(name, has_sums=name + SUFFIX in names)
+                elif name.removesuffix(SUFFIX) not in names:
+                    remove(directory / name)
             self._shrink_locked()
 
     @property
@@ -90,14 +101,17 @@ class Blocks:
             cached = self._cached.get(key)
             if cached is None or cached.is_proven:
                 return
-        is_whole = self._hash(cached.path) == file.content_hash
+        sums = self._sums(cached.path, file)
+        is_whole = self._hash(cached.path, sums) == file.content_hash
         with self._lock:
             if self._cached.get(key) is not cached:
                 return
             if is_whole:
                 cached.is_proven = True
+                cached.sums = sums
                 cached.ranges.add(0, file.size_bytes)
             else:
+                cached.sums = sums
                 self._forget_locked(key, cached)
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
@@ -107,13 +121,17 @@ class Blocks:
             if cached is None:
                 return b""
             self._cached.move_to_end(key_of(file))
-            gaps = cached.ranges.gaps(offset, offset + length)
-        stop = gaps[0][0] if gaps else offset + length
+            stop = _stop_of(cached.ranges, offset, offset + length)
+            unproven = _unproven_in(cached, offset, stop)
         if stop <= offset:
             return b""
         try:
             with cached.path.open("rb", buffering=0) as stored:
-                return os.pread(stored.fileno(), stop - offset, offset)
+                if unproven:
+                    self._prove(cached, unproven, stored.fileno())
+                    with self._lock:
+                        stop = _stop_of(cached.ranges, offset, stop)
+                return os.pread(stored.fileno(), stop - offset, offset) if stop > offset else b""
         except OSError:
             return b""  # evicted since: a miss
 
@@ -135,7 +153,7 @@ class Blocks:
                 cached = None
             if cached is None:
                 path = self._new_path_locked(file.content_hash, file.size_bytes)
-                cached = self._cached[key] = _Cached(path)
+                cached = self._cached[key] = _Cached(path, sums=self._sums(path, file))
         try:
             fd = os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -144,11 +162,15 @@ class Blocks:
                 os.close(fd)
         except OSError:
             is_written = False
+        if is_written and cached.sums is not None:
+            cached.sums.write(offset, data)
         with self._lock:
             if not is_written or self._cached.get(key) is not cached:
                 self._forget_locked(key, cached)
                 return
             cached.ranges.add(offset, offset + len(data))
+            if cached.sums is not None:
+                cached.unproven.difference_update(cached.sums.whole_in(offset, offset + len(data)))
             self._account_locked(key, cached)
 
     def adopt(self, content_hash: str, size_bytes: int, spool_path: Path) -> bool:
@@ -184,25 +206,56 @@ class Blocks:
             if cached is not None:
                 self._forget_locked(key_of(file), cached)
 
-    def _find_locked(self, name: str) -> None:
+    def _prove(self, cached: _Cached, numbers: list[int], fd: int) -> None:
+        """Has blocks of a former process prove themselves; those that do not are absent from here on."""
+        assert cached.sums is not None
+        for number in numbers:
+            is_right = cached.sums.prove(number, fd)
+            with self._lock:
+                if number in cached.unproven:
+                    cached.unproven.discard(number)
+                    if not is_right:
+                        cached.ranges.remove(*cached.sums.span(number))
+
+    @staticmethod
+    def _sums(path: Path, file: File) -> Sums | None:
+        """Of a large file that is known by its hash; others do not outlive the process, or prove themselves
+        as a whole."""
+        is_large = file.size_bytes > WHOLE_FILE_BYTES and bool(file.content_hash)
+        return Sums(path, file.size_bytes) if is_large else None
+
+    def _find_locked(self, name: str, *, has_sums: bool) -> None:
         """Takes over a cache file of a former process, in the order in which they were made."""
         path = self._directory / name
         found = _NAME.fullmatch(name)
         if found is None or found.group(3, 2) in self._cached:
-            _remove(path)
+            remove(path)
             return
         serial, size, content_hash = found.groups()
         self._made = max(self._made, int(serial, 16))
-        self._cached[(content_hash, size)] = _Cached(path, cached_bytes=int(size), is_proven=False)
-        self._used_bytes += int(size)
+        size_bytes = int(size)
+        if has_sums:
+            sums = Sums(path, size_bytes)
+            blocks = sums.present()
+            ranges = RangeSet(sums.span(number) for number in blocks)
+            found_here = _Cached(path, ranges, ranges.total_bytes, sums=sums, unproven=set(blocks))
+        else:
+            found_here = _Cached(path, cached_bytes=size_bytes, is_proven=False)
+        self._cached[(content_hash, size)] = found_here
+        self._used_bytes += found_here.cached_bytes
 
-    def _hash(self, path: Path) -> str:
-        """Of all bytes of a cache file; "" when it cannot be read."""
+    def _hash(self, path: Path, sums: Sums | None) -> str:
+        """Of all bytes of a cache file, whose blocks prove themselves from here on; "" when it cannot be
+        read."""
         state = hasher(self._hash_kind)
+        offset = 0
         try:
             with path.open("rb", buffering=0) as stored:
                 while piece := stored.read(PIECE_BYTES):
                     state.update(piece)
+                    if sums is not None:
+                        sums.write(offset, piece)
+                    offset += len(piece)
         except OSError:
             return ""
         return state.hexdigest()
@@ -233,13 +286,21 @@ class Blocks:
         if self._cached.get(key) is cached:
             del self._cached[key]
             self._used_bytes -= cached.cached_bytes
-        _remove(cached.path)
+        remove(cached.path)
+        if cached.sums is not None:
+            cached.sums.remove()
 
 
-def _remove(path: Path) -> None:
-    """What cannot be removed stays: the next process may find it again, and its hash proves it."""
-    with suppress(OSError):
-        path.unlink()
+def _stop_of(ranges: RangeSet, start: int, stop: int) -> int:
+    """Up to where [start, stop) is in without a gap."""
+    gaps = ranges.gaps(start, stop)
+    return gaps[0][0] if gaps else stop
+
+
+def _unproven_in(cached: _Cached, start: int, stop: int) -> list[int]:
+    if cached.sums is None or not cached.unproven or start >= stop:
+        return []
+    return [number for number in cached.sums.touching(start, stop) if number in cached.unproven]
 
 
 def key_of(file: File) -> tuple[str, ...]:

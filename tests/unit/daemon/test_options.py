@@ -18,7 +18,8 @@ BASE = MountOptions(state_dir=Path("/state"), uid=1, gid=2)
 
 def test_every_option_is_understood() -> None:
     given = "state_dir=/s,settle_s=1.5,drain_timeout=5m,uid=7,gid=8,umask=027,allow_other,ro,close=remote"
-    assert layered(BASE, parse_options([given, "fsync=remote"])) == MountOptions(
+    cache = "cache_max_bytes=20G,cache_min_free_bytes=1500000"
+    assert layered(BASE, parse_options([given, "fsync=remote", cache])) == MountOptions(
         state_dir=Path("/s"),
         uid=7,
         gid=8,
@@ -29,6 +30,8 @@ def test_every_option_is_understood() -> None:
         is_read_only=True,
         close=Promise.REMOTE,
         fsync=Promise.REMOTE,
+        cache_max_bytes=20 * 1024**3,
+        cache_min_free_bytes=1_500_000,
     )
 
 
@@ -73,6 +76,9 @@ def test_an_escaped_comma_belongs_to_the_value() -> None:
         ("allow_other=maybe", "must be true or false"),
         ("close=never", "must be one of local, fsync, remote"),
         ("rw=1", "unknown option"),
+        ("cache_max_bytes=much", "must be a number of bytes"),
+        ("cache_max_bytes=-5", "must be a number of bytes"),
+        ("cache_max_bytes=5GX", "must be a number of bytes"),
     ],
 )
 def test_a_wrong_option_is_told_with_what_is_right(given: str, expected: str) -> None:

@@ -1,0 +1,101 @@
+"""What proves the blocks of a large cache file to the next process: a digest for each, in a file beside it.
+
+The bytes of a block are written first, its digest after them. A process that is killed in between leaves a
+block without a digest, which counts as absent; power that fails may leave a digest without its bytes, which
+do not match it. So a block is right, or it is not there, and no write needs a sync.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from mountfs.reading.readahead import BLOCK_BYTES
+
+SUFFIX = ".sums"
+DIGEST_BYTES = 16
+_ABSENT = bytes(DIGEST_BYTES)
+
+
+class Sums:
+    """The digests of one cache file, of a content of *size_bytes*. No method raises OSError: what cannot be
+    written or read is absent."""
+
+    __slots__ = ("_path", "_size_bytes")
+
+    def __init__(self, cache_file: Path, size_bytes: int) -> None:
+        self._path = cache_file.with_name(cache_file.name + SUFFIX)
+        self._size_bytes = size_bytes
+
+    def span(self, number: int) -> tuple[int, int]:
+        """Where a block begins and ends."""
+        return number * BLOCK_BYTES, min((number + 1) * BLOCK_BYTES, self._size_bytes)
+
+    def whole_in(self, start: int, stop: int) -> range:
+        """The blocks that lie within [start, stop) as a whole."""
+        last = -(-stop // BLOCK_BYTES) if stop == self._size_bytes else stop // BLOCK_BYTES
+        return range(-(-start // BLOCK_BYTES), last)
+
+    def touching(self, start: int, stop: int) -> range:
+        """The blocks that [start, stop) touches."""
+        return range(start // BLOCK_BYTES, -(-stop // BLOCK_BYTES))
+
+    def write(self, offset: int, data: bytes) -> range:
+        """Keeps the digests of the blocks that *data*, which is at *offset*, has as a whole; these blocks."""
+        blocks = self.whole_in(offset, offset + len(data))
+        view = memoryview(data)
+        digests = bytearray()
+        for number in blocks:
+            start, stop = self.span(number)
+            digests += digest(view[start - offset : stop - offset])
+        if digests:
+            try:
+                fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    os.pwrite(fd, digests, blocks.start * DIGEST_BYTES)
+                finally:
+                    os.close(fd)
+            except OSError:
+                return range(0)
+        return blocks
+
+    def present(self) -> list[int]:
+        """The blocks that have a digest."""
+        try:
+            digests = self._path.read_bytes()
+        except OSError:
+            return []
+        most = -(-self._size_bytes // BLOCK_BYTES)
+        return [
+            number
+            for number in range(min(most, len(digests) // DIGEST_BYTES))
+            if digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] != _ABSENT
+        ]
+
+    def prove(self, number: int, cache_fd: int) -> bool:
+        """Whether the bytes of a block in the cache file are those of its digest."""
+        start, stop = self.span(number)
+        try:
+            data = os.pread(cache_fd, stop - start, start)
+            with self._path.open("rb", buffering=0) as file:
+                kept = os.pread(file.fileno(), DIGEST_BYTES, number * DIGEST_BYTES)
+        except OSError:
+            return False
+        return len(data) == stop - start and kept == digest(data)
+
+    def remove(self) -> None:
+        remove(self._path)
+
+
+def digest(data: bytes | memoryview) -> bytes:
+    """BLAKE2b: 1.1 GB/s, without the interpreter's lock."""
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+
+
+def remove(path: Path) -> None:
+    """What cannot be removed stays: the next process may find it again, and has it prove itself."""
+    try:
+        path.unlink()
+    except OSError:
+        return
