@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import TypeVar
 
 from mountfs.attributes import (
@@ -118,7 +119,8 @@ class FileSystem:
         if mode & os.W_OK and self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
 
-    def opendir(self, path: str) -> int:
+    def opendir(self, path: str, *, is_walk: bool = True) -> int:
+        """*is_walk*: whether further folders may be listed ahead for it."""
         names = names_of(path)
 
         def decide() -> Node:
@@ -129,7 +131,8 @@ class FileSystem:
             return node
 
         node = self._do(decide)
-        self._view.listings.walks.opened(node)
+        if is_walk:
+            self._view.listings.walks.opened(node)
         return self._folders.add(node)
 
     def readdir(self, number: int) -> list[tuple[str, int, int]]:
@@ -157,11 +160,11 @@ class FileSystem:
 
     # Open files
 
-    def open(self, path: str, flags: int) -> Opened:
+    def open(self, path: str, flags: int, *, reads_ahead: bool = True) -> Opened:
         """O_CREAT goes to ``create``. As open(2): ReadOnly, IsADirectory, NotPermitted."""
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             self._check_writable()
-        return self._numbered(self._opener.open(path, flags))
+        return self._numbered(replace(self._opener.open(path, flags), reads_ahead=reads_ahead))
 
     def create(self, path: str, flags: int, mode: int = 0, caller: Caller | None = None) -> Opened:
         """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened. *mode*: its
@@ -183,7 +186,7 @@ class FileSystem:
         handle = self._handles[number]
         if not handle.can_read:
             raise BadHandle("not open for reading")
-        return handle.file.read(offset, length)
+        return handle.file.read(offset, length, reads_ahead=handle.reads_ahead)
 
     def write(self, number: int, offset: int, data: bytes, *, is_page: bool = False) -> int:
         """*is_page*: the kernel writes a page of a mapping back, at its own place even under O_APPEND."""

@@ -175,6 +175,14 @@ def _bytes(value: object, number: str, after: str = "") -> int | None:
     return None if match is None else int(Decimal(match[1]) * _UNITS_BYTES[match[2]])
 
 
+def names(value: object) -> tuple[str, ...]:
+    """Names of programs: a list, or text with a colon between two of them; "" for none."""
+    given = value.split(":") if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(each, str) and each.isprintable() for each in given):
+        raise ValueError('must be names of programs, such as ["tumblerd", "updatedb"] or "tumblerd:updatedb"')
+    return tuple(each.strip() for each in given if each.strip())
+
+
 def octal_mode(value: object) -> int:
     """Permission bits in octal, as text: TOML would read a bare 022 or 22 as something else."""
     hint = 'must be octal in quotes, such as "022"'

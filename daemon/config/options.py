@@ -15,6 +15,7 @@ from daemon.config.keys import (
     choice,
     directory,
     group_id,
+    names,
     nearest,
     octal_mode,
     rates,
@@ -46,11 +47,33 @@ class Links(StrEnum):
     """None can be made."""
 
 
+LOOKERS = (
+    *("tracker-miner-fs-3", "tracker-extract-3", "localsearch-3", "localsearch-extractor-3"),
+    *(
+        "baloo_file",
+        "baloo_file_extractor",
+        "recollindex",
+        "updatedb",
+        "updatedb.mlocate",
+        "updatedb.plocate",
+    ),
+    *(
+        "tumblerd",
+        "ffmpegthumbnailer",
+        "gdk-pixbuf-thumbnailer",
+        "totem-video-thumbnailer",
+        "evince-thumbnailer",
+    ),
+)
+"""Programs that look into each file or folder once, for an index or a picture: nobody waits for them."""
+
+
 @dataclass(frozen=True, slots=True)
 class MountOptions:
     """How one mount behaves; ``drain_timeout_s`` bounds a clean stop, and
     ``drain_idle_timeout_s`` one that does not get on because the service is away.
-    ``cache_min_free_bytes``: so much of the disk the read cache leaves free."""
+    ``cache_min_free_bytes``: so much of the disk the read cache leaves free. ``no_fetch_ahead``: programs for
+    which nothing is fetched ahead."""
 
     state_dir: Path
     uid: int
@@ -68,6 +91,7 @@ class MountOptions:
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL
     bwlimit: Rates = UNLIMITED
+    no_fetch_ahead: tuple[str, ...] = LOOKERS
     cache_max_bytes: int = 2 * 1024**3
     cache_min_free_bytes: int = 512 * 1024**2
 
@@ -89,6 +113,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "close": Key("close", choice(*Promise)),
     "fsync": Key("fsync", choice(Promise.LOCAL, Promise.REMOTE)),
     "bwlimit": Key("bwlimit", rates),
+    "no_fetch_ahead": Key("no_fetch_ahead", names),
     "cache_max_bytes": Key("cache_max_bytes", size),
     "cache_min_free_bytes": Key("cache_min_free_bytes", size),
 }

@@ -144,6 +144,9 @@ MOUNT = Section(
             "cache_max_bytes", '"20G"', "Most bytes of the service's files that are kept here for reading."
         ),
         Entry("cache_min_free_bytes", '"5G"', "So much of the disk that cache leaves free."),
+        Entry(
+            "no_fetch_ahead", '["tumblerd"]', "Programs for which nothing is fetched ahead, by their names."
+        ),
         Entry("uid", "1000", "To whom files belong of which no owner is kept: a number or name."),
         Entry("gid", "1000", "To which group."),
         Entry("umask", '"077"', "Permissions that files without a mode of their own lack, octal in quotes."),

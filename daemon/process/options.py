@@ -33,5 +33,6 @@ def fuse_options(plan: MountPlan) -> FuseOptions:
         fsname=f"{plan.spec.name}:{plan.spec.subdir.text}",
         allow_other=plan.options.allow_other,
         is_read_only=plan.options.is_read_only,
+        no_fetch_ahead=plan.options.no_fetch_ahead,
         checks_modes=plan.options.allow_other or os.geteuid() != 0,
     )

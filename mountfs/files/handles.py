@@ -27,7 +27,7 @@ class Handle:
 
     ``keep_cache``: what the kernel has cached of this inode are these very bytes. ``is_direct``: the
     inode is open with other bytes too, or the bytes by another spelling, so that this handle must not share
-    the kernel's pages.
+    the kernel's pages. ``reads_ahead``: whether more may be fetched than is read.
     """
 
     file: OpenFile
@@ -38,6 +38,7 @@ class Handle:
     """Whether its close ends a version: it may write, or it made the file."""
     keep_cache: bool = False
     is_direct: bool = False
+    reads_ahead: bool = True
 
 
 class Numbered(Generic[T]):

@@ -108,12 +108,14 @@ class OpenFile:
 
     # Reading and writing
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Fewer bytes only at the end. Errors of the reader."""
+    def read(self, offset: int, length: int, *, reads_ahead: bool = True) -> bytes:
+        """Fewer bytes only at the end. *reads_ahead*: more may be fetched. Errors of the reader."""
         file = self.file
         if file is not None and self._spool_file is None:
-            self._services.on_read(self.node, file, offset)
-            return self._services.reader.read(file, offset, length)  # without the lock: it may take a request
+            if reads_ahead:
+                self._services.on_read(self.node, file, offset)
+            # Without the lock: it may take a request.
+            return self._services.reader.read(file, offset, length, ahead=reads_ahead)
         with self.lock:
             if self._spool_file is None:
                 raise InvalidArgument(f"{path_of(self.node)} is closed")

@@ -51,7 +51,7 @@ class Gapped(Protocol):
 class Reads(Protocol):
     """Remote bytes; see ``reading.reader.Reader``."""
 
-    def read(self, file: File, offset: int, length: int) -> bytes: ...
+    def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
 
     def is_small(self, length: int) -> bool:
         """Whether so many bytes are fetched rather than left for later."""

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mountfs.attributes import Caller
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.operations import Operations
+from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import serve_kernel_first
 from mountfs.model.entry import NS_PER_S
 
@@ -44,6 +45,8 @@ class FuseOptions:
     attr_timeout_s: float = 1.0
     entry_timeout_s: float = 1.0
     """How long the kernel answers by itself: bounds how stale a remote change can look."""
+    no_fetch_ahead: Sequence[str] = ()
+    """Names of programs that nothing is fetched ahead for."""
     negative_timeout_s: float = 0.0
     """0: what others create is found as soon as the listing knows it."""
 
@@ -68,10 +71,16 @@ class FuseMount:
         self._check()
         codecs.register(_path_codec)
         serve_kernel_first()
+        programs = Programs(self._options.no_fetch_ahead, lambda: int(fuse.fuse_get_context()[2]))
         failure: RuntimeError | None = None
         try:
             _server(fuse)(
-                Operations(self._file_system, on_init=lambda: self._up(on_ready), caller=_caller(fuse)),
+                Operations(
+                    self._file_system,
+                    on_init=lambda: self._up(on_ready),
+                    caller=_caller(fuse),
+                    programs=programs,
+                ),
                 str(self._mountpoint),
                 raw_fi=True,
                 encoding=PATH_CODEC,

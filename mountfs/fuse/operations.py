@@ -15,6 +15,7 @@ from mountfs.attributes import Attributes, Caller, Moment, Opened
 from mountfs.errors import MountfsError, NotPermitted, NotSignedIn, NotSupported
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
+from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import pin_thread
 from mountfs.xattrs import PREFIX
 
@@ -65,12 +66,15 @@ class Operations:
         *,
         on_init: Callable[[], None] | None = None,
         caller: Callable[[], Caller | None] = lambda: None,
+        programs: Programs | None = None,
     ) -> None:
         """*on_init* is called once the mount stands, before the kernel's first question is answered.
-        *caller*: tells whose process makes the call that is being answered."""
+        *caller*: tells whose process makes the call that is being answered. Nothing is fetched ahead for
+        *programs*."""
         self._fs = file_system
         self._metadata = file_system.metadata
         self._caller = caller
+        self._programs = programs or Programs((), lambda: 0)
         self._on_init = on_init
 
     def __call__(self, op: str, *args: Any) -> Any:
@@ -118,7 +122,7 @@ class Operations:
         self._fs.access(path, mode)
 
     def opendir(self, path: str) -> int:
-        return self._fs.opendir(path)
+        return self._fs.opendir(path, is_walk=not self._programs.is_caller())
 
     def readdir(self, path: str | None, number: int) -> Iterator[tuple[str, dict[str, int], int]]:
         # Of attributes libfuse 2 passes on only type and number. Not in a generator: errors must come here.
@@ -136,7 +140,7 @@ class Operations:
     # Open files
 
     def open(self, path: str, info: FileInfo) -> None:
-        _tell(info, self._fs.open(path, info.flags))
+        _tell(info, self._fs.open(path, info.flags, reads_ahead=not self._programs.is_caller()))
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:
         _tell(info, self._fs.create(path, info.flags, mode, self._caller()))

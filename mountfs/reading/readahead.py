@@ -84,6 +84,12 @@ def plan(
     return Plan(kept, start, stop, stop, max(stop, _rounded_up(after.high + after.window_bytes, size_bytes)))
 
 
+def alone(offset: int, end: int, size_bytes: int) -> Plan:
+    """For a read of [offset, end) that says nothing of others: the blocks that it touches."""
+    start, stop = offset // BLOCK_BYTES * BLOCK_BYTES, _rounded_up(end, size_bytes)
+    return Plan((), start, stop, stop, stop)
+
+
 def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
     """The stream that a read of [offset, end) belongs to."""
     found: Stream | None = None

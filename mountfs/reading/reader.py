@@ -16,7 +16,7 @@ from mountfs.errors import Corrupt, Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
-from mountfs.reading.readahead import AT_THE_BEGINNING, MIB, WHOLE_FILE_BYTES, Stream, plan
+from mountfs.reading.readahead import AT_THE_BEGINNING, MIB, WHOLE_FILE_BYTES, Plan, Stream, alone, plan
 
 FETCH_BYTES = 4 * MIB
 """Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
@@ -106,22 +106,16 @@ class Reader:
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
         self._is_closed = False
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
-        """Bytes of exactly this revision, fewer only at its end. Offline, NotFound..., Corrupt; any other
-        Transient only without a time, or when that is more than PATIENCE_S after the call."""
+    def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
+        """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the
+        blocks that are read. Offline, NotFound..., Corrupt; any other Transient only without a time, or when
+        that is more than PATIENCE_S after the call."""
         deadline_s = self._clock.now_s() + PATIENCE_S
         end = min(offset + length, file.size_bytes)
         if offset >= end:
             return b""
         self._blocks.recall(file)
-        with self._lock:
-            key = key_of(file)
-            streams = self._streams.get(key, AT_THE_BEGINNING)
-            planned = plan(streams, offset, end - offset, file.size_bytes, has_waited=key in self._waited)
-            self._streams[key] = planned.streams
-            self._waited.pop(key, None)
-            if planned.is_seek:
-                self._call_off_locked(file)
+        planned = self._planned(file, offset, end) if ahead else alone(offset, end, file.size_bytes)
         if planned.ahead_stop > planned.ahead_start:
             self._run_ahead(file, planned.ahead_start, planned.ahead_stop)
         pieces: list[bytes] = []
@@ -134,6 +128,17 @@ class Reader:
             pieces.append(piece)
             offset += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _planned(self, file: File, offset: int, end: int) -> Plan:
+        with self._lock:
+            key = key_of(file)
+            streams = self._streams.get(key, AT_THE_BEGINNING)
+            planned = plan(streams, offset, end - offset, file.size_bytes, has_waited=key in self._waited)
+            self._streams[key] = planned.streams
+            self._waited.pop(key, None)
+            if planned.is_seek:
+                self._call_off_locked(file)
+            return planned
 
     def is_small(self, length: int) -> bool:
         """Whether so many bytes are fetched rather than left for later."""

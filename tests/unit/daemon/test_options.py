@@ -19,7 +19,9 @@ BASE = MountOptions(state_dir=Path("/state"), uid=1, gid=2)
 def test_every_option_is_understood() -> None:
     given = "state_dir=/s,settle_s=1.5,drain_timeout=5m,uid=7,gid=8,umask=027,allow_other,ro,close=remote"
     cache = "cache_max_bytes=20G,cache_min_free_bytes=1500000"
-    assert layered(BASE, parse_options([given, "fsync=remote", cache])) == MountOptions(
+    assert layered(
+        BASE, parse_options([given, "fsync=remote", cache, "no_fetch_ahead=a:b c"])
+    ) == MountOptions(
         state_dir=Path("/s"),
         uid=7,
         gid=8,
@@ -30,6 +32,7 @@ def test_every_option_is_understood() -> None:
         is_read_only=True,
         close=Promise.REMOTE,
         fsync=Promise.REMOTE,
+        no_fetch_ahead=("a", "b c"),
         cache_max_bytes=20 * 1024**3,
         cache_min_free_bytes=1_500_000,
     )
