@@ -68,7 +68,10 @@ class Attributes(NamedTuple):
     mtime_ns: int
     uid: int
     gid: int
-    device: int = 0
+    atime_ns: int
+    ctime_ns: int
+    links: int
+    device: int
     """Of a device node: its number."""
 
 

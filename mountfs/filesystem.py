@@ -68,7 +68,7 @@ class FileSystem:
         self._services = services
         self._space = space
         self._options = options
-        self._inodes = Inodes(options, services.clock.wall_ns())
+        self._inodes = Inodes(options, services.clock, view.tree.folder_times)
         self._opener = Opener(view, verbs, files, services)
         self.metadata = Metadata(view, files, services, options)
         self._handles: Numbered[Handle] = Numbered()

@@ -7,23 +7,27 @@ from dataclasses import replace
 
 from mountfs.attributes import Attributes, Caller, FileSystemOptions
 from mountfs.files.openfile import OpenFile
-from mountfs.model.entry import NS_PER_S
+from mountfs.ports import Clock
+from mountfs.tree.foldertimes import FolderTimes
 from mountfs.tree.kept import PERMISSIONS, Kept, owned
 from mountfs.tree.node import Node, size_of, time_of, whole_seconds
+
+LINKS_UNKNOWN = 1
 
 
 class Inodes:
     """The services have no modes and no owners: what this machine keeps of them is told, and the mount's
     options where it keeps nothing.
 
-    A node's id is the number of its inode. Times are told in whole seconds.
+    A node's id is the number of its inode. A folder for which nobody has a time shows when the mount started.
     """
 
-    def __init__(self, options: FileSystemOptions, wall_ns: int) -> None:
-        """*wall_ns*: the time of folders for which the service has none."""
+    def __init__(self, options: FileSystemOptions, clock: Clock, folder_times: FolderTimes) -> None:
+        self._clock = clock
+        self._folder_times = folder_times
         self._uid, self._gid = options.uid, options.gid
         self._keeps = options.keeps_attributes
-        self._started_ns = whole_seconds(wall_ns)
+        self._started_ns = whole_seconds(clock.wall_ns())
         file_mode, folder_mode = options.file_mode, options.folder_mode
         self._file_mode = stat.S_IFREG | (0o666 & ~options.umask if file_mode is None else file_mode)
         self._folder_mode = stat.S_IFDIR | (0o777 & ~options.umask if folder_mode is None else folder_mode)
@@ -37,17 +41,21 @@ class Inodes:
 
     def of(self, node: Node) -> Attributes:
         """As the tree has it; a file that is being written is further than that."""
-        if node.folder is None:
+        part = node.folder
+        if part is None:
             kept = node.state.kept
             if kept is not None and kept.is_special:
                 size_bytes = len(kept.target.encode(errors="surrogateescape"))
-                return self._attributes(node, size_bytes, time_of(node) or 0)
-            return self._attributes(node, size_of(node), time_of(node) or 0)
-        return self._attributes(node, 0, time_of(node) or self._started_ns)
+                return self._attributes(node, size_bytes, time_of(node) or 0, 1)
+            return self._attributes(node, size_of(node), time_of(node) or 0, 1)
+        mtime_ns = self._folder_times.of(node) or time_of(node) or self._started_ns
+        # 1 says that folders are not counted, and 2 would promise find(1) that it has none inside.
+        links = LINKS_UNKNOWN if part.children is None else 2 + part.folders
+        return self._attributes(node, 0, mtime_ns, links)
 
     def of_open(self, node: Node, file: OpenFile) -> Attributes:
         """Of *node*, with the size and the time of *file*."""
-        return self._attributes(node, file.size_bytes, file.mtime_ns)
+        return self._attributes(node, file.size_bytes, file.mtime_ns, int(node.state.parent is not None))
 
     def new(self, folder: Node, mode: int, caller: Caller, *, is_folder: bool = False) -> Kept | None:
         """What is to be kept of something that *caller* makes in *folder*; as on ext4, the group of a folder
@@ -67,17 +75,25 @@ class Inodes:
         kept = replace(kept, mode=mode)
         return kept if made is None else replace(kept, uid=made.uid, gid=made.gid)
 
-    def _attributes(self, node: Node, size_bytes: int, mtime_ns: int) -> Attributes:
-        kept = node.state.kept
-        mtime_ns -= mtime_ns % NS_PER_S
+    def _attributes(self, node: Node, size_bytes: int, mtime_ns: int, links: int) -> Attributes:
+        kept, mode = node.state.kept, self.mode(node)
         if kept is None or not (self._keeps or kept.is_special):
-            return Attributes(node.id, self.mode(node), size_bytes, mtime_ns, self._uid, self._gid)
+            return Attributes(
+                node.id, mode, size_bytes, mtime_ns, self._uid, self._gid, mtime_ns, mtime_ns, links, 0
+            )
+        ctime_ns = kept.ctime_ns
+        # A write sets the modification time alone; one to come was set, and is no time of a change.
+        if ctime_ns is None or (ctime_ns < mtime_ns <= self._clock.wall_ns()):
+            ctime_ns = mtime_ns
         return Attributes(
             node.id,
-            self.mode(node),
+            mode,
             size_bytes,
             mtime_ns,
             self._uid if kept.uid is None else kept.uid,
             self._gid if kept.gid is None else kept.gid,
+            mtime_ns if kept.atime_ns is None else kept.atime_ns,
+            ctime_ns,
+            links,
             kept.device,
         )

@@ -38,15 +38,16 @@ class Metadata:
         """None: as it is. Likewise."""
         self._change(path, lambda node: self._nodes.set_owner(node, uid, gid))
 
-    def utimens(self, path: str, mtime: int | Moment) -> None:
-        """The modification time in ns, kept to the second."""
+    def utimens(self, path: str, mtime: int | Moment, atime: int | Moment = Moment.OMIT) -> None:
+        """The times of the last modification and access, in ns."""
         self._check_writable()
-        if mtime is Moment.OMIT:
+        if mtime is Moment.OMIT and atime is Moment.OMIT:
             return
+        now_ns = self._services.clock.wall_ns()
+        mtime_ns, atime_ns = _meant(mtime, now_ns), _meant(atime, now_ns)
         names = names_of(path)
-        mtime_ns = self._services.clock.wall_ns() if isinstance(mtime, Moment) else mtime
-        file = self._hidden(names) or self._do(lambda: self._set_time(names, mtime_ns))
-        if file is not None:
+        file = self._hidden(names) or self._do(lambda: self._set_times(names, mtime_ns, atime_ns))
+        if file is not None and mtime_ns is not None:
             file.set_mtime(mtime_ns)
 
     def getxattr(self, path: str, name: str) -> bytes:
@@ -70,13 +71,15 @@ class Metadata:
 
         self._do(decide)
 
-    def _set_time(self, names: Names, mtime_ns: int) -> OpenFile | None:
-        """Gives a node its time, unless it is being written; the open file that tells the time as well."""
+    def _set_times(self, names: Names, mtime_ns: int | None, atime_ns: int | None) -> OpenFile | None:
+        """Gives a node its times, but for a modification time of a file that is being written; the open file
+        that tells it as well."""
         node = self._view.node(names)
         file = self._files.writing(node)
         if file is not None:
+            self._nodes.set_times_of_draft(node, atime_ns)
             return file
-        self._nodes.set_time(node, mtime_ns)
+        self._nodes.set_times(node, mtime_ns, atime_ns)
         return self._files.showing(node)
 
     def _hidden(self, names: Names) -> OpenFile | None:
@@ -92,3 +95,10 @@ class Metadata:
     def _check_writable(self) -> None:
         if self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
+
+
+def _meant(time: int | Moment, now_ns: int) -> int | None:
+    """In ns; None: it stays as it is."""
+    if isinstance(time, Moment):
+        return now_ns if time is Moment.NOW else None
+    return time

@@ -11,7 +11,7 @@ from mountfs.files import overlaid
 from mountfs.files.copyup import admit, begun_from_pending, begun_from_revision
 from mountfs.files.keys import content_key, revision_key
 from mountfs.files.services import Services
-from mountfs.model.entry import NS_PER_S, File
+from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
@@ -96,8 +96,7 @@ class OpenFile:
 
     @property
     def mtime_ns(self) -> int:
-        """Whole seconds, since the services keep no more."""
-        return self._mtime_ns - self._mtime_ns % NS_PER_S
+        return self._mtime_ns
 
     def shows(self, file: File) -> bool:
         """Whether its bytes are those of the revision *file*: by the revision, or by an equal hash."""

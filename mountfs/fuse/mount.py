@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mountfs.attributes import Caller
+from mountfs.attributes import Caller, Moment
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.operations import Operations
@@ -27,6 +27,9 @@ FUSE_CONF = Path("/etc/fuse.conf")
 UNMOUNT_TIMEOUT_S = 30.0
 PATH_CODEC = "mountfs-path"
 """UTF-8 that lets bytes which are none through, so that such a name gets a proper refusal."""
+
+MOMENTS = {0x3FFFFFFF: Moment.NOW, 0x3FFFFFFE: Moment.OMIT}
+"""utimensat(2): in the place of nanoseconds."""
 
 
 class MountFailed(MountfsError):
@@ -188,7 +191,8 @@ def _load_fusepy() -> Any:
 
 
 def _server(fuse: Any) -> Any:
-    """fusepy's, with a quicker way to give libfuse the answer to its most frequent question."""
+    """fusepy's, with a quicker way to answer the most frequent question of libfuse, and a true one to hear
+    of times."""
     stat_bytes = ctypes.sizeof(fuse.c_stat)
 
     class Server(fuse.FUSE):  # type: ignore[misc]
@@ -211,7 +215,18 @@ def _server(fuse: Any) -> Any:
             into.st_ctimespec.tv_sec, into.st_ctimespec.tv_nsec = divmod(told["st_ctime"], NS_PER_S)
             return 0
 
+        def utimens(self, path: bytes, buffer: Any) -> int:
+            times = buffer.contents if buffer else None
+            told = times and (_moment(times.actime), _moment(times.modtime))
+            self.operations("utimens", path.decode(PATH_CODEC), told)
+            return 0
+
     return Server
+
+
+def _moment(told: Any) -> int | Moment:
+    """A time in ns. fusepy's sum of both fields would take the two below for times of 1970."""
+    return MOMENTS.get(told.tv_nsec) or told.tv_sec * NS_PER_S + told.tv_nsec
 
 
 def _caller(fuse: Any) -> Callable[[], Caller]:

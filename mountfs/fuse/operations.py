@@ -21,11 +21,6 @@ from mountfs.xattrs import PREFIX
 
 LOG = logging.getLogger(__name__)
 
-UTIME_NOW = 0x3FFFFFFF
-UTIME_OMIT = 0x3FFFFFFE
-"""utimensat(2); libfuse gives them as nanoseconds of second zero."""
-MOMENTS = {UTIME_NOW: Moment.NOW, UTIME_OMIT: Moment.OMIT}
-
 UNCHANGED = -1
 """chown(2)."""
 
@@ -195,9 +190,9 @@ class Operations:
 
     # Attributes
 
-    def utimens(self, path: str, times: tuple[int, int] | None) -> None:
-        mtime_ns = times[1] if times is not None else UTIME_NOW
-        self._metadata.utimens(path, MOMENTS.get(mtime_ns, mtime_ns))
+    def utimens(self, path: str, times: tuple[int | Moment, int | Moment] | None) -> None:
+        atime, mtime = times or (Moment.NOW, Moment.NOW)
+        self._metadata.utimens(path, mtime, atime)
 
     def chmod(self, path: str, mode: int) -> None:
         self._metadata.chmod(path, mode)
@@ -232,17 +227,16 @@ def _stat_of(attributes: Attributes) -> dict[str, int]:
     return {
         "st_ino": attributes.inode,
         "st_mode": attributes.mode,
-        # For a folder 2 would promise find(1) that it has no folders inside; 1 says: not counted.
-        "st_nlink": 1,
+        "st_nlink": attributes.links,
         "st_size": IO_BYTES // 32 if is_folder else attributes.size_bytes,
         "st_blksize": IO_BYTES,
         "st_blocks": -(-attributes.size_bytes // STAT_BLOCK_BYTES),
         "st_uid": attributes.uid,
         "st_gid": attributes.gid,
         "st_rdev": attributes.device,
-        "st_atime": attributes.mtime_ns,
+        "st_atime": attributes.atime_ns,
         "st_mtime": attributes.mtime_ns,
-        "st_ctime": attributes.mtime_ns,
+        "st_ctime": attributes.ctime_ns,
     }
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from mountfs.tree.bases import is_attached
-from mountfs.tree.kept import NOTHING_KEPT
-from mountfs.tree.node import Node
+from mountfs.tree.kept import NOTHING_KEPT, Kept
+from mountfs.tree.node import ROOT_ID, Node
 from mountfs.tree.rowless import apply
 from mountfs.tree.tree import Tree
+
+SAVED_AT_ONCE = 64
+"""Folders written down in one transaction, so that it holds the lock for a moment only."""
 
 
 class Attributing:
@@ -31,26 +36,54 @@ class Attributing:
         given = {"uid": uid, "gid": gid}
         self._keep(node, **{name: number for name, number in given.items() if number is not None})
 
-    def set_time(self, node: Node, mtime_ns: int) -> None:
-        """Sets the modification time. It is sent with the file's bytes where those are to be sent; else by
-        itself, or kept here where the service takes none."""
-        with self._tree.lock:
-            state = node.state
-            if not is_attached(node):
-                return
+    def set_times(self, node: Node, mtime_ns: int | None, atime_ns: int | None) -> None:
+        """None: as it is. The modification time is sent with the file's bytes where those are to be sent;
+        else by itself, or kept here where the service takes none."""
+        state = node.state
+        if not is_attached(node):
+            return
+        after = replace(state, kept=self._kept(node, {} if atime_ns is None else {"atime_ns": atime_ns}))
+        if mtime_ns is not None:
+            self._tree.folder_times.forget(node)
             if state.draft is not None:
-                after = state.holding(state.content, replace(state.draft, mtime_ns=mtime_ns))
+                after = after.holding(state.content, replace(state.draft, mtime_ns=mtime_ns))
             elif state.content is not None:
-                after = state.holding(replace(state.content, mtime_ns=mtime_ns), None)
+                after = after.holding(replace(state.content, mtime_ns=mtime_ns), None)
             else:
-                after = replace(state, mtime_ns=mtime_ns)
+                after = replace(after, mtime_ns=mtime_ns)
             self._tree.touch(node)
-            apply(self._tree, (node, after))
+        apply(self._tree, (node, after))
+
+    def set_times_of_draft(self, node: Node, atime_ns: int | None) -> None:
+        """The same of a file that is being written: who has it open sets its modification time."""
+        after = replace(node.state, kept=self._kept(node, {} if atime_ns is None else {"atime_ns": atime_ns}))
+        if node.is_saved:
+            self._tree.change((node, after))
+        else:
+            self._tree.change_unsaved(node, after)  # the label of its file will say it
 
     def _keep(self, node: Node, **changes: Any) -> None:
-        state = node.state
-        kept = replace(state.kept or NOTHING_KEPT, **changes, ctime_ns=self._tree.clock.wall_ns())
+        after = replace(node.state, kept=self._kept(node, changes))
         if is_attached(node):
-            apply(self._tree, (node, replace(state, kept=kept)))
+            apply(self._tree, (node, after))
         else:  # removed, and open: nothing else is left of it
-            node.state = replace(state, kept=kept)
+            node.state = after
+
+    def _kept(self, node: Node, changes: Mapping[str, Any]) -> Kept:
+        return replace(node.state.kept or NOTHING_KEPT, **changes, ctime_ns=self._tree.clock.wall_ns())
+
+
+def save_folder_times(tree: Tree) -> dict[int, int]:
+    """Writes down when entries of some folders changed; which they are, for ``FolderTimes.saved``. Inside a
+    transaction."""
+    changed = dict(islice(tree.folder_times.changed.items(), SAVED_AT_ONCE))
+    for folder_id, mtime_ns in changed.items():
+        folder = tree.node(folder_id)
+        if folder is None or folder.state.is_forgotten:
+            continue
+        after = replace(folder.state, mtime_ns=mtime_ns)
+        if folder.id == ROOT_ID:
+            folder.state = after  # it has no row
+        else:
+            tree.change((folder, after))
+    return changed

@@ -65,7 +65,7 @@ class Books:
             case OrderKind.SET_TIME:
                 assert isinstance(entry, File)
                 after = after_same_bytes(state, flight, entry).based(state.base_parent, entry)
-                if after.mtime_ns is not None and whole_seconds(after.mtime_ns) == entry.mtime_ns:
+                if after.mtime_ns == entry.mtime_ns:
                     after = replace(after, mtime_ns=None)
         if node.pending is not None:
             node.pending.attempts = node.pending.refusals = 0
@@ -133,15 +133,15 @@ class Books:
 
     def _after_put(self, flight: Flight, state: State, entry: File) -> State:
         """The node's state after its upload. The mount goes on showing the time that was set here where the
-        service kept another: it takes none from the future, and keeps its own for bytes that it has
-        already, and gives a copy the time of the file that it copied."""
+        service kept another: it keeps whole seconds, takes none from the future, keeps its own for bytes that
+        it has already, and gives a copy the time of the file that it copied."""
         sent = flight.content
         assert sent is not None
         over = Over(entry.revision, entry.content_hash)
         content, mtime_ns = state.content, state.mtime_ns
         if content is not None and content.id == sent.id:
             shown_ns = content.mtime_ns
-            mtime_ns = None if whole_seconds(shown_ns) == whole_seconds(entry.mtime_ns) else shown_ns
+            mtime_ns = None if shown_ns == entry.mtime_ns else shown_ns
             content = None
         after = replace(
             named(state, flight, entry.name),

@@ -133,13 +133,7 @@ class State:
     def sealed(self, content: Content) -> State:
         """*content* is its version, in place of what was kept here, being written or refused."""
         return State(
-            self.parent,
-            self.name,
-            self.base_parent,
-            self.base,
-            content,
-            flight=self.flight,
-            kept=self.kept,
+            self.parent, self.name, self.base_parent, self.base, content, flight=self.flight, kept=self.kept
         )
 
     @property
@@ -165,11 +159,13 @@ def forgotten(state: State) -> State:
 class FolderPart:
     """What a folder has beside its state."""
 
-    __slots__ = ("arrivals", "children", "claims", "flights_below", "gone", "listing", "tally")
+    __slots__ = ("arrivals", "children", "claims", "flights_below", "folders", "gone", "listing", "tally")
 
     def __init__(self) -> None:
         self.children: dict[str, Node] | None = None
         """What the mount shows in it, by folded name; None: not loaded from the store."""
+        self.folders = 0
+        """How many of ``children`` are folders."""
         self.arrivals: list[Node] | None = None
         """While ``children`` are being loaded: what came into the folder meanwhile."""
         self.gone: dict[str, Node] | None = None

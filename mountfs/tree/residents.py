@@ -37,6 +37,7 @@ class Residents:
     def publish(self, folder: Node, children: dict[str, Node]) -> None:
         """The children of *folder* are all in memory from here on."""
         folder.part.children = children
+        folder.part.folders = sum(child.folder is not None for child in children.values())
         self._folders[folder.id] = folder
         self.count += len(children)
         self.keep(folder)
@@ -48,6 +49,7 @@ class Residents:
         part = folder.part
         if part.children is not None:
             part.children[node.key] = node
+            part.folders += node.folder is not None
             self.count += 1
         elif part.arrivals is not None:
             part.arrivals.append(node)
@@ -58,6 +60,7 @@ class Residents:
         if children is None or children.get(node.key) is not node:
             return False
         del children[node.key]
+        folder.part.folders -= node.folder is not None
         self.count -= 1
         return True
 

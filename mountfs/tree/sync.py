@@ -28,6 +28,7 @@ from pathlib import Path
 from mountfs.errors import NoSpace
 from mountfs.ports import Disk
 from mountfs.spool.spool import Spool
+from mountfs.tree.attributing import save_folder_times
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
@@ -184,6 +185,7 @@ class Durability:
 
     def _save_open(self, now_s: float) -> None:
         """What has been there for a while gets its row, whether it is open or closed."""
+        changed = self._tree.folder_times.changed
         while True:
             with self._tree.lock:
                 old = [
@@ -191,12 +193,14 @@ class Durability:
                     for content_id, since_s in islice(self._tree.unsaved.items(), SAVED_AT_ONCE)
                     if now_s - since_s >= SYNC_EVERY_S
                 ]
-                if not old:
+                if not old and not changed:
                     return  # an empty transaction would be one more to sync
                 with self._tree.transaction():
                     for content_id in old:
                         self._save(content_id)
-            if len(old) < SAVED_AT_ONCE:
+                    times = save_folder_times(self._tree)
+                self._tree.folder_times.saved(times)
+            if len(old) < SAVED_AT_ONCE and not changed:
                 return
 
     def _save(self, content_id: int) -> None:

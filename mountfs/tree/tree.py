@@ -13,6 +13,7 @@ from mountfs.tree import bases, tally
 from mountfs.tree.bases import ByRemoteId, is_attached
 from mountfs.tree.content import Content
 from mountfs.tree.contents import Contents, roles
+from mountfs.tree.foldertimes import FolderTimes
 from mountfs.tree.listeners import Listener, Listeners, Undo
 from mountfs.tree.listing import Listing
 from mountfs.tree.loading import Loader
@@ -67,6 +68,7 @@ class Tree:
         self.residents = Residents(self._forget)
         self._contents = of_ours = Contents(store, clock, self.add_orphan)
         self.contents, self.unsaved, self.freed = of_ours.owners, of_ours.unsaved, of_ours.freed
+        self.folder_times = FolderTimes(clock)
         self._by_remote_id = ByRemoteId()
         self._loader = Loader(store, self.nodes, self._admit)
         self._listeners = Listeners()
@@ -268,6 +270,7 @@ class Tree:
         is_rebased = before.base is not after.base or before.base_parent is not after.base_parent
         if is_moved:
             self._replace_now(node, before, after)
+            self.folder_times.note(before.parent, after.parent)
         if before.base is not after.base:
             self._by_remote_id.leave(node, before.base)
             self._by_remote_id.enter(node, after.base)

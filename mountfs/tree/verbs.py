@@ -26,7 +26,7 @@ from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copies import Copies
 from mountfs.tree.gaps import hold_draft
-from mountfs.tree.kept import Kept
+from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.label import can_be_labelled, closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, path_of
 from mountfs.tree.overlay import Overlay
@@ -235,7 +235,8 @@ class Verbs:
             self._tree.touch(node)
             if node.pending is not None:
                 node.pending.is_renamed = True
-            moved = replace(node.state, parent=parent, name=target[-1], refusal=None)
+            kept = replace(node.state.kept or NOTHING_KEPT, ctime_ns=self._tree.clock.wall_ns())
+            moved = replace(node.state, parent=parent, name=target[-1], refusal=None, kept=kept)
             if occupant is not None:
                 with self._tree.transaction():
                     apply(self._tree, self._removed(occupant), (node, moved))

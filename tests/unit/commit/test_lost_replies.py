@@ -15,6 +15,7 @@ from mountfs.errors import Busy, MountfsError, Offline, ServerFault, SessionLost
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import Order, OrderKind
 from mountfs.ports import Launch
+from mountfs.tree.node import whole_seconds
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import check_nothing_is_left, ready
@@ -124,7 +125,7 @@ def check_all_is_done(world: World) -> None:
     assert world.remote() == shown
     for path, body in shown.items():
         if body is not None:
-            assert world.file(path).mtime_ns == world.fs.getattr(path).mtime_ns
+            assert world.file(path).mtime_ns == whole_seconds(world.fs.getattr(path).mtime_ns)
     assert world.account.overlapping_submits == 0
     assert world.notices() == []
     check_nothing_is_left(world)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from mountfs.fuse.operations import UTIME_NOW, UTIME_OMIT, Operations
+from mountfs.attributes import Moment
+from mountfs.fuse.operations import Operations
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.world import World
 
@@ -146,9 +147,9 @@ def test_init_never_fails(world: World, caplog: pytest.LogCaptureFixture) -> Non
 def test_times_left_out_are_left_alone_and_now_is_now(ops: Operations, world: World) -> None:
     world.put("/f", b"")
     ops("utimens", "/f", (7, 1_500_000_000 * NS_PER_S))
-    ops("utimens", "/f", (UTIME_NOW, UTIME_OMIT))
+    ops("utimens", "/f", (Moment.NOW, Moment.OMIT))
     assert ops("getattr", "/f", None)["st_mtime"] == 1_500_000_000 * NS_PER_S
-    ops("utimens", "/f", (UTIME_OMIT, UTIME_NOW))
+    ops("utimens", "/f", (Moment.OMIT, Moment.NOW))
     assert ops("getattr", "/f", None)["st_mtime"] == world.clock.wall_ns()
 
 

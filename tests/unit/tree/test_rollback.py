@@ -144,7 +144,7 @@ class Account:
             case "seal" if drafts:
                 verbs.seal(drafts[-1][1], 0, self.world.clock.wall_ns())
             case "set_time":
-                Attributing(self.world.core.tree).set_time(view.node(path), 7 * NS_PER_S)
+                Attributing(self.world.core.tree).set_times(view.node(path), 7 * NS_PER_S, None)
             case "mkdir":
                 verbs.make_folder(path)
             case "unlink":
@@ -242,6 +242,7 @@ def _row(node: Node, state: State, touched_ns: int) -> NodeRow:
         state.refusal,
         touched_ns,
         is_dirty(state, carries_times=False),
+        state.kept,
     )
 
 
