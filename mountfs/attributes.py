@@ -9,6 +9,8 @@ from typing import NamedTuple
 UNLIMITED_BYTES = 1 << 50
 """What an account without a limit shows in `df`: 1 PiB, far from what overflows in 32-bit tools."""
 BLOCK_BYTES = 4096
+MOST_FILES = 1 << 32
+"""Inodes that `df -i` shows: neither service says how many it takes."""
 
 
 class Promise(StrEnum):
@@ -81,6 +83,8 @@ class Volume:
 
     total_bytes: int
     free_bytes: int
+    free_files: int = MOST_FILES
+    """Of MOST_FILES."""
     block_bytes: int = BLOCK_BYTES
     name_max: int = 255
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from mountfs.attributes import (
+    MOST_FILES,
     UNLIMITED_BYTES,
     Attributes,
     Caller,
@@ -150,13 +151,13 @@ class FileSystem:
             node.pins -= 1
 
     def statfs(self) -> Volume:
-        """The quota as last known."""
-        space = self._space.current()
+        """The quota as last known; of files, those that are in memory count."""
+        space, free_files = self._space.current(), MOST_FILES - len(self._view.tree.nodes)
         if space is None:
-            return Volume(UNLIMITED_BYTES, UNLIMITED_BYTES)
+            return Volume(UNLIMITED_BYTES, UNLIMITED_BYTES, free_files)
         if space.total_bytes is None:
-            return Volume(UNLIMITED_BYTES, max(0, UNLIMITED_BYTES - space.used_bytes))
-        return Volume(space.total_bytes, space.free_bytes or 0)
+            return Volume(UNLIMITED_BYTES, max(0, UNLIMITED_BYTES - space.used_bytes), free_files)
+        return Volume(space.total_bytes, space.free_bytes or 0, free_files)
 
     # Open files
 

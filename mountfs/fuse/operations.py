@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from mountfs.attributes import Attributes, Caller, Moment, Opened
+from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
 from mountfs.errors import MountfsError, NotPermitted, NotSignedIn, NotSupported
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
@@ -102,6 +102,9 @@ class Operations:
             "f_blocks": volume.total_bytes // volume.block_bytes,
             "f_bfree": free_blocks,
             "f_bavail": free_blocks,
+            "f_files": MOST_FILES,
+            "f_ffree": volume.free_files,
+            "f_favail": volume.free_files,
             "f_namemax": volume.name_max,
         }
 

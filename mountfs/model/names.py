@@ -46,12 +46,15 @@ WHITE_SPACE = frozenset(
 )
 """As Unicode has it."""
 
+MAX_CHARS = 255
+"""Both services take names up to so many characters."""
+
 
 @dataclass(frozen=True, slots=True)
 class NameRules:
     """What a service refuses in one component; see its ``BackendLimits``."""
 
-    max_chars: int = 255
+    max_chars: int = MAX_CHARS
     forbidden_chars: frozenset[str] = frozenset("/\\")
     forbidden_names: frozenset[str] = frozenset()
     """Case-folded."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mountfs.errors import NotADirectory, NotFound
+from mountfs.errors import NameTooLong, NotADirectory, NotFound
 from mountfs.model.entry import Entry, Folder
+from mountfs.model.names import MAX_CHARS
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree import tally
 from mountfs.tree.listings import Listings
@@ -66,7 +67,7 @@ class View:
     # Under the lock
 
     def node(self, names: Names) -> Node:
-        """As ``stat``; NotLoaded."""
+        """As ``stat``; NotLoaded; NameTooLong for what no file can be called."""
         node = self.top
         listings = self.listings
         doubt = listings.doubt_above(node)
@@ -77,6 +78,8 @@ class View:
             doubt = max(doubt, part.listing.doubted_below_at)
             child = listings.children(node, doubt).get(fold(name))
             if child is None:
+                if len(name) > MAX_CHARS:
+                    raise NameTooLong(f"no name has {len(name)} characters")
                 raise NotFound(f"{name} does not exist in {path_of(node)}")
             node = child
         return node

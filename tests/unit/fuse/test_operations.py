@@ -98,6 +98,7 @@ def test_a_listing_that_fails_fails_in_the_call(ops: Operations, world: World) -
     ("op", "args", "number"),
     [
         ("getattr", ("/no", None), errno.ENOENT),
+        ("getattr", (f"/{'n' * 256}", None), errno.ENAMETOOLONG),
         ("read", (None, 1, 0, Info(fh=99)), errno.EBADF),
         ("link", ("/g", "/f"), errno.EPERM),
         ("readlink", ("/",), errno.EINVAL),
@@ -157,6 +158,7 @@ def test_what_is_free_is_told_in_blocks(ops: Operations, world: World) -> None:
     world.account.tree.quota_bytes = 40960
     told = ops("statfs", "/")
     assert (told["f_blocks"], told["f_bavail"], told["f_frsize"]) == (10, 10, 4096)
+    assert told["f_files"] > told["f_ffree"] == told["f_favail"] > 0
 
 
 def test_no_operation_is_offered_that_is_not_carried_out() -> None:

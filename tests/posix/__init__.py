@@ -1,0 +1,1 @@
+"""What programs can tell of a file system: each call, in each case, as on tmpfs."""
