@@ -17,8 +17,8 @@ from tests.mounted.realmount import real_mounts
 
 TMPFS = Path("/dev/shm")
 STEP = 3
-"""All of the cases take a mount 10 s. The numbers of users, kinds and modes are hardly ever multiples of 3, so
-that each third has some of each."""
+"""All of the cases take a mount 10 s. The numbers of users, kinds and modes are hardly ever multiples of 3,
+so that each third has some of each."""
 
 DIFFERENCES = {
     r"open device \d{4} to \w+ by (root|other)": ("done", "EACCES"),
