@@ -25,6 +25,8 @@ _MODULES = {
     **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
     **{name: name for name in ("conflicts", "doctor", "pending", "status")},
     **dict.fromkeys(("pause", "resume", "bwlimit"), "steer"),
+    **dict.fromkeys(("mount-helper", "umount-helper"), "mounthelper"),
+    "install-service": "install",
     "log": "story",
     "config": "configure",
 }
@@ -42,7 +44,7 @@ class _Commands(click.Group):
         module = _MODULES.get(cmd_name)
         if module is None:
             return None
-        found = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name)
+        found = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name.replace("-", "_"))
         return found if isinstance(found, click.Command) else None
 
 

@@ -75,6 +75,11 @@ def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
     Exits with 0, or 3 when the time ran out, or the service was away for drain_idle_timeout: the rest stays
     journaled for the next mount.
     """
+    return drained_umount(context, mountpoint, timeout_s)
+
+
+def drained_umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
+    """As ``umount``; for umount(8), too. Failure."""
     place = find_mount(mountpoint)
     try:
         client = Client.at(place)

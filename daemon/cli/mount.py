@@ -24,7 +24,7 @@ from daemon.config.settings import (
     usable_remote,
 )
 from daemon.control.status import MountStatus
-from daemon.failure import BadSettings, Failure
+from daemon.failure import EXIT_FOR_A_PERSON, BadSettings, Failure
 from daemon.fleet.joining import check_library
 from daemon.places import ownership
 from daemon.process import logs
@@ -44,6 +44,8 @@ from mountfs.transport.link import Child
 @click.option("--instance", metavar="NAME", help="Mount what [mounts.NAME] of the configuration says.")
 @click.option("-o", "options", multiple=True, metavar="KEY=VALUE,...", help="Mount options; may be repeated.")
 @click.option("--background", is_flag=True, help="Return as soon as the mount is usable.")
+@click.option("--for-mount", is_flag=True, hidden=True)
+@click.option("--leave-session", is_flag=True, hidden=True)
 @click.option("--ready-fd", type=int, hidden=True)
 @click.option("--log-file", type=ANY_PATH, hidden=True)
 @click.pass_obj
@@ -55,6 +57,8 @@ def mount(
     instance: str | None,
     options: tuple[str, ...],
     background: bool,
+    for_mount: bool,
+    leave_session: bool,
     ready_fd: int | None,
     log_file: Path | None,
 ) -> int:
@@ -70,8 +74,8 @@ def mount(
         chosen = _choose(settings, remote, mountpoint, instance)
         plan = _plan(settings, chosen, options, context.environ)
         if background:
-            return spawn(_again(context, chosen, instance, options), plan)
-        return _run(context, plan, readiness)
+            return spawn(_again(context, chosen, instance, options), plan, for_mount=for_mount)
+        return _run(context, plan, readiness, leave_session=leave_session)
     except (Failure, MountfsError) as error:
         readiness.failed(str(error), error.exit_code if isinstance(error, Failure) else 1)
         raise
@@ -151,7 +155,7 @@ def _again(context: Context, chosen: Instance, instance: str | None, options: tu
     return [*arguments, "--", chosen.remote, str(chosen.mountpoint.absolute())]
 
 
-def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
+def _run(context: Context, plan: MountPlan, readiness: Readiness, *, leave_session: bool) -> int:
     with (
         StatusLine(context.err) as line,
         Reservation(plan.mountpoint) as reservation,
@@ -160,6 +164,8 @@ def _run(context: Context, plan: MountPlan, readiness: Readiness) -> int:
 
         def ready() -> None:
             reservation.release()
+            if leave_session:
+                os.setsid()  # no signal for who asked for the mount is one for it
             readiness.ready()
 
         def show(status: MountStatus) -> None:
@@ -181,6 +187,6 @@ def _assembly(process: Child | None) -> Assemble:
         from daemon.process.assembly import assemble  # noqa: PLC0415
     except OSError as error:
         raise Failure(
-            f"libfuse 2 is missing ({error}); install the package libfuse2 or libfuse2t64"
+            f"libfuse 2 is missing ({error}); install the package libfuse2 or libfuse2t64", EXIT_FOR_A_PERSON
         ) from None
     return partial(assemble, process=process)

@@ -108,6 +108,9 @@ class MountedAccount(Protocol):
     def limit_rates(self, rates: Rates) -> None:
         """Keeps bytes to *rates* from here on."""
 
+    def stuck(self) -> str:
+        """What hangs of the work behind the mount, by its name; "": nothing does. Asked by one thread."""
+
     def beat(self) -> None:
         """To be called about twice a second: notes how far things are, which rates are told from."""
 

@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.failure import Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places.holders import holder_of
 from daemon.places.ownership import is_others
-from mountfs.errors import MountfsError, Offline, ServerFault, Throttled
+from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding, holding, names_file
 
@@ -111,6 +111,8 @@ class StateDir:
             if last is None:
                 raise Failure(f"remote '{remote}' does not answer: {error}") from error
             return last
+        except NotSignedIn as error:
+            raise Failure(f"remote '{remote}': {error}", EXIT_FOR_A_PERSON) from error
         except MountfsError as error:
             raise Failure(f"remote '{remote}': {error}") from error
         told = {"key": account.key, "display_name": account.display_name}

@@ -48,13 +48,19 @@ def log_path(plan: MountPlan) -> Path:
     return plan.options.state_dir / "log" / f"{plan.spec.name}.log"
 
 
-def spawn(arguments: list[str], plan: MountPlan) -> int:
-    """Starts ``mountfs`` with *arguments* and returns 0 once its mount is usable. Failure."""
+def spawn(arguments: list[str], plan: MountPlan, *, for_mount: bool = False) -> int:
+    """Starts ``mountfs`` with *arguments* and returns 0 once its mount is usable. Failure.
+
+    *for_mount*: mount(8) waits for it. The child stays in the process group of the caller until it has
+    mounted: only that of the automounter may look at a place that is just being mounted (autofs, oz mode).
+    """
     log = log_path(plan)
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     reading, writing = os.pipe()
     at = arguments.index("mount") + 1
     own = ["--ready-fd", str(writing), "--log-file", str(log)]
+    if for_mount:
+        own.append("--leave-session")
     order = [sys.executable, "-P", "-m", "daemon.cli", *arguments[:at], *own, *arguments[at:]]
     with os.fdopen(reading, "rb") as pipe:
         # The caller's own standard streams would stay open, and whoever reads them would wait for ever.
@@ -65,7 +71,7 @@ def spawn(arguments: list[str], plan: MountPlan) -> int:
                 stdout=output,
                 stderr=output,
                 pass_fds=(writing,),
-                start_new_session=True,
+                start_new_session=not for_mount,
                 cwd="/",
             )
         os.close(writing)

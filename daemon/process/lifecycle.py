@@ -105,6 +105,7 @@ class Lifecycle:
         self._guarded = Guarded()
         self._left: int | None = None
         self._was_ready = False
+        self._is_told = False
         self._drained = Flag()
         self._loop = Thread(target=self._serve, name="fuse", daemon=True)
         self._probe = Worker("probe", self._probe_step, clock)
@@ -212,7 +213,7 @@ class Lifecycle:
             event = Event.STOP_ASKED
         self._phase = advance(before, event)
         if event is Event.ANSWERED:
-            self._notifier.alive()
+            self._feed()
         if self._phase is before:
             if before is Phase.DRAINING and timeout_s is not None:
                 self._deadline_s = min(self._deadline_s, self._clock.now_s() + timeout_s)
@@ -236,7 +237,7 @@ class Lifecycle:
     def _drain_on(self) -> None:
         self._guarded.call("to hurry", lambda: self._account.hurry(ROOT), None)
         backlog = self._count()
-        self._notifier.alive()
+        self._feed()
         if backlog is not None and not backlog.pending and not self._awaits_sessions(backlog):
             self._handle(Event.DRAINED)
         elif self._clock.now_s() >= self._deadline_s:
@@ -248,6 +249,15 @@ class Lifecycle:
             self._why_left = why
             self._handle(Event.HELD_UP)
         self._seen = backlog or self._seen
+
+    def _feed(self) -> None:
+        """Tells the watchdog that all is well, unless a worker hangs: then a new process goes on."""
+        hangs = self._guarded.call("to see whether work gets on", self._account.stuck, "")
+        if not hangs:
+            self._notifier.alive()
+        elif not self._is_told:
+            self._is_told = True
+            LOG.error("%s hangs; the watchdog of the service manager is not fed any more", hangs)
 
     def _count(self) -> Backlog | None:
         """None while it cannot be counted."""

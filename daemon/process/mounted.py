@@ -17,6 +17,7 @@ from daemon.core import Core
 from daemon.process.counts import bytes_of, count_of
 from daemon.process.describing import Description, why_paused
 from daemon.process.fleetwork import FleetWork
+from daemon.process.headway import Headway
 from daemon.process.justclosed import JustClosed
 from daemon.process.ping import Ping
 from daemon.process.progress import Progress
@@ -86,6 +87,7 @@ class RunningAccount:
         )
         self._just_closed = JustClosed(core.tree, core.clock)
         self._stories = Stories(core.tree)
+        self._headway = Headway([*parts.first_workers, *parts.workers], parts.traffic, core.clock)
         self._progress = Progress(core, self._shown, parts.traffic)
         self._description = Description(
             core,
@@ -201,6 +203,9 @@ class RunningAccount:
     def limit_rates(self, rates: Rates) -> None:
         self._parts.limit_rates(rates)
         self._description.rates = rates
+
+    def stuck(self) -> str:
+        return self._headway.stuck()
 
     def beat(self) -> None:
         self._progress.sample()

@@ -14,7 +14,7 @@ from typing import Self
 
 from daemon.control.client import PATIENCE_S, socket_of
 from daemon.control.protocol import SOCKET_XATTR
-from daemon.failure import Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places import outside
 from daemon.places.holders import holder_of
 from daemon.places.mounttable import MountEntry, mount_at, read_mounts, resolved
@@ -25,6 +25,8 @@ _DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
 """What a FUSE mount answers when the process behind it has ended."""
 
 FUSE_CONF = Path("/etc/fuse.conf")
+AUTOMOUNT = "autofs"
+"""What x-systemd.automount puts there, for something to be mounted over it (autofs(5))."""
 _UNMOUNT_TIMEOUT_S = 30.0
 
 
@@ -53,14 +55,15 @@ def prepare(path: Path) -> Path:
     except OSError as error:
         raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
-        raise Failure(f"{path}: the mount point is not a directory")
+        raise Failure(f"{path}: the mount point is not a directory", EXIT_FOR_A_PERSON)
     if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
         raise Failure(
             f"{path}: the mount point is not writable for this user; choose a directory of your own"
         )
     with os.scandir(target) as entries:
         if next(entries, None) is not None:
-            raise Failure(f"{path}: the mount point is not empty; choose an empty directory")
+            what = f"{path}: the mount point is not empty; choose an empty directory"
+            raise Failure(what, EXIT_FOR_A_PERSON)
     return target
 
 
@@ -101,7 +104,7 @@ class Reservation:
 
 def _check_free(path: Path, target: Path) -> None:
     entry = mount_at(target, read_mounts())
-    if entry is not None:
+    if entry is not None and entry.kind != AUTOMOUNT:
         what = "mountfs already" if entry.is_ours else f"another file system ({entry.kind})"
         whose = _whose(entry) if entry.is_ours else ""
         raise Failure(f"{path}: {what} is mounted here{whose}; unmount it first or choose another directory")
@@ -132,14 +135,16 @@ def check_fuse(allow_other: bool) -> None:
     """Failure when this machine or user cannot mount by FUSE at all."""
     if not Path("/dev/fuse").exists():
         raise Failure(
-            "/dev/fuse is missing: load the kernel module (modprobe fuse), or give it to the container"
+            "/dev/fuse is missing: load the kernel module (modprobe fuse), or give it to the container",
+            EXIT_FOR_A_PERSON,
         )
     if os.geteuid() == 0:
         return
     if shutil.which("fusermount3") is None and shutil.which("fusermount") is None:
-        raise Failure("fusermount3 is missing; install the package fuse3")
+        raise Failure("fusermount3 is missing; install the package fuse3", EXIT_FOR_A_PERSON)
     if allow_other and not _has_user_allow_other(FUSE_CONF):
-        raise Failure("-o allow_other: only root may, unless /etc/fuse.conf has the line user_allow_other")
+        what = "-o allow_other: only root may, unless /etc/fuse.conf has the line user_allow_other"
+        raise Failure(what, EXIT_FOR_A_PERSON)
 
 
 def _has_user_allow_other(config: Path) -> bool:
@@ -185,7 +190,8 @@ def unmount(mountpoint: Path, *, is_lazy: bool) -> bool:
     flags = "-uz" if is_lazy else "-u"
     orders = [[program, flags, "--", str(mountpoint)] for program in ("fusermount3", "fusermount")]
     if os.geteuid() == 0:
-        orders.append(["umount", *(["-l"] if is_lazy else []), str(mountpoint)])
+        # -i: without the helper of our own, which would ask us to unmount.
+        orders.append(["umount", "-i", *(["-l"] if is_lazy else []), str(mountpoint)])
     for order in orders:
         if shutil.which(order[0]) is None:
             continue

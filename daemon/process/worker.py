@@ -45,6 +45,7 @@ class Worker:
         self._may_begin: Event | None = None
         self._stopping = False
         self._is_idle = False
+        self._busy_since_s: float | None = None
         self._failures = 0
         self._last_failure: str | None = None
         self._thread = Thread(target=self._run, name=name, daemon=True)
@@ -61,6 +62,11 @@ class Worker:
     def is_idle(self) -> bool:
         """Whether it waits for its time, or to be woken. One that does not looks again by itself."""
         return self._is_idle
+
+    @property
+    def busy_since_s(self) -> float | None:
+        """When the step began that runs now; None: none runs."""
+        return self._busy_since_s
 
     @property
     def last_failure(self) -> str | None:
@@ -91,12 +97,16 @@ class Worker:
         """Makes one step on the calling thread; the seconds until the next one. Raises nothing: without the
         thread, what it does would not be done until a restart."""
         try:
-            wait_s = max(0.0, self._step(self._clock.now_s()) - self._clock.now_s())
+            now_s = self._clock.now_s()
+            self._busy_since_s = now_s
+            wait_s = max(0.0, self._step(now_s) - self._clock.now_s())
         except BaseException as error:
             self._failures += 1
             with contextlib.suppress(BaseException):  # without memory nothing can be said, and it goes on
                 self._failed(error)
             return grown_s(self._failures, RETRIES)
+        finally:
+            self._busy_since_s = None
         if self._failures:
             LOG.info("%s works again after %d failures", self.name, self._failures)
             self._failures = 0

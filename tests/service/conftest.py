@@ -25,6 +25,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with Machine(tmp_path_factory.mktemp("machine")) as machine:
         machine.write("/etc/systemd/system/mountfs@.service", UNIT.read_text())
         machine.run("ln", "-s", Path(sys.prefix) / "bin" / "mountfs", "/usr/local/sbin/mountfs")
+        # These sources run, whatever the environment has installed.
+        machine.run("systemctl", "set-environment", f"PYTHONPATH={REPOSITORY}")
         machine.run("systemctl", "daemon-reload")
         machine.run("mkdir", "-p", MOUNTPOINT)
         yield machine

@@ -28,6 +28,7 @@ class FakeAccount:
     mount_error: Exception | None = None
     commits_when_hurried: int = 0
     trouble: str = ""
+    hangs: str = ""
     mounted: Event = field(default_factory=Event)
     unmounted: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
@@ -106,6 +107,9 @@ class FakeAccount:
 
     def limit_rates(self, rates: Rates) -> None:
         self.asked.append(f"limit {rates.up_bytes_s} {rates.down_bytes_s}")
+
+    def stuck(self) -> str:
+        return self.hangs
 
     def beat(self) -> None:
         """Not remembered: it comes twice a second."""
