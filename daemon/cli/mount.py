@@ -11,6 +11,7 @@ import click
 
 from daemon.cli import trust
 from daemon.cli.context import ANY_PATH, Context, default_options
+from daemon.cli.pagetoken import page_token
 from daemon.cli.screen import StatusLine, status_line
 from daemon.config.options import layered, parse_options
 from daemon.config.settings import (
@@ -110,8 +111,9 @@ def _plan(
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)
+    token = page_token(wanted.state_dir) if wanted.http is not None else ""
     login = _login(settings, spec.name, environ)
-    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, login, fleet)
+    return MountPlan(spec, remote, prepare(chosen.mountpoint), wanted, login, fleet, token)
 
 
 def _login(settings: Settings, name: str, environ: Mapping[str, str]) -> LoginFile | None:

@@ -114,10 +114,15 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
         ("far side", account.far_side.in_words),
         ("pending", pending),
         *([("uploads pause", account.paused)] if account.paused else []),
-        *([("bandwidth", f"{account.rates}, up:down, bytes a second")] if account.rates != UNLIMITED else []),
+        *(
+            [("bandwidth", f"at most {account.rates} bytes a second, up:down")]
+            if account.rates != UNLIMITED
+            else []
+        ),
         ("current job", account.current_job or "none"),
         *_fleet_facts(account.fleet),
         ("kept in", status.state_dir),
+        *([("page", status.page)] if status.page else []),
         *((f"{worker} fails", reason) for worker, reason in account.workers.items()),
     ]
 

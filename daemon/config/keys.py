@@ -183,6 +183,32 @@ def names(value: object) -> tuple[str, ...]:
     return tuple(each.strip() for each in given if each.strip())
 
 
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where a page is served: an address of this machine alone, and a port, 0 being any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def loopback(value: object) -> Listen | None:
+    """``127.0.0.1:8123``, or ``off``."""
+    hint = "must be an address of this machine and a port, such as 127.0.0.1:8123, or off"
+    if value in ("off", "", False):
+        return None
+    host, colon, port = str(value).rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise ValueError(hint)
+    if host in ("localhost", "[::1]"):
+        host = "127.0.0.1"
+    if not _is_loopback(host):
+        raise ValueError(f"{hint}: others could see what is in the account; forward it through ssh instead")
+    return Listen(host, int(port))
+
+
 def octal_mode(value: object) -> int:
     """Permission bits in octal, as text: TOML would read a bare 022 or 22 as something else."""
     hint = 'must be octal in quotes, such as "022"'

@@ -11,10 +11,12 @@ from typing import Any, cast
 
 from daemon.config.keys import (
     Key,
+    Listen,
     boolean,
     choice,
     directory,
     group_id,
+    loopback,
     names,
     nearest,
     octal_mode,
@@ -94,6 +96,7 @@ class MountOptions:
     no_fetch_ahead: tuple[str, ...] = LOOKERS
     cache_max_bytes: int = 2 * 1024**3
     cache_min_free_bytes: int = 512 * 1024**2
+    http: Listen | None = None
 
 
 OPTION_KEYS: Mapping[str, Key] = {
@@ -116,6 +119,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "no_fetch_ahead": Key("no_fetch_ahead", names),
     "cache_max_bytes": Key("cache_max_bytes", size),
     "cache_min_free_bytes": Key("cache_min_free_bytes", size),
+    "http": Key("http", loopback),
 }
 
 

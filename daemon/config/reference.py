@@ -135,6 +135,7 @@ MOUNT = Section(
             "`close()` waits for `local`: the journal; `fsync`: the disk; `remote`: the commit.",
         ),
         Entry("bwlimit", '"2M:10M"', "Bytes a second, `UP` or `UP:DOWN`: `512K`, `2M:10M`, `off:1M`."),
+        Entry("http", '"127.0.0.1:8123"', "A page to look at; `mountfs status` tells its whole address."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
         Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
         Entry(

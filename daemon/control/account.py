@@ -80,6 +80,9 @@ class MountedAccount(Protocol):
         """Everything pending at or below *path*, and how many changes lie outside of what is mounted. As
         ``retry``."""
 
+    def first_changes(self, most: int) -> list[PendingChange]:
+        """Some of them, in a time that does not depend on how many there are."""
+
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*; *is_trial*: tells what that would be. As ``retry``."""
 

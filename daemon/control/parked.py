@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.control.changes import PendingChange
-from daemon.control.pending import pending_changes
+from daemon.control.pending import first_changes, pending_changes
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from mountfs.errors import MountfsError, NotFound
 from mountfs.model.path import RemotePath
@@ -94,6 +94,9 @@ class Parked:
     def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
         """Everything pending at or below *path*. NotFound."""
         return pending_changes(self._tree, self._find(path), self._view.top, self._clock, self._shown)
+
+    def first_changes(self, most: int) -> list[PendingChange]:
+        return first_changes(self._tree, self._view.top, self._clock, self._shown, most)
 
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*. NotFound."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from daemon.control.changes import PendingChange
 from mountfs.model.entry import NS_PER_S
@@ -39,6 +40,19 @@ def pending_changes(
                     continue
                 found.append(_told(node, word, wall_ns, shown))
     return found, outside
+
+
+def first_changes(
+    tree: Tree, shown_below: Node, clock: Clock, shown: Callable[[str], str], most: int
+) -> list[PendingChange]:
+    """Some of what was refused, and then of what has been pending for longest: at most *most* of each are
+    looked at. Any thread."""
+    wall_ns = clock.wall_ns()
+    with tree.lock:
+        nodes = dict.fromkeys([*islice(tree.refused.values(), most), *islice(tree.awaited.values(), most)])
+        pairs = ((node, word_of(node)) for node in nodes if is_below(node, shown_below))
+        found = [_told(node, word, wall_ns, shown) for node, word in pairs if word is not None]
+    return found[:most]
 
 
 def _told(node: Node, word: Word, wall_ns: int, shown: Callable[[str], str]) -> PendingChange:

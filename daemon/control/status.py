@@ -177,6 +177,8 @@ class MountStatus:
     is_read_only: bool
     state_dir: str
     account: AccountStatus
+    page: str = ""
+    """The address of its page, with the token; empty: it has none."""
 
 
 def to_json(status: MountStatus) -> dict[str, Any]:

@@ -171,6 +171,9 @@ class RunningAccount:
     def pending_changes(self, path: RemotePath) -> tuple[list[PendingChange], int]:
         return self._parked.pending_changes(path)
 
+    def first_changes(self, most: int) -> list[PendingChange]:
+        return self._parked.first_changes(most)
+
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         return self._parked.discard(path, is_trial=is_trial)
 

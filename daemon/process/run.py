@@ -17,6 +17,9 @@ from daemon.config.settings import AccountRemote, Remote, RemoteSpec, SandboxRem
 from daemon.control.account import MountedAccount
 from daemon.control.server import ControlServer, Conversation
 from daemon.control.status import MountStatus, in_words
+from daemon.page.answers import Answers
+from daemon.page.history import History
+from daemon.page.server import PageServer
 from daemon.places.runtimedir import socket_path
 from daemon.process import descriptors
 from daemon.process.embedded import EmbeddedSandbox, account_of
@@ -50,6 +53,8 @@ class MountPlan:
     login: LoginFile | None = None
     fleet: Fleet | None = None
     """The machines that share the account, with the password; None: there are no others."""
+    page_token: str = ""
+    """What opens its page, where ``options.http`` asks for one."""
 
 
 Assemble = Callable[[MountPlan, AccountRemote, Path], MountedAccount]
@@ -83,7 +88,10 @@ def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
             remote = account_of(remote, sandbox.start())
         socket = socket_path(around.environ, os.geteuid(), os.getpid())
         account = assemble(plan, remote, socket)
-        lifecycle, server = _put_together(plan, account, socket, around)
+        lifecycle, server, page = _put_together(plan, account, socket, around)
+        if page is not None:
+            stack.callback(page.close)
+            page.start()
         stack.enter_context(_signals(lifecycle))
         last.callback(server.close)
         server.start()
@@ -92,7 +100,7 @@ def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
 
 def _put_together(
     plan: MountPlan, account: MountedAccount, socket: Path, around: Surroundings
-) -> tuple[Lifecycle, ControlServer]:
+) -> tuple[Lifecycle, ControlServer, PageServer | None]:
     notifier = Notifier.from_environment(around.environ, os.getpid())
     reporter = _Reporter(plan, account, notifier, around)
     lifecycle = Lifecycle(
@@ -108,7 +116,22 @@ def _put_together(
     )
     reporter.phase = lambda: lifecycle.phase
     talk = Conversation(account, lifecycle, reporter.describe, around.clock)
-    return lifecycle, ControlServer(socket, talk.answer)
+    page = _page(plan, account, reporter, around.clock)
+    return lifecycle, ControlServer(socket, talk.answer), page
+
+
+def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: Clock) -> PageServer | None:
+    listen = plan.options.http
+    if listen is None:
+        return None
+    answers = Answers(account, reporter.describe, reporter.history, clock, token=plan.page_token)
+    try:
+        page = PageServer(listen.host, listen.port, answers)
+    except OSError as error:
+        LOG.error("http = %s: no page is served: %s", listen, error.strerror or error)
+        return None
+    reporter.page = page.url(plan.page_token)
+    return page
 
 
 class _Reporter:
@@ -123,6 +146,8 @@ class _Reporter:
         self._around = around
         self._started_s = around.clock.now_s()
         self._notified_s = -NOTIFY_STATUS_S
+        self.history = History()
+        self.page = ""
         self.phase: Callable[[], Phase] = lambda: Phase.STARTING
 
     def describe(self) -> MountStatus:
@@ -136,6 +161,7 @@ class _Reporter:
             is_read_only=plan.options.is_read_only,
             state_dir=str(plan.options.state_dir),
             account=self._account.status(),
+            page=self.page,
         )
 
     def ready(self) -> None:
@@ -145,9 +171,11 @@ class _Reporter:
 
     def tick(self) -> None:
         self._account.beat()
+        now_s = self._around.clock.now_s()
+        if self.page and self.history.is_due(now_s):
+            self.history.note(self._account.transfer(), now_s)
         if self.phase() not in (Phase.READY, Phase.DRAINING):
             return
-        now_s = self._around.clock.now_s()
         is_notification_due = self._notifier.address and now_s - self._notified_s >= NOTIFY_STATUS_S
         if self._around.on_status is None and not is_notification_due:
             return

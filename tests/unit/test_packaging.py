@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "mountfs", "daemon", "cloudsandbox")
+PAGE = "daemon/page/page.html"
 BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"
 
 
@@ -77,7 +78,7 @@ def test_mountfs_comes_without_the_stand_ins_and_without_their_server(
     checkout: Path, built: Callable[[Path, str], Path]
 ) -> None:
     wheel = built(checkout, "wheel")
-    assert modules(wheel) == sources(checkout / "mountfs") | sources(checkout / "daemon")
+    assert modules(wheel) == sources(checkout / "mountfs") | sources(checkout / "daemon") | {PAGE}
     always = requirements(wheel)
     assert any(line.startswith("requests") for line in always)
     assert not [line for line in always if line.startswith(("aiohttp", "cloudsandbox"))]

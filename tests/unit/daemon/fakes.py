@@ -80,6 +80,9 @@ class FakeAccount:
         numbers = range(self.left.pending)
         return [PendingChange(f"{path}/{number}", "new file", "sealed", 1, 2.0) for number in numbers], 1
 
+    def first_changes(self, most: int) -> list[PendingChange]:
+        return self.pending_changes(ROOT)[0][:most]
+
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         self.asked.append(f"discard {path} {is_trial}")
         return Discarded(1, 5, (str(path),), self.failed)
