@@ -204,7 +204,7 @@ def loopback(value: object) -> Listen | None:
         raise ValueError(hint)
     if host in ("localhost", "[::1]"):
         host = "127.0.0.1"
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise ValueError(f"{hint}: others could see what is in the account; forward it through ssh instead")
     return Listen(host, int(port))
 

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 
 from mountfs.ports import Clock
 from mountfs.tree.content import Content
+from mountfs.tree.copying import Copying
 from mountfs.tree.node import Node, State
 from mountfs.tree.rows import Role
 from mountfs.tree.store import Store
@@ -25,6 +26,7 @@ class Contents:
         """Contents without a row yet, by id, and since when (monotonic); oldest first."""
         self.freed: OrderedDict[int, Content] = OrderedDict()
         """Contents that no node has any more; the sweeper removes their files."""
+        self.copying = Copying()
         self._store = store
         self._clock = clock
         self._add_orphan = add_orphan
@@ -85,9 +87,11 @@ class Contents:
         for content in (before.content, before.draft):
             if content is not None:
                 self.owners.pop(content.id, None)
+                self.copying.remove(content)
         for content in (after.content, after.draft):
             if content is not None:
                 self.owners[content.id] = node
+                self.copying.add(content)
 
     def forget(self) -> None:
         """The transaction did not happen."""

@@ -18,7 +18,8 @@ def doubt(content: Content, size_bytes: int | None, *, is_proven: bool) -> str |
         return LOST if size_bytes is None or was_never_written else TORN
     if size_bytes is None or (not size_bytes and content.size_bytes):
         # The service has all of it: it can still be published, though not be read here until then.
-        return None if content.is_uploaded and content.session is not None else LOST
+        is_there = content.session is not None or content.twin is not None
+        return None if content.is_uploaded and is_there else LOST
     if size_bytes < content.size_bytes:
         return CUT_SHORT
     # Nothing cannot be damaged.

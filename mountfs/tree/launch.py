@@ -14,6 +14,7 @@ from mountfs.tree.place import base_place, place_in
 from mountfs.tree.plan import Plan, Unsendable
 from mountfs.tree.rows import FlightRow
 from mountfs.tree.tree import Tree
+from mountfs.tree.twins import copies_one_of
 
 NAME_KEPT = 200
 """Characters of a name that a detour keeps; with its mark it is below the 255 that services take."""
@@ -73,12 +74,20 @@ def _fly_part(
     flights: list[Flight] = []
     carried: list[Flight] = []
     together = {flight.node for flight in (*sent.flights, *sent.carried)}
+    copied = {flight.item_id for flight in sent.flights if sent.kind is OrderKind.COPY}
+    skipped = 0
     for node in plan.take(sent.kind, now_s, together):
         # Those whose last batch failed as a whole go in smaller ones, until one fails alone.
         most = min(most, _most_together(node) - len(sent.flights))
         if len(flights) >= most:
             plan.touch(node)  # in the next one
             break
+        if copied and copies_one_of(node, copied):
+            plan.touch(node)  # likewise: no batch copies a file twice
+            skipped += 1
+            if skipped < LAUNCHED_AT_ONCE:
+                continue
+            return flights, carried, True
         with plan.concerning(node):
             for folder in new_folders_above(node):
                 if folder not in together and folder.state.flight is None:
@@ -87,6 +96,8 @@ def _fly_part(
             if node.state.flight is None:  # a new folder may have been carried for one below it
                 flights.append(_fly(tree, node, sent.kind))
                 together.add(node)
+                if sent.kind is OrderKind.COPY:
+                    copied.add(flights[-1].item_id)
         if len(flights) >= most:
             break
     return flights, carried, len(flights) >= most
@@ -135,6 +146,12 @@ def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
             if isinstance(state.base, File):
                 # As the service spells it: a name that differs in case alone is another order.
                 flight.name, flight.place = state.base.name, place_in(parent, state.base.name)
+        case OrderKind.COPY:
+            content = state.content
+            assert content is not None
+            assert content.twin is not None
+            flight.content, flight.mtime_ns = content, content.mtime_ns
+            flight.item_id = content.twin.item_id
         case OrderKind.MOVE:
             flight.source, flight.item_id = base_place(node), remote_id(node)
             flight.over = _over_of(state)

@@ -32,6 +32,7 @@ from mountfs.tree.remote import lose
 from mountfs.tree.settling import SettlingTime
 from mountfs.tree.takeover import needs_base, replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
+from mountfs.tree.twins import is_at_service
 from mountfs.tree.waits import Waits
 from mountfs.tree.word import is_refused, keeps_here
 
@@ -292,8 +293,7 @@ class Plan(Planner):
         found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit, batch=together)
         if found is not None:
             return self._wait(node, step, found)
-        content = node.state.content
-        if step is OrderKind.PUT and content is not None and not content.is_uploaded:
+        if not is_at_service(self._tree, node, step):
             self.uploads.want(node)
             return False
         pending.queue = step

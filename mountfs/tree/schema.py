@@ -15,7 +15,7 @@ file tells a start what it is, and whether it was closed. Where no label can be 
     revision       files: the service's token of the revision it has
     base_size      files: its bytes, its time in whole seconds since 1970, its hash in the service's
     base_time_s    algorithm (NULL: none is told), and whether it has bytes of its own at all
-    base_hash
+    base_hash      An index finds files by size, the beginning of the hash, and time: see ``knownfiles``
     is_document
     time_s,        a modification time that is kept here because the service does not have it: seconds since
     time_ns        1970 and nanoseconds within the second, apart, so that no year is out of range; or NULL
@@ -122,6 +122,8 @@ CREATE TABLE nodes (
 ) STRICT;
 CREATE INDEX nodes_by_parent ON nodes (parent);
 CREATE INDEX nodes_by_remote_id ON nodes (remote_id) WHERE remote_id <> '';
+CREATE INDEX nodes_by_bytes ON nodes (base_size, substr(base_hash, 1, 12), base_time_s)
+    WHERE base_hash IS NOT NULL;
 CREATE INDEX dirty_nodes ON nodes (id) WHERE is_dirty;
 CREATE INDEX refused_nodes ON nodes (id) WHERE refused IS NOT NULL;
 CREATE TABLE contents (

@@ -69,6 +69,7 @@ class Tree:
         self._contents = of_ours = Contents(store, clock, self.add_orphan)
         self.contents, self.unsaved, self.freed = of_ours.owners, of_ours.unsaved, of_ours.freed
         self.folder_times = FolderTimes(clock)
+        self.copying = of_ours.copying
         self._by_remote_id = ByRemoteId()
         self._loader = Loader(store, self.nodes, self._admit)
         self._listeners = Listeners()

@@ -14,7 +14,7 @@ from mountfs.model.pacing import USUAL, Pace, Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
 from mountfs.model.source import Source
 from mountfs.ports import Backend, BackendLimits, Clock
-from mountfs.tree.content import Content
+from mountfs.tree.content import Content, Twin
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.tree import Tree
@@ -138,9 +138,12 @@ class UploadContext:
             else:
                 tree.change_bytes(node, after_state)
 
-    def uploaded_locked(self, claimed: Content, content_hash: str, session: str | None) -> bool:
-        """Notes that all bytes of *claimed* are at the service. False: they are no longer wanted, for
-        instance because the content is gone, or has other bytes or another size. Inside a transaction."""
+    def uploaded_locked(
+        self, claimed: Content, content_hash: str, session: str | None, twin: Twin | None = None
+    ) -> bool:
+        """Notes that all bytes of *claimed* are at the service, in *session* or as its file *twin*. False:
+        they are no longer wanted, for instance because the content is gone, or has other bytes or another
+        size. Inside a transaction."""
         found = self.tree.content(claimed.id)
         if found is None:
             return False
@@ -151,6 +154,9 @@ class UploadContext:
         if content.spool != claimed.spool or content.size_bytes != claimed.size_bytes:
             return False
         self.tree.note_error(node, None)
-        sent = replace(content, content_hash=content_hash, session=session)
+        if twin is not None and content.session is not None:
+            self.tree.add_orphan(content.session)
+            self.tree.store.clear_parts(content.id)
+        sent = replace(content, content_hash=content_hash, session=session, twin=twin)
         self.tree.change_bytes(node, state.holding(sent, state.draft))
         return True

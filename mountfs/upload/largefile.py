@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -27,9 +28,11 @@ class LargeFile:
     one is void."""
 
     __slots__ = (
+        "begins_s",
         "content_id",
         "epoch",
         "finish",
+        "is_hashing",
         "is_opening",
         "is_streamable",
         "known_parts",
@@ -40,6 +43,7 @@ class LargeFile:
         "session",
         "size_bytes",
         "spoils",
+        "wants_twin",
         "written",
     )
 
@@ -58,6 +62,11 @@ class LargeFile:
         self.is_streamable = is_streamable
         """Whether a session may begin before the size is known."""
         self.is_opening = False
+        self.wants_twin = False
+        """Whether the service may have its bytes already, which its hash will tell."""
+        self.is_hashing = False
+        self.begins_s = -math.inf
+        """When it may begin to go up, if it is not whole by then."""
         self.spoils = 0
         self.lost_folders = 0
         self.epoch = 0
@@ -78,6 +87,7 @@ class LargeFile:
     def seal(self, size_bytes: int) -> bool:
         """False: the session is spoiled."""
         self.size_bytes = size_bytes
+        self.begins_s = -math.inf
         return self.plan is None or self.plan.seal(size_bytes)
 
     def begin(self, session: str, part_bytes: int, acknowledged: Iterable[Part]) -> None:
@@ -97,6 +107,12 @@ class LargeFile:
         self.epoch += 1
 
     @property
+    def is_half_sent(self) -> bool:
+        """Whether to find out if the service has its bytes would spare less than half of them."""
+        parts = self.known_parts if self.plan is None else self.plan.parts
+        return 2 * sum(part.length for part in parts) >= (self.size_bytes or 0)
+
+    @property
     def wants_session(self) -> bool:
         """Whether its session is to be opened now."""
         if self.plan is not None or self.is_opening:
@@ -108,7 +124,9 @@ class LargeFile:
     @property
     def has_work(self) -> bool:
         """Whether a worker could do something for it."""
-        if self.finish is not None:
+        if self.is_hashing:
+            return False
+        if self.finish is not None or self.wants_twin:
             return True
         return self.wants_session if self.plan is None else self.plan.has_next()
 

@@ -27,6 +27,7 @@ from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.packing import PackSize, send_at_s
 from mountfs.upload.packqueue import PackQueue, Waiting
 from mountfs.upload.sessionpool import SessionPool
+from mountfs.upload.twinfinder import TwinFinder
 
 SINGLES_FOR_S = 3600.0
 """After the account refused a pack, files go one by one for so long. Then a pack is tried again: the account
@@ -43,11 +44,12 @@ _Result = Stored | MountfsError
 class PackSender:
     """Sends contents that are whole and below ``session_min_bytes``."""
 
-    def __init__(self, context: UploadContext) -> None:
+    def __init__(self, context: UploadContext, twins: TwinFinder) -> None:
         limits = context.limits
         self.on_all_sent: Callable[[], None] = lambda: None
         """Called, under the lock, when ``has_any`` has become false."""
         self._context = context
+        self._twins = twins
         self._queue = PackQueue()
         self._flying: dict[int, Waiting] = {}
         self._tried: int | None = None
@@ -150,11 +152,13 @@ class PackSender:
 
     # Sending
 
-    def _run(self, contents: list[Content]) -> None:
-        started_s = -math.inf
+    def _run(self, claimed: list[Content]) -> None:
+        started_s, contents = -math.inf, claimed
         try:
             started_s = self._context.clock.now_s()
             try:
+                if self._context.limits.pack_entries:  # else they are hashed anyway
+                    contents = self._twins.note_found(claimed)
                 results = self._send(contents) if contents else []
             except MountfsError as error:
                 with self._context.tree.lock:
@@ -168,7 +172,7 @@ class PackSender:
         finally:
             # Also after an error of the local disk: a file that is left out of the queue is never sent.
             with self._context.tree.lock:
-                self._put_back(contents)
+                self._put_back(claimed)
 
     def _book(self, contents: list[Content], results: Sequence[_Result], started_s: float) -> None:
         with self._context.tree.transaction():
@@ -280,7 +284,8 @@ class PackSender:
 
     def _settle(self, content: Content, result: _Result, started_s: float) -> None:
         if not isinstance(result, MountfsError):
-            self._context.uploaded_locked(content, result.content_hash, result.session or None)
+            twin = None if result.session else self._twins.find_locked(content, result.content_hash)
+            self._context.uploaded_locked(content, result.content_hash, result.session or None, twin)
         elif isinstance(result, Refused) and not is_passing(result):
             self._context.refuse_locked(content.id, result)
         else:

@@ -17,13 +17,15 @@ from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.largefile import LOST_FOLDERS, LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
+from mountfs.upload.twinfinder import TwinFinder
 
 
 class SessionSender:
     """Sends large files. At most one part per worker is in memory."""
 
-    def __init__(self, context: UploadContext) -> None:
+    def __init__(self, context: UploadContext, twins: TwinFinder) -> None:
         self._context = context
+        self._twins = twins
         self.opening = 0
         """How many sessions the service is being asked for. Under the lock."""
         self._files: OrderedDict[int, LargeFile] = OrderedDict()
@@ -66,6 +68,7 @@ class SessionSender:
             self._context.meter.seal(content.id, content.size_bytes)
             if not file.seal(content.size_bytes):
                 self._spoil(file)
+            file.wants_twin = not file.is_half_sent and self._twins.may_find_locked(content)
         if self._context.limits.sessions_have_places and file.place != place_of(node.state, content):
             file.place = place_of(node.state, content)
             if file.session is not None or file.is_opening:
@@ -102,6 +105,9 @@ class SessionSender:
             if file.finish is not None:
                 finish, file.finish = file.finish, None
                 return finish
+            if file.wants_twin:
+                file.wants_twin, file.is_hashing = False, True
+                return partial(self._look_for_twin, file, content)
             if file.plan is None:
                 state = node.state
                 assert state.parent is not None
@@ -128,24 +134,35 @@ class SessionSender:
 
     def _ready_s(self, file: LargeFile, node: Node, now_s: float) -> float:
         """When the file's next request may be made; ``math.inf``: when another order has taken effect."""
-        if file.pacer.ready_s > now_s or file.session is not None:
-            return file.pacer.ready_s
-        if not self._context.limits.sessions_have_places:
-            return file.pacer.ready_s
+        if file.wants_twin:
+            return now_s
+        is_settled = file.pacer.ready_s > now_s or file.session is not None
+        if is_settled or not self._context.limits.sessions_have_places:
+            return max(file.pacer.ready_s, file.begins_s)
         # A session for one place begins only when the commit could follow at once. An order that comes first
         # may move or remove that place, and every byte would travel twice.
         wait_s = self._context.may_begin(node)
         return math.inf if wait_s is None else now_s + wait_s
 
     def _wanted(self, file: LargeFile) -> tuple[Node, Content] | None:
-        """The file's node and content, while its bytes have to go up; as ``sealed_locked``, but also a
-        draft."""
+        """The file's node and content, while its bytes have to go up; those of a draft, too."""
         found = self._context.tree.content(file.content_id)
         if found is None:
             return None
         node, content = found
         is_over = content.is_uploaded or is_refused(node) or node.state.parent is None
         return None if is_over or keeper_of(node) is not None else found
+
+    def _look_for_twin(self, file: LargeFile, content: Content) -> None:
+        """If the service has the bytes of *file*, they need not go up, or no further."""
+        is_found = False
+        try:
+            is_found = not self._twins.note_found([content])
+        finally:
+            with self._context.tree.lock:
+                file.is_hashing = False
+                if is_found:
+                    file.restart()
 
     def _open(self, opening: Opening) -> None:
         """Opens the session of a file, or resumes the one that a former process opened."""
@@ -334,5 +351,6 @@ class SessionSender:
         if found is None or found[0].state.draft is not found[1]:
             return None
         file = LargeFile(found[1], (), is_streamable=not self._context.limits.size_known_at_start)
+        file.begins_s = self._twins.begins_s_locked()
         self._files[content_id] = file
         return file

@@ -16,6 +16,7 @@ from mountfs.upload.context import SpoolBytes, UploadContext, Work, WorkSource
 from mountfs.upload.meter import Meter
 from mountfs.upload.packsender import PackSender
 from mountfs.upload.sessionsender import SessionSender
+from mountfs.upload.twinfinder import TwinFinder
 from mountfs.upload.urgency import Urgency
 
 LOOKED_AT_ONCE = 50
@@ -49,8 +50,9 @@ class Uploader:
         self._context = UploadContext(
             tree, spool, backend, clock, urgency, may_begin, folder_lost, pause or Pause()
         )
-        self._packs = PackSender(self._context)
-        self._sessions = SessionSender(self._context)
+        twins = TwinFinder(self._context)
+        self._packs = PackSender(self._context, twins)
+        self._sessions = SessionSender(self._context, twins)
         self._sources: list[WorkSource] = [self._packs, self._sessions]
         with tree.lock:
             self._left_pending = list(tree.dirty.values())

@@ -37,6 +37,29 @@ def test_a_thousand_small_files_travel_in_at_most_forty_calls(
     assert set(committed.values()) == {1}
 
 
+def test_a_copy_of_a_tree_sends_no_bytes(
+    tmp_path: Path, far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    source = small_tree(tmp_path / "src", 100)
+    if not far_side.streams:  # else it depends on the machine how much has gone up when it is whole
+        (source / "large").write_bytes(random.Random(7).randbytes(9 * MIB))
+    subprocess.run(["cp", "-r", source, real_mount.path / "one"], check=True)
+    real_mount.wait_committed()
+    far_side.reset_log()
+    subprocess.run(["cp", "-r", real_mount.path / "one", real_mount.path / "two"], check=True)
+    subprocess.run(["cp", "-rp", source, real_mount.path / "three"], check=True)
+    real_mount.wait_committed()
+    assert far_side.uploads() == 0, far_side.counts()
+    wanted = hashes(source, far_side.hash_kind)
+    assert far_side.files() == {
+        f"/{folder}{path}": each for folder in ("one", "two", "three") for path, each in wanted.items()
+    }
+    assert hashes(real_mount.path / "two", far_side.hash_kind) == wanted
+    for path in wanted:
+        seconds = int((source / path.strip("/")).stat().st_mtime)
+        assert int((real_mount.path / f"three{path}").stat().st_mtime) == seconds
+
+
 @pytest.mark.only_on("memory", "dropbox", because="Box must be told a file's size first")
 def test_a_large_file_travels_in_parallel_chunks_while_cp_still_runs(
     far_side: SandboxProcess, real_mount: RealMount

@@ -1,0 +1,41 @@
+"""Which files the service has by their bytes: an index of the rows of nodes, asked by size and hash."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+KNOWN_FILES = (
+    "SELECT remote_id FROM nodes WHERE base_size = ? AND substr(base_hash, 1, 12) = substr(?, 1, 12)"
+    " AND base_hash = ? AND parent IS NOT NULL AND remote_id <> ''"
+)
+"""Those that were removed here, and whose removal the service is still to be told, are left out."""
+
+
+class KnownFiles:
+    """The rows of one store."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def has_size(self, size_bytes: int) -> bool:
+        """Whether the service is known to have any file of *size_bytes*."""
+        found = self._db.execute(
+            "SELECT 1 FROM nodes WHERE base_size = ? AND base_hash IS NOT NULL LIMIT 1", (size_bytes,)
+        )
+        return found.fetchone() is not None
+
+    def has_size_from(self, size_bytes: int) -> bool:
+        """Whether the service is known to have any file of *size_bytes* or more."""
+        found = self._db.execute(
+            "SELECT 1 FROM nodes WHERE base_size >= ? AND base_hash IS NOT NULL LIMIT 1", (size_bytes,)
+        )
+        return found.fetchone() is not None
+
+    def with_bytes(self, size_bytes: int, content_hash: str, time_s: int, most: int) -> Iterator[str]:
+        """The service's ids of at most about *most* files with these bytes; first those that have the time
+        *time_s* as well, in whole seconds since 1970. A few may be among them twice."""
+        values = (size_bytes, content_hash, content_hash)
+        for where, more in ((" AND base_time_s = ?", (time_s,)), ("", ())):
+            found = self._db.execute(f"{KNOWN_FILES}{where} LIMIT ?", (*values, *more, most))
+            yield from [remote_id for (remote_id,) in found]

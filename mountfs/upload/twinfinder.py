@@ -1,0 +1,81 @@
+"""Spares uploads: finds out which pending files the service has the bytes of, and can copy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mountfs.errors import MountfsError
+from mountfs.ports import Piece
+from mountfs.tree.content import Content, Twin
+from mountfs.tree.twins import find_twin, may_be_copied
+from mountfs.upload.context import UploadContext
+
+HELD_BACK_S = 0.5
+"""A large file that is being written begins to go up so much later, where the account has any large file: by
+then a program that copies 100 MB has closed its copy, and not a byte of it need go up."""
+
+
+SMALL_COPIES_OF_ONE = 4
+"""So many small files wait for copies of one file, each in a batch of its own."""
+
+
+class TwinFinder:
+    """``*_locked``: the caller holds the tree's lock."""
+
+    def __init__(self, context: UploadContext) -> None:
+        self._context = context
+
+    def begins_s_locked(self) -> float:
+        """When a large file may begin to go up that is written from now on, before it is known whether the
+        service has its bytes."""
+        limits = self._context.limits
+        known_files = self._context.tree.store.known_files
+        if not limits.copies_files or not known_files.has_size_from(limits.session_min_bytes):
+            return -math.inf
+        return self._context.clock.now_s() + HELD_BACK_S
+
+    def may_find_locked(self, content: Content) -> bool:
+        """Whether *content*, which is whole, is worth hashing: the service has a file of its size, and would
+        make another one of it."""
+        if not self._context.limits.copies_files:
+            return False
+        found = self._context.sealed_locked(content.id)
+        return found is not None and may_be_copied(self._context.tree, *found)
+
+    def find_locked(self, content: Content, content_hash: str) -> Twin | None:
+        """The file of the service's that has the bytes of *content*, by their hash; None: they have to go up.
+
+        Two pending files of the same bytes are copies of two files where that can be: one batch copies no
+        file twice. A few wait for the batches after it; of a thousand small files, most go up sooner than
+        that. A large one waits, whatever it is, for less time than its bytes would take.
+        """
+        if not self.may_find_locked(content):
+            return None
+        limits = self._context.limits
+        waits = limits.batches_at_once > 1 or content.size_bytes >= limits.session_min_bytes
+        return find_twin(
+            self._context.tree, content, content_hash, most=math.inf if waits else SMALL_COPIES_OF_ONE
+        )
+
+    def note_found(self, contents: Sequence[Content]) -> list[Content]:
+        """Notes of those of *contents* whose bytes the service has that they need not go up, and returns the
+        others. Reads, without the lock, the files that may be among them. One that cannot be read is not."""
+        context = self._context
+        with context.tree.lock:
+            worth = [content for content in contents if self.may_find_locked(content)]
+        if not worth:
+            return list(contents)
+        try:
+            hashes = context.backend.content_hashes(
+                [Piece(context.source(content), content.size_bytes) for content in worth]
+            )
+        except MountfsError:
+            return list(contents)
+        noted: set[int] = set()
+        with context.tree.transaction():
+            for content, found in zip(worth, hashes, strict=True):
+                twin = None if isinstance(found, MountfsError) else self.find_locked(content, found)
+                if twin is not None and context.uploaded_locked(content, str(found), None, twin):
+                    noted.add(content.id)
+        return [content for content in contents if content.id not in noted]
