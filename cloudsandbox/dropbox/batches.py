@@ -63,7 +63,7 @@ class Batches:
         results = []
         for entry, pair, is_entangled in zip(argument["entries"], pairs, entangled(pairs), strict=True):
             try:
-                self._planned(route, pair[0])
+                self._planned(route, pair[0] if relocate == self._edits.move else pair[1])
                 if is_entangled:
                     raise RouteError(tag("duplicated_or_nested_paths"))
                 moved = relocate(entry["from_path"], entry["to_path"], argument["autorename"])

@@ -32,10 +32,10 @@ class KnownFiles:
         )
         return found.fetchone() is not None
 
-    def with_bytes(self, size_bytes: int, content_hash: str, time_s: int, most: int) -> Iterator[str]:
-        """The service's ids of at most about *most* files with these bytes; first those that have the time
-        *time_s* as well, in whole seconds since 1970. A few may be among them twice."""
-        values = (size_bytes, content_hash, content_hash)
-        for where, more in ((" AND base_time_s = ?", (time_s,)), ("", ())):
-            found = self._db.execute(f"{KNOWN_FILES}{where} LIMIT ?", (*values, *more, most))
-            yield from [remote_id for (remote_id,) in found]
+    def with_bytes(self, size_bytes: int, content_hash: str, time_s: int | None, most: int) -> Iterator[str]:
+        """The service's ids of at most *most* files with these bytes; with a time, in whole seconds since
+        1970: of those that have it."""
+        values: tuple[int | str, ...] = (size_bytes, content_hash, content_hash)
+        where, more = ("", ()) if time_s is None else (" AND base_time_s = ?", (time_s,))
+        found = self._db.execute(f"{KNOWN_FILES}{where} LIMIT ?", (*values, *more, most))
+        yield from [remote_id for (remote_id,) in found]

@@ -293,7 +293,7 @@ class Plan(Planner):
         found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit, batch=together)
         if found is not None:
             return self._wait(node, step, found)
-        if not is_at_service(self._tree, node, step):
+        if not is_at_service(self._tree, self._limits, node, step):
             self.uploads.want(node)
             return False
         pending.queue = step

@@ -16,10 +16,6 @@ HELD_BACK_S = 0.5
 then a program that copies 100 MB has closed its copy, and not a byte of it need go up."""
 
 
-SMALL_COPIES_OF_ONE = 4
-"""So many small files wait for copies of one file, each in a batch of its own."""
-
-
 class TwinFinder:
     """``*_locked``: the caller holds the tree's lock."""
 
@@ -44,19 +40,11 @@ class TwinFinder:
         return found is not None and may_be_copied(self._context.tree, *found)
 
     def find_locked(self, content: Content, content_hash: str) -> Twin | None:
-        """The file of the service's that has the bytes of *content*, by their hash; None: they have to go up.
-
-        Two pending files of the same bytes are copies of two files where that can be: one batch copies no
-        file twice. A few wait for the batches after it; of a thousand small files, most go up sooner than
-        that. A large one waits, whatever it is, for less time than its bytes would take.
-        """
-        if not self.may_find_locked(content):
+        """The file of the service's that *content* is to be a copy of, by their hash; None: there is none."""
+        found = self._context.sealed_locked(content.id)
+        if found is None or not self.may_find_locked(content):
             return None
-        limits = self._context.limits
-        waits = limits.batches_at_once > 1 or content.size_bytes >= limits.session_min_bytes
-        return find_twin(
-            self._context.tree, content, content_hash, most=math.inf if waits else SMALL_COPIES_OF_ONE
-        )
+        return find_twin(self._context.tree, self._context.limits, *found, content_hash)
 
     def note_found(self, contents: Sequence[Content]) -> list[Content]:
         """Notes of those of *contents* whose bytes the service has that they need not go up, and returns the

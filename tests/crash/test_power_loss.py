@@ -12,8 +12,8 @@ import pytest
 
 from tests.crash.powerloss import Moment, check, frames, run, run_with_gaps, start_after
 
-LOSSES = 520
-"""Of the 3,500 ways in which the power may go in the one run, and 5,500 in the other: 25 ms each."""
+LOSSES = 600
+"""Of the 4,000 ways in which the power may go in the one run, and 6,000 in the other: 25 ms each."""
 
 
 @pytest.mark.parametrize("run", [run, run_with_gaps])

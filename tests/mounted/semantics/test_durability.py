@@ -186,7 +186,7 @@ def test_s_close_remote_returns_after_the_commit_or_with_its_error(
     assert set(far_side.files()) == {"/file"}
     far_side.refuse("refused", Refusal.PERMISSION)
     with pytest.raises(OSError) as refused:
-        (mount.path / "refused").write_text("text")
+        (mount.path / "refused").write_text("other text")
     assert refused.value.errno == errno.EACCES
     assert b"permission" in os.getxattr(mount.path / "refused", ERROR)
 

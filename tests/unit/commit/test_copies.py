@@ -17,6 +17,7 @@ from tests.unit.commit.scenarios import check_nothing_is_left, ready, sent, step
 
 UPLOADS = ("append_pack", "upload_whole", "open_session", "append")
 BODY = b"what the account has" * 100
+OLD_NS = 1_234_567_890 * NS_PER_S
 LARGE = bytes(range(256)) * 4096 * 20
 """20 MiB."""
 
@@ -90,20 +91,44 @@ def test_a_tree_is_copied_with_its_folders(world: World) -> None:
     check_done(world, {f"{folder}/{name}": each for folder in folders for name, each in bodies.items()})
 
 
-def test_the_mount_shows_the_time_that_was_set_here(world: World) -> None:
-    known(world, "/a", BODY)
-    world.put("/b", BODY)
-    world.touch("/b", 1_234_567_890 * NS_PER_S)
-    world.put("/c", BODY)
+def test_the_mount_shows_the_time_that_was_set_here(world: World, body: bytes) -> None:
+    known(world, "/a", body)
+    world.put("/b", body)
+    later_ns = world.clock.wall_ns() // NS_PER_S * NS_PER_S + NS_PER_S
+    world.touch("/b", later_ns)
+    world.put("/c", body)
     world.touch("/c", EDITED_NS)
     world.settle()
     for _ in range(2):
-        assert world.fs.getattr("/b").mtime_ns == 1_234_567_890 * NS_PER_S
+        assert world.fs.getattr("/b").mtime_ns == later_ns
         assert world.fs.getattr("/c").mtime_ns == EDITED_NS
         world.restart()
+    assert sorted(copies(world)) == ["/b", "/c"]
     carries_times = world.core.backend.limits.carries_times
-    assert world.file("/b").mtime_ns == (1_234_567_890 * NS_PER_S if carries_times else EDITED_NS)
+    assert world.file("/b").mtime_ns == (later_ns if carries_times else EDITED_NS)
     assert world.file("/c").mtime_ns == EDITED_NS
+
+
+@pytest.mark.parametrize("is_set_late", [True, False])
+def test_a_time_that_only_the_bytes_can_carry_is_sent_with_them(batches: World, is_set_late: bool) -> None:
+    known(batches, "/a", BODY)
+    known(batches, "/large", LARGE)
+    for path, body in (("/b", BODY), ("/c", LARGE)):
+        batches.put(path, body)
+        if is_set_late:
+            batches.upload_all()
+            assert batches.core.tree.copying.count
+        batches.touch(path, OLD_NS)
+    batches.settle()
+    assert copies(batches) == ["/c"]
+    assert batches.file("/b").mtime_ns == OLD_NS
+    assert batches.file("/c").mtime_ns == EDITED_NS  # nobody sends 20 MiB for that
+    assert batches.fs.getattr("/c").mtime_ns == OLD_NS
+    batches.put("/d", BODY)
+    batches.touch("/d", OLD_NS)
+    batches.settle()
+    assert copies(batches) == ["/c", "/d"]
+    assert batches.file("/d").mtime_ns == OLD_NS
 
 
 def test_an_empty_file_and_one_of_other_bytes_are_not_copied(world: World) -> None:
