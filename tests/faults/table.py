@@ -85,8 +85,10 @@ def _entries(name: str, error: Any, route: str, count: int | None = None, **more
 _APPENDS = ("files/upload_session/append*",)
 _FINISH = "files/upload_session/finish_batch"
 _CHECKS = ("*/check", "*/check_v2")
-_WRITES = ("files/upload_session/*", "files/delete_batch", "files/move_batch_v2", "files/create_folder_batch")
-_BATCHES = (_FINISH, "files/delete_batch", "files/move_batch_v2", "files/create_folder_batch")
+_COPY = "files/copy_batch_v2"
+_EDITS = ("files/delete_batch", "files/move_batch_v2", _COPY, "files/create_folder_batch")
+_WRITES = ("files/upload_session/*", *_EDITS)
+_BATCHES = (_FINISH, *_EDITS)
 
 DROPBOX: tuple[Fault, ...] = (
     Fault(
@@ -96,6 +98,22 @@ DROPBOX: tuple[Fault, ...] = (
         resends=True,
         is_told=True,
     ),
+    Fault(
+        "hash of other bytes in a copy",
+        {"action": "wrong_hash", "count": 1},
+        (f"{_COPY[:-3]}*",),
+        resends=True,
+    ),
+    Fault("no copies", _reply(403, _union("route_access_denied"), count=3), (_COPY,), resends=True),
+    *(
+        _entries(f"{way}/{tag} of copies", {".tag": way, way: {".tag": tag}}, _COPY, count, resends=True)
+        for way, tag, count in (
+            ("from_lookup", "not_found", 1),
+            ("from_lookup", "restricted_content", 9),
+            ("to", "no_write_permission", 2),
+        )
+    ),
+    _entries("cant_copy_shared_folder", "cant_copy_shared_folder", _COPY, 2, resends=True),
     Fault(
         "session expired",
         {"action": "session_expired", "count": 1},
@@ -159,13 +177,24 @@ def _error(status: int, code: str, **more: Any) -> dict[str, Any]:
 _BOX_FILES = ("files/upload*", "sessions/commit")
 _BOX_PARTS = ("sessions/part", "sessions/commit")
 _BOX_CHANGES = ("*/update", "*/delete")
-_BOX_WRITES = ("files/upload*", "sessions/*", "folders/create", *_BOX_CHANGES)
+_BOX_WRITES = ("files/upload*", "files/copy", "sessions/*", "folders/create", *_BOX_CHANGES)
 _ALWAYS = 10_000
 _DENIED = "access_denied_insufficient_permissions"
 
 BOX: tuple[Fault, ...] = (
     Fault(
         "hash of other bytes", {"action": "wrong_hash", "count": 1}, _BOX_FILES, resends=True, is_told=True
+    ),
+    Fault(
+        "hash of other bytes in a copy", {"action": "wrong_hash", "count": 1}, ("files/copy",), resends=True
+    ),
+    Fault("no copies", _error(403, _DENIED, count=_ALWAYS), ("files/copy",), resends=True),
+    Fault("nothing to copy", _error(404, "not_found", count=2), ("files/copy",), resends=True),
+    Fault(
+        "account full for copies",
+        _error(403, "storage_limit_exceeded", count=_ALWAYS),
+        ("files/copy",),
+        end=End.HELD,
     ),
     Fault("session expired", {"action": "session_expired", "count": 1}, _BOX_PARTS, resends=True),
     Fault(

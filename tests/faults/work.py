@@ -19,6 +19,8 @@ TRY_AGAIN_S = 10.0
 MOST_S = 3_600.0
 """In which everything must have settled, however long the service is in trouble."""
 
+FORM_BYTES = 1_000
+"""What a request has, at most, beside the bytes of its file."""
 LARGE_BYTES = {"dropbox": 17 * MIB, "box": 3_500}
 """Three or four parts."""
 
@@ -33,6 +35,8 @@ class Work:
         self.files: dict[str, bytes] = {}
         self.folders: set[str] = set()
         self._made = 0
+        self.copied_bytes = 0
+        """Of the requests that would carry up what the service has, so that it need not go up."""
 
     def begin(self) -> None:
         """Mounts an account that holds something."""
@@ -57,6 +61,8 @@ class Work:
         self.folders |= {"/new", "/new/sub", "/empty"}
         for path in ("/new/one", "/new/two", "/new/sub/three", "/keep/replaced", "/four", "/five"):
             self._write(path)
+        for name in ("a", "b"):
+            self._copy(f"/keep/{name}", f"/new/copy of {name}")
         self._rename("/keep/renamed", "/keep/moved")
         self._remove("/keep/removed")
         self._remove("/keep/dir/x")
@@ -66,6 +72,7 @@ class Work:
         self._settle()
         self._others_write("/keep/theirs")
         assert self._insist(lambda: self._hear_of("/keep/theirs")) == self.files["/keep/theirs"]
+        self._copy("/four", "/keep/four")
         self._write("/new/two")
         self._rename("/new/one", "/new/uno")
         self._insist(lambda: world.rename("/new/sub", "/under"))
@@ -76,13 +83,15 @@ class Work:
         self._insist(world.follow)
 
     def large(self) -> None:
-        """A file of several parts, one over it while others look on, and a small one beside them."""
+        """A file of several parts, one over another while others look on, and a small one and a copy beside
+        them."""
         world = self.rig.world
         self._insist(lambda: world.names("/"))
         self._write("/large", LARGE_BYTES[self.rig.service])
         self._settle()
         self._write("/keep/replaced", LARGE_BYTES[self.rig.service] * 2 // 3)
         self._write("/small")
+        self._copy("/large", "/keep/large")
         self._settle()
 
     def _hear_of(self, path: str) -> bytes:
@@ -110,6 +119,12 @@ class Work:
         body = self.body(size_bytes)
         self._insist(lambda: self.rig.world.put(path, body))
         self.files[path] = body
+
+    def _copy(self, source: str, target: str) -> None:
+        """Of a file that the service has; `cp` in the mount."""
+        body = self.files[target] = self.files[source]
+        self.copied_bytes += len(body) + FORM_BYTES
+        self._insist(lambda: self.rig.world.put(target, body))
 
     def _write_what_was_replaced(self, path: str) -> None:
         """Others write the same bytes a moment before us, and replace them: only the history tells."""
