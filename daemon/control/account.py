@@ -99,6 +99,10 @@ class MountedAccount(Protocol):
     def sync(self) -> None:
         """Makes what was accepted so far survive a power loss."""
 
+    def look_around(self) -> None:
+        """Asks what only others know, such as who has the turn in a fleet, and waits for that for a moment at
+        most: what ``status`` tells from then on."""
+
     def status(self) -> AccountStatus:
         """Counts, troubles and reachability, from memory and the journal: never waits for the network."""
 

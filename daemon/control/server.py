@@ -108,6 +108,7 @@ class Conversation:
         """The replies to *request*, the last of them final."""
         match request:
             case StatusRequest():
+                self._account.look_around()
                 yield StatusReply(self._describe())
             case WaitRequest(path, timeout_s):
                 yield from self._wait(RemotePath.parse(path), timeout_s)

@@ -40,7 +40,7 @@ HELD_MOST_S = 900.0
 JOB_ASKED_EVERY_S = 0.5
 JOB_ASKED_S = 60.0
 """So long the job of a machine that died is waited for. The service refuses what overlaps with it."""
-VIEW_KEPT_S = 1.0
+LOOK_S = 1.0
 REPORTED_EVERY_S = 15.0
 RETRIES = Pace(first_s=0.25, longest_s=5.0)
 """Of a server that does not answer."""
@@ -103,7 +103,8 @@ class FleetTurn:
         self._away_s: float | None = None
         """Since when the server does not answer; None: it did the last time."""
         self._view = FleetView()
-        self._viewed_s = self._view_wanted_s = -math.inf
+        self._viewed_s = -math.inf
+        self._is_look_wanted = False
         self._reported: tuple[int, float] = (0, -math.inf)
 
     # For the committer
@@ -165,16 +166,20 @@ class FleetTurn:
 
     # For status
 
-    def view(self, timeout_s: float = VIEW_KEPT_S) -> FleetView:
-        """The fleet as it was at most moments ago; what is known, if the server does not tell within
-        *timeout_s*."""
+    def look(self, timeout_s: float = LOOK_S) -> None:
+        """Brings ``view`` up to date, unless the server is away or does not tell within *timeout_s*."""
         with self._changed:
-            self._view_wanted_s = asked_s = self._clock.now_s()
-            if asked_s - self._viewed_s < VIEW_KEPT_S:
-                return self._view
+            if self._pacer.error is not None:
+                return
+            self._is_look_wanted, asked_s = True, self._clock.now_s()
         self.wake()
         with self._changed:
             self._changed.wait_for(lambda: self._viewed_s >= asked_s, timeout_s)
+
+    @property
+    def view(self) -> FleetView:
+        """The fleet as it was seen last."""
+        with self._changed:
             return self._view
 
     @property
@@ -222,7 +227,7 @@ class FleetTurn:
     # Inside
 
     def _ask(self, now_s: float) -> float:
-        me = self._counted(now_s)
+        me = replace(self._me, calls=self._meter.last_minute(now_s))
         with self._changed:
             given_back, held = self._given_back, self._held
         if given_back:
@@ -235,7 +240,7 @@ class FleetTurn:
             due_s = self._enter(me, now_s)
         else:
             due_s = self._rest(me, now_s)
-        self._look()
+        self._see()
         return due_s
 
     def _enter(self, me: Member, now_s: float) -> float:
@@ -266,10 +271,8 @@ class FleetTurn:
         if now_s >= held.renew_s:
             is_ours = self._server.renew(me, held.token, self._job or held.former_job)
             with self._changed:
-                if self._held is not held and self._held is not None:
-                    return now_s  # a job began, or ended, meanwhile
-                if self._held is None:
-                    return now_s
+                if self._held is not held:
+                    return now_s  # a job began, or it was given back, meanwhile
                 if not is_ours:
                     self._held, self._is_used = None, False
                     return now_s
@@ -299,11 +302,12 @@ class FleetTurn:
             told_s = now_s
         return told_s + REPORTED_EVERY_S
 
-    def _look(self) -> None:
+    def _see(self) -> None:
         """Looks at the fleet, if somebody wants to see it."""
         with self._changed:
-            if self._view_wanted_s <= self._viewed_s:
+            if not self._is_look_wanted:
                 return
+            self._is_look_wanted = False
         view = self._server.look()
         with self._changed:
             self._view, self._viewed_s = view, self._clock.now_s()
@@ -317,9 +321,6 @@ class FleetTurn:
             return False
         except MountfsError:
             return True
-
-    def _counted(self, now_s: float) -> Member:
-        return replace(self._me, calls=self._meter.last_minute(now_s))
 
     def _wants(self, now_s: float) -> bool:
         with self._changed:

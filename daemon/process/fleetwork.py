@@ -27,7 +27,8 @@ class FleetWork:
     worker: Worker
 
     def status(self) -> FleetStatus:
-        trouble, view = self.turn.trouble, self.turn.view()
+        """As far as it is known here; ``turn.look`` asks."""
+        trouble, view = self.turn.trouble, self.turn.view
         return FleetStatus(
             holder=view.holder,
             held_s=view.held_s,

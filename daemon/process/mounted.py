@@ -193,6 +193,10 @@ class RunningAccount:
     def sync(self) -> None:
         self._core.durability.sync_below(self._core.tree.root)
 
+    def look_around(self) -> None:
+        if self._parts.fleet is not None:
+            self._parts.fleet.turn.look()
+
     def status(self) -> AccountStatus:
         return self._description.status()
 

@@ -99,6 +99,9 @@ class FakeAccount:
     def sync(self) -> None:
         self.asked.append("sync")
 
+    def look_around(self) -> None:
+        self.asked.append("look_around")
+
     def status(self) -> AccountStatus:
         return AccountStatus("dbid:fake", far_side=self.far_side)
 

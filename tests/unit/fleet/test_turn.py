@@ -8,7 +8,7 @@ import pytest
 
 from daemon.commit.accountlock import AccountLock
 from daemon.commit.turn import TurnByFile
-from daemon.fleet.ports import LEASE_S, Member
+from daemon.fleet.ports import LEASE_S, FleetView, Member
 from daemon.fleet.turn import HELD_MOST_S, JOB_ASKED_S, WANTED_S, FleetTurn
 from mountfs.errors import MountfsError, Offline, SessionLost, Unreachable
 from mountfs.ports import Done, Running
@@ -285,9 +285,10 @@ def test_status_sees_the_fleet(fleet: MemoryFleet, machines: list[Machine], cloc
     c.calls = 7
     run(clock, 0.2, a, want=(a,))
     run(clock, 16.0, a, b, c, want=(b,))
-    a.turn.view(timeout_s=0.0)
+    assert a.turn.view == FleetView()
+    a.turn.look(timeout_s=0.0)
     a.step()
-    view = a.turn.view(timeout_s=0.0)
+    view = a.turn.view
     assert view.holder == "a"
     assert view.held_s == pytest.approx(16.0, abs=0.5)
     assert [each.name for each in view.waiting] == ["b"]
