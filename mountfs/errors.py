@@ -5,6 +5,7 @@ MountfsError
 │   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
 │   ├── Forbidden  NotSignedIn  NotPermitted  NotSupported  ReadOnly  ShuttingDown
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
+│   ├── NoAttribute  AttributeTooLarge
 │   └── NoSpace (the account's; DiskFull: the local disk's)  TooLarge  TransferLimit
 ├── Conflict              somebody else changed it first
 ├── Stale                 the kernel knows an older version: it looks again, and repeats its call
@@ -64,6 +65,14 @@ class Forbidden(Refused):
 
 class NotExecutable(Refused):
     """No file of a mount is a program."""
+
+
+class NoAttribute(Refused):
+    """A file has no extended attribute of this name."""
+
+
+class AttributeTooLarge(Refused):
+    """An extended attribute is larger than a mount keeps, or all those of one file are."""
 
 
 class NotSignedIn(Refused):

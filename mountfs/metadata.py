@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mountfs.attributes import FileSystemOptions, Moment
-from mountfs.errors import ReadOnly
+from mountfs.errors import NoAttribute, NotSupported, ReadOnly
 from mountfs.files.handles import OpenFiles
 from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
 from mountfs.model.names import is_unlinked
 from mountfs.tree.attributing import Attributing
+from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import Node
 from mountfs.tree.view import Names, View, names_of
-from mountfs.xattrs import Xattrs
+from mountfs.xattrs import PREFIX, Xattrs, check_name, with_attribute, without_attribute
 
 T = TypeVar("T")
 
@@ -51,11 +52,26 @@ class Metadata:
             file.set_mtime(mtime_ns)
 
     def getxattr(self, path: str, name: str) -> bytes:
-        """Of our own names; NotSupported for others."""
-        return self._xattrs.get(names_of(path), name)
+        """NoAttribute."""
+        if name.startswith(PREFIX):
+            return self._xattrs.told(names_of(path), name)
+        for each, value in self._looked_at(path).xattrs:
+            if each == name:
+                return value
+        raise NoAttribute(f"no such extended attribute: {name}")
 
     def listxattr(self, path: str) -> list[str]:
-        return self._xattrs.names(names_of(path))
+        """Those that programs gave it."""
+        return [name for name, _ in self._looked_at(path).xattrs]
+
+    def setxattr(self, path: str, name: str, value: bytes, flags: int = 0) -> None:
+        """*flags*: of setxattr(2). NotSupported for other names than ``user.*``, and where the mount keeps no
+        attributes; AlreadyExists, NoAttribute, AttributeTooLarge."""
+        self._change_xattrs(path, name, lambda kept: with_attribute(kept, name, value, flags))
+
+    def removexattr(self, path: str, name: str) -> None:
+        """NoAttribute; NotSupported as ``setxattr``."""
+        self._change_xattrs(path, name, lambda kept: without_attribute(kept, name))
 
     # Inside
 
@@ -70,6 +86,26 @@ class Metadata:
                 change(node)
 
         self._do(decide)
+
+    def _looked_at(self, path: str) -> Kept:
+        """What is kept of what stands at *path*."""
+        names = names_of(path)
+
+        def decide() -> Kept:
+            hidden = self._hidden(names)
+            node = self._view.node(names) if hidden is None else hidden.node
+            return node.state.kept or NOTHING_KEPT
+
+        kept = self._do(decide)
+        return kept if self._options.keeps_attributes else NOTHING_KEPT
+
+    def _change_xattrs(self, path: str, name: str, changed: Callable[[Kept], dict[str, bytes]]) -> None:
+        check_name(name)
+        if not self._options.keeps_attributes:
+            raise NotSupported("this mount keeps no extended attributes")
+        self._change(
+            path, lambda node: self._nodes.set_xattrs(node, changed(node.state.kept or NOTHING_KEPT))
+        )
 
     def _set_times(self, names: Names, mtime_ns: int | None, atime_ns: int | None) -> OpenFile | None:
         """Gives a node its times, but for a modification time of a file that is being written; the open file

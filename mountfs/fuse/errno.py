@@ -20,6 +20,9 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.NotPermitted: errno.EPERM,
     errors.NotSupported: errno.ENOTSUP,
     errors.CrossDevice: errno.EXDEV,
+    errors.NoAttribute: errno.ENODATA,
+    # setxattr(2) has E2BIG for what no file system takes; ext4 says this of what is too large for it.
+    errors.AttributeTooLarge: errno.ENOSPC,
     errors.ReadOnly: errno.EROFS,
     errors.ShuttingDown: errno.EROFS,
     errors.NameNotAllowed: errno.EINVAL,

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
-from mountfs.errors import MountfsError, NotPermitted, NotSignedIn, NotSupported
+from mountfs.errors import MountfsError, NotPermitted, NotSignedIn
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import pin_thread
-from mountfs.xattrs import PREFIX
+from mountfs.xattrs import NAMESPACE
 
 LOG = logging.getLogger(__name__)
 
@@ -204,7 +204,7 @@ class Operations:
         self._metadata.chown(path, None if uid == UNCHANGED else uid, None if gid == UNCHANGED else gid)
 
     def getxattr(self, path: str, name: str) -> bytes:
-        if not name.startswith(PREFIX):
+        if not name.startswith(NAMESPACE):
             # The kernel asks for security.capability before each write: the shortest way out.
             raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
         return self._metadata.getxattr(path, name)
@@ -213,10 +213,10 @@ class Operations:
         return self._metadata.listxattr(path)
 
     def setxattr(self, path: str, name: str, value: bytes, options: int) -> None:
-        raise NotSupported("the service keeps no extended attributes")
+        self._metadata.setxattr(path, name, value, options)
 
     def removexattr(self, path: str, name: str) -> None:
-        raise NotSupported("the service keeps no extended attributes")
+        self._metadata.removexattr(path, name)
 
 
 def _tell(info: FileInfo, opened: Opened) -> None:

@@ -36,6 +36,10 @@ class Attributing:
         given = {"uid": uid, "gid": gid}
         self._keep(node, **{name: number for name, number in given.items() if number is not None})
 
+    def set_xattrs(self, node: Node, xattrs: Mapping[str, bytes]) -> None:
+        """All that it has from here on."""
+        self._keep(node, xattrs=tuple(sorted(xattrs.items())))
+
     def set_times(self, node: Node, mtime_ns: int | None, atime_ns: int | None) -> None:
         """None: as it is. The modification time is sent with the file's bytes where those are to be sent;
         else by itself, or kept here where the service takes none."""

@@ -50,9 +50,9 @@ def _fallocate(at: Path) -> None:
 
 REFUSED: dict[str, tuple[Call, int]] = {
     "a hard link": (lambda at: os.link(at / "file", at / "new"), errno.EPERM),
-    "reading a foreign attribute": (lambda at: os.getxattr(at / "file", "user.other"), errno.ENOTSUP),
-    "setting a foreign attribute": (lambda at: os.setxattr(at / "file", "user.other", b"1"), errno.ENOTSUP),
-    "removing an attribute": (lambda at: os.removexattr(at / "file", "user.other"), errno.ENOTSUP),
+    "reading an attribute that it has not": (lambda at: os.getxattr(at / "file", "user.no"), errno.ENODATA),
+    "setting an attribute of root's": (lambda at: os.setxattr(at / "file", "trusted.x", b"1"), errno.ENOTSUP),
+    "setting a large one": (lambda at: os.setxattr(at / "file", "user.x", b"1" * 4097), errno.ENOSPC),
     "setting one of ours": (lambda at: os.setxattr(at / "file", STATE, b"clean"), errno.ENOTSUP),
     "an access control list": (
         lambda at: os.setxattr(at / "file", "system.posix_acl_access", b"\2\0\0\0"),
@@ -113,7 +113,11 @@ def test_s_err_a_read_only_mount_refuses_every_change(
 def test_s_err_attributes_tell_how_far_a_path_is(corner: Corner) -> None:
     path = corner.committed("file", "old")
     assert corner.state("file") == "clean"
-    assert os.listxattr(path) == [STATE]
+    assert os.listxattr(path) == []
+    os.setxattr(path, "user.origin", b"camera")
+    corner.run("cp -a file copy")
+    assert os.getxattr(corner.path / "copy", "user.origin") == b"camera"
+    assert os.listxattr(corner.path / "copy") == ["user.origin"]
     corner.far_side.pause()
     path.write_text("new")
     until(lambda: corner.state("file") in ("pending", "uploading"), "it is on its way")

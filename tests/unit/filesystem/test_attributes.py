@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.attributes import Moment
-from mountfs.errors import NotPermitted, NotSupported
+from mountfs.errors import AlreadyExists, AttributeTooLarge, NoAttribute, NotPermitted, NotSupported
 from mountfs.model.entry import NS_PER_S, File, Place
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS, MemoryAccount
@@ -197,8 +197,51 @@ def test_extended_attributes_tell_how_far_a_file_is(tmp_path: Path) -> None:
     world.settle()
     assert world.fs.metadata.getxattr("/f", "user.mountfs.state") == b"clean"
     assert world.fs.metadata.getxattr("/", "user.mountfs.socket") == b"/run/mountfs.sock"
-    assert world.fs.metadata.listxattr("/f") == ["user.mountfs.state"]
-    assert "user.mountfs.socket" in world.fs.metadata.listxattr("/")
-    with pytest.raises(NotSupported):
+    assert world.fs.metadata.listxattr("/f") == world.fs.metadata.listxattr("/") == []
+    with pytest.raises(NoAttribute):
         world.fs.metadata.getxattr("/f", "user.mountfs.socket")
     world.close()
+
+
+def test_attributes_that_programs_give_a_file_outlive_commit_rename_and_restart(world: World) -> None:
+    calls = world.fs.metadata
+    world.put("/f", b"x")
+    calls.setxattr("/f", "user.origin", b"\0 \xff")
+    calls.setxattr("/f", "user.a", b"", os.XATTR_CREATE)
+    with pytest.raises(AlreadyExists):
+        calls.setxattr("/f", "user.a", b"1", os.XATTR_CREATE)
+    with pytest.raises(NoAttribute):
+        calls.setxattr("/f", "user.b", b"1", os.XATTR_REPLACE)
+    calls.setxattr("/f", "user.a", b"2", os.XATTR_REPLACE)
+    world.settle()
+    world.rename("/f", "/g")
+    world.theirs("/g", b"theirs")
+    world.restart()
+    calls = world.fs.metadata
+    assert calls.listxattr("/g") == ["user.a", "user.origin"]
+    assert calls.getxattr("/g", "user.origin") == b"\0 \xff"
+    calls.removexattr("/g", "user.origin")
+    with pytest.raises(NoAttribute):
+        calls.removexattr("/g", "user.origin")
+    assert calls.listxattr("/g") == ["user.a"]
+
+
+def test_attributes_are_small(world: World) -> None:
+    world.put("/f", b"x")
+    for number in range(3):
+        world.fs.metadata.setxattr("/f", f"user.{number}", b"x" * 4096)
+    for name, value in (("user.x", b"x" * 4097), ("user.x", b"x" * 4096)):
+        with pytest.raises(AttributeTooLarge):
+            world.fs.metadata.setxattr("/f", name, value)
+    assert len(world.fs.metadata.listxattr("/f")) == 3
+
+
+def test_other_attributes_are_not_taken(world: World) -> None:
+    world.put("/f", b"x")
+    for name in ("user.mountfs.state", "security.capability", "system.posix_acl_access", "trusted.x"):
+        with pytest.raises(NotSupported):
+            world.fs.metadata.setxattr("/f", name, b"x")
+        with pytest.raises(NotSupported):
+            world.fs.metadata.removexattr("/f", name)
+    with pytest.raises(NotSupported):
+        world.file_system(keeps_attributes=False).metadata.setxattr("/f", "user.x", b"x")

@@ -17,12 +17,12 @@ from mountfs.errors import (
     InvalidArgument,
     IsADirectory,
     NameNotAllowed,
+    NoAttribute,
     NoSpace,
     NotADirectory,
     NotExecutable,
     NotFound,
     NotPermitted,
-    NotSupported,
     Offline,
     ReadOnly,
     ShuttingDown,
@@ -61,7 +61,7 @@ def test_each_refusal_is_the_one_that_posix_names(world: World) -> None:
         (NameNotAllowed, lambda: world.fs.create("/desktop.ini", WO)),
         (NotPermitted, lambda: world.fs.rmdir("/")),
         (NotPermitted, lambda: world.fs.rename("/", "/x")),
-        (NotSupported, lambda: world.fs.metadata.getxattr("/d", "user.other")),
+        (NoAttribute, lambda: world.fs.metadata.getxattr("/d", "user.other")),
     ]
     for refusal, call in cases:
         with pytest.raises(refusal):

@@ -103,8 +103,11 @@ def test_a_listing_that_fails_fails_in_the_call(ops: Operations, world: World) -
         ("link", ("/g", "/f"), errno.EPERM),
         ("readlink", ("/",), errno.EINVAL),
         ("getxattr", ("/", "security.capability"), errno.ENOTSUP),
-        ("setxattr", ("/", "user.x", b"", 0), errno.ENOTSUP),
+        ("getxattr", ("/", "user.no"), errno.ENODATA),
+        ("setxattr", ("/", "trusted.x", b"", 0), errno.ENOTSUP),
+        ("setxattr", ("/", "user.x", b"x" * 4097, 0), errno.ENOSPC),
         ("removexattr", ("/", "user.mountfs.state"), errno.ENOTSUP),
+        ("removexattr", ("/", "user.no"), errno.ENODATA),
     ],
 )
 def test_a_refusal_has_its_errno_and_no_line_in_the_log(
