@@ -19,7 +19,8 @@ from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.copies import Copies
 from mountfs.tree.database import OtherVersion, is_full
-from mountfs.tree.label import NOBODYS, read_label
+from mountfs.tree.kept import Kept, kept_of
+from mountfs.tree.label import NOBODYS, read_label, said_of
 from mountfs.tree.launch import stranded
 from mountfs.tree.node import ROOT_ID
 from mountfs.tree.recovery import recover
@@ -29,6 +30,8 @@ from mountfs.tree.tree import Tree
 MOST_CHARS = 255
 """Of a name, as both services take it."""
 STORE_FILES = ("", "-wal", "-shm")
+PRIVATE = Kept(mode=0o600)
+"""For a file whose mode cannot be read any more."""
 
 
 def repair(slot: SlotCheck) -> Iterator[str]:
@@ -84,11 +87,11 @@ def _remove_store(path: Path) -> None:
 def _give_up_journal(slot: SlotCheck) -> str:
     """Names in it that can still be read go to the spool files' labels first."""
     named = {}
-    for name, path in _readable_names(slot.journal):
+    for name, path, kept in _readable_names(slot.journal):
         if (slot.spool / name).exists():
-            named[name] = path
-    for name, path in named.items():
-        _label(slot.spool / name, path.rpartition("/")[2])
+            named[name] = path, kept
+    for name, (path, kept) in named.items():
+        _label(slot.spool / name, path.rpartition("/")[2], kept)
     aside = _move_journal_away(slot)
     return (
         f"journal.db: could not be read whole, and is kept as {aside.name}; the names of "
@@ -107,20 +110,29 @@ def _move_journal_away(slot: SlotCheck) -> Path:
     return aside
 
 
-def _readable_names(journal: Path) -> Iterator[tuple[str, str]]:
-    """Spool files and the names of their nodes, from both ends of the tables up to the damage. Without its
-    rows nobody can tell the gaps of a file from zeros: one that had any gets no name."""
+def _readable_names(journal: Path) -> Iterator[tuple[str, str, Kept | None]]:
+    """Spool files, the names of their nodes and what is kept of them, from both ends of the tables up to the
+    damage. Without its rows nobody can tell the gaps of a file from zeros: one that had any gets no name."""
     try:
         db = sqlite3.connect(journal)
     except sqlite3.Error:
         return
     with closing(db):
         names = dict(_rows(db, "SELECT id, name FROM nodes"))
+        attributes = dict(_rows(db, "SELECT id, attributes FROM nodes"))
         whole = "node IS NOT NULL AND under_id IS NULL"
         for spool, node in _rows(db, f"SELECT spool, node FROM contents WHERE {whole}"):
             if isinstance(spool, str) and re.fullmatch("[0-9a-f]{32}", spool):
                 name = names.get(node)
-                yield spool, name if isinstance(name, str) and name else spool
+                kept = _readable(attributes[node]) if node in attributes else PRIVATE
+                yield spool, name if isinstance(name, str) and name else spool, kept
+
+
+def _readable(attributes: object) -> Kept | None:
+    try:
+        return kept_of(attributes if attributes is None or isinstance(attributes, str) else "")
+    except (ValueError, TypeError):
+        return PRIVATE
 
 
 def _rows(db: sqlite3.Connection, query: str) -> Iterator[tuple[object, object]]:
@@ -141,17 +153,17 @@ def _name_by_label(slot: SlotCheck) -> Iterator[str]:
         if not size_bytes or label == NOBODYS or slot.is_shared(name):
             continue
         place = None if label is None else read_label(label)
-        if place is not None and _label(slot.spool / name, place.name):
+        if place is not None and _label(slot.spool / name, place.name, place.kept):
             yield f"spool/{name}: the next mount shows it as a recovered copy of {place.name}, at the top"
         else:
             _set_aside(slot, name, f" {place.name}" if place is not None and is_name(place.name) else "")
             yield f"spool/{name}: is set aside, for it does not say whose it is"
 
 
-def _label(file: Path, name: str) -> bool:
+def _label(file: Path, name: str, kept: Kept | None) -> bool:
     """Gives a file to the top of the account; whether the file system keeps that."""
     try:
-        os.setxattr(file, LABEL, f"{ROOT_ID} {name}".encode())
+        os.setxattr(file, LABEL, f"{ROOT_ID}{said_of(kept)} {name}".encode())
     except OSError:
         return False
     return True

@@ -6,9 +6,21 @@ import json
 import stat
 from functools import lru_cache
 
+from mountfs.model.entry import NS_PER_S
 from mountfs.model.value import value
 
 PERMISSIONS = 0o7777
+_TIMES = (-(2**63) * NS_PER_S, 2**63 * NS_PER_S - 1)
+_IDS = (0, 2**32 - 1)
+BOUNDS = {
+    "mode": (0, 0o177777),
+    "uid": _IDS,
+    "gid": _IDS,
+    "device": _IDS,
+    "atime_ns": _TIMES,
+    "ctime_ns": _TIMES,
+}
+"""As the kernel has them: a damaged row must not tell it more."""
 
 
 @value
@@ -77,8 +89,11 @@ def kept_of(text: str | None) -> Kept | None:
     if text is None:
         return None
     fields = json.loads(text)
-    numbers = ("mode", "uid", "gid", "atime_ns", "ctime_ns", "device")
-    if type(fields) is not dict or any(type(fields.get(name, 0)) is not int for name in numbers):
-        raise TypeError(f"attributes that are no numbers: {text}")
+    if type(fields) is not dict:
+        raise TypeError(f"attributes that are none: {text}")
+    for name, (least, most) in BOUNDS.items():
+        number = fields.get(name, 0)
+        if type(number) is not int or not least <= number <= most:
+            raise ValueError(f"attributes out of range: {text}")
     xattrs = sorted((name, body.encode("latin-1")) for name, body in fields.pop("xattrs", {}).items())
     return Kept(**fields, xattrs=tuple(xattrs))

@@ -8,7 +8,7 @@ bytes belong, and whether they are whole.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.tree.kept import Kept, kept_of, text_of
@@ -45,22 +45,25 @@ class Label:
 
 def label_of(folder: Node, name: str, kept: Kept | None = None) -> str:
     """For the bytes of the file *name* in *folder*, which is being written for the first time."""
-    return f"{folder.id}{_attributes(kept)} {name}"
+    return f"{folder.id}{said_of(kept)} {name}"
 
 
 def closed_label(folder: Node, name: str, size_bytes: int, mtime_ns: int, kept: Kept | None = None) -> str:
     """For those of a new file that was closed."""
-    return f"{folder.id}:{size_bytes}:{mtime_ns}{_attributes(kept)} {name}"
+    return f"{folder.id}:{size_bytes}:{mtime_ns}{said_of(kept)} {name}"
 
 
 def can_be_labelled(kept: Kept | None) -> bool:
-    """Whether a label can say what is kept of a file: a space ends that, and few bytes fit into a label."""
+    """Whether a label can say all that is kept of a file: a space ends it, and few bytes fit into a label."""
     text = text_of(kept)
     return text is None or (len(text) <= MOST_KEPT and " " not in text)
 
 
-def _attributes(kept: Kept | None) -> str:
-    return (text_of(kept) or "") if can_be_labelled(kept) else ""
+def said_of(kept: Kept | None) -> str:
+    """What a label says of *kept*: mode and owner at least, or a private file would be one for all."""
+    if kept is not None and not can_be_labelled(kept):
+        kept = replace(kept, xattrs=(), target="")
+    return text_of(kept) or ""
 
 
 def read_label(label: str) -> Label | None:
@@ -73,6 +76,8 @@ def read_label(label: str) -> Label | None:
         kept = kept_of(attributes)
     except (ValueError, TypeError):
         return None
+    if kept is not None and kept.is_special:
+        return None  # one that holds bytes would never be sent
     read = Label(int(folder_id), name, kept=kept)
     if size_bytes is not None:
         read = Label(int(folder_id), name, int(size_bytes), int(mtime_ns), kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from daemon.cli import run, slotrepair
 from daemon.cli.fsck import EXIT_CANNOT
+from mountfs.attributes import Caller
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
 from mountfs.tree.database import StoreUnusable
@@ -130,3 +132,27 @@ def test_of_a_copy_with_new_indexes_that_does_not_help_nothing_is_left(slot: Pat
     assert fsck(slot, "--repair") == 1
     assert [path.name for path in slot.glob("journal.db.rebuilt*")] == []
     assert (slot / "journal.db.damaged-1").exists()
+
+
+@pytest.mark.parametrize("attributes", ["as they were", "nonsense", b"\0\xff"])
+def test_what_is_recovered_from_a_damaged_journal_is_as_private_as_it_was(
+    tmp_path: Path, attributes: object
+) -> None:
+    slot = tmp_path / "state" / "accounts" / "dropbox-1" / "slot-0"
+    slot.mkdir(parents=True, mode=0o700)
+    world = World(slot, boot_id=boot_id())
+    number = world.fs.create("/key", os.O_WRONLY | os.O_CREAT, 0o600, Caller(0, 0)).number
+    world.fs.write(number, 0, b"secret")
+    world.close_file(number)
+    world.core.durability.save()
+    world.close()
+    with closing(sqlite3.connect(slot / "journal.db")) as db, db:
+        if attributes != "as they were":
+            db.execute("PRAGMA ignore_check_constraints = ON")
+            db.execute("UPDATE nodes SET attributes = CAST(? AS TEXT)", (attributes,))
+        db.execute("DROP INDEX nodes_by_parent")
+    assert fsck(slot, "--repair") == 1
+    world.start()
+    (copy,) = world.names()
+    assert stat.S_IMODE(world.fs.getattr(f"/{copy}").mode) == 0o600
+    world.close()

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.attributes import Caller
 from mountfs.model.entry import NS_PER_S
 from mountfs.spool.disk import RealDisk
-from mountfs.tree.label import Label, read_label
+from mountfs.tree.kept import Kept
+from mountfs.tree.label import Label, can_be_labelled, label_of, read_label
 from tests.doubles.world import World
 
 TIME_NS = 1_600_000_000 * NS_PER_S
@@ -211,3 +213,28 @@ def test_a_label_that_makes_no_sense_says_nothing_and_keeps_no_mount_from_starti
 @pytest.mark.parametrize("mtime_ns", [-(2**62) * 10**9, 2**62 * 10**9, 0])
 def test_a_label_tells_any_time(mtime_ns: int) -> None:
     assert read_label(f"7:5:{mtime_ns} a b") == Label(7, "a b", 5, mtime_ns)
+
+
+def test_attributes_that_do_not_fit_into_a_label_cost_a_row_and_never_the_mode(world: World) -> None:
+    number = world.fs.create("/key", os.O_WRONLY | os.O_CREAT, 0o600, Caller(0, 0)).number
+    world.fs.write(number, 0, b"secret")
+    world.fs.metadata.setxattr("/key", "user.note", b"with spaces")
+    kept = world.state("/key").kept
+    assert not can_be_labelled(kept)
+    told = read_label(label_of(world.core.tree.root, "key", kept))
+    assert told is not None
+    assert told.kept is not None
+    assert told.kept.mode == 0o600
+    world.fs.flush(number)
+    assert world.node("/key").is_saved
+    world.restart()
+    assert world.fs.metadata.getxattr("/key", "user.note") == b"with spaces"
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    ["{nonsense}", '{"mode":"x"}', '{"unknown":1}', '{"mode":-1}', f'{{"uid":{2**32}}}', '{"mode":41471}'],
+)
+def test_a_label_with_attributes_that_make_no_sense_is_none(attributes: str) -> None:
+    assert read_label(f"7{attributes} a") is None
+    assert read_label("7{} a") == Label(7, "a", kept=Kept())
