@@ -236,7 +236,10 @@ class FileSystem:
 
     def release(self, number: int) -> None:
         """The last descriptor of a handle is closed; errors here reach nobody."""
-        self._files.release(self._handles.pop(number))
+        handle = self._handles.pop(number)
+        if handle.file.was_read:
+            self.metadata.note_read(handle.file)
+        self._files.release(handle)
 
     # Names
 

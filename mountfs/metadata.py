@@ -51,6 +51,13 @@ class Metadata:
         if file is not None and mtime_ns is not None:
             file.set_mtime(mtime_ns)
 
+    def note_read(self, file: OpenFile) -> None:
+        """*file* was read, and is closed now: its access time may move."""
+        file.was_read = False
+        if self._options.keeps_attributes and not self._options.is_read_only:
+            with self._services.lock:
+                self._nodes.note_read(file.node, file.mtime_ns)
+
     def getxattr(self, path: str, name: str) -> bytes:
         """NoAttribute."""
         if name.startswith(PREFIX):

@@ -54,6 +54,8 @@ class OpenFile:
         """Counted by the registry; ``closes``: how often a writer has closed it since the last write."""
         self.bypasses = 0
         """Handles that may write and bypass the kernel's pages; counted by the registry."""
+        self.was_read = False
+        """Whether anybody read of it since the access time was last noted."""
         self.content = content
         """The content that it shows; None: it shows a revision, or a draft whose node is gone."""
         self.file = file
@@ -109,7 +111,7 @@ class OpenFile:
 
     def read(self, offset: int, length: int, *, reads_ahead: bool = True) -> bytes:
         """Fewer bytes only at the end. *reads_ahead*: more may be fetched. Errors of the reader."""
-        file = self.file
+        file, self.was_read = self.file, True
         if file is not None and self._spool_file is None:
             if reads_ahead:
                 self._services.on_read(self.node, file, offset)

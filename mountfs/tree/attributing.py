@@ -8,12 +8,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from mountfs.model.entry import NS_PER_S
 from mountfs.tree.bases import is_attached
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import ROOT_ID, Node
 from mountfs.tree.rowless import apply
 from mountfs.tree.tree import Tree
 
+DAY_NS = 24 * 3600 * NS_PER_S
 SAVED_AT_ONCE = 64
 """Folders written down in one transaction, so that it holds the lock for a moment only."""
 
@@ -35,6 +37,15 @@ class Attributing:
         """None: as it is."""
         given = {"uid": uid, "gid": gid}
         self._keep(node, **{name: number for name, number in given.items() if number is not None})
+
+    def note_read(self, node: Node, mtime_ns: int) -> None:
+        """The file *node* was read. As with relatime of mount(8) the access time moves where it is not past
+        the modification time, or a day old. It is written down with whatever next changes the row."""
+        kept, now_ns = node.state.kept or NOTHING_KEPT, self._tree.clock.wall_ns()
+        atime_ns = mtime_ns if kept.atime_ns is None else kept.atime_ns
+        if atime_ns <= max(mtime_ns, kept.ctime_ns or mtime_ns) or now_ns - atime_ns >= DAY_NS:
+            # Nothing is derived from it: it needs neither a transaction nor a listener.
+            node.state = replace(node.state, kept=replace(kept, atime_ns=now_ns))
 
     def set_xattrs(self, node: Node, xattrs: Mapping[str, bytes]) -> None:
         """All that it has from here on."""

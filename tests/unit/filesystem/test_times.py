@@ -174,3 +174,37 @@ def test_a_removed_file_that_is_open_has_no_links(world: World) -> None:
     world.fs.rename("/f", "/.fuse_hidden0000000100000001")
     assert world.fs.fgetattr(number).links == 0
     world.close_file(number)
+
+
+def test_reading_moves_the_access_time_as_relatime_does(world: World) -> None:
+    world.put("/f", b"x")
+    world.settle()
+    read_ns = later(world)
+    world.get("/f")
+    assert told(world, "/f").atime_ns == read_ns
+    later(world)
+    world.get("/f")
+    assert told(world, "/f").atime_ns == read_ns
+    world.advance(24 * 3600.0)
+    read_ns = later(world)
+    world.get("/f")
+    assert told(world, "/f").atime_ns == read_ns
+    later(world)
+    world.fs.metadata.chmod("/f", 0o600)
+    read_ns = later(world)
+    world.get("/f")
+    assert told(world, "/f").atime_ns == read_ns
+    assert world.pending() == []
+
+
+def test_a_file_that_is_opened_or_read_from_a_read_only_mount_was_not_read(world: World) -> None:
+    world.theirs("/f", b"x")
+    before = told(world, "/f")
+    number = world.open("/f", os.O_RDONLY)
+    later(world)
+    world.close_file(number)
+    fs = world.file_system(is_read_only=True)
+    number = fs.open("/f", os.O_RDONLY).number
+    fs.read(number, 0, 1)
+    fs.release(number)
+    assert told(world, "/f") == before
