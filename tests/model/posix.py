@@ -18,6 +18,9 @@ class ModelNode:
     flushed: bytes | None = None
     is_written: bool = False
     mtime_ns: int | None = None
+    """A time that was set, and that nothing has moved since."""
+    mode: int | None = None
+    """Permissions that were set."""
     children: dict[str, tuple[str, ModelNode]] = field(default_factory=dict)
 
 
@@ -65,10 +68,12 @@ class ModelTree:
         assert parent is not None
         name = path.rpartition("/")[2]
         parent.children[name.lower()] = (name, node)
+        parent.mtime_ns = None
 
     def take(self, path: str) -> ModelNode:
         parent = self.parent(path)
         assert parent is not None
+        parent.mtime_ns = None
         return parent.children.pop(path.rpartition("/")[2].lower())[1]
 
     def is_open(self, node: ModelNode) -> bool:

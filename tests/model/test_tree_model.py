@@ -7,6 +7,7 @@ the calls made, at every step; in the end the service has it, and has got each v
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -188,6 +189,15 @@ class MountMachine(RuleBasedStateMachine):
             assert node is not None
             node.mtime_ns = time_s * NS_PER_S
 
+    @rule(data=st.data(), mode=st.sampled_from([0o600, 0o644, 0o755, 0o2770]))
+    def chmod(self, data: st.DataObject, mode: int) -> None:
+        path = self.some_path(data)
+        if path is not None:
+            self.world.fs.metadata.chmod(path, mode)
+            node = self.model.find(path)
+            assert node is not None
+            node.mode = mode
+
     # Names
 
     @rule(path=PATHS)
@@ -351,8 +361,11 @@ class MountMachine(RuleBasedStateMachine):
             return
         assert self.world.tree() == self.model.tree()
         for path, node in self.model.walk():
+            told = self.world.fs.getattr(path)
             if node.mtime_ns is not None:
-                assert self.world.fs.getattr(path).mtime_ns == node.mtime_ns, path
+                assert told.mtime_ns == node.mtime_ns, path
+            if node.mode is not None:
+                assert stat.S_IMODE(told.mode) == node.mode, path
 
     def settle_everything(self) -> None:
         self.world.settle()
