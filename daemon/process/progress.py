@@ -129,12 +129,10 @@ class Progress:
 
 
 def _eta_s(left: Tally, bytes_per_s: float, changes_per_s: float) -> float | None:
-    """Until all is committed: bytes and changes each at their own rate, and the slower of the two counts."""
+    """Until all is committed, by the bytes that are left; once there are none, by the changes, which are
+    committed a thousand at a time: before the first batch is through, their rate says nothing."""
     if not left.count:
         return 0.0
-    by_bytes_s = left.size_bytes / bytes_per_s if bytes_per_s > 0 else None
-    by_count_s = left.count / changes_per_s if changes_per_s > 0 else None
-    if left.size_bytes and by_bytes_s is None:
-        return None  # bytes are waiting, and none of them gets on
-    known = [each for each in (by_bytes_s if left.size_bytes else None, by_count_s) if each is not None]
-    return max(known, default=None)
+    if left.size_bytes:
+        return left.size_bytes / bytes_per_s if bytes_per_s > 0 else None
+    return left.count / changes_per_s if changes_per_s > 0 else None

@@ -105,6 +105,21 @@ def test_bytes_that_travel_give_a_rate_before_the_service_has_acknowledged_any(w
     assert told.eta_s == pytest.approx(40.0)
 
 
+def test_the_time_to_go_is_that_of_the_bytes_while_there_are_any(world: World) -> None:
+    """`mkdir` is committed at once, and a thousand files later together: one change in ten seconds is no
+    rate for them."""
+    travelled = [0]
+    account = account_of(world, traffic=lambda: (travelled[0], 0))
+    world.put("/big.iso", bytes(LARGE))
+    world.mkdir("/d")
+    world.core.committer.step(world.clock.now_s() + 1)
+    for _ in range(10):
+        account.beat()
+        world.advance(1.0)
+        travelled[0] += MIB
+    assert account.transfer().eta_s == pytest.approx(account.transfer().left.size_bytes / MIB)
+
+
 def test_done_begins_anew_once_nothing_is_pending(world: World, account: RunningAccount) -> None:
     world.put("/f", bytes(1000))
     world.settle()
