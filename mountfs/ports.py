@@ -240,6 +240,9 @@ class Backend(Protocol):
     def calls(self) -> dict[str, int]:
         """How many requests were sent so far, by route."""
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        """What came of them: by route, how many ended in each way. Asks nobody."""
+
     def limit_rates(self, rates: Rates) -> None:
         """Keeps the bytes of all requests together to *rates* from here on. Asks nobody."""
 

@@ -91,6 +91,7 @@ class Committer:
         *turn*: where batches go one at a time; None: the lock of *lock_path*, among this machine's mounts."""
         limits = backend.limits
         self.wake: Callable[[], None] = lambda: None
+        self.on_batch: Callable[[Current], None] = lambda _current: None
         self._tree = tree
         self._plan = plan
         self._backend = backend
@@ -261,6 +262,7 @@ class Committer:
             pass
         batch.orders = self._orders(batch.sent)
         batch.is_filled = True
+        self.on_batch(batch.current)
 
     def _broke_off(self, batch: Batch, error: BaseException) -> None:
         """A step of *batch* raised what nobody expects. The store knows what may have been sent, so the

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemon.control.changes import PendingChange, StoryEvent
+from daemon.control.figures import Figures
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Transfer
 from mountfs.model.path import RemotePath
@@ -117,6 +118,9 @@ class MountedAccount(Protocol):
 
     def stuck(self) -> str:
         """What hangs of the work behind the mount, by its name; "": nothing does. Asked by one thread."""
+
+    def figures(self) -> Figures:
+        """What was counted since the process began: never waits for the service."""
 
     def beat(self) -> None:
         """To be called about twice a second: notes how far things are, which rates are told from."""

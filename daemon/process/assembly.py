@@ -28,6 +28,7 @@ from daemon.process.worker import Worker, waker_of
 from daemon.signin.identity import identity_mark
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
+from mountfs.fuse.timing import Timing
 from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.spool.ahead import AHEAD_FILES
@@ -169,6 +170,7 @@ class _Assembly:
                 fleet=fleet,
                 limit_rates=self.connection.limit_rates,
                 traffic=self.connection.traffic,
+                timing=Timing(self.clock.now_s) if self.plan.options.http is not None else None,
                 rates=self.plan.options.bwlimit,
             )
         )

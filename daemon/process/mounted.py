@@ -10,10 +10,12 @@ from threading import Event
 
 from daemon.control.account import Backlog
 from daemon.control.changes import PendingChange, StoryEvent
+from daemon.control.figures import Figures
 from daemon.control.parked import Parked
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Stray, Transfer, Trouble
 from daemon.core import Core
+from daemon.process.counting import Counted
 from daemon.process.counts import bytes_of, count_of
 from daemon.process.describing import Description, why_paused
 from daemon.process.fleetwork import FleetWork
@@ -25,6 +27,7 @@ from daemon.process.story import Stories
 from daemon.process.worker import Worker
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
+from mountfs.fuse.timing import Timing
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import UNLIMITED, Rates
 from mountfs.tree.bases import is_below
@@ -65,6 +68,7 @@ class Parts:
     limit_rates: Callable[[Rates], None] = lambda _rates: None
     rates: Rates = UNLIMITED
     traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    timing: Timing | None = None
 
 
 class RunningAccount:
@@ -89,6 +93,7 @@ class RunningAccount:
         self._stories = Stories(core.tree)
         self._headway = Headway([*parts.first_workers, *parts.workers], parts.traffic, core.clock)
         self._progress = Progress(core, self._shown, parts.traffic)
+        self._counted = Counted(core, self._progress, parts.traffic, parts.timing)
         self._description = Description(
             core,
             parts.display_name,
@@ -109,7 +114,9 @@ class RunningAccount:
         self._core.follower.await_round(FIRST_LOOK_S)
 
     def serve(self, mountpoint: Path) -> None:
-        FuseMount(self._parts.file_system, mountpoint, self._parts.fuse).run(on_ready=self._is_up.set)
+        FuseMount(self._parts.file_system, mountpoint, self._parts.fuse, self._parts.timing).run(
+            on_ready=self._is_up.set
+        )
 
     def refuse_writes(self) -> None:
         self._parts.file_system.stop_taking_writes()
@@ -213,6 +220,9 @@ class RunningAccount:
 
     def stuck(self) -> str:
         return self._headway.stuck()
+
+    def figures(self) -> Figures:
+        return self._counted.figures()
 
     def beat(self) -> None:
         self._progress.sample()

@@ -124,7 +124,14 @@ def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: 
     listen = plan.options.http
     if listen is None:
         return None
-    answers = Answers(account, reporter.describe, reporter.history, clock, token=plan.page_token)
+    answers = Answers(
+        account,
+        reporter.describe,
+        reporter.history,
+        clock,
+        token=plan.page_token,
+        metrics=_metrics(account, reporter),
+    )
     try:
         page = PageServer(listen.host, listen.port, answers)
     except OSError as error:
@@ -132,6 +139,22 @@ def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: 
         return None
     reporter.page = page.url(plan.page_token)
     return page
+
+
+def _metrics(account: MountedAccount, reporter: _Reporter) -> Callable[[], tuple[bytes, str] | None]:
+    """What Prometheus is told; loaded when it first asks."""
+    made: list[Callable[[], tuple[bytes, str]]] = []
+
+    def text() -> tuple[bytes, str] | None:
+        if not made:
+            try:
+                from daemon.page.metrics import Metrics  # noqa: PLC0415 - needs an extra
+            except ImportError:
+                return None
+            made.append(Metrics(reporter.describe, account.figures).text)
+        return made[0]()
+
+    return text
 
 
 class _Reporter:

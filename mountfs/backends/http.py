@@ -100,6 +100,7 @@ class HttpClient:
         self._longpoll_pool = self._session(2)
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
+        self._outcomes: dict[str, Counter[str]] = {}
         self.bandwidth = Bandwidth()
 
     def exchange(self, request: Request) -> Response:
@@ -152,6 +153,15 @@ class HttpClient:
         with self._lock:
             return dict(self._calls)
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        """What came of them: by route, and then ``2xx``, ``4xx``, ``429``, ``5xx`` or ``offline``."""
+        with self._lock:
+            return {route: dict(counts) for route, counts in self._outcomes.items()}
+
+    def _count(self, route: str, outcome: str) -> None:
+        with self._lock:
+            self._outcomes.setdefault(route, Counter())[outcome] += 1
+
     def close(self) -> None:
         """Ends all connections; calls under way are Offline soon, later ones at once."""
         self._closed.set()
@@ -191,8 +201,10 @@ class HttpClient:
         try:
             response = self._exchanged(request, token, started_s)
         except Offline as error:
+            self._count(request.route, "offline")
             self._standing.unanswered(request, error)
             raise
+        self._count(request.route, "429" if response.status == 429 else f"{response.status // 100}xx")
         self._standing.replied(request, response, started_s)
         return response
 

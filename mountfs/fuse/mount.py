@@ -20,6 +20,7 @@ from mountfs.filesystem import FileSystem
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import serve_kernel_first
+from mountfs.fuse.timing import Timing
 from mountfs.model.entry import NS_PER_S
 
 FUSE_DEVICE = Path("/dev/fuse")
@@ -57,7 +58,10 @@ class FuseOptions:
 class FuseMount:
     """One mount: ``run`` blocks in a thread of the caller's until it is unmounted, by whomever."""
 
-    def __init__(self, file_system: FileSystem, mountpoint: Path, options: FuseOptions) -> None:
+    def __init__(
+        self, file_system: FileSystem, mountpoint: Path, options: FuseOptions, timing: Timing | None = None
+    ) -> None:
+        self._timing = timing
         self._file_system = file_system
         self._mountpoint = mountpoint
         self._options = options
@@ -83,6 +87,7 @@ class FuseMount:
                     on_init=lambda: self._up(on_ready),
                     caller=_caller(fuse),
                     programs=programs,
+                    timing=self._timing,
                 ),
                 str(self._mountpoint),
                 raw_fi=True,

@@ -17,6 +17,7 @@ from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import pin_thread
+from mountfs.fuse.timing import Timing
 from mountfs.xattrs import NAMESPACE
 
 LOG = logging.getLogger(__name__)
@@ -62,10 +63,12 @@ class Operations:
         on_init: Callable[[], None] | None = None,
         caller: Callable[[], Caller | None] = lambda: None,
         programs: Programs | None = None,
+        timing: Timing | None = None,
     ) -> None:
         """*on_init* is called once the mount stands, before the kernel's first question is answered.
         *caller*: tells whose process makes the call that is being answered. Nothing is fetched ahead for
         *programs*."""
+        self._timing = timing
         self._fs = file_system
         self._metadata = file_system.metadata
         self._caller = caller
@@ -74,6 +77,16 @@ class Operations:
 
     def __call__(self, op: str, *args: Any) -> Any:
         """The edge: nothing but OSError passes."""
+        timing = self._timing
+        if timing is None:
+            return self._call(op, args)
+        began_s = timing.now_s()
+        try:
+            return self._call(op, args)
+        finally:
+            timing.took(op, timing.now_s() - began_s)
+
+    def _call(self, op: str, args: tuple[Any, ...]) -> Any:
         pin_thread()
         try:
             return getattr(self, op)(*args)

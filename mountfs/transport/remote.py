@@ -123,6 +123,16 @@ class RemoteBackend:
         total.update(self._last_calls)
         return dict(total)
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        """As ``ports.Backend``, of the present process alone: a scraper knows a count that begins anew."""
+        link = self._link
+        if link is None or link.is_over:
+            return {}
+        try:
+            return cast("dict[str, dict[str, int]]", link.call("outcomes", (), {}, STATUS_S))
+        except MountfsError:
+            return {}
+
     def trouble(self) -> MountfsError | None:
         """As ``ports.Backend``; also that the process died, or does not answer."""
         link = self._link

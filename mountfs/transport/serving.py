@@ -21,7 +21,7 @@ LAST_CALLS_S = 2.0
 """How long calls that run at the end may take, after their connections were cut."""
 CALLS_AT_ONCE = 128
 """Threads that answer. Each call is made by a thread of the mount, which hardly ever has so many in calls."""
-WITHOUT_REQUESTS = frozenset({"calls", "limit_rates", "trouble"})
+WITHOUT_REQUESTS = frozenset({"calls", "limit_rates", "outcomes", "trouble"})
 """Calls that make no request: answered by the receiving thread, so that `mountfs status` never waits until
 one of the others is free."""
 

@@ -162,6 +162,9 @@ class FaultyBackend:
     def calls(self) -> dict[str, int]:
         return self.inner.calls()
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        return self.inner.outcomes()
+
     def limit_rates(self, rates: Rates) -> None:
         self.inner.limit_rates(rates)
 

@@ -260,6 +260,10 @@ class MemoryBackend:
         with self._gate:
             return dict(self._calls)
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        """Every call is answered."""
+        return {route: {"2xx": count} for route, count in self.calls().items()}
+
     def limit_rates(self, rates: Rates) -> None:
         """Bytes do not travel here."""
 

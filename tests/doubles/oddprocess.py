@@ -87,6 +87,9 @@ class OddBackend:
     def calls(self) -> dict[str, int]:
         return {"stat": self._asked}
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        return {"stat": {"2xx": self._asked}}
+
     def limit_rates(self, rates: Rates) -> None:
         """Bytes do not travel here."""
 

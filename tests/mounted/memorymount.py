@@ -72,6 +72,9 @@ class RemoteMemory:
         with self._lock:
             return dict(self._calls)
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        return {route: {"2xx": count} for route, count in self.calls().items()}
+
     def limit_rates(self, rates: Rates) -> None:
         """Bytes do not travel here."""
 

@@ -172,6 +172,7 @@ ONLY_IMPORTER = {
     "fuse": "mountfs.fuse",
     "requests": "mountfs.backends.http",
     "redis": "daemon.fleet.redisserver",
+    "prometheus_client": "daemon.page.metrics",
     "aiohttp": "cloudsandbox",
     "trustme": "cloudsandbox.tls",
 }

@@ -255,6 +255,9 @@ class BoxBackend:
         """By method and path, with ``:id`` for what varies."""
         return self._http.calls()
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        return self._http.outcomes()
+
     def limit_rates(self, rates: Rates) -> None:
         self._http.bandwidth.limit(rates)
 

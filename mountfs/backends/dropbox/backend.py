@@ -202,6 +202,9 @@ class DropboxBackend:
         """By route, without the API's version."""
         return self._http.calls()
 
+    def outcomes(self) -> dict[str, dict[str, int]]:
+        return self._http.outcomes()
+
     def limit_rates(self, rates: Rates) -> None:
         self._http.bandwidth.limit(rates)
 

@@ -8,6 +8,7 @@ from threading import Event, Lock
 
 from daemon.control.account import Backlog
 from daemon.control.changes import PendingChange, StoryEvent
+from daemon.control.figures import Figures
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, FarSide, Tally, Transfer
 from mountfs.model.path import ROOT, RemotePath
@@ -116,6 +117,9 @@ class FakeAccount:
 
     def stuck(self) -> str:
         return self.hangs
+
+    def figures(self) -> Figures:
+        return Figures()
 
     def beat(self) -> None:
         """Not remembered: it comes twice a second."""
