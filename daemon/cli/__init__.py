@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from daemon.cli.context import Context, say
+from daemon.cli.summaries import HIDDEN, SUMMARIES
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
 
@@ -26,6 +27,7 @@ _MODULES = {
     **{name: name for name in ("conflicts", "doctor", "pending", "status")},
     **dict.fromkeys(("pause", "resume", "bwlimit"), "steer"),
     **dict.fromkeys(("mount-helper", "umount-helper"), "mounthelper"),
+    **dict.fromkeys(("completion", "manual"), "completion"),
     "install-service": "install",
     "log": "story",
     "config": "configure",
@@ -33,9 +35,14 @@ _MODULES = {
 """Command -> the module of this package that has it under this name."""
 
 
+def shortened(summary: str, room: int) -> str:
+    """Whole words of it, as click shortens the help of a command."""
+    return click.Command("", help=summary).get_short_help_str(room)
+
+
 class _Commands(click.Group):
-    """A command is imported when it is run, and all are for the help: what one of them needs, such as HTTP,
-    takes longer to load than most of the others take to run."""
+    """A command is imported when it is run: what one of them needs, such as HTTP, takes longer to load than
+    most of the others take to run. The help and the completion of names load none."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return sorted(_MODULES)
@@ -47,11 +54,48 @@ class _Commands(click.Group):
         found = getattr(importlib.import_module(f"{__name__}.{module}"), cmd_name.replace("-", "_"))
         return found if isinstance(found, click.Command) else None
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = [name for name in self.list_commands(ctx) if name not in HIDDEN]
+        room = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._summary(ctx, name, room)) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        names = [name for name in self.list_commands(ctx) if name not in HIDDEN]
+        found = [
+            CompletionItem(name, help=self._summary(ctx, name, 60))
+            for name in names
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+    def _summary(self, ctx: click.Context, name: str, room: int) -> str:
+        if name in SUMMARIES:
+            return shortened(SUMMARIES[name], max(20, room))
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(max(20, room)) if command is not None else ""
+
+
+def _tell_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not context.resilient_parsing:
+        # Loaded here, for it takes as long as all else.
+        from importlib.metadata import version  # noqa: PLC0415
+
+        click.echo(f"mountfs {version('mountfs')}")
+        context.exit()
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
-@click.version_option(version("mountfs"), message="mountfs %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_tell_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     """Mount a cloud account as a directory: copies close at once and are committed in batches."""

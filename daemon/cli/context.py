@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import platformdirs
-from rich.console import Console
 
 from daemon.config.options import MountOptions
 from daemon.config.settings import Settings, load
 from daemon.failure import BadSettings
 from daemon.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/mountfs")
@@ -46,6 +50,13 @@ def say(line: str) -> None:
     click.echo(f"mountfs: {printable(line)}", err=True)
 
 
+def _console(*, stderr: bool) -> Console:
+    """Loaded here: the help of a command needs none."""
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(stderr=stderr, highlight=False)
+
+
 @dataclass(slots=True)
 class Context:
     """The global options, and this process's view of the user."""
@@ -53,8 +64,8 @@ class Context:
     config: Path | None = None
     verbosity: int = 0
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    out: Console = field(default_factory=lambda: Console(highlight=False))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=partial(_console, stderr=False))
+    err: Console = field(default_factory=partial(_console, stderr=True))
 
     def settings(self, *, may_be_new: bool = False) -> Settings:
         """The configuration. BadSettings, also where the file that was named is missing, unless it

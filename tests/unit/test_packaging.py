@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "mountfs", "daemon", "cloudsandbox")
+PRODUCT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "mountfs", "daemon", "cloudsandbox", "share")
 PAGE = "daemon/page/page.html"
 BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"
 
@@ -62,7 +62,13 @@ def requirements(wheel: Path, extra: str = "") -> list[str]:
 
 def modules(wheel: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
-        return {name for name in archive.namelist() if ".dist-info/" not in name}
+        return {name for name in archive.namelist() if ".dist-info/" not in name and ".data/" not in name}
+
+
+def shared(wheel: Path) -> set[str]:
+    """What goes below the prefix of the installation."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name.partition(".data/data/")[2] for name in archive.namelist() if ".data/data/" in name}
 
 
 def sources(package: Path) -> set[str]:
@@ -79,6 +85,12 @@ def test_mountfs_comes_without_the_stand_ins_and_without_their_server(
 ) -> None:
     wheel = built(checkout, "wheel")
     assert modules(wheel) == sources(checkout / "mountfs") | sources(checkout / "daemon") | {PAGE}
+    assert shared(wheel) == {
+        "share/man/man1/mountfs.1",
+        "share/bash-completion/completions/mountfs.bash",
+        "share/zsh/site-functions/_mountfs",
+        "share/fish/vendor_completions.d/mountfs.fish",
+    }
     always = requirements(wheel)
     assert any(line.startswith("requests") for line in always)
     assert not [line for line in always if line.startswith(("aiohttp", "cloudsandbox"))]

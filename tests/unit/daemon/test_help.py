@@ -1,0 +1,100 @@
+"""The help, the completion and the manual page: made of the commands' own words, and quick."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from daemon.cli import _MODULES, cli, run
+from daemon.cli.completion import SHELLS, VARIABLE, completion_script, manual_page
+from daemon.cli.summaries import HIDDEN, SUMMARIES
+
+ROOT = Path(__file__).parents[3]
+SHARE = ROOT / "share"
+SCRIPTS = {"bash": "mountfs.bash", "zsh": "_mountfs", "fish": "mountfs.fish"}
+
+
+def commands() -> dict[str, click.Command]:
+    context = click.Context(cli)
+    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
+
+
+def test_summaries_are_the_commands_own_words() -> None:
+    found = commands()
+    assert {name for name, command in found.items() if command.hidden} == HIDDEN
+    assert SUMMARIES.keys() <= found.keys() - HIDDEN
+    for name, summary in SUMMARIES.items():
+        own = " ".join((found[name].help or "").split())
+        assert own.startswith(summary.rstrip(".")), name
+
+
+def test_the_help_loads_no_command_and_nothing_that_draws() -> None:
+    order = "import sys; from daemon.cli import run; run(['--help']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", order], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(done.stdout.split("\n")[-2].split())
+    slow = {"rich.console", "requests", "fuse", "sqlite3", "importlib.metadata", "daemon.process.run"}
+    assert not loaded & slow
+    assert not loaded & {f"daemon.cli.{module}" for module in _MODULES.values()}
+    for name in SUMMARIES:
+        assert f"\n  {name} " in done.stdout
+
+
+def completed(words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What bash is offered for the last of *words*."""
+    monkeypatch.setenv(VARIABLE, "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    with pytest.raises(SystemExit):
+        run([])
+    return [line.partition(",")[2] for line in capsys.readouterr().out.split()]
+
+
+def test_commands_options_and_choices_are_completed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert completed("mountfs st", capsys, monkeypatch) == ["status"]
+    assert completed("mountfs conflicts --keep th", capsys, monkeypatch) == ["theirs"]
+    assert completed("mountfs status --w", capsys, monkeypatch) == ["--watch"]
+    assert "mount-helper" not in completed("mountfs ", capsys, monkeypatch)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_scripts_in_the_package_are_what_the_command_prints(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``MOUNTFS_WRITE_TABLES=1 pytest`` with this file writes them, and the manual page, anew."""
+    made = completion_script(cli, shell)
+    path = SHARE / SCRIPTS[shell]
+    if os.environ.get("MOUNTFS_WRITE_TABLES"):
+        path.write_text(f"{made}\n")
+    assert path.read_text() == f"{made}\n"
+    assert run(["completion", shell]) == 0
+    assert capsys.readouterr().out == f"{made}\n"
+    if shutil.which(shell):
+        subprocess.run([shell, "-n", path], check=True)
+
+
+def test_the_manual_page_in_the_package_is_that_of_the_commands() -> None:
+    made = manual_page(click.Context(cli, info_name="mountfs"))
+    path = SHARE / "mountfs.1"
+    if os.environ.get("MOUNTFS_WRITE_TABLES"):
+        path.write_text(made)
+    assert path.read_text() == made
+    for name in commands().keys() - HIDDEN:
+        assert f".SS mountfs {name}".replace("-", "\\-") in made
+    assert "helper" not in made.partition(".SH COMMANDS")[2].partition("install")[0]
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man(1) here")
+def test_man_has_nothing_to_complain_of() -> None:
+    order = ["man", "--warnings", "-E", "UTF-8", "-l", str(SHARE / "mountfs.1")]
+    done = subprocess.run(order, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "mountfs - mount a Dropbox or Box account as a directory" in done.stdout
