@@ -294,7 +294,8 @@ class Senders(NamedTuple):
     def standstill(self) -> MountfsError | None:
         """Why no file is committed until somebody makes room or signs in; None while nothing like that is
         known. Under the lock."""
-        return self.prober.pause.error or self.committer.refused_login or self.uploader.refused_login
+        pause = self.prober.pause
+        return pause.error or pause.limit or self.committer.refused_login or self.uploader.refused_login
 
 
 def _senders(

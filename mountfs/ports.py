@@ -48,6 +48,8 @@ class BackendLimits:
     with DirectoryNotEmpty, so that nobody needs to look first."""
     lists_trees: bool = False
     """Whether all that is below a folder can be listed in pages (``list_tree``)."""
+    transport_routes: frozenset[str] = frozenset()
+    """Calls, as ``calls`` names them, that the service counts by the month."""
     batches_at_once: int = 1
     """How many batches may be sent side by side. 1: one runs at a time, also between the processes of a
     machine; more: batches that the service still works on (``Running``) keep none of the others waiting."""

@@ -13,7 +13,16 @@ from rich.table import Table
 
 from daemon.cli.bars import in_time, render_transfer, text
 from daemon.control.health import trouble_of
-from daemon.control.status import FleetStatus, MountStatus, Tally, Transfer, in_bytes, in_words, plural
+from daemon.control.status import (
+    FleetStatus,
+    MountStatus,
+    Tally,
+    Transfer,
+    Transport,
+    in_bytes,
+    in_words,
+    plural,
+)
 from mountfs.model.rates import UNLIMITED
 
 MACHINES_SHOWN = 8
@@ -119,6 +128,7 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
             if account.rates != UNLIMITED
             else []
         ),
+        *([("transport", _transport(account.transport))] if account.transport.month else []),
         ("current job", account.current_job or "none"),
         *_fleet_facts(account.fleet),
         ("kept in", status.state_dir),
@@ -145,6 +155,11 @@ def _fleet_facts(fleet: FleetStatus | None) -> Iterator[tuple[str, str]]:
         told.append(f"{more} more")
     total = sum(fleet.calls.values())
     yield "calls a minute", f"{total}: {', '.join(told)}" if told else "none"
+
+
+def _transport(transport: Transport) -> str:
+    most = "" if transport.limit is None else f" of {transport.limit}"
+    return f"{transport.calls}{most} calls in {transport.month}"
 
 
 def _tallies(states: Mapping[str, Tally]) -> Table:

@@ -236,7 +236,7 @@ class Committer:
         queues = {
             kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
             for kind, most in self._most.items()
-            if not (kind in MAKES_A_FILE and self._pause.is_on)
+            if not (kind in MAKES_A_FILE and self._pause.stops_files)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
         # Names that have settled since the last look are as near as bytes on their way.

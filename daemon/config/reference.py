@@ -82,6 +82,11 @@ DROPBOX = Section(
         Entry("access_token", '"..."', "In place of `refresh_token`: good for four hours. Secret."),
         Entry("path_root", '"root"', "`home`; `root`: the team's space; or the id of a namespace."),
         Entry("mute", "true", "What is written here pops up on no desktop."),
+        Entry(
+            "transport_calls_per_month",
+            "25000",
+            "What a business plan allows; uploads pause before they go beyond it.",
+        ),
         Entry("commit_route", '"finish_batch_v2"', "`finish_batch`: a job to ask after; `_v2`: one call."),
         Entry("select_user", '"dbmid:..."', "With a team's token: the member to act as."),
         Entry("select_admin", '"dbmid:..."', "With a team's token: the admin to act as on team spaces."),

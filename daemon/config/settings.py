@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from daemon.config.boxremote import BOX_KEYS, NO_CREDENTIALS, BoxRemote, check_box, given_keys
+from daemon.config.boxremote import BOX_KEYS, NO_CREDENTIALS, BoxRemote, check_box, count_up_to, given_keys
 from daemon.config.fleet import FLEET_KEYS, Fleet, read_fleet
 from daemon.config.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
 from daemon.config.options import OPTION_KEYS
@@ -57,6 +57,7 @@ class DropboxRemote:
     select_admin: str | None = None
     commit_route: CommitRoute = CommitRoute.FINISH_BATCH
     mute: bool = False
+    transport_calls_per_month: int | None = None
     kept: tuple[KeptSecret, ...] = ()
 
     @property
@@ -138,6 +139,7 @@ DROPBOX_KEYS: Mapping[str, Key] = {
     "select_admin": Key("select_admin", token),
     "commit_route": Key("commit_route", choice(*CommitRoute)),
     "mute": Key("mute", boolean),
+    "transport_calls_per_month": Key("transport_calls_per_month", count_up_to(10**9)),
 }
 
 REMOTE_TYPES: Mapping[str, tuple[type[AccountRemote], Mapping[str, Key]]] = {

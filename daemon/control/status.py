@@ -138,6 +138,16 @@ class FleetStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Transport:
+    """Calls that the service counts by the month, of all mounts of the account on this machine. *month* is
+    empty where it counts none; *limit*: the most that the configuration allows."""
+
+    month: str = ""
+    calls: int = 0
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """The account behind a mount. *states* is keyed by the journal's words for a change's state;
     *pending* is what is not yet committed and still going there; *calls* are requests by route. *paused*:
@@ -163,6 +173,7 @@ class AccountStatus:
     transfer: Transfer = Transfer()
     rates: Rates = UNLIMITED
     """The bounds of the line, where somebody has set some."""
+    transport: Transport = Transport()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +211,7 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
         waiting = tuple((name, waited_s) for name, waited_s in fleet["waiting"])
         account["fleet"] = FleetStatus(**{**fleet, "waiting": waiting})
     account["transfer"] = transfer_from(account["transfer"])
+    account["transport"] = Transport(**account["transport"])
     account["rates"] = Rates(**account["rates"])
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})

@@ -61,6 +61,8 @@ def _gauges(status: MountStatus, figures: Figures) -> Iterator[Metric]:
         ("mountfs_upload_bytes_per_second", "Over the last seconds.", account.transfer.bytes_per_s),
         ("mountfs_conflicted_copies", "Copies that wait for a person.", len(account.copies)),
         ("mountfs_cache_bytes", "Of remote files, kept on the local disk.", figures.cache_bytes),
+        ("mountfs_transport_calls_this_month", "As the service counts them.", account.transport.calls),
+        ("mountfs_transport_calls_limit", "0: none is set.", account.transport.limit or 0),
         ("mountfs_uptime_seconds", "Since the process began.", status.uptime_s),
     ):  # fmt: skip
         yield GaugeMetricFamily(name, what, value=value)

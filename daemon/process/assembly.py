@@ -15,6 +15,7 @@ from daemon.config.settings import AccountRemote
 from daemon.control.status import Stray, Trouble, in_bytes, plural
 from daemon.core import Core, Foundation, Places, Settings, build, is_acknowledged, lay
 from daemon.failure import Failure
+from daemon.places.monthledger import MonthLedger
 from daemon.places.statedir import Slot, StateDir
 from daemon.process.adoption import adopt
 from daemon.process.briefly import briefly
@@ -24,6 +25,7 @@ from daemon.process.fleetwork import FleetWork, join
 from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.options import file_system_options, fuse_options
 from daemon.process.run import MountPlan
+from daemon.process.transportcalls import TransportCalls
 from daemon.process.worker import Worker, waker_of
 from daemon.signin.identity import identity_mark
 from mountfs.clock import SystemClock, boot_id
@@ -146,7 +148,20 @@ class _Assembly:
         if (shortage := core.spool.shortage()) is not None:
             LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
 
+        transport = TransportCalls(
+            core.tree,
+            backend,
+            core.prober.pause,
+            MonthLedger(self.state.account_dir(self.account) / "transport.json"),
+            self.clock,
+            limit=getattr(self.plan.remote, "transport_calls_per_month", None),
+            traffic=self.connection.traffic,
+        )
+        counts = [Worker("transport", transport.step, self.clock)] if transport.counts else []
+
         def release() -> None:
+            with contextlib.suppress(OSError):
+                transport.step(self.clock.now_s())  # the calls of the last seconds
             with contextlib.suppress(MountfsError, OSError, sqlite3.Error):
                 core.durability.save()  # else the labels of the files tell it
             core.close()
@@ -162,7 +177,8 @@ class _Assembly:
                 file_system=core.file_system(file_system_options(self.plan, socket)),
                 fuse=fuse_options(self.plan),
                 first_workers=[follows],
-                workers=workers,
+                workers=[*workers, *counts],
+                transport=lambda: transport.told,
                 strays=self._strays,
                 set_aside=self._set_aside,
                 end_connection=self.connection.end,

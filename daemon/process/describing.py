@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import islice
 
 from daemon.commit.batch import Current
-from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Trouble, far_side
+from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Transport, Trouble, far_side
 from daemon.core import Core
 from daemon.places.holders import holder_of
 from daemon.process.counts import bytes_of, count_of
@@ -51,6 +51,7 @@ class Description:
     ) -> None:
         """*shown*: how a path of the account is told to the user of the mount."""
         self.rates = UNLIMITED
+        self.transport: Callable[[], Transport] = Transport
         self._core = core
         self._display_name = display_name
         self._workers = workers
@@ -93,6 +94,7 @@ class Description:
             fleet=self._fleet.status() if self._fleet is not None else None,
             transfer=self._progress.tell(),
             rates=self.rates,
+            transport=self.transport(),
         )
 
     # Inside

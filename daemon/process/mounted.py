@@ -13,7 +13,7 @@ from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.figures import Figures
 from daemon.control.parked import Parked
 from daemon.control.protocol import Discarded, FailedChange, Retried
-from daemon.control.status import AccountStatus, Stray, Transfer, Trouble
+from daemon.control.status import AccountStatus, Stray, Transfer, Transport, Trouble
 from daemon.core import Core
 from daemon.process.counting import Counted
 from daemon.process.counts import bytes_of, count_of
@@ -69,6 +69,7 @@ class Parts:
     rates: Rates = UNLIMITED
     traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
     timing: Timing | None = None
+    transport: Callable[[], Transport] = Transport
 
 
 class RunningAccount:
@@ -105,6 +106,7 @@ class RunningAccount:
             fleet=parts.fleet,
         )
         self._description.rates = parts.rates
+        self._description.transport = parts.transport
 
     def start(self) -> None:
         for worker in self._parts.first_workers:

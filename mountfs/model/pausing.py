@@ -47,6 +47,8 @@ class Pause:
         """The smallest file that was refused since it began."""
         self.due_s = math.inf
         """When the service is asked again."""
+        self.limit: MountfsError | None = None
+        """Why no call is left until the month ends; None: there are some."""
         self.is_held = False
         """Whether a person has stopped all that is sent, whatever there is room for."""
         self._began_s = -math.inf
@@ -59,8 +61,19 @@ class Pause:
         return self.error is not None
 
     @property
+    def stops_files(self) -> bool:
+        """Whether no file is sent or committed, because there is no room, or no call left this month."""
+        return self.is_on or self.limit is not None
+
+    @property
     def stops_uploads(self) -> bool:
-        return self.is_on or self.is_held
+        return self.stops_files or self.is_held
+
+    def bound(self, error: MountfsError | None) -> None:
+        """The calls of the month are used up, as *error* says; None: there are some."""
+        had, self.limit = self.limit, error
+        if (had is None) is not (error is None):
+            self.changed()
 
     def hold(self, is_held: bool) -> None:
         """A person wants nothing to be sent, or wants that no longer."""

@@ -13,6 +13,18 @@ CHUNK_BYTES = 2 * BLOCK_BYTES
 """Appends to a concurrent session must be multiples of 4 MiB. Two blocks halve the round trips of one
 and keep a dozen workers, each with a part in memory, under 100 MB."""
 
+TRANSPORT_STEPS = (
+    "start",
+    "start_batch",
+    "append",
+    "append_v2",
+    "append_batch",
+    "finish",
+    "finish_batch",
+    "finish_batch_v2",
+)
+"""Of upload sessions: what counts as data transport for teams with a monthly limit (API reference)."""
+
 DROPBOX_LIMITS = BackendLimits(
     service="dropbox",
     hash_kind=HashKind.DROPBOX,
@@ -44,4 +56,7 @@ DROPBOX_LIMITS = BackendLimits(
     ends_sessions=False,
     parents_implicit=True,
     lists_trees=True,
+    transport_routes=frozenset(
+        f"files/{route}" for route in ("upload", *(f"upload_session/{step}" for step in TRANSPORT_STEPS))
+    ),
 )

@@ -50,6 +50,7 @@ from daemon.control.status import (
     Stray,
     Tally,
     Transfer,
+    Transport,
     Trouble,
     UnderWay,
 )
@@ -80,6 +81,7 @@ STATUS = MountStatus(
         copies=(Copy("/a (conflicted copy)", "conflicted copy", 4.0, "compare them"),),
         transfer=TRANSFER,
         rates=Rates(None, 1 << 20),
+        transport=Transport("2026-11", 7, 100),
     ),
 )
 

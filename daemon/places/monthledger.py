@@ -1,0 +1,49 @@
+"""Calls that an account has made, by month: kept in a file that all mounts of the account add to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from pathlib import Path
+
+KEPT_MONTHS = 13
+_MONTH = re.compile(r"\d{4}-\d{2}")
+
+
+class MonthLedger:
+    """The file *path*, and a lock beside it. Months are as in ``2026-11``. Any process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def months(self) -> dict[str, int]:
+        """Calls by month, the oldest first; what makes no sense is left out."""
+        try:
+            found = json.loads(self._path.read_text())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        if not isinstance(found, dict):
+            return {}
+        return {
+            month: calls
+            for month, calls in sorted(found.items())
+            if _MONTH.fullmatch(month) and isinstance(calls, int) and calls >= 0
+        }
+
+    def add(self, month: str, calls: int) -> int:
+        """So many more in *month*; how many that makes. OSError."""
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            months = self.months()
+            months[month] = months.get(month, 0) + calls
+            if calls:
+                kept = dict(sorted(months.items())[-KEPT_MONTHS:])
+                draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+                draft.write_text(json.dumps(kept, indent=1))
+                draft.replace(self._path)
+            return months[month]
+        finally:
+            os.close(lock)
