@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, cast
 
-from daemon.config.keys import Key, Parser, choice, token, url
+from daemon.config.keys import Key, Parser, choice, text, token, url
 from daemon.config.secrets import KeptSecret, secret
 from daemon.failure import BadSettings
 
@@ -47,6 +47,7 @@ class BoxRemote:
     upload_rate: UploadRate = UploadRate.ADAPTIVE
     calls_per_minute: int = 1000
     small_file_bytes: int = 20_000_000
+    description: str | None = None
     kept: tuple[KeptSecret, ...] = ()
 
     @property
@@ -72,6 +73,14 @@ def count_up_to(most: int) -> Parser:
         return value
 
     return parse
+
+
+def description(value: object) -> str:
+    """What Box takes for one: at most 256 characters."""
+    given = text(value)
+    if len(given) > 256:
+        raise ValueError("must be at most 256 characters")
+    return given
 
 
 def folder_id(value: object) -> str:
@@ -106,6 +115,7 @@ BOX_KEYS: Mapping[str, Key] = {
     "upload_rate": Key("upload_rate", choice(*UploadRate)),
     "calls_per_minute": Key("calls_per_minute", count_up_to(1_000_000)),
     "small_file_bytes": Key("small_file_bytes", count_up_to(LARGEST_SMALL_FILE_BYTES)),
+    "description": Key("description", description),
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import tomlkit
 
 from daemon.config.boxremote import BOX_KEYS, BoxRemote
+from daemon.config.commitoptions import in_tables
 from daemon.config.fleet import FLEET_KEYS, Fleet
 from daemon.config.keys import Key
 from daemon.config.options import OPTION_KEYS, MountOptions
@@ -61,6 +62,10 @@ def toml(value: object, key: str = "") -> str:
         return f'"{value:03o}"'
     if isinstance(value, Enum | Path | Rates):
         value = str(value)
+    if isinstance(value, tuple):
+        value = in_tables(value)
+    if isinstance(value, list):
+        return f"[{', '.join(toml(each) for each in value)}]"
     if isinstance(value, Mapping):
         table = tomlkit.inline_table()
         table.update(value)
@@ -82,6 +87,21 @@ DROPBOX = Section(
         Entry("access_token", '"..."', "In place of `refresh_token`: good for four hours. Secret."),
         Entry("path_root", '"root"', "`home`; `root`: the team's space; or the id of a namespace."),
         Entry("mute", "true", "What is written here pops up on no desktop."),
+        Entry(
+            "commit_mode",
+            '"overwrite"',
+            "`overwrite`: the last to write wins, which gives up S-CONFLICT.",
+        ),
+        Entry("autorename", "true", "In a conflict the service names your copy; gives up S-ONCE for it."),
+        Entry(
+            "strict_conflict", "true", "Also the same bytes by somebody else, or a removal, are a conflict."
+        ),
+        Entry("client_modified", "false", "Files get the service's time, not that of this machine."),
+        Entry(
+            "property_groups",
+            '[{ template_id = "ptid:1a5n2i6d3OYEAAAAAAAAAYa", fields = { customer = "ACME" } }]',
+            "Custom properties of each version.",
+        ),
         Entry(
             "transport_calls_per_month",
             "25000",
@@ -114,6 +134,7 @@ BOX = Section(
         Entry("upload_rate", '"fixed"', "`adaptive`: tries more uploads until Box objects; `fixed`: never."),
         Entry("calls_per_minute", "1000", "How many calls Box allows (as documented)."),
         Entry("small_file_bytes", "20000000", "Up to here a file travels in one request; at most 50 MB."),
+        Entry("description", '"Scanned at the front desk"', "The description of each new file."),
         Entry("api_url", '"https://api.box.com/2.0"', f"The API; {_OTHER}."),
         Entry("upload_url", '"https://upload.box.com/api/2.0"', f"Where bytes go; {_OTHER}."),
         Entry("token_url", '"https://api.box.com/oauth2/token"', f"Where tokens come from; {_OTHER}."),

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from daemon.config.boxremote import BOX_KEYS, NO_CREDENTIALS, BoxRemote, check_box, count_up_to, given_keys
+from daemon.config.commitoptions import COMMIT_KEYS, CommitMode, PropertyGroups
 from daemon.config.fleet import FLEET_KEYS, Fleet, read_fleet
-from daemon.config.keys import Key, boolean, choice, directory, nearest, read_table, text, token, url
+from daemon.config.keys import Key, choice, directory, nearest, read_table, text, token, url
 from daemon.config.options import OPTION_KEYS
 from daemon.config.secrets import KeptSecret, apart, fetch, secret
 from daemon.failure import BadSettings
@@ -57,6 +58,11 @@ class DropboxRemote:
     select_admin: str | None = None
     commit_route: CommitRoute = CommitRoute.FINISH_BATCH
     mute: bool = False
+    commit_mode: CommitMode = CommitMode.UPDATE
+    autorename: bool = False
+    strict_conflict: bool = False
+    client_modified: bool = True
+    property_groups: PropertyGroups = ()
     transport_calls_per_month: int | None = None
     kept: tuple[KeptSecret, ...] = ()
 
@@ -138,7 +144,7 @@ DROPBOX_KEYS: Mapping[str, Key] = {
     "select_user": Key("select_user", token),
     "select_admin": Key("select_admin", token),
     "commit_route": Key("commit_route", choice(*CommitRoute)),
-    "mute": Key("mute", boolean),
+    **COMMIT_KEYS,
     "transport_calls_per_month": Key("transport_calls_per_month", count_up_to(10**9)),
 }
 

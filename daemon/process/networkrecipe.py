@@ -14,6 +14,7 @@ RECIPE_MODULES = (
     __name__,
     "daemon.config.settings",
     "daemon.config.boxremote",
+    "daemon.config.commitoptions",
     "daemon.config.fleet",
 )
 """Modules whose classes the codec has to accept in a recipe."""

@@ -58,6 +58,12 @@ class BoxApi:
         self._gone_hosts: set[str] = set()
         """Hosts of upload sessions that could not be reached while the upload host could."""
 
+    @property
+    def of_new_files(self) -> dict[str, str]:
+        """Attributes that a file is given when it is made, and that are its users' from then on."""
+        description = self.settings.description
+        return {} if description is None else {"description": description}
+
     def api_url(self, path: str, **query: str | int) -> str:
         """An address of the API host; *path* is quoted already."""
         return _with_query(f"{self.settings.api_url}/{path}", query)

@@ -131,7 +131,10 @@ class Commits:
     def _send(self, order: Put, token: SessionToken, digest: bytes, etag: str | None) -> Response:
         arg: Json = {
             "parts": [part.wire for part in whole_file(order.parts, token.size_bytes)],
-            "attributes": {"content_modified_at": time_stamp(order.mtime_ns)},
+            "attributes": {
+                "content_modified_at": time_stamp(order.mtime_ns),
+                **(self._api.of_new_files if order.base_revision is None else {}),
+            },
         }
         headers = {"Digest": digest_header(digest)}
         if etag is not None:

@@ -16,7 +16,8 @@ class BoxSettings:
 
     ``as_user`` is the id of the user to act as, ``root_folder_id`` the folder that is the root of all
     paths; files below ``small_file_bytes`` travel in one request. ``upload_rate``: ``adaptive`` tries more
-    uploads than ``uploads_per_minute`` until the service objects, ``fixed`` never does.
+    uploads than ``uploads_per_minute`` until the service objects, ``fixed`` never does. ``description``: of
+    each new file.
     """
 
     api_url: str = "https://api.box.com/2.0"
@@ -27,3 +28,4 @@ class BoxSettings:
     upload_rate: str = ADAPTIVE
     calls_per_minute: int = 1000
     small_file_bytes: int = SMALL_FILE_BYTES
+    description: str | None = None

@@ -78,6 +78,7 @@ class SmallFiles:
             "name": order.place.name,
             "parent": {"id": self._places.folder_of(order.place)},
             "content_modified_at": time_stamp(order.mtime_ns),
+            **self._api.of_new_files,
         }
         response = self._send(CREATE, "files/content", attributes, upload, {})
         if response.status == 409 and code_of(response) == NAME_IN_USE:

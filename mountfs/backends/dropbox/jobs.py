@@ -13,7 +13,7 @@ from mountfs.backends.dropbox.caserename import CaseRenames
 from mountfs.backends.dropbox.entries import entry_of, file_of, folder_of, time_stamp
 from mountfs.backends.dropbox.errors import from_union, tags_of
 from mountfs.backends.dropbox.listing import list_folder, stat
-from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, DropboxSettings
+from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, OVERWRITE, DropboxSettings
 from mountfs.backends.dropbox.uploads import id_of
 from mountfs.errors import (
     Conflict,
@@ -147,19 +147,32 @@ class DropboxJobs:
                 raise NotSupported(f"{order.kind} is no entry of a batch")
 
     def _finish_entry(self, order: Put) -> Json:
-        base = order.base_revision
-        return {
-            "cursor": {"session_id": id_of(order.session or ""), "offset": order.size_bytes},
-            "commit": {
-                "path": order.place.path.text,
-                "mode": {".tag": "add"} if base is None else {".tag": "update", "update": base},
-                # Ours are set beside by the mount itself, which says so (S-CONFLICT).
-                "autorename": False,
-                "client_modified": time_stamp(order.mtime_ns, self._clock.wall_ns()),
-                "mute": self._settings.mute,
-                "strict_conflict": False,
-            },
+        settings = self._settings
+        commit: Json = {
+            "path": order.place.path.text,
+            "mode": self._mode(order.base_revision),
+            # By default ours are set beside by the mount itself, which says so (S-CONFLICT).
+            "autorename": settings.autorename,
+            "mute": settings.mute,
+            "strict_conflict": settings.strict_conflict,
         }
+        if settings.client_modified:
+            commit["client_modified"] = time_stamp(order.mtime_ns, self._clock.wall_ns())
+        if settings.property_groups:
+            commit["property_groups"] = [
+                {
+                    "template_id": template,
+                    "fields": [{"name": name, "value": value} for name, value in fields],
+                }
+                for template, fields in settings.property_groups
+            ]
+        cursor = {"session_id": id_of(order.session or ""), "offset": order.size_bytes}
+        return {"cursor": cursor, "commit": commit}
+
+    def _mode(self, base: str | None) -> Json:
+        if self._settings.commit_mode == OVERWRITE:
+            return {".tag": "overwrite"}
+        return {".tag": "add"} if base is None else {".tag": "update", "update": base}
 
     def _outcome(self, order: Order, entry: Any) -> Outcome:
         try:

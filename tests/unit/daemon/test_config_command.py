@@ -168,3 +168,14 @@ def test_what_cannot_be_parsed_is_told_with_its_place(home: Path, capsys: pytest
     assert run(["--config", str(path), "config", "check"]) == 2
     told = f"mountfs: {path}: [mount]: unknown key 'settle'; did you mean 'settle_s'?\n"
     assert capsys.readouterr().err == told
+
+
+def test_property_groups_are_shown_as_they_are_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = 'property_groups = [{template_id = "ptid:1", fields = {customer = "ACME"}}]'
+    config = tmp_path / "mountfs.toml"
+    config.write_text(f'[remotes.w]\ntype = "dropbox"\naccess_token = "t"\n{groups}\n')
+    config.chmod(0o600)
+    assert run(["--config", str(config), "config", "show"]) == 0
+    assert groups in capsys.readouterr().out.splitlines()

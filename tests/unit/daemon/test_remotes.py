@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.config.boxremote import BoxRemote
+from daemon.config.commitoptions import CommitMode
 from daemon.config.settings import AccountRemote, CommitRoute, DropboxRemote
 from daemon.signin.remotes import connect, settings_of
 from mountfs.backends.box.settings import BoxSettings
@@ -41,6 +43,19 @@ def test_what_the_configuration_says_reaches_the_backend() -> None:
     remote = DropboxRemote("work", path_root="root", commit_route=CommitRoute.FINISH_BATCH_V2, mute=True)
     expected = DropboxSettings(path_root="root", commit_route=FINISH_BATCH_V2, mute=True)
     assert settings_of(remote, DropboxSettings) == expected
+    groups = (("ptid:x", (("customer", "ACME"),)),)
+    remote = replace(
+        remote,
+        commit_mode=CommitMode.OVERWRITE,
+        autorename=True,
+        strict_conflict=True,
+        client_modified=False,
+        property_groups=groups,
+    )
+    told = settings_of(remote, DropboxSettings)
+    assert (told.commit_mode, told.autorename, told.strict_conflict) == ("overwrite", True, True)
+    assert (told.client_modified, told.property_groups) == (False, groups)
+    assert settings_of(BoxRemote("work", description="x"), BoxSettings).description == "x"
 
 
 @pytest.mark.parametrize("status", [429, 503])
