@@ -113,6 +113,9 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
     pending = f"{plural(account.pending.count, 'change')}, {in_bytes(account.pending.size_bytes)}"
     if oldest is not None:
         pending += f", the oldest since {in_time(oldest)}"
+    if account.unsent.count:
+        told = f"{plural(account.unsent.count, 'file')}, {in_bytes(account.unsent.size_bytes)}"
+        pending += f"; of that the service copies {told}, which need not be sent"
     return [
         (
             "state",

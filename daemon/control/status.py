@@ -152,7 +152,8 @@ class AccountStatus:
     """The account behind a mount. *states* is keyed by the journal's words for a change's state;
     *pending* is what is not yet committed and still going there; *calls* are requests by route. *paused*:
     why no file is sent until somebody makes room or signs in, and what to do; empty while files are sent.
-    *copies*: what lies beside other files until somebody looks at it.
+    *copies*: what lies beside other files until somebody looks at it. *unsent*: of *pending*, the files that
+    the service makes of other ones, so that their bytes are not sent.
     """
 
     account: str
@@ -174,6 +175,7 @@ class AccountStatus:
     rates: Rates = UNLIMITED
     """The bounds of the line, where somebody has set some."""
     transport: Transport = Transport()
+    unsent: Tally = Tally()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,7 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
     account = dict(given["account"])
     account["states"] = {state: Tally(**tally) for state, tally in account["states"].items()}
     account["pending"] = Tally(**account["pending"])
+    account["unsent"] = Tally(**account["unsent"])
     account["troubles"] = tuple(Trouble(**trouble) for trouble in account["troubles"])
     stated = account["far_side"]
     account["far_side"] = FarSide(**{**stated, "condition": Condition(stated["condition"])})

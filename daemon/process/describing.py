@@ -71,6 +71,7 @@ class Description:
         with tree.lock:
             root = tree.root
             words = {word: Tally(count_of(root, (word,)), bytes_of(root, word)) for word in Word}
+            unsent = Tally(tree.copying.count, tree.copying.size_bytes)
             oldest = next(iter(tree.awaited.values()), None)
             copies = copies_kept(tree, self._shown)
             paused = why_paused(core.standstill(), is_held=core.prober.pause.is_held)
@@ -91,6 +92,7 @@ class Description:
             strays=strays,
             paused=paused,
             copies=copies,
+            unsent=unsent,
             fleet=self._fleet.status() if self._fleet is not None else None,
             transfer=self._progress.tell(),
             rates=self.rates,

@@ -220,6 +220,18 @@ def test_everything_is_counted_by_how_far_it_is(world: World, account: RunningAc
     assert account.status().pending.count == 3
 
 
+def test_what_the_service_copies_is_counted_apart(world: World, account: RunningAccount) -> None:
+    world.put("/known", b"123456")
+    world.settle()
+    world.put("/copy", b"123456")
+    world.put("/new", b"1234")
+    world.upload_all()
+    assert account.status().pending == Tally(2, 10)
+    assert account.status().unsent == Tally(1, 6)
+    world.settle()
+    assert account.status().unsent == Tally()
+
+
 def test_what_was_sent_and_has_no_outcome_is_committing(world: World, account: RunningAccount) -> None:
     world.put("/f", b"12")
     world.account.job_polls = 5

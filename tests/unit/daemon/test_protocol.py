@@ -82,6 +82,7 @@ STATUS = MountStatus(
         transfer=TRANSFER,
         rates=Rates(None, 1 << 20),
         transport=Transport("2026-11", 7, 100),
+        unsent=Tally(1, 6),
     ),
 )
 

@@ -187,6 +187,11 @@ def test_a_terminal_that_is_gone_changes_no_outcome() -> None:
         terminal.is_gone = True
 
 
+def test_what_the_service_copies_is_told_beside_what_is_pending() -> None:
+    assert "of that the service copies 1 file, 6 B, which need not be sent" in shown(STATUS)
+    assert "copies" not in shown(IDLE)
+
+
 def test_an_account_with_nothing_has_an_empty_tally() -> None:
     assert IDLE.account.pending == Tally(0, 0)
 
