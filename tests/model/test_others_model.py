@@ -111,6 +111,17 @@ class OthersMachine(RuleBasedStateMachine):
         if path is not None:
             self.put(path)
 
+    @rule(data=st.data(), path=PATHS)
+    def copy(self, data: st.DataObject, path: str) -> None:
+        source = self.some_shown(data)
+        with contextlib.suppress(MountfsError):
+            body = None if source is None else self.shown_body(source)
+            seen = self.shown_body(path)
+            if body is not None:
+                self.world.put(path, body)
+                self.let_go(seen)
+                self.alive.add(body)
+
     @rule(data=st.data())
     def open(self, data: st.DataObject) -> None:
         """Opens a file, to be changed later; what is written then is made from what was seen now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class MountMachine(RuleBasedStateMachine):
         )
         self.model = ModelTree()
         self.written = 0
+        self.copied: Counter[bytes] = Counter()
         self.hidden = 0
         self.has_cut = False
         self.has_lost_a_job = False
@@ -111,7 +113,21 @@ class MountMachine(RuleBasedStateMachine):
             self.expect_failure(lambda: self.world.put(path, b""))
             return
         self.world.advance(1.0)
-        body = self.fresh_body()
+        self.put_body(path, self.fresh_body())
+
+    @rule(data=st.data(), path=PATHS, is_settled=st.booleans())
+    def copy(self, data: st.DataObject, path: str, is_settled: bool) -> None:
+        """`cp` of a file, which the service has if that *is_settled*."""
+        source = self.some_path(data, ("file",))
+        if source is None or not self.model.can_make(path) or self.model.kind(path) == "folder":
+            return
+        if is_settled:
+            self.settle()
+        body = self.world.get(source)
+        self.copied[body] += 1
+        self.put_body(path, body)
+
+    def put_body(self, path: str, body: bytes) -> None:
         self.world.put(path, body)
         node = self.model.find(path)
         if node is None:
@@ -337,11 +353,13 @@ class MountMachine(RuleBasedStateMachine):
                 assert body in open_bodies, "a copy is not what was written until the crash"
                 self.world.fs.unlink(path)
         remote = {path.lower(): body for path, body in self.world.remote().items()}
-        for path in torn:
-            body = self.world.tree().get(path)
-            # What it was renamed over, which the service still has, is shown again.
-            if body is not None and body == remote.get(path.lower()):
-                self.model.place(path, ModelNode(is_folder=False, body=bytearray(body), whole=body))
+        shown = {path.lower(): (path, body) for path, body in self.world.tree().items()}
+        for torn_path in torn:
+            # What it replaced, which the service still has, is shown again, spelled as it was.
+            path, body = shown.get(torn_path.lower(), ("", None))
+            if path and remote.get(path.lower(), b"") == body:
+                bytes_there = bytearray(body or b"")
+                self.model.place(path, ModelNode(is_folder=body is None, body=bytes_there, whole=body))
 
     def is_torn_by_a_crash(self, node: ModelNode) -> bool:
         """Whether it is being written and was never closed."""
@@ -399,9 +417,10 @@ class MountMachine(RuleBasedStateMachine):
             self.model.close(handle)
         self.settle_everything()
         self.check_account()
-        # Unless files were cut, versions differ from each other: the service is given each once at most.
-        given = [body for body in self.account.given if body]
-        assert self.has_cut or len(set(given)) == len(given)
+        # Unless files were cut, versions differ from each other, but for copies: the service is given each
+        # once at most.
+        given = Counter(body for body in self.account.given if body)
+        assert self.has_cut or all(count <= 1 + self.copied[body] for body, count in given.items())
         self.world.close()
         self._directory.cleanup()
 

@@ -467,6 +467,18 @@ def test_what_is_to_be_copied_outlives_the_process(world: World, body: bytes) ->
     check_done(world, {"/a": body, "/b": body})
 
 
+def test_of_a_copy_whose_pending_bytes_are_lost_the_service_has_them(world: World, body: bytes) -> None:
+    known(world, "/a", body)
+    world.put("/b", body)
+    world.upload_all()
+    [spool_file] = (world.directory / "spool").iterdir()
+    spool_file.unlink()
+    world.restart()
+    world.settle()
+    assert copies(world) == ["/b"]
+    check_done(world, {"/a": body, "/b": body})
+
+
 @pytest.mark.parametrize("is_same_boot", [True, False])
 def test_a_copy_that_was_on_its_way_when_the_process_died_is_made_once(
     tmp_path: Path, limits: BackendLimits, is_same_boot: bool
