@@ -1,4 +1,4 @@
-"""The calls of an account, counted in a file that all mounts of the account on this machine share.
+"""The calls of a user, counted in a file that all mounts of that user on this machine share.
 
 The file holds the last minute's calls: for each kind its name, five numbers and the times of its calls, on
 the monotonic clock, which all processes of a machine share. Who takes a place locks the file, reads it whole
@@ -7,6 +7,7 @@ and writes it whole, some 15 KiB at most. What makes no sense in it counts for n
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import math
 import os
@@ -19,9 +20,8 @@ from threading import Event, Lock
 from mountfs.model.allowance import COUNTED_MOST, Allowance, Window, Windows
 from mountfs.ports import Clock
 
-ACCOUNTS = "accounts"
 CALLS = "calls"
-"""The file of an account's directory, which ``daemon.places.statedir`` describes."""
+"""The directory of these files, in the state directory that ``daemon.places.statedir`` describes."""
 
 _MAGIC = b"mountfs calls 1\n"
 _HEAD = struct.Struct("<16sdi")
@@ -48,7 +48,9 @@ class AccountBudget:
         self._windows = Windows()
 
     def share(self, path: Path) -> None:
-        """From here on the account's other mounts are counted, too. The directory exists."""
+        """From here on the user's other mounts are counted, too. The directory is made if it is missing."""
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(mode=0o700, exist_ok=True)
         with self._lock:
             self._path = path
 

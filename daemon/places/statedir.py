@@ -3,9 +3,9 @@
     remotes.json                     the account each remote belonged to when it was last asked
     remotes.lock                     held while remotes.json is written anew
     accounts/KEY/commit.lock         held while a job of the account runs, by whichever mount
-    accounts/KEY/calls               the account's calls of the last minute, counted by all its mounts
     accounts/KEY/slot-N/lock         held by the mount that uses the slot
     accounts/KEY/slot-N/journal.db   and spool/, cache/: what is pending, and what was read
+    calls/USER                       a user's calls of the last minute, counted by all mounts
 
 Journals belong to the account, not to a mount point or options: the next mount takes the first slot that
 is free, and what the mounts before it left behind in the others.
@@ -96,7 +96,7 @@ class StateDir:
         last = self._last(remote)
         if last.get("mark") != _mark(credentials):
             return None
-        return Account(str(last["key"]), str(last.get("display_name", "")))
+        return Account(str(last["key"]), str(last.get("display_name", "")), str(last.get("user_key", "")))
 
     def identify(self, remote: str, credentials: str, ask: Callable[[], Account]) -> Account:
         """The account of *remote*: from the service, or as it was last time while that does not answer.
@@ -115,7 +115,7 @@ class StateDir:
             raise Failure(f"remote '{remote}': {error}", EXIT_FOR_A_PERSON) from error
         except MountfsError as error:
             raise Failure(f"remote '{remote}': {error}") from error
-        told = {"key": account.key, "display_name": account.display_name}
+        told = {"key": account.key, "display_name": account.display_name, "user_key": account.user_key}
         try:
             self._remember(remote, {"mark": _mark(credentials), **told})
         except OSError as error:
@@ -228,8 +228,10 @@ class StateDir:
         last = _read_json(self._remotes).get(remote)
         if not isinstance(last, dict):
             return {}
-        key = last.get("key")
-        return last if isinstance(key, str) and _KEY.fullmatch(key) else {}
+        key, user_key = last.get("key"), last.get("user_key", "")
+        if not isinstance(key, str) or not isinstance(user_key, str):
+            return {}
+        return last if all(_KEY.fullmatch(each) for each in (key, user_key or key)) else {}
 
 
 def slots_in(directory: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from daemon.config.fleet import Fallback
 from daemon.config.settings import AccountRemote, find_remote, load
 from daemon.fleet.budget import FleetBudget
 from daemon.fleet.joining import server_of
-from daemon.places.callbudget import ACCOUNTS, CALLS, AccountBudget
+from daemon.places.callbudget import CALLS, AccountBudget
 from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.signin.credentials import Tokens
 from daemon.signin.identity import identity_mark
@@ -53,10 +53,10 @@ class MountedAccount:
 
     def note(self, account: Account) -> None:
         self.account = account
-        self.local.share(Path(self.recipe.state_dir) / ACCOUNTS / account.key / CALLS)
+        self.local.share(Path(self.recipe.state_dir) / CALLS / account.counted_as)
         fleet = self.recipe.fleet
         if self.fleets is not None and fleet is not None:
-            self.fleets.join(lambda: server_of(fleet, account.key))
+            self.fleets.join(lambda: server_of(fleet, account.counted_as))
 
     def is_ours(self, remote: AccountRemote, tokens: Tokens) -> bool:
         """Whether *tokens* are of the account that is mounted; asks the service. If they are, the state

@@ -122,7 +122,14 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Who we are signed in as; ``key`` is stable, unique and fit for a file name."""
+    """Who we are signed in as; ``key`` is stable, unique and fit for a file name. ``user_key``, too: the
+    service counts the calls of all accounts with the same one together; "": of this one alone."""
 
     key: str
     display_name: str
+    user_key: str = field(default="", compare=False)
+
+    @property
+    def counted_as(self) -> str:
+        """The key under which its calls are counted."""
+        return self.user_key or self.key

@@ -258,6 +258,10 @@ def test_the_root_may_be_any_folder(sandbox: BoxSandbox) -> None:
     assert sandbox.read("/A/b/y") == b"y"
     assert backend.root_id == sandbox.tree()["/A"]["id"]
     assert backend.account().key.endswith(f"-f{backend.root_id}")
+    whole = connect(sandbox)
+    # Box counts the calls of a user, whichever folder is the root.
+    assert backend.account().counted_as == whole.account().counted_as == whole.account().key
+    whole.close()
     assert Seen(file, folder_id=backend.root_id) in backend.changes(cursor).entries
     backend.close()
 

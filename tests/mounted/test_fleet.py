@@ -163,8 +163,8 @@ def test_machines_share_the_rate_of_box_and_uploads_wait_while_nobody_counts_the
                 (each.path / f"{each.name}{number}").write_text("x")
         for each in running:
             each.wait_committed()
-        (state,) = running[0].state_dir.glob("accounts/*")
-        server = RedisServer(redis.url, state.name)
+        (user,) = running[0].state_dir.glob("accounts/*")
+        server = RedisServer(redis.url, user.name)
         waits_s = [server.take((uploads,)) for _ in range(3)]
         server.close()
         assert waits_s[:2] == [0.0, 0.0]

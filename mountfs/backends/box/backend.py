@@ -117,7 +117,8 @@ class BoxBackend:
         suffix = "" if root == ROOT_FOLDER_ID else f"-f{_plain(root)}"
         if suffix:
             self._check_root(root)
-        return Account(f"box-{_plain(user_id)}{suffix}", shown)
+        user_key = f"box-{_plain(user_id)}"
+        return Account(f"{user_key}{suffix}", shown, user_key)
 
     def _check_root(self, folder_id: str) -> None:
         """NotFound; a mount of nothing would be of no use."""

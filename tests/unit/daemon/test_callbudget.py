@@ -32,7 +32,7 @@ def test_mounts_of_one_account_have_one_budget(tmp_path: Path) -> None:
 def test_before_it_is_known_whose_the_calls_are_a_mount_counts_its_own(tmp_path: Path) -> None:
     one = AccountBudget(FakeClock())
     assert [one.take((FIXED,)) for _ in range(11)] == [0.0] * 10 + [61.0]
-    one.share(tmp_path / "missing" / "calls")
+    one.share(tmp_path / "a file" / "missing" / "calls")
     assert one.take((FIXED,)) == 61.0
 
 

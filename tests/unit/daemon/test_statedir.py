@@ -49,6 +49,17 @@ def test_remotes_that_are_mounted_at_once_are_all_remembered(tmp_path: Path) -> 
     }
 
 
+def test_whose_calls_are_counted_is_known_while_the_service_is_away(tmp_path: Path) -> None:
+    account = Account("box-1-f7", "Ann", "box-1")
+    StateDir(tmp_path).identify("work", "credentials", lambda: account)
+    assert StateDir(tmp_path).identify("work", "credentials", away).counted_as == "box-1"
+    assert Account("dropbox-1", "Ann").counted_as == "dropbox-1"
+    file = tmp_path / "remotes.json"
+    file.write_text(file.read_text().replace('"box-1"', '"../box-1"'))
+    with pytest.raises(Failure, match="does not answer"):
+        StateDir(tmp_path).identify("work", "credentials", away)
+
+
 @pytest.mark.parametrize("call", ["write_text", "replace"])
 def test_a_disk_that_takes_nothing_keeps_no_account_from_its_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, call: str
