@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.doubles.redisprocess import RedisProcess
 from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.fleets import Machine
+from tests.mounted.networkprocess import network_pid
 from tests.mounted.realmount import mountfs
 from tests.mounted.sandboxprocess import Asked
 from tests.waiting import until
@@ -96,10 +98,13 @@ def test_whatever_ends_in_the_middle_of_a_job_nothing_is_lost_or_doubled_or_over
         a.wait_committed()
         dropbox.switches(job_duration_s=JOB_S)
         dropbox.reset_log()
+        network = network_pid(a)
+        assert network is not None
         (a.path / "of-a").write_text("a")
         until(lambda: dropbox.asked(Asked.OUTCOME), "the job of a runs")
         if what == "holder stopped":
-            a.signal(signal.SIGSTOP)
+            for pid in (a.pid, network):
+                os.kill(pid, signal.SIGSTOP)
         if what in ("holder killed", "both killed"):
             a.kill9()
         if what in ("redis killed", "both killed"):
@@ -108,7 +113,8 @@ def test_whatever_ends_in_the_middle_of_a_job_nothing_is_lost_or_doubled_or_over
         (b.path / "of-b").write_text("b")
         b.wait_committed()
         if what == "holder stopped":
-            a.signal(signal.SIGCONT)
+            for pid in (network, a.pid):
+                os.kill(pid, signal.SIGCONT)
         if what in ("holder killed", "both killed"):
             a.start()
         (a.path / "more-of-a").write_text("a")
