@@ -24,6 +24,7 @@ from daemon.fleet.calls import CallMeter
 from daemon.fleet.ports import FleetServer, FleetView, Member, Queued
 from mountfs.errors import MountfsError, SessionLost
 from mountfs.model.pacing import Pace, Pacer
+from mountfs.model.troublelog import TroubleLog
 from mountfs.ports import Clock, Running
 
 NEXT_ASKS_S = 0.05
@@ -100,6 +101,7 @@ class FleetTurn:
         self._before: Queued | None = None
         self._job = ""
         self._pacer = Pacer(RETRIES)
+        self._trouble_log = TroubleLog("the fleet's server")
         self._away_s: float | None = None
         """Since when the server does not answer; None: it did the last time."""
         self._view = FleetView()
@@ -210,9 +212,11 @@ class FleetTurn:
                 jitter = self._clock.jitter()
                 self._pacer.failed(error, started_s=now_s, now_s=self._clock.now_s(), jitter=jitter)
                 self._away_s = now_s if self._away_s is None else self._away_s
+                self._trouble_log.failed(error)
                 return self._pacer.ready_s
         with self._changed:
             self._pacer.succeeded()
+            self._trouble_log.succeeded()
             self._away_s = None
         return due_s
 
@@ -294,22 +298,19 @@ class FleetTurn:
             with self._changed:
                 self._is_queued, self._before = False, None
         count, told_s = self._reported
-        if me.calls == count:
-            return now_s + REPORTED_EVERY_S
-        if now_s - told_s >= REPORTED_EVERY_S:
+        if me.calls != count and now_s - told_s >= REPORTED_EVERY_S:
             self._server.report(me)
             self._reported = me.calls, now_s
-            told_s = now_s
-        return told_s + REPORTED_EVERY_S
+        return now_s + REPORTED_EVERY_S
 
     def _see(self) -> None:
         """Looks at the fleet, if somebody wants to see it."""
         with self._changed:
             if not self._is_look_wanted:
                 return
-            self._is_look_wanted = False
         view = self._server.look()
         with self._changed:
+            self._is_look_wanted = False
             self._view, self._viewed_s = view, self._clock.now_s()
             self._changed.notify_all()
 

@@ -215,7 +215,7 @@ def test_no_machine_holds_the_turn_for_ever(machines: list[Machine], clock: Fake
 
 
 def test_while_the_server_is_away_nothing_is_committed_and_status_says_so(
-    fleet: MemoryFleet, machines: list[Machine], clock: FakeClock
+    fleet: MemoryFleet, machines: list[Machine], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     a, b, _ = machines
     run(clock, 0.2, a, want=(a,))
@@ -225,6 +225,7 @@ def test_while_the_server_is_away_nothing_is_committed_and_status_says_so(
     assert not b.turn.is_held
     assert "cannot be reached" in b.turn.awaited
     assert str(b.turn.trouble) == "redis://fleet cannot be reached"
+    assert len(caplog.messages) == 2  # a line of each machine
     asked = fleet.asked["enter"]
     run(clock, 60.0, b, want=(b,))
     assert fleet.asked["enter"] - asked < 40
@@ -294,6 +295,19 @@ def test_status_sees_the_fleet(fleet: MemoryFleet, machines: list[Machine], cloc
     assert [each.name for each in view.waiting] == ["b"]
     assert view.waiting[0].waited_s == pytest.approx(16.0, abs=0.5)
     assert dict(view.calls)["c"] == 7
+
+
+def test_status_that_finds_the_server_away_says_so_until_it_is_back(
+    fleet: MemoryFleet, machines: list[Machine], clock: FakeClock
+) -> None:
+    a, *_ = machines
+    fleet.failure = Unreachable("away")
+    a.turn.look(timeout_s=0.0)
+    run(clock, 30.0, a)
+    assert a.turn.trouble is fleet.failure
+    fleet.failure = None
+    run(clock, 6.0, a)
+    assert a.turn.trouble is None
 
 
 def test_a_mount_that_ends_keeps_nobody_waiting(machines: list[Machine], clock: FakeClock) -> None:
