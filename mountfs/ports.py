@@ -260,8 +260,9 @@ class CallBudget(Protocol):
     others cannot be heard, it counts what it knows itself."""
 
     def take(self, wanted: tuple[Allowance, ...]) -> float:
-        """Seconds until a call that counts as each of *wanted* may leave. Its places are reserved. Throttled:
-        it cannot be counted now, and may wait."""
+        """Seconds until a call that counts as each of *wanted* may leave. Its places are reserved, unless
+        that is longer than ``allowance.AHEAD_S``: then it has to ask again after that time. Throttled: it
+        cannot be counted now, and may wait."""
 
     def refused(self, refused: tuple[Allowance, ...], retry_after_s: float | None) -> None:
         """The service sent such a call away (429), and named a pause or none."""

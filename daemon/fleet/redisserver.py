@@ -15,6 +15,7 @@ from daemon.fleet import scripts
 from daemon.fleet.ports import LEASE_S, WAITS_S, FleetView, Granted, Member, Queued, Waiter
 from mountfs.errors import InvalidArgument, Offline, Unreachable
 from mountfs.model.allowance import (
+    AHEAD_S,
     GROWS_EVERY_S,
     GROWTH,
     MARGIN_S,
@@ -90,7 +91,7 @@ class RedisServer:
         if not counted:
             return 0.0
         keys = [self._rate_key, *(self._left_key + each.name for each in counted)]
-        rule = [WINDOW_S + MARGIN_S, GROWTH, GROWS_EVERY_S, OBJECTION_KEPT_S]
+        rule = [WINDOW_S + MARGIN_S, GROWTH, GROWS_EVERY_S, OBJECTION_KEPT_S, AHEAD_S]
         kinds = [(each.name, each.per_minute, each.at_once, each.most) for each in counted]
         with self._foreign_errors():
             return float(self._take(keys=keys, args=[*rule, *(value for kind in kinds for value in kind)]))

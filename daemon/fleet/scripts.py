@@ -170,13 +170,12 @@ local function number(field, default) return tonumber(redis.call('HGET', meta, f
 TAKE = (
     _WINDOWS
     + """
-local minute_s, growth, grows_every_s, objection_kept_s = unpack(ARGV, 1, 4)
-minute_s, growth = tonumber(minute_s), tonumber(growth)
-grows_every_s, objection_kept_s = tonumber(grows_every_s), tonumber(objection_kept_s)
+local minute_s, growth, grows_every_s = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local objection_kept_s, ahead_s = tonumber(ARGV[4]), tonumber(ARGV[5])
 local leaves = math.max(now, number('opens', '0'))
 local kinds = {}
 for i = 2, #KEYS do
-  local at = 5 + (i - 2) * 4
+  local at = 6 + (i - 2) * 4
   local name, per_minute = ARGV[at], tonumber(ARGV[at + 1])
   local at_once, most = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', stamp(now - minute_s))
@@ -185,7 +184,9 @@ for i = 2, #KEYS do
   if used >= allowed and allowed < most
      and now - number(name .. ':objected', '-1e9') >= objection_kept_s
      and now - number(name .. ':grown', '-1e9') >= grows_every_s then
-    allowed = math.min(most, math.ceil(allowed * growth))
+    local more = math.ceil(allowed * growth)
+    if allowed == per_minute then more = allowed + 1 end
+    allowed = math.min(most, more)
     redis.call('HSET', meta, name .. ':grown', stamp(now))
   end
   redis.call('HSET', meta, name .. ':allowed', allowed)
@@ -198,6 +199,8 @@ for i = 2, #KEYS do
   end
   table.insert(kinds, {i, name, allowed, at_once, used + 1})
 end
+redis.call('PEXPIRE', meta, KEPT_MS)
+if leaves - now > ahead_s then return stamp(leaves - now) end
 local serial = redis.call('HINCRBY', meta, 'number', 1)
 for _, kind in ipairs(kinds) do
   local i, name, allowed, at_once, used = unpack(kind)
@@ -209,7 +212,6 @@ for _, kind in ipairs(kinds) do
   end
   redis.call('PEXPIRE', KEYS[i], 600000)
 end
-redis.call('PEXPIRE', meta, KEPT_MS)
 return stamp(leaves - now)
 """
 )

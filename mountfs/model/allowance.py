@@ -13,9 +13,13 @@ MARGIN_S = 1.0
 first call of a new minute could arrive before the service has forgotten the first of the last minute."""
 COUNTED_MOST = 10_000
 """Of more calls a minute than this none is counted: no account of a service that has limits is allowed it."""
+AHEAD_S = 5.0
+"""A call that may leave within this time has its place; for later ones none is kept, they ask again after it.
+So whoever died holds no place for long, and what may leave sooner than it was thought does."""
 GROWTH = 1.25
-GROWS_EVERY_S = 15.0
-"""Where a service has not objected yet, so much more is tried, and so often."""
+GROWS_EVERY_S = 5.0
+"""Where a service has not objected yet, so much more is tried, and so often. At first it is one call more: if
+the service holds to what it documents, that one alone is refused, and not what all machines have in hand."""
 OBJECTION_KEPT_S = 24 * 3600.0
 """After an objection the documented number is kept to for a day: each new try may cost a refused call, after
 which the whole account waits for as long as the service asks."""
@@ -98,7 +102,9 @@ class Window:
             return
         if now_s - self.objected_s < OBJECTION_KEPT_S or now_s - self.grown_s < GROWS_EVERY_S:
             return
-        self.allowed = min(self.allowance.most, math.ceil(self.allowed * GROWTH))
+        is_first = self.allowed == self.allowance.per_minute
+        more = self.allowed + 1 if is_first else math.ceil(self.allowed * GROWTH)
+        self.allowed = min(self.allowance.most, more)
         self.grown_s = now_s
 
 
@@ -111,12 +117,14 @@ class Windows:
         """Nothing leaves before this time."""
 
     def take_s(self, wanted: tuple[Allowance, ...], now_s: float) -> float:
-        """When a call that counts as each of *wanted* may leave; its places are reserved."""
+        """When a call that counts as each of *wanted* may leave. Its places are reserved, unless that is
+        later than in AHEAD_S: then it is to ask again after that time."""
         counted = [self._window(each) for each in wanted if each.is_counted]
         pause_s = self.opens_s if self.opens_s <= now_s + 10 * WINDOW_S else now_s
         leaves_s = max([now_s, pause_s, *(each.leaves_s(now_s) for each in counted)])
-        for each in counted:
-            each.reserve(leaves_s)
+        if leaves_s - now_s <= AHEAD_S:
+            for each in counted:
+                each.reserve(leaves_s)
         return leaves_s
 
     def refused(self, refused: tuple[Allowance, ...], retry_after_s: float, now_s: float) -> None:

@@ -16,7 +16,7 @@ from mountfs.backends.hosts import Hosts
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault, Unreachable
-from mountfs.model.allowance import Allowance
+from mountfs.model.allowance import AHEAD_S, Allowance
 from mountfs.ports import CallBudget, Clock
 
 Json = dict[str, Any]
@@ -100,7 +100,7 @@ class BoxApi:
             sent["as-user"] = self.settings.as_user
         is_read = method in ("GET", "OPTIONS")
         wanted = self._upload if is_upload else self._call
-        permit = partial(self._budget.take, wanted)
+        permit = partial(self._permit, wanted)
         request = Request(method, url, route, sent, body, is_read=is_read, window=window, permit=permit)
         try:
             response = self.http.exchange(request)
@@ -136,6 +136,12 @@ class BoxApi:
         """*url*, or what stands for it once its host was found gone, or is none that the token may go to."""
         is_there = self.hosts.trusts(url) and urlsplit(url).netloc not in self._gone_hosts
         return url if is_there else self._documented(url) or url
+
+    def _permit(self, wanted: tuple[Allowance, ...]) -> float:
+        """Seconds until such a call may leave; waits itself until that is near. Throttled, Offline."""
+        while (wait_s := self._budget.take(wanted)) > AHEAD_S:
+            self.http.pause(AHEAD_S)
+        return wait_s
 
     def object(self, route: str, url: str, **request: Any) -> Json:
         """``exchange`` whose reply must be a success that holds an object."""

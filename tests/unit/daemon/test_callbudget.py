@@ -39,7 +39,7 @@ def test_before_it_is_known_whose_the_calls_are_a_mount_counts_its_own(tmp_path:
 def test_what_one_mount_was_told_by_the_service_holds_for_all(tmp_path: Path) -> None:
     clock = FakeClock()
     one, other = shared(tmp_path / "calls", clock)
-    assert [one.take((UPLOADS,)) for _ in range(13)] == [0.0] * 13
+    assert [one.take((UPLOADS,)) for _ in range(11)] == [0.0] * 11
     one.refused((UPLOADS,), 7.0)
     assert other.take((FIXED,)) == 7.0
     clock.advance(100.0)
