@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -15,7 +16,7 @@ from mountfs.backends.box.settings import ADAPTIVE, BoxSettings
 from mountfs.backends.hosts import Hosts
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
-from mountfs.errors import ServerFault, Unreachable
+from mountfs.errors import ServerFault, Throttled, Unreachable
 from mountfs.model.allowance import AHEAD_S, Allowance
 from mountfs.ports import CallBudget, Clock
 
@@ -55,6 +56,9 @@ class BoxApi:
         self._budget = budget or OwnBudget(clock)
         self._call = (calls_of(settings),)
         self._upload = (*self._call, uploads_of(settings))
+        self._lock = Lock()
+        self._waiting = 0
+        """Calls whose time is not near yet."""
         self._gone_hosts: set[str] = set()
         """Hosts of upload sessions that could not be reached while the upload host could."""
 
@@ -139,9 +143,29 @@ class BoxApi:
 
     def _permit(self, wanted: tuple[Allowance, ...]) -> float:
         """Seconds until such a call may leave; waits itself until that is near. Throttled, Offline."""
-        while (wait_s := self._budget.take(wanted)) > AHEAD_S:
-            self.http.pause(AHEAD_S)
+        if (wait_s := self._budget.take(wanted)) <= AHEAD_S:
+            return wait_s
+        with self._lock:
+            self._waiting += 1
+        try:
+            while wait_s > AHEAD_S:
+                self.http.pause(AHEAD_S)
+                wait_s = self._budget.take(wanted)
+        finally:
+            with self._lock:
+                self._waiting -= 1
         return wait_s
+
+    @property
+    def used_up(self) -> Throttled | None:
+        """While calls wait because all that Box allows in a minute are used up: that."""
+        with self._lock:
+            is_waited = self._waiting > 0
+        return (
+            Throttled("what Box allows in a minute is used up; uploads go on by themselves")
+            if is_waited
+            else None
+        )
 
     def object(self, route: str, url: str, **request: Any) -> Json:
         """``exchange`` whose reply must be a success that holds an object."""

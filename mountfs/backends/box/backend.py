@@ -263,7 +263,7 @@ class BoxBackend:
         self._http.bandwidth.limit(rates)
 
     def trouble(self) -> MountfsError | None:
-        return self._http.trouble()
+        return self._http.trouble() or self._api.used_up
 
     def close(self) -> None:
         self._http.close()

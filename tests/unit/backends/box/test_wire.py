@@ -135,9 +135,11 @@ def test_a_repeated_call_keeps_the_account_s_pace(
     connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paused_s: list[float] = []
+    told: list[str] = []
 
     def pause(_: HttpClient, seconds: float) -> None:
         paused_s.append(seconds)
+        told.append(str(backend.trouble() or ""))
         clock.advance(seconds)
 
     monkeypatch.setattr(HttpClient, "pause", pause)
@@ -147,6 +149,9 @@ def test_a_repeated_call_keeps_the_account_s_pace(
         assert sum(paused_s) == 0.0
         backend.account()
         assert len(server.seen) == 4
+        assert backend.trouble() is None
+    waited = [text for text, wait_s in zip(told, paused_s, strict=True) if wait_s == AHEAD_S]
+    assert waited[0] == "what Box allows in a minute is used up; uploads go on by themselves"
     assert sum(paused_s) == 61.0
     assert max(paused_s) <= AHEAD_S
 
