@@ -12,7 +12,6 @@ is. While the service is away every listing is trusted, however old.
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
@@ -24,12 +23,14 @@ from mountfs.ports import Backend
 from mountfs.tree.bases import is_attached
 from mountfs.tree.chunks import CHUNK, chunks
 from mountfs.tree.listing import Listing
+from mountfs.tree.load import Load
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
+from mountfs.tree.treewalk import fill, is_new
 from mountfs.tree.unknownids import UnknownIds
 from mountfs.tree.walkport import Walks
 
@@ -50,7 +51,7 @@ class Listings:
         self._tree = tree
         self._backend = backend
         self._fresh_s = fresh_s
-        self._loads: dict[int, _Load] = {}
+        self._loads: dict[int, Load] = {}
         self._landed: dict[tuple[int, str], int] = {}
         """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.unknown_ids = UnknownIds()
@@ -142,7 +143,7 @@ class Listings:
         with self._tree.lock:
             under_way = self._loads.get(folder.id)
             if under_way is None:
-                mine = self._loads[folder.id] = _Load(self._tree.store.next_id())
+                mine = self._loads[folder.id] = Load(self._tree.store.next_id())
                 self._tree.residents.keep(folder)
         if under_way is not None:
             under_way.ended.wait()
@@ -152,11 +153,13 @@ class Listings:
         try:
             if not folder.part.listing.listed_at:
                 self.walks.await_walk(folder)
-            self._load_rows(folder)
+            if not is_new(self._tree, folder):
+                self._load_rows(folder)
             with self._tree.lock:
                 is_needed = self.is_stale(folder, asked_at)
             if is_needed:
                 self._list(folder, mine)
+            self._load_rows(folder)
         except MountfsError as error:
             mine.error = error
             raise
@@ -218,7 +221,7 @@ class Listings:
                 )
                 return
 
-    def _list(self, folder: Node, load: _Load) -> None:
+    def _list(self, folder: Node, load: Load) -> None:
         tree, listing = self._tree, folder.part.listing
         with tree.lock:
             if not is_attached(folder):
@@ -245,9 +248,15 @@ class Listings:
                 self._not_listed(listing, error)
             return
         odd = [entry for entry in entries if isinstance(entry, Odd)]
-        self._apply(folder, [entry for entry in entries if not isinstance(entry, Odd)], odd, load.asked_at)
+        count, plain = len(entries), [entry for entry in entries if not isinstance(entry, Odd)]
+        if not odd and not self._landed and fill(tree, folder, plain, load.asked_at):
+            entries = plain = []  # their memory is that of the nodes
+            self._load_rows(folder)
+        else:
+            self._load_rows(folder)
+            self._apply(folder, plain, odd, load.asked_at)
         tell_of(self._tree, folder, odd)
-        self.walks.listed(folder, len(entries))
+        self.walks.listed(folder, count)
 
     def _not_listed(self, listing: Listing, error: Transient) -> None:
         """The listing of a folder failed: what is known of it is trusted for a while more. Raises *error* if
@@ -339,12 +348,3 @@ class Listings:
     def doubt_all(self) -> None:
         """Every folder is to be listed anew. Inside a transaction."""
         self.doubt_below(self._tree.root)
-
-
-class _Load:
-    """One load of a folder, and all callers that wait for it."""
-
-    def __init__(self, asked_at: int) -> None:
-        self.asked_at = asked_at
-        self.ended = threading.Event()
-        self.error: MountfsError | None = None

@@ -12,7 +12,7 @@ has looked into it meanwhile, or an entry of it is known elsewhere, makes no sen
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from itertools import repeat
 
 from mountfs.model.entry import Entry, Folder, Odd, Placed
@@ -34,11 +34,36 @@ class Unfollowable(Exception):
     """The pages of a service come in an order that would take too much memory."""
 
 
+FEWEST_FILLED = CHUNK
+"""Nodes of fewer entries are made directly."""
+
+
+def is_new(tree: Tree, folder: Node) -> bool:
+    """Whether nothing is known of what is in *folder*, so that ``fill`` may be used."""
+    part = folder.part
+    with tree.lock:
+        is_known = part.listing.listed_at or part.children is not None or part.arrivals is not None
+        return not is_known and not tree.store.walked.has_any(folder.id)
+
+
+def fill(tree: Tree, folder: Node, entries: Sequence[Entry], asked_at: int) -> bool:
+    """Books the listing of *folder*, of which nothing was known, as a walk would; whether that was done. The
+    folders in it stay what they are: not listed."""
+    if len(entries) < FEWEST_FILLED or folder.part.children is not None:
+        return False
+    walk = TreeWalk(tree, folder, asked_at, is_deep=False)
+    walk.book((f"/{fold(entry.name)}", "", entry) for entry in entries)
+    walk.finish(frozenset())
+    return folder.part.listing.listed_at == asked_at
+
+
 class TreeWalk:
     """One recursive listing. For one thread at a time, which does not hold the lock."""
 
-    def __init__(self, tree: Tree, top: Node, asked_at: int) -> None:
-        """Of *top* and all below it; *asked_at*: a serial number from before the first page was asked for."""
+    def __init__(self, tree: Tree, top: Node, asked_at: int, *, is_deep: bool = True) -> None:
+        """Of *top* and all below it, or in it alone; *asked_at*: a serial number from before the first page
+        was asked for."""
+        self._is_deep = is_deep
         self.entries = 0
         """So many were on the pages."""
         self._tree = tree
@@ -54,7 +79,7 @@ class TreeWalk:
         self._aside_count = 0
         self._hashes, self._owners = array("q"), array("q")
         """Of each row: the hash of its path, and the id of the folder it is in."""
-        if top.id == ROOT_ID:
+        if top.id == ROOT_ID or not is_deep:
             with tree.transaction():
                 self._meet("", top, {}, [])
 
@@ -63,11 +88,11 @@ class TreeWalk:
         """How many were met so far."""
         return len(self._folders)
 
-    def book(self, placed: Sequence[Placed]) -> None:
+    def book(self, placed: Iterable[Placed]) -> None:
         """Takes the entries of a page. Unfollowable."""
-        self.entries += len(placed)
         tree = self._tree
         for chunk in chunks(placed):
+            self.entries += len(chunk)
             with tree.transaction():
                 rows: list[Row] = []
                 known = tree.store.walked.known([_id_of(each) for each in chunk])
@@ -129,7 +154,7 @@ class TreeWalk:
         known[entry.id] = [(node.id, node.is_folder, folder.id)]
         self._hashes.append(hash(path))
         self._owners.append(folder.id)
-        if node.is_folder:
+        if node.is_folder and self._is_deep:
             self._filled[node.id] = None
             self._meet(path, Node(node.id, is_folder=False), known, rows)
 

@@ -348,3 +348,72 @@ def test_no_more_nodes_are_in_memory_after_a_walk_than_before(world: World) -> N
 def test_a_new_folder_is_one_that_stays_a_folder(world: World) -> None:
     booked(world, Pages(world, "/w").entries)
     assert isinstance(world.node("/w/d001/sub").state.base, Folder)
+
+
+# One long folder
+
+
+def long_folder(world: World, count: int = 40) -> set[str]:
+    for number in range(count):
+        world.account.write(f"/long/f{number:03}", f"{number}".encode())
+    world.account.mkdir("/long/sub")
+    world.account.write("/long/sub/deep", b"x")
+    world.follow()
+    return {"sub", *(f"f{number:03}" for number in range(count))}
+
+
+@pytest.fixture
+def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(treewalk, "FEWEST_FILLED", 10)
+
+
+@pytest.mark.usefixtures("few_are_many")
+def test_a_long_folder_is_listed_by_its_rows(world: World) -> None:
+    wanted = long_folder(world)
+    listings = calls(world, "list_folder")
+    assert set(listed(world, "/long")) == wanted
+    assert listed(world, "/long/sub") == ["deep"]
+    assert world.get("/long/f007") == b"7"
+    world.theirs("/long/f007", b"seven")
+    world.theirs("/long/more", b"x")
+    assert set(listed(world, "/long")) == wanted | {"more"}
+    assert world.get("/long/f007") == b"seven"
+    assert calls(world, "list_folder") - listings <= 6
+    world.restart()
+    world.memory.is_online = False
+    world.follow()
+    assert set(listed(world, "/long")) == wanted | {"more"}
+
+
+@pytest.mark.usefixtures("few_are_many")
+@pytest.mark.parametrize("what", ["odd", "moved here", "changed meanwhile"])
+def test_a_long_folder_that_is_not_plain_is_right_all_the_same(world: World, what: str) -> None:
+    wanted = long_folder(world)
+    match what:
+        case "odd":
+            world.memory.odd.add("f003")
+            wanted.remove("f003")
+        case "moved here":
+            listed(world, "/w/d000")
+            world.account.move("/w/d000/top", "/long/top")
+            wanted.add("top")
+        case "changed meanwhile":
+            inner = world.memory.list_folder
+
+            def list_folder(path: object, folder_id: str = "") -> object:
+                found = inner(path, folder_id)  # type: ignore[arg-type]
+                if "f005" in {entry.name for entry in found}:
+                    world.memory.list_folder = inner  # type: ignore[method-assign]
+                    world.account.remove("/long/f005")
+                    world.account.write("/long/new", b"x")
+                    world.advance(LOOK_S)
+                    world.follow()
+                return found
+
+            world.memory.list_folder = list_folder  # type: ignore[method-assign, assignment]
+            wanted = (wanted - {"f005"}) | {"new"}
+    listed(world, "/long")  # the call that is answered may have been asked before the change
+    assert set(listed(world, "/long")) == wanted
+    in_folder = world.node("/long").id
+    assert {row.name for row in _rows(world) if row.parent == in_folder} == wanted
+    assert len([row for row in _rows(world) if row.parent == in_folder]) == len(wanted)
