@@ -168,6 +168,14 @@ class Backend(Protocol):
         NotFound, Forbidden or another Refused: that cannot be told. The account keeps no history, say, or
         *since* is not in the part of it that one call looks into: the newest hundred at least."""
 
+    def restore(self, place: Place, former: File) -> None:
+        """Gives the file at *place*, of which *former* is a former revision, the bytes of that one, as a new
+        revision. NotFound: the service does not keep it any more."""
+
+    def undelete(self, place: Place) -> None:
+        """Brings back what stood at *place* and was removed last, at that place. AlreadyExists; NotFound:
+        there is nothing that the service could bring back, or not by its name (folders of Dropbox)."""
+
     def read(self, file: File, offset: int, length: int) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone."""
 

@@ -87,6 +87,9 @@ class MountedAccount(Protocol):
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*; *is_trial*: tells what that would be. As ``retry``."""
 
+    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
+        """One of the commands of ``daemon.process.commands``, told in lines. MountfsError."""
+
     def ask_far_side(self) -> None:
         """Has the service asked, in the background, whether it answers."""
 

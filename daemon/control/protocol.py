@@ -90,6 +90,16 @@ class DiscardRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandRequest:
+    """Asks for one of the commands that look at a path or change what the service has there, and are told in
+    lines; answered by Told."""
+
+    command: str
+    path: str
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What is still pending while the client waits."""
 
@@ -177,6 +187,13 @@ class Discarded:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a command has to say, in lines for people."""
+
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """The request could not be carried out; *message* is one line."""
 
@@ -195,6 +212,7 @@ Request = (
     | HoldRequest
     | RatesRequest
     | DiscardRequest
+    | CommandRequest
 )
 Reply = (
     Progress
@@ -210,6 +228,7 @@ Reply = (
     | Listed
     | Discarded
     | Steered
+    | Told
     | Rejected
 )
 UNDER_WAY = (Progress, PendingFiles, PendingChanges, FailedChanges)
@@ -227,6 +246,7 @@ _REQUESTS: dict[str, type[Any]] = {
     "discard": DiscardRequest,
     "hold": HoldRequest,
     "limit-rates": RatesRequest,
+    "command": CommandRequest,
 }
 _REPLIES: dict[str, type[Any]] = {
     "progress": Progress,
@@ -242,6 +262,7 @@ _REPLIES: dict[str, type[Any]] = {
     "listed": Listed,
     "discarded": Discarded,
     "steered": Steered,
+    "told": Told,
     "rejected": Rejected,
 }
 _WORDS = {kind: word for table in (_REQUESTS, _REPLIES) for word, kind in table.items()}
@@ -289,8 +310,9 @@ def decode_request(line: bytes) -> Request:
     timeout_s = getattr(message, "timeout_s", None)
     if timeout_s is not None and (not isinstance(timeout_s, int | float) or not 0 <= timeout_s < 1e9):
         raise ProtocolError("timeout_s must be zero or more, and less than a thousand million")
-    if not isinstance(getattr(message, "path", ""), str):
-        raise ProtocolError("path must be text")
+    for field in ("path", "command", "argument"):
+        if not isinstance(getattr(message, field, ""), str):
+            raise ProtocolError(f"{field} must be text")
     if not isinstance(getattr(message, "is_trial", True), bool):
         raise ProtocolError("is_trial must be true or false")
     if wrong := wrong_with(message):
@@ -332,8 +354,9 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
             body["events"] = tuple(StoryEvent(**event) for event in body["events"])
         if kinds[word] is PendingChanges:
             body["pending"] = tuple(PendingChange(**change) for change in body["pending"])
-        if kinds is _REPLIES and "paths" in body:
-            body["paths"] = tuple(map(str, body["paths"]))
+        for key in ("paths", "lines"):
+            if kinds is _REPLIES and key in body:
+                body[key] = tuple(map(str, body[key]))
         return kinds[word](**body)
     except (TypeError, KeyError, ValueError, AttributeError):
         raise ProtocolError(f"malformed {word}") from None

@@ -20,6 +20,7 @@ from daemon.control.changes import ChangesRequest, PendingChanges, Story, StoryR
 from daemon.control.protocol import (
     CHANGES_A_LINE,
     LONGEST_REQUEST_BYTES,
+    CommandRequest,
     DiscardRequest,
     Listed,
     PendingFiles,
@@ -37,6 +38,7 @@ from daemon.control.protocol import (
     StopRequest,
     Synced,
     SyncRequest,
+    Told,
     WaitRequest,
     decode_request,
     encode,
@@ -131,6 +133,11 @@ class Conversation:
             case RatesRequest():
                 yield from self._during(lambda: self._account.limit_rates(request.rates))
                 yield Steered()
+            case CommandRequest(command, path, argument):
+                inner = RemotePath.parse(path)
+                yield Told(
+                    (yield from self._during(lambda: self._account.carry_out(command, inner, argument)))
+                )
             case DiscardRequest(path, is_trial):
                 top = RemotePath.parse(path)
                 yield (yield from self._during(lambda: self._account.discard(top, is_trial=is_trial)))

@@ -15,6 +15,7 @@ from daemon.control.parked import Parked
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Stray, Transfer, Transport, Trouble
 from daemon.core import Core
+from daemon.process.commands import Commands
 from daemon.process.counting import Counted
 from daemon.process.counts import bytes_of, count_of
 from daemon.process.describing import Description, why_paused
@@ -90,6 +91,7 @@ class RunningAccount:
             shown=self._shown,
             hurry=core.prober.pause.hurry,
         )
+        self._commands = Commands(core)
         self._just_closed = JustClosed(core.tree, core.clock)
         self._stories = Stories(core.tree)
         self._headway = Headway([*parts.first_workers, *parts.workers], parts.traffic, core.clock)
@@ -185,6 +187,9 @@ class RunningAccount:
 
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         return self._parked.discard(path, is_trial=is_trial)
+
+    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
+        return self._commands.carry_out(command, path, argument)
 
     def ask_far_side(self) -> None:
         self._ping.ask()

@@ -93,6 +93,10 @@ class Blocks:
     def used_bytes(self) -> int:
         return self._used_bytes
 
+    @property
+    def limit_bytes(self) -> int:
+        return self._limit_bytes
+
     def recall(self, file: File) -> None:
         """Has what a former process kept of *file* count as cached if it is whole; reads all of it once. To
         be called before anything else is asked about *file*."""
@@ -193,6 +197,21 @@ class Blocks:
             cached = self._cached[key] = _Cached(path, RangeSet([(0, size_bytes)]))
             self._account_locked(key, cached)
         return True
+
+    def bytes_of(self, file: File) -> int:
+        """How much of *file* is cached."""
+        with self._lock:
+            cached = self._cached.get(key_of(file))
+            return 0 if cached is None else cached.cached_bytes
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        while True:
+            with self._lock:
+                oldest = next(iter(self._cached), None)
+                if oldest is None:
+                    return
+                self._forget_locked(oldest, self._cached[oldest])
 
     def make_room(self) -> None:
         """Gives the disk what it lacks."""

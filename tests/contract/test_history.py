@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from mountfs.errors import Conflict, MountfsError, NotFound, NotSignedIn, Unreachable
+from mountfs.errors import AlreadyExists, Conflict, MountfsError, NotFound, NotSignedIn, Unreachable
 from mountfs.model.entry import File
 from mountfs.model.hashing import content_hash
 from mountfs.ports import Backend
-from tests.contract.far import Far, file_at, finish, move_order, put, put_file
+from tests.contract.far import Far, file_at, finish, move_order, place, put, put_file
 
 BODIES = [b"first", b"the second", b"third", b"a fourth one"]
 
@@ -110,3 +112,43 @@ def test_who_is_not_signed_in_or_cut_off_is_told_nothing(far: Far, backend: Back
         with pytest.raises(error):
             connection.revisions_before(file, None)
         connection.close()
+
+
+def test_a_former_revision_becomes_the_present_one(far: Far, backend: Backend, first: File) -> None:
+    present = file_at(backend, "/x")
+    wanted = list(backend.revisions_before(present, None))[1]
+    backend.restore(place("/x"), wanted)
+    after = file_at(backend, "/x")
+    assert far.read("/x") == BODIES[1]
+    assert (after.id, after.content_hash) == (present.id, wanted.content_hash)
+    assert after.revision != present.revision
+    assert stated(before(backend, "/x", None))[0] == stated([present])[0]
+
+
+def test_a_revision_that_is_not_kept_is_not_found(backend: Backend, first: File) -> None:
+    with pytest.raises(NotFound):
+        backend.restore(
+            place("/x"),
+            replace(first, revision="1:former:999999" if ":" in first.revision else "0123456789abc"),
+        )
+
+
+def test_what_was_removed_comes_back(far: Far, backend: Backend) -> None:
+    far.write("/d/x", b"first")
+    far.write("/d/x", b"second")
+    far.remove("/d/x")
+    backend.undelete(place("/d/x"))
+    assert far.read("/d/x") == b"second"
+    with pytest.raises(AlreadyExists):
+        backend.undelete(place("/d/x"))
+
+
+def test_what_never_stood_there_does_not_come_back(far: Far, backend: Backend) -> None:
+    far.write("/d/x", b"x")
+    far.remove("/d/x")
+    far.mkdir("/e")
+    with pytest.raises(NotFound):
+        backend.undelete(place("/e/x"))
+    far.write("/e/x", b"other")
+    with pytest.raises(AlreadyExists):
+        backend.undelete(place("/e/x"))

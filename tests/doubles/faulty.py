@@ -88,6 +88,12 @@ class FaultyBackend:
     def list_folder(self, path: RemotePath, folder_id: str = "") -> Sequence[Listed]:
         return self._run("list_folder", lambda: self.inner.list_folder(path, folder_id))
 
+    def restore(self, place: Place, former: File) -> None:
+        self._run("restore", lambda: self.inner.restore(place, former))
+
+    def undelete(self, place: Place) -> None:
+        self._run("undelete", lambda: self.inner.undelete(place))
+
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         return self._run("list_tree", lambda: self.inner.list_tree(folder_id, cursor))
 

@@ -11,6 +11,7 @@ from mountfs.backends import packs
 from mountfs.backends.receipts import hash_of_parts, holds, receipt_of
 from mountfs.backends.wholehash import WholeHashes, file_hash
 from mountfs.errors import (
+    AlreadyExists,
     BatchRefused,
     Conflict,
     InvalidArgument,
@@ -134,6 +135,25 @@ class MemoryBackend:
     def revisions_before(self, file: File, since: str | None) -> list[File]:
         with self._call("revisions_before"):
             return self.remote.tree.revisions_before(file, since)
+
+    def restore(self, place: Place, former: File) -> None:
+        with self._call("restore"):
+            body = self.remote.tree.body(former.revision)
+            if body is None:
+                raise NotFound(f"revision {former.revision} of {former.name} is gone")
+            self.remote.write(place.path.text, body, former.mtime_ns)
+
+    def undelete(self, place: Place) -> None:
+        with self._call("undelete"):
+            tree = self.remote.tree
+            if tree.at(place) is not None:
+                raise AlreadyExists(f"something stands at {place}")
+            stood = (each.entry for each in reversed(tree.log) if each.path.key == place.path.key)
+            file = next((entry for entry in stood if isinstance(entry, File)), None)
+            body = None if file is None else tree.body(file.revision)
+            if file is None or body is None:
+                raise NotFound(f"nothing of {place} is kept")
+            self.remote.write(place.path.text, body, file.mtime_ns)
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         with self._call("read"):

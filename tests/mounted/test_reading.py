@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounted.realmount import RealMount
+from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
+from tests.waiting import until
 
 FOLDERS, FILES = 12, 3
 
@@ -26,6 +27,7 @@ def test_walks_take_few_calls_and_programs_that_only_look_fetch_nothing_ahead(
     looker = tmp_path / "tumblerd"
     shutil.copy(shutil.which("cat") or "/bin/cat", looker)
     path = real_mount.path
+    until((path / "s" / "f9").exists, "what others wrote is seen")
     far_side.reset_log()
     found = subprocess.run(["find", path / "w"], check=True, capture_output=True, text=True)
     assert len(found.stdout.splitlines()) == 1 + FOLDERS * (1 + FILES)
@@ -38,3 +40,30 @@ def test_walks_take_few_calls_and_programs_that_only_look_fetch_nothing_ahead(
     done = subprocess.run(["grep", "-rc", "x", path / "w"], check=False, capture_output=True, text=True)
     assert len(done.stdout.splitlines()) == FOLDERS * FILES
     assert far_side.counts()["files/download"] == 5 + FOLDERS * FILES
+
+
+@pytest.mark.only_on("dropbox", "box", because="each has another history, and another trash")
+def test_what_a_file_was_is_listed_restored_and_brought_back_by_command(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    for text in ("first", "the second", "third"):
+        far_side.write("/d/x", text)
+    path = real_mount.path / "d" / "x"
+    until(lambda: path.exists() and path.read_text() == "third", "what others wrote is seen")
+    assert "5 B of 5 B in 1 file" in mountfs("cache", path).stdout
+    lines = mountfs("versions", path).stdout.splitlines()
+    assert len(lines) == 3
+    done = mountfs("restore", path, lines[-1].split()[-1])
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == "first"
+    assert far_side.read("/d/x") == b"first"
+    path.unlink()
+    real_mount.wait_committed()
+    done = mountfs("undelete", path)
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == "first"
+    assert mountfs("cache", "--clear", real_mount.path).returncode == 0
+    assert "0 B" in mountfs("cache", path).stdout
+    done = mountfs("restore", path, "nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "mountfs versions" in done.stderr

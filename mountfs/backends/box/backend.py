@@ -16,7 +16,7 @@ from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.events import Events
-from mountfs.backends.box.history import revisions_before
+from mountfs.backends.box.history import restore, revisions_before, undelete
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places
@@ -27,6 +27,7 @@ from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.http import Ending, HttpClient, HttpSettings, Tokens
 from mountfs.backends.wholehash import WholeHashes
 from mountfs.errors import (
+    AlreadyExists,
     BatchRefused,
     InvalidArgument,
     MountfsError,
@@ -151,6 +152,16 @@ class BoxBackend:
 
     def revisions_before(self, file: File, since: str | None) -> list[File]:
         return revisions_before(self._api, file, since)
+
+    def restore(self, place: Place, former: File) -> None:  # noqa: ARG002 - the port's; a version is the file's own
+        restore(self._api, former)
+
+    def undelete(self, place: Place) -> None:
+        """A folder comes back with what went along with it."""
+        folder_id = self._places.folder_of(place)
+        if self._items.child(folder_id, place.name) is not None:
+            raise AlreadyExists(f"something stands at {place}")
+        undelete(self._api, folder_id, place)
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         """By version, which stays readable when the file has gone on to another one."""

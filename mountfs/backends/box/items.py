@@ -63,7 +63,7 @@ class Items:
                 page = self._api.object(
                     LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query)
                 )
-                items = _entries(page)
+                items = entries_of(page)
                 yield from items
                 if not page.get("next_marker"):
                     return
@@ -74,7 +74,7 @@ class Items:
                 query["marker"] = marker
 
 
-def _entries(page: Json) -> list[Json]:
+def entries_of(page: Json) -> list[Json]:
     """What is no item at all is an empty one. ServerFault: there are none."""
     entries = page.get("entries")
     if not isinstance(entries, list) or len(entries) > MOST_ITEMS:

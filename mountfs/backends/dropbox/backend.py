@@ -103,6 +103,12 @@ class DropboxBackend:
     def revisions_before(self, file: File, since: str | None) -> list[File]:
         return listing.revisions_before(self._api, file, since)
 
+    def restore(self, place: Place, former: File) -> None:
+        listing.restore(self._api, place.path, former.revision)
+
+    def undelete(self, place: Place) -> None:
+        listing.undelete(self._api, place.path)
+
     def read(self, file: File, offset: int, length: int) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""
         if not file.is_downloadable:

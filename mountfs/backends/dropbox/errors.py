@@ -49,6 +49,8 @@ CLASS_OF: dict[str, type[MountfsError]] = {
     "internal_error": ServerFault,
     # LookupError, WriteError.
     "not_found": NotFound,
+    "invalid_revision": NotFound,
+    "in_progress": Busy,
     "not_file": IsADirectory,
     "not_folder": NotADirectory,
     "restricted_content": Forbidden,

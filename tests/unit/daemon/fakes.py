@@ -88,6 +88,9 @@ class FakeAccount:
         self.asked.append(f"discard {path} {is_trial}")
         return Discarded(1, 5, (str(path),), self.failed)
 
+    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
+        return (f"{command} {path} {argument}",)
+
     def ask_far_side(self) -> None:
         self.asked.append("ask_far_side")
 

@@ -16,6 +16,7 @@ from daemon.control.changes import (
     StoryRequest,
 )
 from daemon.control.protocol import (
+    CommandRequest,
     Discarded,
     DiscardRequest,
     FailedChange,
@@ -37,6 +38,7 @@ from daemon.control.protocol import (
     StopRequest,
     Synced,
     SyncRequest,
+    Told,
     WaitRequest,
     decode_reply,
     decode_request,
@@ -102,8 +104,12 @@ REQUESTS: list[Request] = [
     RatesRequest(1 << 20),
     RatesRequest(None, 20_000),
     DiscardRequest("/a", is_trial=False),
+    CommandRequest("versions", "/a"),
+    CommandRequest("restore", "/a", "1234"),
 ]
 REPLIES: list[Reply] = [
+    Told(),
+    Told(("a line", "and another")),
     Progress(3, 4096),
     Progress(3, 4096, TRANSFER),
     StatusReply(STATUS),

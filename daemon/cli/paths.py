@@ -1,0 +1,63 @@
+"""Commands about one path: ``cache``, ``versions``, ``restore`` and ``undelete``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from daemon.cli.context import ANY_PATH, tell
+from daemon.control.client import Client, Place, all_mounts, find_place
+from daemon.control.protocol import CommandRequest, Told
+from daemon.failure import Failure
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH, required=False)
+@click.option("--clear", is_flag=True, help="Forget it: what is read again is fetched again.")
+def cache(path: Path | None, clear: bool) -> None:
+    """Show how much of PATH, or of all that is mounted, is kept on this machine for reading.
+
+    Pending changes are no cache: they are kept whatever this does.
+    """
+    places = [find_place(path)] if path is not None else [Place(mount, "/") for mount in all_mounts()]
+    if not places:
+        raise Failure("nothing is mounted")
+    for place in places:
+        for line in _asked(place, "clear-cache" if clear else "cache"):
+            tell(line if path is not None else f"{place.mountpoint}: {line}")
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH)
+def versions(path: Path) -> None:
+    """List the versions of a file that the service keeps, the newest first: time (UTC), size, revision."""
+    for line in _asked(find_place(path), "versions"):
+        tell(line)
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH)
+@click.argument("revision")
+def restore(path: Path, revision: str) -> None:
+    """Make a former version of a file the present one; `mountfs versions` lists them.
+
+    The service does it without the bytes. The version that is replaced stays in the file's history.
+    """
+    for line in _asked(find_place(path), "restore", revision):
+        tell(f"{path}: {line}")
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH)
+def undelete(path: Path) -> None:
+    """Bring back what was removed last of all that stood at PATH: a file; on Box also a folder."""
+    for line in _asked(find_place(path), "undelete"):
+        tell(f"{path}: {line}")
+
+
+def _asked(place: Place, command: str, argument: str = "") -> tuple[str, ...]:
+    for reply in Client.at(place.mountpoint).ask(CommandRequest(command, place.inner, argument)):
+        if isinstance(reply, Told):
+            return reply.lines
+    raise Failure(f"{place.mountpoint}: the mount gave no answer")

@@ -1,0 +1,141 @@
+"""What a person asks of a path beside its pending changes: what is cached of it, and what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from daemon.control.status import in_bytes, plural
+from daemon.core import Core
+from mountfs.errors import Busy, InvalidArgument, NotFound
+from mountfs.model.entry import NS_PER_S, File
+from mountfs.model.path import RemotePath, fold
+from mountfs.tree.chunks import CHUNK
+from mountfs.tree.node import Node
+from mountfs.tree.place import base_place, place_in
+
+PRESENT = "now"
+"""Stands where a former version has its revision."""
+
+
+class Commands:
+    """Any thread. Paths are relative to the top of the mount."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._commands = {
+            "cache": self._cache,
+            "clear-cache": self._clear_cache,
+            "versions": self._versions,
+            "restore": self._restore,
+            "undelete": self._undelete,
+        }
+
+    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
+        """The lines to tell. MountfsError."""
+        do = self._commands.get(command)
+        if do is None:
+            raise InvalidArgument(f"this mount knows no command {command}: it is of another age")
+        return tuple(do(path, argument))
+
+    # The cache for reading
+
+    def _cache(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        blocks = self._core.blocks
+        if path.is_root:
+            yield f"{in_bytes(blocks.used_bytes)} of at most {in_bytes(blocks.limit_bytes)} are cached"
+            return
+        sizes = [(file.size_bytes, blocks.bytes_of(file)) for file in self._below(self._node(path))]
+        cached, all_bytes = sum(each for _, each in sizes), sum(each for each, _ in sizes)
+        yield f"{in_bytes(cached)} of {in_bytes(all_bytes)} in {plural(len(sizes), 'file')} are cached"
+
+    def _clear_cache(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        blocks = self._core.blocks
+        before_bytes = blocks.used_bytes
+        if path.is_root:
+            blocks.clear()
+        else:
+            for file in self._below(self._node(path)):
+                blocks.drop(file)
+        yield f"{in_bytes(max(0, before_bytes - blocks.used_bytes))} removed from the cache"
+
+    def _below(self, top: Node) -> Iterator[File]:
+        """The service's files at or below *top*, as far as they were ever listed."""
+        if isinstance(top.state.base, File):
+            yield top.state.base
+        tree, folders = self._core.tree, [top.id] if top.is_folder else []
+        while folders:
+            folder_id, last_id = folders.pop(), 0
+            while True:
+                with tree.lock:
+                    rows = tree.store.children(folder_id, after_id=last_id, most=CHUNK)
+                for row in rows:
+                    if row.is_folder:
+                        folders.append(row.id)
+                    elif isinstance(row.base, File):
+                        yield row.base
+                if len(rows) < CHUNK:
+                    break
+                last_id = rows[-1].id
+
+    # What a file was before
+
+    def _versions(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        file = self._clean_file(self._node(path))
+        yield _line(PRESENT, file)
+        for former in self._core.backend.revisions_before(file, None):
+            yield _line(former.revision, former)
+
+    def _restore(self, path: RemotePath, revision: str) -> Iterator[str]:
+        node = self._node(path)
+        file = self._clean_file(node)
+        known = self._core.backend.revisions_before(file, None)
+        former = next((each for each in known if each.revision == revision), None)
+        if former is None:
+            raise NotFound(f"it has no former version {revision}: mountfs versions lists them")
+        with self._core.tree.lock:
+            place, folder = base_place(node), node.state.base_parent
+        self._core.backend.restore(place, former)
+        if folder is not None:
+            self._core.listings.try_relist(folder)
+        yield f"the version of {_time(former)} is the present one, with {in_bytes(former.size_bytes)}"
+
+    def _undelete(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        folder = self._node(path.parent)
+        if path.is_root or not folder.is_folder:
+            raise InvalidArgument("name what was removed")
+        core = self._core
+        with core.tree.lock:
+            ours = core.tree.base_child(folder, fold(path.name))
+            if ours is not None and ours.state.parent is None:
+                raise Busy("it is still being removed: try again when mountfs wait has returned")
+            place = place_in(folder, path.name)
+        core.backend.undelete(place)
+        core.listings.try_relist(folder)
+        yield "it is back"
+
+    def _node(self, path: RemotePath) -> Node:
+        return self._core.view.stat(path.components)
+
+    def _clean_file(self, node: Node) -> File:
+        """The revision that *node* shows. MountfsError: it has none, or changes of its own."""
+        with self._core.tree.lock:
+            state = node.state
+            if node.is_folder:
+                raise InvalidArgument("a folder has no versions: name a file")
+            if state.flight is not None or state.content is not None or state.draft is not None:
+                raise Busy("it has changes that are not at the service yet: run mountfs wait first")
+            if not isinstance(state.base, File):
+                raise NotFound("the service does not have it")
+            return state.base
+
+
+def _line(revision: str, file: File) -> str:
+    return f"{_time(file)}  {in_bytes(file.size_bytes):>9}  {revision}"
+
+
+def _time(file: File) -> str:
+    try:
+        return datetime.fromtimestamp(file.mtime_ns // NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return "at no known time"

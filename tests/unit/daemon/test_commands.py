@@ -1,0 +1,111 @@
+"""Commands about what is cached of a path, and what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.process.commands import PRESENT, Commands
+from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
+from mountfs.model.path import RemotePath
+from tests.doubles.world import World
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    made.account.write("/d/x", b"first")
+    made.account.write("/d/x", b"the second")
+    made.account.write("/d/x", b"3")
+    made.account.write("/d/e/big", b"b" * 3 * MIB)
+    made.follow()
+    yield made
+    made.close()
+
+
+def told(world: World, command: str, path: str, argument: str = "") -> list[str]:
+    return list(Commands(world.core).carry_out(command, RemotePath.parse(path), argument))
+
+
+def revisions(world: World, path: str) -> list[str]:
+    return [line.split()[-1] for line in told(world, "versions", path)]
+
+
+def test_versions_are_listed_the_newest_first(world: World) -> None:
+    lines = told(world, "versions", "/d/x")
+    assert [line.split()[2:4] for line in lines] == [["1", "B"], ["10", "B"], ["5", "B"]]
+    assert lines[0].endswith(PRESENT)
+    assert lines[0].startswith("20")
+
+
+def test_a_former_version_becomes_the_present_one_and_is_shown_at_once(world: World) -> None:
+    oldest = revisions(world, "/d/x")[-1]
+    assert "5 B" in told(world, "restore", "/d/x", oldest)[0]
+    assert world.get("/d/x") == b"first"
+    assert len(revisions(world, "/d/x")) == 4
+    assert world.pending() == []
+
+
+def test_a_revision_of_something_else_is_refused(world: World) -> None:
+    world.account.write("/d/e/big", b"other")
+    world.follow()
+    other = revisions(world, "/d/e/big")[-1]
+    with pytest.raises(NotFound, match="mountfs versions"):
+        told(world, "restore", "/d/x", other)
+    assert world.get("/d/x") == b"3"
+
+
+def test_what_is_pending_is_not_restored_over(world: World) -> None:
+    oldest = revisions(world, "/d/x")[-1]
+    world.put("/d/x", b"ours")
+    with pytest.raises(Busy, match="mountfs wait"):
+        told(world, "restore", "/d/x", oldest)
+    world.settle()
+    told(world, "restore", "/d/x", oldest)
+    assert world.get("/d/x") == b"first"
+    assert "/d/x" in world.remote()
+
+
+def test_what_was_removed_comes_back_and_is_shown_at_once(world: World) -> None:
+    world.fs.unlink("/d/x")
+    with pytest.raises(Busy, match="still being removed"):
+        told(world, "undelete", "/d/x")
+    world.settle()
+    assert "x" not in world.names("/d")
+    told(world, "undelete", "/d/x")
+    assert world.get("/d/x") == b"3"
+    with pytest.raises(AlreadyExists):
+        told(world, "undelete", "/d/x")
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "error"),
+    [
+        ("versions", "/d", InvalidArgument),
+        ("versions", "/none", NotFound),
+        ("undelete", "/d/never", NotFound),
+        ("undelete", "/", InvalidArgument),
+        ("nothing", "/d", InvalidArgument),
+    ],
+)
+def test_what_makes_no_sense_is_told(
+    world: World, command: str, path: str, error: type[MountfsError]
+) -> None:
+    with pytest.raises(error):
+        told(world, command, path)
+
+
+def test_what_is_cached_is_told_and_forgotten(world: World) -> None:
+    world.get("/d/x")
+    world.get("/d/e/big")
+    assert told(world, "cache", "/d") == ["3.0 MiB of 3.0 MiB in 2 files are cached"]
+    assert told(world, "cache", "/d/x") == ["1 B of 1 B in 1 file are cached"]
+    assert told(world, "clear-cache", "/d/e") == ["3.0 MiB removed from the cache"]
+    assert told(world, "cache", "/") == ["1 B of at most 2.0 GiB are cached"]
+    assert told(world, "clear-cache", "/") == ["1 B removed from the cache"]
+    assert world.core.blocks.used_bytes == 0
+    assert world.get("/d/x") == b"3"
