@@ -22,7 +22,7 @@ EXIT_USAGE = 2
 
 _MODULES = {
     **dict.fromkeys(("wait", "sync", "umount"), "inspect"),
-    **dict.fromkeys(("cache", "versions", "restore", "undelete"), "paths"),
+    **dict.fromkeys(("cache", "pin", "unpin", "versions", "restore", "undelete"), "paths"),
     **dict.fromkeys(("retry", "export", "discard"), "parked"),
     **{name: name for name in ("login", "logout", "remotes", "mount", "fsck", "sandbox", "demo")},
     **{name: name for name in ("conflicts", "doctor", "pending", "status")},

@@ -1,4 +1,4 @@
-"""Commands about one path: ``cache``, ``versions``, ``restore`` and ``undelete``."""
+"""Commands about one path: ``cache``, ``pin``, ``unpin``, ``versions``, ``restore`` and ``undelete``."""
 
 from __future__ import annotations
 
@@ -54,6 +54,31 @@ def undelete(path: Path) -> None:
     """Bring back what was removed last of all that stood at PATH: a file; on Box also a folder."""
     for line in _asked(find_place(path), "undelete"):
         tell(f"{path}: {line}")
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH, required=False)
+def pin(path: Path | None) -> None:
+    """Keep PATH, a file or a folder with all below it, on this machine; without PATH, tell what is kept so.
+
+    What others change in it is fetched, too. It does not count against cache_max_bytes, and goes only where
+    pending changes need its room.
+    """
+    if path is not None:
+        for line in _asked(find_place(path), "pin"):
+            tell(f"{path} {line}")
+        return
+    for mountpoint in all_mounts():
+        for line in _asked(Place(mountpoint, "/"), "pinned"):
+            tell(f"{mountpoint}{line}")
+
+
+@click.command()
+@click.argument("path", type=ANY_PATH)
+def unpin(path: Path) -> None:
+    """End what `mountfs pin` began."""
+    for line in _asked(find_place(path), "unpin"):
+        tell(f"{path} {line}")
 
 
 def _asked(place: Place, command: str, argument: str = "") -> tuple[str, ...]:

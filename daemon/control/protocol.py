@@ -310,9 +310,9 @@ def decode_request(line: bytes) -> Request:
     timeout_s = getattr(message, "timeout_s", None)
     if timeout_s is not None and (not isinstance(timeout_s, int | float) or not 0 <= timeout_s < 1e9):
         raise ProtocolError("timeout_s must be zero or more, and less than a thousand million")
-    for field in ("path", "command", "argument"):
-        if not isinstance(getattr(message, field, ""), str):
-            raise ProtocolError(f"{field} must be text")
+    for name in ("path", "command", "argument"):
+        if not isinstance(getattr(message, name, ""), str):
+            raise ProtocolError(f"{name} must be text")
     if not isinstance(getattr(message, "is_trial", True), bool):
         raise ProtocolError("is_trial must be true or false")
     if wrong := wrong_with(message):
@@ -345,18 +345,24 @@ def _decode(line: bytes, kinds: dict[str, type[Any]]) -> object:
     try:
         if word == "status" and kinds is _REPLIES:
             return StatusReply(from_json(body["status"]))
-        for key in ("failed", "left", "changes"):
-            if kinds is _REPLIES and key in body:
-                body[key] = tuple(FailedChange(**failed) for failed in body[key])
-        if kinds is _REPLIES and "transfer" in body:
-            body["transfer"] = transfer_from(body["transfer"])
-        if kinds[word] is Story:
-            body["events"] = tuple(StoryEvent(**event) for event in body["events"])
-        if kinds[word] is PendingChanges:
-            body["pending"] = tuple(PendingChange(**change) for change in body["pending"])
-        for key in ("paths", "lines"):
-            if kinds is _REPLIES and key in body:
-                body[key] = tuple(map(str, body[key]))
+        if kinds is _REPLIES:
+            _read_fields(kinds[word], body)
         return kinds[word](**body)
     except (TypeError, KeyError, ValueError, AttributeError):
         raise ProtocolError(f"malformed {word}") from None
+
+
+def _read_fields(kind: type[Any], body: dict[str, Any]) -> None:
+    """Makes values of what stands as JSON in a reply of *kind*."""
+    for key in ("failed", "left", "changes"):
+        if key in body:
+            body[key] = tuple(FailedChange(**failed) for failed in body[key])
+    for key in ("paths", "lines"):
+        if key in body:
+            body[key] = tuple(map(str, body[key]))
+    if "transfer" in body:
+        body["transfer"] = transfer_from(body["transfer"])
+    if kind is Story:
+        body["events"] = tuple(StoryEvent(**event) for event in body["events"])
+    if kind is PendingChanges:
+        body["pending"] = tuple(PendingChange(**change) for change in body["pending"])

@@ -28,6 +28,7 @@ from daemon.process.run import MountPlan
 from daemon.process.transportcalls import TransportCalls
 from daemon.process.worker import Worker, waker_of
 from daemon.signin.identity import identity_mark
+from daemon.upkeep.pinner import Pinner
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
 from mountfs.fuse.timing import Timing
@@ -158,6 +159,9 @@ class _Assembly:
             traffic=self.connection.traffic,
         )
         counts = [Worker("transport", transport.step, self.clock)] if transport.counts else []
+        pinner = Pinner(core.tree, core.listings, core.blocks, core.reader, self.clock)
+        pins = Worker("pin", pinner.step, self.clock)
+        pinner.wake = waker_of(pins)
 
         def release() -> None:
             with contextlib.suppress(OSError):
@@ -174,10 +178,11 @@ class _Assembly:
                 display_name=self.account.display_name,
                 root=self.plan.spec.subdir,
                 core=core,
+                pinner=pinner,
                 file_system=core.file_system(file_system_options(self.plan, socket)),
                 fuse=fuse_options(self.plan),
                 first_workers=[follows],
-                workers=[*workers, *counts],
+                workers=[*workers, *counts, pins],
                 transport=lambda: transport.told,
                 strays=self._strays,
                 set_aside=self._set_aside,

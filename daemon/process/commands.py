@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 from daemon.control.status import in_bytes, plural
 from daemon.core import Core
+from daemon.upkeep.pinner import Pinner
 from mountfs.errors import Busy, InvalidArgument, NotFound
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.path import RemotePath, fold
-from mountfs.tree.chunks import CHUNK
-from mountfs.tree.node import Node
+from mountfs.tree.node import Node, path_of
 from mountfs.tree.place import base_place, place_in
 
 PRESENT = "now"
@@ -21,9 +21,13 @@ PRESENT = "now"
 class Commands:
     """Any thread. Paths are relative to the top of the mount."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, pinner: Pinner) -> None:
         self._core = core
+        self._pinner = pinner
         self._commands = {
+            "pin": self._pin,
+            "pinned": self._pinned,
+            "unpin": self._unpin,
             "cache": self._cache,
             "clear-cache": self._clear_cache,
             "versions": self._versions,
@@ -45,7 +49,8 @@ class Commands:
         if path.is_root:
             yield f"{in_bytes(blocks.used_bytes)} of at most {in_bytes(blocks.limit_bytes)} are cached"
             return
-        sizes = [(file.size_bytes, blocks.bytes_of(file)) for file in self._below(self._node(path))]
+        below = self._pinner.files_below(self._node(path))
+        sizes = [(file.size_bytes, blocks.bytes_of(file)) for file in below]
         cached, all_bytes = sum(each for _, each in sizes), sum(each for each, _ in sizes)
         yield f"{in_bytes(cached)} of {in_bytes(all_bytes)} in {plural(len(sizes), 'file')} are cached"
 
@@ -55,28 +60,27 @@ class Commands:
         if path.is_root:
             blocks.clear()
         else:
-            for file in self._below(self._node(path)):
+            for file in self._pinner.files_below(self._node(path)):
                 blocks.drop(file)
         yield f"{in_bytes(max(0, before_bytes - blocks.used_bytes))} removed from the cache"
 
-    def _below(self, top: Node) -> Iterator[File]:
-        """The service's files at or below *top*, as far as they were ever listed."""
-        if isinstance(top.state.base, File):
-            yield top.state.base
-        tree, folders = self._core.tree, [top.id] if top.is_folder else []
-        while folders:
-            folder_id, last_id = folders.pop(), 0
-            while True:
-                with tree.lock:
-                    rows = tree.store.children(folder_id, after_id=last_id, most=CHUNK)
-                for row in rows:
-                    if row.is_folder:
-                        folders.append(row.id)
-                    elif isinstance(row.base, File):
-                        yield row.base
-                if len(rows) < CHUNK:
-                    break
-                last_id = rows[-1].id
+    # What is kept here
+
+    def _pin(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        self._pinner.pin(self._node(path))
+        yield "is kept here from now on; mountfs pin tells how far it is"
+
+    def _pinned(self, _path: RemotePath, _argument: str) -> Iterator[str]:
+        for kept in self._pinner.kept():
+            with self._core.tree.lock:
+                name = path_of(kept.node)
+            far = f"{in_bytes(kept.cached_bytes)} of {in_bytes(kept.size_bytes)}"
+            yield f"{name}: {far} in {plural(kept.files, 'file')} are here"
+
+    def _unpin(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        if not self._pinner.unpin(self._node(path)):
+            raise NotFound("it is not pinned itself: mountfs pin lists what is")
+        yield "is not kept here any longer than other files"
 
     # What a file was before
 

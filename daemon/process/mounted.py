@@ -26,6 +26,7 @@ from daemon.process.ping import Ping
 from daemon.process.progress import Progress
 from daemon.process.story import Stories
 from daemon.process.worker import Worker
+from daemon.upkeep.pinner import Pinner
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
 from mountfs.fuse.timing import Timing
@@ -57,6 +58,7 @@ class Parts:
     display_name: str
     root: RemotePath
     core: Core
+    pinner: Pinner
     file_system: FileSystem
     fuse: FuseOptions
     first_workers: Sequence[Worker]
@@ -91,7 +93,7 @@ class RunningAccount:
             shown=self._shown,
             hurry=core.prober.pause.hurry,
         )
-        self._commands = Commands(core)
+        self._commands = Commands(core, parts.pinner)
         self._just_closed = JustClosed(core.tree, core.clock)
         self._stories = Stories(core.tree)
         self._headway = Headway([*parts.first_workers, *parts.workers], parts.traffic, core.clock)

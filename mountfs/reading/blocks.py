@@ -8,16 +8,15 @@ the content. Of a small one all bytes have to prove themselves by it; a large on
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
+from mountfs.reading.cachefile import CacheFile, found_as, name_of
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import SUFFIX, Sums, remove
 
@@ -27,25 +26,10 @@ MOST_FILES = 100_000
 """However small they are: each costs about 1 KB of memory and a block of the disk."""
 LEAST_BYTES = 64 * 1024 * 1024
 """Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
+MOST_SPARED = 1000
+"""Pinned files that are passed over in one search for what may go."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
-
-_NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
-"""Of a cache file of a content whose hash is known: a serial number, the bytes of the whole, the hash."""
-
-
-@dataclass(slots=True)
-class _Cached:
-    """One sparse file with some of the bytes of one content. ``is_proven``: False for a file of a former
-    process that has to prove itself as a whole, and that nobody asked for yet; nothing counts as cached of
-    it. ``unproven``: blocks that count, and have to prove themselves. ``sums``: of a large file."""
-
-    path: Path
-    ranges: RangeSet = field(default_factory=RangeSet)
-    cached_bytes: int = 0
-    is_proven: bool = True
-    sums: Sums | None = None
-    unproven: set[int] = field(default_factory=set)
 
 
 class Blocks:
@@ -76,9 +60,13 @@ class Blocks:
         self._most_files = most_files
         self._lacking_bytes = lacking_bytes
         self._least_bytes = least_bytes
-        self._cached: OrderedDict[tuple[str, ...], _Cached] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, ...], CacheFile] = OrderedDict()
         self._made = 0
         self._used_bytes = 0
+        self._pinned: set[tuple[str, ...]] = set()
+        self._pinned_bytes = 0
+        self.spares_former = False
+        """Whether what a former process kept stays until it is known what of it is pinned."""
         self._lock = threading.Lock()
         with self._lock:
             names = set(os.listdir(directory))  # noqa: PTH208 - the system call itself
@@ -87,7 +75,6 @@ class Blocks:
                     self._find_locked(name, has_sums=name + SUFFIX in names)
                 elif name.removesuffix(SUFFIX) not in names:
                     remove(directory / name)
-            self._shrink_locked()
 
     @property
     def used_bytes(self) -> int:
@@ -125,8 +112,8 @@ class Blocks:
             if cached is None:
                 return b""
             self._cached.move_to_end(key_of(file))
-            stop = _stop_of(cached.ranges, offset, offset + length)
-            unproven = _unproven_in(cached, offset, stop)
+            stop = cached.stop_of(offset, offset + length)
+            unproven = cached.unproven_in(offset, stop)
         if stop <= offset:
             return b""
         try:
@@ -134,7 +121,7 @@ class Blocks:
                 if unproven:
                     self._prove(cached, unproven, stored.fileno())
                     with self._lock:
-                        stop = _stop_of(cached.ranges, offset, stop)
+                        stop = cached.stop_of(offset, stop)
                 return os.pread(stored.fileno(), stop - offset, offset) if stop > offset else b""
         except OSError:
             return b""  # evicted since: a miss
@@ -157,7 +144,7 @@ class Blocks:
                 cached = None
             if cached is None:
                 path = self._new_path_locked(file.content_hash, file.size_bytes)
-                cached = self._cached[key] = _Cached(path, sums=self._sums(path, file))
+                cached = self._cached[key] = CacheFile(path, sums=self._sums(path, file))
         try:
             fd = os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -194,9 +181,29 @@ class Blocks:
             before = self._cached.get(key)
             if before is not None:
                 self._forget_locked(key, before)
-            cached = self._cached[key] = _Cached(path, RangeSet([(0, size_bytes)]))
+            cached = self._cached[key] = CacheFile(path, RangeSet([(0, size_bytes)]))
             self._account_locked(key, cached)
         return True
+
+    def pin(self, file: File) -> None:
+        """*file* is not evicted from here on, and does not count against the limit, until ``unpin``: only
+        what is written may still need its room."""
+        key = key_of(file)
+        with self._lock:
+            if key not in self._pinned:
+                self._pinned.add(key)
+                cached = self._cached.get(key)
+                self._pinned_bytes += 0 if cached is None else cached.cached_bytes
+
+    def unpin(self, file: File) -> None:
+        """*file* is as any other from here on."""
+        key = key_of(file)
+        with self._lock:
+            if key in self._pinned:
+                self._pinned.remove(key)
+                cached = self._cached.get(key)
+                self._pinned_bytes -= 0 if cached is None else cached.cached_bytes
+                self._shrink_locked()
 
     def bytes_of(self, file: File) -> int:
         """How much of *file* is cached."""
@@ -225,7 +232,7 @@ class Blocks:
             if cached is not None:
                 self._forget_locked(key_of(file), cached)
 
-    def _prove(self, cached: _Cached, numbers: list[int], fd: int) -> None:
+    def _prove(self, cached: CacheFile, numbers: list[int], fd: int) -> None:
         """Has blocks of a former process prove themselves; those that do not are absent from here on."""
         assert cached.sums is not None
         for number in numbers:
@@ -245,23 +252,13 @@ class Blocks:
 
     def _find_locked(self, name: str, *, has_sums: bool) -> None:
         """Takes over a cache file of a former process, in the order in which they were made."""
-        path = self._directory / name
-        found = _NAME.fullmatch(name)
-        if found is None or found.group(3, 2) in self._cached:
-            remove(path)
+        found = found_as(self._directory / name, has_sums=has_sums)
+        if found is None or found.key in self._cached:
+            remove(self._directory / name)
             return
-        serial, size, content_hash = found.groups()
-        self._made = max(self._made, int(serial, 16))
-        size_bytes = int(size)
-        if has_sums:
-            sums = Sums(path, size_bytes)
-            blocks = sums.present()
-            ranges = RangeSet(sums.span(number) for number in blocks)
-            found_here = _Cached(path, ranges, ranges.total_bytes, sums=sums, unproven=set(blocks))
-        else:
-            found_here = _Cached(path, cached_bytes=size_bytes, is_proven=False)
-        self._cached[(content_hash, size)] = found_here
-        self._used_bytes += found_here.cached_bytes
+        self._made = max(self._made, found.serial)
+        self._cached[found.key] = found.file
+        self._used_bytes += found.file.cached_bytes
 
     def _hash(self, path: Path, sums: Sums | None) -> str:
         """Of all bytes of a cache file, whose blocks prove themselves from here on; "" when it cannot be
@@ -282,44 +279,45 @@ class Blocks:
     def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> Path:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
         self._made += 1
-        name = f"{self._made:08x}"
-        known = f"{name}.{size_bytes}.{content_hash or ''}"
-        return self._directory / (known if _NAME.fullmatch(known) else name)
+        return self._directory / name_of(self._made, size_bytes, content_hash)
 
-    def _account_locked(self, key: tuple[str, ...], cached: _Cached) -> None:
+    def _account_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
         self._cached.move_to_end(key)
-        total_bytes = cached.ranges.total_bytes
-        self._used_bytes += total_bytes - cached.cached_bytes
-        cached.cached_bytes = total_bytes
+        cached.is_former = False
+        self._count_locked(key, cached, cached.ranges.total_bytes)
         self._shrink_locked()
 
-    def _shrink_locked(self) -> None:
-        most_bytes = min(
-            self._limit_bytes, max(self._least_bytes, self._used_bytes - max(0, self._lacking_bytes()))
-        )
-        while self._used_bytes > most_bytes or len(self._cached) > self._most_files:
-            oldest = next(iter(self._cached))
-            self._forget_locked(oldest, self._cached[oldest])
+    def _count_locked(self, key: tuple[str, ...], cached: CacheFile, cached_bytes: int) -> None:
+        growth_bytes, cached.cached_bytes = cached_bytes - cached.cached_bytes, cached_bytes
+        self._used_bytes += growth_bytes
+        self._pinned_bytes += growth_bytes if key in self._pinned else 0
 
-    def _forget_locked(self, key: tuple[str, ...], cached: _Cached) -> None:
+    def _shrink_locked(self) -> None:
+        lacking_bytes = max(0, self._lacking_bytes())
+        most_bytes = min(
+            self._limit_bytes + self._pinned_bytes, max(self._least_bytes, self._used_bytes - lacking_bytes)
+        )
+        spared = 0
+        while self._used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files:
+            oldest = next(iter(self._cached), None)
+            if oldest is None:
+                return
+            is_spared = oldest in self._pinned or (self.spares_former and self._cached[oldest].is_former)
+            if is_spared and spared < MOST_SPARED:
+                spared += 1
+                self._cached.move_to_end(oldest)
+            elif is_spared and not lacking_bytes:
+                return
+            else:
+                self._forget_locked(oldest, self._cached[oldest])
+
+    def _forget_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
         if self._cached.get(key) is cached:
+            self._count_locked(key, cached, 0)
             del self._cached[key]
-            self._used_bytes -= cached.cached_bytes
         remove(cached.path)
         if cached.sums is not None:
             cached.sums.remove()
-
-
-def _stop_of(ranges: RangeSet, start: int, stop: int) -> int:
-    """Up to where [start, stop) is in without a gap."""
-    gaps = ranges.gaps(start, stop)
-    return gaps[0][0] if gaps else stop
-
-
-def _unproven_in(cached: _Cached, start: int, stop: int) -> list[int]:
-    if cached.sums is None or not cached.unproven or start >= stop:
-        return []
-    return [number for number in cached.sums.touching(start, stop) if number in cached.unproven]
 
 
 def key_of(file: File) -> tuple[str, ...]:

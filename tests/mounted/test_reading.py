@@ -64,6 +64,10 @@ def test_what_a_file_was_is_listed_restored_and_brought_back_by_command(
     assert path.read_text() == "first"
     assert mountfs("cache", "--clear", real_mount.path).returncode == 0
     assert "0 B" in mountfs("cache", path).stdout
+    assert mountfs("pin", path.parent).returncode == 0
+    here = f"{real_mount.path}/d: 5 B of 5 B in 1 file are here"
+    until(lambda: here in mountfs("pin").stdout, "what is pinned is here")
+    assert mountfs("unpin", path.parent).returncode == 0
     done = mountfs("restore", path, "nothing")
     assert (done.returncode, done.stdout) == (1, "")
     assert "mountfs versions" in done.stderr

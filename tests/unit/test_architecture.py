@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "daemon.page",
         "daemon.places",
         "daemon.signin",
+        "daemon.upkeep",
         "mountfs.attributes",
         "mountfs.clock",
         "mountfs.filesystem",

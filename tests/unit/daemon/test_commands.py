@@ -11,6 +11,7 @@ from daemon.process.commands import PRESENT, Commands
 from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
 from mountfs.model.path import RemotePath
 from tests.doubles.world import World
+from tests.unit.daemon.test_pinner import pinner_of
 
 MIB = 1024 * 1024
 
@@ -28,7 +29,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def told(world: World, command: str, path: str, argument: str = "") -> list[str]:
-    return list(Commands(world.core).carry_out(command, RemotePath.parse(path), argument))
+    return list(Commands(world.core, pinner_of(world)).carry_out(command, RemotePath.parse(path), argument))
 
 
 def revisions(world: World, path: str) -> list[str]:
@@ -109,3 +110,15 @@ def test_what_is_cached_is_told_and_forgotten(world: World) -> None:
     assert told(world, "clear-cache", "/") == ["1 B removed from the cache"]
     assert world.core.blocks.used_bytes == 0
     assert world.get("/d/x") == b"3"
+
+
+def test_what_is_pinned_is_told(world: World) -> None:
+    told(world, "pin", "/d")
+    pinner = pinner_of(world)
+    while pinner.step(world.clock.now_s()) <= world.clock.now_s():
+        pass
+    assert told(world, "pinned", "/") == ["/d: 3.0 MiB of 3.0 MiB in 2 files are here"]
+    told(world, "unpin", "/d")
+    assert told(world, "pinned", "/") == []
+    with pytest.raises(NotFound):
+        told(world, "unpin", "/d")

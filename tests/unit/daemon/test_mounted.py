@@ -32,6 +32,7 @@ from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.daemon.fakes import PATIENCE_S
+from tests.unit.daemon.test_pinner import pinner_of
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def account_of(world: World, **parts: Any) -> RunningAccount:
         display_name="Memory",
         root=world.settings.get("top", ROOT),
         core=world.core,
+        pinner=pinner_of(world),
         file_system=world.fs,
         fuse=FuseOptions("memory:"),
         first_workers=(),

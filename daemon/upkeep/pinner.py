@@ -1,0 +1,250 @@
+"""Keeps pinned files and folders on this machine: lists them, and has all their bytes cached."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from mountfs.errors import MountfsError, Transient
+from mountfs.model.entry import File
+from mountfs.model.loggedpacer import LoggedPacer
+from mountfs.model.pacing import Pacer
+from mountfs.ports import Clock
+from mountfs.tree.chunks import CHUNK
+from mountfs.tree.feed import CURSOR
+from mountfs.tree.listings import Listings
+from mountfs.tree.node import Node
+from mountfs.tree.tree import Tree
+
+LOG = logging.getLogger(__name__)
+
+PINS = "pins"
+"""The store's fact with the ids of pinned nodes, as a list in JSON. A renamed folder stays pinned."""
+LOOK_S = 30.0
+"""How often it is looked whether others changed anything: the service's position tells."""
+PIECE_BYTES = 4 * 1024 * 1024
+TOGETHER = 32
+"""Small files that are fetched side by side."""
+
+
+class Cache(Protocol):
+    """The part of ``mountfs.reading.blocks`` that is needed here."""
+
+    spares_former: bool
+
+    def pin(self, file: File) -> None: ...
+
+    def unpin(self, file: File) -> None: ...
+
+    def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]: ...
+
+    def recall(self, file: File) -> None: ...
+
+    def bytes_of(self, file: File) -> int: ...
+
+
+class Source(Protocol):
+    """The part of ``mountfs.reading.reader`` that is needed here."""
+
+    def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
+
+    def prefetch(self, file: File, failed: Callable[[], None]) -> None: ...
+
+    def is_small(self, length: int) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How far a pinned file or folder is here."""
+
+    node: Node
+    files: int
+    size_bytes: int
+    cached_bytes: int
+
+
+class Pinner:
+    """One thread calls ``step``; the others may be called by any. Each step lists one folder, or fetches some
+    of the files in one."""
+
+    def __init__(self, tree: Tree, listings: Listings, cache: Cache, source: Source, clock: Clock) -> None:
+        self.wake: Callable[[], None] = lambda: None
+        self._tree = tree
+        self._listings = listings
+        self._cache = cache
+        self._source = source
+        self._clock = clock
+        self._pacer: Pacer = LoggedPacer("fetching what is pinned")
+        self._folders: deque[int] = deque()
+        """Ids of folders that this pass has still to look into."""
+        self._files: deque[File] = deque()
+        self._seen_cursor: str | None = ""
+        """The service's position when the last pass began; "": another pass is due anyway."""
+        cache.spares_former = bool(self.pins())
+
+    # What is pinned
+
+    def pins(self) -> list[int]:
+        """Ids of what is pinned."""
+        with self._tree.lock:
+            found = self._tree.store.fact(PINS)
+        with suppress(ValueError):
+            return [each for each in json.loads(found or "[]") if isinstance(each, int)]
+        return []
+
+    def pin(self, node: Node) -> None:
+        """Keeps *node*, and all below it, here from now on."""
+        self._set([*(each for each in self.pins() if each != node.id), node.id])
+
+    def unpin(self, node: Node) -> bool:
+        """Ends that; whether it was pinned itself."""
+        before = self.pins()
+        self._set([each for each in before if each != node.id])
+        for file in self.files_below(node):
+            self._cache.unpin(file)  # the next pass pins it again if it is below another one
+        return node.id in before
+
+    def kept(self) -> Iterator[Kept]:
+        """How far everything that is pinned is here, as far as it is listed."""
+        for node in self._nodes():
+            files = list(self.files_below(node))
+            cached_bytes = sum(self._cache.bytes_of(file) for file in files)
+            yield Kept(node, len(files), sum(file.size_bytes for file in files), cached_bytes)
+
+    def files_below(self, top: Node) -> Iterator[File]:
+        """The service's files at or below *top*, as far as they were ever listed."""
+        if isinstance(top.state.base, File):
+            yield top.state.base
+        folders = [top.id] if top.is_folder else []
+        while folders:
+            for file, folder_id in self._in(folders.pop()):
+                if file is not None:
+                    yield file
+                else:
+                    folders.append(folder_id)
+
+    # One step
+
+    def step(self, now_s: float) -> float:
+        """When the next is due."""
+        if self._pacer.ready_s > now_s:
+            return self._pacer.ready_s
+        try:
+            if self._files:
+                self._fetch()
+            elif self._folders:
+                self._look_into(self._folders.popleft())
+            elif not self._begins_pass():
+                return now_s + LOOK_S if self.pins() else math.inf
+        except Transient as error:
+            ended_s, jitter = self._clock.now_s(), self._clock.jitter()
+            self._pacer.failed(error, started_s=now_s, now_s=ended_s, jitter=jitter)
+            self._seen_cursor = ""
+            return self._pacer.ready_s
+        self._pacer.succeeded()
+        return now_s
+
+    # Inside
+
+    def _set(self, pins: list[int]) -> None:
+        tree = self._tree
+        with tree.transaction():
+            tree.store.set_fact(PINS, json.dumps(pins) if pins else None)
+        self._seen_cursor = ""
+        self.wake()
+
+    def _nodes(self) -> list[Node]:
+        with self._tree.lock:
+            nodes = [self._tree.node(each) for each in self.pins()]
+        return [node for node in nodes if node is not None]
+
+    def _begins_pass(self) -> bool:
+        """Whether there is anything to look at. At the end of the first pass it is known what is pinned."""
+        with self._tree.lock:
+            cursor = self._tree.store.fact(CURSOR)
+        if self._seen_cursor == cursor:
+            self._cache.spares_former = False
+            return False
+        self._seen_cursor = cursor
+        for node in self._nodes():
+            if node.is_folder:
+                self._folders.append(node.id)
+            elif isinstance(node.state.base, File):
+                self._want(node.state.base)
+        if not self._folders and not self._files:
+            self._cache.spares_former = False
+            return False
+        return True
+
+    def _look_into(self, folder_id: int) -> None:
+        with self._tree.lock:
+            folder = self._tree.node(folder_id)
+            is_stale = folder is not None and folder.is_folder and self._listings.is_stale(folder)
+        if folder is None:
+            return
+        if is_stale:
+            try:
+                self._listings.load(folder)
+            except Transient:
+                self._folders.appendleft(folder_id)
+                raise
+            except MountfsError:
+                return  # it has gone since
+        for file, below in self._in(folder_id):
+            if file is None:
+                self._folders.append(below)
+            else:
+                self._want(file)
+
+    def _want(self, file: File) -> None:
+        self._cache.pin(file)
+        if file.is_downloadable and file.size_bytes:
+            self._files.append(file)
+
+    def _fetch(self) -> None:
+        """One large file, or some small ones side by side."""
+        small: list[File] = []
+        while self._files and len(small) < TOGETHER and self._source.is_small(self._files[0].size_bytes):
+            small.append(self._files.popleft())
+        missing = [file for file in small or [self._files[0]] if self._is_missing(file)]
+        if small:
+            for file in missing:
+                self._source.prefetch(file, lambda: None)
+        for file in missing:
+            for at in range(0, file.size_bytes, PIECE_BYTES):
+                stop = min(at + PIECE_BYTES, file.size_bytes)
+                if self._cache.gaps(file, at, stop):
+                    try:
+                        self._source.read(file, at, stop - at)
+                    except Transient:
+                        raise
+                    except MountfsError as error:
+                        LOG.debug("%s is pinned and cannot be fetched: %s", file.name, error)
+                        break
+        if not small:
+            self._files.popleft()
+
+    def _is_missing(self, file: File) -> bool:
+        self._cache.recall(file)
+        return bool(self._cache.gaps(file, 0, file.size_bytes))
+
+    def _in(self, folder_id: int) -> Iterator[tuple[File | None, int]]:
+        """The service's files in a folder, and the ids of the folders in it, as the store has them."""
+        last_id = 0
+        while True:
+            with self._tree.lock:
+                rows = self._tree.store.children(folder_id, after_id=last_id, most=CHUNK)
+            for row in rows:
+                if row.is_folder:
+                    yield None, row.id
+                elif isinstance(row.base, File):
+                    yield row.base, 0
+            if len(rows) < CHUNK:
+                return
+            last_id = rows[-1].id

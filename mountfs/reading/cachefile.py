@@ -1,0 +1,74 @@
+"""Cache files: what is known of one, and what the name of one that is found says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from mountfs.model.ranges import RangeSet
+from mountfs.reading.sums import Sums
+
+_NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
+"""Of a cache file of a content whose hash is known: a serial number, the bytes of the whole, the hash."""
+
+
+@dataclass(slots=True)
+class CacheFile:
+    """One sparse file with some of the bytes of one content; guarded by the cache's lock.
+
+    ``is_proven``: False for a file of a former process that has to prove itself as a whole, and that nobody
+    asked for yet; nothing counts as cached of it. ``unproven``: blocks that count, and have to prove
+    themselves. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to it since.
+    """
+
+    path: Path
+    ranges: RangeSet = field(default_factory=RangeSet)
+    cached_bytes: int = 0
+    is_proven: bool = True
+    sums: Sums | None = None
+    is_former: bool = False
+    unproven: set[int] = field(default_factory=set)
+
+    def stop_of(self, start: int, stop: int) -> int:
+        """Up to where [start, stop) is cached without a gap."""
+        gaps = self.ranges.gaps(start, stop)
+        return gaps[0][0] if gaps else stop
+
+    def unproven_in(self, start: int, stop: int) -> list[int]:
+        """The blocks that [start, stop) touches and that have to prove themselves first."""
+        if self.sums is None or not self.unproven or start >= stop:
+            return []
+        return [number for number in self.sums.touching(start, stop) if number in self.unproven]
+
+
+class Found(NamedTuple):
+    """A cache file of a former process: the key of its content, and in which order it was made."""
+
+    key: tuple[str, ...]
+    file: CacheFile
+    serial: int
+
+
+def found_as(path: Path, *, has_sums: bool) -> Found | None:
+    """What the file at *path* is; None: none of ours."""
+    named = _NAME.fullmatch(path.name)
+    if named is None:
+        return None
+    serial, size, content_hash = named.groups()
+    size_bytes = int(size)
+    if has_sums:
+        sums = Sums(path, size_bytes)
+        blocks = sums.present()
+        ranges = RangeSet(sums.span(number) for number in blocks)
+        file = CacheFile(path, ranges, ranges.total_bytes, sums=sums, is_former=True, unproven=set(blocks))
+    else:
+        file = CacheFile(path, cached_bytes=size_bytes, is_proven=False, is_former=True)
+    return Found((content_hash, size), file, int(serial, 16))
+
+
+def name_of(serial: int, size_bytes: int, content_hash: str | None) -> str:
+    """Of a new cache file."""
+    known = f"{serial:08x}.{size_bytes}.{content_hash or ''}"
+    return known if _NAME.fullmatch(known) else f"{serial:08x}"

@@ -1,0 +1,144 @@
+"""What is pinned is fetched, stays here, and follows what others change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.upkeep.pinner import LOOK_S, Pinner
+from mountfs.errors import Unreachable
+from tests.doubles.world import World
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path, settings={"cache_bytes": 4 * MIB})
+    for number in range(10):
+        made.account.write(f"/kept/d{number % 3}/f{number}", bytes([number]) * 1000)
+    made.account.write("/kept/big", bytes(range(256)) * (12 * MIB // 256))
+    made.account.write("/other", b"o" * MIB)
+    made.follow()
+    yield made
+    made.close()
+
+
+def pinner_of(world: World) -> Pinner:
+    core = world.core
+    return Pinner(core.tree, core.listings, core.blocks, core.reader, world.clock)
+
+
+def run(world: World, pinner: Pinner) -> None:
+    """Until there is nothing to do for a while."""
+    for _ in range(1000):
+        if pinner.step(world.clock.now_s()) > world.clock.now_s():
+            return
+    raise AssertionError("the pinner does not come to an end")
+
+
+def all_here(world: World, pinner: Pinner) -> bool:
+    return all(kept.cached_bytes == kept.size_bytes and kept.files for kept in pinner.kept())
+
+
+def test_without_a_pin_nothing_is_ever_due(world: World) -> None:
+    pinner = pinner_of(world)
+    assert pinner.step(world.clock.now_s()) == math.inf
+    assert world.memory.calls().get("read", 0) == 0
+
+
+def test_a_pinned_folder_is_fetched_and_read_without_the_service(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    (kept,) = pinner.kept()
+    assert (kept.files, kept.size_bytes, kept.cached_bytes) == (11, 10_000 + 12 * MIB, 10_000 + 12 * MIB)
+    world.memory.is_online = False
+    assert world.get("/kept/d1/f4") == bytes([4]) * 1000
+    assert len(world.get("/kept/big")) == 12 * MIB
+
+
+def test_what_is_pinned_stays_though_much_else_is_read(world: World) -> None:
+    """It is three times what the cache keeps of others."""
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    for number in range(8):
+        world.account.write(f"/read{number}", bytes([number]) * MIB)
+    world.follow()
+    for number in range(8):
+        world.get(f"/read{number}")
+    assert all_here(world, pinner)
+    reads = world.memory.calls()["read"]
+    world.get("/kept/big")
+    assert world.memory.calls()["read"] == reads
+    assert world.core.blocks.used_bytes <= 4 * MIB + 12 * MIB + 10_000
+
+
+def test_what_others_change_is_fetched_too(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    world.account.write("/kept/d1/f4", b"theirs")
+    world.account.write("/kept/new/deep", b"new")
+    world.follow()
+    assert pinner.step(world.clock.now_s()) <= world.clock.now_s()
+    run(world, pinner)
+    world.memory.is_online = False
+    assert world.get("/kept/d1/f4") == b"theirs"
+    assert world.get("/kept/new/deep") == b"new"
+
+
+def test_where_nothing_changes_nothing_is_looked_at_again(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    before = world.memory.calls()
+    assert pinner.step(world.clock.now_s()) == world.clock.now_s() + LOOK_S
+    assert world.memory.calls() == before
+
+
+def test_a_pin_outlives_the_process_and_a_rename(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    world.rename("/kept", "/renamed")
+    world.settle()
+    world.restart()
+    again = pinner_of(world)
+    world.get("/other")  # evicts nothing of a former process before it is known what is pinned
+    world.follow()
+    reads = world.memory.calls()["read"]
+    run(world, again)
+    assert world.memory.calls()["read"] == reads
+    assert [kept.node for kept in again.kept()] == [world.node("/renamed")]
+    assert all_here(world, again)
+
+
+def test_what_is_unpinned_goes_as_other_files_do(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    pinner.pin(world.node("/kept/d1"))
+    run(world, pinner)
+    assert pinner.unpin(world.node("/kept"))
+    assert not pinner.unpin(world.node("/kept"))
+    run(world, pinner)
+    assert world.core.blocks.used_bytes <= 4 * MIB + 4_000
+    assert [kept.node for kept in pinner.kept()] == [world.node("/kept/d1")]
+    assert all_here(world, pinner)
+
+
+def test_while_the_service_is_away_it_is_tried_again_later(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    world.backend.fail("read", Unreachable("away"), times=3)
+    for _ in range(200):
+        due_s = pinner.step(world.clock.now_s())
+        if due_s > world.clock.now_s() + LOOK_S / 2:
+            break
+        world.advance(max(0.0, due_s - world.clock.now_s()))
+    run(world, pinner)
+    assert all_here(world, pinner)
