@@ -24,6 +24,17 @@ class Promise(StrEnum):
     """The service has committed them."""
 
 
+class Links(StrEnum):
+    """What becomes of symbolic links."""
+
+    LOCAL = "local"
+    """They stay on this machine."""
+    RCLONE = "rclone"
+    """The service keeps each as a small file that rclone takes for a link (`--links`)."""
+    REFUSE = "refuse"
+    """None can be made."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileSystemOptions:
     """How one mount shows the account."""
@@ -37,8 +48,9 @@ class FileSystemOptions:
     folder_mode: int | None = None
     keeps_attributes: bool = True
     """Whether modes, owners and extended attributes are kept on this machine."""
-    keeps_links: bool = True
-    """Whether symbolic links can be made, and are kept on this machine."""
+    links: Links = Links.LOCAL
+    contains_links: bool = True
+    """Whether links at the service that others made, and that may lead out of the mount, are not followed."""
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL

@@ -15,6 +15,7 @@ from mountfs.attributes import (
     Attributes,
     Caller,
     FileSystemOptions,
+    Links,
     Opened,
     Promise,
     Volume,
@@ -33,8 +34,10 @@ from mountfs.files.openfile import OpenFile
 from mountfs.files.opening import Opener
 from mountfs.files.services import Services
 from mountfs.inodes import Inodes
+from mountfs.links import LinkCalls
 from mountfs.metadata import Metadata
 from mountfs.model.names import is_unlinked
+from mountfs.published import PublishedLinks
 from mountfs.space import SpaceGauge
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.kept import Kept
@@ -69,9 +72,11 @@ class FileSystem:
         self._services = services
         self._space = space
         self._options = options
-        self._inodes = Inodes(options, services.clock, view.tree.folder_times)
+        self._links = links = PublishedLinks(view, is_on=options.links is Links.RCLONE)
+        self._inodes = inodes = Inodes(options, services.clock, view.tree.folder_times, links)
         self._opener = Opener(view, verbs, files, services)
-        self.metadata = Metadata(view, files, services, options)
+        self._link_calls = LinkCalls(view, verbs, files, self._opener, inodes, links, options)
+        self.metadata = Metadata(view, files, services, options, links)
         self._handles: Numbered[Handle] = Numbered()
         self._folders: Numbered[Node] = Numbered()
         self._is_draining = False
@@ -93,7 +98,7 @@ class FileSystem:
             return self._inodes.of_open(hidden.node, hidden)
 
         def decide() -> Attributes:
-            node = self._view.node(names)
+            node = self._links.node(names)
             if node.folder is None:
                 file = self._files.writing(node) or self._files.read_as(path, node)
                 found = self._inodes.of(node) if file is None else self._inodes.of_open(node, file)
@@ -114,7 +119,7 @@ class FileSystem:
         """For whom modes are not checked by the kernel, root: nobody executes what is a program to nobody."""
         names = names_of(path)
         if self._hidden(names) is None:
-            node = self._view.stat(names)
+            node = self._do(lambda: self._links.node(names))
             if mode & os.X_OK and not self._inodes.mode(node) & 0o111:
                 raise NotExecutable(f"{path} is no program")
         if mode & os.W_OK and self._options.is_read_only:
@@ -139,7 +144,7 @@ class FileSystem:
     def readdir(self, number: int) -> list[tuple[str, int, int]]:
         """Names, modes and inode numbers of all children; without the two dots."""
         children = self._view.children(self._folders[number])
-        return [(child.state.name, self._inodes.mode(child), child.id) for child in children]
+        return [(self._links.shown(child), self._inodes.mode(child), child.id) for child in children]
 
     def inode(self, number: int) -> int:
         """Of an open folder."""
@@ -176,10 +181,10 @@ class FileSystem:
     def mknod(self, path: str, mode: int, device: int = 0, caller: Caller | None = None) -> None:
         """An empty regular file, or a fifo, socket or device, which stays on this machine. The rest as
         ``create``."""
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            self._make_special(path, mode, Kept(device=device), caller)
-            return
         self._check_writable()
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            self._link_calls.make_special(path, mode, Kept(device=device), caller)
+            return
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         self._files.release(self._opener.create(path, flags, self._new(mode, caller), is_ours=True))
 
@@ -250,17 +255,13 @@ class FileSystem:
         self._do(lambda: self._verbs.make_folder(names, attributes))
 
     def symlink(self, path: str, target: str, caller: Caller | None = None) -> None:
-        """A symbolic link at *path*, which stays on this machine. NotPermitted where the mount has none."""
-        if not self._options.keeps_links:
-            raise NotPermitted("this mount takes no symbolic links")
-        self._make_special(path, stat.S_IFLNK | 0o777, Kept(target=target), caller)
+        """A symbolic link at *path*. NotPermitted where the mount has none."""
+        self._check_writable()
+        self._link_calls.symlink(path, target, caller)
 
     def readlink(self, path: str) -> str:
-        """InvalidArgument: it is no symbolic link."""
-        kept = self._view.stat(names_of(path)).state.kept
-        if kept is None or not kept.is_link:
-            raise InvalidArgument(f"{path} is no symbolic link")
-        return kept.target
+        """InvalidArgument: it is no symbolic link. NotPermitted: it leads out of the mount."""
+        return self._link_calls.readlink(path)
 
     def rmdir(self, path: str) -> None:
         self._check_writable()
@@ -274,7 +275,7 @@ class FileSystem:
             return
 
         def decide() -> None:
-            self._verbs.unlink(names)
+            self._verbs.unlink(self._links.names(names))
             self._files.removed(path)
 
         self._do(decide)
@@ -290,7 +291,7 @@ class FileSystem:
                 node = self._verbs.unlink(old)
                 self._files.hide(node, new[-1])
             else:
-                node, _ = self._verbs.rename(old, new, may_be_lost=is_synced)
+                node = self._links.rename(self._verbs, old, new, may_be_lost=is_synced)
             self._files.renamed(node, source, target)
 
         is_synced = False
@@ -311,15 +312,6 @@ class FileSystem:
         if caller is None:
             return no_attributes
         return lambda folder: self._inodes.new(folder, mode, caller, is_folder=is_folder)
-
-    def _make_special(self, path: str, mode: int, kept: Kept, caller: Caller | None) -> None:
-        self._check_writable()
-        names = names_of(path)
-
-        def attributes(folder: Node) -> Kept:
-            return self._inodes.special(kept, folder, mode, caller)
-
-        self._do(lambda: self._verbs.make_special(names, attributes))
 
     def _numbered(self, handle: Handle) -> Opened:
         return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)

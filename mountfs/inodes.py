@@ -8,6 +8,7 @@ from dataclasses import replace
 from mountfs.attributes import Attributes, Caller, FileSystemOptions
 from mountfs.files.openfile import OpenFile
 from mountfs.ports import Clock
+from mountfs.published import PublishedLinks
 from mountfs.tree.foldertimes import FolderTimes
 from mountfs.tree.kept import PERMISSIONS, Kept, owned
 from mountfs.tree.node import Node, size_of, time_of, whole_seconds
@@ -22,7 +23,14 @@ class Inodes:
     A node's id is the number of its inode. A folder for which nobody has a time shows when the mount started.
     """
 
-    def __init__(self, options: FileSystemOptions, clock: Clock, folder_times: FolderTimes) -> None:
+    def __init__(
+        self,
+        options: FileSystemOptions,
+        clock: Clock,
+        folder_times: FolderTimes,
+        published: PublishedLinks,
+    ) -> None:
+        self._published = published
         self._clock = clock
         self._folder_times = folder_times
         self._uid, self._gid = options.uid, options.gid
@@ -33,6 +41,8 @@ class Inodes:
         self._folder_mode = stat.S_IFDIR | (0o777 & ~options.umask if folder_mode is None else folder_mode)
 
     def mode(self, node: Node) -> int:
+        if self._published.is_on and self._published.is_link(node):
+            return stat.S_IFLNK | 0o777
         kept = node.state.kept
         usual = self._file_mode if node.folder is None else self._folder_mode
         if kept is None or kept.mode is None or not (self._keeps or kept.is_special):

@@ -11,6 +11,7 @@ from mountfs.files.handles import OpenFiles
 from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
 from mountfs.model.names import is_unlinked
+from mountfs.published import PublishedLinks
 from mountfs.tree.attributing import Attributing
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import Node
@@ -23,8 +24,16 @@ T = TypeVar("T")
 class Metadata:
     """Named as the system calls; paths are the kernel's, which has checked who may do this."""
 
-    def __init__(self, view: View, files: OpenFiles, services: Services, options: FileSystemOptions) -> None:
+    def __init__(
+        self,
+        view: View,
+        files: OpenFiles,
+        services: Services,
+        options: FileSystemOptions,
+        published: PublishedLinks,
+    ) -> None:
         self._view = view
+        self._published = published
         self._files = files
         self._services = services
         self._options = options
@@ -88,7 +97,7 @@ class Metadata:
 
         def decide() -> None:
             hidden = self._hidden(names)
-            node = self._view.node(names) if hidden is None else hidden.node
+            node = self._published.node(names) if hidden is None else hidden.node
             if self._options.keeps_attributes:
                 change(node)
 
@@ -100,7 +109,7 @@ class Metadata:
 
         def decide() -> Kept:
             hidden = self._hidden(names)
-            node = self._view.node(names) if hidden is None else hidden.node
+            node = self._published.node(names) if hidden is None else hidden.node
             return node.state.kept or NOTHING_KEPT
 
         kept = self._do(decide)
@@ -117,7 +126,7 @@ class Metadata:
     def _set_times(self, names: Names, mtime_ns: int | None, atime_ns: int | None) -> OpenFile | None:
         """Gives a node its times, but for a modification time of a file that is being written; the open file
         that tells it as well."""
-        node = self._view.node(names)
+        node = self._published.node(names)
         file = self._files.writing(node)
         if file is not None:
             self._nodes.set_times_of_draft(node, atime_ns)

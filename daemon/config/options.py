@@ -27,7 +27,7 @@ from daemon.config.keys import (
     user_id,
 )
 from daemon.failure import BadSettings
-from mountfs.attributes import Promise
+from mountfs.attributes import Links, Promise
 from mountfs.model.rates import UNLIMITED, Rates
 
 
@@ -38,15 +38,6 @@ class Kept(StrEnum):
     """This machine keeps them."""
     NONE = "none"
     """All files have the same."""
-
-
-class Links(StrEnum):
-    """What becomes of symbolic links."""
-
-    LOCAL = "local"
-    """They stay on this machine."""
-    REFUSE = "refuse"
-    """None can be made."""
 
 
 LOOKERS = (
@@ -85,6 +76,7 @@ class MountOptions:
     drain_idle_timeout_s: float = 15.0
     attributes: Kept = Kept.LOCAL
     links: Links = Links.LOCAL
+    contains_links: bool = True
     umask: int = 0o022
     file_mode: int | None = None
     folder_mode: int | None = None
@@ -108,6 +100,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "gid": Key("gid", group_id),
     "attributes": Key("attributes", choice(*Kept)),
     "links": Key("links", choice(*Links)),
+    "contain_links": Key("contains_links", boolean),
     "umask": Key("umask", octal_mode),
     "file_mode": Key("file_mode", octal_mode),
     "dir_mode": Key("folder_mode", octal_mode),

@@ -164,9 +164,8 @@ MOUNT = Section(
         Entry("http", '"127.0.0.1:8123"', "A page to look at; `mountfs status` tells its whole address."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
         Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
-        Entry(
-            "links", '"refuse"', "Symbolic links: kept on this machine (`local`), or not taken (`refuse`)."
-        ),
+        Entry("links", '"rclone"', "Symbolic links: kept here (`local`), published (`rclone`), or `refuse`."),
+        Entry("contain_links", "false", "Links that others published are not followed out of the mount."),
         Entry(
             "cache_max_bytes", '"20G"', "Most bytes of the service's files that are kept here for reading."
         ),

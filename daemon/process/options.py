@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from daemon.config.options import Kept, Links, MountOptions
+from daemon.config.options import Kept, MountOptions
 from daemon.process.run import MountPlan
 from mountfs.attributes import FileSystemOptions, Promise
 from mountfs.fuse.mount import FuseOptions
@@ -19,7 +19,8 @@ def file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
         umask=options.umask,
         file_mode=options.file_mode,
         folder_mode=options.folder_mode,
-        keeps_links=options.links is Links.LOCAL,
+        links=options.links,
+        contains_links=options.contains_links,
         keeps_attributes=options.attributes is Kept.LOCAL,
         is_read_only=options.is_read_only,
         close=Promise(options.close.value),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -311,6 +312,33 @@ def test_s_links_none_are_taken_where_the_option_says_so(make_mount: MakeMount) 
     with pytest.raises(PermissionError) as caught:
         (mount.path / "link").symlink_to("file")
     assert caught.value.errno == errno.EPERM
+
+
+@pytest.mark.only_on("dropbox", because="to the others they are files as well")
+def test_s_links_are_published_where_the_option_says_so(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    mount = make_mount(links="rclone")
+    far_side.write("/theirs.rclonelink", "folder/file")
+    far_side.write("/hostile.rclonelink", "/etc/passwd")
+    mount.start()
+    (mount.path / "folder").mkdir()
+    (mount.path / "folder" / "file").write_text("text")
+    assert (mount.path / "theirs").read_text() == "text"
+    with pytest.raises(PermissionError):
+        (mount.path / "hostile").read_text()
+    subprocess.run(["ln", "-s", "file", mount.path / "folder" / "ours"], check=True)
+    subprocess.run(["ln", "-sfn", "folder", mount.path / "theirs"], check=True)
+    subprocess.run(["cp", "-a", mount.path / "folder", mount.path / "copy"], check=True)
+    mount.wait_committed()
+    assert far_side.read("/copy/ours.rclonelink") == b"file"
+    assert far_side.read("/theirs.rclonelink") == b"folder"
+    assert sorted(each.name for each in mount.path.iterdir()) == ["copy", "folder", "hostile", "theirs"]
+    assert (mount.path / "theirs" / "ours").read_text() == "text"
+    shutil.rmtree(mount.path / "copy")
+    (mount.path / "hostile").unlink()
+    mount.wait_committed()
+    assert far_side.files().keys() == {"/folder/file", "/folder/ours.rclonelink", "/theirs.rclonelink"}
 
 
 # S-MODE

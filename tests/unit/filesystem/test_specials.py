@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from mountfs.attributes import Caller
+from mountfs.attributes import Caller, Links
 from mountfs.errors import (
     AlreadyExists,
     DirectoryNotEmpty,
@@ -106,7 +106,7 @@ def test_readlink_of_anything_else_is_refused(world: World) -> None:
 
 
 def test_a_mount_may_take_no_links(world: World) -> None:
-    fs = world.file_system(keeps_links=False)
+    fs = world.file_system(links=Links.REFUSE)
     with pytest.raises(NotPermitted):
         fs.symlink("/l", "x")
     fs.mknod("/p", stat.S_IFIFO)
