@@ -81,6 +81,9 @@ class Opener:
             node = self._view.node(names)
             if node.folder is not None:
                 raise IsADirectory(f"{path} is a folder")
+            if node.is_special:
+                # The kernel opens these by itself: it did not know yet that one was made here.
+                raise Stale(f"{path} is no file: the kernel has to look again")
             state = node.state
             is_remote = state.content is None and state.draft is None
             if is_remote and isinstance(state.base, File):

@@ -472,7 +472,23 @@ def _ways() -> Iterator[Named]:
         os.close(number)
         return told, at.seen()
 
+    def folder_open_and_gone(at: Place) -> object:
+        folder = at.folder("d")
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        folder.rmdir()
+        told = outcome(lambda: os.fstat(number) and None)
+        os.close(number)
+        return [told, at.seen()]
+
+    for kind in KINDS:
+
+        def linked(at: Place, kind: str = kind) -> object:
+            path = at.make("x", kind)
+            return [outcome(lambda: os.link(path, at / "y", follow_symlinks=False)), at.path.is_dir()]
+
+        yield f"link to {kind}", linked
     yield "a file that is open and gone", open_and_gone
+    yield "a folder that is open and gone", folder_open_and_gone
     yield "a file that is open and replaced", open_and_replaced
     yield "a folder into itself", into_itself
     yield "a file that is made without rights", made_without_rights

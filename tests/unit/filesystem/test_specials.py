@@ -17,6 +17,7 @@ from mountfs.errors import (
     NotADirectory,
     NotFound,
     NotPermitted,
+    Stale,
 )
 from mountfs.fuse.errno import errno_of
 from tests.doubles.world import World
@@ -103,6 +104,16 @@ def test_readlink_of_anything_else_is_refused(world: World) -> None:
         with pytest.raises(InvalidArgument) as caught:
             world.fs.readlink(path)
         assert errno_of(caught.value) == errno.EINVAL
+
+
+def test_what_somebody_makes_just_before_a_file_is_created_is_looked_up_again(world: World) -> None:
+    world.fs.symlink("/l", "x")
+    with pytest.raises(Stale):
+        world.fs.create("/l", os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(AlreadyExists):
+        world.fs.create("/l", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with pytest.raises(Stale):
+        world.fs.open("/l", os.O_RDONLY)
 
 
 def test_a_mount_may_take_no_links(world: World) -> None:
