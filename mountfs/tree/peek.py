@@ -29,13 +29,14 @@ class Holding:
 
 
 def holding(path: Path, spool: Path) -> Holding:
-    """Counts what is pending in the store at *path*, and the files in *spool* that it has no row of yet;
-    nothing if there is none, or it cannot be read."""
+    """Counts what is pending in the store at *path*, and the files in *spool* that it has no row of yet; not
+    symbolic links and such, which nobody sends. Nothing if there is none, or it cannot be read."""
     if not path.is_file():
         return Holding(0, 0)
     try:
         with closing(_connect_beside(path)) as db:
-            (count,) = db.execute("SELECT count(*) FROM nodes WHERE is_dirty").fetchone()
+            is_told = "is_dirty AND kind <> 'special'"
+            (count,) = db.execute(f"SELECT count(*) FROM nodes WHERE {is_told}").fetchone()
             (size_bytes,) = db.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM contents WHERE node IS NOT NULL"
             ).fetchone()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,14 @@ def test_what_the_service_has_is_not_pending(tmp_path: Path) -> None:
     world.put("/ours", b"ours")
     assert holding(world.places.store, world.places.spool) == Holding(1, 4)
     world.settle()
+    assert holding(world.places.store, world.places.spool) == Holding(0, 0)
+    world.close()
+
+
+def test_what_nobody_sends_is_not_pending(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.fs.symlink("/link", "target")
+    world.fs.mknod("/fifo", stat.S_IFIFO)
     assert holding(world.places.store, world.places.spool) == Holding(0, 0)
     world.close()
 
