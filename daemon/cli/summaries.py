@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SUMMARIES = {
     "bwlimit": "Keep a running mount, or all, to so many bytes a second up and down: 512K, 2M:10M, off,...",
+    "cache": "Show how much of PATH, or of all that is mounted, is kept on this machine for reading.",
     "config": "Begin, look at and check the configuration file.",
     "completion": "Print the completion for a shell: bash, zsh or fish.",
     "conflicts": "List the conflicted copies at or below PATH, or in all mounts: files that...",
@@ -20,13 +21,18 @@ SUMMARIES = {
     "mount": "Mount REMOTE:[/SUBDIR] on the empty directory MOUNTPOINT.",
     "pause": "Send and commit nothing more, in one mount or in all, until `mountfs resume` or the end...",
     "pending": "List what is not committed at or below PATH, or in all mounts: how far each change is,...",
+    "pin": "Keep PATH, a file or a folder with all below it, on this machine; without PATH, tell...",
     "remotes": "List the configured accounts: how each is signed in, and whether something is pending...",
+    "restore": "Make a former version of a file the present one; `mountfs versions` lists them.",
     "resume": "Go on with what `mountfs pause` stopped, in one mount or in all.",
     "retry": "Send again what was refused at or below PATH; without PATH, in all mounts.",
     "sandbox": "Run a stand-in of a cloud service on this machine.",
     "status": "Show what is pending, failed and running: of one mount, or of all.",
     "sync": "Make everything written to the mount of PATH so far survive a power loss.",
     "umount": "Commit what is pending, then unmount.",
+    "undelete": "Bring back what was removed last of all that stood at PATH: a file; on Box also a folder.",
+    "unpin": "End what `mountfs pin` began.",
+    "versions": "List the versions of a file that the service keeps, the newest first: time (UTC), size,...",
     "wait": "Wait until everything at or below PATH is committed.",
 }
 """By name; the beginning of what the command says of itself. One that is missing is loaded for its help."""

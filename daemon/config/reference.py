@@ -63,7 +63,7 @@ def toml(value: object, key: str = "") -> str:
     if isinstance(value, Enum | Path | Rates):
         value = str(value)
     if isinstance(value, tuple):
-        value = in_tables(value)
+        value = list(value) if all(isinstance(each, str) for each in value) else in_tables(value)
     if isinstance(value, list):
         return f"[{', '.join(toml(each) for each in value)}]"
     if isinstance(value, Mapping):

@@ -146,18 +146,8 @@ class _Assembly:
         if fleet is not None:
             fleet.turn.granted = lambda: core.committer.wake()  # noqa: PLW0108 - it is set later
             workers.append(fleet.worker)
-        if (shortage := core.spool.shortage()) is not None:
-            LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
-
-        transport = TransportCalls(
-            core.tree,
-            backend,
-            core.prober.pause,
-            MonthLedger(self.state.account_dir(self.account) / "transport.json"),
-            self.clock,
-            limit=getattr(self.plan.remote, "transport_calls_per_month", None),
-            traffic=self.connection.traffic,
-        )
+        self._tell_of_shortage(core)
+        transport = self._transport_calls(core)
         counts = [Worker("transport", transport.step, self.clock)] if transport.counts else []
         pinner = Pinner(core.tree, core.listings, core.blocks, core.reader, self.clock)
         pins = Worker("pin", pinner.step, self.clock)
@@ -194,6 +184,21 @@ class _Assembly:
                 timing=Timing(self.clock.now_s) if self.plan.options.http is not None else None,
                 rates=self.plan.options.bwlimit,
             )
+        )
+
+    def _tell_of_shortage(self, core: Core) -> None:
+        if (shortage := core.spool.shortage()) is not None:
+            LOG.warning("%s: nothing can be written to the mount: %s", self.plan.options.state_dir, shortage)
+
+    def _transport_calls(self, core: Core) -> TransportCalls:
+        return TransportCalls(
+            core.tree,
+            self.connection.backend,
+            core.prober.pause,
+            MonthLedger(self.state.account_dir(self.account) / "transport.json"),
+            self.clock,
+            limit=getattr(self.plan.remote, "transport_calls_per_month", None),
+            traffic=self.connection.traffic,
         )
 
     def _fleet(self, places: Places) -> FleetWork | None:

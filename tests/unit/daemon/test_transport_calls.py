@@ -48,7 +48,7 @@ def made(world: World) -> int:
 
 
 def send(world: World, name: str) -> None:
-    world.put(name, b"1")
+    world.put(name, name.encode())  # bytes of its own: else the service would copy it, without such a call
     world.settle()
 
 
