@@ -81,8 +81,14 @@ class Promises:
         self.step((self.top / name).mkdir, self.now)
 
     def write(self, name: str, size_bytes: int, *, is_synced: bool = False) -> None:
-        body = self.body(size_bytes)
+        self._put(name, self.body(size_bytes), is_synced=is_synced)
 
+    def copy(self, name: str, target: str) -> None:
+        """Of what the service has, as the mount has heard."""
+        self.await_(lambda: state_of(self.top / name) == b"clean", f"{name} is acknowledged")
+        self._put(target, self.now[name])
+
+    def _put(self, name: str, body: bytes, *, is_synced: bool = False) -> None:
         def do() -> None:
             fd = os.open(self.top / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             try:
@@ -194,6 +200,9 @@ def small(here: Promises) -> None:
     here.write("e/new", 10)
     here.write("empty", 0)
     here.all_sent()
+    here.copy("e/new", "e/copy")
+    here.copy("e/three", "copy")
+    here.all_sent()
     # Two files change places: one of them takes a third name for a moment.
     here.rename("e/0", "third")
     here.rename("e/2", "e/0")
@@ -223,6 +232,8 @@ def large(here: Promises) -> None:
     here.all_sent()
     here.append("film", 5000)
     here.rename("film", "renamed")
+    here.all_sent()
+    here.copy("renamed", "copy")
     here.all_sent()
     here.keep_open("open", size_bytes)
     here.all_sent()
