@@ -18,6 +18,7 @@ from daemon.failure import Failure
 from mountfs.errors import MountfsError
 
 EXIT_USAGE = 2
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 _MODULES = {
@@ -89,6 +90,7 @@ def _tell_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="What a mount logs, and what is worse.")
 @click.option(
     "--version",
     is_flag=True,
@@ -98,9 +100,9 @@ def _tell_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
     help="Show the version and exit.",
 )
 @click.pass_context
-def cli(context: click.Context, config: Path | None, verbose: int) -> None:
+def cli(context: click.Context, config: Path | None, verbose: int, log_level: str | None) -> None:
     """Mount a cloud account as a directory: copies close at once and are committed in batches."""
-    context.obj = Context(config=config, verbosity=verbose)
+    context.obj = Context(config=config, verbosity=verbose, log_level=log_level)
 
 
 def run(arguments: Sequence[str]) -> int:

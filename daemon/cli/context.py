@@ -63,6 +63,7 @@ class Context:
 
     config: Path | None = None
     verbosity: int = 0
+    log_level: str | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     out: Console = field(default_factory=partial(_console, stderr=False))
     err: Console = field(default_factory=partial(_console, stderr=True))

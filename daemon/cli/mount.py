@@ -68,7 +68,7 @@ def mount(
     Runs until it is unmounted or interrupted, then commits what is pending: exits with 0, or with 3
     when some changes stay journaled for the next mount. sandbox-dropbox: needs no configuration.
     """
-    logs.configure(context.verbosity, context.environ, log_file)
+    logs.configure(context.verbosity, context.environ, log_file, context.log_level)
     readiness = Readiness(ready_fd)
     try:
         settings = context.settings()
@@ -149,6 +149,8 @@ def _check_owner(state_dir: Path) -> None:
 def _again(context: Context, chosen: Instance, instance: str | None, options: tuple[str, ...]) -> list[str]:
     """The arguments of the same mount in the foreground, for a process in another directory."""
     arguments = ["-v"] * context.verbosity
+    if context.log_level is not None:
+        arguments += ["--log-level", context.log_level]
     if context.config is not None:
         arguments += ["--config", str(context.config.absolute())]
     arguments += ["mount", *(part for option in options for part in ("-o", option))]

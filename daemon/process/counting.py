@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 
@@ -10,6 +11,9 @@ from daemon.control.figures import Figures
 from daemon.core import Core
 from daemon.process.progress import Progress
 from mountfs.fuse.timing import BOUNDS_S, Timing
+from mountfs.model.logevent import LogEvent
+
+LOG = logging.getLogger(__name__)
 
 
 class Counted:
@@ -46,5 +50,9 @@ class Counted:
 
     def _batch(self, current: Current) -> None:
         """A batch is about to be launched."""
+        # A service that takes one order at a time would fill the log with them.
+        level = logging.INFO if current.entries > 1 else logging.DEBUG
+        first = next(iter(current.paths), "")
+        LOG.log(level, LogEvent("batch", kind=current.kind, entries=current.entries, first=first))
         with self._core.tree.lock:
             self._batches.setdefault(str(current.kind), Counter())[current.entries] += 1

@@ -24,6 +24,7 @@ from daemon.process.notify import Notifier
 from daemon.process.phases import Event, Phase, advance
 from daemon.process.worker import Worker
 from mountfs.errors import MountfsError
+from mountfs.model.logevent import LogEvent
 from mountfs.model.path import ROOT
 from mountfs.ports import Clock
 
@@ -167,6 +168,7 @@ class Lifecycle:
         self._guarded.call("to end waits", self._account.end_waits, None)
         failure = self._unmount()
         self._left = (self._count() or self._seen).unsettled
+        LOG.info(LogEvent("stopped", left=self._left))
         self._drained.set()
         self._guarded.call("to close", self._account.close, None)
         if failure is not None:
@@ -231,6 +233,7 @@ class Lifecycle:
         self._deadline_s = self._got_on_s + timeout_s
         self._guarded.call("to refuse writes", self._account.refuse_writes, None)
         self._seen = self._count() or self._seen
+        LOG.info(LogEvent("draining", pending=self._seen.pending, size_bytes=self._seen.size_bytes))
         self._notifier.stopping(f"draining {plural(self._seen.pending, 'change')}")
         self._notifier.extend(EXTENSION_S)
 

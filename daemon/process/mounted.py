@@ -30,6 +30,7 @@ from daemon.upkeep.pinner import Pinner
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
 from mountfs.fuse.timing import Timing
+from mountfs.model.logevent import LogEvent
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import UNLIMITED, Rates
 from mountfs.tree.bases import is_below
@@ -220,10 +221,12 @@ class RunningAccount:
         return self._stories.of(self._parked.find(path))
 
     def hold(self, is_held: bool) -> None:
+        LOG.info(LogEvent("paused" if is_held else "resumed", by="command"))
         with self._core.tree.lock:
             self._core.prober.pause.hold(is_held)
 
     def limit_rates(self, rates: Rates) -> None:
+        LOG.info(LogEvent("bwlimit", rates=rates))
         self._parts.limit_rates(rates)
         self._description.rates = rates
 

@@ -26,6 +26,7 @@ from daemon.process.embedded import EmbeddedSandbox, account_of
 from daemon.process.lifecycle import Kernel, Lifecycle
 from daemon.process.notify import Notifier
 from daemon.process.phases import Phase
+from mountfs.model.logevent import LogEvent
 from mountfs.ports import Clock
 
 LOG = logging.getLogger(__name__)
@@ -188,7 +189,11 @@ class _Reporter:
         )
 
     def ready(self) -> None:
-        LOG.info("%s: is mounted on %s", self._plan.spec.name, self._plan.mountpoint)
+        LOG.info(
+            LogEvent(
+                "mounted", remote=self._plan.spec.name, mountpoint=self._plan.mountpoint, pid=os.getpid()
+            )
+        )
         self._notifier.ready(f"{self._plan.spec.name}: on {self._plan.mountpoint}")
         self._around.on_ready()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.process import logs
+from mountfs.model.logevent import LogEvent, pairs
 from tests.unit.daemon.hostile import HOSTILE
 
 
@@ -50,7 +53,8 @@ def test_the_journal_gets_a_priority_on_every_line(tmp_path: Path, monkeypatch: 
             logging.getLogger("daemon.x").exception("failed")
         logging.getLogger("daemon.x").info("more")
     first, *lines, last = journal.read_text().splitlines()
-    assert (first, last) == ("<3>daemon.x: failed", "<6>daemon.x: more")
+    assert first == "<3>level=error logger=daemon.x msg=failed"
+    assert last == "<6>level=info logger=daemon.x msg=more"
     assert lines
     assert all(line.startswith("<3>    ") for line in lines)
 
@@ -65,7 +69,8 @@ def test_a_background_mount_logs_to_its_file(tmp_path: Path, capsys: pytest.Capt
     logs.configure(0, {}, tmp_path / "x.log")
     logging.getLogger("daemon.x").info("told")
     assert capsys.readouterr().err == ""
-    assert (tmp_path / "x.log").read_text().endswith("INFO daemon.x: told\n")
+    line = (tmp_path / "x.log").read_text()
+    assert re.fullmatch(r"time=\S+Z? level=info logger=daemon.x msg=told\n", line)
 
 
 def test_configuring_again_does_not_say_things_twice(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,5 +98,47 @@ def test_no_name_forges_a_line_or_keeps_one_from_being_written(tmp_path: Path) -
     text = (tmp_path / "x.log").read_bytes().decode()
     assert all(char.isprintable() for char in text.replace("\n", ""))
     records = [line for line in text.split("\n") if line and not line.startswith("    ")]
-    assert all(line.endswith((": is refused", ": a step failed")) for line in records)
+    assert all(line.endswith((': is refused"', ': a step failed"')) for line in records)
+    assert all(line.startswith("time=") for line in records)
     assert len(records) == 2 * len(HOSTILE)
+
+
+def test_an_event_is_a_line_of_keys_and_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0, {}, tmp_path / "x.log")
+    logging.getLogger("daemon.x").info(LogEvent("batch", kind="put", entries=3, first='/a "b" = c\\'))
+    keys = dict(part.split("=", 1) for part in shlex.split((tmp_path / "x.log").read_text()))
+    del keys["time"]
+    assert keys == {
+        "level": "info",
+        "logger": "daemon.x",
+        "event": "batch",
+        "kind": "put",
+        "entries": "3",
+        "first": '/a "b" = c\\',
+    }
+    logs.configure(1, {})
+    logging.getLogger("daemon.x").info(LogEvent("batch", kind="put", first=""))
+    assert capsys.readouterr().err == 'mountfs: batch kind=put first=""\n'
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_makes_a_second_line_or_another_key(name: str, tmp_path: Path) -> None:
+    logs.configure(0, {}, tmp_path / "x.log")
+    (ours,) = [handler for handler in logging.getLogger().handlers if handler.name == logs.HANDLER_NAME]
+    record = logging.LogRecord(
+        "daemon.x", logging.INFO, "x.py", 1, LogEvent("batch", first=f"{name} x=y"), None, None
+    )
+    ours.handle(record)
+    [line] = (tmp_path / "x.log").read_text().splitlines()
+    assert re.match(r'time=\S+ level=info logger=daemon.x event=batch first="', line)
+    assert len(pairs({"a": name})) == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1), (None, 3)]
+)
+def test_the_level_is_chosen_by_name(level: str | None, heard: int, tmp_path: Path) -> None:
+    logs.configure(0, {}, tmp_path / "x.log", level)
+    for said in ("debug", "info", "warning", "error"):
+        getattr(logging.getLogger("daemon.x"), said)("said")
+    assert len((tmp_path / "x.log").read_text().splitlines()) == heard
