@@ -13,12 +13,12 @@ from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.tree import Tree
 
 MOST_EVENTS = 20_000
-"""Of all files together: some 5 MB. Four to six make the story of a file that is copied in."""
+"""Changes of all files together: some 5 MB. Six make the story of a file that is copied in."""
 MOST_OF_ONE = 100
 """Of one file, the latest: a log that is appended to all day leaves room for the others."""
 
 Telling = Callable[[], str]
-"""Puts an event into words once somebody asks for them: most are never asked for."""
+"""Puts an event into words."""
 
 
 class Stories:
@@ -26,8 +26,9 @@ class Stories:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._stories: OrderedDict[int, deque[tuple[int, Telling]]] = OrderedDict()
-        """By the node's id: when, and what."""
+        self._stories: OrderedDict[int, deque[tuple[int, State, State]]] = OrderedDict()
+        """By the node's id: when, and from what to what. States are shared and never change; what happened
+        is worked out when somebody asks."""
         self._count = 0
         tree.watch(self._note)
 
@@ -35,20 +36,26 @@ class Stories:
         """The events of *node*, the oldest first."""
         with self._tree.lock:
             events = tuple(self._stories.get(node.id, ()))
-            return tuple(StoryEvent(wall_ns / NS_PER_S, telling()) for wall_ns, telling in events)
+            return tuple(
+                StoryEvent(wall_ns / NS_PER_S, telling())
+                for wall_ns, before, after in events
+                for telling in _events(before, after)
+            )
 
     @property
     def count(self) -> int:
-        """How many events are remembered."""
+        """How many changes are remembered."""
         return self._count
 
     def _note(self, node: Node, before: State, after: State) -> None:
         """The tree's listener."""
-        for telling in _events(before, after):
-            story = self._stories.setdefault(node.id, deque(maxlen=MOST_OF_ONE))
-            self._count += len(story) < MOST_OF_ONE
-            story.append((self._tree.clock.wall_ns(), telling))
+        story = self._stories.get(node.id)
+        if story is None:
+            story = self._stories[node.id] = deque(maxlen=MOST_OF_ONE)
+        else:
             self._stories.move_to_end(node.id)
+        self._count += len(story) < MOST_OF_ONE
+        story.append((self._tree.clock.wall_ns(), before, after))
         while self._count > MOST_EVENTS:
             _, forgotten = self._stories.popitem(last=False)
             self._count -= len(forgotten)
