@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from daemon.control.client import all_mounts
 from tests.mounted.realmount import MakeMount, RealMount, hashes, mountfs, small_tree
 from tests.mounted.sandboxprocess import Asked, Refusal, SandboxProcess
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 on_one = pytest.mark.only_on("dropbox", because="a command says the same, and ends alike, on every service")
 
@@ -278,3 +279,30 @@ def test_what_a_killed_mount_left_goes_with_the_next_one(
     two.start()
     two.wait_committed()
     assert {path: far_side.revisions(path) for path in arrived} == dict.fromkeys(arrived, 1)
+
+
+@on_one
+def test_a_paused_mount_sends_nothing_says_so_and_keeps_all_for_the_next_one(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    mount = make_mount(drain_idle_timeout="0.5", http="127.0.0.1:0")
+    mount.start()
+    assert mountfs("pause", mount.path).returncode == 0
+    fill(mount.path, 3)
+    told = json.loads(mountfs("status", mount.path, "--json").stdout)
+    assert (told["health"], told["mounts"][0]["account"]["pending"]["count"]) == ("trouble", 3)
+    with urllib.request.urlopen(told["mounts"][0]["page"], timeout=DEADLINE_S) as page:
+        assert b"mountfs" in page.read()
+    listed = mountfs("pending", mount.path)
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (1, 3)
+    done = mountfs("umount", mount.path)
+    assert done.returncode == 3
+    assert "3 changes stay journaled for the next mount: you paused them" in done.stderr
+    assert mount.ended() == 3
+    assert far_side.files() == {}
+    mount.start()
+    mount.wait_committed()
+    assert len(far_side.files()) == 3
+    story = mountfs("log", mount.path / "f0").stdout
+    assert "committed as revision" in story
+    assert mountfs("status", mount.path).returncode == 0
