@@ -76,9 +76,9 @@ class FleetServer(Protocol):
         """Asks for the turn, and keeps our place in the queue. Asked again after a lost reply it gives the
         same turn again."""
 
-    def renew(self, me: Member, token: int, job: str) -> bool:
+    def renew(self, me: Member, token: int, job: str, *, is_live: bool = True) -> bool:
         """Keeps the turn for another lease's time, and says which job runs. False: somebody else has had it
-        meanwhile."""
+        meanwhile, or its time is over (not *is_live*) and the server does not know it any more."""
 
     def leave(self, me: Member, token: int) -> None:
         """Gives back the turn, if *token* is its, and our place in the queue."""

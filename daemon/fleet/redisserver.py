@@ -69,8 +69,9 @@ class RedisServer:
         is_granted, number, told = self._ask(self._enter, me.id, me.name, self.lease_s, WAITS_S, me.calls)
         return Granted(int(number), str(told)) if int(is_granted) else Queued(int(number), str(told))
 
-    def renew(self, me: Member, token: int, job: str) -> bool:
-        return bool(int(self._ask(self._renew, me.id, me.name, self.lease_s, me.calls, token, job)))
+    def renew(self, me: Member, token: int, job: str, *, is_live: bool = True) -> bool:
+        told = (me.id, me.name, self.lease_s, me.calls, token, job, int(is_live))
+        return bool(int(self._ask(self._renew, *told)))
 
     def leave(self, me: Member, token: int) -> None:
         self._ask(self._leave, me.id, me.name, me.calls, token)

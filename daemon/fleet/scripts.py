@@ -88,15 +88,13 @@ RENEW = (
     _COMMON
     + """
 local member, name, lease_s, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local token, job = ARGV[5], ARGV[6]
+local token, job, is_live = ARGV[5], ARGV[6], tonumber(ARGV[7])
 known(member, name, count)
 born()
-local held = redis.call('HGET', lease, 'token')
-if held then
-  if held ~= token then return 0 end
-else
+if redis.call('HGET', lease, 'token') ~= token then
+  -- Somebody else has had it since, unless this server has forgotten it: then it gave no later one.
   local last = redis.call('HGET', meta, 'token')
-  if last and tonumber(last) >= tonumber(token) then return 0 end
+  if is_live ~= 1 or last and tonumber(last) >= tonumber(token) then return 0 end
   redis.call('HSET', lease, 'member', member, 'token', token, 'since', stamp(now))
   redis.call('HSET', meta, 'token', token)
 end

@@ -6,7 +6,7 @@ calls ``step``, which asks the server, and wakes the committer once the turn is 
     asked for      step: enter, ever more often the nearer our place in the queue
     granted        another machine's job that may still run is waited for; then the committer is woken
     held           step: renew, three times a lease, with the name of the job that runs
-    not renewed    it counts as lost a second before the server gives it to others: nothing more is sent
+    not renewed    it counts as lost a third before the server gives it to others: nothing more is sent
     given back     step: leave
 """
 
@@ -30,9 +30,9 @@ from mountfs.ports import Clock, Running
 NEXT_ASKS_S = 0.05
 """How often the first in the queue asks. Whoever is one place behind asks half as often."""
 LAST_ASKS_S = 2.0
-MARGIN_S = 1.0
-"""A turn is not used in its last second: the clocks of two machines do not run alike, and a request that left
-still has to arrive."""
+MARGIN = 1.0 / 3.0
+"""A turn is not used in this last part of its time: a request that was sent still has to arrive, by way of
+another process, of a token that may have to be fetched first, and of a machine that may be busy."""
 WANTED_S = 1.0
 """Who has not asked for the turn for so long does not want it any more. A committer that waits asks more
 often."""
@@ -233,6 +233,11 @@ class FleetTurn:
     def _ask(self, now_s: float) -> float:
         me = replace(self._me, calls=self._meter.last_minute(now_s))
         with self._changed:
+            held = self._held
+            if held is not None and (
+                now_s - held.taken_s > HELD_MOST_S or not (self._is_used or self._wants(now_s))
+            ):
+                self._give_back()
             given_back, held = self._given_back, self._held
         if given_back:
             self._server.leave(me, max(0, given_back))
@@ -263,17 +268,10 @@ class FleetTurn:
 
     def _keep(self, held: _Held, me: Member, now_s: float) -> float:
         """Renews the turn when that is due, and asks after a job of another machine that may still run."""
-        if (
-            now_s >= held.used_s
-            or now_s - held.taken_s > HELD_MOST_S
-            or not (self._is_used or self._wants(now_s))
-        ):
-            with self._changed:
-                # Others may have had it meanwhile: we queue up again, and give back what may be left of it.
-                self._give_back()
-            return now_s
         if now_s >= held.renew_s:
-            is_ours = self._server.renew(me, held.token, self._job or held.former_job)
+            # Also a turn whose time is over: a job of ours may still run, and nobody may have had it since.
+            job, is_live = self._job or held.former_job, now_s < held.used_s
+            is_ours = self._server.renew(me, held.token, job, is_live=is_live)
             with self._changed:
                 if self._held is not held:
                     return now_s  # a job began, or it was given back, meanwhile
@@ -298,7 +296,8 @@ class FleetTurn:
             with self._changed:
                 self._is_queued, self._before = False, None
         count, told_s = self._reported
-        if me.calls != count and now_s - told_s >= REPORTED_EVERY_S:
+        is_due = me.calls != count and now_s - told_s >= REPORTED_EVERY_S
+        if is_due or self._pacer.error is not None:  # or nobody would see that the server is back
             self._server.report(me)
             self._reported = me.calls, now_s
         return now_s + REPORTED_EVERY_S
@@ -329,7 +328,7 @@ class FleetTurn:
 
     def _lent(self, token: int, taken_s: float, asked_s: float, job: str) -> _Held:
         lease_s = self._server.lease_s
-        return _Held(token, taken_s, asked_s + lease_s - MARGIN_S, asked_s + lease_s / 3.0, job)
+        return _Held(token, taken_s, asked_s + lease_s * (1.0 - MARGIN), asked_s + lease_s / 3.0, job)
 
     def _is_usable(self, now_s: float) -> bool:
         held = self._held

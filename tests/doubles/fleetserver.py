@@ -65,15 +65,13 @@ class MemoryFleet:
         self._lease = Lease(me.id, self._last_token, now_s, now_s + self.lease_s, job)
         return Granted(self._last_token, job)
 
-    def renew(self, me: Member, token: int, job: str) -> bool:
+    def renew(self, me: Member, token: int, job: str, *, is_live: bool = True) -> bool:
         now_s = self._heard("renew", me)
-        if self._lease is None:
-            if self._last_token >= token:
+        if self._lease is None or self._lease.token != token:
+            if not is_live or self._last_token >= token:
                 return False
             self._lease = Lease(me.id, token, now_s, now_s)
             self._last_token = token
-        if self._lease.token != token:
-            return False
         self._lease.until_s, self._lease.job = now_s + self.lease_s, job
         return True
 

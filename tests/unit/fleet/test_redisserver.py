@@ -96,7 +96,11 @@ def test_a_turn_that_is_asked_for_again_is_the_same(server: FleetServer) -> None
 
 
 def test_a_turn_that_the_server_forgot_is_taken_up_by_its_holder_alone(server: FleetServer) -> None:
+    assert not server.renew(C, 10**15 - 2, "", is_live=False)  # of one that was stopped
+    assert server.renew(C, 10**15 - 2, "")
     assert server.renew(A, 10**15, "put:1")
+    assert server.renew(A, 10**15, "put:1", is_live=False)
+    assert not server.renew(C, 10**15 - 2, "")
     assert not server.renew(B, 10**15 - 1, "")
     second = entered(server, B)
     assert second.token > 10**15

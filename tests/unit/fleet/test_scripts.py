@@ -84,9 +84,9 @@ def test_the_turn_goes_where_the_double_gives_it(server: TimedServer, seed: int)
                     tokens[me.id] = expected.token
                     granted += 1
             case "renew" if token:
-                assert server.at(now_s).renew(me, token, f"job {token}") == double.renew(
-                    me, token, f"job {token}"
-                )
+                job, is_live = f"job {token}", chance.random() < 0.5
+                expected_renewal = double.renew(me, token, job, is_live=is_live)
+                assert server.at(now_s).renew(me, token, job, is_live=is_live) == expected_renewal, step
             case "leave" if chance.random() < 0.5:
                 double.leave(me, token)
                 server.at(now_s).leave(me, token)

@@ -252,6 +252,38 @@ def test_a_machine_that_may_goes_on_alone_and_comes_back(
     assert fleet.look().holder == "a"
 
 
+def test_a_machine_that_is_alone_stays_so_until_the_server_is_back(
+    fleet: MemoryFleet, clock: FakeClock, tmp_path: Path
+) -> None:
+    a = Machine(fleet, clock, tmp_path, "a", may_go_alone=True)
+    fleet.failure = Unreachable("away")
+    run(clock, LEASE_S + 6.0, a, want=(a,))
+    assert a.turn.try_take()
+    for _ in range(1200):  # of a long job nobody asks for the turn
+        run(clock, TICK_S, a)
+        assert a.turn.is_held
+    a.turn.release()
+    run(clock, 1.0, a)
+    assert a.turn.try_take()
+
+
+def test_a_job_that_runs_while_the_server_is_away_keeps_its_turn_if_nobody_else_had_it(
+    fleet: MemoryFleet, machines: list[Machine], clock: FakeClock
+) -> None:
+    a, b, _ = machines
+    run(clock, 0.2, a, want=(a,))
+    a.turn.note_job("put:1")
+    run(clock, 0.2, a)
+    fleet.failure = Unreachable("away")
+    run(clock, LEASE_S - 1.0, a, b, want=(b,))
+    assert not a.turn.is_held
+    fleet.failure = None
+    run(clock, 6.0, a, want=(a,))
+    run(clock, 6.0, a, b, want=(b,))
+    assert a.turn.is_held
+    assert not b.turn.is_held
+
+
 def test_a_server_that_forgot_everything_gives_no_turn_beside_one_that_is_held(
     fleet: MemoryFleet, machines: list[Machine], clock: FakeClock
 ) -> None:
