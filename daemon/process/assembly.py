@@ -149,9 +149,7 @@ class _Assembly:
         self._tell_of_shortage(core)
         transport = self._transport_calls(core)
         counts = [Worker("transport", transport.step, self.clock)] if transport.counts else []
-        pinner = Pinner(core.tree, core.listings, core.blocks, core.reader, self.clock)
-        pins = Worker("pin", pinner.step, self.clock)
-        pinner.wake = waker_of(pins)
+        pinner, pins = self._pinner(core)
 
         def release() -> None:
             with contextlib.suppress(OSError):
@@ -185,6 +183,12 @@ class _Assembly:
                 rates=self.plan.options.bwlimit,
             )
         )
+
+    def _pinner(self, core: Core) -> tuple[Pinner, Worker]:
+        pinner = Pinner(core.tree, core.listings, core.blocks, core.reader, self.clock)
+        worker = Worker("pin", pinner.step, self.clock)
+        pinner.wake = waker_of(worker)
+        return pinner, worker
 
     def _tell_of_shortage(self, core: Core) -> None:
         if (shortage := core.spool.shortage()) is not None:

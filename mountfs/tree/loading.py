@@ -83,8 +83,9 @@ class Loader:
             content, draft = None, content  # it was being written
         has_base = base_parent is not None or row.base_parent is None  # else its folder has vanished, with it
         base = row.base if has_base else None
+        name = base.name if base is not None and base.name == row.name else row.name  # one string of both
         state = State(
-            parent, row.name, base_parent, base, content, draft, row.mtime_ns, row.refusal, kept=row.kept
+            parent, name, base_parent, base, content, draft, row.mtime_ns, row.refusal, kept=row.kept
         )
         if row.is_folder:
             node.part.listing = listing or self._store.listing(row.id) or node.part.listing

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from mountfs.tree.node import FolderPart, Node, path_of
 
-ENTRIES_KEPT = 200_000
-"""Clean nodes kept in memory, of about 1 KB each; whole folders beyond that are read from the store again."""
+ENTRIES_KEPT = 150_000
+"""Clean nodes kept in memory, of about 0.8 KB each; whole folders beyond that come from the store again."""
 EVICTION_TRIES = 64
 """So many folders are looked at when one more was loaded: what cannot be let go of must cost no scan."""
 

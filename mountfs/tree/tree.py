@@ -294,7 +294,8 @@ class Tree:
             shadows = before.parent.part.listing.shadows
             if self.residents.leave(before.parent, node) and shadows and node.key in shadows:
                 self.uncover(before.parent, node.key)
-        node.key = fold(after.name)
+        key = fold(after.name)
+        node.key = after.name if key == after.name else key  # one string: names are a tenth of the memory
         if after.parent is not None:
             self.residents.enter(after.parent, node)
         elif after.is_forgotten:
