@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -30,6 +31,7 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import File
 from mountfs.ports import BackendLimits
+from mountfs.tree import treewalk, walks
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import World
 
@@ -306,6 +308,22 @@ class OthersSideBySideMachine(OthersMachine):
     limits = SIDE_BY_SIDE_LIMITS
 
 
+class OthersWalkingMachine(OthersMachine):
+    """The same, where the second folder that is opened begins a recursive listing, and no folder is short."""
+
+    settings: Mapping[str, Any] = {"walkers": 2}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patched = pytest.MonkeyPatch()
+        self._patched.setattr(walks, "ENOUGH", 2)
+        self._patched.setattr(treewalk, "FEWEST_FILLED", 1)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self._patched.undo()
+
+
 OthersMachine.TestCase.settings = OthersSideBySideMachine.TestCase.settings = settings(
     max_examples=50,
     stateful_step_count=40,
@@ -314,3 +332,5 @@ OthersMachine.TestCase.settings = OthersSideBySideMachine.TestCase.settings = se
 )
 TestOthers = OthersMachine.TestCase
 TestOthersSideBySide = OthersSideBySideMachine.TestCase
+OthersWalkingMachine.TestCase.settings = settings(OthersMachine.TestCase.settings, max_examples=25)
+TestOthersWalking = OthersWalkingMachine.TestCase
