@@ -109,7 +109,7 @@ class _Adoption:
         for row in theirs.store.timed_nodes():
             timed = theirs.node(row.id)
             if timed is not None:
-                self._take_facts(timed)
+                (self._take if timed.is_special else self._take_facts)(timed)
         for session in theirs.store.orphans():
             self._tree.add_orphan(session)
 
@@ -173,7 +173,7 @@ class _Adoption:
     def _taken(self, node: Node) -> Node:
         """Takes *node* of theirs; all above it is known."""
         state = replace(node.state, draft=None, flight=None)
-        is_wanted = node.pending is not None or node.state.refusal is not None
+        is_wanted = node.pending is not None or node.state.refusal is not None or node.is_special
         parent = None
         if state.parent is not None:
             parent = self._standing(state.parent) if is_wanted else self._nodes[state.parent.id]

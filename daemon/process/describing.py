@@ -71,6 +71,8 @@ class Description:
         with tree.lock:
             root = tree.root
             words = {word: Tally(count_of(root, (word,)), bytes_of(root, word)) for word in Word}
+            local = words[Word.LOCAL]
+            words[Word.LOCAL] = Tally(local.count + tree.store.count_specials(), local.size_bytes)
             unsent = Tally(tree.copying.count, tree.copying.size_bytes)
             oldest = next(iter(tree.awaited.values()), None)
             copies = copies_kept(tree, self._shown)

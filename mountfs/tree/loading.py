@@ -75,7 +75,8 @@ class Loader:
         node = self._nodes[row.id]
         parent = None if row.parent is None else self._nodes.get(row.parent)
         base_parent = None if row.base_parent is None else self._nodes.get(row.base_parent)
-        if not row.is_dirty and (parent is None or base_parent is None):
+        is_special = row.kept is not None and row.kept.is_special
+        if not row.is_dirty and (parent is None or (base_parent is None and not is_special)):
             del self._nodes[row.id]
             return None
         content, draft = held[Role.CONTENT].get(row.id), held[Role.DRAFT].get(row.id)

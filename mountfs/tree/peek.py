@@ -35,8 +35,7 @@ def holding(path: Path, spool: Path) -> Holding:
         return Holding(0, 0)
     try:
         with closing(_connect_beside(path)) as db:
-            is_told = "is_dirty AND kind <> 'special'"
-            (count,) = db.execute(f"SELECT count(*) FROM nodes WHERE {is_told}").fetchone()
+            (count,) = db.execute("SELECT count(*) FROM nodes WHERE is_dirty").fetchone()
             (size_bytes,) = db.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM contents WHERE node IS NOT NULL"
             ).fetchone()

@@ -12,7 +12,7 @@ from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of, whole_seconds
+from mountfs.tree.node import FORGOTTEN, Node, State, has_moved, path_of, whole_seconds
 from mountfs.tree.tree import Tree
 
 
@@ -40,7 +40,10 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
             before.state.flight.is_doubted = True
             return
         kept = before.state.kept if before.state.parent is folder else None
-        lose(tree, before, is_replaced=isinstance(entry, Folder))
+        if node is None and isinstance(entry, Folder) and before.is_folder and _has_specials(tree, before):
+            _replace(tree, before, folder, entry)
+            return
+        lose(tree, before)
     if node is not None:
         if node.state.flight is None:
             rebase(tree, node, folder, entry)
@@ -119,13 +122,12 @@ def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
         tree.change((node, State(folder, entry.name, folder, entry, kept=node.state.kept)))
 
 
-def lose(tree: Tree, node: Node, *, is_replaced: bool = False) -> None:
+def lose(tree: Tree, node: Node) -> None:
     """The service does not have *node* any more: others removed it, or moved it out of the mounted account.
     Inside a transaction.
 
     A file with bytes of ours is kept and sent as a new one; so is a folder with anything of ours in it.
-    Symbolic links, fifos, sockets and devices go with the folder that they are in, unless another folder has
-    its name (*is_replaced*): then it is made again, which finds that one.
+    Symbolic links, fifos, sockets and devices go with the folder that they are in.
     """
     state = node.state
     if state.base is None:
@@ -142,10 +144,6 @@ def lose(tree: Tree, node: Node, *, is_replaced: bool = False) -> None:
         return
     for moved in list((node.folder.gone or {}).values()):
         lose(tree, moved)
-    if state.parent is not None and not is_replaced and tally.is_all_local(node):
-        specials = _specials_below(tree, node)
-        if specials:
-            tree.change(*((each, forgotten(each.state)) for each in specials))
     if state.parent is None or not tally.has_any(node):
         tree.change((node, FORGOTTEN))
         return
@@ -159,21 +157,18 @@ def lose(tree: Tree, node: Node, *, is_replaced: bool = False) -> None:
     tree.change((node, state.based(None, None)))
 
 
-def _specials_below(tree: Tree, folder: Node) -> list[Node] | None:
-    """What is below *folder* and not clean; None: there are others than symbolic links, fifos and such."""
-    found: list[Node] = []
-    folders = [folder]
-    while folders:
-        at = folders.pop()
-        load_children(tree, at)
-        for child in (at.part.children or {}).values():
-            if child.is_special:
-                found.append(child)
-            elif child.pending is not None:
-                return None
-            elif child.folder is not None and tally.has_any(child):
-                folders.append(child)
-    return found
+def _replace(tree: Tree, node: Node, folder: Node, entry: Folder) -> None:
+    """Somebody removed the folder *node*, and made another one of its name. What is kept here of the old one
+    is kept of the new one, and what is in that is listed. Inside a transaction."""
+    rebase(tree, node, folder, entry)
+    node.part.listing.doubted_at = tree.store.next_id()
+    tree.store.save_listing(node.id, node.part.listing)
+
+
+def _has_specials(tree: Tree, folder: Node) -> bool:
+    """Whether symbolic links, fifos and such are shown in *folder*."""
+    load_children(tree, folder)
+    return any(child.is_special for child in (folder.part.children or {}).values())
 
 
 def hear(node: Node, entry: Entry | None) -> None:

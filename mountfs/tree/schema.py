@@ -125,6 +125,7 @@ CREATE INDEX nodes_by_remote_id ON nodes (remote_id) WHERE remote_id <> '';
 CREATE INDEX nodes_by_bytes ON nodes (base_size, substr(base_hash, 1, 12), base_time_s)
     WHERE base_hash IS NOT NULL;
 CREATE INDEX dirty_nodes ON nodes (id) WHERE is_dirty;
+CREATE INDEX special_nodes ON nodes (id) WHERE kind = 'special';
 CREATE INDEX refused_nodes ON nodes (id) WHERE refused IS NOT NULL;
 CREATE TABLE contents (
     id            INTEGER PRIMARY KEY,

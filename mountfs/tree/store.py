@@ -163,9 +163,12 @@ class Store:
         yield from self._select_nodes("refused IS NOT NULL AND NOT is_dirty", ())
 
     def timed_nodes(self) -> Iterator[NodeRow]:
-        """Clean nodes with a time, or with attributes, that are kept here."""
+        """Clean nodes with a time, or with attributes, that are kept here; and special ones."""
         where = "(time_s IS NOT NULL OR attributes IS NOT NULL) AND NOT is_dirty"
         return self._select_nodes(where, ())
+
+    def count_specials(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM nodes WHERE kind = 'special'").fetchone()[0])
 
     def _select_nodes(self, where: str, values: tuple[Value, ...]) -> Iterator[NodeRow]:
         return map(node_row, self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values))

@@ -43,12 +43,6 @@ def pending_of(folder: Node) -> int:
     return count_of(folder, PENDING)
 
 
-def is_all_local(folder: Node) -> bool:
-    """Whether something below *folder* is not clean, and all of that stays on this machine."""
-    tally = folder.part.tally
-    return tally is not None and tally[_ALL] == tally[Word.LOCAL]
-
-
 def has_any(folder: Node) -> bool:
     """Whether anything below *folder* is not clean."""
     return folder.part.tally is not None

@@ -110,6 +110,8 @@ WORDS = {
 
 def word_for_people(node: Node) -> str:
     """``clean``, or how far *node* is on its way; of a folder, also whether anything below it is."""
+    if node.is_special:
+        return WORDS[Word.LOCAL]
     word = word_of(node)
     if node.folder is None or word is Word.FAILED:
         return "clean" if word is None else WORDS[word]

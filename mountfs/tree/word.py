@@ -89,7 +89,7 @@ def is_dirty(state: State, *, carries_times: bool) -> bool:
     if state.flight is not None or state.content is not None or state.draft is not None:
         return True
     if state.base is None:
-        return state.parent is not None
+        return state.parent is not None and (state.kept is None or not state.kept.is_special)
     if state.parent is not state.base_parent or state.name != state.base.name:
         return True
     return carries_times and wants_time(state)

@@ -20,6 +20,7 @@ from mountfs.errors import (
     Stale,
 )
 from mountfs.fuse.errno import errno_of
+from mountfs.tree import residents
 from tests.doubles.world import World
 
 ANNA = Caller(1001, 1002)
@@ -71,8 +72,8 @@ def test_the_service_is_told_of_none_and_nobody_waits_for_them(world: World) -> 
     world.put("/d/f", b"x")
     world.settle()
     assert world.remote() == {"/d": None, "/d/f": b"x"}
-    assert {word for _, word in world.pending()} == {"local"}
-    assert len(world.pending()) == 2 * len(EACH)
+    assert world.pending() == []
+    assert world.core.tree.store.count_specials() == 2 * len(EACH)
     assert world.fs.metadata.getxattr("/link", "user.mountfs.state") == b"local"
 
 
@@ -152,7 +153,7 @@ def test_a_file_takes_the_place_of_a_link(world: World) -> None:
     world.settle()
     assert world.remote() == {"/new": b"g"}
     assert world.fs.readlink("/l") == "z"
-    assert {path for path, _ in world.pending()} == {"/l"}
+    assert world.pending() == []
 
 
 def test_files_and_folders_replace_what_rename_lets_them(world: World) -> None:
@@ -225,3 +226,34 @@ def test_a_folder_that_others_remove_stays_for_a_file_of_ours_with_the_links(wor
     world.settle()
     assert world.remote() == {"/d": None, "/d/mine": b"y"}
     assert world.fs.readlink("/d/l") == "mine"
+
+
+def test_folders_with_links_in_them_leave_the_memory_and_no_start_reads_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.theirs("/d/f", b"x")
+    world.theirs("/e/f", b"x")
+    make_one_of_each(world, "/d")
+    node = world.node("/d/link")
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 1)
+    world.names("/e")
+    assert node.id not in world.core.tree.nodes
+    assert world.fs.readlink("/d/link") == "no/where"
+    assert world.node("/d/link").id == node.id
+    world.restart()
+    assert node.id not in world.core.tree.nodes
+    assert kinds(world, "/d") == EACH | {"f": stat.S_IFREG}
+
+
+def test_a_folder_that_others_make_anew_keeps_its_links_and_its_mode(world: World) -> None:
+    world.theirs("/d/f", b"x")
+    world.fs.symlink("/d/l", "f")
+    world.fs.metadata.chmod("/d", 0o700)
+    world.account.remove("/d")
+    world.account.write("/d/g", b"y")
+    world.core.view.listings.relist(world.core.tree.root)
+    assert world.names("/d") == {"g", "l"}
+    assert world.fs.readlink("/d/l") == "f"
+    assert stat.S_IMODE(world.fs.getattr("/d").mode) == 0o700
+    world.settle()
+    assert world.remote() == {"/d": None, "/d/g": b"y"}
