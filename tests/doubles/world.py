@@ -174,15 +174,28 @@ class World:
             self.fs.releasedir(number)
 
     def tree(self, folder: str = "") -> dict[str, bytes | None]:
-        """Everything that is shown: the bytes of files, None for folders."""
+        """Everything that is shown: the bytes of files, None for folders; not what stays here by its kind."""
         found: dict[str, bytes | None] = {}
         for name in self.names(folder or "/"):
             path = f"{folder}/{name}"
             with contextlib.suppress(NotFound):  # as with find(1): it may have gone since its folder was read
-                if self.node(path).is_folder:
+                node = self.node(path)
+                if node.is_folder:
                     found |= {path: None} | self.tree(path)
-                else:
+                elif not node.is_special:
                     found[path] = self.get(path)
+        return found
+
+    def links(self, folder: str = "") -> dict[str, str]:
+        """The targets of all symbolic links, by path."""
+        found: dict[str, str] = {}
+        for name in self.names(folder or "/"):
+            path = f"{folder}/{name}"
+            node = self.node(path)
+            if node.is_folder:
+                found |= self.links(path)
+            elif node.is_special:
+                found[path] = self.fs.readlink(path)
         return found
 
     def mkdir(self, path: str) -> None:

@@ -21,6 +21,8 @@ class ModelNode:
     """A time that was set, and that nothing has moved since."""
     mode: int | None = None
     """Permissions that were set."""
+    target: str | None = None
+    """Of a symbolic link."""
     children: dict[str, tuple[str, ModelNode]] = field(default_factory=dict)
 
 
@@ -56,6 +58,8 @@ class ModelTree:
         node = self.find(path)
         if node is None:
             return "none"
+        if node.target is not None:
+            return "link"
         return "folder" if node.is_folder else "file"
 
     def can_make(self, path: str) -> bool:
@@ -103,8 +107,16 @@ class ModelTree:
                 yield from self.walk(child, f"{at}/{name}")
 
     def tree(self) -> dict[str, bytes | None]:
-        """Paths with the bytes of files, None for folders."""
-        return {path: None if node.is_folder else bytes(node.body) for path, node in self.walk()}
+        """Paths with the bytes of files, None for folders; without symbolic links."""
+        return {
+            path: None if node.is_folder else bytes(node.body)
+            for path, node in self.walk()
+            if node.target is None
+        }
+
+    def links(self) -> dict[str, str]:
+        """Paths of symbolic links, with their targets."""
+        return {path: node.target for path, node in self.walk() if node.target is not None}
 
     def wrote(self, node: ModelNode) -> None:
         node.flushed, node.mtime_ns, node.is_written = None, None, True

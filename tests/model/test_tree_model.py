@@ -34,6 +34,7 @@ TAILS = st.binary(max_size=2)
 LOST = [Offline("lost"), ServerFault("500")]
 PUT_OFF = [Throttled("slow", 3.0), Busy("locked"), NotSignedIn("expired")]
 UPLOADS = ["new_sessions", "append_pack", "upload_whole"]
+ALL_KINDS = ("file", "folder", "link")
 
 RECOVERED = "(recovered copy"
 OF_A_CRASH = ("that nothing names any more are kept in", "was still being written when mountfs stopped")
@@ -109,7 +110,7 @@ class MountMachine(RuleBasedStateMachine):
 
     @rule(path=PATHS)
     def put(self, path: str) -> None:
-        if not self.model.can_make(path) or self.model.kind(path) == "folder":
+        if not self.model.can_make(path) or self.model.kind(path) in ("folder", "link"):
             self.expect_failure(lambda: self.world.put(path, b""))
             return
         self.world.advance(1.0)
@@ -143,7 +144,7 @@ class MountMachine(RuleBasedStateMachine):
     @rule(path=PATHS, is_new=st.booleans())
     def open(self, path: str, is_new: bool) -> None:
         """For writing: from empty, or where it stands."""
-        if not self.model.can_make(path) or self.model.kind(path) == "folder":
+        if not self.model.can_make(path) or self.model.kind(path) in ("folder", "link"):
             return
         node = self.model.find(path)
         flags = os.O_RDWR | os.O_CREAT | (os.O_TRUNC if is_new else 0)
@@ -224,9 +225,17 @@ class MountMachine(RuleBasedStateMachine):
         self.world.mkdir(path)
         self.model.place(path, ModelNode(is_folder=True))
 
+    @rule(path=PATHS, leads_to=st.sampled_from(["a", "../b", "/no/where"]))
+    def symlink(self, path: str, leads_to: str) -> None:
+        if not self.model.can_make(path) or self.model.kind(path) != "none":
+            self.expect_failure(lambda: self.world.fs.symlink(path, leads_to))
+            return
+        self.world.fs.symlink(path, leads_to)
+        self.model.place(path, ModelNode(is_folder=False, target=leads_to))
+
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
-        path = self.some_path(data)
+        path = self.some_path(data, ALL_KINDS)
         if path is None:
             return
         node = self.model.find(path)
@@ -264,7 +273,7 @@ class MountMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), name=NAMES)
     def rename_what_stands(self, data: st.DataObject, name: str) -> None:
-        source = self.some_path(data)
+        source = self.some_path(data, ALL_KINDS)
         if source is None:
             return
         folders = ["", *sorted(path for path, node in self.model.walk() if node.is_folder)]
@@ -273,7 +282,7 @@ class MountMachine(RuleBasedStateMachine):
     @rule(data=st.data(), name=NAMES)
     def swap(self, data: st.DataObject, name: str) -> None:
         """Two names are exchanged by way of a third, as `mv a x; mv b a; mv x b` does."""
-        one, other = self.some_path(data), self.some_path(data)
+        one, other = self.some_path(data, ALL_KINDS), self.some_path(data, ALL_KINDS)
         between = f"/{name}"
         if one is None or other is None or self.model.kind(between) != "none":
             return
@@ -378,6 +387,7 @@ class MountMachine(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         assert self.world.tree() == self.model.tree()
+        assert self.world.links() == self.model.links()
         for path, node in self.model.walk():
             told = self.world.fs.getattr(path)
             if node.mtime_ns is not None:
