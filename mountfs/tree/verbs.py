@@ -178,6 +178,7 @@ class Verbs:
         removed = self._tree.base_child(parent, fold(names[-1]))
         if removed is not None and can_return(removed):
             self._tree.touch(removed)
+            self._tree.folder_times.forget(removed)
             after = removed.state.at(parent, names[-1])
             after = replace(after, mtime_ns=now_ns, refusal=None, kept=kept)
             self._tree.change((removed, after))

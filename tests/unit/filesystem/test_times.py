@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mountfs.attributes import Attributes, Moment
+from mountfs.attributes import Attributes, Caller, Moment
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -208,3 +208,15 @@ def test_a_file_that_is_opened_or_read_from_a_read_only_mount_was_not_read(world
     fs.read(number, 0, 1)
     fs.release(number)
     assert told(world, "/f") == before
+
+
+def test_a_folder_that_is_removed_and_made_again_is_new(world: World) -> None:
+    world.theirs("/d/f", b"x")
+    world.names("/d")
+    world.fs.unlink("/d/f")
+    world.settle()
+    world.fs.rmdir("/d")
+    made_ns = later(world)
+    world.fs.mkdir("/d", 0o700, Caller(7, 8))
+    shown = told(world, "/d")
+    assert (shown.mtime_ns, shown.ctime_ns, shown.uid, shown.links) == (made_ns, made_ns, 7, 2)
