@@ -12,7 +12,7 @@ from mountfs.model.entry import NS_PER_S
 from mountfs.tree.bases import is_attached
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import ROOT_ID, Node
-from mountfs.tree.rowless import apply
+from mountfs.tree.rowless import apply, is_found
 from mountfs.tree.tree import Tree
 
 DAY_NS = 24 * 3600 * NS_PER_S
@@ -75,13 +75,14 @@ class Attributing:
         if node.is_saved:
             self._tree.change((node, after))
         else:
-            self._tree.change_unsaved(node, after)  # the label of its file will say it
+            node.state = after  # the label of its file will say it
 
     def _keep(self, node: Node, **changes: Any) -> None:
         after = replace(node.state, kept=self._kept(node, changes))
-        if is_attached(node):
-            apply(self._tree, (node, after))
-        else:  # removed, and open: nothing else is left of it
+        if is_attached(node) and is_found(node):
+            self._tree.change((node, after))
+        else:
+            # A new file that is open, or a removed one. Nothing is derived from what is kept.
             node.state = after
 
     def _kept(self, node: Node, changes: Mapping[str, Any]) -> Kept:
