@@ -351,6 +351,6 @@ class SessionSender:
         if found is None or found[0].state.draft is not found[1]:
             return None
         file = LargeFile(found[1], (), is_streamable=not self._context.limits.size_known_at_start)
-        file.begins_s = self._twins.begins_s_locked()
+        file.begins_s = self._twins.begins_s_locked(*found)
         self._files[content_id] = file
         return file

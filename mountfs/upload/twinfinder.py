@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mountfs.errors import MountfsError
 from mountfs.ports import Piece
 from mountfs.tree.content import Content, Twin
+from mountfs.tree.node import Node
 from mountfs.tree.twins import find_twin, may_be_copied
 from mountfs.upload.context import UploadContext
 
@@ -22,10 +23,12 @@ class TwinFinder:
     def __init__(self, context: UploadContext) -> None:
         self._context = context
 
-    def begins_s_locked(self) -> float:
-        """When a large file may begin to go up that is written from now on, before it is known whether the
-        service has its bytes."""
+    def begins_s_locked(self, node: Node, content: Content) -> float:
+        """When the large file *node* may begin to go up that is written from now on as *content*, before it is
+        known whether the service has its bytes. A new version of a file is never a copy of one."""
         limits = self._context.limits
+        if node.state.base is not None or content.over is not None:
+            return -math.inf
         known_files = self._context.tree.store.known_files
         if not limits.copies_files or not known_files.has_size_from(limits.session_min_bytes):
             return -math.inf
