@@ -117,7 +117,7 @@ def test_whatever_ends_in_the_middle_of_a_job_nothing_is_lost_or_doubled_or_over
                 os.kill(pid, signal.SIGCONT)
         if what in ("holder killed", "both killed"):
             a.start()
-        (a.path / "more-of-a").write_text("a")
+        (a.path / "more-of-a").write_text("more")
         a.wait_committed()
         check_all_committed_once(dropbox, {"/first", "/of-a", "/of-b", "/more-of-a"})
         assert dropbox.peak_jobs() == 1
@@ -166,7 +166,7 @@ def test_machines_share_the_rate_of_box_and_uploads_wait_while_nobody_counts_the
         for each in running:
             each.start()
             for number in range(4):
-                (each.path / f"{each.name}{number}").write_text("x")
+                (each.path / f"{each.name}{number}").write_text(f"{each.name}{number}")
         for each in running:
             each.wait_committed()
         (user,) = running[0].state_dir.glob("accounts/*")
@@ -176,7 +176,7 @@ def test_machines_share_the_rate_of_box_and_uploads_wait_while_nobody_counts_the
         assert waits_s[:2] == [0.0, 0.0]
         assert waits_s[2] > 1.0
         redis.stop()
-        (running[0].path / "late").write_text("x")
+        (running[0].path / "late").write_text("late")
         until(
             lambda: "fleet counts the uploads" in running[0].status()["account"]["far_side"]["detail"], "told"
         )
@@ -196,7 +196,7 @@ def test_machines_without_a_fleet_lose_nothing(tmp_path: Path, dropbox: DropboxP
         names = set()
         for number in range(5):
             for each in running:
-                (each.path / f"{each.name}{number}").write_text("x")
+                (each.path / f"{each.name}{number}").write_text(f"{each.name}{number}")
                 names.add(f"/{each.name}{number}")
         for each in running:
             each.wait_committed()
