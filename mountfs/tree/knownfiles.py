@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Iterator
 
 KNOWN_FILES = (
-    "SELECT remote_id FROM nodes WHERE base_size = ? AND substr(base_hash, 1, 12) = substr(?, 1, 12)"
-    " AND base_hash = ? AND parent IS NOT NULL AND remote_id <> ''"
+    "SELECT remote_id FROM nodes WHERE base_size = ? AND substr(base_hash, 1, 12) = ?"
+    " AND base_hash IS NOT NULL AND +base_hash = ? AND parent IS NOT NULL AND remote_id <> ''"
 )
-"""Those that were removed here, and whose removal the service is still to be told, are left out."""
+"""The plus keeps SQLite from putting the hash into the expression that the index is about: it would go through
+all files of the size then. Those that were removed here, and whose removal the service is still to be told,
+are left out."""
 
 
 class KnownFiles:
@@ -35,7 +37,7 @@ class KnownFiles:
     def with_bytes(self, size_bytes: int, content_hash: str, time_s: int | None, most: int) -> Iterator[str]:
         """The service's ids of at most *most* files with these bytes; with a time, in whole seconds since
         1970: of those that have it."""
-        values: tuple[int | str, ...] = (size_bytes, content_hash, content_hash)
+        values: tuple[int | str, ...] = (size_bytes, content_hash[:12], content_hash)
         where, more = ("", ()) if time_s is None else (" AND base_time_s = ?", (time_s,))
         found = self._db.execute(f"{KNOWN_FILES}{where} LIMIT ?", (*values, *more, most))
         yield from [remote_id for (remote_id,) in found]
