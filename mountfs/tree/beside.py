@@ -15,6 +15,8 @@ KEPT_AS = "is kept as "
 """In a notice, before the name of a conflicted copy, which ends the notice."""
 
 _MARK = re.compile(r" \((?:conflicted|recovered|incomplete) copy [^()]*\)$")
+_ANY_MARK = re.compile(r" \([^()]*(?:conflicted|recovered|incomplete) copy[^()]*\)$")
+"""Also as Dropbox itself marks them: ``(Franz's conflicted copy 2026-11-29)``."""
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -52,9 +54,9 @@ def original_name(copy: str) -> str | None:
     """The name of the file that a copy named *copy* lies beside, as far as it was not cut; None: it is no
     copy's name."""
     stem, dot, extension = copy.rpartition(".")
-    if dot and _MARK.search(stem):
-        return f"{_MARK.sub('', stem)}.{extension}"
-    return _MARK.sub("", copy) if _MARK.search(copy) else None
+    if dot and _ANY_MARK.search(stem):
+        return f"{_ANY_MARK.sub('', stem)}.{extension}"
+    return _ANY_MARK.sub("", copy) if _ANY_MARK.search(copy) else None
 
 
 def copy_named_in(notice: str) -> str | None:

@@ -48,7 +48,7 @@ class Books:
         match flight.kind:
             case OrderKind.PUT | OrderKind.COPY:
                 assert isinstance(entry, File)
-                after = self._after_put(flight, state, entry)
+                after = self._as_the_service_named(flight, self._after_put(flight, state, entry), entry)
             case OrderKind.MAKE_FOLDER:
                 folder = entry if isinstance(entry, Folder) else Folder("", flight.name)
                 if not folder.id and flight.heard:
@@ -85,7 +85,7 @@ class Books:
         if twin is not None and twin.state.base_parent is not None:
             self._listings.doubt(twin.state.base_parent)
         if flight.parent is not None and (
-            twin is not None or self._is_in_doubt(flight, flight.parent, entry)
+            twin is not None or self._is_in_doubt(flight, flight.parent, entry) or _is_beside(flight, entry)
         ):
             self._listings.doubt(flight.parent)
 
@@ -153,6 +153,20 @@ class Books:
             refusal=state.set_aside,
         )
         return after if after.parent is not None else replace(after, content=None, draft=None, mtime_ns=None)
+
+    def _as_the_service_named(self, flight: Flight, after: State, entry: File) -> State:
+        """Our file, which the service has put beside somebody else's by itself (`autorename` of a Dropbox):
+        shown under the name it has there, unless it was renamed here meanwhile, or the name is taken."""
+        folder = flight.parent
+        if not _is_beside(flight, entry) or folder is None:
+            return after
+        load_children(self._tree, folder)
+        is_free = self._tree.child(folder, fold(entry.name)) is None
+        if after.parent is not folder or after.name != flight.name or not is_free:
+            return after
+        text = f"somebody else changed it first: this version {KEPT_AS}{entry.name}"
+        self._tree.notice(path_of(flight.node), text)
+        return after.at(folder, entry.name)
 
     # It did not
 
@@ -336,3 +350,8 @@ class Books:
             pending.attempts += 1
             pending.refusals += not (isinstance(error, Transient) or is_full(error))
         self._tree.note_error(flight.node, str(error))
+
+
+def _is_beside(flight: Flight, entry: Entry | None) -> bool:
+    """Whether the service gave a file another name than was asked for."""
+    return flight.kind is OrderKind.PUT and entry is not None and fold(entry.name) != fold(flight.name)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from mountfs.errors import Conflict, ServerFault
-from mountfs.model.order import OrderKind
+from mountfs.model.order import Order, OrderKind
+from mountfs.ports import Done, Launch
 from tests.doubles.world import HOST, MIB, World
 from tests.unit.commit.scenarios import check_nothing_is_left, step_until_running
 
@@ -209,3 +212,26 @@ def test_what_is_in_a_folder_that_others_removed_waits_until_that_can_be_looked_
     assert "/d/new" in world.remote()
     assert world.pending() == []
     assert world.notices() == []
+
+
+def test_a_copy_that_the_service_names_is_shown_under_that_name(world: World) -> None:
+    """As with `autorename` of a Dropbox: no conflict is told, but another name."""
+    world.account.write("/f", b"0")
+    world.put("/f", b"ours")
+    theirs = world.account.write("/f", b"theirs")
+    submit = world.memory.submit
+
+    def submit_and_rename(orders: Sequence[Order]) -> Launch:
+        launch = submit(orders)
+        assert isinstance(launch, Done)
+        if isinstance(launch.outcomes[0], Conflict):
+            return Done((world.account.write("/f (1)", b"ours"),))
+        return launch
+
+    world.memory.submit = submit_and_rename  # type: ignore[method-assign]
+    world.settle()
+    assert world.account.files() == {"/f": b"theirs", "/f (1)": b"ours"}
+    assert world.tree() == {"/f": b"theirs", "/f (1)": b"ours"}
+    assert world.word("/f (1)") == "clean"
+    assert world.file("/f").revision == theirs.revision
+    assert world.notices() == ["somebody else changed it first: this version is kept as f (1)"]

@@ -101,4 +101,7 @@ def test_of_several_copies_one_has_to_be_named(mount: Path, capsys: pytest.Captu
 def test_a_copy_s_name_leads_back_to_the_file(name: str) -> None:
     copy = name_beside(name, "conflicted", "laptop", 1_700_000_000 * 10**9, 255, lambda _: False)
     assert original_name(copy) == name
+    stem, dot, extension = name.rpartition(".") if not name.startswith(".") else (name, "", "")
+    of_dropbox = f"{stem or extension} (Franz's conflicted copy 2026-11-29){dot}{extension if stem else ''}"
+    assert original_name(of_dropbox) == name
     assert original_name(name) is None
