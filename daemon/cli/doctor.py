@@ -90,9 +90,18 @@ def examine(
         yield _place(name, instance, machine)
     clock = SystemClock()
     reach_it = reach_it or (lambda url: reach(url, clock))
-    ask = ask or (lambda found, state_dir: connect(found, clock, state_dir).account().display_name)
+    ask = ask or _account_of
     for chosen in _remotes(settings, remote):
         yield from _service(settings, chosen, options, is_offline=is_offline, reach_it=reach_it, ask=ask)
+
+
+def _account_of(remote: AccountRemote, state_dir: Path) -> str:
+    """As ``Ask``, of the service itself."""
+    backend = connect(remote, SystemClock(), state_dir)
+    try:
+        return backend.account().display_name
+    finally:
+        backend.close()
 
 
 def _settings(context: Context) -> tuple[Settings, Finding]:

@@ -39,10 +39,14 @@ def wait(context: Context, path: Path, timeout_s: float | None) -> int:
     """
     place = find_place(path)
     settled: Settled | None = None
+    told = ""
     with StatusLine(context.err) as line:
         for reply in Client.at(place.mountpoint).ask(WaitRequest(place.inner, timeout_s)):
             if isinstance(reply, Progress):
                 line.show_transfer(f"{plural(reply.pending, 'change')} pending", reply.transfer)
+                if reply.held_up and reply.held_up != told:
+                    told = reply.held_up
+                    say(f"{path}: nothing gets on: {told}")
             elif isinstance(reply, Settled):
                 settled = reply
     if settled is None:

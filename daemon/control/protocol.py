@@ -107,6 +107,8 @@ class Progress:
     size_bytes: int
     transfer: Transfer = field(default_factory=Transfer)
     """Of the whole mount."""
+    held_up: str = ""
+    """Why nothing gets on, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)

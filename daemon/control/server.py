@@ -172,7 +172,8 @@ class Conversation:
                 return
             if now_s - spoken_s >= PROGRESS_S:
                 spoken_s = now_s
-                yield Progress(backlog.unsettled, backlog.size_bytes, self._account.transfer())
+                held_up = self._account.held_up()
+                yield Progress(backlog.unsettled, backlog.size_bytes, self._account.transfer(), held_up)
             self._account.await_change(min(PROGRESS_S, deadline_s - now_s))
             self._rest.wait(REST_S)
 

@@ -293,6 +293,9 @@ def test_a_paused_mount_sends_nothing_says_so_and_keeps_all_for_the_next_one(
     assert (told["health"], told["mounts"][0]["account"]["pending"]["count"]) == ("trouble", 3)
     with urllib.request.urlopen(told["mounts"][0]["page"], timeout=DEADLINE_S) as page:
         assert b"mountfs" in page.read()
+    waited = mountfs("wait", "--timeout", "1", mount.path)
+    assert waited.returncode == 2
+    assert "nothing gets on: you paused them" in waited.stderr
     listed = mountfs("pending", mount.path)
     assert (listed.returncode, len(listed.stdout.splitlines())) == (1, 3)
     done = mountfs("umount", mount.path)

@@ -107,6 +107,16 @@ def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: Fak
     assert list(replies)[-1] == Settled(0)
 
 
+def test_a_wait_tells_why_nothing_gets_on(client: Client, account: FakeAccount) -> None:
+    account.left, account.trouble = Backlog(pending=2), "you paused them"
+    replies = client.ask(WaitRequest("/"))
+    first = next(replies)
+    assert isinstance(first, Progress)
+    assert first.held_up == "you paused them"
+    account.left = Backlog()
+    assert list(replies)[-1] == Settled(0)
+
+
 def test_a_wait_includes_files_that_are_still_open(client: Client, account: FakeAccount) -> None:
     account.left = Backlog(open_files=1)
     assert list(client.ask(WaitRequest("/", timeout_s=0))) == [Settled(1)]

@@ -111,7 +111,7 @@ REPLIES: list[Reply] = [
     Told(),
     Told(("a line", "and another")),
     Progress(3, 4096),
-    Progress(3, 4096, TRANSFER),
+    Progress(3, 4096, TRANSFER, "paused"),
     StatusReply(STATUS),
     FailedChanges((FailedChange("/a\nb", "no space"),)),
     Settled(0),
