@@ -117,4 +117,7 @@ class Strays:
             self._spool.truncate(content.spool, content.size_bytes)
         node = self._tree.new_node(is_folder=False)
         self._tree.touch(node)
+        has_changed = self._tree.folder_times.of(folder) is not None
         self._tree.change((node, State(folder, name, content=content, kept=kept)))
+        if not has_changed:
+            self._tree.folder_times.forget(folder)  # it came into the folder before the last process died

@@ -220,3 +220,13 @@ def test_a_folder_that_is_removed_and_made_again_is_new(world: World) -> None:
     world.fs.mkdir("/d", 0o700, Caller(7, 8))
     shown = told(world, "/d")
     assert (shown.mtime_ns, shown.ctime_ns, shown.uid, shown.links) == (made_ns, made_ns, 7, 2)
+
+
+def test_a_time_of_a_folder_that_was_set_outlives_a_kill_before_what_is_in_it_has_a_row(world: World) -> None:
+    world.mkdir("/d")
+    world.put("/d/f", b"x")
+    assert not world.node("/d/f").is_saved
+    world.touch("/d", THEN_NS)
+    world.restart()
+    assert world.get("/d/f") == b"x"
+    assert told(world, "/d").mtime_ns == THEN_NS
