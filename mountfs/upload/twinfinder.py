@@ -24,7 +24,7 @@ class TwinFinder:
         self._context = context
 
     def begins_s_locked(self, node: Node, content: Content) -> float:
-        """When the large file *node* may begin to go up that is written from now on as *content*, before it is
+        """When the large file *node*, which is being written as *content*, may begin to go up, before it is
         known whether the service has its bytes. A new version of a file is never a copy of one."""
         limits = self._context.limits
         if node.state.base is not None or content.over is not None:
