@@ -9,9 +9,9 @@ KNOWN_FILES = (
     "SELECT remote_id FROM nodes WHERE base_size = ? AND substr(base_hash, 1, 12) = ?"
     " AND base_hash IS NOT NULL AND +base_hash = ? AND parent IS NOT NULL AND remote_id <> ''"
 )
-"""The plus keeps SQLite from putting the hash into the expression that the index is about: it would go through
-all files of the size then. Those that were removed here, and whose removal the service is still to be told,
-are left out."""
+"""The plus keeps SQLite from putting the hash into the expression that the index is about: it would go
+through all files of the size then. Those that were removed here, and whose removal the service is still to
+be told, are left out."""
 
 
 class KnownFiles:
