@@ -10,8 +10,8 @@ KNOWN_FILES = (
     " AND base_hash IS NOT NULL AND +base_hash = ? AND parent IS NOT NULL AND remote_id <> ''"
 )
 """The plus keeps SQLite from putting the hash into the expression that the index is about: it would go
-through all files of the size then. Those that were removed here, and whose removal the service is still to
-be told, are left out."""
+through all files of the size then. Those that were removed here, and whose removal the service is still to be
+told, are left out."""
 
 
 class KnownFiles:

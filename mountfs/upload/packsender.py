@@ -156,9 +156,9 @@ class PackSender:
         started_s, contents = -math.inf, claimed
         try:
             started_s = self._context.clock.now_s()
+            if self._context.limits.pack_entries:  # else they are hashed anyway
+                contents = self._twins.note_found(claimed)
             try:
-                if self._context.limits.pack_entries:  # else they are hashed anyway
-                    contents = self._twins.note_found(claimed)
                 results = self._send(contents) if contents else []
             except MountfsError as error:
                 with self._context.tree.lock:
@@ -200,7 +200,10 @@ class PackSender:
         backend = self._context.backend
         pieces = [Piece(self._context.source(content), content.size_bytes) for content in contents]
         if not self._context.limits.pack_entries:
-            hashes = backend.content_hashes(pieces)
+            try:
+                hashes = backend.content_hashes(pieces)
+            except MountfsError as error:  # nobody was asked: it says nothing of the service
+                raise Internal(str(error)) from error
             return [each if isinstance(each, MountfsError) else Stored("", each) for each in hashes]
         if len(pieces) == 1:
             try:
@@ -302,4 +305,6 @@ class PackSender:
                 waiting.size_bytes = found[1].size_bytes
                 self._queue.add(waiting)
         if not self.has_any:
+            if self._queue.trouble is None:
+                self._pacer.succeeded()  # what failed has gone up, is gone, or need not go up any more
             self.on_all_sent()

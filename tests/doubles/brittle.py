@@ -148,6 +148,7 @@ def make_brittle(world: World, trip: Trip) -> None:
     store = core.tree.store
     trip.wrap("store", store, calls_of(type(store), but=("close", "next_id", "error_of")))
     trip.wrap("store", store.gaps, ["apply"])
+    trip.wrap("store", store.known_files, ["has_size", "has_size_from", "with_bytes"])
     trip.wrap("spool", core.spool, SPOOL)
     trip.wrap("spool", core.blocks, ["adopt"])
     requests = calls_of(Backend, but=("calls", "trouble", "close"))

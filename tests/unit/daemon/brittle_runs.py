@@ -128,6 +128,12 @@ def _edited(world: World, work: Work) -> None:
     work()
 
 
+def _copied(world: World, work: Work) -> None:
+    world.put("/copy of film", body_of(90, 1))
+    world.put("/copy of log", body_of(20, 2))
+    work()
+
+
 SCENARIOS = [
     Scenario(
         "small files",
@@ -168,6 +174,18 @@ SCENARIOS = [
             "/log": body_of(20, 2) + b"line",
         },
         {"/film": 2, "/log": 2},
+    ),
+    Scenario(
+        "copied",
+        _film,
+        _copied,
+        {
+            "/film": body_of(90, 1),
+            "/log": body_of(20, 2),
+            "/copy of film": body_of(90, 1),
+            "/copy of log": body_of(20, 2),
+        },
+        {"/copy of film": 2, "/copy of log": 2},  # Box is told their times
     ),
     Scenario("no room", _full, _no_room, {"/new": b"123"}, {}),
 ]
