@@ -58,6 +58,10 @@ before them again would cost more than it saves."""
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 """How long a program waits for a recursive listing at most: half of what its folders would take one by one,
 within these bounds."""
+SILENCE_S = 10.0
+"""Who waits for a listing of which no page comes asks by himself: a service that is silent must not keep him
+for its own time-out twice."""
+LOOK_S = 1.0
 MOST_HEARD = 1000
 """Changes during a recursive listing. With more of them it is given up."""
 
@@ -88,9 +92,15 @@ class _Walk:
     path: RemotePath
     deadline_s: float
     asked_s: float
+    page_s: float
+    """When a page came last."""
     ended: threading.Event = field(default_factory=threading.Event)
     heard: set[str] = field(default_factory=set)
     waiting: int = 0
+
+    def patience_s(self, now_s: float) -> float:
+        """How much longer somebody waits for its end if no page comes."""
+        return min(self.deadline_s, self.page_s + SILENCE_S) - now_s
 
 
 class Walks(NoWalks):
@@ -156,7 +166,9 @@ class Walks(NoWalks):
                 return
             walk.waiting += 1
         try:
-            walk.ended.wait(max(0.0, walk.deadline_s - self._tree.clock.now_s()))
+            while (left_s := walk.patience_s(self._tree.clock.now_s())) > 0:
+                if walk.ended.wait(min(left_s, LOOK_S)):
+                    return
         finally:
             with self._tree.lock:
                 walk.waiting -= 1
@@ -242,7 +254,7 @@ class Walks(NoWalks):
         with self._tree.lock:
             path = remote_path(top)
         deadline_s = now_s + min(max(SHORTEST_WAIT_S, wait_s), LONGEST_WAIT_S)
-        self._walk = walk = _Walk(top, path, deadline_s, now_s)
+        self._walk = walk = _Walk(top, path, deadline_s, now_s, now_s)
         try:
             self._pool.submit(self._run, walk, run)
         except RuntimeError:  # closed
@@ -271,6 +283,7 @@ class Walks(NoWalks):
         page = self._backend.list_tree(remote_id(walk.top), None)
         pages = 1
         while True:
+            walk.page_s = self._tree.clock.now_s()
             following: Future[TreePage] | None = None
             if page.has_more:
                 if not self._goes_on(walk, pages, booked.folders):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +170,22 @@ def _rows(world: World) -> list[NodeRow]:
             if row.is_folder:
                 at.append(row.id)
     return found
+
+
+def test_who_waits_for_a_silent_service_asks_by_himself(world: World) -> None:
+    names = listed(world, "/w")
+    for name in names[: ENOUGH - 1]:
+        listed(world, f"/w/{name}")
+    world.memory.hold("list_tree")
+    found: list[list[str]] = []
+    thread = threading.Thread(target=lambda: found.append(listed(world, f"/w/{names[ENOUGH - 1]}")))
+    thread.start()
+    assert world.memory.wait_until_held("list_tree")
+    before = calls(world, "list_folder")
+    world.advance(walks.SILENCE_S)
+    thread.join(10)
+    assert found == [["sub", "top"]]
+    assert calls(world, "list_folder") == before + 1
 
 
 def test_what_changes_during_a_walk_is_seen(world: World) -> None:
