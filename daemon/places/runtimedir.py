@@ -33,7 +33,8 @@ def candidates(environ: Mapping[str, str], uid: int) -> list[Path]:
     if session := environ.get("XDG_RUNTIME_DIR"):
         found.append(Path(session) / "mountfs")
     if uid == 0:
-        found.append(Path("/run/mountfs"))
+        # Not /run/mountfs: systemd makes that for what the unit has in it, open to all.
+        found.append(Path("/run/mountfs-0"))
     found.append(Path(tempfile.gettempdir()) / f"mountfs-{uid}")
     return [path for path in found if path.is_absolute()]
 

@@ -17,7 +17,7 @@ ME = os.getuid()
 def test_the_service_managers_directory_comes_first() -> None:
     environ = {"RUNTIME_DIRECTORY": "/run/mountfs/demo", "XDG_RUNTIME_DIR": "/run/user/7"}
     found = candidates(environ, uid=0)
-    assert found[:3] == [Path("/run/mountfs/demo"), Path("/run/user/7/mountfs"), Path("/run/mountfs")]
+    assert found[:3] == [Path("/run/mountfs/demo"), Path("/run/user/7/mountfs"), Path("/run/mountfs-0")]
     assert found[-1].name == "mountfs-0"
 
 
