@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import time
@@ -19,6 +20,7 @@ MIB = 1024 * 1024
 LARGE_MIB = 287  # 300 million bytes, and a bit
 FILES = 1000
 MOST_CALLS = 40
+DATED_S = 1_600_000_000
 
 
 @pytest.mark.only_on("memory", "dropbox", because="Box takes one request for each file")
@@ -43,7 +45,9 @@ def test_a_copy_of_a_tree_sends_no_bytes(
     source = small_tree(tmp_path / "src", 100)
     if not far_side.streams:  # else it depends on the machine how much has gone up when it is whole
         (source / "large").write_bytes(random.Random(7).randbytes(9 * MIB))
-    subprocess.run(["cp", "-r", source, real_mount.path / "one"], check=True)
+    for each in source.rglob("*"):
+        os.utime(each, (DATED_S, DATED_S))  # a small file is copied from one with its own time
+    subprocess.run(["cp", "-rp", source, real_mount.path / "one"], check=True)
     real_mount.wait_committed()
     far_side.reset_log()
     subprocess.run(["cp", "-r", real_mount.path / "one", real_mount.path / "two"], check=True)
@@ -52,7 +56,7 @@ def test_a_copy_of_a_tree_sends_no_bytes(
     assert far_side.uploads() == 0, far_side.counts()
     wanted = hashes(source, far_side.hash_kind)
     assert far_side.files() == {
-        f"/{folder}{path}": each for folder in ("one", "two", "three") for path, each in wanted.items()
+        f"/{folder}{path}": found for folder in ("one", "two", "three") for path, found in wanted.items()
     }
     assert hashes(real_mount.path / "two", far_side.hash_kind) == wanted
     for path in wanted:
