@@ -4,11 +4,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 READY_FOR_TESTS := $(VENV)/.installed-for-tests
 INSTALLED_BY := pyproject.toml setup.py cloudsandbox/pyproject.toml scripts/setup.sh
-# Two processes more than the usual two cores: most tests of mounts wait half of their time.
+# Three processes more than the usual two cores: most tests of mounts wait half of their time.
 # A run starts some thousand Python processes. They find their byte code beside the installed packages, also
 # where the environment says that none is to be written beside the sources.
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode \
-	$(BIN)/python -m pytest --numprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses 5 --dist worksteal
 
 .PHONY: setup demo test check format bench peers report soak clean
 

@@ -19,7 +19,7 @@ from tests.faults.work import WORKS, Work
 
 WITH_ALL = bool(os.environ.get("MOUNTFS_ALL_FAULTS"))
 """Whether each fault befalls the first, the middle and the last request of each route; else some of them."""
-SOME = 3
+SOME = 1
 """Of each work."""
 MOST_CALLS_MORE = 60
 PER_S = 600.0

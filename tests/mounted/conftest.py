@@ -2,11 +2,18 @@
 
 A test that asks for any of these fixtures runs on every service; the mark ``only_on("box", because="...")``
 keeps it to those where what it is about exists, or is not the same as elsewhere.
+
+Each of them starts three processes, and most are about what is the same everywhere. So that all suites end
+within minutes, a test runs on one of Dropbox and Box, always the same one, unless its module is among
+ON_EACH, and on the account in memory only where it is marked for nothing else.
+``MOUNTFS_ALL_SERVICES=1`` runs all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +22,13 @@ from tests.mounted.corner import Corner, Shared
 from tests.mounted.realmount import MakeMount, RealMount, real_mounts
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
+
+WITH_ALL = bool(os.environ.get("MOUNTFS_ALL_SERVICES"))
+ON_EACH = (
+    *("test_acceptance_box", "test_acceptance_copy", "test_box", "test_built_in"),
+    *("test_edits", "test_programs"),
+)
+"""How the names of modules begin whose tests run on Dropbox and on Box each time."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,7 +39,18 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         assert set(mark.args) <= SERVICES.keys(), mark
         assert mark.kwargs["because"], mark
     chosen = SERVICES if mark is None else [name for name in SERVICES if name in mark.args]
-    metafunc.parametrize("service", chosen, scope="module")
+    metafunc.parametrize("service", _run_on(metafunc, list(chosen)), scope="module")
+
+
+def _run_on(metafunc: pytest.Metafunc, chosen: Sequence[str]) -> Sequence[str]:
+    """Those of the services *chosen* that a test runs on this time."""
+    real = [name for name in chosen if name != "memory"]
+    if WITH_ALL or not real:
+        return chosen
+    module = metafunc.module.__name__.rpartition(".")[2]
+    if len(real) == 1 or module.startswith(ON_EACH):
+        return real
+    return [real[zlib.crc32(metafunc.function.__name__.encode()) % len(real)]]
 
 
 @pytest.fixture
