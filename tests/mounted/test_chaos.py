@@ -17,8 +17,8 @@ from tests.mounted.services import SERVICES
 from tests.waiting import until
 
 SEED = 1
-CALLS = 60
-KILLED_AT = (30,)
+CALLS = 40
+KILLED_AT = (20,)
 PAUSED_EVERY = 6
 PATIENCE_S = 120.0
 """A batch whose reply is lost is looked for during 4 s before it is sent again, and each time that happens in
