@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import errno
 import os
 import shutil
 import signal
@@ -22,6 +23,7 @@ from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import serve_kernel_first
 from mountfs.fuse.timing import Timing
 from mountfs.model.entry import NS_PER_S
+from mountfs.xattrs import NAMESPACE
 
 FUSE_DEVICE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
@@ -196,9 +198,10 @@ def _load_fusepy() -> Any:
 
 
 def _server(fuse: Any) -> Any:
-    """fusepy's, with a quicker way to answer the most frequent question of libfuse, and a true one to hear
+    """fusepy's, with a quicker way to answer the most frequent questions of libfuse, and a true one to hear
     of times."""
     stat_bytes = ctypes.sizeof(fuse.c_stat)
+    xattrs = NAMESPACE.encode()
 
     class Server(fuse.FUSE):  # type: ignore[misc]
         def fgetattr(self, path: bytes | None, buffer: Any, info: Any) -> int:
@@ -225,6 +228,12 @@ def _server(fuse: Any) -> Any:
             told = times and (_moment(times.actime), _moment(times.modtime))
             self.operations("utimens", path.decode(PATH_CODEC), told)
             return 0
+
+        def getxattr(self, path: bytes, name: bytes, value: Any, size: int, *rest: Any) -> Any:
+            # The kernel asks for security.capability before each write.
+            if not name.startswith(xattrs):
+                return -errno.ENOTSUP
+            return super().getxattr(path, name, value, size, *rest)
 
     return Server
 

@@ -84,6 +84,9 @@ class Contestant(ABC):
         self.drop_caches()
         self.mount()
 
+    def rest(self) -> None:  # noqa: B027 - the others have nothing to do
+        """Returns once nothing is left to do of what the service has: what was sent becomes cache."""
+
     def close(self) -> None:  # noqa: B027 - most have nothing more to end
         """After the last unmount."""
 
@@ -127,10 +130,12 @@ class Mountfs(Contestant):
         return {**os.environ, "REQUESTS_CA_BUNDLE": str(self._sandbox.ca_file)}
 
     def forget_what_was_read(self) -> None:
-        spool = list((self.folder / "state").glob("accounts/*/slot-*/spool"))
-        # What was sent becomes cache a little later, also in the next mount.
-        until(lambda: not any(_size_of(file) for each in spool for file in each.iterdir()), "all is cache")
+        self.rest()
         super().forget_what_was_read()
+
+    def rest(self) -> None:
+        spool = list((self.folder / "state").glob("accounts/*/slot-*/spool"))
+        until(lambda: not any(_size_of(file) for each in spool for file in each.iterdir()), "all is cache")
 
     def drop_caches(self) -> None:
         for cached in (self.folder / "state").glob("accounts/*/slot-*/cache/*"):
