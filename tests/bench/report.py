@@ -74,7 +74,7 @@ def plot(place: Place, jobs: dict[str, list[Result]], file: Path) -> None:
         axis.grid(axis="x", alpha=0.3)
     axes[0].set_yticks(range(len(shown)), [JOBS[job].about for job in shown], fontsize=8)
     axes[0].invert_yaxis()
-    axes[0].legend(fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, loc="upper left")
     figure.suptitle(in_words(place), fontsize=11)
     figure.tight_layout()
     figure.savefig(file)
