@@ -39,6 +39,8 @@ _OF_RSYNC = ("rsync error: error in socket IO", "rsync error: error in rsync pro
 """Where the process that met the failure could not say so."""
 _OF_TAR = ("Wrote only",)
 """A disk that gets full in the middle of a write takes a part of it, and tar does not ask why."""
+_OF_GIT = ("couldn't write '",)
+"""Of a ref on a full disk; git does not say why."""
 _OF_PROGRAMS = (*_OF_SQLITE, *_OF_RSYNC, *_OF_TAR)
 _WORDS = (*map(os.strerror, _EXCUSES), *_OF_PROGRAMS)
 
@@ -111,7 +113,8 @@ class Station:
     def excuses(self, error: Exception, deaths: int) -> bool:
         """Whether *error* is what a writer may meet; *deaths*: before its call."""
         number = error.errno if isinstance(error, OSError) else None
-        is_expected = number in _EXCUSES or any(word in str(error) for word in _WORDS)
+        words = (*_WORDS, *_OF_GIT) if self.is_full else _WORDS
+        is_expected = number in _EXCUSES or any(word in str(error) for word in words)
         return is_expected or self.deaths != deaths or not self.is_up
 
     def again(self, do: Callable[[], object], what: str) -> None:
