@@ -120,7 +120,8 @@ class MountMachine(RuleBasedStateMachine):
     def copy(self, data: st.DataObject, path: str, is_settled: bool) -> None:
         """`cp` of a file, which the service has if that *is_settled*."""
         source = self.some_path(data, ("file",))
-        if source is None or not self.model.can_make(path) or self.model.kind(path) == "folder":
+        is_taken = self.model.kind(path) in ("folder", "link")
+        if source is None or not self.model.can_make(path) or is_taken:
             return
         if is_settled:
             self.settle()
