@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from daemon.config.keys import Key, choice, is_loopback, read_table, seconds, text, token
+from daemon.config.keys import Key, address, choice, is_loopback, read_table, seconds, text, token
 from daemon.config.secrets import KeptSecret, apart, secret
 from daemon.failure import BadSettings
 
@@ -40,14 +40,8 @@ class Fleet:
 
 def redis_url(value: object) -> str:
     """``redis://HOST[:PORT][/DATABASE]``, or ``rediss://`` with TLS; passwords stand elsewhere."""
-    given = text(value).rstrip("/")
-    try:
-        parts = urlsplit(given)
-        host, _ = parts.hostname, parts.port  # asking for the port is what checks it
-    except ValueError:
-        raise ValueError("is no valid address") from None
-    if parts.scheme not in ("redis", "rediss") or not host:
-        raise ValueError("must look like redis://HOST:6379/0, or rediss:// with TLS")
+    hint = "must look like redis://HOST:6379/0, or rediss:// with TLS"
+    given, parts = address(value, ("redis", "rediss"), hint)
     if parts.username or parts.password:
         raise ValueError("must not hold a password; give it as the key password")
     if parts.query or parts.fragment or not (parts.path in ("", "/") or parts.path[1:].isdecimal()):

@@ -11,13 +11,13 @@ import grp
 import math
 import pwd
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from daemon.failure import BadSettings
 from mountfs.model.rates import SLOWEST_BYTES_S, Rates
@@ -272,19 +272,26 @@ def choice(*words: StrEnum) -> Parser:
 
 def url(value: object) -> str:
     """A service's base address: https, or http to this machine alone, since tokens travel on it."""
+    given, parts = address(value, ("http", "https"), "must look like https://api.dropboxapi.com")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("must be only scheme, host, port and path")
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise ValueError("would send the token in clear; use https")
+    return given
+
+
+def address(value: object, schemes: Collection[str], hint: str) -> tuple[str, SplitResult]:
+    """*value* without slashes at its end, and its parts. ValueError with *hint* for one that has no host or
+    none of *schemes*."""
     given = text(value).rstrip("/")
     try:
         parts = urlsplit(given)
         host, _ = parts.hostname, parts.port  # asking for the port is what checks it
     except ValueError:
         raise ValueError("is no valid address") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("must look like https://api.dropboxapi.com")
-    if parts.username or parts.query or parts.fragment:
-        raise ValueError("must be only scheme, host, port and path")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("would send the token in clear; use https")
-    return given
+    if parts.scheme not in schemes or not host:
+        raise ValueError(hint)
+    return given, parts
 
 
 def is_loopback(host: str) -> bool:

@@ -12,10 +12,10 @@ from pathlib import Path
 from tests.bench.contestants import MIB, Contestant, Mountfs, PassThrough, Rclone
 from tests.bench.lifelike import LifelikeSandbox
 from tests.bench.sources import EDITED_MIB, count_files
+from tests.waiting import until
 
 Figures = dict[str, float]
 LONG_S = 3600.0
-LOOK_EVERY_S = 0.02
 CALLS = 2000
 RANDOM_READS = 50
 
@@ -44,7 +44,7 @@ class Turn:
         if sandbox is None:
             return figures
         if is_committed is not None:
-            _wait(sandbox, is_committed)
+            until(lambda: is_committed(sandbox), "all is committed", LONG_S)
             figures["committed, s"] = time.perf_counter() - began_s
         after = sandbox.counts()
         self.calls = {route: n - before.get(route, 0) for route, n in after.items() if n != before.get(route)}
@@ -66,13 +66,6 @@ class Turn:
         self.copied(name)
         self.contestant.forget_what_was_read()
         return self.timed(work)
-
-
-def _wait(sandbox: LifelikeSandbox, is_committed: Callable[[LifelikeSandbox], bool]) -> None:
-    end_s = time.perf_counter() + LONG_S
-    while not is_committed(sandbox):
-        assert time.perf_counter() < end_s, f"not within {LONG_S:.0f} s"
-        time.sleep(LOOK_EVERY_S)
 
 
 def _run(*order: str | Path) -> None:
@@ -160,7 +153,8 @@ def _rates(turn: Turn) -> Figures:
     made = rate(make)
     looked = rate(lambda name: os.path.exists(f"{name}.none"))
     if turn.sandbox is not None:
-        _wait(turn.sandbox, lambda far: far.files() >= CALLS)  # rclone removes no file that it is sending
+        far = turn.sandbox
+        until(lambda: far.files() >= CALLS, "all are there", LONG_S)  # rclone removes no file it is sending
     removed = rate(os.unlink)
     return {
         "create and close, a second": made,
