@@ -71,6 +71,11 @@ class Call:
         """The header If-Match."""
         return self.request.headers.get("If-Match")
 
+    @property
+    def token(self) -> str:
+        """The access token that opened the account to this call."""
+        return self.request.headers["Authorization"].partition(" ")[2]
+
     def number(self, name: str) -> int:
         """The number of the id in the path. Raises Refusal: 405."""
         return number_of(self.params[name])

@@ -151,7 +151,7 @@ async def promote_version(call: Call) -> Reply:
 
 
 async def preflight(call: Call) -> Reply:
-    """Whether an upload would be taken as things are."""
+    """Whether an upload would be taken as things are; where it goes, and a token that opens that."""
     argument, name = call.argument, text_of(call.argument, "name")
     size_bytes, parent = argument.get("size", 0), parent_of(argument)
     if not isinstance(size_bytes, int) or isinstance(size_bytes, bool) or size_bytes < 0:
@@ -173,7 +173,7 @@ async def preflight(call: Call) -> Reply:
 
     await call.account.run(work)
     where = "files/content" if file is None else f"files/{file}/content"
-    return Reply({"upload_url": f"{call.base_url}/api/2.0/{where}", "upload_token": "sandbox"})
+    return Reply({"upload_url": f"{call.base_url}/api/2.0/{where}", "upload_token": call.token})
 
 
 ROUTES = [

@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+import requests
+
+from cloudsandbox.box import BoxSandbox
 
 ATTRIBUTES = ("attributes", (None, json.dumps({"name": "f", "parent": {"id": "0"}})))
 
@@ -13,6 +16,15 @@ def test_a_path_may_end_with_a_slash(wire: Any) -> None:
     assert wire.ok("OPTIONS", "/2.0/files/content/", argument)["upload_url"].endswith("/files/content")
     assert wire.ok("GET", "/2.0/users/me/")["type"] == "user"
     assert wire.call("GET", "/2.0/users/me//").status_code == 404
+
+
+def test_the_token_of_a_preflight_opens_what_it_leads_to(wire: Any, sandbox: BoxSandbox) -> None:
+    headers = {"Authorization": f"Bearer {sandbox.issue_token()}"}
+    reply = wire.ok("OPTIONS", "/2.0/files/content", {"name": "f", "parent": {"id": "0"}}, headers=headers)
+    url, headers = reply["upload_url"], {"Authorization": f"Bearer {reply['upload_token']}"}
+    files: Any = [ATTRIBUTES, ("file", ("f", b"data"))]
+    assert headers["Authorization"] != "Bearer sandbox"
+    assert requests.post(url, files=files, headers=headers, timeout=20).status_code == 201
 
 
 @pytest.mark.parametrize("name", ["file", "contents", "f.txt"])
