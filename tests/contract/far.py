@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +20,12 @@ from mountfs.model.entry import File, Folder, Listed, Place
 from mountfs.model.hashing import content_hash
 from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
 from mountfs.model.path import RemotePath
-from mountfs.ports import Backend, BackendLimits, Done, Outcome, Piece, Running
+from mountfs.ports import Backend, BackendLimits, Done, Launch, Outcome, Piece, Running
 from tests.doubles.faulty import FaultyBackend
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
 from tests.doubles.sources import append_part, piece_of, source_of, upload_whole
+from tests.waiting import until
 
 ROUTES = {
     "account": "users/get_current_account",
@@ -286,12 +286,29 @@ def finish(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
 
 def settle(backend: Backend, orders: Sequence[Order]) -> tuple[Outcome, ...]:
     """``finish``, again while a job whose reply was lost keeps the account busy."""
-    deadline_s = time.monotonic() + 10.0
-    while time.monotonic() < deadline_s:
+    outcomes: tuple[Outcome, ...] = ()
+
+    def is_over() -> bool:
+        nonlocal outcomes
         outcomes = finish(backend, orders)
-        if not any(isinstance(outcome, Busy) for outcome in outcomes):
-            return outcomes
-    raise AssertionError("busy for ever")
+        return not any(isinstance(outcome, Busy) for outcome in outcomes)
+
+    until(is_over, "the account is busy no more")
+    return outcomes
+
+
+def poll_to_the_end(backend: Backend, launch: Launch, orders: Sequence[Order]) -> Done:
+    """What the service says once it works on the batch no more."""
+
+    def is_over() -> bool:
+        nonlocal launch
+        if isinstance(launch, Running):
+            launch = backend.poll(launch.job, orders)
+        return isinstance(launch, Done)
+
+    until(is_over, "the job is over")
+    assert isinstance(launch, Done)
+    return launch
 
 
 def place(path: str, folder_id: str = "") -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -18,13 +17,14 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import File
 from mountfs.model.hashing import content_hash
-from mountfs.ports import Backend, Done, Running
+from mountfs.ports import Backend, Running
 from tests.contract.far import (
     Far,
     finish,
     large_order,
     pack,
     place,
+    poll_to_the_end,
     put,
     put_file,
     put_order,
@@ -165,12 +165,7 @@ def test_a_running_batch_is_told_by_its_job(far: Far, backend: Backend) -> None:
     orders = [large_order(backend, "/x", b"x", session, parts)]
     launch = backend.submit(orders)
     assert isinstance(launch, Running)
-    after_restart = far.another()
-    deadline_s = time.monotonic() + 10.0
-    while isinstance(launch, Running) and time.monotonic() < deadline_s:
-        launch = after_restart.poll(launch.job, orders)
-    assert isinstance(launch, Done)
-    assert isinstance(launch.outcomes[0], File)
+    assert isinstance(poll_to_the_end(far.another(), launch, orders).outcomes[0], File)
 
 
 def test_whether_another_machine_s_job_is_over_is_told_by_its_name_alone(far: Far, backend: Backend) -> None:
@@ -179,11 +174,8 @@ def test_whether_another_machine_s_job_is_over_is_told_by_its_name_alone(far: Fa
     far.slow_jobs()
     launch = backend.submit([sent(backend, "/x", b"x")])
     assert isinstance(launch, Running)
-    job, another = launch.job, far.another()
-    deadline_s = time.monotonic() + 10.0
-    while isinstance(launch, Running) and time.monotonic() < deadline_s:
-        launch = another.poll(job, ())
-    assert isinstance(launch, Done)
+    another = far.another()
+    poll_to_the_end(another, launch, ())
     assert isinstance(another.stat(place("/x")), File)
 
 

@@ -9,17 +9,20 @@ EPOCH_NS = 1_700_000_000_000_000_000
 
 
 class FakeClock:
-    """``ports.Clock`` under the test's control; monotonic and wall time move together."""
+    """``ports.Clock`` under the test's control; monotonic and wall time move together. *tick_s*: how far each
+    question for the time moves them on, so that no two answers are the same."""
 
-    def __init__(self, now_s: float = 1000.0, wall_ns: int = EPOCH_NS, jitter: float = 0.5) -> None:
+    def __init__(
+        self, now_s: float = 1000.0, wall_ns: int = EPOCH_NS, jitter: float = 0.5, tick_s: float = 0.0
+    ) -> None:
         self._lock = Lock()
         self._now_s = now_s
         self._wall_ns = wall_ns
         self.next_jitter = jitter
+        self._tick_s = tick_s
 
     def now_s(self) -> float:
-        with self._lock:
-            return self._now_s
+        return self.advance(self._tick_s)
 
     def wall_ns(self) -> int:
         with self._lock:

@@ -90,15 +90,12 @@ SIZES: dict[type[Far], Sequence[int]] = {
 }
 
 
-class TickingClock(FakeClock):
-    """No two looks at it tell the same time; chance is drawn."""
+class DrawingClock(FakeClock):
+    """Draws its jitter; no two answers of it are the same time."""
 
     def __init__(self, draw: Random) -> None:
-        super().__init__()
+        super().__init__(tick_s=1e-6)
         self._draw = draw
-
-    def now_s(self) -> float:
-        return self.advance(1e-6)
 
     def jitter(self) -> float:
         return self._draw.random()
@@ -281,7 +278,7 @@ def test_both_sides_are_equal_once_the_trouble_is_over(
     tmp_path: Path, service: str, others: Others, seed: int
 ) -> None:
     draw = Random(f"{service} {others} {seed}")
-    clock = TickingClock(draw)
+    clock = DrawingClock(draw)
     with ExitStack() as opened:
         far = opened.enter_context(closing(far_side(opened, service)))
         backend = opened.enter_context(closing(connected(far, clock)))

@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.waiting import until
 
 BOOT_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 120.0
@@ -115,18 +116,18 @@ class Machine:
         return "\n".join(["--- journal", *journal, "--- manager", *manager])
 
     def _await_boot(self) -> None:
-        deadline_s = time.monotonic() + BOOT_TIMEOUT_S
-        while time.monotonic() < deadline_s:
-            assert self._holder is not None
-            if self._holder.poll() is not None:
-                break
-            self._pid = self._pid or _only_child(self._holder.pid)
-            if self._pid and self._is_systemd():
-                state = self.run("systemctl", "is-system-running", check=False).strip()
-                if state in ("running", "degraded"):
-                    return
-            time.sleep(0.05)
-        raise AssertionError(f"systemd did not come up:\n{self.log.read_text(errors='replace')[-4000:]}")
+        def is_up() -> bool:
+            holder = self._holder
+            assert holder is not None and holder.poll() is None, "it ended"
+            self._pid = self._pid or _only_child(holder.pid)
+            if not self._pid or not self._is_systemd():
+                return False
+            return self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded")
+
+        try:
+            until(is_up, "systemd is up", BOOT_TIMEOUT_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.log.read_text(errors='replace')[-4000:]}") from None
 
     def _is_systemd(self) -> bool:
         return Path(f"/proc/{self._pid}/comm").read_text().strip() == "systemd"

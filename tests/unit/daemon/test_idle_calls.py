@@ -94,16 +94,9 @@ CONTINUE = "files/list_folder/continue"
 EVENTS, OPTIONS, SUBSCRIBE = "GET events", "OPTIONS events", "subscribe"
 
 
-class TickingClock(FakeClock):
-    """No two looks at it tell the same time, as in life."""
-
-    def now_s(self) -> float:
-        return self.advance(1e-6)
-
-
 @pytest.fixture
 def clock() -> FakeClock:
-    return TickingClock()
+    return FakeClock(tick_s=1e-6)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from mountfs.errors import DiskFull, MountfsError
 from mountfs.model.pacing import grown_s
 from tests.fakes.clock import FakeClock
 from tests.unit.daemon.fakes import PATIENCE_S
+from tests.waiting import until
 
 
 def test_a_step_runs_at_once_and_when_it_is_due() -> None:
@@ -105,12 +106,14 @@ def test_a_step_that_raises_is_logged_once_and_repeated(caplog: pytest.LogCaptur
         return math.inf
 
     worker = Worker("test", step, SystemClock())
+
+    def is_done() -> bool:
+        worker.wake()  # spares the test the back-off
+        return done.is_set()
+
     with caplog.at_level(logging.INFO):
         worker.start()
-        deadline_runs = 0
-        while not done.wait(0.01) and deadline_runs < 1000:
-            worker.wake()  # spares the test the back-off
-            deadline_runs += 1
+        until(is_done, "the step gets through")
         worker.stop()
         assert worker.join(PATIENCE_S)
     assert done.is_set()
