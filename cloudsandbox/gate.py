@@ -69,11 +69,6 @@ class Gate:
         """Be up again."""
         self._is_paused = False
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether the far side is down."""
-        return self._is_paused
-
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Take one request through the gate."""
         transport = request.transport

@@ -65,13 +65,6 @@ class RangeSet:
         if self._stops and self._stops[-1] > size:
             self.remove(size, self._stops[-1])
 
-    def contains(self, start: int, stop: int) -> bool:
-        """Whether every offset of [start, stop) is in; an empty range always is."""
-        if start >= stop:
-            return True
-        at = bisect_right(self._starts, start) - 1
-        return at >= 0 and self._stops[at] >= stop
-
     def overlaps(self, start: int, stop: int) -> bool:
         """Whether any offset of [start, stop) is in."""
         at = bisect_right(self._stops, start)
