@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 from typing import Protocol
 
 from mountfs.errors import MountfsError, NoSpace, NotSignedIn, Transient, with_class
@@ -29,7 +28,9 @@ RETRY_S = 30.0
 class SpoolFiles(Protocol):
     """The part of the spool that is needed here."""
 
-    def path(self, name: str) -> Path: ...
+    def place(self, name: str) -> str: ...
+
+    def let_go(self, name: str) -> None: ...
 
     def remove(self, name: str) -> None:
         """One that is gone already is fine."""
@@ -38,7 +39,7 @@ class SpoolFiles(Protocol):
 class Cache(Protocol):
     """The part of ``mountfs.reading.blocks`` that is needed here."""
 
-    def adopt(self, content_hash: str, size_bytes: int, spool_path: Path) -> bool:
+    def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes the file over by rename, or does nothing."""
 
 
@@ -161,9 +162,12 @@ class Sweeper:
                 self._tree.freed.pop(content_id, None)
 
     def _sweep(self, content: Content) -> None:
-        if content.content_hash is not None and content.is_whole:
-            self._cache.adopt(content.content_hash, content.size_bytes, self._spool.path(content.spool))
-        self._spool.remove(content.spool)
+        spool, digest = content.spool, content.content_hash
+        is_cache = digest is not None and content.is_whole
+        if is_cache and self._cache.adopt(digest or "", content.size_bytes, self._spool.place(spool)):
+            self._spool.let_go(spool)
+        else:
+            self._spool.remove(spool)
 
     def _end_next_session(self, now_s: float) -> float:
         """Tells the service of one; when to step again. One it refuses to end expires by itself."""

@@ -28,6 +28,8 @@ LEAST_BYTES = 64 * 1024 * 1024
 """Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
 MOST_SPARED = 1000
 """Pinned files that are passed over in one search for what may go."""
+LOOK_EVERY_BYTES = 4 * 1024 * 1024
+"""Taken over between two looks at how much room the disk has: a file that is taken over needs none."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
 
@@ -54,7 +56,7 @@ class Blocks:
         *lacking_bytes*: how much more of the disk should be free; the cache gives it, down to *least_bytes*.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory = directory
+        self._directory = str(directory)
         self._limit_bytes = limit_bytes
         self._hash_kind = hash_kind
         self._most_files = most_files
@@ -65,6 +67,8 @@ class Blocks:
         self._used_bytes = 0
         self._pinned: set[tuple[str, ...]] = set()
         self._pinned_bytes = 0
+        self._unlooked_bytes = 0
+        """Taken over since the disk was last asked for its room."""
         self.spares_former = False
         """Whether what a former process kept stays until it is known what of it is pinned."""
         self._lock = threading.Lock()
@@ -117,12 +121,15 @@ class Blocks:
         if stop <= offset:
             return b""
         try:
-            with cached.path.open("rb", buffering=0) as stored:
+            fd = os.open(cached.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
                 if unproven:
-                    self._prove(cached, unproven, stored.fileno())
+                    self._prove(cached, unproven, fd)
                     with self._lock:
                         stop = cached.stop_of(offset, stop)
-                return os.pread(stored.fileno(), stop - offset, offset) if stop > offset else b""
+                return os.pread(fd, stop - offset, offset) if stop > offset else b""
+            finally:
+                os.close(fd)
         except OSError:
             return b""  # evicted since: a miss
 
@@ -164,7 +171,7 @@ class Blocks:
                 cached.unproven.difference_update(cached.sums.whole_in(offset, offset + len(data)))
             self._account_locked(key, cached)
 
-    def adopt(self, content_hash: str, size_bytes: int, spool_path: Path) -> bool:
+    def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was
         done."""
         if not 0 < size_bytes <= self._limit_bytes:
@@ -173,16 +180,20 @@ class Blocks:
         with self._lock:
             path = self._new_path_locked(content_hash, size_bytes)
             try:
-                if spool_path.stat().st_size != size_bytes:
+                if os.stat(spool_path).st_size != size_bytes:  # noqa: PTH116 - the system call itself
                     return False
-                spool_path.rename(path)
+                os.rename(spool_path, path)  # noqa: PTH104 - likewise
             except OSError:
                 return False  # gone, or on another file system
             before = self._cached.get(key)
             if before is not None:
                 self._forget_locked(key, before)
             cached = self._cached[key] = CacheFile(path, RangeSet([(0, size_bytes)]))
-            self._account_locked(key, cached)
+            self._count_locked(key, cached, size_bytes)
+            self._unlooked_bytes += size_bytes
+            is_due = self._unlooked_bytes >= LOOK_EVERY_BYTES
+            if is_due or self._exceeds_locked(self._limit_bytes + self._pinned_bytes):
+                self._shrink_locked()
         return True
 
     def pin(self, file: File) -> None:
@@ -244,29 +255,29 @@ class Blocks:
                         cached.ranges.remove(*cached.sums.span(number))
 
     @staticmethod
-    def _sums(path: Path, file: File) -> Sums | None:
+    def _sums(path: str, file: File) -> Sums | None:
         """Of a large file that is known by its hash; others do not outlive the process, or prove themselves
         as a whole."""
         is_large = file.size_bytes > WHOLE_FILE_BYTES and bool(file.content_hash)
-        return Sums(path, file.size_bytes) if is_large else None
+        return Sums(Path(path), file.size_bytes) if is_large else None
 
     def _find_locked(self, name: str, *, has_sums: bool) -> None:
         """Takes over a cache file of a former process, in the order in which they were made."""
-        found = found_as(self._directory / name, has_sums=has_sums)
+        found = found_as(Path(self._directory, name), has_sums=has_sums)
         if found is None or found.key in self._cached:
-            remove(self._directory / name)
+            remove(Path(self._directory, name))
             return
         self._made = max(self._made, found.serial)
         self._cached[found.key] = found.file
         self._used_bytes += found.file.cached_bytes
 
-    def _hash(self, path: Path, sums: Sums | None) -> str:
+    def _hash(self, path: str, sums: Sums | None) -> str:
         """Of all bytes of a cache file, whose blocks prove themselves from here on; "" when it cannot be
         read."""
         state = hasher(self._hash_kind)
         offset = 0
         try:
-            with path.open("rb", buffering=0) as stored:
+            with Path(path).open("rb", buffering=0) as stored:
                 while piece := stored.read(PIECE_BYTES):
                     state.update(piece)
                     if sums is not None:
@@ -276,10 +287,10 @@ class Blocks:
             return ""
         return state.hexdigest()
 
-    def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> Path:
+    def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> str:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
         self._made += 1
-        return self._directory / name_of(self._made, size_bytes, content_hash)
+        return f"{self._directory}/{name_of(self._made, size_bytes, content_hash)}"
 
     def _account_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
         self._cached.move_to_end(key)
@@ -293,12 +304,13 @@ class Blocks:
         self._pinned_bytes += growth_bytes if key in self._pinned else 0
 
     def _shrink_locked(self) -> None:
+        self._unlooked_bytes = 0
         lacking_bytes = max(0, self._lacking_bytes())
         most_bytes = min(
             self._limit_bytes + self._pinned_bytes, max(self._least_bytes, self._used_bytes - lacking_bytes)
         )
         spared = 0
-        while self._used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files:
+        while self._exceeds_locked(most_bytes):
             oldest = next(iter(self._cached), None)
             if oldest is None:
                 return
@@ -311,11 +323,14 @@ class Blocks:
             else:
                 self._forget_locked(oldest, self._cached[oldest])
 
+    def _exceeds_locked(self, most_bytes: int) -> bool:
+        return self._used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files
+
     def _forget_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
         if self._cached.get(key) is cached:
             self._count_locked(key, cached, 0)
             del self._cached[key]
-        remove(cached.path)
+        remove(Path(cached.path))
         if cached.sums is not None:
             cached.sums.remove()
 

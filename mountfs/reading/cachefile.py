@@ -23,7 +23,7 @@ class CacheFile:
     themselves. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to it since.
     """
 
-    path: Path
+    path: str
     ranges: RangeSet = field(default_factory=RangeSet)
     cached_bytes: int = 0
     is_proven: bool = True
@@ -62,10 +62,11 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
         sums = Sums(path, size_bytes)
         blocks = sums.present()
         ranges = RangeSet(sums.span(number) for number in blocks)
-        file = CacheFile(path, ranges, ranges.total_bytes, sums=sums, is_former=True, unproven=set(blocks))
+        former = CacheFile(str(path), ranges, ranges.total_bytes, sums=sums, is_former=True)
+        former.unproven = set(blocks)
     else:
-        file = CacheFile(path, cached_bytes=size_bytes, is_proven=False, is_former=True)
-    return Found((content_hash, size), file, int(serial, 16))
+        former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True)
+    return Found((content_hash, size), former, int(serial, 16))
 
 
 def name_of(serial: int, size_bytes: int, content_hash: str | None) -> str:

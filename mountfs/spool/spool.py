@@ -93,7 +93,7 @@ class Spool:
         return target
 
     def open(self, name: str) -> SpoolFile:
-        return SpoolFile(self._disk, name, self._disk.open(f"{self._directory}/{_checked(name)}"))
+        return SpoolFile(self._disk, name, self._disk.open(self.place(name)))
 
     def admit(self, growth_bytes: int) -> float:
         """Asked before a file grows: seconds the writer has to wait first, mostly 0.
@@ -179,7 +179,11 @@ class Spool:
         """Removes a file; one that is gone already (or was taken over by renaming it) is fine."""
         self._retire(name)
         with contextlib.suppress(FileNotFoundError):
-            self._disk.remove(str(self.path(name)))
+            self._disk.remove(self.place(name))
+
+    def let_go(self, name: str) -> None:
+        """Somebody else has taken the file over, by renaming it."""
+        self._retire(name)
 
     def rename(self, name: str) -> str:
         """Gives a file another name of our own; which."""
@@ -196,6 +200,10 @@ class Spool:
 
     def path(self, name: str) -> Path:
         return self.directory / _checked(name)
+
+    def place(self, name: str) -> str:
+        """The same as text, at a tenth of the cost."""
+        return f"{self._directory}/{_checked(name)}"
 
     def names(self) -> list[str]:
         return self._disk.names(str(self.directory))
@@ -231,7 +239,7 @@ class Spool:
         with self._readers_lock:
             reader = self._readers.get(name)
             if reader is None:
-                reader = self._readers[name] = _Reader(self._disk.open(f"{self._directory}/{_checked(name)}"))
+                reader = self._readers[name] = _Reader(self._disk.open(self.place(name)))
                 if len(self._readers) > OPEN_FILES:
                     self._retire_locked(self._readers.popitem(last=False)[1])
             else:

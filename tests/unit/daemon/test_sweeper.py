@@ -21,8 +21,10 @@ class StubbornDisk(RealDisk):
 
     def __init__(self) -> None:
         self.kept: set[str] = set()
+        self.asked: list[str] = []
 
     def remove(self, path: str) -> None:
+        self.asked.append(path)
         if Path(path).name in self.kept:
             raise PermissionError(1, "Operation not permitted", path)
         super().remove(path)
@@ -57,9 +59,10 @@ def rows_of_bytes(world: World) -> int:
 # Files
 
 
-def test_a_committed_file_stays_readable_without_a_download(world: World) -> None:
+def test_a_committed_file_stays_readable_without_a_download(world: World, disk: StubbornDisk) -> None:
     world.put("/a", b"hello")
     world.settle()
+    assert disk.asked == [], "what the cache took over is not removed as well"
     assert world.core.blocks.peek(world.file("/a"), 0, 100) == b"hello"
     assert world.get("/a") == b"hello"
     assert "read" not in world.memory.calls()

@@ -81,19 +81,38 @@ def test_a_committed_spool_file_is_taken_over_by_rename(blocks: Blocks, tmp_path
     spooled.write_bytes(b"y" * 100)
     file = a_file(content_hash="hash")
     blocks.put(file, 0, b"x" * 10)
-    assert blocks.adopt("hash", 100, spooled)
+    assert blocks.adopt("hash", 100, str(spooled))
     assert not spooled.exists()
     assert blocks.peek(file, 0, 100) == b"y" * 100
     assert blocks.used_bytes == 100
+
+
+def test_the_disk_is_asked_for_its_room_once_for_many_files_that_are_taken_over(tmp_path: Path) -> None:
+    asked = 0
+
+    def lacking_bytes() -> int:
+        nonlocal asked
+        asked += 1
+        return 0
+
+    blocks = Blocks(tmp_path / "cache", 10**9, HashKind.SHA1, lacking_bytes=lacking_bytes)
+    size_bytes = 1024 * 1024
+    for number in range(9):
+        spooled = tmp_path / "spooled"
+        with spooled.open("wb") as file:
+            file.truncate(size_bytes)
+        assert blocks.adopt(f"{number:040x}", size_bytes, str(spooled))
+    assert blocks.used_bytes == 9 * size_bytes
+    assert asked == 2
 
 
 @pytest.mark.parametrize("size_bytes", [0, 99, 251], ids=["empty", "another size", "too large"])
 def test_what_does_not_fit_is_not_taken_over(blocks: Blocks, tmp_path: Path, size_bytes: int) -> None:
     spooled = tmp_path / "spooled"
     spooled.write_bytes(b"y" * 100)
-    assert not blocks.adopt("hash", size_bytes, spooled)
+    assert not blocks.adopt("hash", size_bytes, str(spooled))
     assert spooled.exists()
-    assert not blocks.adopt("hash", 100, tmp_path / "missing")
+    assert not blocks.adopt("hash", 100, str(tmp_path / "missing"))
 
 
 def test_what_is_dropped_is_gone(blocks: Blocks, tmp_path: Path) -> None:
@@ -121,7 +140,7 @@ def test_a_committed_spool_file_is_still_cached_for_the_next_process(blocks: Blo
     spooled = tmp_path / "spooled"
     spooled.write_bytes(BODY)
     assert HASHED.content_hash is not None
-    assert blocks.adopt(HASHED.content_hash, 100, spooled)
+    assert blocks.adopt(HASHED.content_hash, 100, str(spooled))
     after = a_cache(tmp_path)
     after.recall(HASHED)
     assert after.peek(HASHED, 0, 100) == BODY

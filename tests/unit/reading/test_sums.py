@@ -135,7 +135,7 @@ def test_a_large_file_that_was_uploaded_proves_itself_as_a_whole_once(tmp_path: 
     spooled = tmp_path / "spooled"
     spooled.write_bytes(BODY)
     assert FILE.content_hash is not None
-    assert a_cache(tmp_path).adopt(FILE.content_hash, SIZE_BYTES, spooled)
+    assert a_cache(tmp_path).adopt(FILE.content_hash, SIZE_BYTES, str(spooled))
     after = a_cache(tmp_path)
     assert present(after) == list(range(10))
     third = a_cache(tmp_path)
