@@ -35,6 +35,14 @@ class Links(StrEnum):
     """None can be made."""
 
 
+class HardLinks(StrEnum):
+    """What link(2) does: neither service has a second name for a file."""
+
+    REFUSE = "refuse"
+    COPY = "copy"
+    """It makes a second file with the same bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileSystemOptions:
     """How one mount shows the account."""
@@ -51,6 +59,7 @@ class FileSystemOptions:
     links: Links = Links.LOCAL
     contains_links: bool = True
     """Whether links at the service that others made, and that may lead out of the mount, are not followed."""
+    hard_links: HardLinks = HardLinks.REFUSE
     is_read_only: bool = False
     close: Promise = Promise.LOCAL
     fsync: Promise = Promise.LOCAL

@@ -259,6 +259,12 @@ class FileSystem:
         self._check_writable()
         self._link_calls.symlink(path, target, caller)
 
+    def link(self, source: str, target: str) -> None:
+        """As link(2), as far as the mount's option goes: NotPermitted, or a second file at *target*, which is
+        independent of the one at *source*."""
+        self._check_writable()
+        self._link_calls.link(source, target)
+
     def readlink(self, path: str) -> str:
         """InvalidArgument: it is no symbolic link. NotPermitted: it leads out of the mount."""
         return self._link_calls.readlink(path)

@@ -1,4 +1,4 @@
-"""symlink(2), readlink(2), and mknod(2) of what is no file."""
+"""link(2), symlink(2), readlink(2), and mknod(2) of what is no file."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
-from mountfs.attributes import Caller, FileSystemOptions, Links
+from mountfs.attributes import Caller, FileSystemOptions, HardLinks, Links
 from mountfs.errors import AlreadyExists, InvalidArgument, MountfsError, NotPermitted
 from mountfs.files.handles import OpenFiles
+from mountfs.files.openfile import OpenFile
 from mountfs.files.opening import Opener
 from mountfs.inodes import Inodes
 from mountfs.published import MOST_TARGET_BYTES, SUFFIX, PublishedLinks, leads_out
@@ -60,6 +62,25 @@ class LinkCalls:
             case Links.RCLONE:
                 self._publish(path, target, caller)
 
+    def link(self, path: str, target: str) -> None:
+        """Makes a second one of what stands at *path*: its bytes, time and attributes, at *target*.
+        NotPermitted: it is a folder, or this mount makes none. Errors of the reader: bytes of a file that the
+        service alone has are fetched, and the service then makes its copy by itself."""
+        if self._options.hard_links is HardLinks.REFUSE:
+            raise NotPermitted("the service has no hard links")
+        names, new = names_of(path), names_of(target)
+        node = self._view.listings.loaded(lambda: self._linked(names, new))
+        if node.is_special:
+            self._view.listings.loaded(lambda: self._link_special(node, new))
+            return
+        is_published = names[-1] != node.state.name and node.state.name.endswith(SUFFIX)
+        ending = SUFFIX if is_published and self._published.is_on else ""
+        handle = self._opener.open(path + ending, os.O_RDONLY, is_ours=True)
+        try:
+            self._copy(handle.file, target + ending, new)
+        finally:
+            self._files.release(handle)
+
     def readlink(self, path: str) -> str:
         """InvalidArgument: it is no symbolic link. NotPermitted: somebody else made it, and it may lead out
         of the mount. Of a link that the service keeps: the reader's errors."""
@@ -71,6 +92,35 @@ class LinkCalls:
         if names and node.state.name != names[-1] and node.state.name.endswith(SUFFIX):
             return self._read(path, names, kept)
         raise InvalidArgument(f"{path} is no symbolic link")
+
+    def _linked(self, names: Names, new: Names) -> Node:
+        self._check_free(new)
+        node = self._published.node(names)
+        if node.folder is not None:
+            raise NotPermitted(f"{names[-1] if names else '/'} is a folder")
+        return node
+
+    def _link_special(self, node: Node, new: Names) -> None:
+        self._check_free(new)
+        self._verbs.make_special(new, lambda _: self._kept_of(node), node.state.mtime_ns)
+
+    def _copy(self, file: OpenFile, target: str, new: Names) -> None:
+        spool_file, size_bytes = file.copied()
+        try:
+            self._view.listings.loaded(lambda: self._check_free(new))
+            handle = self._opener.adopt(
+                target, spool_file, size_bytes, file.mtime_ns, lambda _: self._kept_of(file.node)
+            )
+        except BaseException:
+            self._opener.discard(spool_file)
+            raise
+        try:
+            handle.file.flush()
+        finally:
+            self._files.release(handle)
+
+    def _kept_of(self, node: Node) -> Kept:
+        return replace(node.state.kept or NOTHING_KEPT, ctime_ns=self._view.tree.clock.wall_ns())
 
     def _read(self, path: str, names: Names, kept: Kept) -> str:
         handle = self._opener.open(path + SUFFIX, os.O_RDONLY, is_ours=True)

@@ -27,7 +27,7 @@ from daemon.config.keys import (
     user_id,
 )
 from daemon.failure import BadSettings
-from mountfs.attributes import Links, Promise
+from mountfs.attributes import HardLinks, Links, Promise
 from mountfs.model.rates import UNLIMITED, Rates
 
 
@@ -77,6 +77,7 @@ class MountOptions:
     attributes: Kept = Kept.LOCAL
     links: Links = Links.LOCAL
     contains_links: bool = True
+    hard_links: HardLinks = HardLinks.REFUSE
     umask: int = 0o022
     file_mode: int | None = None
     folder_mode: int | None = None
@@ -101,6 +102,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "attributes": Key("attributes", choice(*Kept)),
     "links": Key("links", choice(*Links)),
     "contain_links": Key("contains_links", boolean),
+    "hardlinks": Key("hard_links", choice(*HardLinks)),
     "umask": Key("umask", octal_mode),
     "file_mode": Key("file_mode", octal_mode),
     "dir_mode": Key("folder_mode", octal_mode),

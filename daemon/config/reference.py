@@ -166,6 +166,7 @@ MOUNT = Section(
         Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
         Entry("links", '"rclone"', "Symbolic links: kept here (`local`), published (`rclone`), or `refuse`."),
         Entry("contain_links", "false", "Links that others published are not followed out of the mount."),
+        Entry("hardlinks", '"copy"', "Hard links: fail (`refuse`), or make a second file (`copy`)."),
         Entry(
             "cache_max_bytes", '"20G"', "Most bytes of the service's files that are kept here for reading."
         ),

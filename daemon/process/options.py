@@ -21,6 +21,7 @@ def file_system_options(plan: MountPlan, socket: Path) -> FileSystemOptions:
         folder_mode=options.folder_mode,
         links=options.links,
         contains_links=options.contains_links,
+        hard_links=options.hard_links,
         keeps_attributes=options.attributes is Kept.LOCAL,
         is_read_only=options.is_read_only,
         close=Promise(options.close.value),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mountfs.errors import Transient
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.label import NOBODYS
 from mountfs.tree.overlay import Overlay
+
+COPY_BYTES = 4 * 1024 * 1024
+"""Read and written at once, where a copy is made by reading."""
 
 
 def admit(services: Services, growth_bytes: int) -> None:
@@ -53,6 +58,23 @@ def begun_from_pending(
         _discard(services, copy)
         raise
     return copy, overlay
+
+
+def begun_by_reading(
+    services: Services, read: Callable[[int, int], bytes], size_bytes: int
+) -> tuple[SpoolFile, int]:
+    """A new spool file with the first *size_bytes* that *read* has, and how many there were."""
+    admit(services, size_bytes)
+    copy = services.spool.create()
+    at = 0
+    try:
+        while piece := read(at, min(COPY_BYTES, size_bytes - at)):
+            copy.pwrite(at, piece)
+            at += len(piece)
+    except BaseException:
+        _discard(services, copy)
+        raise
+    return copy, at
 
 
 def _fetched(services: Services, file: File, kept_bytes: int) -> SpoolFile:

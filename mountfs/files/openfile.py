@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from mountfs.errors import InvalidArgument, NoSpace, TooLarge
 from mountfs.files import overlaid
-from mountfs.files.copyup import admit, begun_from_pending, begun_from_revision
+from mountfs.files.copyup import admit, begun_by_reading, begun_from_pending, begun_from_revision
 from mountfs.files.keys import content_key, revision_key
 from mountfs.files.services import Services
 from mountfs.model.entry import File
@@ -168,6 +168,17 @@ class OpenFile:
             if self._is_writing and self._is_flushed:
                 self._flush_locked()
             return self._is_writing
+
+    def copied(self) -> tuple[SpoolFile, int]:
+        """A new spool file with all the bytes that it shows, and their number. Errors of the reader, since
+        what the service alone has is fetched; NoSpace."""
+        with self.lock:
+            spool_file, size_bytes = self._spool_file, self._size_bytes
+            if spool_file is not None and (self._overlay is None or not self._overlay.missing):
+                self._services.room.take(size_bytes)
+                return begun_from_pending(self._services, spool_file, None, size_bytes)[0], size_bytes
+        # Without the lock: it may take requests.
+        return begun_by_reading(self._services, self.read, size_bytes)
 
     # The end of writing
 

@@ -9,6 +9,7 @@ from mountfs.files.handles import Handle, OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.model.names import is_unlinked
+from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node
 from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
 from mountfs.tree.view import View, names_of
@@ -63,14 +64,33 @@ class Opener:
             try:
                 return self._view.listings.loaded(decide)
             except BaseException as error:
-                spool_file.close()
-                self._services.spool.remove(spool_file.name)
+                self.discard(spool_file)
                 if flags & os.O_EXCL or not isinstance(error, AlreadyExists):
                     raise
             try:
                 return self.open(path, flags)
             except NotFound:
                 continue  # somebody removed the file that existed
+
+    def adopt(
+        self, path: str, spool_file: SpoolFile, size_bytes: int, mtime_ns: int, attributes: NewAttributes
+    ) -> Handle:
+        """A handle for mountfs itself on a new file, whose *size_bytes* are in *spool_file* already.
+
+        Raises as ``create`` with O_EXCL, and leaves *spool_file* to the caller then."""
+
+        def decide() -> Handle:
+            node = self._verbs.create(
+                names_of(path), spool_file.name, attributes, size_bytes=size_bytes, mtime_ns=mtime_ns
+            )
+            return self._files.created(node, path, spool_file, os.O_WRONLY, is_ours=True)
+
+        return self._view.listings.loaded(decide)
+
+    def discard(self, spool_file: SpoolFile) -> None:
+        """Removes the spool file of what did not become a file."""
+        spool_file.close()
+        self._services.spool.remove(spool_file.name)
 
     def _found(self, path: str, flags: int, *, is_ours: bool) -> Handle:
         names = names_of(path)

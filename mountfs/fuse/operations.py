@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
-from mountfs.errors import MountfsError, NotPermitted, NotSignedIn
+from mountfs.errors import MountfsError, NotSignedIn
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.errno import errno_of, is_expected
 from mountfs.fuse.programs import Programs
@@ -202,7 +202,7 @@ class Operations:
         return self._fs.readlink(path)
 
     def link(self, path: str, existing: str) -> None:
-        raise NotPermitted("the service has no hard links")
+        self._fs.link(existing, path)
 
     # Attributes
 

@@ -57,15 +57,24 @@ class Verbs:
 
     # Files
 
-    def create(self, names: Names, spool: str, attributes: NewAttributes = no_attributes) -> Node:
+    def create(
+        self,
+        names: Names,
+        spool: str,
+        attributes: NewAttributes = no_attributes,
+        *,
+        size_bytes: int = 0,
+        mtime_ns: int | None = None,
+    ) -> Node:
         """A new file, being written in the spool file *spool*. The store learns of it when it is closed.
-        *attributes*: what is kept of it, by the folder that it is made in.
+        *attributes*: what is kept of it, by the folder that it is made in. *mtime_ns*: None: now.
 
         AlreadyExists; NotFound or NotADirectory for the folder it would be in; NameNotAllowed, NameTooLong.
         """
         parent = self._free(names)
         node = self._tree.new_node(is_folder=False)
-        draft = Content(self._tree.store.next_id(), spool, 0, self._tree.clock.wall_ns())
+        mtime_ns = self._tree.clock.wall_ns() if mtime_ns is None else mtime_ns
+        draft = Content(self._tree.store.next_id(), spool, size_bytes, mtime_ns)
         self._tree.touch(node)
         self._tree.change_unsaved(node, State(parent, names[-1], draft=draft, kept=attributes(parent)))
         return node
@@ -189,13 +198,14 @@ class Verbs:
         self._tree.residents.publish(node, {})
         return node
 
-    def make_special(self, names: Names, attributes: NewAttributes) -> Node:
+    def make_special(self, names: Names, attributes: NewAttributes, mtime_ns: int | None = None) -> Node:
         """A symbolic link, fifo, socket or device, as *attributes* say; it stays on this machine. Raises as
-        ``make_folder``."""
+        ``make_folder``. *mtime_ns*: None: now."""
         parent = self._free(names)
         node = self._tree.new_node(is_folder=False)
         self._tree.touch(node)
-        after = State(parent, names[-1], mtime_ns=self._tree.clock.wall_ns(), kept=attributes(parent))
+        mtime_ns = self._tree.clock.wall_ns() if mtime_ns is None else mtime_ns
+        after = State(parent, names[-1], mtime_ns=mtime_ns, kept=attributes(parent))
         self._tree.change((node, after))
         return node
 

@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -339,6 +340,35 @@ def test_s_links_are_published_where_the_option_says_so(
     (mount.path / "hostile").unlink()
     mount.wait_committed()
     assert far_side.files().keys() == {"/folder/file", "/folder/ours.rclonelink", "/theirs.rclonelink"}
+
+
+@pytest.mark.only_on("dropbox", "box", because="an account in memory copies as these two do")
+def test_s_links_a_hard_link_is_a_second_file_where_the_option_says_so(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    mount = make_mount(hardlinks="copy")
+    far_side.write("/theirs", "text of theirs")
+    mount.start()
+    assert (mount.path / "theirs").read_text() == "text of theirs"
+    subprocess.run(["ln", "theirs", "mine"], cwd=mount.path, check=True)
+    mount.wait_committed()
+    assert far_side.read("/mine") == b"text of theirs"
+    assert far_side.uploads() == 0
+    xattr = f'{sys.executable} -c \'import os; os.setxattr("a/f", "user.x", b"y")\''
+    script = (
+        f"mkdir a; umask 027; echo one > a/f; chmod 750 a/f; {xattr}; "
+        "ln a/f a/g; ln -s f a/s; cp -al a b; echo more >> b/f; mkdir r; rsync -aHX a/ r/; "
+        "git init -q --bare git.git; git clone -q -l git.git work 2>/dev/null; cd work; echo x > x; "
+        "git add x; git -c user.name=n -c user.email=e@f commit -qm x; git push -q; git gc -q; git fsck"
+    )
+    subprocess.run(["sh", "-ec", script], cwd=mount.path, check=True, capture_output=True)
+    copy = (mount.path / "b" / "g").stat()
+    assert (copy.st_mode, copy.st_nlink) == (0o100750, 1)
+    assert (copy.st_mtime_ns, copy.st_gid) == ((mount.path / "a" / "f").stat().st_mtime_ns, os.getgid())
+    assert os.getxattr(mount.path / "b" / "g", "user.x") == b"y"
+    mount.wait_committed()
+    assert far_side.read("/b/f") == b"one\nmore\n"
+    assert far_side.read("/a/f") == far_side.read("/a/g") == far_side.read("/b/g") == b"one\n"
 
 
 # S-MODE
