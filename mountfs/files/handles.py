@@ -35,7 +35,7 @@ class Handle:
     can_write: bool
     is_append: bool
     is_writer: bool
-    """Whether its close ends a version: it may write, or it made the file."""
+    """Whether its close ends a version: it may write, or it made or emptied the file."""
     keep_cache: bool = False
     is_direct: bool = False
     reads_ahead: bool = True
@@ -141,7 +141,7 @@ class OpenFiles:
         file = self.showing(node)
         if file is None:
             file = self._opened(node)
-        elif file.is_left and flags & os.O_ACCMODE != os.O_RDONLY:
+        elif file.is_left and flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             # `echo a >f; echo b >>f`: the second may open it before the first is released. A crash in the
             # middle of the second takes what that wrote, and not what was closed.
             file.seal_if_flushed()
@@ -285,15 +285,16 @@ class OpenFiles:
     ) -> Handle:
         access = flags & os.O_ACCMODE
         can_write = access != os.O_RDONLY
+        is_writer = can_write or is_new or bool(flags & os.O_TRUNC)
         keep_cache, is_direct = self._pages.opened(file, path, can_write=can_write, is_ours=is_ours)
         file.handles += 1
-        file.writers += can_write or is_new
+        file.writers += is_writer
         return Handle(
             file,
             can_read=access != os.O_WRONLY,
             can_write=can_write,
             is_append=bool(flags & os.O_APPEND),
-            is_writer=can_write or is_new,
+            is_writer=is_writer,
             keep_cache=keep_cache,
             is_direct=is_direct,
         )

@@ -34,7 +34,7 @@ class Opener:
         up again; OSError: the local disk fails.
         """
         handle = self._found(path, flags, is_ours=is_ours)
-        if flags & os.O_TRUNC and handle.can_write:
+        if flags & os.O_TRUNC:
             try:
                 handle.file.truncate(0)
             except BaseException:

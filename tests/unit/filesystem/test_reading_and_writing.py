@@ -76,6 +76,15 @@ def test_truncating_at_open_reads_nothing(world: World) -> None:
     assert "read" not in world.backend.calls()
 
 
+def test_a_file_is_emptied_also_by_who_opens_it_for_reading(world: World) -> None:
+    world.theirs("/f", b"old bytes")
+    number = world.fs.open("/f", RO | os.O_TRUNC).number
+    assert world.fs.getattr("/f").size_bytes == 0
+    world.close_file(number)
+    world.settle()
+    assert world.account.files() == {"/f": b""}
+
+
 def test_a_pending_file_is_written_again_as_a_copy_of_itself(world: World) -> None:
     world.put("/f", b"first")
     number = world.fs.open("/f", RW).number
