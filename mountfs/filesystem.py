@@ -166,11 +166,17 @@ class FileSystem:
 
     # Open files
 
-    def open(self, path: str, flags: int, *, reads_ahead: bool = True) -> Opened:
-        """O_CREAT goes to ``create``. As open(2): ReadOnly, IsADirectory, NotPermitted."""
+    def open(
+        self, path: str, flags: int, caller: Caller | None = None, *, reads_ahead: bool = True
+    ) -> Opened:
+        """O_CREAT goes to ``create``. As open(2): ReadOnly, IsADirectory, NotPermitted. *caller*: whose
+        process it is; None: one that may do anything."""
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
             self._check_writable()
-        return self._numbered(replace(self._opener.open(path, flags), reads_ahead=reads_ahead))
+        handle = self._opener.open(path, flags)
+        if flags & os.O_TRUNC and caller is not None:
+            self.metadata.drop_set_ids(handle.file.node, caller)
+        return self._numbered(replace(handle, reads_ahead=reads_ahead))
 
     def create(self, path: str, flags: int, mode: int = 0, caller: Caller | None = None) -> Opened:
         """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened. *mode*: its

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable
 from typing import TypeVar
 
-from mountfs.attributes import FileSystemOptions, Moment
+from mountfs.attributes import Caller, FileSystemOptions, Moment
 from mountfs.errors import NoAttribute, NotSupported, ReadOnly
 from mountfs.files.handles import OpenFiles
 from mountfs.files.openfile import OpenFile
@@ -43,6 +44,15 @@ class Metadata:
     def chmod(self, path: str, mode: int) -> None:
         """Keeps the permissions of *mode*; nothing where the mount keeps no attributes."""
         self._change(path, lambda node: self._nodes.set_mode(node, mode))
+
+    def drop_set_ids(self, node: Node, caller: Caller) -> None:
+        """*caller* emptied the file by open(2): its set-id bits go, as with a write. The kernel sees to that
+        in all calls but this one."""
+        with self._services.lock:
+            kept = node.state.kept
+            bits = dropped(kept.mode or 0, kept.gid == caller.gid) if kept is not None and caller.uid else 0
+            if kept is not None and bits and self._options.keeps_attributes:
+                self._nodes.set_mode(node, (kept.mode or 0) & ~bits)
 
     def chown(self, path: str, uid: int | None, gid: int | None) -> None:
         """None: as it is. Likewise."""
@@ -147,6 +157,13 @@ class Metadata:
     def _check_writable(self) -> None:
         if self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
+
+
+def dropped(mode: int, is_member: bool) -> int:
+    """Which bits of *mode* a change of the file's bytes takes: a setgid bit without the right to execute
+    stays for a member of the group. As the kernel's setattr_should_drop_suidgid()."""
+    takes_group = mode & stat.S_IXGRP or not is_member
+    return mode & stat.S_ISUID | (mode & stat.S_ISGID if takes_group else 0)
 
 
 def _meant(time: int | Moment, now_ns: int) -> int | None:

@@ -151,7 +151,8 @@ class Operations:
     # Open files
 
     def open(self, path: str, info: FileInfo) -> None:
-        _tell(info, self._fs.open(path, info.flags, reads_ahead=not self._programs.is_caller()))
+        caller = self._caller() if info.flags & os.O_TRUNC else None
+        _tell(info, self._fs.open(path, info.flags, caller, reads_ahead=not self._programs.is_caller()))
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:
         _tell(info, self._fs.create(path, info.flags, mode, self._caller()))

@@ -40,6 +40,24 @@ def test_a_file_has_the_mode_and_the_owner_that_it_was_made_with(world: World) -
     assert stat.S_ISDIR(world.fs.getattr("/d").mode)
 
 
+@pytest.mark.parametrize(
+    ("mode", "caller", "left"),
+    [
+        (0o6775, ANNA, 0o775),
+        (0o2765, ANNA, 0o2765),
+        (0o2765, Caller(1003, 1003), 0o765),
+        (0o6775, Caller(0, 0), 0o6775),
+    ],
+)
+def test_who_empties_a_file_at_its_open_takes_its_set_id_bits(
+    world: World, mode: int, caller: Caller, left: int
+) -> None:
+    make(world, "/program", 0o775)
+    world.fs.metadata.chmod("/program", mode)
+    world.close_file(world.fs.open("/program", os.O_WRONLY | os.O_TRUNC, caller).number)
+    assert shown(world, "/program") == (left, *ANNA)
+
+
 def test_they_outlive_the_commit_a_rename_and_a_restart(world: World) -> None:
     world.fs.mkdir("/d", 0o700, ANNA)
     make(world, "/d/key", 0o600)
