@@ -47,6 +47,8 @@ class Batch:
     due_s: float = 0.0
     sent_s: float | None = None
     """When it was sent the last time, by this process."""
+    ran_s: float | None = None
+    """When the service said the last time that it works on it, since then."""
     faults: int = 0
     """Polls that failed in a row."""
     pacer: Pacer = field(default_factory=Pacer)

@@ -45,8 +45,15 @@ class JobCost:
         guess = GUESS_SPREAD**2
         return max(0.0, (self._common + guess * GUESSED_ENTRY_S) / (self._spread + guess))
 
-    def took(self, entries: int, seconds: float) -> None:
-        """A job of *entries* ended *seconds* after it was sent."""
+    def took(self, entries: int, seconds: float, ran_s: float | None = None) -> None:
+        """A job of *entries* was over when it was looked at *seconds* after it was sent.
+
+        *ran_s*: seconds after which it was last seen running; None: it is known to have just ended. A job
+        whose first poll finds it ended may have ended long before. Taken for as long as until that poll, the
+        next one would be polled as late: one slow job would delay twenty.
+        """
+        if ran_s is not None:
+            seconds = (ran_s + seconds) / 2.0
         kept = self._weight * DECAY
         self._weight = kept + 1.0
         off, off_s = entries - self._entries, seconds - self._seconds

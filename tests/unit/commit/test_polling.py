@@ -69,3 +69,18 @@ def test_noise_makes_no_job_cheaper_than_nothing() -> None:
         cost.took(entries, seconds)
     assert cost.fixed_s > 0.0
     assert cost.expected_s(1_000_000) > 0.0
+
+
+def test_after_one_slow_job_the_end_of_the_next_ones_is_seen_soon_again() -> None:
+    """One hiccup of 1.2 s does not have dozens of jobs polled late, while all others of the account wait."""
+    cost = JobCost()
+    cost.took(1, 0.3)
+    cost.took(100, 1.5)
+    late = []
+    for _ in range(4):
+        ran_s = at_s = 0.0
+        while at_s < 1.1:
+            ran_s, at_s = at_s, at_s + poll_delay_s(at_s, cost.expected_s(400), None)
+        cost.took(400, at_s, ran_s)
+        late.append(at_s / 1.1)
+    assert max(late[2:]) <= 1.25
