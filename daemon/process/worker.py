@@ -93,7 +93,7 @@ class Worker:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def turn(self) -> float:
+    def run_step(self) -> float:
         """Makes one step on the calling thread; the seconds until the next one. Raises nothing: without the
         thread, what it does would not be done until a restart."""
         try:
@@ -120,7 +120,7 @@ class Worker:
             self._wake.clear()  # before looking at _stopping, or a stop() between is slept through
             if self._stopping:
                 return
-            wait_s = self.turn()
+            wait_s = self.run_step()
             self._is_idle = True
             self._wake.wait(min(wait_s, TIMEOUT_MAX))
             self._is_idle = False

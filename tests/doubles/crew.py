@@ -31,7 +31,7 @@ class Hand:
     def turn(self, now_s: float) -> None:
         self.due_s = math.inf
         self.is_idle = False
-        due_s = now_s + max(self._rest_s, self.worker.turn())
+        due_s = now_s + max(self._rest_s, self.worker.run_step())
         self.is_idle = True
         self.turns += 1
         self.due_s = min(self.due_s, due_s)  # who was woken meanwhile has another turn at once

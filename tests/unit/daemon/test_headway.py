@@ -51,7 +51,7 @@ def test_who_waits_for_work_is_not_stuck() -> None:
     clock = FakeClock()
     worker = Worker("sweep", lambda now_s: now_s + 1e9, clock)
     headway = Headway([worker], lambda: (0, 0), clock)
-    worker.turn()
+    worker.run_step()
     clock.advance(10 * STUCK_S)
     assert headway.stuck() == ""
     assert worker.busy_since_s is None

@@ -501,11 +501,11 @@ def test_a_worker_that_fails_is_told_until_a_step_goes_well(world: World) -> Non
     worker = Worker("commit-0", step, world.clock)
     account = account_of(world, workers=[worker])
     assert account.status().workers == {}
-    worker.turn()
+    worker.run_step()
     assert account.status().workers == {"commit-0": "KeyError: 'a bug'"}
-    worker.turn()
+    worker.run_step()
     assert account.status().workers == {"commit-0": "MemoryError"}
-    worker.turn()
+    worker.run_step()
     assert account.status().workers == {}
 
 

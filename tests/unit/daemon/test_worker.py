@@ -127,7 +127,7 @@ def test_a_traceback_is_logged_of_what_nobody_foresaw_only(
     def step(now_s: float) -> float:
         raise error
 
-    Worker("test", step, SystemClock()).turn()
+    Worker("test", step, SystemClock()).run_step()
     (record,) = caplog.records
     is_foreseen = isinstance(error, MountfsError)
     assert (record.exc_info is None) == is_foreseen
@@ -161,7 +161,7 @@ def test_nor_does_a_clock_or_a_log_that_fails(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(logging.Logger, "error", _without_memory)
     worker = Worker("test", lambda now_s: now_s, Broken())
-    assert [worker.turn() for _ in range(3)] == [0.5, 1.0, 2.0]
+    assert [worker.run_step() for _ in range(3)] == [0.5, 1.0, 2.0]
 
 
 def _without_memory(*_: object, **__: object) -> None:
