@@ -99,14 +99,14 @@ class Batch:
         return other
 
     def drop(self, flights: Iterable[Flight]) -> None:
-        """*flights* have their outcomes; the others stay in it."""
+        """Takes out *flights*, which have their outcomes."""
         gone = {flight.id for flight in flights}
         pairs = [pair for pair in zip(self.flights, self.orders, strict=True) if pair[0].id not in gone]
         self.orders = tuple(order for _, order in pairs)
         self.sent.flights = [flight for flight, _ in pairs]
 
     def lose(self, now_s: float) -> None:
-        """Its reply was lost."""
+        """Makes the batch uncertain: its reply was lost."""
         self.sent.job = None
         self.is_uncertain, self.looks, self.faults = True, 0, 0
         self.lost_s = now_s

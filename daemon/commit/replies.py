@@ -85,8 +85,8 @@ class Replies:
         return verdicts, sessions_of(done)
 
     def _overtaken(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> list[Verdict]:
-        """The verdicts, after a look for each file that is to lie beside into the history of the one that has
-        its name."""
+        """*verdicts*, but for files that would become conflicted copies and need not: the history of the file
+        that has the name shows a version of ours, which somebody has replaced since."""
         beside = {
             flight.id: verdict.standing
             for flight, verdict in zip(flights, verdicts, strict=True)
@@ -96,8 +96,11 @@ class Replies:
         return [found.get(flight.id, verdict) for flight, verdict in zip(flights, verdicts, strict=True)]
 
     def look(self, flights: Sequence[Flight], *, is_ended: bool) -> list[Acknowledge | Overtaken | Unknown]:
-        """A verdict for each flight of a batch of which nobody knows what came, by what the service has at
-        its place; once the batch *is_ended*, so that the rest is to be sent again, by the history as well."""
+        """A verdict for each flight of a batch whose reply was lost, by what the service has at its place.
+
+        *is_ended*: the batch cannot be running any more, so what has not taken effect will be sent again.
+        Before that, the histories of the files are asked as well.
+        """
         standing = look_up(self._backend, flights, self._clock.jitter())
         left: list[Flight] = []
         verdicts: dict[int, Acknowledge | Overtaken | Unknown] = {}
@@ -116,7 +119,8 @@ class Replies:
     def book(
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], unused: Sequence[str]
     ) -> None:
-        """All of a reply, in steps. After a crash in between the service is asked what came of the others."""
+        """Books all verdicts of a reply, BOOKED_AT_ONCE at a time. After a crash in between the service is
+        asked what came of the others."""
         # Folders first: what is put into them is then known to stand in one.
         self._book_carried(batch, flights, verdicts)
         if unused:
@@ -128,7 +132,8 @@ class Replies:
             self._book_step(part, lambda flight: self._book_one(flight, verdict_on[flight.id]))
 
     def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
-        """It failed for now: it has to wait, alone, and as long as *error* says; None: that pause is over."""
+        """Keeps *node* waiting, and no other, after it failed. *error* may say for how long; None: nothing
+        does, or that time is over."""
         retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
         with self._tree.lock:
             pending = node.pending
@@ -160,7 +165,8 @@ class Replies:
     # What becomes of a batch
 
     def give_up_removals(self, batch: Batch, filled: Mapping[int, Entry | None]) -> None:
-        """The flights in *filled*, each with what stands there, remove nothing after all."""
+        """Takes the removals in *filled*, each with what stands at its place, out of the batch: they are not
+        sent, and what was to be removed is shown again."""
         spared = [flight for flight in batch.flights if flight.id in filled]
         for part in _steps(spared):
             self._book_step(part, lambda flight: self._books.give_up_removal(flight, filled[flight.id]))
@@ -168,7 +174,7 @@ class Replies:
         self.keep(batch, batch.flights)
 
     def take_back(self, batch: Batch) -> None:
-        """None of the batch was carried out."""
+        """Ends a batch that was not sent, or of which nothing was carried out."""
         for part in _steps(batch.flights):
             self._book_step(part, self._books.unsent)
             batch.drop(part)
@@ -176,7 +182,7 @@ class Replies:
         batch.is_over = True
 
     def keep(self, batch: Batch, flights: Sequence[Flight]) -> None:
-        """The rest of the batch is over: *flights* go on, as a batch of their own."""
+        """Ends the batch but for *flights*, which go on as a batch of their own, without the job."""
         kept = {flight.id for flight in flights}
         batch.drop([flight for flight in batch.flights if flight.id not in kept])
         if not flights:
@@ -188,10 +194,10 @@ class Replies:
             self._tree.store.move_flights([*flights, *batch.sent.carried], batch.sent.id)
 
     def again(self, batch: Batch, flights: Sequence[Flight]) -> None:
-        """Those *flights* of it took no effect: their nodes are free, and what they want by now is sent.
+        """Ends *flights* of the batch, which took no effect: what their nodes want by now is sent.
 
-        Where the service failed it may be for one of them alone: they go in halves, and one that fails alone
-        waits for longer.
+        If the service failed at the batch as a whole, one of its nodes may be to blame. So they go in batches
+        of half the size, and a node whose batch fails with it alone waits for longer.
         """
         error = batch.error or Offline("an earlier try was not answered, and took no effect")
         entries = len(batch.flights)
@@ -250,7 +256,8 @@ class Replies:
             self._books.again(flight, error)
 
     def _book_carried(self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
-        """New folders that the files of the batch make by the way: one that did is enough."""
+        """Books the new folders that files of the batch make by the way. A folder is made if any file in it
+        was; if no file's outcome is known, nor is the folder's."""
         if not batch.sent.carried:
             return
         made: set[str] = set()
@@ -276,7 +283,7 @@ class Replies:
         batch.sent.carried = left
 
     def _unsend_carried(self, batch: Batch) -> None:
-        """New folders that no file of the batch makes by the way any more."""
+        """Ends the flights of new folders that no file left in the batch makes by the way."""
         above = {path.key for flight in batch.flights for path in flight.place.path.ancestors()}
         left = [folder for folder in batch.sent.carried if folder.place.path.key in above]
         with self._tree.transaction():

@@ -108,7 +108,7 @@ class Sender:
             self.last_error = None
 
     def _gets_on(self) -> None:
-        """An order took effect and was booked."""
+        """Notes that an order took effect and was booked: the trouble is over."""
         with self._tree.lock:
             self._trouble_log.succeeded()
 
@@ -260,7 +260,8 @@ class Sender:
             self._split(batch, error)
 
     def _is_told_of_all(self, batch: Batch, error: MountfsError) -> bool:
-        """A service that refuses copies is not asked again for fewer of them: their bytes go up."""
+        """Whether *error* is the outcome of every order in *batch*. So it is with copies, unless the request
+        was too big: no smaller batch is tried, since their bytes can go up."""
         return batch.kind is OrderKind.COPY and not isinstance(error, RequestTooBig)
 
     def _split(self, batch: Batch, error: MountfsError) -> None:

@@ -29,14 +29,14 @@ TRIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """It took effect; *entry* stands there, None: nothing does."""
+    """The order took effect: *entry* is at its place; None: nothing is, it was a removal."""
 
     entry: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """It took effect, as the revision *ours*, and somebody else replaced that since with *standing*."""
+    """The order made the revision *ours*, and somebody else has replaced that with *standing* since."""
 
     ours: File
     standing: File
@@ -44,14 +44,15 @@ class Overtaken:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Send it again later, as it is then."""
+    """The order took no effect: the node is planned anew later, with what it wants by then."""
 
     error: MountfsError
 
 
 @dataclass(frozen=True, slots=True)
 class Rebase:
-    """Send it again later, to replace *standing*: the same bytes under another token, or nothing any more."""
+    """As ``Retry``, to replace *standing* then: the bytes that the order was to replace, under another
+    revision; None: nothing is there any more."""
 
     error: MountfsError
     standing: File | None
@@ -59,7 +60,7 @@ class Rebase:
 
 @dataclass(frozen=True, slots=True)
 class Reupload:
-    """The bytes must go up, be it again; *standing*: wrong ones that the service has there."""
+    """The bytes have to go up (again). *standing*: a file that the service has made of wrong ones."""
 
     error: MountfsError
     standing: File | None = None
@@ -74,28 +75,28 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """It fails for good, and is kept."""
+    """The service refuses the order for good: its node is kept with the reason."""
 
     error: MountfsError
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """What was to be removed is not what stands there: *standing*, None: that was not looked at."""
+    """Something other than what was to be removed is there: *standing*; None: nobody looked at it."""
 
     standing: Entry | None
 
 
 @dataclass(frozen=True, slots=True)
 class DropTime:
-    """The time is void: the file has other bytes by now, is gone, or the service does not take it."""
+    """The new time is given up: the file has other bytes by now, or is gone, or the service refuses it."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """Nobody knows yet; it stays under way."""
+    """Nobody knows yet what came of the order: it stays on its way."""
 
     error: MountfsError
 

@@ -28,13 +28,13 @@ class Attributing:
         self._tree = tree
 
     def set_mode(self, node: Node, mode: int) -> None:
-        """*mode*: its permissions; the type stays."""
+        """Sets the permissions of *node*; its type stays."""
         before = node.state.kept
         kind = 0 if before is None or not before.is_special else stat.S_IFMT(before.mode or 0)
         self._keep(node, mode=kind | stat.S_IMODE(mode))
 
     def set_owner(self, node: Node, uid: int | None, gid: int | None) -> None:
-        """None: as it is."""
+        """Sets owner and group; None leaves one as it is."""
         given = {"uid": uid, "gid": gid}
         self._keep(node, **{name: number for name, number in given.items() if number is not None})
 
@@ -48,12 +48,16 @@ class Attributing:
             node.state = replace(node.state, kept=replace(kept, atime_ns=now_ns))
 
     def set_xattrs(self, node: Node, xattrs: Mapping[str, bytes]) -> None:
-        """All that it has from here on."""
+        """Replaces all extended attributes of *node* by *xattrs*."""
         self._keep(node, xattrs=tuple(sorted(xattrs.items())))
 
     def set_times(self, node: Node, mtime_ns: int | None, atime_ns: int | None) -> None:
-        """None: as it is. The modification time is sent with the file's bytes where those are to be sent;
-        else by itself, or kept here where the service takes none."""
+        """Sets the times; None leaves one as it is.
+
+        Bytes that are still to be sent take the modification time along. Else it is sent by itself, or is
+        kept here, where the service takes none. For example: `touch -d 2020-01-01 f`, long after f was sent,
+        is a SET_TIME on Box, and a time of this machine alone on Dropbox.
+        """
         state = node.state
         if not is_attached(node):
             return
@@ -70,7 +74,8 @@ class Attributing:
         apply(self._tree, (node, after))
 
     def set_times_of_draft(self, node: Node, atime_ns: int | None) -> None:
-        """The same of a file that is being written: who has it open sets its modification time."""
+        """Sets the access time of a file that is being written; None leaves it as it is. Its modification
+        time is set by its open file (``OpenFile.set_mtime``)."""
         after = replace(node.state, kept=self._kept(node, {} if atime_ns is None else {"atime_ns": atime_ns}))
         if node.is_saved:
             self._tree.change((node, after))
@@ -90,8 +95,8 @@ class Attributing:
 
 
 def save_folder_times(tree: Tree) -> dict[int, int]:
-    """Writes down when entries of some folders changed; which they are, for ``FolderTimes.saved``. Inside a
-    transaction."""
+    """Writes into their rows when the entries of folders last changed, of at most SAVED_AT_ONCE folders.
+    Returns these times by folder, for ``FolderTimes.saved``. Inside a transaction."""
     changed = dict(islice(tree.folder_times.changed.items(), SAVED_AT_ONCE))
     for folder_id, mtime_ns in changed.items():
         folder = tree.node(folder_id)

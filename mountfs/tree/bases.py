@@ -1,4 +1,9 @@
-"""Where the service has things, and where orders on their way will put them: what is looked up by that."""
+"""Indexes of nodes by their places at the service: where it has them, and where flights will put them.
+
+The mount shows a node in the ``children`` of its folder. A node that the service has elsewhere, or that was
+removed here, is also in ``gone`` of the folder that the service has it in: after `mv a/f b/` f is a child of
+b, and gone from a. A node with a flight is in ``claims`` of the folder that the flight puts it into.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ class ByRemoteId:
             self._nodes[base.id] = node
 
     def leave(self, node: Node, base: Entry | None) -> None:
-        """Another node may have the id by now."""
+        """Takes *node* out, unless another node has its id by now."""
         if base is not None and base.id and self._nodes.get(base.id) is node:
             del self._nodes[base.id]
 
@@ -40,7 +45,8 @@ def base_child(folder: Node, key: str) -> Node | None:
 
 
 def leave_gone(node: Node, before: State) -> bool:
-    """Ends what ``enter_gone`` did; whether it had done anything: then the folder may be free to go."""
+    """Takes *node* out of ``gone`` of the folder that the service had it in; whether it was there. Then an
+    order for that folder may be due: `mv d/f .; rmdir d` removes d once f has left it."""
     if before.base is None or before.base_parent is None:
         return False
     part = before.base_parent.part
@@ -54,7 +60,8 @@ def leave_gone(node: Node, before: State) -> bool:
 
 
 def enter_gone(node: Node, after: State) -> None:
-    """Enters *node* among those that the service has in a folder, and the mount does not show there."""
+    """Enters *node* into ``gone`` of the folder that the service has it in, unless the mount shows it there
+    by the same name."""
     if after.base is None or after.base_parent is None:
         return
     key = fold(after.base.name)
@@ -67,7 +74,8 @@ def enter_gone(node: Node, after: State) -> None:
 
 
 def take_off(node: Node, after: State) -> None:
-    """The names of an order on its way are taken, and the folders above it stay where they are."""
+    """Enters the flight of *after*: its name is claimed, and the folders above both of its places count it,
+    so that no order moves or removes them meanwhile."""
     flight = after.flight
     if flight is None:
         return
@@ -85,7 +93,8 @@ def take_off(node: Node, after: State) -> None:
 
 
 def land(node: Node, before: State) -> list[Node]:
-    """Ends what ``take_off`` did; the folders that have no order on its way below them any more."""
+    """Takes the flight of *before* out again. Returns the folders that have no flight below them any more:
+    they may be moved or removed."""
     flight = before.flight
     if flight is None:
         return []

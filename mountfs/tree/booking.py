@@ -90,12 +90,12 @@ class Books:
             self._listings.doubt(flight.parent)
 
     def _was_absent(self, flight: Flight) -> bool:
-        """Whether the folder that the flight's files make by the way was not there before, but for what is
-        reported later.
+        """Whether a folder that files made by the way is ours alone, so that it need not be listed.
 
-        So it is if all that is in the folder above has been known from before the flight until now. Who makes
-        the folder meanwhile, and fills it, does so after our position in the service's changes, which tell of
-        it. One that is made by a call of its own is new if the service says so.
+        It is, if the listing of the folder above is true from before the flight until now, and did not have
+        it. Somebody else may still have made and filled the folder meanwhile. That came after our position in
+        the service's changes, so the changes will tell of it, and the folder is listed then.
+        Of a folder that an order of its own made, the reply says whether it is new.
         """
         above, listings = flight.parent, self._listings
         if above is None or not flight.is_carried or not listings.is_followed:
@@ -105,8 +105,11 @@ class Books:
         return not is_shadowed and listing.was_true_at(flight.id, listings.doubt_above(above))
 
     def acknowledge_overtaken(self, flight: Flight, ours: File, standing: File) -> None:
-        """It made the revision *ours*, which *standing* has replaced since. What was made from ours meanwhile
-        replaces ours alone: sent over *standing*, which nobody here has seen, it is a conflict."""
+        """The order made the revision *ours*, and somebody else has replaced that with *standing* since.
+
+        Bytes that were written here meanwhile were made from *ours*, and may replace nothing else. They will
+        be a conflict with *standing*, which nobody here has seen.
+        """
         assert flight.parent is not None
         load_children(self._tree, flight.parent)
         sent_ns = whole_seconds(flight.mtime_ns or 0)  # a history may tell other times
@@ -195,9 +198,13 @@ class Books:
         self._finish(flight, state)
 
     def resend(self, flight: Flight, error: MountfsError, standing: Entry | None = None) -> None:
-        """The bytes of the order must go up, be it again: their session is lost, the service makes no copy of
-        them, or it states another hash. *standing*: what it made of the wrong bytes. Ours are to replace
-        that, also those that were written meanwhile; where the file was removed meanwhile, so is that."""
+        """The bytes of the order have to go up (again): their session is lost, the service makes no copy of
+        them, or it states another hash than ours.
+
+        *standing*: the file that the service made of wrong bytes. It is the node's base from here on. So our
+        bytes replace it, and so do those that were written meanwhile; if the file was removed here meanwhile,
+        it is removed there.
+        """
         self._count(flight, error)
         self._land(flight)
         state = flight.node.state

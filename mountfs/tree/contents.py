@@ -46,8 +46,12 @@ class Contents:
     def write(
         self, node: Node, after: State, kept: AbstractSet[int], committed: Content | None = None
     ) -> None:
-        """Writes what *node* is to hold. *kept*: the contents that it, or another node, has from here on;
-        *committed*: the bytes that the service just took from their session. Inside a transaction."""
+        """Writes the rows of the contents that *node* has in *after*, and frees those that it loses.
+
+        *kept*: ids of the contents that it, or another node, has from here on. *committed*: the content whose
+        session the service has just turned into a file; the sessions of other freed contents become orphans.
+        Inside a transaction.
+        """
         had, has = roles(node.state), roles(after)
         rows = [
             (content, node.id, role)
@@ -81,7 +85,7 @@ class Contents:
                 self._freed_now.append(content)
 
     def swap(self, node: Node, before: State, after: State) -> None:
-        """In memory."""
+        """Has the contents of *after* belong to *node*, and those of *before* to nobody, in memory."""
         if before.content is after.content and before.draft is after.draft:
             return
         for content in (before.content, before.draft):
@@ -94,12 +98,13 @@ class Contents:
                 self.copying.add(content)
 
     def forget(self) -> None:
-        """The transaction did not happen."""
+        """Drops what was noted for ``settle``: the transaction was rolled back."""
         self._freed_now.clear()
         self._saved_now.clear()
 
     def settle(self) -> bool:
-        """The transaction happened; whether anything was freed."""
+        """Makes what ``write`` and ``hold`` noted count: the transaction was committed. Whether any content
+        was freed."""
         freed, self._freed_now = self._freed_now, []
         saved, self._saved_now = self._saved_now, []
         for content_id in saved:

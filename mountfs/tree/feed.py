@@ -165,8 +165,8 @@ class Feed:
 
 
 def _is_echo(tree: Tree, known: Node, entry: Entry) -> bool:
-    """Whether *entry* says only what is known of *known*. Of a folder that the service made by the way it
-    tells the id, which is kept."""
+    """Whether *entry* says only what is known of *known*. The id of a folder that was made by the way is not
+    known before the changes tell it: it is noted here."""
     base = known.state.base
     if isinstance(entry, File):
         token = (entry.id, entry.revision, entry.name)

@@ -24,15 +24,16 @@ class FolderTimes:
                 self.changed[folder.id] = self._clock.wall_ns()
 
     def of(self, folder: Node) -> int | None:
-        """None: as its state has it."""
+        """When its entries last changed; None: its state says it."""
         return self.changed.get(folder.id)
 
     def forget(self, folder: Node) -> None:
-        """It was given a time."""
+        """*folder* was given a time, by touch(1) for instance: that one counts."""
         self.changed.pop(folder.id, None)
 
     def saved(self, changed: dict[int, int]) -> None:
-        """The rows of these folders say so; but for those that changed once more."""
+        """The rows of these folders have the times *changed*. A folder that changed once more since then
+        stays noted."""
         for folder_id, mtime_ns in changed.items():
             if self.changed.get(folder_id) == mtime_ns:
                 del self.changed[folder_id]

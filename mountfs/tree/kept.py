@@ -38,9 +38,9 @@ class Kept:
     atime_ns: int | None = None
     ctime_ns: int | None = None
     device: int = 0
-    """Of a device node: its number, as the kernel writes it."""
+    """The number of a device node, as the kernel writes it."""
     target: str = ""
-    """Of a symbolic link."""
+    """Where a symbolic link leads."""
     xattrs: tuple[tuple[str, bytes], ...] = ()
     """``user.*`` attributes, by name."""
 

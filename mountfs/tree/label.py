@@ -15,10 +15,10 @@ from mountfs.tree.kept import Kept, kept_of, text_of
 from mountfs.tree.node import Node
 
 NOBODYS = ""
-"""The file was removed while it was open: on any disk a crash takes it away."""
+"""Label of a file that was removed while it was open: after a crash nobody gets its bytes, as on any disk."""
 
 GAPPED = "gapped"
-"""Some bytes of the file are holes that stand for a revision's: which ones, its row alone knows."""
+"""Label of a file with gaps, holes for bytes of a revision. Its rows alone say where they are."""
 
 _LABEL = re.compile(
     r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28}))?(\{[^ ]*\})? (.+)",

@@ -54,14 +54,15 @@ class Loader:
         return node
 
     def _made(self, row: NodeRow) -> NodeRow:
-        """Its node is known from here on, before those above it: of two folders each may have the other above
-        it, here or at the service."""
+        """Makes the node of *row*, without a state, before those above it are made. Else two folders could
+        wait for each other: after `mv a/b b; mv a b/a`, not sent yet, b is above a here, and a is above b at
+        the service."""
         node = self._nodes[row.id] = Node(row.id, is_folder=row.is_folder)
         node.is_saved = True
         return row
 
     def _row_above(self, row: NodeRow, vanished: set[int]) -> NodeRow | None:
-        """The row of a folder that it stands in and that is not in memory yet."""
+        """The row of a folder that has *row* in it, here or at the service, and that is not in memory yet."""
         for folder_id in (row.parent, row.base_parent):
             if folder_id is not None and folder_id not in self._nodes and folder_id not in vanished:
                 found = self._store.node(folder_id)

@@ -38,7 +38,8 @@ def after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
 
 
 def is_wanted_still(flight: Flight, state: State) -> bool:
-    """Whether the node still wants just that; not after `mv a b; mv b a` meanwhile, a new request."""
+    """Whether the node still wants just what *flight* asked for. Not after `mv a b; mv b a` meanwhile: that
+    is a new request for the same."""
     pending = flight.node.pending
     if pending is not None and pending.is_renamed:
         return False

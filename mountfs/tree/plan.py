@@ -171,7 +171,7 @@ class Plan(Planner):
         return len(self._ready[kind])
 
     def oldest_s(self, kind: OrderKind) -> float:
-        """Since when the first of them is."""
+        """Since when the oldest of these nodes is ready; ``math.inf``: there is none."""
         first = next(iter(self._ready[kind].values()), None)
         return math.inf if first is None or first.pending is None else first.pending.ready_since_s
 

@@ -151,7 +151,7 @@ class _Repairs:
         return is_proven and self._sizes.get(content.spool, -1) >= content.size_bytes
 
     def repair(self, node: Node) -> bool:
-        """Whether anything was wrong with the bytes of *node*."""
+        """Repairs the versions of *node*, each as ``doubt`` says of it; whether anything was wrong."""
         state = node.state
         if state.flight is None and state.is_forgotten:
             self._tree.change((node, FORGOTTEN))

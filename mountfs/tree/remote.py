@@ -17,7 +17,8 @@ from mountfs.tree.tree import Tree
 
 
 def stands(tree: Tree, folder: Node, entry: Entry) -> None:
-    """The service has *entry* in *folder*. Inside a transaction; the children of *folder* are in memory.
+    """Writes onto the nodes that the service has *entry* in *folder*. Inside a transaction; the children of
+    *folder* are in memory.
 
     A name that a node of ours has stays ours: what the service has there is shown once ours has left the
     name.
@@ -65,7 +66,7 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
 
 
 def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
-    """The service has *node* in *folder*, as *entry*. Inside a transaction."""
+    """Gives *node* another base: the service has it in *folder*, as *entry*. Inside a transaction."""
     state = node.state
     after = replace(state, base_parent=folder, base=entry)
     if isinstance(entry, File) and isinstance(state.base, File):

@@ -89,7 +89,7 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
 
     def end(self) -> None:
-        """Everything since ``begin`` happened. DiskFull."""
+        """Commits the transaction. DiskFull."""
         try:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
@@ -97,7 +97,7 @@ class Store:
         self.commits += 1
 
     def cancel(self) -> None:
-        """Nothing since ``begin`` happened."""
+        """Rolls the transaction back."""
         # The next id stays where it is: one that was handed out is never handed out again.
         self._reserved_id = min(self._reserved_id, self._next_id)
         # A full or failing disk makes SQLite roll back by itself.
@@ -152,8 +152,8 @@ class Store:
         return list(self._select_nodes("remote_id = ? AND remote_id <> ''", (remote_id,)))
 
     def dirty_nodes(self) -> Iterator[tuple[int, int, str, int, int, str | None]]:
-        """Of what is not clean, by id: id, parent, name, touched_ns, whether it is a ``NEW_FILE``, and its
-        attributes."""
+        """A tuple for each node that is not clean, by id: id, parent, name, touched_ns, whether it is a
+        ``NEW_FILE``, attributes."""
         columns = f"id, parent, name, touched_ns, {NEW_FILE}, attributes"
         return self._db.execute(f"SELECT {columns} FROM nodes WHERE is_dirty ORDER BY id")
 
@@ -190,12 +190,12 @@ class Store:
         self.gaps.delete(content_ids)
 
     def contents(self) -> Iterator[tuple[Content, int | None, Role]]:
-        """Each with its node, None for those that are spent, and its role."""
+        """All contents, each with its node (None: it is spent) and its role there."""
         rows, gaps = self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"), read_gaps(self._db)
         return (content_row(row, gaps) for row in rows)
 
     def spool_names(self) -> set[str]:
-        """Of the spool files of all contents."""
+        """The names of all spool files that rows name."""
         return {name for (name,) in self._db.execute("SELECT spool FROM contents")}
 
     def add_part(self, content_id: int, part: Part) -> None:
@@ -205,7 +205,7 @@ class Store:
         )
 
     def parts(self, content_id: int) -> tuple[Part, ...]:
-        """Ascending by offset."""
+        """What the service acknowledged of a content's session, ascending by offset."""
         found = self._db.execute(
             "SELECT offset, length, receipt FROM parts WHERE content = ? ORDER BY offset", (content_id,)
         )
@@ -236,7 +236,7 @@ class Store:
         self._db.execute("DELETE FROM flights WHERE id = ?", (flight.id,))
 
     def flights(self) -> list[FlightRow]:
-        """By batch and position."""
+        """All flights, by batch and position."""
         found = self._db.execute("SELECT * FROM flights ORDER BY batch, position")
         return [flight_row(row) for row in found]
 
@@ -252,7 +252,7 @@ class Store:
         return None if row is None else listing_of(row)
 
     def listings_of_children(self, folder_id: int) -> dict[int, Listing]:
-        """Of the folders shown in a folder, by their ids."""
+        """The listings of the folders that are shown in a folder, by their ids."""
         found = self._db.execute(
             "SELECT listings.* FROM nodes JOIN listings ON listings.node = nodes.id"
             " WHERE nodes.parent = ? AND nodes.kind = 'folder'",
@@ -261,7 +261,7 @@ class Store:
         return {row[0]: listing_of(row) for row in found}
 
     def listings_of_dirty(self) -> dict[int, Listing]:
-        """Of the folders that are not clean, by their ids."""
+        """The listings of the folders that are not clean, by their ids."""
         found = self._db.execute("SELECT listings.* FROM nodes JOIN listings ON node = id WHERE is_dirty")
         return {row[0]: listing_of(row) for row in found}
 
@@ -290,13 +290,13 @@ class Store:
     # Sessions to end
 
     def add_orphan(self, session: str) -> None:
-        """Nobody will use the upload session any more. Where sessions end by themselves, and only so, none is
-        kept."""
+        """Notes an upload session that nobody will use any more, to be ended. Does nothing where the service
+        ends sessions by itself only (Dropbox)."""
         if self._ends_sessions:
             self._db.execute("INSERT OR IGNORE INTO orphans (session) VALUES (?)", (session,))
 
     def put_orphan_last(self, session: str) -> None:
-        """All others come before it."""
+        """Has the session ended after all others: it could not be ended just now."""
         self._db.execute(
             "UPDATE orphans SET id = (SELECT max(id) + 1 FROM orphans) WHERE session = ?", (session,)
         )
@@ -309,7 +309,7 @@ class Store:
         return None if row is None else str(row[0])
 
     def orphans(self) -> list[str]:
-        """Oldest first."""
+        """The upload sessions to end, the oldest first."""
         return [str(session) for (session,) in self._db.execute("SELECT session FROM orphans ORDER BY id")]
 
     def count_orphans(self) -> int:
@@ -323,7 +323,7 @@ class Store:
         self._db.execute("DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (NOTICES_KEPT,))
 
     def notices(self) -> list[Notice]:
-        """Oldest first."""
+        """All notices, the oldest first."""
         found = self._db.execute("SELECT wall_ns, path, text FROM notices ORDER BY id")
         return [Notice(*row) for row in found]
 

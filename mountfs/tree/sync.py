@@ -217,7 +217,7 @@ class Durability:
             batch = self._sync_once(batch)
 
     def _sync_once(self, batch: Sequence[Content]) -> Sequence[Content]:
-        """What of *batch* was changed meanwhile, as it is now."""
+        """Syncs the files of *batch* once. Returns those that were changed meanwhile, as they are now."""
         synced: list[Content] = []
         for content in batch:
             with self._tree.lock:
@@ -237,7 +237,7 @@ class Durability:
         return self._mark(synced)
 
     def _sync_bytes(self, seen: Content) -> bool:
-        """Whether the file was there to be synced; it goes once its content is nobody's."""
+        """Syncs the spool file of *seen*. False: the file is gone, since its content is nobody's any more."""
         if seen.spool in self._lost_files:
             raise OSError(f"an earlier sync of the pending bytes of {self._path_of(seen)} failed")
         with self._tree.lock:

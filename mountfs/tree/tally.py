@@ -123,7 +123,7 @@ def _counted(node: Node, home: Node | None) -> tuple[int, int, int, Node] | None
 
 
 def _change(before: Delta, counted: tuple[int, int, int, Node]) -> Delta:
-    """From what a file added to what it adds: a few numbers, most of which stay as they are."""
+    """The difference between *before*, what a file added to the tallies, and *counted*, what it adds now."""
     word, size_bytes, puts, _ = counted
     amounts = dict(before)
     was = before[0][0]
@@ -159,7 +159,7 @@ def _add(folder: Node | None, delta: Delta) -> list[Node]:
 
 
 def _as_local(delta: Delta) -> Delta:
-    """The same, as a folder that stays on this machine tells it to the folders above."""
+    """*delta* as it counts in the folders above one that stays on this machine: all at ``Word.LOCAL``."""
     nodes = sum(amount for at, amount in delta if at == _ALL)
     size_bytes = sum(amount for at, amount in delta if _BYTES <= at < _ALL)
     return [(Word.LOCAL, nodes), (_ALL, nodes), (_BYTES + Word.LOCAL, size_bytes)]

@@ -120,8 +120,8 @@ class Tree:
                 self._swap(node, after)
 
     def change_bytes(self, node: Node, after: State) -> None:
-        """The same where nothing but facts about the node's contents has changed: their rows alone are
-        written. Inside a transaction."""
+        """As ``change``, where nothing but facts about the node's contents has changed, such as a session:
+        the rows of the contents alone are written. Inside a transaction."""
         if not node.is_saved:
             self.change((node, after))
         else:
@@ -130,8 +130,8 @@ class Tree:
             self._swap(node, after)
 
     def change_unsaved(self, node: Node, after: State) -> None:
-        """The same where the store need not know of it yet: of a new file that is open, or was closed and
-        says so itself (see ``label``); of a flag that no restart needs."""
+        """As ``change``, in memory alone. For what a restart need not know, or knows by a label: a new file
+        that is open, or that was closed (see ``label``); a flag."""
         with self.lock:
             before = node.state
             self._contents.hold(node, after)
@@ -141,7 +141,7 @@ class Tree:
                 self._tell()
 
     def recount(self, node: Node) -> None:
-        """How far *node* is on its way has changed, and nothing else of it."""
+        """Brings the tallies up to date after the word of *node* has changed, and nothing else of it."""
         self._count(node, tally.outward(node), home_of(node))
 
     def _count(self, node: Node, was: tally.Delta, home: Node | None) -> None:
@@ -150,7 +150,7 @@ class Tree:
         self._unclean.note_word(node)
 
     def new_node(self, *, is_folder: bool) -> Node:
-        """One that is nowhere yet."""
+        """A new node, which neither the mount nor the service has yet."""
         node = Node(self.store.next_id(), is_folder=is_folder)
         with self.lock:
             self.nodes[node.id] = node

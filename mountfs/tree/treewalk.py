@@ -85,7 +85,7 @@ class TreeWalk:
 
     @property
     def folders(self) -> int:
-        """How many were met so far."""
+        """How many folders were met so far."""
         return len(self._folders)
 
     def book(self, placed: Iterable[Placed]) -> None:
@@ -159,7 +159,7 @@ class TreeWalk:
             self._meet(path, Node(node.id, is_folder=False), known, rows)
 
     def _meet(self, path: str, folder: Node, known: Known, rows: list[Row]) -> None:
-        """*path* is that of *folder*: what is in it and came before has its turn."""
+        """Notes that *folder* is at *path*, and books the entries in it that came before it."""
         if path in self._folders:
             return
         self._folders[path] = folder
