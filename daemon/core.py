@@ -36,7 +36,7 @@ from mountfs.spool.ballast import BALLAST_BYTES, Ballast
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
 from mountfs.tree import tally
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import unusable
 from mountfs.tree.feed import Feed
 from mountfs.tree.gaps import Gaps
@@ -105,7 +105,7 @@ class Foundation:
 
     tree: Tree
     spool: Spool
-    copies: Copies
+    copies: CopyNames
     stranded: list[Sent]
     recovery: Recovery
     ballast: Ballast
@@ -143,7 +143,7 @@ class Core:
     waiting: Waiting
     services: Services
     files: OpenFiles
-    copies: Copies
+    copies: CopyNames
     standstill: Callable[[], MountfsError | None]
     recovery: Recovery
     ballast: Ballast
@@ -180,7 +180,7 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
         tree = Tree(store, clock, root_id=backend.root_id, carries_times=limits.carries_times)
         sent_contents = tree.restore()
         sent = stranded(tree, sent_contents)
-        copies = Copies(tree, settings.host, limits.names.max_chars)
+        copies = CopyNames(tree, settings.host, limits.names.max_chars)
         recovery = recover(
             tree,
             spool,

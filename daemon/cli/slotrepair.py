@@ -17,7 +17,7 @@ from mountfs.model.hashing import HashKind
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import OtherVersion, is_full
 from mountfs.tree.kept import Kept, kept_of
 from mountfs.tree.label import NOBODYS, read_label, said_of
@@ -192,7 +192,7 @@ def _recover(slot: SlotCheck) -> Iterator[str]:
     try:
         tree = Tree(store, SystemClock(), root_id="", carries_times=False)
         stranded(tree, tree.restore())
-        copies = Copies(tree, socket.gethostname(), MOST_CHARS)
+        copies = CopyNames(tree, socket.gethostname(), MOST_CHARS)
         known = len(store.notices())
         result = recover(
             tree,

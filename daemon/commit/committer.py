@@ -23,7 +23,7 @@ from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
 from mountfs.tree.booking import Books
 from mountfs.tree.content import Content
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.flight import order_of
 from mountfs.tree.launch import Sent, fill, launch
@@ -81,7 +81,7 @@ class Committer:
         urgency: Urgent,
         uploads: Uploading,
         lock_path: Path,
-        copies: Copies,
+        copies: CopyNames,
         settle_s: float = SETTLE_S,
         stranded: Sequence[Sent] = (),
         pause: Pause | None = None,
@@ -192,7 +192,7 @@ class Committer:
         """A batch for the calling thread alone, or when to look again."""
         due_s = math.inf
         with self._tree.lock:
-            planned_s = self._look(now_s)
+            planned_s = self._look_at_plan(now_s)
             if self._sender.account_pacer.ready_s > now_s:
                 return min(self._sender.account_pacer.ready_s, planned_s)
             for batch in self._batches:
@@ -213,7 +213,7 @@ class Committer:
                 self._looker = None
         return found if isinstance(found, Batch) else min(due_s, planned_s, found)
 
-    def _look(self, now_s: float) -> float:
+    def _look_at_plan(self, now_s: float) -> float:
         """Brings the plan up to date; when that is due again."""
         if now_s < self._next_look_s and not self._urgency.is_pressing:
             return self._next_look_s if self._plan.has_changed else max(self._plan.due_s, self._next_look_s)

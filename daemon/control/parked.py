@@ -12,7 +12,7 @@ from mountfs.errors import MountfsError, NotFound
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.bases import is_below
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.discard import Discard, pending_within
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, path_of
@@ -37,7 +37,7 @@ class Parked:
         tree: Tree,
         view: View,
         listings: Listings,
-        copies: Copies,
+        copies: CopyNames,
         clock: Clock,
         *,
         shown: Callable[[str], str],

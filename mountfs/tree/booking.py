@@ -18,7 +18,7 @@ from mountfs.model.path import fold
 from mountfs.model.pausing import is_full
 from mountfs.tree.beside import KEPT_AS, is_copy_name
 from mountfs.tree.content import Over
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Flight, Node, State, has_moved, path_of, whole_seconds
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
@@ -32,7 +32,7 @@ from mountfs.tree.unsent import as_unsent
 class Books:
     """Every method ends one flight, and is called inside a transaction of the tree."""
 
-    def __init__(self, tree: Tree, listings: Listings, copies: Copies, *, places_bind: bool) -> None:
+    def __init__(self, tree: Tree, listings: Listings, copies: CopyNames, *, places_bind: bool) -> None:
         """*places_bind*: whether an upload session is for one place, and of no use for another."""
         self._tree = tree
         self._listings = listings

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from mountfs.model.path import fold
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
 from mountfs.tree.remote import load_children
@@ -67,7 +67,7 @@ def _depth_below(node: Node, top: Node) -> int | None:
 class Discard:
     """Gives up what is pending, the deepest first. Any thread, without the lock."""
 
-    def __init__(self, tree: Tree, listings: Listings, copies: Copies) -> None:
+    def __init__(self, tree: Tree, listings: Listings, copies: CopyNames) -> None:
         self._tree = tree
         self._listings = listings
         self._copies = copies

@@ -7,7 +7,7 @@ from dataclasses import replace
 from mountfs.model.hashing import HashKind
 from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.doubt import TORN
 from mountfs.tree.gaps import change_gaps
 from mountfs.tree.kept import Kept
@@ -20,7 +20,7 @@ from mountfs.tree.unsent import as_unsent
 class RecoveredCopies:
     """Makes them, beside the file whose bytes they are. Inside a transaction."""
 
-    def __init__(self, tree: Tree, spool: Spool, copies: Copies, hash_kind: HashKind) -> None:
+    def __init__(self, tree: Tree, spool: Spool, copies: CopyNames, hash_kind: HashKind) -> None:
         self._tree = tree
         self._spool = spool
         self._copies = copies

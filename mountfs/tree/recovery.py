@@ -18,7 +18,7 @@ from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.doubt import LOST, UNPROVEN, doubt
 from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.recovered import RecoveredCopies
@@ -45,7 +45,7 @@ class Recovery:
 def recover(
     tree: Tree,
     spool: Spool,
-    copies: Copies,
+    copies: CopyNames,
     *,
     boot_id: str,
     hash_kind: HashKind,

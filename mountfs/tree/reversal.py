@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.model.path import fold
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.remote import is_in, load_children, shadow
@@ -27,7 +27,7 @@ def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
     return replace(state.at(folder, state.base.name), refusal=refusal)
 
 
-def moved_back(tree: Tree, copies: Copies, node: Node, state: State) -> State:
+def moved_back(tree: Tree, copies: CopyNames, node: Node, state: State) -> State:
     """The state of *node* after its rename was refused: it has its old name again. A folder that has the old
     name by now, and was moved into *node* meanwhile, cannot stay there either."""
     folder = state.base_parent
@@ -43,7 +43,7 @@ def moved_back(tree: Tree, copies: Copies, node: Node, state: State) -> State:
     return _at_base(tree, copies, node, state)
 
 
-def _at_base(tree: Tree, copies: Copies, node: Node, state: State) -> State:
+def _at_base(tree: Tree, copies: CopyNames, node: Node, state: State) -> State:
     """*state* shown where the service has the node, or as a conflicted copy where another node has that
     name."""
     folder, base = state.base_parent, state.base

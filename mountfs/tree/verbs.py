@@ -24,7 +24,7 @@ from mountfs.model.path import fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
-from mountfs.tree.copies import Copies
+from mountfs.tree.copynames import CopyNames
 from mountfs.tree.gaps import hold_draft
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.label import can_be_labelled, closed_label
@@ -49,7 +49,7 @@ class Verbs:
     """Every method is called under the tree's lock and raises NotLoaded, before it has changed anything,
     where a folder has to be loaded first. Names are components below the top of the mount."""
 
-    def __init__(self, tree: Tree, view: View, rules: NameRules, copies: Copies) -> None:
+    def __init__(self, tree: Tree, view: View, rules: NameRules, copies: CopyNames) -> None:
         self._tree = tree
         self._view = view
         self._rules = rules

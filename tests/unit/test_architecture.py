@@ -175,7 +175,7 @@ LAYERS_OF_THE_TREE = (
     ("restoring",),
     ("tree",),
     ("gaps", "oddities", "order", "outcome", "remote", "rowless", "settling", "treewalk", "unsent"),
-    ("attributing", "circles", "copies", "listings", "takeover", "twins"),
+    ("attributing", "circles", "copynames", "listings", "takeover", "twins"),
     ("feed", "plan", "reversal", "sync", "view", "walks"),
     ("recovered", "replaced"),
     ("strays",),

@@ -9,7 +9,7 @@ from mountfs.tree.remote import load_children
 from mountfs.tree.tree import Tree
 
 
-class Copies:
+class CopyNames:
     """Finds free names beside others. Under the lock."""
 
     def __init__(self, tree: Tree, host: str, most_chars: int) -> None:
