@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 from mountfs.errors import refusal_named
@@ -71,10 +72,13 @@ class FlightRow:
 
 # Nodes as rows
 
+NODE_COLUMNS_OF_BASE = (
+    "base_parent, base_name, remote_id, revision, base_size, base_time_s, base_hash, is_document"
+)
+NODE_COLUMNS_OF_REFUSAL = "refused_kind, refused_cause, refused, refused_ns"
 NODE_COLUMNS = (
-    "id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size, base_time_s, base_hash,"
-    " is_document, time_s, time_ns, refused_kind, refused_cause, refused, refused_ns, touched_ns,"
-    " is_dirty, attributes"
+    f"id, kind, parent, name, {NODE_COLUMNS_OF_BASE}, time_s, time_ns, {NODE_COLUMNS_OF_REFUSAL},"
+    " touched_ns, is_dirty, attributes"
 )
 # A file that the service has not, and of whose node nothing else is stored.
 NEW_FILE = "kind = 'file' AND parent IS NOT NULL AND base_name IS NULL AND refused IS NULL AND time_s IS NULL"
@@ -87,35 +91,16 @@ UPSERT_NODE = (
 
 
 def node_values(node: Node, state: State, is_dirty: bool) -> tuple[Value, ...]:
-    base, refusal = state.base, state.refusal
     time_s, time_ns = (None, None) if state.mtime_ns is None else divmod(state.mtime_ns, NS_PER_S)
-    if isinstance(base, File):
-        remote: tuple[Value, ...] = (
-            base.name,
-            base.id,
-            base.revision,
-            base.size_bytes,
-            base.mtime_ns // NS_PER_S,
-            base.content_hash,
-            int(not base.is_downloadable),
-        )
-    elif base is not None:
-        remote = (base.name, base.id, None, None, None, None, 0)
-    else:
-        remote = _NO_BASE
     return (
         node.id,
         _kind(node, state),
         None if state.parent is None else state.parent.id,
         state.name,
-        None if state.base_parent is None else state.base_parent.id,
-        *remote,
+        *_base_values(state),
         time_s,
         time_ns,
-        None if refusal is None or refusal.kind is None else refusal.kind.value,
-        None if refusal is None else refusal.cause.__name__,
-        None if refusal is None else refusal.reason,
-        None if refusal is None else refusal.wall_ns,
+        *_refusal_values(state.refusal),
         0 if node.pending is None else node.pending.touched_ns,
         int(is_dirty),
         text_of(state.kept),
@@ -128,7 +113,60 @@ def _kind(node: Node, state: State) -> str:
     return "special" if state.kept is not None and state.kept.is_special else "file"
 
 
-_NO_BASE: tuple[Value, ...] = (None, None, None, None, None, None, 0)
+def _base_values(state: State) -> tuple[Value, ...]:
+    base, parent = state.base, state.base_parent
+    parent_id = None if parent is None else parent.id
+    if isinstance(base, File):
+        return (
+            parent_id,
+            base.name,
+            base.id,
+            base.revision,
+            base.size_bytes,
+            base.mtime_ns // NS_PER_S,
+            base.content_hash,
+            int(not base.is_downloadable),
+        )
+    if base is not None:
+        return (parent_id, base.name, base.id, None, None, None, None, 0)
+    return (parent_id, None, None, None, None, None, None, 0)
+
+
+def _refusal_values(refusal: Refusal | None) -> tuple[Value, ...]:
+    if refusal is None:
+        return (None, None, None, None)
+    kind = None if refusal.kind is None else refusal.kind.value
+    return (kind, refusal.cause.__name__, refusal.reason, refusal.wall_ns)
+
+
+_ALWAYS = ("name", "time_s", "time_ns", "touched_ns", "is_dirty", "attributes")
+_OF_BASE = NODE_COLUMNS_OF_BASE.split(", ")
+_OF_REFUSAL = NODE_COLUMNS_OF_REFUSAL.split(", ")
+
+
+@cache
+def _update_node(*, is_moved: bool, is_rebased: bool, is_judged: bool) -> str:
+    names = [*_ALWAYS, *(["parent"] * is_moved), *(_OF_BASE * is_rebased), *(_OF_REFUSAL * is_judged)]
+    return f"UPDATE nodes SET {', '.join(f'{name} = ?' for name in names)} WHERE id = ?"
+
+
+def node_update(node: Node, before: State, after: State, is_dirty: bool) -> tuple[str, list[Value]]:
+    """The statement that makes the row of *node* that of *after*, and its values; the row is that of
+    *before*, but for what ``_ALWAYS`` has. Indexed columns that stay are left out: SQLite would take the row
+    out of each such index and enter it again, which is most of what an update costs."""
+    is_moved, is_judged = before.parent is not after.parent, before.refusal is not after.refusal
+    is_rebased = before.base is not after.base or before.base_parent is not after.base_parent
+    time_s, time_ns = (None, None) if after.mtime_ns is None else divmod(after.mtime_ns, NS_PER_S)
+    touched_ns = 0 if node.pending is None else node.pending.touched_ns
+    values: list[Value] = [after.name, time_s, time_ns, touched_ns, int(is_dirty), text_of(after.kept)]
+    if is_moved:
+        values.append(None if after.parent is None else after.parent.id)
+    if is_rebased:
+        values += _base_values(after)
+    if is_judged:
+        values += _refusal_values(after.refusal)
+    values.append(node.id)
+    return _update_node(is_moved=is_moved, is_rebased=is_rebased, is_judged=is_judged), values
 
 
 def node_row(row: Sequence[Any]) -> NodeRow:

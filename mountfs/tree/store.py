@@ -32,6 +32,7 @@ from mountfs.tree.rows import (
     listing_of,
     listing_values,
     node_row,
+    node_update,
     node_values,
 )
 from mountfs.tree.walkrows import SAVE_LISTING, WalkRows
@@ -129,6 +130,14 @@ class Store:
         self.reserve_ids()
         rows = [node_values(node, state, dirty) for (node, state), dirty in zip(nodes, is_dirty, strict=True)]
         self._db.executemany(UPSERT_NODE, rows)
+
+    def update_node(self, node: Node, before: State, after: State, *, is_dirty: bool) -> None:
+        """Writes *after* into the row of *node*, which is that of *before*; makes one where there is none."""
+        statement, values = node_update(node, before, after, is_dirty)
+        if self._db.execute(statement, values).rowcount:
+            self.reserve_ids()
+        else:
+            self.save_nodes([(node, after)], is_dirty=[is_dirty])
 
     def delete_nodes(self, node_ids: Iterable[int]) -> None:
         rows = [(node_id,) for node_id in node_ids]

@@ -240,7 +240,11 @@ class Tree:
     def _write(self, edits: Sequence[Edit], committed: Content | None) -> None:
         saved = [edit for edit in edits if not edit[1].is_forgotten]
         gone = [node for node, after in edits if after.is_forgotten and node.is_saved]
-        if saved:
+        if len(edits) == 1 and saved and saved[0][0].is_saved:
+            [(node, after)] = saved
+            has_dirt = is_dirty(after, carries_times=self.carries_times)
+            self.store.update_node(node, node.state, after, is_dirty=has_dirt)
+        elif saved:
             dirt = [is_dirty(after, carries_times=self.carries_times) for _, after in saved]
             self.store.save_nodes(saved, is_dirty=dirt)
         if gone:

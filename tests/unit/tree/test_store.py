@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,10 +18,11 @@ from mountfs.model.entry import NS_PER_S, Entry, File, Folder, Place
 from mountfs.model.order import OrderKind, Part
 from mountfs.model.path import RemotePath
 from mountfs.tree.content import Content, Over
+from mountfs.tree.kept import Kept
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, Pending, State
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.rows import FlightRow, NodeRow, Role
+from mountfs.tree.rows import FlightRow, NodeRow, Role, node_update
 from mountfs.tree.store import IDS_AT_ONCE, NOTICES_KEPT, Notice, Store
 from tests.doubles.rows import count_nodes
 
@@ -81,6 +83,7 @@ FILES = st.builds(
     content_hash=st.none() | TEXT,
     is_downloadable=st.booleans(),
 )
+BASES = st.none() | FILES | st.builds(Folder, TEXT, TEXT)
 REFUSALS = st.none() | st.builds(Refusal, st.sampled_from(OrderKind), TEXT, st.integers(0, 2**62))
 CONTENTS = st.builds(
     Content,
@@ -103,7 +106,7 @@ def test_what_is_known_of_a_node_survives_the_trip_through_sqlite(store: Store) 
         parent=FOLDERS,
         name=TEXT,
         base_parent=FOLDERS,
-        base=st.none() | FILES | st.builds(Folder, TEXT, TEXT),
+        base=BASES,
         mtime_ns=st.none() | TIMES,
         refusal=REFUSALS,
         touched_ns=st.integers(0, 2**62),
@@ -139,6 +142,78 @@ def test_what_is_known_of_a_node_survives_the_trip_through_sqlite(store: Store) 
             )
 
     trip()
+
+
+STATES = st.builds(
+    State,
+    parent=FOLDERS,
+    name=TEXT,
+    base_parent=FOLDERS,
+    base=BASES,
+    mtime_ns=st.none() | TIMES,
+    refusal=REFUSALS,
+    kept=st.none() | st.builds(Kept, st.integers(0, 0o777), st.none() | st.integers(0, 1000)),
+)
+
+
+def test_a_row_is_brought_up_to_date_by_what_has_changed_of_it(store: Store) -> None:
+    @settings(max_examples=200, deadline=None)
+    @given(
+        states=st.tuples(STATES, STATES),
+        fields=st.sets(st.sampled_from([each.name for each in dataclasses.fields(State)])),
+        is_dirty=st.tuples(st.booleans(), st.booleans()),
+        is_there=st.booleans(),
+    )
+    def trip(
+        states: tuple[State, State], fields: set[str], is_dirty: tuple[bool, bool], is_there: bool
+    ) -> None:
+        before, other = states
+        after = replace(before, **{name: getattr(other, name) for name in fields})
+        node = Node(7, is_folder=False)
+        if isinstance(after.base, Folder):
+            after = replace(after, base=None)
+        if isinstance(before.base, Folder):
+            before = replace(before, base=None)
+        node.pending = Pending(11)
+        store.delete_nodes([7, 8])
+        if is_there:
+            store.save_nodes([(node, before)], is_dirty=[is_dirty[0]])
+        node.pending = Pending(12)
+        store.update_node(node, before, after, is_dirty=is_dirty[1])
+        whole = Node(8, is_folder=False)
+        whole.pending = node.pending
+        store.save_nodes([(whole, after)], is_dirty=[is_dirty[1]])
+        written, expected = store.node(7), store.node(8)
+        assert written is not None
+        assert expected is not None
+        assert written._replace(id=8) == expected
+
+    trip()
+
+
+def test_an_update_leaves_alone_the_indexes_of_what_has_not_changed(store: Store) -> None:
+    node = Node(7, is_folder=False)
+    before = State(folder(2), "f", mtime_ns=1)
+    statements = {}
+    for field, after in {
+        "kept": replace(before, kept=Kept(0o600)),
+        "parent": replace(before, parent=folder(3)),
+        "base": before.based(folder(2), File("id", "f", "1", 0, 0, None)),
+        "refusal": replace(before, refusal=Refusal(OrderKind.PUT, "no", 1)),
+    }.items():
+        statements[field], _ = node_update(node, before, after, is_dirty=True)
+    named = {
+        column: {field for field, statement in statements.items() if f" {column} = " in statement}
+        for column in ("parent", "remote_id", "base_size", "refused", "name", "kind")
+    }
+    assert named == {
+        "parent": {"parent"},
+        "remote_id": {"base"},
+        "base_size": {"base"},
+        "refused": {"refusal"},
+        "name": set(statements),
+        "kind": set(),
+    }
 
 
 def test_what_is_known_of_bytes_survives_the_trip_through_sqlite(store: Store) -> None:
