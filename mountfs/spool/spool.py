@@ -168,8 +168,11 @@ class Spool:
 
     def fdatasync(self, name: str) -> None:
         """The file's bytes survive power loss; its name only after ``sync_directory``."""
-        with self._reader(name) as fd:
-            self._disk.fdatasync(fd)
+        reader = self._begin_to_read(name)  # asked once for each small file: no generator
+        try:
+            self._disk.fdatasync(reader.fd)
+        finally:
+            self._end_to_read(reader)
 
     def sync_directory(self) -> None:
         """Names of all files created so far survive power loss."""
@@ -236,6 +239,13 @@ class Spool:
 
     @contextmanager
     def _reader(self, name: str) -> Iterator[int]:
+        reader = self._begin_to_read(name)
+        try:
+            yield reader.fd
+        finally:
+            self._end_to_read(reader)
+
+    def _begin_to_read(self, name: str) -> _Reader:
         with self._readers_lock:
             reader = self._readers.get(name)
             if reader is None:
@@ -245,13 +255,13 @@ class Spool:
             else:
                 self._readers.move_to_end(name)
             reader.users += 1
-        try:
-            yield reader.fd
-        finally:
-            with self._readers_lock:
-                reader.users -= 1
-                if reader.is_retired and not reader.users:
-                    self._disk.close(reader.fd)
+            return reader
+
+    def _end_to_read(self, reader: _Reader) -> None:
+        with self._readers_lock:
+            reader.users -= 1
+            if reader.is_retired and not reader.users:
+                self._disk.close(reader.fd)
 
     def _retire(self, name: str) -> None:
         with self._readers_lock:

@@ -146,16 +146,19 @@ class Books:
             shown_ns = content.mtime_ns
             mtime_ns = None if shown_ns == entry.mtime_ns else shown_ns
             content = None
-        after = replace(
-            named(state, flight, entry.name),
-            base_parent=flight.parent,
-            base=entry,
-            content=made_from(content, flight.over, over),
-            draft=made_from(state.draft, flight.over, over),
-            mtime_ns=mtime_ns,
-            refusal=state.set_aside,
+        is_gone = state.parent is None
+        return State(
+            state.parent,
+            named(state, flight, entry.name).name,
+            flight.parent,
+            entry,
+            None if is_gone else made_from(content, flight.over, over),
+            None if is_gone else made_from(state.draft, flight.over, over),
+            None if is_gone else mtime_ns,
+            state.set_aside,
+            state.flight,
+            state.kept,
         )
-        return after if after.parent is not None else replace(after, content=None, draft=None, mtime_ns=None)
 
     def _as_the_service_named(self, flight: Flight, after: State, entry: File) -> State:
         """Our file, which the service has put beside somebody else's by itself (`autorename` of a Dropbox):
@@ -315,7 +318,7 @@ class Books:
 
     def _finish(self, flight: Flight, after: State, *, is_done: bool = False) -> None:
         left = flight.node.state.base_parent
-        after = replace(after, flight=None)
+        after = after.flying(None)
         self._tree.store.delete_flight(flight)
         if after.is_forgotten:
             after = FORGOTTEN

@@ -65,6 +65,38 @@ class Content:
             twin=self.twin,
         )
 
+    def synced(self) -> Content:
+        """The same bytes, which survive a power loss."""
+        return Content(
+            self.id,
+            self.spool,
+            self.size_bytes,
+            self.mtime_ns,
+            self.over,
+            self.is_flushed,
+            is_synced=True,
+            content_hash=self.content_hash,
+            session=self.session,
+            overlay=self.overlay,
+            twin=self.twin,
+        )
+
+    def uploaded(self, content_hash: str, session: str | None, twin: Twin | None) -> Content:
+        """The same bytes, which are at the service."""
+        return Content(
+            self.id,
+            self.spool,
+            self.size_bytes,
+            self.mtime_ns,
+            self.over,
+            self.is_flushed,
+            self.is_synced,
+            content_hash,
+            session,
+            self.overlay,
+            twin,
+        )
+
     @property
     def is_whole(self) -> bool:
         """Whether all its bytes are in the spool file."""

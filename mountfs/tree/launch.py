@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from mountfs.model.entry import File, Place
 from mountfs.model.order import OrderKind
@@ -112,7 +112,7 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -
     state = node.state
     flight = _flight_of(tree.store.next_id(), node, kind)
     flight.is_carried = is_carried
-    after = replace(state, flight=flight)
+    after = state.flying(flight)
     if node.is_saved:
         tree.change_unsaved(node, after)
     else:
@@ -184,7 +184,7 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
             damaged.add(row.batch)
             continue
         flight = _restored(tree, row, node, contents)
-        tree.change_unsaved(node, replace(node.state, flight=flight))
+        tree.change_unsaved(node, node.state.flying(flight))
         sent = found.setdefault(row.batch, Sent(row.batch, row.kind, [], job=row.job))
         (sent.carried if row.is_carried else sent.flights).append(flight)
         if not row.is_carried:

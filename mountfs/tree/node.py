@@ -70,8 +70,8 @@ class State:
     ``mtime_ns``: a time that is kept here because the service does not have it. ``kept``: what only this
     machine keeps.
 
-    ``at``, ``based``, ``holding`` and ``sealed`` are ``dataclasses.replace`` at a fifth of its cost: a call
-    makes a few.
+    ``at``, ``based``, ``holding``, ``flying`` and ``sealed`` are ``dataclasses.replace`` at a fifth of its
+    cost: a call makes a few.
     """
 
     parent: Node | None
@@ -127,6 +127,21 @@ class State:
             self.mtime_ns,
             self.refusal,
             self.flight,
+            self.kept,
+        )
+
+    def flying(self, flight: Flight | None) -> State:
+        """On its way by *flight*; None: not any more."""
+        return State(
+            self.parent,
+            self.name,
+            self.base_parent,
+            self.base,
+            self.content,
+            self.draft,
+            self.mtime_ns,
+            self.refusal,
+            flight,
             self.kept,
         )
 

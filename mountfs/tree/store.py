@@ -194,6 +194,11 @@ class Store:
         self._db.execute("UPDATE contents SET node = NULL WHERE id = ?", (content.id,))
         self._db.execute("DELETE FROM parts WHERE content = ?", (content.id,))
 
+    def mark_synced(self, content_ids: Iterable[int]) -> None:
+        self._db.executemany(
+            "UPDATE contents SET is_synced = 1 WHERE id = ?", [(each,) for each in content_ids]
+        )
+
     def delete_contents(self, content_ids: Sequence[int]) -> None:
         self._db.executemany("DELETE FROM contents WHERE id = ?", [(each,) for each in content_ids])
         self.gaps.delete(content_ids)

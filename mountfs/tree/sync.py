@@ -21,7 +21,6 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -265,22 +264,35 @@ class Durability:
         Returns those that are another value now and closed: to be synced again, for the change may have been
         of their bytes. (Most often it was not: a small file's hash was booked.)
         """
-        changed = []
-        with self._tree.transaction():
+        changed: list[Content] = []
+        unsaved: list[Content] = []
+        saved: list[Content] = []
+        with self._tree.lock:
             for seen in synced:
                 now = self._now(seen.id)
-                if now is not seen or not seen.is_flushed:
-                    if now is not None and now is not seen and now.is_flushed:
-                        changed.append(now)
-                    continue
-                node = self._tree.contents[seen.id]
-                marked = replace(seen, is_synced=True)
-                state = node.state
-                after = (
-                    replace(state, content=marked) if state.content is seen else replace(state, draft=marked)
-                )
-                self._tree.change_bytes(node, after)
+                if now is seen and seen.is_flushed:
+                    (unsaved if seen.id in self._tree.unsaved else saved).append(seen)
+                elif now is not None and now is not seen and now.is_flushed:
+                    changed.append(now)
+            if unsaved:
+                self._save_synced(unsaved)
+            if saved:
+                self._tree.mark_synced(saved)
+                for seen in saved:
+                    self._due.pop(seen.id, None)
         return changed
+
+    def _save_synced(self, contents: Sequence[Content]) -> None:
+        """Writes down what the store does not know yet, as synced."""
+        with self._tree.transaction():
+            for seen in contents:
+                node = self._tree.contents[seen.id]
+                state, marked = node.state, seen.synced()
+                is_sealed = state.content is seen
+                self._tree.change_bytes(
+                    node,
+                    state.holding(marked, state.draft) if is_sealed else state.holding(state.content, marked),
+                )
 
     def _path_of(self, content: Content) -> str:
         with self._tree.lock:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from mountfs.model.path import fold
 from mountfs.ports import Clock
@@ -22,6 +22,7 @@ from mountfs.tree.residents import NotLoaded, Residents
 from mountfs.tree.restoring import restore
 from mountfs.tree.rows import NodeRow
 from mountfs.tree.store import Notice, Store
+from mountfs.tree.transaction import Transaction
 from mountfs.tree.unclean import Unclean
 from mountfs.tree.word import is_dirty
 
@@ -73,7 +74,9 @@ class Tree:
         self._by_remote_id = ByRemoteId()
         self._loader = Loader(store, self.nodes, self._admit)
         self._listeners = Listeners()
-        self._depth = 0
+        self._transaction = Transaction(
+            self.lock, begin=self._begin, end=self._end, cancel=self._roll_back, tell=self._tell
+        )
         self._undo: list[Undo] = []
         self._fresh: list[Node] = []
         """Nodes that were made, or became pending, since the last transaction."""
@@ -87,26 +90,9 @@ class Tree:
 
     # Changing
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Transaction:
         """Everything inside happens or nothing does; may be nested, the outermost counts. NoSpace."""
-        with self.lock:
-            if self._depth:
-                yield
-                return
-            self._depth = 1
-            try:
-                self.store.begin()
-                yield
-                self.store.end()
-            except BaseException as error:
-                self._roll_back()
-                if isinstance(error, sqlite3.Error):
-                    raise self.store.error_of(error) from error
-                raise
-            finally:
-                self._depth = 0
-            self._tell()
+        return self._transaction
 
     def change(self, *edits: Edit, committed: Content | None = None) -> None:
         """Gives nodes new states: in the store first, then in memory. Where one takes another's name, the one
@@ -129,6 +115,20 @@ class Tree:
             self._undo.append((node, node.state, True))
             self._swap(node, after)
 
+    def mark_synced(self, contents: Sequence[Content]) -> None:
+        """The bytes of *contents*, each of which has a row and is its node's still, survive a power loss.
+        Nothing is derived from that, so nobody is told. Not inside a transaction."""
+        with self.lock:
+            with self.transaction():
+                self.store.mark_synced(content.id for content in contents)
+            for content in contents:
+                node = self.contents[content.id]
+                state, marked = node.state, content.synced()
+                is_sealed = state.content is content
+                node.state = (
+                    state.holding(marked, state.draft) if is_sealed else state.holding(state.content, marked)
+                )
+
     def change_unsaved(self, node: Node, after: State) -> None:
         """As ``change``, in memory alone. For what a restart need not know, or knows by a label: a new file
         that is open, or that was closed (see ``label``); a flag."""
@@ -137,7 +137,7 @@ class Tree:
             self._contents.hold(node, after)
             self._undo.append((node, before, node.is_saved))
             self._swap(node, after)
-            if not self._depth:
+            if not self._transaction.depth:
                 self._tell()
 
     def recount(self, node: Node) -> None:
@@ -315,7 +315,7 @@ class Tree:
         if listing.shadows:
             listing.shadows.discard(key)
         listing.doubted_at = self.store.next_id()
-        if folder.is_saved and self._depth:
+        if folder.is_saved and self._transaction.depth:
             self.store.save_listing(folder.id, listing)
 
     def _note_dirt(self, node: Node, after: State) -> None:
@@ -327,10 +327,15 @@ class Tree:
             self.planner.forget(node)
             node.pending = None
 
-    def _roll_back(self) -> None:
+    def _begin(self) -> None:
+        self.store.begin()
+
+    def _end(self) -> None:
+        self.store.end()
+
+    def _roll_back(self, error: BaseException) -> None:
         undo, self._undo = self._undo, []
         self._contents.forget()
-        self._depth = 0
         with suppress(Exception):  # the next one begins with it
             self.store.cancel()
         for node, before, was_saved in reversed(undo):
@@ -345,6 +350,8 @@ class Tree:
                 self.planner.forget(node)
                 node.pending = None
         self._fresh.clear()
+        if isinstance(error, sqlite3.Error):
+            raise self.store.error_of(error) from error
 
     def _tell(self) -> None:
         undo, self._undo = self._undo, []

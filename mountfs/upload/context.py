@@ -157,6 +157,6 @@ class UploadContext:
         if twin is not None and content.session is not None:
             self.tree.add_orphan(content.session)
             self.tree.store.clear_parts(content.id)
-        sent = replace(content, content_hash=content_hash, session=session, twin=twin)
+        sent = content.uploaded(content_hash, session, twin)
         self.tree.change_bytes(node, state.holding(sent, state.draft))
         return True

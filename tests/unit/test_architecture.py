@@ -153,6 +153,7 @@ LAYERS_OF_THE_TREE = (
         "refusal",
         "schema",
         "sharedsync",
+        "transaction",
         "unknownids",
     ),
     ("copying", "database", "node"),

@@ -168,6 +168,18 @@ def test_a_closed_file_that_is_still_held_is_marked(rig: Rig) -> None:
     assert after.content(after.node(node.id)).is_synced
 
 
+def test_that_bytes_are_safe_is_noted_in_their_rows_and_told_to_nobody(rig: Rig) -> None:
+    nodes = [rig.account.put(name, b"hello") for name in "abc"]
+    told: list[Node] = []
+    rig.account.tree.watch(lambda node, _before, _after: told.append(node))
+    commits = rig.account.tree.store.commits
+    rig.durability.step(0.0)
+    assert all(map(rig.is_synced, nodes))
+    assert not told
+    assert rig.account.tree.store.commits == commits + 1
+    assert all(content.is_synced for content, _, _ in rig.account.tree.store.contents())
+
+
 def test_a_file_written_to_while_its_bytes_are_synced_is_not_marked(rig: Rig) -> None:
     node = rig.account.put("a", b"whole", is_open=True, is_flushed=True, size_bytes=5)
 
