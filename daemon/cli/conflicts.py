@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bo
             raise BadSettings("--keep: say of which file: mountfs conflicts --keep mine PATH")
         _settle(_the_one(path), keep)
         return 0
-    found = [each for each in _all() if path is None or _is_at(each, path)]
+    found = list(_in(all_mounts())) if path is None else _at_or_below(path)
     if as_json:
         for each in found:
             told = {"mine": str(each.mine), "theirs": str(each.theirs), "age_s": each.age_s}
@@ -66,8 +66,8 @@ def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bo
     return 1 if found else 0
 
 
-def _all() -> Iterator[Conflict]:
-    for mountpoint in all_mounts():
+def _in(mountpoints: Iterable[Path]) -> Iterator[Conflict]:
+    for mountpoint in mountpoints:
         try:
             copies = ask_status(mountpoint).account.copies
         except Failure:
@@ -80,16 +80,17 @@ def _conflict(mountpoint: Path, copy: Copy) -> Conflict:
     return Conflict(mine, mine.with_name(original_name(mine.name) or mine.name), copy.age_s)
 
 
-def _is_at(conflict: Conflict, path: Path) -> bool:
+def _at_or_below(path: Path) -> list[Conflict]:
+    """Of the mount that *path* is on: another one, which may hang, is not asked."""
     place = find_place(path)
     real = Path(f"{place.mountpoint}{place.inner}")
-    return real in (conflict.theirs, conflict.mine, *conflict.mine.parents)
+    return [each for each in _in([place.mountpoint]) if real in (each.theirs, each.mine, *each.mine.parents)]
 
 
 def _the_one(path: Path) -> Conflict:
     place = find_place(path)
     real = Path(f"{place.mountpoint}{place.inner}")
-    listed = list(_all())
+    listed = list(_in([place.mountpoint]))
     found = [each for each in listed if each.mine == real]
     found = found or [each for each in listed if each.theirs == real]
     if not found and original_name(real.name) is not None and real.exists():

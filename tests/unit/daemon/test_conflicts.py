@@ -77,6 +77,23 @@ def test_a_decision_leaves_what_was_chosen(
     assert run(["conflicts"]) == 0
 
 
+def test_another_mount_is_not_asked_about_a_path_of_this_one(
+    mount: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be one that hangs."""
+    asked: list[Path] = []
+
+    def ask(place: Path) -> object:
+        asked.append(place)
+        return WELL
+
+    monkeypatch.setattr("daemon.cli.conflicts.all_mounts", lambda: [mount, Path("/hangs")])
+    monkeypatch.setattr("daemon.cli.conflicts.ask_status", ask)
+    assert run(["conflicts", str(mount / "d")]) == 0
+    assert run(["conflicts", "--keep", "theirs", str(mount / "d" / MINE)]) == 0
+    assert asked == [mount, mount]
+
+
 def test_what_is_gone_is_not_kept(mount: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (mount / "d" / "report.txt").unlink()
     assert run(["conflicts", "--keep", "theirs", str(mount / "d" / MINE)]) == 1
