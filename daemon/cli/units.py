@@ -88,8 +88,8 @@ ExecStart={program} mount --instance %i
 RuntimeDirectory=mountfs/%i
 RuntimeDirectoryMode=0700
 {lifetime}
-# Nothing that keeps fusermount3 from becoming root for the mount, such as NoNewPrivileges=.
-LockPersonality=yes
+# fusermount3 has to become root for the mount: nothing that sets no_new_privs, as NoNewPrivileges= does and,
+# in a systemd of a user, LockPersonality=, SystemCallFilter= and all else that is done by seccomp.
 
 [Install]
 WantedBy=default.target

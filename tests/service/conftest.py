@@ -15,6 +15,8 @@ from tests.service.machine import REPOSITORY, Machine, why_not
 
 UNIT = REPOSITORY / "systemd" / "mountfs@.service"
 MOUNTPOINT = "/tmp/demo"
+DROP_IN = "/etc/systemd/system/mountfs@.service.d/sooner.conf"
+"""The unit's pause between two starts is for machines, not for tests."""
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +25,19 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     if (reason := why_not()) is not None:
         pytest.skip(f"no systemd of its own can be booted here: {reason}")
     with Machine(tmp_path_factory.mktemp("machine")) as machine:
-        machine.write("/etc/systemd/system/mountfs@.service", UNIT.read_text())
-        machine.run("ln", "-s", Path(sys.prefix) / "bin" / "mountfs", "/usr/local/sbin/mountfs")
-        # These sources run, whatever the environment has installed.
-        machine.run("systemctl", "set-environment", f"PYTHONPATH={REPOSITORY}")
-        machine.run("systemctl", "daemon-reload")
-        machine.run("mkdir", "-p", MOUNTPOINT)
+        set_up(machine)
         yield machine
+
+
+def set_up(machine: Machine) -> None:
+    """mountfs as it is installed, and as these sources have it."""
+    machine.write("/etc/systemd/system/mountfs@.service", UNIT.read_text())
+    machine.write(DROP_IN, "[Service]\nRestartSec=1\n")
+    machine.run("ln", "-sf", Path(sys.prefix) / "bin" / "mountfs", "/usr/local/sbin/mountfs")
+    # These sources run, whatever the environment has installed.
+    machine.run("systemctl", "set-environment", f"PYTHONPATH={REPOSITORY}")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("mkdir", "-p", MOUNTPOINT)
 
 
 @pytest.fixture(params=[DropboxProcess, BoxProcess], ids=lambda kind: kind.service)

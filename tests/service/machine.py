@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -37,30 +38,17 @@ class Machine:
 
     *shared* and the project are at the same paths inside as outside; /run, /tmp, /etc/systemd/system,
     /etc/mountfs and /var/lib/mountfs are private and empty. Mounts made inside are seen by ``run`` only.
+    With *disk*, an empty directory, the last three are there again after ``reboot`` and ``lose_power``.
     """
 
-    def __init__(self, shared: Path) -> None:
+    def __init__(self, shared: Path, disk: Path | None = None) -> None:
         self.shared = shared
+        self._disk = disk
         self._holder: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
     def __enter__(self) -> Self:
-        kept = {self.shared, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix)}
-        order = ["unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--uts", "--ipc"]
-        order += ["--cgroup", sys.executable, str(Path(__file__).with_name("boot.py"))]
-        with self.log.open("wb") as log:
-            self._holder = subprocess.Popen(
-                [*order, *sorted(map(str, kept))],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        try:
-            self._await_boot()
-        except BaseException:
-            self._end()
-            raise
+        self._boot()
         return self
 
     def __exit__(
@@ -72,16 +60,36 @@ class Machine:
         finally:
             self._end()
 
+    def reboot(self, *, has_network: bool = True) -> None:
+        """Stops all units as a machine that goes down does, and boots again."""
+        self.run("systemctl", "--no-block", "reboot")
+        assert self._holder is not None
+        self._holder.wait(BOOT_TIMEOUT_S)
+        self._end()
+        self._boot(has_network=has_network)
+
+    def lose_power(self, *, has_network: bool = True) -> None:
+        """Nothing is stopped: all processes are gone at once. Then it boots again."""
+        self._end()
+        self._boot(has_network=has_network)
+
     @property
     def log(self) -> Path:
         """What the manager itself said."""
         return self.shared / "systemd.log"
 
-    def run(self, *order: str | Path, check: bool = True, timeout_s: float = COMMAND_TIMEOUT_S) -> str:
+    def run(
+        self,
+        *order: str | Path,
+        check: bool = True,
+        timeout_s: float = COMMAND_TIMEOUT_S,
+        environ: Mapping[str, str] | None = None,
+    ) -> str:
         """Runs a command inside; what it printed. AssertionError with all of it when it fails."""
         words = [str(word) for word in order]
         done = subprocess.run(
             ["nsenter", "-t", str(self._pid), "-m", "-p", "-u", "-i", "-C", "--", *words],
+            env=environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -115,6 +123,27 @@ class Machine:
         manager = self.log.read_text(errors="replace").splitlines()[-20:]
         return "\n".join(["--- journal", *journal, "--- manager", *manager])
 
+    def _boot(self, *, has_network: bool = True) -> None:
+        kept = {self.shared, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix)}
+        order = ["unshare", "--fork", "--kill-child", "--pid", "--mount-proc", "--mount", "--uts", "--ipc"]
+        if not has_network:
+            order.append("--net")
+        disk = "" if self._disk is None else str(self._disk)
+        order += ["--cgroup", sys.executable, str(Path(__file__).with_name("boot.py")), disk]
+        with self.log.open("ab") as log:
+            self._holder = subprocess.Popen(
+                [*order, *sorted(map(str, kept))],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            self._await_boot()
+        except BaseException:
+            self._end()
+            raise
+
     def _await_boot(self) -> None:
         def is_up() -> bool:
             holder = self._holder
@@ -142,6 +171,7 @@ class Machine:
             if not self._pid:
                 self._holder.kill()
             self._holder.wait(BOOT_TIMEOUT_S)
+        self._holder, self._pid = None, 0
 
 
 def _only_child(pid: int) -> int:

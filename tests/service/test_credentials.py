@@ -23,9 +23,6 @@ def signed_in(
 ) -> Iterator[list[str]]:
     """The account signed in to as an administrator would; what ``login`` says to add to the unit."""
     service = far_side.service
-    # As it is on every machine that is no container: the manager mounts credentials in a name space of its
-    # own, and they have to be seen outside of that.
-    machine.run("mount", "--make-shared", "/run")
     machine.run("mkdir", "-p", "-m", "700", STORE)
     machine.write(
         CONFIG,

@@ -28,9 +28,7 @@ def far_side(tmp_path: Path) -> Iterator[SandboxProcess]:
 @pytest.fixture
 def installed(machine: Machine, far_side: SandboxProcess) -> Iterator[Machine]:
     """The machine after `mountfs install-service`, with an account and a mount point."""
-    layers = "lowerdir=/usr/sbin,upperdir=/run/sbin/up,workdir=/run/sbin/work"
-    machine.run("mkdir", "-p", "/run/sbin/up", "/run/sbin/work", PLACE)
-    machine.run("mount", "-t", "overlay", "overlay", "-o", layers, "/usr/sbin")
+    machine.run("mkdir", "-p", PLACE)
     keys = "".join(f'{key} = "{value}"\n' for key, value in far_side.remote().items())
     state = '[mount]\nstate_dir = "/var/lib/mountfs/table"\n'
     machine.write(CONFIG, f"[remotes.far]\n{keys}{state}", mode=0o600)
@@ -40,7 +38,7 @@ def installed(machine: Machine, far_side: SandboxProcess) -> Iterator[Machine]:
         yield machine
     finally:
         machine.run("umount", "-i", "-l", PLACE, check=False)
-        machine.run("umount", "-l", "/usr/sbin")
+        machine.run("rm", "/usr/sbin/mount.fuse.mountfs", "/usr/sbin/umount.fuse.mountfs")
         machine.write("/etc/systemd/system/mountfs@.service", UNIT.read_text())
         machine.run("systemctl", "daemon-reload")
 

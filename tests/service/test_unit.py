@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.realmount import hashes
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.service.conftest import MOUNTPOINT
@@ -69,12 +70,7 @@ def test_a_killed_process_is_restarted_and_loses_nothing(
     service.run("kill", "-KILL", killed)
 
     def is_back() -> bool:
-        return service.property(UNIT, "ActiveState") == "active" and service.property(
-            UNIT, "MainPID"
-        ) not in (
-            killed,
-            "0",
-        )
+        return _is_active(service) and service.property(UNIT, "MainPID") not in (killed, "0")
 
     until(is_back, "the service runs again", PATIENCE_S)
     assert sorted(service.run("ls", MOUNTPOINT).splitlines()) == sorted(
@@ -83,6 +79,35 @@ def test_a_killed_process_is_restarted_and_loses_nothing(
     service.run("diff", "-r", source, MOUNTPOINT)
     service.run("systemctl", "stop", UNIT)
     assert far_side.files() == hashes(source, far_side.hash_kind)
+
+
+@pytest.mark.parametrize("far_side", [DropboxProcess], indirect=True, ids=["dropbox"])
+def test_a_process_that_hangs_is_killed_by_the_watchdog_and_restarted(
+    service: Machine, far_side: SandboxProcess
+) -> None:
+    service.write(f"/etc/systemd/system/{UNIT}.service.d/watchdog.conf", "[Service]\nWatchdogSec=2\n")
+    service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "restart", UNIT)
+    try:
+        far_side.pause()
+        service.run("sh", "-c", f"echo pending > {MOUNTPOINT}/a")
+        service.run("kill", "-STOP", service.property(UNIT, "MainPID"))
+        until(
+            lambda: service.property(UNIT, "NRestarts") == "1" and _is_active(service),
+            "the service was restarted",
+            PATIENCE_S,
+        )
+        assert service.run("cat", f"{MOUNTPOINT}/a") == "pending\n"
+    finally:
+        far_side.resume()
+        service.run("rm", "-r", f"/etc/systemd/system/{UNIT}.service.d")
+        service.run("systemctl", "daemon-reload")
+    service.run("systemctl", "stop", UNIT)
+    assert set(far_side.files()) == {"/a"}
+
+
+def _is_active(service: Machine) -> bool:
+    return service.property(UNIT, "ActiveState") == "active"
 
 
 def test_a_configuration_that_is_wrong_is_told_and_not_tried_again(machine: Machine) -> None:
