@@ -96,6 +96,23 @@ def test_mountfs_comes_without_the_stand_ins_and_without_their_server(
     assert not [line for line in always if line.startswith(("aiohttp", "cloudsandbox"))]
 
 
+def test_what_pip_installs_runs(checkout: Path, tmp_path: Path) -> None:
+    """``pip install .``, with the dependencies that are here, and no index."""
+    order = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
+    order += ["--no-deps", "--no-build-isolation", "--no-compile", "--target", str(tmp_path), "."]
+    done = subprocess.run(order, cwd=checkout, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = subprocess.run(
+        [tmp_path / "bin" / "mountfs", "--version"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.startswith("mountfs "), told.stderr
+    assert (tmp_path / "share/man/man1/mountfs.1").exists()
+
+
 def test_in_a_checkout_the_extra_is_the_neighbour(checkout: Path, built: Callable[[Path, str], Path]) -> None:
     wanted = requirements(built(checkout, "wheel"), "sandbox")
     assert wanted == [f"cloudsandbox @ {(checkout / 'cloudsandbox').as_uri()}"]
