@@ -256,7 +256,9 @@ class OpenFiles:
         else:
             if not isinstance(state.base, File):
                 raise NotFound(f"{path_of(node)} has no bytes")
-            file = OpenFile(self._services, node, file=state.base, on_rekey=self._rekeyed)
+            file = OpenFile(
+                self._services, node, file=state.base, mtime_ns=state.mtime_ns, on_rekey=self._rekeyed
+            )
         self._add(file)
         return file
 

@@ -38,12 +38,14 @@ class OpenFile:
         node: Node,
         *,
         file: File | None = None,
+        mtime_ns: int | None = None,
         content: Content | None = None,
         spool_file: SpoolFile | None = None,
         is_draft: bool = False,
         on_rekey: Callable[[OpenFile, str], None] = lambda _file, _key: None,
     ) -> None:
         """Shows the revision *file*, or else *content*, whose open *spool_file* it owns from here on.
+        *mtime_ns*: a time of the revision that is kept here.
         *is_draft*: *content* is a draft, so writes go into that spool file. *on_rekey*: is called with the
         key before, under the account's lock, when the first write has begun a draft."""
         self.lock = threading.RLock()
@@ -75,7 +77,10 @@ class OpenFile:
         self._written = RangeSet()
         self._strays: list[str] = []
         if file is not None:
-            self._size_bytes, self._mtime_ns = file.size_bytes, file.mtime_ns
+            self._size_bytes, self._mtime_ns = (
+                file.size_bytes,
+                file.mtime_ns if mtime_ns is None else mtime_ns,
+            )
         else:
             assert content is not None
             self._size_bytes, self._mtime_ns = content.size_bytes, content.mtime_ns

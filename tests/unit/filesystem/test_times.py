@@ -36,6 +36,18 @@ def test_times_of_access_and_modification_are_set_apart_and_outlive_a_restart(wo
     assert (told(world, "/f").atime_ns, told(world, "/f").mtime_ns) == (THEN_NS + 1, THEN_NS + 2)
 
 
+def test_an_open_file_has_the_time_that_is_kept_here(world: World) -> None:
+    world.put("/f", b"x")
+    world.settle()
+    world.touch("/f", FUTURE_NS)
+    world.settle()
+    number = world.open("/f", os.O_RDONLY)
+    assert world.fs.fgetattr(number).mtime_ns == FUTURE_NS
+    world.fs.metadata.chmod("/f", 0o600)
+    assert told(world, "/f").mtime_ns == FUTURE_NS
+    world.close_file(number)
+
+
 def test_a_change_of_attributes_moves_the_change_time_alone(world: World) -> None:
     world.put("/f", b"x")
     made_ns = told(world, "/f").mtime_ns
