@@ -76,6 +76,15 @@ def test_truncating_at_open_reads_nothing(world: World) -> None:
     assert "read" not in world.backend.calls()
 
 
+def test_a_file_that_is_cut_to_the_size_that_it_has_stays_as_it_is(world: World) -> None:
+    world.theirs("/f", b"bytes")
+    before = world.fs.getattr("/f")
+    world.fs.truncate("/f", 5)
+    assert world.fs.getattr("/f") == before
+    assert world.pending() == []
+    assert "read" not in world.backend.calls()
+
+
 def test_a_file_is_emptied_also_by_who_opens_it_for_reading(world: World) -> None:
     world.theirs("/f", b"old bytes")
     number = world.fs.open("/f", RO | os.O_TRUNC).number
