@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import get_ident
 from typing import Protocol
@@ -110,6 +110,8 @@ class Committer:
         self._sender.was_refused = self._shrink
         self._sender.was_accepted = self._grow
         self._most: dict[OrderKind, int] = dict(limits.batch_entries)
+        self._asked: OrderKind | None = None
+        """Of this kind was the batch that did not get the turn yet."""
         self._next_look_s = -math.inf
         self._looker: int | None = None
         """The thread that goes through a plan that has changed much. The others leave the lock to it."""
@@ -245,9 +247,14 @@ class Committer:
         moment = Moment(now_s, quiet_s, self._sender.job_s, is_hurried, is_filling, is_planning)
         chosen = choose(queues, moment, is_side_by_side=not self._is_alone)
         if not isinstance(chosen, OrderKind):
-            return chosen
+            asked = self._asked_for(queues)
+            if asked is None:
+                return chosen
+            chosen = asked
         if not self._turn.try_take():
+            self._asked = chosen
             return now_s + LOCK_RETRY_S
+        self._asked = None
         sent = launch(self._tree, self._plan, chosen, self._most[chosen], now_s)
         if sent is None:
             self._release_if_idle()
@@ -255,6 +262,14 @@ class Committer:
         batch = Batch(sent, (), now_s, is_filled=False, is_busy=True)
         self._batches.append(batch)
         return batch
+
+    def _asked_for(self, queues: Mapping[OrderKind, Queue]) -> OrderKind | None:
+        """The kind of the batch that waits for the turn, while something of it is ready. It does not wait for
+        files that begin to go up meanwhile: who stops asking loses his place in the queue."""
+        asked = self._asked
+        if asked is not None and (asked not in queues or not queues[asked].count):
+            self._asked = None
+        return self._asked
 
     def _fill(self, batch: Batch, now_s: float) -> None:
         """Adds the rest of a batch, a part at a time."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.commit.committer import LOCK_RETRY_S
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import check_nothing_is_left, ready
 
@@ -19,6 +20,7 @@ class GivenTurn:
     def __init__(self) -> None:
         self.is_free = True
         self.is_held = False
+        self.asked = 0
         self.taken = 0
         self.lost_at: int | None = None
         """It is lost right after it was taken for the so manieth time."""
@@ -29,6 +31,7 @@ class GivenTurn:
         return "" if self.is_free else "another machine"
 
     def try_take(self) -> bool:
+        self.asked += 1
         if not self.is_free:
             return False
         self.taken += not self.is_held
@@ -69,6 +72,26 @@ def test_nothing_is_sent_before_it_is_our_turn_and_all_of_it_then(world: World, 
     world.settle()
     assert [len(batch) for batch in world.account.submits] == [2]
     assert not turn.is_held
+    check_nothing_is_left(world)
+
+
+def test_a_batch_that_asked_for_the_turn_keeps_its_place_while_more_files_are_going_up(
+    world: World, turn: GivenTurn
+) -> None:
+    """Else a machine whose programs write in bursts would go to the end of the queue with each."""
+    turn.is_free = False
+    world.put("/a", b"a")
+    ready(world)
+    world.commit_steps(1)
+    world.put("/b", b"b")
+    assert world.core.uploader.has_small
+    for _ in range(5):
+        asked = turn.asked
+        world.advance(LOCK_RETRY_S)
+        world.core.committer.step(world.clock.now_s())
+        assert turn.asked > asked
+    turn.is_free = True
+    world.settle()
     check_nothing_is_left(world)
 
 
