@@ -20,10 +20,13 @@ from tests.mounted.fleets import Machine
 from tests.mounted.networkprocess import network_pid
 from tests.mounted.realmount import mountfs
 from tests.mounted.sandboxprocess import Asked
+from tests.mounted.turnlog import TurnLog
 from tests.waiting import until
 
 JOB_S = 1.5
 """Of a job that something is to happen in."""
+ROUNDS = 3
+ROUND_FILES = 20
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +56,20 @@ def check_all_committed_once(dropbox: DropboxProcess, names: set[str]) -> None:
     assert {dropbox.revisions(name) for name in names} == {1}
 
 
-def test_machines_commit_one_after_the_other_and_their_batches_grow_meanwhile(
+def test_machines_take_turns_in_order_and_their_batches_grow_meanwhile(
     tmp_path: Path, dropbox: DropboxProcess, redis: RedisProcess
 ) -> None:
     with contextlib.ExitStack() as stack:
         running = machines(stack, tmp_path, dropbox, redis.url, 4)
-        dropbox.switches(job_duration_s=0.4)
+        dropbox.switches(job_duration_s=0.2)
+        log = stack.enter_context(TurnLog(redis.url))
 
         def copy(machine: Machine) -> None:
             (machine.path / machine.name).mkdir()
-            for number in range(60):
+            for number in range(ROUNDS * ROUND_FILES):
                 (machine.path / machine.name / f"f{number}").write_text(f"{machine.name}{number}")
-            machine.wait_committed()
+                if number % ROUND_FILES == ROUND_FILES - 1:
+                    machine.wait_committed()
 
         threads = [threading.Thread(target=copy, args=(machine,)) for machine in running]
         for thread in threads:
@@ -78,11 +83,15 @@ def test_machines_commit_one_after_the_other_and_their_batches_grow_meanwhile(
         assert "calls a minute" in shown
         for thread in threads:
             thread.join()
+        log.close()
         check_all_committed_once(
-            dropbox, {f"/{each.name}/f{number}" for each in running for number in range(60)}
+            dropbox,
+            {f"/{each.name}/f{number}" for each in running for number in range(ROUNDS * ROUND_FILES)},
         )
         assert dropbox.peak_jobs() == 1
-        assert len(dropbox.asked(Asked.COMMIT)) <= 2 * len(running)
+        assert len(dropbox.asked(Asked.COMMIT)) <= 2 * ROUNDS * len(running)
+        assert min(len(log.turns.of(each.name)) for each in running) >= ROUNDS
+        assert max(turn.passed for turn in log.turns.taken) < len(running)  # each other machine once
         calls = running[0].status()["account"]["fleet"]["calls"]
         assert set(calls) == {"a", "b", "c", "d"}
         assert all(each.terminate() == 0 for each in running)
