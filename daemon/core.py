@@ -74,8 +74,8 @@ class Settings:
     """How an account is worked on. *boot_id*: of the machine's run; *host*: as the names of copies have it.
     *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked.
     *made_ahead*: so many empty files of the spool are kept at hand. *walkers*: so many folders are listed
-    ahead side by side; 0: none. *small_bytes*: what the first
-    write into a revision fetches at once; only what lies over a larger one has gaps.
+    ahead side by side; 0: none. *small_bytes*: the first write into a revision of up to so many bytes fetches
+    it whole; over a larger one the spool file has gaps.
     *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
 
     boot_id: str = "boot"

@@ -42,8 +42,8 @@ DROPBOX = DemoService(
 BOX = DemoService(
     name="box",
     title="Box",
-    # Box has no batches and takes 240 uploads a minute, which the mount keeps to here as well: these 60,
-    # and the parts of the large one, take 15 seconds; a thousand would take more than four minutes.
+    # Box has no batches and takes 240 uploads a minute, which the mount keeps to here as well: these 60, and
+    # the parts of the large one, leave at once; a thousand would take more than three minutes.
     files=60,
     # Above the 20 MB from which on Box takes a file in parts.
     large_mib=48,

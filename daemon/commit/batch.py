@@ -12,7 +12,7 @@ from mountfs.tree.launch import Sent
 from mountfs.tree.node import Flight
 
 NAMED = 3
-"""Of the entries of a running batch, for status."""
+"""So many entries of a running batch are named by status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Current:
     entries: int
     since_s: float
     paths: tuple[str, ...] = ()
-    """Of some of its entries."""
+    """The paths of some of its entries."""
 
 
 @dataclass(slots=True, eq=False)

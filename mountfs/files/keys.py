@@ -6,10 +6,10 @@ from mountfs.tree.content import Content
 
 
 def content_key(content: Content) -> str:
-    """Of bytes of ours."""
+    """The name of bytes of ours."""
     return f"content:{content.id}"
 
 
 def revision_key(revision: str) -> str:
-    """Of bytes that are a revision of the service."""
+    """The name of bytes that are a revision of the service."""
     return f"revision:{revision}"

@@ -115,7 +115,8 @@ class OpenFile:
     # Reading and writing
 
     def read(self, offset: int, length: int, *, reads_ahead: bool = True) -> bytes:
-        """Fewer bytes only at the end. *reads_ahead*: more may be fetched. Errors of the reader."""
+        """*length* bytes from *offset* on, fewer only at the end of the file. *reads_ahead*: more may be
+        fetched than is read. Errors of the reader."""
         file, self.was_read = self.file, True
         if file is not None and self._spool_file is None:
             if reads_ahead:

@@ -64,7 +64,7 @@ class _Order:
         self._place_of = {node.id: place for place, node in enumerate(files)}
 
     def place(self, node: Node) -> int:
-        """-1 for a file that is not among them."""
+        """The place of *node*; -1: it is not among them."""
         return self._place_of.get(node.id, -1)
 
     def is_next(self, before: Node, after: Node) -> bool:
@@ -94,7 +94,7 @@ class _Orders:
 
     @property
     def named(self) -> _Order | None:
-        """None: there are too many."""
+        """The order of their names; None: there are too many to sort them."""
         if self._named is None and len(self) <= MOST_SORTED:
             self._named = _Order(sorted(self.listed.files, key=lambda each: each.state.name))
         return self._named
@@ -104,9 +104,9 @@ class _Orders:
 class _Run:
     """What was read last in a folder; None: nothing yet.
 
-    ``order``: the one in which its files are read, None: in none. ``window``: how many files are fetched
-    ahead. ``reached``: all before this place were asked for. ``beyond``: so many files of the next folders
-    were.
+    ``order``: in which its files are read; None: they follow each other in neither. ``window``: how many
+    files are fetched ahead. ``reached``: the files before this place of the order were asked for.
+    ``beyond``: so many files of the next folders were asked for.
     """
 
     last: Node | None
@@ -135,10 +135,10 @@ class Siblings:
         self._lock = threading.Lock()
         self._runs: LRUCache[int, _Run] = LRUCache(FOLDERS_KEPT)
         self._orders: LRUCache[tuple[int, bool], _Orders] = LRUCache(FILES_KEPT, getsizeof=len)
-        """Both by the folder's id, the orders also by whether they are those of the folders in it. Reads here
-        and there in a large folder must not sort it for each."""
+        """By the folder's id, and by whether they are the orders of the folders in it or of its files. They
+        are kept, so that reads here and there in a large folder do not sort it each time."""
         self._window = 0
-        """That of the last run: a program that walks through a tree begins the next folder with it."""
+        """The window of the last run. A program that walks through a tree begins the next folder with it."""
         self._paused_until_s = 0.0
 
     def reads(self, node: Node, file: File, offset: int) -> None:
@@ -279,7 +279,7 @@ class Siblings:
 
 
 def _small_remote(files: Sequence[Node]) -> list[File]:
-    """Those of *files* that are to be fetched, at most MOST_BYTES together."""
+    """The small files among *files* whose bytes only the service has, at most MOST_BYTES together."""
     found: list[File] = []
     room_bytes = MOST_BYTES
     for each in files:

@@ -19,9 +19,9 @@ class Contents:
     it."""
 
     def __init__(self, store: Store, clock: Clock, add_orphan: Callable[[str | None], None]) -> None:
-        """*add_orphan*: has an upload session ended."""
+        """*add_orphan*: is given the upload sessions that are to be ended."""
         self.owners: dict[int, Node] = {}
-        """By the content's id."""
+        """The node that has a content, by the content's id."""
         self.unsaved: OrderedDict[int, float] = OrderedDict()
         """Contents without a row yet, by id, and since when (monotonic); oldest first."""
         self.freed: OrderedDict[int, Content] = OrderedDict()

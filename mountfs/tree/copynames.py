@@ -13,7 +13,7 @@ class CopyNames:
     """Finds free names beside others. Under the lock."""
 
     def __init__(self, tree: Tree, host: str, most_chars: int) -> None:
-        """*host*: as it stands in the names; *most_chars*: of a name, as the service takes it."""
+        """*host*: stands in the names. *most_chars*: how long a name may be at the service."""
         self._tree = tree
         self._host = host
         self._most_chars = most_chars

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from mountfs.tree.overlay import Edit, Overlay, Range
 
 Gaps = tuple[list[Range], list[Range]]
-"""Of one content: its missing and its unsynced ranges, as in ``Overlay``."""
+"""The missing and the unsynced ranges of one content, as in ``Overlay``."""
 
 
 class GapRows:

@@ -28,7 +28,7 @@ _LABEL = re.compile(
 MOST_KEPT = 256
 """Characters of attributes in a label."""
 MOST = 2**63 - 1
-"""Of a number in the store."""
+"""The largest number that the store takes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def _over_of(state: State) -> Over | None:
 
 
 def _detour_name(node: Node) -> str:
-    """The same for every try."""
+    """The third name of *node* on its detour, the same for every try."""
     return f".{fold(node.state.name)[:NAME_KEPT]}.{node.id:x}.renaming"
 
 

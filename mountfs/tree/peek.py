@@ -17,7 +17,7 @@ from mountfs.tree.node import ROOT_ID
 from mountfs.tree.overlay import Range
 
 Names = Mapping[int, tuple[int | None, str]]
-"""Of the nodes of a store, by id: the folder each is shown in, and its name there."""
+"""By the id of each node in a store: the folder it is shown in, and its name there."""
 
 
 @dataclass(frozen=True, slots=True)

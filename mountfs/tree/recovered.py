@@ -45,5 +45,5 @@ class RecoveredCopies:
         return copy, State(folder, name, content=kept, refusal=refusal, kept=attributes)
 
     def free_name(self, folder: Node, name: str) -> str:
-        """Of a recovered copy of *name* in *folder*."""
+        """A free name in *folder* for a recovered copy of the file *name*."""
         return self._copies.name(folder, name, "recovered")

@@ -281,7 +281,8 @@ _NO_UNDER: tuple[Value, ...] = (None, None, None, None)
 
 
 def content_row(row: Sequence[Any], gaps: Mapping[int, Gaps] = NO_GAPS) -> tuple[Content, int | None, Role]:
-    """*gaps*: of all contents that have any, by their ids."""
+    """The content of a row of ``contents``, the id of its node, and its role. *gaps*: of all contents
+    that have any, by their ids."""
     (
         content_id,
         node_id,

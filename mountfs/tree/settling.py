@@ -15,10 +15,10 @@ FOLDER_ALONE_S = 30.0
 
 
 class SettlingTime:
-    """Of nodes that want something. Under the lock."""
+    """Tells of nodes that want something how long they still have to be quiet. Under the lock."""
 
     def __init__(self, tree: Tree, limits: BackendLimits, usual_s: float) -> None:
-        """*usual_s*: what it takes most names."""
+        """*usual_s*: for so long most names have to be quiet (``settle_s``)."""
         self._tree = tree
         self._limits = limits
         self._usual_s = usual_s

@@ -167,7 +167,8 @@ class Store:
         return self._db.execute(f"SELECT {columns} FROM nodes WHERE is_dirty ORDER BY id")
 
     def live_nodes(self, *, but: str = "FALSE") -> Iterator[NodeRow]:
-        """Those a start must know of, *but* some: what is not clean, by id, and what carries a refusal."""
+        """The nodes that a start must know of: those that are not clean, by id, but for those of which the
+        condition *but* holds; then clean ones that carry a refusal."""
         yield from self._select_nodes(f"is_dirty AND NOT ({but}) ORDER BY id", ())
         yield from self._select_nodes("refused IS NOT NULL AND NOT is_dirty", ())
 

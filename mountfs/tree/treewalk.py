@@ -61,24 +61,25 @@ class TreeWalk:
     """One recursive listing. For one thread at a time, which does not hold the lock."""
 
     def __init__(self, tree: Tree, top: Node, asked_at: int, *, is_deep: bool = True) -> None:
-        """Of *top* and all below it, or in it alone; *asked_at*: a serial number from before the first page
-        was asked for."""
+        """Lists *top* and all below it; if not *is_deep*, what is in *top* alone. *asked_at*: a serial number
+        from before the first page was asked for."""
         self._is_deep = is_deep
         self.entries = 0
-        """So many were on the pages."""
+        """How many entries were on the pages."""
         self._tree = tree
         self._top_remote_id = remote_id(top)
         self._top = top
         self._asked_at = asked_at
         self._folders: dict[str, Node] = {}
-        """By the service's paths. A new one is a stand-in, of which nothing but the id is used."""
+        """The folders that were met, by the service's paths. One that is not in memory has a node of which
+        nothing but the id is used."""
         self._filled: dict[int, None] = {}
-        """Ids of those that are filled, each after the folder it is in."""
+        """Ids of the folders that are filled, each after the folder it is in."""
         self._aside: dict[str, list[Placed]] = {}
-        """By the path of the folder that is missing."""
+        """Entries whose folder was not met yet, by its path."""
         self._aside_count = 0
         self._hashes, self._owners = array("q"), array("q")
-        """Of each row: the hash of its path, and the id of the folder it is in."""
+        """The hash of its path, and the id of the folder it is in, of each row that was written."""
         if top.id == ROOT_ID or not is_deep:
             with tree.transaction():
                 self._meet("", top, {}, [])

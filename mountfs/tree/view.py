@@ -20,7 +20,7 @@ Names = Sequence[str]
 
 
 def names_of(path: str) -> Names:
-    """Of a path of the kernel's, "/" being the top of the mount."""
+    """The components of a path as the kernel has it, "/" being the top of the mount."""
     return [name for name in path.split("/") if name]
 
 

@@ -65,8 +65,8 @@ class Waits:
         return bool(self._released)
 
     def take_up(self, most: int) -> Iterator[Node]:
-        """Those whose wait is over, at most so many. Whoever was looked at meanwhile, and waits for something
-        else or for nothing, is not among them."""
+        """Takes nodes up whose wait is over, at most so many. A node that was looked at meanwhile, and waits
+        for something else or for nothing, is not among them."""
         while self._released and most:
             by, nodes = self._released[0]
             waited = list(islice(nodes, most))

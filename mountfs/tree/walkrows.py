@@ -11,8 +11,9 @@ from mountfs.tree.rows import listing_values
 SAVE_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)"
 
 Known = dict[str, list[tuple[int, bool, int | None]]]
-"""By the service's id the nodes that have it: their id, whether they are folders, and the id of the folder
-that the service has them in. More than one where one of them is below a folder that vanished."""
+"""The nodes that have an id of the service's, by that id: each with its own id, whether it is a folder, and
+the id of the folder that the service has it in. There is more than one where a node is below a folder that
+vanished."""
 
 
 class WalkRows:
@@ -22,7 +23,7 @@ class WalkRows:
         self._db = database
 
     def known(self, remote_ids: Sequence[str]) -> Known:
-        """Those of *remote_ids* that nodes have."""
+        """The nodes that have any of *remote_ids*."""
         marks = ", ".join("?" * len(remote_ids))
         found: Known = {}
         for remote_id, node_id, is_folder, folder in self._db.execute(
@@ -39,12 +40,12 @@ class WalkRows:
         return found.fetchone() is not None
 
     def ids_in(self, folder_id: int, *, most: int) -> list[int]:
-        """At most so many nodes of those that are shown in a folder and are clean."""
+        """The ids of clean nodes that are shown in a folder, at most so many."""
         found = self._db.execute(
             "SELECT id FROM nodes WHERE parent = ? AND NOT is_dirty LIMIT ?", (folder_id, most)
         )
         return [node_id for (node_id,) in found]
 
     def save_listings(self, listings: Iterable[tuple[int, Listing]]) -> None:
-        """Of folders, by their ids."""
+        """Writes what is known of the listings of folders, given by their ids."""
         self._db.executemany(SAVE_LISTING, [listing_values(*each) for each in listings])

@@ -75,23 +75,23 @@ class LargeFile:
         self.pacer = Pacer()
 
     def wrote(self, start: int, stop: int) -> bool:
-        """False: the session is spoiled."""
+        """Bytes [start, stop) were written. False: some of them were sent, and the session is spoiled."""
         self.written.add(start, stop)
         return self.plan is None or self.plan.wrote(start, stop)
 
     def truncate(self, size_bytes: int) -> bool:
-        """False: the session is spoiled."""
+        """The file was cut or extended. False: bytes that were sent are cut off: the session is spoiled."""
         self.written.truncate(size_bytes)
         return self.plan is None or self.plan.truncate(size_bytes)
 
     def seal(self, size_bytes: int) -> bool:
-        """False: the session is spoiled."""
+        """The file is whole. False: bytes behind its end were sent, and the session is spoiled."""
         self.size_bytes = size_bytes
         self.begins_s = -math.inf
         return self.plan is None or self.plan.seal(size_bytes)
 
     def begin(self, session: str, part_bytes: int, acknowledged: Iterable[Part]) -> None:
-        """The session is open."""
+        """The session is open, perhaps since a former process: parts that were *acknowledged* stay sent."""
         self.session = session
         self.lost_folders = 0
         self.plan = SessionPlan(part_bytes, written=self.written, acknowledged=acknowledged)

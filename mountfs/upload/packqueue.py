@@ -66,7 +66,7 @@ class PackQueue:
 
     @property
     def trouble(self) -> Waiting | None:
-        """One of the parked files."""
+        """A file that is parked; None: none is."""
         return next(iter(self._parked.values()), None)
 
     def add(self, waiting: Waiting) -> None:
