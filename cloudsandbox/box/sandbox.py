@@ -1,12 +1,12 @@
 """BoxSandbox: the Box side of a server, and the sandbox around it."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from cloudsandbox.accountservice import AccountService
 from cloudsandbox.box import (
     authorize,
     downloads,
@@ -21,22 +21,20 @@ from cloudsandbox.box.dispatch import Dispatcher, error_reply, response_of
 from cloudsandbox.box.errors import Refusal, unauthorized
 from cloudsandbox.box.service import BoxAccount
 from cloudsandbox.box.switches import BoxSwitches
-from cloudsandbox.control import Control
 from cloudsandbox.exchanges import Exchange
 from cloudsandbox.faults import FaultKind, FaultRule
 from cloudsandbox.gate import Passage
 from cloudsandbox.inprocess import Sandbox
 from cloudsandbox.requestlog import RequestLog
 from cloudsandbox.server import LOOPBACK_HOSTS
-from cloudsandbox.switches import updated
 from cloudsandbox.tls import Authority
 
 
-class BoxService:
+class BoxService(AccountService[BoxAccount]):
     """The Box side of the server: routes and the control commands."""
 
     def __init__(self, account: BoxAccount, log: RequestLog, token: str) -> None:
-        self.account = account
+        super().__init__(account, log, token)
         self._dispatcher = Dispatcher(
             account,
             [
@@ -49,32 +47,15 @@ class BoxService:
                 *authorize.ROUTES,
             ],
         )
-        self.surface = Control(self, log, token)
-
-    async def start(self) -> None:
-        """Get the account ready."""
-        await self.account.start()
-
-    async def stop(self) -> None:
-        """Close the account."""
-        await self.account.stop()
 
     def route_of(self, request: web.Request) -> str:
         """The name of the route; the method and the path when there is none."""
         found = self._dispatcher.find(request)
         return found[0].name if found is not None else f"{request.method} {request.path}"
 
-    def latency_s(self) -> float:
-        """The switch latency_ms in seconds."""
-        return self.account.switches.latency_ms / 1000
-
     async def handle(self, passage: Passage) -> web.StreamResponse:
         """Answer a request outside the control surface."""
         return await self._dispatcher.handle(passage)
-
-    async def control(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request of the control surface."""
-        return await self.surface.handle(request)
 
     async def fault(self, rule: FaultRule, request: web.Request) -> web.StreamResponse | None:
         """An expired token, a locked tree, or a session that expires just before the call."""
@@ -89,29 +70,13 @@ class BoxService:
             await self.account.run(self.account.sessions.expire, [found[1]["session_id"]])
         return None
 
-    def switch(self, values: dict[str, Any]) -> None:
-        """Change switches. Raises SwitchError."""
-        self.account.apply(updated(self.account.switches, values))
-
-    def switch_values(self) -> dict[str, Any]:
-        """All switches as they are."""
-        return dataclasses.asdict(self.account.switches)
-
     async def edit(self, change: dict[str, Any]) -> Any:
         """Change the account as another client would."""
         return await self.account.run(foreign.apply_edit, self.account, change)
 
-    async def tree(self) -> Any:
-        """Path -> kind, id, etag, and of files sha1, size, versions, version_id, content_modified_at."""
-        return await self.account.run(self.account.snapshot)
-
     async def census(self) -> Any:
         """How many files and folders there are."""
         return await self.account.run(self.account.items.census)
-
-    async def disk(self) -> Any:
-        """Bytes on the disk."""
-        return await self.account.run(self.account.history.report)
 
     async def service_report(self, name: str) -> Any:
         """`sessions`, those that are open, and `exchanges`, those kept."""

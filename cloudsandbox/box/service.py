@@ -66,7 +66,8 @@ class BoxAccount(Account):
         self.history.recount()
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
-        """Path -> what is there, for all files and folders but the root. On the state thread."""
+        """Path -> kind, id, etag; of files sha1, size, versions, version_id, content_modified_at and _s, too.
+        The root is not among them. On the state thread."""
         found: dict[str, dict[str, Any]] = {}
         waiting = [("", ROOT)]
         while waiting:

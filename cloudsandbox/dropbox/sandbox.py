@@ -1,6 +1,5 @@
 """DropboxSandbox: the Dropbox side of a server, and the sandbox around it."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from cloudsandbox.control import Control, ControlError
+from cloudsandbox.accountservice import AccountService
+from cloudsandbox.control import ControlError
 from cloudsandbox.dropbox import authorize, foreign, routes_edits, routes_files, routes_upload, routes_users
 from cloudsandbox.dropbox.dispatch import Dispatcher, error_response, named_sessions, request_id
 from cloudsandbox.dropbox.errors import rate_limited, tag
@@ -20,38 +20,24 @@ from cloudsandbox.gate import Passage
 from cloudsandbox.inprocess import Sandbox
 from cloudsandbox.requestlog import RequestLog
 from cloudsandbox.server import LOOPBACK_HOSTS
-from cloudsandbox.switches import updated
 from cloudsandbox.tls import Authority
 
 LINK_PREFIX = "/cd/0/get/"
 
 
-class DropboxService:
+class DropboxService(AccountService[DropboxAccount]):
     """The Dropbox side of the server: routes, links, the OAuth pages, and the control commands."""
 
     def __init__(self, account: DropboxAccount, log: RequestLog, token: str) -> None:
-        self.account = account
+        super().__init__(account, log, token)
         routes = [*routes_files.ROUTES, *routes_edits.ROUTES, *routes_upload.ROUTES, *routes_users.ROUTES]
         self._dispatcher = Dispatcher(account, routes)
         self._authorization = authorize.Authorization(account)
-        self.surface = Control(self, log, token)
-
-    async def start(self) -> None:
-        """Get the account ready."""
-        await self.account.start()
-
-    async def stop(self) -> None:
-        """Close the account."""
-        await self.account.stop()
 
     def route_of(self, request: web.Request) -> str:
         """The function of the API, `oauth2/token`, or `temporary_link`."""
         path = request.path
         return "temporary_link" if path.startswith(LINK_PREFIX) else path.removeprefix("/2/").strip("/")
-
-    def latency_s(self) -> float:
-        """The switch latency_ms in seconds."""
-        return self.account.switches.latency_ms / 1000
 
     async def handle(self, passage: Passage) -> web.StreamResponse:
         """Answer a request outside the control surface."""
@@ -69,10 +55,6 @@ class DropboxService:
             return await routes_files.serve_link(self.account, passage, time.time())
         return web.Response(status=404, text="Not Found", headers=request_id())
 
-    async def control(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request of the control surface."""
-        return await self.surface.handle(request)
-
     async def fault(self, rule: FaultRule, request: web.Request) -> web.StreamResponse | None:
         """An expired token, a busy namespace, or sessions that are forgotten just before the call."""
         if rule.action is FaultKind.EXPIRED_TOKEN:
@@ -84,33 +66,13 @@ class DropboxService:
             await self.account.run(self.account.sessions.expire, await named_sessions(request))
         return None
 
-    def switch(self, values: dict[str, Any]) -> None:
-        """Change switches. Raises SwitchError."""
-        self.account.apply(updated(self.account.switches, values))
-
-    def switch_values(self) -> dict[str, Any]:
-        """All switches as they are."""
-        return dataclasses.asdict(self.account.switches)
-
     async def edit(self, change: dict[str, Any]) -> Any:
         """Change the account as another client would."""
         return await self.account.run(foreign.apply_edit, self.account, change, time.time())
 
-    async def tree(self) -> Any:
-        """Display path -> kind, id, rev, size, content_hash."""
-        return await self.account.run(self.account.snapshot)
-
     async def census(self) -> Any:
         """How many files and folders there are."""
         return await self.account.run(self.account.tree.census)
-
-    async def disk(self) -> Any:
-        """Bytes on the disk."""
-        return await self.account.run(self.account.history.report)
-
-    async def service_report(self, name: str) -> Any:
-        """None beyond what all services report."""
-        raise KeyError(name)
 
     async def service_control(self, name: str, argument: dict[str, Any]) -> Any:
         """`tokens` gives out a token; `cursors/reset` and `sessions/expire` make clients begin anew."""

@@ -97,7 +97,8 @@ class DropboxAccount(Account):
         self.listing.codec = CursorCodec(_new_secret(self.state.connection))
 
     def snapshot(self) -> dict[str, dict[str, Any]]:
-        """Display path -> what is there, for all files and folders. On the state thread."""
+        """Display path -> kind and id; of files rev, size, content_hash, client_modified, too. On the state
+        thread."""
         return {
             entry.path_display: {"kind": "folder", "id": entry.id}
             if entry.revision is None
