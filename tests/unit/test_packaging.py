@@ -136,3 +136,5 @@ def test_the_stand_ins_are_whole_by_themselves(checkout: Path, built: Callable[[
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
         assert "cloudsandbox = cloudsandbox.__main__:main" in archive.read(name).decode()
+        licenses = [archive.read(name) for name in archive.namelist() if name.endswith("/LICENSE")]
+    assert licenses == [(checkout / "LICENSE").read_bytes()]
