@@ -209,6 +209,16 @@ MAY_ASK_THE_MACHINE = (
 )
 """Who may use time, random and the environment; all others are told, so that tests can tell them."""
 
+KNOWS_SERVICES = (
+    "mountfs.backends",
+    "mountfs.model.hashing",
+    "daemon.cli",
+    "daemon.config",
+    "daemon.signin",
+    "daemon.process.embedded",
+)
+"""Who may know services by name; to all others a service is a backend, and what its limits say."""
+
 
 @cache
 def _modules() -> dict[str, Path]:
@@ -305,6 +315,17 @@ def test_stand_ins_for_a_service_are_no_part_of_the_product() -> None:
     doubles = [module for module in _modules() if any(word in module.rpartition(".")[2] for word in words)]
     assert doubles == []
     assert (ROOT / "tests" / "doubles" / "memory.py").exists()
+
+
+def test_what_handles_files_knows_no_service_by_name() -> None:
+    wrong = [
+        f"{module}:{node.lineno}: {node.value!r}"
+        for module in _modules()
+        if not any(_is_in(module, known) for known in (*KNOWS_SERVICES, "cloudsandbox"))
+        for node in ast.walk(_parsed(module))
+        if isinstance(node, ast.Constant) and node.value in ("dropbox", "box")
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_package_is_in_the_table_and_the_table_in_an_order() -> None:
