@@ -260,14 +260,9 @@ class Replies:
         was; if no file's outcome is known, nor is the folder's."""
         if not batch.sent.carried:
             return
-        made: set[str] = set()
-        unknown: set[str] = set()
-        for flight, verdict in zip(flights, verdicts, strict=True):
-            above = {path.key for path in flight.place.path.ancestors()}
-            if isinstance(verdict, Acknowledge | Overtaken):
-                made |= above
-            elif isinstance(verdict, Unknown):
-                unknown |= above
+        judged = list(zip(flights, verdicts, strict=True))
+        made = _above(flight for flight, each in judged if isinstance(each, Acknowledge | Overtaken))
+        unknown = _above(flight for flight, each in judged if isinstance(each, Unknown))
         left: list[Flight] = []
         with self._tree.transaction():
             for folder in batch.sent.carried:
@@ -284,7 +279,7 @@ class Replies:
 
     def _unsend_carried(self, batch: Batch) -> None:
         """Ends the flights of new folders that no file left in the batch makes by the way."""
-        above = {path.key for flight in batch.flights for path in flight.place.path.ancestors()}
+        above = _above(batch.flights) if batch.sent.carried else set()
         left = [folder for folder in batch.sent.carried if folder.place.path.key in above]
         with self._tree.transaction():
             for folder in batch.sent.carried:
@@ -297,6 +292,17 @@ def sessions_of(flights: Iterable[Flight]) -> list[str]:
     """The upload sessions of flights that were found done."""
     contents = (flight.content for flight in flights)
     return [content.session for content in contents if content is not None and content.session]
+
+
+def _above(flights: Iterable[Flight]) -> set[str]:
+    """The folders above the places of *flights*, by folded path; those of many are looked at once."""
+    found: set[str] = set()
+    for key in {flight.place.path.key.rpartition("/")[0] for flight in flights}:
+        above = key
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
 
 
 def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 
 from mountfs.errors import NameNotAllowed, NameTooLong
 from mountfs.model.path import fold
@@ -35,6 +36,7 @@ def is_unlinked(name: str) -> bool:
     return _UNLINKED.fullmatch(name) is not None
 
 
+@lru_cache(maxsize=4096)
 def looks_temporary(name: str) -> bool:
     """Whether a program is likely to rename or remove it in a moment."""
     return _TEMPORARY.fullmatch(name) is not None

@@ -364,4 +364,6 @@ class Books:
 
 def _is_beside(flight: Flight, entry: Entry | None) -> bool:
     """Whether the service gave a file another name than was asked for."""
-    return flight.kind is OrderKind.PUT and entry is not None and fold(entry.name) != fold(flight.name)
+    if flight.kind is not OrderKind.PUT or entry is None or entry.name == flight.name:
+        return False
+    return fold(entry.name) != fold(flight.name)

@@ -33,6 +33,10 @@ class Sent:
     flights: list[Flight]
     carried: list[Flight] = field(default_factory=list)
     job: str | None = None
+    together: set[Node] = field(default_factory=set)
+    """While it is filled: the nodes of its flights."""
+    most: int = ANY_BATCH_SIZE
+    """While it is filled: so many orders each of its nodes may go with."""
 
 
 def launch(tree: Tree, plan: Plan, kind: OrderKind, most: int, now_s: float) -> Sent | None:
@@ -46,14 +50,14 @@ def launch(tree: Tree, plan: Plan, kind: OrderKind, most: int, now_s: float) -> 
 def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
     """Adds a part to a batch that was not sent yet; whether there may be more. In parts, so that the lock is
     let go of in between. As ``launch``."""
-    most = min([most, *(_most_together(flight.node) for flight in sent.flights)])
-    part = min(most - len(sent.flights), LAUNCHED_AT_ONCE)
+    part = min(most - len(sent.flights), sent.most - len(sent.flights), LAUNCHED_AT_ONCE)
     if part <= 0:
         return False
     with tree.lock:
         try:
             with tree.transaction():
-                flights, carried, has_more = _fly_part(tree, plan, sent, part, now_s)
+                together = sent.together.copy()  # a roll-back leaves that of the parts before
+                flights, carried, has_more = _fly_part(tree, plan, sent, together, part, now_s)
                 first = len(sent.flights) + len(sent.carried)
                 tree.store.save_flights([*flights, *carried], sent.id, first=first)
         except Unsendable as bug:
@@ -61,19 +65,20 @@ def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
             return True  # the roll-back has the others of this part looked at again
         for flight in (*flights, *carried):
             _done_as_planned(flight.node)
+            sent.most = min(sent.most, _most_together(flight.node))
+        sent.together = together
         sent.flights += flights
         sent.carried += carried
     return has_more
 
 
 def _fly_part(
-    tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float
+    tree: Tree, plan: Plan, sent: Sent, together: set[Node], most: int, now_s: float
 ) -> tuple[list[Flight], list[Flight], bool]:
     """At most so many flights for *sent*, the new folders that they carry, and whether there may be more.
     After Unsendable the caller undoes all of it: a folder must not be carried for a file that is not sent."""
     flights: list[Flight] = []
     carried: list[Flight] = []
-    together = {flight.node for flight in (*sent.flights, *sent.carried)}
     copied = {flight.item_id for flight in sent.flights if sent.kind is OrderKind.COPY}
     skipped = 0
     for node in plan.take(sent.kind, now_s, together):

@@ -12,8 +12,9 @@ from mountfs.tree.node import Flight, State
 
 def named(state: State, flight: Flight, name: str) -> State:
     """*state* with the service's spelling of its name, unless the node was renamed meanwhile."""
-    is_same = state.parent is flight.parent and state.name == flight.name and fold(name) == fold(state.name)
-    return state.at(state.parent, name) if is_same and name != state.name else state
+    if state.name == name or state.parent is not flight.parent or state.name != flight.name:
+        return state
+    return state.at(state.parent, name) if fold(name) == fold(state.name) else state
 
 
 def made_from(content: Content | None, before: Over | None, after: Over | None) -> Content | None:

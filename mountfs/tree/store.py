@@ -68,6 +68,9 @@ class Store:
         self.commits = 0
         """How many transactions are in the database since it was opened."""
         self._ends_sessions = ends_sessions
+        self._ended_flights: list[int] = []
+        self._spent_contents: dict[int, None] = {}
+        """Rows that this transaction has done with: written by one statement for all of them."""
         self._db = connect(path)
         self.gaps = GapRows(self._db)
         self.walked = WalkRows(self._db)
@@ -77,6 +80,7 @@ class Store:
             if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:
                 check_whole(self._db)
             self._next_id = int(self.fact("next_id") or ROOT_ID + 1)
+            self._has_parts = self._db.execute("SELECT 1 FROM parts LIMIT 1").fetchone() is not None
         except (sqlite3.Error, ValueError) as error:
             self._db.close()
             raise unusable(path, error) from error
@@ -92,6 +96,7 @@ class Store:
     def end(self) -> None:
         """Commits the transaction. DiskFull."""
         try:
+            self._write_ends()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise self.error_of(error) from error
@@ -99,11 +104,23 @@ class Store:
 
     def cancel(self) -> None:
         """Rolls the transaction back."""
+        self._ended_flights.clear()
+        self._spent_contents.clear()
         # The next id stays where it is: one that was handed out is never handed out again.
         self._reserved_id = min(self._reserved_id, self._next_id)
         # A full or failing disk makes SQLite roll back by itself.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+
+    def _write_ends(self) -> None:
+        if self._ended_flights:
+            rows = [(each,) for each in self._ended_flights]
+            self._db.executemany("DELETE FROM flights WHERE id = ?", rows)
+            self._ended_flights.clear()
+        if self._spent_contents:
+            rows = [(each,) for each in self._spent_contents]
+            self._db.executemany("UPDATE contents SET node = NULL WHERE id = ?", rows)
+            self._spent_contents.clear()
 
     def error_of(self, error: sqlite3.Error) -> Exception:
         """DiskFull for a full disk, else *error*."""
@@ -188,12 +205,16 @@ class Store:
     def save_contents(self, contents: Iterable[tuple[Content, int | None, Role]]) -> None:
         """Writes the rows of contents, each with its node (None: it is spent) and its role there."""
         self.reserve_ids()
-        self._db.executemany(UPSERT_CONTENT, [content_values(*each) for each in contents])
+        rows = [content_values(*each) for each in contents]
+        self._db.executemany(UPSERT_CONTENT, rows)
+        for row in rows if self._spent_contents else ():
+            self._spent_contents.pop(int(row[0] or 0), None)
 
     def spend_content(self, content: Content) -> None:
         """*content* is nobody's any more; the sweeper finds it among ``spent_contents``."""
-        self._db.execute("UPDATE contents SET node = NULL WHERE id = ?", (content.id,))
-        self._db.execute("DELETE FROM parts WHERE content = ?", (content.id,))
+        self._spent_contents[content.id] = None
+        if self._has_parts:
+            self.clear_parts(content.id)
 
     def mark_synced(self, content_ids: Iterable[int]) -> None:
         self._db.executemany(
@@ -206,6 +227,7 @@ class Store:
 
     def contents(self) -> Iterator[tuple[Content, int | None, Role]]:
         """All contents, each with its node (None: it is spent) and its role there."""
+        self._write_ends()
         rows, gaps = self._db.execute(f"SELECT {CONTENT_COLUMNS} FROM contents"), read_gaps(self._db)
         return (content_row(row, gaps) for row in rows)
 
@@ -214,6 +236,7 @@ class Store:
         return {name for (name,) in self._db.execute("SELECT spool FROM contents")}
 
     def add_part(self, content_id: int, part: Part) -> None:
+        self._has_parts = True
         self._db.execute(
             "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)",
             (content_id, part.offset, part.length, part.receipt),
@@ -234,6 +257,7 @@ class Store:
     def save_flights(self, flights: Sequence[Flight], batch: int, *, first: int = 0) -> None:
         """Writes orders of one batch, in the order of their outcomes; *first*: the position of the first."""
         self.reserve_ids()
+        self._write_ends()
         self._db.executemany(
             f"INSERT INTO flights VALUES ({', '.join('?' * 19)})",
             [flight_values(flight, batch, position) for position, flight in enumerate(flights, first)],
@@ -248,10 +272,11 @@ class Store:
         self._db.executemany("UPDATE flights SET batch = ?, job = NULL WHERE id = ?", rows)
 
     def delete_flight(self, flight: Flight) -> None:
-        self._db.execute("DELETE FROM flights WHERE id = ?", (flight.id,))
+        self._ended_flights.append(flight.id)
 
     def flights(self) -> list[FlightRow]:
         """All flights, by batch and position."""
+        self._write_ends()
         found = self._db.execute("SELECT * FROM flights ORDER BY batch, position")
         return [flight_row(row) for row in found]
 

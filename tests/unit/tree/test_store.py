@@ -464,6 +464,39 @@ def test_bytes_that_are_nobodys_keep_their_file_and_lose_their_parts(store: Stor
     store.close()
 
 
+def test_bytes_that_are_somebodys_again_in_the_same_transaction_stay_so(store: Store) -> None:
+    store.save_contents([(CONTENT, 2, Role.CONTENT)])
+    store.add_part(CONTENT.id, Part(0, 4, "r"))
+    store.spend_content(CONTENT)
+    store.save_contents([(CONTENT, 3, Role.SENT)])
+    store = reopened(store)
+    assert list(store.contents()) == [(CONTENT, 3, Role.SENT)]
+    assert store.parts(CONTENT.id) == ()
+    store.spend_content(CONTENT)
+    store.cancel()
+    store.begin()
+    assert list(store.contents()) == [(CONTENT, 3, Role.SENT)]
+    store.close()
+
+
+def test_rows_of_many_outcomes_are_ended_by_a_statement_for_all_of_them(store: Store) -> None:
+    place = Place(RemotePath("/n"))
+    flights = [Flight(number, OrderKind.PUT, folder(number), None, "n", place) for number in (10, 20, 30)]
+    contents = [replace(CONTENT, id=number) for number in (10, 20, 30)]
+    store.save_flights(flights, 1)
+    store.save_contents([(each, each.id, Role.SENT) for each in contents])
+    seen: list[str] = []
+    store._db.set_trace_callback(seen.append)
+    for flight, content in zip(flights, contents, strict=True):
+        store.delete_flight(flight)
+        store.spend_content(content)
+    assert not seen
+    store = reopened(store)
+    assert store.flights() == []
+    assert all(node is None for _, node, _ in store.contents())
+    store.close()
+
+
 # Orders on their way
 
 
