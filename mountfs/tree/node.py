@@ -22,7 +22,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mountfs.model.entry import NS_PER_S, Entry, File, Place
+from mountfs.model.names import is_local_name
 from mountfs.model.order import OrderKind
+from mountfs.model.path import fold
 from mountfs.model.value import value
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
@@ -259,13 +261,15 @@ class Pending:
 class Node:
     """One file or folder; compared by identity. Everything in it is guarded by the tree's lock."""
 
-    __slots__ = ("counted", "folder", "id", "is_saved", "key", "pending", "pins", "state")
+    __slots__ = ("counted", "folder", "id", "is_local", "is_saved", "key", "pending", "pins", "state")
 
     def __init__(self, node_id: int, *, is_folder: bool) -> None:
         self.id = node_id
         self.state = FORGOTTEN
         self.key = ""
         """The folded name it has now."""
+        self.is_local = False
+        """Whether its name, or its kind, keeps it on this machine unless the service has it."""
         self.folder: FolderPart | None = FolderPart() if is_folder else None
         self.pending: Pending | None = None
         self.counted: tuple[int, int, int, Node] | None = None
@@ -275,6 +279,13 @@ class Node:
         """How many open files and handles keep it in memory."""
         self.is_saved = False
         """Whether the store has a row of it."""
+
+    def note_name(self, state: State) -> None:
+        """Its name is that of *state* from here on."""
+        name, kept = state.name, state.kept
+        key = fold(name)
+        self.key = name if key == name else key  # one string: names are a tenth of the memory
+        self.is_local = is_local_name(name) or (kept is not None and kept.is_special)
 
     @property
     def is_folder(self) -> bool:

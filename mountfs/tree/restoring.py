@@ -7,7 +7,6 @@ them has its children in memory yet.
 
 from __future__ import annotations
 
-from mountfs.model.path import fold
 from mountfs.tree.content import Content
 from mountfs.tree.contents import Contents
 from mountfs.tree.kept import kept_of
@@ -41,7 +40,7 @@ def restore(
             if own is not None and own.is_flushed and node_id not in drafts and parent is not None:
                 node = nodes[node_id] = dirty[node_id] = owners[own.id] = Node(node_id, is_folder=False)
                 node.state = State(parent, name, None, None, own, kept=kept_of(attributes))
-                node.key = fold(name)
+                node.note_name(node.state)
                 node.is_saved = True
                 node.pending = Pending(touched_ns)
                 contents.copying.add(own)

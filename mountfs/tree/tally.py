@@ -150,7 +150,7 @@ def _add(folder: Node | None, delta: Delta) -> list[Node]:
             tally[at] += amount
         if had_puts and not tally[_PUTS]:
             emptied.append(folder)
-        if keeps_here(folder):
+        if folder.is_local and keeps_here(folder):
             delta = _as_local(delta)
         if not tally[_ALL]:
             part.tally = None

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from mountfs.model.path import fold
 from mountfs.ports import Clock
 from mountfs.tree import bases, tally
 from mountfs.tree.bases import ByRemoteId, is_attached
@@ -298,8 +297,7 @@ class Tree:
             shadows = before.parent.part.listing.shadows
             if self.residents.leave(before.parent, node) and shadows and node.key in shadows:
                 self.uncover(before.parent, node.key)
-        key = fold(after.name)
-        node.key = after.name if key == after.name else key  # one string: names are a tenth of the memory
+        node.note_name(after)
         if after.parent is not None:
             self.residents.enter(after.parent, node)
         elif after.is_forgotten:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import IntEnum
 
 from mountfs.model.entry import File
-from mountfs.model.names import is_local_name
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.tree.node import Node, State, has_moved, whole_seconds
 
@@ -41,14 +40,14 @@ PENDING = (Word.OPEN, Word.SEALED, Word.UPLOADED, Word.COMMITTING)
 def keeps_here(node: Node) -> bool:
     """Whether *node* stays on this machine, with all that is in it: the service does not have it, and it is a
     symbolic link, fifo, socket or device, or its name is one that is never sent (``~$report.docx``)."""
-    return node.state.base is None and (node.is_special or is_local_name(node.state.name))
+    return node.is_local and node.state.base is None
 
 
 def keeper_of(node: Node) -> Node | None:
     """The node that keeps *node* on this machine: itself or a folder above it; None: there is none."""
     at: Node | None = node
     while at is not None and at.state.base is None:
-        if keeps_here(at):
+        if at.is_local:
             return at
         at = at.state.parent
     return None
