@@ -20,4 +20,3 @@ class Figures:
     sent_bytes: int = 0
     received_bytes: int = 0
     committed: int = 0
-    cache_bytes: int = 0

@@ -148,6 +148,20 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """What is kept of remote files for reading. *limit_bytes* is for what is not pinned. *hits*: reads that
+    it answered alone, since the process began; *misses*: those that waited for the service."""
+
+    used_bytes: int = 0
+    limit_bytes: int = 0
+    pinned_bytes: int = 0
+    hits: int = 0
+    misses: int = 0
+    hit_bytes: int = 0
+    missed_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AccountStatus:
     """The account behind a mount. *states* is keyed by the journal's words for a change's state;
     *pending* is what is not yet committed and still going there; *calls* are requests by route. *paused*:
@@ -176,6 +190,7 @@ class AccountStatus:
     """The bounds of the line, where somebody has set some."""
     transport: Transport = Transport()
     unsent: Tally = Tally()
+    cache: Cache = Cache()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,7 @@ def from_json(given: Mapping[str, Any]) -> MountStatus:
         account["fleet"] = FleetStatus(**{**fleet, "waiting": waiting})
     account["transfer"] = transfer_from(account["transfer"])
     account["transport"] = Transport(**account["transport"])
+    account["cache"] = Cache(**account.get("cache", {}))
     account["rates"] = Rates(**account["rates"])
     account["strays"] = tuple(Stray(**stray) for stray in account["strays"])
     return MountStatus(**{**given, "account": AccountStatus(**account)})

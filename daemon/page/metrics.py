@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from daemon.control.figures import Figures
 from daemon.control.health import Health, health_of
-from daemon.control.status import Condition, MountStatus
+from daemon.control.status import Cache, Condition, MountStatus
 
 BATCH_BOUNDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
@@ -39,13 +39,14 @@ class _MountCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         status, figures = self._describe(), self._figures()
-        yield from _gauges(status, figures)
+        yield from _gauges(status)
         yield from _counters(figures)
+        yield from _cache(status.account.cache)
         yield _latencies(figures)
         yield _batches(figures)
 
 
-def _gauges(status: MountStatus, figures: Figures) -> Iterator[Metric]:
+def _gauges(status: MountStatus) -> Iterator[Metric]:
     account = status.account
     info = GaugeMetricFamily("mountfs_mount_info", "The mount.", labels=["remote", "mountpoint", "phase"])
     info.add_metric([status.remote, status.mountpoint, status.phase], 1)
@@ -60,7 +61,9 @@ def _gauges(status: MountStatus, figures: Figures) -> Iterator[Metric]:
         ("mountfs_oldest_pending_seconds", "Since when it is.", account.oldest_pending_age_s or 0.0),
         ("mountfs_upload_bytes_per_second", "Over the last seconds.", account.transfer.bytes_per_s),
         ("mountfs_conflicted_copies", "Copies that wait for a person.", len(account.copies)),
-        ("mountfs_cache_bytes", "Of remote files, kept on the local disk.", figures.cache_bytes),
+        ("mountfs_cache_bytes", "Of remote files, kept on the local disk.", account.cache.used_bytes),
+        ("mountfs_cache_pinned_bytes", "Of them, pinned.", account.cache.pinned_bytes),
+        ("mountfs_cache_limit_bytes", "The most of what is not pinned.", account.cache.limit_bytes),
         ("mountfs_transport_calls_this_month", "As the service counts them.", account.transport.calls),
         ("mountfs_transport_calls_limit", "0: none is set.", account.transport.limit or 0),
         ("mountfs_uptime_seconds", "Since the process began.", status.uptime_s),
@@ -85,6 +88,18 @@ def _counters(figures: Figures) -> Iterator[Metric]:
         ("mountfs_committed_changes", "Changes that the service has acknowledged.", figures.committed),
     ):
         yield CounterMetricFamily(name, what, value=value)
+
+
+def _cache(cache: Cache) -> Iterator[Metric]:
+    reads = CounterMetricFamily("mountfs_cache_reads", "Reads of remote files.", labels=["outcome"])
+    read = CounterMetricFamily("mountfs_cache_read_bytes", "What they were given.", labels=["outcome"])
+    for outcome, count, count_bytes in (
+        ("hit", cache.hits, cache.hit_bytes),
+        ("miss", cache.misses, cache.missed_bytes),
+    ):
+        reads.add_metric([outcome], count)
+        read.add_metric([outcome], count_bytes)
+    yield from (reads, read)
 
 
 def _latencies(figures: Figures) -> Metric:

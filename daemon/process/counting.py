@@ -45,7 +45,6 @@ class Counted:
             sent_bytes=sent_bytes,
             received_bytes=received_bytes,
             committed=self._progress.committed,
-            cache_bytes=self._core.blocks.used_bytes,
         )
 
     def _batch(self, current: Current) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import islice
 
 from daemon.commit.batch import Current
-from daemon.control.status import AccountStatus, FarSide, Stray, Tally, Transport, Trouble, far_side
+from daemon.control.status import AccountStatus, Cache, FarSide, Stray, Tally, Transport, Trouble, far_side
 from daemon.core import Core
 from daemon.places.holders import holder_of
 from daemon.process.counts import bytes_of, count_of
@@ -99,9 +99,22 @@ class Description:
             transfer=self._progress.tell(),
             rates=self.rates,
             transport=self.transport(),
+            cache=self._cache(),
         )
 
     # Inside
+
+    def _cache(self) -> Cache:
+        blocks, served = self._core.blocks, self._core.reader.served
+        return Cache(
+            blocks.used_bytes,
+            blocks.limit_bytes,
+            blocks.pinned_bytes,
+            served.hits,
+            served.misses,
+            served.hit_bytes,
+            served.missed_bytes,
+        )
 
     def _troubles(self, wall_ns: int) -> tuple[Trouble, ...]:
         """What failed or is being retried, and then the latest notices, newest first."""

@@ -85,6 +85,11 @@ class Blocks:
         return self._used_bytes
 
     @property
+    def pinned_bytes(self) -> int:
+        """Of what is cached, so much is pinned: it counts neither against the limit, nor is it evicted."""
+        return self._pinned_bytes
+
+    @property
     def limit_bytes(self) -> int:
         return self._limit_bytes
 

@@ -61,6 +61,16 @@ class Ending(Protocol):
     def wait(self, timeout: float) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Reads of programs that were answered from the cache, and those that waited for the service."""
+
+    hits: int = 0
+    misses: int = 0
+    hit_bytes: int = 0
+    missed_bytes: int = 0
+
+
 @dataclass(slots=True)
 class _Fetch:
     """One request, for [start, stop) of one revision. ``is_begun``: somebody makes it, or it was called off.
@@ -105,6 +115,13 @@ class Reader:
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
         self._is_closed = False
+        self._hits = self._misses = self._hit_bytes = self._missed_bytes = 0
+
+    @property
+    def served(self) -> Served:
+        """Since it was made. What the kernel keeps in its own cache is not asked for, and is in neither."""
+        with self._lock:
+            return Served(self._hits, self._misses, self._hit_bytes, self._missed_bytes)
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the
@@ -119,15 +136,28 @@ class Reader:
         if planned.ahead_stop > planned.ahead_start:
             self._run_ahead(file, planned.ahead_start, planned.ahead_stop)
         pieces: list[bytes] = []
+        missed_bytes = 0
         while offset < end:
-            try:
-                piece = self._piece(file, offset, end, planned.start, planned.stop)
-            except Transient as error:
-                self._wait_out(error, deadline_s)
-                continue
+            piece = self._blocks.peek(file, offset, end - offset)
+            if not piece:
+                try:
+                    piece = self._piece(file, offset, end, planned.start, planned.stop)
+                except Transient as error:
+                    self._wait_out(error, deadline_s)
+                    continue
+                missed_bytes += len(piece)
             pieces.append(piece)
             offset += len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._count(len(body), missed_bytes)
+        return body
+
+    def _count(self, read_bytes: int, missed_bytes: int) -> None:
+        with self._lock:
+            self._hits += not missed_bytes
+            self._misses += bool(missed_bytes)
+            self._hit_bytes += read_bytes - missed_bytes
+            self._missed_bytes += missed_bytes
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
         with self._lock:

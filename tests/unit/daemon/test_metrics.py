@@ -28,7 +28,6 @@ FIGURES = Figures(
     sent_bytes=100,
     received_bytes=7,
     committed=12,
-    cache_bytes=9,
 )
 
 
@@ -56,6 +55,9 @@ def test_the_metrics_are_those_of_the_status_and_the_counts() -> None:
     assert found[("mountfs_batch_entries_bucket", (("kind", "put"), ("le", "1000")))] == 3
     assert found[("mountfs_batch_entries_sum", (("kind", "put"),))] == 6002
     assert found[("mountfs_sent_bytes_total", ())] == 100
+    assert found[("mountfs_cache_bytes", ())] == STATUS.account.cache.used_bytes == 9
+    assert found[("mountfs_cache_reads_total", (("outcome", "hit"),))] == 7
+    assert found[("mountfs_cache_read_bytes_total", (("outcome", "miss"),))] == 50
 
 
 def test_a_mount_counts_batches_requests_and_calls(world: World) -> None:

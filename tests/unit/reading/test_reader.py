@@ -14,7 +14,7 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.readahead import BLOCK_BYTES, MIB
-from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader
+from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader, Served
 from tests.doubles.memory import MemoryBackend
 from tests.fakes.clock import FakeClock
 
@@ -49,6 +49,16 @@ def test_a_small_file_costs_one_request(backend: MemoryBackend, reader: Reader) 
     file = backend.remote.write("/f", b"x" * 1000)
     assert b"".join(reader.read(file, at, 100) for at in range(0, 1000, 100)) == b"x" * 1000
     assert backend.calls()["read"] == 1
+
+
+def test_reads_are_counted_by_whether_they_waited_for_the_service(
+    backend: MemoryBackend, reader: Reader
+) -> None:
+    file = backend.remote.write("/f", b"x" * 1000)
+    for at in range(0, 1000, 250):
+        reader.read(file, at, 250)
+    reader.read(file, 1000, 1)
+    assert reader.served == Served(hits=3, misses=1, hit_bytes=750, missed_bytes=250)
 
 
 def test_reading_in_sequence_needs_few_requests(backend: MemoryBackend, reader: Reader) -> None:
