@@ -20,7 +20,7 @@ from mountfs.tree.beside import KEPT_AS, is_copy_name
 from mountfs.tree.content import Over
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import FORGOTTEN, Flight, Node, State, has_moved, path_of, whole_seconds
+from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of, whole_seconds
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.remote import load_children, stands
@@ -321,7 +321,7 @@ class Books:
         after = after.flying(None)
         self._tree.store.delete_flight(flight)
         if after.is_forgotten:
-            after = FORGOTTEN
+            after = forgotten(after)
         self._tree.change((flight.node, after), committed=flight.content if is_done else None)
         if flight.is_doubted and left is not None:
             self._listings.doubt(left)

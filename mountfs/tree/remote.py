@@ -12,7 +12,7 @@ from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import FORGOTTEN, Node, State, has_moved, path_of, whole_seconds
+from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of, whole_seconds
 from mountfs.tree.tree import Tree
 
 
@@ -118,7 +118,7 @@ def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
     load_children(tree, folder)
     if tree.child(folder, key) is not None:
         shadow(tree, folder, key)
-        tree.change((node, FORGOTTEN))
+        tree.change((node, forgotten(node.state)))
     else:
         tree.change((node, State(folder, entry.name, folder, entry, kept=node.state.kept)))
 
@@ -141,7 +141,7 @@ def lose(tree: Tree, node: Node) -> None:
         is_kept = state.parent is not None and (state.content is not None or state.draft is not None)
         if has_moved(state) and not is_kept:
             tree.notice(path_of(node), "it was renamed here, and removed by somebody else meanwhile")
-        tree.change((node, state.based(None, None) if is_kept else FORGOTTEN))
+        tree.change((node, state.based(None, None) if is_kept else forgotten(state)))
         return
     for moved in list((node.folder.gone or {}).values()):
         lose(tree, moved)

@@ -8,7 +8,7 @@ from mountfs.model.entry import File
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.content import Over, is_made_from
-from mountfs.tree.node import FORGOTTEN, Node
+from mountfs.tree.node import Node, forgotten
 from mountfs.tree.remote import spare
 from mountfs.tree.tree import Tree
 
@@ -59,7 +59,7 @@ def take_over(tree: Tree, node: Node, before: Node, *, places_bind: bool) -> Non
     if draft is not None and draft.over == content.over:
         after = replace(after, draft=replace(draft, over=over))
     is_left = state.base is not None
-    left = before.state.based(state.base_parent, state.base) if is_left else FORGOTTEN
+    left = before.state.based(state.base_parent, state.base) if is_left else forgotten(before.state)
     with tree.transaction():
         if session is None:
             tree.add_orphan(content.session)

@@ -164,6 +164,28 @@ def test_a_removed_file_that_is_open_keeps_its_mode(world: World) -> None:
     world.close_file(number)
 
 
+@pytest.mark.parametrize("how", ["removed", "written anew", "removed by others"])
+def test_it_keeps_it_also_once_the_service_knows(world: World, how: str) -> None:
+    make(world, "/f", 0o600)
+    world.settle()
+    number = world.open("/f", os.O_RDWR)
+    if how == "removed by others":
+        world.account.remove("/f")
+        world.follow()
+        world.names()
+    else:
+        world.fs.rename("/f", "/.fuse_hidden0000000100000001")
+        if how == "written anew":
+            world.put("/f", b"other")
+    world.settle()
+    told = world.fs.fgetattr(number)
+    assert (stat.S_IMODE(told.mode), told.uid) == (0o600, ANNA.uid)
+    world.close_file(number)
+    world.settle()
+    world.restart()
+    assert world.pending() == []
+
+
 def test_a_file_with_an_executable_bit_is_a_program(world: World) -> None:
     make(world, "/run.sh", 0o755)
     world.fs.access("/run.sh", os.X_OK)
