@@ -20,6 +20,9 @@ from mountfs.tree.peek import LeftBytes, left_bytes
 
 PIECE_BYTES = 1024 * 1024
 RANGES_SHOWN = 20
+PERMISSIONS = 0o777
+"""Of a mode: a copy is as private as the file. Spool files, which those of a stopped mount are copied from,
+are their owner's alone."""
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class Export:
         writing.flush()
         found = os.fstat(reading.fileno())
         time_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
+        os.fchmod(writing.fileno(), found.st_mode & PERMISSIONS)
         os.utime(writing.fileno(), ns=(time_ns, time_ns))
         return writing.tell()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 SUMMARIES = {
+    "attributes": "Dump or load what only this machine keeps at or below PATH: modes, owners, times,...",
     "bwlimit": "Keep a running mount, or all, to so many bytes a second up and down: 512K, 2M:10M, off,...",
     "cache": "Show how much of PATH, or of all that is mounted, is kept on this machine for reading.",
     "config": "Begin, look at and check the configuration file.",

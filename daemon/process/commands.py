@@ -1,4 +1,4 @@
-"""What a person asks of a path beside its pending changes: what is cached of it, and what it was before."""
+"""What a person asks of a path beside its pending changes: what is kept of it here, what it was before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from daemon.control.status import in_bytes, plural
 from daemon.core import Core
+from daemon.process.keeps import kept_lines
 from daemon.upkeep.pinner import Pinner
 from mountfs.errors import Busy, InvalidArgument, NotFound
 from mountfs.model.entry import NS_PER_S, File
@@ -33,6 +34,7 @@ class Commands:
             "versions": self._versions,
             "restore": self._restore,
             "undelete": self._undelete,
+            "attributes": self._attributes,
         }
 
     def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
@@ -117,6 +119,11 @@ class Commands:
         core.backend.undelete(place)
         core.listings.try_relist(folder)
         yield "it is back"
+
+    # What only this machine keeps
+
+    def _attributes(self, path: RemotePath, after: str) -> Iterator[str]:
+        yield from kept_lines(self._core, self._node(path), after)
 
     def _node(self, path: RemotePath) -> Node:
         return self._core.view.stat(path.components)

@@ -12,6 +12,7 @@ from mountfs.model.order import Part
 from mountfs.tree.content import Content
 from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
 from mountfs.tree.gaprows import GapRows, read_gaps
+from mountfs.tree.keptrows import KeptRows
 from mountfs.tree.knownfiles import KnownFiles
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, State
@@ -75,6 +76,7 @@ class Store:
         self.gaps = GapRows(self._db)
         self.walked = WalkRows(self._db)
         self.known_files = KnownFiles(self._db)
+        self.kept = KeptRows(self._db)
         try:
             check_version(self._db)
             if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:

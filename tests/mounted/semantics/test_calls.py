@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.mounted.corner import STATE, Corner
-from tests.mounted.realmount import MakeMount
+from tests.mounted.realmount import MakeMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import until
 
@@ -394,6 +394,31 @@ def test_s_mode_what_a_program_sets_is_kept_and_holds(
     told = (mount.path / "private" / "key").stat()
     assert (told.st_mode, told.st_uid, told.st_gid) == (0o100600, 4321, 4322)
     assert (mount.path / "private").stat().st_mode == 0o40700
+
+
+@pytest.mark.only_on("memory", because="the service has no part in it")
+def test_s_mode_what_is_kept_is_carried_over_to_another_machine(
+    make_mount: MakeMount, tmp_path: Path
+) -> None:
+    first, second = make_mount(), make_mount(name="other", state_dir=str(tmp_path / "other-state"))
+    first.start()
+    (first.path / "script").write_text("#!/bin/sh\n")
+    (first.path / "script").chmod(0o750)
+    os.chown(first.path / "script", 4321, 4322)
+    os.setxattr(first.path / "script", "user.origin", b"camera")
+    (first.path / "link").symlink_to("script")
+    first.wait_committed()
+    second.start()
+    dumped = mountfs("attributes", "--dump", first.path)
+    (tmp_path / "dump").write_text(dumped.stdout + '{"path": "none", "kind": "file", "mode": "0600"}\n')
+    loaded = mountfs("attributes", "--load", tmp_path / "dump", second.path)
+    assert loaded.returncode == 1
+    assert "none: No such file or directory" in loaded.stderr
+    told = (second.path / "script").stat()
+    assert (told.st_mode, told.st_uid, told.st_gid) == (0o100750, 4321, 4322)
+    assert os.getxattr(second.path / "script", "user.origin") == b"camera"
+    assert os.readlink(second.path / "link") == "script"
+    assert (second.path / "script").read_text() == "#!/bin/sh\n"
 
 
 @pytest.mark.only_on("memory", because="the service has no part in it")

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,6 +72,17 @@ def test_what_a_mount_left_is_copied_with_its_paths(stopped: Stopped) -> None:
     done = stopped.export()
     assert (done.count, done.problems, stopped.copied()) == (2, [], {"docs/a": b"a", "top": b"top"})
     assert [path.name for path in stopped.slot.directory.glob("journal.db-*")] == []
+
+
+def test_a_copy_is_as_private_as_the_file(stopped: Stopped, tmp_path: Path) -> None:
+    stopped.world.put("/key", b"secret")
+    stopped.stop()
+    stopped.export()
+    assert stat.S_IMODE((stopped.out / "key").stat().st_mode) == 0o600
+    (tmp_path / "key").write_bytes(b"secret")
+    (tmp_path / "key").chmod(0o4750)
+    Export(tmp_path / "mounted").copy(tmp_path / "key", Path("copy"))
+    assert stat.S_IMODE((tmp_path / "mounted" / "copy").stat().st_mode) == 0o750
 
 
 @pytest.mark.parametrize("where", ["/etc/hostname", "../secret", "..", ""])
