@@ -208,14 +208,14 @@ class FileSystem:
         return handle.file.write(offset, data, append=handle.is_append and not is_page)
 
     def truncate(self, path: str, size_bytes: int) -> None:
-        """Of a file by name; what is pending of it becomes whole at once, unless it is open. One that has the
-        size already stays as it is (truncate(2)), and is not sent again."""
+        """Of a file by name; what is pending of it becomes whole at once, unless it is open. One that is
+        empty already stays as it is, as on tmpfs."""
         if size_bytes < 0:
             raise InvalidArgument("a size cannot be negative")
         self._check_writable()
         handle = self._opener.open(path, os.O_WRONLY, is_ours=True)
         try:
-            if handle.file.size_bytes != size_bytes:
+            if size_bytes or handle.file.size_bytes:
                 handle.file.truncate(size_bytes)
             handle.file.flush()
         finally:

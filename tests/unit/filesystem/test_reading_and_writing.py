@@ -76,13 +76,15 @@ def test_truncating_at_open_reads_nothing(world: World) -> None:
     assert "read" not in world.backend.calls()
 
 
-def test_a_file_that_is_cut_to_the_size_that_it_has_stays_as_it_is(world: World) -> None:
+def test_a_file_that_is_cut_to_the_size_that_it_has_is_changed_unless_it_is_empty(world: World) -> None:
+    world.theirs("/empty", b"")
     world.theirs("/f", b"bytes")
-    before = world.fs.getattr("/f")
+    before = [world.fs.getattr(path) for path in ("/empty", "/f")]
+    world.fs.truncate("/empty", 0)
     world.fs.truncate("/f", 5)
-    assert world.fs.getattr("/f") == before
-    assert world.pending() == []
-    assert "read" not in world.backend.calls()
+    assert world.fs.getattr("/empty") == before[0]
+    assert world.fs.getattr("/f").mtime_ns > before[1].mtime_ns
+    assert world.get("/f") == b"bytes"
 
 
 def test_a_file_is_emptied_also_by_who_opens_it_for_reading(world: World) -> None:
