@@ -21,7 +21,7 @@ MountfsError
     ├── Throttled         told to slow down, with or without a time
     ├── Busy              lock contention on the service's side
     ├── ServerFault       5xx; whether the call took effect is unknown
-    ├── DiskTrouble       pending bytes cannot be read just now
+    ├── DiskTrouble       pending bytes cannot be read, or cached ones not be written, just now
     └── Internal          something raised what it should not: a bug, or no memory
 
 Foreign exceptions (requests, JSON, SQLite) become these at one edge each; the errno of each
@@ -196,7 +196,8 @@ class ServerFault(Transient):
 
 
 class DiskTrouble(Transient):
-    """Pending bytes cannot be read just now: the disk or the process may recover (EIO, EMFILE, ENOMEM)."""
+    """Pending bytes cannot be read, or cached ones not be written, just now: the disk or the process may
+    recover (EIO, EMFILE, ENOMEM)."""
 
 
 class Internal(Transient):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from mountfs.model.order import Order, OrderKind, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+
+Take = Callable[[bytes], None]
+"""Is given the bytes of a file, piece by piece, in order. DiskTrouble: it cannot keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +179,12 @@ class Backend(Protocol):
         """Brings back what stood at *place* and was removed last, at that place. AlreadyExists; NotFound:
         there is nothing that the service could bring back, or not by its name (folders of Dropbox)."""
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
-        """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone."""
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
+        """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone.
+
+        *take* is given them in order, as they come, and none are returned then. They are right only once the
+        call has returned.
+        """
 
     def new_sessions(self, count: int) -> list[str]:
         """Tokens of *count* empty sessions for ``append_pack``; unused ones expire by themselves."""

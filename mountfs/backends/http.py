@@ -232,11 +232,11 @@ class HttpClient:
             head = Response(reply.status_code, replied, b"", wait_s)
             try:
                 after = self._after_piece
-                body = receive(reply.raw, head.status, request, self._clock, read_timeout_s, after)
+                body, taken = receive(reply.raw, head.status, request, self._clock, read_timeout_s, after)
             except ServerFault as error:
                 self._standing.overlong(request, head, error, started_s)
                 raise
-            return replace(head, body=body)
+            return replace(head, body=body, taken_bytes=taken)
 
     def _before_piece(self, length: int) -> None:
         if wait_s := self.bandwidth.up.wait_s(length, self._clock.now_s()):

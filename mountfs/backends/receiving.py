@@ -29,8 +29,9 @@ def receive(
     clock: Clock,
     patience_s: float,
     after: Callable[[int], float] = lambda _length: 0.0,
-) -> bytes:
-    """The body, or the window of it; what lies behind the window of a whole file is not waited for.
+) -> tuple[bytes, int]:
+    """The body, or the window of it; what lies behind the window of a whole file is not waited for. Also how
+    much of it the request's ``take`` was given, in place of the body.
     *after*: is called with the length of each piece that came, may wait, and says for how long it did.
 
     ServerFault as soon as there is more than was asked for; TimeoutError when it comes too slowly.
@@ -40,16 +41,21 @@ def receive(
     most_bytes = window.length if window is not None else request.most_bytes
     to_skip = window.offset if window is not None and is_whole_file else 0
     started_s = clock.now_s()
-    received = bytearray()
+    received, received_bytes = bytearray(), 0
+    take = request.take if window is not None and request.take is not None else received.extend
     # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
     while chunk := stream.read1(_RECEIVE_BYTES, decode_content=True):
         patience_s += after(len(chunk))
-        received += chunk[to_skip:]
+        wanted = chunk[to_skip:]
         to_skip = max(0, to_skip - len(chunk))
-        if is_whole_file and len(received) >= most_bytes:
-            return bytes(received[:most_bytes])
-        if len(received) > most_bytes:
+        if is_whole_file:
+            wanted = wanted[: most_bytes - received_bytes]
+        received_bytes += len(wanted)
+        if received_bytes > most_bytes:
             raise ServerFault(f"{request.route}: a reply of more than {most_bytes} bytes")
-        if clock.now_s() - started_s > patience_s + len(received) / _SLOWEST_BYTES_S:
+        take(wanted)
+        if is_whole_file and received_bytes == most_bytes:
+            break
+        if clock.now_s() - started_s > patience_s + received_bytes / _SLOWEST_BYTES_S:
             raise TimeoutError
-    return bytes(received)
+    return bytes(received), received_bytes - len(received)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import http.client
 import socket
+import struct
+import termios
 import threading
 import weakref
+from typing import Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -45,15 +50,65 @@ def _shut(sock: socket.socket) -> None:
         return  # closed or never connected
 
 
+RECORD_BYTES = 16 * 1024 + 512
+"""More than a record of TLS has (RFC 8446, 5.2): where so much has come, the next read does not wait."""
+
+
+_AT_A_TIME = threading.Lock()
+"""Held by the one that takes what has come. Each record is decrypted without the interpreter: where eight
+threads do so, each record hands the interpreter on to another thread, which costs more than the record."""
+
+
+class _Reply(http.client.HTTPResponse):
+    """A reply whose ``read1`` returns all that has come, up to what was asked for, and not one record of TLS
+    (16 KiB). Each call costs a tenth of what a record costs to decrypt."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
+        super().__init__(sock, *args, **named)
+        self._from = sock
+        self._room = memoryview(b"")
+
+    def read1(self, n: int = -1) -> bytes:
+        if self.fp is None or self.chunked or self.length is None or min(n, self.length) <= RECORD_BYTES:
+            return super().read1(n)
+        if len(self._room) != n:
+            self._room = memoryview(bytearray(n))
+        room = self._room[: self.length]
+        # What was read ahead with the header comes first. Only a read of less than 8 KiB would read ahead
+        # again, so what follows is to be had of the socket itself.
+        filled = self.fp.readinto1(room)
+        if not filled:
+            self._close_conn()  # type: ignore[attr-defined]  # as the original does
+            return b""
+        with _AT_A_TIME:
+            while filled < len(room) and (records := _come_bytes(self._from) // RECORD_BYTES):
+                for _ in range(records):
+                    filled += self._from.recv_into(room[filled:]) if filled < len(room) else 0
+        self.length -= filled
+        return bytes(room[:filled])
+
+
+def _come_bytes(sock: socket.socket) -> int:
+    """How much can be read without waiting: of the connection, under TLS still encrypted."""
+    try:
+        return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)))[0])
+    except (OSError, ValueError):
+        return 0  # closed meanwhile
+
+
 def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
     """urllib3's pools by scheme, with every connection known to *sockets*."""
 
     class Plain(HTTPConnection):
+        response_class = _Reply
+
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)
 
     class Secure(HTTPSConnection):
+        response_class = _Reply
+
         def connect(self) -> None:
             super().connect()
             sockets.add(self.sock)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from mountfs.errors import ServerFault
+from mountfs.ports import Take
 
 _SEND_BYTES = 64 * 1024
 """A body leaves in pieces of this size: the system's time-out is for one piece, not for the whole."""
@@ -79,6 +80,8 @@ class Request:
     """Of a body without a window, as it is once it is decoded: what is longer is a fault."""
     permit: Callable[[], float] | None = None
     """Seconds to wait before it leaves; asked each time it is sent, be it the same call once more."""
+    take: Take | None = None
+    """Is given the window's bytes in order, as they come; the reply has none then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,13 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
     retry_after_s: float | None = None
+    taken_bytes: int = 0
+    """How many the request's ``take`` was given."""
+
+    @property
+    def content_bytes(self) -> int:
+        """The length of the content, wherever it went."""
+        return len(self.body) + self.taken_bytes
 
     @property
     def text(self) -> str:

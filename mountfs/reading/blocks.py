@@ -116,27 +116,30 @@ class Blocks:
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
         """The cached bytes from *offset* on, at most *length*; empty when the first is not cached."""
+        key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key_of(file))
+            cached = self._cached.get(key)
             if cached is None:
                 return b""
-            self._cached.move_to_end(key_of(file))
+            self._cached.move_to_end(key)
             stop = cached.stop_of(offset, offset + length)
             unproven = cached.unproven_in(offset, stop)
         if stop <= offset:
             return b""
         try:
-            fd = os.open(cached.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                if unproven:
-                    self._prove(cached, unproven, fd)
-                    with self._lock:
-                        stop = cached.stop_of(offset, stop)
-                return os.pread(fd, stop - offset, offset) if stop > offset else b""
-            finally:
-                os.close(fd)
+            stored = os.open(cached.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return b""  # evicted since: a miss
+        try:
+            if unproven:
+                self._prove(cached, unproven, stored)
+                with self._lock:
+                    stop = cached.stop_of(offset, stop)
+            return os.pread(stored, stop - offset, offset) if stop > offset else b""
+        except OSError:
+            return b""
+        finally:
+            os.close(stored)
 
     def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of [start, stop) that are not cached, ascending."""
@@ -149,14 +152,7 @@ class Blocks:
         if not data or len(data) > self._limit_bytes:
             return
         key = key_of(file)
-        with self._lock:
-            cached = self._cached.get(key)
-            if cached is not None and not cached.is_proven:
-                self._forget_locked(key, cached)
-                cached = None
-            if cached is None:
-                path = self._new_path_locked(file.content_hash, file.size_bytes)
-                cached = self._cached[key] = CacheFile(path, sums=self._sums(path, file))
+        cached = self._present(file)
         try:
             fd = os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -168,13 +164,31 @@ class Blocks:
         if is_written and cached.sums is not None:
             cached.sums.write(offset, data)
         with self._lock:
-            if not is_written or self._cached.get(key) is not cached:
+            if is_written:
+                self._keep_locked(key, cached, offset, len(data))
+            else:
                 self._forget_locked(key, cached)
-                return
-            cached.ranges.add(offset, offset + len(data))
-            if cached.sums is not None:
-                cached.unproven.difference_update(cached.sums.whole_in(offset, offset + len(data)))
-            self._account_locked(key, cached)
+
+    def land(self, file: File, length: int) -> CacheFile | None:
+        """Where somebody else may write *length* bytes of *file*, in a file that exists; None: nowhere. It is
+        for large contents that are known by their hash, since whoever writes may outlive this process: then
+        he writes into a file of that name what belongs there."""
+        if length > self._limit_bytes or not file.content_hash or file.size_bytes <= WHOLE_FILE_BYTES:
+            return None
+        cached = self._present(file)
+        try:
+            os.close(os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError:
+            return None
+        return cached
+
+    def landed(self, file: File, cached: CacheFile, offset: int, length: int, digests: bytes) -> None:
+        """Counts [offset, offset + length) as cached: these bytes were written to what ``land`` returned.
+        *digests*: of their blocks."""
+        if cached.sums is not None:
+            cached.sums.note(offset, length, digests)
+        with self._lock:
+            self._keep_locked(key_of(file), cached, offset, length)
 
     def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was
@@ -259,6 +273,19 @@ class Blocks:
                     if not is_right:
                         cached.ranges.remove(*cached.sums.span(number))
 
+    def _present(self, file: File) -> CacheFile:
+        """What is known of *file*'s cache file; a new one where there is none that counts."""
+        key = key_of(file)
+        with self._lock:
+            cached = self._cached.get(key)
+            if cached is not None and not cached.is_proven:
+                self._forget_locked(key, cached)
+                cached = None
+            if cached is None:
+                path = self._new_path_locked(file.content_hash, file.size_bytes)
+                cached = self._cached[key] = CacheFile(path, sums=self._sums(path, file))
+            return cached
+
     @staticmethod
     def _sums(path: str, file: File) -> Sums | None:
         """Of a large file that is known by its hash; others do not outlive the process, or prove themselves
@@ -296,6 +323,16 @@ class Blocks:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
         self._made += 1
         return f"{self._directory}/{name_of(self._made, size_bytes, content_hash)}"
+
+    def _keep_locked(self, key: tuple[str, ...], cached: CacheFile, offset: int, length: int) -> None:
+        """These bytes are in the cache file; unless it was evicted meanwhile they count as cached."""
+        if self._cached.get(key) is not cached:
+            self._forget_locked(key, cached)
+            return
+        cached.ranges.add(offset, offset + length)
+        if cached.sums is not None:
+            cached.unproven.difference_update(cached.sums.whole_in(offset, offset + length))
+        self._account_locked(key, cached)
 
     def _account_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
         self._cached.move_to_end(key)

@@ -10,19 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mountfs.model.blocksums import BLOCK_BYTES
+
 KIB = 1024
 MIB = 1024 * KIB
 
 WHOLE_FILE_BYTES = MIB
 """Files up to this size are fetched whole: one round trip costs more than their bytes."""
-BLOCK_BYTES = 128 * KIB
-"""The largest read the kernel sends through libfuse 2; a fetch begins and ends on its multiples."""
 FIRST_WINDOW_BYTES = 256 * KIB
 FREE_WINDOW_BYTES = 4 * MIB
-"""A window doubles up to here with each read in sequence; beyond it, whenever a read had to wait for what was
+"""A window grows up to here with each read in sequence; beyond it, whenever a read had to wait for what was
 asked for ahead. So it ends where it covers what the link delivers during its delay, whatever both are."""
+GROWTH = 4
+"""So much larger a window gets: from the first to FREE_WINDOW_BYTES it takes three reads, each of which may
+wait for a round trip."""
 MOST_WINDOW_BYTES = 32 * MIB
-"""A fifth of a second at 150 MB/s; so much memory is taken while all of it is under way."""
+"""A fifth of a second at 150 MB/s. On a slow link, whose delay is as nothing beside its rate, more would only
+be in the way of whoever reads elsewhere."""
+FAST_WINDOW_BYTES = 64 * MIB
+"""Where the link is fast: twice what 600 MB/s deliver in 50 ms."""
 MOST_STREAMS = 8
 """Of one file."""
 
@@ -59,10 +65,16 @@ AT_THE_BEGINNING: tuple[Stream, ...] = (Stream(),)
 
 
 def plan(
-    streams: Sequence[Stream], offset: int, length: int, size_bytes: int, *, has_waited: bool = False
+    streams: Sequence[Stream],
+    offset: int,
+    length: int,
+    size_bytes: int,
+    *,
+    most_bytes: int = FREE_WINDOW_BYTES,
 ) -> Plan:
     """For a read of [offset, offset + length) of a file of *size_bytes*, which must hold *offset*.
-    *has_waited*: an earlier read waited for what was asked for ahead.
+    *most_bytes*: up to where a window may grow; more than FREE_WINDOW_BYTES once an earlier read waited for
+    what was asked for ahead.
 
     The kernel's own readahead sends reads side by side, so a read is in sequence when it begins within a
     window of where the last one ended.
@@ -76,7 +88,7 @@ def plan(
     if before is None:
         others = sorted(streams, key=lambda stream: not stream.window_bytes)[: MOST_STREAMS - 1]
         return Plan((Stream(offset, end), *others), start, stop, stop, stop, is_seek=True)
-    after = _continued(before, offset, end, has_waited=has_waited)
+    after = _continued(before, offset, end, most_bytes)
     kept = (after, *(stream for stream in streams if stream is not before))
     if after.is_backward:
         ahead_start = max(0, after.low - after.window_bytes) // BLOCK_BYTES * BLOCK_BYTES
@@ -104,14 +116,13 @@ def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
     return found
 
 
-def _continued(stream: Stream, offset: int, end: int, *, has_waited: bool) -> Stream:
+def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream:
     is_first = not stream.window_bytes
     is_backward = end <= stream.low + BLOCK_BYTES and offset < stream.low if is_first else stream.is_backward
     gets_on = offset < stream.low if is_backward else end > stream.high
     window_bytes = stream.window_bytes
     if is_first or gets_on:
-        most_bytes = MOST_WINDOW_BYTES if has_waited else FREE_WINDOW_BYTES
-        window_bytes = max(window_bytes, min(max(2 * window_bytes, FIRST_WINDOW_BYTES), most_bytes))
+        window_bytes = max(window_bytes, min(max(GROWTH * window_bytes, FIRST_WINDOW_BYTES), most_bytes))
     if not gets_on:
         return replace(stream, window_bytes=window_bytes)
     if is_backward:

@@ -8,24 +8,44 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cachetools import LRUCache
 
-from mountfs.errors import Corrupt, Offline, Transient
+from mountfs.errors import Corrupt, DiskTrouble, Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
-from mountfs.reading.readahead import AT_THE_BEGINNING, MIB, WHOLE_FILE_BYTES, Plan, Stream, alone, plan
+from mountfs.reading.readahead import (
+    AT_THE_BEGINNING,
+    FAST_WINDOW_BYTES,
+    FREE_WINDOW_BYTES,
+    MIB,
+    MOST_WINDOW_BYTES,
+    WHOLE_FILE_BYTES,
+    Plan,
+    Stream,
+    alone,
+    plan,
+)
+from mountfs.reading.served import Served, ServedCounter
 
 FETCH_BYTES = 4 * MIB
 """Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
+FAST_FETCH_BYTES = 8 * MIB
+"""The same over a fast link: half the requests, and half the round trips in which nothing comes."""
+FAST_S = 0.5
+"""A request of FETCH_BYTES that takes no longer came over a fast link: 60 MB/s with eight side by side."""
 AHEAD_THREADS = 8
 """Requests ahead that run side by side: a whole window."""
 SIBLING_THREADS = 24
 """Small files fetched side by side: at 50 ms a request, 480 of them a second."""
 SMALL_BYTES = WHOLE_FILE_BYTES
 """So much is one request, also where it is not needed at once."""
+LEAST_LANDED_BYTES = MIB
+"""What the source writes into the cache by itself. Of less the bytes are worth having at once."""
+LANDS_AGAIN_S = 30.0
+"""After the source could not write into the cache, the disk being full, bytes come here first."""
 STREAMS_KEPT = 1024
 COPY_BYTES = MIB
 PATIENCE_S = 60.0
@@ -47,6 +67,14 @@ class Source(Protocol):
     def read(self, file: File, offset: int, length: int) -> bytes: ...
 
 
+@runtime_checkable
+class Lander(Protocol):
+    """A source that can also write a range into a file itself."""
+
+    def read_into(self, file: File, offset: int, length: int, path: str) -> bytes:
+        """Writes it at *offset* of the file at *path*; the digests of its blocks. DiskTrouble."""
+
+
 class Target(Protocol):
     """Where ``copy_into`` writes: a spool file."""
 
@@ -61,16 +89,6 @@ class Ending(Protocol):
     def wait(self, timeout: float) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
-    """Reads of programs that were answered from the cache, and those that waited for the service."""
-
-    hits: int = 0
-    misses: int = 0
-    hit_bytes: int = 0
-    missed_bytes: int = 0
-
-
 @dataclass(slots=True)
 class _Fetch:
     """One request, for [start, stop) of one revision. ``is_begun``: somebody makes it, or it was called off.
@@ -80,7 +98,8 @@ class _Fetch:
     stop: int
     is_begun: bool = False
     is_ahead: bool = False
-    body: Future[bytes] = field(default_factory=Future)
+    body: Future[bytes | None] = field(default_factory=Future)
+    """None: the bytes went into the cache, and nowhere else."""
 
 
 class Reader:
@@ -112,16 +131,19 @@ class Reader:
         """Revisions of which a read waited for what was asked for ahead."""
         self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(STREAMS_KEPT)
         """When a revision could not be read because the service was silent, and why."""
+        self._lander = source if isinstance(source, Lander) else None
+        self._lands_from_s = -math.inf
+        self._most_window_bytes = MOST_WINDOW_BYTES
+        """How far ahead of a read is fetched at most, by how fast the last request was."""
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
         self._is_closed = False
-        self._hits = self._misses = self._hit_bytes = self._missed_bytes = 0
+        self._served = ServedCounter()
 
     @property
     def served(self) -> Served:
         """Since it was made. What the kernel keeps in its own cache is not asked for, and is in neither."""
-        with self._lock:
-            return Served(self._hits, self._misses, self._hit_bytes, self._missed_bytes)
+        return self._served.read()
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the
@@ -149,21 +171,15 @@ class Reader:
             pieces.append(piece)
             offset += len(piece)
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._count(len(body), missed_bytes)
+        self._served.count(len(body), missed_bytes)
         return body
-
-    def _count(self, read_bytes: int, missed_bytes: int) -> None:
-        with self._lock:
-            self._hits += not missed_bytes
-            self._misses += bool(missed_bytes)
-            self._hit_bytes += read_bytes - missed_bytes
-            self._missed_bytes += missed_bytes
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
         with self._lock:
             key = key_of(file)
             streams = self._streams.get(key, AT_THE_BEGINNING)
-            planned = plan(streams, offset, end - offset, file.size_bytes, has_waited=key in self._waited)
+            most_bytes = self._most_window_bytes if key in self._waited else FREE_WINDOW_BYTES
+            planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=most_bytes)
             self._streams[key] = planned.streams
             self._waited.pop(key, None)
             if planned.is_seek:
@@ -228,7 +244,7 @@ class Reader:
 
     def _piece(self, file: File, at: int, end: int, low: int, high: int) -> bytes:
         """At least one byte from *at* on, none from *end* on; a request may span [low, high)."""
-        has_come = False
+        has_come = has_landed = False
         while True:
             cached = self._blocks.peek(file, at, end - at)
             if cached:
@@ -248,7 +264,12 @@ class Reader:
             # One that still queues for a thread is made here: who waits must not wait for others' files.
             self._run(file, fetch)
             with contextlib.suppress(CancelledError):  # it was called off before it began
-                return fetch.body.result()[at - fetch.start : end - fetch.start]
+                body = fetch.body.result()
+                if body is not None:
+                    return body[at - fetch.start : end - fetch.start]
+                if has_landed:  # twice, and was evicted at once: the cache is too small for what is read
+                    return self._whole(file, at, end - at)
+                has_landed = True
 
     def _run_ahead(self, file: File, start: int, stop: int) -> None:
         """Starts to fetch what of [start, stop) is neither here nor under way, once much of it is due."""
@@ -256,12 +277,13 @@ class Reader:
             missing = self._missing_locked(file, start, stop)
             due_bytes = sum(high - low for low, high in missing)
             # A trickle of small requests would cost a round trip for each: wait for half a window.
-            if self._is_closed or 2 * due_bytes < min(stop - start, 2 * FETCH_BYTES):
+            most_bytes = FETCH_BYTES if stop - start <= MOST_WINDOW_BYTES else FAST_FETCH_BYTES
+            if self._is_closed or 2 * due_bytes < min(stop - start, 2 * most_bytes):
                 return
             fetches = [
-                _Fetch(at, min(at + FETCH_BYTES, high), is_ahead=True)
+                _Fetch(at, min(at + most_bytes, high), is_ahead=True)
                 for low, high in missing
-                for at in range(low, high, FETCH_BYTES)
+                for at in range(low, high, most_bytes)
             ]
             self._fetches.setdefault(key_of(file), []).extend(fetches)
             # Under the lock, so that ``close`` has not ended the threads in between. Without a thread whoever
@@ -319,8 +341,9 @@ class Reader:
                 return
             fetch.is_begun = True
         started_s = self._clock.now_s()
+        length = fetch.stop - fetch.start
         try:
-            body = self._whole(file, fetch.start, fetch.stop - fetch.start)
+            body = self._fetched(file, fetch.start, length)
         except BaseException as error:
             ended_s = self._clock.now_s()
             if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
@@ -329,11 +352,29 @@ class Reader:
             self._end(file, fetch)
             fetch.body.set_exception(error)
             return
+        if length >= FETCH_BYTES:
+            took_s = self._clock.now_s() - started_s
+            is_fast = body is None and took_s <= FAST_S * length / FETCH_BYTES
+            self._most_window_bytes = FAST_WINDOW_BYTES if is_fast else MOST_WINDOW_BYTES
         try:
-            self._blocks.put(file, fetch.start, body)
+            if body is not None:
+                self._blocks.put(file, fetch.start, body)
         finally:
             self._end(file, fetch)
             fetch.body.set_result(body)
+
+    def _fetched(self, file: File, offset: int, length: int) -> bytes | None:
+        """The bytes, to be kept; None: they are in the cache file already."""
+        lander = self._lander
+        if lander is not None and length >= LEAST_LANDED_BYTES and self._clock.now_s() >= self._lands_from_s:
+            cached = self._blocks.land(file, length)
+            if cached is not None:
+                with contextlib.suppress(DiskTrouble):
+                    digests = lander.read_into(file, offset, length, str(cached.path))
+                    self._blocks.landed(file, cached, offset, length, digests)
+                    return None
+                self._lands_from_s = self._clock.now_s() + LANDS_AGAIN_S
+        return self._whole(file, offset, length)
 
     def _whole(self, file: File, offset: int, length: int) -> bytes:
         body = self._source.read(file, offset, length)

@@ -113,6 +113,13 @@ class RemoteBackend:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    def read_into(self, file: File, offset: int, length: int, path: str) -> bytes:
+        """As ``read``, but the network process writes the bytes into the file at *path*, at *offset* too, and
+        the digests of its blocks are returned. DiskTrouble: they cannot be written there."""
+        return cast(
+            "bytes", self._asked("read", lambda: self._ready().call("read", (file, offset, length, path), {}))
+        )
+
     def calls(self) -> dict[str, int]:
         """As ``ports.Backend``, with the calls of processes that died, as far as these told of them."""
         with contextlib.suppress(MountfsError):

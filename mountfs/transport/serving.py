@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Condition, Lock
 
 from mountfs.errors import Internal, MountfsError, with_class
-from mountfs.model.entry import Account
+from mountfs.model.entry import Account, File
 from mountfs.ports import Backend
 from mountfs.transport.codec import dumps, loads
 from mountfs.transport.frames import Broken, Channel, Kind
+from mountfs.transport.landing import Landing
 from mountfs.transport.window import fill
 
 LOG = logging.getLogger(__name__)
@@ -105,9 +106,17 @@ class Serving:
     def _outcome(self, method: str, arguments: tuple[object, ...], named: dict[str, object]) -> object:
         if method != "read":
             return getattr(self._backend, method)(*arguments, **named)
-        *range_of_file, at = arguments
-        body: bytes = self._backend.read(*range_of_file)  # type: ignore[arg-type]
-        fill(self._window_fd, at, body)  # type: ignore[arg-type]
+        file, offset, length, target = arguments
+        assert isinstance(file, File)
+        assert isinstance(offset, int)
+        assert isinstance(length, int)
+        if isinstance(target, str):
+            with Landing(target, offset) as landing:
+                self._backend.read(file, offset, length, landing.take)
+                return landing.digests(length)
+        assert isinstance(target, int)
+        body = self._backend.read(file, offset, length)
+        fill(self._window_fd, target, body)
         return len(body)
 
     def _tell_state(self) -> None:

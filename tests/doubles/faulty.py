@@ -24,6 +24,7 @@ from mountfs.ports import (
     RemoteChanges,
     Running,
     Stored,
+    Take,
     TreePage,
 )
 
@@ -103,8 +104,9 @@ class FaultyBackend:
     def revisions_before(self, file: File, since: str | None) -> Sequence[File]:
         return self._run("revisions_before", lambda: self.inner.revisions_before(file, since))
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
-        return self._run("read", lambda: self.inner.read(file, offset, length))
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
+        named = {} if take is None else {"take": take}
+        return self._run("read", lambda: self.inner.read(file, offset, length, **named))
 
     def new_sessions(self, count: int) -> list[str]:
         return self._run("new_sessions", lambda: self.inner.new_sessions(count))

@@ -30,7 +30,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored, TreePage
+from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored, Take, TreePage
 from tests.doubles.memory_account import MemoryAccount
 
 
@@ -155,14 +155,17 @@ class MemoryBackend:
                 raise NotFound(f"nothing of {place} is kept")
             self.remote.write(place.path.text, body, file.mtime_ns)
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         with self._call("read"):
             if not file.is_downloadable:
                 raise NotSupported(f"a document without bytes of its own: {file.name}")
             body = self.remote.tree.body(file.revision)
             if body is None:
                 raise NotFound(f"revision {file.revision} of {file.name} is gone")
-            return body[offset : offset + length]
+            if take is None:
+                return body[offset : offset + length]
+            take(body[offset : offset + length])
+            return b""
 
     def new_sessions(self, count: int) -> list[str]:
         with self._call("new_sessions"):

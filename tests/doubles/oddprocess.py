@@ -17,7 +17,7 @@ from mountfs.model.entry import Account, Entry, File, Folder, Listed, Place
 from mountfs.model.order import Order
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
-from mountfs.ports import Launch
+from mountfs.ports import Launch, Take
 from mountfs.transport.frames import Channel
 from mountfs.transport.serving import LogToMount, Serving
 from tests.doubles.memory_account import MEMORY_LIMITS
@@ -70,10 +70,15 @@ class OddBackend:
             threading.Event().wait()  # another thread may take the signal, and this one be a little further
         os._exit(3)
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """Each MiB is full of its number."""
         end = min(offset + length, file.size_bytes)
-        return b"".join(bytes([at // MIB]) * min(MIB, end - at) for at in range(offset, end, MIB))
+        pieces = [bytes([at // MIB]) * min(MIB, end - at) for at in range(offset, end, MIB)]
+        if take is None:
+            return b"".join(pieces)
+        for piece in pieces:
+            take(piece)
+        return b""
 
     def latest_cursor(self) -> str:
         log = logging.getLogger("odd")

@@ -18,7 +18,7 @@ from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault, Throttled, Unreachable
 from mountfs.model.allowance import AHEAD_S, Allowance
-from mountfs.ports import CallBudget, Clock
+from mountfs.ports import CallBudget, Clock, Take
 
 Json = dict[str, Any]
 
@@ -87,6 +87,7 @@ class BoxApi:
         is_upload: bool = False,
         is_conditional: bool = False,
         window: Window | None = None,
+        take: Take | None = None,
     ) -> Response:
         """The reply of any status, for the caller to judge; *arg* travels as JSON. ServerFault for a failed
         condition where none was stated: *is_conditional* says that one is, if not by If-Match.
@@ -105,7 +106,9 @@ class BoxApi:
         is_read = method in ("GET", "OPTIONS")
         wanted = self._upload if is_upload else self._call
         permit = partial(self._permit, wanted)
-        request = Request(method, url, route, sent, body, is_read=is_read, window=window, permit=permit)
+        request = Request(
+            method, url, route, sent, body, is_read=is_read, window=window, permit=permit, take=take
+        )
         try:
             response = self.http.exchange(request)
         except Unreachable:

@@ -53,6 +53,7 @@ from mountfs.ports import (
     Piece,
     RemoteChanges,
     Stored,
+    Take,
     TreePage,
 )
 
@@ -163,9 +164,9 @@ class BoxBackend:
             raise AlreadyExists(f"something stands at {place}")
         undelete(self._api, folder_id, place)
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By version, which stays readable when the file has gone on to another one."""
-        return self._downloads.read(file, offset, length)
+        return self._downloads.read(file, offset, length, take)
 
     def new_sessions(self, count: int) -> list[str]:  # noqa: ARG002 - the port's
         raise BatchRefused("small files travel with their commit")

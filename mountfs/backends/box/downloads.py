@@ -12,6 +12,7 @@ from mountfs.backends.box.errors import from_response
 from mountfs.backends.wire import Request, Response, Window
 from mountfs.errors import Busy, NotFound, NotSupported, ServerFault
 from mountfs.model.entry import File
+from mountfs.ports import Take
 
 ASK = "GET files/:id/content"
 FETCH = "GET download"
@@ -35,7 +36,7 @@ class Downloads:
         self._lock = Lock()
         self._addresses: LRUCache[str, str] = LRUCache(ADDRESSES_KEPT)
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """Bytes of exactly this version. NotFound when it is gone, Busy while it is not ready."""
         if not file.is_downloadable:
             raise NotSupported(f"a document without bytes of its own: {file.name}")
@@ -45,24 +46,25 @@ class Downloads:
         revision = Revision.parse(file.revision)
         if revision is None:
             raise NotFound(f"revision {file.revision} of {file.name} is gone")
+        window = Window(offset, length)
         with self._lock:
             address = self._addresses.get(file.revision)
         for _ in range(ADDRESSES_TRIED):
             if address is None:
-                asked = self._ask(revision, file, offset, length)
+                asked = self._ask(revision, file, window, take)
                 if asked.status not in REDIRECTS:
                     return _body(asked, file, offset, length)
                 address = self._named(asked, revision, file)
-            response = self._fetch(address, offset, length)
+            response = self._fetch(address, window, take)
             if response.status not in SPENT:
                 return _body(response, file, offset, length)
             address = None
         raise ServerFault(f"{file.name}: each address that the service names for its bytes is refused")
 
-    def _ask(self, revision: Revision, file: File, offset: int, length: int) -> Response:
+    def _ask(self, revision: Revision, file: File, window: Window, take: Take | None) -> Response:
         """The redirect to a fresh address; the bytes where the service sends them itself."""
         response = self._api.exchange(
-            ASK, self._url(revision), headers=_range(offset, length), window=Window(offset, length)
+            ASK, self._url(revision), headers=_range(window), window=window, take=take
         )
         if response.status == 202:
             raise Busy(f"{file.name} is not ready to be read", response.retry_after_s or NOT_READY_S)
@@ -79,17 +81,18 @@ class Downloads:
     def _url(self, revision: Revision) -> str:
         return self._api.api_url(f"files/{quoted(revision.file_id)}/content", version=revision.version_id)
 
-    def _fetch(self, address: str, offset: int, length: int) -> Response:
+    def _fetch(self, address: str, window: Window, take: Take | None) -> Response:
         """From the host behind the redirect, which must not see our token. The address is its own right."""
         for _ in range(_MOST_REDIRECTS):
             request = Request(
                 "GET",
                 address,
                 FETCH,
-                _range(offset, length),
+                _range(window),
                 is_read=True,
                 is_signed=False,
-                window=Window(offset, length),
+                window=window,
+                take=take,
             )
             response = self._api.http.exchange(request)
             location = response.headers.get("location")
@@ -99,8 +102,9 @@ class Downloads:
         raise ServerFault("a download is sent from one address to the next for ever")
 
 
-def _range(offset: int, length: int) -> dict[str, str]:
-    return {"Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"}
+def _range(window: Window) -> dict[str, str]:
+    last = window.offset + window.length - 1
+    return {"Range": f"bytes={window.offset}-{last}", "Accept-Encoding": "identity"}
 
 
 def _body(response: Response, file: File, offset: int, length: int) -> bytes:
@@ -112,6 +116,6 @@ def _body(response: Response, file: File, offset: int, length: int) -> bytes:
     stated = response.headers.get("content-range", "")
     if response.status == 206 and not stated.startswith(f"bytes {offset}-"):
         raise ServerFault(f"{file.name}: asked for bytes from {offset} on, got {stated!r}")
-    if len(response.body) != length:
-        raise ServerFault(f"{file.name}: asked for {length} bytes, got {len(response.body)}")
+    if response.content_bytes != length:
+        raise ServerFault(f"{file.name}: asked for {length} bytes, got {response.content_bytes}")
     return response.body

@@ -14,6 +14,7 @@ from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, Window
 from mountfs.errors import MountfsError, ServerFault
+from mountfs.ports import Take
 
 Json = dict[str, Any]
 
@@ -48,7 +49,7 @@ class DropboxApi:
         """As ``upload``, but the reply of any status is the caller's to judge."""
         return self._exchange(self._request("content", route, arg, body=body))
 
-    def download(self, route: str, arg: Json, offset: int, length: int) -> Response:
+    def download(self, route: str, arg: Json, offset: int, length: int, take: Take | None = None) -> Response:
         """A range of bytes: 206 or 200 with at most *length* bytes, or 416 where there are none."""
         request = self._request(
             "content",
@@ -58,7 +59,7 @@ class DropboxApi:
             window=Window(offset, length),
             extra={"Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"},
         )
-        response = self._exchange(request)
+        response = self._exchange(replace(request, take=take))
         if response.status not in (200, 206, 416):
             raise self._failure(response, route)
         return response

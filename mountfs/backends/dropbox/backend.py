@@ -27,7 +27,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored, TreePage
+from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored, Take, TreePage
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
@@ -109,14 +109,16 @@ class DropboxBackend:
     def undelete(self, place: Place) -> None:
         listing.undelete(self._api, place.path)
 
-    def read(self, file: File, offset: int, length: int) -> bytes:
+    def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""
         if not file.is_downloadable:
             raise NotSupported(f"a document without bytes of its own: {file.name}")
         length = min(length, file.size_bytes - offset)
         if length <= 0:
             return b""
-        response = self._api.download("files/download", {"path": f"rev:{file.revision}"}, offset, length)
+        response = self._api.download(
+            "files/download", {"path": f"rev:{file.revision}"}, offset, length, take
+        )
         if response.status == 416:
             raise ServerFault(f"{file.name} is shorter than its metadata says")
         _check_range(response, file, offset, length)
@@ -248,5 +250,5 @@ def _check_range(response: Response, file: File, offset: int, length: int) -> No
     stated = response.headers.get("content-range", "")
     if response.status == 206 and not stated.startswith(f"bytes {offset}-"):
         raise ServerFault(f"{file.name}: asked for bytes from {offset} on, got {stated!r}")
-    if len(response.body) != length:
-        raise ServerFault(f"{file.name}: asked for {length} bytes, got {len(response.body)}")
+    if response.content_bytes != length:
+        raise ServerFault(f"{file.name}: asked for {length} bytes, got {response.content_bytes}")

@@ -7,6 +7,7 @@ import errno
 import gzip
 import inspect
 import json
+import random
 import socket
 import threading
 import time
@@ -444,6 +445,23 @@ def test_a_window_of_a_whole_body_is_cut_out(client: HttpClient) -> None:
         assert client.exchange(get(server.url, window=Window(300_001, 5))).body == body[300_001:300_006]
         assert client.exchange(get(server.url, window=Window(3, 5))).body == b"range"
         assert client.exchange(get(server.url, window=Window(len(body) - 2, 5))).body == body[-2:]
+
+
+def test_who_takes_the_bytes_gets_those_of_the_window_as_they_come_and_no_others(client: HttpClient) -> None:
+    body = random.Random(1).randbytes(3 * MIB + 5)
+    with Script(answer(206, body), answer(200, body), answer(404, body[:9]), answer(206, body)) as server:
+        for window, wanted in (
+            (Window(0, len(body)), body),
+            (Window(MIB + 1, MIB), body[MIB + 1 : 2 * MIB + 1]),
+            (Window(0, len(body)), b""),
+        ):
+            pieces: list[bytes] = []
+            response = client.exchange(replace(get(server.url, window=window), take=pieces.append))
+            assert b"".join(pieces) == wanted
+            assert (response.body, response.taken_bytes) == (body[:9] if not wanted else b"", len(wanted))
+            assert len(pieces) <= 200
+        with pytest.raises(ServerFault, match="more than 10 bytes"):
+            client.exchange(replace(get(server.url, window=Window(0, 10)), take=pieces.append))
 
 
 def test_redirects_and_cookies_are_not_followed(client: HttpClient) -> None:

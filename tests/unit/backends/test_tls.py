@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +13,8 @@ from cloudsandbox.tls import Authority
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError, Offline
-from mountfs.model.path import ROOT
+from mountfs.model.entry import File, Place
+from mountfs.model.path import ROOT, RemotePath
 from tests.contract.far import upload_parts
 from tests.unit.backends.dropbox.conftest import Connect, connect
 from tests.waiting import until
@@ -42,6 +44,19 @@ def test_an_authority_of_the_user_s_is_trusted(backend: DropboxBackend) -> None:
     body = bytes(range(256)) * 36_000
     _, parts = upload_parts(backend, "/x", body)
     assert sum(part.length for part in parts) == len(body)
+
+
+def test_a_download_is_whole_also_where_many_records_have_come_at_once(
+    sandbox: DropboxSandbox, backend: DropboxBackend
+) -> None:
+    body = random.Random(2).randbytes(5_000_001)
+    sandbox.write("/x", body)
+    file = backend.stat(Place(RemotePath("/x")))
+    assert isinstance(file, File)
+    assert backend.read(file, 0, len(body)) == body
+    pieces: list[bytes] = []
+    assert backend.read(file, 3, len(body) - 3, pieces.append) == b""
+    assert b"".join(pieces) == body[3:]
 
 
 def test_a_stranger_is_not_talked_to(sandbox: DropboxSandbox, connect: Connect) -> None:

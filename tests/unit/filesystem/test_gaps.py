@@ -37,7 +37,7 @@ class Account(World):
             self.reads.append((offset, length))
             return read(file, offset, length)
 
-        self.backend.inner.read = noted  # type: ignore[method-assign]
+        self.backend.inner.read = noted  # type: ignore[method-assign, assignment]
 
     def close(self) -> None:
         super().close()
@@ -205,7 +205,7 @@ def test_what_is_written_while_it_is_fetched_stays(world: Account) -> None:
         world.edit("/f", 9, b"two")
         return body
 
-    world.backend.inner.read = write_meanwhile  # type: ignore[method-assign]
+    world.backend.inner.read = write_meanwhile  # type: ignore[method-assign, assignment]
     world.core.filler.step(world.clock.now_s())
     assert world.get("/f")[:20] == patched((0, b"one"), (9, b"two"))[:20]
     world.settle()
@@ -349,7 +349,7 @@ def test_one_file_that_cannot_be_fetched_keeps_no_other_waiting(world: Account) 
             raise ServerFault("500")
         return read(file, offset, length)
 
-    world.backend.inner.read = failing  # type: ignore[method-assign]
+    world.backend.inner.read = failing  # type: ignore[method-assign, assignment]
     for _ in range(200):
         for step in (world.core.filler.step, world.core.uploader.step, world.core.committer.step):
             step(world.clock.now_s())

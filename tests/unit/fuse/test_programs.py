@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
-from mountfs.reading.readahead import BLOCK_BYTES, MIB
+from mountfs.model.blocksums import BLOCK_BYTES
+from mountfs.reading.readahead import MIB
 from tests.doubles.world import World
 from tests.unit.fuse.test_operations import Info
 
@@ -72,7 +73,7 @@ def test_they_get_what_they_read_and_no_more(tmp_path: Path) -> None:
         asked.append(length)
         return inner(file, offset, length)  # type: ignore[arg-type]
 
-    world.memory.read = counted  # type: ignore[method-assign]
+    world.memory.read = counted  # type: ignore[method-assign, assignment]
 
     def read(path: str, length: int) -> None:
         info = Info(os.O_RDONLY)

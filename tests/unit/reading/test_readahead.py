@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
-    BLOCK_BYTES,
     FIRST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
+    GROWTH,
     MIB,
     MOST_STREAMS,
     MOST_WINDOW_BYTES,
@@ -22,11 +23,11 @@ BIG = 1024 * MIB
 HUGE = 10 * 1024 * MIB
 
 
-def read_on(streams: tuple[Stream, ...], offsets: range, *, has_waited: bool = False) -> list[Plan]:
+def read_on(streams: tuple[Stream, ...], offsets: range, most_bytes: int = FREE_WINDOW_BYTES) -> list[Plan]:
     """Plans of reads of a block each."""
     plans: list[Plan] = []
     for at in offsets:
-        plans.append(plan(streams, at, BLOCK_BYTES, BIG, has_waited=has_waited))
+        plans.append(plan(streams, at, BLOCK_BYTES, BIG, most_bytes=most_bytes))
         streams = plans[-1].streams
     return plans
 
@@ -60,20 +61,19 @@ def test_reading_from_the_beginning_looks_ahead_at_once() -> None:
     assert (planned.ahead_start, planned.ahead_stop) == (BLOCK_BYTES, BLOCK_BYTES + FIRST_WINDOW_BYTES)
 
 
-def test_the_window_doubles_while_reads_follow_each_other() -> None:
-    plans = read_on(AT_THE_BEGINNING, range(0, 12 * BLOCK_BYTES, BLOCK_BYTES))
+def test_the_window_grows_while_reads_follow_each_other() -> None:
+    plans = read_on(AT_THE_BEGINNING, range(0, 4 * BLOCK_BYTES, BLOCK_BYTES))
     windows = [each.streams[0].window_bytes for each in plans]
-    assert windows[:3] == [FIRST_WINDOW_BYTES, 2 * FIRST_WINDOW_BYTES, 4 * FIRST_WINDOW_BYTES]
-    assert windows[-1] == FREE_WINDOW_BYTES
+    assert windows == [FIRST_WINDOW_BYTES, 4 * FIRST_WINDOW_BYTES, FREE_WINDOW_BYTES, FREE_WINDOW_BYTES]
 
 
 def test_a_window_grows_beyond_that_only_where_a_read_had_to_wait() -> None:
     steady = (Stream(8 * MIB, 9 * MIB, FREE_WINDOW_BYTES),)
     assert plan(steady, 9 * MIB, MIB, BIG).streams[0].window_bytes == FREE_WINDOW_BYTES
-    grown = plan(steady, 9 * MIB, MIB, BIG, has_waited=True).streams
-    assert grown[0].window_bytes == 2 * FREE_WINDOW_BYTES
-    assert plan(grown, 10 * MIB, MIB, BIG).streams[0].window_bytes == 2 * FREE_WINDOW_BYTES
-    last = read_on(grown, range(10 * MIB, 20 * MIB, BLOCK_BYTES), has_waited=True)[-1]
+    grown = plan(steady, 9 * MIB, MIB, BIG, most_bytes=MOST_WINDOW_BYTES).streams
+    assert grown[0].window_bytes == GROWTH * FREE_WINDOW_BYTES
+    assert plan(grown, 10 * MIB, MIB, BIG).streams[0].window_bytes == GROWTH * FREE_WINDOW_BYTES
+    last = read_on(grown, range(10 * MIB, 20 * MIB, BLOCK_BYTES), MOST_WINDOW_BYTES)[-1]
     assert last.streams[0].window_bytes == MOST_WINDOW_BYTES
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Busy, Corrupt, MountfsError, NotFound, Offline, ServerFault, Throttled, Transient
+from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.readahead import BLOCK_BYTES, MIB
-from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader, Served
+from mountfs.reading.readahead import MIB
+from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader
+from mountfs.reading.served import Served
 from tests.doubles.memory import MemoryBackend
 from tests.fakes.clock import FakeClock
 

@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.reading.blocks import Blocks, key_of
-from mountfs.reading.readahead import BLOCK_BYTES, FREE_WINDOW_BYTES, MIB, MOST_WINDOW_BYTES, Stream
+from mountfs.reading.readahead import (
+    FREE_WINDOW_BYTES,
+    GROWTH,
+    MIB,
+    MOST_WINDOW_BYTES,
+    Stream,
+)
 from mountfs.reading.reader import AHEAD_THREADS, FETCH_BYTES, Reader
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
@@ -144,7 +151,7 @@ def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthet
     service.release()
     thread.join(WAIT_S)
     reader.read(big, 100 * MIB + 2 * BLOCK_BYTES, BLOCK_BYTES)
-    assert reader._streams[key_of(big)][0].window_bytes == 2 * FREE_WINDOW_BYTES
+    assert reader._streams[key_of(big)][0].window_bytes == GROWTH * FREE_WINDOW_BYTES
 
 
 def test_a_seek_calls_off_what_nobody_has_begun_to_fetch(service: Synthetic, reader: Reader) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from mountfs.model.blocksums import BLOCK_BYTES, DIGEST_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading import blocks, sums
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.readahead import BLOCK_BYTES, MIB
-from mountfs.reading.sums import DIGEST_BYTES, SUFFIX
+from mountfs.reading.readahead import MIB
+from mountfs.reading.sums import SUFFIX
 
 SIZE_BYTES = 9 * BLOCK_BYTES + 777
 BODY = random.Random(3).randbytes(SIZE_BYTES)

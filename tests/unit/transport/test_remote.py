@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Internal, MountfsError, Offline, ServerFault, Unreachable
+from mountfs.errors import (
+    Corrupt,
+    DiskTrouble,
+    Internal,
+    MountfsError,
+    Offline,
+    ServerFault,
+    Unreachable,
+)
+from mountfs.model.blocksums import BLOCK_BYTES, digest
 from mountfs.model.entry import Account, File, Folder, Place
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.transport import link, remote
@@ -125,6 +134,21 @@ def test_one_that_dies_again_and_again_is_started_ever_more_rarely(
     clock.advance(STEADY_S)
     die(backend)
     assert backend.stat(at("a")) == Folder("1", "a")  # after a moment, in which the call waits
+
+
+def test_the_process_writes_a_range_into_a_file_itself(backend: RemoteBackend, tmp_path: Path) -> None:
+    big = File("1", "big", "1", 9 * MIB, 0, "")
+    target = tmp_path / "cached"
+    with pytest.raises(DiskTrouble, match="cannot be opened: No such file"):
+        backend.read_into(big, MIB, 4 * MIB, str(target))
+    target.touch()
+    digests = backend.read_into(big, MIB, 4 * MIB, str(target))
+    written = b"".join(bytes([number]) * MIB for number in range(5))
+    assert target.read_bytes() == written
+    blocks = range(MIB, 5 * MIB, BLOCK_BYTES)
+    assert digests == b"".join(digest(written[at : at + BLOCK_BYTES]) for at in blocks)
+    with pytest.raises(Corrupt, match="1048576 bytes came, not 2097152"):
+        backend.read_into(big, 8 * MIB, 2 * MIB, str(target))
 
 
 def test_one_that_cannot_start_is_unreachable(start: Start) -> None:

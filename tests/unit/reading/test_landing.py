@@ -1,0 +1,125 @@
+"""Ranges that the source writes into the cache by itself: the bytes do not pass through the reader."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import DiskTrouble
+from mountfs.model.blocksums import BLOCK_BYTES
+from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind, content_hash
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.reader import LANDS_AGAIN_S, Reader
+from mountfs.transport.landing import Landing
+from tests.fakes.clock import FakeClock
+
+MIB = 1024 * 1024
+SIZE_BYTES = 5 * MIB + 777
+BODY = random.Random(5).randbytes(SIZE_BYTES)
+FILE = File("id:1", "big", "1", SIZE_BYTES, 0, content_hash(HashKind.DROPBOX, BODY))
+
+
+class Writing:
+    """A source that writes as the network process does. ``meanwhile`` is called before it tells of that."""
+
+    def __init__(self) -> None:
+        self.read_here: list[tuple[int, int]] = []
+        self.landed: list[tuple[int, int]] = []
+        self.is_full = False
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        self.read_here.append((offset, length))
+        return BODY[offset : offset + length]
+
+    def read_into(self, file: File, offset: int, length: int, path: str) -> bytes:
+        self.landed.append((offset, length))
+        if self.is_full:
+            raise DiskTrouble("full")
+        with Landing(path, offset) as landing:
+            for at in range(offset, offset + length, 100_000):
+                landing.take(BODY[at : min(at + 100_000, offset + length)])
+            self.meanwhile()
+            return landing.digests(length)
+
+
+@pytest.fixture
+def source() -> Writing:
+    return Writing()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Blocks:
+    return cache(tmp_path)
+
+
+@pytest.fixture
+def reader(source: Writing, blocks: Blocks, clock: FakeClock) -> Iterator[Reader]:
+    made = Reader(source, blocks, clock)
+    yield made
+    made.close()
+
+
+def cache(tmp_path: Path, limit_bytes: int = 64 * MIB) -> Blocks:
+    return Blocks(tmp_path / "cache", limit_bytes, HashKind.DROPBOX)
+
+
+def whole(reader: Reader) -> bytes:
+    return reader.read(FILE, 0, MIB + BLOCK_BYTES) + reader.read(FILE, MIB + BLOCK_BYTES, SIZE_BYTES)
+
+
+def test_what_the_source_writes_is_read_and_outlives_the_process(
+    source: Writing, reader: Reader, tmp_path: Path
+) -> None:
+    assert whole(reader) == BODY
+    assert source.landed
+    reader.close()
+    after = cache(tmp_path)
+    after.recall(FILE)
+    for offset, length in source.landed:
+        pieces = [after.peek(FILE, at, BLOCK_BYTES) for at in range(offset, offset + length, BLOCK_BYTES)]
+        assert b"".join(pieces) == BODY[offset : offset + length]
+
+
+def test_what_was_written_and_not_told_is_absent(source: Writing, blocks: Blocks, tmp_path: Path) -> None:
+    cached = blocks.land(FILE, 2 * MIB)
+    assert cached is not None
+    source.read_into(FILE, 0, 2 * MIB, str(cached.path))
+    assert blocks.peek(FILE, 0, MIB) == b""
+    assert cache(tmp_path).peek(FILE, 0, MIB) == b""
+
+
+def test_bytes_that_cannot_be_written_come_here_and_not_twice_for_a_while(
+    source: Writing, reader: Reader, clock: FakeClock
+) -> None:
+    source.is_full = True
+    assert reader.read(FILE, 0, 2 * MIB) == BODY[: 2 * MIB]
+    assert reader.read(FILE, 3 * MIB, MIB) == BODY[3 * MIB : 4 * MIB]
+    assert len(source.landed) == 1
+    source.is_full = False
+    clock.advance(LANDS_AGAIN_S)
+    assert reader.read(FILE, 4 * MIB, MIB + 777) == BODY[4 * MIB :]
+    assert len(source.landed) == 2
+
+
+def test_what_is_evicted_as_soon_as_it_was_written_is_read_all_the_same(
+    source: Writing, reader: Reader, blocks: Blocks
+) -> None:
+    source.meanwhile = blocks.clear
+    assert reader.read(FILE, 0, 2 * MIB, ahead=False) == BODY[: 2 * MIB]
+    assert blocks.bytes_of(FILE) == 0
+
+
+def test_a_content_without_a_hash_is_not_written_by_somebody_else(blocks: Blocks) -> None:
+    """Its cache file has a name that the next process may give to another content."""
+    unknown = File("id:1", "big", "1", SIZE_BYTES, 0, "")
+    assert blocks.land(unknown, MIB) is None
