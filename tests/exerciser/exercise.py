@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from daemon.control.changes import ChangesRequest, PendingChanges
+from daemon.control.client import Client
+from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import hasher
 from tests.exerciser.calls import Drawn, PathCalls
 from tests.exerciser.draws import LONGEST, Draws
@@ -24,7 +27,7 @@ from tests.mounted.services import SERVICES
 TMPFS = Path("/dev/shm")
 DEEP = "in/a/folder/far/below"
 """What symbolic links lead to with `..` is inside both sides as well."""
-SETTLES_S = 600.0
+SETTLES_S = 120.0
 TOLD_BEFORE = 400
 """So many calls before a difference are told."""
 
@@ -179,7 +182,9 @@ class Exercise:
     def _settle(self) -> None:
         """The service has all files, and no name that was to stay here."""
         self._run.settled += 1
-        self._mount.wait_committed(SETTLES_S)
+        for reply in Client.at(self._mount.path).ask(WaitRequest("/", SETTLES_S)):
+            if isinstance(reply, Settled) and reply != Settled(0):
+                raise Different(f"not committed within {SETTLES_S:.0f} s: {reply}, {self._pending()}")
         self._look("once all is committed")
         wanted = {}
         for folder, _, files in os.walk(self._tops[0]):
@@ -198,6 +203,10 @@ class Exercise:
         local = [name for name in told if name.startswith(".") or name.endswith(".tmp")]
         if local:
             raise Different(f"the service was told of {sorted(set(local))[:9]}")
+
+    def _pending(self) -> list[object]:
+        replies = list(Client.at(self._mount.path).ask(ChangesRequest("/")))
+        return [change for reply in replies if isinstance(reply, PendingChanges) for change in reply.pending]
 
 
 @contextmanager
