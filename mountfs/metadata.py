@@ -66,9 +66,14 @@ class Metadata:
         now_ns = self._services.clock.wall_ns()
         mtime_ns, atime_ns = _meant(mtime, now_ns), _meant(atime, now_ns)
         names = names_of(path)
-        file = self._hidden(names) or self._do(lambda: self._set_times(names, mtime_ns, atime_ns))
-        if file is not None and mtime_ns is not None:
-            file.set_mtime(mtime_ns)
+        hidden = self._hidden(names)
+        file, is_draft = hidden, False
+        while True:
+            if hidden is None:
+                file, is_draft = self._do(lambda: self._set_times(names, mtime_ns, atime_ns))
+            if file is None or mtime_ns is None or file.set_mtime(mtime_ns) or not is_draft:
+                return
+            # `rsync -a` closes a file and sets its time: the close ended the draft between the two steps.
 
     def note_read(self, file: OpenFile) -> None:
         """*file* was read, and is closed now: its access time may move."""
@@ -133,16 +138,18 @@ class Metadata:
             path, lambda node: self._nodes.set_xattrs(node, changed(node.state.kept or NOTHING_KEPT))
         )
 
-    def _set_times(self, names: Names, mtime_ns: int | None, atime_ns: int | None) -> OpenFile | None:
-        """Gives a node its times, but for a modification time of a file that is being written; the open file
-        that tells it as well."""
+    def _set_times(
+        self, names: Names, mtime_ns: int | None, atime_ns: int | None
+    ) -> tuple[OpenFile | None, bool]:
+        """Gives a node its times; the open file that tells them as well, and whether it is being written: the
+        modification time is then still to be set, by that file."""
         node = self._published.node(names)
         file = self._files.writing(node)
         if file is not None:
             self._nodes.set_times_of_draft(node, atime_ns)
-            return file
+            return file, True
         self._nodes.set_times(node, mtime_ns, atime_ns)
-        return self._files.showing(node)
+        return self._files.showing(node), False
 
     def _hidden(self, names: Names) -> OpenFile | None:
         """A file that was removed while it was open, by the name the kernel has for it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from daemon.control.changes import ChangesRequest, PendingChanges
+from daemon.control.changes import ChangesRequest, PendingChanges, StoryRequest
 from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import hasher
@@ -205,8 +205,11 @@ class Exercise:
             raise Different(f"the service was told of {sorted(set(local))[:9]}")
 
     def _pending(self) -> list[object]:
-        replies = list(Client.at(self._mount.path).ask(ChangesRequest("/")))
-        return [change for reply in replies if isinstance(reply, PendingChanges) for change in reply.pending]
+        """What is, and how it came to that."""
+        client = Client.at(self._mount.path)
+        replies = list(client.ask(ChangesRequest("/")))
+        found = [change for reply in replies if isinstance(reply, PendingChanges) for change in reply.pending]
+        return [(change, *client.ask(StoryRequest(change.path))) for change in found]
 
 
 @contextmanager

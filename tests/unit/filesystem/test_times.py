@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from mountfs.attributes import Attributes, Caller, Moment
+from mountfs.files.openfile import OpenFile
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -46,6 +47,28 @@ def test_an_open_file_has_the_time_that_is_kept_here(world: World) -> None:
     world.fs.metadata.chmod("/f", 0o600)
     assert told(world, "/f").mtime_ns == FUTURE_NS
     world.close_file(number)
+
+
+def test_a_time_that_is_set_while_the_file_is_closed_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = world.begin("/f", b"x")
+    world.fs.flush(number)
+    (file,) = world.core.files.all()
+    released: list[int] = []
+
+    def set_mtime(mtime_ns: int) -> bool:
+        if not released:
+            released.append(number)
+            world.fs.release(number)
+        return OpenFile.set_mtime(file, mtime_ns)
+
+    monkeypatch.setattr(file, "set_mtime", set_mtime)
+    world.touch("/f", THEN_NS)
+    assert released
+    assert told(world, "/f").mtime_ns == THEN_NS
+    world.settle()
+    assert told(world, "/f").mtime_ns == THEN_NS
 
 
 def test_a_change_of_attributes_moves_the_change_time_alone(world: World) -> None:
