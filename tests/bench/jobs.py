@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.bench.contestants import MIB, Contestant, Mountfs, PassThrough, Rclone
 from tests.bench.lifelike import LifelikeSandbox
-from tests.bench.sources import EDITED_MIB, count_files
+from tests.bench.sources import count_files
 from tests.waiting import until
 
 Figures = dict[str, float]
@@ -90,9 +90,10 @@ def _writers(turn: Turn) -> Figures:
 def _edit(turn: Turn) -> Figures:
     """4 KiB in the middle of a file that only the service has."""
     turn.copied("edited")
+    blocks = (turn.sources / "edited").stat().st_size // 4096
     turn.contestant.forget_what_was_read()
     before = turn.sandbox.hashes() if turn.sandbox else {}
-    place = ["bs=4096", "count=1", f"seek={EDITED_MIB * MIB // 2 // 4096}", "conv=notrunc", "status=none"]
+    place = ["bs=4096", "count=1", f"seek={blocks // 2}", "conv=notrunc", "status=none"]
     return turn.timed(
         lambda: _run("dd", "if=/dev/urandom", f"of={turn.copy}", *place),
         lambda far: far.hashes() != before,
@@ -103,14 +104,16 @@ def _again(turn: Turn) -> Figures:
     """`cp -r` of 1,000 files inside the mount."""
     turn.copied("small")
     turn.contestant.rest()
+    files = 2 * count_files(turn.sources / "small")
     return turn.timed(
-        lambda: _run("cp", "-r", turn.copy, turn.contestant.path / "again"), lambda far: far.files() >= 2000
+        lambda: _run("cp", "-r", turn.copy, turn.contestant.path / "again"), lambda far: far.files() >= files
     )
 
 
 def _unchanged(turn: Turn) -> Figures:
     source = turn.sources / "small"
-    turn.timed(lambda: _run("cp", "-rp", source, turn.copy), lambda far: far.files() >= 1000)
+    files = count_files(source)
+    turn.timed(lambda: _run("cp", "-rp", source, turn.copy), lambda far: far.files() >= files)
     return turn.timed(lambda: _run("rsync", "-rt", f"{source}/", f"{turn.copy}/"))
 
 
@@ -126,13 +129,14 @@ def _move(turn: Turn) -> Figures:
     """1,000 files, each by a rename of its own, into another folder."""
     turn.copied("small")
     moved = turn.contestant.path / "moved"
+    files = count_files(turn.sources / "small")
 
     def move() -> None:
         moved.mkdir()
         for path in sorted(turn.copy.glob("*/*")):
             path.rename(moved / path.name)
 
-    return turn.timed(move, lambda far: far.count_below("/moved/") >= 1000)
+    return turn.timed(move, lambda far: far.count_below("/moved/") >= files)
 
 
 def _rates(turn: Turn) -> Figures:
@@ -166,6 +170,7 @@ def _rates(turn: Turn) -> Figures:
 def _growth(turn: Turn) -> Figures:
     """100,000 files of 1 KiB: does the last cost what the first did?"""
     folders = sorted((turn.sources / "tiny").iterdir())
+    files = count_files(turn.sources / "tiny")
     took_s = []
 
     def copy() -> None:
@@ -175,10 +180,10 @@ def _growth(turn: Turn) -> Figures:
             _run("cp", "-r", folder, turn.copy)
             took_s.append(time.perf_counter() - began_s)
 
-    figures = turn.timed(copy, lambda far: far.files() >= 1000 * len(folders))
+    figures = turn.timed(copy, lambda far: far.files() >= files)
     tenth = len(folders) // 10
-    figures["ms a file, of the first tenth"] = sum(took_s[:tenth]) / tenth
-    figures["ms a file, of the last tenth"] = sum(took_s[-tenth:]) / tenth
+    tenth_ms = {"first": 1e3 * sum(took_s[:tenth]), "last": 1e3 * sum(took_s[-tenth:])}
+    figures |= {f"ms a file, of the {which} tenth": ms / (files / 10) for which, ms in tenth_ms.items()}
     journals = turn.contestant.folder.glob("state/accounts/*/slot-*/journal.db*")
     figures["journal at the end, MiB"] = sum(each.stat().st_size for each in journals) / MIB
     return figures
@@ -186,11 +191,12 @@ def _growth(turn: Turn) -> Figures:
 
 def _random(turn: Turn) -> Figures:
     """4 KiB at 50 places of 512 MiB."""
+    mib = (turn.sources / "large").stat().st_size // MIB
 
     def read() -> None:
         with turn.copy.open("rb", buffering=0) as file:
             for number in range(RANDOM_READS):
-                os.pread(file.fileno(), 4096, (number * 7919 % 512) * MIB + 4096 * number)
+                os.pread(file.fileno(), 4096, (number * 7919 % mib) * MIB + 4096 * number)
 
     return turn.cold("large", read)
 

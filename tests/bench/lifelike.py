@@ -15,15 +15,15 @@ from cloudsandbox.box import BoxSandbox
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.tls import Authority
 
+BOX_DOWNLOADS = "dl.boxcloud.com"
 HOSTS = {
     "dropbox": ("api.dropboxapi.com", "content.dropboxapi.com", "notify.dropboxapi.com"),
-    "box": ("api.box.com", "upload.box.com", "app.box.com", "dl.boxcloud.com"),
+    "box": ("api.box.com", "upload.box.com", "app.box.com", BOX_DOWNLOADS),
 }
 TOKEN = "sandbox"
 FAST: dict[str, dict[str, Any]] = {
     "dropbox": {"job_duration_s": 0.3, "job_entry_s": 0.002, "quota_bytes": 10**13},
     "box": {
-        "download_host": "dl.boxcloud.com",
         "refuse_forwarded_token": False,
         "commit_retry_after_s": 0,
         "record_exchanges": False,
@@ -34,13 +34,18 @@ FAST: dict[str, dict[str, Any]] = {
 class LifelikeSandbox:
     """``url``, ``ca_file``, ``port``: where it is; it ends with this process."""
 
-    def __init__(self, service: str, folder: Path, latency_ms: float, link_mb_s: float = 0.0) -> None:
-        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit."""
+    def __init__(
+        self, service: str, folder: Path, latency_ms: float, link_mb_s: float = 0.0, *, by_proxy: bool
+    ) -> None:
+        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit. *by_proxy*: its client comes by a
+        proxy that leads the service's own hosts here. Only then may Box send downloads to another host."""
         self.service = service
         folder.mkdir(parents=True)
         self.ca_file = folder / "ca.pem"
         link = dict.fromkeys(("up_bytes_per_s", "down_bytes_per_s"), link_mb_s * 1e6)
         switches = {**FAST[service], "latency_ms": latency_ms, **link}
+        if by_proxy and service == "box":
+            switches["download_host"] = BOX_DOWNLOADS
         order = [sys.executable, "-m", "tests.bench.lifelike", service, str(folder), json.dumps(switches)]
         self._process = subprocess.Popen(order, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None

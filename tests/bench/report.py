@@ -88,11 +88,13 @@ def _median(results: Sequence[Result], who: str, figure: str) -> float | None:
 
 def in_words(place: Place) -> str:
     link = f", a link of {place.link_mb_s:g} MB/s" if place.link_mb_s else ""
-    return f"{place.service.capitalize()}, {place.latency_ms:g} ms a call{link}, state on {place.disk}"
+    part = f", {place.part:g} of each job" if place.part != 1.0 else ""
+    return f"{place.service.capitalize()}, {place.latency_ms:g} ms a call{link}, state on {place.disk}{part}"
 
 
 def file_name(place: Place) -> str:
-    return f"{place.service}-{place.latency_ms:g}ms-{place.link_mb_s:g}mbs-{place.disk}.svg"
+    part = f"-{place.part:g}" if place.part != 1.0 else ""
+    return f"{place.service}-{place.latency_ms:g}ms-{place.link_mb_s:g}mbs-{place.disk}{part}.svg"
 
 
 def turns_in_words(jobs: dict[str, list[Result]]) -> str:

@@ -9,69 +9,65 @@ import sysconfig
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.mounted.realmount import small_tree
-
 MIB = 1024 * 1024
-LARGE_MIB = 512
-EDITED_MIB = 256
 WRITERS = 8
 
 
-def _large(path: Path, mib: int) -> None:
+def _large(path: Path, mib: float) -> None:
     with path.open("wb") as file:
-        for _ in range(mib):
+        for _ in range(max(1, round(mib))):
             file.write(os.urandom(MIB))
 
 
-def _tree(path: Path, files: int, size_bytes: int, folders: int) -> None:
-    for number in range(files):
+def _tree(path: Path, files: float, size_bytes: int, folders: int) -> None:
+    for number in range(max(1, round(files))):
         file = path / f"d{number % folders}" / f"f{number}"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(os.urandom(size_bytes))
 
 
-def _several(path: Path) -> None:
+def _several(path: Path, part: float) -> None:
     path.mkdir()
     for number in range(8):
-        _large(path / f"f{number}", 128)
+        _large(path / f"f{number}", 128 * part)
 
 
-def _writers(path: Path) -> None:
+def _writers(path: Path, part: float) -> None:
     for number in range(WRITERS):
-        _tree(path / f"w{number}", 125, 4096, 1)
+        _tree(path / f"w{number}", 125 * part, 4096, 1)
 
 
-def _program(path: Path) -> None:
+def _program(path: Path, part: float) -> None:
     """The modules of Python's standard library: real names, sizes and depths."""
     library = Path(sysconfig.get_path("stdlib"))
-    for source in library.rglob("*.py"):
-        below = source.relative_to(library)
-        if {"site-packages", "dist-packages", "test"} & set(below.parts):
-            continue
-        (path / below).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, path / below)
+    names = [each.relative_to(library) for each in sorted(library.rglob("*.py"))]
+    names = [each for each in names if not {"site-packages", "dist-packages", "test"} & set(each.parts)]
+    for name in names[: max(1, round(len(names) * part))]:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library / name, path / name)
 
 
-MAKERS: dict[str, Callable[[Path], object]] = {
-    "small": lambda path: small_tree(path, 1000),
-    "many": lambda path: small_tree(path, 10_000),
-    "tiny": lambda path: _tree(path, 100_000, 1024, 100),
-    "medium": lambda path: _tree(path, 1000, 100 * 1024, 10),
-    "folders": lambda path: _tree(path, 1000, 4096, 20),
-    "fewer": lambda path: _tree(path, 200, 4096, 1),
+MAKERS: dict[str, Callable[[Path, float], object]] = {
+    "small": lambda path, part: _tree(path, 1000 * part, 4096, 10),
+    "many": lambda path, part: _tree(path, 10_000 * part, 4096, 10),
+    "tiny": lambda path, part: _tree(path, 100_000 * part, 1024, 100),
+    "medium": lambda path, part: _tree(path, 1000 * part, 100 * 1024, 10),
+    "folders": lambda path, part: _tree(path, 1000 * part, 4096, 20),
+    "fewer": lambda path, part: _tree(path, 200 * part, 4096, 1),
     "writers": _writers,
     "program": _program,
-    "large": lambda path: _large(path, LARGE_MIB),
-    "edited": lambda path: _large(path, EDITED_MIB),
+    "large": lambda path, part: _large(path, 512 * part),
+    "edited": lambda path, part: _large(path, 256 * part),
     "several": _several,
-    "one": lambda path: path.write_bytes(random.Random(1).randbytes(4096)),
+    "one": lambda path, _part: path.write_bytes(random.Random(1).randbytes(4096)),
 }
-"""By name: makes what lies at that name below the folder of sources."""
+"""By name: makes what lies at that name below the folder of sources, or a part of it."""
 
 
-def make_sources(folder: Path, names: Iterable[str]) -> None:
+def make_sources(folder: Path, names: Iterable[str], part: float = 1.0) -> None:
+    """*part*: of their files, or of their bytes where a source has few files."""
     for name in sorted(set(names)):
-        MAKERS[name](folder / name)
+        MAKERS[name](folder / name, part)
 
 
 def count_files(path: Path) -> int:
