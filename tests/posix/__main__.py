@@ -13,7 +13,9 @@ from tests.posix.place import Place
 
 
 def main() -> None:
-    top = Path(sys.argv[1])
+    if len(sys.argv) < 2 or not Path(sys.argv[1]).is_dir():
+        sys.exit("usage: python -m tests.posix FOLDER [N], of a tmpfs or a mount, as root")
+    top = Path(sys.argv[1]).absolute()
     step = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     os.umask(0o022)
     told: dict[str, object] = {}
