@@ -109,10 +109,9 @@ class FileSystem:
         return self._do(decide)
 
     def fgetattr(self, number: int, path: str | None = None) -> Attributes:
-        """Of an open file, whether it still has a name or not; *path*: the one it has."""
+        """Of an open file, whether it still has a name or not; *path*: the one it has, if libfuse tells."""
         file = self._handles[number].file
-        if path is not None:
-            self._files.sizes.told(path, file.size_bytes)
+        self._files.told_size(file, path)
         return self._inodes.of_open(file.node, file)
 
     def access(self, path: str, mode: int) -> None:

@@ -94,6 +94,14 @@ class OpenFiles:
     def __len__(self) -> int:
         return sum(map(len, self._files.values()))
 
+    def told_size(self, file: OpenFile, path: str | None) -> None:
+        """The kernel is being told the size of the open *file*, of which it asks by a handle. libfuse names
+        no *path* with it, and the kernel keeps the size for all handles of the path: also for those that are
+        opened after somebody else has changed the file."""
+        with self._services.lock:
+            for each in self._pages.paths_of(file) if path is None else [path]:
+                self.sizes.told(each, file.size_bytes)
+
     def all(self) -> list[OpenFile]:
         """Every open file."""
         with self._services.lock:
@@ -210,6 +218,7 @@ class OpenFiles:
             self.sizes.renamed(source, target)
         else:
             self._pages.renamed_below(source, target)
+            self.sizes.renamed_below(source, target)
 
     def removed(self, path: str) -> None:
         """From here on the kernel has nothing as *path*."""

@@ -66,6 +66,10 @@ class Pages:
             if not self._opened_as[path]:
                 del self._opened_as[path]
 
+    def paths_of(self, file: OpenFile) -> list[str]:
+        """By which *file* was opened, as they are after all renames."""
+        return list(self._paths.get(id(file), ()))
+
     def file_of(self, path: str) -> OpenFile | None:
         """The open file whose bytes the kernel's pages of *path* have; None: there is none."""
         files = self._opened_as.get(path)

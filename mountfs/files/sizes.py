@@ -48,6 +48,14 @@ class Sizes:
             if size_bytes is not None:
                 told[target] = size_bytes
 
+    def renamed_below(self, source: str, target: str) -> None:
+        """The folder *source* is *target* from here on, and with it all paths below. Looks at what was told
+        within 2 * KEPT_S."""
+        below = source + "/"
+        for told in (self._told, self._told_before):
+            for path in [path for path in told if path.startswith(below)]:
+                told[target + path[len(source) :]] = told.pop(path)
+
     def _forget_old(self) -> None:
         passed_s = self._clock.now_s() - self._began_s
         if passed_s < KEPT_S:

@@ -50,6 +50,31 @@ def test_a_size_that_the_kernel_knows_goes_along_with_a_rename(world: World) -> 
     assert kernel.get("/g") == b"longer than that"
 
 
+def test_a_size_that_the_kernel_knows_goes_along_with_the_rename_of_a_folder(world: World) -> None:
+    kernel = Kernel(world.fs, knows=True)
+    world.theirs("/d/f", b"old")
+    assert kernel.get("/d/f") == b"old"
+    kernel.rename("/d", "/e")
+    world.settle()
+    world.theirs("/e/f", b"longer than that")
+    with pytest.raises(Stale):
+        world.fs.open("/e/f", RO)
+
+
+def test_a_size_that_the_kernel_asked_for_by_a_handle_is_noted_too(world: World) -> None:
+    """libfuse says no path with that question."""
+    world.theirs("/f", b"old")
+    number = world.fs.open("/f", RO).number
+    world.rename("/f", "/g")
+    world.settle()
+    world.advance(60.0)
+    world.fs.fgetattr(number)
+    world.close_file(number)
+    world.theirs("/g", b"longer than that")
+    with pytest.raises(Stale):
+        world.fs.open("/g", RO)
+
+
 def test_an_open_is_told_to_look_again_once_and_while_the_kernel_answers_by_itself(world: World) -> None:
     world.theirs("/f", b"old")
     world.fs.getattr("/f")

@@ -1,0 +1,189 @@
+"""Those who change one tree at random, by a mount or as another client of the service, and who read it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+from pathlib import Path
+from random import Random
+
+from tests.converge.bodies import LINE_BYTES, Mixed, body_of, revision_of
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.soak.figures import Figures
+
+FOLDERS, NAMES = 4, 5
+LINES = (5, 100, 2_000, 6_000, 40_000)
+"""Of files: up to 2.4 MiB, which come as several ranges."""
+OFTEN = (8, 6, 4, 2, 1)
+PIECE_BYTES = 64 * 1024
+MOVED_MEANWHILE = {
+    *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ESTALE, errno.EINVAL),
+    errno.EBUSY,
+}
+"""What a call may end with while others change the same tree."""
+
+
+class Numbers:
+    """Gives each content a revision of its own."""
+
+    def __init__(self, draw: Random) -> None:
+        self._count = itertools.count(1)
+        self._draw = draw
+
+    def body(self, lines: int = 0) -> bytes:
+        """Of so many lines, or a few more; 0: of any length."""
+        lines = lines or self._draw.choices(LINES, OFTEN)[0]
+        return body_of(next(self._count), lines + self._draw.randrange(5))
+
+
+class ByMount:
+    """One thread calls ``turn``: one change by the calls that programs make."""
+
+    def __init__(self, top: Path, numbers: Numbers, draw: Random, figures: Figures) -> None:
+        self.name = f"writer {top.parent.name}"
+        self._top, self._numbers, self._draw, self._figures = top, numbers, draw, figures
+        self._drafts = itertools.count()
+
+    def turn(self) -> None:
+        changes = [self._save, self._make, self._rename, self._move_folder, self._remove, self._clear]
+        (change,) = self._draw.choices(changes, [10, 3, 3, 1, 2, 1])
+        try:
+            change()
+        except OSError as error:
+            if error.errno not in MOVED_MEANWHILE:
+                raise
+            self._figures.count("came too late", errno.errorcode[error.errno])
+        else:
+            self._figures.count("changes by mounts", change.__name__[1:])
+
+    def _save(self) -> None:
+        """As editors do: a new file beside it takes its name, so no reader sees half of it."""
+        path = self._any()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{os.getpid()}-{next(self._drafts)}.tmp")
+        draft.write_bytes(self._numbers.body())
+        draft.rename(path)
+
+    def _make(self) -> None:
+        """A new file by one call."""
+        path = self._any()
+        fd = os.open(path.with_name(f"n{next(self._drafts) % NAMES}"), os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            os.write(fd, self._numbers.body(LINES[0]))
+        finally:
+            os.close(fd)
+
+    def _rename(self) -> None:
+        self._any().rename(self._any())
+
+    def _move_folder(self) -> None:
+        source, target = (self._top / f"d{self._draw.randrange(FOLDERS)}" for _ in range(2))
+        source.rename(target if not target.exists() else target / "moved")
+
+    def _remove(self) -> None:
+        self._any().unlink()
+
+    def _clear(self) -> None:
+        """What would make the tree grow: conflicted copies, and folders that were moved into others."""
+        for folder, folders, files in os.walk(self._top):
+            for name in files:
+                if "conflicted copy" in name:
+                    os.unlink(os.path.join(folder, name))
+            for name in folders:
+                if name == "moved":
+                    shutil.rmtree(os.path.join(folder, name))
+
+    def _any(self) -> Path:
+        return self._top / f"d{self._draw.randrange(FOLDERS)}" / f"f{self._draw.randrange(NAMES)}"
+
+
+class ByService:
+    """One thread calls ``turn``: one change as another client makes it."""
+
+    name = "another client"
+
+    def __init__(
+        self, far_side: SandboxProcess, top: str, numbers: Numbers, draw: Random, figures: Figures
+    ) -> None:
+        self._far, self._top, self._numbers, self._draw, self._figures = far_side, top, numbers, draw, figures
+
+    def turn(self) -> None:
+        (change,) = self._draw.choices([self._write, self._remove, self._move], [8, 1, 2])
+        try:
+            change()
+        except AssertionError:  # nothing stands there, or something does
+            self._figures.count("came too late", "another client")
+        else:
+            self._figures.count("changes by another client", change.__name__[1:])
+
+    def _write(self) -> None:
+        self._far.write(self._any(), self._numbers.body().decode())
+
+    def _remove(self) -> None:
+        self._far.remove(self._any())
+
+    def _move(self) -> None:
+        self._far.move(self._any(), self._any())
+
+    def _any(self) -> str:
+        return f"/{self._top}/d{self._draw.randrange(FOLDERS)}/f{self._draw.randrange(NAMES)}"
+
+
+class Looker:
+    """One thread calls ``turn``: reads one file, twice through one descriptor. AssertionError: it was a mix,
+    or another revision the second time."""
+
+    def __init__(self, top: Path, draw: Random, figures: Figures) -> None:
+        self.name = f"reader {top.parent.name}"
+        self._top, self._draw, self._figures = top, draw, figures
+
+    def turn(self) -> None:
+        found = [Path(folder) / name for folder, _, names in os.walk(self._top) for name in names]
+        found = [path for path in found if not path.name.endswith(".tmp")]
+        if not found:
+            return
+        path = self._draw.choice(found)
+        try:
+            fd = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            if error.errno not in MOVED_MEANWHILE:
+                raise
+            return
+        try:
+            self._read(path, fd)
+        except FileNotFoundError:
+            self._figures.count("reads", "ended by its removal at the service")
+        finally:
+            os.close(fd)
+
+    def _read(self, path: Path, fd: int) -> None:
+        first = self._checked(path, self._in_order(fd))
+        how = self._draw.choice((self._in_order, self._backward))
+        second = self._checked(path, how(fd))
+        assert first == second, f"{path}: revision {first} became {second} while it was open"
+        self._figures.count("reads", "of a whole file, twice")
+
+    def _checked(self, path: Path, body: bytes) -> int:
+        try:
+            return revision_of(body)
+        except Mixed as error:
+            raise AssertionError(f"{path}: {error}") from None
+
+    def _in_order(self, fd: int) -> bytes:
+        pieces, at = [], 0
+        while piece := os.pread(fd, PIECE_BYTES, at):
+            pieces.append(piece)
+            at += len(piece)
+        return b"".join(pieces)
+
+    def _backward(self, fd: int) -> bytes:
+        size = os.fstat(fd).st_size
+        pieces = [os.pread(fd, PIECE_BYTES, at) for at in range(0, size, PIECE_BYTES)[::-1]]
+        with contextlib.suppress(IndexError):
+            # Its size may be that of a newer revision for as long as it is open: read on to the end.
+            at = sum(map(len, pieces))
+            pieces.insert(0, os.pread(fd, max(LINE_BYTES, PIECE_BYTES), at))
+        return b"".join(reversed(pieces))

@@ -1,0 +1,141 @@
+"""Two mounts and another client change one tree at random; at the end all show the same."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from daemon.control.client import Client
+from daemon.control.protocol import Settled, WaitRequest
+from mountfs.model.hashing import content_hash
+from tests.converge.actors import ByMount, ByService, Looker, Numbers
+from tests.converge.bodies import revision_of
+from tests.mounted.realmount import RealMount, mountfs
+from tests.mounted.sandboxprocess import SandboxProcess
+from tests.soak.figures import Figures
+from tests.soak.trees import differences, tree_below
+from tests.waiting import until
+
+TOP = "tree"
+READERS = 2
+SETTLES_WITHIN_S = 120.0
+SEEN_WITHIN_S = 40.0
+"""SEMANTICS.md says about a second after the service has told, and a second more for what the kernel knows;
+this is far beyond, for a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    seconds: float
+    seed: int
+    pause_s: float = 0.1
+    """The longest pause between two changes of one actor."""
+
+
+def converge(plan: Plan, folder: Path, far_side: SandboxProcess, figures: Figures) -> list[str]:
+    """A line for each fault. *folder* is new; *far_side* runs."""
+    far_side.mkdir(f"/{TOP}")
+    with ExitStack() as stack:
+        mounts = [stack.enter_context(_mount(folder / name, far_side)) for name in ("A", "B")]
+        for mount in mounts:
+            mount.start()
+            until((mount.path / TOP).is_dir, "the folder is seen")
+        faults = _change(plan, mounts, far_side, figures)
+        if faults:
+            return faults
+        try:
+            _settle(mounts, far_side, figures)
+        except AssertionError as error:
+            faults.append(str(error))
+        codes = [mount.terminate() for mount in mounts]
+        return faults + [f"a clean stop exits with {code}" for code in codes if code]
+
+
+def _mount(folder: Path, far_side: SandboxProcess) -> RealMount:
+    folder.mkdir(parents=True)
+    return RealMount(folder, far_side)
+
+
+def _change(plan: Plan, mounts: list[RealMount], far_side: SandboxProcess, figures: Figures) -> list[str]:
+    over = threading.Event()
+    faults: list[str] = []
+    draws = (Random(f"{plan.seed} {number}") for number in range(100))
+    numbers = Numbers(next(draws))
+    tops = [mount.path / TOP for mount in mounts]
+    actors: list[ByMount | ByService | Looker] = [ByService(far_side, TOP, numbers, next(draws), figures)]
+    actors += [ByMount(top, numbers, next(draws), figures) for top in tops]
+    actors += [Looker(top, next(draws), figures) for top in tops for _ in range(READERS)]
+
+    def work(actor: ByMount | ByService | Looker, draw: Random) -> None:
+        try:
+            while not over.wait(draw.random() * plan.pause_s):
+                actor.turn()
+        except Exception as error:  # whatever it is, it is told
+            figures.tell(traceback.format_exc())
+            faults.append(str(error) if isinstance(error, AssertionError) else f"{actor.name}: {error!r}")
+            over.set()
+
+    threads = [threading.Thread(target=work, args=(actor, next(draws))) for actor in actors]
+    for thread in threads:
+        thread.start()
+    over.wait(plan.seconds)
+    over.set()
+    for thread in threads:
+        thread.join()
+    return faults
+
+
+def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures) -> None:
+    """Returns once both mounts show what the account has. AssertionError when they never do."""
+    for mount in mounts:
+        for path in _refused(mount):
+            figures.count("at the end", "changes that the service had refused")
+            done = mountfs("discard", f"{mount.path}{path}", "--yes")
+            assert done.returncode == 0, done.stderr
+    began_s = time.monotonic()
+    for mount in mounts:
+        missing: list[str] = []
+
+        def is_same() -> bool:
+            nonlocal missing
+            missing = differences(_account(far_side), _shown(mount, far_side))  # noqa: B023
+            return not missing
+
+        try:
+            until(is_same, f"{mount.path} shows what the account has", SEEN_WITHIN_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: " + "; ".join(missing)) from None
+    figures.count("at the end", "seconds until both show the same", time.monotonic() - began_s)
+    found = tree_below(mounts[0].path / TOP)
+    for path, body in found.items():
+        if not path.endswith("/"):
+            assert revision_of(body), path
+    figures.count("at the end", "files", sum(not path.endswith("/") for path in found))
+
+
+def _refused(mount: RealMount) -> list[str]:
+    """Paths of changes that were refused for what somebody else did meanwhile, once all others are sent."""
+    for reply in Client.at(mount.path).ask(WaitRequest("/", SETTLES_WITHIN_S)):
+        if isinstance(reply, Settled):
+            assert not reply.pending, f"{mount.path}: {reply.pending} changes are never sent"
+            return [each.path for each in reply.failed]
+    raise AssertionError("the mount gave no answer")
+
+
+def _account(far_side: SandboxProcess) -> dict[str, str]:
+    return {
+        path.removeprefix("/") + ("/" if entry["kind"] == "folder" else ""): entry.get("content_hash", "")
+        for path, entry in far_side.tree().items()
+    }
+
+
+def _shown(mount: RealMount, far_side: SandboxProcess) -> dict[str, str]:
+    return {
+        path: "" if path.endswith("/") else content_hash(far_side.hash_kind, body)
+        for path, body in tree_below(mount.path).items()
+    }
