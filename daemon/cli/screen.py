@@ -165,7 +165,11 @@ def _fleet_facts(fleet: FleetStatus | None) -> Iterator[tuple[str, str]]:
 def _cache(cache: Cache) -> str:
     """``1.2 GiB of 10.0 GiB, 300 MiB of it pinned; 93 % of 1200 reads needed no network``."""
     told = f"{in_bytes(cache.used_bytes)} of {in_bytes(cache.limit_bytes)}"
-    if cache.pinned_bytes:
+    if cache.pinned_bytes < cache.wanted_bytes:
+        told += (
+            f"; of what is pinned {in_bytes(cache.pinned_bytes)} of {in_bytes(cache.wanted_bytes)} are here"
+        )
+    elif cache.pinned_bytes:
         told += f", {in_bytes(cache.pinned_bytes)} of it pinned"
     if reads := cache.hits + cache.misses:
         told += f"; {100 * cache.hits // reads} % of {plural(reads, 'read')} needed no network"

@@ -159,6 +159,8 @@ class Cache:
     misses: int = 0
     hit_bytes: int = 0
     missed_bytes: int = 0
+    wanted_bytes: int = 0
+    """Of what is pinned, as far as it is known: so much will be here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Description:
         """*shown*: how a path of the account is told to the user of the mount."""
         self.rates = UNLIMITED
         self.transport: Callable[[], Transport] = Transport
+        self.wanted_bytes: Callable[[], int] = int
+        """How much is to be here because it is pinned."""
         self._core = core
         self._display_name = display_name
         self._workers = workers
@@ -114,6 +116,7 @@ class Description:
             served.misses,
             served.hit_bytes,
             served.missed_bytes,
+            self.wanted_bytes(),
         )
 
     def _troubles(self, wall_ns: int) -> tuple[Trouble, ...]:

@@ -112,6 +112,7 @@ class RunningAccount:
         )
         self._description.rates = parts.rates
         self._description.transport = parts.transport
+        self._description.wanted_bytes = lambda: parts.pinner.wanted_bytes
 
     def start(self) -> None:
         for worker in self._parts.first_workers:

@@ -86,6 +86,7 @@ class Pinner:
         self._files: deque[File] = deque()
         self._seen_cursor: str | None = ""
         """The service's position when the last pass began; "": another pass is due anyway."""
+        self._last_pass_bytes = self._pass_bytes = 0
         cache.spares_former = bool(self.pins())
 
     # What is pinned
@@ -109,6 +110,11 @@ class Pinner:
         for file in self.files_below(node):
             self._cache.unpin(file)  # the next pass pins it again if it is below another one
         return node.id in before
+
+    @property
+    def wanted_bytes(self) -> int:
+        """Of all that is to be here, as the last pass found it, or this one so far: asking costs nothing."""
+        return max(self._last_pass_bytes, self._pass_bytes)
 
     def kept(self) -> Iterator[Kept]:
         """How far everything that is pinned is here, as far as it is listed."""
@@ -169,15 +175,18 @@ class Pinner:
         with self._tree.lock:
             cursor = self._tree.store.fact(CURSOR)
         if self._seen_cursor == cursor:
+            self._last_pass_bytes = self._pass_bytes
             self._cache.spares_former = False
             return False
         self._seen_cursor = cursor
+        self._pass_bytes = 0
         for node in self._nodes():
             if node.is_folder:
                 self._folders.append(node.id)
             elif isinstance(node.state.base, File):
                 self._want(node.state.base)
         if not self._folders and not self._files:
+            self._last_pass_bytes = self._pass_bytes
             self._cache.spares_former = False
             return False
         return True
@@ -205,6 +214,7 @@ class Pinner:
     def _want(self, file: File) -> None:
         self._cache.pin(file)
         if file.is_downloadable and file.size_bytes:
+            self._pass_bytes += file.size_bytes
             self._files.append(file)
 
     def _fetch(self) -> None:

@@ -56,6 +56,7 @@ def test_a_pinned_folder_is_fetched_and_read_without_the_service(world: World) -
     run(world, pinner)
     (kept,) = pinner.kept()
     assert (kept.files, kept.size_bytes, kept.cached_bytes) == (11, 10_000 + 12 * MIB, 10_000 + 12 * MIB)
+    assert pinner.wanted_bytes == kept.size_bytes == world.core.blocks.pinned_bytes
     world.memory.is_online = False
     assert world.get("/kept/d1/f4") == bytes([4]) * 1000
     assert len(world.get("/kept/big")) == 12 * MIB

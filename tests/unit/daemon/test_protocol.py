@@ -85,7 +85,7 @@ STATUS = MountStatus(
         transfer=TRANSFER,
         rates=Rates(None, 1 << 20),
         transport=Transport("2026-11", 7, 100),
-        cache=Cache(9, 1000, 3, hits=7, misses=2, hit_bytes=700, missed_bytes=50),
+        cache=Cache(9, 1000, 3, hits=7, misses=2, hit_bytes=700, missed_bytes=50, wanted_bytes=8),
         unsent=Tally(1, 6),
     ),
 )

@@ -15,6 +15,7 @@ from daemon.cli.bars import in_time
 from daemon.cli.screen import StatusLine, render_status, status_line
 from daemon.control.status import (
     AccountStatus,
+    Cache,
     Condition,
     Copy,
     FarSide,
@@ -244,3 +245,14 @@ def line_of(text: str) -> str:
     plain.print(line._status.status)
     assert isinstance(plain.file, io.StringIO)
     return plain.file.getvalue()
+
+
+def test_how_far_what_is_pinned_is_here_is_told() -> None:
+    def told(pinned_bytes: int) -> str:
+        cache = Cache(
+            used_bytes=3 << 20, limit_bytes=1 << 30, pinned_bytes=pinned_bytes, wanted_bytes=2 << 20
+        )
+        return shown(replace(STATUS, account=replace(STATUS.account, cache=cache)))
+
+    assert "of what is pinned 1.0 MiB of 2.0 MiB are here" in told(1 << 20)
+    assert "2.0 MiB of it pinned" in told(2 << 20)
