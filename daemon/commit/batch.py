@@ -24,6 +24,8 @@ class Current:
     since_s: float
     paths: tuple[str, ...] = ()
     """The paths of some of its entries."""
+    id: int = 0
+    """As the stories of its files have it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +84,7 @@ class Batch:
     @property
     def current(self) -> Current:
         paths = tuple(flight.place.path.text for flight in self.flights[:NAMED])
-        return Current(self.kind, len(self.flights), self.since_s, paths)
+        return Current(self.kind, len(self.flights), self.since_s, paths, self.sent.id)
 
     def halved(self, batch_id: int) -> Batch:
         """Moves the second half of its flights to a new batch, *batch_id*, which is as far as this one. A new
@@ -93,6 +95,8 @@ class Batch:
         above = {path.key for flight in self.flights for path in flight.place.path.ancestors()}
         carried = [each for each in self.sent.carried if each.place.path.key not in above]
         self.sent.carried = [each for each in self.sent.carried if each not in carried]
+        for flight in second:
+            flight.batch = batch_id
         other = replace(self, sent=Sent(batch_id, self.kind, second, carried), orders=self.orders[at:])
         other.pacer, other.asking, other.is_busy = Pacer(), Pacer(ALONE), False
         self.orders = self.orders[:at]

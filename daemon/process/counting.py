@@ -52,6 +52,7 @@ class Counted:
         # A service that takes one order at a time would fill the log with them.
         level = logging.INFO if current.entries > 1 else logging.DEBUG
         first = next(iter(current.paths), "")
-        LOG.log(level, LogEvent("batch", kind=current.kind, entries=current.entries, first=first))
+        told = LogEvent("batch", batch=current.id, kind=current.kind, entries=current.entries, first=first)
+        LOG.log(level, told)
         with self._core.tree.lock:
             self._batches.setdefault(str(current.kind), Counter())[current.entries] += 1

@@ -100,7 +100,7 @@ def _bytes(before: State, after: State) -> Iterator[Telling]:
 def _sent(after: State) -> Telling:
     flight = after.flight
     assert flight is not None
-    return lambda: f"{flight.kind} ordered as {flight.place}, order {flight.id}"
+    return lambda: f"{flight.kind} ordered as {flight.place}, order {flight.id} in batch {flight.batch}"
 
 
 def _outcome(before: State, after: State) -> Telling:

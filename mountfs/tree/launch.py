@@ -96,10 +96,10 @@ def _fly_part(
         with plan.concerning(node):
             for folder in new_folders_above(node):
                 if folder not in together and folder.state.flight is None:
-                    carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, is_carried=True))
+                    carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, sent.id, is_carried=True))
                     together.add(folder)
             if node.state.flight is None:  # a new folder may have been carried for one below it
-                flights.append(_fly(tree, node, sent.kind))
+                flights.append(_fly(tree, node, sent.kind, sent.id))
                 together.add(node)
                 if sent.kind is OrderKind.COPY:
                     copied.add(flights[-1].item_id)
@@ -112,11 +112,11 @@ def _most_together(node: Node) -> int:
     return ANY_BATCH_SIZE if node.pending is None else node.pending.most_together
 
 
-def _fly(tree: Tree, node: Node, kind: OrderKind, *, is_carried: bool = False) -> Flight:
+def _fly(tree: Tree, node: Node, kind: OrderKind, batch: int, *, is_carried: bool = False) -> Flight:
     """Makes the order that *node* wants a flight of it."""
     state = node.state
     flight = _flight_of(tree.store.next_id(), node, kind)
-    flight.is_carried = is_carried
+    flight.is_carried, flight.batch = is_carried, batch
     after = state.flying(flight)
     if node.is_saved:
         tree.change_unsaved(node, after)
@@ -222,6 +222,7 @@ def _restored(tree: Tree, row: FlightRow, node: Node, contents: dict[int, Conten
         content,
         row.mtime_ns,
         row.is_carried,
+        row.batch,
         heard="",  # what was heard of it before is forgotten
         is_doubted=True,
     )

@@ -56,6 +56,8 @@ class Flight:
     content: Content | None = None
     mtime_ns: int | None = None
     is_carried: bool = False
+    batch: int = 0
+    """The id of the batch that it is sent in."""
     heard: str | None = None
     """The revision (of a folder: the id) that news reported at the flight's place before its outcome was
     known; "" if something else happened there."""

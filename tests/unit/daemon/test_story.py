@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,20 @@ def test_the_story_of_a_file_goes_from_its_first_write_to_its_revision(
     assert [next(at for at, event in enumerate(events) if word in event) for word in words] == [1, 2, 3, 4]
     times = [event.wall_s for event in account.story(RemotePath("/f"))]
     assert times == sorted(times)
+
+
+def test_the_story_names_the_batch_that_the_log_tells_of(
+    world: World, account: RunningAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "daemon.process.counting"):
+        for path in ("/f", "/g"):
+            world.put(path, b"1")
+        world.settle()
+    [line] = [record.getMessage() for record in caplog.records if record.name == "daemon.process.counting"]
+    batch = re.search(r"batch=(\d+)", line)
+    assert batch is not None, line
+    for path in ("/f", "/g"):
+        assert [event for event in told(account, path) if event.endswith(f"in batch {batch[1]}")]
 
 
 def test_a_large_file_tells_of_its_session(world: World, account: RunningAccount) -> None:
