@@ -1,4 +1,4 @@
-"""What a second version of a file is called, that cannot have the name of the first. Pure."""
+"""Builds the names of conflicted, recovered and incomplete copies. Pure."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def name_beside(
 
     A copy of a copy is named after the original. The stem is cut where the name would be too long.
     """
+    name = _MARK.sub("", name) or name  # of a copy without an extension: the host in its mark may have dots
     stem, dot, extension = name.rpartition(".")
     # What is that long is no extension, and would leave no room for the mark.
     if not stem or len(extension.encode()) > min(most_chars, NAME_BYTES) // 2:

@@ -33,6 +33,8 @@ def beside(
         (".profile", ".profile (conflicted copy box 2024-05-01)"),
         ("a (conflicted copy old 2020-01-01).txt", "a (conflicted copy box 2024-05-01).txt"),
         ("a (recovered copy old 2020-01-01 3).txt", "a (conflicted copy box 2024-05-01).txt"),
+        ("a (conflicted copy pc.example.com 2020-01-01)", "a (conflicted copy box 2024-05-01)"),
+        ("a (conflicted copy pc.example.com 2020-01-01).txt", "a (conflicted copy box 2024-05-01).txt"),
     ],
 )
 def test_the_copy_keeps_its_type(name: str, copy: str) -> None:
