@@ -109,7 +109,7 @@ class Batch:
         self.orders = tuple(order for _, order in pairs)
         self.sent.flights = [flight for flight, _ in pairs]
 
-    def lose(self, now_s: float) -> None:
+    def mark_uncertain(self, now_s: float) -> None:
         """Makes the batch uncertain: its reply was lost."""
         self.sent.job = None
         self.is_uncertain, self.looks, self.faults = True, 0, 0

@@ -286,7 +286,7 @@ class Committer:
         with self._tree.lock:
             now_s = self._clock.now_s()
             if batch.is_launched:
-                batch.lose(now_s)
+                batch.mark_uncertain(now_s)
             batch.due_s = now_s + LOCK_RETRY_S
             told = Internal.of(error)
             self._sender.tell(batch, told)
@@ -342,7 +342,7 @@ class Committer:
     def _taken_up(self, sent: Sent) -> Batch:
         batch = Batch(sent, self._orders(sent), self._clock.now_s(), is_launched=True)
         if sent.job is None:
-            batch.lose(self._clock.now_s() - LOCK_RETRY_S)
+            batch.mark_uncertain(self._clock.now_s() - LOCK_RETRY_S)
         return batch
 
     def _unsend(self, stranded: Sequence[Sent], books: Books) -> None:

@@ -149,7 +149,7 @@ class Sender:
         if self._clock.now_s() - batch.since_s >= longest_s:
             told = f"the service is still at work on it after {longest_s / 60.0:.0f} min"
             self.tell(batch, ServerFault(told))
-            self._lose_again(batch)
+            self._wait_for_earlier_launch(batch)
             return
         if running.job != batch.sent.job:
             batch.sent.job = running.job
@@ -166,7 +166,7 @@ class Sender:
     ) -> None:
         flights = batch.flights
         if all(self._patience.is_behind_itself(outcome) for outcome in outcomes):
-            self._lose_again(batch)
+            self._wait_for_earlier_launch(batch)
             return
         self._patience.answered()
         if batch.sent_s is not None and not all(isinstance(each, MountfsError) for each in outcomes):
@@ -188,7 +188,7 @@ class Sender:
         left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
         if left:
             self._replies.keep(batch, left)
-            batch.lose(self._clock.now_s())
+            batch.mark_uncertain(self._clock.now_s())
         else:
             batch.is_over = True
 
@@ -223,7 +223,7 @@ class Sender:
     def _interrupted(self, batch: Batch, error: MountfsError, started_s: float) -> None:
         """The request as a whole failed: what becomes of the batch.
 
-        a poll failed                              polled again (``_unheard``)
+        a poll failed                              polled again (``_poll_failed``)
         the reply to the launch is lost, or 5xx    uncertain: ``_look`` asks what stands there
         busy with an earlier launch of ours        likewise, once that must have ended
         throttled, busy, not signed in             sent again later
@@ -237,14 +237,14 @@ class Sender:
         if isinstance(error, ServerFault | Internal):
             batch.error = error
         if batch.sent.job is not None:
-            self._unheard(batch, error, started_s)
+            self._poll_failed(batch, error, started_s)
             return
         is_open = isinstance(error, Offline | ServerFault) and not isinstance(error, Unreachable)
         if self._patience.is_behind_itself(error):
             self.slow_down(error, started_s, batch)
-            self._lose_again(batch)
+            self._wait_for_earlier_launch(batch)
         elif is_open:
-            batch.lose(started_s)
+            batch.mark_uncertain(started_s)
             self.slow_down(error, started_s, batch)
             batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
         elif isinstance(error, Transient | NotSignedIn):
@@ -271,21 +271,21 @@ class Sender:
         self.tell(batch, error)
         self._replies.take_back(batch)
 
-    def _lose_again(self, batch: Batch) -> None:
+    def _wait_for_earlier_launch(self, batch: Batch) -> None:
         """The service is busy with something, perhaps with an earlier launch of this batch: the batch is not
         sent again before that must have ended."""
         self._patience.unanswered()
-        batch.lose(self._clock.now_s())
+        batch.mark_uncertain(self._clock.now_s())
         with self._tree.transaction():
             self._tree.store.set_job(batch.sent.id, None)
         batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
 
-    def _unheard(self, batch: Batch, error: MountfsError, started_s: float) -> None:
+    def _poll_failed(self, batch: Batch, error: MountfsError, started_s: float) -> None:
         """A poll failed; the job itself may be fine."""
         if not is_account_wide(error):
             batch.faults += 1
         if isinstance(error, SessionLost) or batch.faults >= JOB_FAULTS:
-            batch.lose(self._clock.now_s())
+            batch.mark_uncertain(self._clock.now_s())
             with self._tree.transaction():
                 self._tree.store.set_job(batch.sent.id, None)
             if isinstance(error, SessionLost):

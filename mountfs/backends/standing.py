@@ -56,7 +56,7 @@ class Standing:
         error = self._judge(response, request.route) if response.status >= 400 else None
         if isinstance(error, Transient) and _is_to_pause(response, error):
             now_s, jitter = self._clock.now_s(), self._clock.jitter()
-            self.gate.refused(request.route, error, started_s=started_s, now_s=now_s, jitter=jitter)
+            self.gate.throttled(request.route, error, started_s=started_s, now_s=now_s, jitter=jitter)
         else:
             self.gate.passed(request.route, started_s)
         return error

@@ -56,7 +56,9 @@ class Gate:
         with self._lock:
             self._opens_s = max(self._opens_s, until_s)
 
-    def refused(self, route: str, error: Transient, *, started_s: float, now_s: float, jitter: float) -> None:
+    def throttled(
+        self, route: str, error: Transient, *, started_s: float, now_s: float, jitter: float
+    ) -> None:
         """A call of *route* that left at *started_s* was sent away: 429 (Throttled) or 503 (ServerFault)."""
         with self._lock:
             pacer = self._routes.setdefault(route, Pacer())

@@ -62,7 +62,7 @@ def refusals(gate: Gate, error: Transient, most_s: float, route: str = "r") -> i
     """How often a caller that asks as soon as the gate lets it is sent away within *most_s*."""
     now_s, count = 0.0, 0
     while now_s < most_s:
-        gate.refused(route, error, started_s=now_s, now_s=now_s, jitter=0.5)
+        gate.throttled(route, error, started_s=now_s, now_s=now_s, jitter=0.5)
         count += 1
         now_s = max(now_s, gate.opens_s(route))
     return count
@@ -83,13 +83,13 @@ def test_a_day_is_cut_to_minutes_each_time_it_is_asked_for() -> None:
 def test_refusals_side_by_side_are_one() -> None:
     gate = Gate()
     for _ in range(32):
-        gate.refused("r", Throttled("no"), started_s=10.0, now_s=10.5, jitter=0.0)
+        gate.throttled("r", Throttled("no"), started_s=10.0, now_s=10.5, jitter=0.0)
     assert gate.wait_s("r", 10.5) < 0.2
 
 
 def test_a_refusal_for_too_many_calls_holds_back_all_routes() -> None:
     gate = Gate()
-    gate.refused("a", Throttled("no", 1.0), started_s=10.0, now_s=10.0, jitter=0.0)
+    gate.throttled("a", Throttled("no", 1.0), started_s=10.0, now_s=10.0, jitter=0.0)
     assert gate.wait_s("b", 10.0) == 1.0
 
 
@@ -101,5 +101,5 @@ def test_a_route_that_is_out_of_service_holds_back_itself_alone() -> None:
     gate.passed("b", 100.0)
     assert gate.opens_s("a") > 100.0
     gate.passed("a", 200.0)
-    gate.refused("a", ServerFault("503"), started_s=300.0, now_s=300.0, jitter=0.0)
+    gate.throttled("a", ServerFault("503"), started_s=300.0, now_s=300.0, jitter=0.0)
     assert gate.opens_s("a") < 300.0 + LONGEST_DELAY_S / 2
