@@ -12,6 +12,7 @@ import click
 
 from daemon.cli import checks
 from daemon.cli.checks import Finding, Machine
+from daemon.cli.completing import REMOTE
 from daemon.cli.context import Context, default_options, tell
 from daemon.cli.overview import ask_status
 from daemon.config.options import MountOptions, layered
@@ -39,7 +40,7 @@ Ask = Callable[[AccountRemote, Path], str]
 
 
 @click.command()
-@click.argument("remote", metavar="[REMOTE:]", required=False)
+@click.argument("remote", metavar="[REMOTE:]", required=False, type=REMOTE)
 @click.option("--offline", is_flag=True, help="Ask no service; look at this machine alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, one for each check.")
 @click.pass_obj

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.completing import REMOTE
 from daemon.cli.context import Context, default_options, tell
 from daemon.cli.slotcheck import SlotCheck
 from daemon.cli.slotrepair import repair as repair_slot
@@ -26,7 +27,7 @@ EXIT_CANNOT = 8
 
 
 @click.command()
-@click.argument("what", metavar="STATE_DIR|REMOTE:")
+@click.argument("what", metavar="STATE_DIR|REMOTE:", type=REMOTE)
 @click.option("--repair", "is_repairing", is_flag=True, help="Save what can be saved; no bytes are deleted.")
 @click.pass_obj
 def fsck(context: Context, what: str, *, is_repairing: bool) -> int:

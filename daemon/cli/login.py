@@ -13,6 +13,7 @@ import click
 
 from daemon.cli import keeping, trust
 from daemon.cli.asking import Asking, at_terminal, line_of
+from daemon.cli.completing import ACCOUNT
 from daemon.cli.context import Context, default_options, say, tell, written_file
 from daemon.cli.guides import CODE_IN_ADDRESS, CODE_SHOWN, GUIDES, IN_BROWSER
 from daemon.cli.keeping import Store
@@ -63,7 +64,7 @@ class Wishes:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=ACCOUNT)
 @click.option("--service", type=click.Choice(sorted(REMOTE_TYPES)), help="Whose account it is.")
 @click.option("--app-key", "--client-id", "application", metavar="KEY", help="Of the app at the service.")
 @click.option("--secret-file", type=FILE, metavar="FILE", help="Has the app's secret; - is stdin.")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from daemon.cli import keeping, trust
+from daemon.cli.completing import ACCOUNT
 from daemon.cli.context import Context, default_options, tell, written_file
 from daemon.config.document import check_writable, put_remote
 from daemon.config.options import layered
@@ -31,7 +32,7 @@ _CREDENTIALS = CREDENTIALS - {"app_key", "client_id"}
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=ACCOUNT)
 @click.option("--local", "is_local", is_flag=True, help="Remove the secrets without telling the service.")
 @click.option(
     "--credentials",

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from daemon.cli import trust
+from daemon.cli.completing import INSTANCE, REMOTE
 from daemon.cli.context import ANY_PATH, Context, default_options
 from daemon.cli.pagetoken import page_token
 from daemon.cli.screen import StatusLine, status_line
@@ -40,9 +41,11 @@ from mountfs.transport.link import Child
 
 
 @click.command()
-@click.argument("remote", required=False)
+@click.argument("remote", required=False, type=REMOTE)
 @click.argument("mountpoint", required=False, type=ANY_PATH)
-@click.option("--instance", metavar="NAME", help="Mount what [mounts.NAME] of the configuration says.")
+@click.option(
+    "--instance", metavar="NAME", type=INSTANCE, help="Mount what [mounts.NAME] of the configuration says."
+)
 @click.option("-o", "options", multiple=True, metavar="KEY=VALUE,...", help="Mount options; may be repeated.")
 @click.option("--background", is_flag=True, help="Return as soon as the mount is usable.")
 @click.option("--for-mount", is_flag=True, hidden=True)

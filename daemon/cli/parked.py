@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.completing import REMOTE
 from daemon.cli.context import ANY_PATH, Context, default_options, say, tell
 from daemon.cli.export import Export, export_mounted, export_stopped
 from daemon.config.options import layered
@@ -68,7 +69,13 @@ def _retry(place: Place) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 @click.argument("directory", type=ANY_PATH)
-@click.option("--of", "remote", metavar="REMOTE:", help="Of a mount that is stopped: PATH is one in REMOTE.")
+@click.option(
+    "--of",
+    "remote",
+    metavar="REMOTE:",
+    type=REMOTE,
+    help="Of a mount that is stopped: PATH is one in REMOTE.",
+)
 @click.option("--state-dir", type=ANY_PATH, help="Where that mount kept its state, if not where it does now.")
 @click.pass_obj
 def export(context: Context, path: Path, directory: Path, remote: str | None, state_dir: Path | None) -> int:
