@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ from daemon.failure import BadSettings, Failure
 from mountfs.tree.beside import original_name
 
 CONFLICTED = "conflicted copy"
+COPIED_BYTES = 1 << 20
 ACTIONS = ("mine", "theirs", "both")
 
 
@@ -104,10 +107,28 @@ def _the_one(path: Path) -> Conflict:
     return found[0]
 
 
+def _become_new_version(mine: Path, theirs: Path) -> None:
+    """As an editor saves: the bytes under another name, and that moved over the file. A rename of the copy
+    itself would put another file of the service in its place, on Box without theirs in its history. The draft
+    stays open while it is copied: closed and empty, it would be sent as a file of its own."""
+    descriptor, name = tempfile.mkstemp(dir=theirs.parent, prefix=".mountfs-")
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as target, mine.open("rb") as source:
+            shutil.copyfileobj(source, target, COPIED_BYTES)
+            target.flush()
+            shutil.copystat(mine, draft)
+        draft.replace(theirs)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    mine.unlink()
+
+
 def _settle(conflict: Conflict, keep: str) -> None:
     mine, theirs = conflict.mine, conflict.theirs
     if keep == "mine":
-        mine.replace(theirs)
+        _become_new_version(mine, theirs)
         tell(f"{theirs}: has your version; theirs is in the file's history")
     elif keep == "theirs":
         if not theirs.exists():
