@@ -27,6 +27,7 @@ from mountfs.tree.remote import load_children, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
+from mountfs.tree.word import wants_time
 
 
 class Books:
@@ -64,9 +65,7 @@ class Books:
                 after = replace(after, refusal=state.set_aside)
             case OrderKind.SET_TIME:
                 assert isinstance(entry, File)
-                after = after_same_bytes(state, flight, entry).based(state.base_parent, entry)
-                if after.mtime_ns == entry.mtime_ns:
-                    after = replace(after, mtime_ns=None)
+                after = self._after_set_time(flight, state, entry)
         if node.pending is not None:
             node.pending.attempts = node.pending.refusals = 0
             node.pending.is_relaxed = False
@@ -159,6 +158,15 @@ class Books:
             state.flight,
             state.kept,
         )
+
+    def _after_set_time(self, flight: Flight, state: State, entry: File) -> State:
+        """The node's state after its new time. Where the service made another one of it, that is shown: asked
+        again, it would do the same."""
+        after = after_same_bytes(state, flight, entry).based(state.base_parent, entry)
+        if after.mtime_ns == flight.mtime_ns and wants_time(after):
+            self._tree.notice(path_of(flight.node), "its new time is not sent: the service keeps another")
+            return replace(after, mtime_ns=None)
+        return replace(after, mtime_ns=None) if after.mtime_ns == entry.mtime_ns else after
 
     def _as_the_service_named(self, flight: Flight, after: State, entry: File) -> State:
         """Our file, which the service has put beside somebody else's by itself (`autorename` of a Dropbox):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from mountfs.model.entry import File
+from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.tree.node import Node, State, has_moved, whole_seconds
 
 _BLOCKING = MAKES_A_FILE | {OrderKind.MAKE_FOLDER, OrderKind.SET_TIME}
+
+LATEST_NS = 253_402_300_799 * NS_PER_S
+"""The last second of the year 9999."""
 
 
 class Word(IntEnum):
@@ -95,11 +98,17 @@ def is_dirty(state: State, *, carries_times: bool) -> bool:
 
 
 def wants_time(state: State) -> bool:
-    """Whether a time was set here that the service has not."""
+    """Whether a time was set here that the service has not, and can have."""
     return (
         state.mtime_ns is not None
         and isinstance(state.base, File)
         and state.content is None
         and state.draft is None
-        and whole_seconds(state.mtime_ns) != whole_seconds(state.base.mtime_ns)
+        and _sendable(state.mtime_ns) != _sendable(state.base.mtime_ns)
     )
+
+
+def _sendable(mtime_ns: int) -> int:
+    """The nearest time that a service keeps: whole seconds of the years that RFC 3339 can write, and none
+    before 1970."""
+    return whole_seconds(min(max(mtime_ns, 0), LATEST_NS))

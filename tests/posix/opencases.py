@@ -1,0 +1,78 @@
+"""open(2) with every combination of flags, on everything that may stand at a path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import product
+
+from tests.posix.cases import Named
+from tests.posix.place import OTHER, OWNER, ROOT, Place, User, acting_as, outcome, umask
+
+FLAGS = {
+    "creat": os.O_CREAT,
+    "excl": os.O_EXCL,
+    "trunc": os.O_TRUNC,
+    "append": os.O_APPEND,
+    "nofollow": os.O_NOFOLLOW,
+    "directory": os.O_DIRECTORY,
+}
+ACCESS = {"reading": os.O_RDONLY, "writing": os.O_WRONLY, "both": os.O_RDWR}
+TARGETS = ("nothing", "file", "read-only file", "folder", "link to a file", "link to a folder", "dangling")
+USERS = {"root": ROOT, "owner": OWNER, "other": OTHER}
+
+
+def open_cases() -> Iterator[Named]:
+    """A case for each target, way and user; it tells of all 64 combinations of the other flags."""
+    for target, (way, access), (who, user) in product(
+        (*TARGETS, "fifo", "socket"), ACCESS.items(), USERS.items()
+    ):
+
+        def case(at: Place, target: str = target, access: int = access, user: User = user) -> object:
+            at.path.chmod(0o777)
+            told, made = {}, False
+            for chosen in product((False, True), repeat=len(FLAGS)):
+                names = [name for name, is_set in zip(FLAGS, chosen, strict=True) if is_set]
+                flags = access | sum(FLAGS[name] for name in names)
+                if not made:
+                    _make(at, target)
+                with acting_as(user), umask(0o022):
+                    answer = outcome(lambda flags=flags: _opened(at, flags))  # type: ignore[misc]
+                told[" ".join(names)] = answer
+                made = not answer.startswith("(") or not flags & (os.O_CREAT | os.O_TRUNC)
+                if not made:
+                    told[f"{' '.join(names)}: then"] = at.seen()
+                    at.clear()
+            return told
+
+        yield f"open {target} for {way} by {who}, all flags", case
+
+
+def _make(at: Place, target: str) -> None:
+    match target:
+        case "nothing":
+            pass
+        case "read-only file":
+            at.make("x", "file", 0o444)
+        case "link to a file" | "link to a folder":
+            at.make("y", target.removeprefix("link to a "), 0o666)
+            (at / "x").symlink_to("y")
+        case _:
+            at.make("x", target, 0o666)
+
+
+def _opened(at: Place, flags: int) -> object:
+    """The size, and where a first byte is written."""
+    number = os.open(at / "x", flags | os.O_NONBLOCK, 0o640)
+    try:
+        size = os.fstat(number).st_size if flags & (os.O_CREAT | os.O_TRUNC | os.O_APPEND) else 0
+        wrote = (
+            outcome(lambda: os.write(number, b"w")) if flags & os.O_APPEND and "file" in _kind(number) else ""
+        )
+        return size, wrote, os.lseek(number, 0, os.SEEK_CUR) if wrote else 0
+    finally:
+        os.close(number)
+
+
+def _kind(number: int) -> str:
+    return "file" if os.path.isfile(number) else "other"
