@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from tests.posix.cases import all_cases
+from tests.posix.lengthcases import length_cases
+from tests.posix.opencases import open_cases
 from tests.posix.place import Place
+from tests.posix.timecases import time_cases
 
 
 def main() -> None:
@@ -19,7 +22,9 @@ def main() -> None:
     step = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     os.umask(0o022)
     told: dict[str, object] = {}
-    for number, (name, case) in enumerate(islice(all_cases(), 0, None, step)):
+    for number, (name, case) in enumerate(
+        islice(chain(all_cases(), open_cases(), time_cases(), length_cases()), 0, None, step)
+    ):
         assert name not in told, name
         place = Place(top / str(number))
         place.path.mkdir(mode=0o777)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from itertools import product
 
@@ -30,7 +31,8 @@ def open_cases() -> Iterator[Named]:
 
         def case(at: Place, target: str = target, access: int = access, user: User = user) -> object:
             at.path.chmod(0o777)
-            told, made = {}, False
+            told: dict[str, object] = {}
+            made = False
             for chosen in product((False, True), repeat=len(FLAGS)):
                 names = [name for name, is_set in zip(FLAGS, chosen, strict=True) if is_set]
                 flags = access | sum(FLAGS[name] for name in names)
@@ -62,17 +64,15 @@ def _make(at: Place, target: str) -> None:
 
 
 def _opened(at: Place, flags: int) -> object:
-    """The size, and where a first byte is written."""
+    """Of a file: its size, what a write of a byte comes to, where the open may have changed it anyway, and
+    where the next byte goes."""
     number = os.open(at / "x", flags | os.O_NONBLOCK, 0o640)
     try:
-        size = os.fstat(number).st_size if flags & (os.O_CREAT | os.O_TRUNC | os.O_APPEND) else 0
-        wrote = (
-            outcome(lambda: os.write(number, b"w")) if flags & os.O_APPEND and "file" in _kind(number) else ""
-        )
-        return size, wrote, os.lseek(number, 0, os.SEEK_CUR) if wrote else 0
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            return "other"
+        changes = flags & (os.O_CREAT | os.O_TRUNC)
+        told = outcome(lambda: os.write(number, b"w")) if changes else ""
+        return status.st_size, told, os.lseek(number, 0, os.SEEK_CUR)
     finally:
         os.close(number)
-
-
-def _kind(number: int) -> str:
-    return "file" if os.path.isfile(number) else "other"

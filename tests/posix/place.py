@@ -128,6 +128,11 @@ class Place:
                 found[str(path.relative_to(self.path))] = facts
         return found
 
+    def clear(self) -> None:
+        """Removes what is in it."""
+        for path in self.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
     def remove(self) -> None:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.path)
@@ -139,7 +144,7 @@ def outcome(call: Callable[[], object]) -> str:
         told = call()
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error.errno))
-    return "done" if told is None else repr(told)
+    return "done" if told is None or isinstance(told, Path) else repr(told)
 
 
 def moved(path: Path, call: Callable[[], object], user: User = ROOT) -> str:

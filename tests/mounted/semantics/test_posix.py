@@ -56,7 +56,7 @@ def test_s_posix_a_mount_answers_as_tmpfs_does() -> None:
             mount.start()
             here = _told(mount.path)
             mount.kill9()
-    assert len(there) > 2500 // STEP
+    assert len(there) > 3200 // STEP
     assert not [name for name, told in there.items() if "not carried out" in str(told)]
     assert here.keys() == there.keys()
     different = {name: (told, here[name]) for name, told in there.items() if here[name] != told}
