@@ -12,9 +12,15 @@ LOOK_EVERY_S = 0.005
 """Between two looks; most ask a process, which costs about as much."""
 
 
-def until(is_so: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+def until(
+    is_so: Callable[[], object],
+    what: str,
+    deadline_s: float = DEADLINE_S,
+    *,
+    look_every_s: float = LOOK_EVERY_S,
+) -> None:
     """Returns once *is_so* gives something true; fails with *what* after the deadline."""
     end_s = time.monotonic() + deadline_s
     while not is_so():
         assert time.monotonic() < end_s, f"not within {deadline_s:.0f} s: {what}"
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(look_every_s)

@@ -16,6 +16,9 @@ from tests.waiting import until
 
 Figures = dict[str, float]
 LONG_S = 3600.0
+LOOK_EVERY_S = 0.02
+"""How often the service is asked whether all is there. A look is a call over a new TLS connection, and takes
+processor time from who is timed."""
 CALLS = 2000
 RANDOM_READS = 50
 
@@ -32,7 +35,10 @@ class Turn:
         self.copy = contestant.path / "copy"
 
     def timed(
-        self, work: Callable[[], object], is_committed: Callable[[LifelikeSandbox], bool] | None = None
+        self,
+        work: Callable[[], object],
+        is_committed: Callable[[LifelikeSandbox], bool] | None = None,
+        look_every_s: float = LOOK_EVERY_S,
     ) -> Figures:
         """Seconds in *work*; with a far side also until *is_committed*, calls, CPU and memory."""
         sandbox = self.sandbox
@@ -44,7 +50,7 @@ class Turn:
         if sandbox is None:
             return figures
         if is_committed is not None:
-            until(lambda: is_committed(sandbox), "all is committed", LONG_S)
+            until(lambda: is_committed(sandbox), "all is committed", LONG_S, look_every_s=look_every_s)
             figures["committed, s"] = time.perf_counter() - began_s
         after = sandbox.counts()
         self.calls = {route: n - before.get(route, 0) for route, n in after.items() if n != before.get(route)}
@@ -136,7 +142,7 @@ def _move(turn: Turn) -> Figures:
         for path in sorted(turn.copy.glob("*/*")):
             path.rename(moved / path.name)
 
-    return turn.timed(move, lambda far: far.count_below("/moved/") >= files)
+    return turn.timed(move, lambda far: far.count_below("/moved/") >= files, look_every_s=0.1)
 
 
 def _rates(turn: Turn) -> Figures:
@@ -158,7 +164,8 @@ def _rates(turn: Turn) -> Figures:
     looked = rate(lambda name: os.path.exists(f"{name}.none"))
     if turn.sandbox is not None:
         far = turn.sandbox
-        until(lambda: far.files() >= CALLS, "all are there", LONG_S)  # rclone removes no file it is sending
+        # rclone removes no file it is sending
+        until(lambda: far.files() >= CALLS, "all are there", LONG_S, look_every_s=LOOK_EVERY_S)
     removed = rate(os.unlink)
     return {
         "create and close, a second": made,
@@ -180,7 +187,7 @@ def _growth(turn: Turn) -> Figures:
             _run("cp", "-r", folder, turn.copy)
             took_s.append(time.perf_counter() - began_s)
 
-    figures = turn.timed(copy, lambda far: far.files() >= files)
+    figures = turn.timed(copy, lambda far: far.files() >= files, look_every_s=1.0)  # they are long to count
     tenth = len(folders) // 10
     tenth_ms = {"first": 1e3 * sum(took_s[:tenth]), "last": 1e3 * sum(took_s[-tenth:])}
     figures |= {f"ms a file, of the {which} tenth": ms / (files / 10) for which, ms in tenth_ms.items()}
