@@ -21,6 +21,7 @@ from daemon.config.settings import AccountRemote, find_remote, load
 from daemon.fleet.budget import FleetBudget
 from daemon.fleet.joining import server_of
 from daemon.places.callbudget import CALLS, AccountBudget
+from daemon.process.arenas import share_arenas
 from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.signin.credentials import Tokens
 from daemon.signin.identity import identity_mark
@@ -83,6 +84,7 @@ def main(socket_fd: int, window_fd: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError), open("/proc/self/comm", "w") as name:
         name.write(PROCESS_NAME)
+    share_arenas()
     channel = Channel(socket.socket(fileno=socket_fd))
     try:
         recipe: Recipe = loads(channel.receive().payload, RECIPE_MODULES)

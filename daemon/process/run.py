@@ -22,6 +22,7 @@ from daemon.page.history import History
 from daemon.page.server import PageServer
 from daemon.places.runtimedir import socket_path
 from daemon.process import descriptors
+from daemon.process.arenas import share_arenas
 from daemon.process.embedded import EmbeddedSandbox, account_of
 from daemon.process.lifecycle import Kernel, Lifecycle
 from daemon.process.notify import Notifier
@@ -79,6 +80,7 @@ class Surroundings:
 def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
     """Runs the mount on the main thread until it is stopped; the exit code. Failure, MountfsError."""
     descriptors.raise_limit()
+    share_arenas()
     plan.options.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     # The control socket closes last: who asked for a stop takes its end for the end of the process.
     with contextlib.ExitStack() as last, contextlib.ExitStack() as stack:

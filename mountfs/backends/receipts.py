@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 
 from mountfs.model.hashing import BLOCK_BYTES, block_digests, from_block_digests
 from mountfs.model.order import Part
@@ -14,6 +15,21 @@ _DIGEST_CHARS = 64
 def receipt_of(body: bytes) -> str:
     """The hex SHA-256 digests of the 4 MiB blocks of *body*, one after the other."""
     return "".join(block_digests(body))
+
+
+def receipt_of_pieces(pieces: Iterable[bytes]) -> str:
+    """The same of what comes in pieces; each block ends with one of them."""
+    digests: list[str] = []
+    block, block_bytes = hashlib.sha256(), 0
+    for piece in pieces:
+        block.update(piece)
+        block_bytes += len(piece)
+        if block_bytes >= BLOCK_BYTES:
+            digests.append(block.hexdigest())
+            block, block_bytes = hashlib.sha256(), 0
+    if block_bytes:
+        digests.append(block.hexdigest())
+    return "".join(digests)
 
 
 def hash_of_receipt(receipt: str) -> str:

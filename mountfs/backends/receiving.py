@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Protocol
 
 from mountfs.backends.wire import Request
@@ -41,14 +42,20 @@ def receive(
     most_bytes = window.length if window is not None else request.most_bytes
     to_skip = window.offset if window is not None and is_whole_file else 0
     started_s = clock.now_s()
-    received, received_bytes = bytearray(), 0
-    take = request.take if window is not None and request.take is not None else received.extend
+    received, received_bytes = BytesIO(), 0
+    is_taken = window is not None and request.take is not None
+    if window is not None and window.length and not is_taken:
+        # Its value is its own buffer, made at once: to grow and to copy would double what a download takes.
+        received.seek(window.length - 1)
+        received.write(b"\0")
+        received.seek(0)
+    take = request.take if window is not None and request.take is not None else received.write
     # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
     while chunk := stream.read1(_RECEIVE_BYTES, decode_content=True):
         patience_s += after(len(chunk))
-        wanted = chunk[to_skip:]
+        wanted = chunk[to_skip:] if to_skip else chunk
         to_skip = max(0, to_skip - len(chunk))
-        if is_whole_file:
+        if is_whole_file and len(wanted) > most_bytes - received_bytes:
             wanted = wanted[: most_bytes - received_bytes]
         received_bytes += len(wanted)
         if received_bytes > most_bytes:
@@ -58,4 +65,7 @@ def receive(
             break
         if clock.now_s() - started_s > patience_s + received_bytes / _SLOWEST_BYTES_S:
             raise TimeoutError
-    return bytes(received), received_bytes - len(received)
+    if is_taken:
+        return b"", received_bytes
+    received.truncate(received_bytes)
+    return received.getvalue(), 0

@@ -12,7 +12,7 @@ from mountfs.backends import checked
 from mountfs.backends.dropbox.errors import CHECK, LOOKUP, error_in, from_response, tags_of
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
-from mountfs.backends.wire import Request, Response, Window
+from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import MountfsError, ServerFault
 from mountfs.ports import Take
 
@@ -45,7 +45,7 @@ class DropboxApi:
         """Bytes there, JSON back."""
         return self._json(self._request("content", route, arg, body=body))
 
-    def try_upload(self, route: str, arg: Json, body: bytes) -> Response:
+    def try_upload(self, route: str, arg: Json, body: bytes | StreamedBody) -> Response:
         """As ``upload``, but the reply of any status is the caller's to judge."""
         return self._exchange(self._request("content", route, arg, body=body))
 
@@ -104,7 +104,7 @@ class DropboxApi:
         route: str,
         arg: Any,
         *,
-        body: bytes | None = None,
+        body: bytes | StreamedBody | None = None,
         is_read: bool = False,
         window: Window | None = None,
         read_timeout_s: float | None = None,

@@ -15,6 +15,7 @@ from mountfs.backends.dropbox.jobs import DropboxJobs
 from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
+from mountfs.backends.filerange import FileRange
 from mountfs.backends.http import Ending, HttpClient, HttpSettings, TimedOut, Tokens
 from mountfs.backends.receipts import hash_of_parts, holds
 from mountfs.backends.throttle import bounded_s
@@ -161,7 +162,7 @@ class DropboxBackend:
         closing: bool,
         size_bytes: int | None,  # noqa: ARG002 - the port's; the closing append tells the size
     ) -> str:
-        return self._uploads.append(session, offset, source.exactly(offset, length), closing=closing)
+        return self._uploads.append(session, FileRange(source, offset, length), closing=closing)
 
     def abandon(self, session: str) -> None:
         """Nothing to do: sessions cannot be ended, they expire after seven days."""

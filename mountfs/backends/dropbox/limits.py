@@ -10,8 +10,8 @@ from mountfs.ports import BackendLimits
 MIB = 1024 * 1024
 
 CHUNK_BYTES = 2 * BLOCK_BYTES
-"""Appends to a concurrent session must be multiples of 4 MiB. Two blocks halve the round trips of one
-and keep a dozen workers, each with a part in memory, under 100 MB."""
+"""Appends to a concurrent session must be multiples of 4 MiB. Two blocks halve the round trips of
+one; a part is read while it is sent, and never in memory as a whole."""
 
 TRANSPORT_STEPS = (
     "start",

@@ -9,8 +9,9 @@ from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.errors import LOOKUP, error_in, from_response, from_union, tags_of
 from mountfs.backends.dropbox.limits import CHUNK_BYTES
+from mountfs.backends.filerange import FileRange
 from mountfs.backends.packs import Loaded
-from mountfs.backends.receipts import hash_of_receipt, receipt_of
+from mountfs.backends.receipts import hash_of_receipt, receipt_of, receipt_of_pieces
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     BatchRefused,
@@ -92,12 +93,13 @@ class DropboxUploads:
         arg: Json = {"close": False, "session_type": {".tag": "concurrent"}}
         return token_of(self._started(self._api.upload(START, arg, b"")), CHUNK_BYTES)
 
-    def append(self, session: str, offset: int, body: bytes, *, closing: bool) -> str:
+    def append(self, session: str, body: FileRange, *, closing: bool) -> str:
         """One part, hashed once: for the wire, and as the receipt for the whole file's hash."""
+        offset = body.offset
         demanded_bytes = part_bytes_of(session)
         if offset % demanded_bytes or (len(body) != demanded_bytes and not closing):
             raise InvalidArgument(f"part {offset}+{len(body)} is not aligned to {demanded_bytes}")
-        receipt = receipt_of(body)
+        receipt = receipt_of_pieces(body)
         arg: Json = {
             "cursor": {"session_id": id_of(session), "offset": offset},
             "close": closing,

@@ -95,6 +95,28 @@ def test_a_write_behind_what_was_sent_begins_again_from_the_spool(small: World) 
     assert spoiled not in small.account.sessions
 
 
+def test_a_part_that_was_written_to_while_it_was_sent_keeps_its_file_from_nothing(small: World) -> None:
+    number = small.begin("/a", body_of(100))
+    append = small.backend.append
+
+    def written_to_meanwhile(*arguments: Any, **named: Any) -> str:
+        small.backend.append = append  # type: ignore[method-assign]
+        small.fs.write(number, 3, b"!!")
+        raise Corrupt("the service has other bytes than the hash says")
+
+    small.backend.append = written_to_meanwhile  # type: ignore[method-assign]
+    before_s = small.clock.now_s()
+    small.upload_all()
+    assert small.memory.calls()["append"] == 6
+    assert small.clock.now_s() == before_s, "nothing was put off"
+    assert small.core.uploader.last_error is None
+    small.close_file(number)
+    small.upload_all()
+    body = bytearray(body_of(100))
+    body[3:5] = b"!!"
+    assert_uploaded(small, "/a", bytes(body))
+
+
 def test_a_file_written_over_and_over_is_sent_only_once_it_is_whole(small: World) -> None:
     body = body_of(100)
     number = small.begin("/a")
