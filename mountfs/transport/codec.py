@@ -57,7 +57,11 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         found = _OURS.get((module, name))
-        return _named(module, name, self._also) if found is None else found
+        if found is None:
+            found = _named(module, name, self._also)
+            if module not in self._also:
+                _OURS[module, name] = found  # a few dozen: only what passed, and may be named by any message
+        return found
 
 
 def _named(module: str, name: str, also: tuple[str, ...]) -> type[Any]:

@@ -130,13 +130,13 @@ class PackSender:
         oldest, is_full = self._queue.oldest(now_s, self._entries(now_s), self._most_bytes)
         if oldest is None:
             return self._queue.ready_s()
-        if not self._context.limits.pack_entries:
-            return self._pacer.ready_s
+        # What is only hashed here is hashed long before its name has settled, though a few are gathered.
+        is_only_hashed = not self._context.limits.pack_entries
         at_s = send_at_s(
             oldest_s=oldest.since_s,
             newest_s=self._newest_s,
             is_full=is_full,
-            is_hurried=self._context.urgency.is_pressing,
+            is_hurried=is_only_hashed or self._context.urgency.is_pressing,
         )
         return max(at_s, self._pacer.ready_s)
 

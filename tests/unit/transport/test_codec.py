@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.config.fleet import Fleet
 from mountfs import errors
 from mountfs.backends.box.commits import UnknownJob
 from mountfs.backends.box.limits import BOX_LIMITS
@@ -125,6 +126,15 @@ def test_a_pending_file_that_is_gone_is_unreadable_there_too(tmp_path: Path) -> 
 
 def replace_path(source: object, path: Path) -> object:
     return replace(source, path=str(path) if path != Path() else "")  # type: ignore[type-var]
+
+
+def test_what_one_message_may_name_the_next_may_not() -> None:
+    message = dumps(Fleet(url="redis://host"))
+    module = Fleet.__module__
+    assert isinstance(loads(message, (module,)), Fleet)
+    assert isinstance(loads(message, (module,)), Fleet)
+    with pytest.raises(ServerFault):
+        loads(message)
 
 
 class Acts:

@@ -20,12 +20,13 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.hashing import HashKind, content_hash
+from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Piece
 from mountfs.tree import word
 from mountfs.tree.node import Node
 from mountfs.upload import uploader
 from mountfs.upload.packsender import SINGLES_FOR_S
-from tests.doubles.memory_account import MEMORY_LIMITS
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.upload.bodies import assert_uploaded, body_of, content_of, words
 
@@ -41,6 +42,29 @@ def test_small_files_travel_together(world: World) -> None:
     calls = world.memory.calls()
     assert calls["append_pack"] == 3
     assert calls["new_sessions"] == 2
+
+
+def test_files_that_travel_with_their_commit_are_hashed_together_while_their_names_settle(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    hashed, content_hashes = [], world.backend.content_hashes
+
+    def counted(pieces: Sequence[Piece]) -> list[str | MountfsError]:
+        hashed.append(len(pieces))
+        return content_hashes(pieces)
+
+    world.backend.content_hashes = counted  # type: ignore[method-assign]
+    for index in range(50):
+        world.put(f"/f{index}", body_of(index))
+        world.core.uploader.step(world.clock.now_s())
+    began_s = world.clock.now_s()
+    world.upload_all()
+    assert hashed == [50]
+    assert world.clock.now_s() - began_s < SETTLE_S
+    world.settle()
+    assert len(world.account.files()) == 50
+    world.close()
 
 
 def test_what_a_former_process_left_is_looked_at_in_steps(
