@@ -22,6 +22,7 @@ MountfsError
     ├── Busy              lock contention on the service's side
     ├── ServerFault       5xx; whether the call took effect is unknown
     ├── DiskTrouble       pending bytes cannot be read, or cached ones not be written, just now
+    ├── CalledOff         nobody wants any more what was asked for
     └── Internal          something raised what it should not: a bug, or no memory
 
 Foreign exceptions (requests, JSON, SQLite) become these at one edge each; the errno of each
@@ -198,6 +199,10 @@ class ServerFault(Transient):
 class DiskTrouble(Transient):
     """Pending bytes cannot be read, or cached ones not be written, just now: the disk or the process may
     recover (EIO, EMFILE, ENOMEM)."""
+
+
+class CalledOff(Transient):
+    """Nobody wants any more what was asked for; no program waits for it."""
 
 
 class Internal(Transient):

@@ -241,6 +241,8 @@ class OpenFile:
             for stray in self._strays:
                 self._services.spool.remove(stray)
             self._strays.clear()
+        if self.file is not None and self.was_read:
+            self._services.reader.left(self.file)
 
     def hide(self) -> None:
         """The file was removed: a crash takes its bytes away, too. Under the account's lock."""

@@ -53,6 +53,9 @@ class Reads(Protocol):
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
 
+    def left(self, file: File) -> None:
+        """No program has *file* open any more."""
+
     def is_small(self, length: int) -> bool:
         """Whether so many bytes are fetched rather than left for later."""
 

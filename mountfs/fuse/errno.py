@@ -50,6 +50,7 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.Busy: errno.EIO,
     errors.ServerFault: errno.EIO,
     errors.DiskTrouble: errno.EIO,
+    errors.CalledOff: errno.EIO,
     errors.Internal: errno.EIO,
 }
 

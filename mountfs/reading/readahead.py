@@ -25,10 +25,9 @@ GROWTH = 4
 """So much larger a window gets: from the first to FREE_WINDOW_BYTES it takes three reads, each of which may
 wait for a round trip."""
 MOST_WINDOW_BYTES = 32 * MIB
-"""A fifth of a second at 150 MB/s. On a slow link, whose delay is as nothing beside its rate, more would only
-be in the way of whoever reads elsewhere."""
+"""Where bytes pass through the reader: so much memory is taken while all of it is under way."""
 FAST_WINDOW_BYTES = 64 * MIB
-"""Where the link is fast: twice what 600 MB/s deliver in 50 ms."""
+"""Where they do not: twice what 600 MB/s deliver in 50 ms."""
 MOST_STREAMS = 8
 """Of one file."""
 
@@ -49,7 +48,8 @@ class Plan:
     """What to fetch if it is missing: [start, stop) before answering, [ahead_start, ahead_stop) meanwhile.
 
     ``streams``: of the file from here on, the last one first. ``is_seek``: the read belongs to no stream, so
-    what was asked for ahead and is not under way yet may not be wanted any more.
+    what was asked for ahead and is not under way yet may not be wanted any more. ``is_settled``: after a seek
+    the very next read went on from there, so the program has left the other places, as a player does.
     """
 
     streams: tuple[Stream, ...]
@@ -58,6 +58,7 @@ class Plan:
     ahead_start: int
     ahead_stop: int
     is_seek: bool = False
+    is_settled: bool = False
 
 
 AT_THE_BEGINNING: tuple[Stream, ...] = (Stream(),)
@@ -89,11 +90,18 @@ def plan(
         others = sorted(streams, key=lambda stream: not stream.window_bytes)[: MOST_STREAMS - 1]
         return Plan((Stream(offset, end), *others), start, stop, stop, stop, is_seek=True)
     after = _continued(before, offset, end, most_bytes)
+    is_settled = not before.window_bytes and before is streams[0] and len(streams) > 1
     kept = (after, *(stream for stream in streams if stream is not before))
     if after.is_backward:
         ahead_start = max(0, after.low - after.window_bytes) // BLOCK_BYTES * BLOCK_BYTES
-        return Plan(kept, start, stop, min(ahead_start, start), start)
-    return Plan(kept, start, stop, stop, max(stop, _rounded_up(after.high + after.window_bytes, size_bytes)))
+        return Plan(kept, start, stop, min(ahead_start, start), start, is_settled=is_settled)
+    ahead_stop = max(stop, _rounded_up(after.high + after.window_bytes, size_bytes))
+    return Plan(kept, start, stop, stop, ahead_stop, is_settled=is_settled)
+
+
+def is_near(stream: Stream, start: int, stop: int) -> bool:
+    """Whether a read that goes on from *stream* soon comes to [start, stop)."""
+    return stop > stream.low - FREE_WINDOW_BYTES and start < stream.high + FREE_WINDOW_BYTES
 
 
 def alone(offset: int, end: int, size_bytes: int) -> Plan:

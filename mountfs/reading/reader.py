@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from typing import Protocol
 
 from cachetools import LRUCache
 
@@ -16,6 +15,8 @@ from mountfs.errors import Corrupt, DiskTrouble, Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.fetch import Fetch, Lander, Source
+from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
     FAST_WINDOW_BYTES,
@@ -26,6 +27,7 @@ from mountfs.reading.readahead import (
     Plan,
     Stream,
     alone,
+    is_near,
     plan,
 )
 from mountfs.reading.served import Served, ServedCounter
@@ -34,8 +36,8 @@ FETCH_BYTES = 4 * MIB
 """Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
 FAST_FETCH_BYTES = 8 * MIB
 """The same over a fast link: half the requests, and half the round trips in which nothing comes."""
-FAST_S = 0.5
-"""A request of FETCH_BYTES that takes no longer came over a fast link: 60 MB/s with eight side by side."""
+WINDOW_S = 1.0
+"""Longer than the delay of any link that is fit for work."""
 AHEAD_THREADS = 8
 """Requests ahead that run side by side: a whole window."""
 SIBLING_THREADS = 24
@@ -61,20 +63,6 @@ SHORTEST_WAIT_S = 0.25
 Key = tuple[str, ...]
 
 
-class Source(Protocol):
-    """The one method of ``ports.Backend`` that reading needs."""
-
-    def read(self, file: File, offset: int, length: int) -> bytes: ...
-
-
-@runtime_checkable
-class Lander(Protocol):
-    """A source that can also write a range into a file itself."""
-
-    def read_into(self, file: File, offset: int, length: int, path: str) -> bytes:
-        """Writes it at *offset* of the file at *path*; the digests of its blocks. DiskTrouble."""
-
-
 class Target(Protocol):
     """Where ``copy_into`` writes: a spool file."""
 
@@ -87,19 +75,6 @@ class Ending(Protocol):
     def set(self) -> None: ...
 
     def wait(self, timeout: float) -> bool: ...
-
-
-@dataclass(slots=True)
-class _Fetch:
-    """One request, for [start, stop) of one revision. ``is_begun``: somebody makes it, or it was called off.
-    ``is_ahead``: nobody waited for it when it was planned."""
-
-    start: int
-    stop: int
-    is_begun: bool = False
-    is_ahead: bool = False
-    body: Future[bytes | None] = field(default_factory=Future)
-    """None: the bytes went into the cache, and nowhere else."""
 
 
 class Reader:
@@ -125,7 +100,7 @@ class Reader:
         self._ending = ending or threading.Event()
         self._small_bytes = small_bytes
         self._lock = threading.Lock()
-        self._fetches: dict[Key, list[_Fetch]] = {}
+        self._fetches: dict[Key, list[Fetch]] = {}
         self._streams: LRUCache[Key, tuple[Stream, ...]] = LRUCache(STREAMS_KEPT)
         self._waited: LRUCache[Key, bool] = LRUCache(STREAMS_KEPT)
         """Revisions of which a read waited for what was asked for ahead."""
@@ -133,8 +108,7 @@ class Reader:
         """When a revision could not be read because the service was silent, and why."""
         self._lander = source if isinstance(source, Lander) else None
         self._lands_from_s = -math.inf
-        self._most_window_bytes = MOST_WINDOW_BYTES
-        """How far ahead of a read is fetched at most, by how fast the last request was."""
+        self._rate = LinkRate()
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
         self._is_closed = False
@@ -178,13 +152,28 @@ class Reader:
         with self._lock:
             key = key_of(file)
             streams = self._streams.get(key, AT_THE_BEGINNING)
-            most_bytes = self._most_window_bytes if key in self._waited else FREE_WINDOW_BYTES
+            most_bytes = self._most_window_bytes() if key in self._waited else FREE_WINDOW_BYTES
             planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=most_bytes)
             self._streams[key] = planned.streams
             self._waited.pop(key, None)
             if planned.is_seek:
                 self._call_off_locked(file)
+            elif planned.is_settled:
+                self._abandon_locked(file, planned.streams[:1])
             return planned
+
+    def _most_window_bytes(self) -> int:
+        """How far ahead of a read is fetched at most: what comes in WINDOW_S. More would keep what is wanted
+        next waiting for what is wanted later, as they share the line."""
+        most_bytes = MOST_WINDOW_BYTES if self._lander is None else FAST_WINDOW_BYTES
+        return int(max(FREE_WINDOW_BYTES, min(most_bytes, self._rate.bytes_s * WINDOW_S)))
+
+    def left(self, file: File) -> None:
+        """Nobody has *file* open any more. What was asked for not far ahead still comes: it may be opened
+        again, to be read on."""
+        with self._lock:
+            if key_of(file) in self._fetches:
+                self._abandon_locked(file, self._streams.get(key_of(file), ()))
 
     def is_small(self, length: int) -> bool:
         """Whether so many bytes are fetched rather than left for later."""
@@ -261,6 +250,7 @@ class Reader:
                     fetch = self._begin_locked(file, at, low, high)
                 elif fetch.is_ahead:
                     self._waited[key_of(file)] = True
+                fetch.waiting += 1
             # One that still queues for a thread is made here: who waits must not wait for others' files.
             self._run(file, fetch)
             with contextlib.suppress(CancelledError):  # it was called off before it began
@@ -281,7 +271,7 @@ class Reader:
             if self._is_closed or 2 * due_bytes < min(stop - start, 2 * most_bytes):
                 return
             fetches = [
-                _Fetch(at, min(at + most_bytes, high), is_ahead=True)
+                Fetch(at, min(at + most_bytes, high), is_ahead=True)
                 for low, high in missing
                 for at in range(low, high, most_bytes)
             ]
@@ -300,6 +290,18 @@ class Reader:
             self._end_locked(file, fetch)
             fetch.body.cancel()
 
+    def _abandon_locked(self, file: File, streams: Sequence[Stream]) -> None:
+        """What was asked for ahead of *file* is not wanted any more, but near these *streams*; also what is
+        on its way, unless a read waits for it. On a slow link it would keep others waiting for long."""
+        for fetch in [one for one in self._of_locked(file) if one.is_ahead and not one.waiting]:
+            if not any(is_near(stream, fetch.start, fetch.stop) for stream in streams):
+                self._end_locked(file, fetch)
+                if fetch.is_begun:
+                    fetch.call_off.set()
+                else:
+                    fetch.is_begun = True
+                    fetch.body.cancel()
+
     def _prefetch(self, file: File, failed: Callable[[], None]) -> None:
         self._blocks.recall(file)
         with self._lock:
@@ -311,12 +313,12 @@ class Reader:
         if fetch.body.exception() is not None:
             failed()
 
-    def _begin_locked(self, file: File, at: int, low: int, high: int) -> _Fetch:
+    def _begin_locked(self, file: File, at: int, low: int, high: int) -> Fetch:
         start, stop = next(
             ((start, stop) for start, stop in self._missing_locked(file, low, high) if start <= at < stop),
             (at, high),
         )
-        fetch = _Fetch(start, stop)
+        fetch = Fetch(start, stop)
         self._fetches.setdefault(key_of(file), []).append(fetch)
         return fetch
 
@@ -331,31 +333,30 @@ class Reader:
             ]
         return missing
 
-    def _of_locked(self, file: File) -> list[_Fetch]:
+    def _of_locked(self, file: File) -> list[Fetch]:
         return self._fetches.get(key_of(file), [])
 
-    def _run(self, file: File, fetch: _Fetch) -> None:
+    def _run(self, file: File, fetch: Fetch) -> None:
         """Makes the request unless somebody does; its outcome is in ``fetch.body`` for all who wait."""
         with self._lock:
             if fetch.is_begun:
                 return
             fetch.is_begun = True
-        started_s = self._clock.now_s()
-        length = fetch.stop - fetch.start
+            started_s = self._clock.now_s()
+            self._rate.began(started_s)
         try:
-            body = self._fetched(file, fetch.start, length)
+            body = self._fetched(file, fetch)
         except BaseException as error:
             ended_s = self._clock.now_s()
-            if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
-                with self._lock:
+            with self._lock:
+                self._rate.ended(ended_s, 0)
+                if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
                     self._silences[key_of(file)] = ended_s, str(error)
-            self._end(file, fetch)
+                self._end_locked(file, fetch)
             fetch.body.set_exception(error)
             return
-        if length >= FETCH_BYTES:
-            took_s = self._clock.now_s() - started_s
-            is_fast = body is None and took_s <= FAST_S * length / FETCH_BYTES
-            self._most_window_bytes = FAST_WINDOW_BYTES if is_fast else MOST_WINDOW_BYTES
+        with self._lock:
+            self._rate.ended(self._clock.now_s(), fetch.stop - fetch.start)
         try:
             if body is not None:
                 self._blocks.put(file, fetch.start, body)
@@ -363,14 +364,15 @@ class Reader:
             self._end(file, fetch)
             fetch.body.set_result(body)
 
-    def _fetched(self, file: File, offset: int, length: int) -> bytes | None:
+    def _fetched(self, file: File, fetch: Fetch) -> bytes | None:
         """The bytes, to be kept; None: they are in the cache file already."""
+        offset, length = fetch.start, fetch.stop - fetch.start
         lander = self._lander
         if lander is not None and length >= LEAST_LANDED_BYTES and self._clock.now_s() >= self._lands_from_s:
             cached = self._blocks.land(file, length)
             if cached is not None:
                 with contextlib.suppress(DiskTrouble):
-                    digests = lander.read_into(file, offset, length, str(cached.path))
+                    digests = lander.read_into(file, offset, length, str(cached.path), fetch.call_off)
                     self._blocks.landed(file, cached, offset, length, digests)
                     return None
                 self._lands_from_s = self._clock.now_s() + LANDS_AGAIN_S
@@ -382,12 +384,14 @@ class Reader:
             raise Corrupt(f"{file.name}: {len(body)} bytes came at {offset}, not as many as asked")
         return body
 
-    def _end(self, file: File, fetch: _Fetch) -> None:
+    def _end(self, file: File, fetch: Fetch) -> None:
         with self._lock:
             self._end_locked(file, fetch)
 
-    def _end_locked(self, file: File, fetch: _Fetch) -> None:
+    def _end_locked(self, file: File, fetch: Fetch) -> None:
         under_way = self._of_locked(file)
+        if fetch not in under_way:
+            return  # it was called off
         under_way.remove(fetch)
         if not under_way:
             self._fetches.pop(key_of(file), None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from mountfs.errors import Corrupt, DiskTrouble
+from mountfs.errors import CalledOff, Corrupt, DiskTrouble
 from mountfs.model.blocksums import Digests
 
 
@@ -18,15 +19,19 @@ class Landing:
     removed it: nothing stands at *path* then, and nothing is made.
     """
 
-    def __init__(self, path: str, offset: int) -> None:
+    def __init__(self, path: str, offset: int, is_called_off: Callable[[], bool] = lambda: False) -> None:
+        """*is_called_off*: is asked with each piece; CalledOff once it says so, and the connection is cut."""
         self._at = offset
+        self._is_called_off = is_called_off
         self._digests = Digests()
+        self._check()
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         except OSError as error:
             raise DiskTrouble(f"the cache file cannot be opened: {error.strerror}") from error
 
     def take(self, piece: bytes) -> None:
+        self._check()
         view = memoryview(piece)
         while view:
             try:
@@ -35,6 +40,10 @@ class Landing:
                 raise DiskTrouble(f"the cache file cannot be written: {error.strerror}") from error
             view, self._at = view[written:], self._at + written
         self._digests.update(piece)
+
+    def _check(self) -> None:
+        if self._is_called_off():
+            raise CalledOff("nobody reads on from here")
 
     def digests(self, length: int) -> bytes:
         """Of the blocks that were written; Corrupt: these were not *length* bytes."""

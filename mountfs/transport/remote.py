@@ -11,6 +11,7 @@ from threading import Event, Lock
 from typing import Any, TypeVar, cast
 
 from mountfs.errors import MountfsError, Offline, Unreachable
+from mountfs.model.calloff import CallOff
 from mountfs.model.entry import Account, File
 from mountfs.model.pacing import Pacer
 from mountfs.ports import Backend, BackendLimits, Clock
@@ -113,12 +114,18 @@ class RemoteBackend:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def read_into(self, file: File, offset: int, length: int, path: str) -> bytes:
+    def read_into(self, file: File, offset: int, length: int, path: str, call_off: CallOff) -> bytes:
         """As ``read``, but the network process writes the bytes into the file at *path*, at *offset* too, and
-        the digests of its blocks are returned. DiskTrouble: they cannot be written there."""
-        return cast(
-            "bytes", self._asked("read", lambda: self._ready().call("read", (file, offset, length, path), {}))
-        )
+        the digests of its blocks are returned. DiskTrouble: they cannot be written there. CalledOff: by
+        *call_off*; the connection is cut."""
+        flag = self._window.lend_flag()
+        arguments = (file, offset, length, (path, flag))
+        try:
+            call_off.bind(lambda: self._window.raise_flag(flag))
+            return cast("bytes", self._asked("read", lambda: self._ready().call("read", arguments, {})))
+        finally:
+            call_off.bind(None)
+            self._window.give_back_flag(flag)
 
     def calls(self) -> dict[str, int]:
         """As ``ports.Backend``, with the calls of processes that died, as far as these told of them."""

@@ -6,6 +6,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Condition, Lock
 
 from mountfs.errors import Internal, MountfsError, with_class
@@ -14,7 +15,7 @@ from mountfs.ports import Backend
 from mountfs.transport.codec import dumps, loads
 from mountfs.transport.frames import Broken, Channel, Kind
 from mountfs.transport.landing import Landing
-from mountfs.transport.window import fill
+from mountfs.transport.window import fill, is_raised
 
 LOG = logging.getLogger(__name__)
 
@@ -110,8 +111,9 @@ class Serving:
         assert isinstance(file, File)
         assert isinstance(offset, int)
         assert isinstance(length, int)
-        if isinstance(target, str):
-            with Landing(target, offset) as landing:
+        if isinstance(target, tuple):
+            path, flag = target
+            with Landing(path, offset, partial(is_raised, self._window_fd, flag)) as landing:
                 self._backend.read(file, offset, length, landing.take)
                 return landing.digests(length)
         assert isinstance(target, int)

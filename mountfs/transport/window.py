@@ -12,7 +12,10 @@ SLOT_BYTES = 4 * 1024 * 1024
 SLOTS = 64
 """So many reads run at once; a further one waits for a slot."""
 SLOTS_AT = 4096
-"""Before the slots: bytes that were sent, and bytes that came."""
+"""Before the slots: bytes that were sent, bytes that came, and the flags of calls that may be called off."""
+FLAGS_AT = 1024
+FLAGS = 512
+"""A call for which none is left cannot be called off."""
 _COUNTS = struct.Struct("=QQ")
 
 
@@ -26,6 +29,7 @@ class Window:
         # run.
         weakref.finalize(self, os.close, self.fd)
         self._free = list(range(SLOTS))
+        self._free_flags = list(range(FLAGS_AT, FLAGS_AT + FLAGS))
         self._changed = Condition()
 
     def lend(self) -> int:
@@ -45,6 +49,23 @@ class Window:
             if len(self._free) == SLOTS:
                 os.ftruncate(self.fd, SLOTS_AT)
             self._changed.notify()
+
+    def lend_flag(self) -> int:
+        """The offset of a byte that is 0; 0: there is none."""
+        with self._changed:
+            return self._free_flags.pop() if self._free_flags else 0
+
+    def raise_flag(self, at: int) -> None:
+        """The network process sees it at the next piece that comes."""
+        if at:
+            os.pwrite(self.fd, b"\1", at)
+
+    def give_back_flag(self, at: int) -> None:
+        """Its call has ended, and nobody raises it any more."""
+        if at:
+            os.pwrite(self.fd, b"\0", at)
+            with self._changed:
+                self._free_flags.append(at)
 
     def traffic(self) -> tuple[int, int]:
         """Bytes of bodies that were sent, and that came, in all network processes of the mount."""
@@ -73,6 +94,11 @@ def _counts(fd: int) -> tuple[int, int]:
         return 0, 0
     up, down = _COUNTS.unpack(body)
     return up, down
+
+
+def is_raised(fd: int, flag: int) -> bool:
+    """Whether a call was called off; asked in the network process."""
+    return bool(flag) and os.pread(fd, 1, flag) == b"\1"
 
 
 def fill(fd: int, at: int, body: bytes) -> None:

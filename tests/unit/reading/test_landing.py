@@ -10,6 +10,7 @@ import pytest
 
 from mountfs.errors import DiskTrouble
 from mountfs.model.blocksums import BLOCK_BYTES
+from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import Blocks
@@ -36,7 +37,7 @@ class Writing:
         self.read_here.append((offset, length))
         return BODY[offset : offset + length]
 
-    def read_into(self, file: File, offset: int, length: int, path: str) -> bytes:
+    def read_into(self, file: File, offset: int, length: int, path: str, call_off: CallOff) -> bytes:
         self.landed.append((offset, length))
         if self.is_full:
             raise DiskTrouble("full")
@@ -93,7 +94,7 @@ def test_what_the_source_writes_is_read_and_outlives_the_process(
 def test_what_was_written_and_not_told_is_absent(source: Writing, blocks: Blocks, tmp_path: Path) -> None:
     cached = blocks.land(FILE, 2 * MIB)
     assert cached is not None
-    source.read_into(FILE, 0, 2 * MIB, str(cached.path))
+    source.read_into(FILE, 0, 2 * MIB, str(cached.path), CallOff())
     assert blocks.peek(FILE, 0, MIB) == b""
     assert cache(tmp_path).peek(FILE, 0, MIB) == b""
 

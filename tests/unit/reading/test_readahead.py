@@ -84,6 +84,17 @@ def test_a_seek_begins_a_stream_and_leaves_the_other() -> None:
     assert planned.streams == (Stream(700 * MIB, 700 * MIB + 4096), *streams)
 
 
+def test_who_reads_on_right_after_a_seek_has_left_the_other_place() -> None:
+    streams = (Stream(7 * MIB, 8 * MIB, MIB),)
+    sought = plan(streams, 700 * MIB, BLOCK_BYTES, BIG)
+    on = plan(sought.streams, 700 * MIB + BLOCK_BYTES, BLOCK_BYTES, BIG)
+    assert (sought.is_settled, on.is_settled) == (False, True)
+    assert not plan(on.streams, 700 * MIB + 2 * BLOCK_BYTES, BLOCK_BYTES, BIG).is_settled
+    back = plan(sought.streams, 8 * MIB, BLOCK_BYTES, BIG)
+    both = plan(back.streams, 700 * MIB + BLOCK_BYTES, BLOCK_BYTES, BIG)
+    assert (back.is_settled, both.is_settled) == (False, False), "one reads here, another there"
+
+
 def test_readers_at_two_places_have_a_window_each() -> None:
     streams = AT_THE_BEGINNING
     seeks = 0

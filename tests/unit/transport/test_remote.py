@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import (
+    CalledOff,
     Corrupt,
     DiskTrouble,
     Internal,
@@ -22,12 +23,13 @@ from mountfs.errors import (
     Unreachable,
 )
 from mountfs.model.blocksums import BLOCK_BYTES, digest
+from mountfs.model.calloff import CallOff
 from mountfs.model.entry import Account, File, Folder, Place
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.transport import link, remote
 from mountfs.transport.frames import Channel, Kind
 from mountfs.transport.remote import STEADY_S, RemoteBackend
-from mountfs.transport.window import SLOT_BYTES, SLOTS_AT, Counting, Window, fill
+from mountfs.transport.window import FLAGS, SLOT_BYTES, SLOTS_AT, Counting, Window, fill
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.oddprocess import LEARNED
 from tests.fakes.clock import FakeClock
@@ -140,15 +142,30 @@ def test_the_process_writes_a_range_into_a_file_itself(backend: RemoteBackend, t
     big = File("1", "big", "1", 9 * MIB, 0, "")
     target = tmp_path / "cached"
     with pytest.raises(DiskTrouble, match="cannot be opened: No such file"):
-        backend.read_into(big, MIB, 4 * MIB, str(target))
+        backend.read_into(big, MIB, 4 * MIB, str(target), CallOff())
     target.touch()
-    digests = backend.read_into(big, MIB, 4 * MIB, str(target))
+    digests = backend.read_into(big, MIB, 4 * MIB, str(target), CallOff())
     written = b"".join(bytes([number]) * MIB for number in range(5))
     assert target.read_bytes() == written
     blocks = range(MIB, 5 * MIB, BLOCK_BYTES)
     assert digests == b"".join(digest(written[at : at + BLOCK_BYTES]) for at in blocks)
     with pytest.raises(Corrupt, match="1048576 bytes came, not 2097152"):
-        backend.read_into(big, 8 * MIB, 2 * MIB, str(target))
+        backend.read_into(big, 8 * MIB, 2 * MIB, str(target), CallOff())
+
+
+def test_what_is_called_off_is_cut_and_keeps_nothing_from_being_asked_again(
+    backend: RemoteBackend, tmp_path: Path
+) -> None:
+    big = File("1", "big", "1", 9 * MIB, 0, "")
+    target = tmp_path / "cached"
+    target.touch()
+    call_off = CallOff()
+    call_off.set()
+    for _ in range(2 * FLAGS):
+        with pytest.raises(CalledOff):
+            backend.read_into(big, 0, 4 * MIB, str(target), call_off)
+    assert target.stat().st_size == 0
+    assert len(backend.read_into(big, 0, 4 * MIB, str(target), CallOff())) == 4 * MIB // BLOCK_BYTES * 16
 
 
 def test_one_that_cannot_start_is_unreachable(start: Start) -> None:
