@@ -20,7 +20,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
@@ -74,13 +74,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """Changes that wait for a mount of *account*, whose key it is; *remotes*: the names it had last."""
+    """Changes that wait for a mount of *account*, whose key it is; *remotes*: the names it had last.
+    *local_count*, *local_bytes*: what stays on this machine by its name, and waits for nothing."""
 
     account: str
     remotes: tuple[str, ...]
     state_dir: str
     count: int
     size_bytes: int
+    local_count: int = 0
+    local_bytes: int = 0
 
 
 class StateDir:
@@ -192,10 +195,10 @@ class StateDir:
         found: list[Journaled] = []
         for directory in sorted((self.path / "accounts").glob("*")):
             held = _held_in(directory)
-            if held.count:
+            if held.count or held.local_count:
                 key = directory.name
                 remotes = tuple(sorted(name for name, theirs in named.items() if theirs == key))
-                found.append(Journaled(key, remotes, str(self.path), held.count, held.size_bytes))
+                found.append(Journaled(key, remotes, str(self.path), *astuple(held)))
         return found
 
     def lock_slot(self, directory: Path) -> Slot | None:
@@ -242,7 +245,7 @@ def slots_in(directory: Path) -> list[Path]:
 
 def _held_in(directory: Path) -> Holding:
     held = [holding(slot / "journal.db", slot / "spool") for slot in slots_in(directory)]
-    return Holding(sum(each.count for each in held), sum(each.size_bytes for each in held))
+    return Holding(*map(sum, zip(*map(astuple, held), strict=True))) if held else Holding(0, 0)
 
 
 def _mark(credentials: str) -> str:

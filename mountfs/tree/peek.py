@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mountfs.model.entry import NS_PER_S
+from mountfs.model.names import is_local_name
 from mountfs.tree.database import connect_to_read
 from mountfs.tree.gaprows import read_gaps
 from mountfs.tree.label import read_label
@@ -22,10 +23,24 @@ Names = Mapping[int, tuple[int | None, str]]
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What is not clean in a store, and the bytes it carries."""
+    """What a store is to send, and the bytes it carries; and what stays on this machine by its name."""
 
     count: int
     size_bytes: int
+    local_count: int = 0
+    local_bytes: int = 0
+
+
+_LOCAL = """
+    WITH RECURSIVE local (id) AS (
+        SELECT id FROM nodes WHERE is_dirty AND base_name IS NULL AND is_local_name(name)
+        UNION
+        SELECT nodes.id FROM local JOIN nodes ON nodes.parent = local.id
+        WHERE nodes.is_dirty AND nodes.base_name IS NULL
+    )
+    SELECT count(*), coalesce(sum((SELECT sum(size_bytes) FROM contents WHERE node = local.id)), 0) FROM local
+"""
+"""As ``word.keeps_here`` has it: what the service does not have, of such a name or in such a folder."""
 
 
 def holding(path: Path, spool: Path) -> Holding:
@@ -39,10 +54,17 @@ def holding(path: Path, spool: Path) -> Holding:
             (size_bytes,) = db.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM contents WHERE node IS NOT NULL"
             ).fetchone()
+            db.create_function("is_local_name", 1, is_local_name, deterministic=True)
+            local_count, local_bytes = db.execute(_LOCAL).fetchone()
             named = {name for (name,) in db.execute("SELECT spool FROM contents")}
         files = list(os.scandir(spool)) if spool.is_dir() else []
         unnamed = [size for file in files if file.name not in named and (size := file.stat().st_size)]
-        return Holding(count + len(unnamed), size_bytes + sum(unnamed))
+        return Holding(
+            count - local_count + len(unnamed),
+            size_bytes - local_bytes + sum(unnamed),
+            local_count,
+            local_bytes,
+        )
     except (sqlite3.Error, OSError):
         return Holding(0, 0)
 

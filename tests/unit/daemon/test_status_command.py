@@ -131,6 +131,8 @@ def test_with_nothing_mounted_it_lists_what_is_journaled_for_which_account(
     slot.mkdir(parents=True)
     world = World(slot)
     world.put("/f", b"12345")
+    world.put("/.f.swp", b"123")
+    world.core.durability.save()
     world.close()
     (state / "remotes.json").write_text(json.dumps({"work": {"key": "dbid-x", "mark": "m"}}))
     config = tmp_path / "mountfs.toml"
@@ -138,12 +140,13 @@ def test_with_nothing_mounted_it_lists_what_is_journaled_for_which_account(
     config.chmod(0o600)
     assert run(["--config", str(config), "status", "--json"]) == 2
     shape = json.loads(capsys.readouterr().out)
-    assert shape["journaled"] == [
-        {"account": "dbid-x", "remotes": ["work"], "state_dir": str(state), "count": 1, "size_bytes": 5}
-    ]
+    whose = {"account": "dbid-x", "remotes": ["work"], "state_dir": str(state)}
+    assert shape["journaled"] == [{**whose, "count": 1, "size_bytes": 5, "local_count": 1, "local_bytes": 3}]
     assert run(["--config", str(config), "status"]) == 2
     lines = " ".join(capsys.readouterr().out.split())
     assert lines.startswith("nothing is mounted work: 1 change, 5 B journaled in")
+    assert "work: 1 file, 3 B in" in lines
+    assert lines.endswith("stay on this machine by their names")
 
 
 # On a terminal

@@ -33,6 +33,19 @@ def test_what_was_closed_and_has_no_row_yet_is_counted(tmp_path: Path) -> None:
     world.close()
 
 
+def test_what_stays_here_by_its_name_is_not_pending(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put("/ours", b"ours")
+    world.put("/.f.swp", b"0123456789")
+    world.mkdir("/.~lock.d#")
+    world.put("/.~lock.d#/in it", b"1")
+    world.core.durability.save()
+    assert holding(world.places.store, world.places.spool) == Holding(1, 4, 3, 11)
+    world.settle()
+    assert holding(world.places.store, world.places.spool) == Holding(0, 0, 3, 11)
+    world.close()
+
+
 def test_what_the_service_has_is_not_pending(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.account.write("/theirs", b"theirs")
