@@ -50,6 +50,7 @@ def test_the_metrics_are_those_of_the_status_and_the_counts() -> None:
     assert found[("mountfs_changes", (("state", "failed"),))] == 1
     assert found[("mountfs_changes", (("state", "open"),))] == 0
     assert found[("mountfs_api_requests_total", (("outcome", "429"), ("route", "files/upload")))] == 2
+    assert found[("mountfs_api_retries_total", ())] == 2
     assert found[("mountfs_call_seconds_bucket", (("call", "read"), ("le", "1.0")))] == 5
     assert found[("mountfs_call_seconds_count", (("call", "read"),))] == 6
     assert found[("mountfs_batch_entries_bucket", (("kind", "put"), ("le", "1000")))] == 3
