@@ -52,6 +52,7 @@ mountfs versions ~/Dropbox/f
 mountfs undelete ~/Dropbox/f
 mountfs pin ~/Dropbox/docs
 mountfs cache ~/Dropbox/docs
+mountfs attributes --dump ~/Dropbox
 mountfs umount ~/Dropbox
 mountfs fsck [--repair] work:
 mountfs fsck
@@ -275,6 +276,11 @@ def goes_back(reader: Reader) -> None:
     removed = "rm ~/Dropbox/f && mountfs wait ~/Dropbox && mountfs undelete ~/Dropbox/f"
     reader.run("mountfs undelete ~/Dropbox/f", more=removed)
     assert (reader.home / "Dropbox" / "f").read_text() == "one\n"
+    dump = "mountfs attributes --dump ~/Dropbox"
+    reader.run(
+        dump, more=f"chmod 755 ~/Dropbox/f && {dump} > kept && mountfs attributes --load kept ~/Dropbox"
+    )
+    assert "755" in (reader.home / "kept").read_text()
     reader.run("mountfs pin ~/Dropbox/docs")
     reader.run("mountfs pin ~/Dropbox/docs", more="mountfs pin; mountfs unpin ~/Dropbox/docs")
     reader.run("mountfs cache ~/Dropbox/docs")
