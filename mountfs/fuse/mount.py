@@ -18,6 +18,7 @@ from typing import Any
 from mountfs.attributes import Caller, Moment
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
+from mountfs.fuse.complaints import Complaints
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import serve_kernel_first
@@ -68,6 +69,7 @@ class FuseMount:
         self._mountpoint = mountpoint
         self._options = options
         self._is_up = threading.Event()
+        self._complaints = Complaints()
 
     def run(self, on_ready: Callable[[], None] | None = None) -> None:
         """Mounts, and serves until the mount is gone. MountFailed.
@@ -81,7 +83,7 @@ class FuseMount:
         codecs.register(_path_codec)
         serve_kernel_first()
         programs = Programs(self._options.no_fetch_ahead, lambda: int(fuse.fuse_get_context()[2]))
-        failure: RuntimeError | None = None
+        self._complaints.begin()
         try:
             _server(fuse)(
                 Operations(
@@ -97,13 +99,13 @@ class FuseMount:
                 foreground=True,
                 **fuse_options(self._options),
             )
-        except RuntimeError as error:  # fusepy's way to say that libfuse returned non-zero
-            failure = error
+        except RuntimeError:  # fusepy's way to say that libfuse returned non-zero
+            pass
         finally:
+            self._complaints.end()
             _ignore_broken_pipes()
         if not self._is_up.is_set():
-            reason = "libfuse refused, its reason is above" if failure is None else f"libfuse: {failure}"
-            raise MountFailed(f"cannot mount on {self._mountpoint}: {reason}")
+            raise MountFailed(self._complaints.reason() or "libfuse refused, and did not say why")
 
     def unmount(self, *, lazy: bool = False) -> None:
         """Takes the mount away, so that ``run`` returns. MountFailed while somebody uses it, unless *lazy*:
@@ -111,12 +113,13 @@ class FuseMount:
         unmount(self._mountpoint, lazy=lazy)
 
     def _up(self, on_ready: Callable[[], None] | None) -> None:
+        self._complaints.end()
         self._is_up.set()
         if on_ready is not None:
             on_ready()
 
     def _check(self) -> None:
-        """libfuse explains itself on stderr alone; what usually goes wrong is found before."""
+        """What usually goes wrong, told in words of ours."""
         if not FUSE_DEVICE.exists():
             raise MountFailed("the kernel has no FUSE here: /dev/fuse is missing (modprobe fuse)")
         if not self._mountpoint.is_dir():

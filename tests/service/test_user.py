@@ -39,6 +39,8 @@ def as_user(machine: Machine, far_side: SandboxProcess) -> Iterator[AsUser]:
         "PATH": f"{Path(sys.prefix) / 'bin'}:/usr/bin:/bin",
         "PYTHONPATH": str(REPOSITORY),
     }
+    if any(not top.stat().st_mode & 0o005 for top in (REPOSITORY / "daemon", Path(sys.prefix))):
+        pytest.skip("an ordinary user may not read the sources")
     keys = "".join(f'{key} = "{value}"\n' for key, value in far_side.remote().items())
     mount = f'[mounts.mine]\nremote = "far:"\nmountpoint = "{PLACE}"\n'
     machine.write(CONFIG, f"[remotes.far]\n{keys}{mount}", mode=0o600)
@@ -66,6 +68,12 @@ def test_an_ordinary_user_mounts_copies_looks_and_unmounts(as_user: AsUser, far_
     as_user("mountfs", "umount", PLACE)
     assert set(far_side.files()) == {"/copied"}
     assert as_user("ls", "-A", PLACE) == ""
+
+
+def test_a_mount_that_is_refused_tells_the_reason_of_fusermount(as_user: AsUser) -> None:
+    order = ["setpriv", "--no-new-privs", "--", "mountfs", "mount", "--background", "far:", PLACE]
+    told = as_user(*order, check=False)
+    assert f"mountfs: {PLACE}: cannot mount: fusermount: mount failed: Operation not permitted" in told
 
 
 def test_your_own_unit_mounts_for_you(machine: Machine, as_user: AsUser, far_side: SandboxProcess) -> None:
