@@ -49,6 +49,8 @@ class Batch:
     due_s: float = 0.0
     sent_s: float | None = None
     """When it was sent the last time, by this process."""
+    accepted_s: float | None = None
+    """When the reply came that named its job, since then."""
     ran_s: float | None = None
     """When the service said the last time that it works on it, since then."""
     faults: int = 0

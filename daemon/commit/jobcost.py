@@ -46,7 +46,7 @@ class JobCost:
         return max(0.0, (self._common + guess * GUESSED_ENTRY_S) / (self._spread + guess))
 
     def took(self, entries: int, seconds: float, ran_s: float | None = None) -> None:
-        """A job of *entries* was over when it was looked at *seconds* after it was sent.
+        """A job of *entries* was over when it was looked at *seconds* after it was accepted.
 
         *ran_s*: seconds after which it was last seen running; None: it is known to have just ended. A job
         whose first poll finds it ended may have ended long before. Taken for as long as until that poll, the

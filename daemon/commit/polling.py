@@ -20,7 +20,7 @@ LONGEST_ASIDE_S = 3600.0
 
 
 def poll_delay_s(taken_s: float, expected_s: float, retry_after_s: float | None) -> float:
-    """Seconds until the next poll of a job that was sent *taken_s* ago and is expected to take *expected_s*;
+    """Seconds until the next poll of a job that was accepted *taken_s* ago, expected to take *expected_s*;
     no less than the service's *retry_after_s*."""
     own_s = max(LEAST_POLL_S, FIRST_POLL_AT * expected_s - taken_s, POLL_GROWTH * taken_s)
     own_s = min(LONGEST_POLL_S, own_s)

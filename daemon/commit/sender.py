@@ -80,7 +80,8 @@ class Sender:
             return
         try:
             if batch.sent.job is None:
-                batch.is_launched, batch.sent_s, batch.ran_s = True, started_s, None
+                batch.is_launched, batch.sent_s = True, started_s
+                batch.accepted_s = batch.ran_s = None
                 launch = self._backend.submit(batch.orders)
             else:
                 launch = self._backend.poll(batch.sent.job, batch.orders)
@@ -158,7 +159,9 @@ class Sender:
         batch.faults = 0
         now_s, expected_s = self._clock.now_s(), self._cost.expected_s(len(batch.flights))
         batch.ran_s = now_s
-        taken_s = now_s - (batch.since_s if batch.sent_s is None else batch.sent_s)
+        if batch.accepted_s is None:
+            batch.accepted_s = batch.since_s if batch.sent_s is None else now_s
+        taken_s = now_s - batch.accepted_s
         batch.due_s = now_s + poll_delay_s(taken_s, expected_s, running.retry_after_s)
 
     def _conclude(
@@ -170,10 +173,12 @@ class Sender:
             return
         self._patience.answered()
         if batch.sent_s is not None and not all(isinstance(each, MountfsError) for each in outcomes):
-            took_s = self._clock.now_s() - batch.sent_s
-            ran_s = None if batch.ran_s is None else batch.ran_s - batch.sent_s
-            self._cost.took(len(flights), took_s, ran_s)
-            self._patience.job_took(took_s)
+            now_s = self._clock.now_s()
+            # A request that waited for its reply is no longer job: the next one would be polled late.
+            began_s = batch.sent_s if batch.accepted_s is None else batch.accepted_s
+            ran_s = None if batch.ran_s is None else batch.ran_s - began_s
+            self._cost.took(len(flights), now_s - began_s, ran_s)
+            self._patience.job_took(now_s - batch.sent_s)
         too_big = [outcome for outcome in outcomes if isinstance(outcome, RequestTooBig)]
         if len(too_big) == len(flights) > 1:
             self._split(batch, too_big[0])

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from daemon.commit.jobcost import FIRST_GUESS_S, GUESSED_ENTRY_S, JobCost
 from daemon.commit.polling import poll_delay_s
+from mountfs.model.order import Order
+from mountfs.ports import Launch
+from tests.doubles.world import World
+from tests.unit.commit.scenarios import calls
 
 # When a job is asked after
 
@@ -84,3 +90,26 @@ def test_after_one_slow_job_the_end_of_the_next_ones_is_seen_soon_again() -> Non
         cost.took(400, at_s, ran_s)
         late.append(at_s / 1.1)
     assert max(late[2:]) <= 1.25
+
+
+def test_a_slow_reply_to_one_launch_has_no_later_job_polled_late(batches: World) -> None:
+    """The request waited for 7 s, and not the job: it is over with the first poll."""
+    batches.account.job_polls = 1
+    submit = batches.memory.submit
+
+    def submit_slowly(orders: Sequence[Order]) -> Launch:
+        launch = submit(orders)
+        batches.clock.advance(7.0)
+        return launch
+
+    batches.memory.submit = submit_slowly  # type: ignore[method-assign]
+    batches.put("/a", b"1")
+    batches.settle()
+    batches.memory.submit = submit  # type: ignore[method-assign]
+    batches.put("/b", b"2")
+    batches.upload_all()
+    wait_s = 0.0
+    while calls(batches)["submit"] < 2:
+        batches.advance(wait_s)
+        wait_s = max(0.0, batches.core.committer.step(batches.clock.now_s()) - batches.clock.now_s())
+    assert wait_s <= 1.0
