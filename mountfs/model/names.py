@@ -77,11 +77,12 @@ class NameRules:
             raise NameNotAllowed(f"name is not valid UTF-8: {name!a}") from None
         if name in ("", ".", ".."):
             raise NameNotAllowed(f"name is not usable: {name!r}")
-        bad = sorted(set(name) & self.forbidden_chars)
-        if bad:
-            raise NameNotAllowed(f"the service refuses {bad[0]!r} in a name: {name!r}")
+        if not self.forbidden_chars.isdisjoint(name):
+            bad = min(set(name) & self.forbidden_chars)
+            raise NameNotAllowed(f"the service refuses {bad!r} in a name: {name!r}")
         if name[0] in self.forbidden_first or name[-1] in self.forbidden_last:
             raise NameNotAllowed(f"the service refuses a space at the end of a name: {name!a}")
         key = fold(name)
-        if key in self.forbidden_names or any(fnmatchcase(key, glob) for glob in self.forbidden_patterns):
+        globs = self.forbidden_patterns
+        if key in self.forbidden_names or (globs and any(fnmatchcase(key, glob) for glob in globs)):
             raise NameNotAllowed(f"the service keeps this name for itself: {name!r}")

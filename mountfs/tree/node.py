@@ -74,8 +74,8 @@ class State:
     ``mtime_ns``: a time that is kept here because the service does not have it. ``kept``: what only this
     machine keeps.
 
-    ``at``, ``based``, ``holding``, ``flying`` and ``sealed`` are ``dataclasses.replace`` at a fifth of its
-    cost: a call makes a few.
+    ``at``, ``based``, ``holding``, ``flying``, ``sealed`` and ``removed`` are ``dataclasses.replace`` at a
+    fifth of its cost: a call makes a few.
     """
 
     parent: Node | None
@@ -154,6 +154,10 @@ class State:
         return State(
             self.parent, self.name, self.base_parent, self.base, content, flight=self.flight, kept=self.kept
         )
+
+    def removed(self) -> State:
+        """Removed here, with the bytes of ours that it had."""
+        return State(None, self.name, self.base_parent, self.base, flight=self.flight, kept=self.kept)
 
     @property
     def set_aside(self) -> Refusal | None:

@@ -298,14 +298,14 @@ class Verbs:
                 self._view.listings.doubt(state.base_parent)
             return node, FORGOTTEN
         self._tree.touch(node)
-        return node, replace(state, parent=None, content=None, draft=None, mtime_ns=None, refusal=None)
+        return node, state.removed()
 
     def _free(self, names: Names) -> Node:
         """The folder in which something new may be made at a path, where nothing stands."""
         if not names:
             raise AlreadyExists("/ exists")
-        parent = self._view.node(names[:-1])
-        if fold(names[-1]) in self._view.children_of(parent):
+        parent, children = self._view.folder(names[:-1])
+        if fold(names[-1]) in children:
             raise AlreadyExists(f"{names[-1]} exists")
         if not is_local_name(names[-1]) and keeper_of(parent) is None:
             self._rules.check(names[-1])

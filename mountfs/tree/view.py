@@ -68,6 +68,17 @@ class View:
 
     def node(self, names: Names) -> Node:
         """As ``stat``; NotLoaded; NameTooLong for what no file can be called."""
+        return self._walk(names)[0]
+
+    def folder(self, names: Names) -> tuple[Node, dict[str, Node]]:
+        """The folder at a path, and what it shows, by folded name. As ``node``; NotADirectory."""
+        node, doubt = self._walk(names)
+        if node.folder is None:
+            raise NotADirectory(f"{path_of(node)} is a file")
+        return node, self.listings.children(node, max(doubt, node.folder.listing.doubted_below_at))
+
+    def _walk(self, names: Names) -> tuple[Node, int]:
+        """The node at a path, and since when a folder above it is out of date with all that is below it."""
         node = self.top
         listings = self.listings
         doubt = listings.doubt_above(node)
@@ -82,7 +93,7 @@ class View:
                     raise NameTooLong(f"no name has {len(name)} characters")
                 raise NotFound(f"{name} does not exist in {path_of(node)}")
             node = child
-        return node
+        return node, doubt
 
     def find(self, names: Names) -> Node | None:
         """As ``node``, or None when nothing stands there."""
