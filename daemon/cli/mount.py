@@ -77,6 +77,8 @@ def mount(
         settings = context.settings()
         chosen = _choose(settings, remote, mountpoint, instance)
         plan = _plan(settings, chosen, options, context.environ)
+        if plan.options.log_level is not None and context.log_level is None and not context.verbosity:
+            logs.set_level(plan.options.log_level)
         if background:
             return spawn(_again(context, chosen, instance, options), plan, for_mount=for_mount)
         return _run(context, plan, readiness, leave_session=leave_session)

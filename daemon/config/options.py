@@ -40,6 +40,15 @@ class Kept(StrEnum):
     """All files have the same."""
 
 
+class LogLevel(StrEnum):
+    """What is logged, and what is worse."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 LOOKERS = (
     *("tracker-miner-fs-3", "tracker-extract-3", "localsearch-3", "localsearch-extractor-3"),
     *(
@@ -90,6 +99,7 @@ class MountOptions:
     cache_max_bytes: int = 2 * 1024**3
     cache_min_free_bytes: int = 512 * 1024**2
     http: Listen | None = None
+    log_level: LogLevel | None = None
 
 
 OPTION_KEYS: Mapping[str, Key] = {
@@ -115,6 +125,7 @@ OPTION_KEYS: Mapping[str, Key] = {
     "cache_max_bytes": Key("cache_max_bytes", size),
     "cache_min_free_bytes": Key("cache_min_free_bytes", size),
     "http": Key("http", loopback),
+    "log_level": Key("log_level", choice(*LogLevel)),
 }
 
 

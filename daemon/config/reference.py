@@ -162,6 +162,7 @@ MOUNT = Section(
         ),
         Entry("bwlimit", '"2M:10M"', "Bytes a second, `UP` or `UP:DOWN`: `512K`, `2M:10M`, `off:1M`."),
         Entry("http", '"127.0.0.1:8123"', "A page to look at; `mountfs status` tells its whole address."),
+        Entry("log_level", '"info"', "What is logged, and what is worse; `--log-level` goes before."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
         Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
         Entry("links", '"rclone"', "Symbolic links: kept here (`local`), published (`rclone`), or `refuse`."),

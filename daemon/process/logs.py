@@ -100,9 +100,18 @@ def configure(
         old.close()
     handler.set_name(HANDLER_NAME)
     root.addHandler(handler)
-    root.setLevel(LEVELS[level] if level is not None else levels[min(verbosity, 2)])
+    _set_level(LEVELS[level] if level is not None else levels[min(verbosity, 2)])
+
+
+def set_level(level: str) -> None:
+    """One of LEVELS, from here on."""
+    _set_level(LEVELS[level])
+
+
+def _set_level(level: int) -> None:
+    logging.getLogger().setLevel(level)
     for noisy in ("urllib3", "fuse", "asyncio", "aiohttp"):
-        is_wanted = verbosity > 1 or level == "debug"
+        is_wanted = level <= logging.DEBUG
         logging.getLogger(noisy).setLevel(logging.DEBUG if is_wanted else logging.WARNING)
 
 

@@ -191,9 +191,16 @@ class _Reporter:
         )
 
     def ready(self) -> None:
+        found = self._account.status()
         LOG.info(
             LogEvent(
-                "mounted", remote=self._plan.spec.name, mountpoint=self._plan.mountpoint, pid=os.getpid()
+                "mounted",
+                remote=self._plan.spec.name,
+                account=found.account,
+                mountpoint=self._plan.mountpoint,
+                pid=os.getpid(),
+                pending=found.pending.count,
+                size_bytes=found.pending.size_bytes,
             )
         )
         self._notifier.ready(f"{self._plan.spec.name}: on {self._plan.mountpoint}")

@@ -331,8 +331,12 @@ def stopped(reader: Reader) -> None:
     reader.run("mountfs fsck", more="mountfs fsck work:")
     reader.run("mountfs export ~/Dropbox/docs DIR", more="mountfs export --of work: /docs left")
     assert (reader.home / "left" / "docs" / "late").read_text() == "2\n"
-    reader.run("mountfs mount work: ~/Dropbox", more="mountfs mount --background work: ~/Dropbox")
+    in_background = "mountfs mount --background -o log_level=debug work: ~/Dropbox"
+    reader.run("mountfs mount work: ~/Dropbox", more=in_background)
     reader.run("mountfs umount ~/Dropbox", more="rm ~/Dropbox/docs/d && mountfs umount ~/Dropbox")
+    (log,) = (reader.home.parent / "state" / "log").iterdir()
+    assert re.search(r'event=mounted remote=work account="?Sandy Box"? .* pending=1 ', log.read_text())
+    assert "level=debug" in log.read_text()
 
 
 def archives(reader: Reader, far_side: SandboxProcess) -> None:

@@ -41,6 +41,14 @@ def test_asking_for_more_gives_more(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "mountfs: detail\n"
 
 
+def test_the_level_of_a_mount_takes_the_place_of_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(0, {})
+    logs.set_level("error")
+    logging.getLogger("daemon.x").warning("unheard")
+    logging.getLogger("daemon.x").error("heard")
+    assert capsys.readouterr().err == "mountfs: heard\n"
+
+
 def test_the_journal_gets_a_priority_on_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = tmp_path / "journal"
     with journal.open("w") as stream:
