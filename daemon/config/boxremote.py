@@ -75,11 +75,15 @@ def count_up_to(most: int) -> Parser:
     return parse
 
 
+MOST_CHARACTERS = 256
+"""Of a description."""
+
+
 def description(value: object) -> str:
-    """What Box takes for one: at most 256 characters."""
+    """What Box takes for one."""
     given = text(value)
-    if len(given) > 256:
-        raise ValueError("must be at most 256 characters")
+    if len(given) > MOST_CHARACTERS:
+        raise ValueError(f"must be at most {MOST_CHARACTERS} characters")
     return given
 
 

@@ -134,7 +134,9 @@ BOX = Section(
         Entry("upload_rate", '"fixed"', "`adaptive`: tries more uploads until Box objects; `fixed`: never."),
         Entry("calls_per_minute", "1000", "How many calls Box allows (as documented)."),
         Entry("small_file_bytes", "20000000", "Up to here a file travels in one request; at most 50 MB."),
-        Entry("description", '"Scanned at the front desk"', "The description of each new file."),
+        Entry(
+            "description", '"Scanned at {host}"', "The description of each new file; `{host}`: this machine."
+        ),
         Entry("api_url", '"https://api.box.com/2.0"', f"The API; {_OTHER}."),
         Entry("upload_url", '"https://upload.box.com/api/2.0"', f"Where bytes go; {_OTHER}."),
         Entry("token_url", '"https://api.box.com/oauth2/token"', f"Where tokens come from; {_OTHER}."),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
-from daemon.config.boxremote import BoxRemote
+from daemon.config.boxremote import MOST_CHARACTERS, BoxRemote
 from daemon.config.settings import AccountRemote, DropboxRemote
 from daemon.signin.credentials import Grant, RefreshedToken, StaticToken, Tokens
 from daemon.signin.tokenstore import Exchanged, TokenStore
@@ -38,7 +39,7 @@ def connect(
     those that the remote says, but these. *budget*: of the account's calls, where the service limits them."""
     tokens = tokens or tokens_of(remote, clock, state_dir)
     if isinstance(remote, BoxRemote):
-        return BoxBackend(settings_of(remote, BoxSettings), tokens, clock, http, budget=budget)
+        return BoxBackend(box_settings(remote, socket.gethostname()), tokens, clock, http, budget=budget)
     return DropboxBackend(settings_of(remote, DropboxSettings), tokens, clock, http)
 
 
@@ -57,6 +58,14 @@ def tokens_of(remote: AccountRemote, clock: Clock, state_dir: Path) -> Tokens:
 def settings_of(remote: AccountRemote, kind: type[S]) -> S:
     """What *remote* says of that which its backend is to know. A field has one name on both sides."""
     return kind(**{field.name: getattr(remote, field.name) for field in fields(kind)})
+
+
+def box_settings(remote: BoxRemote, host: str) -> BoxSettings:
+    """What *remote* says of a Box; ``{host}`` in its description is the name of this machine."""
+    found = settings_of(remote, BoxSettings)
+    if found.description is None:
+        return found
+    return replace(found, description=found.description.replace("{host}", host)[:MOST_CHARACTERS])
 
 
 def _dropbox_tokens(remote: DropboxRemote, clock: Clock) -> Tokens:

@@ -11,7 +11,7 @@ import pytest
 from daemon.config.boxremote import BoxRemote
 from daemon.config.commitoptions import CommitMode
 from daemon.config.settings import AccountRemote, CommitRoute, DropboxRemote
-from daemon.signin.remotes import connect, settings_of
+from daemon.signin.remotes import box_settings, connect, settings_of
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.settings import FINISH_BATCH_V2, DropboxSettings
 from mountfs.errors import Throttled, Transient
@@ -32,6 +32,19 @@ SIGNED_IN_ANEW: dict[str, Callable[[str], AccountRemote]] = {
         token_url=f"{url}/oauth2/token",
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (None, None),
+        ("Scanned", "Scanned"),
+        ("Scanned at {host}, {}", "Scanned at desk, {}"),
+        ("{host}" * 100, "desk" * 64),
+    ],
+)
+def test_a_description_may_name_this_machine(given: str | None, told: str | None) -> None:
+    assert box_settings(BoxRemote("work", description=given), "desk").description == told
 
 
 def test_the_defaults_of_the_configuration_are_those_of_the_backend() -> None:
