@@ -135,7 +135,7 @@ class Programs:
             self._read,
         ]
         self.bodies: list[bytes] = []
-        """All that was written here."""
+        """All that was written, here and by others: what they wrote may be copied here."""
         if others is Others.WRITE:
             self._calls.append(self._others_put)
         elif others is Others.ANYTHING:
@@ -205,13 +205,17 @@ class Programs:
     def _others_put(self) -> None:
         path = f"/n{self._draw.randrange(6)}"
         if path not in self._far.paths():
-            self._far.write(path, self._draw.randbytes(20))
+            self._others_write(path)
 
     def others_put_over(self) -> None:
         """Over every other file that the account has."""
         for path in sorted(self._far.paths()):
             if path.rpartition("/")[2].startswith("n") and self._draw.random() < 0.5:
-                self._far.write(path, self._draw.randbytes(20))
+                self._others_write(path)
+
+    def _others_write(self, path: str) -> None:
+        self.bodies.append(self._draw.randbytes(20))
+        self._far.write(path, self.bodies[-1])
 
     def _others_remove(self) -> None:
         self._far.remove(self._draw.choice(sorted(self._far.paths())))

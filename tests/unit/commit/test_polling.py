@@ -99,7 +99,7 @@ def test_a_slow_reply_to_one_launch_has_no_later_job_polled_late(batches: World)
 
     def submit_slowly(orders: Sequence[Order]) -> Launch:
         launch = submit(orders)
-        batches.clock.advance(7.0)
+        batches.advance(7.0)
         return launch
 
     batches.memory.submit = submit_slowly  # type: ignore[method-assign]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -130,20 +130,18 @@ def test_a_close_that_the_journal_does_not_take_is_made_up_for(
     number = world.begin("/f", b"2")
     world.fs.flush(number)
     spools = throw_away(world, 3)
-    save = world.core.tree.store.save_nodes
+    update = world.core.tree.store.update_node
     held: list[State] = []
 
-    def refuse(nodes: Iterable[tuple[Node, State]], *, is_dirty: Iterable[bool]) -> None:
-        found = list(nodes)
-        sealed = [state for _, state in found if state.name == "f" and state.draft is None]
-        if sealed:
-            held.extend(sealed)
+    def refuse(node: Node, before: State, after: State, *, is_dirty: bool) -> None:
+        if after.name == "f" and after.draft is None:
+            held.append(after)
             raise DiskFull("the disk is full")
-        save(found, is_dirty=is_dirty)
+        update(node, before, after, is_dirty=is_dirty)
 
     sweeper = world.core.sweeper
     with monkeypatch.context() as patched:
-        patched.setattr(world.core.tree.store, "save_nodes", refuse)
+        patched.setattr(world.core.tree.store, "update_node", refuse)
         with pytest.raises(DiskFull):
             world.fs.release(number)
         for _ in range(5):
