@@ -140,11 +140,11 @@ def test_prometheus_scrapes_a_mount_and_the_alerts_fire(
     until(lambda: prometheus.value("up") == 1, "it is scraped")
     until(lambda: prometheus.value("mountfs_committed_changes_total") == 1, "the commit is counted")
     until(lambda: prometheus.value('mountfs_cache_reads_total{outcome="miss"}') == 1, "the read is counted")
-    assert prometheus.firing() == set()
+    assert "MountfsFailed" not in prometheus.firing()
 
     far_side.refuse("bad", Refusal.PERMISSION)
     (mount.path / "bad").write_text("1")
-    until(lambda: prometheus.firing() == {"MountfsFailed"}, "a refusal is told")
+    until(lambda: "MountfsFailed" in prometheus.firing(), "a refusal is told")
     far_side.pause()
     (mount.path / "pending").write_text("1")
     mount.kill9()
