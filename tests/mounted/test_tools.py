@@ -73,7 +73,7 @@ def test_a_tree_goes_in_and_out_with_cp_a(place: Corner) -> None:
 
 def test_a_second_rsync_with_everything_finds_nothing_to_do(place: Corner) -> None:
     place.run(TREE)
-    out = 'rsync -aHX --devices --specials --delete --out-format="%i %n" "$W/t/" in/'
+    out = 'rsync -aHAX --devices --specials --delete --out-format="%i %n" "$W/t/" in/'
     place.run(f"mkdir -p in/old; touch in/old/f; {out}")
     assert place.run(f"cd in; {LISTED}") == place.run(f'cd "$W/t"; {LISTED}')
     assert place.run(out) == ""
