@@ -10,6 +10,7 @@ from random import SystemRandom
 
 import click
 
+from mountfs.attributes import Links
 from tests.exerciser.exercise import Plan, exercise
 from tests.mounted.services import SERVICES
 
@@ -18,10 +19,11 @@ from tests.mounted.services import SERVICES
 @click.option("--operations", default=100_000, show_default=True, help="How many calls.")
 @click.option("--seed", type=int, help="What the calls are drawn from.")
 @click.option("--service", default="dropbox", show_default=True, type=click.Choice(list(SERVICES)))
-def main(operations: int, seed: int | None, service: str) -> None:
+@click.option("--links", default="local", show_default=True, type=click.Choice(["local", "rclone"]))
+def main(operations: int, seed: int | None, service: str, links: str) -> None:
     """Make random calls on both, with kills and stops of the mount in between."""
     seed = SystemRandom().randrange(1_000_000) if seed is None else seed
-    run = exercise(Plan(service, seed, operations))
+    run = exercise(Plan(service, seed, operations, Links(links)))
     failed = sum(count for name, count in run.calls.items() if name.endswith(" failed"))
     click.echo(
         f"{service}, seed {seed}: {run.calls.total()} calls, {failed} of them refused alike; "

@@ -9,7 +9,7 @@ from random import Random
 from tests.posix.place import MEMBER, OTHER, OWNER, ROOT, User
 
 LONGEST = "n" * 255
-NAMES = ("a", "b", "c", "d", "e", "f", LONGEST)
+NAMES = ("a", "b", "c", "d", "e", "f")
 DEEPEST = 3
 LOOKED_ANEW = 40
 """After so many draws what is there is looked at again: most paths that are drawn lead to something."""
@@ -23,9 +23,10 @@ TIMES_NS = (1, 10**18 + 123_456_789, 1_300_000_000_000_000_007, 4 * 10**18 + 5, 
 class Draws:
     """By one random generator."""
 
-    def __init__(self, seed: int, top: Path) -> None:
-        """*top*: the model, in which paths are looked for."""
+    def __init__(self, seed: int, top: Path, longest: str = LONGEST) -> None:
+        """*top*: the model, in which paths are looked for. *longest*: the longest name."""
         self.random = Random(seed)
+        self._names = (*NAMES, longest)
         self._top = top
         self._known: list[str] = []
         self._drawn = 0
@@ -42,7 +43,7 @@ class Draws:
     def new_path(self) -> str:
         """Anywhere, also below files or where nothing is."""
         depth = self.random.choices((1, 2, 3), (2, 4, 3))[0]
-        return "/".join(self.random.choices(NAMES, (9, 9, 9, 9, 9, 9, 1), k=depth))
+        return "/".join(self.random.choices(self._names, (9, 9, 9, 9, 9, 9, 1), k=depth))
 
     def path(self) -> str:
         """Mostly of something that is there."""
@@ -56,7 +57,9 @@ class Draws:
     def target(self) -> str:
         """Of a symbolic link."""
         up = "../" * self.random.choice((0, 0, 1, 2))
-        return self.random.choice((up + self.path(), up + self.random.choice(NAMES), "nowhere", up or "."))
+        return self.random.choice(
+            (up + self.path(), up + self.random.choice(self._names), "nowhere", up or ".")
+        )
 
     def body(self) -> bytes:
         """Mostly short, now and then more than a page or than what the service takes in one request."""

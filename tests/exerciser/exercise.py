@@ -15,7 +15,9 @@ from tempfile import TemporaryDirectory
 from daemon.control.changes import ChangesRequest, PendingChanges, StoryRequest
 from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
+from mountfs.attributes import Links
 from mountfs.model.hashing import hasher
+from mountfs.published import SUFFIX
 from tests.exerciser.calls import Drawn, PathCalls
 from tests.exerciser.draws import LONGEST, Draws
 from tests.exerciser.opencalls import OpenCalls
@@ -37,6 +39,7 @@ class Plan:
     service: str
     seed: int
     operations: int
+    links: Links = Links.LOCAL
     look_every: int = 1000
     """Calls between two looks at everything."""
     end_every: int = 5000
@@ -76,7 +79,9 @@ class Exercise:
         for side in self._sides():
             side.top.mkdir(parents=True)
             side.top.chmod(0o777)
-        self._draws = Draws(run.plan.seed, self._model.top)
+        self._suffix = SUFFIX if run.plan.links is Links.RCLONE else ""
+        longest = LONGEST[: len(LONGEST) - len(self._suffix)]
+        self._draws = Draws(run.plan.seed, self._model.top, longest)
         self._paths = PathCalls(self._draws, self._looker, self._model)
         self._opened = OpenCalls(self._draws, self._looker, self._model)
         self._weighted: dict[Callable[[], Drawn], float] = {
@@ -186,15 +191,7 @@ class Exercise:
             if isinstance(reply, Settled) and reply != Settled(0):
                 raise Different(f"not committed within {SETTLES_S:.0f} s: {reply}, {self._pending()}")
         self._look("once all is committed")
-        wanted = {}
-        for folder, _, files in os.walk(self._tops[0]):
-            for name in files:
-                path = Path(folder, name)
-                if stat.S_ISREG(path.lstat().st_mode):
-                    state = hasher(self._far_side.hash_kind)
-                    state.update(path.read_bytes())
-                    wanted[f"/{path.relative_to(self._tops[0])}"] = state.hexdigest()
-        found = self._far_side.files()
+        wanted, found = dict(self._wanted()), self._far_side.files()
         if wanted != found:
             faults = [path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path)]
             raise Different(f"the service has other bytes, or names: {sorted(faults)[:9]}")
@@ -203,6 +200,22 @@ class Exercise:
         local = [name for name in told if name.startswith(".") or name.endswith(".tmp")]
         if local:
             raise Different(f"the service was told of {sorted(set(local))[:9]}")
+
+    def _wanted(self) -> Iterator[tuple[str, str]]:
+        """Path and hash of each file that the service is to have."""
+        for folder, folders, files in os.walk(self._tops[0]):
+            for name in (*folders, *files):
+                path = Path(folder, name)
+                at = f"/{path.relative_to(self._tops[0])}"
+                if path.is_symlink() and self._suffix:
+                    yield at + self._suffix, self._hash(os.fsencode(os.readlink(path)))
+                elif stat.S_ISREG(path.lstat().st_mode):
+                    yield at, self._hash(path.read_bytes())
+
+    def _hash(self, body: bytes) -> str:
+        state = hasher(self._far_side.hash_kind)
+        state.update(body)
+        return state.hexdigest()
 
     def _pending(self) -> list[object]:
         """What is, and how it came to that."""
@@ -215,7 +228,10 @@ class Exercise:
 @contextmanager
 def _exercise(run: Run, folder: Path) -> Iterator[Exercise]:
     with SERVICES[run.plan.service](folder / "far-side") as far_side:
-        mount = RealMount(folder, far_side, allow_other="true", hardlinks="copy")
+        links = run.plan.links.value
+        mount = RealMount(
+            folder, far_side, allow_other="true", hardlinks="copy", links=links, contain_links="false"
+        )
         try:
             mount.start()
             yield Exercise(run, mount, far_side, folder)

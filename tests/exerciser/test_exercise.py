@@ -11,7 +11,7 @@ from tests.exerciser.exercise import Plan, exercise
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as other users")
 def test_random_calls_come_to_the_same_on_a_mount_as_on_tmpfs() -> None:
-    run = exercise(Plan("memory", seed=1, operations=1500, look_every=400, end_every=600))
+    run = exercise(Plan("memory", 1, 1500, look_every=400, end_every=600))
     assert run.differences == [], "\n".join(run.recent)
     assert (run.kills, run.stops) == (1, 1)
     done = {name for name in run.calls if not name.endswith(" failed")}
