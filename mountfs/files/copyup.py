@@ -68,6 +68,7 @@ def begun_by_reading(
     copy = services.spool.create()
     at = 0
     try:
+        copy.label(NOBODYS)  # a crash takes it away until it has a name
         while piece := read(at, min(COPY_BYTES, size_bytes - at)):
             copy.pwrite(at, piece)
             at += len(piece)

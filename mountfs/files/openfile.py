@@ -15,6 +15,7 @@ from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
+from mountfs.tree.label import NOBODYS
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.replaced import outlives_alone
 
@@ -182,7 +183,9 @@ class OpenFile:
             spool_file, size_bytes = self._spool_file, self._size_bytes
             if spool_file is not None and (self._overlay is None or not self._overlay.missing):
                 self._services.room.take(size_bytes)
-                return begun_from_pending(self._services, spool_file, None, size_bytes)[0], size_bytes
+                copy, _ = begun_from_pending(self._services, spool_file, None, size_bytes)
+                copy.label(NOBODYS)  # a crash takes it away until it has a name
+                return copy, size_bytes
         # Without the lock: it may take requests.
         return begun_by_reading(self._services, self.read, size_bytes)
 

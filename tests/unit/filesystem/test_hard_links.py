@@ -81,6 +81,17 @@ def test_a_hard_link_has_the_attributes_of_the_file_and_its_time(linking: World)
     assert stat.S_IMODE(linking.fs.getattr("/a").mode) == 0o640
 
 
+def test_a_hard_link_outlives_a_kill_also_where_its_attributes_fit_into_no_label(linking: World) -> None:
+    linking.put("/a", b"text")
+    for number in range(3):
+        linking.fs.metadata.setxattr("/a", f"user.{number}", b"v" * 4096)
+    linking.fs.link("/a", "/b")
+    linking.restart()
+    assert linking.get("/b") == b"text"
+    assert len(linking.fs.metadata.getxattr("/b", "user.2")) == 4096
+    assert linking.notices() == []
+
+
 def test_a_file_that_is_open_is_linked_as_it_is_at_that_moment(linking: World) -> None:
     number = linking.begin("/a", b"begun")
     linking.fs.link("/a", "/b")
@@ -140,6 +151,22 @@ def test_a_hard_link_is_refused_where_no_file_could_be_made(linking: World) -> N
         linking.file_system(hard_links=HardLinks.COPY, is_read_only=True).link("/a", "/c")
     assert linking.tree() == {"/a": b"text", "/b": b"other", "/d": None}
     assert len(os.listdir(linking.places.spool)) == 2
+
+
+@pytest.mark.parametrize("is_sent", [True, False])
+def test_a_kill_amid_a_link_leaves_nothing_of_it(linking: World, *, is_sent: bool) -> None:
+    if is_sent:
+        linking.theirs("/a", b"x" * 3 * MIB)
+    else:
+        linking.put("/a", b"text")
+    linking.open("/a", os.O_RDONLY)
+    (file,) = linking.core.files.all()
+    file.copied()
+    linking.restart()
+    linking.settle()
+    assert linking.notices() == []
+    assert linking.names() == {"a"}
+    assert os.listdir(linking.places.spool) == []
 
 
 def test_a_file_whose_bytes_cannot_be_had_is_not_linked(linking: World) -> None:
