@@ -180,9 +180,9 @@ class OpenCalls:
             flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
             if flags & os.O_APPEND or flags & os.O_ACCMODE != os.O_RDWR or length > 300_000:
                 return "glibc makes it of reads and writes, where the file system does not"
-            os.posix_fallocate(descriptor, offset, length)
             with acting(ROOT, 0):
-                os.utime(descriptor)  # glibc moves the time only where it writes a zero
+                os.posix_fallocate(descriptor, offset, length)
+                os.utime(descriptor)  # glibc moves the time, and takes set-id bits, where it writes a zero
             return None
 
         return f"fallocate {number} {offset} {length}", call
