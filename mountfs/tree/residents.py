@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 
 from mountfs.tree.node import FolderPart, Node, path_of
 
-ENTRIES_KEPT = 150_000
+ENTRIES_KEPT = 50_000
 """Clean nodes kept in memory, of about 0.8 KB each; whole folders beyond that come from the store again."""
+FEW_FOLDERS = 8
+"""So many folders that are in use, be they large, are not read from the store in turns."""
+ENTRIES_OF_FEW = 150_000
+"""Clean nodes kept where they are in a few folders."""
 EVICTION_TRIES = 64
 """So many folders are looked at when one more was loaded: what cannot be let go of must cost no scan."""
 
@@ -83,7 +87,8 @@ class Residents:
     def shrink(self) -> None:
         """Lets go of whole folders of clean nodes, least recently used first, while there are too many."""
         for _ in range(EVICTION_TRIES):
-            if self.count <= ENTRIES_KEPT:
+            most = ENTRIES_KEPT if len(self._folders) > FEW_FOLDERS else ENTRIES_OF_FEW
+            if self.count <= most:
                 return
             folder = next(iter(self._folders.values()))
             if self._can_evict(folder):

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.journal import journal
+from tests.bench.million import LOOKED_AT, million
 from tests.bench.pending import pending
 from tests.bench.remount import remount
 from tests.mounted.realmount import RealMount, small_tree
@@ -39,11 +40,12 @@ Figures = dict[str, float]
 class Bench:
     """What scenarios work with: one mount and its account for most, or some of their own."""
 
-    def __init__(self, service: str, folder: Path, latency_ms: int, pending: int) -> None:
+    def __init__(self, service: str, folder: Path, latency_ms: int, pending: int, entries: int) -> None:
         self.folder = folder
         self._service = service
         self._latency_ms = latency_ms
         self._pending = pending
+        self._entries = entries
         self._stack = contextlib.ExitStack()
         self._run = 0
 
@@ -185,6 +187,14 @@ class Bench:
         with self._alone() as (folder, far_side):
             return journal(folder, far_side)
 
+    def million(self) -> Figures:
+        """An account with a million entries, and one with so many as are looked at; on Dropbox."""
+        with self._alone() as (folder, far_side):
+            figures = million(folder / "many", far_side, self._entries)
+        with self._alone() as (folder, far_side):
+            few = million(folder / "few", far_side, LOOKED_AT)
+        return {**figures, "stat, a second, in a small account": few["stat, a second"]}
+
     def remount(self) -> Figures:
         """A tree of 2,000 files that is known, on a mount started anew without the service."""
         with self._alone() as (folder, far_side):
@@ -199,6 +209,7 @@ SCENARIOS: dict[str, Callable[[Bench], Figures]] = {
     "edit": Bench.edit,
     "remount": Bench.remount,
     "journal": Bench.journal,
+    "million": Bench.million,
     "pending": Bench.pending,
 }
 USUAL = ("small", "big", "stat", "read")
@@ -216,12 +227,15 @@ def shown(value: float) -> str:
 @click.option("--runs", default=3, show_default=True)
 @click.option("--latency-ms", default=0, show_default=True)
 @click.option("--pending", default=100_000, show_default=True, help="Changes of the scenario `pending`.")
-def main(scenarios: tuple[str, ...], service: str, runs: int, latency_ms: int, pending: int) -> None:
+@click.option("--entries", default=1_000_000, show_default=True, help="Files of the scenario `million`.")
+def main(
+    scenarios: tuple[str, ...], service: str, runs: int, latency_ms: int, pending: int, entries: int
+) -> None:
     """Times the hot paths of a real mount. Of Box, no rate is kept to."""
     title = f"{service}, {latency_ms} ms latency, {runs} runs"
     table = Table("scenario", "figure", "min", "median", "max", title=title)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(service, Path(folder), latency_ms, pending)
+        bench = Bench(service, Path(folder), latency_ms, pending, entries)
         try:
             for name in scenarios or USUAL:
                 seen = [SCENARIOS[name](bench) for _ in range(runs)]

@@ -120,6 +120,7 @@ def test_a_clean_file_keeps_its_mode_though_it_leaves_the_memory(
     world.fs.metadata.chmod("/d/f", 0o600)
     before = world.node("/d/f")
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 1)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
     world.names("/e")
     assert before.id not in world.core.tree.nodes
     assert shown(world, "/d/f")[0] == 0o600

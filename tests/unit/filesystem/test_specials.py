@@ -236,6 +236,7 @@ def test_folders_with_links_in_them_leave_the_memory_and_no_start_reads_them(
     make_one_of_each(world, "/d")
     node = world.node("/d/link")
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 1)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
     world.names("/e")
     assert node.id not in world.core.tree.nodes
     assert world.fs.readlink("/d/link") == "no/where"

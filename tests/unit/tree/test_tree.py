@@ -435,6 +435,7 @@ def test_folders_nobody_looked_at_for_longest_are_let_go_of_and_read_again_witho
         for name in range(5):
             world.account.write(f"/d{number}/f{name}", b"x")
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 5 + 3 * 5 - 1)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
     for number in (0, 1, 2, 0, 3, 4):
         assert len(world.names(f"/d{number}")) == 5
     assert [loaded(world, f"/d{number}") for number in range(5)] == [True, False, False, True, True]
@@ -445,6 +446,19 @@ def test_folders_nobody_looked_at_for_longest_are_let_go_of_and_read_again_witho
     assert world.memory.calls()["list_folder"] == calls
 
 
+def test_a_few_large_folders_that_are_in_use_stay(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        for name in range(5):
+            world.account.write(f"/d{number}/f{name}", b"x")
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 6)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 3)
+    for number in (0, 1):
+        world.names(f"/d{number}")
+    assert [loaded(world, f"/d{number}") for number in (0, 1)] == [True, True]
+    world.names("/d2")
+    assert [loaded(world, f"/d{number}") for number in range(3)] == [False, True, True]
+
+
 def test_a_folder_with_anything_of_ours_in_it_is_not_let_go_of(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -452,6 +466,7 @@ def test_a_folder_with_anything_of_ours_in_it_is_not_let_go_of(
         for name in range(5):
             world.account.write(f"/d{number}/f{name}", b"x")
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 4 + 5)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
     world.put("/d0/f0", b"ours")
     handle = world.fs.open("/d1/f0", 0).number
     for number in (2, 3, 2, 3):
@@ -467,6 +482,7 @@ def test_folders_are_shown_also_when_nothing_else_can_be_let_go_of(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 0)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
     for number in range(3):
         world.account.write(f"/d{number}/theirs", b"x")
     world.mkdir("/ours")
@@ -484,6 +500,7 @@ def test_of_folders_that_cannot_be_let_go_of_only_so_many_are_looked_at(
     account: AccountDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 0)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
     monkeypatch.setattr(residents, "EVICTION_TRIES", 3)
     looked: list[int] = []
     can_evict = account.tree.residents._can_evict
