@@ -77,7 +77,9 @@ class ByMount:
             os.close(fd)
 
     def _rename(self) -> None:
-        self._any().rename(self._any())
+        source, target = self._any(), self._any()
+        if source != target:  # the two lookups of one name may differ, and libfuse 2 waits for itself then
+            source.rename(target)
 
     def _move_folder(self) -> None:
         source, target = (self._top / f"d{self._draw.randrange(FOLDERS)}" for _ in range(2))
