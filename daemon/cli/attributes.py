@@ -38,7 +38,12 @@ _NUMBERS = ("uid", "gid", "mtime_ns", "size", "device")
 @click.command()
 @click.argument("path", type=ANY_PATH)
 @click.option("--dump", is_flag=True, help="Print what is kept, a JSON object a line.")
-@click.option("--load", "source", type=click.File("r"), help="Keep what such a file says; - reads it.")
+@click.option(
+    "--load",
+    "source",
+    type=click.File("r", errors="surrogateescape"),
+    help="Keep what such a file says; - reads it.",
+)
 @click.option("--numeric", is_flag=True, help="Take owners by their numbers, whatever their names are here.")
 def attributes(path: Path, dump: bool, source: TextIO | None, numeric: bool) -> int:
     """Dump or load what only this machine keeps at or below PATH: modes, owners, times, extended attributes,
@@ -109,6 +114,8 @@ class Loading:
             self.count += 1
         except OSError as error:
             self.problems.append(f"{fields['path']}: {error.strerror or error}")
+        except (ValueError, OverflowError) as error:  # no system call takes such a name or number
+            self.problems.append(f"line {number}: {error}")
 
     def end(self) -> None:
         """After the last line."""
@@ -126,13 +133,24 @@ class Loading:
         found = path.lstat()
         if stat.S_IFMT(found.st_mode) != _TYPES[kind]:
             raise OSError(f"is no {kind} here")
-        for name, value in fields.get("xattrs", {}).items():
-            os.setxattr(path, name, value.encode("latin-1"), follow_symlinks=False)
-        uid, gid = self._owner(fields)
-        if (uid, gid) != (-1, -1) and (uid, gid) != (found.st_uid, found.st_gid):
-            os.chown(path, uid, gid, follow_symlinks=False)
+        refused: OSError | None = None
+        try:
+            for name, value in fields.get("xattrs", {}).items():
+                os.setxattr(path, name, value.encode("latin-1"), follow_symlinks=False)
+            uid, gid = self._owner(fields)
+            if (uid, gid) != (-1, -1) and (uid, gid) != (found.st_uid, found.st_gid):
+                os.chown(path, uid, gid, follow_symlinks=False)
+        except OSError as error:
+            refused = error
         if mode is not None and kind != "link":
-            path.chmod(int(mode, 8))
+            # As cp -p does: nobody else's program becomes one that runs as us.
+            path.chmod(int(mode, 8) & (0o7777 if refused is None else 0o1777))
+        self._keep_time(path, fields, found)
+        if refused is not None:
+            raise refused
+
+    def _keep_time(self, path: Path, fields: dict[str, Any], found: os.stat_result) -> None:
+        kind = fields["kind"]
         mtime_ns = fields.get("mtime_ns")
         if mtime_ns is None or (kind == "file" and fields.get("size") != found.st_size):
             return  # the time was that of other bytes
@@ -156,13 +174,14 @@ def _checked(line: str) -> dict[str, Any]:
     parts = fields["path"].split("/")
     if (".." in parts or "" in parts or "\0" in fields["path"]) and fields["path"] != ".":
         raise ValueError("its path leads elsewhere")
-    if fields.get("kind") not in _TYPES:
+    if str(fields.get("kind")) not in _TYPES:
         raise ValueError(f"unknown kind {fields.get('kind')!r}")
     if any(not isinstance(fields.get(name, 0), int) for name in _NUMBERS):
         raise ValueError("a number that is none")
     if fields["kind"] == "link" and not isinstance(fields.get("target"), str):
         raise ValueError("a link without a target")
-    if "mode" in fields and not 0 <= int(str(fields["mode"]), 8) <= 0o7777:
+    mode = fields.get("mode", "0")
+    if not isinstance(mode, str) or not 0 <= int(mode, 8) <= 0o7777:
         raise ValueError("no such mode")
     xattrs = fields.get("xattrs", {})
     if not isinstance(xattrs, dict) or not all(isinstance(each, str) for each in xattrs.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -118,7 +119,16 @@ def test_the_time_of_other_bytes_is_not_loaded(tmp_path: Path) -> None:
         ({"path": "out/f", "kind": "file", "mode": "0777"}, "leads through a symbolic link"),
         ({"path": "f", "kind": "door"}, "unknown kind 'door'"),
         ({"path": "f", "kind": "file", "mode": "99"}, "line 1: "),
+        ({"path": "f", "kind": "file", "mode": 420}, "no such mode"),
+        ({"path": "f", "kind": ["file"]}, "unknown kind"),
         ({"path": "f", "kind": "file", "uid": "0"}, "a number that is none"),
+        ({"path": "f", "kind": "file", "uid": -7}, "line 1: "),
+        ({"path": "f", "kind": "file", "mtime_ns": 10**40, "size": 0}, "line 1: "),
+        ({"path": "\ud800", "kind": "file"}, "line 1: "),
+        ({"path": "f", "kind": "file", "xattrs": {"user.a\0": ""}}, "line 1: "),
+        ({"path": "f", "kind": "file", "xattrs": {"user.a": "\u20ac"}}, "line 1: "),
+        ({"path": "new", "kind": "link", "target": "a\0b"}, "line 1: "),
+        ({"path": "new", "kind": "fifo", "device": 2**80}, "line 1: "),
         ({"path": "f", "kind": "folder", "mode": "0777"}, "f: is no folder here"),
         ({"path": "none", "kind": "file", "mode": "0777"}, "none: No such file or directory"),
     ],
@@ -137,3 +147,18 @@ def test_a_line_that_cannot_be_loaded_is_told_and_changes_nothing(
     assert problem in loading.problems[0]
     assert stat.S_IMODE((outside / "f").stat().st_mode) == 0o600
     assert stat.S_IMODE((top / "f").stat().st_mode) == 0o640
+
+
+def test_mode_and_time_are_loaded_where_the_owner_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    (tmp_path / "f").touch(0o600)
+    line = {"path": "f", "kind": "file", "uid": 4321, "mode": "4640", "mtime_ns": THEN_NS, "size": 0}
+    loading = load(tmp_path, line)
+    assert (loading.count, loading.problems) == (0, ["f: Operation not permitted"])
+    found = (tmp_path / "f").stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_mtime_ns) == (0o640, THEN_NS)
