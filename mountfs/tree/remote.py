@@ -12,8 +12,9 @@ from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of, whole_seconds
+from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.tree import Tree
+from mountfs.tree.word import is_kept_as
 
 
 def stands(tree: Tree, folder: Node, entry: Entry) -> None:
@@ -73,8 +74,8 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
         if state.base.content_hash != entry.content_hash:
             after = replace(after, mtime_ns=None)  # the time that was kept here was that of other bytes
         else:
-            is_finer = state.mtime_ns is not None and whole_seconds(state.mtime_ns) == state.base.mtime_ns
-            if is_finer and entry.mtime_ns != state.base.mtime_ns:
+            is_sent = state.mtime_ns is not None and is_kept_as(state.mtime_ns, state.base.mtime_ns)
+            if is_sent and entry.mtime_ns != state.base.mtime_ns:
                 after = replace(after, mtime_ns=None)  # somebody else gave it a time
             after = after.holding(
                 followed(state.content, state.base, entry), followed(state.draft, state.base, entry)

@@ -104,8 +104,13 @@ def wants_time(state: State) -> bool:
         and isinstance(state.base, File)
         and state.content is None
         and state.draft is None
-        and _sendable(state.mtime_ns) != _sendable(state.base.mtime_ns)
+        and not is_kept_as(state.mtime_ns, state.base.mtime_ns)
     )
+
+
+def is_kept_as(mtime_ns: int, theirs_ns: int) -> bool:
+    """Whether a service that was given the time *mtime_ns* may have *theirs_ns* of it."""
+    return _sendable(mtime_ns) == _sendable(theirs_ns)
 
 
 def _sendable(mtime_ns: int) -> int:

@@ -73,3 +73,21 @@ def test_a_time_of_which_the_service_makes_another_is_asked_for_once_and_given_u
     assert world.pending() == []
     assert world.fs.getattr("/f").mtime_ns == THEN_NS // (60 * NS_PER_S) * 60 * NS_PER_S
     assert "its new time is not sent: the service keeps another" in world.notices()
+
+
+@pytest.mark.parametrize("mtime_ns", [BEFORE_1970_NS, AFTER_9999_NS])
+def test_a_time_that_others_set_replaces_one_that_is_out_of_the_services_range(
+    tmp_path: Path, mtime_ns: int
+) -> None:
+    latest_ns = 253_402_300_799 * NS_PER_S
+    world = world_whose_service(tmp_path, lambda asked_ns: min(max(asked_ns, 0), latest_ns))
+    world.put("/f", b"x")
+    world.touch("/f", mtime_ns)
+    world.settle(60)
+    world.account.write("/f", b"x", THEN_NS)
+    world.follow()
+    world.names()
+    world.settle(60)
+    then_s = THEN_NS // NS_PER_S * NS_PER_S
+    assert world.file("/f").mtime_ns == world.fs.getattr("/f").mtime_ns == then_s
+    assert sent(world)[-1][0] is OrderKind.PUT
