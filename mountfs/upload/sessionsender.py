@@ -302,8 +302,8 @@ class SessionSender:
         raise error
 
     def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
-        if isinstance(error, Corrupt) and file.epoch != epoch:
-            return  # written to between its hash and its sending: it has begun anew
+        if isinstance(error, Corrupt | Unreadable) and file.epoch != epoch:
+            return  # written to, or cut, between its hash and its sending: it has begun anew
         if isinstance(error, Resend) or is_passing(error):
             self._put_off(file, error, started_s)
             if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:

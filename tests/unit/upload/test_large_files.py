@@ -26,6 +26,7 @@ from mountfs.errors import (
     Throttled,
 )
 from mountfs.model.entry import Place
+from mountfs.model.pendingbytes import Unreadable
 from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -115,6 +116,30 @@ def test_a_part_that_was_written_to_while_it_was_sent_keeps_its_file_from_nothin
     body = bytearray(body_of(100))
     body[3:5] = b"!!"
     assert_uploaded(small, "/a", bytes(body))
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "open"])
+def test_a_file_that_is_written_anew_while_a_part_is_sent_is_as_any_other(
+    small: World, is_closed: bool
+) -> None:
+    number = small.begin("/a", body_of(100, 1))
+    append = small.backend.append
+
+    def begun_anew_meanwhile(*arguments: Any, **named: Any) -> str:
+        small.backend.append = append  # type: ignore[method-assign]
+        small.fs.ftruncate(number, 0)
+        small.fs.write(number, 0, body_of(100))
+        if is_closed:
+            small.close_file(number)
+        raise Unreadable("the pending bytes end early")
+
+    small.backend.append = begun_anew_meanwhile  # type: ignore[method-assign]
+    small.upload_all()
+    assert small.memory.calls()["append"] >= 6
+    if not is_closed:
+        small.close_file(number)
+        small.upload_all()
+    assert_uploaded(small, "/a", body_of(100))
 
 
 def test_a_file_written_over_and_over_is_sent_only_once_it_is_whole(small: World) -> None:
