@@ -176,6 +176,9 @@ class Blocks:
         if length > self._limit_bytes or not file.content_hash or file.size_bytes <= WHOLE_FILE_BYTES:
             return None
         cached = self._present(file)
+        # A large file without digests is one that was taken over, and counts as a whole for the next process.
+        if cached.sums is not None and not cached.sums.begin():
+            return None
         try:
             os.close(os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError:

@@ -39,6 +39,15 @@ class Sums:
         """The blocks that [start, stop) touches."""
         return range(start // BLOCK_BYTES, -(-stop // BLOCK_BYTES))
 
+    def begin(self) -> bool:
+        """Has the cache file be one whose blocks count each for itself, before there are any; whether it
+        could."""
+        try:
+            os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError:
+            return False
+        return True
+
     def write(self, offset: int, data: bytes) -> range:
         """Keeps the digests of the blocks that *data*, which is at *offset*, has as a whole; these blocks."""
         view = memoryview(data)

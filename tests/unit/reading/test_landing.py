@@ -124,3 +124,16 @@ def test_a_content_without_a_hash_is_not_written_by_somebody_else(blocks: Blocks
     """Its cache file has a name that the next process may give to another content."""
     unknown = File("id:1", "big", "1", SIZE_BYTES, 0, "")
     assert blocks.land(unknown, MIB) is None
+
+
+def test_a_kill_before_anything_was_told_costs_nothing_else_that_is_kept(
+    blocks: Blocks, tmp_path: Path
+) -> None:
+    blocks.put(FILE, 0, BODY[: 2 * MIB])
+    large = File("id:2", "large", "1", 1000 * MIB, 0, "1" * 64)
+    assert blocks.land(large, MIB) is not None
+    after = cache(tmp_path)
+    assert after.used_bytes == 2 * MIB
+    other = File("id:3", "other", "1", 100, 0, "2" * 64)
+    after.put(other, 0, b"x" * 100)
+    assert after.peek(FILE, 0, MIB) == BODY[:MIB]
