@@ -81,9 +81,12 @@ class _Reply(http.client.HTTPResponse):
             self._close_conn()  # type: ignore[attr-defined]  # as the original does
             return b""
         with _AT_A_TIME:
-            while filled < len(room) and (records := _come_bytes(self._from) // RECORD_BYTES):
+            is_over = False
+            while not is_over and (records := _come_bytes(self._from) // RECORD_BYTES):
                 for _ in range(records):
-                    filled += self._from.recv_into(room[filled:]) if filled < len(room) else 0
+                    came = self._from.recv_into(room[filled:]) if filled < len(room) else 0
+                    is_over = not came  # all is here, or TLS was ended, whatever still comes
+                    filled += came
         self.length -= filled
         return bytes(room[:filled])
 
