@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def _in(mountpoints: Iterable[Path]) -> Iterator[Conflict]:
         yield from (_conflict(mountpoint, copy) for copy in copies if copy.kind == CONFLICTED)
 
 
+def _on(mountpoint: Path) -> list[Conflict]:
+    copies = ask_status(mountpoint).account.copies
+    return [_conflict(mountpoint, copy) for copy in copies if CONFLICTED in copy.kind]
+
+
 def _conflict(mountpoint: Path, copy: Copy) -> Conflict:
     mine = Path(f"{mountpoint}{copy.path}")
     return Conflict(mine, mine.with_name(original_name(mine.name) or mine.name), copy.age_s)
@@ -87,13 +93,13 @@ def _at_or_below(path: Path) -> list[Conflict]:
     """Of the mount that *path* is on: another one, which may hang, is not asked."""
     place = find_place(path)
     real = Path(f"{place.mountpoint}{place.inner}")
-    return [each for each in _in([place.mountpoint]) if real in (each.theirs, each.mine, *each.mine.parents)]
+    return [each for each in _on(place.mountpoint) if real in (each.theirs, each.mine, *each.mine.parents)]
 
 
 def _the_one(path: Path) -> Conflict:
     place = find_place(path)
     real = Path(f"{place.mountpoint}{place.inner}")
-    listed = list(_in([place.mountpoint]))
+    listed = _on(place.mountpoint)
     found = [each for each in listed if each.mine == real]
     found = found or [each for each in listed if each.theirs == real]
     if not found and original_name(real.name) is not None and real.exists():
@@ -115,14 +121,23 @@ def _become_new_version(mine: Path, theirs: Path) -> None:
     draft = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as target, mine.open("rb") as source:
+            before = os.fstat(source.fileno())
             shutil.copyfileobj(source, target, COPIED_BYTES)
             target.flush()
+            with suppress(PermissionError):
+                os.chown(draft, before.st_uid, before.st_gid)
             shutil.copystat(mine, draft)
+        if _version(mine.stat()) != _version(before):
+            raise Failure(f"{mine}: was written to meanwhile; ask again once it is closed")
         draft.replace(theirs)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     mine.unlink()
+
+
+def _version(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _settle(conflict: Conflict, keep: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 from daemon.cli import run
 from daemon.control.client import Place
 from daemon.control.status import Copy
+from daemon.failure import Failure
 from mountfs.tree.beside import name_beside, original_name
 from tests.unit.daemon.test_status_command import WELL
 
@@ -92,6 +96,42 @@ def test_another_mount_is_not_asked_about_a_path_of_this_one(
     assert run(["conflicts", str(mount / "d")]) == 0
     assert run(["conflicts", "--keep", "theirs", str(mount / "d" / MINE)]) == 0
     assert asked == [mount, mount]
+
+
+def test_a_mount_that_does_not_answer_is_no_mount_without_conflicts(
+    mount: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(place: Path) -> object:
+        raise Failure(f"{place}: the mount does not answer")
+
+    monkeypatch.setattr("daemon.cli.conflicts.ask_status", ask)
+    assert run(["conflicts", str(mount / "d")]) == 1
+    assert run(["conflicts", "--keep", "mine", str(mount / "d" / MINE)]) == 1
+    assert capsys.readouterr().err.count("does not answer") == 2
+
+
+def test_what_is_written_to_mine_while_it_is_copied_is_not_lost(
+    mount: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_stat = shutil.copystat
+
+    def write_and_copy(mine: Path, draft: Path) -> None:
+        copy_stat(mine, draft)
+        mine.write_text("mine, and more")
+
+    monkeypatch.setattr(shutil, "copystat", write_and_copy)
+    assert run(["conflicts", "--keep", "mine", str(mount / "d" / MINE)]) == 1
+    assert "was written to meanwhile" in capsys.readouterr().err
+    assert contents(mount / "d") == {MINE: "mine, and more", "report.txt": "theirs"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files to others")
+def test_mine_stays_its_owner_s_where_root_decides(mount: Path) -> None:
+    os.chown(mount / "d" / MINE, 1001, 1002)
+    (mount / "d" / MINE).chmod(0o4640)
+    assert run(["conflicts", "--keep", "mine", str(mount / "d" / MINE)]) == 0
+    found = (mount / "d" / "report.txt").stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (1001, 1002, 0o4640)
 
 
 def test_what_is_gone_is_not_kept(mount: Path, capsys: pytest.CaptureFixture[str]) -> None:
