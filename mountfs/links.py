@@ -105,11 +105,11 @@ class LinkCalls:
         self._verbs.make_special(new, lambda _: self._kept_of(node), node.state.mtime_ns)
 
     def _copy(self, file: OpenFile, target: str, new: Names) -> None:
-        spool_file, size_bytes = file.copied()
+        spool_file, size_bytes, mtime_ns = file.copied()
         try:
             self._view.listings.loaded(lambda: self._check_free(new))
             handle = self._opener.adopt(
-                target, spool_file, size_bytes, file.mtime_ns, lambda _: self._kept_of(file.node)
+                target, spool_file, size_bytes, mtime_ns, lambda _: self._kept_of(file.node)
             )
         except BaseException:
             self._opener.discard(spool_file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from mountfs.errors import Transient
 from mountfs.files.services import Services
 from mountfs.model.entry import File
@@ -60,22 +58,34 @@ def begun_from_pending(
     return copy, overlay
 
 
-def begun_by_reading(
-    services: Services, read: Callable[[int, int], bytes], size_bytes: int
-) -> tuple[SpoolFile, int]:
-    """A new spool file with the first *size_bytes* that *read* has, and how many there were."""
+def begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[SpoolFile, int]:
+    """A new spool file with the first *size_bytes* of the revision *file*, and how many there were."""
     admit(services, size_bytes)
     copy = services.spool.create()
-    at = 0
     try:
         copy.label(NOBODYS)  # a crash takes it away until it has a name
-        while piece := read(at, min(COPY_BYTES, size_bytes - at)):
-            copy.pwrite(at, piece)
-            at += len(piece)
+        return copy, _read_into(services, file, copy, 0, size_bytes)
     except BaseException:
         _discard(services, copy)
         raise
-    return copy, at
+
+
+def fill(services: Services, copy: SpoolFile, overlay: Overlay) -> None:
+    """Fetches what *copy*, which has no rows yet, lacks of the revision. Discards it on errors."""
+    try:
+        for start, stop in overlay.missing:
+            _read_into(services, overlay.file, copy, start, stop)
+    except BaseException:
+        _discard(services, copy)
+        raise
+
+
+def _read_into(services: Services, file: File, copy: SpoolFile, start: int, stop: int) -> int:
+    at = start
+    while piece := services.reader.read(file, at, min(COPY_BYTES, stop - at)):
+        copy.pwrite(at, piece)
+        at += len(piece)
+    return at
 
 
 def _fetched(services: Services, file: File, kept_bytes: int) -> SpoolFile:

@@ -8,7 +8,13 @@ from contextlib import suppress
 
 from mountfs.errors import InvalidArgument, NoSpace, TooLarge
 from mountfs.files import overlaid
-from mountfs.files.copyup import admit, begun_by_reading, begun_from_pending, begun_from_revision
+from mountfs.files.copyup import (
+    admit,
+    begun_by_reading,
+    begun_from_pending,
+    begun_from_revision,
+    fill,
+)
 from mountfs.files.keys import content_key, revision_key
 from mountfs.files.services import Services
 from mountfs.model.entry import File
@@ -176,18 +182,23 @@ class OpenFile:
                 self._flush_locked()
             return self._is_writing
 
-    def copied(self) -> tuple[SpoolFile, int]:
-        """A new spool file with all the bytes that it shows, and their number. Errors of the reader, since
-        what the service alone has is fetched; NoSpace."""
+    def copied(self) -> tuple[SpoolFile, int, int]:
+        """A new spool file with all the bytes that it shows at this moment, their number, and their time.
+        Errors of the reader, since what the service alone has is fetched; NoSpace."""
         with self.lock:
-            spool_file, size_bytes = self._spool_file, self._size_bytes
-            if spool_file is not None and (self._overlay is None or not self._overlay.missing):
+            file, size_bytes, mtime_ns, self.was_read = self.file, self._size_bytes, self._mtime_ns, True
+            spool_file, overlay = self._spool_file, None
+            if spool_file is not None:
                 self._services.room.take(size_bytes)
-                copy, _ = begun_from_pending(self._services, spool_file, None, size_bytes)
+                copy, overlay = begun_from_pending(self._services, spool_file, self._overlay, size_bytes)
                 copy.label(NOBODYS)  # a crash takes it away until it has a name
-                return copy, size_bytes
-        # Without the lock: it may take requests.
-        return begun_by_reading(self._services, self.read, size_bytes)
+        # Without the lock, for it may take requests; a write that comes meanwhile is not among the bytes.
+        if spool_file is None:
+            assert file is not None
+            copy, size_bytes = begun_by_reading(self._services, file, size_bytes)
+        elif overlay is not None:
+            fill(self._services, copy, overlay)
+        return copy, size_bytes, mtime_ns
 
     # The end of writing
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -112,6 +113,37 @@ def test_a_large_file_of_the_services_that_was_edited_is_linked_whole(linking: W
     assert linking.get("/b") == wanted
     linking.settle()
     assert linking.remote() == {"/a": wanted, "/b": wanted}
+
+
+@pytest.mark.parametrize("is_edited", [True, False])
+def test_what_is_written_while_a_link_is_fetched_is_not_in_it(
+    linking: World, monkeypatch: pytest.MonkeyPatch, *, is_edited: bool
+) -> None:
+    monkeypatch.setattr("mountfs.files.copyup.COPY_BYTES", MIB)
+    linking.theirs("/a", b"x" * 3 * MIB)
+    linking.touch("/a", THEN_NS)
+    number = linking.open("/a", os.O_WRONLY)
+    if is_edited:
+        linking.fs.write(number, 5, b"edit")
+        linking.touch("/a", THEN_NS)
+    before = b"x" * 5 + (b"edit" if is_edited else b"xxxx") + b"x" * (3 * MIB - 9)
+    reader = linking.core.reader
+    read, reads = reader.read, []
+
+    def read_and_write(*given: Any, **named: Any) -> bytes:
+        found = read(*given, **named)
+        reads.append(given)
+        if len(reads) == 1:
+            linking.fs.write(number, MIB, b"y" * 2 * MIB)
+        return found
+
+    monkeypatch.setattr(type(reader), "read", lambda _, *given, **named: read_and_write(*given, **named))
+    linking.fs.link("/a", "/b")
+    assert reads
+    linking.close_file(number)
+    assert linking.get("/b") == before
+    assert linking.fs.getattr("/b").mtime_ns == THEN_NS
+    assert linking.get("/a") == before[:MIB] + b"y" * 2 * MIB
 
 
 def test_what_stays_here_is_linked_as_a_second_one_of_its_kind(linking: World) -> None:
