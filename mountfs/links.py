@@ -116,8 +116,16 @@ class LinkCalls:
             raise
         try:
             handle.file.flush()
+        except BaseException:
+            with suppress(MountfsError):
+                self._view.listings.loaded(lambda: self._take_back(names_of(target), handle.file.node))
+            raise
         finally:
             self._files.release(handle)
+
+    def _take_back(self, names: Names, node: Node) -> None:
+        if self._view.find(names) is node:
+            self._verbs.unlink(names)
 
     def _kept_of(self, node: Node) -> Kept:
         return replace(node.state.kept or NOTHING_KEPT, ctime_ns=self._view.tree.clock.wall_ns())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from mountfs.attributes import Caller, HardLinks, Links
 from mountfs.errors import AlreadyExists, NotFound, NotPermitted, Offline, ReadOnly
+from mountfs.files.openfile import OpenFile
 from mountfs.model.order import OrderKind
 from tests.doubles.world import MIB, World
 
@@ -208,3 +210,29 @@ def test_a_file_whose_bytes_cannot_be_had_is_not_linked(linking: World) -> None:
     with pytest.raises(Offline):
         linking.fs.link("/a", "/b")
     assert linking.names() == {"a"}
+
+
+def test_a_link_that_failed_leaves_no_second_file(linking: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    linking.put("/a", b"text")
+
+    def fail(_: OpenFile) -> None:
+        raise OSError(errno.EIO, "the disk fails")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError):
+        patch.setattr(OpenFile, "flush", fail)
+        linking.fs.link("/a", "/b")
+    assert linking.names() == {"a"}
+    linking.fs.link("/a", "/b")
+    linking.settle()
+    assert linking.remote() == {"/a": b"text", "/b": b"text"}
+    assert linking.notices() == []
+
+
+def test_a_link_to_what_was_made_here_is_not_lost_with_the_first(linking: World) -> None:
+    linking.put("/a", b"text")
+    linking.fs.link("/a", "/b")
+    linking.fs.unlink("/a")
+    linking.restart()
+    assert linking.tree() == {"/b": b"text"}
+    linking.settle()
+    assert linking.remote() == {"/b": b"text"}
