@@ -86,7 +86,7 @@ class Residents:
 
     def shrink(self) -> None:
         """Lets go of whole folders of clean nodes, least recently used first, while there are too many."""
-        for _ in range(EVICTION_TRIES):
+        for _ in range(min(EVICTION_TRIES, len(self._folders))):  # each once
             most = ENTRIES_KEPT if len(self._folders) > FEW_FOLDERS else ENTRIES_OF_FEW
             if self.count <= most:
                 return

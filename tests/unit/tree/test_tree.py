@@ -17,7 +17,7 @@ from mountfs.model.order import OrderKind, Part
 from mountfs.tree import residents, tally
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.residents import NotLoaded
+from mountfs.tree.residents import NotLoaded, Residents
 from mountfs.tree.sync import SYNC_EVERY_S
 from mountfs.tree.word import Word
 from tests.doubles.rows import count_nodes
@@ -457,6 +457,30 @@ def test_a_few_large_folders_that_are_in_use_stay(world: World, monkeypatch: pyt
     assert [loaded(world, f"/d{number}") for number in (0, 1)] == [True, True]
     world.names("/d2")
     assert [loaded(world, f"/d{number}") for number in range(3)] == [False, True, True]
+
+
+def test_folders_that_cannot_be_let_go_of_are_looked_at_once_for_each_that_is_loaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last file of each is open: all the others are looked at before that is found."""
+    for number in range(4):
+        for name in range(5):
+            world.account.write(f"/d{number}/f{name}", b"x")
+    handles = [world.fs.open(f"/d{number}/f4", 0).number for number in range(3)]
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 5)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
+    looked: list[Node] = []
+    can_evict = Residents._can_evict
+
+    def counted(self: Residents, folder: Node) -> bool:
+        looked.append(folder)
+        return can_evict(self, folder)
+
+    monkeypatch.setattr(Residents, "_can_evict", counted)
+    world.names("/d3")
+    assert len(looked) == len(set(looked)) == 5
+    for handle in handles:
+        world.fs.release(handle)
 
 
 def test_a_folder_with_anything_of_ours_in_it_is_not_let_go_of(
