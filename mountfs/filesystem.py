@@ -174,7 +174,11 @@ class FileSystem:
             self._check_writable()
         handle = self._opener.open(path, flags)
         if flags & os.O_TRUNC and caller is not None:
-            self.metadata.drop_set_ids(handle.file.node, caller)
+            try:
+                self.metadata.drop_set_ids(handle.file.node, caller)
+            except BaseException:
+                self._files.release(handle)
+                raise
         return self._numbered(replace(handle, reads_ahead=reads_ahead))
 
     def create(self, path: str, flags: int, mode: int = 0, caller: Caller | None = None) -> Opened:

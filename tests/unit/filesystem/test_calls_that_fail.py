@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.attributes import Caller
 from mountfs.errors import DiskFull
 from mountfs.spool.disk import RealDisk
 from tests.doubles.brittle import Place, Trip, calls_of
@@ -87,12 +88,20 @@ def extend(world: World, call: Call) -> None:
     _opened(world, call, "/old", os.O_RDWR, lambda number: world.fs.write(number, 2, b"LL"))
 
 
+def empty_what_has_set_id_bits(world: World, call: Call) -> None:
+    world.fs.metadata.chmod("/old", 0o6755)
+    number = call(lambda: world.fs.open("/old", os.O_WRONLY | os.O_TRUNC, Caller(1001, 1001)).number)
+    if isinstance(number, int):
+        for step in (world.fs.flush, world.fs.release):
+            call(lambda: step(number))  # noqa: B023 - called at once
+
+
 Program = tuple[Callable[[World, Call], None], int]
 """With the size of a file that its first write fetches."""
 
 PROGRAMS: list[Program] = [
     *((each, 100) for each in (write_new, write_again, write_over, cut, save_by_rename, change_names)),
-    *((each, 0) for each in (write_over, cut, extend)),
+    *((each, 0) for each in (write_over, cut, extend, empty_what_has_set_id_bits)),
 ]
 
 
