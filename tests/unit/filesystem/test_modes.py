@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mountfs.attributes import Caller
-from mountfs.errors import NotExecutable
+from mountfs.errors import NoSpace, NotExecutable
+from mountfs.metadata import Metadata
 from mountfs.tree import residents
 from tests.doubles.world import World
 
@@ -203,3 +204,21 @@ def test_a_mount_that_keeps_none_shows_all_files_alike(tmp_path: Path) -> None:
     assert shown(world, "/f") == (0o640, 1234, 4321)
     assert world.state("/f").kept is None
     world.close()
+
+
+def test_an_open_that_fails_at_the_set_id_bits_leaves_no_handle(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(world, "/f", 0o4755)
+    world.settle()
+
+    def fail(*_: object) -> None:
+        raise NoSpace("the store's disk is full")
+
+    with monkeypatch.context() as patch, pytest.raises(NoSpace):
+        patch.setattr(Metadata, "drop_set_ids", fail)
+        world.fs.open("/f", os.O_WRONLY | os.O_TRUNC, Caller(1003, 1004))
+    assert len(world.core.files) == 0
+    world.settle()
+    assert world.pending() == []
+    assert world.remote() == {"/f": b""}
