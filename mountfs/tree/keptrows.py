@@ -11,6 +11,8 @@ from mountfs.tree.node import ROOT_ID
 
 PAGE_ROWS = 1000
 """Rows looked at in one hold of the lock, whatever is kept of them: some 5 ms."""
+PAGE_CHARS = 256 * 1024
+"""Of paths and attributes in a page, which ends with the row that reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class KeptRows:
             (after_id, PAGE_ROWS),
         ).fetchall()
         folders: dict[int, tuple[int | None, str]] = {}
-        found = []
+        found: list[KeptRow] = []
+        chars = 0
         for node_id, parent, name, kind, text, time_s, time_ns, size_bytes in rows:
             if parent is None or (text is None and time_s is None):
                 continue
@@ -48,6 +51,9 @@ class KeptRows:
             if path is not None:
                 mtime_ns = None if time_s is None else time_s * NS_PER_S + time_ns
                 found.append(KeptRow(path, kind, kept_of(text) or NOTHING_KEPT, mtime_ns, size_bytes))
+                chars += len(text or "") + sum(map(len, path))
+                if chars >= PAGE_CHARS:
+                    return found, node_id
         return found, rows[-1][0] if len(rows) == PAGE_ROWS else None
 
     def _path(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.cli.attributes import Loading
+from daemon.control.protocol import LONGEST_LINE_BYTES, Told, encode
 from daemon.process.commands import Commands
 from mountfs.attributes import Caller
 from mountfs.errors import InvalidArgument
@@ -71,6 +72,22 @@ def test_what_is_kept_is_dumped_and_nothing_else(kept: World, monkeypatch: pytes
     assert set(dumped(kept, "/d/theirs")) == {"."}
     kept.restart()
     assert set(dumped(kept)) == set(found)
+
+
+def test_no_page_is_longer_than_a_reply_may_be(world: World) -> None:
+    for number in range(110):
+        path = f"/{number}"
+        world.put(path, b"text")
+        for each in range(3):
+            world.fs.metadata.setxattr(path, f"user.{each}", b"\xff" * 4096)
+    commands = Commands(world.core, pinner_of(world))
+    sizes, count, after = [], 0, ""
+    while not count or after:
+        *lines, after = commands.carry_out("attributes", RemotePath.parse("/"), after)
+        sizes.append(len(encode(Told((*lines, after)))))
+        count += len(lines)
+    assert count == 110
+    assert max(sizes) < LONGEST_LINE_BYTES // 2
 
 
 def test_a_page_that_no_dump_told_of_is_refused(kept: World) -> None:
