@@ -13,8 +13,8 @@ from daemon.control.figures import Figures
 from daemon.control.health import Health, health_of
 from daemon.control.status import Cache, Condition, MountStatus
 
-MADE_AGAIN = ("429", "5xx", "offline")
-"""Outcomes after which a request is made again, unless who wanted it gives up."""
+MADE_AGAIN = ("429", "5xx", "offline", "stale-token")
+"""Outcomes after which a request is sent again, unless who wanted it gives up."""
 BATCH_BOUNDS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000)
 
 
@@ -80,13 +80,16 @@ def _gauges(status: MountStatus) -> Iterator[Metric]:
 
 def _counters(figures: Figures) -> Iterator[Metric]:
     calls = CounterMetricFamily("mountfs_api_requests", "Requests.", labels=["route", "outcome"])
+    again = CounterMetricFamily(
+        "mountfs_api_retries", "Requests not served, sent again unless given up.", labels=["route", "reason"]
+    )
     for route, outcomes in figures.outcomes.items():
         for outcome, count in outcomes.items():
             calls.add_metric([route, outcome], count)
-    yield calls
-    again = sum(outcomes.get(each, 0) for outcomes in figures.outcomes.values() for each in MADE_AGAIN)
+            if outcome in MADE_AGAIN:
+                again.add_metric([route, outcome], count)
+    yield from (calls, again)
     for name, what, value in (
-        ("mountfs_api_retries", "Requests not served, made again unless given up.", again),
         ("mountfs_sent_bytes", "Of bodies of requests.", figures.sent_bytes),
         ("mountfs_received_bytes", "Of bodies of replies.", figures.received_bytes),
         ("mountfs_committed_changes", "Changes that the service has acknowledged.", figures.committed),

@@ -154,7 +154,8 @@ class HttpClient:
             return dict(self._calls)
 
     def outcomes(self) -> dict[str, dict[str, int]]:
-        """What came of them: by route, and then ``2xx``, ``4xx``, ``429``, ``5xx`` or ``offline``."""
+        """What came of them: by route, and then ``2xx``, ``4xx``, ``stale-token``, ``429``, ``5xx`` or
+        ``offline``."""
         with self._lock:
             return {route: dict(counts) for route, counts in self._outcomes.items()}
 
@@ -204,9 +205,15 @@ class HttpClient:
             self._count(request.route, "offline")
             self._standing.unanswered(request, error)
             raise
-        self._count(request.route, "429" if response.status == 429 else f"{response.status // 100}xx")
+        self._count(request.route, self._outcome_of(response, token))
         self._standing.replied(request, response, started_s)
         return response
+
+    def _outcome_of(self, response: Response, token: str | None) -> str:
+        if response.status == 429:
+            return "429"
+        is_stale = token is not None and self._is_stale(response)
+        return "stale-token" if is_stale else f"{response.status // 100}xx"
 
     def _exchanged(self, request: Request, token: str | None, started_s: float) -> Response:
         headers = dict(request.headers)

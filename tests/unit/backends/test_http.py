@@ -359,6 +359,8 @@ def test_a_refused_token_is_replaced_once(client: HttpClient) -> None:
         assert [seen.headers["authorization"] for seen in server.seen] == ["Bearer t1", "Bearer t2"]
         assert signed.exchange(get(server.url)).status == 401
         assert len(server.seen) == 4
+    (counts,) = signed.outcomes().values()
+    assert counts == {"2xx": 1, "stale-token": 3}
     signed.close()
 
 

@@ -21,7 +21,7 @@ parser = pytest.importorskip("prometheus_client.parser", reason="prometheus-clie
 
 DOCS = Path(__file__).parents[3] / "docs"
 FIGURES = Figures(
-    outcomes={"files/upload": {"2xx": 5, "429": 2}},
+    outcomes={"files/upload": {"2xx": 5, "4xx": 9, "429": 2, "stale-token": 1}, "files/download": {"5xx": 4}},
     bounds_s=(0.1, 1.0),
     latencies={"read": ((3, 2, 1), 4.5)},
     batches={"put": {1: 2, 1000: 1, 5000: 1}},
@@ -50,7 +50,6 @@ def test_the_metrics_are_those_of_the_status_and_the_counts() -> None:
     assert found[("mountfs_changes", (("state", "failed"),))] == 1
     assert found[("mountfs_changes", (("state", "open"),))] == 0
     assert found[("mountfs_api_requests_total", (("outcome", "429"), ("route", "files/upload")))] == 2
-    assert found[("mountfs_api_retries_total", ())] == 2
     assert found[("mountfs_call_seconds_bucket", (("call", "read"), ("le", "1.0")))] == 5
     assert found[("mountfs_call_seconds_count", (("call", "read"),))] == 6
     assert found[("mountfs_batch_entries_bucket", (("kind", "put"), ("le", "1000")))] == 3
@@ -59,6 +58,15 @@ def test_the_metrics_are_those_of_the_status_and_the_counts() -> None:
     assert found[("mountfs_cache_bytes", ())] == STATUS.account.cache.used_bytes == 9
     assert found[("mountfs_cache_reads_total", (("outcome", "hit"),))] == 7
     assert found[("mountfs_cache_read_bytes_total", (("outcome", "miss"),))] == 50
+
+
+def test_retries_are_told_by_route_and_reason() -> None:
+    retries = {labels: value for (name, labels), value in scraped().items() if name.endswith("retries_total")}
+    assert retries == {
+        (("reason", "429"), ("route", "files/upload")): 2,
+        (("reason", "stale-token"), ("route", "files/upload")): 1,
+        (("reason", "5xx"), ("route", "files/download")): 4,
+    }
 
 
 def test_a_mount_counts_batches_requests_and_calls(world: World) -> None:
