@@ -24,6 +24,7 @@ from mountfs.tree.beside import original_name
 
 CONFLICTED = "conflicted copy"
 COPIED_BYTES = 1 << 20
+STATE_XATTR = "user.mountfs.state"
 ACTIONS = ("mine", "theirs", "both")
 
 
@@ -136,6 +137,14 @@ def _become_new_version(mine: Path, theirs: Path) -> None:
     mine.unlink()
 
 
+def _is_at_service(mine: Path) -> bool:
+    """Also where the mount cannot be asked."""
+    try:
+        return os.getxattr(mine, STATE_XATTR) == b"clean"
+    except OSError:
+        return True
+
+
 def _version(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
@@ -148,6 +157,8 @@ def _settle(conflict: Conflict, keep: str) -> None:
     elif keep == "theirs":
         if not theirs.exists():
             raise Failure(f"{theirs}: is gone; your version is all there is: --keep mine")
+        if not _is_at_service(mine):
+            raise Failure(f"{mine}: is still to be sent, and would be in no trash; mountfs wait, or rm it")
         mine.unlink()
         tell(f"{theirs}: stays as it is; your version went to the service's trash")
     else:

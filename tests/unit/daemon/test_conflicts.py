@@ -125,6 +125,16 @@ def test_what_is_written_to_mine_while_it_is_copied_is_not_lost(
     assert contents(mount / "d") == {MINE: "mine, and more", "report.txt": "theirs"}
 
 
+@pytest.mark.parametrize(("state", "code"), [(b"uploading", 1), (b"clean", 0)])
+def test_mine_is_not_removed_before_a_trash_can_have_it(
+    mount: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], state: bytes, code: int
+) -> None:
+    monkeypatch.setattr(os, "getxattr", lambda *_, **__: state)
+    assert run(["conflicts", "--keep", "theirs", str(mount / "d" / MINE)]) == code
+    assert (mount / "d" / MINE).exists() is bool(code)
+    assert ("still to be sent" in capsys.readouterr().err) is bool(code)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files to others")
 def test_mine_stays_its_owner_s_where_root_decides(mount: Path) -> None:
     os.chown(mount / "d" / MINE, 1001, 1002)
