@@ -33,6 +33,7 @@ from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
 from mountfs.fuse.timing import Timing
 from mountfs.model.entry import Account, Entry, Folder, Place
+from mountfs.model.logevent import LogEvent
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.disk import RealDisk
@@ -66,7 +67,7 @@ def assemble(
         mark = identity_mark(remote)
         patience_s = None if state.known(plan.spec.name, mark) is None else PATIENCE_S
         _ = backend.limits  # it is up then: the service alone is what is asked briefly
-        introduction = _Introduction(backend, patience_s)
+        introduction = _Introduction(plan.spec.name, backend, patience_s)
         account = state.identify(plan.spec.name, mark, introduction.ask_briefly)
         connection.mounted(account)
         top: Entry | None = None
@@ -89,6 +90,7 @@ class _Introduction:
     """The backend is told of its account: whose it is, and what that may do. A mount that starts while
     the service is away makes up for it."""
 
+    remote: str
     backend: Backend
     patience_s: float | None
     """None: who it is must be known before anything can be mounted."""
@@ -99,7 +101,9 @@ class _Introduction:
 
     def ask(self) -> Account:
         account = self.backend.account()
-        self.is_made = True
+        if not self.is_made:
+            self.is_made = True
+            LOG.info(LogEvent("signed-in", remote=self.remote, account=account.display_name))
         return account
 
     def make_up(self) -> None:

@@ -29,10 +29,14 @@ from daemon.signin.login import Login
 from daemon.signin.remotes import connect, counted, tokens_of
 from mountfs.clock import SystemClock
 from mountfs.model.entry import Account
+from mountfs.model.logevent import LogEvent
 from mountfs.transport.codec import loads
 from mountfs.transport.frames import Broken, Channel
 from mountfs.transport.serving import LogToMount, Serving
 from mountfs.transport.window import Counting
+
+LOG = logging.getLogger("daemon.process.network")
+"""By its name: the module is run as a program."""
 
 PROCESS_NAME = "mountfs-network"
 
@@ -74,6 +78,7 @@ class MountedAccount:
         from daemon.places.statedir import StateDir  # noqa: PLC0415 - loads the tree; few mounts come here
 
         StateDir(state_dir).identify(self.recipe.name, identity_mark(remote), lambda: found)
+        LOG.info(LogEvent("signed-in", remote=self.recipe.name, account=found.display_name))
         return True
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mountfs.errors import Offline, Unreachable
 from mountfs.model.entry import Account
+from mountfs.model.logevent import LogEvent
 from mountfs.ports import BackendLimits, Clock
 from mountfs.transport.codec import dumps, loads
 from mountfs.transport.frames import Broken, Channel, Frame, Kind
@@ -259,11 +260,14 @@ def _how(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _log(name: str, level: int, message: str, created: float, trace: str) -> None:
+def _log(
+    name: str, level: int, message: str, created: float, trace: str, event: tuple[str, dict[str, str]] | None
+) -> None:
     """Logs a record of the network process in the mount."""
     logger = logging.getLogger(name)
     if not logger.isEnabledFor(level):
         return
-    record = logger.makeRecord(name, level, "", 0, message, (), None, sinfo=trace or None)
+    told = message if event is None else LogEvent(event[0], **event[1])
+    record = logger.makeRecord(name, level, "", 0, told, (), None, sinfo=trace or None)
     record.created = created
     logger.handle(record)

@@ -11,6 +11,7 @@ from threading import Condition, Lock
 
 from mountfs.errors import Internal, MountfsError, with_class
 from mountfs.model.entry import Account, File
+from mountfs.model.logevent import LogEvent
 from mountfs.ports import Backend
 from mountfs.transport.codec import dumps, loads
 from mountfs.transport.frames import Broken, Channel, Kind
@@ -147,7 +148,13 @@ class LogToMount(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         trace = "".join(traceback.format_exception(record.exc_info[1])) if record.exc_info else ""
-        facts = (record.name, record.levelno, record.getMessage(), record.created, trace)
+        told = record.msg
+        event = (
+            (told.name, {key: str(fact) for key, fact in told.facts.items()})
+            if isinstance(told, LogEvent)
+            else None
+        )
+        facts = (record.name, record.levelno, record.getMessage(), record.created, trace, event)
         try:
             self._channel.send(Kind.LOG, 0, dumps(facts))
         except Broken:

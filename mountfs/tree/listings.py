@@ -27,6 +27,7 @@ from mountfs.tree.load import Load
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import is_on_its_way, remote_path
+from mountfs.tree.refusedlistings import RefusedListings
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
@@ -56,6 +57,7 @@ class Listings:
         """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.unknown_ids = UnknownIds()
         self.walks = Walks()
+        self._refusals = RefusedListings()
         self._asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; set by ``feed``."""
@@ -162,9 +164,14 @@ class Listings:
             self._load_rows(folder)
         except MountfsError as error:
             mine.error = error
+            with self._tree.lock:
+                now_s = self._tree.clock.now_s()
+                self._refusals.refused(folder.id, str(remote_path(folder)), error, now_s)
             raise
         finally:
             with self._tree.lock:
+                if mine.error is None and not folder.part.listing.was_tried:
+                    self._refusals.listed(folder.id)
                 del self._loads[folder.id]
                 self._tree.residents.let_go([folder])
                 if not self._loads:

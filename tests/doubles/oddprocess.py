@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mountfs.errors import MountfsError, Offline, ServerFault
 from mountfs.model.entry import Account, Entry, File, Folder, Listed, Place
+from mountfs.model.logevent import LogEvent
 from mountfs.model.order import Order
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
@@ -86,6 +87,7 @@ class OddBackend:
             raise ValueError("the reason")
         except ValueError:
             log.warning("what %s", "happened", exc_info=True)
+        log.warning(LogEvent("happened", path="/a b", count=2))
         log.debug("too much")
         return ""
 

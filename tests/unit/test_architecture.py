@@ -174,7 +174,7 @@ LAYERS_OF_THE_TREE = (
     ("walkport", "walkrows"),
     ("peek", "store", "tally"),
     ("contents", "loading", "unclean"),
-    ("restoring",),
+    ("refusedlistings", "restoring"),
     ("tree",),
     ("gaps", "oddities", "order", "outcome", "remote", "rowless", "settling", "treewalk", "unsent"),
     ("attributing", "circles", "copynames", "listings", "takeover", "twins"),

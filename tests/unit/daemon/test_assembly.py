@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import sqlite3
@@ -19,7 +20,7 @@ from daemon.process.connection import Connection
 from daemon.process.mounted import RunningAccount
 from daemon.process.run import MountPlan
 from mountfs.clock import boot_id
-from mountfs.errors import DiskFull
+from mountfs.errors import DiskFull, Offline
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.schema import VERSION
@@ -298,6 +299,35 @@ def test_an_account_that_is_known_is_mounted_though_the_service_is_silent(
     monkeypatch.setattr(assembly, "PATIENCE_S", 0.01)
     machine.silent = silent
     assert machine.mount().status().account == "Memory"
+
+
+def test_a_mount_tells_once_as_whom_it_is_signed_in(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    signed_in = "signed-in remote=work account=Memory"
+    with caplog.at_level(logging.INFO):
+        machine.unmount(machine.mount())
+        assert caplog.messages.count(signed_in) == 1
+        caplog.clear()
+        monkeypatch.setattr(assembly, "PATIENCE_S", 0.01)
+        machine.silent = ("account",)
+        machine.unmount(machine.mount())
+    assert signed_in not in caplog.messages
+
+
+def test_a_service_that_was_away_at_the_start_is_signed_in_to_later_and_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    backend = MemoryBackend(MemoryAccount())
+    introduction = assembly._Introduction("work", backend, 0.01)
+    with caplog.at_level(logging.INFO):
+        backend.is_online = False
+        with pytest.raises(Offline):
+            introduction.ask()
+        backend.is_online = True
+        for _ in range(2):
+            introduction.make_up()
+    assert caplog.messages == ["signed-in remote=work account=Memory"]
 
 
 def test_an_account_that_is_not_known_is_waited_for(

@@ -25,6 +25,7 @@ from mountfs.errors import (
 from mountfs.model.blocksums import BLOCK_BYTES, digest
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import Account, File, Folder, Place
+from mountfs.model.logevent import LogEvent
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.transport import link, remote
 from mountfs.transport.frames import Channel, Kind
@@ -201,9 +202,11 @@ def test_an_error_of_the_service_is_raised_here(backend: RemoteBackend) -> None:
 
 def test_what_it_logs_is_in_our_log(backend: RemoteBackend, caplog: pytest.LogCaptureFixture) -> None:
     backend.latest_cursor()
-    (record,) = caplog.records
+    record, event = caplog.records
     assert (record.name, record.levelno, record.getMessage()) == ("odd", logging.WARNING, "what happened")
     assert "ValueError: the reason" in (record.stack_info or "")
+    assert isinstance(event.msg, LogEvent), "the log's line would be words"
+    assert (event.msg.name, event.msg.facts) == ("happened", {"path": "/a b", "count": "2"})
 
 
 def test_limits_that_a_call_learned_of_are_known_when_it_returns_and_outlive_the_process(
