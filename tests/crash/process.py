@@ -26,7 +26,7 @@ from tests.doubles.connections import connect_in_process
 POINTS: Points
 """Of this process; set before anything else runs."""
 
-_PASSES_ON = ("contextlib", "mountfs.tree.tree", __name__)
+_PASSES_ON = ("contextlib", "mountfs.tree.tree", "mountfs.tree.transaction", __name__)
 """A transaction is named for who asked for it, not for what it passed through on its way to the store."""
 
 
