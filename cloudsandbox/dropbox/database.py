@@ -22,6 +22,8 @@ CREATE TABLE IF NOT EXISTS tombstone (
     path_lower TEXT PRIMARY KEY, parent_lower TEXT NOT NULL, path_display TEXT NOT NULL,
     deleted_at TEXT NOT NULL
 ) WITHOUT ROWID;
+-- Those of them that were folders.
+CREATE TABLE IF NOT EXISTS gone_folder (path_lower TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tombstone_parent ON tombstone (parent_lower, path_lower);
 -- The journal of changes: one row a path, moved to the end by each change of it. Cursors are positions in it.
 CREATE TABLE IF NOT EXISTS change (

@@ -62,6 +62,7 @@ class Listing:
         self._db = connection
         self._tree = tree
         self.codec = codec
+        self.lists_gone_folders = False
 
     def latest_seq(self) -> int:
         """The number of the newest change."""
@@ -74,24 +75,26 @@ class Listing:
         if path == "/":
             raise BadRequest('path: Specify the root folder as an empty string rather than as "/".')
         folder = fold(self._tree.resolve(path))
-        self._check_folder(folder)
+        self._check_folder(folder, argument["include_deleted"])
         limit = argument["limit"] or DEFAULT_LIMIT
         return Cursor(
             folder, argument["recursive"], argument["include_deleted"], limit, self.latest_seq(), ""
         )
 
-    def _check_folder(self, folder: str) -> None:
+    def _check_folder(self, folder: str, include_deleted: bool) -> None:
         if folder == "":
             return
         entry = self._tree.get(folder)
         if entry is None:
+            if include_deleted and self.lists_gone_folders and self._tree.was_folder(folder):
+                return
             raise LookupFailed("not_found")
         if not entry.is_folder:
             raise LookupFailed("not_folder")
 
     def next(self, cursor: Cursor) -> dict[str, Any]:
         """ListFolderResult at a cursor. Raises LookupFailed when the folder is gone."""
-        self._check_folder(cursor.folder)
+        self._check_folder(cursor.folder, cursor.include_deleted)
         if cursor.after_key is not None:
             entries, after = self._page(cursor, cursor.after_key)
         else:

@@ -192,7 +192,7 @@ def _list_revisions(call: Call) -> Any:
     with under("path", "path"):
         key = fold(tree.resolve(argument["path"]))
         entry = tree.get(key)
-        if entry is not None and entry.is_folder:
+        if entry.is_folder if entry is not None else tree.was_folder(key):
             raise LookupFailed("not_file")
         column, value = "path_lower", key
         if mode == "id":

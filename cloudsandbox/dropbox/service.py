@@ -64,6 +64,7 @@ class DropboxAccount(Account):
         self.history.limit_bytes = switches.history_bytes
         self.tree.namespace_id = switches.root_namespace_id
         self.committer.switches = switches
+        self.listing.lists_gone_folders = switches.lists_gone_folders
         self.sessions.switches = switches
         self.jobs.switches = switches
         self.tokens.switches = switches

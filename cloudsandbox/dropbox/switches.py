@@ -107,6 +107,7 @@ class DropboxSwitches:
     case_only_move: str = CaseOnlyMove.NOTHING
     strict_identical_conflicts: bool = True  # strict_conflict refuses identical bytes in every mode
     future_client_modified: str = FutureTime.ACCEPT
+    lists_gone_folders: bool = False  # list_folder with include_deleted of a deleted folder is no not_found
     autorename_first: int = 1  # "name (1).txt"; the reference text has an example beginning with 2
     quota_bytes: int = 2_000_000_000_000
     history_bytes: int = 1024 * MIB  # of old revisions that are kept; the oldest are forgotten first

@@ -101,6 +101,11 @@ class Tree:
         found: tuple[str, str] | None = row.fetchone()
         return found
 
+    def was_folder(self, key: str) -> bool:
+        """Whether what was at *key* is gone and was a folder."""
+        row = self._db.execute("SELECT 1 FROM gone_folder WHERE path_lower = ?", (key,))
+        return row.fetchone() is not None
+
     def resolve(self, path: str) -> str:
         """The plain path that `id:`, `id:/child` or `ns:` stands for. Raises LookupFailed."""
         if path.startswith("id:"):
@@ -220,6 +225,8 @@ class Tree:
                 "INSERT OR REPLACE INTO tombstone VALUES (?, ?, ?, ?)",
                 (entry.path_lower, parent, entry.path_display, deleted_at),
             )
+            if entry.is_folder:
+                self._db.execute("INSERT OR REPLACE INTO gone_folder VALUES (?)", (entry.path_lower,))
             self._journal(entry.path_lower)
         return gone
 
@@ -240,7 +247,8 @@ class Tree:
             " VALUES (?, ?, ?, ?, ?)",
             (entry.path_lower, parent, entry.path_display, entry.id, rev),
         )
-        self._db.execute("DELETE FROM tombstone WHERE path_lower = ?", (entry.path_lower,))
+        for table in ("tombstone", "gone_folder"):
+            self._db.execute(f"DELETE FROM {table} WHERE path_lower = ?", (entry.path_lower,))
         self._journal(entry.path_lower)
 
     def _journal(self, key: str) -> None:

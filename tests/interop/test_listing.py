@@ -116,6 +116,24 @@ def test_deleted_entries_are_listed_on_demand(client: Dropbox) -> None:
     assert isinstance(entry, DeletedMetadata)
 
 
+def test_a_deleted_folder_is_not_found_or_listed_as_the_sandbox_is_told(
+    sandbox: DropboxSandbox, client: Dropbox
+) -> None:
+    client.files_upload(b"1", "/d/sub/f")
+    client.files_delete_v2("/d")
+    with pytest.raises(ApiError) as raised:
+        client.files_list_folder("/d", recursive=True, include_deleted=True)
+    assert raised.value.error.get_path().is_not_found()
+    above = client.files_list_folder("", recursive=True, include_deleted=True).entries
+    sandbox.set_switches(lists_gone_folders=True)
+    gone = client.files_list_folder("/d", recursive=True, include_deleted=True).entries
+    for entries in (above, gone):
+        assert [entry.path_lower for entry in entries] == ["/d", "/d/sub", "/d/sub/f"]
+        assert all(isinstance(entry, DeletedMetadata) for entry in entries)
+    with pytest.raises(ApiError):
+        client.files_list_folder("/d", recursive=True)
+
+
 def test_a_folder_can_be_listed_by_its_id(client: Dropbox) -> None:
     folder = client.files_create_folder_v2("/d").metadata
     client.files_upload(b"1", "/d/f")

@@ -171,9 +171,12 @@ def test_revisions_by_id_follow_a_move(client: Dropbox, versions: list[str]) -> 
 
 def test_revisions_that_cannot_be_listed(client: Dropbox, versions: list[str]) -> None:
     client.files_create_folder_v2("/d")
+    client.files_create_folder_v2("/gone")
+    client.files_delete_v2("/gone")
     checks: list[tuple[dict[str, Any], Callable[[Any], bool]]] = [
         ({"path": "/none"}, lambda error: error.get_path().is_not_found()),
         ({"path": "/d"}, lambda error: error.get_path().is_not_file()),
+        ({"path": "/gone"}, lambda error: error.get_path().is_not_file()),
         ({"path": "/f", "before_rev": "0123456789"}, lambda error: error.is_invalid_before_rev()),
         (
             {"path": "/f", "mode": ListRevisionsMode.id, "before_rev": versions[0]},
