@@ -176,8 +176,11 @@ class Backend(Protocol):
         revision. NotFound: the service does not keep it any more."""
 
     def undelete(self, place: Place) -> None:
-        """Brings back what stood at *place* and was removed last, at that place. AlreadyExists; NotFound:
-        there is nothing that the service could bring back, or not by its name (folders of Dropbox)."""
+        """Brings back what stood at *place* and was removed last, at that place; a folder with what went
+        along with it. NotFound: there is nothing that the service could bring back. AlreadyExists.
+
+        A service may bring a folder back file by file: what fails in the middle then says how many came back,
+        and the same call brings back the others."""
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone.

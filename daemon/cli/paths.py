@@ -51,7 +51,11 @@ def restore(path: Path, revision: str) -> None:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 def undelete(path: Path) -> None:
-    """Bring back what was removed last of all that stood at PATH: a file; on Box also a folder."""
+    """Bring back what was removed last of all that stood at PATH, a file or a folder.
+
+    Dropbox brings a folder back file by file. A failure in the middle says how many came back; run it again
+    for the others.
+    """
     for line in _asked(find_place(path), "undelete"):
         tell(f"{path}: {line}")
 

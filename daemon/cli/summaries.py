@@ -31,7 +31,7 @@ SUMMARIES = {
     "status": "Show what is pending, failed and running: of one mount, or of all.",
     "sync": "Make everything written to the mount of PATH so far survive a power loss.",
     "umount": "Commit what is pending, then unmount.",
-    "undelete": "Bring back what was removed last of all that stood at PATH: a file; on Box also a folder.",
+    "undelete": "Bring back what was removed last of all that stood at PATH, a file or a folder.",
     "unpin": "End what `mountfs pin` began.",
     "versions": "List the versions of a file that the service keeps, the newest first: time (UTC), size,...",
     "wait": "Wait until everything at or below PATH is committed.",

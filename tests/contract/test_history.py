@@ -152,3 +152,29 @@ def test_what_never_stood_there_does_not_come_back(far: Far, backend: Backend) -
     far.write("/e/x", b"other")
     with pytest.raises(AlreadyExists):
         backend.undelete(place("/e/x"))
+
+
+def test_a_folder_comes_back_with_what_went_along_with_it(far: Far, backend: Backend) -> None:
+    far.write("/d/Box/x", b"first")
+    far.write("/d/Box/x", b"second")
+    far.write("/d/Box/Sub/deep/y", b"y")
+    far.mkdir("/d/Box/Empty")
+    far.write("/d/Boxer/z", b"z")
+    before = far.paths()
+    far.remove("/d/Boxer")
+    far.remove("/d/Box")
+    backend.undelete(place("/d/Box"))
+    assert far.paths() == {path for path in before if "Boxer" not in path}
+    assert (far.read("/d/Box/x"), far.read("/d/Box/Sub/deep/y")) == (b"second", b"y")
+    with pytest.raises(AlreadyExists):
+        backend.undelete(place("/d/Box"))
+
+
+def test_an_empty_folder_comes_back(far: Far, backend: Backend) -> None:
+    far.mkdir("/d/empty")
+    far.remove("/d/empty")
+    backend.undelete(place("/d/empty"))
+    assert "/d/empty" in far.paths()
+    far.mkdir("/e")
+    with pytest.raises(AlreadyExists):
+        backend.undelete(place("/e"))

@@ -148,12 +148,15 @@ class MemoryBackend:
             tree = self.remote.tree
             if tree.at(place) is not None:
                 raise AlreadyExists(f"something stands at {place}")
-            stood = (each.entry for each in reversed(tree.log) if each.path.key == place.path.key)
-            file = next((entry for entry in stood if isinstance(entry, File)), None)
-            body = None if file is None else tree.body(file.revision)
-            if file is None or body is None:
+            removed = tree.removed_at(place)
+            bodies = [tree.body(entry.revision) for _, entry in removed if isinstance(entry, File)]
+            if not removed or None in bodies:
                 raise NotFound(f"nothing of {place} is kept")
-            self.remote.write(place.path.text, body, file.mtime_ns)
+            for path, entry in removed:
+                if isinstance(entry, File):
+                    self.remote.write(path.text, bodies.pop(0) or b"", entry.mtime_ns)
+                else:
+                    self.remote.mkdir(path.text)
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         with self._call("read"):

@@ -56,6 +56,8 @@ class MemoryTree:
         self.quota_bytes: int | None = None
         self.moves_renew_revisions = True
         self.keeps_history = True
+        self.trash: dict[tuple[str, str], list[tuple[RemotePath, Entry]]] = {}
+        """By folder and key of the name what was removed there last, with all below it, parents first."""
         self.log: list[Record] = []
         """What changed, oldest first; a cursor is a position in it."""
 
@@ -207,8 +209,16 @@ class MemoryTree:
         if item.id == ROOT_ID:
             raise InvalidArgument("the root cannot be removed")
         self._record(None, item.id)
-        for item_id in reversed([item.id, *self._below(item.id)]):
+        gone = [item.id, *self._below(item.id)]
+        self.trash[self._spot(item.id)] = [(self.path_of(each), self._entries[each]) for each in gone]
+        for item_id in reversed(gone):
             self._detach(item_id)
+
+    def removed_at(self, place: Place) -> list[tuple[RemotePath, Entry]]:
+        """What was removed last at *place*, with what was below it, parents first; nothing if nothing was."""
+        folder_id = self._folder_of(place)
+        folder = (folder_id or "") if self.is_by_id else place.path.parent.key
+        return self.trash.get((folder, place.path.name_key), [])
 
     def move(self, item: Entry | None, source: Place, target: Place, *, makes_parents: bool = True) -> Entry:
         """Never onto something; another case is fine, and so is a place that it has already."""
@@ -260,6 +270,10 @@ class MemoryTree:
         if not makes_parents:
             raise NotFound(f"no such folder: {parent}")
         return self.mkdir(Place(parent)).id
+
+    def _spot(self, item_id: str) -> tuple[str, str]:
+        path = self.path_of(item_id)
+        return (self._parents[item_id] if self.is_by_id else path.parent.key, path.name_key)
 
     def _is_within(self, place: Place, item_id: str) -> bool:
         at = self._folder_of(place)

@@ -68,6 +68,11 @@ def test_what_a_file_was_is_listed_restored_and_brought_back_by_command(
     here = f"{real_mount.path}/d: 5 B of 5 B in 1 file are here"
     until(lambda: here in mountfs("pin").stdout, "what is pinned is here")
     assert mountfs("unpin", path.parent).returncode == 0
+    far_side.remove("/d")
+    until(lambda: not path.parent.exists(), "what others removed is gone")
+    done = mountfs("undelete", path.parent)
+    assert done.returncode == 0, done.stderr
+    assert path.read_text() == "first"
     done = mountfs("restore", path, "nothing")
     assert (done.returncode, done.stdout) == (1, "")
     assert "mountfs versions" in done.stderr

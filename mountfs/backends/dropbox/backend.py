@@ -14,6 +14,7 @@ from mountfs.backends.dropbox.errors import from_response, is_stale_token
 from mountfs.backends.dropbox.jobs import DropboxJobs
 from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
 from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.backends.dropbox.undelete import undelete
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
 from mountfs.backends.filerange import FileRange
 from mountfs.backends.http import Ending, HttpClient, HttpSettings, TimedOut, Tokens
@@ -108,7 +109,7 @@ class DropboxBackend:
         listing.restore(self._api, place.path, former.revision)
 
     def undelete(self, place: Place) -> None:
-        listing.undelete(self._api, place.path)
+        undelete(self._api, place.path)
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""

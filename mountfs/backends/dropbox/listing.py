@@ -8,7 +8,7 @@ from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of, placed_of
 from mountfs.backends.paging import guarded_pages
-from mountfs.errors import AlreadyExists, Conflict, InvalidArgument, IsADirectory, NotFound, ServerFault
+from mountfs.errors import Conflict, InvalidArgument, NotFound, ServerFault
 from mountfs.model.entry import Entry, File, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
 from mountfs.ports import RemoteChanges, TreePage
@@ -111,21 +111,6 @@ def revisions_before(api: DropboxApi, file: File, since: str | None) -> list[Fil
 def restore(api: DropboxApi, path: RemotePath, revision: str) -> None:
     """NotFound: the revision is not kept any more."""
     api.rpc(RESTORE, {"path": path.text, "rev": revision})
-
-
-def undelete(api: DropboxApi, path: RemotePath) -> None:
-    """By path, which has the history of the file that stood there last."""
-    arg = {"path": path.text, "mode": {".tag": "path"}, "limit": 1}
-    try:
-        page = api.object(REVISIONS, arg, is_read=True)
-    except IsADirectory:
-        raise AlreadyExists(f"a folder stands at {path}") from None
-    if page.get("is_deleted") is not True:
-        raise AlreadyExists(f"a file stands at {path}")
-    entries = _entries(page)
-    if not entries:
-        raise NotFound(f"the service keeps nothing of {path}")
-    restore(api, path, file_of(checked.obj(entries[0], "a revision")).revision)
 
 
 def latest_cursor(api: DropboxApi) -> str:

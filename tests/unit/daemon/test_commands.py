@@ -83,6 +83,15 @@ def test_what_was_removed_comes_back_and_is_shown_at_once(world: World) -> None:
         told(world, "undelete", "/d/x")
 
 
+def test_a_folder_comes_back_with_what_went_along_with_it_and_is_shown_at_once(world: World) -> None:
+    world.account.remove("/d")
+    world.follow()
+    told(world, "undelete", "/d")
+    assert world.get("/d/x") == b"3"
+    with pytest.raises(AlreadyExists):
+        told(world, "undelete", "/d")
+
+
 @pytest.mark.parametrize(
     ("command", "path", "error"),
     [

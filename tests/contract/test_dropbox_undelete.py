@@ -1,0 +1,176 @@
+"""How folders come back on Dropbox, which brings back files alone: one by one, by what it says of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cloudsandbox.dropbox import DropboxSandbox
+from cloudsandbox.faults import FaultKind, FaultRule
+from mountfs.backends.dropbox import undelete
+from mountfs.backends.dropbox.api import DropboxApi
+from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.clock import SystemClock
+from mountfs.errors import Busy, NoSpace, NotFound
+from tests.contract.far import OneToken, place
+
+RESTORE = "files/restore"
+FULL = {"error_summary": "", "error": {".tag": "path_write", "path_write": {".tag": "insufficient_space"}}}
+
+
+class NoWaiting:
+    """``Ending`` of a connection that stays open: whoever waits goes on at once."""
+
+    def __init__(self) -> None:
+        self.waits_s: list[float] = []
+
+    def set(self) -> None: ...
+
+    def wait(self, timeout: float) -> bool:
+        self.waits_s.append(timeout)
+        return False
+
+
+class SetTime:
+    """The time of day by which the stand-in dates what is removed."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000_000.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def day(monkeypatch: pytest.MonkeyPatch) -> SetTime:
+    day = SetTime()
+    monkeypatch.setattr("cloudsandbox.dropbox.tree.time", day)
+    return day
+
+
+@pytest.fixture
+def sandbox(day: SetTime) -> Iterator[DropboxSandbox]:
+    with DropboxSandbox(token="sandbox") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def waiting() -> NoWaiting:
+    return NoWaiting()
+
+
+@pytest.fixture
+def backend(sandbox: DropboxSandbox, waiting: NoWaiting) -> Iterator[DropboxBackend]:
+    url = sandbox.base_url
+    settings = DropboxSettings(url, url, url)
+    backend = DropboxBackend(settings, OneToken("sandbox"), SystemClock(), ending=waiting)
+    yield backend
+    backend.close()
+
+
+def calls_of(backend: DropboxBackend, route: str) -> int:
+    return backend.calls().get(route, 0)
+
+
+def test_what_was_removed_long_before_its_folder_stays_away(
+    sandbox: DropboxSandbox, backend: DropboxBackend, day: SetTime
+) -> None:
+    for name in ("early/x", "early/y", "a", "b", "c"):
+        sandbox.write(f"/d/{name}", name.encode())
+    sandbox.delete("/d/early")
+    for name in ("a", "b"):  # as rm -r does
+        day.now_s += undelete.LONGEST_GAP_S + 1 if name == "a" else undelete.LONGEST_GAP_S
+        sandbox.delete(f"/d/{name}")
+    sandbox.delete("/d")
+    backend.undelete(place("/d"))
+    assert set(sandbox.tree()) == {"/d", "/d/a", "/d/b", "/d/c"}
+
+
+@pytest.mark.parametrize("lists_gone_folders", [False, True])
+def test_a_folder_is_found_whether_or_not_the_service_lists_it_when_it_is_gone(
+    sandbox: DropboxSandbox,
+    backend: DropboxBackend,
+    lists_gone_folders: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(undelete, "PAGE_ENTRIES", 3)
+    sandbox.set_switches(lists_gone_folders=lists_gone_folders)
+    for number in range(4):
+        sandbox.write(f"/Top/D/{number}", b"x")
+        sandbox.write(f"/Top/beside/{number}", b"x")
+    sandbox.create_folder("/Top/D/Empty")
+    before = set(sandbox.tree())
+    sandbox.delete("/Top/beside/0")
+    sandbox.delete("/Top/D")
+    backend.undelete(place("/top/d"))
+    assert set(sandbox.tree()) == before - {"/Top/beside/0"}
+    assert calls_of(backend, RESTORE) == 4
+
+
+def test_what_never_stood_there_is_not_looked_for_in_the_folder_above(
+    sandbox: DropboxSandbox, backend: DropboxBackend
+) -> None:
+    sandbox.write("/d/x", b"x")
+    with pytest.raises(NotFound):
+        backend.undelete(place("/d/none"))
+    assert calls_of(backend, "files/list_folder") == 0
+
+
+def test_who_fails_in_the_middle_says_how_many_came_back_and_can_be_asked_again(
+    sandbox: DropboxSandbox, backend: DropboxBackend
+) -> None:
+    for number in range(4):
+        sandbox.write(f"/d/{number}", b"x")
+    sandbox.create_folder("/d/empty")
+    before = set(sandbox.tree())
+    sandbox.delete("/d")
+    sandbox.set_faults([FaultRule(route=RESTORE, status=409, body=FULL, after=2, count=1)])
+    with pytest.raises(NoSpace, match="2 of 5 files and folders came back"):
+        backend.undelete(place("/d"))
+    assert len(sandbox.tree()) == 1 + 2
+    backend.undelete(place("/d"))
+    assert set(sandbox.tree()) == before
+    assert calls_of(backend, RESTORE) == 3 + 2
+
+
+def test_what_somebody_puts_there_meanwhile_is_left_as_it_is(
+    sandbox: DropboxSandbox, backend: DropboxBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        sandbox.write(f"/d/{name}", b"ours")
+    sandbox.delete("/d")
+    monkeypatch.setattr(undelete, "WRITES_PER_LOOK", 1)
+    restore = undelete._restore
+
+    def restore_beside_somebody(api: DropboxApi, removed: undelete.Removed) -> None:
+        restore(api, removed)
+        sandbox.write("/d/c", b"theirs")
+
+    monkeypatch.setattr(undelete, "_restore", restore_beside_somebody)
+    backend.undelete(place("/d"))
+    assert [sandbox.read(f"/d/{name}") for name in "abc"] == [b"ours", b"ours", b"theirs"]
+
+
+def test_a_busy_namespace_is_waited_for_and_not_for_ever(
+    sandbox: DropboxSandbox, backend: DropboxBackend, waiting: NoWaiting
+) -> None:
+    sandbox.write("/d/x", b"x")
+    sandbox.delete("/d")
+    sandbox.set_faults([FaultRule(route=RESTORE, action=FaultKind.BUSY_NAMESPACE, count=1)])
+    backend.undelete(place("/d"))
+    assert "/d/x" in sandbox.tree()
+    assert waiting.waits_s
+    sandbox.delete("/d")
+    sandbox.set_faults([FaultRule(route=RESTORE, action=FaultKind.BUSY_NAMESPACE)])
+    with pytest.raises(Busy, match="0 of 1"):
+        backend.undelete(place("/d"))
+
+
+def test_files_without_a_time_all_come_back_and_dated_ones_alone_where_there_are_any() -> None:
+    undated = [undelete.Removed("/d/x", "1"), undelete.Removed("/d/y", "2")]
+    dated = undelete.Removed("/d/z", "3", 10)
+    assert undelete.last_removal(undated) == undated
+    assert undelete.last_removal([*undated, dated]) == [dated]
+    assert undelete.last_removal([]) == []
