@@ -76,13 +76,12 @@ class Listings:
         kept: list[Node] = []
         try:
             while True:
-                try:
-                    with self._tree.lock:
-                        self._asked_at = asked_at
-                        return decide()
-                except NotLoaded as error:
-                    missing = error.folder
                 with self._tree.lock:
+                    self._asked_at = asked_at
+                    try:
+                        return decide()
+                    except NotLoaded as error:
+                        missing = error.folder
                     asked_at = asked_at or self._tree.store.next_id()
                     # Where nothing else can be evicted, loading one folder would evict the one before.
                     self._tree.residents.keep(missing)

@@ -69,7 +69,8 @@ class Residents:
         return True
 
     def keep(self, folder: Node) -> None:
-        """The children of *folder* are not evicted until ``let_go`` of it."""
+        """The children of *folder* are not evicted until ``let_go`` of it, nor is *folder* itself: somebody
+        is loading it, and a second node of it would lack what is loaded into the first."""
         self._kept[folder.id] += 1
 
     def let_go(self, folders: Sequence[Node]) -> None:
@@ -135,7 +136,7 @@ class Residents:
         return not any(
             child.pins
             or child.pending is not None
-            or (child.folder is not None and not _is_bare(child.folder))
+            or (child.folder is not None and (child.id in self._kept or not _is_bare(child.folder)))
             for child in part.children.values()
         )
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
 from mountfs.errors import NoSpace
-from mountfs.model.entry import NS_PER_S, File, Folder
+from mountfs.model.entry import NS_PER_S, File, Folder, Listed
 from mountfs.model.order import OrderKind, Part
 from mountfs.tree import residents, tally
 from mountfs.tree.node import FORGOTTEN, Node, State
@@ -481,6 +482,30 @@ def test_folders_that_cannot_be_let_go_of_are_looked_at_once_for_each_that_is_lo
     assert len(looked) == len(set(looked)) == 5
     for handle in handles:
         world.fs.release(handle)
+
+
+def test_a_folder_that_is_being_listed_stays_though_the_one_above_could_be_let_go_of(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be there twice, and the second one without what was listed."""
+    world.account.write("/d0/sub/f", b"x")
+    for name in range(5):
+        world.account.write(f"/d1/f{name}", b"x")
+    world.names("/d0")
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 2)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
+    list_folder = world.memory.list_folder
+
+    def listed_meanwhile(*args: Any) -> list[Listed]:
+        monkeypatch.setattr(world.memory, "list_folder", list_folder)
+        thread = Thread(target=lambda: world.names("/d1"))
+        thread.start()
+        thread.join()
+        return list_folder(*args)
+
+    monkeypatch.setattr(world.memory, "list_folder", listed_meanwhile)
+    assert world.fs.getattr("/d0/sub/f").size_bytes == 1
+    assert world.node("/d0/sub/f").state.parent is world.node("/d0/sub")
 
 
 def test_a_folder_with_anything_of_ours_in_it_is_not_let_go_of(
