@@ -7,6 +7,8 @@ from cloudsandbox.box.names import number_of
 from cloudsandbox.box.records import Attributes
 from cloudsandbox.box.times import parsed
 
+MOST_TAGS = 100
+
 
 def attributes_of(argument: dict[str, Any]) -> Attributes:
     """The attributes in the body of an upload, a commit or an update. Raises Refusal."""
@@ -16,6 +18,7 @@ def attributes_of(argument: dict[str, Any]) -> Attributes:
         content_created_s=_time_of(argument, "content_created_at"),
         content_modified_s=_time_of(argument, "content_modified_at"),
         description=text_of(argument, "description"),
+        tags=_tags_of(argument),
     )
 
 
@@ -53,6 +56,16 @@ def required_parent(argument: dict[str, Any]) -> int:
     if parent is None:
         raise bad_parameter("parent", "'parent' is required", "missing_parameter")
     return parent
+
+
+def _tags_of(argument: dict[str, Any]) -> tuple[str, ...] | None:
+    tags = argument.get("tags")
+    if tags is None:
+        return None
+    is_good = isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)
+    if not is_good or not 1 <= len(tags) <= MOST_TAGS:
+        raise bad_parameter("tags", f"Invalid value {tags!r}")
+    return tuple(tags)
 
 
 def _time_of(argument: dict[str, Any], name: str) -> int | None:

@@ -17,6 +17,8 @@ CREATE TABLE IF NOT EXISTS item (
 -- A name is taken by one item of a folder, whatever its kind.
 CREATE UNIQUE INDEX IF NOT EXISTS item_name ON item (parent, key) WHERE trashed_s IS NULL;
 CREATE INDEX IF NOT EXISTS item_parent ON item (parent);
+-- The tags of an item as a list in JSON; an item without any has no row.
+CREATE TABLE IF NOT EXISTS tags (item INTEGER PRIMARY KEY, tags TEXT NOT NULL);
 -- What was deleted itself, and not along with a folder.
 CREATE TABLE IF NOT EXISTS trash (item INTEGER PRIMARY KEY);
 -- Every version of every file, until it is forgotten (history.py) or the file purged; a version names the

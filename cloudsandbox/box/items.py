@@ -1,5 +1,6 @@
 """The tree of files and folders, by the service's rules. A refusal changes nothing."""
 
+import json
 import sqlite3
 import time
 from dataclasses import replace
@@ -151,7 +152,7 @@ class Items:
         return item
 
     def update(self, item: Item, wish: Attributes, if_match: str | None) -> Item:
-        """Rename, move, describe or date an item. A pure move takes it as it is, whatever If-Match says."""
+        """Rename, move, describe, tag or date an item. A pure move heeds no If-Match."""
         if item.id == ROOT:
             raise denied()
         if wish != Attributes(parent=wish.parent):
@@ -170,8 +171,12 @@ class Items:
             content_created_s=_chosen(wish.content_created_s, item.content_created_s),
             content_modified_s=_chosen(wish.content_modified_s, item.content_modified_s),
         )
-        if changed == item:
+        is_tagged = wish.tags is not None and list(wish.tags) != self._views.tags(item)
+        if changed == item and not is_tagged:
             return item
+        if is_tagged:
+            row = (item.id, json.dumps(wish.tags))
+            self._db.execute("INSERT OR REPLACE INTO tags VALUES (?, ?)", row)
         changed = self._changed(changed)
         for event in events or ["ITEM_MODIFY"]:
             self._events.add(event, changed)

@@ -65,6 +65,7 @@ class Attributes:
     content_created_s: int | None = None
     content_modified_s: int | None = None
     description: str | None = None
+    tags: tuple[str, ...] | None = None
 
 
 def item_of(row: tuple[Any, ...]) -> Item:

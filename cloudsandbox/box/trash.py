@@ -72,6 +72,7 @@ class Trash:
             self._history.removed(version, blob)
         self._db.executemany("DELETE FROM version WHERE file = ?", gone)
         self._db.executemany("DELETE FROM item WHERE id = ?", gone)
+        self._db.executemany("DELETE FROM tags WHERE item = ?", gone)
         self._db.execute("DELETE FROM trash WHERE item = ?", (item.id,))
         # What had been deleted before stays, without a folder.
         self._db.executemany("UPDATE item SET parent = NULL WHERE parent = ?", gone)

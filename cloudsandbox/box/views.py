@@ -1,5 +1,6 @@
 """Items as JSON: the standard representation, the mini one, or the fields that were asked for."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +56,6 @@ _NOT_KEPT = frozenset(
         "representations",
         "shared_link_permission_options",
         "sync_state",
-        "tags",
         "url",
         "watermark_info",
     }
@@ -126,6 +126,11 @@ class Views:
     def parent(self, item: Item) -> dict[str, Any] | None:
         """The folder of an item, mini; None for the root."""
         return None if item.parent is None else self.mini(self._item(item.parent))
+
+    def tags(self, item: Item) -> list[str]:
+        """The tags of an item, in the order in which they were given."""
+        row = self._db.execute("SELECT tags FROM tags WHERE item = ?", (item.id,)).fetchone()
+        return [] if row is None else list(json.loads(row[0]))
 
     def path_collection(self, item: Item) -> dict[str, Any]:
         """The folders above an item, the root first."""
@@ -213,6 +218,7 @@ _SHARED_FIELDS: dict[str, Field] = {
     "sequence_id": lambda _views, item: None if item.id == ROOT else str(item.sequence),
     "name": lambda _views, item: item.name,
     "description": lambda _views, item: item.description,
+    "tags": Views.tags,
     "path_collection": Views.path_collection,
     "created_at": lambda views, item: None if item.id == ROOT else views.time(item.created_s),
     "modified_at": lambda views, item: None if item.id == ROOT else views.time(item.modified_s),

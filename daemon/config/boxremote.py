@@ -48,6 +48,7 @@ class BoxRemote:
     calls_per_minute: int = 1000
     small_file_bytes: int = 20_000_000
     description: str | None = None
+    tags: tuple[str, ...] = ()
     kept: tuple[KeptSecret, ...] = ()
 
     @property
@@ -87,6 +88,19 @@ def description(value: object) -> str:
     return given
 
 
+MOST_TAGS = 100
+"""Of a file (PUT /files/:id)."""
+
+
+def tags(value: object) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise ValueError('must be a list like ["scanned", "{host}"]')
+    if len(value) > MOST_TAGS:
+        raise ValueError(f"must be at most {MOST_TAGS} tags")
+    return tuple(text(each) for each in value)
+
+
 def folder_id(value: object) -> str:
     """The number in a folder's address, as text or number."""
     given = str(value) if isinstance(value, int) and not isinstance(value, bool) else token(value)
@@ -120,6 +134,7 @@ BOX_KEYS: Mapping[str, Key] = {
     "calls_per_minute": Key("calls_per_minute", count_up_to(1_000_000)),
     "small_file_bytes": Key("small_file_bytes", count_up_to(LARGEST_SMALL_FILE_BYTES)),
     "description": Key("description", description),
+    "tags": Key("tags", tags),
 }
 
 

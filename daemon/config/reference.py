@@ -137,6 +137,11 @@ BOX = Section(
         Entry(
             "description", '"Scanned at {host}"', "The description of each new file; `{host}`: this machine."
         ),
+        Entry(
+            "tags",
+            '["scanned", "{host}"]',
+            "Tags of each new file, as `description`; each file costs a call more.",
+        ),
         Entry("api_url", '"https://api.box.com/2.0"', f"The API; {_OTHER}."),
         Entry("upload_url", '"https://upload.box.com/api/2.0"', f"Where bytes go; {_OTHER}."),
         Entry("token_url", '"https://api.box.com/oauth2/token"', f"Where tokens come from; {_OTHER}."),

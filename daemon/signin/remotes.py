@@ -61,8 +61,9 @@ def settings_of(remote: AccountRemote, kind: type[S]) -> S:
 
 
 def box_settings(remote: BoxRemote, host: str) -> BoxSettings:
-    """What *remote* says of a Box; ``{host}`` in its description is the name of this machine."""
+    """What *remote* says of a Box; ``{host}`` in its description and tags is the name of this machine."""
     found = settings_of(remote, BoxSettings)
+    found = replace(found, tags=tuple(dict.fromkeys(tag.replace("{host}", host) for tag in found.tags)))
     if found.description is None:
         return found
     return replace(found, description=found.description.replace("{host}", host)[:MOST_CHARACTERS])

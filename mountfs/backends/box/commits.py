@@ -10,6 +10,7 @@ from mountfs.backends.box.api import BoxApi, Json, object_in
 from mountfs.backends.box.entries import Revision, entry_of, file_of, time_stamp
 from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, code_of, from_response
 from mountfs.backends.box.items import Items
+from mountfs.backends.box.newfiles import NewFiles
 from mountfs.backends.box.places import Places
 from mountfs.backends.box.sessiontoken import SessionToken, whole_file
 from mountfs.backends.box.smallfiles import (
@@ -56,6 +57,7 @@ class Commits:
         self._places = places
         self._small_files = small_files
         self._uploads = uploads
+        self._new_files = NewFiles(api)
         self._lock = Lock()
         self._mismatches: Counter[str] = Counter()
         self._rounds: Counter[str] = Counter()
@@ -144,7 +146,9 @@ class Commits:
     def _launched(self, order: Put, token: SessionToken, response: Response) -> Launch:
         match response.status:
             case 200 | 201:
-                return self._done(token, written(object_in(response, COMMIT), order.place))
+                file = written(object_in(response, COMMIT), order.place)
+                is_new = order.base_revision is None
+                return self._done(token, self._new_files.tagged(file, order.place) if is_new else file)
             case 202:
                 return self._still_running(order, token, response)
             case 404 | 410:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mountfs.backends.box.api import BoxApi, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, Revision
 from mountfs.backends.box.errors import from_response
+from mountfs.backends.box.newfiles import NewFiles
 from mountfs.backends.box.places import Places
 from mountfs.backends.box.smallfiles import written
 from mountfs.errors import NotFound
@@ -20,6 +21,7 @@ class Copies:
     def __init__(self, api: BoxApi, places: Places) -> None:
         self._api = api
         self._places = places
+        self._new_files = NewFiles(api)
 
     def make(self, order: Copy) -> File:
         """Of exactly the version that the order names. NotFound: the version is gone, or its file, or the
@@ -35,4 +37,4 @@ class Copies:
         )
         if response.status not in (200, 201):
             raise from_response(response, str(place))
-        return written(object_in(response, COPY_FILE), place)
+        return self._new_files.tagged(written(object_in(response, COPY_FILE), place), place)

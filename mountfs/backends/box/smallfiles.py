@@ -13,6 +13,7 @@ from mountfs.backends.box.entries import FIELDS, Revision, file_of, id_of, time_
 from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response
 from mountfs.backends.box.form import FileForm, pieces
 from mountfs.backends.box.items import Items
+from mountfs.backends.box.newfiles import NewFiles
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost, Transient
@@ -45,6 +46,7 @@ class SmallFiles:
         self._api = api
         self._items = items
         self._places = places
+        self._new_files = NewFiles(api)
 
     def put(self, order: Put) -> File:
         """Raises what keeps *order* from being carried out. Conflict: another content stands there. NotFound:
@@ -87,7 +89,7 @@ class SmallFiles:
             raise folder_gone(order.place)
         if response.status not in (200, 201):
             raise from_response(response, str(order.place))
-        return written(object_in(response, CREATE), order.place)
+        return self._new_files.tagged(written(object_in(response, CREATE), order.place), order.place)
 
     def _version(self, upload: _Upload, base: Revision) -> File | None:
         """None when the file is gone, or others moved it away: a new one is to take its place."""

@@ -235,6 +235,14 @@ def test_a_description_is_kept(client: BoxClient, upload: Any) -> None:
     assert client.files.get_file_by_id(file.id).description == "about"
 
 
+def test_tags_are_kept_and_shown_to_who_asks(client: BoxClient, upload: Any, refused: Any) -> None:
+    file = upload("f")
+    assert client.files.update_file_by_id(file.id, tags=["scanned", "desk"]).etag == "1"
+    assert client.files.update_file_by_id(file.id, tags=["scanned", "desk"]).etag == "1"
+    assert client.files.get_file_by_id(file.id, fields=["tags"]).tags == ["scanned", "desk"]
+    assert refused(client.files.update_file_by_id, file.id, tags=["x"] * 101).status_code == 400
+
+
 def test_a_deleted_file_is_trashed(client: BoxClient, upload: Any, refused: Any, box: BoxSandbox) -> None:
     file = upload("f")
     client.files.delete_file_by_id(file.id, if_match=file.etag)

@@ -47,6 +47,11 @@ def test_a_description_may_name_this_machine(given: str | None, told: str | None
     assert box_settings(BoxRemote("work", description=given), "desk").description == told
 
 
+def test_tags_may_name_this_machine() -> None:
+    given = ("scanned", "{host}", "at {host}", "desk")
+    assert box_settings(BoxRemote("work", tags=given), "desk").tags == ("scanned", "desk", "at desk")
+
+
 def test_the_defaults_of_the_configuration_are_those_of_the_backend() -> None:
     assert settings_of(DropboxRemote("work"), DropboxSettings) == DropboxSettings()
     assert settings_of(BoxRemote("work"), BoxSettings) == BoxSettings()
