@@ -327,3 +327,14 @@ def test_silence_is_offline_within_the_time_out(sandbox: BoxSandbox, box: BoxBac
     with pytest.raises(Offline):
         box.list_folder(ROOT)
     assert box.list_folder(ROOT) == []
+
+
+def test_what_was_removed_one_by_one_comes_back_one_by_one(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.write("/d/sub/x", b"x")
+    for path in ("/d/sub/x", "/d/sub", "/d"):
+        sandbox.delete(path)
+    box.undelete(place("/d"))
+    assert set(sandbox.tree()) == {"/d"}
+    box.undelete(place("/d/sub"))
+    box.undelete(place("/d/sub/x"))
+    assert sandbox.read("/d/sub/x") == b"x"
