@@ -182,13 +182,26 @@ def forgotten(state: State) -> State:
 class FolderPart:
     """What a folder has beside its state."""
 
-    __slots__ = ("arrivals", "children", "claims", "flights_below", "folders", "gone", "listing", "tally")
+    __slots__ = (
+        "arrivals",
+        "children",
+        "claims",
+        "flights_below",
+        "folders",
+        "gone",
+        "has_some",
+        "listing",
+        "tally",
+    )
 
     def __init__(self) -> None:
         self.children: dict[str, Node] | None = None
         """What the mount shows in it, by folded name; None: not loaded from the store."""
         self.folders = 0
         """How many of ``children`` are folders."""
+        self.has_some = False
+        """Whether nodes in it are in memory though ``children`` are not: they were found by their ids, or
+        came into it. They know this node, which must not give way to another one."""
         self.arrivals: list[Node] | None = None
         """While ``children`` are being loaded: what came into the folder meanwhile."""
         self.gone: dict[str, Node] | None = None

@@ -41,6 +41,7 @@ class Residents:
     def publish(self, folder: Node, children: dict[str, Node]) -> None:
         """The children of *folder* are all in memory from here on."""
         folder.part.children = children
+        folder.part.has_some = False
         folder.part.folders = sum(child.folder is not None for child in children.values())
         self._folders[folder.id] = folder
         self.count += len(children)
@@ -55,8 +56,10 @@ class Residents:
             part.children[node.key] = node
             part.folders += node.folder is not None
             self.count += 1
-        elif part.arrivals is not None:
-            part.arrivals.append(node)
+        else:
+            part.has_some = True
+            if part.arrivals is not None:
+                part.arrivals.append(node)
 
     def leave(self, folder: Node, node: Node) -> bool:
         """*folder* does not show *node* any more; False where it did not, or is not in memory."""
@@ -150,4 +153,5 @@ class Residents:
 
 
 def _is_bare(part: FolderPart) -> bool:
-    return part.children is None and part.gone is None and part.claims is None and not part.flights_below
+    is_empty = part.children is None and not part.has_some
+    return is_empty and part.gone is None and part.claims is None and not part.flights_below

@@ -44,6 +44,7 @@ def restore(
                 node.is_saved = True
                 node.pending = Pending(touched_ns)
                 contents.copying.add(own)
+                parent.part.has_some = True
                 continue
             row = store.node(node_id)
         # What stands in a folder may come before the folder, which is there already then.

@@ -508,6 +508,36 @@ def test_a_folder_that_is_being_listed_stays_though_the_one_above_could_be_let_g
     assert world.node("/d0/sub/f").state.parent is world.node("/d0/sub")
 
 
+def test_a_file_that_was_found_by_its_id_is_shown_in_its_folder_though_the_one_above_could_be_let_go_of(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As news of the service find it. Else its folder would be there twice, and the second one without it."""
+    world.account.write("/d0/sub/f", b"x")
+    for name in range(5):
+        world.account.write(f"/d1/f{name}", b"x")
+    world.follow()
+    world.names("/d0/sub")
+    remote_id = world.file("/d0/sub/f").id
+    with monkeypatch.context() as patched:
+        patched.setattr(residents, "ENTRIES_KEPT", 2)
+        patched.setattr(residents, "FEW_FOLDERS", 0)
+        world.names("/d1")
+        assert not loaded(world, "/d0/sub")
+    world.names("/d0")
+    tree = world.core.tree
+    with tree.lock:
+        assert tree.by_remote_id(remote_id) is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(residents, "ENTRIES_KEPT", 2)
+        patched.setattr(residents, "FEW_FOLDERS", 0)
+        world.names("/d1")
+        for _ in range(3):
+            with tree.lock:
+                tree.residents.shrink()
+    assert world.names("/d0/sub") == {"f"}
+    assert world.fs.getattr("/d0/sub/f").size_bytes == 1
+
+
 def test_a_folder_with_anything_of_ours_in_it_is_not_let_go_of(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
