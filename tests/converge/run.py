@@ -103,7 +103,10 @@ def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures)
 
         def is_same() -> bool:
             nonlocal missing
-            missing = differences(_account(far_side), _shown(mount, far_side))  # noqa: B023
+            try:
+                missing = differences(_account(far_side), _shown(mount, far_side))  # noqa: B023
+            except FileNotFoundError as error:  # it is listed, and was removed by the other mount meanwhile
+                missing = [str(error)]
             return not missing
 
         try:
