@@ -25,7 +25,7 @@ class Current:
     paths: tuple[str, ...] = ()
     """The paths of some of its entries."""
     id: int = 0
-    """As the stories of its files have it."""
+    """The batch's id, as `mountfs log PATH` shows it for each of its files."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,9 +50,9 @@ class Batch:
     sent_s: float | None = None
     """When it was sent the last time, by this process."""
     accepted_s: float | None = None
-    """When the reply came that named its job, since then."""
+    """When the service's reply to the last launch named its job; None: it has not yet."""
     ran_s: float | None = None
-    """When the service said the last time that it works on it, since then."""
+    """When the service last said of that job that it runs; None: it has not yet."""
     faults: int = 0
     """Polls that failed in a row."""
     pacer: Pacer = field(default_factory=Pacer)

@@ -111,7 +111,7 @@ class Committer:
         self._sender.was_accepted = self._grow
         self._most: dict[OrderKind, int] = dict(limits.batch_entries)
         self._asked: OrderKind | None = None
-        """Of this kind was the batch that did not get the turn yet."""
+        """The kind of the batch that waits for the account's turn; None: none waits."""
         self._next_look_s = -math.inf
         self._looker: int | None = None
         """The thread that goes through a plan that has changed much. The others leave the lock to it."""

@@ -174,7 +174,7 @@ class Sender:
         self._patience.answered()
         if batch.sent_s is not None and not all(isinstance(each, MountfsError) for each in outcomes):
             now_s = self._clock.now_s()
-            # A request that waited for its reply is no longer job: the next one would be polled late.
+            # The job counts from the reply that named it: a slow reply would have the next job polled late.
             began_s = batch.sent_s if batch.accepted_s is None else batch.accepted_s
             ran_s = None if batch.ran_s is None else batch.ran_s - began_s
             self._cost.took(len(flights), now_s - began_s, ran_s)

@@ -53,7 +53,7 @@ def begun_from_pending(
     try:
         spool_file.copy_ranges_into(copy, overlay.missing.gaps(0, kept_bytes))
     except BaseException:
-        _discard(services, copy)
+        discard(services, copy)
         raise
     return copy, overlay
 
@@ -66,7 +66,7 @@ def begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[S
         copy.label(NOBODYS)  # a crash takes it away until it has a name
         return copy, _read_into(services, file, copy, 0, size_bytes)
     except BaseException:
-        _discard(services, copy)
+        discard(services, copy)
         raise
 
 
@@ -76,7 +76,7 @@ def fill(services: Services, copy: SpoolFile, overlay: Overlay) -> None:
         for start, stop in overlay.missing:
             _read_into(services, overlay.file, copy, start, stop)
     except BaseException:
-        _discard(services, copy)
+        discard(services, copy)
         raise
 
 
@@ -94,7 +94,7 @@ def _fetched(services: Services, file: File, kept_bytes: int) -> SpoolFile:
     try:
         services.reader.copy_into(file, copy, kept_bytes)
     except BaseException:
-        _discard(services, copy)
+        discard(services, copy)
         raise
     return copy
 
@@ -108,7 +108,7 @@ def _laid_over(services: Services, overlay: Overlay, size_bytes: int) -> tuple[S
         spool_file.label(NOBODYS)
         spool_file.truncate(size_bytes)
     except BaseException:
-        _discard(services, spool_file)
+        discard(services, spool_file)
         raise
     return spool_file, overlay
 
@@ -123,11 +123,12 @@ def _copied(services: Services, spool_file: SpoolFile, kept_bytes: int) -> Spool
     try:
         spool_file.copy_into(copy, kept_bytes)
     except BaseException:
-        _discard(services, copy)
+        discard(services, copy)
         raise
     return copy
 
 
-def _discard(services: Services, spool_file: SpoolFile) -> None:
+def discard(services: Services, spool_file: SpoolFile) -> None:
+    """Removes a spool file that no row names."""
     spool_file.close()
     services.spool.remove(spool_file.name)

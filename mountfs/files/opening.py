@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from mountfs.errors import AlreadyExists, IsADirectory, NotFound, NotPermitted, Stale
+from mountfs.files.copyup import discard
 from mountfs.files.handles import Handle, OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
@@ -64,7 +65,7 @@ class Opener:
             try:
                 return self._view.listings.loaded(decide)
             except BaseException as error:
-                self.discard(spool_file)
+                discard(self._services, spool_file)
                 if flags & os.O_EXCL or not isinstance(error, AlreadyExists):
                     raise
             try:
@@ -89,8 +90,7 @@ class Opener:
 
     def discard(self, spool_file: SpoolFile) -> None:
         """Removes the spool file of what did not become a file."""
-        spool_file.close()
-        self._services.spool.remove(spool_file.name)
+        discard(self._services, spool_file)
 
     def _found(self, path: str, flags: int, *, is_ours: bool) -> Handle:
         names = names_of(path)

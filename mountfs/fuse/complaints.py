@@ -47,7 +47,7 @@ class Complaints:
         return next((line for line in reversed(lines) if line.startswith(("fuse: ", "fusermount"))), "")
 
     def hear(self, piece: bytes) -> None:
-        """The listener's."""
+        """Keeps *piece*. Called by the listening thread alone."""
         self._heard = (self._heard + piece)[-MOST_BYTES:]
 
 

@@ -7,7 +7,8 @@ from threading import Lock
 
 
 class CallOff:
-    """Any thread may ``set`` it, before, while or after the request is made, and once."""
+    """Ends one request. Any thread may call ``set``, at most once: before the request is made, while it is on
+    its way, or after it."""
 
     __slots__ = ("_act", "_lock", "is_set")
 

@@ -116,7 +116,8 @@ class Reader:
 
     @property
     def served(self) -> Served:
-        """Since it was made. What the kernel keeps in its own cache is not asked for, and is in neither."""
+        """Counts since the reader was made. A read that the kernel answers from its own cache is not among
+        them."""
         return self._served.read()
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:

@@ -2,8 +2,9 @@
 
 A folder that was listed once is shown from then on, also by the next mount. It is listed again when
 
-* a change was reported in it (see ``feed``); * no changes are being reported just now, and its listing is
-older than FRESH_S; * the position in the service's changes was lost.
+* a change was reported in it (see ``feed``);
+* no changes are being reported just now, and its listing is older than FRESH_S;
+* the position in the service's changes was lost.
 
 An entry that makes no sense is left out, and a notice says so. A node that is known by its name stays as it
 is. While the service is away every listing is trusted, however old.
@@ -11,6 +12,7 @@ is. While the service is away every listing is trusted, however old.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,6 +36,8 @@ from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill, is_new
 from mountfs.tree.unknownids import UnknownIds
 from mountfs.tree.walkport import Walks
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -165,7 +169,9 @@ class Listings:
             mine.error = error
             with self._tree.lock:
                 now_s = self._tree.clock.now_s()
-                self._refusals.refused(folder.id, str(remote_path(folder)), error, now_s)
+                told = self._refusals.refused(folder.id, str(remote_path(folder)), error, now_s)
+            if told is not None:
+                LOG.warning(told)
             raise
         finally:
             with self._tree.lock:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 
 from mountfs.errors import MountfsError, NotADirectory, NotFound, NotSignedIn, Refused, ShuttingDown
 from mountfs.model.logevent import LogEvent
 from mountfs.tree.node import ROOT_ID
-
-LOG = logging.getLogger(__name__)
 
 MOST_LINES = 10
 """In PERIOD_S: ``find`` in a tree where the account may list nothing is no reason for a line a folder."""
@@ -19,8 +16,8 @@ MOST_KNOWN = 1000
 
 
 class RefusedListings:
-    """A folder is told of once, and again when the reason changes or it was listed meanwhile. Its owner
-    locks."""
+    """Decides which refusals get a line: the first one of a folder, and later ones if the reason is another,
+    or if the folder was listed in between. Its owner locks, and writes the lines without the lock."""
 
     __slots__ = ("_known", "_lines", "_since_s", "_untold")
 
@@ -31,21 +28,22 @@ class RefusedListings:
         self._lines = 0
         self._untold = 0
 
-    def refused(self, folder_id: int, path: str, error: MountfsError, now_s: float) -> None:
-        """*error* is why the folder was not listed; of failures that are no refusal nothing is told."""
+    def refused(self, folder_id: int, path: str, error: MountfsError, now_s: float) -> LogEvent | None:
+        """The line about the folder at *path*, which was not listed because of *error*; None: it gets none,
+        or *error* is no refusal."""
         if not _is_refusal(folder_id, error) or self._known.get(folder_id) == str(error):
-            return
+            return None
         if now_s - self._since_s >= PERIOD_S:
             self._since_s, self._lines = now_s, 0
         if self._lines == MOST_LINES:
             self._untold += 1
-            return
+            return None
         self._lines += 1
         self._known[folder_id] = str(error)
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
-        LOG.warning(LogEvent("listing-refused", path=path, reason=error, untold=self._untold))
-        self._untold = 0
+        untold, self._untold = self._untold, 0
+        return LogEvent("listing-refused", path=path, reason=error, untold=untold)
 
     def listed(self, folder_id: int) -> None:
         """The service has listed the folder."""
