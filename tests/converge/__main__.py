@@ -6,18 +6,14 @@ It ends with 1, names the seed and keeps its directories when a promise was brok
 
 from __future__ import annotations
 
-import shutil
-import sys
-import tempfile
 from pathlib import Path
-from random import SystemRandom
 
 import click
-from rich.console import Console
 
 from tests.converge.run import Plan, converge
 from tests.mounted.services import SERVICES
 from tests.soak.figures import Figures
+from tests.soak.trials import run_on_each
 
 KINDS = ("dropbox", "box")
 
@@ -28,23 +24,12 @@ KINDS = ("dropbox", "box")
 @click.option("--seed", type=int, help="What is drawn from; the order of turns differs.")
 def main(minutes: float, service: str, seed: int | None) -> None:
     """Have two mounts and another client change one tree."""
-    seed = SystemRandom().randrange(1_000_000) if seed is None else seed
-    is_good = True
-    for name in KINDS if service == "both" else [service]:
-        folder = Path(tempfile.mkdtemp(prefix=f"mountfs-converge-{name}-"))
-        figures = Figures(folder / "diary")
+
+    def trial(name: str, seed: int, folder: Path, figures: Figures) -> list[str]:
         with SERVICES[name](folder / "far-side") as far_side:
-            faults = converge(Plan(minutes * 60, seed), folder, far_side, figures)
-        figures.close()
-        Console().print(figures.table(f"{name}, {minutes:g} minutes, seed {seed}"))
-        if faults:
-            is_good = False
-            click.echo(f"{name}: {len(faults)} faults; seed {seed}, kept in {folder}", err=True)
-            for fault in faults:
-                click.echo(f"  {fault}", err=True)
-        else:
-            shutil.rmtree(folder)
-    sys.exit(0 if is_good else 1)
+            return converge(Plan(minutes * 60, seed), folder, far_side, figures)
+
+    run_on_each("converge", KINDS if service == "both" else [service], minutes, seed, trial)
 
 
 if __name__ == "__main__":
