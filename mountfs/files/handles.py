@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from mountfs.errors import BadHandle, NotFound
-from mountfs.files.keys import content_key, revision_key
+from mountfs.files.keys import Key, content_key, revision_key
 from mountfs.files.openfile import OpenFile
 from mountfs.files.pages import Pages
 from mountfs.files.services import Services
@@ -310,7 +310,7 @@ class OpenFiles:
             is_direct=is_direct,
         )
 
-    def _rekeyed(self, file: OpenFile, before_key: str) -> None:
+    def _rekeyed(self, file: OpenFile, before_key: Key) -> None:
         """*file* shows other bytes than before, which may be those of another node from here on."""
         if file.node not in file.nodes:
             self._belongs_to(file, file.node)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from mountfs.tree.content import Content
 
+Key = int | str
+"""Of bytes of ours the content's id, and of a revision its name: values that are in memory anyway."""
 
-def content_key(content: Content) -> str:
+
+def content_key(content: Content) -> Key:
     """The name of bytes of ours."""
-    return f"content:{content.id}"
+    return content.id
 
 
-def revision_key(revision: str) -> str:
+def revision_key(revision: str) -> Key:
     """The name of bytes that are a revision of the service."""
-    return f"revision:{revision}"
+    return revision

@@ -15,7 +15,7 @@ from mountfs.files.copyup import (
     begun_from_revision,
     fill,
 )
-from mountfs.files.keys import content_key, revision_key
+from mountfs.files.keys import Key, content_key, revision_key
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
@@ -49,7 +49,7 @@ class OpenFile:
         content: Content | None = None,
         spool_file: SpoolFile | None = None,
         is_draft: bool = False,
-        on_rekey: Callable[[OpenFile, str], None] = lambda _file, _key: None,
+        on_rekey: Callable[[OpenFile, Key], None] = lambda _file, _key: None,
     ) -> None:
         """Shows the revision *file*, or else *content*, whose open *spool_file* it owns from here on.
         *mtime_ns*: a time of the revision that is kept here.
@@ -69,7 +69,7 @@ class OpenFile:
         """The content that it shows; None: it shows a revision, or a draft whose node is gone."""
         self.file = file
         """The revision that it shows; None: it shows a spool file."""
-        self.key = (
+        self.key: Key = (
             content_key(content) if content is not None else revision_key(file.revision) if file else ""
         )
         self._services = services

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from cachetools import LRUCache
-
+from mountfs.files.keys import Key
 from mountfs.files.openfile import OpenFile
+from mountfs.files.recent import Recent
 
-SHOWN_KEPT = 65_536
-"""Paths of which it is remembered what the kernel's pages have. Of others the kernel reads pages again."""
+SHOWN_KEPT = 32_768
+"""Paths, at most, of which it is remembered what the kernel's pages have. Of others the kernel reads pages
+again."""
 
 
 class Pages:
@@ -26,9 +27,9 @@ class Pages:
     """
 
     def __init__(self) -> None:
-        self._shown: LRUCache[str, str] = LRUCache(SHOWN_KEPT)
+        self._shown: Recent[str, Key] = Recent(SHOWN_KEPT)
         """By path the key of the version whose bytes the kernel's pages have."""
-        self._became: LRUCache[str, str] = LRUCache(SHOWN_KEPT)
+        self._became: Recent[Key, Key] = Recent(SHOWN_KEPT)
         """From the key of a content that was committed to the key of the revision with the same bytes."""
         self._paths: dict[int, dict[str, None]] = {}
         """The paths by which each open file was opened, in that order; the key is ``id(file)``."""
@@ -52,9 +53,9 @@ class Pages:
         if is_direct and can_write:
             file.bypasses += 1
             for each in (path, *paths):
-                self._shown.pop(each, None)
+                self._shown.pop(each)
         elif not is_direct and file.bypasses:
-            self._shown.pop(path, None)
+            self._shown.pop(path)
         elif not is_direct:
             self._shown[path] = file.key
         return keep_cache, is_direct
@@ -84,7 +85,7 @@ class Pages:
         """The file *source* was renamed: the kernel's pages of it belong to *target*."""
         if source == target:
             return
-        key = self._shown.pop(source, None)
+        key = self._shown.pop(source)
         self._opened_elsewhere(source, target)
         if key is not None:
             self._shown[target] = key
@@ -101,14 +102,14 @@ class Pages:
 
     def removed(self, path: str) -> None:
         """*path* was removed: the next file of that name has pages of its own."""
-        self._shown.pop(path, None)
+        self._shown.pop(path)
         for file in self._opened_as.pop(path, ()):
             del self._paths[id(file)][path]
             file.bypasses += 1  # never taken back: no path leads to the pages of its handles any more
 
     # Bytes
 
-    def rekeyed(self, file: OpenFile, before_key: str) -> None:
+    def rekeyed(self, file: OpenFile, before_key: Key) -> None:
         """*file* began a draft, and has another key than *before_key*. The kernel has the bytes of that first
         write in its pages, if the file is open by one path and no handle bypasses them."""
         paths = self._paths.get(id(file), {})
@@ -116,17 +117,17 @@ class Pages:
             if not file.bypasses and len(paths) == 1 and self._key(path) == before_key:
                 self._shown[path] = file.key
             else:
-                self._shown.pop(path, None)
+                self._shown.pop(path)
 
-    def became(self, key: str, revision_key: str) -> None:
+    def became(self, key: Key, revision_key: Key) -> None:
         """The content with *key* was committed: the revision has the same bytes."""
         self._became[key] = revision_key
 
     # Inside
 
-    def _key(self, path: str) -> str:
-        key = self._shown.get(path, "")
-        return self._became.get(key, key)
+    def _key(self, path: str) -> Key | None:
+        key = self._shown.get(path)
+        return None if key is None else self._became.get(key) or key
 
     def _opened_elsewhere(self, before: str, after: str) -> None:
         """Moves the open files of the path *before* to *after*, in place of those that are there."""
