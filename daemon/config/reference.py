@@ -131,7 +131,11 @@ BOX = Section(
         Entry("as_user", '"4711"', "The number of another user to act as."),
         Entry("root_folder_id", '"123456"', "The folder to mount: the number in its address on the web."),
         Entry("uploads_per_minute", "240", "How many uploads Box allows (as documented)."),
-        Entry("upload_rate", '"fixed"', "`adaptive`: tries more uploads until Box objects; `fixed`: never."),
+        Entry(
+            "upload_rate",
+            '"fixed"',
+            "`adaptive`: tries more uploads and calls until Box objects; `fixed`: never.",
+        ),
         Entry("calls_per_minute", "1000", "How many calls Box allows (as documented)."),
         Entry("small_file_bytes", "20000000", "Up to here a file travels in one request; at most 50 MB."),
         Entry(

@@ -179,8 +179,8 @@ for i = 2, #KEYS do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', stamp(now - minute_s))
   local used = redis.call('ZCARD', KEYS[i])
   local allowed = math.min(most, math.max(per_minute, number(name .. ':allowed', '0')))
-  if used >= allowed and allowed < most
-     and now - number(name .. ':objected', '-1e9') >= objection_kept_s
+  local may_grow = most > per_minute and now - number(name .. ':objected', '-1e9') >= objection_kept_s
+  if used >= allowed and allowed < most and may_grow
      and now - number(name .. ':grown', '-1e9') >= grows_every_s then
     local more = math.ceil(allowed * growth)
     if allowed == per_minute then more = allowed + 1 end
@@ -188,7 +188,7 @@ for i = 2, #KEYS do
     redis.call('HSET', meta, name .. ':grown', stamp(now))
   end
   redis.call('HSET', meta, name .. ':allowed', allowed)
-  at_once = at_once + allowed - per_minute
+  if may_grow then at_once = allowed end
   if used >= allowed then
     local first = redis.call('ZRANGE', KEYS[i], used - allowed, used - allowed, 'WITHSCORES')
     leaves = math.max(leaves, tonumber(first[2]) + minute_s)

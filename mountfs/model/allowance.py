@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right, insort
 from dataclasses import dataclass, field
 
@@ -13,13 +14,14 @@ MARGIN_S = 1.0
 first call of a new minute could arrive before the service has forgotten the first of the last minute."""
 COUNTED_MOST = 10_000
 """Of more calls a minute than this none is counted: no account of a service that has limits is allowed it."""
-AHEAD_S = 5.0
+AHEAD_S = 2.0
 """A call that may leave within this time has its place; for later ones none is kept, they ask again after it.
 So whoever died holds no place for long, and what may leave sooner than it was thought does."""
-GROWTH = 1.25
-GROWS_EVERY_S = 5.0
+GROWTH = 2.0
+GROWS_EVERY_S = 2.0
 """Where a service has not objected yet, so much more is tried, and so often. At first it is one call more: if
-the service holds to what it documents, that one alone is refused, and not what all machines have in hand."""
+the service holds to what it documents, that one alone is refused, and not what all machines have in hand.
+Two seconds later its answer is there, at most services within one."""
 OBJECTION_KEPT_S = 24 * 3600.0
 """After an objection the documented number is kept to for a day: each new try may cost a refused call, after
 which the whole account waits for as long as the service asks."""
@@ -31,7 +33,8 @@ class Allowance:
 
     ``per_minute``: the documented number, kept to in any minute. ``at_once``: so many leave without a wait;
     the others are spread over what is left of the minute, so that nobody waits for all of it. ``most``: how
-    far the number is raised while the service does not object; at ``per_minute`` it is fixed. ``may_wait``:
+    far the number is raised while the service does not object; at ``per_minute`` it is fixed. While it can
+    be raised all leave at once: whether there is a limit shows only where all of it is used. ``may_wait``:
     nobody waits for the answer, so that such a call rather waits than leaves uncounted.
     """
 
@@ -51,7 +54,7 @@ class Window:
     """The calls of one kind that left, or are to leave, in the last minute. The owner locks."""
 
     allowance: Allowance
-    left_s: list[float] = field(default_factory=list)
+    left_s: array[float] = field(default_factory=lambda: array("d"))
     """When each left, or is to leave, in order."""
     spread_s: float = -math.inf
     """Of those that are spread: when the next one may leave."""
@@ -72,20 +75,22 @@ class Window:
         used = len(self.left_s)
         if used >= self.allowed:
             return max(now_s, self.left_s[-self.allowed] + WINDOW_S + MARGIN_S)
-        return now_s if used < self._at_once else max(now_s, self.spread_s)
+        return now_s if used < self._at_once(now_s) else max(now_s, self.spread_s)
 
-    def reserve(self, leaves_s: float) -> None:
-        """A call leaves at *leaves_s*, which ``leaves_s`` gave, or later."""
+    def reserve(self, leaves_s: float, now_s: float) -> None:
+        """A call leaves at *leaves_s*, which ``leaves_s`` gave at *now_s*, or later."""
         insort(self.left_s, leaves_s)
         used = len(self.left_s)
-        if self._at_once <= used < self.allowed:
+        if self._at_once(now_s) <= used < self.allowed:
             free_in_s = self.left_s[0] + WINDOW_S + MARGIN_S - leaves_s
             self.spread_s = leaves_s + max(0.0, free_in_s) / (self.allowed - used)
 
-    @property
-    def _at_once(self) -> int:
-        """What is tried beyond the documented number leaves at once as well."""
-        return self.allowance.at_once + self.allowed - self.allowance.per_minute
+    def _at_once(self, now_s: float) -> int:
+        return self.allowed if self._may_grow(now_s) else self.allowance.at_once
+
+    def _may_grow(self, now_s: float) -> bool:
+        is_fixed = self.allowance.most <= self.allowance.per_minute
+        return not is_fixed and not 0.0 <= now_s - self.objected_s < OBJECTION_KEPT_S
 
     def objected(self, now_s: float) -> None:
         """The service sent a call away (429)."""
@@ -93,14 +98,14 @@ class Window:
 
     def _forget(self, now_s: float) -> None:
         if self.left_s and self.left_s[-1] > now_s + 10 * WINDOW_S:
-            self.left_s.clear()  # of another run of the machine, whose clock was ahead
+            del self.left_s[:]  # of another run of the machine, whose clock was ahead
         del self.left_s[: bisect_right(self.left_s, now_s - WINDOW_S - MARGIN_S)]
 
     def _grow(self, now_s: float) -> None:
         """Allows more, if all that is allowed is used and the service has not objected to as much lately."""
         if len(self.left_s) < self.allowed or self.allowed >= self.allowance.most:
             return
-        if now_s - self.objected_s < OBJECTION_KEPT_S or now_s - self.grown_s < GROWS_EVERY_S:
+        if not self._may_grow(now_s) or 0.0 <= now_s - self.grown_s < GROWS_EVERY_S:
             return
         is_first = self.allowed == self.allowance.per_minute
         more = self.allowed + 1 if is_first else math.ceil(self.allowed * GROWTH)
@@ -124,7 +129,7 @@ class Windows:
         leaves_s = max([now_s, pause_s, *(each.leaves_s(now_s) for each in counted)])
         if leaves_s - now_s <= AHEAD_S:
             for each in counted:
-                each.reserve(leaves_s)
+                each.reserve(leaves_s, now_s)
         return leaves_s
 
     def refused(self, refused: tuple[Allowance, ...], retry_after_s: float, now_s: float) -> None:
@@ -139,6 +144,6 @@ class Windows:
     def _window(self, allowance: Allowance) -> Window:
         found = self.windows.get(allowance.name)
         if found is None or found.allowance != allowance:
-            left_s = [] if found is None else found.left_s
+            left_s = array("d") if found is None else found.left_s
             found = self.windows[allowance.name] = Window(allowance, left_s)
         return found

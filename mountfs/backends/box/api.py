@@ -17,7 +17,7 @@ from mountfs.backends.hosts import Hosts
 from mountfs.backends.http import HttpClient
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault, Throttled, Unreachable
-from mountfs.model.allowance import AHEAD_S, Allowance
+from mountfs.model.allowance import AHEAD_S, COUNTED_MOST, Allowance
 from mountfs.ports import CallBudget, Clock, Take
 
 Json = dict[str, Any]
@@ -30,10 +30,8 @@ DOWNLOAD_DOMAINS = ("boxcloud.com",)
 NOTICE_DOMAINS = ("box.net",)
 """Long polls go to such as 2.realtime.services.box.net, by http in the reference (OPTIONS /events)."""
 CALLS_SPREAD = 2
-"""Half of a minute's calls leave at once, the rest evenly until the first of them is a minute old: a listing
-that somebody waits for is never held up by more than moments."""
-UPLOADS_TRIED = 4
-"""So many times the documented number of uploads are tried, as long as the service does not object."""
+"""Once Box objects, half of a minute's calls leave at once, the rest evenly until the first of them is a
+minute old: a listing that somebody waits for is never held up by more than moments."""
 
 
 class BoxApi:
@@ -180,15 +178,19 @@ class BoxApi:
 
 def calls_of(settings: BoxSettings) -> Allowance:
     """What the account is allowed of all calls together."""
-    most = settings.calls_per_minute
-    return Allowance("calls", most, max(1, most // CALLS_SPREAD), most)
+    documented = settings.calls_per_minute
+    return Allowance("calls", documented, max(1, documented // CALLS_SPREAD), _tried(settings, documented))
 
 
 def uploads_of(settings: BoxSettings) -> Allowance:
     """What it is allowed of uploads. All leave at once: nobody waits for the answer to one."""
     documented = settings.uploads_per_minute
-    tried = UPLOADS_TRIED * documented if settings.upload_rate == ADAPTIVE else documented
-    return Allowance("uploads", documented, documented, tried, may_wait=True)
+    return Allowance("uploads", documented, documented, _tried(settings, documented), may_wait=True)
+
+
+def _tried(settings: BoxSettings, documented: int) -> int:
+    """How many are tried at most, as long as the service does not object."""
+    return max(documented, COUNTED_MOST) if settings.upload_rate == ADAPTIVE else documented
 
 
 def object_in(response: Response, route: str) -> Json:

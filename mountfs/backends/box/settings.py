@@ -16,8 +16,8 @@ class BoxSettings:
 
     ``as_user`` is the id of the user to act as, ``root_folder_id`` the folder that is the root of all
     paths; files below ``small_file_bytes`` travel in one request. ``upload_rate``: ``adaptive`` tries more
-    uploads than ``uploads_per_minute`` until the service objects, ``fixed`` never does. ``description`` and
-    ``tags``: of each new file.
+    than ``uploads_per_minute`` and ``calls_per_minute`` until the service objects, ``fixed`` never does.
+    ``description`` and ``tags``: of each new file.
     """
 
     api_url: str = "https://api.box.com/2.0"

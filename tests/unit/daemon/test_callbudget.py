@@ -55,7 +55,7 @@ def test_the_file_outlives_the_mounts(tmp_path: Path) -> None:
     assert next_one.take((FIXED,)) == 61.0
 
 
-@pytest.mark.parametrize("damage", [b"", b"x" * 200, b"mountfs calls 1\n" + b"\xff" * 300])
+@pytest.mark.parametrize("damage", [b"", b"x" * 200, b"mountfs calls 2\n" + b"\xff" * 300])
 def test_a_damaged_file_counts_for_nothing(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "calls"
     (one,) = shared(path, FakeClock(), count=1)
@@ -73,6 +73,17 @@ def test_every_cut_of_the_file_is_read(tmp_path: Path) -> None:
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
         assert one.take((FIXED,)) == 0.0
+
+
+def test_a_file_with_one_wrong_byte_counts_for_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "calls"
+    (one,) = shared(path, FakeClock(), count=1)
+    for _ in range(3):
+        one.take((FIXED, UPLOADS))
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x7F]) + whole[at + 1 :])
+        assert [one.take((FIXED,)) for _ in range(11)] == [0.0] * 10 + [61.0]
 
 
 def test_a_process_that_was_stopped_with_the_lock_stops_no_other(tmp_path: Path) -> None:

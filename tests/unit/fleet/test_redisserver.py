@@ -21,7 +21,7 @@ LEASE_S = 0.3
 A, B, C = (Member(name, f"machine {name}", calls) for calls, name in enumerate("abc"))
 UPLOADS = Allowance("uploads", 20, 20, 20)
 TRIED = Allowance("uploads", 20, 20, 40)
-CALLS = Allowance("calls", 60, 30, 60)
+CALLS = Allowance("calls", 200, 30, 200)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_calls_of_all_machines_are_counted_together(server: FleetServer) -> None
     assert [server.take((CALLS,)) for _ in range(8)] == [0.0] * 8
     spread_s = [server.take((CALLS,)) for _ in range(5)]
     assert spread_s == sorted(spread_s)
-    assert spread_s[-1] == pytest.approx(3 * 61.0 / 30, abs=1.0)
+    assert spread_s[-1] == pytest.approx(3 * 61.0 / 170, abs=1.0)
 
 
 def test_more_is_tried_until_the_service_objects(server: FleetServer) -> None:

@@ -21,6 +21,7 @@ MEMBERS = [Member(name, f"machine {name}", calls) for calls, name in enumerate("
 KINDS = (
     (Allowance("calls", 100, 50, 100),),
     (Allowance("calls", 100, 50, 100), Allowance("uploads", 24, 24, 96)),
+    (Allowance("tried calls", 80, 40, 800),),
 )
 STEPS = 1500
 

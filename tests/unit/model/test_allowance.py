@@ -19,6 +19,7 @@ from mountfs.model.allowance import (
 UPLOADS = Allowance("uploads", 240, 240, 240)
 TRIED = Allowance("uploads", 240, 240, 960)
 CALLS = Allowance("calls", 1000, 500, 1000)
+TRIED_CALLS = Allowance("calls", 1000, 500, 10_000)
 MINUTE_S = WINDOW_S + MARGIN_S
 
 
@@ -86,11 +87,42 @@ def test_more_is_tried_as_long_as_the_service_does_not_object() -> None:
     windows = Windows()
     assert [windows.take_s((TRIED,), 0.0) for _ in range(242)] == [0.0] * 241 + [MINUTE_S]
     assert windows.take_s((TRIED,), GROWS_EVERY_S) == GROWS_EVERY_S
-    assert windows.windows["uploads"].allowed == 302
+    assert windows.windows["uploads"].allowed == 482
     for step in range(2, 20):
         for _ in range(1000):
             windows.take_s((TRIED,), step * GROWS_EVERY_S)
     assert windows.windows["uploads"].allowed == 960
+
+
+def test_more_calls_are_tried_as_well_and_none_of_them_is_spread() -> None:
+    windows = Windows()
+    assert [windows.take_s((TRIED_CALLS,), 0.0) for _ in range(1002)] == [0.0] * 1001 + [MINUTE_S]
+    assert windows.take_s((TRIED_CALLS,), GROWS_EVERY_S) == GROWS_EVERY_S
+    assert windows.windows["calls"].allowed == 2002
+
+
+def test_a_thousand_uploads_to_a_service_without_limits_take_seconds() -> None:
+    windows, now_s = Windows(), 0.0
+    for _ in range(1000):
+        now_s = left_s(windows, (TRIED_CALLS, Allowance("uploads", 240, 240, 10_000)), now_s + 0.01)
+    assert now_s < 20.0
+
+
+def test_once_the_service_objects_calls_are_spread_again() -> None:
+    windows = Windows()
+    for _ in range(300):
+        windows.take_s((TRIED_CALLS,), 0.0)
+    windows.refused((TRIED_CALLS,), 0.0, 1.0)
+    assert [windows.take_s((TRIED_CALLS,), 1.0) for _ in range(200)] == [1.0] * 200
+    assert 1.0 < windows.take_s((TRIED_CALLS,), 1.0) < 1.2
+
+
+def test_an_objection_in_another_run_of_the_machine_whose_clock_was_ahead_is_forgotten() -> None:
+    windows = Windows()
+    for _ in range(241):
+        windows.take_s((TRIED,), 1e7)
+    windows.refused((TRIED,), 0.0, 1e7)
+    assert [windows.take_s((TRIED,), 5.0) for _ in range(241)] == [5.0] * 241
 
 
 def test_an_objection_takes_it_back_to_the_documented_number_for_a_day() -> None:
@@ -110,7 +142,7 @@ def test_a_pause_that_the_service_asked_for_holds_for_every_kind() -> None:
     windows = Windows()
     windows.refused((CALLS, UPLOADS), 7.0, 1.0)
     assert windows.take_s((CALLS,), 2.0) == 8.0
-    assert windows.windows["calls"].left_s == []
+    assert len(windows.windows["calls"].left_s) == 0
     assert windows.take_s((CALLS,), 4.0) == 8.0
     assert windows.take_s((CALLS,), 9.0) == 9.0
 

@@ -144,7 +144,7 @@ def test_a_repeated_call_keeps_the_account_s_pace(
 
     monkeypatch.setattr(HttpClient, "pause", pause)
     with Script(answer(401), json_answer(USER), hang_up, json_answer(USER)) as server:
-        backend = connect(server.url, calls_per_minute=4)
+        backend = connect(server.url, calls_per_minute=4, upload_rate="fixed")
         backend.account()
         assert sum(paused_s) == 0.0
         backend.account()
