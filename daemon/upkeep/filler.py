@@ -253,10 +253,8 @@ class Filler:
                 self._tell_uploads(content, filled)
 
     def _tell_uploads(self, content: Content, filled: list[Span]) -> None:
-        """Lets parts of a large file go up while others are fetched, where a session can begin before the
-        size is known (Dropbox)."""
-        limits = self._backend.limits
-        if not limits.size_known_at_start and content.size_bytes >= limits.session_min_bytes:
+        """Lets parts of a large file go up while others are fetched."""
+        if content.size_bytes >= self._backend.limits.session_min_bytes:
             for low, high in filled:
                 self._uploads.wrote(content.id, low, high)
 

@@ -31,6 +31,7 @@ class LargeFile:
         "begins_s",
         "content_id",
         "epoch",
+        "expected_bytes",
         "finish",
         "is_hashing",
         "is_opening",
@@ -59,6 +60,8 @@ class LargeFile:
         self.written = RangeSet()
         self.size_bytes: int | None = None
         """Known once the file is sealed."""
+        self.expected_bytes: int | None = None
+        """Its size, once it was closed with gaps that are being filled: no program writes to it any more."""
         self.is_streamable = is_streamable
         """Whether a session may begin before the size is known."""
         self.is_opening = False
@@ -105,6 +108,11 @@ class LargeFile:
         self.known_parts = ()
         self.finish = None
         self.epoch += 1
+
+    @property
+    def known_bytes(self) -> int | None:
+        """How many bytes it has; None: that is not known while it is written."""
+        return self.expected_bytes if self.size_bytes is None else self.size_bytes
 
     @property
     def is_half_sent(self) -> bool:

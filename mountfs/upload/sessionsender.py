@@ -69,10 +69,24 @@ class SessionSender:
             if not file.seal(content.size_bytes):
                 self._spoil(file)
             file.wants_twin = not file.is_half_sent and self._twins.may_find_locked(content)
-        if self._context.limits.sessions_have_places and file.place != place_of(node.state, content):
-            file.place = place_of(node.state, content)
-            if file.session is not None or file.is_opening:
-                self._restart(file)
+        self._follow_place(file, node, content)
+        return file.has_work
+
+    def expect_locked(self, node: Node, content: Content) -> bool:
+        """A large file was closed, some of whose bytes are still to be fetched: its size is known, and what
+        is here may go up meanwhile. True: wake a worker.
+
+        Not that of a former process: which bytes its session has is looked at once all are here.
+        """
+        file = self._files.get(content.id)
+        if file is None:
+            if content.overlay is None or content.session is not None:
+                return False
+            file = self._files[content.id] = LargeFile(content, (), is_streamable=True)
+            for start, stop in content.overlay.missing.gaps(0, content.size_bytes):
+                file.wrote(start, stop)
+        file.expected_bytes = content.size_bytes
+        self._follow_place(file, node, content)
         return file.has_work
 
     def remove_locked(self, content_id: int) -> None:
@@ -176,7 +190,7 @@ class SessionSender:
                 started_s = context.clock.now_s()
                 if session is None:
                     over = content.over.revision if content.over is not None else None
-                    session = context.backend.open_session(opening.place, file.size_bytes, over)
+                    session = context.backend.open_session(opening.place, file.known_bytes, over)
                     parts = ()
                 part_bytes = context.backend.part_bytes(session)
                 can_go_on = SessionPlan.can_resume(parts, part_bytes)
@@ -346,6 +360,15 @@ class SessionSender:
         found = self._context.tree.content(file.content_id)
         if found is not None and not found[1].is_uploaded:
             self._context.note_session_locked(file.content_id, None)
+
+    def _follow_place(self, file: LargeFile, node: Node, content: Content) -> None:
+        """Gives up a session that is for another place than *node* has now."""
+        place = place_of(node.state, content)
+        if not self._context.limits.sessions_have_places or file.place == place:
+            return
+        file.place = place
+        if file.session is not None or file.is_opening:
+            self._restart(file)
 
     def _open_draft(self, content_id: int) -> LargeFile | None:
         """Begins to keep account of a draft that has just become large; None: the content is no draft."""

@@ -216,12 +216,14 @@ class Uploader:
     def _look_locked(self, node: Node) -> bool:
         """Gives a whole content that is not up yet to its sender; whether a worker should look."""
         content: Content | None = node.state.content
-        if content is None or content.is_uploaded or not content.is_whole or is_refused(node):
-            return False  # one with gaps is wanted once they are filled
+        if content is None or content.is_uploaded or is_refused(node):
+            return False
         if keeper_of(node) is not None:
             self._packs.remove_locked(content.id)
             return False
         is_large = content.size_bytes >= self._context.limits.session_min_bytes
+        if not content.is_whole:
+            return is_large and self._sessions.expect_locked(node, content)
         if is_large or self._sessions.is_begun_locked(content.id):
             return self._sessions.add_locked(node, content)
         self._sessions.give_up_locked(content.id)
