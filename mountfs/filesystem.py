@@ -124,6 +124,10 @@ class FileSystem:
         if mode & os.W_OK and self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
 
+    def is_open(self, path: str) -> bool:
+        """Whether a file is open by that path. It may be closed, or opened, at any moment."""
+        return self._files.is_open(path)
+
     def opendir(self, path: str, *, is_walk: bool = True) -> int:
         """*is_walk*: whether further folders may be listed ahead for it."""
         names = names_of(path)

@@ -107,6 +107,10 @@ class OpenFiles:
         with self._services.lock:
             return [file for files in self._files.values() for file in files]
 
+    def is_open(self, path: str) -> bool:
+        """Whether a file is open by that path. Any thread, with the lock or without."""
+        return self._pages.is_open(path)
+
     # Looking, under the lock
 
     def writing(self, node: Node) -> OpenFile | None:

@@ -71,6 +71,10 @@ class Pages:
         """By which *file* was opened, as they are after all renames."""
         return list(self._paths.get(id(file), ()))
 
+    def is_open(self, path: str) -> bool:
+        """Whether a file is open by that path. Any thread."""
+        return path in self._opened_as
+
     def file_of(self, path: str) -> OpenFile | None:
         """The open file whose bytes the kernel's pages of *path* have; None: there is none."""
         files = self._opened_as.get(path)

@@ -19,6 +19,7 @@ from mountfs.attributes import Caller, Moment
 from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.complaints import Complaints
+from mountfs.fuse.dentries import NAMES_KEPT, Dentries
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import serve_kernel_first
@@ -56,6 +57,8 @@ class FuseOptions:
     """Names of programs that nothing is fetched ahead for."""
     negative_timeout_s: float = 0.0
     """0: what others create is found as soon as the listing knows it."""
+    names_kept: int = NAMES_KEPT
+    """Names of files that the kernel may keep."""
 
 
 class FuseMount:
@@ -83,15 +86,22 @@ class FuseMount:
         codecs.register(_path_codec)
         serve_kernel_first()
         programs = Programs(self._options.no_fetch_ahead, lambda: int(fuse.fuse_get_context()[2]))
+        dentries = Dentries(self._mountpoint, self._file_system.is_open, self._options.names_kept)
+
+        def on_init() -> None:
+            dentries.begin(fuse)
+            self._up(on_ready)
+
         self._complaints.begin()
         try:
             _server(fuse)(
                 Operations(
                     self._file_system,
-                    on_init=lambda: self._up(on_ready),
+                    on_init=on_init,
                     caller=_caller(fuse),
                     programs=programs,
                     timing=self._timing,
+                    dentries=dentries,
                 ),
                 str(self._mountpoint),
                 raw_fi=True,
@@ -104,6 +114,7 @@ class FuseMount:
         finally:
             self._complaints.end()
             _ignore_broken_pipes()
+            dentries.end()
         if not self._is_up.is_set():
             raise MountFailed(self._complaints.reason() or "libfuse refused, and did not say why")
 

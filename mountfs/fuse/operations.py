@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
 from mountfs.errors import MountfsError, NotSignedIn
 from mountfs.filesystem import FileSystem
+from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.errno import errno_of, is_expected
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.threads import pin_thread
@@ -64,11 +65,13 @@ class Operations:
         caller: Callable[[], Caller | None] = lambda: None,
         programs: Programs | None = None,
         timing: Timing | None = None,
+        dentries: Dentries | None = None,
     ) -> None:
         """*on_init* is called once the mount stands, before the kernel's first question is answered.
         *caller*: tells whose process makes the call that is being answered. Nothing is fetched ahead for
-        *programs*."""
+        *programs*. *dentries*: told of the files that the kernel looks up."""
         self._timing = timing
+        self._dentries = dentries
         self._fs = file_system
         self._metadata = file_system.metadata
         self._caller = caller
@@ -127,7 +130,10 @@ class Operations:
         if info is not None:
             return _stat_of(self._fs.fgetattr(info.fh, path))
         assert path is not None
-        return _stat_of(self._fs.getattr(path))
+        attributes = self._fs.getattr(path)
+        if self._dentries is not None and not stat.S_ISDIR(attributes.mode):
+            self._dentries.note(path)
+        return _stat_of(attributes)
 
     def access(self, path: str, mode: int) -> None:
         self._fs.access(path, mode)
@@ -156,6 +162,8 @@ class Operations:
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:
         _tell(info, self._fs.create(path, info.flags, mode, self._caller()))
+        if self._dentries is not None:
+            self._dentries.note(path)
 
     def mknod(self, path: str, mode: int, dev: int) -> None:
         self._fs.mknod(path, mode, dev, self._caller())
@@ -192,9 +200,13 @@ class Operations:
 
     def unlink(self, path: str) -> None:
         self._fs.unlink(path)
+        if self._dentries is not None:
+            self._dentries.left(path)
 
     def rename(self, source: str, target: str) -> None:
         self._fs.rename(source, target)
+        if self._dentries is not None:
+            self._dentries.renamed(source, target)
 
     def symlink(self, path: str, points_to: str) -> None:
         self._fs.symlink(path, points_to, self._caller())

@@ -1,0 +1,188 @@
+"""Has the kernel forget names of files that were looked up long ago, so that libfuse forgets them too.
+
+libfuse keeps a node, some 280 bytes, for each name that the kernel has looked up, until the kernel gives it
+back. The kernel does so when the machine's memory is short; until then a `du` over a million files would
+leave 280 MB with us. Asked to drop a name (``FUSE_NOTIFY_INVAL_ENTRY``), it gives it back at once, and looks
+it up again when somebody uses it.
+
+Names of folders are not taken back: a process that works in one would not find its way up any more
+(getcwd(3)). Nor are those of open files, which /proc would call deleted, and of files that something is
+mounted over, which would be unmounted.
+"""
+
+from __future__ import annotations
+
+import codecs
+import ctypes
+import errno
+import logging
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from mountfs.fuse.lookups import Lookups
+
+LOG = logging.getLogger(__name__)
+
+NAMES_KEPT = 100_000
+"""As many as a large source tree has. To take one back costs 8 us, and the pages that the kernel has."""
+KEPT_THEN = 0.8
+"""The part of them that is kept when there were too many."""
+NAMES_AT_ONCE = 1000
+
+INVALIDATE_ENTRY = 3
+"""FUSE_NOTIFY_INVAL_ENTRY in linux/fuse.h; in a header that answers no request it stands for an error."""
+HEADER = struct.Struct("=IiQQII")
+"""``fuse_out_header`` and ``fuse_notify_inval_entry_out``: length, code, 0; folder, length of the name, 0."""
+
+MOUNTS = Path("/proc/self/mountinfo")
+"""The fifth word of each line is a mount point, with spaces and the like as octal escapes."""
+
+AT_FDCWD = -100
+HANDLE_BYTES = 128
+"""MAX_HANDLE_SZ of name_to_handle_at(2)."""
+HANDLE_OF_FUSE = 0x81
+"""A handle of these is the number that the server has given to the inode, its upper half first, and a
+generation (``fuse_encode_fh``)."""
+ROOT_NODE = 1
+
+
+class Dentries:
+    """Names of one mount. ``begin`` and ``end`` are the mount's, the rest is for any thread."""
+
+    def __init__(
+        self, mountpoint: Path, is_open: Callable[[str], bool], names_kept: int = NAMES_KEPT
+    ) -> None:
+        """*is_open*: whether a file is open by that path."""
+        self._mountpoint = os.fsencode(mountpoint)
+        self._is_open = is_open
+        self._most = self._due = names_kept
+        self._lookups = Lookups()
+        self._are_too_many = Event()
+        self._is_over = False
+        self._channel = -1
+        self._worker: Thread | None = None
+
+    def begin(self, fuse: Any) -> None:
+        """Called in libfuse's ``init``; *fuse*: the module of that name."""
+        self._channel = _channel(fuse)
+        self._worker = Thread(target=self._run, name="dentries", daemon=True)
+        self._worker.start()
+
+    def end(self) -> None:
+        """The mount is gone."""
+        self._is_over = True
+        self._are_too_many.set()
+        if self._worker is not None:
+            self._worker.join()
+            os.close(self._channel)
+
+    def note(self, path: str) -> None:
+        """The kernel is being told of the file at *path*."""
+        self._lookups.note(path)
+        if self._lookups.count > self._due:
+            self._are_too_many.set()
+
+    def left(self, path: str) -> None:
+        """The file at *path* was removed."""
+        self._lookups.left(path)
+
+    def renamed(self, source: str, target: str) -> None:
+        """What the kernel had as *source* it has as *target*. Names below a folder are not followed: they are
+        taken back where they were, in vain."""
+        if self._lookups.left(source):
+            self.note(target)
+
+    def _run(self) -> None:
+        while not self._is_over:
+            self._are_too_many.wait()
+            self._are_too_many.clear()
+            try:
+                self._take_back()
+            except OSError as error:
+                if error.errno not in (errno.ENODEV, errno.EPERM, errno.ENOTCONN):  # the mount is going
+                    LOG.warning("the kernel keeps names that nobody uses: %s", error)
+
+    def _take_back(self) -> None:
+        """Goes on until few enough are left, or all were looked at: those in use come again later."""
+        lookups, enough = self._lookups, int(self._most * KEPT_THEN)
+        covered, left = _mount_points(), lookups.count
+        while left > 0 and lookups.count > enough and not self._is_over:
+            taken = lookups.take(NAMES_AT_ONCE)
+            if taken is None:
+                break
+            folder, names = taken
+            left -= len(names)
+            node = self._node_of(folder)
+            for name in names:
+                path = f"{folder}/{name}"
+                if self._is_open(path) or self._outside(path) in covered:
+                    lookups.note(path)
+                elif node is not None:
+                    self._forget(node, name)
+        self._due = lookups.count + self._most - enough
+
+    def _forget(self, folder_node: int, name: str) -> None:
+        """May wait for calls in the folder: it must hold nothing that these need."""
+        encoded = _encoded(name)
+        length = HEADER.size + len(encoded) + 1
+        header = HEADER.pack(length, INVALIDATE_ENTRY, 0, folder_node, len(encoded), 0)
+        try:
+            os.write(self._channel, header + encoded + b"\0")
+        except FileNotFoundError:
+            pass  # the kernel does not have it any more
+
+    def _node_of(self, folder: str) -> int | None:
+        """The number that libfuse has given to *folder*; None: it is not there, or something else is mounted
+        over it. May have the kernel look the path up."""
+        top, here = _handle(self._mountpoint), _handle(self._outside(folder))
+        if top is None or here is None or top[0] != here[0] or top[1] != ROOT_NODE:
+            return None
+        return here[1]
+
+    def _outside(self, path: str) -> bytes:
+        """Where the machine has what is at *path* in the mount."""
+        return self._mountpoint + _encoded(path)
+
+
+def _encoded(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _mount_points() -> set[bytes]:
+    """All of this process's namespace."""
+    escaped = [line.split()[4] for line in MOUNTS.read_bytes().splitlines()]
+    return {codecs.escape_decode(each)[0] for each in escaped}
+
+
+class _Handle(ctypes.Structure):
+    _fields_ = (
+        ("bytes", ctypes.c_uint),
+        ("kind", ctypes.c_int),
+        ("upper", ctypes.c_uint32),
+        ("lower", ctypes.c_uint32),
+        ("rest", ctypes.c_ubyte * (HANDLE_BYTES - 8)),
+    )
+
+
+def _handle(path: bytes) -> tuple[int, int] | None:
+    """The number of its mount, and that which the server of that mount knows it by."""
+    handle, mount = _Handle(bytes=HANDLE_BYTES), ctypes.c_int()
+    failed = ctypes.CDLL(None).name_to_handle_at(AT_FDCWD, path, ctypes.byref(handle), ctypes.byref(mount), 0)
+    if failed or handle.kind != HANDLE_OF_FUSE:
+        return None
+    return mount.value, handle.upper << 32 | handle.lower
+
+
+def _channel(fuse: Any) -> int:
+    """A descriptor of our own of the mount that libfuse is just answering for: libfuse closes its own at the
+    end, and the number may be another file's then."""
+    library = fuse._libfuse
+    for name in ("fuse_get_session", "fuse_session_next_chan"):
+        getattr(library, name).restype = ctypes.c_void_p
+    session = library.fuse_get_session(ctypes.c_void_p(library.fuse_get_context().contents.fuse))
+    channel = library.fuse_session_next_chan(ctypes.c_void_p(session), None)
+    return os.dup(library.fuse_chan_fd(ctypes.c_void_p(channel)))
