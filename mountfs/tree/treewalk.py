@@ -26,6 +26,9 @@ from mountfs.tree.walkrows import Known
 
 Row = tuple[Node, State]
 
+PARTS = 64
+"""The paths of a million entries are compared in so many parts: a set of all would take 100 MB."""
+
 MOST_ASIDE = 20_000
 """Entries that came before the folder they are in."""
 
@@ -57,6 +60,32 @@ def fill(tree: Tree, folder: Node, entries: Sequence[Entry], asked_at: int) -> b
     return folder.part.listing.listed_at == asked_at
 
 
+class Paths:
+    """Finds the folders in which a path came twice: it has two rows then, and nobody knows which is right."""
+
+    def __init__(self) -> None:
+        self._parts = [(array("q"), array("q")) for _ in range(PARTS)]
+        """The hash of a path, and the id of the folder it is in; by the end of the hash."""
+
+    def note(self, path: str, folder_id: int) -> None:
+        number = hash(path)
+        hashes, owners = self._parts[number % PARTS]
+        hashes.append(number)
+        owners.append(folder_id)
+
+    def doubled(self) -> set[int]:
+        found: set[int] = set()
+        for hashes, owners in self._parts:
+            if len(set(hashes)) == len(hashes):
+                continue
+            seen: set[int] = set()
+            for number, owner in zip(hashes, owners, strict=True):
+                if number in seen:
+                    found.add(owner)
+                seen.add(number)
+        return found
+
+
 class TreeWalk:
     """One recursive listing. For one thread at a time, which does not hold the lock."""
 
@@ -78,8 +107,8 @@ class TreeWalk:
         self._aside: dict[str, list[Placed]] = {}
         """Entries whose folder was not met yet, by its path."""
         self._aside_count = 0
-        self._hashes, self._owners = array("q"), array("q")
-        """The hash of its path, and the id of the folder it is in, of each row that was written."""
+        self._paths = Paths()
+        """Of the rows that were written."""
         if top.id == ROOT_ID or not is_deep:
             with tree.transaction():
                 self._meet("", top, {}, [])
@@ -105,7 +134,7 @@ class TreeWalk:
         """There is no further page: what was filled counts as listed. *heard*: folded paths of folders in
         which something changed since the first page was asked for; more may be added meanwhile."""
         tree = self._tree
-        for folder_id in self._doubled():
+        for folder_id in self._paths.doubled():
             self._filled.pop(folder_id, None)
             self._empty(folder_id)
         by_key = {fold(path): folder.id for path, folder in self._folders.items()}
@@ -153,8 +182,7 @@ class TreeWalk:
         node = Node(self._tree.store.next_id(), is_folder=isinstance(entry, Folder))
         rows.append((node, State(folder, entry.name, folder, entry)))
         known[entry.id] = [(node.id, node.is_folder, folder.id)]
-        self._hashes.append(hash(path))
-        self._owners.append(folder.id)
+        self._paths.note(path, folder.id)
         if node.is_folder and self._is_deep:
             self._filled[node.id] = None
             self._meet(path, Node(node.id, is_folder=False), known, rows)
@@ -201,18 +229,6 @@ class TreeWalk:
         if is_doubted:
             listing.doubted_at = self._tree.store.next_id()
         return listing
-
-    def _doubled(self) -> set[int]:
-        """Folders in which a path came twice, and has two rows: nobody knows here which one is right."""
-        seen: set[int] = set()
-        doubled: set[int] = set()
-        if len(set(self._hashes)) == len(self._hashes):
-            return doubled
-        for number, owner in zip(self._hashes, self._owners, strict=True):
-            if number in seen:
-                doubled.add(owner)
-            seen.add(number)
-        return doubled
 
     def _empty(self, folder_id: int) -> None:
         """Removes what is in a filled folder, unless somebody looked at any of it."""
