@@ -62,6 +62,8 @@ class Feed:
             for folder in doubted.values():
                 self._listings.doubt(folder)
             tree.store.set_fact(CURSOR, cursor)
+        # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
+        tree.shrink()
 
     def note_follower(self, *, is_healthy: bool, is_away: bool) -> None:
         """Whether all remote changes are being reported from here on, and whether the service answers."""

@@ -230,6 +230,12 @@ class Tree:
             has_more = self.residents.sweep(most_nodes)
             return bool(self.store.sweep_detached(most_nodes)) or has_more
 
+    def shrink(self) -> None:
+        """Lets go of folders of clean nodes while too many are in memory: what is sent becomes clean without
+        anybody loading a folder."""
+        with self.lock:
+            self.residents.shrink()
+
     def _forget(self, node: Node) -> None:
         self.nodes.pop(node.id, None)
         self._by_remote_id.leave(node, node.state.base)

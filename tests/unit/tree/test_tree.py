@@ -557,6 +557,30 @@ def test_a_folder_with_anything_of_ours_in_it_is_not_let_go_of(
     world.fs.release(handle)
 
 
+def test_what_became_clean_is_let_go_of_though_no_folder_is_loaded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 3)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
+    world.names()
+    world.follow()
+    for number in range(3):
+        world.mkdir(f"/d{number}")
+        for name in range(5):
+            world.put(f"/d{number}/f{name}", b"%d" % name)
+    assert len(world.core.tree.nodes) == 1 + 3 + 15
+    world.settle()
+    assert not world.pending()
+    world.follow()
+    assert len(world.core.tree.nodes) <= 1 + 3
+    asked = world.backend.calls()
+    for number in range(3):
+        assert world.names(f"/d{number}") == {f"f{name}" for name in range(5)}
+        assert world.fs.getattr(f"/d{number}/f4").size_bytes == 1
+    assert world.backend.calls() == asked
+    assert world.remote()["/d2/f4"] == b"4"
+
+
 def test_folders_are_shown_also_when_nothing_else_can_be_let_go_of(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
