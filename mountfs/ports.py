@@ -332,6 +332,14 @@ class Disk(Protocol):
 
     def size(self, fd: int) -> int: ...
 
+    def link(self, source: str, target: str) -> None:
+        """Gives a file a second name."""
+
+    def inode(self, fd: int) -> tuple[int, int]:
+        """The number of the file, which no other has while it is open, and how many names it has."""
+
+    def exists(self, path: str) -> bool: ...
+
     def copy(self, source_fd: int, target_fd: int, length: int) -> None:
         """The first *length* bytes, by reflink where the file system can."""
 

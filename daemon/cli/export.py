@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +17,7 @@ from mountfs.model.path import RemotePath
 from mountfs.tree.beside import name_beside
 from mountfs.tree.peek import LeftBytes, left_bytes
 
+MOST_BYTES = 2**63 - 1
 PIECE_BYTES = 1024 * 1024
 RANGES_SHOWN = 20
 PERMISSIONS = 0o777
@@ -34,9 +34,11 @@ class Export:
     size_bytes: int = 0
     problems: list[str] = field(default_factory=list)
 
-    def copy(self, source: Path, relative: Path, mtime_ns: int | None = None) -> None:
-        """*source* as *relative*, with *mtime_ns* or its own time; a problem is noted, and no part of a file
-        stays."""
+    def copy(
+        self, source: Path, relative: Path, mtime_ns: int | None = None, most_bytes: int = MOST_BYTES
+    ) -> None:
+        """The first *most_bytes* of *source* as *relative*, with *mtime_ns* or its own time; a problem is
+        noted, and no part of a file stays."""
         target = self.directory / relative
         draft = draft_of(target.parent, os.getpid())
         try:
@@ -45,7 +47,7 @@ class Export:
                 raise FileExistsError
             draft.unlink(missing_ok=True)  # of a process of that number that was killed
             with source.open("rb") as reading, draft.open("xb") as writing:
-                size_bytes = self._copy(reading, writing, mtime_ns)
+                size_bytes = self._copy(reading, writing, mtime_ns, most_bytes)
             _give_name(draft, target)
             self.count += 1
             self.size_bytes += size_bytes
@@ -58,9 +60,12 @@ class Export:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
 
-    def _copy(self, reading: BinaryIO, writing: BinaryIO, mtime_ns: int | None) -> int:
+    def _copy(self, reading: BinaryIO, writing: BinaryIO, mtime_ns: int | None, most_bytes: int) -> int:
         """How many bytes it are."""
-        shutil.copyfileobj(reading, writing, PIECE_BYTES)
+        left = most_bytes
+        while piece := reading.read(min(PIECE_BYTES, left)):
+            writing.write(piece)
+            left -= len(piece)
         writing.flush()
         found = os.fstat(reading.fileno())
         time_ns = found.st_mtime_ns if mtime_ns is None else mtime_ns
@@ -121,7 +126,9 @@ def export_stopped(
                 export.problems.append(f"{path}: {left.problem}; not copied, look into {slot.spool}")
                 continue
             relative = _name(export, left, _relative(path, top), host)
-            export.copy(slot.spool / left.spool, relative, left.mtime_ns)
+            # Behind a closed version there may be bytes of a newer one (``spool.extending``).
+            most_bytes = left.size_bytes if left.is_whole else MOST_BYTES
+            export.copy(slot.spool / left.spool, relative, left.mtime_ns, most_bytes)
             if left.lacks:
                 export.problems.append(f"{path}: {_lacking(left)}; what there is, is in {relative.name}")
     if not export.count and not export.problems:

@@ -6,11 +6,15 @@ from mountfs.errors import Transient
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
+from mountfs.tree.content import Content
 from mountfs.tree.label import NOBODYS
 from mountfs.tree.overlay import Overlay
 
 COPY_BYTES = 4 * 1024 * 1024
 """Read and written at once, where a copy is made by reading."""
+
+EXTENDED_FROM_BYTES = 1024 * 1024
+"""A smaller pending file is copied when something is added to it: that costs less than a second name."""
 
 
 def admit(services: Services, growth_bytes: int) -> None:
@@ -55,6 +59,34 @@ def begun_from_pending(
     except BaseException:
         discard(services, copy)
         raise
+    return copy, overlay
+
+
+def begun_behind(
+    services: Services,
+    content: Content | None,
+    spool_file: SpoolFile,
+    overlay: Overlay | None,
+    size_bytes: int,
+) -> SpoolFile | None:
+    """*spool_file* with its *size_bytes*, the bytes of *content*, under another name, for a version that adds
+    bytes behind them and changes none; None: it has to be copied."""
+    is_whole = overlay is None or not overlay.missing
+    if content is None or not is_whole or size_bytes < EXTENDED_FROM_BYTES:
+        return None
+    try:
+        return services.spool.extend(spool_file, size_bytes)
+    except FileNotFoundError:
+        return None
+
+
+def begun_for_nobody(
+    services: Services, spool_file: SpoolFile, overlay: Overlay | None, size_bytes: int
+) -> tuple[SpoolFile, Overlay | None]:
+    """As ``begun_from_pending``, where a crash takes the copy away until it has a name."""
+    services.room.take(size_bytes)
+    copy, overlay = begun_from_pending(services, spool_file, overlay, size_bytes)
+    copy.label(NOBODYS)
     return copy, overlay
 
 

@@ -10,9 +10,12 @@ from mountfs.errors import InvalidArgument, NoSpace, TooLarge
 from mountfs.files import overlaid
 from mountfs.files.copyup import (
     admit,
+    begun_behind,
     begun_by_reading,
+    begun_for_nobody,
     begun_from_pending,
     begun_from_revision,
+    discard,
     fill,
 )
 from mountfs.files.keys import Key, content_key, revision_key
@@ -21,8 +24,8 @@ from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content, Over
-from mountfs.tree.label import NOBODYS
 from mountfs.tree.node import Node, path_of
+from mountfs.tree.overlay import Overlay
 from mountfs.tree.replaced import outlives_alone
 
 
@@ -151,7 +154,7 @@ class OpenFile:
             stop = offset + length
             if stop > self._services.limits.max_file_bytes:
                 raise TooLarge(f"the service takes files up to {self._services.limits.max_file_bytes} bytes")
-            spool_file = self._writable_locked(self._size_bytes)
+            spool_file = self._writable_locked(self._size_bytes, offset)
             if not self._is_labelled:
                 self._label_locked()
             overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data)
@@ -166,7 +169,7 @@ class OpenFile:
         if size_bytes > self._services.limits.max_file_bytes:
             raise TooLarge(f"the service takes files up to {self._services.limits.max_file_bytes} bytes")
         with self.lock:
-            spool_file = self._writable_locked(min(size_bytes, self._size_bytes))
+            spool_file = self._writable_locked(min(size_bytes, self._size_bytes), size_bytes)
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
             self._size_bytes = size_bytes
@@ -189,9 +192,7 @@ class OpenFile:
             file, size_bytes, mtime_ns, self.was_read = self.file, self._size_bytes, self._mtime_ns, True
             spool_file, overlay = self._spool_file, None
             if spool_file is not None:
-                self._services.room.take(size_bytes)
-                copy, overlay = begun_from_pending(self._services, spool_file, self._overlay, size_bytes)
-                copy.label(NOBODYS)  # a crash takes it away until it has a name
+                copy, overlay = begun_for_nobody(self._services, spool_file, self._overlay, size_bytes)
         # Without the lock, for it may take requests; a write that comes meanwhile is not among the bytes.
         if spool_file is None:
             assert file is not None
@@ -281,33 +282,48 @@ class OpenFile:
 
     # Inside
 
-    def _writable_locked(self, kept_bytes: int) -> SpoolFile:
-        """The spool file of the draft. If there is none yet, one is begun with the first *kept_bytes*."""
-        if self._is_writing:
+    def _writable_locked(self, kept_bytes: int, low: int) -> SpoolFile:
+        """The spool file of the draft, where the bytes from *low* on are to be changed. If there is none yet,
+        or another version has such bytes too, one is begun with the first *kept_bytes*."""
+        before, spool = self._spool_file, self._services.spool
+        if self._is_writing and before and (low >= before.own_from or not spool.is_shared(before)):
             if self._is_flushed:
                 self._unflush_locked()
-            assert self._spool_file is not None
-            return self._spool_file
-        before = self._spool_file
-        if before is not None:
-            copy, overlay = begun_from_pending(self._services, before, self._overlay, kept_bytes)
-        else:
+            return before
+        if before is None:
             assert self.file is not None
             copy, overlay = begun_from_revision(self._services, self.file, kept_bytes)
+        else:
+            is_longer = low >= self._size_bytes and not self._is_writing
+            behind = is_longer and begun_behind(
+                self._services, self.content, before, self._overlay, kept_bytes
+            )
+            if behind and self._begin_locked(behind, None, kept_bytes, is_behind=True):
+                return behind
+            copy, overlay = begun_from_pending(self._services, before, self._overlay, kept_bytes)
+        self._begin_locked(copy, overlay, kept_bytes)
+        return copy
+
+    def _begin_locked(
+        self, copy: SpoolFile, overlay: Overlay | None, kept_bytes: int, *, is_behind: bool = False
+    ) -> bool:
+        """Begins a draft in *copy*, which has the first *kept_bytes*. *is_behind*: they are another version's
+        as well; False then: that is none any more, and *copy* is gone."""
+        before, is_stray = self._spool_file, self._is_writing and self.content is None
         try:
             with self._services.lock:
-                begun = self._services.changes.begin(
-                    self.node,
-                    copy.name,
-                    kept_bytes,
-                    over=self._over,
-                    made_from=self.content,
-                    overlay=overlay,
-                )
+                if is_behind and not (self.content and self._services.changes.is_newest(self.content)):
+                    discard(self._services, copy)
+                    return False
+                begin, over, content = self._services.changes.begin, self._over, self.content
+                begun = None
+                if not is_stray:
+                    begun = begin(
+                        self.node, copy.name, kept_bytes, over=over, made_from=content, overlay=overlay
+                    )
                 self._turn_to_locked(copy, begun)
         except BaseException:
-            copy.close()
-            self._services.spool.remove(copy.name)
+            discard(self._services, copy)
             raise
         self._overlay = overlay
         self._written = RangeSet(
@@ -316,7 +332,7 @@ class OpenFile:
         self._size_bytes = kept_bytes
         if before is not None:
             before.close()
-        return copy
+        return True
 
     def _turn_to_locked(self, copy: SpoolFile, begun: tuple[Node, Content] | None) -> None:
         """Shows *copy*, and the draft *begun* for it; None: the node is gone, and *copy* goes at the
@@ -347,11 +363,9 @@ class OpenFile:
         limits = self._services.limits
         if limits.size_known_at_start or self._size_bytes < limits.session_min_bytes or self.content is None:
             return
-        if self._is_announced:
-            self._services.uploads.wrote(self.content.id, start, stop)
-            return
+        ranges = [(start, stop)] if self._is_announced else self._written
         self._is_announced = True
-        for low, high in self._written:
+        for low, high in ranges:
             self._services.uploads.wrote(self.content.id, low, high)
 
     def _flush_locked(self) -> None:

@@ -202,7 +202,9 @@ class Blocks:
         with self._lock:
             path = self._new_path_locked(content_hash, size_bytes)
             try:
-                if os.stat(spool_path).st_size != size_bytes:  # noqa: PTH116 - the system call itself
+                found = os.stat(spool_path)  # noqa: PTH116 - the system call itself
+                # A second name: a newer version of it is written behind its end.
+                if found.st_size != size_bytes or found.st_nlink > 1:
                     return False
                 os.rename(spool_path, path)  # noqa: PTH104 - likewise
             except OSError:

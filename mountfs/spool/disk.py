@@ -101,6 +101,18 @@ class RealDisk:
     def size(self, fd: int) -> int:
         return os.fstat(fd).st_size
 
+    def link(self, source: str, target: str) -> None:
+        """Gives a file a second name."""
+        os.link(source, target)
+
+    def inode(self, fd: int) -> tuple[int, int]:
+        """The number of the file, which no other has while it is open, and how many names it has."""
+        found = os.fstat(fd)
+        return found.st_ino, found.st_nlink
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(path)
+
     def copy(self, source_fd: int, target_fd: int, length: int) -> None:
         """The first *length* bytes, by reflink where the file system can; fewer if there are fewer.
 

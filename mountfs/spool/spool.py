@@ -16,6 +16,7 @@ from mountfs.model.pendingbytes import read_pending
 from mountfs.model.source import Source
 from mountfs.ports import Disk
 from mountfs.spool.ahead import FilesAhead
+from mountfs.spool.extending import Extending
 from mountfs.spool.quota import MIB, Quota
 from mountfs.spool.spoolfile import SpoolFile
 
@@ -60,6 +61,7 @@ class Spool:
         self._absolute = str(directory.absolute())
         self._disk = disk
         self._quota = quota
+        self._extending = Extending(disk)
         self._readers_lock = Lock()
         self._readers: OrderedDict[str, _Reader] = OrderedDict()
         self._meter_lock = Lock()
@@ -74,7 +76,7 @@ class Spool:
         name = _new_name()
         path = f"{self._directory}/{name}"
         fd = self.ahead.take(path)
-        return SpoolFile(self._disk, name, self._disk.create(path) if fd is None else fd)
+        return SpoolFile(self._disk, name, self._disk.create(path) if fd is None else fd, 0)
 
     def copy(self, name: str, length: int) -> SpoolFile:
         """A new file that holds the first *length* bytes of another. NoSpace leaves none behind."""
@@ -91,6 +93,16 @@ class Spool:
             self.remove(target.name)
             raise
         return target
+
+    def extend(self, file: SpoolFile, size_bytes: int) -> SpoolFile | None:
+        """A second name of *file*, for whoever writes behind its *size_bytes* and nowhere else. None: it is
+        to be copied, since it has more bytes already, or somebody else writes behind them."""
+        name = _new_name()
+        return self._extending.extend(file, size_bytes, self.place(file.name), self.place(name), name)
+
+    def is_shared(self, file: SpoolFile) -> bool:
+        """Whether the bytes of *file* have another name too, so that they must not be changed."""
+        return self._extending.is_shared(file, self.place(file.name))
 
     def open(self, name: str) -> SpoolFile:
         return SpoolFile(self._disk, name, self._disk.open(self.place(name)))
@@ -170,7 +182,11 @@ class Spool:
         """The file's bytes survive power loss; its name only after ``sync_directory``."""
         reader = self._begin_to_read(name)  # asked once for each small file: no generator
         try:
+            self._extending.check(reader.fd)
             self._disk.fdatasync(reader.fd)
+        except BaseException:
+            self._extending.note_failed(name, reader.fd, self.place(name))
+            raise
         finally:
             self._end_to_read(reader)
 
@@ -218,6 +234,7 @@ class Spool:
     def close(self) -> None:
         """Lets go of the descriptors kept for reading, and of the files that were made ahead."""
         self.ahead.close()
+        self._extending.close()
         with self._readers_lock:
             while self._readers:
                 self._retire_locked(self._readers.popitem()[1])
@@ -264,6 +281,7 @@ class Spool:
                 self._disk.close(reader.fd)
 
     def _retire(self, name: str) -> None:
+        self._extending.let_go(name)
         with self._readers_lock:
             reader = self._readers.pop(name, None)
             if reader is not None:

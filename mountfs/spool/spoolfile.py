@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from mountfs.ports import Disk
 
+MOST_BYTES = 2**63 - 1
 PIECE_BYTES = 4 * 1024 * 1024
 """Bytes in memory at once while ranges are copied."""
 
@@ -17,18 +18,28 @@ class SpoolFile:
     whose cost every copy pays. Who may write when is the open file's business.
     """
 
-    __slots__ = ("_disk", "_fd", "name")
+    __slots__ = ("_disk", "_fd", "name", "own_from")
 
-    def __init__(self, disk: Disk, name: str, fd: int) -> None:
+    def __init__(self, disk: Disk, name: str, fd: int, own_from: int = MOST_BYTES) -> None:
         """Takes *fd* over."""
         self._disk = disk
         self._fd = fd
         self.name = name
+        self.own_from = own_from
+        """What lies before it may be another file's as well: ``Spool.is_shared`` tells."""
 
     @property
     def size_bytes(self) -> int:
         """As the disk has it; asked each time (below a microsecond), so that it cannot go wrong."""
         return self._disk.size(self._fd)
+
+    @property
+    def is_open(self) -> bool:
+        return self._fd >= 0
+
+    def inode(self) -> tuple[int, int]:
+        """Its number, and how many names it has."""
+        return self._disk.inode(self._fd)
 
     def pread(self, offset: int, length: int) -> bytes:
         """Fewer bytes than *length* only at the end of the file."""

@@ -14,15 +14,17 @@ def hold_draft(tree: Tree, node: Node, after: State) -> None:
     """Gives *node* the new draft of *after*. Under the lock. NoSpace.
 
     A draft without gaps gets its row when it is closed. A draft with gaps gets its rows here, before a byte
-    of it is written: after a crash nothing else tells its holes from zeros.
+    of it is written: after a crash nothing else tells its holes from zeros. So does one in place of another
+    draft, which may have been closed.
     """
     draft = after.draft
-    if draft is None or draft.overlay is None:
+    if draft is None or (draft.overlay is None and node.state.draft is None):
         tree.change_unsaved(node, after)
         return
     with tree.transaction():
         tree.change((node, after))
-        tree.store.gaps.add(draft.id, draft.overlay)
+        if draft.overlay is not None:
+            tree.store.gaps.add(draft.id, draft.overlay)
 
 
 def change_gaps(tree: Tree, content_id: int, overlay: Overlay, edits: Sequence[Edit]) -> None:

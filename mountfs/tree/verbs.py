@@ -115,6 +115,18 @@ class Verbs:
                 return self._begin_beside(node, replace(draft, over=None))
             return node, draft
 
+    def is_newest(self, content: Content) -> bool:
+        """Whether *content* is the newest version of a node. It has its row from here on: a newer version is
+        about to share its spool file, and that file's label."""
+        with self._tree.lock:
+            node = self._tree.contents.get(content.id)
+            newest = None if node is None else node.state.draft or node.state.content
+            if node is None or newest is None or newest.id != content.id:
+                return False
+            if content.id in self._tree.unsaved:
+                self._tree.change((node, node.state))
+            return True
+
     def _begin_beside(self, node: Node, draft: Content) -> tuple[Node, Content]:
         folder, name = node.state.parent, node.state.name
         assert folder is not None

@@ -16,6 +16,7 @@ from unittest import mock
 from daemon.core import Foundation
 from daemon.upkeep import filling
 from mountfs.attributes import Promise
+from mountfs.files import copyup
 from mountfs.tree.doubt import LOST
 from mountfs.tree.strays import set_aside_directory
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
@@ -174,6 +175,11 @@ class Run:
             self.promises.synced(path)
         self.world.close_file(number)
 
+    def append(self, path: str, data: bytes, *, is_synced: bool = False) -> None:
+        before = self.promises.now(path)
+        assert before is not None
+        self.edit(path, len(before), data, is_synced=is_synced)
+
     def rename(self, source: str, target: str) -> None:
         self.promises.renamed(source, target)
         self.world.rename(source, target)
@@ -331,6 +337,38 @@ def run_with_gaps(folder: Path) -> list[Moment]:
     world.close_file(opened)
     here.promises.becomes("/new", world.get("/new"))
     world.close_file(new)
+    world.close()
+    return here.moments
+
+
+@mock.patch.object(copyup, "EXTENDED_FROM_BYTES", 1000)
+def run_with_appends(folder: Path) -> list[Moment]:
+    """All moments of a third one: pending files grow, behind bytes that are synced, sent, or neither."""
+    here = Run(folder)
+    world = here.world
+    opened = world.begin("/open", here.body(3000))
+    world.fs.fsync(opened)
+    here.promises.versions["/open"] = (None,)
+    here.promises.kept.append(world.get("/open"))
+    here.put_synced("/synced", here.body(2000))
+    here.put("/late", here.body(2100))
+    here.append("/synced", here.body(100))
+    here.append("/late", here.body(110), is_synced=True)
+    here.append("/late", here.body(120))
+    here.sync_all()
+    here.append("/synced", here.body(130))
+    world.upload_all()
+    world.commit_steps(1)
+    here.append("/synced", here.body(140), is_synced=True)
+    here.append("/late", here.body(150))
+    here.edit("/late", 10, here.body(20))
+    here.append("/synced", here.body(160))
+    here.rename("/synced", "/renamed")
+    here.append("/renamed", here.body(170), is_synced=True)
+    here.remove("/late")
+    world.settle()
+    here.sync_all()
+    world.close_file(opened)
     world.close()
     return here.moments
 

@@ -17,6 +17,7 @@ import pytest
 from daemon.cli.export import Export, draft_of, export_stopped
 from daemon.failure import Failure
 from daemon.places.statedir import StateDir
+from mountfs.files import copyup
 from mountfs.model.entry import Account
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.spool.disk import RealDisk
@@ -253,3 +254,17 @@ def test_of_one_that_is_filled_all_is_copied(tmp_path: Path) -> None:
     stopped.stop()
     assert stopped.export().problems == []
     assert stopped.copied() == {"log.txt": b"012abc6789"}
+
+
+def test_of_a_closed_version_no_bytes_of_the_newer_one_behind_it_are_copied(
+    stopped: Stopped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copyup, "EXTENDED_FROM_BYTES", 1)
+    stopped.world.put("/log", b"closed ")
+    number = stopped.world.open("/log", os.O_WRONLY | os.O_APPEND)
+    stopped.world.fs.write(number, 0, b"torn")
+    stopped.stop()
+    stopped.export()
+    copied = stopped.copied()
+    assert copied.pop("log") == b"closed "
+    assert list(copied.values()) == [b"closed torn"]
