@@ -21,6 +21,7 @@ from mountfs.tree.content import Over
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of, whole_seconds
+from mountfs.tree.order import is_lost
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.remote import load_children, stands
@@ -268,7 +269,8 @@ class Books:
                 self.drop_time(flight, str(error))
                 return
             case OrderKind.MOVE:
-                if is_wanted_still(flight, state):
+                # If the folder that it left has vanished, so has the node at the service (``lose``).
+                if is_wanted_still(flight, state) and not is_lost(node):
                     self._not_renamed(flight, refusal)
                     return
             case OrderKind.PUT | OrderKind.COPY | OrderKind.MAKE_FOLDER:

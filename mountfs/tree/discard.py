@@ -17,7 +17,7 @@ from mountfs.model.path import fold
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
-from mountfs.tree.remote import load_children
+from mountfs.tree.remote import load_children, show
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import Word, keeper_of, word_of
@@ -179,8 +179,9 @@ class Discard:
         else:
             mtime_ns = state.mtime_ns if node.folder is not None else None
             after = replace(state, content=None, mtime_ns=mtime_ns, refusal=None)
-            if (has_moved(state) or state.parent is None) and not self._show_above(state.base_parent):
-                return False
+            is_elsewhere = has_moved(state) or state.parent is None
+            if is_elsewhere and not (state.base_parent and show(tree, state.base_parent, is_told=False)):
+                return False  # `mv d/f g; rmdir d`, and g is given up: d is shown again
             if state.parent is None:
                 after = shown_again(tree, after, None)
             elif has_moved(state):
@@ -188,19 +189,4 @@ class Discard:
         tree.note_error(node, None)
         tree.change((node, after))
         doubtful.update(folder for folder in (state.parent, state.base_parent) if folder is not None)
-        return True
-
-    def _show_above(self, folder: Node | None) -> bool:
-        """Shows removed folders above again, for what is to be shown in them: `mv d/f g; rmdir d`, and g is
-        given up. False while the removal of one of them is on its way."""
-        removed: list[Node] = []
-        at = folder
-        while at is not None:
-            if at.state.parent is None and at.state.base_parent is not None:
-                removed.append(at)
-            at = at.state.base_parent
-        if any(each.state.flight is not None for each in removed):
-            return False
-        for each in reversed(removed):
-            self._tree.change((each, shown_again(self._tree, each.state, None)))
         return True

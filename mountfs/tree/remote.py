@@ -12,7 +12,7 @@ from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of
+from mountfs.tree.node import FORGOTTEN, ROOT_ID, Node, State, above, forgotten, has_moved, path_of
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_kept_as
 
@@ -59,6 +59,8 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     if tree.child(folder, key) is not None:
         shadow(tree, folder, key)
         return
+    if not show(tree, folder):
+        return
     node = tree.new_node(is_folder=isinstance(entry, Folder))
     if before is not None and before.is_folder is not node.is_folder:
         kept = None
@@ -96,8 +98,9 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
             shadow(tree, folder, fold(entry.name))
             lose(tree, node)
             return
-        # It does not follow into a folder that was moved into it here meanwhile: the plan moves it back.
-        if not is_in(folder, node):
+        # It does not follow into a folder that was moved into it here meanwhile, or that cannot be shown: the
+        # plan moves it back.
+        if not is_in(folder, node) and show(tree, folder):
             after = after.at(folder, entry.name)
     tree.change((node, after))
 
@@ -120,8 +123,38 @@ def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
     if tree.child(folder, key) is not None:
         shadow(tree, folder, key)
         tree.change((node, forgotten(node.state)))
+    elif not show(tree, folder):
+        tree.change((node, forgotten(node.state)))
     else:
         tree.change((node, State(folder, entry.name, folder, entry, kept=node.state.kept)))
+
+
+def show(tree: Tree, folder: Node, *, is_told: bool = True) -> bool:
+    """Has *folder* shown, since something in it is to be: it is shown again, with those above it, if it was
+    removed here and the service still has it. Inside a transaction.
+
+    False where that cannot be: its removal is on its way, something else has its name by now, or it has
+    vanished. What would be put into it all the same would vanish with it, and bytes of ours too. Example: `mv
+    d/f g; rmdir d`, the service refuses the rename, and f is in d still. *is_told*: whether a notice tells.
+    """
+    removed: list[Node] = []
+    for at in above(folder):
+        state = at.state
+        if state.parent is not None or at.id == ROOT_ID:
+            continue
+        if state.base is None or state.base_parent is None or state.flight is not None:
+            return False
+        load_children(tree, state.base_parent)
+        if tree.child(state.base_parent, fold(state.base.name)) is not None:
+            return False
+        removed.append(at)
+    for at in reversed(removed):
+        base, parent = at.state.base, at.state.base_parent
+        assert base is not None
+        if is_told:
+            tree.notice(path_of(at), "not removed: it is not empty any more")
+        tree.change((at, at.state.at(parent, base.name)))
+    return True
 
 
 def lose(tree: Tree, node: Node) -> None:

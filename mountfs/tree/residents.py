@@ -106,11 +106,15 @@ class Residents:
         """*folder* is gone, with all that is in it."""
         if folder.part.children:
             self._detached.append(folder)
+        else:
+            self._folders.pop(folder.id, None)
 
     def attach(self, folder: Node) -> None:
         """*folder* is there after all."""
         if folder in self._detached:
             self._detached.remove(folder)
+        if folder.part.children is not None:
+            self._folders[folder.id] = folder
 
     def sweep(self, most_nodes: int) -> bool:
         """Lets go of nodes below folders that are gone, at most about *most_nodes*; whether more are left."""

@@ -9,13 +9,14 @@ from mountfs.model.path import fold
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import is_in, load_children, shadow
+from mountfs.tree.remote import is_in, load_children, shadow, show
 from mountfs.tree.tree import Tree
 
 
 def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
     """The state of a node that was to be removed, and is not: it is shown where it was. If a file of ours has
-    that name by now, that one is shown until it leaves the name."""
+    that name by now, that one is shown until it leaves the name. Where its folder cannot be shown, it is not
+    either: a listing shows both once the service has the folder still."""
     folder = state.base_parent
     if state.base is None or folder is None:
         return state
@@ -23,6 +24,8 @@ def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
     key = fold(state.base.name)
     if tree.child(folder, key) is not None:
         shadow(tree, folder, key)
+        return FORGOTTEN
+    if not show(tree, folder):
         return FORGOTTEN
     return replace(state.at(folder, state.base.name), refusal=refusal)
 
@@ -44,11 +47,14 @@ def moved_back(tree: Tree, copies: CopyNames, node: Node, state: State) -> State
 
 
 def _at_base(tree: Tree, copies: CopyNames, node: Node, state: State) -> State:
-    """*state* shown where the service has the node, or as a conflicted copy where another node has that
-    name."""
+    """*state* shown where the service has the node, or as a conflicted copy where another node has that name.
+    Where its folder was removed here and cannot be shown again, it is a copy in the folder that shows it."""
     folder, base = state.base_parent, state.base
     assert folder is not None
     assert base is not None
+    if not show(tree, folder):
+        assert state.parent is not None
+        return state.at(state.parent, copies.name(state.parent, state.name, "conflicted"))
     load_children(tree, folder)
     taken = tree.child(folder, fold(base.name))
     if taken is None or taken is node:

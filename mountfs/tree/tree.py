@@ -290,6 +290,8 @@ class Tree:
             for folder in bases.land(node, before):
                 self.planner.touch(folder)
             bases.take_off(node, after)
+            if after.flight is not None:
+                self.nodes[node.id] = node  # nothing else may be left of it, as after `mkdir d; rmdir d`
         node.state = after
         if is_moved or is_rebased:
             bases.enter_gone(node, after)
@@ -345,7 +347,7 @@ class Tree:
         for node, before, was_saved in reversed(undo):
             self._swap(node, before)
             node.is_saved = was_saved
-            if node.folder is not None:
+            if node.folder is not None and not before.is_forgotten:
                 self.residents.attach(node)
         for node in self._fresh:
             if node.state.is_forgotten:

@@ -82,7 +82,7 @@ class ByMount:
             source.rename(target)
 
     def _move_folder(self) -> None:
-        source, target = (self._top / f"d{self._draw.randrange(FOLDERS)}" for _ in range(2))
+        source, target = (self._top / f"d{at}" for at in self._draw.sample(range(FOLDERS), 2))
         source.rename(target if not target.exists() else target / "moved")
 
     def _remove(self) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mountfs.errors import (
     Busy,
@@ -33,6 +33,7 @@ from mountfs.model.entry import File
 from mountfs.ports import BackendLimits
 from mountfs.tree import treewalk, walks
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
+from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
 NAMES = st.sampled_from(["a", "b", "B", "c"])
@@ -265,6 +266,13 @@ class OthersMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.handles.clear()
         self.world.restart()
+
+    # What must hold
+
+    @invariant()
+    def is_sound(self) -> None:
+        if hasattr(self, "world"):
+            assert faults_of(self.world.core.tree) == []
 
     # In the end
 

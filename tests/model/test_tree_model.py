@@ -25,6 +25,7 @@ from mountfs.model.names import is_local_name
 from mountfs.ports import BackendLimits
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.recording import RecordingAccount
+from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 from tests.model.posix import ModelHandle, ModelNode, ModelTree
 
@@ -395,6 +396,11 @@ class MountMachine(RuleBasedStateMachine):
                 assert told.mtime_ns == node.mtime_ns, path
             if node.mode is not None:
                 assert stat.S_IMODE(told.mode) == node.mode, path
+
+    @invariant()
+    def is_sound(self) -> None:
+        if hasattr(self, "model"):
+            assert faults_of(self.world.core.tree) == []
 
     def settle_everything(self) -> None:
         self.world.settle()
