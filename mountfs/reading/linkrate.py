@@ -6,6 +6,11 @@ import math
 
 MEMORY_S = 2.0
 """What came longer ago counts for half."""
+TELLING_BYTES = 1024 * 1024
+"""Of less, the delay before the first bytes counts as time of the link: what is left of the time is too short
+to tell a fast link from a slow one, which must not be asked for more than it delivers soon."""
+MOST_BURST = 8
+"""Without the delay, a rate is at most so many times what it is with it."""
 
 
 class LinkRate:
@@ -15,22 +20,29 @@ class LinkRate:
         self._under_way = 0
         self._since_s = 0.0
         self._came_bytes = 0.0
+        self._least_s = math.inf
+        """What the quickest request took: hardly more than the delay of the link."""
+        self._is_first = True
+        """Whether the delay before the first bytes is within the time that counts."""
         self.bytes_s = 0.0
         """As it was last seen."""
 
     def began(self, now_s: float) -> None:
         if not self._under_way:
-            self._since_s, self._came_bytes = now_s, 0.0
+            self._since_s, self._came_bytes, self._is_first = now_s, 0.0, True
         self._under_way += 1
 
-    def ended(self, now_s: float, came_bytes: int) -> None:
-        """A request is over; 0 bytes: it failed."""
+    def ended(self, began_s: float, now_s: float, came_bytes: int) -> None:
+        """A request that began at *began_s* is over; 0 bytes: it failed."""
         self._under_way -= 1
         if not came_bytes:
             return
+        self._least_s = min(self._least_s, now_s - began_s)
         self._came_bytes += came_bytes
         passed_s = now_s - self._since_s
-        self.bytes_s = self._came_bytes / passed_s if passed_s > 0 else math.inf
+        is_delayed = self._is_first and self._came_bytes >= TELLING_BYTES
+        flowed_s = max(passed_s - self._least_s, passed_s / MOST_BURST) if is_delayed else passed_s
+        self.bytes_s = self._came_bytes / flowed_s if flowed_s > 0 else math.inf
         if passed_s > MEMORY_S:
-            self._since_s = now_s - passed_s / 2
+            self._since_s, self._is_first = now_s - passed_s / 2, False
             self._came_bytes /= 2

@@ -19,11 +19,10 @@ WHOLE_FILE_BYTES = MIB
 """Files up to this size are fetched whole: one round trip costs more than their bytes."""
 FIRST_WINDOW_BYTES = 256 * KIB
 FREE_WINDOW_BYTES = 4 * MIB
-"""A window grows up to here with each read in sequence; beyond it, whenever a read had to wait for what was
-asked for ahead. So it ends where it covers what the link delivers during its delay, whatever both are."""
+"""A window grows up to here with each read in sequence; beyond it, once a read had to wait for what was asked
+for ahead. Then it is as large as the link allows at once: each step would cost a round trip."""
 GROWTH = 4
-"""So much larger a window gets: from the first to FREE_WINDOW_BYTES it takes three reads, each of which may
-wait for a round trip."""
+"""So much larger a window gets: from the first to FREE_WINDOW_BYTES it takes three reads."""
 MOST_WINDOW_BYTES = 32 * MIB
 """Where bytes pass through the reader: so much memory is taken while all of it is under way."""
 FAST_WINDOW_BYTES = 64 * MIB
@@ -96,7 +95,22 @@ def plan(
         ahead_start = max(0, after.low - after.window_bytes) // BLOCK_BYTES * BLOCK_BYTES
         return Plan(kept, start, stop, min(ahead_start, start), start, is_settled=is_settled)
     ahead_stop = max(stop, _rounded_up(after.high + after.window_bytes, size_bytes))
+    if 2 * (size_bytes - ahead_stop) <= after.window_bytes:
+        ahead_stop = size_bytes  # or the last requests would be made when all others have ended
     return Plan(kept, start, stop, stop, ahead_stop, is_settled=is_settled)
+
+
+def cut(ranges: Sequence[tuple[int, int]], first_bytes: int, most_bytes: int) -> list[tuple[int, int]]:
+    """*ranges* in pieces, each of which is twice as long as the one before, up to *most_bytes*. Side by side
+    they share the link: the first one comes first, and not with all others."""
+    pieces: list[tuple[int, int]] = []
+    for low, high in ranges:
+        at = low
+        while at < high:
+            pieces.append((at, min(at + first_bytes, high)))
+            at = pieces[-1][1]
+            first_bytes = min(2 * first_bytes, most_bytes)
+    return pieces
 
 
 def is_near(stream: Stream, start: int, stop: int) -> bool:
@@ -130,7 +144,10 @@ def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream
     gets_on = offset < stream.low if is_backward else end > stream.high
     window_bytes = stream.window_bytes
     if is_first or gets_on:
-        window_bytes = max(window_bytes, min(max(GROWTH * window_bytes, FIRST_WINDOW_BYTES), most_bytes))
+        grown = max(GROWTH * window_bytes, FIRST_WINDOW_BYTES)
+        if window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES:
+            grown = most_bytes  # the third read in sequence: not a small one any more
+        window_bytes = max(window_bytes, min(grown, most_bytes))
     if not gets_on:
         return replace(stream, window_bytes=window_bytes)
     if is_backward:

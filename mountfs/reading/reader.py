@@ -27,6 +27,7 @@ from mountfs.reading.readahead import (
     Plan,
     Stream,
     alone,
+    cut,
     is_near,
     plan,
 )
@@ -36,6 +37,8 @@ FETCH_BYTES = 4 * MIB
 """Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
 FAST_FETCH_BYTES = 8 * MIB
 """The same over a fast link: half the requests, and half the round trips in which nothing comes."""
+FIRST_PIECE_BYTES = MIB
+"""Of a large window that begins: the reader gets on, and asks for more, before all of it has come."""
 WINDOW_S = 1.0
 """Longer than the delay of any link that is fit for work."""
 AHEAD_THREADS = 8
@@ -271,11 +274,10 @@ class Reader:
             most_bytes = FETCH_BYTES if stop - start <= MOST_WINDOW_BYTES else FAST_FETCH_BYTES
             if self._is_closed or 2 * due_bytes < min(stop - start, 2 * most_bytes):
                 return
-            fetches = [
-                Fetch(at, min(at + most_bytes, high), is_ahead=True)
-                for low, high in missing
-                for at in range(low, high, most_bytes)
-            ]
+            # Where hardly anything of a large window is here yet, the first pieces are small ones.
+            is_dry = stop - start > FREE_WINDOW_BYTES and 4 * due_bytes > 3 * (stop - start)
+            pieces = cut(missing, FIRST_PIECE_BYTES if is_dry else most_bytes, most_bytes)
+            fetches = [Fetch(low, high, is_ahead=True) for low, high in pieces]
             self._fetches.setdefault(key_of(file), []).extend(fetches)
             # Under the lock, so that ``close`` has not ended the threads in between. Without a thread whoever
             # reads as far makes the request.
@@ -350,14 +352,14 @@ class Reader:
         except BaseException as error:
             ended_s = self._clock.now_s()
             with self._lock:
-                self._rate.ended(ended_s, 0)
+                self._rate.ended(started_s, ended_s, 0)
                 if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
                     self._silences[key_of(file)] = ended_s, str(error)
                 self._end_locked(file, fetch)
             fetch.body.set_exception(error)
             return
         with self._lock:
-            self._rate.ended(self._clock.now_s(), fetch.stop - fetch.start)
+            self._rate.ended(started_s, self._clock.now_s(), fetch.stop - fetch.start)
         try:
             if body is not None:
                 self._blocks.put(file, fetch.start, body)

@@ -1,30 +1,54 @@
-"""The rate of a link is that of all requests together."""
+"""The rate of a link is that of all requests together, without the delay before their first bytes."""
 
 from __future__ import annotations
 
 import math
 
-from mountfs.reading.linkrate import LinkRate
+from mountfs.reading.linkrate import MEMORY_S, MOST_BURST, TELLING_BYTES, LinkRate
+
+DELAY_S = 0.05
+
+
+def used(link_bytes_s: float, sizes: list[int]) -> LinkRate:
+    """After requests of these *sizes*, side by side over a link that they share one after the other."""
+    rate = LinkRate()
+    for _ in sizes:
+        rate.began(10.0)
+    now_s = 10.0 + DELAY_S
+    for size in sizes:
+        now_s += size / link_bytes_s
+        rate.ended(10.0, now_s, size)
+    return rate
 
 
 def test_requests_side_by_side_add_up() -> None:
-    rate = LinkRate()
-    for _ in range(4):
-        rate.began(10.0)
-    for _ in range(4):
-        rate.ended(11.0, 1000)
-    assert rate.bytes_s == 4000.0
+    rate = used(1e6, [100, 1_000_000, 1_000_000, 1_000_000])
+    assert 0.95e6 < rate.bytes_s < 1.05e6
+
+
+def test_a_few_requests_tell_a_fast_link_from_a_slow_one() -> None:
+    """Of those that are made before anything is known the delay is most of their time."""
+    first = [128 * 1024, 256 * 1024, 896 * 1024]
+    assert used(500e6, first).bytes_s > 150e6
+    assert used(3e6, first).bytes_s < 4e6
+
+
+def test_little_tells_nothing_but_that_it_came() -> None:
+    assert used(1e9, [1000, TELLING_BYTES // 2]).bytes_s < TELLING_BYTES / DELAY_S
+    assert used(1e9, [TELLING_BYTES, 1]).bytes_s < (1 + MOST_BURST) * TELLING_BYTES / DELAY_S
 
 
 def test_what_lies_between_requests_is_no_time_of_the_link() -> None:
     rate = LinkRate()
     rate.began(0.0)
-    rate.ended(1.0, 1000)
+    rate.ended(0.0, 0.001, 1)
+    rate.began(10.0)
+    rate.ended(10.0, 11.0, 1000)
     rate.began(100.0)
-    rate.ended(100.5, 1000)
-    assert rate.bytes_s == 2000.0
+    rate.ended(100.0, 100.5, 1000)
+    assert 2000.0 <= rate.bytes_s < 2010.0
     rate.began(101.0)
-    rate.ended(101.0, 1000)
+    rate.ended(101.0, 101.0, 1000)
     assert rate.bytes_s == math.inf
 
 
@@ -33,7 +57,8 @@ def test_a_link_that_changes_is_seen_soon_and_failures_say_nothing() -> None:
     rate.began(0.0)
     for second in range(1, 20):
         rate.began(float(second))
-        rate.ended(float(second), 1000 if second < 10 else 100)
+        rate.ended(second - 1.0, float(second), 1000 if second < 10 else 100)
         rate.began(float(second))
-        rate.ended(float(second), 0)
+        rate.ended(float(second), float(second), 0)
+    assert MEMORY_S < 20
     assert 100 <= rate.bytes_s < 150

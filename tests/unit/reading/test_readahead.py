@@ -9,13 +9,13 @@ from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
     FIRST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
-    GROWTH,
     MIB,
     MOST_STREAMS,
     MOST_WINDOW_BYTES,
     WHOLE_FILE_BYTES,
     Plan,
     Stream,
+    cut,
     plan,
 )
 
@@ -71,10 +71,26 @@ def test_a_window_grows_beyond_that_only_where_a_read_had_to_wait() -> None:
     steady = (Stream(8 * MIB, 9 * MIB, FREE_WINDOW_BYTES),)
     assert plan(steady, 9 * MIB, MIB, BIG).streams[0].window_bytes == FREE_WINDOW_BYTES
     grown = plan(steady, 9 * MIB, MIB, BIG, most_bytes=MOST_WINDOW_BYTES).streams
-    assert grown[0].window_bytes == GROWTH * FREE_WINDOW_BYTES
-    assert plan(grown, 10 * MIB, MIB, BIG).streams[0].window_bytes == GROWTH * FREE_WINDOW_BYTES
-    last = read_on(grown, range(10 * MIB, 20 * MIB, BLOCK_BYTES), MOST_WINDOW_BYTES)[-1]
-    assert last.streams[0].window_bytes == MOST_WINDOW_BYTES
+    assert grown[0].window_bytes == MOST_WINDOW_BYTES
+    assert plan(grown, 10 * MIB, MIB, BIG).streams[0].window_bytes == MOST_WINDOW_BYTES
+
+
+def test_two_reads_that_follow_each_other_fetch_little_whatever_the_link_allows() -> None:
+    for start in (0, 500 * MIB):
+        plans = read_on(AT_THE_BEGINNING, range(start, start + 2 * BLOCK_BYTES, BLOCK_BYTES), 64 * MIB)
+        assert plans[-1].ahead_stop - start <= 2 * MIB
+
+
+def test_the_end_of_a_file_is_asked_for_with_what_comes_before_it() -> None:
+    steady = (Stream(8 * MIB, 9 * MIB, FREE_WINDOW_BYTES),)
+    assert plan(steady, 9 * MIB, MIB, 16 * MIB).ahead_stop == 16 * MIB
+    assert plan(steady, 9 * MIB, MIB, 17 * MIB).ahead_stop == 14 * MIB
+
+
+def test_pieces_grow_up_to_what_one_request_may_have() -> None:
+    lengths = [high - low for low, high in cut([(0, 20 * MIB), (30 * MIB, 31 * MIB)], MIB, 8 * MIB)]
+    assert lengths == [MIB, 2 * MIB, 4 * MIB, 8 * MIB, 5 * MIB, MIB]
+    assert cut([(MIB, 9 * MIB)], 4 * MIB, 4 * MIB) == [(MIB, 5 * MIB), (5 * MIB, 9 * MIB)]
 
 
 def test_a_seek_begins_a_stream_and_leaves_the_other() -> None:
