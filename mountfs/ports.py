@@ -16,8 +16,9 @@ from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
 
-Take = Callable[[bytes], None]
-"""Is given the bytes of a file, piece by piece, in order. DiskTrouble: it cannot keep them."""
+Take = Callable[[bytes | memoryview], None]
+"""Is given the bytes of a file, piece by piece, in order; a piece is good until it returns. DiskTrouble: it
+cannot keep them."""
 
 
 @dataclass(frozen=True, slots=True)

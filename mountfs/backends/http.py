@@ -22,7 +22,7 @@ from mountfs.backends.bandwidth import Bandwidth
 from mountfs.backends.proxies import is_loopback, proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import receive
-from mountfs.backends.sockets import Sockets, pool_classes
+from mountfs.backends.sockets import Sockets, lend_pieces, pool_classes
 from mountfs.backends.standing import Judge, Standing, by_status
 from mountfs.backends.throttle import retry_after_s
 from mountfs.backends.wire import Pieces, Request, Response
@@ -237,9 +237,19 @@ class HttpClient:
             replied = {name.lower(): value for name, value in reply.headers.items()}
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             head = Response(reply.status_code, replied, b"", wait_s)
+            is_encoded = "content-encoding" in replied
+            if not is_encoded:
+                lend_pieces(reply.raw)
             try:
-                after = self._after_piece
-                body, taken = receive(reply.raw, head.status, request, self._clock, read_timeout_s, after)
+                body, taken = receive(
+                    reply.raw,
+                    head.status,
+                    request,
+                    self._clock,
+                    read_timeout_s,
+                    self._after_piece,
+                    is_encoded=is_encoded,
+                )
             except ServerFault as error:
                 self._standing.overlong(request, head, error, started_s)
                 raise

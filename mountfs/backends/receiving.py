@@ -20,7 +20,8 @@ class Stream(Protocol):
     """The part of urllib3's response that is needed here."""
 
     def read1(self, amt: int, decode_content: bool) -> bytes:
-        """At most *amt* bytes, as they are once decoded, of one read of the socket; none at the end."""
+        """At most *amt* bytes of one read of the socket; none at the end. They are good until the next are
+        read."""
 
 
 def receive(
@@ -30,10 +31,13 @@ def receive(
     clock: Clock,
     patience_s: float,
     after: Callable[[int], float] = lambda _length: 0.0,
+    *,
+    is_encoded: bool = True,
 ) -> tuple[bytes, int]:
     """The body, or the window of it; what lies behind the window of a whole file is not waited for. Also how
     much of it the request's ``take`` was given, in place of the body.
     *after*: is called with the length of each piece that came, may wait, and says for how long it did.
+    *is_encoded*: the body may have to be decoded, which copies it.
 
     ServerFault as soon as there is more than was asked for; TimeoutError when it comes too slowly.
     """
@@ -51,7 +55,7 @@ def receive(
         received.seek(0)
     take = request.take if window is not None and request.take is not None else received.write
     # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
-    while chunk := stream.read1(_RECEIVE_BYTES, decode_content=True):
+    while chunk := stream.read1(_RECEIVE_BYTES, decode_content=is_encoded):
         patience_s += after(len(chunk))
         wanted = chunk[to_skip:] if to_skip else chunk
         to_skip = max(0, to_skip - len(chunk))

@@ -65,6 +65,8 @@ class _Reply(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
         super().__init__(sock, *args, **named)
+        self.lends = False
+        """Whether a piece may be a view of a buffer that the next one is read into."""
         self._from = sock
         self._room = memoryview(b"")
 
@@ -88,7 +90,16 @@ class _Reply(http.client.HTTPResponse):
                     is_over = not came  # all is here, or TLS was ended, whatever still comes
                     filled += came
         self.length -= filled
-        return bytes(room[:filled])
+        # http.client's type is bytes; whoever has it lend takes any buffer.
+        return room[:filled] if self.lends else bytes(room[:filled])  # type: ignore[return-value]
+
+
+def lend_pieces(reply: Any) -> None:
+    """Has urllib3's *reply* return pieces of its body that are good until the next one is read: they are not
+    copied. For a body that nothing decodes."""
+    original = getattr(reply, "_original_response", None)
+    if isinstance(original, _Reply):
+        original.lends = True
 
 
 def _come_bytes(sock: socket.socket) -> int:

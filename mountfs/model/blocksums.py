@@ -26,7 +26,7 @@ class Digests:
         self._block = xxhash.xxh3_128()
         self._room_bytes = BLOCK_BYTES
 
-    def update(self, data: bytes) -> None:
+    def update(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
         self.length += len(view)
         while view:

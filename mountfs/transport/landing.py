@@ -30,7 +30,7 @@ class Landing:
         except OSError as error:
             raise DiskTrouble(f"the cache file cannot be opened: {error.strerror}") from error
 
-    def take(self, piece: bytes) -> None:
+    def take(self, piece: bytes | memoryview) -> None:
         self._check()
         view = memoryview(piece)
         while view:

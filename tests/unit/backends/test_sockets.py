@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import socket
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mountfs.backends.sockets import Sockets, pool_classes
+from mountfs.backends.sockets import Sockets, lend_pieces, pool_classes
 
 BODY = bytes(index % 251 for index in range(150_000))
 RECORD_BYTES = 16 * 1024
@@ -61,6 +62,18 @@ def reply_by(connection: Any) -> Any:
 def test_all_that_has_come_is_taken_in_order(connection: Records) -> None:
     reply = reply_by(connection)
     assert b"".join(iter(lambda: reply.read1(256 * 1024), b"")) == BODY
+
+
+def test_pieces_that_are_lent_are_not_copied(connection: Records) -> None:
+    reply = reply_by(connection)
+    lend_pieces(SimpleNamespace(_original_response=reply))
+    first = reply.read1(64 * 1024)
+    assert first == BODY[: len(first)]
+    rest = bytearray(first)
+    while piece := reply.read1(64 * 1024):
+        rest += piece
+    assert rest == BODY
+    assert first != BODY[: len(first)], "the buffer was used again"
 
 
 def test_a_far_side_that_ends_tls_and_sends_on_is_not_waited_for(connection: Records) -> None:
