@@ -21,7 +21,7 @@ from urllib3 import PoolManager
 from mountfs.backends.bandwidth import Bandwidth
 from mountfs.backends.proxies import is_loopback, proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
-from mountfs.backends.receiving import receive
+from mountfs.backends.receiving import check_range, receive
 from mountfs.backends.sockets import Sockets, lend_pieces, pool_classes
 from mountfs.backends.standing import Judge, Standing, by_status
 from mountfs.backends.throttle import retry_after_s
@@ -241,6 +241,7 @@ class HttpClient:
             if not is_encoded:
                 lend_pieces(reply.raw)
             try:
+                check_range(head, request)
                 body, taken = receive(
                     reply.raw,
                     head.status,

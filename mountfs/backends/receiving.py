@@ -6,7 +6,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Protocol
 
-from mountfs.backends.wire import Request
+from mountfs.backends.wire import Request, Response
 from mountfs.errors import ServerFault
 from mountfs.ports import Clock
 
@@ -22,6 +22,13 @@ class Stream(Protocol):
     def read1(self, amt: int, decode_content: bool) -> bytes:
         """At most *amt* bytes of one read of the socket; none at the end. They are good until the next are
         read."""
+
+
+def check_range(head: Response, request: Request) -> None:
+    """Another part than the one asked for must never be taken for it, nor be written. ServerFault."""
+    window, stated = request.window, head.headers.get("content-range", "")
+    if window is not None and head.status == 206 and not stated.startswith(f"bytes {window.offset}-"):
+        raise ServerFault(f"{request.route}: asked for bytes from {window.offset} on, got {stated!r}")
 
 
 def receive(

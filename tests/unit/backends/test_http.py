@@ -444,7 +444,8 @@ def test_closing_frees_who_waits_for_a_reply() -> None:
 
 def test_a_window_of_a_whole_body_is_cut_out(client: HttpClient) -> None:
     body = bytes(range(256)) * 4096
-    with Script(answer(200, body), answer(206, b"range"), answer(200, body)) as server:
+    part = answer(206, b"range", Content_Range="bytes 3-7/10")
+    with Script(answer(200, body), part, answer(200, body)) as server:
         assert client.exchange(get(server.url, window=Window(300_001, 5))).body == body[300_001:300_006]
         assert client.exchange(get(server.url, window=Window(3, 5))).body == b"range"
         assert client.exchange(get(server.url, window=Window(len(body) - 2, 5))).body == body[-2:]
@@ -456,7 +457,8 @@ def keeping(pieces: list[bytes]) -> Take:
 
 def test_who_takes_the_bytes_gets_those_of_the_window_as_they_come_and_no_others(client: HttpClient) -> None:
     body = random.Random(1).randbytes(3 * MIB + 5)
-    with Script(answer(206, body), answer(200, body), answer(404, body[:9]), answer(206, body)) as server:
+    part = answer(206, body, Content_Range=f"bytes 0-{len(body) - 1}/{len(body)}")
+    with Script(part, answer(200, body), answer(404, body[:9]), part) as server:
         for window, wanted in (
             (Window(0, len(body)), body),
             (Window(MIB + 1, MIB), body[MIB + 1 : 2 * MIB + 1]),
@@ -469,6 +471,17 @@ def test_who_takes_the_bytes_gets_those_of_the_window_as_they_come_and_no_others
             assert len(pieces) <= 200
         with pytest.raises(ServerFault, match="more than 10 bytes"):
             client.exchange(replace(get(server.url, window=Window(0, 10)), take=lambda _: None))
+
+
+@pytest.mark.parametrize("stated", ["bytes 0-3/10", "bytes */10", "bytes 20-23/30", ""])
+def test_a_part_that_was_not_asked_for_is_given_to_nobody(client: HttpClient, stated: str) -> None:
+    pieces: list[bytes] = []
+    headers = {"Content_Range": stated} if stated else {}
+    with Script(answer(206, b"0123", **headers)) as server:
+        asked = replace(get(server.url, window=Window(2, 4)), take=keeping(pieces))
+        with pytest.raises(ServerFault, match="asked for bytes from 2 on"):
+            client.exchange(asked)
+    assert pieces == []
 
 
 def test_redirects_and_cookies_are_not_followed(client: HttpClient) -> None:
