@@ -16,7 +16,7 @@ from pathlib import Path
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
-from mountfs.reading.cachefile import CacheFile, found_as, name_of
+from mountfs.reading.cachefile import CacheFile, found_as, name_of, stored_in
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import SUFFIX, Sums, remove
 
@@ -193,6 +193,16 @@ class Blocks:
         with self._lock:
             self._keep_locked(key_of(file), cached, offset, length)
 
+    def broke_off(self, file: File, cached: CacheFile, offset: int, length: int) -> None:
+        """Some of [offset, offset + length) may be written in what ``land`` returned, and is absent."""
+        stored = stored_in(cached.path, offset, offset + length)
+        key = key_of(file)
+        with self._lock:
+            if self._cached.get(key) is cached:
+                cached.leave(stored)
+                self._count_locked(key, cached, cached.disk_bytes)
+                self._shrink_locked()
+
     def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was
         done."""
@@ -244,7 +254,7 @@ class Blocks:
         """How much of *file* is cached."""
         with self._lock:
             cached = self._cached.get(key_of(file))
-            return 0 if cached is None else cached.cached_bytes
+            return 0 if cached is None else cached.cached_bytes - cached.left.total_bytes
 
     def clear(self) -> None:
         """Forgets everything."""
@@ -276,7 +286,7 @@ class Blocks:
                 if number in cached.unproven:
                     cached.unproven.discard(number)
                     if not is_right:
-                        cached.ranges.remove(*cached.sums.span(number))
+                        cached.lose(*cached.sums.span(number))
 
     def _present(self, file: File) -> CacheFile:
         """What is known of *file*'s cache file; a new one where there is none that counts."""
@@ -334,15 +344,10 @@ class Blocks:
         if self._cached.get(key) is not cached:
             self._forget_locked(key, cached)
             return
-        cached.ranges.add(offset, offset + length)
-        if cached.sums is not None:
-            cached.unproven.difference_update(cached.sums.whole_in(offset, offset + length))
-        self._account_locked(key, cached)
-
-    def _account_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
+        cached.have(offset, offset + length)
         self._cached.move_to_end(key)
         cached.is_former = False
-        self._count_locked(key, cached, cached.ranges.total_bytes)
+        self._count_locked(key, cached, cached.disk_bytes)
         self._shrink_locked()
 
     def _count_locked(self, key: tuple[str, ...], cached: CacheFile, cached_bytes: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +20,9 @@ _NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
 class CacheFile:
     """One sparse file with some of the bytes of one content; guarded by the cache's lock.
 
+    ``ranges``: what counts as cached. ``left``: what does not, and takes room on the disk: of downloads that
+    were broken off.
+
     ``is_proven``: False for a file of a former process that has to prove itself as a whole, and that nobody
     asked for yet; nothing counts as cached of it. ``unproven``: blocks that count, and have to prove
     themselves. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to it since.
@@ -25,6 +30,7 @@ class CacheFile:
 
     path: str
     ranges: RangeSet = field(default_factory=RangeSet)
+    left: RangeSet = field(default_factory=RangeSet)
     cached_bytes: int = 0
     is_proven: bool = True
     sums: Sums | None = None
@@ -36,11 +42,51 @@ class CacheFile:
         gaps = self.ranges.gaps(start, stop)
         return gaps[0][0] if gaps else stop
 
+    @property
+    def disk_bytes(self) -> int:
+        return self.ranges.total_bytes + self.left.total_bytes
+
+    def have(self, start: int, stop: int) -> None:
+        """[start, stop) is there and right."""
+        self.ranges.add(start, stop)
+        self.left.remove(start, stop)
+        if self.sums is not None:
+            self.unproven.difference_update(self.sums.whole_in(start, stop))
+
+    def lose(self, start: int, stop: int) -> None:
+        """[start, stop) is not right."""
+        self.ranges.remove(start, stop)
+        self.left.add(start, stop)
+
+    def leave(self, stored: Iterable[tuple[int, int]]) -> None:
+        """*stored* is on the disk; what of it does not count as cached never will."""
+        for low, high in stored:
+            for gap in self.ranges.gaps(low, high):
+                self.left.add(*gap)
+
     def unproven_in(self, start: int, stop: int) -> list[int]:
         """The blocks that [start, stop) touches and that have to prove themselves first."""
         if self.sums is None or not self.unproven or start >= stop:
             return []
         return [number for number in self.sums.touching(start, stop) if number in self.unproven]
+
+
+def stored_in(path: str, start: int, stop: int) -> list[tuple[int, int]]:
+    """The parts of [start, stop) that take room on the disk (lseek(2), SEEK_DATA); nearly: by pages."""
+    found: list[tuple[int, int]] = []
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return found
+    try:
+        while start < stop and (low := os.lseek(fd, start, os.SEEK_DATA)) < stop:
+            start = min(os.lseek(fd, low, os.SEEK_HOLE), stop)
+            found.append((low, start))
+    except OSError:  # ENXIO: no more of it
+        pass
+    finally:
+        os.close(fd)
+    return found
 
 
 class Found(NamedTuple):
@@ -62,7 +108,9 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
         sums = Sums(path, size_bytes)
         blocks = sums.present()
         ranges = RangeSet(sums.span(number) for number in blocks)
-        former = CacheFile(str(path), ranges, ranges.total_bytes, sums=sums, is_former=True)
+        former = CacheFile(str(path), ranges, sums=sums, is_former=True)
+        former.leave(stored_in(former.path, 0, size_bytes))
+        former.cached_bytes = former.disk_bytes
         former.unproven = set(blocks)
     else:
         former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True)

@@ -11,11 +11,12 @@ from typing import Protocol
 
 from cachetools import LRUCache
 
-from mountfs.errors import Corrupt, DiskTrouble, Offline, Transient
+from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
-from mountfs.reading.fetch import Fetch, Lander, Source
+from mountfs.reading.delivery import Delivery
+from mountfs.reading.fetch import Fetch, Source
 from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
@@ -47,10 +48,6 @@ SIBLING_THREADS = 24
 """Small files fetched side by side: at 50 ms a request, 480 of them a second."""
 SMALL_BYTES = WHOLE_FILE_BYTES
 """So much is one request, also where it is not needed at once."""
-LEAST_LANDED_BYTES = MIB
-"""What the source writes into the cache by itself. Of less the bytes are worth having at once."""
-LANDS_AGAIN_S = 30.0
-"""After the source could not write into the cache, the disk being full, bytes come here first."""
 STREAMS_KEPT = 1024
 COPY_BYTES = MIB
 PATIENCE_S = 60.0
@@ -97,7 +94,7 @@ class Reader:
         small_bytes: int = SMALL_BYTES,
     ) -> None:
         """*small_bytes*: what a first write into a file fetches at once."""
-        self._source = source
+        self._delivery = Delivery(source, blocks, clock)
         self._blocks = blocks
         self._clock = clock
         self._ending = ending or threading.Event()
@@ -109,8 +106,6 @@ class Reader:
         """Revisions of which a read waited for what was asked for ahead."""
         self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(STREAMS_KEPT)
         """When a revision could not be read because the service was silent, and why."""
-        self._lander = source if isinstance(source, Lander) else None
-        self._lands_from_s = -math.inf
         self._rate = LinkRate()
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
@@ -169,7 +164,7 @@ class Reader:
     def _most_window_bytes(self) -> int:
         """How far ahead of a read is fetched at most: what comes in WINDOW_S. More would keep what is wanted
         next waiting for what is wanted later, as they share the line."""
-        most_bytes = MOST_WINDOW_BYTES if self._lander is None else FAST_WINDOW_BYTES
+        most_bytes = FAST_WINDOW_BYTES if self._delivery.is_direct else MOST_WINDOW_BYTES
         return int(max(FREE_WINDOW_BYTES, min(most_bytes, self._rate.bytes_s * WINDOW_S)))
 
     def left(self, file: File) -> None:
@@ -194,7 +189,7 @@ class Reader:
             if not piece:
                 gaps = self._blocks.gaps(file, offset, end)
                 stop = gaps[0][1] if gaps and gaps[0][0] == offset else end
-                piece = self._whole(file, offset, stop - offset)
+                piece = self._delivery.whole(file, offset, stop - offset)
             pieces.append(piece)
             offset += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -262,7 +257,7 @@ class Reader:
                 if body is not None:
                     return body[at - fetch.start : end - fetch.start]
                 if has_landed:  # twice, and was evicted at once: the cache is too small for what is read
-                    return self._whole(file, at, end - at)
+                    return self._delivery.whole(file, at, end - at)
                 has_landed = True
 
     def _run_ahead(self, file: File, start: int, stop: int) -> None:
@@ -348,7 +343,7 @@ class Reader:
             started_s = self._clock.now_s()
             self._rate.began(started_s)
         try:
-            body = self._fetched(file, fetch)
+            body = self._delivery.of(file, fetch)
         except BaseException as error:
             ended_s = self._clock.now_s()
             with self._lock:
@@ -366,26 +361,6 @@ class Reader:
         finally:
             self._end(file, fetch)
             fetch.body.set_result(body)
-
-    def _fetched(self, file: File, fetch: Fetch) -> bytes | None:
-        """The bytes, to be kept; None: they are in the cache file already."""
-        offset, length = fetch.start, fetch.stop - fetch.start
-        lander = self._lander
-        if lander is not None and length >= LEAST_LANDED_BYTES and self._clock.now_s() >= self._lands_from_s:
-            cached = self._blocks.land(file, length)
-            if cached is not None:
-                with contextlib.suppress(DiskTrouble):
-                    digests = lander.read_into(file, offset, length, str(cached.path), fetch.call_off)
-                    self._blocks.landed(file, cached, offset, length, digests)
-                    return None
-                self._lands_from_s = self._clock.now_s() + LANDS_AGAIN_S
-        return self._whole(file, offset, length)
-
-    def _whole(self, file: File, offset: int, length: int) -> bytes:
-        body = self._source.read(file, offset, length)
-        if len(body) != length:
-            raise Corrupt(f"{file.name}: {len(body)} bytes came at {offset}, not as many as asked")
-        return body
 
     def _end(self, file: File, fetch: Fetch) -> None:
         with self._lock:

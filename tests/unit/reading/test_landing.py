@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import DiskTrouble
+from mountfs.errors import DiskTrouble, Offline
 from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.reader import LANDS_AGAIN_S, Reader
+from mountfs.reading.delivery import LANDS_AGAIN_S
+from mountfs.reading.reader import Reader
 from mountfs.transport.landing import Landing
 from tests.fakes.clock import FakeClock
 
@@ -118,6 +119,38 @@ def test_what_is_evicted_as_soon_as_it_was_written_is_read_all_the_same(
     source.meanwhile = blocks.clear
     assert reader.read(FILE, 0, 2 * MIB, ahead=False) == BODY[: 2 * MIB]
     assert blocks.bytes_of(FILE) == 0
+
+
+def test_what_a_broken_off_download_has_written_takes_room_until_it_comes_after_all(
+    source: Writing, reader: Reader, blocks: Blocks, tmp_path: Path
+) -> None:
+    def fail() -> None:
+        raise Offline("cut")
+
+    source.meanwhile = fail
+    with pytest.raises(Offline):
+        reader.read(FILE, 0, 2 * MIB, ahead=False)
+    assert (blocks.used_bytes, blocks.bytes_of(FILE)) == (2 * MIB, 0)
+    after = cache(tmp_path)
+    assert (after.used_bytes, after.bytes_of(FILE)) == (2 * MIB, 0)
+    source.meanwhile = lambda: None
+    assert reader.read(FILE, 0, 2 * MIB, ahead=False) == BODY[: 2 * MIB]
+    assert (blocks.used_bytes, blocks.bytes_of(FILE)) == (2 * MIB, 2 * MIB)
+    blocks.clear()
+    assert blocks.used_bytes == 0
+
+
+def test_many_broken_off_downloads_keep_to_the_bytes_of_the_cache(tmp_path: Path) -> None:
+    blocks = cache(tmp_path, limit_bytes=3 * MIB)
+    for number in range(4):
+        file = File(f"id:{number}", "big", "1", SIZE_BYTES, 0, f"{number}" * 64)
+        cached = blocks.land(file, MIB)
+        assert cached is not None
+        Path(cached.path).write_bytes(bytes(MIB))
+        blocks.broke_off(file, cached, 0, MIB)
+    assert blocks.used_bytes == 3 * MIB
+    kept = [each for each in (tmp_path / "cache").iterdir() if not each.name.endswith(".sums")]
+    assert sum(each.stat().st_size for each in kept) == 3 * MIB
 
 
 def test_a_content_without_a_hash_is_not_written_by_somebody_else(blocks: Blocks) -> None:
