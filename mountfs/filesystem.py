@@ -40,7 +40,7 @@ from mountfs.model.names import is_unlinked
 from mountfs.published import PublishedLinks
 from mountfs.space import SpaceGauge
 from mountfs.tree.database import MACHINE_TROUBLE
-from mountfs.tree.kept import Kept
+from mountfs.tree.kept import Kept, kept_of
 from mountfs.tree.node import Node
 from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
@@ -146,7 +146,20 @@ class FileSystem:
 
     def readdir(self, number: int) -> list[tuple[str, int, int]]:
         """Names, modes and inode numbers of all children; without the two dots."""
-        children = self._view.children(self._folders[number])
+        folder = self._folders[number]
+        rows = None if self._links.is_on else self._view.rows(folder)
+        if rows is not None:
+            of = self._inodes.mode_of
+            usual = {True: of(None, is_folder=True), False: of(None, is_folder=False)}
+            return [
+                (
+                    name,
+                    of(kept_of(told), is_folder=kind == "folder") if told else usual[kind == "folder"],
+                    inode,
+                )
+                for inode, kind, name, told in rows
+            ]
+        children = self._view.children(folder)
         return [(self._links.shown(child), self._inodes.mode(child), child.id) for child in children]
 
     def inode(self, number: int) -> int:

@@ -43,8 +43,11 @@ class Inodes:
     def mode(self, node: Node) -> int:
         if self._published.is_on and self._published.is_link(node):
             return stat.S_IFLNK | 0o777
-        kept = node.state.kept
-        usual = self._file_mode if node.folder is None else self._folder_mode
+        return self.mode_of(node.state.kept, is_folder=node.folder is not None)
+
+    def mode_of(self, kept: Kept | None, *, is_folder: bool) -> int:
+        """Of something that is no link of the service's, and of which *kept* is kept."""
+        usual = self._folder_mode if is_folder else self._file_mode
         if kept is None or kept.mode is None or not (self._keeps or kept.is_special):
             return usual
         return kept.mode if kept.mode > PERMISSIONS else stat.S_IFMT(usual) | kept.mode

@@ -32,6 +32,8 @@ FUSE_CONF = Path("/etc/fuse.conf")
 UNMOUNT_TIMEOUT_S = 30.0
 PATH_CODEC = "mountfs-path"
 """UTF-8 that lets bytes which are none through, so that such a name gets a proper refusal."""
+CODING = ("utf-8", "surrogateescape")
+"""The same, where it matters that Python codes it by itself, at a tenth of the cost."""
 
 MOMENTS = {0x3FFFFFFF: Moment.NOW, 0x3FFFFFFE: Moment.OMIT}
 """utimensat(2): in the place of nanoseconds."""
@@ -218,10 +220,18 @@ def _server(fuse: Any) -> Any:
     xattrs = NAMESPACE.encode()
 
     class Server(fuse.FUSE):  # type: ignore[misc]
+        def readdir(self, path: bytes | None, buffer: Any, fill: Any, _offset: int, info: Any) -> int:
+            entry = fuse.c_stat()
+            where = None if path is None else path.decode(*CODING)
+            for name, entry.st_mode, entry.st_ino in self.operations("readdir", where, info.contents.fh):
+                if fill(buffer, name.encode(*CODING), entry, 0):
+                    break
+            return 0
+
         def fgetattr(self, path: bytes | None, buffer: Any, info: Any) -> int:
             ctypes.memset(buffer, 0, stat_bytes)
             opened = info.contents if info else None
-            told = self.operations("getattr", None if path is None else path.decode(PATH_CODEC), opened)
+            told = self.operations("getattr", None if path is None else path.decode(*CODING), opened)
             into = buffer.contents
             into.st_ino = told["st_ino"]
             into.st_mode = told["st_mode"]
@@ -273,9 +283,9 @@ def _path_codec(name: str) -> codecs.CodecInfo | None:
         return None
 
     def encode(text: str, _errors: str = "strict") -> tuple[bytes, int]:
-        return text.encode("utf-8", "surrogateescape"), len(text)
+        return text.encode(*CODING), len(text)
 
     def decode(data: bytes, _errors: str = "strict") -> tuple[str, int]:
-        return bytes(data).decode("utf-8", "surrogateescape"), len(data)
+        return bytes(data).decode(*CODING), len(data)
 
     return codecs.CodecInfo(encode, decode, name=PATH_CODEC)  # type: ignore[arg-type]

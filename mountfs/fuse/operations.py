@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
@@ -141,12 +141,11 @@ class Operations:
     def opendir(self, path: str) -> int:
         return self._fs.opendir(path, is_walk=not self._programs.is_caller())
 
-    def readdir(self, path: str | None, number: int) -> Iterator[tuple[str, dict[str, int], int]]:
-        # Of attributes libfuse 2 passes on only type and number. Not in a generator: errors must come here.
+    def readdir(self, path: str | None, number: int) -> list[tuple[str, int, int]]:
+        """Names, modes and inode numbers: of attributes libfuse 2 passes on only type and number."""
         entries = self._fs.readdir(number)
         own = self._fs.inode(number)
-        dots = [(".", stat.S_IFDIR, own), ("..", stat.S_IFDIR, own)]
-        return ((name, {"st_mode": mode, "st_ino": inode}, 0) for name, mode, inode in dots + entries)
+        return [(".", stat.S_IFDIR, own), ("..", stat.S_IFDIR, own), *entries]
 
     def releasedir(self, path: str | None, number: int) -> None:
         self._fs.releasedir(number)

@@ -138,9 +138,9 @@ class Listings:
 
     # Loading
 
-    def load(self, folder: Node, asked_at: int = 0) -> None:
+    def load(self, folder: Node, asked_at: int = 0, *, needs_nodes: bool = True) -> None:
         """Has the children of *folder* in memory, and lists them at the service if they must be; once for all
-        callers that wait for it.
+        callers that wait for it. *needs_nodes*: else rows may be all that there is of them.
 
         NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
         and never was.
@@ -158,13 +158,14 @@ class Listings:
         try:
             if not folder.part.listing.listed_at:
                 self.walks.await_walk(folder)
-            if not is_new(self._tree, folder):
-                self._load_rows(folder)
             with self._tree.lock:
                 is_needed = self.is_stale(folder, asked_at)
+            if (needs_nodes or is_needed) and not is_new(self._tree, folder):
+                self._load_rows(folder)
             if is_needed:
                 self._list(folder, mine)
-            self._load_rows(folder)
+            if needs_nodes:
+                self._load_rows(folder)
         except MountfsError as error:
             mine.error = error
             with self._tree.lock:
@@ -263,7 +264,6 @@ class Listings:
         count, plain = len(entries), [entry for entry in entries if not isinstance(entry, Odd)]
         if not odd and not self._landed and fill(tree, folder, plain, load.asked_at):
             entries = plain = []  # their memory is that of the nodes
-            self._load_rows(folder)
         else:
             self._load_rows(folder)
             self._apply(folder, plain, odd, load.asked_at)

@@ -16,6 +16,10 @@ the id of the folder that the service has it in. There is more than one where a 
 vanished."""
 
 
+Shown = tuple[int, str, str, str | None]
+"""Something that is shown in a folder: its id, kind, name and attributes, as its row has them."""
+
+
 class WalkRows:
     """Under the tree's lock; what writes belongs into a transaction."""
 
@@ -45,6 +49,16 @@ class WalkRows:
             "SELECT id FROM nodes WHERE parent = ? AND NOT is_dirty LIMIT ?", (folder_id, most)
         )
         return [node_id for (node_id,) in found]
+
+    def shown_in(self, folder_id: int, *, after_id: int, most: int) -> list[Shown] | None:
+        """What is shown in a folder, ascending by id, at most so many; None where one of them is not clean:
+        its row alone does not tell."""
+        found = self._db.execute(
+            "SELECT id, kind, name, attributes, is_dirty OR (kind <> 'special' AND base_parent IS NOT parent)"
+            " FROM nodes WHERE parent = ? AND id > ? ORDER BY id LIMIT ?",
+            (folder_id, after_id, most),
+        ).fetchall()
+        return None if any(row[4] for row in found) else [row[:4] for row in found]
 
     def save_listings(self, listings: Iterable[tuple[int, Listing]]) -> None:
         """Writes what is known of the listings of folders, given by their ids."""

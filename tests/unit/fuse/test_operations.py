@@ -61,9 +61,7 @@ def test_a_folder_is_listed_with_types(ops: Operations, world: World) -> None:
     ops("mkdir", "/d", 0o755)
     world.put("/f", b"")
     number = ops("opendir", "/")
-    listed = {
-        name: stat.S_IFMT(attributes["st_mode"]) for name, attributes, _ in ops("readdir", None, number)
-    }
+    listed = {name: stat.S_IFMT(mode) for name, mode, _ in ops("readdir", None, number)}
     assert listed == {".": stat.S_IFDIR, "..": stat.S_IFDIR, "d": stat.S_IFDIR, "f": stat.S_IFREG}
     ops("releasedir", None, number)
 
@@ -74,7 +72,7 @@ def test_a_file_and_a_folder_have_one_number_wherever_it_is_told(ops: Operations
     info = Info(os.O_RDONLY)
     ops("open", "/D/F", info)
     number = ops("opendir", "/d")
-    listed = {name: attributes["st_ino"] for name, attributes, _ in ops("readdir", None, number)}
+    listed = {name: inode for name, _, inode in ops("readdir", None, number)}
     assert ops("getattr", "/d/f", None)["st_ino"] == ops("getattr", None, info)["st_ino"] == listed["f"]
     assert ops("getattr", "/D", None)["st_ino"] == listed["."]
     ops("releasedir", None, number)
