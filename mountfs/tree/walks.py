@@ -301,7 +301,6 @@ class Walks(NoWalks):
         return (
             not self._is_closed
             and is_wanted
-            and now_s <= walk.deadline_s + GAP_S
             and pages <= FREE_PAGES + folders
             and len(walk.heard) <= MOST_HEARD
         )

@@ -19,6 +19,7 @@ from mountfs.tree.treewalk import TreeWalk, Unfollowable
 from mountfs.tree.walks import ENOUGH, FIRST_AHEAD, FREE_PAGES, MOST_AHEAD
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
+from tests.waiting import until
 
 FOLDERS = 40
 
@@ -186,6 +187,30 @@ def test_who_waits_for_a_silent_service_asks_by_himself(world: World) -> None:
     thread.join(10)
     assert found == [["sub", "top"]]
     assert calls(world, "list_folder") == before + 1
+
+
+def test_a_walk_that_takes_long_is_not_thrown_away_while_pages_come(world: World) -> None:
+    world.memory.page_entries = 10
+    names = listed(world, "/w")
+    inner = world.memory.list_tree
+    ahead = world.core.listings.walks
+    assert isinstance(ahead, walks.Walks)
+
+    def list_tree(folder_id: str, cursor: str | None) -> object:
+        page = inner(folder_id, cursor)
+        world.advance(walks.SILENCE_S / 2)
+        if ahead._walk is not None:
+            ahead._walk.asked_s = world.clock.now_s()  # the program goes on looking
+        return page
+
+    world.memory.list_tree = list_tree  # type: ignore[method-assign, assignment]
+    for name in names[:ENOUGH]:
+        listed(world, f"/w/{name}")
+    until(lambda: ahead._walk is None, "the walk has ended")
+    assert calls(world, "list_tree") * walks.SILENCE_S / 2 > walks.LONGEST_WAIT_S + walks.GAP_S
+    before = calls(world, "list_folder")
+    assert walked(world) == there(world)
+    assert calls(world, "list_folder") == before
 
 
 def test_what_changes_during_a_walk_is_seen(world: World) -> None:
