@@ -68,8 +68,7 @@ class Books:
                 assert isinstance(entry, File)
                 after = self._after_set_time(flight, state, entry)
         if node.pending is not None:
-            node.pending.attempts = node.pending.refusals = 0
-            node.pending.is_relaxed = False
+            node.pending.forgive()
         self._tree.note_error(node, None)
         twin = self._twin(node, entry)
         self._finish(flight, after, is_done=True)

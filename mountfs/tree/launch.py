@@ -64,7 +64,8 @@ def fill(tree: Tree, plan: Plan, sent: Sent, most: int, now_s: float) -> bool:
             plan.hold(bug, now_s)
             return True  # the roll-back has the others of this part looked at again
         for flight in (*flights, *carried):
-            _done_as_planned(flight.node)
+            if flight.node.pending is not None:
+                flight.node.pending.sent()
             sent.most = min(sent.most, _most_together(flight.node))
         sent.together = together
         sent.flights += flights
@@ -123,13 +124,6 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, batch: int, *, is_carried: boo
     else:
         tree.change((node, after))
     return flight
-
-
-def _done_as_planned(node: Node) -> None:
-    """What was planned for the next order of *node*, such as a detour, went into the flight that was just
-    made."""
-    if node.pending is not None:
-        node.pending.is_detoured = node.pending.is_wanted = node.pending.is_renamed = False
 
 
 def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:

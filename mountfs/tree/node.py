@@ -18,6 +18,7 @@ the revision that was last listed or acknowledged; a node whose ``base`` is None
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -216,26 +217,35 @@ class FolderPart:
 
 
 class Pending:
-    """What the planner knows of a node that is not clean; not stored."""
+    """What the planner knows of a node that is not clean; not stored.
 
-    __slots__ = (
-        "attempts",
-        "blocked_on",
-        "error",
-        "fails_with",
-        "held_until_s",
-        "is_detoured",
-        "is_relaxed",
-        "is_renamed",
-        "is_stuck",
-        "is_wanted",
-        "most_together",
-        "queue",
-        "ready_since_s",
-        "refusals",
-        "since_ns",
-        "touched_ns",
-    )
+    Of most nodes nothing is said but their times, what they wait for, and their queue. The rest has defaults,
+    and takes memory only where it was set: 100,000 may be pending.
+    """
+
+    __slots__ = ("__dict__", "blocked_on", "queue", "ready_since_s", "since_ns", "touched_ns")
+
+    is_relaxed: bool = False
+    """Whether it need not wait for the folders above it to reach their places: they wait for it."""
+    is_detoured: bool = False
+    """Whether it takes another name for a moment, because its own is free only after it has left the one it
+    has."""
+    is_stuck: bool = False
+    """Whether it waits for something that was refused."""
+    is_renamed: bool = False
+    """Whether it got another name since it was last sent, even if it has the old one again."""
+    is_wanted: bool = False
+    """Whether something is to be moved into this new folder: it cannot wait for a file to make it."""
+    attempts: int = 0
+    refusals: int = 0
+    """Answers with a no in a row: so many make it refused."""
+    error: str | None = None
+    """What the last attempt met."""
+    most_together: int = ANY_BATCH_SIZE
+    """It goes in no larger batch: the last one it was in failed as a whole, and nobody knows for whom."""
+    held_until_s: float = -math.inf
+    fails_with: Node | None = None
+    """The refused new folder that it was refused in, too."""
 
     def __init__(self, wall_ns: int) -> None:
         self.since_ns = wall_ns
@@ -247,34 +257,24 @@ class Pending:
         self.queue: OrderKind | None = None
         """Whose queue of ready nodes it is in."""
         self.ready_since_s = 0.0
-        self.is_relaxed = False
-        """Whether it need not wait for the folders above it to reach their places: they wait for it."""
-        self.is_detoured = False
-        """Whether it takes another name for a moment, because its own is free only after it has left the one
-        it has."""
-        self.is_stuck = False
-        """Whether it waits for something that was refused."""
-        self.is_renamed = False
-        """Whether it got another name since it was last sent, even if it has the old one again."""
-        self.is_wanted = False
-        """Whether something is to be moved into this new folder: it cannot wait for a file to make it."""
-        self.attempts = 0
-        self.refusals = 0
-        """Answers with a no in a row: so many make it refused."""
-        self.error: str | None = None
-        """What the last attempt met."""
-        self.most_together = ANY_BATCH_SIZE
-        """It goes in no larger batch: the last one it was in failed as a whole, and nobody knows for whom."""
-        self.held_until_s = float("-inf")
-        self.fails_with: Node | None = None
-        """The refused new folder that it was refused in, too."""
 
     def touch(self, wall_ns: int) -> None:
         """Its name or bytes changed just now: what was met before is void."""
         self.touched_ns = wall_ns
-        self.attempts = self.refusals = 0
-        self.held_until_s = float("-inf")
-        self.is_relaxed = False
+        self.forgive()
+        if self.held_until_s != Pending.held_until_s:
+            self.held_until_s = Pending.held_until_s
+
+    def forgive(self) -> None:
+        """Its next attempt is the first."""
+        if self.attempts or self.refusals or self.is_relaxed:
+            self.attempts = self.refusals = 0
+            self.is_relaxed = False
+
+    def sent(self) -> None:
+        """What was planned for its next order, such as a detour, went into the flight that was just made."""
+        if self.is_detoured or self.is_wanted or self.is_renamed:
+            self.is_detoured = self.is_wanted = self.is_renamed = False
 
 
 class Node:

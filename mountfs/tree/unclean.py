@@ -57,7 +57,7 @@ class Unclean:
 
     def note_error(self, node: Node, error: str | None) -> None:
         """Notes what the last attempt to send *node* met; None: it went well, or the node changed since."""
-        if node.pending is not None:
+        if node.pending is not None and node.pending.error != error:
             node.pending.error = error
         if error is not None and node.pending is not None:
             self.troubled[node.id] = node
