@@ -9,20 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3 import PoolManager
 
 from mountfs.backends.bandwidth import Bandwidth
-from mountfs.backends.proxies import is_loopback, proxy_failed, proxy_for, untold, way_to
+from mountfs.backends.connections import Connections
+from mountfs.backends.proxies import proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import check_range, receive
-from mountfs.backends.sockets import Sockets, lend_pieces, pool_classes
+from mountfs.backends.sockets import Sockets, lend_pieces
 from mountfs.backends.standing import Judge, Standing, by_status
 from mountfs.backends.throttle import retry_after_s
 from mountfs.backends.wire import Pieces, Request, Response
@@ -45,6 +42,8 @@ class Ending(Protocol):
     """What ends all waits once it is set: a ``threading.Event``."""
 
     def set(self) -> None: ...
+
+    def is_set(self) -> bool: ...
 
     def wait(self, timeout: float) -> bool: ...
 
@@ -95,9 +94,10 @@ class HttpClient:
         self._standing = Standing(clock, judge)
         self._sockets = Sockets()
         self._closed = ending or threading.Event()
-        self._pool = self._session(self._settings.workers)
+        headers = {"User-Agent": self._settings.user_agent}
+        self._pool = Connections(self._sockets, self._settings.workers, headers)
         # A long poll keeps its connection for minutes; it must not take one from the others.
-        self._longpoll_pool = self._session(2)
+        self._longpoll_pool = Connections(self._sockets, 2, headers)
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[str]] = {}
@@ -145,7 +145,7 @@ class HttpClient:
 
     def pause(self, seconds: float) -> None:
         """Waits; Offline as soon as the client is closed."""
-        if self._closed.wait(seconds):
+        if self._closed.wait(seconds) if seconds > 0.0 else self._closed.is_set():
             raise Offline("the connection is closed")
 
     def calls(self) -> dict[str, int]:
@@ -169,19 +169,6 @@ class HttpClient:
         self._sockets.cut()
         self._pool.close()
         self._longpoll_pool.close()
-
-    def _session(self, pool_size: int) -> requests.Session:
-        session = requests.Session()
-        adapter = _CuttableAdapter(self._sockets, pool_size)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        session.headers["User-Agent"] = self._settings.user_agent
-        # What urllib3 can decode piece by piece: of others a few bytes might become any number in memory.
-        session.headers["Accept-Encoding"] = "gzip"
-        # Without an auth of its own requests would put a password from ~/.netrc over our token.
-        session.auth = _leave_as_is
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        return session
 
     def _send(self, request: Request, token: str | None) -> Response:
         try:
@@ -223,18 +210,15 @@ class HttpClient:
         read_timeout_s = request.read_timeout_s or self._settings.read_timeout_s
         with (
             _foreign_errors(request.url),
-            pool.request(
+            pool.send(
                 request.method,
                 request.url,
-                headers=headers,
-                data=Pieces(request.body, self._before_piece) if request.body else None,
-                timeout=(min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
-                allow_redirects=False,
-                stream=True,
-                proxies=_no_proxy_for(request.url),
+                headers,
+                Pieces(request.body, self._before_piece) if request.body else None,
+                (min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
             ) as reply,
         ):
-            replied = {name.lower(): value for name, value in reply.headers.items()}
+            replied = {name.lower(): value for name, value in reply.raw.headers.itermerged()}
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             head = Response(reply.status_code, replied, b"", wait_s)
             is_encoded = "content-encoding" in replied
@@ -278,16 +262,6 @@ class HttpClient:
 
 class _StaleConnection(Offline):
     """The connection broke before a reply; likely the far side had closed it while it was idle."""
-
-
-def _leave_as_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _no_proxy_for(url: str) -> dict[str, str] | None:
-    """The user's proxies, except on the way to this very machine, which no proxy can reach."""
-    host = urlsplit(url).hostname or ""
-    return {"no_proxy": host} if is_loopback(host) else None
 
 
 _NOT_SENT = (
@@ -346,20 +320,3 @@ def _is_unconnected(error: requests.exceptions.ConnectionError) -> bool:
     reason = getattr(error.args[0], "reason", None) if error.args else None
     unconnected = urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError
     return isinstance(reason, unconnected)
-
-
-class _CuttableAdapter(HTTPAdapter):
-    """requests' transport, with its sockets known to *sockets* and no retries of its own."""
-
-    def __init__(self, sockets: Sockets, pool_size: int) -> None:
-        self._pools = pool_classes(sockets)
-        super().__init__(pool_connections=8, pool_maxsize=pool_size, max_retries=0, pool_block=False)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
-        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._pools
-        return manager

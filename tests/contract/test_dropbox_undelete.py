@@ -28,6 +28,9 @@ class NoWaiting:
 
     def set(self) -> None: ...
 
+    def is_set(self) -> bool:
+        return False
+
     def wait(self, timeout: float) -> bool:
         self.waits_s.append(timeout)
         return False

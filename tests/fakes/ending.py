@@ -15,6 +15,9 @@ class ClockedEnding:
     def set(self) -> None:
         self._is_set = True
 
+    def is_set(self) -> bool:
+        return self._is_set
+
     def wait(self, timeout: float) -> bool:
         if not self._is_set:
             self._clock.advance(max(0.0, timeout))

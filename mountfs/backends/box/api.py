@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from threading import Lock
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -68,11 +68,11 @@ class BoxApi:
 
     def api_url(self, path: str, **query: str | int) -> str:
         """An address of the API host; *path* is quoted already."""
-        return _with_query(f"{self.settings.api_url}/{path}", query)
+        return _with_query(f"{self.settings.api_url}/{path}", tuple(query.items()))
 
     def upload_url(self, path: str, **query: str | int) -> str:
         """An address of the upload host."""
-        return _with_query(f"{self.settings.upload_url}/{path}", query)
+        return _with_query(f"{self.settings.upload_url}/{path}", tuple(query.items()))
 
     def exchange(
         self,
@@ -206,5 +206,6 @@ def quoted(item_id: str) -> str:
     return quote(item_id, safe="")
 
 
-def _with_query(url: str, query: Mapping[str, str | int]) -> str:
+@lru_cache(maxsize=256)
+def _with_query(url: str, query: tuple[tuple[str, str | int], ...]) -> str:
     return f"{url}?{urlencode(query)}" if query else url

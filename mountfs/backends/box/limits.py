@@ -13,8 +13,9 @@ CONTROL_CHARS = frozenset(map(chr, (*range(32), *range(127, 160))))
 """Both blocks of them."""
 SPACE = frozenset(" ")
 
-BATCHES_AT_ONCE = 6
-"""240 uploads a minute are four a second: with round trips of a second or more, six keep them flowing."""
+BATCHES_AT_ONCE = 12
+"""240 uploads a minute are four a second: with round trips of a second or more, six keep them flowing. Where
+the service takes more, 200 small files are there in 1.6 s with twelve, and in 2.6 s with six."""
 
 BOX_LIMITS = BackendLimits(
     service="box",

@@ -17,11 +17,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
+from mountfs.backends import connections
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut
 from mountfs.backends.proxies import is_loopback
 from mountfs.backends.wire import MOST_JSON_VALUES, Request, Response, Window
@@ -341,7 +344,7 @@ def test_no_foreign_error_gets_out(
     def broken(*args: object, **kwargs: object) -> requests.Response:
         raise error
 
-    monkeypatch.setattr(requests.Session, "request", broken)
+    monkeypatch.setattr(HTTPAdapter, "send", broken)
     with pytest.raises(MountfsError):
         client.exchange(get("http://127.0.0.1:1"))
 
@@ -502,6 +505,34 @@ def test_a_proxy_is_for_the_world_and_not_for_this_machine(
         assert client.exchange(get(server.url)).body == b"direct"
         assert client.exchange(get("http://dropbox.invalid")).body == b"proxy"
     assert proxy.seen[0].path == "http://dropbox.invalid/x"
+
+
+def test_the_environment_is_read_once_for_each_host(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    settings_of = requests.Session.merge_environment_settings
+
+    def counted(session: requests.Session, url: Any, *args: Any, **named: Any) -> Any:
+        asked.append(url)
+        return settings_of(session, url, *args, **named)
+
+    monkeypatch.setattr(requests.Session, "merge_environment_settings", counted)
+    with Script(*[answer(200)] * 6) as one, Script(*[answer(200)] * 6) as other:
+        for server in (one, other):
+            for number in range(6):
+                assert client.exchange(get(f"{server.url}/{number}")).status == 200
+        assert asked == [f"{one.url}/0/x", f"{other.url}/0/x"]
+
+
+def test_a_host_is_reached_again_after_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HOSTS_KEPT", 2)
+    client = HttpClient(SystemClock())
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(Script(*[answer(200)] * 3)) for _ in range(5)]
+        for server in servers * 3:
+            assert client.exchange(get(server.url)).status == 200
+    client.close()
 
 
 def test_a_password_in_netrc_does_not_replace_the_token(
