@@ -218,6 +218,8 @@ class Listings:
             part.arrivals = []
         while True:
             with tree.lock:
+                if folder.part.children is not None:
+                    return  # ``load_children`` read them at once meanwhile
                 rows = tree.store.children(folder.id, after_id=last_id, most=CHUNK)
                 for row in rows:
                     node = tree.enter_row(row, listings.get(row.id))
@@ -228,7 +230,6 @@ class Listings:
                     continue
                 # What came or went meanwhile did so in memory.
                 children.update((node.key, node) for node in part.arrivals or ())
-                part.arrivals = None
                 tree.residents.publish(
                     folder, {key: node for key, node in children.items() if node.state.parent is folder}
                 )

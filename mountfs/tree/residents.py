@@ -40,7 +40,7 @@ class Residents:
 
     def publish(self, folder: Node, children: dict[str, Node]) -> None:
         """The children of *folder* are all in memory from here on."""
-        folder.part.children = children
+        folder.part.children, folder.part.arrivals = children, None
         folder.part.has_some = False
         folder.part.folders = sum(child.folder is not None for child in children.values())
         self._folders[folder.id] = folder

@@ -18,10 +18,12 @@ from mountfs.model.order import OrderKind, Part
 from mountfs.tree import residents, tally
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
+from mountfs.tree.remote import load_children
 from mountfs.tree.residents import NotLoaded, Residents
 from mountfs.tree.sync import SYNC_EVERY_S
 from mountfs.tree.word import Word
 from tests.doubles.rows import count_nodes
+from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk
 from tests.fakes.clock import EPOCH_NS
@@ -506,6 +508,43 @@ def test_a_folder_that_is_being_listed_stays_though_the_one_above_could_be_let_g
     monkeypatch.setattr(world.memory, "list_folder", listed_meanwhile)
     assert world.fs.getattr("/d0/sub/f").size_bytes == 1
     assert world.node("/d0/sub/f").state.parent is world.node("/d0/sub")
+
+
+class Between:
+    """A tree's lock that does something once it is let go of."""
+
+    def __init__(self, lock: Any, act: Callable[[], None]) -> None:
+        self._lock, self._act = lock, act
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        self._act()
+
+
+def test_what_comes_into_a_folder_that_is_read_at_once_while_it_is_read_in_parts_is_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.account.write("/d/f", b"x")
+    assert world.names("/d") == {"f"}
+    world.restart()
+    tree, folder = world.core.tree, world.node("/d")
+    lock, made = tree.lock, tree.new_node(is_folder=False)
+
+    def read_at_once() -> None:
+        if folder.part.arrivals is not None:
+            monkeypatch.setattr(tree, "lock", lock)
+            with lock:
+                load_children(tree, folder)
+                tree.touch(made)
+                tree.change_unsaved(made, State(folder, "new", mtime_ns=1))
+
+    monkeypatch.setattr(tree, "lock", Between(lock, read_at_once))
+    world.core.listings.load(folder)
+    assert tree.child(folder, "new") is made
+    assert faults_of(tree) == []
 
 
 def test_a_file_that_was_found_by_its_id_is_shown_in_its_folder_though_the_one_above_could_be_let_go_of(
