@@ -208,14 +208,38 @@ def _random(turn: Turn) -> Figures:
     return turn.cold("large", read)
 
 
+def _walk(turn: Turn) -> Figures:
+    """find(1) over an account of which nothing is known, and twice more."""
+    top = turn.contestant.path
+    figures = turn.timed(lambda: _run("find", top))
+    calls = turn.calls
+    figures |= {f"{what}, s": turn.timed(lambda: _run("find", top))["seconds"] for what in ("again", "third")}
+    turn.calls = calls
+    return figures
+
+
+def _folder(turn: Turn) -> Figures:
+    """One large folder: cold its names, warm its attributes."""
+    top = turn.contestant.path / "d0000"
+    figures = turn.timed(lambda: _run("ls", top))
+    calls = turn.calls
+    figures |= {
+        f"ls -l {what}, s": turn.timed(lambda: _run("ls", "-l", top))["seconds"] for what in ("warm", "again")
+    }
+    turn.calls = calls
+    return figures
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
-    """*about* for its readers; *needs*: sources; *among*: who takes turns at it."""
+    """*about* for its readers; *needs*: sources; *among*: who takes turns at it; *filled*: the folders, and
+    the files in each, that the account has before."""
 
     about: str
     does: Callable[[Turn], Figures]
     needs: Sequence[str]
     among: Sequence[str]
+    filled: tuple[int, int] = (0, 0)
 
 
 BOTH = (Mountfs.name, Rclone.name)
@@ -258,6 +282,8 @@ JOBS: Mapping[str, Job] = {
         ["large"],
         BOTH,
     ),
+    "walk": Job("find over 1,000 folders with 100,000 files, cold", _walk, [], BOTH, (1000, 100)),
+    "folder": Job("ls of a folder with 100,000 files, cold", _folder, [], BOTH, (1, 100_000)),
     "read-random": Job("4 KiB at 50 places of 512 MiB, cold", _random, ["large"], BOTH),
 }
 USUAL = ("small", "large", "one")

@@ -14,6 +14,7 @@ from typing import Any, Self
 from cloudsandbox.box import BoxSandbox
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.tls import Authority
+from tests.bench.filled import fill
 
 BOX_DOWNLOADS = "dl.boxcloud.com"
 HOSTS = {
@@ -35,10 +36,18 @@ class LifelikeSandbox:
     """``url``, ``ca_file``, ``port``: where it is; it ends with this process."""
 
     def __init__(
-        self, service: str, folder: Path, latency_ms: float, link_mb_s: float = 0.0, *, by_proxy: bool
+        self,
+        service: str,
+        folder: Path,
+        latency_ms: float,
+        link_mb_s: float = 0.0,
+        *,
+        by_proxy: bool,
+        filled: tuple[int, int] = (0, 0),
     ) -> None:
         """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit. *by_proxy*: its client comes by a
-        proxy that leads the service's own hosts here. Only then may Box send downloads to another host."""
+        proxy that leads the service's own hosts here. Only then may Box send downloads to another host.
+        *filled*: the account has so many folders, of so many files; of Dropbox alone."""
         self.service = service
         folder.mkdir(parents=True)
         self.ca_file = folder / "ca.pem"
@@ -47,6 +56,7 @@ class LifelikeSandbox:
         if by_proxy and service == "box":
             switches["download_host"] = BOX_DOWNLOADS
         order = [sys.executable, "-m", "tests.bench.lifelike", service, str(folder), json.dumps(switches)]
+        order += map(str, filled)
         self._process = subprocess.Popen(order, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -97,13 +107,18 @@ class LifelikeSandbox:
         self.close()
 
 
-def main(service: str, folder: str, switches: str) -> None:
+def main(service: str, folder: str, switches: str, folders: str, files: str) -> None:
     """The child: serves until standard input ends."""
+    data = Path(folder) / "data"
+    if int(folders):
+        with DropboxSandbox(data, token=TOKEN) as sandbox:
+            sandbox.write("/first", b"x")
+        fill(data, int(folders), int(files))
     authority = Authority()
     authority.write(Path(folder) / "ca.pem")
     kind = BoxSandbox if service == "box" else DropboxSandbox
     names = [*HOSTS[service], "127.0.0.1"]
-    with kind(Path(folder) / "data", token=TOKEN, authority=authority, names=names) as sandbox:
+    with kind(data, token=TOKEN, authority=authority, names=names) as sandbox:
         sandbox.set_switches(**json.loads(switches))
         print(json.dumps({"url": sandbox.base_url}), flush=True)
         while os.read(0, 4096):

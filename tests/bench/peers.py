@@ -67,8 +67,16 @@ def take_turn(name: str, job: str, number: int, place: Place, folder: Path, sour
         return result(PassThrough(folder), None)
     kind = Mountfs if name == Mountfs.name else Rclone
     far = folder / "far"
+    folders, files = JOBS[job].filled
+    folders = max(1, round(folders * place.part)) if folders > 1 else folders
+    files = round(files * place.part) if folders == 1 else files
     with LifelikeSandbox(
-        place.service, far, place.latency_ms, place.link_mb_s, by_proxy=kind is Rclone
+        place.service,
+        far,
+        place.latency_ms,
+        place.link_mb_s,
+        by_proxy=kind is Rclone,
+        filled=(folders, files),
     ) as sandbox:
         return result(kind(folder / name, sandbox), sandbox)
 
