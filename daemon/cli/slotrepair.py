@@ -29,7 +29,7 @@ from mountfs.tree.tree import Tree
 
 MOST_CHARS = 255
 """Of a name, as both services take it."""
-STORE_FILES = ("", "-wal", "-shm")
+STORE_FILES = ("", "-wal", "-shm", "-attributes")
 PRIVATE = Kept(mode=0o600)
 """For a file whose mode cannot be read any more."""
 

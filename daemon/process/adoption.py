@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 IDENTITY = "identity"
 """The store's fact that tells it from any other, written when it is first used."""
-STORE_FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
+STORE_FILES = ("journal.db", "journal.db-wal", "journal.db-shm", "journal.db-attributes")
 
 
 def identify(store: Store) -> str:

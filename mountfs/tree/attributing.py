@@ -6,12 +6,12 @@ import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.tree.bases import is_attached
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import ROOT_ID, Node
+from mountfs.tree.noted import keeping
 from mountfs.tree.rowless import apply, is_found
 from mountfs.tree.tree import Tree
 
@@ -31,12 +31,12 @@ class Attributing:
         """Sets the permissions of *node*; its type stays."""
         before = node.state.kept
         kind = 0 if before is None or not before.is_special else stat.S_IFMT(before.mode or 0)
-        self._keep(node, mode=kind | stat.S_IMODE(mode))
+        kept = (before or NOTHING_KEPT).changed(self._tree.clock.wall_ns(), mode=kind | stat.S_IMODE(mode))
+        self._note(node, kept)
 
     def set_owner(self, node: Node, uid: int | None, gid: int | None) -> None:
         """Sets owner and group; None leaves one as it is."""
-        given = {"uid": uid, "gid": gid}
-        self._keep(node, **{name: number for name, number in given.items() if number is not None})
+        self._note(node, self._kept(node).changed(self._tree.clock.wall_ns(), uid=uid, gid=gid))
 
     def note_read(self, node: Node, mtime_ns: int) -> None:
         """The file *node* was read. As with relatime of mount(8) the access time moves where it is not past
@@ -45,11 +45,12 @@ class Attributing:
         atime_ns = mtime_ns if kept.atime_ns is None else kept.atime_ns
         if atime_ns <= max(mtime_ns, kept.ctime_ns or mtime_ns) or now_ns - atime_ns >= DAY_NS:
             # Nothing is derived from it: it needs neither a transaction nor a listener.
-            node.state = replace(node.state, kept=replace(kept, atime_ns=now_ns))
+            node.state = keeping(node.state, replace(kept, atime_ns=now_ns))
 
     def set_xattrs(self, node: Node, xattrs: Mapping[str, bytes]) -> None:
         """Replaces all extended attributes of *node* by *xattrs*."""
-        self._keep(node, xattrs=tuple(sorted(xattrs.items())))
+        kept = self._kept(node).changed(self._tree.clock.wall_ns())
+        self._keep(node, replace(kept, xattrs=tuple(sorted(xattrs.items()))))
 
     def set_times(self, node: Node, mtime_ns: int | None, atime_ns: int | None) -> None:
         """Sets the times; None leaves one as it is.
@@ -61,37 +62,59 @@ class Attributing:
         state = node.state
         if not is_attached(node):
             return
-        after = replace(state, kept=self._kept(node, {} if atime_ns is None else {"atime_ns": atime_ns}))
-        if mtime_ns is not None:
-            self._tree.folder_times.forget(node)
-            if state.draft is not None:
-                after = after.holding(state.content, replace(state.draft, mtime_ns=mtime_ns))
-            elif state.content is not None:
-                after = after.holding(replace(state.content, mtime_ns=mtime_ns), None)
-            else:
-                after = replace(after, mtime_ns=mtime_ns)
-            self._tree.touch(node)
+        kept = self._kept(node).changed(self._tree.clock.wall_ns(), atime_ns=atime_ns)
+        after = keeping(state, kept)
+        if mtime_ns is None:
+            self._note(node, kept)
+            return
+        self._tree.folder_times.forget(node)
+        if state.draft is not None:
+            after = after.holding(state.content, replace(state.draft, mtime_ns=mtime_ns))
+        elif state.content is not None:
+            after = after.holding(replace(state.content, mtime_ns=mtime_ns), None)
+        else:
+            after = replace(after, mtime_ns=mtime_ns)
+        self._tree.touch(node)
         apply(self._tree, (node, after))
 
     def set_times_of_draft(self, node: Node, atime_ns: int | None) -> None:
         """Sets the access time of a file that is being written; None leaves it as it is. Its modification
         time is set by its open file (``OpenFile.set_mtime``)."""
-        after = replace(node.state, kept=self._kept(node, {} if atime_ns is None else {"atime_ns": atime_ns}))
+        kept = self._kept(node).changed(self._tree.clock.wall_ns(), atime_ns=atime_ns)
         if node.is_saved:
-            self._tree.change((node, after))
+            self._note(node, kept)
         else:
-            node.state = after  # the label of its file will say it
+            node.state = keeping(node.state, kept)  # the label of its file will say it
 
-    def _keep(self, node: Node, **changes: Any) -> None:
-        after = replace(node.state, kept=self._kept(node, changes))
+    def _note(self, node: Node, kept: Kept) -> None:
+        """As ``_keep``, where nothing but mode, owner, access time and time of change is another."""
+        if not node.is_saved or node.id == ROOT_ID or not self._tree.noted.note(node, kept):
+            self._keep(node, kept)
+
+    def _keep(self, node: Node, kept: Kept) -> None:
+        after = keeping(node.state, kept)
         if is_attached(node) and is_found(node):
             self._tree.change((node, after))
         else:
             # A new file that is open, or a removed one. Nothing is derived from what is kept.
             node.state = after
 
-    def _kept(self, node: Node, changes: Mapping[str, Any]) -> Kept:
-        return replace(node.state.kept or NOTHING_KEPT, **changes, ctime_ns=self._tree.clock.wall_ns())
+    def _kept(self, node: Node) -> Kept:
+        return node.state.kept or NOTHING_KEPT
+
+
+def save_noted(tree: Tree) -> None:
+    """Writes the rows of nodes whose attributes the log alone has by now. Not inside a transaction."""
+    for _ in range(0, len(tree.noted), SAVED_AT_ONCE):
+        with tree.lock:
+            some = tree.noted.some(SAVED_AT_ONCE)
+            if not some:
+                return
+            with tree.transaction():
+                for node in some:
+                    if node.is_saved and is_attached(node):
+                        tree.change((node, node.state))
+            tree.noted.saved(some)
 
 
 def save_folder_times(tree: Tree) -> dict[int, int]:

@@ -44,6 +44,28 @@ class Kept:
     xattrs: tuple[tuple[str, bytes], ...] = ()
     """``user.*`` attributes, by name."""
 
+    def changed(
+        self,
+        now_ns: int,
+        *,
+        mode: int | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        atime_ns: int | None = None,
+    ) -> Kept:
+        """With other values, changed now; None: as it is. A later change has a later time, even where the
+        clock was set back: a start tells by it which one counts (``attributelog``)."""
+        return Kept(
+            self.mode if mode is None else mode,
+            self.uid if uid is None else uid,
+            self.gid if gid is None else gid,
+            self.atime_ns if atime_ns is None else atime_ns,
+            now_ns if self.ctime_ns is None else max(now_ns, self.ctime_ns + 1),
+            self.device,
+            self.target,
+            self.xattrs,
+        )
+
     @property
     def is_special(self) -> bool:
         """Whether the node is a symbolic link, a fifo, a socket or a device."""

@@ -27,7 +27,8 @@ file tells a start what it is, and whether it was closed. Where no label can be 
     touched_ns     wall clock of the last call that changed its name or bytes
     is_dirty       whether anything is to be told to the service, or bytes of ours belong to it: what a start
                    loads at once. All other rows are cache
-    attributes     mode, owner, and what else this machine alone keeps, as JSON (``kept.text_of``)
+    attributes     mode, owner, and what else this machine alone keeps, as JSON (``kept.text_of``). Newer
+                   ones may be in the file ``-attributes`` beside the database: a start takes them from there
 
 ``contents``, one row per spool file that holds bytes of ours.
 

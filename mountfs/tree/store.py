@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mountfs.errors import DiskFull
 from mountfs.model.order import Part
+from mountfs.tree.attributelog import AttributeLog
 from mountfs.tree.content import Content
 from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
 from mountfs.tree.gaprows import GapRows, read_gaps
@@ -77,13 +78,15 @@ class Store:
         self.walked = WalkRows(self._db)
         self.known_files = KnownFiles(self._db)
         self.kept = KeptRows(self._db)
+        self.attribute_log = AttributeLog(path, boot_id)
         try:
             check_version(self._db)
             if path.stat().st_size <= CHECKED_BYTES or self.fact("boot_id") != boot_id:
                 check_whole(self._db)
+            self.attribute_log.replay(self._db)
             self._next_id = int(self.fact("next_id") or ROOT_ID + 1)
             self._has_parts = self._db.execute("SELECT 1 FROM parts LIMIT 1").fetchone() is not None
-        except (sqlite3.Error, ValueError) as error:
+        except (sqlite3.Error, ValueError, TypeError) as error:
             self._db.close()
             raise unusable(path, error) from error
         self._reserved_id = self._next_id
@@ -392,4 +395,5 @@ class Store:
             self._db.execute(f"PRAGMA busy_timeout = {BUSY_S * 1000}")
 
     def close(self) -> None:
+        self.attribute_log.close()
         self._db.close()

@@ -27,7 +27,7 @@ from pathlib import Path
 from mountfs.errors import NoSpace
 from mountfs.ports import Disk
 from mountfs.spool.spool import Spool
-from mountfs.tree.attributing import save_folder_times
+from mountfs.tree.attributing import save_folder_times, save_noted
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
@@ -130,7 +130,9 @@ class Durability:
         self.sync_store()
 
     def sync_store(self) -> None:
-        """Every row written before this call survives power loss once it returns; OSError if not."""
+        """Every row written before this call survives power loss once it returns, as does what is noted to be
+        written; OSError or NoSpace if not."""
+        save_noted(self._tree)
         with self._tree.lock:
             if self._synced_commits >= self._tree.store.commits:
                 return
@@ -184,6 +186,7 @@ class Durability:
 
     def _save_open(self, now_s: float) -> None:
         """What has been there for a while gets its row, whether it is open or closed."""
+        save_noted(self._tree)
         changed = self._tree.folder_times.changed
         while True:
             with self._tree.lock:

@@ -17,6 +17,7 @@ from mountfs.tree.listeners import Listener, Listeners, Undo
 from mountfs.tree.listing import Listing
 from mountfs.tree.loading import Loader
 from mountfs.tree.node import FORGOTTEN, Node, Pending, State, home_of
+from mountfs.tree.noted import Noted
 from mountfs.tree.residents import NotLoaded, Residents
 from mountfs.tree.restoring import restore
 from mountfs.tree.rows import NodeRow
@@ -69,6 +70,7 @@ class Tree:
         self._contents = of_ours = Contents(store, clock, self.add_orphan)
         self.contents, self.unsaved, self.freed = of_ours.owners, of_ours.unsaved, of_ours.freed
         self.folder_times = FolderTimes(clock)
+        self.noted = Noted(store.attribute_log)
         self.copying = of_ours.copying
         self._by_remote_id = ByRemoteId()
         self._loader = Loader(store, self.nodes, self._admit)

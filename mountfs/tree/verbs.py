@@ -201,6 +201,8 @@ class Verbs:
             self._tree.touch(removed)
             self._tree.folder_times.forget(removed)
             after = removed.state.at(parent, names[-1])
+            mine = (removed.state.kept or NOTHING_KEPT).changed(now_ns)
+            kept = replace(kept or NOTHING_KEPT, ctime_ns=mine.ctime_ns)
             after = replace(after, mtime_ns=now_ns, refusal=None, kept=kept)
             self._tree.change((removed, after))
             return removed

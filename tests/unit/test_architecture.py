@@ -156,7 +156,7 @@ LAYERS_OF_THE_TREE = (
         "transaction",
         "unknownids",
     ),
-    ("copying", "database", "node"),
+    ("attributelog", "copying", "database", "node"),
     (
         "bases",
         "doubt",
@@ -165,6 +165,7 @@ LAYERS_OF_THE_TREE = (
         "keptrows",
         "label",
         "listeners",
+        "noted",
         "place",
         "residents",
         "rows",

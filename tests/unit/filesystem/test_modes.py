@@ -119,6 +119,7 @@ def test_a_clean_file_keeps_its_mode_though_it_leaves_the_memory(
     world.theirs("/d/f", b"x")
     world.theirs("/e/f", b"x")
     world.fs.metadata.chmod("/d/f", 0o600)
+    world.core.durability.save()
     before = world.node("/d/f")
     monkeypatch.setattr(residents, "ENTRIES_KEPT", 1)
     monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
