@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from tests.posix.cases import all_cases
+from tests.posix.filecases import file_cases
 from tests.posix.lengthcases import length_cases
 from tests.posix.opencases import open_cases
 from tests.posix.place import Place
@@ -23,7 +24,7 @@ def main() -> None:
     os.umask(0o022)
     told: dict[str, object] = {}
     for number, (name, case) in enumerate(
-        islice(chain(all_cases(), open_cases(), time_cases(), length_cases()), 0, None, step)
+        islice(chain(all_cases(), open_cases(), time_cases(), length_cases(), file_cases()), 0, None, step)
     ):
         assert name not in told, name
         place = Place(top / str(number))
