@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mountfs.model.entry import NS_PER_S
-from mountfs.tree.kept import NOTHING_KEPT, Kept, kept_of
+from mountfs.tree.kept import NOTHING_KEPT, Kept, kept_of, text_of
 from mountfs.tree.node import ROOT_ID
 
 PAGE_ROWS = 1000
@@ -32,6 +33,11 @@ class KeptRows:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+
+    def save(self, kept: Iterable[tuple[int, Kept | None]]) -> None:
+        """Writes what is kept of nodes, by their ids, into their rows; where there is none, nowhere."""
+        rows = [(text_of(each), node_id) for node_id, each in kept]
+        self._db.executemany("UPDATE nodes SET attributes = ? WHERE id = ?", rows)
 
     def page(self, top_id: int, after_id: int) -> tuple[list[KeptRow], int | None]:
         """Of what is shown at or below the node *top_id*: what is kept of those among the next rows after

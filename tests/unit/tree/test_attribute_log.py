@@ -61,7 +61,7 @@ def test_no_call_makes_a_transaction_and_a_kill_leaves_all(world: World) -> None
 
 
 def test_the_rows_follow_many_in_one_transaction(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attributing, "SAVED_AT_ONCE", 2)
+    monkeypatch.setattr(attributing, "NOTED_AT_ONCE", 2)
     chmod(world, 0o600, 0o640, 0o755)
     commits = world.core.tree.store.commits
     step(world)
