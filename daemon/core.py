@@ -45,6 +45,7 @@ from mountfs.tree.listings import FRESH_S, Listings
 from mountfs.tree.node import State
 from mountfs.tree.plan import Plan
 from mountfs.tree.recovery import Recovery, recover
+from mountfs.tree.rescue import Rescue
 from mountfs.tree.store import Store
 from mountfs.tree.strays import is_never_shared
 from mountfs.tree.sync import Durability
@@ -319,7 +320,7 @@ def _senders(
         folder_lost=listings.relist_above,
         pause=pause,
     )
-    plan.uploads = uploader
+    plan.uploads, plan.rescue = uploader, Rescue(tree, foundation.copies)
     committer = Committer(
         tree,
         plan,

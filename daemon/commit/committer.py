@@ -163,6 +163,7 @@ class Committer:
         was_parked = False
         try:
             found = self._find(now_s)
+            self._plan.tell()
             if not isinstance(found, Batch):
                 return found
             batch = found
@@ -275,6 +276,7 @@ class Committer:
         """Adds the rest of a batch, a part at a time."""
         while fill(self._tree, self._plan, batch.sent, self._most[batch.kind], now_s):
             pass
+        self._plan.tell()
         batch.orders = self._orders(batch.sent)
         batch.is_filled = True
         self.on_batch(batch.current)

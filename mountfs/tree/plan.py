@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +24,7 @@ from mountfs.errors import Internal
 from mountfs.model.order import OrderKind
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import BackendLimits
+from mountfs.tree.bases import is_attached
 from mountfs.tree.circles import circle_of, open_circle
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.node import Node, Pending, path_of
@@ -80,6 +81,8 @@ class Plan(Planner):
         self.wake: Callable[[], None] = lambda: None
         self.uploads: Uploads = NoUploads()
         self.is_hurried: Callable[[], bool] = lambda: False
+        self.rescue: Callable[[Node], None] = lambda _node: None
+        """Called, under the lock, with what a bug left in a folder that has vanished."""
         self._tree = tree
         self._limits = limits
         self._settling_time = SettlingTime(tree, limits, usual_settle_s)
@@ -89,6 +92,8 @@ class Plan(Planner):
         self._timers: list[tuple[float, int, Node]] = []
         self._settling: dict[int, Node] = {}
         self._is_woken = False
+        self._bugs: deque[tuple[str, Exception]] = deque()
+        """What ``tell`` is to tell: paths, and what was raised there."""
         self.looks = 0
         """How many nodes were looked at so far: a measure of work that does not depend on the machine."""
         self._left_pending: list[Node] = []
@@ -206,12 +211,21 @@ class Plan(Planner):
         """Tries the node of *bug* again in HELD_S; meanwhile no other waits for it. Call it after the
         transaction in which the bug showed is undone, or half of what was decided would stay."""
         node, error = bug.node, bug.error
-        LOG.error("%s cannot be sent, and is tried again later", path_of(node), exc_info=error)
+        self._bugs.append((path_of(node), error))
         self._stale.pop(node.id, None)  # the roll-back touched it
+        if not is_attached(node):
+            self.rescue(node)
+            return
         if node.pending is not None:
             self._tree.note_error(node, str(Internal.of(error)))
             node.pending.held_until_s = now_s + HELD_S
             heapq.heappush(self._timers, (now_s + HELD_S, self._tree.store.next_id(), node))
+
+    def tell(self) -> None:
+        """Writes the bugs since the last call to the log. Without the lock: a disk may be slow."""
+        while self._bugs:
+            path, error = self._bugs.popleft()
+            LOG.error("%s cannot be sent, and is tried again later", path, exc_info=error)
 
     def waiting_for(self, node: Node) -> list[Node]:
         """What waits for *node*, and for those that do."""

@@ -24,6 +24,7 @@ from mountfs.tree.node import FORGOTTEN, Node, State, path_of
 from mountfs.tree.recovered import RecoveredCopies
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.replaced import has_revision, replaced_under, show_replaced
+from mountfs.tree.rescue import VANISHED
 from mountfs.tree.strays import Strays, is_never_shared
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -154,8 +155,7 @@ class _Repairs:
         """Repairs the versions of *node*, each as ``doubt`` says of it; whether anything was wrong."""
         state = node.state
         if state.flight is None and state.is_forgotten:
-            self._tree.change((node, FORGOTTEN))
-            return False
+            return self._repair_vanished(node)
         is_repaired = False
         if state.content is not None and not self._is_sent(state, state.content):
             is_repaired = self._repair_content(node, state.content)
@@ -176,6 +176,18 @@ class _Repairs:
     def _is_sent(self, state: State, content: Content) -> bool:
         """Whether a flight sends *content*: then the committer asks the service how that ended."""
         return state.flight is not None and state.flight.content is content
+
+    def _repair_vanished(self, node: Node) -> bool:
+        """Nothing says where *node* is, since its folder has no row. Its bytes are kept at the top of the
+        account."""
+        content, root = node.state.content or node.state.draft, self._tree.root
+        if content is None or content.spool not in self._names:
+            self._tree.change((node, FORGOTTEN))
+            return False
+        copy = self._recovered.new(root, node.state.name, content, VANISHED, node.state.kept)
+        self._tree.change((node, FORGOTTEN), copy)
+        self._tree.notice(path_of(copy[0]), f"{VANISHED}; what there is, is in {copy[1].name}")
+        return True
 
     def _repair_content(self, node: Node, content: Content) -> bool:
         if node.state.refusal is not None:

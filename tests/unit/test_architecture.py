@@ -179,7 +179,7 @@ LAYERS_OF_THE_TREE = (
     ("tree",),
     ("gaps", "oddities", "order", "outcome", "remote", "rowless", "settling", "treewalk", "unsent"),
     ("attributing", "circles", "copynames", "listings", "takeover", "twins"),
-    ("feed", "plan", "reversal", "sync", "view", "walks"),
+    ("feed", "plan", "rescue", "reversal", "sync", "view", "walks"),
     ("recovered", "replaced"),
     ("strays",),
     ("booking", "discard", "launch", "recovery", "verbs"),

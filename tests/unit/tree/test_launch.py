@@ -125,6 +125,24 @@ def test_a_file_whose_look_is_undone_each_time_is_looked_at_from_time_to_time(
     world.close()
 
 
+def test_a_file_that_cannot_be_sent_is_told_of_without_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    world.put(f"/{BAD}", b"x")
+    look(world)
+    fail_once(monkeypatch, KeyError("a bug"))
+    told: list[tuple[str, bool]] = []
+
+    def error(_text: str, path: str, **_: object) -> None:
+        told.append((path, world.core.tree.lock._is_owned()))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(plan.LOG, "error", error)
+    world.commit_steps(1)
+    assert told == [(f"/{BAD}", False)]
+    world.close()
+
+
 @pytest.mark.parametrize("is_saved", [False, True], ids=["label", "row"])
 def test_a_file_whose_order_cannot_be_written_down_is_sent_once_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_saved: bool
