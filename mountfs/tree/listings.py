@@ -146,6 +146,7 @@ class Listings:
         and never was.
         """
         with self._tree.lock:
+            folder = self._in_memory(folder)
             under_way = self._loads.get(folder.id)
             if under_way is None:
                 mine = self._loads[folder.id] = Load(self._tree.store.next_id())
@@ -184,18 +185,19 @@ class Listings:
                     self._landed.clear()
             mine.ended.set()
 
-    def relist(self, folder: Node) -> None:
-        """Lists *folder* whatever is known of it. As ``load``."""
+    def relist(self, folder: Node) -> Node:
+        """Lists *folder* whatever is known of it, and returns its node in memory. As ``load``."""
         with self._tree.transaction():
+            folder = self._in_memory(folder)
             self.doubt(folder)
             asked_at = self._tree.store.next_id()
         self.load(folder, asked_at)
+        return folder
 
     def try_relist(self, folder: Node) -> bool:
         """As ``relist``; False: the folder could not be listed, and what was known of it is shown."""
         with suppress(MountfsError):
-            self.relist(folder)
-            return not folder.part.listing.was_tried
+            return not self.relist(folder).part.listing.was_tried
         return False
 
     def relist_above(self, node: Node) -> bool:
@@ -205,6 +207,11 @@ class Listings:
             folder = node.state.parent
             above = None if folder is None else folder.state.base_parent
         return above is not None and self.try_relist(above)
+
+    def _in_memory(self, folder: Node) -> Node:
+        """The node of *folder*: another one by now if *folder* was let go of since somebody found it. What is
+        in it must not be shown in a node that nobody finds."""
+        return self._tree.node(folder.id) or folder
 
     def _load_rows(self, folder: Node) -> None:
         """Reads what the store has in *folder*, a part at a time."""

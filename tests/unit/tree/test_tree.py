@@ -510,6 +510,25 @@ def test_a_folder_that_is_being_listed_stays_though_the_one_above_could_be_let_g
     assert world.node("/d0/sub/f").state.parent is world.node("/d0/sub")
 
 
+def test_a_folder_that_is_listed_ahead_after_it_was_let_go_of_shows_what_is_in_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lists ahead remembers folders, which may be in memory as other nodes by then."""
+    world.account.write("/d0/sub/f", b"x")
+    for name in range(5):
+        world.account.write(f"/d1/f{name}", b"x")
+    world.follow()
+    remembered = world.node("/d0/sub")
+    with monkeypatch.context() as patched:
+        patched.setattr(residents, "ENTRIES_KEPT", 2)
+        patched.setattr(residents, "FEW_FOLDERS", 0)
+        world.names("/d1")
+    assert remembered.id not in world.core.tree.nodes
+    world.core.listings.load(remembered)
+    assert world.names("/d0/sub") == {"f"}
+    assert faults_of(world.core.tree) == []
+
+
 class Between:
     """A tree's lock that does something once it is let go of."""
 
