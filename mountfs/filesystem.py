@@ -215,10 +215,15 @@ class FileSystem:
         self._files.release(self._opener.create(path, flags, self._new(mode, caller), is_ours=True))
 
     def read(self, number: int, offset: int, length: int) -> bytes:
+        room = memoryview(bytearray(length))
+        return bytes(room[: self.read_into(number, offset, room)])
+
+    def read_into(self, number: int, offset: int, room: memoryview) -> int:
+        """As many bytes as *room* has, fewer only at the end of the file; how many these are."""
         handle = self._handles[number]
         if not handle.can_read:
             raise BadHandle("not open for reading")
-        return handle.file.read(offset, length, reads_ahead=handle.reads_ahead)
+        return handle.file.read_into(offset, room, reads_ahead=handle.reads_ahead)
 
     def write(self, number: int, offset: int, data: bytes, *, is_page: bool = False) -> int:
         """*is_page*: the kernel writes a page of a mapping back, at its own place even under O_APPEND."""

@@ -143,6 +143,18 @@ class OpenFile:
             found = overlaid.pieces(self._spool_file, overlay, offset, length)
         return overlaid.joined(self._services, overlay.file, found)
 
+    def read_into(self, offset: int, room: memoryview, *, reads_ahead: bool = True) -> int:
+        """As ``read``, as many bytes as *room* has; how many these are."""
+        file = self.file
+        if file is not None and self._spool_file is None:
+            self.was_read = True
+            if reads_ahead:
+                self._services.on_read(self.node, file, offset)
+            return self._services.reader.read_into(file, offset, room, ahead=reads_ahead)
+        body = self.read(offset, len(room), reads_ahead=reads_ahead)
+        room[: len(body)] = body
+        return len(body)
+
     def write(self, offset: int, data: bytes, *, append: bool = False) -> int:
         """Writes all of *data*, at *offset* or at the end. NoSpace, TooLarge; errors of the reader, since the
         first write may read a small file."""

@@ -55,6 +55,8 @@ class Reads(Protocol):
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
 
+    def read_into(self, file: File, offset: int, room: memoryview, *, ahead: bool = True) -> int: ...
+
     def left(self, file: File) -> None:
         """No program has *file* open any more."""
 

@@ -167,8 +167,9 @@ class Operations:
     def mknod(self, path: str, mode: int, dev: int) -> None:
         self._fs.mknod(path, mode, dev, self._caller())
 
-    def read(self, path: str | None, size: int, offset: int, info: FileInfo) -> bytes:
-        return self._fs.read(info.fh, offset, size)
+    def read(self, path: str | None, room: memoryview, offset: int, info: FileInfo) -> int:
+        """Not as fusepy has it: into *room*, libfuse's own buffer."""
+        return self._fs.read_into(info.fh, offset, room)
 
     def write(self, path: str | None, data: bytes, offset: int, info: FileInfo) -> int:
         return self._fs.write(info.fh, offset, data, is_page=bool(info.writepage))

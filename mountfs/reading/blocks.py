@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from pathlib import Path
 
 from mountfs.model.entry import File
-from mountfs.model.hashing import HashKind, hasher
+from mountfs.model.hashing import HashKind
 from mountfs.model.ranges import RangeSet
-from mountfs.reading.cachefile import CacheFile, found_as, name_of, stored_in
+from mountfs.reading.cachefile import CacheFile, Stored, found_as, hash_of, name_of, stored_in
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import SUFFIX, Sums, remove
 
@@ -26,12 +26,12 @@ MOST_FILES = 100_000
 """However small they are: each costs about 1 KB of memory and a block of the disk."""
 LEAST_BYTES = 64 * 1024 * 1024
 """Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
+MOST_OPEN = 16
+"""Large files that stay open between two reads: to open and to close one costs a quarter of a read."""
 MOST_SPARED = 1000
 """Pinned files that are passed over in one search for what may go."""
 LOOK_EVERY_BYTES = 4 * 1024 * 1024
 """Taken over between two looks at how much room the disk has: a file that is taken over needs none."""
-PIECE_BYTES = 4 * 1024 * 1024
-"""Hashed at once."""
 
 
 class Blocks:
@@ -63,6 +63,8 @@ class Blocks:
         self._lacking_bytes = lacking_bytes
         self._least_bytes = least_bytes
         self._cached: OrderedDict[tuple[str, ...], CacheFile] = OrderedDict()
+        self._open: deque[CacheFile] = deque()
+        """Those that stay open, the ones that were opened first first."""
         self._made = 0
         self._used_bytes = 0
         self._pinned: set[tuple[str, ...]] = set()
@@ -102,7 +104,7 @@ class Blocks:
             if cached is None or cached.is_proven:
                 return
         sums = self._sums(cached.path, file)
-        is_whole = self._hash(cached.path, sums) == file.content_hash
+        is_whole = hash_of(cached.path, self._hash_kind, sums) == file.content_hash
         with self._lock:
             if self._cached.get(key) is not cached:
                 return
@@ -116,30 +118,13 @@ class Blocks:
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
         """The cached bytes from *offset* on, at most *length*; empty when the first is not cached."""
-        key = key_of(file)
-        with self._lock:
-            cached = self._cached.get(key)
-            if cached is None:
-                return b""
-            self._cached.move_to_end(key)
-            stop = cached.stop_of(offset, offset + length)
-            unproven = cached.unproven_in(offset, stop)
-        if stop <= offset:
-            return b""
-        try:
-            stored = os.open(cached.path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return b""  # evicted since: a miss
-        try:
-            if unproven:
-                self._prove(cached, unproven, stored)
-                with self._lock:
-                    stop = cached.stop_of(offset, stop)
-            return os.pread(stored, stop - offset, offset) if stop > offset else b""
-        except OSError:
-            return b""
-        finally:
-            os.close(stored)
+        stored, length = self._stored(file, offset, length)
+        return b"" if stored is None else stored.read(offset, length)
+
+    def peek_into(self, file: File, offset: int, room: memoryview) -> int:
+        """As ``peek``, into *room*; how many bytes."""
+        stored, length = self._stored(file, offset, len(room))
+        return 0 if stored is None else stored.read_into(offset, room[:length])
 
     def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of [start, stop) that are not cached, ascending."""
@@ -277,6 +262,41 @@ class Blocks:
             if cached is not None:
                 self._forget_locked(key_of(file), cached)
 
+    def _stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
+        """Where to read from, and how much of [offset, offset + length) is there; None: nothing."""
+        key = key_of(file)
+        with self._lock:
+            cached = self._cached.get(key)
+            if cached is None:
+                return None, 0
+            self._cached.move_to_end(key)
+            stop = cached.stop_of(offset, offset + length)
+            unproven = cached.unproven_in(offset, stop)
+            stored = cached.stored
+        if stop <= offset:
+            return None, 0
+        try:
+            stored = stored or self._opened(key, cached)
+        except OSError:
+            return None, 0  # evicted since: a miss
+        if unproven:
+            self._prove(cached, unproven, stored.fd)
+            with self._lock:
+                stop = cached.stop_of(offset, stop)
+        return (stored, stop - offset) if stop > offset else (None, 0)
+
+    def _opened(self, key: tuple[str, ...], cached: CacheFile) -> Stored:
+        """Opens a cache file; a large one stays open for the next reads. OSError."""
+        stored = Stored(cached.path)
+        if cached.sums is not None:
+            with self._lock:
+                if self._cached.get(key) is cached:
+                    cached.stored = stored
+                    self._open.append(cached)
+                    if len(self._open) > MOST_OPEN:
+                        self._open.popleft().stored = None
+        return stored
+
     def _prove(self, cached: CacheFile, numbers: list[int], fd: int) -> None:
         """Has blocks of a former process prove themselves; those that do not are absent from here on."""
         assert cached.sums is not None
@@ -317,22 +337,6 @@ class Blocks:
         self._made = max(self._made, found.serial)
         self._cached[found.key] = found.file
         self._used_bytes += found.file.cached_bytes
-
-    def _hash(self, path: str, sums: Sums | None) -> str:
-        """Of all bytes of a cache file, whose blocks prove themselves from here on; "" when it cannot be
-        read."""
-        state = hasher(self._hash_kind)
-        offset = 0
-        try:
-            with Path(path).open("rb", buffering=0) as stored:
-                while piece := stored.read(PIECE_BYTES):
-                    state.update(piece)
-                    if sums is not None:
-                        sums.write(offset, piece)
-                    offset += len(piece)
-        except OSError:
-            return ""
-        return state.hexdigest()
 
     def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> str:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
@@ -382,6 +386,7 @@ class Blocks:
         if self._cached.get(key) is cached:
             self._count_locked(key, cached, 0)
             del self._cached[key]
+        cached.stored = None
         remove(Path(cached.path))
         if cached.sums is not None:
             cached.sums.remove()

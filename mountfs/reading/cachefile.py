@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import os
 import re
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
 from mountfs.reading.sums import Sums
 
+PIECE_BYTES = 4 * 1024 * 1024
+"""Hashed at once."""
 _NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
 """Of a cache file of a content whose hash is known: a serial number, the bytes of the whole, the hash."""
+
+
+class Stored:
+    """A cache file that is open for reading, and is closed with the last reference to it: it can be evicted
+    while somebody reads."""
+
+    __slots__ = ("__weakref__", "fd")
+
+    def __init__(self, path: str) -> None:
+        """OSError."""
+        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self.fd)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What can be read: nothing where the disk fails."""
+        try:
+            return os.pread(self.fd, length, offset)
+        except OSError:
+            return b""
+
+    def read_into(self, offset: int, room: memoryview) -> int:
+        """As ``read``; how many bytes."""
+        try:
+            return os.preadv(self.fd, [room], offset)
+        except OSError:
+            return 0
 
 
 @dataclass(slots=True)
@@ -36,6 +66,7 @@ class CacheFile:
     sums: Sums | None = None
     is_former: bool = False
     unproven: set[int] = field(default_factory=set)
+    stored: Stored | None = None
 
     def stop_of(self, start: int, stop: int) -> int:
         """Up to where [start, stop) is cached without a gap."""
@@ -87,6 +118,22 @@ def stored_in(path: str, start: int, stop: int) -> list[tuple[int, int]]:
     finally:
         os.close(fd)
     return found
+
+
+def hash_of(path: str, kind: HashKind, sums: Sums | None) -> str:
+    """Of all bytes of a cache file, whose blocks prove themselves from here on; "" when it cannot be read."""
+    state = hasher(kind)
+    offset = 0
+    try:
+        with Path(path).open("rb", buffering=0) as stored:
+            while piece := stored.read(PIECE_BYTES):
+                state.update(piece)
+                if sums is not None:
+                    sums.write(offset, piece)
+                offset += len(piece)
+    except OSError:
+        return ""
+    return state.hexdigest()
 
 
 class Found(NamedTuple):

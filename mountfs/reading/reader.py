@@ -122,30 +122,35 @@ class Reader:
         """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the
         blocks that are read. Offline, NotFound..., Corrupt; any other Transient only without a time, or when
         that is more than PATIENCE_S after the call."""
+        room = memoryview(bytearray(max(0, min(length, file.size_bytes - offset))))
+        return bytes(room[: self.read_into(file, offset, room, ahead=ahead)])
+
+    def read_into(self, file: File, offset: int, room: memoryview, *, ahead: bool = True) -> int:
+        """As ``read``, as many bytes as *room* has; how many these are."""
         deadline_s = self._clock.now_s() + PATIENCE_S
-        end = min(offset + length, file.size_bytes)
+        start, end = offset, min(offset + len(room), file.size_bytes)
         if offset >= end:
-            return b""
+            return 0
         self._blocks.recall(file)
         planned = self._planned(file, offset, end) if ahead else alone(offset, end, file.size_bytes)
         if planned.ahead_stop > planned.ahead_start:
             self._run_ahead(file, planned.ahead_start, planned.ahead_stop)
-        pieces: list[bytes] = []
         missed_bytes = 0
         while offset < end:
-            piece = self._blocks.peek(file, offset, end - offset)
-            if not piece:
+            rest = room[offset - start : end - start]
+            came = self._blocks.peek_into(file, offset, rest)
+            if not came:
                 try:
                     piece = self._piece(file, offset, end, planned.start, planned.stop)
                 except Transient as error:
                     self._wait_out(error, deadline_s)
                     continue
-                missed_bytes += len(piece)
-            pieces.append(piece)
-            offset += len(piece)
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._served.count(len(body), missed_bytes)
-        return body
+                came = len(piece)
+                rest[:came] = piece
+                missed_bytes += came
+            offset += came
+        self._served.count(end - start, missed_bytes)
+        return end - start
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.reading.blocks import Blocks
+from mountfs.reading.blocks import MOST_OPEN, Blocks
 from mountfs.reading.delivery import LANDS_AGAIN_S
 from mountfs.reading.reader import Reader
 from mountfs.transport.landing import Landing
@@ -151,6 +152,24 @@ def test_many_broken_off_downloads_keep_to_the_bytes_of_the_cache(tmp_path: Path
     assert blocks.used_bytes == 3 * MIB
     kept = [each for each in (tmp_path / "cache").iterdir() if not each.name.endswith(".sums")]
     assert sum(each.stat().st_size for each in kept) == 3 * MIB
+
+
+def test_a_few_large_files_stay_open_and_none_that_is_evicted(blocks: Blocks, tmp_path: Path) -> None:
+    def open_here() -> int:
+        found = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        return sum(each.startswith(f"{tmp_path}/cache/") for each in found)
+
+    for number in range(MOST_OPEN + 4):
+        file = File(f"id:{number}", "big", "1", SIZE_BYTES, 0, f"{number:064}")
+        blocks.put(file, 0, BODY[:BLOCK_BYTES])
+        room = bytearray(2 * BLOCK_BYTES)
+        for _ in range(2):
+            assert blocks.peek_into(file, 10, memoryview(room)) == BLOCK_BYTES - 10
+            assert room[: BLOCK_BYTES - 10] == BODY[10:BLOCK_BYTES]
+    assert open_here() == MOST_OPEN
+    blocks.clear()
+    assert open_here() == 0
+    assert blocks.peek_into(file, 10, memoryview(room)) == 0
 
 
 def test_a_content_without_a_hash_is_not_written_by_somebody_else(blocks: Blocks) -> None:
