@@ -13,18 +13,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence, Set
-from itertools import repeat
 
 from mountfs.model.entry import Entry, Folder, Odd, Placed
 from mountfs.model.path import fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.chunks import CHUNK, chunks
 from mountfs.tree.listing import Listing
-from mountfs.tree.node import ROOT_ID, Node, State, remote_id
+from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.tree import Tree
-from mountfs.tree.walkrows import Known
-
-Row = tuple[Node, State]
+from mountfs.tree.walkrows import Known, New
 
 PARTS = 64
 """The paths of a million entries are compared in so many parts: a set of all would take 100 MB."""
@@ -124,11 +121,12 @@ class TreeWalk:
         for chunk in chunks(placed):
             self.entries += len(chunk)
             with tree.transaction():
-                rows: list[Row] = []
+                rows: list[New] = []
                 known = tree.store.walked.known([_id_of(each) for each in chunk])
                 for each in chunk:
                     self._take(each, known, rows)
-                tree.store.save_nodes(rows, is_dirty=repeat(False, len(rows)))
+                tree.store.reserve_ids()
+                tree.store.walked.add(rows)
 
     def finish(self, heard: Set[str]) -> None:
         """There is no further page: what was filled counts as listed. *heard*: folded paths of folders in
@@ -154,7 +152,7 @@ class TreeWalk:
 
     # Inside, in a transaction
 
-    def _take(self, placed: Placed, known: Known, rows: list[Row]) -> None:
+    def _take(self, placed: Placed, known: Known, rows: list[New]) -> None:
         path, folder_path, entry = placed
         folder = self._folders.get(folder_path)
         if isinstance(entry, Folder) and entry.id and entry.id == self._top_remote_id:
@@ -171,23 +169,23 @@ class TreeWalk:
             else:
                 self._add(path, folder, entry, known, rows)
 
-    def _take_known(self, path: str, folder: Node, entry: Folder, known: Known, rows: list[Row]) -> None:
+    def _take_known(self, path: str, folder: Node, entry: Folder, known: Known, rows: list[New]) -> None:
         node = self._tree.by_remote_id(entry.id)
         if node is not None and node.is_folder and known[entry.id][0][2] == folder.id:
             self._meet(path, node, known, rows)
         else:
             self._filled.pop(folder.id, None)
 
-    def _add(self, path: str, folder: Node, entry: Entry, known: Known, rows: list[Row]) -> None:
-        node = Node(self._tree.store.next_id(), is_folder=isinstance(entry, Folder))
-        rows.append((node, State(folder, entry.name, folder, entry)))
-        known[entry.id] = [(node.id, node.is_folder, folder.id)]
+    def _add(self, path: str, folder: Node, entry: Entry, known: Known, rows: list[New]) -> None:
+        node_id, is_folder = self._tree.store.next_id(), isinstance(entry, Folder)
+        rows.append((node_id, folder.id, entry))
+        known[entry.id] = [(node_id, is_folder, folder.id)]
         self._paths.note(path, folder.id)
-        if node.is_folder and self._is_deep:
-            self._filled[node.id] = None
-            self._meet(path, Node(node.id, is_folder=False), known, rows)
+        if is_folder and self._is_deep:
+            self._filled[node_id] = None
+            self._meet(path, Node(node_id, is_folder=False), known, rows)
 
-    def _meet(self, path: str, folder: Node, known: Known, rows: list[Row]) -> None:
+    def _meet(self, path: str, folder: Node, known: Known, rows: list[New]) -> None:
         """Notes that *folder* is at *path*, and books the entries in it that came before it."""
         if path in self._folders:
             return

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from mountfs.model.entry import NS_PER_S, Entry, File
 from mountfs.tree.listing import Listing
-from mountfs.tree.rows import listing_values
+from mountfs.tree.rows import Value, listing_values
 
 SAVE_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)"
 
@@ -15,6 +16,16 @@ Known = dict[str, list[tuple[int, bool, int | None]]]
 the id of the folder that the service has it in. There is more than one where a node is below a folder that
 vanished."""
 
+
+New = tuple[int, int, Entry]
+"""A clean node that has no row yet: its id, that of the folder it is in, and what the service has."""
+
+ADD = (
+    "INSERT INTO nodes (id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size,"
+    " base_time_s, base_hash, is_document, touched_ns, is_dirty)"
+    " VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0)"
+)
+"""With its values it takes two thirds of the time of ``UPSERT_NODE``: a walk writes one for each file."""
 
 Shown = tuple[int, str, str, str | None]
 """Something that is shown in a folder: its id, kind, name and attributes, as its row has them."""
@@ -37,6 +48,10 @@ class WalkRows:
         ):
             found.setdefault(remote_id, []).append((node_id, bool(is_folder), folder))
         return found
+
+    def add(self, nodes: Iterable[New]) -> None:
+        """Writes the rows of *nodes*."""
+        self._db.executemany(ADD, map(_values, nodes))
 
     def has_any(self, folder_id: int) -> bool:
         """Whether anything is shown in a folder."""
@@ -63,3 +78,21 @@ class WalkRows:
     def save_listings(self, listings: Iterable[tuple[int, Listing]]) -> None:
         """Writes what is known of the listings of folders, given by their ids."""
         self._db.executemany(SAVE_LISTING, [listing_values(*each) for each in listings])
+
+
+def _values(new: New) -> tuple[Value, ...]:
+    node_id, folder_id, entry = new
+    if not isinstance(entry, File):
+        return (node_id, "folder", folder_id, entry.name, entry.id, None, None, None, None, 0)
+    return (
+        node_id,
+        "file",
+        folder_id,
+        entry.name,
+        entry.id,
+        entry.revision,
+        entry.size_bytes,
+        entry.mtime_ns // NS_PER_S,
+        entry.content_hash,
+        int(not entry.is_downloadable),
+    )
