@@ -14,6 +14,9 @@ _HEAD = struct.Struct("!BII")
 MOST_BYTES = 1 << 30
 """The longest payload of a frame. For comparison: a listing of a million entries has some 200 MB."""
 
+COPIED_BYTES = 64 * 1024
+"""A shorter payload is sent with its head in one call; a copy of a longer one costs more than a call."""
+
 
 class Kind(IntEnum):
     """What a frame is. Its payload is a value of the codec; that of RECIPE, too, with further classes."""
@@ -62,7 +65,11 @@ class Channel:
         head = _HEAD.pack(kind, number, len(payload))
         try:
             with self._sending:
-                self._socket.sendall(head + payload)
+                if len(payload) < COPIED_BYTES:
+                    self._socket.sendall(head + payload)
+                else:
+                    self._socket.sendall(head)
+                    self._socket.sendall(payload)
         except OSError as error:
             raise Broken(str(error)) from error
 

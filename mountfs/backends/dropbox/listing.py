@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mountfs.backends import checked
@@ -42,12 +43,13 @@ def _list_once(api: DropboxApi, path_or_id: str) -> list[Listed]:
     # By key: what changes while we read may be listed again on a later page.
     children: dict[str, Listed] = {}
     nameless: list[Odd] = []
-    is_new = _collect(children, nameless, page)
-    with guarded_pages(api.http, LIST) as pages:
+    with guarded_pages(api.http, LIST) as pages, ThreadPoolExecutor(1, "next-page") as ahead:
         while page.get("has_more") is True:
-            pages.check(_cursor(page), is_new=is_new)
-            page = api.object(CONTINUE, {"cursor": _cursor(page)}, is_read=True)
-            is_new = _collect(children, nameless, page)
+            # It comes while this one is read, which takes as long as the service does.
+            following = ahead.submit(api.object, CONTINUE, {"cursor": _cursor(page)}, is_read=True)
+            pages.check(_cursor(page), is_new=_collect(children, nameless, page))
+            page = following.result()
+    _collect(children, nameless, page)
     return [*children.values(), *nameless]
 
 
