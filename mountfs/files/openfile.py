@@ -223,11 +223,13 @@ class OpenFile:
                 self._flush_locked()
 
     def sync(self) -> None:
-        """What was written survives power loss."""
+        """What was written survives power loss, and what was set of it: fsync(2) is about both."""
         with self.lock:
             content = self.content
         if content is not None:
             self._services.durable.sync_content(content)
+        else:
+            self._services.durable.sync_store()
 
     def publish(self, timeout_s: float) -> None:
         """Returns once what was written is committed. The node's error; Offline: not within *timeout_s*.

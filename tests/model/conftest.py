@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from mountfs.files import copyup
 from mountfs.tree import residents
 
 
@@ -12,3 +13,9 @@ def _few_entries_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.M
     if "SideBySide" in request.node.nodeid:
         monkeypatch.setattr(residents, "ENTRIES_KEPT", 3)
         monkeypatch.setattr(residents, "ENTRIES_OF_FEW", 3)
+
+
+@pytest.fixture(autouse=True)
+def _appends_behind_small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is added to a pending file copies nothing, however small the file is."""
+    monkeypatch.setattr(copyup, "EXTENDED_FROM_BYTES", 1)

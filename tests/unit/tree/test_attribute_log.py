@@ -13,6 +13,7 @@ import pytest
 from mountfs.tree import attributelog, attributing
 from mountfs.tree.attributelog import ENDING
 from tests.doubles.world import World
+from tests.fakes.forgetfuldisk import ForgetfulDisk
 
 
 @pytest.fixture
@@ -81,6 +82,22 @@ def test_after_a_power_loss_what_was_synced_counts(world: World) -> None:
     log_of(world).write_bytes(kept)
     world.restart("another boot")
     assert modes(world)[0] == 0o640
+
+
+def test_an_fsync_of_a_file_that_was_not_written_to_makes_its_mode_safe(tmp_path: Path) -> None:
+    disk = ForgetfulDisk()
+    world = World(tmp_path, disk=disk)
+    world.theirs("/a", b"x")
+    number = world.open("/a", os.O_RDONLY)
+    step(world)
+    syncs = disk.syncs
+    world.fs.fsync(number)
+    assert disk.syncs == syncs
+    chmod(world, 0o600)
+    world.fs.fsync(number)
+    assert disk.syncs == syncs + 1
+    assert log_of(world).stat().st_size == 0
+    world.close()
 
 
 def test_what_another_journal_left_is_not_taken(world: World) -> None:
