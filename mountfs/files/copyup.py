@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mountfs.errors import Transient
+from mountfs.files import overlaid
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content
 from mountfs.tree.label import NOBODYS
+from mountfs.tree.node import Node
 from mountfs.tree.overlay import Overlay
 
 COPY_BYTES = 4 * 1024 * 1024
@@ -64,20 +66,39 @@ def begun_from_pending(
 
 def begun_behind(
     services: Services,
+    node: Node,
     content: Content | None,
     spool_file: SpoolFile,
     overlay: Overlay | None,
     size_bytes: int,
 ) -> SpoolFile | None:
-    """*spool_file* with its *size_bytes*, the bytes of *content*, under another name, for a version that adds
-    bytes behind them and changes none; None: it has to be copied."""
+    """*spool_file* with its *size_bytes*, the bytes of *content*, under another name, for a version of *node*
+    that adds bytes behind them and changes none; None: it has to be copied."""
     is_whole = overlay is None or not overlay.missing
-    if content is None or not is_whole or size_bytes < EXTENDED_FROM_BYTES:
+    label = overlaid.label(node.state, None)
+    if content is None or not is_whole or size_bytes < EXTENDED_FROM_BYTES or label == NOBODYS:
+        return None
+    # First its row, then the label: until the second name has a row, a start takes it for what the label says
+    # was closed, shows that beside the file, and cuts both to its size.
+    if not services.changes.is_newest(content):
+        return None
+    if not spool_file.label(label) and services.spool.label_of(spool_file.name) is not None:
         return None
     try:
         return services.spool.extend(spool_file, size_bytes)
     except FileNotFoundError:
         return None
+
+
+def keep_synced(services: Services, copy: SpoolFile) -> None:
+    """*copy* takes the place of bytes that may be synced: it is, too, before those go. Discards it on
+    errors."""
+    try:
+        services.spool.fdatasync(copy.name)
+        services.spool.sync_directory()
+    except BaseException:
+        discard(services, copy)
+        raise
 
 
 def begun_for_nobody(

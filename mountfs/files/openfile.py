@@ -17,6 +17,7 @@ from mountfs.files.copyup import (
     begun_from_revision,
     discard,
     fill,
+    keep_synced,
 )
 from mountfs.files.keys import Key, content_key, revision_key
 from mountfs.files.services import Services
@@ -82,6 +83,8 @@ class OpenFile:
         self._overlay = content.overlay if content is not None else None
         self._is_writing = is_draft
         self._is_flushed = is_draft and content is not None and content.is_flushed
+        self._may_be_synced = self._is_flushed
+        """Whether bytes of a draft may have been promised to survive power loss; never taken back."""
         self._is_announced = False
         self._is_labelled = False
         self._written = RangeSet()
@@ -172,7 +175,7 @@ class OpenFile:
             overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data)
             self._written.add(offset, stop)
             self._size_bytes = max(self._size_bytes, stop)
-            self._touch_locked()
+            self._mtime_ns = self._services.clock.wall_ns()
             self._announce_locked(offset, stop)
         return length
 
@@ -185,7 +188,7 @@ class OpenFile:
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
             self._size_bytes = size_bytes
-            self._touch_locked()
+            self._mtime_ns = self._services.clock.wall_ns()
             if self._is_announced and self.content is not None:
                 self._services.uploads.truncated(self.content.id, size_bytes)
 
@@ -225,7 +228,7 @@ class OpenFile:
     def sync(self) -> None:
         """What was written survives power loss, and what was set of it: fsync(2) is about both."""
         with self.lock:
-            content = self.content
+            content, self._may_be_synced = self.content, True
         if content is not None:
             self._services.durable.sync_content(content)
         else:
@@ -310,11 +313,13 @@ class OpenFile:
         else:
             is_longer = low >= self._size_bytes and not self._is_writing
             behind = is_longer and begun_behind(
-                self._services, self.content, before, self._overlay, kept_bytes
+                self._services, self.node, self.content, before, self._overlay, kept_bytes
             )
             if behind and self._begin_locked(behind, None, kept_bytes, is_behind=True):
                 return behind
             copy, overlay = begun_from_pending(self._services, before, self._overlay, kept_bytes)
+            if self._is_writing and self._may_be_synced:
+                keep_synced(self._services, copy)
         self._begin_locked(copy, overlay, kept_bytes)
         return copy
 
@@ -370,9 +375,6 @@ class OpenFile:
         self._spool_file.label(overlaid.label(state, self._overlay))
         self._is_labelled = True
 
-    def _touch_locked(self) -> None:
-        self._mtime_ns = self._services.clock.wall_ns()
-
     def _announce_locked(self, start: int, stop: int) -> None:
         limits = self._services.limits
         if limits.size_known_at_start or self._size_bytes < limits.session_min_bytes or self.content is None:
@@ -388,7 +390,7 @@ class OpenFile:
             self.content = self._services.changes.flush(
                 self.content, self._size_bytes, self._mtime_ns, self._spool_file.label
             )
-        self._is_flushed = self.content is not None
+        self._is_flushed = self._may_be_synced = self.content is not None
 
     def _unflush_locked(self) -> None:
         if self.content is not None and self._services.changes.unflush(self.content):

@@ -15,6 +15,7 @@ from mountfs.ports import BackendLimits
 from mountfs.spool.disk import RealDisk
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
+from tests.fakes.forgetfuldisk import ForgetfulDisk
 
 AP = os.O_WRONLY | os.O_APPEND
 RW = os.O_RDWR
@@ -182,6 +183,51 @@ def test_a_kill_takes_nothing_that_was_closed(world: Account) -> None:
     world.rename(f"/{copy}", "/copy")
     world.settle()
     assert world.remote() == {"/log": closed + b"more", "/copy": closed + b"torn of it"}
+
+
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_a_kill_before_the_first_byte_that_is_added_cuts_and_publishes_nothing(
+    world: Account, monkeypatch: pytest.MonkeyPatch, *, has_labels: bool
+) -> None:
+    """Closed twice by a program with a child: the label of the spool file is of the first time."""
+    number = world.begin("/twice", BODY[:200_000])
+    world.fs.flush(number)
+    world.fs.write(number, 200_000, BODY[200_000:])
+    world.close_file(number)
+    if not has_labels:
+        monkeypatch.setattr(world.disk, "label", lambda _fd, _text: False)  # it is full, say
+    for path in ("/log", "/twice"):
+        world.fs.ftruncate(world.open(path, AP), len(BODY) + 10)
+    world.restart()
+    assert world.get("/log") == world.get("/twice") == BODY
+    world.settle()
+    assert world.remote() == {"/log": BODY, "/twice": BODY}
+
+
+@pytest.mark.parametrize("how", ["synced", "closed"])
+def test_what_was_synced_survives_a_power_loss_also_where_older_bytes_are_changed_after_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(copyup, "EXTENDED_FROM_BYTES", 100_000)
+    disk = ForgetfulDisk()
+    world = World(tmp_path / "before", disk=disk)
+    world.put("/log", BODY)
+    number = world.open("/log", RW)
+    world.fs.write(number, len(BODY), b"more")
+    if how == "synced":
+        world.fs.fsync(number)
+    else:
+        world.fs.flush(number)
+        world.core.durability.step(world.clock.now_s())
+    world.fs.write(number, 0, BODY[:4])
+    world.fs.write(number, 4, BODY[4:8])
+    world.settle()
+    disk.lose_power(world.directory, tmp_path / "after", {"journal.db", "journal.db-wal"})
+    after = World(tmp_path / "after", world.account, boot_id="boot-2")
+    assert after.get("/log") == BODY
+    assert BODY + b"more" in after.tree().values()
+    after.close()
+    world.close()
 
 
 def test_two_files_with_the_same_bytes_are_not_both_written_behind(world: Account) -> None:
