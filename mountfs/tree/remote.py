@@ -257,13 +257,23 @@ def _known(tree: Tree, folder: Node, entry: Entry, key: str) -> Node | None:
 
 
 def _stands_in(folder: Node, node: Node) -> bool:
-    """Whether *folder* is *node* or, as the service was last known to have it, below it."""
-    at: Node | None = folder
-    while at is not None:
+    """Whether *folder* is *node*, or below it: as the service was last known to have it, or once the orders
+    on their way have taken effect. After `mv x y/x`, whose reply is still to come, others may have made that
+    `mv y/x x; mv y x/y`: with y in x, and then the reply, either would be above the other."""
+    seen: set[int] = set()
+    left = [folder]
+    while left:
+        at = left.pop()
         if at is node:
             return True
+        if at.id in seen:
+            continue
+        seen.add(at.id)
         state = at.state
-        at = state.base_parent if state.base is not None and state.base_parent is not None else state.parent
+        has_base = state.base is not None and state.base_parent is not None
+        now_in = state.base_parent if has_base else state.parent
+        then_in = state.flight.parent if state.flight is not None else None
+        left += [each for each in (now_in, then_in) if each is not None]
     return False
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from mountfs.ports import BackendLimits
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
+from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
 
@@ -60,3 +62,33 @@ def test_what_others_put_into_a_new_folder_is_seen_though_its_news_are_lost_befo
     world.follow()
     world.settle()
     assert world.tree() == world.remote() == {"/new": None, "/new/theirs": None}
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+def test_a_folder_that_we_move_into_one_that_others_then_put_into_it_closes_no_circle(
+    tmp_path: Path, limits: BackendLimits
+) -> None:
+    """Our `mv x y/x` takes effect, others make it `mv y/x z; mv y z/y`, and only then comes our reply."""
+    world = World(tmp_path, limits=limits)
+    world.account.job_polls = 1
+    for path in ("/x", "/y"):
+        world.account.mkdir(path)
+        world.account.write(f"{path}/f", path.encode())
+    world.follow()
+    world.tree()
+    moved = world.node("/x")
+    world.rename("/x", "/y/x")
+    world.commit_steps(2)
+    assert world.word("/y/x") == "committing"
+    world.account.move("/y/x", "/z")
+    world.account.move("/y", "/z/y")
+    world.follow()
+    assert world.core.listings.try_relist(moved)
+    world.settle()
+    for _ in range(3):
+        world.follow()
+        world.tree()
+        world.settle()
+    assert world.tree() == world.remote()
+    assert faults_of(world.core.tree) == []
+    world.close()
