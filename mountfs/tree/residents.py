@@ -43,8 +43,11 @@ class Residents:
         folder.part.children, folder.part.arrivals = children, None
         folder.part.has_some = False
         folder.part.folders = sum(child.folder is not None for child in children.values())
-        self._folders[folder.id] = folder
         self.count += len(children)
+        if folder.state.is_forgotten:
+            self.detach(folder)  # it vanished while somebody waited for what is in it
+            return
+        self._folders[folder.id] = folder
         self.keep(folder)
         self.shrink()
         self.let_go([folder])

@@ -16,13 +16,28 @@ def faults_of(tree: Tree) -> list[str]:
     with tree.lock:
         detached = {folder.id: folder for folder in tree.residents._detached}
         folders = [node for node in {**detached, **tree.nodes}.values() if node.folder is not None]
-        return [
+        circles = list(_of_circles(tree))
+        return circles or [
             *_of_what_is_ours(tree),
             *_of_children(tree, folders),
             *_of_count(tree),
             *_of_places_at_the_service(tree, folders),
             *_of_tallies(tree, folders),
         ]
+
+
+def _of_circles(tree: Tree) -> Iterator[str]:
+    """Nothing is above itself, here or at the service: whatever goes up would never end."""
+    for node in tree.nodes.values():
+        for way in ("parent", "base_parent"):
+            seen: set[int] = set()
+            at: Node | None = node
+            while at is not None and at.id not in seen:
+                seen.add(at.id)
+                state = at.state
+                at = getattr(state, way) or state.parent or state.base_parent
+            if at is not None:
+                yield f"node {node.id} {node.state.name!r}: by {way} it is below itself"
 
 
 def _of_what_is_ours(tree: Tree) -> Iterator[str]:

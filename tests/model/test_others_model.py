@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -174,9 +175,25 @@ class OthersMachine(RuleBasedStateMachine):
     @rule(data=st.data(), folder=st.sampled_from(["", "/a", "/b", "/c", "/a/b"]), name=NAMES)
     def rename(self, data: st.DataObject, folder: str, name: str) -> None:
         source = self.some_shown(data)
-        if source is None:
-            return
-        target = f"{folder}/{name}"
+        if source is not None:
+            self.rename_to(source, f"{folder}/{name}")
+
+    @rule(data=st.data(), to=PATHS, is_refused=st.booleans())
+    def move_out_and_remove(self, data: st.DataObject, to: str, is_refused: bool) -> None:
+        """`mv d/f g; rmdir d` of the only file in d, where the service may refuse the rename."""
+        with contextlib.suppress(MountfsError):
+            shown = sorted(self.world.tree())
+            folders = Counter(path.rpartition("/")[0] for path in shown)
+            alone = [path for path in shown if folders[path.rpartition("/")[0]] == 1 and path.count("/") > 1]
+            if not alone:
+                return
+            source = data.draw(st.sampled_from(alone))
+            if is_refused:
+                self.world.backend.refuse(to, Forbidden("no"))
+            self.rename_to(source, to)
+            self.world.fs.rmdir(source.rpartition("/")[0])
+
+    def rename_to(self, source: str, target: str) -> None:
         with contextlib.suppress(MountfsError):
             replaced = self.shown_body(target) if target.lower() != source.lower() else None
             self.world.rename(source, target)

@@ -529,6 +529,17 @@ def test_a_folder_that_is_listed_ahead_after_it_was_let_go_of_shows_what_is_in_i
     assert faults_of(world.core.tree) == []
 
 
+def test_a_folder_that_vanished_is_not_kept_for_whoever_waited_for_what_is_in_it(world: World) -> None:
+    world.account.mkdir("/d")
+    world.follow()
+    folder = world.node("/d")
+    world.account.remove("/d")
+    world.follow()
+    assert world.names() == set()
+    assert world.core.view.children(folder) == []
+    assert faults_of(world.core.tree) == []
+
+
 class Between:
     """A tree's lock that does something once it is let go of."""
 
