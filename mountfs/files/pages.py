@@ -95,14 +95,16 @@ class Pages:
             self._shown[target] = key
 
     def renamed_below(self, source: str, target: str) -> None:
-        """The folder *source* was renamed, and with it all paths below. What their pages have is
-        forgotten."""
+        """The folder *source* was renamed, and with it all paths below. What the pages have of files that are
+        not open is forgotten."""
         if source == target:
             return
+        shown = {path: self._shown[path] for path in self._opened_as if path in self._shown}
         self._shown.clear()
+        self._shown.update(shown)
         below = source + "/"
         for path in [path for path in self._opened_as if path.startswith(below)]:
-            self._opened_elsewhere(path, target + path[len(source) :])
+            self.renamed(path, target + path[len(source) :])
 
     def removed(self, path: str) -> None:
         """*path* was removed: the next file of that name has pages of its own."""

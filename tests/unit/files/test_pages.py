@@ -222,6 +222,25 @@ def test_a_file_whose_name_was_taken_by_another_spelling_of_it_is_read_as_it_is(
     kernel.close(writer)
 
 
+@pytest.mark.parametrize("source", ["/d", "/other"])
+def test_who_reads_an_older_version_is_not_cut_off_after_a_folder_was_renamed(
+    world: World, source: str
+) -> None:
+    """stat(2) of the path tells the older version's size while that is open, whatever folder is renamed."""
+    for folder in ("/d", "/other"):
+        world.mkdir(folder)
+    world.settle()
+    world.theirs("/d/f", b"the older version")
+    number = world.open("/d/f", RO)
+    world.rename(source, "/new")
+    world.settle()
+    path = "/new/f" if source == "/d" else "/d/f"
+    world.theirs(path, b"short")
+    assert world.fs.getattr(path).size_bytes == len(b"the older version")
+    world.close_file(number)
+    assert world.fs.getattr(path).size_bytes == len(b"short")
+
+
 # Calls that open nothing
 
 
