@@ -49,6 +49,9 @@ HANDLE_OF_FUSE = 0x81
 generation (``fuse_encode_fh``)."""
 ROOT_NODE = 1
 
+GONE = (errno.ENODEV, errno.EPERM, errno.ENOTCONN)
+"""The mount is not there any more."""
+
 
 class Dentries:
     """Names of one mount. ``begin`` and ``end`` are the mount's, the rest is for any thread."""
@@ -102,8 +105,9 @@ class Dentries:
             self._are_too_many.clear()
             try:
                 self._take_back()
-            except OSError as error:
-                if error.errno not in (errno.ENODEV, errno.EPERM, errno.ENOTCONN):  # the mount is going
+            except Exception as error:
+                self._due = self._lookups.count + self._most
+                if not (isinstance(error, OSError) and error.errno in GONE):
                     LOG.warning("the kernel keeps names that nobody uses: %s", error)
 
     def _take_back(self) -> None:

@@ -93,8 +93,10 @@ class FuseMount:
         dentries = Dentries(self._mountpoint, self._file_system.is_open, self._options.names_kept)
 
         def on_init() -> None:
-            dentries.begin(fuse)
-            self._up(on_ready)
+            try:
+                dentries.begin(fuse)
+            finally:
+                self._up(on_ready)
 
         self._complaints.begin()
         try:

@@ -1,0 +1,92 @@
+"""What the kernel is told, so that it gives names back."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.fuse import dentries
+from mountfs.fuse.dentries import Dentries
+from mountfs.fuse.lookups import FOLDERS_IN_USE
+
+NODES = {"/mnt": 1, "/mnt/d0": 7, "/mnt/d1": 8}
+OPEN = "/d0/open"
+
+
+class Channel(Dentries):
+    """As if begun, on a channel that the test reads."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/mnt"), lambda path: path == OPEN, names_kept=10)
+        self.theirs, self._channel = os.pipe2(os.O_NONBLOCK)
+
+    def told(self) -> list[tuple[int, bytes]]:
+        """The folder's number and the name in each message; one is read at a time, as the kernel does."""
+        found, pending = [], b""
+        try:
+            pending = os.read(self.theirs, 1 << 16)
+        except BlockingIOError:
+            pass
+        while pending:
+            length, code, unique, folder, name_bytes, flags = struct.unpack_from("=IiQQII", pending)
+            assert (code, unique, flags) == (3, 0, 0)
+            assert length == 32 + name_bytes + 1
+            found.append((folder, pending[32 : 32 + name_bytes]))
+            assert pending[length - 1 : length] == b"\0"
+            pending = pending[length:]
+        return found
+
+    def close(self) -> None:
+        os.close(self.theirs)
+        os.close(self._channel)
+
+
+@pytest.fixture
+def channel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Channel]:
+    def handle(path: bytes) -> tuple[int, int] | None:
+        return (42, NODES[path.decode()]) if path.decode() in NODES else None
+
+    monkeypatch.setattr(dentries, "_handle", handle)
+    monkeypatch.setattr(dentries, "_mount_points", lambda: {b"/mnt/d0/covered"})
+    made = Channel()
+    yield made
+    made.close()
+
+
+def _look_up(channel: Channel, *paths: str) -> None:
+    """*paths*, and after them others in folders that are in use."""
+    for path in (*paths, *(f"/used{number}/f" for number in range(FOLDERS_IN_USE))):
+        channel.note(path)
+
+
+def test_the_kernel_is_told_folder_and_name(channel: Channel) -> None:
+    _look_up(channel, "/d0/a", "/d0/\udcff", "/d1/b", "/gone/c")
+    channel._take_back()
+    assert sorted(channel.told()) == [(7, b"a"), (7, b"\xff"), (8, b"b")]
+
+
+def test_files_in_use_keep_their_names(channel: Channel) -> None:
+    _look_up(channel, "/d0/a", OPEN, "/d0/covered")
+    channel._take_back()
+    assert channel.told() == [(7, b"a")]
+
+
+def test_few_names_are_left_alone(channel: Channel) -> None:
+    channel.note("/d0/a")
+    channel._take_back()
+    assert channel.told() == []
+
+
+def test_a_renamed_file_is_taken_back_by_its_new_name(channel: Channel) -> None:
+    channel.note("/d0/a")
+    channel.renamed("/d0/a", "/d1/b")
+    channel.note("/d1/c")
+    channel.left("/d1/c")
+    _look_up(channel, "/d0/x", "/d0/y")
+    channel._take_back()
+    assert set(channel.told()) >= {(8, b"b")}
+    assert not any(name in (b"a", b"c") for _, name in channel.told())
