@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,7 +232,7 @@ def build(
         pause=settings.pause,
         on_read=Siblings(tree.lock, clock, reader, listings.load).reads,
     )
-    files = OpenFiles(services, tree.watch)
+    files = OpenFiles(services, partial(tree.watch, of_outcomes=True))
     return Core(
         tree=tree,
         spool=spool,

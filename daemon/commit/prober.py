@@ -35,7 +35,7 @@ class Prober:
         self._tree = tree
         self._source = source
         self._clock = clock
-        tree.watch(self._note)
+        tree.watch(self._note, of_outcomes=True)
 
     def step(self, now_s: float) -> float:
         """Asks once if the time has come. Returns when to call again; ``math.inf``: there is no pause."""

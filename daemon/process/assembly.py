@@ -307,7 +307,7 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
             core.follower.nudge()
             follows.wake()
 
-    core.tree.watch(tell_follower)
+    core.tree.watch(tell_follower, of_outcomes=True)
     syncs = Worker("sync", core.durability.step, clock)
     return [*uploaders, *commits, *fills, sweeps, makes, probes, syncs]
 

@@ -45,7 +45,7 @@ class Progress:
         """Bytes that travelled with their commit."""
         self._begin = _Sample(core.clock.now_s(), 0, 0, 0)
         """When there was last nothing pending."""
-        core.tree.watch(self._note)
+        core.tree.watch(self._note, of_outcomes=True)
         self.sample()
 
     @property

@@ -79,7 +79,7 @@ class OpenFiles:
     def __init__(
         self, services: Services, watch: Callable[[Callable[[Node, State, State], None]], None]
     ) -> None:
-        """*watch*: of the tree, whose changes make open files revisions."""
+        """*watch*: of the tree, whose outcomes make open files revisions."""
         self.on_left: Callable[[], None] = lambda: None
         """Called when ``finish_left`` has something to do."""
         self._services = services

@@ -22,9 +22,12 @@ class Listeners:
 
     def __init__(self) -> None:
         self._listeners: list[Listener] = []
+        self._of_outcomes: list[Listener] = []
 
-    def add(self, listener: Listener) -> None:
-        self._listeners.append(listener)
+    def add(self, listener: Listener, *, of_outcomes: bool = False) -> None:
+        """*of_outcomes*: only where a flight has ended is it told. A file that is copied in changes six
+        times, and one of those is an outcome."""
+        (self._of_outcomes if of_outcomes else self._listeners).append(listener)
 
     def tell(self, changes: Sequence[Undo]) -> None:
         """Once of each node, whatever happened to it in between."""
@@ -41,7 +44,12 @@ class Listeners:
                 self._tell_of(node, before)
 
     def _tell_of(self, node: Node, before: State) -> None:
-        for listener in self._listeners:
+        self._tell_all(self._listeners, node, before)
+        if before.flight is not None and node.state.flight is None:
+            self._tell_all(self._of_outcomes, node, before)
+
+    def _tell_all(self, listeners: Sequence[Listener], node: Node, before: State) -> None:
+        for listener in listeners:
             try:
                 listener(node, before, node.state)
             except Exception:

@@ -85,9 +85,10 @@ class Tree:
         self.root = self._loader.root(root_id)
         self._by_remote_id.enter(self.root, self.root.state.base)
 
-    def watch(self, listener: Listener) -> None:
+    def watch(self, listener: Listener, *, of_outcomes: bool = False) -> None:
+        """*of_outcomes*: *listener* is told only where a flight has ended."""
         with self.lock:
-            self._listeners.add(listener)
+            self._listeners.add(listener, of_outcomes=of_outcomes)
 
     # Changing
 

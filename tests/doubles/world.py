@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class World:
         """From here on ``fs`` is one whose open files have these services instead of the core's."""
         core = self.core
         put_together = replace(core.services, **services)
-        files = OpenFiles(put_together, core.tree.watch)
+        files = OpenFiles(put_together, partial(core.tree.watch, of_outcomes=True))
         self.core = replace(core, services=put_together, files=files)
         self.fs = self.file_system(**self.options)
 

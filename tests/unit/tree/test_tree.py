@@ -291,6 +291,23 @@ def test_listeners_hear_of_what_the_store_need_not_know(account: AccountDisk) ->
     assert heard == [(node, was, node.state)]
 
 
+def test_a_listener_of_outcomes_hears_of_a_file_once_its_order_has_ended(world: World) -> None:
+    heard: list[tuple[str, bool]] = []
+
+    def listen(node: Node, before: State, after: State) -> None:
+        heard.append((after.name, before.flight is not None and after.flight is None))
+
+    world.core.tree.watch(listen, of_outcomes=True)
+    world.put("/f", b"x")
+    world.upload_all()
+    assert heard == []
+    world.settle()
+    assert heard == [("f", True)]
+    world.fs.unlink("/f")
+    world.settle()
+    assert heard == [("f", True), ("", True)]
+
+
 def test_listeners_hear_nothing_of_what_was_undone(account: AccountDisk) -> None:
     heard: list[object] = []
     account.tree.watch(lambda *news: heard.append(news))
