@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
 from mountfs.ports import Clock
@@ -43,25 +43,33 @@ class Contents:
                 return node, content
         return None
 
-    def write(
-        self, node: Node, after: State, kept: AbstractSet[int], committed: Content | None = None
-    ) -> None:
-        """Writes the rows of the contents that *node* has in *after*, and frees those that it loses.
+    def write(self, edits: Sequence[tuple[Node, State]], committed: Content | None = None) -> None:
+        """Writes the rows of the contents that the nodes of *edits* have from here on, and frees those that
+        none of them has any more.
 
-        *kept*: ids of the contents that it, or another node, has from here on. *committed*: the content whose
-        session the service has just turned into a file; the sessions of other freed contents become orphans.
-        Inside a transaction.
+        *committed*: the content whose session the service has just turned into a file; the sessions of other
+        freed contents become orphans. Inside a transaction.
         """
-        had, has = roles(node.state), roles(after)
-        rows = [
-            (content, node.id, role)
-            for content, role in has
-            if content.id in self.unsaved or (content, role) not in had
-        ]
+        rows: list[tuple[Content, int | None, Role]] = []
+        lost: list[Content] = []
+        for node, after in edits:
+            had, has = roles(node.state), roles(after)
+            rows += [
+                (content, node.id, role)
+                for content, role in has
+                if content.id in self.unsaved or (content, role) not in had
+            ]
+            kept = [content.id for content, _ in has]
+            lost += [content for content, _ in had if content.id not in kept]
         if rows:
             self._store.save_contents(rows)
             self._saved_now += [content.id for content, _, _ in rows]
-        for content, _ in had:
+        if lost:
+            self._free(lost, {content.id for _, after in edits for content, _ in roles(after)}, committed)
+
+    def _free(self, lost: Iterable[Content], kept: AbstractSet[int], committed: Content | None) -> None:
+        """*lost*: contents that a node has no more; *kept*: ids of those that another one has."""
+        for content in lost:
             if content.id not in kept:
                 if content.id in self.unsaved and content.is_flushed:
                     # The label of its file alone says that it was closed, and must not bring it back.
@@ -75,10 +83,13 @@ class Contents:
     def hold(self, node: Node, after: State) -> None:
         """*node* has contents whose rows may be written later."""
         had, has = roles(node.state), roles(after)
-        known = {content.id for content, _ in had}
-        kept = {content.id for content, _ in has}
-        for content_id in kept - known:
-            self.unsaved[content_id] = self._clock.now_s()
+        known = [content.id for content, _ in had]
+        kept = [content.id for content, _ in has]
+        if known == kept:
+            return
+        for content_id in kept:
+            if content_id not in known:
+                self.unsaved[content_id] = self._clock.now_s()
         for content, _ in had:
             if content.id not in kept:
                 self.unsaved.pop(content.id, None)

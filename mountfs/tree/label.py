@@ -55,15 +55,21 @@ def closed_label(folder: Node, name: str, size_bytes: int, mtime_ns: int, kept: 
 
 def can_be_labelled(kept: Kept | None) -> bool:
     """Whether a label can say all that is kept of a file: a space ends it, and few bytes fit into a label."""
-    text = text_of(kept)
-    return text is None or (len(text) <= MOST_KEPT and " " not in text)
+    return _fits(text_of(kept))
 
 
 def said_of(kept: Kept | None) -> str:
     """What a label says of *kept*: mode and owner at least, or a private file would be one for all."""
-    if kept is not None and not can_be_labelled(kept):
-        kept = replace(kept, xattrs=(), target="")
-    return text_of(kept) or ""
+    if kept is None:
+        return ""
+    text = text_of(kept)
+    if not _fits(text):
+        text = text_of(replace(kept, xattrs=(), target=""))
+    return text or ""
+
+
+def _fits(text: str | None) -> bool:
+    return text is None or (len(text) <= MOST_KEPT and " " not in text)
 
 
 def read_label(label: str) -> Label | None:

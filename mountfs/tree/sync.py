@@ -102,7 +102,7 @@ class Durability:
         with self._tree.lock:
             seen = self._now(content.id)
             if seen is not None and content.id in self._tree.unsaved:
-                self._save(content.id)
+                self._save([content.id])
                 seen = self._now(content.id)
         for _ in range(MOST_TRIES):
             if seen is None or seen.is_synced or not self._sync_bytes(seen):
@@ -198,19 +198,21 @@ class Durability:
                 if not old and not changed:
                     return  # an empty transaction would be one more to sync
                 with self._tree.transaction():
-                    for content_id in old:
-                        self._save(content_id)
+                    self._save(old)
                     times = save_folder_times(self._tree)
                 self._tree.folder_times.saved(times)
             if len(old) < SAVED_AT_ONCE and not changed:
                 return
 
-    def _save(self, content_id: int) -> None:
-        node = self._tree.contents.get(content_id)
-        if node is None:
-            self._tree.unsaved.pop(content_id, None)
-        else:
-            self._tree.change((node, node.state))
+    def _save(self, content_ids: Sequence[int]) -> None:
+        nodes: dict[int, Node] = {}
+        for content_id in content_ids:
+            node = self._tree.contents.get(content_id)
+            if node is None:
+                self._tree.unsaved.pop(content_id, None)
+            else:
+                nodes[node.id] = node
+        self._tree.save(nodes.values())
 
     def _sync_batch(self, batch: Sequence[Content]) -> None:
         for _ in range(MOST_TRIES):
@@ -268,34 +270,19 @@ class Durability:
         of their bytes. (Most often it was not: a small file's hash was booked.)
         """
         changed: list[Content] = []
-        unsaved: list[Content] = []
-        saved: list[Content] = []
+        unchanged: list[Content] = []
         with self._tree.lock:
             for seen in synced:
                 now = self._now(seen.id)
                 if now is seen and seen.is_flushed:
-                    (unsaved if seen.id in self._tree.unsaved else saved).append(seen)
+                    unchanged.append(seen)
                 elif now is not None and now is not seen and now.is_flushed:
                     changed.append(now)
-            if unsaved:
-                self._save_synced(unsaved)
-            if saved:
-                self._tree.mark_synced(saved)
-                for seen in saved:
+            if unchanged:
+                self._tree.mark_synced(unchanged)
+                for seen in unchanged:
                     self._due.pop(seen.id, None)
         return changed
-
-    def _save_synced(self, contents: Sequence[Content]) -> None:
-        """Writes down what the store does not know yet, as synced."""
-        with self._tree.transaction():
-            for seen in contents:
-                node = self._tree.contents[seen.id]
-                state, marked = node.state, seen.synced()
-                is_sealed = state.content is seen
-                self._tree.change_bytes(
-                    node,
-                    state.holding(marked, state.draft) if is_sealed else state.holding(state.content, marked),
-                )
 
     def _path_of(self, content: Content) -> str:
         with self._tree.lock:

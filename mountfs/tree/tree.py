@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from mountfs.ports import Clock
 from mountfs.tree import bases, tally
 from mountfs.tree.bases import ByRemoteId, is_attached
 from mountfs.tree.content import Content
-from mountfs.tree.contents import Contents, roles
+from mountfs.tree.contents import Contents
 from mountfs.tree.foldertimes import FolderTimes
 from mountfs.tree.listeners import Listener, Listeners, Undo
 from mountfs.tree.listing import Listing
@@ -107,29 +107,55 @@ class Tree:
                 node.is_saved = not after.is_forgotten
                 self._swap(node, after)
 
-    def change_bytes(self, node: Node, after: State) -> None:
-        """As ``change``, where nothing but facts about the node's contents has changed, such as a session:
-        the rows of the contents alone are written. Inside a transaction."""
-        if not node.is_saved:
-            self.change((node, after))
-        else:
-            self._contents.write(node, after, {content.id for content, _ in roles(after)})
+    def change_bytes(self, *edits: Edit) -> None:
+        """As ``change``, where nothing but facts about the nodes' contents has changed, such as a session:
+        of nodes that have a row the rows of the contents alone are written. Inside a transaction."""
+        new = [edit for edit in edits if not edit[0].is_saved]
+        if new:
+            self.change(*new)
+        saved = [edit for edit in edits if edit[0].is_saved] if new else edits
+        self._contents.write(saved)
+        for node, after in saved:
             self._undo.append((node, node.state, True))
             self._swap(node, after)
 
+    def save(self, nodes: Iterable[Node]) -> None:
+        """Writes the rows of *nodes*, and of their contents, as they are. Nothing is derived from that, so
+        nobody is told."""
+        with self.transaction():
+            self._save([(node, node.state) for node in nodes])
+
     def mark_synced(self, contents: Sequence[Content]) -> None:
-        """The bytes of *contents*, each of which has a row and is its node's still, survive a power loss.
-        Nothing is derived from that, so nobody is told. Not inside a transaction."""
+        """The bytes of *contents*, each of which is its node's still, survive a power loss; those without a
+        row get one. Nothing is derived from that, so nobody is told. Not inside a transaction."""
         with self.lock:
-            with self.transaction():
-                self.store.mark_synced(content.id for content in contents)
+            edits: dict[int, Edit] = {}
+            new: set[int] = set()
             for content in contents:
                 node = self.contents[content.id]
-                state, marked = node.state, content.synced()
-                is_sealed = state.content is content
-                node.state = (
-                    state.holding(marked, state.draft) if is_sealed else state.holding(state.content, marked)
-                )
+                _, state = edits.get(node.id, (node, node.state))
+                kept, draft = state.content, state.draft
+                if kept is content:
+                    kept = content.synced()
+                else:
+                    draft = content.synced()
+                edits[node.id] = (node, state.holding(kept, draft))
+                if content.id in self.unsaved:
+                    new.add(node.id)
+            with self.transaction():
+                self._save([edits[node_id] for node_id in new])
+                self.store.mark_synced(each.id for each in contents if self.contents[each.id].id not in new)
+            for node, after in edits.values():
+                node.state = after
+
+    def _save(self, edits: Sequence[Edit]) -> None:
+        """Writes rows, and has memory as it is. Inside a transaction."""
+        if not edits:
+            return
+        self._write(edits, None)
+        for node, _ in edits:
+            self._undo.append((node, node.state, node.is_saved))
+            node.is_saved = True
 
     def change_unsaved(self, node: Node, after: State) -> None:
         """As ``change``, in memory alone. For what a restart need not know, or knows by a label: a new file
@@ -261,9 +287,7 @@ class Tree:
                 if node.folder is not None:
                     self.store.detach(node.id)
                     self._has_news_for_sweeper = True
-        kept = {content.id for _, after in edits for content, _ in roles(after)}
-        for node, after in edits:
-            self._contents.write(node, after, kept, committed)
+        self._contents.write(edits, committed)
 
     def _admit(self, node: Node, after: State) -> None:
         """Gives a node that was just read from the store its state; ``restore`` counts those not clean."""

@@ -26,8 +26,8 @@ MOST_LOOKED_AT = 50
 """Files of the same bytes that are looked at for one that no other pending file is a copy of."""
 
 
-def may_be_copied(tree: Tree, node: Node, content: Content) -> bool:
-    """Whether the service may have the bytes of *content* already: only then it is worth hashing.
+def may_be_copied(node: Node, content: Content) -> bool:
+    """Whether a copy by the service may stand for the bytes of *content*.
 
     An empty file is made as fast by itself. One whose order failed before is not copied: that failure may
     have been a copy's.
@@ -35,9 +35,9 @@ def may_be_copied(tree: Tree, node: Node, content: Content) -> bool:
     state = node.state
     is_new = state.base is None and state.flight is None and content.over is None
     has_failed = node.pending is not None and node.pending.attempts > 0
-    if not is_new or has_failed or not content.size_bytes or content.is_uploaded or not content.is_whole:
-        return False
-    return tree.store.known_files.has_size(content.size_bytes)
+    return bool(
+        is_new and not has_failed and content.size_bytes and not content.is_uploaded and content.is_whole
+    )
 
 
 def find_twin(

@@ -35,11 +35,11 @@ class Unclean:
         if after.refusal is not None:
             self.refused[node.id] = node
             self.troubled.pop(node.id, None)
-        else:
+        elif self.refused:
             self.refused.pop(node.id, None)
         if after.set_aside is not None:
             self.set_aside[node.id] = node
-        else:
+        elif self.set_aside:
             self.set_aside.pop(node.id, None)
 
     def count_all(self) -> None:

@@ -284,8 +284,13 @@ class Verbs:
         after = state.holding(state.content, now)
         folder = state.parent
         is_labelled = False
-        can_be = folder is not None and folder.is_saved and _is_first(node) and can_be_labelled(state.kept)
-        if can_be and keep is not None and folder is not None:
+        if (
+            keep is not None
+            and folder is not None
+            and folder.is_saved
+            and _is_first(node)
+            and can_be_labelled(state.kept)
+        ):
             is_labelled = keep(closed_label(folder, state.name, now.size_bytes, now.mtime_ns, state.kept))
         if is_labelled:
             self._tree.change_unsaved(node, after)

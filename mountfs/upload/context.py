@@ -17,7 +17,7 @@ from mountfs.ports import Backend, BackendLimits, Clock
 from mountfs.tree.content import Content, Twin
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.tree import Tree
+from mountfs.tree.tree import Edit, Tree
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.meter import Meter
 from mountfs.upload.urgency import Urgency
@@ -136,7 +136,7 @@ class UploadContext:
             if content_id in tree.unsaved:
                 tree.change((node, after_state))
             else:
-                tree.change_bytes(node, after_state)
+                tree.change_bytes((node, after_state))
 
     def uploaded_locked(
         self, claimed: Content, content_hash: str, session: str | None, twin: Twin | None = None
@@ -144,19 +144,26 @@ class UploadContext:
         """Notes that all bytes of *claimed* are at the service, in *session* or as its file *twin*. False:
         they are no longer wanted, for instance because the content is gone, or has other bytes or another
         size. Inside a transaction."""
+        edit = self.arrival_locked(claimed, content_hash, session, twin)
+        if edit is not None:
+            self.tree.change_bytes(edit)
+        return edit is not None
+
+    def arrival_locked(
+        self, claimed: Content, content_hash: str, session: str | None, twin: Twin | None = None
+    ) -> Edit | None:
+        """What ``uploaded_locked`` changes, for those who change many nodes at once; None: nothing."""
         found = self.tree.content(claimed.id)
         if found is None:
-            return False
+            return None
         node, content = found
         state = node.state
         if state.content is not content or content.is_uploaded:
-            return False
+            return None
         if content.spool != claimed.spool or content.size_bytes != claimed.size_bytes:
-            return False
+            return None
         self.tree.note_error(node, None)
         if twin is not None and content.session is not None:
             self.tree.add_orphan(content.session)
             self.tree.store.clear_parts(content.id)
-        sent = content.uploaded(content_hash, session, twin)
-        self.tree.change_bytes(node, state.holding(sent, state.draft))
-        return True
+        return node, state.holding(content.uploaded(content_hash, session, twin), state.draft)

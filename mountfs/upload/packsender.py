@@ -23,6 +23,7 @@ from mountfs.model.pausing import is_full, is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.ports import Piece, Stored
 from mountfs.tree.content import Content
+from mountfs.tree.tree import Edit
 from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.packing import PackSize, send_at_s
 from mountfs.upload.packqueue import PackQueue, Waiting
@@ -176,8 +177,11 @@ class PackSender:
 
     def _book(self, contents: list[Content], results: Sequence[_Result], started_s: float) -> None:
         with self._context.tree.transaction():
-            for content, result in zip(contents, results, strict=True):
+            edits = [
                 self._settle(content, result, started_s)
+                for content, result in zip(contents, results, strict=True)
+            ]
+            self._context.tree.change_bytes(*(edit for edit in edits if edit is not None))
         # Only after the commit of the transaction: on a full disk it raises, and counts as a failure.
         with self._context.tree.lock:
             done = [
@@ -285,16 +289,21 @@ class PackSender:
         pacer = self._flying[content.id].pacer
         self._context.failed_locked(pacer, error, started_s, content.size_bytes)
 
-    def _settle(self, content: Content, result: _Result, started_s: float) -> None:
+    def _settle(self, content: Content, result: _Result, started_s: float) -> Edit | None:
+        """Returns what is to be changed for one whose bytes arrived, together with the others'."""
         if not isinstance(result, MountfsError):
-            twin = None if result.session else self._twins.find_locked(content, result.content_hash)
-            self._context.uploaded_locked(content, result.content_hash, result.session or None, twin)
+            if result.session:
+                return self._context.arrival_locked(content, result.content_hash, result.session)
+            # At once: how many copies of a file there will be decides whether the next one is one, too.
+            twin = self._twins.find_locked(content, result.content_hash)
+            self._context.uploaded_locked(content, result.content_hash, None, twin)
         elif isinstance(result, Refused) and not is_passing(result):
             self._context.refuse_locked(content.id, result)
         else:
             if isinstance(result, SessionLost):
                 self._pool.clear()
             self._put_off(content, result, started_s)
+        return None
 
     def _put_back(self, contents: list[Content]) -> None:
         """Ends the flight of *contents*; those that still have to go up are queued again."""

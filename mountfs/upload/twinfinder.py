@@ -34,13 +34,18 @@ class TwinFinder:
             return -math.inf
         return self._context.clock.now_s() + HELD_BACK_S
 
-    def may_find_locked(self, content: Content) -> bool:
+    def may_find_locked(self, content: Content, known_sizes: dict[int, bool] | None = None) -> bool:
         """Whether *content*, which is whole, is worth hashing: the service has a file of its size, and would
-        make another one of it."""
+        make another one of it. *known_sizes*: remembers for a few files whether it has one of a size."""
         if not self._context.limits.copies_files:
             return False
         found = self._context.sealed_locked(content.id)
-        return found is not None and may_be_copied(self._context.tree, *found)
+        if found is None or not may_be_copied(*found):
+            return False
+        size_bytes, known = content.size_bytes, {} if known_sizes is None else known_sizes
+        if size_bytes not in known:
+            known[size_bytes] = self._context.tree.store.known_files.has_size(size_bytes)
+        return known[size_bytes]
 
     def find_locked(self, content: Content, content_hash: str) -> Twin | None:
         """The file of the service's that *content* is to be a copy of, by their hash; None: there is none."""
@@ -52,9 +57,9 @@ class TwinFinder:
     def note_found(self, contents: Sequence[Content]) -> list[Content]:
         """Notes of those of *contents* whose bytes the service has that they need not go up, and returns the
         others. Reads, without the lock, the files that may be among them. One that cannot be read is not."""
-        context = self._context
+        context, known_sizes = self._context, dict[int, bool]()
         with context.tree.lock:
-            worth = [content for content in contents if self.may_find_locked(content)]
+            worth = [content for content in contents if self.may_find_locked(content, known_sizes)]
         if not worth:
             return list(contents)
         try:

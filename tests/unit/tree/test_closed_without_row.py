@@ -238,3 +238,38 @@ def test_attributes_that_do_not_fit_into_a_label_cost_a_row_and_never_the_mode(w
 def test_a_label_with_attributes_that_make_no_sense_is_none(attributes: str) -> None:
     assert read_label(f"7{attributes} a") is None
     assert read_label("7{} a") == Label(7, "a", kept=Kept())
+
+
+def test_rows_of_many_files_and_that_they_are_synced_are_one_transaction_and_no_news(world: World) -> None:
+    """Beside the one for the time of their folder."""
+    tree, told = world.core.tree, list[str]()
+    for name in ("a", "b", "c"):
+        world.put(f"/{name}", b"x")
+    world.core.plan.look(world.clock.now_s())
+    tree.watch(lambda node, _before, _after: told.append(node.state.name))
+    commits, looks = tree.store.commits, world.core.plan.looks
+    assert len(tree.unsaved) == 3
+    world.core.durability.step(world.clock.now_s())
+    world.core.plan.look(world.clock.now_s())
+    assert (tree.store.commits, world.core.plan.looks, told) == (commits + 2, looks, [])
+    assert not tree.unsaved
+    rows = list(tree.store.contents())
+    assert [content.is_synced for content, _, _ in rows] == [True] * 3
+    assert all(world.state(f"/{name}").content in [content for content, _, _ in rows] for name in "abc")
+    world.restart(boot_id="after a power loss")
+    assert world.get("/b") == b"x"
+
+
+def test_a_version_and_the_next_one_of_a_file_are_both_marked_as_synced(world: World) -> None:
+    world.put("/f", b"x")
+    number = world.fs.open("/f", os.O_WRONLY).number
+    world.fs.write(number, 0, b"yy")
+    world.fs.flush(number)
+    world.core.durability.step(world.clock.now_s())
+    state = world.state("/f")
+    assert state.content is not None
+    assert state.draft is not None
+    assert (state.content.is_synced, state.draft.is_synced) == (True, True)
+    rows = {content.id: content for content, _, _ in world.core.tree.store.contents()}
+    assert rows == {each.id: each for each in (state.content, state.draft)}
+    world.fs.release(number)
