@@ -35,7 +35,7 @@ from mountfs.files.opening import Opener
 from mountfs.files.services import Services
 from mountfs.inodes import Inodes
 from mountfs.links import LinkCalls
-from mountfs.metadata import Metadata
+from mountfs.metadata import SET_IDS, Metadata
 from mountfs.model.names import is_unlinked
 from mountfs.published import PublishedLinks
 from mountfs.space import SpaceGauge
@@ -225,11 +225,24 @@ class FileSystem:
             raise BadHandle("not open for reading")
         return handle.file.read_into(offset, room, reads_ahead=handle.reads_ahead)
 
-    def write(self, number: int, offset: int, data: bytes, *, is_page: bool = False) -> int:
-        """*is_page*: the kernel writes a page of a mapping back, at its own place even under O_APPEND."""
+    def write(
+        self,
+        number: int,
+        offset: int,
+        data: bytes,
+        *,
+        is_page: bool = False,
+        caller: Callable[[], Caller | None] = lambda: None,
+    ) -> int:
+        """*is_page*: the kernel writes a page of a mapping back, at its own place even under O_APPEND.
+        *caller*: tells whose process it is; None: one that may do anything."""
         handle = self._handles[number]
         if not handle.can_write:
             raise BadHandle("not open for writing")
+        if handle.is_direct:
+            kept = handle.file.node.state.kept
+            if kept is not None and (kept.mode or 0) & SET_IDS and (writer := caller()) is not None:
+                self.metadata.drop_set_ids(handle.file.node, writer)
         return handle.file.write(offset, data, append=handle.is_append and not is_page)
 
     def truncate(self, path: str, size_bytes: int) -> None:

@@ -21,6 +21,8 @@ from mountfs.xattrs import PREFIX, Xattrs, check_name, with_attribute, without_a
 
 T = TypeVar("T")
 
+SET_IDS = stat.S_ISUID | stat.S_ISGID
+
 
 class Metadata:
     """Named as the system calls; paths are the kernel's, which has checked who may do this."""
@@ -46,8 +48,8 @@ class Metadata:
         self._change(path, lambda node: self._nodes.set_mode(node, mode))
 
     def drop_set_ids(self, node: Node, caller: Caller) -> None:
-        """*caller* emptied the file by open(2): its set-id bits go, as with a write. The kernel sees to that
-        in all calls but this one."""
+        """*caller* emptied the file by open(2), or wrote to it past the kernel's pages: its set-id bits go.
+        The kernel sees to that in all other calls."""
         with self._services.lock:
             kept = node.state.kept
             bits = dropped(kept.mode or 0, kept.gid == caller.gid) if kept is not None and caller.uid else 0

@@ -26,8 +26,9 @@ class Handle:
     """One open(2) of a file.
 
     ``keep_cache``: what the kernel has cached of this inode are these very bytes. ``is_direct``: the
-    inode is open with other bytes too, or the bytes by another spelling, so that this handle must not share
-    the kernel's pages. ``reads_ahead``: whether more may be fetched than is read.
+    inode is open with other bytes too, or the bytes by another spelling, or the file is being filled, so that
+    this handle must not share the kernel's pages. ``fills``: it only writes, what was empty when it came, and
+    came first. ``reads_ahead``: whether more may be fetched than is read.
     """
 
     file: OpenFile
@@ -38,6 +39,7 @@ class Handle:
     """Whether its close ends a version: it may write, or it made or emptied the file."""
     keep_cache: bool = False
     is_direct: bool = False
+    fills: bool = False
     reads_ahead: bool = True
 
 
@@ -184,6 +186,7 @@ class OpenFiles:
             file.writers -= handle.is_writer
             file.closes -= handle.is_writer and file.closes > 0
             file.bypasses -= handle.is_direct and handle.can_write
+            file.fillers -= handle.fills
         try:
             self._finish(file)
         except BaseException:
@@ -301,8 +304,13 @@ class OpenFiles:
         access = flags & os.O_ACCMODE
         can_write = access != os.O_RDONLY
         is_writer = can_write or is_new or bool(flags & os.O_TRUNC)
-        keep_cache, is_direct = self._pages.opened(file, path, can_write=can_write, is_ours=is_ours)
+        is_emptied = (is_new or bool(flags & os.O_TRUNC)) and not flags & os.O_APPEND  # a log stays open
+        fills = access == os.O_WRONLY and is_emptied and not is_ours and not file.handles
+        keep_cache, is_direct = self._pages.opened(
+            file, path, can_write=can_write, is_filled=fills or file.fillers > 0, is_ours=is_ours
+        )
         file.handles += 1
+        file.fillers += fills
         file.writers += is_writer
         return Handle(
             file,
@@ -312,6 +320,7 @@ class OpenFiles:
             is_writer=is_writer,
             keep_cache=keep_cache,
             is_direct=is_direct,
+            fills=fills,
         )
 
     def _rekeyed(self, file: OpenFile, before_key: Key) -> None:

@@ -67,6 +67,8 @@ class OpenFile:
         """Counted by the registry; ``closes``: how often a writer has closed it since the last write."""
         self.bypasses = 0
         """Handles that may write and bypass the kernel's pages; counted by the registry."""
+        self.fillers = 0
+        """Handles that fill it; counted by the registry."""
         self.was_read = False
         """Whether anybody read of it since the access time was last noted."""
         self.content = content

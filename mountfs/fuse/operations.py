@@ -172,7 +172,7 @@ class Operations:
         return self._fs.read_into(info.fh, offset, room)
 
     def write(self, path: str | None, data: bytes, offset: int, info: FileInfo) -> int:
-        return self._fs.write(info.fh, offset, data, is_page=bool(info.writepage))
+        return self._fs.write(info.fh, offset, data, is_page=bool(info.writepage), caller=self._caller)
 
     def truncate(self, path: str | None, length: int, info: FileInfo | None = None) -> None:
         if info is not None:

@@ -29,6 +29,9 @@ class OpenCalls:
         self._next = 0
         self.drawn = 0
         """The number of what the call that was drawn last is about; 0: of nothing."""
+        self._unmapped: set[int] = set()
+        """Those that were opened while somebody may have been filling their file: a mount has no shared
+        mappings of them (S-MMAP)."""
 
     def weighted(self) -> dict[Callable[[], Drawn], float]:
         return {
@@ -68,6 +71,7 @@ class OpenCalls:
                 os.close(descriptor)
             else:
                 side.descriptors[number] = descriptor
+                self._note_fillers(side, number)
             return self._looker.facts(status)
 
         return f"open {path} {flags:#o} {mode:04o} as {number}", call
@@ -149,6 +153,8 @@ class OpenCalls:
             size = os.fstat(descriptor).st_size
             if not size:
                 return "nothing to map"
+            if number in self._unmapped:
+                return "somebody may have been filling it"
             with mmap.mmap(descriptor, size) as mapped:
                 part = body[: size - at % size]
                 before = mapped[at % size : at % size + len(part)]
@@ -195,9 +201,19 @@ class OpenCalls:
         def call(side: Side) -> object:
             path = f"/proc/self/fd/{side.descriptors[number]}"
             side.descriptors[other] = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+            self._note_fillers(side, other)
             return "opened"
 
         return f"open /proc/self/fd of {number} as {other}", call
+
+    def _note_fillers(self, side: Side, number: int) -> None:
+        if side is not self._model:
+            return
+        status = os.fstat(side.descriptors[number])
+        for other, descriptor in side.descriptors.items():
+            is_filler = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+            if other != number and is_filler and os.path.samestat(status, os.fstat(descriptor)):
+                self._unmapped.add(number)
 
     def _number(self) -> int:
         """Of something that is open; 0, and an error that both sides have, where nothing is."""

@@ -66,6 +66,27 @@ def test_s_mmap_what_is_written_to_a_shared_mapping_is_published(corner: Corner)
     assert corner.content("mapped") == wanted
 
 
+def test_s_mmap_what_is_being_filled_is_read_as_far_as_it_is_written_and_mapped_once_it_is_closed(
+    corner: Corner,
+) -> None:
+    path = corner.path / "filled"
+    with path.open("wb", buffering=0) as writer:
+        writer.write(b"first " * 1000)
+        with path.open("rb", buffering=0) as reader:
+            assert reader.read(6) == b"first "
+            with mmap.mmap(reader.fileno(), 0, access=mmap.ACCESS_COPY) as private:
+                assert private[:6] == b"first "
+            with pytest.raises(OSError, match="No such device"):
+                mmap.mmap(reader.fileno(), 0, access=mmap.ACCESS_READ)
+            for count in range(50):
+                writer.write(b"%06d" % count)
+                reader.seek(-6, 2)
+                assert reader.read() == b"%06d" % count
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        assert mapping[:6] == b"first "
+        assert mapping[-6:] == b"000049"
+
+
 def test_s_mmap_a_mapping_of_a_remote_file_reads_it(corner: Corner) -> None:
     corner.theirs("mapped", "remote text" * 10_000)
     with (corner.path / "mapped").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:

@@ -99,7 +99,11 @@ def test_the_kernel_keeps_its_pages_while_the_bytes_are_the_same(world: World) -
 
 
 def test_the_kernel_keeps_the_pages_that_it_wrote_also_through_the_commit(world: World) -> None:
-    world.put("/g", b"mine")
+    kernel = Kernel(world.fs)
+    writer = kernel.open("/g", RW | os.O_CREAT)
+    kernel.write(writer, 0, b"mine")
+    kernel.close(writer)
+    world.fs.getattr("/g")
     assert keeps(world, "/g")
     world.settle()
     assert keeps(world, "/g"), "its commit changed no byte"
@@ -111,6 +115,36 @@ def test_the_kernel_keeps_the_pages_of_every_spelling_that_it_has_read(world: Wo
     world.theirs("/f", b"bytes")
     assert [keeps(world, "/f"), keeps(world, "/F")] == [False, False]
     assert [keeps(world, "/f"), keeps(world, "/F")] == [True, True]
+
+
+# Filled
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_who_only_writes_a_file_from_its_beginning_bypasses_the_pages_and_so_do_all_meanwhile(
+    world: World, kernel: Kernel, is_new: bool
+) -> None:
+    if not is_new:
+        kernel.put("/f", b"before")
+        assert kernel.get("/f") == b"before"
+    writer = kernel.open("/f", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    kernel.write(writer, 0, b"one")
+    reader = kernel.open("/f")
+    assert (writer.is_direct, reader.is_direct) == (True, True)
+    assert kernel.read(reader) == b"one"
+    kernel.write(writer, 3, b"two")
+    assert (kernel.read(reader), kernel.get("/f")) == (b"onetwo", b"onetwo")
+    kernel.close(writer)
+    assert [keeps(world, "/f"), keeps(world, "/f")] == [False, True]
+    assert kernel.get("/f") == b"onetwo"
+
+
+def test_who_may_read_what_is_written_or_is_not_alone_uses_the_pages(kernel: Kernel) -> None:
+    assert not kernel.open("/f", RW | os.O_CREAT | os.O_TRUNC).is_direct  # it may map them
+    assert not kernel.open("/f", os.O_WRONLY | os.O_TRUNC).is_direct
+    assert not kernel.open("/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND).is_direct  # may stay open for long
+    kernel.put("/g", b"old")
+    assert not kernel.open("/g", os.O_WRONLY).is_direct  # what is left of the old bytes stays in the pages
 
 
 # Two versions at once

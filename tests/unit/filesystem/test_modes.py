@@ -223,3 +223,16 @@ def test_an_open_that_fails_at_the_set_id_bits_leaves_no_handle(
     world.settle()
     assert world.pending() == []
     assert world.remote() == {"/f": b""}
+
+
+@pytest.mark.parametrize(("caller", "mode"), [(Caller(1003, 1004), 0o755), (Caller(0, 0), 0o6755)])
+def test_a_write_past_the_kernel_s_pages_takes_the_set_id_bits(
+    world: World, caller: Caller, mode: int
+) -> None:
+    """Of a write through the pages the kernel takes them itself."""
+    opened = world.fs.create("/f", os.O_WRONLY, 0o755, caller)
+    assert opened.is_direct
+    world.fs.metadata.chmod("/f", 0o6755)
+    world.fs.write(opened.number, 0, b"x", caller=lambda: caller)
+    assert stat.S_IMODE(world.fs.fgetattr(opened.number).mode) == mode
+    world.close_file(opened.number)
