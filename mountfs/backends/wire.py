@@ -52,11 +52,11 @@ class Pieces:
     def __len__(self) -> int:
         return len(self._body)
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[memoryview]:
         for piece in (self._body,) if isinstance(self._body, bytes) else self._body:
             view = memoryview(piece)
             for at in range(0, len(view), _SEND_BYTES):
-                part = bytes(view[at : at + _SEND_BYTES])
+                part = view[at : at + _SEND_BYTES]
                 self._before(len(part))
                 yield part
 
