@@ -105,9 +105,11 @@ class Pages:
         not open is forgotten."""
         if source == target:
             return
-        shown = {path: self._shown[path] for path in self._opened_as if path in self._shown}
+        shown = [(path, self._shown.get(path)) for path in self._opened_as]
         self._shown.clear()
-        self._shown.update(shown)
+        for path, key in shown:
+            if key is not None:
+                self._shown[path] = key
         below = source + "/"
         for path in [path for path in self._opened_as if path.startswith(below)]:
             self.renamed(path, target + path[len(source) :])

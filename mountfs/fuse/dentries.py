@@ -24,6 +24,7 @@ from threading import Event, Thread
 from typing import Any
 
 from mountfs.fuse.lookups import Lookups
+from mountfs.fuse.nodes import nodes_of
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ NAMES_KEPT = 100_000
 """As many as a large source tree has. To take one back costs 8 us, and the pages that the kernel has."""
 KEPT_THEN = 0.8
 """The part of them that is kept when there were too many."""
-NAMES_AT_ONCE = 1000
+NAMES_AT_ONCE = 20_000
+"""The process that asks for the numbers of their folders takes 50 ms to begin."""
 
 INVALIDATE_ENTRY = 3
 """FUSE_NOTIFY_INVAL_ENTRY in linux/fuse.h; in a header that answers no request it stands for an error."""
@@ -40,14 +42,6 @@ HEADER = struct.Struct("=IiQQII")
 
 MOUNTS = Path("/proc/self/mountinfo")
 """The fifth word of each line is a mount point, with spaces and the like as octal escapes."""
-
-AT_FDCWD = -100
-HANDLE_BYTES = 128
-"""MAX_HANDLE_SZ of name_to_handle_at(2)."""
-HANDLE_OF_FUSE = 0x81
-"""A handle of these is the number that the server has given to the inode, its upper half first, and a
-generation (``fuse_encode_fh``)."""
-ROOT_NODE = 1
 
 GONE = (errno.ENODEV, errno.EPERM, errno.ENOTCONN)
 """The mount is not there any more."""
@@ -64,6 +58,8 @@ class Dentries:
         self._is_open = is_open
         self._most = self._due = names_kept
         self._lookups = Lookups()
+        self.in_hand: dict[int, tuple[Any, ...]] = {}
+        """By thread: what a call that is being answered was given, the paths among it."""
         self._are_too_many = Event()
         self._is_over = False
         self._channel = -1
@@ -115,19 +111,39 @@ class Dentries:
         lookups, enough = self._lookups, int(self._most * KEPT_THEN)
         covered, left = _mount_points(), lookups.count
         while left > 0 and lookups.count > enough and not self._is_over:
-            taken = lookups.take(NAMES_AT_ONCE)
-            if taken is None:
+            taken = self._taken(min(left, lookups.count - enough))
+            if not taken:
                 break
-            folder, names = taken
-            left -= len(names)
-            node = self._node_of(folder)
-            for name in names:
-                path = f"{folder}/{name}"
-                if self._is_open(path) or self._outside(path) in covered:
-                    lookups.note(path)
-                elif node is not None:
-                    self._forget(node, name)
+            left -= sum(len(names) for _, names in taken)
+            folders = [self._outside(folder) for folder, _ in taken]
+            for (folder, names), node in zip(taken, nodes_of(self._mountpoint, folders), strict=True):
+                for name in names:
+                    path = f"{folder}/{name}"
+                    if self._is_open(path) or self._outside(path) in covered or self._is_in_use(folder):
+                        lookups.note(path)
+                    elif node is not None:
+                        self._forget(node, name)
         self._due = lookups.count + self._most - enough
+
+    def _taken(self, most: int) -> list[tuple[str, list[str]]]:
+        """Names of several folders, whose numbers are asked for at once."""
+        taken: list[tuple[str, list[str]]] = []
+        left = min(most, NAMES_AT_ONCE)
+        while left > 0 and (one := self._lookups.take(left)) is not None:
+            taken.append(one)
+            left -= len(one[1])
+        return taken
+
+    def _is_in_use(self, folder: str) -> bool:
+        """Whether a call is being answered for which the kernel may hold the lock of *folder*: it would wait
+        for that, and a thread that waits there keeps a process that was killed from its end, and with it the
+        call from being answered."""
+        where = folder or "/"
+        for told in list(self.in_hand.values()):
+            for each in told:
+                if isinstance(each, str) and (each == where or each.rpartition("/")[0] == folder):
+                    return True
+        return False
 
     def _forget(self, folder_node: int, name: str) -> None:
         """May wait for calls in the folder: it must hold nothing that these need."""
@@ -138,14 +154,6 @@ class Dentries:
             os.write(self._channel, header + encoded + b"\0")
         except FileNotFoundError:
             pass  # the kernel does not have it any more
-
-    def _node_of(self, folder: str) -> int | None:
-        """The number that libfuse has given to *folder*; None: it is not there, or something else is mounted
-        over it. May have the kernel look the path up."""
-        top, here = _handle(self._mountpoint), _handle(self._outside(folder))
-        if top is None or here is None or top[0] != here[0] or top[1] != ROOT_NODE:
-            return None
-        return here[1]
 
     def _outside(self, path: str) -> bytes:
         """Where the machine has what is at *path* in the mount."""
@@ -160,25 +168,6 @@ def _mount_points() -> set[bytes]:
     """All of this process's namespace."""
     escaped = [line.split()[4] for line in MOUNTS.read_bytes().splitlines()]
     return {codecs.escape_decode(each)[0] for each in escaped}
-
-
-class _Handle(ctypes.Structure):
-    _fields_ = (
-        ("bytes", ctypes.c_uint),
-        ("kind", ctypes.c_int),
-        ("upper", ctypes.c_uint32),
-        ("lower", ctypes.c_uint32),
-        ("rest", ctypes.c_ubyte * (HANDLE_BYTES - 8)),
-    )
-
-
-def _handle(path: bytes) -> tuple[int, int] | None:
-    """The number of its mount, and that which the server of that mount knows it by."""
-    handle, mount = _Handle(bytes=HANDLE_BYTES), ctypes.c_int()
-    failed = ctypes.CDLL(None).name_to_handle_at(AT_FDCWD, path, ctypes.byref(handle), ctypes.byref(mount), 0)
-    if failed or handle.kind != HANDLE_OF_FUSE:
-        return None
-    return mount.value, handle.upper << 32 | handle.lower
 
 
 def _channel(fuse: Any) -> int:

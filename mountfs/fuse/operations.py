@@ -9,6 +9,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any, Protocol
 
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
@@ -72,6 +73,9 @@ class Operations:
         *programs*. *dentries*: told of the files that the kernel looks up."""
         self._timing = timing
         self._dentries = dentries
+        self._in_hand: dict[int, tuple[Any, ...]] = {} if dentries is None else dentries.in_hand
+        self._listed: dict[int, str] = {}
+        """The paths that open folders were opened by."""
         self._fs = file_system
         self._metadata = file_system.metadata
         self._caller = caller
@@ -91,6 +95,8 @@ class Operations:
 
     def _call(self, op: str, args: tuple[Any, ...]) -> Any:
         pin_thread()
+        in_hand, thread = self._in_hand, get_ident()
+        in_hand[thread] = args
         try:
             return getattr(self, op)(*args)
         except BaseException as error:
@@ -98,6 +104,8 @@ class Operations:
             if not is_expected(error):
                 _log(op, args, error)
             raise OSError(number, os.strerror(number)) from None
+        finally:
+            in_hand.pop(thread, None)
 
     # The mount
 
@@ -139,19 +147,28 @@ class Operations:
         self._fs.access(path, mode)
 
     def opendir(self, path: str) -> int:
-        return self._fs.opendir(path, is_walk=not self._programs.is_caller())
+        number = self._fs.opendir(path, is_walk=not self._programs.is_caller())
+        self._listed[number] = path
+        return number
 
     def readdir(self, path: str | None, number: int) -> list[tuple[str, int, int]]:
         """Names, modes and inode numbers: of attributes libfuse 2 passes on only type and number."""
+        self._works_in(number)
         entries = self._fs.readdir(number)
         own = self._fs.inode(number)
         return [(".", stat.S_IFDIR, own), ("..", stat.S_IFDIR, own), *entries]
 
     def releasedir(self, path: str | None, number: int) -> None:
+        self._listed.pop(number, None)
         self._fs.releasedir(number)
 
     def fsyncdir(self, path: str | None, datasync: int, number: int) -> None:
+        self._works_in(number)
         self._fs.fsyncdir(number)
+
+    def _works_in(self, number: int) -> None:
+        """The kernel has the lock of the folder that was opened as *number* until it is answered."""
+        self._in_hand[get_ident()] = (self._listed.get(number),)
 
     # Open files
 

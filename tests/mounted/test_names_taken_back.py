@@ -6,7 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, get_native_id
+from threading import enumerate as all_threads
 from typing import Any
 
 import pytest
@@ -36,8 +37,10 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 @pytest.fixture
-def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A mount, in this process, whose names the kernel keeps until they are taken back."""
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A mount, in this process, whose names the kernel keeps until they are taken back, and trusts for the
+    parameter's time."""
+    trusted_s = getattr(request, "param", LONG_S)
     monkeypatch.setattr(fuse_mount, "serve_kernel_first", lambda: None)
     world, mountpoint = World(tmp_path / "world"), tmp_path / "mnt"
     mountpoint.mkdir()
@@ -46,7 +49,11 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for file in range(FILES):
             world.fs.mknod(f"/d{folder}/f{file}", 0o644)
     options = FuseOptions(
-        "memory:", attr_timeout_s=LONG_S, entry_timeout_s=LONG_S, names_kept=NAMES_KEPT, checks_modes=False
+        "memory:",
+        attr_timeout_s=trusted_s,
+        entry_timeout_s=trusted_s,
+        names_kept=NAMES_KEPT,
+        checks_modes=False,
     )
     mounted = FuseMount(world.fs, mountpoint, options)
     thread = Thread(target=mounted.run)
@@ -56,6 +63,37 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     mounted.unmount(lazy=True)
     thread.join(DEADLINE_S)
     assert not thread.is_alive()
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Lets the answer out to who asks for a name that is not there; what was asked for then is in it."""
+    answer, may_go = Operations.getattr, Event()
+
+    def getattr_(self: Operations, path: str | None, info: Any = None) -> dict[str, int]:
+        if path == "/d0/absent":
+            may_go.wait(DEADLINE_S)
+        return answer(self, path, info)
+
+    monkeypatch.setattr(Operations, "getattr", getattr_)
+    yield may_go
+    may_go.set()
+
+
+@pytest.fixture
+def askers(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The threads that asked for anything."""
+    import fuse
+
+    asked: set[int] = set()
+    answer = Operations.__call__
+
+    def call(self: Operations, op: str, *args: Any) -> Any:
+        asked.add(int(fuse.fuse_get_context()[2]))
+        return answer(self, op, *args)
+
+    monkeypatch.setattr(Operations, "__call__", call)
+    return asked
 
 
 def _look_at_all(top: Path) -> None:
@@ -81,3 +119,35 @@ def test_old_names_are_taken_back_but_not_those_in_use(top: Path, looked_up: Cou
     finally:
         os.close(folder)
         os.close(file)
+
+
+@pytest.mark.parametrize("top", [0.0], indirect=True)
+def test_no_thread_of_the_mount_s_asks_the_mount(top: Path, askers: set[int]) -> None:
+    """Nothing could end a thread that waits for the answer if the process was killed, nor the process, and
+    all on the mount would hang."""
+    _look_at_all(top)
+    (worker,) = (each for each in all_threads() if each.name == "dentries")
+    until(lambda: len(askers - {get_native_id()}) > 0, "the numbers of folders are asked for")
+    assert worker.native_id not in askers
+
+
+def test_no_lock_of_a_folder_is_waited_for_in_which_a_call_is_answered(
+    held: Event, top: Path, looked_up: Counter[str]
+) -> None:
+    """The kernel has it while somebody waits for the answer; a thread that waits for it cannot be ended."""
+    (top / "d0" / "f0").stat()  # the oldest
+    waiting = Thread(target=(top / "d0" / "absent").exists)
+    waiting.start()
+    for folder in range(1, FOLDERS):
+        for file in range(FILES):
+            (top / f"d{folder}" / f"f{file}").stat()
+    before = looked_up["/d1/f1"]
+
+    def is_taken_back() -> bool:
+        (top / "d1" / "f1").stat()
+        return looked_up["/d1/f1"] > before
+
+    until(is_taken_back, "the others are taken back meanwhile")
+    assert waiting.is_alive()
+    held.set()
+    waiting.join(DEADLINE_S)
