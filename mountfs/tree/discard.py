@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from mountfs.model.path import fold
+from mountfs.tree.bases import is_below
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
@@ -182,6 +183,8 @@ class Discard:
             is_elsewhere = has_moved(state) or state.parent is None
             if is_elsewhere and not (state.base_parent and show(tree, state.base_parent, is_told=False)):
                 return False  # `mv d/f g; rmdir d`, and g is given up: d is shown again
+            if has_moved(state) and state.base_parent and is_below(state.base_parent, node):
+                return False  # `mv d/sub x; mv d x/d`, and x is given up: d comes first
             if state.parent is None:
                 after = shown_again(tree, after, None)
             elif has_moved(state):

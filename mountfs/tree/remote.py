@@ -9,7 +9,7 @@ from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.tree import tally
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import is_attached, is_below
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
 from mountfs.tree.node import FORGOTTEN, ROOT_ID, Node, State, above, forgotten, has_moved, path_of
@@ -98,9 +98,9 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
             shadow(tree, folder, fold(entry.name))
             lose(tree, node)
             return
-        # It does not follow into a folder that was moved into it here meanwhile, or that cannot be shown: the
-        # plan moves it back.
-        if not is_in(folder, node) and show(tree, folder):
+        # It does not follow into a folder that was moved into it here meanwhile, or that cannot be shown, nor
+        # into one that was removed from where it would be shown in itself: the plan moves it back.
+        if not is_below(folder, node) and show(tree, folder):
             after = after.at(folder, entry.name)
     tree.change((node, after))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.model.path import fold
+from mountfs.tree.bases import is_below
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
@@ -48,11 +49,12 @@ def moved_back(tree: Tree, copies: CopyNames, node: Node, state: State) -> State
 
 def _at_base(tree: Tree, copies: CopyNames, node: Node, state: State) -> State:
     """*state* shown where the service has the node, or as a conflicted copy where another node has that name.
-    Where its folder was removed here and cannot be shown again, it is a copy in the folder that shows it."""
+    Where its folder was removed here and cannot be shown again, or is in the node itself still, it is a copy
+    in the folder that shows it."""
     folder, base = state.base_parent, state.base
     assert folder is not None
     assert base is not None
-    if not show(tree, folder):
+    if is_below(folder, node) or not show(tree, folder):
         assert state.parent is not None
         return state.at(state.parent, copies.name(state.parent, state.name, "conflicted"))
     load_children(tree, folder)
