@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from bisect import bisect_right, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 WINDOW_S = 60.0
 """What services count over: so many calls in any minute."""
@@ -144,6 +144,7 @@ class Windows:
     def _window(self, allowance: Allowance) -> Window:
         found = self.windows.get(allowance.name)
         if found is None or found.allowance != allowance:
-            left_s = array("d") if found is None else found.left_s
-            found = self.windows[allowance.name] = Window(allowance, left_s)
+            # Mounts of one account may be configured differently: an objection was to the calls of all.
+            kept = Window(allowance) if found is None else replace(found, allowance=allowance, allowed=0)
+            found = self.windows[allowance.name] = kept
         return found

@@ -117,6 +117,17 @@ def test_once_the_service_objects_calls_are_spread_again() -> None:
     assert 1.0 < windows.take_s((TRIED_CALLS,), 1.0) < 1.2
 
 
+def test_an_objection_holds_also_where_mounts_are_configured_differently() -> None:
+    windows = Windows()
+    for _ in range(300):
+        windows.take_s((TRIED,), 0.0)
+    windows.refused((TRIED,), 0.0, 1.0)
+    for now_s in (70.0, 140.0):
+        windows.take_s((UPLOADS,), now_s)
+        left = [windows.take_s((TRIED,), now_s) for _ in range(300)].count(now_s)
+        assert left == TRIED.per_minute - 1
+
+
 def test_an_objection_in_another_run_of_the_machine_whose_clock_was_ahead_is_forgotten() -> None:
     windows = Windows()
     for _ in range(241):
