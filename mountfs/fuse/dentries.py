@@ -12,7 +12,6 @@ mounted over, which would be unmounted.
 
 from __future__ import annotations
 
-import codecs
 import ctypes
 import errno
 import logging
@@ -23,6 +22,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+from mountfs.fuse.covered import covered
 from mountfs.fuse.lookups import Lookups
 from mountfs.fuse.nodes import nodes_of
 
@@ -32,6 +32,8 @@ NAMES_KEPT = 100_000
 """As many as a large source tree has. To take one back costs 8 us, and the pages that the kernel has."""
 KEPT_THEN = 0.8
 """The part of them that is kept when there were too many."""
+MOST_NOTED = 2
+"""So many times NAMES_KEPT are noted, where all are in folders in use: a name takes 100 bytes."""
 NAMES_AT_ONCE = 20_000
 """The process that asks for the numbers of their folders takes 50 ms to begin."""
 
@@ -39,9 +41,6 @@ INVALIDATE_ENTRY = 3
 """FUSE_NOTIFY_INVAL_ENTRY in linux/fuse.h; in a header that answers no request it stands for an error."""
 HEADER = struct.Struct("=IiQQII")
 """``fuse_out_header`` and ``fuse_notify_inval_entry_out``: length, code, 0; folder, length of the name, 0."""
-
-MOUNTS = Path("/proc/self/mountinfo")
-"""The fifth word of each line is a mount point, with spaces and the like as octal escapes."""
 
 GONE = (errno.ENODEV, errno.EPERM, errno.ENOTCONN)
 """The mount is not there any more."""
@@ -109,7 +108,7 @@ class Dentries:
     def _take_back(self) -> None:
         """Goes on until few enough are left, or all were looked at: those in use come again later."""
         lookups, enough = self._lookups, int(self._most * KEPT_THEN)
-        covered, left = _mount_points(), lookups.count
+        hidden, left = covered(self._mountpoint), lookups.count
         while left > 0 and lookups.count > enough and not self._is_over:
             taken = self._taken(min(left, lookups.count - enough))
             if not taken:
@@ -119,11 +118,12 @@ class Dentries:
             for (folder, names), node in zip(taken, nodes_of(self._mountpoint, folders), strict=True):
                 for name in names:
                     path = f"{folder}/{name}"
-                    if self._is_open(path) or self._outside(path) in covered or self._is_in_use(folder):
+                    if self._is_open(path) or _encoded(path) in hidden or self._is_in_use(folder):
                         lookups.note(path)
                     elif node is not None:
                         self._forget(node, name)
-        self._due = lookups.count + self._most - enough
+        lookups.forget(MOST_NOTED * self._most)
+        self._due = max(self._most, lookups.count + self._most - enough)
 
     def _taken(self, most: int) -> list[tuple[str, list[str]]]:
         """Names of several folders, whose numbers are asked for at once."""
@@ -162,12 +162,6 @@ class Dentries:
 
 def _encoded(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
-
-
-def _mount_points() -> set[bytes]:
-    """All of this process's namespace."""
-    escaped = [line.split()[4] for line in MOUNTS.read_bytes().splitlines()]
-    return {codecs.escape_decode(each)[0] for each in escaped}
 
 
 def _channel(fuse: Any) -> int:

@@ -59,3 +59,10 @@ class Lookups:
             if not names:
                 del self._folders[folder]
             return folder, taken
+
+    def forget(self, most: int) -> None:
+        """Forgets those of folders that were looked into longest ago until there are *most*: the kernel keeps
+        them, as it would have without us."""
+        with self._lock:
+            while self.count > most:
+                self.count -= len(self._folders.pop(next(iter(self._folders))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,31 @@ def test_old_names_are_taken_back_but_not_those_in_use(top: Path, looked_up: Cou
     finally:
         os.close(folder)
         os.close(file)
+
+
+def test_what_is_mounted_over_in_another_name_space_stays(
+    top: Path, looked_up: Counter[str], tmp_path: Path
+) -> None:
+    """As a container has it: `docker run -v cloud:/app -v secrets:/app/f0`."""
+    over = tmp_path / "over"
+    over.write_bytes(b"over")
+    script = 'mount --bind "$0" "$1" && echo mounted && read line && cat "$1"'
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
+    with subprocess.Popen(
+        [*command, str(over), str(top / "d0" / "f0")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as container:
+        assert container.stdout is not None
+        if container.stdout.readline() != b"mounted\n":
+            pytest.skip("no name space can be made here")
+        _look_at_all(top)
+        before = looked_up["/d0/f1"]
+
+        def is_taken_back() -> bool:
+            (top / "d0" / "f1").stat()
+            return looked_up["/d0/f1"] > before
+
+        until(is_taken_back, "the others are taken back")
+        assert container.communicate(b"\n")[0] == b"over"
 
 
 @pytest.mark.parametrize("top", [0.0], indirect=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from mountfs.fuse import dentries
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.lookups import FOLDERS_IN_USE
 
-NODES = {"/mnt": 1, "/mnt/d0": 7, "/mnt/d1": 8}
+NODES = {"/mnt/d0": 7, "/mnt/d1": 8}
 OPEN = "/d0/open"
 
 
@@ -47,11 +47,12 @@ class Channel(Dentries):
 
 @pytest.fixture
 def channel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Channel]:
-    def handle(path: bytes) -> tuple[int, int] | None:
-        return (42, NODES[path.decode()]) if path.decode() in NODES else None
+    def nodes_of(mountpoint: bytes, folders: Sequence[bytes]) -> list[int | None]:
+        assert mountpoint == b"/mnt"
+        return [NODES.get(folder.decode()) for folder in folders]
 
-    monkeypatch.setattr(dentries, "_handle", handle)
-    monkeypatch.setattr(dentries, "_mount_points", lambda: {b"/mnt/d0/covered"})
+    monkeypatch.setattr(dentries, "nodes_of", nodes_of)
+    monkeypatch.setattr(dentries, "covered", lambda _mountpoint: {b"/d0/covered"})
     made = Channel()
     yield made
     made.close()

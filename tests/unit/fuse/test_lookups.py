@@ -40,3 +40,16 @@ def test_a_large_folder_is_taken_in_parts() -> None:
     parts = [part for part in (lookups.take(2), lookups.take(2)) if part is not None]
     assert [(folder, len(names)) for folder, names in parts] == [("/a", 2), ("/a", 1)]
     assert sorted(name for _, names in parts for name in names) == ["f", "g", "h"]
+
+
+def test_names_in_folders_in_use_are_not_noted_without_end() -> None:
+    lookups = Lookups()
+    for path in ("/large/f", "/large/g", "/other/f"):
+        lookups.note(path)
+    lookups.forget(3)
+    assert lookups.count == 3
+    lookups.forget(2)
+    assert lookups.count == 1
+    assert lookups.left("/other/f") and not lookups.left("/large/f")
+    lookups.note("/large/f")
+    assert lookups.count == 1
