@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mountfs.errors import Transient
+from mountfs.errors import TooLarge, Transient
 from mountfs.files import overlaid
 from mountfs.files.services import Services
 from mountfs.model.entry import File
@@ -17,6 +17,13 @@ COPY_BYTES = 4 * 1024 * 1024
 
 EXTENDED_FROM_BYTES = 1024 * 1024
 """A smaller pending file is copied when something is added to it: that costs less than a second name."""
+
+
+def check_size(services: Services, size_bytes: int) -> None:
+    """TooLarge: the service takes no file of *size_bytes*."""
+    most_bytes = services.limits.max_file_bytes
+    if size_bytes > most_bytes:
+        raise TooLarge(f"the service takes files up to {most_bytes} bytes")
 
 
 def admit(services: Services, growth_bytes: int) -> None:
@@ -111,7 +118,21 @@ def begun_for_nobody(
     return copy, overlay
 
 
-def begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[SpoolFile, int]:
+def completed(
+    services: Services, begun: tuple[SpoolFile, Overlay | None] | None, file: File | None, size_bytes: int
+) -> tuple[SpoolFile, int]:
+    """A new spool file with *size_bytes*, and how many there were: of the copy *begun*, or else of the
+    revision *file*. Takes requests."""
+    if begun is None:
+        assert file is not None
+        return _begun_by_reading(services, file, size_bytes)
+    copy, overlay = begun
+    if overlay is not None:
+        _fill(services, copy, overlay)
+    return copy, size_bytes
+
+
+def _begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[SpoolFile, int]:
     """A new spool file with the first *size_bytes* of the revision *file*, and how many there were."""
     admit(services, size_bytes)
     copy = services.spool.create()
@@ -123,7 +144,7 @@ def begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[S
         raise
 
 
-def fill(services: Services, copy: SpoolFile, overlay: Overlay) -> None:
+def _fill(services: Services, copy: SpoolFile, overlay: Overlay) -> None:
     """Fetches what *copy*, which has no rows yet, lacks of the revision. Discards it on errors."""
     try:
         for start, stop in overlay.missing:

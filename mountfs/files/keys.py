@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mountfs.model.entry import File
 from mountfs.tree.content import Content
 
 Key = int | str
@@ -16,3 +17,10 @@ def content_key(content: Content) -> Key:
 def revision_key(revision: str) -> Key:
     """The name of bytes that are a revision of the service."""
     return revision
+
+
+def key_of(content: Content | None, file: File | None) -> Key:
+    """The name of what an open file shows: *content*, or else the revision *file*."""
+    if content is not None:
+        return content_key(content)
+    return "" if file is None else revision_key(file.revision)

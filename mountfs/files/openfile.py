@@ -6,20 +6,20 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from mountfs.errors import InvalidArgument, NoSpace, TooLarge
+from mountfs.errors import InvalidArgument, NoSpace
 from mountfs.files import overlaid
 from mountfs.files.copyup import (
     admit,
     begun_behind,
-    begun_by_reading,
     begun_for_nobody,
     begun_from_pending,
     begun_from_revision,
+    check_size,
+    completed,
     discard,
-    fill,
     keep_synced,
 )
-from mountfs.files.keys import Key, content_key, revision_key
+from mountfs.files.keys import Key, content_key, key_of, revision_key
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
@@ -75,9 +75,7 @@ class OpenFile:
         """The content that it shows; None: it shows a revision, or a draft whose node is gone."""
         self.file = file
         """The revision that it shows; None: it shows a spool file."""
-        self.key: Key = (
-            content_key(content) if content is not None else revision_key(file.revision) if file else ""
-        )
+        self.key = key_of(content, file)
         self._services = services
         self._on_rekey = on_rekey
         self._over = Over(file.revision, file.content_hash) if file else content.over if content else None
@@ -87,18 +85,15 @@ class OpenFile:
         self._is_flushed = is_draft and content is not None and content.is_flushed
         self._may_be_synced = self._is_flushed
         """Whether bytes of a draft may have been promised to survive power loss; never taken back."""
-        self._is_announced = False
-        self._is_labelled = False
+        self._is_announced = self._is_labelled = False
         self._written = RangeSet()
         self._strays: list[str] = []
         if file is not None:
-            self._size_bytes, self._mtime_ns = (
-                file.size_bytes,
-                file.mtime_ns if mtime_ns is None else mtime_ns,
-            )
+            self.size_bytes = file.size_bytes
+            self.mtime_ns = file.mtime_ns if mtime_ns is None else mtime_ns
         else:
             assert content is not None
-            self._size_bytes, self._mtime_ns = content.size_bytes, content.mtime_ns
+            self.size_bytes, self.mtime_ns = content.size_bytes, content.mtime_ns
 
     # What it is
 
@@ -112,20 +107,10 @@ class OpenFile:
         """Whether all writers have closed it since the last write, though not all are released."""
         return self._is_writing and self._is_flushed and self.closes >= self.writers
 
-    @property
-    def size_bytes(self) -> int:
-        return self._size_bytes
-
-    @property
-    def mtime_ns(self) -> int:
-        return self._mtime_ns
-
     def shows(self, file: File) -> bool:
         """Whether its bytes are those of the revision *file*: by the revision, or by an equal hash."""
-        if self._is_writing or self.content is not None or self._over is None:
-            return False
-        is_same = self._over.content_hash is not None and self._over.content_hash == file.content_hash
-        return is_same or self._over.revision == file.revision
+        is_clean = not self._is_writing and self.content is None
+        return is_clean and self._over is not None and self._over.is_of(file)
 
     # Reading and writing
 
@@ -141,7 +126,7 @@ class OpenFile:
         with self.lock:
             if self._spool_file is None:
                 raise InvalidArgument(f"{path_of(self.node)} is closed")
-            length = max(0, min(length, self._size_bytes - offset))
+            length = max(0, min(length, self.size_bytes - offset))
             overlay = self._overlay
             if overlay is None or not overlay.missing:
                 return self._spool_file.pread(offset, length)
@@ -164,40 +149,38 @@ class OpenFile:
         """Writes all of *data*, at *offset* or at the end. NoSpace, TooLarge; errors of the reader, since the
         first write may read a small file."""
         length = len(data)
-        admit(self._services, length if append else offset + length - self._size_bytes)
+        admit(self._services, length if append else offset + length - self.size_bytes)
         with self.lock:
             if append:
-                offset = self._size_bytes
+                offset = self.size_bytes
             stop = offset + length
-            if stop > self._services.limits.max_file_bytes:
-                raise TooLarge(f"the service takes files up to {self._services.limits.max_file_bytes} bytes")
-            spool_file = self._writable_locked(self._size_bytes, offset)
+            check_size(self._services, stop)
+            spool_file = self._writable_locked(self.size_bytes, offset)
             if not self._is_labelled:
                 self._label_locked()
             overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data)
             self._written.add(offset, stop)
-            self._size_bytes = max(self._size_bytes, stop)
-            self._mtime_ns = self._services.clock.wall_ns()
+            self.size_bytes = max(self.size_bytes, stop)
+            self.mtime_ns = self._services.clock.wall_ns()
             self._announce_locked(offset, stop)
         return length
 
     def truncate(self, size_bytes: int) -> None:
         """Cuts the file, or extends it with zeros. Errors as ``write``."""
-        if size_bytes > self._services.limits.max_file_bytes:
-            raise TooLarge(f"the service takes files up to {self._services.limits.max_file_bytes} bytes")
+        check_size(self._services, size_bytes)
         with self.lock:
-            spool_file = self._writable_locked(min(size_bytes, self._size_bytes), size_bytes)
+            spool_file = self._writable_locked(min(size_bytes, self.size_bytes), size_bytes)
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
-            self._size_bytes = size_bytes
-            self._mtime_ns = self._services.clock.wall_ns()
+            self.size_bytes = size_bytes
+            self.mtime_ns = self._services.clock.wall_ns()
             if self._is_announced and self.content is not None:
                 self._services.uploads.truncated(self.content.id, size_bytes)
 
     def set_mtime(self, mtime_ns: int) -> bool:
         """Sets a draft's time, until the next write. False: there is no draft, the tree has to keep it."""
         with self.lock:
-            self._mtime_ns = mtime_ns
+            self.mtime_ns = mtime_ns
             if self._is_writing and self._is_flushed:
                 self._flush_locked()
             return self._is_writing
@@ -206,16 +189,12 @@ class OpenFile:
         """A new spool file with all the bytes that it shows at this moment, their number, and their time.
         Errors of the reader, since what the service alone has is fetched; NoSpace."""
         with self.lock:
-            file, size_bytes, mtime_ns, self.was_read = self.file, self._size_bytes, self._mtime_ns, True
-            spool_file, overlay = self._spool_file, None
-            if spool_file is not None:
-                copy, overlay = begun_for_nobody(self._services, spool_file, self._overlay, size_bytes)
+            file, size_bytes, mtime_ns, self.was_read = self.file, self.size_bytes, self.mtime_ns, True
+            begun = None
+            if self._spool_file is not None:
+                begun = begun_for_nobody(self._services, self._spool_file, self._overlay, size_bytes)
         # Without the lock, for it may take requests; a write that comes meanwhile is not among the bytes.
-        if spool_file is None:
-            assert file is not None
-            copy, size_bytes = begun_by_reading(self._services, file, size_bytes)
-        elif overlay is not None:
-            fill(self._services, copy, overlay)
+        copy, size_bytes = completed(self._services, begun, file, size_bytes)
         return copy, size_bytes, mtime_ns
 
     # The end of writing
@@ -313,7 +292,7 @@ class OpenFile:
             assert self.file is not None
             copy, overlay = begun_from_revision(self._services, self.file, kept_bytes)
         else:
-            is_longer = low >= self._size_bytes and not self._is_writing
+            is_longer = low >= self.size_bytes and not self._is_writing
             behind = is_longer and begun_behind(
                 self._services, self.node, self.content, before, self._overlay, kept_bytes
             )
@@ -347,10 +326,8 @@ class OpenFile:
             discard(self._services, copy)
             raise
         self._overlay = overlay
-        self._written = RangeSet(
-            [(0, kept_bytes)] if overlay is None else overlay.missing.gaps(0, kept_bytes)
-        )
-        self._size_bytes = kept_bytes
+        self._written = overlaid.present(overlay, kept_bytes)
+        self.size_bytes = kept_bytes
         if before is not None:
             before.close()
         return True
@@ -379,7 +356,7 @@ class OpenFile:
 
     def _announce_locked(self, start: int, stop: int) -> None:
         limits = self._services.limits
-        if limits.size_known_at_start or self._size_bytes < limits.session_min_bytes or self.content is None:
+        if limits.size_known_at_start or self.size_bytes < limits.session_min_bytes or self.content is None:
             return
         ranges = [(start, stop)] if self._is_announced else self._written
         self._is_announced = True
@@ -390,7 +367,7 @@ class OpenFile:
         if self.content is not None:
             assert self._spool_file is not None
             self.content = self._services.changes.flush(
-                self.content, self._size_bytes, self._mtime_ns, self._spool_file.label
+                self.content, self.size_bytes, self.mtime_ns, self._spool_file.label
             )
         self._is_flushed = self._may_be_synced = self.content is not None
 
@@ -409,7 +386,7 @@ class OpenFile:
                 self._flush_locked()
                 self.sync()
         with self._services.lock:
-            sealed = self._services.changes.seal(self.content, self._size_bytes, self._mtime_ns)
+            sealed = self._services.changes.seal(self.content, self.size_bytes, self.mtime_ns)
             self.content = sealed
             if sealed is not None:
                 self._is_writing = self._is_flushed = False

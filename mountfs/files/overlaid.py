@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mountfs.files.services import Services
 from mountfs.model.entry import File
+from mountfs.model.ranges import RangeSet
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.content import Content
 from mountfs.tree.label import GAPPED, NOBODYS, label_of
@@ -28,6 +29,11 @@ def pieces(spool_file: SpoolFile, overlay: Overlay, offset: int, length: int) ->
         if offset < stop:
             found.append(spool_file.pread(offset, stop - offset))
     return found
+
+
+def present(overlay: Overlay | None, size_bytes: int) -> RangeSet:
+    """Which of the first *size_bytes* are in the spool file; *overlay*: None: all."""
+    return RangeSet([(0, size_bytes)] if overlay is None else overlay.missing.gaps(0, size_bytes))
 
 
 def joined(services: Services, file: File, found: list[Piece]) -> bytes:
