@@ -335,10 +335,10 @@ class OpenFile:
     def _turn_to_locked(self, copy: SpoolFile, begun: tuple[Node, Content] | None) -> None:
         """Shows *copy*, and the draft *begun* for it; None: the node is gone, and *copy* goes at the
         close."""
-        before_key = self.key
-        draft = None
+        before_key, draft = self.key, None
         if begun is None:
             self._strays.append(copy.name)
+            self.key = copy.name  # others may bring the same revision back, and these are other bytes
         else:
             self.node, draft = begun
             self.key = content_key(draft)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from mountfs.errors import Stale
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.files.kernel import Kernel
 
@@ -321,3 +323,26 @@ def test_what_is_open_below_a_folder_is_found_after_each_of_its_renames(kernel: 
         kernel.close(file)
     after = Kernel(kernel.fs)
     assert (after.get("/b/f"), after.get("/a/f")) == (b"aa", b"bb")
+
+
+def test_what_is_written_to_a_file_that_others_took_away_is_not_shown_in_the_one_that_they_bring_back(
+    tmp_path: Path,
+) -> None:
+    """By id: a folder that is moved away and back has the same revisions in it."""
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    kernel = Kernel(world.fs)
+    world.account.mkdir("/elsewhere")
+    before = world.theirs("/d/f", b"old")
+    assert kernel.get("/d/f") == b"old"
+    file = kernel.open("/d/f", RW)
+    world.account.move("/d", "/elsewhere/d")
+    world.follow()
+    assert world.names() == {"elsewhere"}
+    kernel.write(file, 0, b"new")
+    world.account.move("/elsewhere/d", "/d")
+    world.follow()
+    assert world.names("/d") == {"f"}
+    assert world.file("/d/f").revision == before.revision
+    kernel.close(file)
+    assert kernel.get("/d/f") == b"old"
+    world.close()
