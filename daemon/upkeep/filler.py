@@ -72,6 +72,8 @@ class Uploads(Protocol):
 
     def want(self, node: Node) -> None: ...
 
+    def give_up(self, content_id: int) -> None: ...
+
 
 class Limited(Protocol):
     """The part of ``ports.Backend`` that is needed here."""
@@ -309,4 +311,5 @@ class Filler:
         with self._tree.transaction():
             refusal = Refusal(OrderKind.PUT, f"{reason}: {ADVICE}", self._clock.wall_ns())
             self._tree.notice(path_of(node), f"not uploaded: {reason}")
+            self._uploads.give_up(content.id)
             self._tree.change((node, replace(node.state, refusal=refusal)))

@@ -81,6 +81,11 @@ class Uploader:
         if self._look_locked(node):
             self.wake()
 
+    def give_up(self, content_id: int) -> None:
+        """The rest of a content, some of which may be up, may never be had: its session does not stay open
+        for that. Under the lock."""
+        self._sessions.give_up_locked(content_id)
+
     @property
     def has_small(self) -> bool:
         """Whether small files are on their way up, so that more nodes will be ready for a commit soon."""

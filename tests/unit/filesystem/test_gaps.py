@@ -606,3 +606,23 @@ def test_what_happens_to_a_file_while_it_is_fetched_and_sent_at_once(world: Acco
     world.settle()
     assert world.account.files() == expected
     assert not world.account.sessions
+
+
+def test_of_what_the_service_no_longer_gives_no_session_stays_open(world: Account) -> None:
+    """Box may keep a file from getting another one for a week."""
+    world.edit("/f", AT, b"x")
+    world.advance(1.0)
+    for _ in range(3):
+        world.core.filler.step(world.clock.now_s())
+        for _ in range(4):
+            world.core.uploader.step(world.clock.now_s())
+    assert world.account.sessions
+    world.backend.fail("read", NotFound("the revision is gone"))
+    world.settle()
+    assert world.word("/f") == "failed"
+    assert not world.account.sessions
+    node = world.node("/f")
+    world.core.tree.change((node, node.state.sealed(node.state.content)))  # type: ignore[arg-type]
+    world.settle()
+    assert world.account.files() == {"/f": patched((AT, b"x"))}
+    assert not world.account.sessions
