@@ -104,6 +104,7 @@ class Dentries:
                 self._due = self._lookups.count + self._most
                 if not (isinstance(error, OSError) and error.errno in GONE):
                     LOG.warning("the kernel keeps names that nobody uses: %s", error)
+            self._lookups.forget(MOST_NOTED * self._most)
 
     def _take_back(self) -> None:
         """Goes on until few enough are left, or all were looked at: those in use come again later."""
@@ -122,7 +123,6 @@ class Dentries:
                         lookups.note(path)
                     elif node is not None:
                         self._forget(node, name)
-        lookups.forget(MOST_NOTED * self._most)
         self._due = max(self._most, lookups.count + self._most - enough)
 
     def _taken(self, most: int) -> list[tuple[str, list[str]]]:

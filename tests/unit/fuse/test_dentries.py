@@ -6,12 +6,14 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from mountfs.fuse import dentries
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.lookups import FOLDERS_IN_USE
+from tests.waiting import DEADLINE_S, until
 
 NODES = {"/mnt/d0": 7, "/mnt/d1": 8}
 OPEN = "/d0/open"
@@ -91,3 +93,20 @@ def test_a_renamed_file_is_taken_back_by_its_new_name(channel: Channel) -> None:
     channel._take_back()
     assert set(channel.told()) >= {(8, b"b")}
     assert not any(name in (b"a", b"c") for _, name in channel.told())
+
+
+def test_names_are_not_noted_without_end_where_none_can_be_given_back(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def covered(_mountpoint: bytes) -> set[bytes]:
+        raise PermissionError
+
+    monkeypatch.setattr(dentries, "covered", covered)
+    for number in range(100):
+        channel.note(f"/large/{number}")
+    runner = Thread(target=channel._run)
+    runner.start()
+    until(lambda: channel._lookups.count == 0, "they are forgotten")
+    channel._is_over = True
+    channel._are_too_many.set()
+    runner.join(DEADLINE_S)
