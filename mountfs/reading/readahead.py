@@ -77,7 +77,8 @@ def plan(
     what was asked for ahead.
 
     The kernel's own readahead sends reads side by side, so a read is in sequence when it begins within a
-    window of where the last one ended.
+    window of where the last one ended; not within a large one, or each small read here and there of a program
+    that once read on would have as much fetched as the link delivers in a second.
     """
     end = min(offset + length, size_bytes)
     if size_bytes <= WHOLE_FILE_BYTES:
@@ -129,7 +130,7 @@ def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
     found: Stream | None = None
     nearest = -1
     for stream in streams:
-        slack = max(stream.window_bytes, BLOCK_BYTES)
+        slack = min(max(stream.window_bytes, BLOCK_BYTES), FREE_WINDOW_BYTES)
         distance = abs(end - stream.low) if stream.is_backward else abs(offset - stream.high)
         if not stream.window_bytes:
             distance = min(distance, abs(end - stream.low))  # it may yet go either way

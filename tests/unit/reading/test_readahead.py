@@ -81,6 +81,16 @@ def test_two_reads_that_follow_each_other_fetch_little_whatever_the_link_allows(
         assert plans[-1].ahead_stop - start <= 2 * MIB
 
 
+def test_who_reads_on_and_then_here_and_there_has_little_fetched() -> None:
+    """As a program that makes small pictures of a film does: its header, and then a frame of each minute."""
+    streams = read_on(AT_THE_BEGINNING, range(0, MIB, BLOCK_BYTES), 64 * MIB)[-1].streams
+    assert streams[0].window_bytes == 64 * MIB
+    for offset in range(40 * MIB, 400 * MIB, 40 * MIB):
+        planned = plan(streams, offset, 4096, BIG)
+        streams = planned.streams
+        assert planned.ahead_stop - planned.start <= 2 * MIB
+
+
 def test_the_end_of_a_file_is_asked_for_with_what_comes_before_it() -> None:
     steady = (Stream(8 * MIB, 9 * MIB, FREE_WINDOW_BYTES),)
     assert plan(steady, 9 * MIB, MIB, 16 * MIB).ahead_stop == 16 * MIB
