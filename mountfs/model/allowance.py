@@ -99,6 +99,8 @@ class Window:
     def _forget(self, now_s: float) -> None:
         if self.left_s and self.left_s[-1] > now_s + 10 * WINDOW_S:
             del self.left_s[:]  # of another run of the machine, whose clock was ahead
+        if self.spread_s > now_s + 10 * WINDOW_S:
+            self.spread_s = now_s  # likewise
         del self.left_s[: bisect_right(self.left_s, now_s - WINDOW_S - MARGIN_S)]
 
     def _grow(self, now_s: float) -> None:

@@ -136,6 +136,18 @@ def test_an_objection_in_another_run_of_the_machine_whose_clock_was_ahead_is_for
     assert [windows.take_s((TRIED,), 5.0) for _ in range(241)] == [5.0] * 241
 
 
+def test_what_was_spread_in_such_a_run_keeps_nothing_waiting() -> None:
+    windows = Windows()
+    windows.refused((TRIED_CALLS,), 0.0, 1e7)
+    for _ in range(600):
+        left_s(windows, (TRIED_CALLS,), 1e7)
+    now_s = 5.0
+    for _ in range(700):
+        now_s = left_s(windows, (TRIED_CALLS,), now_s + 0.01)
+    windows.refused((TRIED_CALLS,), 0.0, now_s)
+    assert windows.take_s((TRIED_CALLS,), now_s) < now_s + 1.0
+
+
 def test_an_objection_takes_it_back_to_the_documented_number_for_a_day() -> None:
     windows = Windows()
     for _ in range(300):
