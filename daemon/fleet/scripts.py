@@ -163,6 +163,17 @@ local now = tonumber(t[1]) + tonumber(t[2]) / 1000000
 local KEPT_MS = 7 * 24 * 3600 * 1000
 local function stamp(s) return string.format('%.6f', s) end
 local function number(field, default) return tonumber(redis.call('HGET', meta, field) or default) end
+-- What lies far ahead was noted before the server's clock was set back.
+local far = now + 600
+local function near(field)
+  local at = number(field, '0')
+  if at > far then return now end
+  return at
+end
+local function is_within(field, kept_s)
+  local since_s = now - number(field, '-1e9')
+  return since_s >= 0 and since_s < kept_s
+end
 """
 
 TAKE = (
@@ -170,18 +181,20 @@ TAKE = (
     + """
 local minute_s, growth, grows_every_s = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local objection_kept_s, ahead_s = tonumber(ARGV[4]), tonumber(ARGV[5])
-local leaves = math.max(now, number('opens', '0'))
+local leaves = math.max(now, near('opens'))
 local kinds = {}
 for i = 2, #KEYS do
   local at = 6 + (i - 2) * 4
   local name, per_minute = ARGV[at], tonumber(ARGV[at + 1])
   local at_once, most = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')[2]
+  if last and tonumber(last) > far then redis.call('DEL', KEYS[i]) end
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', stamp(now - minute_s))
   local used = redis.call('ZCARD', KEYS[i])
   local allowed = math.min(most, math.max(per_minute, number(name .. ':allowed', '0')))
-  local may_grow = most > per_minute and now - number(name .. ':objected', '-1e9') >= objection_kept_s
+  local may_grow = most > per_minute and not is_within(name .. ':objected', objection_kept_s)
   if used >= allowed and allowed < most and may_grow
-     and now - number(name .. ':grown', '-1e9') >= grows_every_s then
+     and not is_within(name .. ':grown', grows_every_s) then
     local more = math.ceil(allowed * growth)
     if allowed == per_minute then more = allowed + 1 end
     allowed = math.min(most, more)
@@ -193,7 +206,7 @@ for i = 2, #KEYS do
     local first = redis.call('ZRANGE', KEYS[i], used - allowed, used - allowed, 'WITHSCORES')
     leaves = math.max(leaves, tonumber(first[2]) + minute_s)
   elseif used >= at_once then
-    leaves = math.max(leaves, number(name .. ':spread', '0'))
+    leaves = math.max(leaves, near(name .. ':spread'))
   end
   table.insert(kinds, {i, name, allowed, at_once, used + 1})
 end
@@ -218,7 +231,7 @@ REFUSED = (
     _WINDOWS
     + """
 local retry_after_s = tonumber(ARGV[1])
-redis.call('HSET', meta, 'opens', stamp(math.max(number('opens', '0'), now + retry_after_s)))
+redis.call('HSET', meta, 'opens', stamp(math.max(near('opens'), now + retry_after_s)))
 for i = 2, #ARGV, 2 do
   redis.call('HSET', meta, ARGV[i] .. ':objected', stamp(now), ARGV[i] .. ':allowed', ARGV[i + 1])
 end
