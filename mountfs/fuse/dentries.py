@@ -45,6 +45,9 @@ HEADER = struct.Struct("=IiQQII")
 GONE = (errno.ENODEV, errno.EPERM, errno.ENOTCONN)
 """The mount is not there any more."""
 
+END_S = 5.0
+"""How long the end of a mount waits for what is being taken back."""
+
 
 class Dentries:
     """Names of one mount. ``begin`` and ``end`` are the mount's, the rest is for any thread."""
@@ -75,8 +78,9 @@ class Dentries:
         self._is_over = True
         self._are_too_many.set()
         if self._worker is not None:
-            self._worker.join()
-            os.close(self._channel)
+            self._worker.join(END_S)
+            if not self._worker.is_alive():  # it may wait for another file system, on the way to this one
+                os.close(self._channel)
 
     def note(self, path: str) -> None:
         """The kernel is being told of the file at *path*."""

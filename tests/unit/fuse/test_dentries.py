@@ -6,7 +6,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -110,3 +110,26 @@ def test_names_are_not_noted_without_end_where_none_can_be_given_back(
     channel._is_over = True
     channel._are_too_many.set()
     runner.join(DEADLINE_S)
+
+
+def test_the_end_of_a_mount_waits_for_no_other_file_system(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The way to the mount may lead over one that does not answer."""
+    asks, answers = Event(), Event()
+
+    def nodes_of(_mountpoint: bytes, folders: Sequence[bytes]) -> list[int | None]:
+        asks.set()
+        answers.wait(DEADLINE_S)
+        return [None] * len(folders)
+
+    monkeypatch.setattr(dentries, "nodes_of", nodes_of)
+    monkeypatch.setattr(dentries, "END_S", 0.01)
+    channel._worker = Thread(target=channel._run, daemon=True)
+    channel._worker.start()
+    _look_up(channel, *(f"/d0/{number}" for number in range(10)))
+    assert asks.wait(DEADLINE_S)
+    channel.end()
+    assert channel._worker.is_alive()
+    answers.set()
+    channel._worker.join(DEADLINE_S)
