@@ -85,15 +85,7 @@ class Operations:
     def __call__(self, op: str, *args: Any) -> Any:
         """The edge: nothing but OSError passes."""
         timing = self._timing
-        if timing is None:
-            return self._call(op, args)
-        began_s = timing.now_s()
-        try:
-            return self._call(op, args)
-        finally:
-            timing.took(op, timing.now_s() - began_s)
-
-    def _call(self, op: str, args: tuple[Any, ...]) -> Any:
+        began_s = timing.now_s() if timing is not None else 0.0
         pin_thread()
         in_hand, thread = self._in_hand, get_ident()
         in_hand[thread] = args
@@ -106,6 +98,8 @@ class Operations:
             raise OSError(number, os.strerror(number)) from None
         finally:
             in_hand.pop(thread, None)
+            if timing is not None:
+                timing.took(op, timing.now_s() - began_s)
 
     # The mount
 

@@ -53,6 +53,10 @@ def is_account_wide(error: MountfsError) -> bool:
     return isinstance(error, Offline | Throttled | NotSignedIn)
 
 
+NEVER_S = -math.inf
+"""One float for all: each pending file has a pacer."""
+
+
 class Pacer:
     """When one thing may be tried again; not thread-safe, its owner locks."""
 
@@ -61,11 +65,11 @@ class Pacer:
     def __init__(self, pace: Pace = USUAL) -> None:
         self._pace = pace
         self.failures = 0
-        self.ready_s = -math.inf
+        self.ready_s = NEVER_S
         """Not to be tried before this time."""
         self.error: MountfsError | None = None
         """The last failure, until it works again."""
-        self._failed_s = -math.inf
+        self._failed_s = NEVER_S
 
     def failed(self, error: MountfsError, *, started_s: float, now_s: float, jitter: float) -> None:
         """An attempt begun at *started_s* failed. Attempts that ran side by side count as one failure."""
@@ -84,5 +88,5 @@ class Pacer:
         if started_s < self._failed_s:
             return
         self.failures = 0
-        self.ready_s = -math.inf
+        self.ready_s = NEVER_S
         self.error = None

@@ -100,7 +100,10 @@ class Listings:
         """What the mount shows in *folder*, by folded name. *doubt*: since when a folder above is out of date
         with all that is below it. NotLoaded."""
         part = folder.part
-        if part.children is None or not self._serves(folder, part.listing, doubt, self._asked_at):
+        is_ours = folder.state.base is None  # so is all that is in it
+        if part.children is None or not (
+            is_ours or self._serves(folder, part.listing, doubt, self._asked_at)
+        ):
             raise NotLoaded(folder)
         self._tree.residents.used(folder)
         return part.children
