@@ -29,7 +29,7 @@ PINS = "pins"
 LOOK_S = 3.0
 """How often it is looked whether others changed anything: the service's position tells."""
 RESTS = 20
-"""After a pass it is looked later, after so many times the pass: to go through 100,000 files takes a second."""
+"""After a pass the next look comes after so many times the pass: 100,000 files take it a second."""
 LONGEST_S = 30.0
 PIECE_BYTES = 4 * 1024 * 1024
 TOGETHER = 32
