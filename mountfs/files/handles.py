@@ -17,6 +17,7 @@ from mountfs.files.sizes import Sizes
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.replaced import check_synced
 
 T = TypeVar("T")
 
@@ -149,16 +150,22 @@ class OpenFiles:
 
     # Opening, under the lock
 
-    def open(self, node: Node, path: str, flags: int, *, is_ours: bool = False) -> Handle:
+    def open(
+        self, node: Node, path: str, flags: int, *, is_ours: bool = False, may_be_lost: bool = False
+    ) -> Handle:
         """A handle on the file *node*, which was opened as *path*; *is_ours*: the kernel knows nothing of it.
-        OSError when its spool file cannot be opened."""
+        OSError when its spool file cannot be opened. NotSynced, before anything is changed, where a version
+        that was closed is to be kept apart, and power loss would take it, but not what it replaces;
+        *may_be_lost*: that was seen to as far as possible."""
         file = self.showing(node)
         if file is None:
             file = self._opened(node)
         elif file.is_left and flags & (os.O_ACCMODE | os.O_TRUNC) != os.O_RDONLY:
             # `echo a >f; echo b >>f`: the second may open it before the first is released. A crash in the
             # middle of the second takes what that wrote, and not what was closed.
-            file.seal_if_flushed()
+            if not may_be_lost:
+                check_synced(node, node)
+            file.seal_if_flushed(is_safe=True)  # syncs nothing: who syncs the journal asks for the lock
         return self._handle(file, path, flags, is_ours=is_ours)
 
     def created(

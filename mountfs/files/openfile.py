@@ -232,8 +232,9 @@ class OpenFile:
             if not self.writers:
                 self._seal_locked()
 
-    def seal_if_flushed(self) -> None:
+    def seal_if_flushed(self, *, is_safe: bool = False) -> None:
         """Seals the draft if it was closed after its last write, though a handle may still be open.
+        *is_safe*: it need not be synced for what it replaces.
 
         Does nothing while another call works on the file: the next close of the file asks again.
         """
@@ -241,7 +242,7 @@ class OpenFile:
             return
         try:
             if self._is_flushed:
-                self._seal_locked()
+                self._seal_locked(is_safe=is_safe)
         finally:
             self.lock.release()
 
@@ -377,10 +378,10 @@ class OpenFile:
             self._services.durable.sync_store()
         self._is_flushed, self.closes = False, 0
 
-    def _seal_locked(self) -> None:
+    def _seal_locked(self, *, is_safe: bool = False) -> None:
         if not self._is_writing or self.content is None:
             return
-        if outlives_alone(self.node.state, self.content):
+        if not is_safe and outlives_alone(self.node.state, self.content):
             # close(2) has returned already: an error of the disk is told by `mountfs status`.
             with suppress(OSError, NoSpace):
                 self._flush_locked()

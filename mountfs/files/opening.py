@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
-from mountfs.errors import AlreadyExists, IsADirectory, NotFound, NotPermitted, Stale
+from mountfs.errors import AlreadyExists, IsADirectory, NoSpace, NotFound, NotPermitted, Stale
 from mountfs.files.copyup import discard
 from mountfs.files.handles import Handle, OpenFiles
 from mountfs.files.services import Services
@@ -12,6 +13,7 @@ from mountfs.model.entry import File
 from mountfs.model.names import is_unlinked
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node
+from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
 from mountfs.tree.view import View, names_of
 
@@ -111,9 +113,17 @@ class Opener:
                     raise NotPermitted(f"{path} is a document without bytes of its own")
                 if not is_ours and self._is_size_unknown(node, path, state.base):
                     raise Stale(f"{path} may have another size than the kernel knows: it has to look again")
-            return self._files.open(node, path, flags, is_ours=is_ours)
+            return self._files.open(node, path, flags, is_ours=is_ours, may_be_lost=is_synced)
 
-        return self._view.listings.loaded(decide)
+        is_synced = False
+        try:
+            return self._view.listings.loaded(decide)
+        except NotSynced as error:
+            # close(2) has returned already: an error of the disk is told by `mountfs status`.
+            with suppress(OSError, NoSpace):
+                self._services.durable.sync_content(error.content)
+            is_synced = True
+            return self._view.listings.loaded(decide)
 
     def _is_size_unknown(self, node: Node, path: str, file: File) -> bool:
         """Whether the kernel may read *file* up to another size than it has.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from mountfs.errors import NotFound
+from mountfs.spool.disk import RealDisk
 from tests.doubles.world import World
 
 RW = os.O_RDWR
@@ -286,3 +288,49 @@ def test_a_descriptor_that_was_copied_may_go_on_after_the_close_of_the_other(wor
         world.close_file(number)
     world.settle()
     assert world.account.files() == {"/f": b"abc"}
+
+
+class Watched(RealDisk):
+    """Notes of each sync whether it is made under the account's lock; fails on demand."""
+
+    def __init__(self) -> None:
+        self.world: World | None = None
+        self.locked: list[bool] = []
+        self.fails = False
+
+    def fdatasync(self, fd: int) -> None:
+        if self.world is not None:
+            self.locked.append(self.world.core.tree.lock._is_owned())  # type: ignore[attr-defined]
+        if self.fails:
+            raise OSError("I/O error")
+        super().fdatasync(fd)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_was_closed_is_synced_before_the_next_open_but_not_under_the_lock(
+    tmp_path: Path, *, fails: bool
+) -> None:
+    """`echo 1 >f; sync f; echo 2 >>f; echo 3 >>f`. Whoever syncs the journal at that moment wants the lock,
+    and has others wait for it: both would wait for ever."""
+    disk = Watched()
+    world = World(tmp_path, disk=disk)
+    world.put("/f", b"1")
+    world.core.durability.step(world.clock.now_s())
+    first = world.open("/f", WO | os.O_APPEND)
+    world.fs.write(first, 0, b"2")
+    world.fs.flush(first)
+    disk.world, disk.fails = world, fails
+    second = world.open("/f", WO | os.O_APPEND)
+    assert disk.locked
+    assert not any(disk.locked)
+    disk.fails = False
+    closed = world.state("/f").content
+    assert closed is not None
+    assert world.core.spool.read(closed.spool, 0, 9) == b"12"
+    assert closed.is_synced is not fails
+    world.fs.write(second, 0, b"3")
+    for number in (first, second):
+        world.close_file(number)
+    world.settle()
+    assert world.account.files() == {"/f": b"123"}
+    world.close()
