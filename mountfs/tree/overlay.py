@@ -78,11 +78,16 @@ class Overlay:
         return [edit for edit in edits if edit.old != edit.new]
 
     def synced(self, ranges: Iterable[Range]) -> list[Edit]:
-        """The edits once *ranges* survive power loss."""
-        return [
-            _edit(True, self.unsynced, each, lambda part, each=each: part.remove(*each))  # type: ignore[misc]
-            for each in ranges
-        ]
+        """The edits once *ranges* survive power loss. Those may have become one since, by what was written
+        between them, which does not survive yet: so it is one edit."""
+        synced = RangeSet(ranges)
+        span = next(iter(synced), (0, 0))[0], max((stop for _, stop in synced), default=0)
+
+        def remove(part: RangeSet) -> None:
+            for low, high in synced:
+                part.remove(low, high)
+
+        return [_edit(True, self.unsynced, span, remove)]
 
     def lost(self) -> list[Edit]:
         """The edits after a power loss: what was unsynced is missing again."""

@@ -17,7 +17,11 @@ from mountfs.tree.schema import DDL
 SIZE = 20
 FILE = File("id", "f", "rev", SIZE, 0, "hash")
 STEPS = st.lists(
-    st.tuples(st.sampled_from(["write", "cut", "sync", "lose"]), st.integers(0, 25), st.integers(0, 25)),
+    st.tuples(
+        st.sampled_from(["write", "cut", "begin to sync", "synced", "lose"]),
+        st.integers(0, 25),
+        st.integers(0, 25),
+    ),
     max_size=30,
 )
 
@@ -31,6 +35,7 @@ def bytes_of(ranges: object) -> set[int]:
 def test_each_step_changes_sets_and_rows_alike(steps: list[tuple[str, int, int]]) -> None:
     overlay = Overlay(FILE, [(0, SIZE)])
     missing, unsynced = set(range(SIZE)), set[int]()
+    syncing: list[tuple[int, int]] = []
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript(DDL)
         rows = GapRows(db)
@@ -44,10 +49,14 @@ def test_each_step_changes_sets_and_rows_alike(steps: list[tuple[str, int, int]]
                 edits = overlay.cut(start)
                 missing = {at for at in missing if at < start}
                 unsynced = {at for at in unsynced if at < start}
-            elif verb == "sync":
-                edits = overlay.synced(overlay.unsynced.within(start, stop))
-                unsynced -= set(range(start, stop))
+            elif verb == "begin to sync":
+                syncing = list(overlay.unsynced)
+                continue
+            elif verb == "synced":
+                edits = overlay.synced(syncing)
+                unsynced -= bytes_of(syncing)
             else:
+                syncing = []
                 edits = overlay.lost()
                 missing, unsynced = missing | unsynced, set()
             rows.apply(1, edits)
@@ -56,6 +65,16 @@ def test_each_step_changes_sets_and_rows_alike(steps: list[tuple[str, int, int]]
             assert overlay.missing_bytes == len(missing)
             found = read_gaps(db).get(1, ([], []))
             assert found == (list(overlay.missing), list(overlay.unsynced))
+
+
+def test_what_is_written_between_two_ranges_while_they_are_synced_is_not_synced() -> None:
+    overlay = Overlay(FILE, [(0, SIZE)])
+    for start, stop in ((0, 5), (10, 15)):
+        overlay.apply(overlay.written(start, stop))
+    syncing = list(overlay.unsynced)
+    overlay.apply(overlay.written(5, 10))
+    overlay.apply(overlay.synced(syncing))
+    assert list(overlay.unsynced) == [(5, 10)]
 
 
 def test_a_write_that_covers_no_gap_is_no_change() -> None:
