@@ -70,7 +70,7 @@ class View:
                 return None
             found += part
             if len(part) < CHUNK:
-                return found
+                return found or None  # an empty folder in memory costs nothing, and has its link count
             last_id = part[-1][0]
 
     def _is_in_rows(self, folder: Node) -> bool:

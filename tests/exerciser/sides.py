@@ -84,17 +84,19 @@ class Looker:
         folders = [""]
         while folders:
             folder = folders.pop()
-            names = sorted(os.listdir(top / folder))
-            if folder:  # the top of a mount is no folder of its own
-                status = (top / folder).lstat()
-                found[folder] = (*self.facts(status), status.st_nlink, _xattrs(top / folder))
-            for name in names:
+            inside = 0
+            for name in sorted(os.listdir(top / folder)):
                 path = f"{folder}/{name}" if folder else name
                 status = (top / path).lstat()
                 if stat.S_ISDIR(status.st_mode):
                     folders.append(path)
+                    inside += 1
                 else:
                     found[path] = (*self.facts(status), status.st_nlink, *_inside(top / path, status))
+            if folder:  # the top of a mount is no folder of its own
+                status = (top / folder).lstat()
+                links = 2 + inside if status.st_nlink == 1 else status.st_nlink  # 1 stands for any number
+                found[folder] = (*self.facts(status), links, _xattrs(top / folder))
         return found
 
 
