@@ -29,7 +29,8 @@ class Handle:
     ``keep_cache``: what the kernel has cached of this inode are these very bytes. ``is_direct``: the
     inode is open with other bytes too, or the bytes by another spelling, or the file is being filled, so that
     this handle must not share the kernel's pages. ``fills``: it only writes, what was empty when it came, and
-    came first. ``reads_ahead``: whether more may be fetched than is read.
+    came first; or it may write, and came while such a one was open. ``reads_ahead``: whether more may be
+    fetched than is read.
     """
 
     file: OpenFile
@@ -312,9 +313,10 @@ class OpenFiles:
         can_write = access != os.O_RDONLY
         is_writer = can_write or is_new or bool(flags & os.O_TRUNC)
         is_emptied = (is_new or bool(flags & os.O_TRUNC)) and not flags & os.O_APPEND  # a log stays open
-        fills = access == os.O_WRONLY and is_emptied and not is_ours and not file.handles
+        is_first = access == os.O_WRONLY and is_emptied and not is_ours and not file.handles
+        fills = is_first or (can_write and file.is_filled)  # what that one writes passes the pages by, too
         keep_cache, is_direct = self._pages.opened(
-            file, path, can_write=can_write, is_filled=fills or file.fillers > 0, is_ours=is_ours
+            file, path, can_write=can_write, is_filled=fills or file.is_filled, is_ours=is_ours
         )
         file.handles += 1
         file.fillers += fills

@@ -107,6 +107,11 @@ class OpenFile:
         """Whether all writers have closed it since the last write, though not all are released."""
         return self._is_writing and self._is_flushed and self.closes >= self.writers
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether somebody is filling it: close(2) returns before the handle is released."""
+        return self.fillers > 0 and (self.closes < self.fillers or not self.size_bytes)
+
     def shows(self, file: File) -> bool:
         """Whether its bytes are those of the revision *file*: by the revision, or by an equal hash."""
         is_clean = not self._is_writing and self.content is None

@@ -85,6 +85,10 @@ def test_s_mmap_what_is_being_filled_is_read_as_far_as_it_is_written_and_mapped_
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
         assert mapping[:6] == b"first "
         assert mapping[-6:] == b"000049"
+    for count in range(50):
+        path.write_bytes(b"%06d" % count)
+        with path.open("rb") as whole, mmap.mmap(whole.fileno(), 0, access=mmap.ACCESS_READ) as mapping:
+            assert mapping[:] == b"%06d" % count
 
 
 def test_s_mmap_a_mapping_of_a_remote_file_reads_it(corner: Corner) -> None:

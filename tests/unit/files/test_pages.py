@@ -149,6 +149,41 @@ def test_who_may_read_what_is_written_or_is_not_alone_uses_the_pages(kernel: Ker
     assert not kernel.open("/g", os.O_WRONLY).is_direct  # what is left of the old bytes stays in the pages
 
 
+@pytest.mark.parametrize("flags", [RO, RW, os.O_WRONLY | os.O_APPEND])
+def test_what_was_filled_is_opened_with_pages_once_it_is_closed_also_before_that_is_released(
+    kernel: Kernel, flags: int
+) -> None:
+    """Or `open(f, "wb")...; mmap(open(f))` would fail now and then."""
+    writer = kernel.open("/f", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    kernel.fs.flush(writer.number)  # `> f` in a shell: it closes one of two descriptors before all
+    assert kernel.open("/f").is_direct
+    kernel.write(writer, 0, b"one")
+    kernel.fs.flush(writer.number)
+    kernel.write(writer, 3, b"two")
+    assert kernel.open("/f").is_direct
+    kernel.fs.flush(writer.number)
+    assert [kernel.open("/f", flags).is_direct, kernel.open("/f").is_direct] == [False, False]
+    kernel.fs.release(writer.number)
+    assert kernel.get("/f") == b"onetwo"
+
+
+@pytest.mark.parametrize("flags", [RW, os.O_WRONLY, os.O_WRONLY | os.O_APPEND])
+def test_who_writes_beside_the_one_that_fills_goes_on_past_the_pages_after_it(
+    kernel: Kernel, flags: int
+) -> None:
+    first = kernel.open("/f", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    second = kernel.open("/f", flags)
+    kernel.write(first, 0, b"one")
+    kernel.close(first)
+    reader = kernel.open("/f")
+    assert kernel.read(reader) == b"one"
+    kernel.write(second, 3, b"two")
+    assert kernel.read(reader) == b"onetwo"
+    kernel.close(second)
+    assert not kernel.open("/f").is_direct
+    assert kernel.get("/f") == b"onetwo"
+
+
 # Two versions at once
 
 
