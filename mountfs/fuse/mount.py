@@ -22,6 +22,7 @@ from mountfs.fuse.complaints import Complaints
 from mountfs.fuse.dentries import NAMES_KEPT, Dentries
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
+from mountfs.fuse.statlayout import StatLayout
 from mountfs.fuse.threads import serve_kernel_first
 from mountfs.fuse.timing import Timing
 from mountfs.model.entry import NS_PER_S
@@ -220,7 +221,7 @@ def _load_fusepy() -> Any:
 def _server(fuse: Any) -> Any:
     """fusepy's, with a quicker way to answer the most frequent questions of libfuse, and a true one to hear
     of times."""
-    stat_bytes = ctypes.sizeof(fuse.c_stat)
+    layout = StatLayout(fuse.c_stat)
     xattrs = NAMESPACE.encode()
     room_at = ctypes.pythonapi.PyMemoryView_FromMemory
     room_at.restype, room_at.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
@@ -235,22 +236,9 @@ def _server(fuse: Any) -> Any:
             return 0
 
         def fgetattr(self, path: bytes | None, buffer: Any, info: Any) -> int:
-            ctypes.memset(buffer, 0, stat_bytes)
             opened = info.contents if info else None
             told = self.operations("getattr", None if path is None else path.decode(*CODING), opened)
-            into = buffer.contents
-            into.st_ino = told["st_ino"]
-            into.st_mode = told["st_mode"]
-            into.st_nlink = told["st_nlink"]
-            into.st_size = told["st_size"]
-            into.st_blksize = told["st_blksize"]
-            into.st_blocks = told["st_blocks"]
-            into.st_uid = told["st_uid"]
-            into.st_gid = told["st_gid"]
-            into.st_rdev = told["st_rdev"]
-            into.st_atimespec.tv_sec, into.st_atimespec.tv_nsec = divmod(told["st_atime"], NS_PER_S)
-            into.st_mtimespec.tv_sec, into.st_mtimespec.tv_nsec = divmod(told["st_mtime"], NS_PER_S)
-            into.st_ctimespec.tv_sec, into.st_ctimespec.tv_nsec = divmod(told["st_ctime"], NS_PER_S)
+            layout.fill(room_at(buffer, layout.size_bytes, WRITABLE), told)
             return 0
 
         def read(self, _path: bytes | None, buffer: Any, size: int, offset: int, info: Any) -> int:

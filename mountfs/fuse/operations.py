@@ -27,11 +27,6 @@ LOG = logging.getLogger(__name__)
 UNCHANGED = -1
 """chown(2)."""
 
-STAT_BLOCK_BYTES = 512
-"""The unit of st_blocks (stat(2)), whatever the block size."""
-IO_BYTES = 128 * 1024
-"""st_blksize: cp and cat use buffers of it; libfuse 2 passes no more on at once."""
-
 
 class FileInfo(Protocol):
     """libfuse's ``fuse_file_info``."""
@@ -128,14 +123,14 @@ class Operations:
 
     # Looking
 
-    def getattr(self, path: str | None, info: FileInfo | None = None) -> dict[str, int]:
+    def getattr(self, path: str | None, info: FileInfo | None = None) -> Attributes:
         if info is not None:
-            return _stat_of(self._fs.fgetattr(info.fh, path))
+            return self._fs.fgetattr(info.fh, path)
         assert path is not None
         attributes = self._fs.getattr(path)
         if self._dentries is not None and not stat.S_ISDIR(attributes.mode):
             self._dentries.note(path)
-        return _stat_of(attributes)
+        return attributes
 
     def access(self, path: str, mode: int) -> None:
         self._fs.access(path, mode)
@@ -260,24 +255,6 @@ def _tell(info: FileInfo, opened: Opened) -> None:
     info.fh = opened.number
     info.keep_cache = int(opened.keep_cache)
     info.direct_io = int(opened.is_direct)
-
-
-def _stat_of(attributes: Attributes) -> dict[str, int]:
-    is_folder = stat.S_ISDIR(attributes.mode)
-    return {
-        "st_ino": attributes.inode,
-        "st_mode": attributes.mode,
-        "st_nlink": attributes.links,
-        "st_size": IO_BYTES // 32 if is_folder else attributes.size_bytes,
-        "st_blksize": IO_BYTES,
-        "st_blocks": -(-attributes.size_bytes // STAT_BLOCK_BYTES),
-        "st_uid": attributes.uid,
-        "st_gid": attributes.gid,
-        "st_rdev": attributes.device,
-        "st_atime": attributes.atime_ns,
-        "st_mtime": attributes.mtime_ns,
-        "st_ctime": attributes.ctime_ns,
-    }
 
 
 def _log(op: str, args: tuple[Any, ...], error: BaseException) -> None:

@@ -36,14 +36,8 @@ class AttributeLog:
 
     def add(self, node_id: int, kept: Kept) -> bool:
         """*kept*, but for what changes seldom, survives the process; False: that cannot be done here."""
-        line = b"%d %s %s %s %s %s\n" % (
-            node_id,
-            _said(kept.mode),
-            _said(kept.uid),
-            _said(kept.gid),
-            _said(kept.atime_ns),
-            _said(kept.ctime_ns),
-        )
+        text = f"{node_id} {kept.mode} {kept.uid} {kept.gid} {kept.atime_ns} {kept.ctime_ns}\n"
+        line = text.encode()
         if not self._size_bytes:
             line = self._head + line
         if self._size_bytes >= MOST_BYTES:
@@ -85,17 +79,13 @@ class AttributeLog:
             self._fd = -1
 
 
-def _said(number: int | None) -> bytes:
-    return b"-" if number is None else b"%d" % number
-
-
 def _newest(lines: list[bytes]) -> dict[int, Fields]:
     found: dict[int, Fields] = {}
     for line in lines:
         with suppress(ValueError):  # the last one may have been cut short
             node_id, *fields = line.split()
             if len(fields) == 5 and line.endswith(b"\n"):
-                found[int(node_id)] = tuple(None if each == b"-" else int(each) for each in fields)
+                found[int(node_id)] = tuple(None if each == b"None" else int(each) for each in fields)
     return found
 
 

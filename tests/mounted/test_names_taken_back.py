@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from mountfs.attributes import Attributes
 from mountfs.fuse import mount as fuse_mount
 from mountfs.fuse.mount import FuseMount, FuseOptions
 from mountfs.fuse.operations import Operations
@@ -29,7 +30,7 @@ def looked_up(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     asked: Counter[str] = Counter()
     answer = Operations.getattr
 
-    def getattr_(self: Operations, path: str | None, info: Any = None) -> dict[str, int]:
+    def getattr_(self: Operations, path: str | None, info: Any = None) -> Attributes:
         asked[path or ""] += 1
         return answer(self, path, info)
 
@@ -71,7 +72,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     """Lets the answer out to who asks for a name that is not there; what was asked for then is in it."""
     answer, may_go = Operations.getattr, Event()
 
-    def getattr_(self: Operations, path: str | None, info: Any = None) -> dict[str, int]:
+    def getattr_(self: Operations, path: str | None, info: Any = None) -> Attributes:
         if path == "/d0/absent":
             may_go.wait(DEADLINE_S)
         return answer(self, path, info)

@@ -45,14 +45,14 @@ def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
     room = bytearray(10)
     assert ops("read", None, memoryview(room), 1, info) == 4
     assert room[:4] == b"ello"
-    assert ops("getattr", None, info)["st_size"] == 5
+    assert ops("getattr", None, info).size_bytes == 5
     ops("truncate", None, 2, info)
     ops("fsync", None, 0, info)
     ops("flush", None, info)
     ops("release", None, info)
     shown = ops("getattr", "/f", None)
-    assert stat.S_ISREG(shown["st_mode"])
-    assert (shown["st_size"], shown["st_blocks"], shown["st_nlink"]) == (2, 1, 1)
+    assert stat.S_ISREG(shown.mode)
+    assert (shown.size_bytes, shown.links) == (2, 1)
     again = Info(os.O_RDONLY)
     ops("open", "/f", again)
     assert (again.keep_cache, again.direct_io) == (1, 0)
@@ -75,8 +75,8 @@ def test_a_file_and_a_folder_have_one_number_wherever_it_is_told(ops: Operations
     ops("open", "/D/F", info)
     number = ops("opendir", "/d")
     listed = {name: inode for name, _, inode in ops("readdir", None, number)}
-    assert ops("getattr", "/d/f", None)["st_ino"] == ops("getattr", None, info)["st_ino"] == listed["f"]
-    assert ops("getattr", "/D", None)["st_ino"] == listed["."]
+    assert ops("getattr", "/d/f", None).inode == ops("getattr", None, info).inode == listed["f"]
+    assert ops("getattr", "/D", None).inode == listed["."]
     ops("releasedir", None, number)
     ops("release", None, info)
 
@@ -85,7 +85,7 @@ def test_a_file_and_a_folder_have_one_number_wherever_it_is_told(ops: Operations
 def test_a_time_of_any_year_is_taken_and_told(ops: Operations, world: World, mtime_ns: int) -> None:
     world.put("/f", b"")
     ops("utimens", "/f", (0, mtime_ns))
-    assert ops("getattr", "/f", None)["st_mtime"] == mtime_ns
+    assert ops("getattr", "/f", None).mtime_ns == mtime_ns
 
 
 def test_a_listing_that_fails_fails_in_the_call(ops: Operations, world: World) -> None:
@@ -152,9 +152,9 @@ def test_times_left_out_are_left_alone_and_now_is_now(ops: Operations, world: Wo
     world.put("/f", b"")
     ops("utimens", "/f", (7, 1_500_000_000 * NS_PER_S))
     ops("utimens", "/f", (Moment.NOW, Moment.OMIT))
-    assert ops("getattr", "/f", None)["st_mtime"] == 1_500_000_000 * NS_PER_S
+    assert ops("getattr", "/f", None).mtime_ns == 1_500_000_000 * NS_PER_S
     ops("utimens", "/f", (Moment.OMIT, Moment.NOW))
-    assert ops("getattr", "/f", None)["st_mtime"] == world.clock.wall_ns()
+    assert ops("getattr", "/f", None).mtime_ns == world.clock.wall_ns()
 
 
 def test_what_is_free_is_told_in_blocks(ops: Operations, world: World) -> None:
