@@ -180,7 +180,9 @@ class _Repairs:
     def _repair_vanished(self, node: Node) -> bool:
         """Nothing says where *node* is, since its folder has no row. Its bytes are kept at the top of the
         account."""
-        content, root = node.state.content or node.state.draft, self._tree.root
+        root, draft = self._tree.root, node.state.draft
+        is_closed = draft is not None and draft.is_flushed and draft.spool in self._names
+        content = draft if is_closed else node.state.content or draft  # what was closed last
         if content is None or content.spool not in self._names:
             self._tree.change((node, FORGOTTEN))
             return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from mountfs.tree.node import FORGOTTEN
@@ -35,3 +37,26 @@ def test_they_are_a_recovered_copy_at_the_top(world: World, is_new: bool, is_res
     world.settle()
     assert world.tree() == world.remote() == {"/f": b"22"}
     assert world.pending() == []
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_was_closed_last_is_kept(world: World, is_restarted: bool) -> None:
+    world.mkdir("/d")
+    world.settle()
+    world.put("/d/f", b"1")
+    number = world.open("/d/f", os.O_RDWR)
+    world.fs.write(number, 0, b"22")
+    world.fs.flush(number)
+    world.core.durability.save()
+    folder = world.node("/d")
+    with world.core.tree.transaction():
+        world.core.tree.change((folder, FORGOTTEN))
+    world.account.remove("/d")
+    if is_restarted:
+        world.restart()
+    else:
+        world.commit_steps(3)
+        world.close_file(number)
+    world.settle()
+    assert world.tree() == {f"/{COPY}": b"22"}
+    assert faults_of(world.core.tree) == []
