@@ -213,7 +213,7 @@ class Plan(Planner):
         node, error = bug.node, bug.error
         self._bugs.append((path_of(node), error))
         self._stale.pop(node.id, None)  # the roll-back touched it
-        if not is_attached(node):
+        if node.state.flight is None and not is_attached(node):
             self.rescue(node)
             return
         if node.pending is not None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from mountfs.tree.node import FORGOTTEN
+from mountfs.model.order import Order
+from mountfs.ports import Launch
+from mountfs.tree.node import FORGOTTEN, Node
+from mountfs.tree.plan import Plan
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
@@ -59,4 +64,32 @@ def test_what_was_closed_last_is_kept(world: World, is_restarted: bool) -> None:
         world.close_file(number)
     world.settle()
     assert world.tree() == {f"/{COPY}": b"22"}
+    assert faults_of(world.core.tree) == []
+
+
+def test_a_new_file_that_was_removed_on_its_way_is_in_no_folder_and_ends_with_its_order(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("/f", b"x")
+    submit, decide = world.account.submit, Plan._decide
+    failed: list[Node] = []
+
+    def deciding(plan: Plan, node: Node, *args: Any) -> None:
+        if node.state.flight is not None and not failed:
+            failed.append(node)
+            raise KeyError("a bug")
+        decide(plan, node, *args)
+
+    def submitting(orders: Sequence[Order]) -> Launch:
+        if not failed:
+            world.fs.unlink("/f")
+            monkeypatch.setattr(Plan, "_decide", deciding)
+            world.core.plan.look(world.clock.now_s())
+        return submit(orders)
+
+    monkeypatch.setattr(world.account, "submit", submitting)
+    world.settle()
+    assert len(failed) == 1
+    assert world.tree() == world.remote() == {}
+    assert world.pending() == []
     assert faults_of(world.core.tree) == []
