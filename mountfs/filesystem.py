@@ -231,10 +231,11 @@ class FileSystem:
         offset: int,
         data: bytes,
         *,
-        is_page: bool = False,
+        is_placed: bool = False,
         caller: Callable[[], Caller | None] = lambda: None,
     ) -> int:
-        """*is_page*: the kernel writes a page of a mapping back, at its own place even under O_APPEND.
+        """*is_placed*: at *offset* even by a handle that was opened to append: the kernel writes a page of a
+        mapping back, or the program appends no more.
         *caller*: tells whose process it is; None: one that may do anything."""
         handle = self._handles[number]
         if not handle.can_write:
@@ -243,7 +244,7 @@ class FileSystem:
             kept = handle.file.node.state.kept
             if kept is not None and (kept.mode or 0) & SET_IDS and (writer := caller()) is not None:
                 self.metadata.drop_set_ids(handle.file.node, writer)
-        return handle.file.write(offset, data, append=handle.is_append and not is_page)
+        return handle.file.write(offset, data, append=handle.is_append and not is_placed)
 
     def truncate(self, path: str, size_bytes: int) -> None:
         """Of a file by name; what is pending of it becomes whole at once, unless it is open. One that is

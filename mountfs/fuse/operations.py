@@ -178,7 +178,9 @@ class Operations:
         return self._fs.read_into(info.fh, offset, room)
 
     def write(self, path: str | None, data: bytes, offset: int, info: FileInfo) -> int:
-        return self._fs.write(info.fh, offset, data, is_page=bool(info.writepage), caller=self._caller)
+        # fcntl(2) may have taken O_APPEND from the descriptor: the kernel says its place then.
+        is_placed = bool(info.writepage or not info.flags & os.O_APPEND)
+        return self._fs.write(info.fh, offset, data, is_placed=is_placed, caller=self._caller)
 
     def truncate(self, path: str | None, length: int, info: FileInfo | None = None) -> None:
         if info is not None:

@@ -146,7 +146,7 @@ def test_appending_goes_to_the_end_whatever_offset_comes(world: World) -> None:
     world.put("/f", b"12345")
     number = world.fs.open("/f", WO | os.O_APPEND).number
     world.fs.write(number, 0, b"678")
-    world.fs.write(number, 0, b"x", is_page=True)
+    world.fs.write(number, 0, b"x", is_placed=True)
     world.close_file(number)
     assert world.get("/f") == b"x2345678"
 

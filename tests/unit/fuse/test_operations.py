@@ -59,6 +59,21 @@ def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
     ops("release", None, again)
 
 
+def test_who_appends_no_more_writes_where_the_kernel_says(ops: Operations, world: World) -> None:
+    """By fcntl(2), which no file system hears of."""
+    world.put("/f", b"12345")
+    info = Info(os.O_WRONLY | os.O_APPEND)
+    ops("open", "/f", info)
+    ops("write", None, b"6", 0, info)
+    info.flags = os.O_WRONLY
+    ops("write", None, b"a", 0, info)
+    info.flags, info.writepage = 0, 1
+    ops("write", None, b"b", 1, info)
+    ops("flush", None, info)
+    ops("release", None, info)
+    assert world.get("/f") == b"ab3456"
+
+
 def test_a_folder_is_listed_with_types(ops: Operations, world: World) -> None:
     ops("mkdir", "/d", 0o755)
     world.put("/f", b"")
