@@ -77,7 +77,7 @@ class Settings:
     *top*: the folder that is mounted, and *top_entry* as the service has it, None if it was not asked.
     *made_ahead*: so many empty files of the spool are kept at hand. *walkers*: so many folders are listed
     ahead side by side; 0: none. *small_bytes*: the first write into a revision of up to so many bytes fetches
-    it whole; over a larger one the spool file has gaps.
+    it whole; over a larger one the spool file has gaps. *passes_pages*: see ``OpenFiles``.
     *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
 
     boot_id: str = "boot"
@@ -90,6 +90,7 @@ class Settings:
     quota: Quota = field(default_factory=Quota)
     made_ahead: int = 0
     walkers: int = 0
+    passes_pages: bool = True
     small_bytes: int = SMALL_BYTES
     cache_bytes: int = CACHE_BYTES
     cache_min_free_bytes: int = 0
@@ -232,7 +233,7 @@ def build(
         pause=settings.pause,
         on_read=Siblings(tree.lock, clock, reader, listings.load).reads,
     )
-    files = OpenFiles(services, partial(tree.watch, of_outcomes=True))
+    files = OpenFiles(services, partial(tree.watch, of_outcomes=True), passes_pages=settings.passes_pages)
     return Core(
         tree=tree,
         spool=spool,

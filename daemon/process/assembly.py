@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
+import os
 import socket as sockets
 import sqlite3
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ from daemon.signin.identity import identity_mark
 from daemon.upkeep.pinner import Pinner
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
+from mountfs.fuse.kernel import drops_pages
 from mountfs.fuse.timing import Timing
 from mountfs.model.entry import Account, Entry, Folder, Place
 from mountfs.model.logevent import LogEvent
@@ -227,6 +229,7 @@ class _Assembly:
             top_entry=self.top,
             made_ahead=part_of_limit(AHEAD_FILES),
             walkers=THREADS,
+            passes_pages=drops_pages(os.uname().release),
             cache_bytes=self.plan.options.cache_max_bytes,
             cache_min_free_bytes=self.plan.options.cache_min_free_bytes,
         )

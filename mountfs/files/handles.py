@@ -81,9 +81,15 @@ class OpenFiles:
     """
 
     def __init__(
-        self, services: Services, watch: Callable[[Callable[[Node, State, State], None]], None]
+        self,
+        services: Services,
+        watch: Callable[[Callable[[Node, State, State], None]], None],
+        *,
+        passes_pages: bool = True,
     ) -> None:
-        """*watch*: of the tree, whose outcomes make open files revisions."""
+        """*watch*: of the tree, whose outcomes make open files revisions. *passes_pages*: whether what fills
+        a file may pass the kernel's pages by (``mountfs.fuse.kernel``)."""
+        self._passes_pages = passes_pages
         self.on_left: Callable[[], None] = lambda: None
         """Called when ``finish_left`` has something to do."""
         self._services = services
@@ -313,7 +319,8 @@ class OpenFiles:
         can_write = access != os.O_RDONLY
         is_writer = can_write or is_new or bool(flags & os.O_TRUNC)
         is_emptied = (is_new or bool(flags & os.O_TRUNC)) and not flags & os.O_APPEND  # a log stays open
-        is_first = access == os.O_WRONLY and is_emptied and not is_ours and not file.handles
+        is_alone = self._passes_pages and not is_ours and not file.handles
+        is_first = access == os.O_WRONLY and is_emptied and is_alone
         fills = is_first or (can_write and file.is_filled)  # what that one writes passes the pages by, too
         keep_cache, is_direct = self._pages.opened(
             file, path, can_write=can_write, is_filled=fills or file.is_filled, is_ours=is_ours

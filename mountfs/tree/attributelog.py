@@ -24,6 +24,13 @@ Fields = tuple[int | None, ...]
 """Mode, user, group, access time and time of change, as ``Kept`` has them."""
 
 
+def forget_former(database: Path) -> None:
+    """If *database* is still to be made, what another one left beside it, which may have had the same inode
+    number, is about other nodes."""
+    if not database.exists():
+        Path(f"{database}{ENDING}").unlink(missing_ok=True)
+
+
 class AttributeLog:
     """Guarded by the tree's lock."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mountfs.errors import DiskFull
 from mountfs.model.order import Part
-from mountfs.tree.attributelog import AttributeLog
+from mountfs.tree.attributelog import AttributeLog, forget_former
 from mountfs.tree.content import Content
 from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
 from mountfs.tree.gaprows import GapRows, read_gaps
@@ -73,6 +73,7 @@ class Store:
         self._ended_flights: list[int] = []
         self._spent_contents: dict[int, None] = {}
         """Rows that this transaction has done with: written by one statement for all of them."""
+        forget_former(path)
         self._db = connect(path)
         self.gaps = GapRows(self._db)
         self.walked = WalkRows(self._db)

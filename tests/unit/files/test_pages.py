@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from mountfs.errors import Stale
+from mountfs.fuse.kernel import drops_pages
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.files.kernel import Kernel
@@ -381,3 +383,23 @@ def test_what_is_written_to_a_file_that_others_took_away_is_not_shown_in_the_one
     kernel.close(file)
     assert kernel.get("/d/f") == b"old"
     world.close()
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("6.18.5", True),
+        ("6.6.0-1-amd64", True),
+        ("6.1.0-25-amd64", False),
+        ("5.15", False),
+        ("7.0-rc1", True),
+        ("odd", False),
+    ],
+)
+def test_only_where_the_kernel_drops_pages_are_they_passed_by(release: str, expected: bool) -> None:
+    assert drops_pages(release) is expected
+
+
+def test_where_the_kernel_keeps_pages_what_fills_a_file_uses_them(tmp_path: Path) -> None:
+    with closing(World(tmp_path, settings={"passes_pages": False})) as world:
+        assert not world.fs.create("/f", os.O_WRONLY, 0o644).is_direct

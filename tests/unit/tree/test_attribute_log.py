@@ -12,6 +12,7 @@ import pytest
 
 from mountfs.tree import attributelog, attributing
 from mountfs.tree.attributelog import ENDING
+from mountfs.tree.store import Store
 from tests.doubles.world import World
 from tests.fakes.forgetfuldisk import ForgetfulDisk
 
@@ -110,6 +111,19 @@ def test_what_another_journal_left_is_not_taken(world: World) -> None:
     log_of(world).write_bytes(head + b"0\n" + lines.replace(b" ", b" 9", 1))
     world.restart()
     assert modes(world)[0] == 0o640
+
+
+def test_what_an_older_journal_left_is_not_taken_by_a_new_one(world: World) -> None:
+    chmod(world, 0o600)
+    store = world.places.store
+    left = log_of(world).read_bytes()
+    world.close()
+    for each in store.parent.glob(f"{store.name}*"):
+        each.unlink()
+    log_of(world).write_bytes(left)
+    Store(store, boot_id=world.boot_id).close()
+    assert not log_of(world).exists()
+    world.start()
 
 
 @pytest.mark.parametrize("length", [-1, -8, -20, 3])
