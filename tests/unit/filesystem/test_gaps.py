@@ -558,6 +558,15 @@ def test_what_is_synced_while_open_and_written_over_after_that_is_no_hole_after_
 # Uploads
 
 
+def fill_and_send_some(world: Account) -> None:
+    world.advance(1.0)  # the name has settled
+    for _ in range(3):
+        world.core.filler.step(world.clock.now_s())
+        for _ in range(4):
+            world.core.uploader.step(world.clock.now_s())
+    assert world.missing_bytes("/f") > 0
+
+
 def test_parts_go_up_while_others_are_still_fetched(world: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     world.edit("/f", AT, b"x")
     sent: list[int] = []
@@ -570,12 +579,7 @@ def test_parts_go_up_while_others_are_still_fetched(world: Account, monkeypatch:
         return append(session, source, offset, length, closing=closing, size_bytes=size_bytes)
 
     monkeypatch.setattr(world.memory, "append", noted)
-    world.advance(1.0)  # the name has settled
-    for _ in range(3):
-        world.core.filler.step(world.clock.now_s())
-        for _ in range(4):
-            world.core.uploader.step(world.clock.now_s())
-    assert world.missing_bytes("/f") > 0
+    fill_and_send_some(world)
     assert sent == [0]
     world.settle()
     assert sorted(sent) == [0, 8 * MIB, 16 * MIB]
@@ -585,12 +589,7 @@ def test_parts_go_up_while_others_are_still_fetched(world: Account, monkeypatch:
 @pytest.mark.parametrize("meanwhile", ["renamed", "restarted", "written to", "removed"])
 def test_what_happens_to_a_file_while_it_is_fetched_and_sent_at_once(world: Account, meanwhile: str) -> None:
     world.edit("/f", AT, b"x")
-    world.advance(1.0)
-    for _ in range(3):
-        world.core.filler.step(world.clock.now_s())
-        for _ in range(4):
-            world.core.uploader.step(world.clock.now_s())
-    assert world.missing_bytes("/f") > 0
+    fill_and_send_some(world)
     expected = {"/f": patched((AT, b"x"))}
     if meanwhile == "renamed":
         world.fs.rename("/f", "/g")
