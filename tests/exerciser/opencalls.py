@@ -211,7 +211,8 @@ class OpenCalls:
             return
         status = os.fstat(side.descriptors[number])
         for other, descriptor in side.descriptors.items():
-            is_filler = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+            access = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE
+            is_filler = access == os.O_WRONLY or (access == os.O_RDWR and other in self._unmapped)
             if other != number and is_filler and os.path.samestat(status, os.fstat(descriptor)):
                 self._unmapped.add(number)
 
