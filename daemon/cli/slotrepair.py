@@ -17,6 +17,7 @@ from mountfs.model.hashing import HashKind
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
+from mountfs.tree.attributelog import ENDING
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import OtherVersion, is_full
 from mountfs.tree.kept import Kept, kept_of
@@ -29,7 +30,7 @@ from mountfs.tree.tree import Tree
 
 MOST_CHARS = 255
 """Of a name, as both services take it."""
-STORE_FILES = ("", "-wal", "-shm", "-attributes")
+STORE_FILES = ("", "-wal", "-shm", ENDING)
 PRIVATE = Kept(mode=0o600)
 """For a file whose mode cannot be read any more."""
 

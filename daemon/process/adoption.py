@@ -13,6 +13,7 @@ from pathlib import Path
 from daemon.core import Foundation
 from mountfs.model.entry import Entry, File
 from mountfs.model.path import fold
+from mountfs.tree.attributelog import ENDING
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
@@ -26,7 +27,7 @@ LOG = logging.getLogger(__name__)
 
 IDENTITY = "identity"
 """The store's fact that tells it from any other, written when it is first used."""
-STORE_FILES = ("journal.db", "journal.db-wal", "journal.db-shm", "journal.db-attributes")
+STORE_FILES = ("journal.db", "journal.db-wal", "journal.db-shm", f"journal.db{ENDING}")
 
 
 def identify(store: Store) -> str:

@@ -16,14 +16,18 @@ class Pages:
     at all (else direct I/O).
 
     Pages belong to a path: to libfuse `Report` and `report` are two files, though of one inode number. Four
-    rules follow:
+    rules follow.
 
-    * The handles of the path by which a file was opened first use its pages. While `Report` is open, handles
-    on `report` bypass them. * While an older version is open as a path, handles on a newer version at that
-    path bypass the pages. * While a handle that bypasses them may write, what the pages have is not
-    remembered: the kernel does not learn of such writes, so the next open has it drop its pages. * Whoever
-    alone writes a file from its beginning, and can neither read nor append (`cp`), bypasses them, and until
-    that handle is closed all others do: a page that one of them read would miss what is written later.
+    The handles of the path by which a file was opened first use its pages. While `Report` is open, handles on
+    `report` bypass them.
+
+    While an older version is open as a path, handles on a newer version at that path bypass the pages.
+
+    While a handle that bypasses them may write, what the pages have is not remembered: the kernel does not
+    learn of such writes, so the next open has it drop its pages.
+
+    Whoever alone writes a file from its beginning, and can neither read nor append (`cp`), bypasses them.
+    Until that handle is closed all others do: a page that one of them read would miss what is written later.
 
     Through the pages each byte is copied once more, and the kernel asks for the file's capabilities before
     each write: a `cp` of 256 MiB takes twice the time.

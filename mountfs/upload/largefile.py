@@ -31,7 +31,6 @@ class LargeFile:
         "begins_s",
         "content_id",
         "epoch",
-        "expected_bytes",
         "finish",
         "is_hashing",
         "is_opening",
@@ -60,8 +59,6 @@ class LargeFile:
         self.written = RangeSet()
         self.size_bytes: int | None = None
         """Known once the file is sealed."""
-        self.expected_bytes: int | None = None
-        """Its size, once it was closed with gaps that are being filled: no program writes to it any more."""
         self.is_streamable = is_streamable
         """Whether a session may begin before the size is known."""
         self.is_opening = False
@@ -110,11 +107,6 @@ class LargeFile:
         self.epoch += 1
 
     @property
-    def known_bytes(self) -> int | None:
-        """How many bytes it has; None: that is not known while it is written."""
-        return self.expected_bytes if self.size_bytes is None else self.size_bytes
-
-    @property
     def is_half_sent(self) -> bool:
         """Whether to find out if the service has its bytes would spare less than half of them."""
         parts = self.known_parts if self.plan is None else self.plan.parts
@@ -152,12 +144,14 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A session that is to be opened, or one of a former process that is to be resumed."""
+    """A session that is to be opened, or one of a former process that is to be resumed. ``size_bytes``: None
+    while the file is written."""
 
     file: LargeFile
     node: Node
     content: Content
     place: Place
+    size_bytes: int | None
     epoch: int
 
 

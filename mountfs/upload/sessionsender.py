@@ -85,7 +85,6 @@ class SessionSender:
             file = self._files[content.id] = LargeFile(content, (), is_streamable=True)
             for start, stop in content.overlay.missing.gaps(0, content.size_bytes):
                 file.wrote(start, stop)
-        file.expected_bytes = content.size_bytes
         self._follow_place(file, node, content)
         return file.has_work
 
@@ -126,7 +125,9 @@ class SessionSender:
                 state = node.state
                 assert state.parent is not None
                 place = place_in(state.parent, state.name)
-                work = partial(self._open, Opening(file, node, content, place, file.epoch))
+                size_bytes = content.size_bytes if state.content is content else None
+                opening = Opening(file, node, content, place, size_bytes, file.epoch)
+                work = partial(self._open, opening)
                 file.is_opening = True
                 self.opening += 1
                 return work
@@ -190,7 +191,7 @@ class SessionSender:
                 started_s = context.clock.now_s()
                 if session is None:
                     over = content.over.revision if content.over is not None else None
-                    session = context.backend.open_session(opening.place, file.known_bytes, over)
+                    session = context.backend.open_session(opening.place, opening.size_bytes, over)
                     parts = ()
                 part_bytes = context.backend.part_bytes(session)
                 can_go_on = SessionPlan.can_resume(parts, part_bytes)

@@ -75,7 +75,7 @@ def _stats(top: Path, folders: int) -> float:
     took_s, looked_at = 0.0, 0
     for number in range(0, folders, step):
         paths = [f"{top}/d{number:04}/f{each:04}" for each in range(FOLDER_FILES)]
-        time.sleep(KERNEL_KEEPS_S)  # nothing is asked that the kernel answers by itself
+        time.sleep(KERNEL_KEEPS_S)  # or the kernel would answer from the attributes that it has
         os.stat(paths[0])
         began = time.perf_counter()
         for path in paths[1:]:
