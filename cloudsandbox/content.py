@@ -1,5 +1,6 @@
 """The bytes: content files named by random words, and the scratch files of bodies still coming in."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -19,6 +20,19 @@ class ContentReader:
         if len(data) != length_bytes:
             raise EOFError(f"a content file ends before {offset_bytes + length_bytes}")
         return data
+
+    def read_now(self, offset_bytes: int, length_bytes: int) -> bytes | bytearray | None:
+        """As `read_at`, but None where that would wait for a disk (RWF_NOWAIT, preadv(2))."""
+        data = bytearray(length_bytes)
+        try:
+            length = os.preadv(self._descriptor, [data], offset_bytes, os.RWF_NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            return self.read_at(offset_bytes, length_bytes)  # tmpfs: it is memory, and cannot tell
+        return data if length == length_bytes else None
 
     def __enter__(self) -> Self:
         return self

@@ -281,6 +281,7 @@ def test_a_reader_reads_on_though_the_content_is_removed(tmp_path: Path) -> None
     with files.reader("aabb") as reader:
         files.forget("aabb")
         assert reader.read_at(1, 2) == b"bc"
+        assert reader.read_now(1, 2) == b"bc"
         with pytest.raises(EOFError):
             reader.read_at(1, 3)
 
