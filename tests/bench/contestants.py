@@ -100,22 +100,26 @@ class Contestant(ABC):
         return Cost(sum(each.cpu_s for each in found), sum(each.peak_bytes for each in found))
 
 
-class Mountfs(Contestant):
-    name = "mountfs"
+class Client(Contestant):
+    """Of a service at the hosts that it has built in: a proxy on loopback leads them to the sandbox, the same
+    for each, since what it passes on costs processor time."""
 
     def __init__(self, folder: Path, sandbox: LifelikeSandbox) -> None:
         super().__init__(folder)
         self._sandbox = sandbox
-        url = sandbox.url
-        if sandbox.service == "box":
-            places = {
-                "api_url": f"{url}/2.0",
-                "upload_url": f"{url}/api/2.0",
-                "token_url": f"{url}/oauth2/token",
-            }
-        else:
-            places = dict.fromkeys(("api_url", "content_url", "notify_url"), url)
-        values = {"type": sandbox.service, "access_token": TOKEN, **places}
+        self._proxy = Proxy(dict.fromkeys(HOSTS[sandbox.service], sandbox.port))
+        self._proxy.__enter__()
+
+    def close(self) -> None:
+        self._proxy.__exit__(None, None, None)
+
+
+class Mountfs(Client):
+    name = "mountfs"
+
+    def __init__(self, folder: Path, sandbox: LifelikeSandbox) -> None:
+        super().__init__(folder, sandbox)
+        values = {"type": sandbox.service, "access_token": TOKEN}
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         self._config = folder / "mountfs.toml"
         self._config.write_text("\n".join(["[remotes.work]", *lines, ""]))
@@ -127,7 +131,8 @@ class Mountfs(Contestant):
         return [*order, "mount", "-o", state, "work:", str(self.path)]
 
     def environment(self) -> Mapping[str, str]:
-        return {**os.environ, "REQUESTS_CA_BUNDLE": str(self._sandbox.ca_file)}
+        certificate = str(self._sandbox.ca_file)
+        return {**os.environ, "HTTPS_PROXY": self._proxy.url, "REQUESTS_CA_BUNDLE": certificate}
 
     def forget_what_was_read(self) -> None:
         self.rest()
@@ -142,14 +147,11 @@ class Mountfs(Contestant):
             cached.unlink()
 
 
-class Rclone(Contestant):
+class Rclone(Client):
     name = "rclone"
 
     def __init__(self, folder: Path, sandbox: LifelikeSandbox) -> None:
-        super().__init__(folder)
-        self._sandbox = sandbox
-        self._proxy = Proxy(dict.fromkeys(HOSTS[sandbox.service], sandbox.port))
-        self._proxy.__enter__()
+        super().__init__(folder, sandbox)
         token = {"access_token": TOKEN, "token_type": "bearer", "expiry": "2099-01-01T00:00:00Z"}
         self._config = folder / "rclone.conf"
         self._config.write_text(f"[work]\ntype = {sandbox.service}\ntoken = {json.dumps(token)}\n")
@@ -170,9 +172,6 @@ class Rclone(Contestant):
             "RCLONE_CA_CERT": certificate,
             "SSL_CERT_FILE": certificate,
         }
-
-    def close(self) -> None:
-        self._proxy.__exit__(None, None, None)
 
     def drop_caches(self) -> None:
         subprocess.run(["rm", "-rf", str(self.folder / "cache")], check=True)

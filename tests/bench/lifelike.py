@@ -42,18 +42,17 @@ class LifelikeSandbox:
         latency_ms: float,
         link_mb_s: float = 0.0,
         *,
-        by_proxy: bool,
         filled: tuple[int, int] = (0, 0),
     ) -> None:
-        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit. *by_proxy*: its client comes by a
-        proxy that leads the service's own hosts here. Only then may Box send downloads to another host.
+        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit. Clients come by a proxy that
+        leads the service's own hosts here, so Box sends downloads to another host, as it does.
         *filled*: the account has so many folders, of so many files; of Dropbox alone."""
         self.service = service
         folder.mkdir(parents=True)
         self.ca_file = folder / "ca.pem"
         link = dict.fromkeys(("up_bytes_per_s", "down_bytes_per_s"), link_mb_s * 1e6)
         switches = {**FAST[service], "latency_ms": latency_ms, **link}
-        if by_proxy and service == "box":
+        if service == "box":
             switches["download_host"] = BOX_DOWNLOADS
         order = [sys.executable, "-m", "tests.bench.lifelike", service, str(folder), json.dumps(switches)]
         order += map(str, filled)

@@ -75,7 +75,6 @@ def take_turn(name: str, job: str, number: int, place: Place, folder: Path, sour
         far,
         place.latency_ms,
         place.link_mb_s,
-        by_proxy=kind is Rclone,
         filled=(folders, files),
     ) as sandbox:
         return result(kind(folder / name, sandbox), sandbox)
