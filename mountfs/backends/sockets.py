@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import socket
-import struct
-import termios
 import threading
 import weakref
-from typing import Any
+from typing import Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
+
+from mountfs.backends.tls import Context, TlsConnection
 
 
 class Sockets:
@@ -51,12 +51,7 @@ def _shut(sock: socket.socket) -> None:
 
 
 RECORD_BYTES = 16 * 1024 + 512
-"""More than a record of TLS has (RFC 8446, 5.2): where so much has come, the next read does not wait."""
-
-
-_AT_A_TIME = threading.Lock()
-"""Held by the one that takes what has come. Each record is decrypted without the interpreter: where eight
-threads do so, each record hands the interpreter on to another thread, which costs more than the record."""
+"""More than a record of TLS has (RFC 8446, 5.2)."""
 
 
 class _Reply(http.client.HTTPResponse):
@@ -67,7 +62,7 @@ class _Reply(http.client.HTTPResponse):
         super().__init__(sock, *args, **named)
         self.lends = False
         """Whether a piece may be a view of a buffer that the next one is read into."""
-        self._from = sock
+        self._from: object = sock
         self._room = memoryview(b"")
 
     def read1(self, n: int = -1) -> bytes:
@@ -82,13 +77,8 @@ class _Reply(http.client.HTTPResponse):
         if not filled:
             self._close_conn()  # type: ignore[attr-defined]  # as the original does
             return b""
-        with _AT_A_TIME:
-            is_over = False
-            while not is_over and (records := _come_bytes(self._from) // RECORD_BYTES):
-                for _ in range(records):
-                    came = self._from.recv_into(room[filled:]) if filled < len(room) else 0
-                    is_over = not came  # all is here, or TLS was ended, whatever still comes
-                    filled += came
+        if isinstance(self._from, TlsConnection):
+            filled += self._from.take(room[filled:])
         self.length -= filled
         # http.client's type is bytes; whoever has it lend takes any buffer.
         return room[:filled] if self.lends else bytes(room[:filled])  # type: ignore[return-value]
@@ -100,14 +90,6 @@ def lend_pieces(reply: Any) -> None:
     original = getattr(reply, "_original_response", None)
     if isinstance(original, _Reply):
         original.lends = True
-
-
-def _come_bytes(sock: socket.socket) -> int:
-    """How much can be read without waiting: of the connection, under TLS still encrypted."""
-    try:
-        return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4)))[0])
-    except (OSError, ValueError):
-        return 0  # closed meanwhile
 
 
 def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
@@ -124,8 +106,19 @@ def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
         response_class = _Reply
 
         def connect(self) -> None:
+            if not isinstance(self.ssl_context, Context):
+                found = self.ssl_context or create_urllib3_context(
+                    cert_reqs=resolve_cert_reqs(self.cert_reqs)
+                )
+                self.ssl_context = cast("Any", Context(found))
             super().connect()
-            sockets.add(self.sock)
+            sock: object = self.sock
+            sockets.add(sock.under if isinstance(sock, TlsConnection) else self.sock)
+
+        @property
+        def is_connected(self) -> bool:
+            sock: object = self.sock
+            return super().is_connected and not (isinstance(sock, TlsConnection) and sock.has_unread)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -74,12 +74,3 @@ def test_pieces_that_are_lent_are_not_copied(connection: Records) -> None:
         rest += piece
     assert rest == BODY
     assert first != BODY[: len(first)], "the buffer was used again"
-
-
-def test_a_far_side_that_ends_tls_and_sends_on_is_not_waited_for(connection: Records) -> None:
-    """What comes after the end of TLS is there, and never to be read."""
-    reply = reply_by(connection)
-    connection.is_over = True
-    piece = reply.read1(256 * 1024)
-    assert BODY.startswith(piece)
-    assert connection.late_reads
