@@ -18,6 +18,9 @@ MIB = 1024 * KIB
 WHOLE_FILE_BYTES = MIB
 """Files up to this size are fetched whole: one round trip costs more than their bytes."""
 FIRST_WINDOW_BYTES = 256 * KIB
+BEGUN_WINDOW_BYTES = 2 * MIB - 2 * BLOCK_BYTES
+"""The window of the first two reads of who begins a file with as much as the kernel asks for at once: `cp`,
+`cat` and players read on, and 2 MiB are here after one round trip. Who looks at a header reads less."""
 FREE_WINDOW_BYTES = 4 * MIB
 """A window grows up to here with each read in sequence; beyond it, once a read had to wait for what was asked
 for ahead. Then it is as large as the link allows at once: each step would cost a round trip."""
@@ -146,7 +149,9 @@ def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream
     window_bytes = stream.window_bytes
     if is_first or gets_on:
         grown = max(GROWTH * window_bytes, FIRST_WINDOW_BYTES)
-        if window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES:
+        if _begins(offset, end):
+            grown = BEGUN_WINDOW_BYTES
+        elif window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES:
             grown = most_bytes  # the third read in sequence: not a small one any more
         window_bytes = max(window_bytes, min(grown, most_bytes))
     if not gets_on:
@@ -154,6 +159,11 @@ def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream
     if is_backward:
         return Stream(offset, max(end, offset), window_bytes, is_backward=True)
     return Stream(offset, end, window_bytes)
+
+
+def _begins(offset: int, end: int) -> bool:
+    """Whether a read is the first or second of who reads the beginning of a file in large pieces."""
+    return BLOCK_BYTES <= end <= 2 * BLOCK_BYTES and offset in (0, BLOCK_BYTES)
 
 
 def _rounded_up(offset: int, size_bytes: int) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
+    BEGUN_WINDOW_BYTES,
     FIRST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
     MIB,
@@ -56,15 +59,26 @@ def test_small_reads_here_and_there_never_fetch_more_than_two_blocks() -> None:
     assert len(streams) <= MOST_STREAMS
 
 
-def test_reading_from_the_beginning_looks_ahead_at_once() -> None:
-    planned = plan(AT_THE_BEGINNING, 0, BLOCK_BYTES, BIG)
-    assert (planned.ahead_start, planned.ahead_stop) == (BLOCK_BYTES, BLOCK_BYTES + FIRST_WINDOW_BYTES)
+@pytest.mark.parametrize(
+    ("length", "window_bytes"),
+    [(4096, FIRST_WINDOW_BYTES), (BLOCK_BYTES // 2, FIRST_WINDOW_BYTES), (BLOCK_BYTES, BEGUN_WINDOW_BYTES)],
+)
+def test_reading_from_the_beginning_looks_ahead_at_once(length: int, window_bytes: int) -> None:
+    planned = plan(AT_THE_BEGINNING, 0, length, BIG)
+    assert planned.ahead_start == BLOCK_BYTES
+    assert BLOCK_BYTES + window_bytes - length <= planned.ahead_stop <= BLOCK_BYTES + window_bytes
 
 
 def test_the_window_grows_while_reads_follow_each_other() -> None:
-    plans = read_on(AT_THE_BEGINNING, range(0, 4 * BLOCK_BYTES, BLOCK_BYTES))
+    plans = read_on((Stream(MIB, MIB),), range(MIB, MIB + 4 * BLOCK_BYTES, BLOCK_BYTES))
     windows = [each.streams[0].window_bytes for each in plans]
     assert windows == [FIRST_WINDOW_BYTES, 4 * FIRST_WINDOW_BYTES, FREE_WINDOW_BYTES, FREE_WINDOW_BYTES]
+
+
+def test_who_begins_with_large_reads_has_the_whole_window_at_the_third() -> None:
+    """Each step of a window costs a round trip."""
+    plans = read_on(AT_THE_BEGINNING, range(0, 3 * BLOCK_BYTES, BLOCK_BYTES), 64 * MIB)
+    assert [each.streams[0].window_bytes for each in plans] == [BEGUN_WINDOW_BYTES] * 2 + [64 * MIB]
 
 
 def test_a_window_grows_beyond_that_only_where_a_read_had_to_wait() -> None:
