@@ -19,15 +19,18 @@ FOLDERS, FILES = 12, 3
 def test_walks_take_few_calls_and_programs_that_only_look_fetch_nothing_ahead(
     far_side: SandboxProcess, real_mount: RealMount, tmp_path: Path
 ) -> None:
+    path = real_mount.path
+    assert list(path.iterdir()) == []
     for folder in range(FOLDERS):
         for name in range(FILES):
             far_side.write(f"/w/d{folder:02}/f{name}", f"{folder} {name}")
     for name in range(10):
         far_side.write(f"/s/f{name}", f"{name}")
+    far_side.write("/last", "")
     looker = tmp_path / "tumblerd"
     shutil.copy(shutil.which("cat") or "/bin/cat", looker)
-    path = real_mount.path
-    until((path / "s" / "f9").exists, "what others wrote is seen")
+    # The folder that it is in has been listed: only the news of it show it, and what came before is known then.
+    until((path / "last").exists, "what others wrote is seen")
     far_side.reset_log()
     found = subprocess.run(["find", path / "w"], check=True, capture_output=True, text=True)
     assert len(found.stdout.splitlines()) == 1 + FOLDERS * (1 + FILES)
