@@ -118,12 +118,12 @@ class Blocks:
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
         """The cached bytes from *offset* on, at most *length*; empty when the first is not cached."""
-        stored, length = self._stored(file, offset, length)
+        stored, length = self.stored(file, offset, length)
         return b"" if stored is None else stored.read(offset, length)
 
     def peek_into(self, file: File, offset: int, room: memoryview) -> int:
         """As ``peek``, into *room*; how many bytes."""
-        stored, length = self._stored(file, offset, len(room))
+        stored, length = self.stored(file, offset, len(room))
         return 0 if stored is None else stored.read_into(offset, room[:length])
 
     def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]:
@@ -262,7 +262,7 @@ class Blocks:
             if cached is not None:
                 self._forget_locked(key_of(file), cached)
 
-    def _stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
+    def stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
         """Where to read from, and how much of [offset, offset + length) is there; None: nothing."""
         key = key_of(file)
         with self._lock:

@@ -30,6 +30,10 @@ MOST_WINDOW_BYTES = 32 * MIB
 """Where bytes pass through the reader: so much memory is taken while all of it is under way."""
 FAST_WINDOW_BYTES = 64 * MIB
 """Where they do not: twice what 600 MB/s deliver in 50 ms."""
+RUN_BYTES = MIB
+"""So far reads in sequence get without a plan: nearly all of a read's cost but the copy is the plan's."""
+RUNS_OF_WINDOW = 8
+"""And no further than this part of the window, or what is due would be asked for late."""
 MOST_STREAMS = 8
 """Of one file."""
 
@@ -61,6 +65,15 @@ class Plan:
     ahead_stop: int
     is_seek: bool = False
     is_settled: bool = False
+
+    @property
+    def run_bytes(self) -> int:
+        """So far beyond this read the next ones need no plan: they would belong to its stream, whose window
+        they would not change. 0: the next read is to be planned, too."""
+        if self.is_seek or not self.streams or self.streams[0].is_backward:
+            return 0
+        window_bytes = self.streams[0].window_bytes
+        return min(RUN_BYTES, window_bytes // RUNS_OF_WINDOW) if window_bytes >= FREE_WINDOW_BYTES else 0
 
 
 AT_THE_BEGINNING: tuple[Stream, ...] = (Stream(),)

@@ -32,6 +32,7 @@ from mountfs.reading.readahead import (
     is_near,
     plan,
 )
+from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
 
 FETCH_BYTES = 4 * MIB
@@ -106,6 +107,7 @@ class Reader:
         """Revisions of which a read waited for what was asked for ahead."""
         self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(STREAMS_KEPT)
         """When a revision could not be read because the service was silent, and why."""
+        self._runs = Runs(blocks)
         self._rate = LinkRate()
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
@@ -127,6 +129,9 @@ class Reader:
 
     def read_into(self, file: File, offset: int, room: memoryview, *, ahead: bool = True) -> int:
         """As ``read``, as many bytes as *room* has; how many these are."""
+        if self._runs.read_into(file, offset, room):
+            self._served.count(len(room), 0)
+            return len(room)
         deadline_s = self._clock.now_s() + PATIENCE_S
         start, end = offset, min(offset + len(room), file.size_bytes)
         if offset >= end:
@@ -150,6 +155,8 @@ class Reader:
                 missed_bytes += came
             offset += came
         self._served.count(end - start, missed_bytes)
+        if planned.run_bytes and key_of(file) not in self._waited:  # else the next plan has the window grow
+            self._runs.begin(file, start, end + planned.run_bytes)
         return end - start
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
@@ -175,6 +182,7 @@ class Reader:
     def left(self, file: File) -> None:
         """Nobody has *file* open any more. What was asked for not far ahead still comes: it may be opened
         again, to be read on."""
+        self._runs.end(file)
         with self._lock:
             if key_of(file) in self._fetches:
                 self._abandon_locked(file, self._streams.get(key_of(file), ()))

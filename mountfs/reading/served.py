@@ -21,18 +21,18 @@ class ServedCounter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._served = Served()
+        self._hits = self._misses = self._hit_bytes = self._missed_bytes = 0
 
     def count(self, read_bytes: int, missed_bytes: int) -> None:
         """One read of *read_bytes*, of which *missed_bytes* were not in the cache."""
         with self._lock:
-            was = self._served
-            self._served = Served(
-                was.hits + (not missed_bytes),
-                was.misses + bool(missed_bytes),
-                was.hit_bytes + read_bytes - missed_bytes,
-                was.missed_bytes + missed_bytes,
-            )
+            if missed_bytes:
+                self._misses += 1
+                self._missed_bytes += missed_bytes
+            else:
+                self._hits += 1
+            self._hit_bytes += read_bytes - missed_bytes
 
     def read(self) -> Served:
-        return self._served
+        with self._lock:
+            return Served(self._hits, self._misses, self._hit_bytes, self._missed_bytes)

@@ -15,9 +15,12 @@ from mountfs.reading.readahead import (
     MIB,
     MOST_STREAMS,
     MOST_WINDOW_BYTES,
+    RUN_BYTES,
+    RUNS_OF_WINDOW,
     WHOLE_FILE_BYTES,
     Plan,
     Stream,
+    alone,
     cut,
     plan,
 )
@@ -175,3 +178,21 @@ def test_nothing_is_planned_before_the_beginning_or_beyond_the_end() -> None:
     assert planned.stop == planned.ahead_stop == 5 * MIB + 10
     back = plan((Stream(MIB, 2 * MIB, 4 * MIB, True),), MIB - BLOCK_BYTES, BLOCK_BYTES, BIG)
     assert (back.ahead_start, back.ahead_stop) == (0, MIB - BLOCK_BYTES)
+
+
+def test_reads_need_no_plan_for_a_part_of_a_window_that_is_grown() -> None:
+    plans = read_on(AT_THE_BEGINNING, range(0, MIB, BLOCK_BYTES))
+    windows = [each.streams[0].window_bytes for each in plans]
+    assert [each.run_bytes for each in plans] == [
+        window // RUNS_OF_WINDOW if window == FREE_WINDOW_BYTES else 0 for window in windows
+    ]
+    fast = plan((Stream(0, MIB, MOST_WINDOW_BYTES),), MIB, BLOCK_BYTES, BIG)
+    assert fast.run_bytes == RUN_BYTES
+
+
+def test_a_seek_and_a_read_backwards_begin_no_run() -> None:
+    grown = (Stream(0, MIB, MOST_WINDOW_BYTES),)
+    assert plan(grown, 500 * MIB, BLOCK_BYTES, BIG).run_bytes == 0
+    backward = (Stream(8 * MIB, 9 * MIB, MOST_WINDOW_BYTES, is_backward=True),)
+    assert plan(backward, 8 * MIB - BLOCK_BYTES, BLOCK_BYTES, BIG).run_bytes == 0
+    assert alone(0, BLOCK_BYTES, BIG).run_bytes == 0

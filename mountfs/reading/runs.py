@@ -1,0 +1,53 @@
+"""Cached bytes that reads in sequence come to next."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import NamedTuple
+
+from mountfs.model.entry import File
+from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.cachefile import Stored
+
+MOST_RUNS = 1024
+"""Of revisions that nobody has open any more: such a run costs nothing but its few bytes."""
+
+
+class Run(NamedTuple):
+    """[low, high) of one revision is cached, and a read within it needs neither a plan nor a look at the
+    cache. ``stored``: the open cache file; None once it is evicted, since a run does not keep it open."""
+
+    low: int
+    high: int
+    stored: Callable[[], Stored | None]
+
+
+class Runs:
+    """Of each revision the run that was begun last. Thread-safe without a lock: a run never changes."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+        self._runs: dict[tuple[str, ...], Run] = {}
+
+    def read_into(self, file: File, offset: int, room: memoryview) -> bool:
+        """Whether *room* is filled with the bytes of *file* from *offset* on; False: they are not in a run,
+        and *room* may be half written."""
+        run = self._runs.get(key_of(file))
+        if run is None or not run.low <= offset <= run.high - len(room):
+            return False
+        stored = run.stored()
+        return stored is not None and stored.read_into(offset, room) == len(room)
+
+    def begin(self, file: File, low: int, high: int) -> None:
+        """The next run is what of [low, high) is cached without a gap from *low* on."""
+        stored, length = self._blocks.stored(file, low, high - low)
+        if stored is None:
+            return
+        if len(self._runs) >= MOST_RUNS:
+            self._runs.clear()
+        self._runs[key_of(file)] = Run(low, low + length, weakref.ref(stored))
+
+    def end(self, file: File) -> None:
+        """Nobody has *file* open any more."""
+        self._runs.pop(key_of(file), None)

@@ -1,0 +1,141 @@
+"""Reads in sequence of what is cached: made without a plan, and of nothing that is evicted."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mountfs.model.blocksums import BLOCK_BYTES
+from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind, content_hash
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.readahead import MIB, plan
+from mountfs.reading.reader import Reader
+from mountfs.reading.served import Served
+from tests.fakes.clock import FakeClock
+
+SIZE_BYTES = 8 * MIB + 777
+BODY = random.Random(5).randbytes(SIZE_BYTES)
+FILE = File("id:1", "big", "1", SIZE_BYTES, 0, content_hash(HashKind.DROPBOX, BODY))
+
+
+class Service:
+    """``requested``: the bytes of all requests together."""
+
+    def __init__(self) -> None:
+        self.requested = 0
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        self.requested += length
+        return BODY[offset : offset + length]
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Blocks:
+    made = Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX)
+    made.put(FILE, 0, BODY)
+    return made
+
+
+@pytest.fixture
+def reader(service: Service, blocks: Blocks) -> Iterator[Reader]:
+    made = Reader(service, blocks, FakeClock())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The offsets of reads that were planned."""
+    planned: list[int] = []
+
+    def noted(streams: Any, offset: int, *rest: Any, **named: Any) -> Any:
+        planned.append(offset)
+        return plan(streams, offset, *rest, **named)
+
+    monkeypatch.setattr("mountfs.reading.reader.plan", noted)
+    return planned
+
+
+def in_blocks(reader: Reader, start: int = 0, stop: int = SIZE_BYTES) -> bytes:
+    return b"".join(reader.read(FILE, at, BLOCK_BYTES) for at in range(start, stop, BLOCK_BYTES))
+
+
+def test_reads_in_sequence_of_what_is_cached_are_planned_now_and_then(
+    reader: Reader, service: Service, plans: list[int]
+) -> None:
+    assert in_blocks(reader) == BODY
+    reads = -(-SIZE_BYTES // BLOCK_BYTES)
+    assert len(plans) < reads / 3
+    assert (service.requested, reader.served) == (0, Served(reads, 0, SIZE_BYTES, 0))
+
+
+def test_a_read_elsewhere_is_planned(reader: Reader, plans: list[int]) -> None:
+    in_blocks(reader, stop=2 * MIB)
+    plans.clear()
+    for at in (7 * MIB, 5 * MIB, 0):
+        assert reader.read(FILE, at + 5, 4096) == BODY[at + 5 : at + 4101]
+    assert plans == [7 * MIB + 5, 5 * MIB + 5, 5]
+
+
+def test_what_is_evicted_in_the_middle_of_a_run_is_fetched_again(
+    reader: Reader, service: Service, blocks: Blocks, plans: list[int]
+) -> None:
+    at = 2 * MIB
+    in_blocks(reader, stop=at)
+    while plans[-1] != at - BLOCK_BYTES:  # a run has just begun
+        reader.read(FILE, at, BLOCK_BYTES)
+        at += BLOCK_BYTES
+    blocks.drop(FILE)
+    assert reader.read(FILE, at, BLOCK_BYTES) == BODY[at : at + BLOCK_BYTES]
+    assert service.requested >= BLOCK_BYTES
+    assert plans[-1] == at
+
+
+def test_a_run_keeps_no_evicted_file_open(reader: Reader, blocks: Blocks, tmp_path: Path) -> None:
+    def is_open() -> bool:
+        found = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        return any(str(each).startswith(f"{tmp_path}/cache/") for each in found)
+
+    in_blocks(reader, stop=4 * MIB)
+    assert is_open()
+    blocks.clear()
+    assert not is_open()
+
+
+def test_a_run_ends_where_the_cache_has_a_gap(tmp_path: Path, service: Service) -> None:
+    blocks = Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX)
+    gap = slice(5 * MIB + BLOCK_BYTES, 5 * MIB + 2 * BLOCK_BYTES)
+    blocks.put(FILE, 0, BODY[: gap.start])
+    blocks.put(FILE, gap.stop, BODY[gap.stop :])
+    reader = Reader(service, blocks, FakeClock())
+    try:
+        assert in_blocks(reader) == BODY
+        assert service.requested == BLOCK_BYTES
+    finally:
+        reader.close()
+
+
+def test_a_block_that_does_not_prove_itself_is_in_no_run(
+    reader: Reader, service: Service, blocks: Blocks, tmp_path: Path
+) -> None:
+    wrong = 4 * MIB + BLOCK_BYTES
+    [file] = [each for each in (tmp_path / "cache").iterdir() if each.suffix != ".sums"]
+    with file.open("r+b") as cached:
+        cached.seek(wrong)
+        cached.write(b"wrong")
+    after = Reader(service, Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX), FakeClock())
+    try:
+        assert in_blocks(after) == BODY
+        assert service.requested == BLOCK_BYTES
+    finally:
+        after.close()
