@@ -36,6 +36,7 @@ from mountfs.files.services import Services
 from mountfs.inodes import Inodes
 from mountfs.links import LinkCalls
 from mountfs.metadata import SET_IDS, Metadata
+from mountfs.model.lent import Lent
 from mountfs.model.names import is_unlinked
 from mountfs.published import PublishedLinks
 from mountfs.space import SpaceGauge
@@ -225,6 +226,10 @@ class FileSystem:
             raise BadHandle("not open for reading")
         return handle.file.read_into(offset, room, reads_ahead=handle.reads_ahead)
 
+    def lend(self, number: int, offset: int, length: int) -> Lent | None:
+        """As ``OpenFiles.lend``."""
+        return self._files.lend(self._handles[number], offset, length)
+
     def write(
         self,
         number: int,
@@ -370,13 +375,10 @@ class FileSystem:
         return Opened(self._handles.add(handle), handle.keep_cache, handle.is_direct)
 
     def _keep(self, promise: Promise, file: OpenFile) -> None:
-        match promise:
-            case Promise.LOCAL:
-                return
-            case Promise.FSYNC:
-                file.sync()
-            case Promise.REMOTE:
-                file.publish(self._options.commit_timeout_s)
+        if promise is Promise.FSYNC:
+            file.sync()
+        elif promise is Promise.REMOTE:
+            file.publish(self._options.commit_timeout_s)
 
     def _hidden(self, names: Names) -> OpenFile | None:
         """A file that was removed while it was open, by the name the kernel has for it."""

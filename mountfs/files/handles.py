@@ -15,6 +15,7 @@ from mountfs.files.pages import Pages
 from mountfs.files.services import Services
 from mountfs.files.sizes import Sizes
 from mountfs.model.entry import File
+from mountfs.model.lent import Lent
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.replaced import check_synced
@@ -191,6 +192,16 @@ class OpenFiles:
         )
         self._add(file)
         return self._handle(file, path, flags, is_new=True, is_ours=is_ours)
+
+    def lend(self, handle: Handle, offset: int, length: int) -> Lent | None:
+        """An open file that has just these bytes at *offset*, of a revision that *handle* shows. None: they
+        are to be read by ``OpenFile``, as of a handle that has no pages: the kernel does not ask again for
+        what could not be read there."""
+        file = handle.file.file
+        if file is None or handle.is_direct or not handle.can_read:
+            return None
+        handle.file.was_read = True
+        return self._services.reader.lend(file, offset, length)
 
     def release(self, handle: Handle) -> None:
         """A handle is closed. After the last writer the bytes may be sent, after the last handle the file is

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mountfs.model.entry import File
+from mountfs.model.lent import Lent
 from mountfs.ports import BackendLimits, Clock
 from mountfs.spool.spool import Spool
 from mountfs.spool.spoolfile import SpoolFile
@@ -56,6 +57,8 @@ class Reads(Protocol):
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
 
     def read_into(self, file: File, offset: int, room: memoryview, *, ahead: bool = True) -> int: ...
+
+    def lend(self, file: File, offset: int, length: int) -> Lent | None: ...
 
     def left(self, file: File) -> None:
         """No program has *file* open any more."""

@@ -22,6 +22,7 @@ from mountfs.fuse.complaints import Complaints
 from mountfs.fuse.dentries import NAMES_KEPT, Dentries
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
+from mountfs.fuse.replies import WRITABLE, declare_read_buf, room_at
 from mountfs.fuse.statlayout import StatLayout
 from mountfs.fuse.threads import serve_kernel_first
 from mountfs.fuse.timing import Timing
@@ -36,8 +37,6 @@ PATH_CODEC = "mountfs-path"
 CODING = ("utf-8", "surrogateescape")
 """The same, where it matters that Python codes it by itself, at a tenth of the cost."""
 
-WRITABLE = 0x200
-"""PyBUF_WRITE."""
 MOMENTS = {0x3FFFFFFF: Moment.NOW, 0x3FFFFFFE: Moment.OMIT}
 """utimensat(2): in the place of nanoseconds."""
 
@@ -161,6 +160,8 @@ def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
         # Else the kernel empties a file by a truncation of its own before it opens it for writing, and
         # an empty version could be committed in between.
         "atomic_o_trunc": True,
+        # What is lent of the cache goes to the kernel without a copy here: a sixth of a read's time.
+        "splice_write": True,
         # One number for all spellings of a name: else `cp a A` takes them for two files, and empties both.
         "use_ino": True,
         # It costs a getattr of the folder with each file that is made in it.
@@ -223,8 +224,7 @@ def _server(fuse: Any) -> Any:
     of times."""
     layout = StatLayout(fuse.c_stat)
     xattrs = NAMESPACE.encode()
-    room_at = ctypes.pythonapi.PyMemoryView_FromMemory
-    room_at.restype, room_at.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+    declare_read_buf(fuse)
 
     class Server(fuse.FUSE):  # type: ignore[misc]
         def readdir(self, path: bytes | None, buffer: Any, fill: Any, _offset: int, info: Any) -> int:
@@ -241,8 +241,9 @@ def _server(fuse: Any) -> Any:
             layout.fill(room_at(buffer, layout.size_bytes, WRITABLE), told)
             return 0
 
-        def read(self, _path: bytes | None, buffer: Any, size: int, offset: int, info: Any) -> int:
-            return int(self.operations("read", None, room_at(buffer, size, WRITABLE), offset, info.contents))
+        def read_buf(self, _path: bytes | None, answer: Any, size: int, offset: int, info: Any) -> int:
+            answer[0] = self.operations("read", None, size, offset, info.contents)
+            return 0
 
         def utimens(self, path: bytes, buffer: Any) -> int:
             times = buffer.contents if buffer else None

@@ -18,6 +18,7 @@ from mountfs.filesystem import FileSystem
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.errno import errno_of, is_expected
 from mountfs.fuse.programs import Programs
+from mountfs.fuse.replies import LEAST_LENT_BYTES, Replies
 from mountfs.fuse.threads import pin_thread
 from mountfs.fuse.timing import Timing
 from mountfs.xattrs import NAMESPACE
@@ -76,6 +77,7 @@ class Operations:
         self._caller = caller
         self._programs = programs or Programs((), lambda: 0)
         self._on_init = on_init
+        self._replies = Replies()
 
     def __call__(self, op: str, *args: Any) -> Any:
         """The edge: nothing but OSError passes."""
@@ -84,6 +86,7 @@ class Operations:
         pin_thread()
         in_hand, thread = self._in_hand, get_ident()
         in_hand[thread] = args
+        self._replies.sent(thread)
         try:
             return getattr(self, op)(*args)
         except BaseException as error:
@@ -173,9 +176,17 @@ class Operations:
     def mknod(self, path: str, mode: int, dev: int) -> None:
         self._fs.mknod(path, mode, dev, self._caller())
 
-    def read(self, path: str | None, room: memoryview, offset: int, info: FileInfo) -> int:
-        """Not as fusepy has it: into *room*, libfuse's own buffer."""
-        return self._fs.read_into(info.fh, offset, room)
+    def read(self, path: str | None, size: int, offset: int, info: FileInfo) -> int:
+        """Not as fusepy has it: the address of an answer, see ``fuse.replies``."""
+        number = info.fh
+        if size >= LEAST_LENT_BYTES:
+            lent = self._fs.lend(number, offset, size)
+            if lent is not None:
+                return self._replies.of_file(number, lent, offset, size)
+        return self._replies.of_memory(size, lambda room: self._fs.read_into(number, offset, room))
+
+    read_buf = read
+    """fusepy has libfuse call only what is here by libfuse's name for it."""
 
     def write(self, path: str | None, data: bytes, offset: int, info: FileInfo) -> int:
         # fcntl(2) may have taken O_APPEND from the descriptor: the kernel says its place then.
@@ -196,6 +207,7 @@ class Operations:
         self._fs.fsync(info.fh)
 
     def release(self, path: str | None, info: FileInfo) -> None:
+        self._replies.released(info.fh)
         self._fs.release(info.fh)
 
     # Names

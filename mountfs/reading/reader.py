@@ -15,6 +15,7 @@ from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.cachefile import Stored
 from mountfs.reading.delivery import Delivery
 from mountfs.reading.fetch import Fetch, Source
 from mountfs.reading.linkrate import LinkRate
@@ -129,7 +130,8 @@ class Reader:
 
     def read_into(self, file: File, offset: int, room: memoryview, *, ahead: bool = True) -> int:
         """As ``read``, as many bytes as *room* has; how many these are."""
-        if self._runs.read_into(file, offset, room):
+        stored = self._runs.find(file, offset, len(room))
+        if stored is not None and stored.read_into(offset, room) == len(room):
             self._served.count(len(room), 0)
             return len(room)
         deadline_s = self._clock.now_s() + PATIENCE_S
@@ -158,6 +160,13 @@ class Reader:
         if planned.run_bytes and key_of(file) not in self._waited:  # else the next plan has the window grow
             self._runs.begin(file, start, end + planned.run_bytes)
         return end - start
+
+    def lend(self, file: File, offset: int, length: int) -> Stored | None:
+        """The open cache file with these bytes, at the same offset, if they are in a run."""
+        stored = self._runs.find(file, offset, length)
+        if stored is not None:
+            self._served.count(length, 0)
+        return stored
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
         with self._lock:

@@ -30,14 +30,10 @@ class Runs:
         self._blocks = blocks
         self._runs: dict[tuple[str, ...], Run] = {}
 
-    def read_into(self, file: File, offset: int, room: memoryview) -> bool:
-        """Whether *room* is filled with the bytes of *file* from *offset* on; False: they are not in a run,
-        and *room* may be half written."""
+    def find(self, file: File, offset: int, length: int) -> Stored | None:
+        """The open cache file, where all bytes of [offset, offset + length) are in a run of *file*."""
         run = self._runs.get(key_of(file))
-        if run is None or not run.low <= offset <= run.high - len(room):
-            return False
-        stored = run.stored()
-        return stored is not None and stored.read_into(offset, room) == len(room)
+        return run.stored() if run is not None and run.low <= offset <= run.high - length else None
 
     def begin(self, file: File, low: int, high: int) -> None:
         """The next run is what of [low, high) is cached without a gap from *low* on."""

@@ -14,6 +14,7 @@ from mountfs.attributes import Moment
 from mountfs.fuse.operations import Operations
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.world import World
+from tests.unit.fuse.answers import taken
 
 
 @dataclass
@@ -42,9 +43,7 @@ def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
     info = Info(os.O_RDWR | os.O_CREAT)
     ops("create", "/f", 0o644, info)
     assert ops("write", None, b"hello", 0, info) == 5
-    room = bytearray(10)
-    assert ops("read", None, memoryview(room), 1, info) == 4
-    assert room[:4] == b"ello"
+    assert taken(ops("read", None, 10, 1, info)) == b"ello"
     assert ops("getattr", None, info).size_bytes == 5
     ops("truncate", None, 2, info)
     ops("fsync", None, 0, info)
@@ -114,7 +113,7 @@ def test_a_listing_that_fails_fails_in_the_call(ops: Operations, world: World) -
     [
         ("getattr", ("/no", None), errno.ENOENT),
         ("getattr", (f"/{'n' * 256}", None), errno.ENAMETOOLONG),
-        ("read", (None, memoryview(bytearray(1)), 0, Info(fh=99)), errno.EBADF),
+        ("read", (None, 1, 0, Info(fh=99)), errno.EBADF),
         ("link", ("/g", "/f"), errno.EPERM),
         ("readlink", ("/",), errno.EINVAL),
         ("getxattr", ("/", "security.capability"), errno.ENOTSUP),

@@ -10,6 +10,7 @@ from mountfs.fuse.programs import Programs
 from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.reading.readahead import MIB
 from tests.doubles.world import World
+from tests.unit.fuse.answers import taken
 from tests.unit.fuse.test_operations import Info
 
 
@@ -79,7 +80,7 @@ def test_they_get_what_they_read_and_no_more(tmp_path: Path) -> None:
         info = Info(os.O_RDONLY)
         ops("open", path, info)
         for at in range(0, length, BLOCK_BYTES):
-            assert ops("read", None, memoryview(bytearray(BLOCK_BYTES)), at, info) == BLOCK_BYTES
+            assert len(taken(ops("read", None, BLOCK_BYTES, at, info))) == BLOCK_BYTES
         ops("release", None, info)
 
     processes.are("tumblerd")
