@@ -288,7 +288,7 @@ class Blocks:
     def _opened(self, key: tuple[str, ...], cached: CacheFile) -> Stored:
         """Opens a cache file; a large one stays open for the next reads. OSError."""
         stored = Stored(cached.path)
-        if cached.sums is not None:
+        if cached.sums is not None or cached.cached_bytes > WHOLE_FILE_BYTES:
             with self._lock:
                 if self._cached.get(key) is cached:
                     cached.stored = stored

@@ -30,7 +30,7 @@ MOST_WINDOW_BYTES = 32 * MIB
 """Where bytes pass through the reader: so much memory is taken while all of it is under way."""
 FAST_WINDOW_BYTES = 64 * MIB
 """Where they do not: twice what 600 MB/s deliver in 50 ms."""
-RUN_BYTES = MIB
+RUN_BYTES = 2 * MIB
 """So far reads in sequence get without a plan: nearly all of a read's cost but the copy is the plan's."""
 RUNS_OF_WINDOW = 8
 """And no further than this part of the window, or what is due would be asked for late."""

@@ -171,7 +171,7 @@ class Reader:
     def _planned(self, file: File, offset: int, end: int) -> Plan:
         with self._lock:
             key = key_of(file)
-            streams = self._streams.get(key, AT_THE_BEGINNING)
+            streams = self._runs.continued(file, offset, self._streams.get(key, AT_THE_BEGINNING))
             most_bytes = self._most_window_bytes() if key in self._waited else FREE_WINDOW_BYTES
             planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=most_bytes)
             self._streams[key] = planned.streams

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks, key_of
 from mountfs.reading.cachefile import Stored
+from mountfs.reading.readahead import Stream
 
 MOST_RUNS = 1024
 """Of revisions that nobody has open any more: such a run costs nothing but its few bytes."""
@@ -34,6 +36,14 @@ class Runs:
         """The open cache file, where all bytes of [offset, offset + length) are in a run of *file*."""
         run = self._runs.get(key_of(file))
         return run.stored() if run is not None and run.low <= offset <= run.high - length else None
+
+    def continued(self, file: File, offset: int, streams: Sequence[Stream]) -> Sequence[Stream]:
+        """*streams* of *file* for the plan of a read at *offset*: what was read in the run counts as read, if
+        this is where it leads to. Else a stream of somebody who read on there before may be nearer."""
+        run = self._runs.get(key_of(file))
+        if run is None or not streams or streams[0].low != run.low or not run.low < offset <= run.high:
+            return streams
+        return (replace(streams[0], high=max(streams[0].high, offset)), *streams[1:])
 
     def begin(self, file: File, low: int, high: int) -> None:
         """The next run is what of [low, high) is cached without a gap from *low* on."""

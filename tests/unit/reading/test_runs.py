@@ -12,8 +12,8 @@ import pytest
 from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.reading.blocks import Blocks
-from mountfs.reading.readahead import MIB, plan
+from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.readahead import FREE_WINDOW_BYTES, MIB, RUNS_OF_WINDOW, Stream, plan
 from mountfs.reading.reader import Reader
 from mountfs.reading.served import Served
 from tests.fakes.clock import FakeClock
@@ -77,6 +77,32 @@ def test_reads_in_sequence_of_what_is_cached_are_planned_now_and_then(
     reads = -(-SIZE_BYTES // BLOCK_BYTES)
     assert len(plans) < reads / 3
     assert (service.requested, reader.served) == (0, Served(reads, 0, SIZE_BYTES, 0))
+
+
+def test_a_run_leads_on_in_its_own_stream(reader: Reader) -> None:
+    """Not in that of somebody who read there before, and ended nearer to the run's end than to its
+    beginning."""
+    at, run_bytes = 2 * MIB, FREE_WINDOW_BYTES // RUNS_OF_WINDOW
+    mine = Stream(at - BLOCK_BYTES, at, FREE_WINDOW_BYTES)
+    other = Stream(at + run_bytes - BLOCK_BYTES, at + run_bytes, FREE_WINDOW_BYTES)
+    reader._streams[key_of(FILE)] = (mine, other)
+    in_blocks(reader, at, at + run_bytes + 2 * BLOCK_BYTES)
+    after, *rest = reader._streams[key_of(FILE)]
+    assert after.high == at + run_bytes + 2 * BLOCK_BYTES
+    assert rest == [other]
+
+
+def test_what_was_just_uploaded_is_read_in_runs(tmp_path: Path, service: Service, plans: list[int]) -> None:
+    blocks = Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX)
+    spool_file = tmp_path / "cache" / "spool"
+    spool_file.write_bytes(BODY)
+    assert blocks.adopt(FILE.content_hash or "", SIZE_BYTES, str(spool_file))
+    reader = Reader(service, blocks, FakeClock())
+    try:
+        assert in_blocks(reader) == BODY
+        assert len(plans) < SIZE_BYTES / BLOCK_BYTES / 3
+    finally:
+        reader.close()
 
 
 def test_a_read_elsewhere_is_planned(reader: Reader, plans: list[int]) -> None:
