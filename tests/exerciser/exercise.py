@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import stat
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+from typing import TextIO
 
 from daemon.control.changes import ChangesRequest, PendingChanges, StoryRequest
 from daemon.control.client import Client
@@ -59,6 +63,9 @@ class Run:
     settled: int = 0
     differences: list[str] = field(default_factory=list)
     recent: deque[str] = field(default_factory=lambda: deque(maxlen=TOLD_BEFORE))
+    kept: Path | None = None
+    """After a difference: the folder with both sides' files, the journal, the mount's log, the service's
+    account, its `requests` and all `calls`, the last two with times of the monotonic clock."""
 
 
 class Different(Exception):
@@ -68,8 +75,11 @@ class Different(Exception):
 class Exercise:
     """The calls, one after the other, on both sides."""
 
-    def __init__(self, run: Run, mount: RealMount, far_side: SandboxProcess, folder: Path) -> None:
+    def __init__(
+        self, run: Run, mount: RealMount, far_side: SandboxProcess, folder: Path, diary: TextIO
+    ) -> None:
         self._run = run
+        self._diary = diary
         self._mount = mount
         self._far_side = far_side
         self._looker = Looker(time.time_ns() - 10**9, lambda: time.time_ns() + 10**9)
@@ -118,12 +128,16 @@ class Exercise:
         self._run.recent.append(words)
         wanted, found = (self._made(call, side, user, mask) for side in self._sides())
         self._run.recent[-1] += f" -> {_short(found, 60)}"
+        self._note(self._run.recent[-1])
         is_error = isinstance(wanted, str) and wanted.startswith("E")
         self._run.calls[f"{draw.__name__}{' failed' if is_error else ''}"] += 1
         if self._paths.removes_folder and not is_error:
             self._outlived |= self._model.descriptors.keys()
         if wanted != found and not self._is_excused(found):
             raise Different(f"{words}: {_short(wanted)} on tmpfs, {_short(found)} on the mount")
+
+    def _note(self, words: str) -> None:
+        self._diary.write(f"{time.monotonic():.3f} {words}\n")
 
     def _made(self, call: Call, side: Side, user: object, mask: int) -> object:
         with acting(user, mask):  # type: ignore[arg-type]
@@ -178,6 +192,7 @@ class Exercise:
                 raise Different(f"a stop ends with {code}")
         self._mount.start()
         self._run.recent.append("the mount was killed" if by_kill else "the mount was stopped")
+        self._note(self._run.recent[-1])
         self._look("after a kill" if by_kill else "after a stop", folder_times=not by_kill)
         if by_kill:
             for top in self._tops:
@@ -227,29 +242,38 @@ class Exercise:
 
 @contextmanager
 def _exercise(run: Run, folder: Path) -> Iterator[Exercise]:
-    with SERVICES[run.plan.service](folder / "far-side") as far_side:
+    with SERVICES[run.plan.service](folder / "far-side") as far_side, (folder / "calls").open("w") as diary:
         links = run.plan.links.value
         mount = RealMount(
             folder, far_side, allow_other="true", hardlinks="copy", links=links, contain_links="false"
         )
         try:
             mount.start()
-            yield Exercise(run, mount, far_side, folder)
+            yield Exercise(run, mount, far_side, folder, diary)
         finally:
+            if sys.exc_info()[0] or run.differences:
+                (folder / "requests").write_text("\n".join(map(json.dumps, far_side.log())))
             mount.cleanup()
 
 
 def exercise(plan: Plan) -> Run:
-    """Makes the calls of *plan*; the first difference ends it."""
+    """Makes the calls of *plan*; the first difference ends it, and what there is then is kept."""
     run = Run(plan)
-    with TemporaryDirectory(dir=TMPFS, prefix="mountfs-exerciser-") as made:
-        folder = Path(made)
-        folder.chmod(0o755)  # other users have to get there
+    folder = Path(mkdtemp(dir=TMPFS, prefix=f"mountfs-exerciser-{plan.service}-{plan.seed}-"))
+    folder.chmod(0o755)  # other users have to get there
+    try:
         with _exercise(run, folder) as begun:
             try:
                 begun.go()
             except Different as error:
                 run.differences.append(str(error))
+    except BaseException as error:
+        error.add_note(f"kept in {folder}")
+        raise
+    if run.differences:
+        run.kept = folder
+    else:
+        shutil.rmtree(folder)
     return run
 
 
