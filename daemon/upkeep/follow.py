@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import Protocol
 
@@ -40,7 +40,9 @@ class Feed(Protocol):
 
     def begin(self, cursor: str | None) -> None: ...
 
-    def note(self, news: Iterable[News], cursor: str) -> None: ...
+    def asks(self) -> int: ...
+
+    def note(self, news: Sequence[News], cursor: str, asked_at: int) -> None: ...
 
     def note_follower(self, *, is_healthy: bool, is_away: bool) -> None: ...
 
@@ -211,9 +213,10 @@ class Follower:
         has_any = False
         self._positions.add(cursor)
         for _ in range(1 if self._is_behind else PAGES_AT_ONCE):
+            asked_at = self._feed.asks()
             changes = self._backend.changes(cursor)
             if changes.entries or changes.cursor != cursor:
-                self._feed.note(changes.entries, changes.cursor)
+                self._feed.note(changes.entries, changes.cursor, asked_at)
             has_any = has_any or bool(changes.entries)
             if not changes.has_more:
                 self._is_behind = False

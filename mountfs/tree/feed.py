@@ -6,7 +6,7 @@ older than what is known. Changes at a place that an order on its way leads to a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
@@ -32,6 +32,10 @@ class Feed:
         self._listings = listings
         self._found: dict[str, Node | None] = {}
         """Nodes of folders by their remote paths, for one page of changes."""
+        self._asked_at = 0
+        """The serial number from before the page was asked for."""
+        self._latest: dict[str, News] = {}
+        """The last change at each path that the page tells of, by the path's key."""
         listings.is_followed = self.cursor is not None
 
     @property
@@ -47,12 +51,21 @@ class Feed:
             self._tree.store.set_fact(CURSOR, cursor)
             self._listings.doubt_all()
 
-    def note(self, news: Iterable[News], cursor: str) -> None:
-        """Notes the changes *news*, which lead up to *cursor*. One that says only what is known is the echo
-        of a commit of ours."""
+    def asks(self) -> int:
+        """A serial number for ``note``; call it before the changes are asked for."""
+        with self._tree.lock:
+            return self._tree.store.next_id()
+
+    def note(self, news: Sequence[News], cursor: str, asked_at: int) -> None:
+        """Notes the changes *news*, which were asked for at *asked_at* and lead up to *cursor*. One that says
+        only what is known is the echo of a commit of ours."""
         tree = self._tree
+        latest: dict[str, News] = {
+            one.path.key: one for one in news if isinstance(one, Seen | Gone) and one.path is not None
+        }
         with tree.transaction():
             self._found.clear()
+            self._latest, self._asked_at = latest, asked_at
             doubted: dict[int, Node] = {}
             for one in news:
                 if one.path is not None:
@@ -90,10 +103,10 @@ class Feed:
         node = self._tree.by_remote_id(entry.id)
         if folder is not None:
             key = fold(entry.name)
-            if _is_claimed(folder, key, entry):
+            if self._is_claimed(folder, key, entry):
                 return
             known = self._tree.base_child(folder, key)
-            if known is not None and _is_echo(self._tree, known, entry):
+            if known is not None and self._is_echo(known, news):
                 return
             yield folder
         if node is None:
@@ -108,7 +121,7 @@ class Feed:
     def _gone(self, news: Gone) -> Iterator[Node]:
         if news.path is not None:
             folder = self._folder(news.path.parent, "")
-            if folder is None or _is_claimed(folder, news.path.name_key, None):
+            if folder is None or self._is_claimed(folder, news.path.name_key, None):
                 return
             known = self._tree.base_child(folder, news.path.name_key)
             if known is None and folder.part.children is None:
@@ -124,6 +137,40 @@ class Feed:
             yield known.state.base_parent
         elif flight.kind is OrderKind.MOVE and news.path is None:
             hear(known, None)  # also from the place to which the order leads
+
+    def _is_echo(self, known: Node, news: Seen) -> bool:
+        """Whether *news* say only what is known of *known*. The id of a folder that was made by the way is
+        not known before the changes tell it: it is noted here.
+
+        Not from changes that were asked for before the folder was made, nor from those that tell later ones
+        at its path: they may be of a folder that had the name before. Example: d is made, the changes are
+        asked for, `rm -r d; mkdir d; touch d/f` takes effect, and only then comes the reply, with the id of
+        the first d. By that id the second d would be found nowhere, and taken for removed with all in it.
+        """
+        base, entry = known.state.base, news.entry
+        if isinstance(entry, File):
+            token = (entry.id, entry.revision, entry.name)
+            return isinstance(base, File) and (base.id, base.revision, base.name) == token
+        if not isinstance(base, Folder) or base.name != entry.name:
+            return False
+        if base.id or known.state.flight is not None or known.state.base_parent is None:
+            return base.id == entry.id
+        is_latest = news.path is not None and self._latest[news.path.key] is news
+        if not is_latest or self._asked_at < known.part.listing.listed_at:
+            return False
+        rebase(self._tree, known, known.state.base_parent, Folder(entry.id, base.name))
+        return True
+
+    def _is_claimed(self, folder: Node, key: str, entry: Entry | None) -> bool:
+        """Whether an order on its way gives that name to a node: its outcome is compared with what was noted.
+        A folder that was seen before the order was sent is not the one that the order makes."""
+        claims = folder.part.claims
+        if claims is None or key not in claims:
+            return False
+        flight = claims[key].state.flight
+        is_older = flight is not None and flight.id > self._asked_at
+        hear(claims[key], None if is_older and isinstance(entry, Folder) else entry)
+        return True
 
     def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:
         """The node of a folder that a change is about; None for one that was never listed: nothing known of
@@ -166,32 +213,8 @@ class Feed:
         return None
 
 
-def _is_echo(tree: Tree, known: Node, entry: Entry) -> bool:
-    """Whether *entry* says only what is known of *known*. The id of a folder that was made by the way is not
-    known before the changes tell it: it is noted here."""
-    base = known.state.base
-    if isinstance(entry, File):
-        token = (entry.id, entry.revision, entry.name)
-        return isinstance(base, File) and (base.id, base.revision, base.name) == token
-    if not isinstance(base, Folder) or base.name != entry.name:
-        return False
-    if not base.id and known.state.flight is None and known.state.base_parent is not None:
-        rebase(tree, known, known.state.base_parent, Folder(entry.id, base.name))
-        return True
-    return base.id == entry.id
-
-
 def _is_being_made(node: Node) -> bool:
     """Whether an order on its way makes the folder *node*, and nothing stands in its place yet."""
     flight = node.state.flight
     is_made = flight is not None and flight.kind is OrderKind.MAKE_FOLDER
     return is_made and node.folder is not None and node.state.base is None
-
-
-def _is_claimed(folder: Node, key: str, entry: Entry | None) -> bool:
-    """Whether an order on its way gives that name to a node: its outcome is compared with what was noted."""
-    claims = folder.part.claims
-    if claims is None or key not in claims:
-        return False
-    hear(claims[key], entry)
-    return True

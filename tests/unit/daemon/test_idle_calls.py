@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -39,7 +39,10 @@ class Heard:
     def begin(self, cursor: str | None) -> None:
         self.cursor = cursor
 
-    def note(self, news: Iterable[News], cursor: str) -> None:
+    def asks(self) -> int:
+        return 0
+
+    def note(self, news: Sequence[News], cursor: str, asked_at: int) -> None:
         self.news += news
         self.cursor = cursor
 

@@ -1,0 +1,96 @@
+"""Replies about a folder that took so long that another folder has its name when they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.model.entry import Folder
+from mountfs.ports import RemoteChanges
+from tests.doubles.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """On a service that names folders which files make by the way in its news alone."""
+    world = World(tmp_path)
+    world.follow()
+    world.names()
+    world.mkdir("/d")
+    world.put("/d/f", b"first")
+    world.settle()
+    assert world.state("/d").base == Folder("", "d")
+    yield world
+    world.close()
+
+
+def make_anew(world: World) -> None:
+    """Another folder d takes the place of the first one."""
+    world.fs.unlink("/d/f")
+    world.fs.rmdir("/d")
+    world.settle()
+    world.mkdir("/d")
+    world.put("/d/f", b"second")
+
+
+def follow_late(world: World, meanwhile: Callable[[], None]) -> None:
+    """The changes are asked for, *meanwhile* happens, and then their reply comes."""
+    ask = world.memory.changes
+
+    def changes(cursor: str) -> RemoteChanges:
+        found = ask(cursor)
+        world.memory.changes = ask  # type: ignore[method-assign]
+        meanwhile()
+        return found
+
+    world.memory.changes = changes  # type: ignore[method-assign]
+    world.core.follower.step(world.clock.now_s())
+
+
+def test_news_of_a_folder_are_not_taken_for_those_of_one_that_has_its_name_since(world: World) -> None:
+    def meanwhile() -> None:
+        make_anew(world)
+        world.settle()
+
+    follow_late(world, meanwhile)
+    second = world.node("/d")
+    world.fs.unlink("/d/f")
+    world.mkdir("/d/f")
+    world.settle()
+    world.follow()
+    assert world.node("/d") is second
+    assert world.tree() == world.remote() == {"/d": None, "/d/f": None}
+    assert world.notices() == []
+
+
+def test_nor_for_those_of_one_that_is_just_being_made(world: World) -> None:
+    world.account.job_polls = 5
+
+    def meanwhile() -> None:
+        make_anew(world)
+        world.commit_steps(2)
+        assert world.word("/d/f") == "committing"
+
+    follow_late(world, meanwhile)
+    second = world.node("/d")
+    world.settle()
+    world.fs.unlink("/d/f")
+    world.mkdir("/d/f")
+    world.names("/d")
+    world.settle()
+    world.follow()
+    assert world.node("/d") is second
+    assert world.tree() == world.remote() == {"/d": None, "/d/f": None}
+
+
+def test_news_that_tell_of_both_folders_name_the_second(world: World) -> None:
+    make_anew(world)
+    world.settle()
+    second = world.node("/d")
+    world.core.follower.step(world.clock.now_s())
+    standing = world.account.get("/d")
+    assert standing is not None
+    assert second.state.base == Folder(standing.id, "d")
+    assert world.node("/d") is second
