@@ -271,6 +271,11 @@ class Listings:
             with tree.lock:
                 self._not_listed(listing, error)
             return
+        with tree.lock:
+            if not item_id and remote_path(folder) != path:
+                # It was renamed meanwhile, and something else may have had that path by then.
+                self._not_listed(listing, Busy(f"{path} was renamed while it was listed"))
+                return
         odd = [entry for entry in entries if isinstance(entry, Odd)]
         count, plain = len(entries), [entry for entry in entries if not isinstance(entry, Odd)]
         if not odd and not self._landed and fill(tree, folder, plain, load.asked_at):

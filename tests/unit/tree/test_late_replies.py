@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.model.entry import Folder
+from mountfs.model.path import RemotePath
 from mountfs.ports import RemoteChanges
 from tests.doubles.world import World
 
@@ -94,3 +95,20 @@ def test_news_that_tell_of_both_folders_name_the_second(world: World) -> None:
     assert standing is not None
     assert second.state.base == Folder(standing.id, "d")
     assert world.node("/d") is second
+
+
+def test_a_listing_by_a_path_that_has_passed_to_another_folder_is_not_believed(world: World) -> None:
+    ask, first = world.memory.list_folder, world.node("/d")
+
+    def list_folder(path: RemotePath, folder_id: str = "") -> object:
+        world.memory.list_folder = ask  # type: ignore[method-assign]
+        world.rename("/d", "/e")
+        world.settle()
+        world.mkdir("/d")
+        world.put("/d/other", b"other")
+        world.settle()
+        return ask(path, folder_id)
+
+    world.memory.list_folder = list_folder  # type: ignore[method-assign,assignment]
+    assert not world.core.listings.try_relist(first)
+    assert world.tree() == world.remote()
