@@ -76,10 +76,8 @@ class Books:
             self._listings.doubt_below(node)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
             is_new = isinstance(entry, Folder) and entry.is_new
-            is_empty = (is_new or self._was_absent(flight)) and flight.heard in (
-                None,
-                "" if entry is None else entry.id,
-            )
+            is_echo = entry is not None and flight.heard in (None, entry.id or None)
+            is_empty = is_echo and (is_new or self._was_absent(flight))
             self._listings.made(node, is_empty=is_empty, since=flight.id)
         if twin is not None and twin.state.base_parent is not None:
             self._listings.doubt(twin.state.base_parent)

@@ -112,3 +112,22 @@ def test_a_listing_by_a_path_that_has_passed_to_another_folder_is_not_believed(w
     world.memory.list_folder = list_folder  # type: ignore[method-assign,assignment]
     assert not world.core.listings.try_relist(first)
     assert world.tree() == world.remote()
+
+
+def test_what_others_put_into_a_new_folder_is_seen_after_a_kill_before_its_reply(tmp_path: Path) -> None:
+    """Its own news were heard before the kill, and are not told again."""
+    world = World(tmp_path)
+    world.follow()
+    world.names()
+    world.account.job_polls = 5
+    world.mkdir("/new")
+    world.mkdir("/new/folder")
+    world.put("/new/folder/f", b"ours")
+    world.commit_steps(2)
+    assert world.word("/new/folder/f") == "committing"
+    world.theirs("/new/theirs", b"theirs")
+    world.restart()
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote()
+    world.close()
