@@ -104,6 +104,9 @@ class Verbs:
             if isinstance(state.base, File) and not state.base.is_downloadable:
                 raise NotPermitted(f"{state.name} is a document without bytes of its own")
             wall_ns = self._tree.clock.wall_ns()
+            if over is not None and isinstance(state.base, File) and over.is_of(state.base):
+                # A rename since the file was opened gave the same bytes another revision.
+                over = Over(state.base.revision, state.base.content_hash)
             draft = Content(self._tree.store.next_id(), spool, size_bytes, wall_ns, over, overlay=overlay)
             ours = state.draft or state.content
             if ours is None:
