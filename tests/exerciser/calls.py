@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 
 from tests.exerciser.draws import IDS, Draws
-from tests.exerciser.sides import Call, Looker, Side, acting, is_device
+from tests.exerciser.sides import Call, Looker, Side, acting, is_device, move_time_of_hole
 from tests.posix.place import ROOT
 
 Drawn = tuple[str, Call]
@@ -120,7 +120,13 @@ class PathCalls:
 
     def truncate(self) -> Drawn:
         path, size = self._draws.path(), self._draws.offset()
-        return f"truncate {path} {size}", lambda side: os.truncate(side.at(path), size)
+
+        def call(side: Side) -> None:
+            os.truncate(side.at(path), size)
+            if side is self._model:
+                move_time_of_hole(side.at(path))
+
+        return f"truncate {path} {size}", call
 
     def utime(self) -> Drawn:
         path, times = self._draws.path(), self._draws.times_ns()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tests.exerciser.calls import Drawn
 from tests.exerciser.draws import IDS, Draws
-from tests.exerciser.sides import Looker, Side, acting, is_device
+from tests.exerciser.sides import Looker, Side, acting, is_device, move_time_of_hole
 from tests.posix.place import ROOT
 
 MOST_OPEN = 24
@@ -114,7 +114,13 @@ class OpenCalls:
 
     def ftruncate(self) -> Drawn:
         number, size = self._number(), self._draws.offset()
-        return f"ftruncate {number} {size}", lambda side: os.ftruncate(side.descriptors[number], size)
+
+        def call(side: Side) -> None:
+            os.ftruncate(side.descriptors[number], size)
+            if side is self._model:
+                move_time_of_hole(side.descriptors[number])
+
+        return f"ftruncate {number} {size}", call
 
     def fstat(self) -> Drawn:
         number = self._number()

@@ -100,6 +100,15 @@ class Looker:
         return found
 
 
+def move_time_of_hole(file: str | int) -> None:
+    """*file*, on tmpfs, was truncated. Where it has a size, and no bytes that were ever written, tmpfs moves
+    no time when the size stays the same (shmem_setattr()); disks do."""
+    status = os.stat(file)
+    if status.st_size and not status.st_blocks:
+        with acting(ROOT, 0):
+            os.utime(file)
+
+
 def is_device(path: str) -> bool:
     """Whether the caller sees a device there, which can be opened on no mount (nodev)."""
     try:
