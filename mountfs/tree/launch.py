@@ -95,7 +95,8 @@ def _fly_part(
                 continue
             return flights, carried, True
         with plan.concerning(node):
-            for folder in new_folders_above(node):
+            # A move makes none by the way: where there are any, it is one to a third name, elsewhere.
+            for folder in () if sent.kind is OrderKind.MOVE else new_folders_above(node):
                 if folder not in together and folder.state.flight is None:
                     carried.append(_fly(tree, folder, OrderKind.MAKE_FOLDER, sent.id, is_carried=True))
                     together.add(folder)

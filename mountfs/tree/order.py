@@ -82,13 +82,18 @@ def blocked(
 
 
 def detour_folder(node: Node) -> Node:
-    """The folder in which *node* has a third name for a moment: the one it is to be moved into; or the one it
-    is in, if the other is still to be made or lies below *node* at the service."""
-    state = node.state
-    assert state.parent is not None
-    assert state.base_parent is not None
-    is_open = state.parent.state.base is not None and node not in _bases(state.parent)
-    return state.parent if is_open else state.base_parent
+    """The folder in which *node* has a third name for a moment: the one it is to be moved into, or the
+    nearest above that, as the mount shows them, which the service has and has not below *node*.
+
+    Not the folder that *node* is in: `mv d/g new/g; rm d/f; mv new d` makes the new d once the old one is
+    removed, and that waits until g has left it.
+    """
+    at = node.state.parent
+    assert at is not None
+    while at.id != ROOT_ID and (at.state.base is None or node in _bases(at)):
+        assert at.state.parent is not None
+        at = at.state.parent
+    return at
 
 
 def new_folders_above(node: Node) -> list[Node]:
