@@ -178,12 +178,13 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
     ``Tree.restore``."""
     found: dict[int, Sent] = {}
     damaged: set[int] = set()
+    nodes = _Nodes(tree)
     for row in tree.store.flights():
-        node = tree.node(row.node)
+        node = nodes(row.node)
         if node is None or node.state.flight is not None:
             damaged.add(row.batch)
             continue
-        flight = _restored(tree, row, node, contents)
+        flight = _restored(nodes, row, node, contents)
         tree.change_unsaved(node, node.state.flying(flight))
         sent = found.setdefault(row.batch, Sent(row.batch, row.kind, [], job=row.job))
         (sent.carried if row.is_carried else sent.flights).append(flight)
@@ -195,7 +196,26 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
     return list(found.values())
 
 
-def _restored(tree: Tree, row: FlightRow, node: Node, contents: dict[int, Content]) -> Flight:
+class _Nodes:
+    """Finds nodes by their ids, each of them once.
+
+    The tree keeps a node of which only a flight is left once it has that flight, and not before. After
+    `mkdir d; touch d/f`, both on their way, and `rm -r d`, the flight of f, which leads into d, comes first.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._found: dict[int, Node | None] = {}
+
+    def __call__(self, node_id: int | None) -> Node | None:
+        if node_id is None:
+            return None
+        if node_id not in self._found:
+            self._found[node_id] = self._tree.node(node_id)
+        return self._found[node_id]
+
+
+def _restored(nodes: _Nodes, row: FlightRow, node: Node, contents: dict[int, Content]) -> Flight:
     content: Content | None = None
     if row.content is not None:
         state = node.state
@@ -208,7 +228,7 @@ def _restored(tree: Tree, row: FlightRow, node: Node, contents: dict[int, Conten
         row.id,
         row.kind,
         node,
-        None if row.parent is None else tree.node(row.parent),
+        nodes(row.parent),
         row.name,
         Place(RemotePath(row.path), row.folder_id),
         source,

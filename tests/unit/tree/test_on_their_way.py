@@ -14,6 +14,7 @@ from mountfs.model.entry import NS_PER_S
 from mountfs.ports import BackendLimits
 from mountfs.tree.node import whole_seconds
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
+from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
 TOUCHED_NS, TOUCHED_AGAIN_NS = 1_500_000_000 * NS_PER_S, 1_500_000_001 * NS_PER_S
@@ -348,6 +349,30 @@ def test_a_new_file_that_was_removed_on_its_way_stays_removed_after_a_crash(worl
     world.settle(most_s=8000.0)
     assert world.tree() == world.remote() == {"/d": None, "/f": b"x", "/beside": b"b"}
     assert world.pending() == []
+
+
+@pytest.mark.parametrize("folders", ["/new", "/new/in/it"])
+def test_so_do_the_folders_that_it_makes_by_the_way_and_others_of_their_names_are_made(
+    world: World, folders: str
+) -> None:
+    path = ""
+    made = [path := f"{path}/{name}" for name in folders[1:].split("/")]
+    for folder in made:
+        world.mkdir(folder)
+    world.put(f"{folders}/f", b"removed")
+    send(world, f"{folders}/f")
+    world.account.job_polls = 0
+    world.fs.unlink(f"{folders}/f")
+    for folder in reversed(made):
+        world.fs.rmdir(folder)
+    world.mkdir("/new")
+    world.mkdir("/new/f")
+    world.restart()
+    assert faults_of(world.core.tree) == []
+    world.settle(most_s=8000.0)
+    shown(world)
+    assert world.remote() == world.tree() == {"/d": None, "/f": b"x", "/new": None, "/new/f": None}
+    assert (world.pending(), world.notices()) == ([], [])
 
 
 def test_an_order_whose_file_is_missing_in_the_journal_keeps_nothing_else_waiting(world: World) -> None:
