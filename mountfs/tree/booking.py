@@ -24,7 +24,7 @@ from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.order import is_lost
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import load_children, stands
+from mountfs.tree.remote import is_other_version, load_children, spare, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -72,6 +72,10 @@ class Books:
         self._tree.note_error(node, None)
         twin = self._twin(node, entry)
         self._finish(flight, after, is_done=True)
+        if _is_removed_unseen(flight, state, entry):
+            assert isinstance(entry, File)
+            assert flight.parent is not None
+            spare(self._tree, node, flight.parent, entry)
         if flight.kind is OrderKind.MOVE and node.folder is not None and flight.heard == "":
             self._listings.doubt_below(node)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
@@ -374,3 +378,10 @@ def _is_beside(flight: Flight, entry: Entry | None) -> bool:
     if flight.kind is not OrderKind.PUT or entry is None or entry.name == flight.name:
         return False
     return fold(entry.name) != fold(flight.name)
+
+
+def _is_removed_unseen(flight: Flight, before: State, entry: Entry | None) -> bool:
+    """Whether a file was removed here while it was being moved, and the service has moved other bytes than
+    those that were seen here: `mv a b; rm b`, and somebody wrote a before the move took effect."""
+    is_removed = flight.kind is OrderKind.MOVE and before.parent is None
+    return is_removed and isinstance(entry, File) and is_other_version(before.base, entry)

@@ -92,3 +92,36 @@ def test_a_folder_that_we_move_into_one_that_others_then_put_into_it_closes_no_c
     assert world.tree() == world.remote()
     assert faults_of(world.core.tree) == []
     world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("by", ["removal", "rename", "new file"])
+def test_what_others_wrote_to_a_file_that_is_just_being_moved_is_not_removed_unseen(
+    tmp_path: Path, limits: BackendLimits, by: str
+) -> None:
+    world = World(tmp_path, limits=limits)
+    world.theirs("/a", b"seen")
+    world.theirs("/other", b"other")
+    assert world.names() == {"a", "other"}
+    world.account.job_polls = 1
+    world.rename("/a", "/b")
+    world.account.write("/a", b"theirs, unseen")
+    world.commit_steps(2)
+    assert world.remote() == {"/b": b"theirs, unseen", "/other": b"other"}  # its reply is still to come
+    if by == "rename":
+        world.rename("/other", "/b")
+    else:
+        world.fs.unlink("/b")
+    if by == "new file":
+        world.put("/b", b"new")
+    world.settle()
+    world.follow()
+    world.settle()
+    assert b"theirs, unseen" in world.remote().values()
+    assert world.tree() == world.remote()
+    if by == "rename":
+        assert b"other" in world.remote().values()
+    if by == "new file":
+        assert b"new" in world.remote().values()
+    assert "not removed: somebody else changed it meanwhile" in world.notices()
+    world.close()
