@@ -76,8 +76,8 @@ class Books:
             assert isinstance(entry, File)
             assert flight.parent is not None
             spare(self._tree, node, flight.parent, entry)
-        if flight.kind is OrderKind.MOVE and node.folder is not None and flight.heard == "":
-            self._listings.doubt_below(node)
+        if flight.kind is OrderKind.MOVE and node.folder is not None:
+            self._note_move(flight, state)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
             is_new = isinstance(entry, Folder) and entry.is_new
             is_echo = entry is not None and flight.heard in (None, entry.id or None)
@@ -89,6 +89,14 @@ class Books:
             twin is not None or self._is_in_doubt(flight, flight.parent, entry) or _is_beside(flight, entry)
         ):
             self._listings.doubt(flight.parent)
+
+    def _note_move(self, flight: Flight, before: State) -> None:
+        """A folder was moved: the news still to be read may name it by its old path."""
+        if before.base_parent is not None and before.base is not None:
+            former = self._listings.former_places
+            former.note(before.base_parent, fold(before.base.name), flight.node)
+        if flight.heard == "":
+            self._listings.doubt_below(flight.node)
 
     def _was_absent(self, flight: Flight) -> bool:
         """Whether a folder that files made by the way is ours alone, so that it need not be listed.

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
+from mountfs.tree.bases import is_attached
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
 from mountfs.tree.remote import hear, rebase
@@ -121,7 +122,10 @@ class Feed:
     def _gone(self, news: Gone) -> Iterator[Node]:
         if news.path is not None:
             folder = self._folder(news.path.parent, "")
-            if folder is None or self._is_claimed(folder, news.path.name_key, None):
+            if folder is None:
+                return
+            self._listings.former_places.left(folder, news.path.name_key)
+            if self._is_claimed(folder, news.path.name_key, None):
                 return
             known = self._tree.base_child(folder, news.path.name_key)
             if known is None and folder.part.children is None:
@@ -200,6 +204,8 @@ class Feed:
             below = tree.base_child(at, key)
             if below is None and at.part.children is None and at.part.listing.listed_at:
                 below = self._stored(at, key)
+            if below is None:
+                below = self._moved_from(at, key)
             if below is None or below.folder is None:
                 return None
             at = below
@@ -211,6 +217,12 @@ class Feed:
             if row.base is not None and fold(row.base.name) == key:
                 return self._tree.enter_row(row, self._tree.store.listing(row.id))
         return None
+
+    def _moved_from(self, folder: Node, key: str) -> Node | None:
+        """The folder that was there until a move of ours took effect, which this news does not know of."""
+        node_id = self._listings.former_places.node_id(folder, key)
+        node = None if node_id is None else self._tree.node(node_id)
+        return node if node is not None and is_attached(node) else None
 
 
 def _is_being_made(node: Node) -> bool:

@@ -24,6 +24,7 @@ from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.bases import is_attached
 from mountfs.tree.chunks import CHUNK, chunks
+from mountfs.tree.formerplaces import FormerPlaces
 from mountfs.tree.listing import Listing
 from mountfs.tree.load import Load
 from mountfs.tree.node import ROOT_ID, Node, remote_id
@@ -60,6 +61,7 @@ class Listings:
         self._landed: dict[tuple[int, str], int] = {}
         """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.unknown_ids = UnknownIds()
+        self.former_places = FormerPlaces()
         self.walks = Walks()
         self._refusals = RefusedListings()
         self._asked_at = 0

@@ -162,6 +162,7 @@ LAYERS_OF_THE_TREE = (
         "doubt",
         "flight",
         "foldertimes",
+        "formerplaces",
         "keptrows",
         "label",
         "listeners",

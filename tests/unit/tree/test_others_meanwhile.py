@@ -125,3 +125,28 @@ def test_what_others_wrote_to_a_file_that_is_just_being_moved_is_not_removed_uns
         assert b"new" in world.remote().values()
     assert "not removed: somebody else changed it meanwhile" in world.notices()
     world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("renews", [True, False], ids=["moves make revisions", "they make none"])
+def test_what_others_removed_from_a_folder_that_we_moved_before_we_heard_of_it_is_gone(
+    tmp_path: Path, limits: BackendLimits, renews: bool
+) -> None:
+    world = World(tmp_path, limits=limits)
+    world.account.tree.moves_renew_revisions = renews
+    world.memory.page_entries = 1
+    for path in ("/d/f", "/d/e/g", "/d/e/h/i", "/x/y"):
+        world.account.write(path, path.encode())
+    world.follow()
+    world.tree()
+    for path in ("/d/f", "/d/e/h"):
+        world.account.remove(path)
+    world.rename("/d/e", "/x/e")
+    world.rename("/d", "/x/d")
+    world.rename("/x", "/z")
+    world.settle()
+    assert world.pending() == []
+    world.account.remove("/z/e/g")
+    world.follow()
+    assert world.tree() == world.remote() == {"/z": None, "/z/e": None, "/z/d": None, "/z/y": b"/x/y"}
+    world.close()
