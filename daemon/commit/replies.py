@@ -39,6 +39,8 @@ from mountfs.tree.tree import Tree
 LOG = logging.getLogger(__name__)
 
 NOT_KNOWN_YET = Unknown(Offline("not known yet"))
+UNHEARD_KEPT = 10
+"""Versions of one file whose commits were not answered: so many are known for ours when they arrive late."""
 BOOKED_AT_ONCE = 100
 """Outcomes booked in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
 
@@ -207,6 +209,7 @@ class Replies:
             self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
             if batch.error is not None:
                 _halve_next_batch(flight.node, entries)
+            _note_unheard(flight)
             self._again(flight, error)
 
         for part in _steps(flights):
@@ -315,6 +318,15 @@ def _halve_next_batch(node: Node, entries: int) -> None:
     pending = node.pending
     if pending is not None and pending.attempts:
         pending.most_together = max(1, entries // 2)
+
+
+def _note_unheard(flight: Flight) -> None:
+    """Keeps the hash of the version that *flight* was to make: the service may still be at work on it."""
+    pending, content = flight.node.pending, flight.content
+    if pending is None or content is None or content.content_hash is None:
+        return
+    if content.content_hash not in pending.unheard:
+        pending.unheard = (*pending.unheard, content.content_hash)[-UNHEARD_KEPT:]
 
 
 def _refusals(flight: Flight) -> int:

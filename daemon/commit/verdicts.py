@@ -300,9 +300,16 @@ def _judge_file(flight: Flight, refusals: int, error: MountfsError, standing: En
     if standing is None:
         # Removed by somebody else: ours is all there is. If even that is a conflict, the folder is none.
         return Refuse(error) if is_stubborn and flight.over is None else Rebase(error, None)
-    if isinstance(standing, File) and _has_base_bytes(flight, standing):
+    if isinstance(standing, File) and (_has_base_bytes(flight, standing) or _is_late(flight, standing)):
         return Refuse(error) if is_stubborn else Rebase(error, standing)
     return Beside(standing)
+
+
+def _is_late(flight: Flight, standing: File) -> bool:
+    """Whether *standing* is an older version of ours: its commit was not answered, seemed to have taken no
+    effect, and took it after that. Meanwhile the file was written to again."""
+    pending = flight.node.pending
+    return pending is not None and standing.content_hash in pending.unheard
 
 
 def _has_base_bytes(flight: Flight, standing: File) -> bool:

@@ -246,6 +246,8 @@ class Pending:
     held_until_s: float = -math.inf
     fails_with: Node | None = None
     """The refused new folder that it was refused in, too."""
+    unheard: tuple[str, ...] = ()
+    """Hashes of versions that were sent, and of which nothing was heard or seen: they may still arrive."""
 
     def __init__(self, wall_ns: int) -> None:
         self.since_ns = wall_ns

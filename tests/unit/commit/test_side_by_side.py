@@ -365,3 +365,29 @@ def test_what_the_log_was_told_is_guarded_by_the_lock_that_all_commit_threads_sh
     side_by_side.settle()
     assert held
     assert all(held)
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new file", "new version"])
+def test_a_version_that_arrives_after_it_was_given_up_makes_no_copy_of_the_next_one(
+    side_by_side: World, is_new: bool
+) -> None:
+    """The connection is cut, the look finds nothing, the file is saved again, and only then the service ends
+    its work on the version before."""
+    world = side_by_side
+    world.account.clock = world.clock
+    if not is_new:
+        world.theirs("/f", b"old")
+    world.put("/f", b"first")
+    ready(world)
+    world.account.job_s = 5.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    step_in_place(world)
+    world.advance(1.5)
+    world.core.committer.step(world.clock.now_s())  # looks, and gives the first try up
+    assert world.core.committer.current == ()
+    world.put("/f", b"second")
+    world.advance(5.0)
+    world.settle()
+    assert world.remote() == world.tree() == {"/f": b"second"}
+    assert world.notices() == []
+    assert world.revisions_of("/f") == (2 if is_new else 3)
