@@ -114,5 +114,6 @@ class Content:
 
 
 def is_made_from(content: Content, file: File) -> bool:
-    """Whether *content* was made from exactly the revision *file*, and may replace it."""
-    return content.over is not None and content.over.revision == file.revision
+    """Whether *content* was made from the bytes of *file*, and may replace it. A move or another time gives
+    them another revision, which a file that was opened before does not know of."""
+    return content.over is not None and content.over.is_of(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,4 +150,30 @@ def test_what_others_removed_from_a_folder_that_we_moved_before_we_heard_of_it_i
     world.account.remove("/z/e/g")
     world.follow()
     assert world.tree() == world.remote() == {"/z": None, "/z/e": None, "/z/d": None, "/z/y": b"/x/y"}
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("by", ["removal", "rename over another"])
+def test_bytes_made_from_a_revision_that_only_a_rename_of_ours_renewed_hide_no_other_version(
+    tmp_path: Path, limits: BackendLimits, by: str
+) -> None:
+    """A program has a log open, `mv log log.1` gives the file another revision, and the program writes on."""
+    world = World(tmp_path, limits=limits)
+    world.theirs("/log", b"old")
+    world.theirs("/other", b"other")
+    number = world.open("/log", os.O_RDWR)
+    world.rename("/log", "/log.1")
+    world.settle()
+    world.fs.write(number, 3, b" and new")
+    world.close_file(number)
+    if by == "removal":
+        world.fs.unlink("/log.1")
+    else:
+        world.rename("/log.1", "/other")
+    world.settle()
+    world.follow()
+    expected = {"/other": b"other" if by == "removal" else b"old and new"}
+    assert world.tree() == world.remote() == expected
+    assert world.notices() == []
     world.close()
