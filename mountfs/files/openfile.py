@@ -89,8 +89,7 @@ class OpenFile:
         self._written = RangeSet()
         self._strays: list[str] = []
         if file is not None:
-            self.size_bytes = file.size_bytes
-            self.mtime_ns = file.mtime_ns if mtime_ns is None else mtime_ns
+            self.size_bytes, self.mtime_ns = file.size_bytes, file.mtime_ns if mtime_ns is None else mtime_ns
         else:
             assert content is not None
             self.size_bytes, self.mtime_ns = content.size_bytes, content.mtime_ns
@@ -175,6 +174,8 @@ class OpenFile:
         check_size(self._services, size_bytes)
         with self.lock:
             spool_file = self._writable_locked(min(size_bytes, self.size_bytes), size_bytes)
+            if size_bytes and not self._is_labelled:
+                self._label_locked()
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
             self.size_bytes = size_bytes

@@ -273,3 +273,21 @@ def test_a_version_and_the_next_one_of_a_file_are_both_marked_as_synced(world: W
     rows = {content.id: content for content, _, _ in world.core.tree.store.contents()}
     assert rows == {each.id: each for each in (state.content, state.draft)}
     world.fs.release(number)
+
+
+@pytest.mark.parametrize("is_removed", [False, True], ids=["named", "removed"])
+@pytest.mark.parametrize("behind", [False, True], ids=["cut", "extended"])
+def test_bytes_that_were_only_cut_when_the_process_died_are_known_for_whose_they_are(
+    world: World, is_removed: bool, behind: bool
+) -> None:
+    world.put("/f", b"whole")
+    number = world.open("/f", os.O_RDWR)
+    if is_removed:
+        world.rename("/f", "/.fuse_hidden0000000000000001")
+    world.fs.ftruncate(number, 9 if behind else 4)
+    world.restart()
+    copy = "/f (recovered copy testhost 2023-11-14)"
+    left = b"whole\0\0\0\0" if behind else b"whol"
+    expected = {} if is_removed else {"/f": b"whole", copy: left}
+    assert world.tree() == {"/d": None, **expected}
+    assert not list(world.directory.glob("spool-set-aside/*"))
