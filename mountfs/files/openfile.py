@@ -393,8 +393,8 @@ class OpenFile:
                 self._flush_locked()
                 self.sync()
         with self._services.lock:
-            sealed = self._services.changes.seal(self.content, self.size_bytes, self.mtime_ns)
-            self.content = sealed
+            seal, content = self._services.changes.seal, self.content
+            self.content = sealed = content and seal(content, self.size_bytes, self.mtime_ns)
             if sealed is not None:
                 self._is_writing = self._is_flushed = False
                 self._over = sealed.over

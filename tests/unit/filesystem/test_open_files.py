@@ -334,3 +334,21 @@ def test_what_was_closed_is_synced_before_the_next_open_but_not_under_the_lock(
     world.settle()
     assert world.account.files() == {"/f": b"123"}
     world.close()
+
+
+def test_a_version_that_was_removed_while_it_was_open_ends_beside_a_newer_one(world: World) -> None:
+    """Somebody else brings the file back, a program here writes that anew, and only then the last handle of
+    what was removed is closed."""
+    world.theirs("/f", b"theirs")
+    number = world.open("/f", RW)
+    world.put("/f", b"ours")
+    world.rename("/f", f"/{HIDDEN}")
+    world.theirs("/f", b"theirs again")
+    assert world.get("/f") == b"theirs again"
+    world.put("/f", b"newest")
+    world.core.durability.step(world.clock.now_s())
+    world.close_file(number)
+    world.settle()
+    assert world.core.sweeper.trouble is None
+    assert world.tree() == world.remote() == {"/f": b"newest"}
+    assert world.core.spool.names() == []
