@@ -45,7 +45,7 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
         if node is None and isinstance(entry, Folder) and before.is_folder and _has_specials(tree, before):
             _replace(tree, before, folder, entry)
             return
-        lose(tree, before)
+        node = _left_by(tree, before, node, folder, entry)
     if node is not None:
         if node.state.flight is None:
             rebase(tree, node, folder, entry)
@@ -66,6 +66,18 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
         kept = None
     # Many programs save by giving the name to a new file: the mode and the owner are those of the name.
     tree.change((node, State(folder, entry.name, folder, entry, kept=kept)))
+
+
+def _left_by(tree: Tree, before: Node, node: Node | None, folder: Node, entry: Entry) -> Node | None:
+    """Loses *before*, which had the name of *entry* in *folder*. Returns *node*, the node of *entry*; None if
+    it went with *before*: `rm a/a` or `mv a/a g` here, and others make it `mv a/a x; rm -r a; mv x a`. Then
+    what stands there is shown: to take up a node that is gone would have it removed at the service."""
+    lose(tree, before)
+    if node is None or not node.state.is_forgotten:
+        return node
+    told = f"{entry.name} was moved by somebody else meanwhile: what was done with it here has no effect"
+    tree.notice(path_of(folder), told)
+    return None
 
 
 def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:

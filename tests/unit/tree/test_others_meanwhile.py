@@ -177,3 +177,39 @@ def test_bytes_made_from_a_revision_that_only_a_rename_of_ours_renewed_hide_no_o
     assert world.tree() == world.remote() == expected
     assert world.notices() == []
     world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("is_folder", [True, False], ids=["folder", "file"])
+@pytest.mark.parametrize("is_removed", [True, False], ids=["removed", "renamed"])
+def test_what_left_a_folder_here_and_takes_the_folder_s_name_elsewhere_is_kept(
+    tmp_path: Path, limits: BackendLimits, *, is_folder: bool, is_removed: bool
+) -> None:
+    """`rm a/a` or `mv a/a g`, and before it is sent others make it `mv a/a x; mv a c/a; mv x a`."""
+    world = World(tmp_path, limits=limits)
+    world.account.mkdir("/c")
+    if is_folder:
+        world.account.mkdir("/a/a")
+    else:
+        world.account.write("/a/a", b"theirs")
+    world.follow()
+    world.tree()
+    if not is_removed:
+        world.rename("/a/a", "/g")
+    elif is_folder:
+        world.fs.rmdir("/a/a")
+    else:
+        world.fs.unlink("/a/a")
+    world.account.move("/a/a", "/x")
+    world.account.move("/a", "/c/a")
+    world.account.move("/x", "/a")
+    world.follow()
+    world.names()
+    assert faults_of(world.core.tree) == []
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    expected = {"/c": None, "/c/a": None, "/a": None if is_folder else b"theirs"}
+    assert world.tree() == world.remote() == expected
+    assert faults_of(world.core.tree) == []
+    world.close()
