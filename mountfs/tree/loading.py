@@ -83,7 +83,9 @@ class Loader:
         content, draft = held[Role.CONTENT].get(row.id), held[Role.DRAFT].get(row.id)
         if content is not None and draft is None and not content.is_flushed:
             content, draft = None, content  # it was being written
-        has_base = base_parent is not None or row.base_parent is None  # else its folder has vanished, with it
+        # Where only the folder that the service had it in has vanished, the plan looks what is left of it
+        # (``is_lost``), unless a rename that is on its way turns out to have taken it from there before.
+        has_base = base_parent is not None or row.base_parent is None or parent is not None
         base = row.base if has_base else None
         name = base.name if base is not None and base.name == row.name else row.name  # one string of both
         state = State(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.errors import Offline
 from mountfs.ports import BackendLimits
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.soundness import faults_of
@@ -211,5 +212,39 @@ def test_what_left_a_folder_here_and_takes_the_folder_s_name_elsewhere_is_kept(
         world.follow()
     expected = {"/c": None, "/c/a": None, "/a": None if is_folder else b"theirs"}
     assert world.tree() == world.remote() == expected
+    assert faults_of(world.core.tree) == []
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("is_folder", [True, False], ids=["folder", "file"])
+@pytest.mark.parametrize("is_moved", [True, False], ids=["moved", "not moved"])
+def test_what_is_on_its_way_out_of_a_folder_that_others_remove_is_what_the_service_has_after_a_start(
+    tmp_path: Path, limits: BackendLimits, *, is_folder: bool, is_moved: bool
+) -> None:
+    """The reply to `mv a/f b/f` is lost, others remove a, and the mount is killed before it has looked."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/a/f/g" if is_folder else "/a/f", b"theirs")
+    world.account.mkdir("/b")
+    world.follow()
+    world.tree()
+    world.rename("/a/f", "/b/f")
+    world.backend.fail("submit", Offline("the connection was cut"), after=is_moved)
+    world.commit_steps(2)
+    assert world.word("/b/f") == "committing"
+    world.account.remove("/a")
+    world.follow()
+    world.names()
+    while world.core.sweeper.step(world.clock.now_s()) <= world.clock.now_s():
+        pass
+    world.restart()
+    assert faults_of(world.core.tree) == []
+    for _ in range(3):
+        world.settle()
+        world.follow()
+        world.tree()
+    there = {"/b/f": None, "/b/f/g": b"theirs"} if is_folder else {"/b/f": b"theirs"}
+    assert world.tree() == world.remote() == {"/b": None} | (there if is_moved else {})
+    assert world.pending() == []
     assert faults_of(world.core.tree) == []
     world.close()
