@@ -268,6 +268,8 @@ class Listings:
                     return
                 with tree.transaction():
                     self._vanished(folder)
+                if folder.state.base is None and folder.state.parent is not None and is_attached(folder):
+                    return  # something of ours is in it: it is made again, and shown meanwhile
             raise
         except Transient as error:
             with tree.lock:

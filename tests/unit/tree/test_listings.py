@@ -459,6 +459,27 @@ def test_a_folder_that_others_removed_and_that_is_made_again_for_what_is_ours_is
     world.close()
 
 
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS])
+def test_what_is_ours_is_there_at_the_first_look_into_a_folder_that_others_removed(
+    tmp_path: Path, limits: BackendLimits
+) -> None:
+    """`test -e d/f || make-default > d/f` would replace what was written there before."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/d/sub/theirs", b"theirs")
+    world.follow()
+    world.put("/d/sub/ours", b"ours")
+    world.theirs("/d/sub/more", b"theirs")
+    world.account.remove("/d")  # which was not heard of yet
+    assert world.fs.getattr("/d/sub/ours").size_bytes == 4
+    assert world.names("/d") == {"sub"}
+    assert world.names("/d/sub") == {"ours"}
+    with pytest.raises(NotFound):
+        world.node("/d/sub/theirs")
+    world.settle()
+    assert world.remote() == {"/d": None, "/d/sub": None, "/d/sub/ours": b"ours"}
+    world.close()
+
+
 def test_a_file_that_went_with_its_folder_before_its_reply_is_not_shown_in_the_folder_made_again(
     side_by_side: World,
 ) -> None:
