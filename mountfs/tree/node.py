@@ -192,6 +192,7 @@ class FolderPart:
         "gone",
         "has_some",
         "listing",
+        "loose",
         "tally",
     )
 
@@ -201,8 +202,10 @@ class FolderPart:
         self.folders = 0
         """How many of ``children`` are folders."""
         self.has_some = False
-        """Whether nodes in it are in memory though ``children`` are not: they were found by their ids, or
-        came into it. They know this node, which must not give way to another one."""
+        """Whether nodes in it are, or were, in memory though ``children`` are not: they came into it. They
+        know this node, which must not give way to another one."""
+        self.loose = 0
+        """How many more are, which were found by their ids and may be let go of."""
         self.arrivals: list[Node] | None = None
         """While ``children`` are being loaded: what came into the folder meanwhile."""
         self.gone: dict[str, Node] | None = None

@@ -13,6 +13,8 @@ FEW_FOLDERS = 8
 """So many folders that are in use, be they large, are not read from the store in turns."""
 ENTRIES_OF_FEW = 150_000
 """Clean nodes kept where they are in a few folders."""
+LOOSE_KEPT = 10_000
+"""Clean nodes kept that were found by their ids, in folders that are not in memory themselves."""
 EVICTION_TRIES = 64
 """So many folders are looked at when one more was loaded: what cannot be let go of must cost no scan."""
 
@@ -37,11 +39,19 @@ class Residents:
         self._kept: Counter[int] = Counter()
         """For how many callers the children of a folder must stay in memory, by its id."""
         self._detached: list[Node] = []
+        self._loose: OrderedDict[int, Node] = OrderedDict()
+        """Nodes that were read from the store, and were clean, in folders whose children are not in memory.
+        News of the service find them by their ids; those of a month would take as much memory as all entries
+        of the account."""
 
     def publish(self, folder: Node, children: dict[str, Node]) -> None:
         """The children of *folder* are all in memory from here on."""
         folder.part.children, folder.part.arrivals = children, None
         folder.part.has_some = False
+        if folder.part.loose:
+            for child in children.values():
+                self._loose.pop(child.id, None)
+            folder.part.loose = 0
         folder.part.folders = sum(child.folder is not None for child in children.values())
         self.count += len(children)
         if folder.state.is_forgotten:
@@ -52,20 +62,27 @@ class Residents:
         self.shrink()
         self.let_go([folder])
 
-    def enter(self, folder: Node, node: Node) -> None:
-        """*folder* shows *node* from here on."""
+    def enter(self, folder: Node, node: Node, *, is_found: bool = False) -> None:
+        """*folder* shows *node* from here on. *is_found*: it was read from the store, and is clean."""
         part = folder.part
         if part.children is not None:
             part.children[node.key] = node
             part.folders += node.folder is not None
             self.count += 1
         else:
-            part.has_some = True
+            if is_found:
+                part.loose += node.id not in self._loose
+                self._loose[node.id] = node
+            else:
+                part.has_some = True
             if part.arrivals is not None:
                 part.arrivals.append(node)
 
     def leave(self, folder: Node, node: Node) -> bool:
         """*folder* does not show *node* any more; False where it did not, or is not in memory."""
+        if self._loose.pop(node.id, None) is not None:
+            folder.part.loose -= 1
+            folder.part.has_some = True
         children = folder.part.children
         if children is None or children.get(node.key) is not node:
             return False
@@ -102,6 +119,22 @@ class Residents:
                 self._evict(folder)
             else:
                 self._folders.move_to_end(folder.id)
+
+    def shrink_loose(self, most_nodes: int) -> bool:
+        """Lets go of nodes in folders that are not in memory, of those found first, while there are too many;
+        looks at *most_nodes* at most, at a folder after what is in it. Whether it is to be called again."""
+        gone = 0
+        for _ in range(min(most_nodes, len(self._loose) - LOOSE_KEPT)):
+            node = next(iter(self._loose.values()))
+            folder = node.state.parent
+            if folder is not None and self._can_forget(node, folder):
+                del self._loose[node.id]
+                folder.part.loose -= 1
+                self._forget(node)
+                gone += 1
+            else:
+                self._loose.move_to_end(node.id)
+        return gone > 0 and len(self._loose) > LOOSE_KEPT
 
     # Folders that vanished
 
@@ -150,6 +183,14 @@ class Residents:
             for child in part.children.values()
         )
 
+    def _can_forget(self, node: Node, folder: Node) -> bool:
+        """*node* is in *folder*, whose children are not in memory."""
+        if node.pins or node.pending is not None or node.counted is not None or node.id in self._kept:
+            return False
+        part = node.folder
+        is_free = part is None or (_is_bare(part) and part.tally is None and part.arrivals is None)
+        return is_free and folder.part.arrivals is None
+
     def _evict(self, folder: Node) -> None:
         children = folder.part.children or {}
         folder.part.children = None
@@ -160,5 +201,5 @@ class Residents:
 
 
 def _is_bare(part: FolderPart) -> bool:
-    is_empty = part.children is None and not part.has_some
+    is_empty = part.children is None and not (part.has_some or part.loose)
     return is_empty and part.gone is None and part.claims is None and not part.flights_below

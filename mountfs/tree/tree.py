@@ -10,6 +10,7 @@ from contextlib import suppress
 from mountfs.ports import Clock
 from mountfs.tree import bases, tally
 from mountfs.tree.bases import ByRemoteId, is_attached
+from mountfs.tree.chunks import CHUNK
 from mountfs.tree.content import Content
 from mountfs.tree.contents import Contents
 from mountfs.tree.foldertimes import FolderTimes
@@ -264,6 +265,10 @@ class Tree:
         anybody loading a folder."""
         with self.lock:
             self.residents.shrink()
+        has_more = True
+        while has_more:
+            with self.lock:
+                has_more = self.residents.shrink_loose(CHUNK)
 
     def _forget(self, node: Node) -> None:
         self.nodes.pop(node.id, None)
@@ -291,7 +296,7 @@ class Tree:
 
     def _admit(self, node: Node, after: State) -> None:
         """Gives a node that was just read from the store its state; ``restore`` counts those not clean."""
-        self._replace_now(node, FORGOTTEN, after)
+        self._replace_now(node, FORGOTTEN, after, is_found=node.pending is None)
         self._by_remote_id.enter(node, after.base)
         node.state = after
         bases.enter_gone(node, after)
@@ -327,14 +332,14 @@ class Tree:
         self._count(node, was, home)
         self.planner.touch(node)
 
-    def _replace_now(self, node: Node, before: State, after: State) -> None:
+    def _replace_now(self, node: Node, before: State, after: State, *, is_found: bool = False) -> None:
         if before.parent is not None:
             shadows = before.parent.part.listing.shadows
             if self.residents.leave(before.parent, node) and shadows and node.key in shadows:
                 self.uncover(before.parent, node.key)
         node.note_name(after)
         if after.parent is not None:
-            self.residents.enter(after.parent, node)
+            self.residents.enter(after.parent, node, is_found=is_found)
         elif after.is_forgotten:
             self.nodes.pop(node.id, None)
             if node.folder is not None:

@@ -76,7 +76,9 @@ class View:
     def _is_in_rows(self, folder: Node) -> bool:
         """Whether nothing of what is in *folder* is in memory, or under way."""
         part = folder.folder
-        if part is None or part.children is not None or part.arrivals is not None or part.has_some:
+        if part is None or part.children is not None or part.arrivals is not None:
+            return False
+        if part.has_some or part.loose:
             return False
         if folder.state.base is None or part.tally is not None:
             return False

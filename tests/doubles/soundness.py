@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from mountfs.model.path import fold
@@ -71,7 +72,7 @@ def _of_way_up(tree: Tree, node: Node) -> Iterator[str]:
         if part.children is not None:
             if part.children.get(at.key) is not at:
                 yield f"{node}: {above} does not show {at}, but {part.children.get(at.key)}"
-        elif not part.has_some:
+        elif not part.has_some and not part.loose:
             yield f"{node}: {above} does not know that it has any"
         at = above
 
@@ -100,7 +101,13 @@ def _of_count(tree: Tree) -> Iterator[str]:
     count = sum(len(folder.part.children or ()) for folder in loaded.values())
     if residents.count != count:
         yield f"{residents.count} children counted, {count} in memory"
+    loose = Counter(id(node.state.parent) for node in residents._loose.values())
+    for node in residents._loose.values():
+        if tree.nodes.get(node.id) is not node:
+            yield f"{node}: counts as found by its id, and is not in memory"
     for node in tree.nodes.values():
+        if node.folder is not None and node.folder.loose != loose[id(node)]:
+            yield f"{node}: {node.folder.loose} counted in it by their ids, {loose[id(node)]} there"
         if node.folder is not None and node.folder.children is not None and node.id not in loaded:
             yield f"{node}: its children are never let go of"
     for folder in residents._folders.values():

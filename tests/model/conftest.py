@@ -12,6 +12,7 @@ def _few_entries_in_memory(request: pytest.FixtureRequest, monkeypatch: pytest.M
     usual limits none of their few files ever leaves the memory."""
     if "SideBySide" in request.node.nodeid:
         monkeypatch.setattr(residents, "ENTRIES_KEPT", 3)
+        monkeypatch.setattr(residents, "LOOSE_KEPT", 1)
         monkeypatch.setattr(residents, "ENTRIES_OF_FEW", 3)
 
 

@@ -1,0 +1,91 @@
+"""Nodes that are found by their ids, in folders that are not in memory, are let go of as others are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.tree import residents
+from tests.doubles.soundness import faults_of
+from tests.doubles.world import World
+
+FOLDERS, FILES = 12, 8
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Every folder was listed once, and hardly any is in memory."""
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 5)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
+    monkeypatch.setattr(residents, "LOOSE_KEPT", 5)
+    made = World(tmp_path)
+    for folder in range(FOLDERS):
+        for file in range(FILES):
+            made.account.write(f"/d{folder:02}/sub/f{file}", b"x")
+    made.follow()
+    for folder in range(FOLDERS):
+        assert len(made.names(f"/d{folder:02}/sub")) == FILES
+    yield made
+    made.close()
+
+
+def change_all(world: World, body: bytes) -> None:
+    for folder in range(FOLDERS):
+        for file in range(FILES):
+            world.account.write(f"/d{folder:02}/sub/f{file}", body)
+
+
+def test_what_others_change_in_folders_that_are_not_in_memory_is_let_go_of_again(world: World) -> None:
+    tree = world.core.tree
+    before = len(tree.nodes)
+    for number in range(3):
+        change_all(world, b"%d" % number)
+        world.follow()
+        assert faults_of(tree) == []
+    assert len(tree.nodes) <= before + residents.LOOSE_KEPT
+    for folder in range(FOLDERS):
+        assert world.names(f"/d{folder:02}/sub") == {f"f{file}" for file in range(FILES)}
+        assert world.get(f"/d{folder:02}/sub/f0") == b"2"
+    assert faults_of(tree) == []
+
+
+def test_what_others_removed_and_made_anew_meanwhile_is_shown(world: World) -> None:
+    change_all(world, b"new")
+    for folder in range(0, FOLDERS, 2):
+        world.account.remove(f"/d{folder:02}/sub/f1")
+        world.account.write(f"/d{folder:02}/sub/more", b"more")
+    world.account.remove("/d01")
+    world.follow()
+    assert faults_of(world.core.tree) == []
+    shown = {path: body for path, body in world.tree().items() if body is not None}
+    assert shown == {path: body for path, body in world.remote().items() if body is not None}
+    while world.core.tree.sweep_detached(100):
+        pass
+    assert faults_of(world.core.tree) == []
+
+
+def test_what_is_open_stays_with_the_folders_above_it(world: World) -> None:
+    tree = world.core.tree
+    number = world.open("/d03/sub/f3", os.O_RDONLY)
+    change_all(world, b"theirs")
+    world.follow()
+    world.follow()
+    assert faults_of(tree) == []
+    assert world.fs.read(number, 0, 10) == b"x"
+    assert world.node("/d03/sub/f3") in tree.nodes.values()
+    world.fs.release(number)
+
+
+def test_what_is_edited_meanwhile_stays_and_is_sent(world: World) -> None:
+    change_all(world, b"theirs")
+    world.follow()
+    world.put("/d05/sub/f5", b"ours")
+    change_all(world, b"theirs again")
+    world.follow()
+    assert world.get("/d05/sub/f5") == b"ours"
+    assert faults_of(world.core.tree) == []
+    world.settle()
+    assert b"ours" in world.remote().values()
