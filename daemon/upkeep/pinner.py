@@ -45,6 +45,10 @@ class Cache(Protocol):
 
     def unpin(self, file: File) -> None: ...
 
+    def begin_pins(self) -> None: ...
+
+    def end_pins(self) -> None: ...
+
     def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]: ...
 
     def recall(self, file: File) -> None: ...
@@ -185,6 +189,7 @@ class Pinner:
         self._seen_cursor = cursor
         self._pass_bytes = 0
         self._pass_began_s = now_s
+        self._cache.begin_pins()
         for node in self._nodes():
             if node.is_folder:
                 self._folders.append(node.id)
@@ -199,6 +204,7 @@ class Pinner:
         self._last_pass_bytes = self._pass_bytes
         self._cache.spares_former = False
         if math.isfinite(self._pass_began_s):
+            self._cache.end_pins()
             self._rest_s = min(LONGEST_S, max(LOOK_S, RESTS * (now_s - self._pass_began_s)))
             self._pass_began_s = -math.inf
 

@@ -16,9 +16,11 @@ from pathlib import Path
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.model.ranges import RangeSet
-from mountfs.reading.cachefile import CacheFile, Stored, found_as, hash_of, name_of, stored_in
+from mountfs.reading.cachefile import CacheFile, Stored, found_as, hash_of, name_of, stored_in, sums_of
+from mountfs.reading.contentkey import Key, key_of
+from mountfs.reading.pinned import Pinned
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
-from mountfs.reading.sums import SUFFIX, Sums, remove
+from mountfs.reading.sums import SUFFIX, remove
 
 CACHE_BYTES = 2 * 1024**3
 """Kept unless somebody says otherwise."""
@@ -37,9 +39,7 @@ LOOK_EVERY_BYTES = 4 * 1024 * 1024
 class Blocks:
     """Bytes of revisions, in sparse files of a directory of our own; thread-safe.
 
-    Of what a former process kept, whole small contents and whole blocks of large ones are found again. The
-    cache never fails a caller: what cannot be kept (a full disk) is not cached. Keys are
-    the service's content hash where it states one, so that a renamed file stays cached, else id and revision.
+    The cache never fails a caller: what cannot be kept (a full disk) is not cached.
     """
 
     def __init__(
@@ -62,13 +62,12 @@ class Blocks:
         self._most_files = most_files
         self._lacking_bytes = lacking_bytes
         self._least_bytes = least_bytes
-        self._cached: OrderedDict[tuple[str, ...], CacheFile] = OrderedDict()
+        self._cached: OrderedDict[Key, CacheFile] = OrderedDict()
         self._open: deque[CacheFile] = deque()
         """Those that stay open, the ones that were opened first first."""
         self._made = 0
         self._used_bytes = 0
-        self._pinned: set[tuple[str, ...]] = set()
-        self._pinned_bytes = 0
+        self._pinned = Pinned()
         self._unlooked_bytes = 0
         """Taken over since the disk was last asked for its room."""
         self.spares_former = False
@@ -89,7 +88,7 @@ class Blocks:
     @property
     def pinned_bytes(self) -> int:
         """Of what is cached, so much is pinned: it counts neither against the limit, nor is it evicted."""
-        return self._pinned_bytes
+        return self._pinned.cached_bytes
 
     @property
     def limit_bytes(self) -> int:
@@ -103,7 +102,7 @@ class Blocks:
             cached = self._cached.get(key)
             if cached is None or cached.is_proven:
                 return
-        sums = self._sums(cached.path, file)
+        sums = sums_of(cached.path, file)
         is_whole = hash_of(cached.path, self._hash_kind, sums) == file.content_hash
         with self._lock:
             if self._cached.get(key) is not cached:
@@ -134,9 +133,9 @@ class Blocks:
 
     def put(self, file: File, offset: int, data: bytes) -> None:
         """Keeps bytes of *file*, and lets go of others if there are too many now."""
-        if not data or len(data) > self._limit_bytes:
-            return
         key = key_of(file)
+        if not data or not self._may_keep(key, len(data)):
+            return
         cached = self._present(file)
         try:
             fd = os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -158,7 +157,9 @@ class Blocks:
         """Where somebody else may write *length* bytes of *file*, in a file that exists; None: nowhere. It is
         for large contents that are known by their hash, since whoever writes may outlive this process: then
         he writes into a file of that name what belongs there."""
-        if length > self._limit_bytes or not file.content_hash or file.size_bytes <= WHOLE_FILE_BYTES:
+        if not file.content_hash or file.size_bytes <= WHOLE_FILE_BYTES:
+            return None
+        if not self._may_keep(key_of(file), length):
             return None
         cached = self._present(file)
         # A large file without digests is one that was taken over, and counts as a whole for the next process.
@@ -211,7 +212,7 @@ class Blocks:
             self._count_locked(key, cached, size_bytes)
             self._unlooked_bytes += size_bytes
             is_due = self._unlooked_bytes >= LOOK_EVERY_BYTES
-            if is_due or self._exceeds_locked(self._limit_bytes + self._pinned_bytes):
+            if is_due or self._exceeds_locked(self._limit_bytes + self._pinned.cached_bytes):
                 self._shrink_locked()
         return True
 
@@ -220,20 +221,26 @@ class Blocks:
         what is written may still need its room."""
         key = key_of(file)
         with self._lock:
-            if key not in self._pinned:
-                self._pinned.add(key)
-                cached = self._cached.get(key)
-                self._pinned_bytes += 0 if cached is None else cached.cached_bytes
+            cached = self._cached.get(key)
+            self._pinned.add(key, 0 if cached is None else cached.cached_bytes)
 
     def unpin(self, file: File) -> None:
         """*file* is as any other from here on."""
-        key = key_of(file)
         with self._lock:
-            if key in self._pinned:
-                self._pinned.remove(key)
-                cached = self._cached.get(key)
-                self._pinned_bytes -= 0 if cached is None else cached.cached_bytes
-                self._shrink_locked()
+            self._unpin_locked(key_of(file))
+            self._shrink_locked()
+
+    def begin_pins(self) -> None:
+        """From here to ``end_pins`` everything is pinned anew that is to stay so."""
+        with self._lock:
+            self._pinned.begin_round()
+
+    def end_pins(self) -> None:
+        """What was not pinned since ``begin_pins`` is as any other."""
+        with self._lock:
+            for key in self._pinned.left_over():
+                self._unpin_locked(key)
+            self._shrink_locked()
 
     def bytes_of(self, file: File) -> int:
         """How much of *file* is cached."""
@@ -262,6 +269,9 @@ class Blocks:
             if cached is not None:
                 self._forget_locked(key_of(file), cached)
 
+    def _may_keep(self, key: Key, length: int) -> bool:
+        return length <= self._limit_bytes or key in self._pinned
+
     def stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
         """Where to read from, and how much of [offset, offset + length) is there; None: nothing."""
         key = key_of(file)
@@ -285,7 +295,7 @@ class Blocks:
                 stop = cached.stop_of(offset, stop)
         return (stored, stop - offset) if stop > offset else (None, 0)
 
-    def _opened(self, key: tuple[str, ...], cached: CacheFile) -> Stored:
+    def _opened(self, key: Key, cached: CacheFile) -> Stored:
         """Opens a cache file; a large one stays open for the next reads. OSError."""
         stored = Stored(cached.path)
         if cached.sums is not None or cached.cached_bytes > WHOLE_FILE_BYTES:
@@ -318,15 +328,8 @@ class Blocks:
                 cached = None
             if cached is None:
                 path = self._new_path_locked(file.content_hash, file.size_bytes)
-                cached = self._cached[key] = CacheFile(path, sums=self._sums(path, file))
+                cached = self._cached[key] = CacheFile(path, sums=sums_of(path, file))
             return cached
-
-    @staticmethod
-    def _sums(path: str, file: File) -> Sums | None:
-        """Of a large file that is known by its hash; others do not outlive the process, or prove themselves
-        as a whole."""
-        is_large = file.size_bytes > WHOLE_FILE_BYTES and bool(file.content_hash)
-        return Sums(Path(path), file.size_bytes) if is_large else None
 
     def _find_locked(self, name: str, *, has_sums: bool) -> None:
         """Takes over a cache file of a former process, in the order in which they were made."""
@@ -343,7 +346,7 @@ class Blocks:
         self._made += 1
         return f"{self._directory}/{name_of(self._made, size_bytes, content_hash)}"
 
-    def _keep_locked(self, key: tuple[str, ...], cached: CacheFile, offset: int, length: int) -> None:
+    def _keep_locked(self, key: Key, cached: CacheFile, offset: int, length: int) -> None:
         """These bytes are in the cache file; unless it was evicted meanwhile they count as cached."""
         if self._cached.get(key) is not cached:
             self._forget_locked(key, cached)
@@ -354,16 +357,21 @@ class Blocks:
         self._count_locked(key, cached, cached.disk_bytes)
         self._shrink_locked()
 
-    def _count_locked(self, key: tuple[str, ...], cached: CacheFile, cached_bytes: int) -> None:
+    def _count_locked(self, key: Key, cached: CacheFile, cached_bytes: int) -> None:
         growth_bytes, cached.cached_bytes = cached_bytes - cached.cached_bytes, cached_bytes
         self._used_bytes += growth_bytes
-        self._pinned_bytes += growth_bytes if key in self._pinned else 0
+        self._pinned.count(key, growth_bytes)
+
+    def _unpin_locked(self, key: Key) -> None:
+        cached = self._cached.get(key)
+        self._pinned.remove(key, 0 if cached is None else cached.cached_bytes)
 
     def _shrink_locked(self) -> None:
         self._unlooked_bytes = 0
         lacking_bytes = max(0, self._lacking_bytes())
         most_bytes = min(
-            self._limit_bytes + self._pinned_bytes, max(self._least_bytes, self._used_bytes - lacking_bytes)
+            self._limit_bytes + self._pinned.cached_bytes,
+            max(self._least_bytes, self._used_bytes - lacking_bytes),
         )
         spared = 0
         while self._exceeds_locked(most_bytes):
@@ -382,7 +390,7 @@ class Blocks:
     def _exceeds_locked(self, most_bytes: int) -> bool:
         return self._used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files
 
-    def _forget_locked(self, key: tuple[str, ...], cached: CacheFile) -> None:
+    def _forget_locked(self, key: Key, cached: CacheFile) -> None:
         if self._cached.get(key) is cached:
             self._count_locked(key, cached, 0)
             del self._cached[key]
@@ -390,10 +398,3 @@ class Blocks:
         remove(Path(cached.path))
         if cached.sums is not None:
             cached.sums.remove()
-
-
-def key_of(file: File) -> tuple[str, ...]:
-    """Equal for two revisions only if their bytes are."""
-    if file.content_hash:
-        return (file.content_hash, str(file.size_bytes))
-    return (file.id, file.revision)

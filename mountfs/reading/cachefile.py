@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
+from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import Sums
 
 PIECE_BYTES = 4 * 1024 * 1024
@@ -118,6 +120,13 @@ def stored_in(path: str, start: int, stop: int) -> list[tuple[int, int]]:
     finally:
         os.close(fd)
     return found
+
+
+def sums_of(path: str, file: File) -> Sums | None:
+    """Of a large file that is known by its hash; others do not outlive the process, or prove themselves as a
+    whole."""
+    is_large = file.size_bytes > WHOLE_FILE_BYTES and bool(file.content_hash)
+    return Sums(Path(path), file.size_bytes) if is_large else None
 
 
 def hash_of(path: str, kind: HashKind, sums: Sums | None) -> str:

@@ -14,8 +14,9 @@ from cachetools import LRUCache
 from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
-from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import Stored
+from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.delivery import Delivery
 from mountfs.reading.fetch import Fetch, Source
 from mountfs.reading.linkrate import LinkRate
@@ -61,8 +62,6 @@ SILENCE_KEPT_S = 1.0
 could not read ahead: a program would wait twice for a service that is silent."""
 SHORTEST_WAIT_S = 0.25
 """Also where the service says "at once": a read must not ask as fast as it can for a minute."""
-
-Key = tuple[str, ...]
 
 
 class Target(Protocol):

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from mountfs.model.entry import File
-from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import Stored
+from mountfs.reading.contentkey import key_of
 from mountfs.reading.readahead import Stream
 
 MOST_RUNS = 1024

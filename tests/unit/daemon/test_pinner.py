@@ -143,3 +143,40 @@ def test_while_the_service_is_away_it_is_tried_again_later(world: World) -> None
         world.advance(max(0.0, due_s - world.clock.now_s()))
     run(world, pinner)
     assert all_here(world, pinner)
+
+
+def test_former_versions_and_what_went_elsewhere_make_room(world: World) -> None:
+    """A file that is written each day would fill the disk with all its versions."""
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    for number in range(5):
+        world.account.write("/kept/d1/f4", bytes([number]) * MIB)
+        world.follow()
+        run(world, pinner)
+    (kept,) = pinner.kept()
+    assert world.core.blocks.pinned_bytes == kept.cached_bytes == kept.size_bytes == 13 * MIB + 9_000
+    world.account.remove("/kept/d1/f4")
+    world.rename("/kept/big", "/elsewhere")
+    world.settle()
+    world.follow()
+    run(world, pinner)
+    assert world.core.blocks.pinned_bytes == 9_000
+    assert world.core.blocks.used_bytes <= 4 * MIB + 9_000
+    world.account.remove("/kept")
+    world.follow()
+    assert world.names("/") == {"elsewhere", "other"}
+    run(world, pinner)
+    assert world.core.blocks.pinned_bytes == 0
+
+
+def test_what_is_pinned_is_here_however_small_the_cache_is(tmp_path: Path) -> None:
+    world = World(tmp_path, settings={"cache_bytes": 1000})
+    world.account.write("/kept/big", bytes(range(256)) * (9 * MIB // 256))
+    world.account.write("/kept/small", b"s" * 2000)
+    world.follow()
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    assert all_here(world, pinner)
+    world.close()

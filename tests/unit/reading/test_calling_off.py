@@ -13,7 +13,8 @@ from mountfs.model.blocksums import BLOCK_BYTES, digest
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
-from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.contentkey import key_of
 from mountfs.reading.readahead import FREE_WINDOW_BYTES, MOST_WINDOW_BYTES, Stream
 from mountfs.reading.reader import AHEAD_THREADS, Reader
 from tests.fakes.clock import FakeClock

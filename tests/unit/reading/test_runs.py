@@ -12,7 +12,8 @@ import pytest
 from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.reading.blocks import Blocks, key_of
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.contentkey import key_of
 from mountfs.reading.readahead import FREE_WINDOW_BYTES, MIB, RUNS_OF_WINDOW, Stream, plan
 from mountfs.reading.reader import Reader
 from mountfs.reading.served import Served

@@ -1,0 +1,48 @@
+"""Which contents the cache keeps whatever else is read."""
+
+from __future__ import annotations
+
+from mountfs.reading.contentkey import Key
+
+
+class Pinned:
+    """Keys of contents, and how many bytes of them are cached; guarded by the cache's lock.
+
+    Each look at all that is to be kept is a round. It adds what it finds again, and what it did not find is
+    left over: a former version of a file, one that was removed or moved away.
+    """
+
+    __slots__ = ("_round", "_rounds", "cached_bytes")
+
+    def __init__(self) -> None:
+        self._rounds: dict[Key, int] = {}
+        """By key, the round that found it last."""
+        self._round = 0
+        self.cached_bytes = 0
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._rounds
+
+    def __len__(self) -> int:
+        return len(self._rounds)
+
+    def begin_round(self) -> None:
+        self._round += 1
+
+    def left_over(self) -> list[Key]:
+        """What this round did not find."""
+        return [key for key, found in self._rounds.items() if found < self._round]
+
+    def add(self, key: Key, cached_bytes: int) -> None:
+        """*cached_bytes*: of that content."""
+        self.cached_bytes += 0 if key in self._rounds else cached_bytes
+        self._rounds[key] = self._round
+
+    def remove(self, key: Key, cached_bytes: int) -> None:
+        """Harmless for what is not pinned."""
+        if self._rounds.pop(key, None) is not None:
+            self.cached_bytes -= cached_bytes
+
+    def count(self, key: Key, growth_bytes: int) -> None:
+        """So many bytes more, or fewer, are cached of a content."""
+        self.cached_bytes += growth_bytes if key in self._rounds else 0
