@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from mountfs.errors import MountfsError, Transient
+from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
 from mountfs.model.entry import File
 from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.pacing import Pacer
@@ -95,6 +95,8 @@ class Pinner:
         """The service's position when the last pass began; "": another pass is due anyway."""
         self._last_pass_bytes = self._pass_bytes = 0
         self._pass_began_s = -math.inf
+        self._is_whole = True
+        """Whether the present pass came by all that is pinned, as far as it has got."""
         self._rest_s = LOOK_S
         cache.spares_former = bool(self.pins())
 
@@ -189,6 +191,7 @@ class Pinner:
         self._seen_cursor = cursor
         self._pass_bytes = 0
         self._pass_began_s = now_s
+        self._is_whole = True
         self._cache.begin_pins()
         for node in self._nodes():
             if node.is_folder:
@@ -204,7 +207,8 @@ class Pinner:
         self._last_pass_bytes = self._pass_bytes
         self._cache.spares_former = False
         if math.isfinite(self._pass_began_s):
-            self._cache.end_pins()
+            if self._is_whole:
+                self._cache.end_pins()
             self._rest_s = min(LONGEST_S, max(LOOK_S, RESTS * (now_s - self._pass_began_s)))
             self._pass_began_s = -math.inf
 
@@ -220,8 +224,11 @@ class Pinner:
             except Transient:
                 self._folders.appendleft(folder_id)
                 raise
-            except MountfsError:
+            except (NotFound, NotADirectory):
                 return  # it has gone since
+            except MountfsError:
+                self._is_whole = False
+                return
         for file, below in self._in(folder_id):
             if file is None:
                 self._folders.append(below)

@@ -188,6 +188,8 @@ class Blocks:
                 cached.leave(stored)
                 self._count_locked(key, cached, cached.disk_bytes)
                 self._shrink_locked()
+            else:  # evicted, perhaps before ``land`` made the file again
+                self._forget_locked(key, cached)
 
     def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.upkeep.pinner import LOOK_S, Pinner
-from mountfs.errors import Unreachable
+from daemon.upkeep.pinner import LONGEST_S, LOOK_S, Pinner
+from mountfs.errors import Forbidden, Unreachable
 from tests.doubles.world import World
 
 MIB = 1024 * 1024
@@ -91,6 +91,20 @@ def test_what_others_change_is_fetched_too(world: World) -> None:
     world.memory.is_online = False
     assert world.get("/kept/d1/f4") == b"theirs"
     assert world.get("/kept/new/deep") == b"new"
+
+
+def test_what_is_in_a_folder_that_cannot_be_looked_into_stays_pinned(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    pinned_bytes = world.core.blocks.pinned_bytes
+    world.theirs("/kept/d1/more", b"more")
+    world.backend.fail("list_folder", Forbidden("no"), times=9)
+    world.advance(LONGEST_S)
+    run(world, pinner)
+    world.advance(LONGEST_S)
+    run(world, pinner)
+    assert world.core.blocks.pinned_bytes == pinned_bytes
 
 
 def test_where_nothing_changes_nothing_is_looked_at_again(world: World) -> None:

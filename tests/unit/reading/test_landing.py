@@ -17,6 +17,7 @@ from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import MOST_OPEN, Blocks
 from mountfs.reading.delivery import LANDS_AGAIN_S
 from mountfs.reading.reader import Reader
+from mountfs.reading.sums import Sums
 from mountfs.transport.landing import Landing
 from tests.fakes.clock import FakeClock
 
@@ -152,6 +153,24 @@ def test_many_broken_off_downloads_keep_to_the_bytes_of_the_cache(tmp_path: Path
     assert blocks.used_bytes == 3 * MIB
     kept = [each for each in (tmp_path / "cache").iterdir() if not each.name.endswith(".sums")]
     assert sum(each.stat().st_size for each in kept) == 3 * MIB
+
+
+def test_a_broken_off_download_of_what_is_evicted_as_it_begins_leaves_no_file(
+    blocks: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evicted after it was looked up, and before its file is made again: nobody would count that file."""
+
+    def begin(self: Sums) -> bool:
+        blocks.clear()
+        return made(self)
+
+    made = Sums.begin
+    monkeypatch.setattr(Sums, "begin", begin)
+    cached = blocks.land(FILE, MIB)
+    assert cached is not None
+    Path(cached.path).write_bytes(bytes(MIB))
+    blocks.broke_off(FILE, cached, 0, MIB)
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_a_few_large_files_stay_open_and_none_that_is_evicted(blocks: Blocks, tmp_path: Path) -> None:
