@@ -37,6 +37,9 @@ class Feed:
         """The serial number from before the page was asked for."""
         self._latest: dict[str, News] = {}
         """The last change at each path that the page tells of, by the path's key."""
+        self._in_rows: dict[int, dict[str, int]] = {}
+        """What folders that are not in memory are in a folder, by its id: their ids by folded name, likewise.
+        To go through the rows for each change would take as long as both are many."""
         listings.is_followed = self.cursor is not None
 
     @property
@@ -67,6 +70,7 @@ class Feed:
         with tree.transaction():
             self._found.clear()
             self._latest, self._asked_at = latest, asked_at
+            self._in_rows.clear()
             doubted: dict[int, Node] = {}
             for one in news:
                 if one.path is not None:
@@ -75,6 +79,7 @@ class Feed:
                     doubted[folder.id] = folder
             for folder in doubted.values():
                 self._listings.doubt(folder)
+            self._in_rows.clear()
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
@@ -213,10 +218,14 @@ class Feed:
 
     def _stored(self, folder: Node, key: str) -> Node | None:
         """A child of a folder whose children are not in memory."""
-        for row in self._tree.store.folders_in(folder.id):
-            if row.base is not None and fold(row.base.name) == key:
-                return self._tree.enter_row(row, self._tree.store.listing(row.id))
-        return None
+        tree, known = self._tree, self._in_rows.get(folder.id)
+        if known is None:
+            known = self._in_rows[folder.id] = {}
+            for node_id, name in tree.store.folders_in(folder.id):
+                known.setdefault(fold(name), node_id)
+        node_id = known.get(key, 0)
+        row = tree.store.node(node_id) if node_id else None
+        return None if row is None else tree.enter_row(row, tree.store.listing(row.id))
 
     def _moved_from(self, folder: Node, key: str) -> Node | None:
         """The folder that was there until a move of ours took effect, which this news does not know of."""

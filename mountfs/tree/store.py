@@ -175,9 +175,10 @@ class Store:
         where = "parent = ? AND id > ? ORDER BY id LIMIT ?"
         return list(self._select_nodes(where, (folder_id, after_id, most)))
 
-    def folders_in(self, folder_id: int) -> Iterator[NodeRow]:
-        """The folders that are shown in a folder."""
-        return self._select_nodes("parent = ? AND kind = 'folder'", (folder_id,))
+    def folders_in(self, folder_id: int) -> Iterator[tuple[int, str]]:
+        """The ids of folders that are shown in a folder, and the service's names of them."""
+        ask = "SELECT id, base_name FROM nodes WHERE parent = ? AND kind = 'folder' AND base_name IS NOT NULL"
+        return self._db.execute(ask, (folder_id,))
 
     def by_remote_id(self, remote_id: str) -> list[NodeRow]:
         """The nodes that the service knows by *remote_id*, also those below a folder that vanished."""
@@ -290,8 +291,7 @@ class Store:
 
     def save_listing(self, folder_id: int, listing: Listing) -> None:
         self.reserve_ids()
-        values = listing_values(folder_id, listing)
-        self._db.execute(SAVE_LISTING, values)
+        self._db.execute(SAVE_LISTING, listing_values(folder_id, listing))
 
     def listing(self, folder_id: int) -> Listing | None:
         row = self._db.execute("SELECT * FROM listings WHERE node = ?", (folder_id,)).fetchone()

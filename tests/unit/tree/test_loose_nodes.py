@@ -89,3 +89,25 @@ def test_what_is_edited_meanwhile_stays_and_is_sent(world: World) -> None:
     assert faults_of(world.core.tree) == []
     world.settle()
     assert b"ours" in world.remote().values()
+
+
+def test_the_rows_of_a_folder_are_read_once_for_all_changes_that_are_told_together(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1,000 changes in as many of 10,000 folders held the lock for 20 s else."""
+    world.restart()
+    store = world.core.tree.store
+    read: list[int] = []
+    folders_in = store.folders_in
+
+    def counted(folder_id: int) -> Iterator[tuple[int, str]]:
+        read.append(folder_id)
+        return folders_in(folder_id)
+
+    monkeypatch.setattr(store, "folders_in", counted)
+    assert world.core.tree.root.part.children is None
+    for folder in range(FOLDERS):
+        world.account.write(f"/d{folder:02}/more", b"more")
+    world.follow()
+    assert len(read) == 1
+    assert all("more" in world.names(f"/d{folder:02}") for folder in range(FOLDERS))

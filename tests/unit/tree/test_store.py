@@ -431,7 +431,15 @@ def test_what_is_in_a_folder_is_read_a_part_at_a_time(store: Store) -> None:
     save(store, 6, State(folder(4), "below"))
     assert [row.id for row in store.children(ROOT_ID)] == [2, 3, 4, 5]
     assert [row.id for row in store.children(ROOT_ID, after_id=2, most=2)] == [3, 4]
-    assert [row.id for row in store.folders_in(ROOT_ID)] == [4]
+    assert list(store.folders_in(ROOT_ID)) == []  # the service does not have it
+
+
+def test_the_folders_in_a_folder_are_told_by_the_names_that_the_service_has_for_them(store: Store) -> None:
+    root = folder(ROOT_ID)
+    save(store, 2, State(root, "here", root, Folder("id:1", "there")), is_folder=True)
+    save(store, 3, State(root, "ours"), is_folder=True)
+    save(store, 4, State(root, "f"))
+    assert list(store.folders_in(ROOT_ID)) == [(2, "there")]
 
 
 def test_nodes_are_found_by_the_id_that_the_service_told(store: Store) -> None:
