@@ -268,6 +268,11 @@ class Listings:
                     return
                 with tree.transaction():
                     self._vanished(folder)
+                if folder.state.flight is not None and listing.listed_at:
+                    self._not_listed(
+                        listing, Busy(f"{path}: {error}")
+                    )  # what becomes of it, its outcome tells
+                    return
                 if folder.state.base is None and folder.state.parent is not None and is_attached(folder):
                     return  # something of ours is in it: it is made again, and shown meanwhile
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -477,6 +478,34 @@ def test_what_is_ours_is_there_at_the_first_look_into_a_folder_that_others_remov
         world.node("/d/sub/theirs")
     world.settle()
     assert world.remote() == {"/d": None, "/d/sub": None, "/d/sub/ours": b"ours"}
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS])
+def test_what_is_ours_is_there_while_a_folder_that_others_removed_is_being_renamed(
+    tmp_path: Path, limits: BackendLimits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path, limits=limits)
+    world.account.write("/d/theirs", b"theirs")
+    world.follow()
+    world.names("/d")
+    world.rename("/d", "/e")
+    world.put("/e/ours", b"ours")
+    world.theirs("/d/more", b"more")
+    submit, shown = world.memory.submit, []
+
+    def meanwhile(*args: Any) -> Any:
+        monkeypatch.setattr(world.memory, "submit", submit)
+        world.account.remove("/d")
+        shown.append(world.get("/e/ours"))
+        return submit(*args)
+
+    monkeypatch.setattr(world.memory, "submit", meanwhile)
+    world.settle()
+    assert shown == [b"ours"]
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/e": None, "/e/ours": b"ours"}
     world.close()
 
 
