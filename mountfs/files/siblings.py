@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from mountfs.errors import MountfsError
 from mountfs.model.entry import File
@@ -38,6 +38,9 @@ MOST_SORTED = 20_000
 """In larger folders only the order of the listing is looked for."""
 FOLDERS_AHEAD = 16
 """Folders that are looked through for the next files, once those of a folder come to their end."""
+KEPT_S = 300.0
+"""What is known of a folder is forgotten after so long: files that are let go of from memory would stay there
+with their order. Who still reads in it has it looked through once more."""
 ORDER_KEPT_S = 10.0
 """An order is made anew after so long, when a read does not fit into it: files may have come."""
 PAUSE_S = 10.0
@@ -133,8 +136,10 @@ class Siblings:
         self._clock = clock
         self._reader = reader
         self._lock = threading.Lock()
-        self._runs: LRUCache[int, _Run] = LRUCache(FOLDERS_KEPT)
-        self._orders: LRUCache[tuple[int, bool], _Orders] = LRUCache(FILES_KEPT, getsizeof=len)
+        self._runs: TTLCache[int, _Run] = TTLCache(FOLDERS_KEPT, KEPT_S, clock.now_s)
+        self._orders: TTLCache[tuple[int, bool], _Orders] = TTLCache(
+            FILES_KEPT, KEPT_S, clock.now_s, lambda orders: max(1, len(orders))
+        )
         """By the folder's id, and by whether they are the orders of the folders in it or of its files. They
         are kept, so that reads here and there in a large folder do not sort it each time."""
         self._window = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -9,8 +10,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from mountfs.files import siblings
-from mountfs.files.siblings import FIRST_FILES, MOST_FILES, PAUSE_S, SMALL_BYTES, Siblings
+from mountfs.files.siblings import FIRST_FILES, KEPT_S, MOST_FILES, PAUSE_S, SMALL_BYTES, Siblings
 from mountfs.model.entry import File
+from mountfs.tree import residents
 from mountfs.tree.node import Node
 from tests.doubles.world import World
 
@@ -215,3 +217,28 @@ def test_a_writer_brings_nothing(world: World, asked: Asked) -> None:
         number = world.open(f"/d/{name}", os.O_WRONLY | os.O_TRUNC)
         world.close_file(number)
     assert asked.names == []
+
+
+def test_files_are_let_go_of_from_memory_though_they_were_read_once(
+    world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        world.account.write(f"/d/once{number:02}", b"x")
+    files_in(world, "/other", 3)
+    read(world, *(f"/d/{name}" for name in listed(world, "/d")[:3]))
+    monkeypatch.setattr(residents, "ENTRIES_KEPT", 10)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
+    read(world, "/other/f000")
+    world.core.tree.shrink()
+    assert not any(each.state.name.startswith("once") for each in world.core.tree.nodes.values())
+
+    def kept() -> int:
+        """Nodes that somebody still refers to."""
+        gc.collect()
+        nodes = [each for each in gc.get_objects() if isinstance(each, Node)]
+        return sum(each.state.name.startswith("once") for each in nodes)
+
+    assert kept() == 60
+    world.advance(KEPT_S)
+    read(world, "/other/f001", "/other/f002")
+    assert kept() == 0
