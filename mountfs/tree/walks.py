@@ -21,7 +21,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from mountfs.errors import MountfsError
 from mountfs.model.path import RemotePath
@@ -49,6 +49,8 @@ MOST_AHEAD = 64
 MOST_FOLDERS = 200_000
 """In a folder with more entries nothing is listed ahead: their order would be too large to keep."""
 PARENTS_KEPT = 64
+KEPT_S = 60.0
+"""A walk is forgotten so long after its last folder was opened: what is known of it keeps nodes in memory."""
 FREE_PAGES = 4
 """A recursive listing may take so many pages, and one more for each folder that it has met: listed by itself
 a folder takes a call, too."""
@@ -112,8 +114,13 @@ class Walks(NoWalks):
         self._backend = backend
         self._lists_trees = backend.limits.lists_trees
         self._lock = threading.Lock()
-        self._runs: LRUCache[int, _Run] = LRUCache(PARENTS_KEPT)
+        self._runs: TTLCache[int, _Run] = TTLCache(PARENTS_KEPT, KEPT_S, tree.clock.now_s)
         """By the id of the folder that they are in."""
+        self._places: TTLCache[int, list[dict[int, int]]] = TTLCache(
+            2 * MOST_FOLDERS, GAP_S, tree.clock.now_s, lambda orders: max(1, sum(map(len, orders)))
+        )
+        """By the same: the places of these folders by their ids, in both orders. Folders that are opened here
+        and there in a large one do not have it sorted each time."""
         self._walk: _Walk | None = None
         self._ours: set[int] = set()
         """Folders that are being listed ahead."""
@@ -141,6 +148,7 @@ class Walks(NoWalks):
             if run.last is folder:
                 return
             run.last, run.opened_s = folder, now_s
+            self._runs[parent.id] = run  # its time begins anew
             run.count += 1
             walk = self._walk
             if walk is not None:
@@ -193,8 +201,13 @@ class Walks(NoWalks):
             return True
         if run.places and _is_next(run.places, run.last, folder):
             return True
-        for listed in self._orders(parent):
-            places = {node.id: place for place, node in enumerate(listed)}
+        known = self._places.get(parent.id)
+        if known is not None and not any(_is_next(places, run.last, folder) for places in known):
+            return False
+        orders = list(self._orders(parent))
+        known = [{node.id: place for place, node in enumerate(listed)} for listed in orders]
+        self._places[parent.id] = known
+        for listed, places in zip(orders, known, strict=True):
             if _is_next(places, run.last, folder):
                 run.listed, run.places, run.reached = listed, places, 0
                 return True
