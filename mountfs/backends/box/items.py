@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
@@ -19,6 +20,14 @@ GET_FOLDER = "GET folders/:id"
 PAGE_ITEMS = 1000
 """The most a page may be asked for; fewest calls."""
 MOST_ITEMS = 10 * PAGE_ITEMS
+_LISTINGS = 3
+"""How often a listing begins anew when its marker is void in the middle."""
+
+T = TypeVar("T")
+
+
+class _MarkerVoid(ServerFault):
+    """The service does not go on where the page before ended."""
 
 
 class Items:
@@ -39,30 +48,35 @@ class Items:
 
     def children(self, folder_id: str) -> list[Listed]:
         """All that stands in a folder, but for web links. NotFound: the folder is gone."""
-        found: dict[str, Listed | None] = {}
-        for item in self._items(folder_id):
-            # By id: an item that changes between two pages may be on both, and the later page is right.
-            listed = listed_of(item)
-            found[listed.id if isinstance(listed, File | Folder) else f"odd {len(found)}"] = listed
-        return [listed for listed in found.values() if listed is not None]
+        return self._whole(folder_id, _listed)
 
     def child(self, folder_id: str, name: str) -> Json | None:
         """What has *name* in a folder, in whatever case. NotFound: the folder is gone."""
         key = fold(name)
-        for item in self._items(folder_id):
-            standing = item.get("name")
-            if isinstance(standing, str) and fold(standing) == key:
-                return item
-        return None
+        return self._whole(folder_id, lambda items: _named(items, key))
+
+    def _whole(self, folder_id: str, read: Callable[[Iterator[Json]], T]) -> T:
+        """What *read* makes of the items in a folder."""
+        for _ in range(_LISTINGS):
+            try:
+                return read(self._items(folder_id))
+            except _MarkerVoid:
+                continue
+        raise ServerFault(f"{LIST}: the listing of a folder is cut off again and again")
 
     def _items(self, folder_id: str) -> Iterator[Json]:
         query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": PAGE_ITEMS}
         known: set[str] = set()
         with guarded_pages(self._api.http, LIST) as pages:
             while True:
-                page = self._api.object(
+                response = self._api.exchange(
                     LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query)
                 )
+                if response.status == 400 and "marker" in query:
+                    raise _MarkerVoid(str(from_response(response, LIST)))
+                if response.status != 200:
+                    raise from_response(response, LIST)
+                page = object_in(response, LIST)
                 items = entries_of(page)
                 yield from items
                 if not page.get("next_marker"):
@@ -72,6 +86,23 @@ class Items:
                 pages.check(marker, is_new=not seen <= known)
                 known |= seen
                 query["marker"] = marker
+
+
+def _listed(items: Iterator[Json]) -> list[Listed]:
+    found: dict[str, Listed | None] = {}
+    for item in items:
+        # By id: an item that changes between two pages may be on both, and the later page is right.
+        listed = listed_of(item)
+        found[listed.id if isinstance(listed, File | Folder) else f"odd {len(found)}"] = listed
+    return [listed for listed in found.values() if listed is not None]
+
+
+def _named(items: Iterator[Json], key: str) -> Json | None:
+    for item in items:
+        standing = item.get("name")
+        if isinstance(standing, str) and fold(standing) == key:
+            return item
+    return None
 
 
 def entries_of(page: Json) -> list[Json]:

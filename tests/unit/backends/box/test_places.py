@@ -57,6 +57,17 @@ def test_a_place_whose_folder_is_known_costs_one_listing(connect: Connect) -> No
     assert lookups(server) == ["GET folders/2/items"]
 
 
+def test_a_listing_whose_marker_is_void_begins_anew(connect: Connect) -> None:
+    void = json_answer({"code": "bad_request", "message": "Invalid marker"}, 400)
+    half = listing(item("4", "gone", "2"), marker="m")
+    with Script(half, void, half, listing(X), half, void, listing(X)) as server:
+        backend = connect(server.url)
+        assert [entry.name for entry in backend.list_folder(RemotePath("/A/B"), "2")] == ["gone", "X"]
+        assert backend.stat(BY_ID).id == "3"
+    with Script(half, void, half, void, half, void) as server, pytest.raises(ServerFault):
+        connect(server.url).list_folder(RemotePath("/A/B"), "2")
+
+
 def test_a_long_listing_is_read_as_far_as_it_must_be(connect: Connect) -> None:
     other = item("4", "y", "2")
     with Script(listing(other, marker="m1"), listing(X, marker="m2"), answer(500)) as server:
