@@ -123,12 +123,13 @@ class Serving:
         return len(body)
 
     def _tell_state(self) -> None:
-        state = (self._backend.limits, self._backend.root_id)
-        if state is self._told or state == self._told:
+        if self._told == (self._backend.limits, self._backend.root_id):
             return
-        with self._lock:
-            self._told = state
-            self._channel.send(Kind.STATE, 0, dumps(state))
+        with self._lock:  # also while another call tells of them: this one's answer comes after that
+            state = (self._backend.limits, self._backend.root_id)
+            if self._told != state:
+                self._channel.send(Kind.STATE, 0, dumps(state))
+                self._told = state
 
     def _log_bug(self, method: str, error: BaseException) -> None:
         """Logs an exception that is no MountfsError, unless the one logged before was the same."""
