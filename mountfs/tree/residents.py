@@ -80,10 +80,10 @@ class Residents:
 
     def leave(self, folder: Node, node: Node) -> bool:
         """*folder* does not show *node* any more; False where it did not, or is not in memory."""
-        if self._loose.pop(node.id, None) is not None:
+        children = folder.part.children
+        if self._loose.pop(node.id, None) is not None and children is None:
             folder.part.loose -= 1
             folder.part.has_some = True
-        children = folder.part.children
         if children is None or children.get(node.key) is not node:
             return False
         del children[node.key]
@@ -129,7 +129,7 @@ class Residents:
             folder = node.state.parent
             if folder is not None and self._can_forget(node, folder):
                 del self._loose[node.id]
-                folder.part.loose -= 1
+                folder.part.loose -= folder.part.children is None  # else another one has its name
                 self._forget(node)
                 gone += 1
             else:

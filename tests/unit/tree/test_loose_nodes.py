@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.model.entry import File
 from mountfs.tree import residents
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
@@ -111,3 +112,24 @@ def test_the_rows_of_a_folder_are_read_once_for_all_changes_that_are_told_togeth
     world.follow()
     assert len(read) == 1
     assert all("more" in world.names(f"/d{folder:02}") for folder in range(FOLDERS))
+
+
+def test_of_two_rows_of_one_name_the_one_that_is_not_shown_is_let_go_of(world: World) -> None:
+    """As a listing may leave them whose pages tell of a path twice."""
+    tree = world.core.tree
+    with tree.transaction():
+        ids = [tree.store.next_id() for _ in range(3)]
+        found = [(each, tree.root.id, File(f"id:{each}", "twice", "1", 1, 0, "0")) for each in ids]
+        tree.store.walked.add(found)
+    world.restart()
+    tree = world.core.tree
+    for each in ids:
+        with tree.lock:
+            assert tree.by_remote_id(f"id:{each}") is not None
+    assert tree.root.part.loose == len(ids)
+    assert "twice" in world.names()
+    change_all(world, b"theirs")
+    for _ in range(3):
+        world.follow()
+    assert tree.root.part.loose == 0
+    assert len([each for each in ids if each in tree.nodes]) <= 1
