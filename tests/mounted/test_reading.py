@@ -29,7 +29,7 @@ def test_walks_take_few_calls_and_programs_that_only_look_fetch_nothing_ahead(
     far_side.write("/last", "")
     looker = tmp_path / "tumblerd"
     shutil.copy(shutil.which("cat") or "/bin/cat", looker)
-    # The folder that it is in has been listed: only the news of it show it, and what came before is known then.
+    # Its folder has been listed: only the news of it show it, and what came before is known then.
     until((path / "last").exists, "what others wrote is seen")
     far_side.reset_log()
     found = subprocess.run(["find", path / "w"], check=True, capture_output=True, text=True)
