@@ -74,7 +74,7 @@ def pin(path: Path | None) -> None:
         return
     for mountpoint in all_mounts():
         for line in _asked(Place(mountpoint, "/"), "pinned"):
-            tell(f"{mountpoint}{line}")
+            tell(f"{mountpoint}{line}" if line.startswith("/") else f"{mountpoint}: {line}")
 
 
 @click.command()

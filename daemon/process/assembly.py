@@ -191,7 +191,7 @@ class _Assembly:
         )
 
     def _pinner(self, core: Core) -> tuple[Pinner, Worker]:
-        pinner = Pinner(core.tree, core.listings, core.blocks, core.reader, self.clock)
+        pinner = Pinner(core.view, core.blocks, core.reader, self.clock)
         worker = Worker("pin", pinner.step, self.clock)
         pinner.wake = waker_of(worker)
         return pinner, worker

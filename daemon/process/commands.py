@@ -9,10 +9,11 @@ from daemon.control.status import in_bytes, plural
 from daemon.core import Core
 from daemon.process.keeps import kept_lines
 from daemon.upkeep.pinner import Pinner
+from daemon.upkeep.pins import shown_at
 from mountfs.errors import Busy, InvalidArgument, NotFound
 from mountfs.model.entry import NS_PER_S, File
-from mountfs.model.path import RemotePath, fold
-from mountfs.tree.node import Node, path_of
+from mountfs.model.path import ROOT, RemotePath, fold
+from mountfs.tree.node import Node
 from mountfs.tree.place import base_place, place_in
 
 PRESENT = "now"
@@ -74,13 +75,12 @@ class Commands:
 
     def _pinned(self, _path: RemotePath, _argument: str) -> Iterator[str]:
         for kept in self._pinner.kept():
-            with self._core.tree.lock:
-                name = path_of(kept.node)
             far = f"{in_bytes(kept.cached_bytes)} of {in_bytes(kept.size_bytes)}"
-            yield f"{name}: {far} in {plural(kept.files, 'file')} are here"
+            told = f"{far} in {plural(kept.files, 'file')} are here"
+            yield f"{self._below_top(kept.path)}: {told if kept.node is not None else 'nothing is there now'}"
 
     def _unpin(self, path: RemotePath, _argument: str) -> Iterator[str]:
-        if not self._pinner.unpin(self._node(path)):
+        if not self._pinner.unpin(RemotePath(f"{self._top.text}{path.text}")):
             raise NotFound("it is not pinned itself: mountfs pin lists what is")
         yield "is not kept here any longer than other files"
 
@@ -124,6 +124,18 @@ class Commands:
 
     def _attributes(self, path: RemotePath, after: str) -> Iterator[str]:
         yield from kept_lines(self._core, self._node(path), after)
+
+    @property
+    def _top(self) -> RemotePath:
+        with self._core.tree.lock:
+            return shown_at(self._core.view.top)
+
+    def _below_top(self, path: RemotePath) -> str:
+        """*path*, from the top of the account, as it is seen in the mount."""
+        top = self._top
+        if path.key == top.key or path.is_below(top):
+            return str(path.moved(top, ROOT))
+        return f"not in this mount: {path}"
 
     def _node(self, path: RemotePath) -> Node:
         return self._core.view.stat(path.components)

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemon.upkeep.pins import Pins
 from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
 from mountfs.model.entry import File
 from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.pacing import Pacer
+from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.feed import CURSOR
-from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.tree import Tree
+from mountfs.tree.view import View
 
 LOG = logging.getLogger(__name__)
 
-PINS = "pins"
-"""The store's fact with the ids of pinned nodes, as a list in JSON. A renamed folder stays pinned."""
 LOOK_S = 3.0
 """How often it is looked whether others changed anything: the service's position tells."""
 RESTS = 20
@@ -68,9 +65,11 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How far a pinned file or folder is here."""
+    """How far a pinned file or folder is here. *path*: from the top of the account; *node*: None where
+    nothing stands there."""
 
-    node: Node
+    path: RemotePath
+    node: Node | None
     files: int
     size_bytes: int
     cached_bytes: int
@@ -80,10 +79,11 @@ class Pinner:
     """One thread calls ``step``; the others may be called by any. Each step lists one folder, or fetches some
     of the files in one."""
 
-    def __init__(self, tree: Tree, listings: Listings, cache: Cache, source: Source, clock: Clock) -> None:
+    def __init__(self, view: View, cache: Cache, source: Source, clock: Clock) -> None:
         self.wake: Callable[[], None] = lambda: None
-        self._tree = tree
-        self._listings = listings
+        self._tree = view.tree
+        self._listings = view.listings
+        self._pins = Pins(view)
         self._cache = cache
         self._source = source
         self._clock = clock
@@ -98,29 +98,23 @@ class Pinner:
         self._is_whole = True
         """Whether the present pass came by all that is pinned, as far as it has got."""
         self._rest_s = LOOK_S
-        cache.spares_former = bool(self.pins())
+        self._is_unpinned = False
+        """Whether what this pass has still to do may be wanted no more."""
+        cache.spares_former = bool(self._pins.all())
 
     # What is pinned
 
-    def pins(self) -> list[int]:
-        """Ids of what is pinned."""
-        with self._tree.lock:
-            found = self._tree.store.fact(PINS)
-        with suppress(ValueError):
-            return [each for each in json.loads(found or "[]") if isinstance(each, int)]
-        return []
-
     def pin(self, node: Node) -> None:
         """Keeps *node*, and all below it, here from now on."""
-        self._set([*(each for each in self.pins() if each != node.id), node.id])
+        self._pins.add(node)
+        self._pass_again()
 
-    def unpin(self, node: Node) -> bool:
-        """Ends that; whether it was pinned itself."""
-        before = self.pins()
-        self._set([each for each in before if each != node.id])
-        for file in self.files_below(node):
-            self._cache.unpin(file)  # the next pass pins it again if it is below another one
-        return node.id in before
+    def unpin(self, path: RemotePath) -> bool:
+        """Ends that for what is pinned at *path*, from the top of the account; whether anything is."""
+        is_pinned = self._pins.remove(path)
+        self._is_unpinned = True
+        self._pass_again()
+        return is_pinned
 
     @property
     def wanted_bytes(self) -> int:
@@ -129,10 +123,10 @@ class Pinner:
 
     def kept(self) -> Iterator[Kept]:
         """How far everything that is pinned is here, as far as it is listed."""
-        for node in self._nodes():
-            files = list(self.files_below(node))
+        for path, node in self._pins.nodes():
+            files = [] if node is None else list(self.files_below(node))
             cached_bytes = sum(self._cache.bytes_of(file) for file in files)
-            yield Kept(node, len(files), sum(file.size_bytes for file in files), cached_bytes)
+            yield Kept(path, node, len(files), sum(file.size_bytes for file in files), cached_bytes)
 
     def files_below(self, top: Node) -> Iterator[File]:
         """The service's files at or below *top*, as far as they were ever listed."""
@@ -152,13 +146,17 @@ class Pinner:
         """When the next is due."""
         if self._pacer.ready_s > now_s:
             return self._pacer.ready_s
+        if self._is_unpinned:
+            self._is_unpinned = False
+            self._files.clear()
+            self._folders.clear()
         try:
             if self._files:
                 self._fetch()
             elif self._folders:
                 self._look_into(self._folders.popleft())
             elif not self._begins_pass(now_s):
-                return now_s + self._rest_s if self.pins() else math.inf
+                return now_s + self._rest_s if self._pins.all() else math.inf
         except Transient as error:
             ended_s, jitter = self._clock.now_s(), self._clock.jitter()
             self._pacer.failed(error, started_s=now_s, now_s=ended_s, jitter=jitter)
@@ -169,17 +167,9 @@ class Pinner:
 
     # Inside
 
-    def _set(self, pins: list[int]) -> None:
-        tree = self._tree
-        with tree.transaction():
-            tree.store.set_fact(PINS, json.dumps(pins) if pins else None)
+    def _pass_again(self) -> None:
         self._seen_cursor = ""
         self.wake()
-
-    def _nodes(self) -> list[Node]:
-        with self._tree.lock:
-            nodes = [self._tree.node(each) for each in self.pins()]
-        return [node for node in nodes if node is not None]
 
     def _begins_pass(self, now_s: float) -> bool:
         """Whether there is anything to look at. At the end of the first pass it is known what is pinned."""
@@ -193,7 +183,10 @@ class Pinner:
         self._pass_began_s = now_s
         self._is_whole = True
         self._cache.begin_pins()
-        for node in self._nodes():
+        self._pins.refresh()
+        for _, node in self._pins.nodes():
+            if node is None:
+                continue
             if node.is_folder:
                 self._folders.append(node.id)
             elif isinstance(node.state.base, File):

@@ -10,6 +10,7 @@ import pytest
 from daemon.process.commands import PRESENT, Commands
 from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
 from mountfs.model.path import RemotePath
+from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
 from tests.unit.daemon.test_pinner import pinner_of
 
@@ -131,3 +132,29 @@ def test_what_is_pinned_is_told(world: World) -> None:
     assert told(world, "pinned", "/") == []
     with pytest.raises(NotFound):
         told(world, "unpin", "/d")
+
+
+def test_what_is_pinned_is_told_as_this_mount_shows_it(tmp_path: Path) -> None:
+    """A mount of a folder has the pins of the mount of everything that was there before."""
+    account = MemoryAccount()
+    account.write("/d/e/x", b"x")
+    account.write("/f", b"f")
+    world = World(tmp_path, account=account)
+    for path in ("/d/e", "/f"):
+        told(world, "pin", path)
+    world.close()
+    world = World(tmp_path, account=account, settings={"top": RemotePath("/d")})
+    assert [line.partition(": ")[0] for line in told(world, "pinned", "/")] == ["/e", "not in this mount"]
+    told(world, "unpin", "/E")
+    assert told(world, "pinned", "/") == ["not in this mount: /f: 0 B of 1 B in 1 file are here"]
+    world.close()
+
+
+def test_a_pin_whose_file_is_gone_is_told_and_ended(world: World) -> None:
+    told(world, "pin", "/d")
+    world.account.remove("/d")
+    world.follow()
+    assert "d" not in world.names("/")
+    assert told(world, "pinned", "/") == ["/d: nothing is there now"]
+    told(world, "unpin", "/d")
+    assert told(world, "pinned", "/") == []

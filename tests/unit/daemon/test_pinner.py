@@ -10,6 +10,7 @@ import pytest
 
 from daemon.upkeep.pinner import LONGEST_S, LOOK_S, Pinner
 from mountfs.errors import Forbidden, Unreachable
+from mountfs.model.path import RemotePath
 from tests.doubles.world import World
 
 MIB = 1024 * 1024
@@ -29,7 +30,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def pinner_of(world: World) -> Pinner:
     core = world.core
-    return Pinner(core.tree, core.listings, core.blocks, core.reader, world.clock)
+    return Pinner(core.view, core.blocks, core.reader, world.clock)
 
 
 def run(world: World, pinner: Pinner) -> None:
@@ -138,8 +139,8 @@ def test_what_is_unpinned_goes_as_other_files_do(world: World) -> None:
     pinner.pin(world.node("/kept"))
     pinner.pin(world.node("/kept/d1"))
     run(world, pinner)
-    assert pinner.unpin(world.node("/kept"))
-    assert not pinner.unpin(world.node("/kept"))
+    assert pinner.unpin(RemotePath("/kept"))
+    assert not pinner.unpin(RemotePath("/kept"))
     run(world, pinner)
     assert world.core.blocks.used_bytes <= 4 * MIB + 4_000
     assert [kept.node for kept in pinner.kept()] == [world.node("/kept/d1")]
@@ -179,7 +180,6 @@ def test_former_versions_and_what_went_elsewhere_make_room(world: World) -> None
     assert world.core.blocks.used_bytes <= 4 * MIB + 9_000
     world.account.remove("/kept")
     world.follow()
-    assert world.names("/") == {"elsewhere", "other"}
     run(world, pinner)
     assert world.core.blocks.pinned_bytes == 0
 
@@ -194,3 +194,60 @@ def test_what_is_pinned_is_here_however_small_the_cache_is(tmp_path: Path) -> No
     run(world, pinner)
     assert all_here(world, pinner)
     world.close()
+
+
+def test_who_saves_by_a_rename_keeps_the_pin(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/other"))
+    run(world, pinner)
+    world.put("/.other.tmp", b"saved")
+    world.rename("/.other.tmp", "/other")
+    world.settle()
+    world.follow()
+    run(world, pinner)
+    (kept,) = pinner.kept()
+    assert (kept.node, kept.files, kept.cached_bytes) == (world.node("/other"), 1, 5)
+
+
+def test_what_was_moved_aside_and_made_anew_keeps_the_pin(world: World) -> None:
+    """Vim, where it keeps a backup."""
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/other"))
+    run(world, pinner)
+    world.rename("/other", "/other~")
+    world.put("/other", b"saved")
+    pinner.pin(world.node("/kept/d1"))  # a pass in between
+    run(world, pinner)
+    world.fs.unlink("/other~")
+    world.settle()
+    world.follow()
+    run(world, pinner)
+    assert [(kept.path.text, kept.files) for kept in pinner.kept()] == [("/other", 1), ("/kept/d1", 3)]
+    assert all_here(world, pinner)
+
+
+def test_what_others_remove_stays_pinned_for_when_it_is_there_again(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    world.account.remove("/kept")
+    world.follow()
+    run(world, pinner)
+    assert [(kept.path.text, kept.node) for kept in pinner.kept()] == [("/kept", None)]
+    world.account.write("/kept/again", b"again")
+    world.follow()
+    run(world, pinner)
+    world.memory.is_online = False
+    assert world.get("/kept/again") == b"again"
+    assert pinner.unpin(RemotePath("/kept"))
+
+
+def test_what_is_unpinned_is_fetched_no_further(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    while not world.memory.calls().get("read"):
+        pinner.step(world.clock.now_s())
+    reads = world.memory.calls()["read"]
+    assert pinner.unpin(RemotePath("/kept"))
+    run(world, pinner)
+    assert world.memory.calls()["read"] == reads
