@@ -18,7 +18,7 @@ from daemon.failure import Failure
 def cache(path: Path | None, clear: bool) -> None:
     """Show how much of PATH, or of all that is mounted, is kept on this machine for reading.
 
-    Pending changes are no cache: they are kept whatever this does.
+    Pending changes are no cache: they are kept whatever this does. So is what is pinned.
     """
     places = [find_place(path)] if path is not None else [Place(mount, "/") for mount in all_mounts()]
     if not places:
@@ -65,8 +65,8 @@ def undelete(path: Path) -> None:
 def pin(path: Path | None) -> None:
     """Keep PATH, a file or a folder with all below it, on this machine; without PATH, tell what is kept so.
 
-    What others change in it is fetched, too. It does not count against cache_max_bytes, and goes only where
-    pending changes need its room.
+    What others change in it is fetched, too. It does not count against cache_max_bytes, and goes only while
+    the disk has no room for it.
     """
     if path is not None:
         for line in _asked(find_place(path), "pin"):

@@ -62,10 +62,14 @@ class Commands:
         before_bytes = blocks.used_bytes
         if path.is_root:
             blocks.clear()
+            kept_bytes = blocks.used_bytes
         else:
-            for file in self._pinner.files_below(self._node(path)):
+            files = list(self._pinner.files_below(self._node(path)))
+            for file in files:
                 blocks.drop(file)
-        yield f"{in_bytes(max(0, before_bytes - blocks.used_bytes))} removed from the cache"
+            kept_bytes = sum(blocks.bytes_of(file) for file in files)
+        pinned = f"; {in_bytes(kept_bytes)} stay, since they are pinned" if kept_bytes else ""
+        yield f"{in_bytes(max(0, before_bytes - blocks.used_bytes))} removed from the cache{pinned}"
 
     # What is kept here
 

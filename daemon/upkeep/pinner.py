@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from daemon.upkeep.pins import Pins
-from mountfs.errors import MountfsError, NotADirectory, NotFound, Transient
+from mountfs.errors import DiskFull, MountfsError, NotADirectory, NotFound, Transient
 from mountfs.model.entry import File
 from mountfs.model.loggedpacer import LoggedPacer
-from mountfs.model.pacing import Pacer
+from mountfs.model.pacing import Pace, Pacer, grown_s
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.chunks import CHUNK
@@ -29,6 +29,9 @@ RESTS = 20
 """After a pass the next look comes after so many times the pass: 100,000 files take it a second."""
 LONGEST_S = 30.0
 PIECE_BYTES = 4 * 1024 * 1024
+RECOVER = Pace(first_s=30.0, longest_s=3600.0)
+"""Passes because pinned bytes had to give way to others: what is fetched may have to give way again."""
+NO_ROOM = "the disk has no room for more of what is pinned"
 TOGETHER = 32
 """Small files that are fetched side by side."""
 
@@ -40,7 +43,10 @@ class Cache(Protocol):
 
     def pin(self, file: File) -> None: ...
 
-    def unpin(self, file: File) -> None: ...
+    @property
+    def has_lost_pins(self) -> bool: ...
+
+    def has_room_for(self, length: int) -> bool: ...
 
     def begin_pins(self) -> None: ...
 
@@ -98,6 +104,9 @@ class Pinner:
         self._is_whole = True
         """Whether the present pass came by all that is pinned, as far as it has got."""
         self._rest_s = LOOK_S
+        self._recoveries = 0
+        """Passes in a row because pinned bytes had to give way."""
+        self._recover_s = -math.inf
         self._is_unpinned = False
         """Whether what this pass has still to do may be wanted no more."""
         cache.spares_former = bool(self._pins.all())
@@ -143,7 +152,7 @@ class Pinner:
     # One step
 
     def step(self, now_s: float) -> float:
-        """When the next is due."""
+        """When the next is due. DiskFull: it has no room for what is pinned, and is asked again."""
         if self._pacer.ready_s > now_s:
             return self._pacer.ready_s
         if self._is_unpinned:
@@ -175,7 +184,7 @@ class Pinner:
         """Whether there is anything to look at. At the end of the first pass it is known what is pinned."""
         with self._tree.lock:
             cursor = self._tree.store.fact(CURSOR)
-        if self._seen_cursor == cursor:
+        if self._seen_cursor == cursor and not self._recovers(now_s):
             self._end_pass(now_s)
             return False
         self._seen_cursor = cursor
@@ -194,6 +203,17 @@ class Pinner:
         if not self._folders and not self._files:
             self._end_pass(now_s)
             return False
+        return True
+
+    def _recovers(self, now_s: float) -> bool:
+        """Whether it is time to fetch again what had to give way."""
+        if now_s < self._recover_s:
+            return False
+        if not self._cache.has_lost_pins:
+            self._recoveries = 0
+            return False
+        self._recoveries += 1
+        self._recover_s = now_s + grown_s(self._recoveries, RECOVER)
         return True
 
     def _end_pass(self, now_s: float) -> None:
@@ -240,6 +260,9 @@ class Pinner:
         while self._files and len(small) < TOGETHER and self._source.is_small(self._files[0].size_bytes):
             small.append(self._files.popleft())
         missing = [file for file in small or [self._files[0]] if self._is_missing(file)]
+        if small and not self._cache.has_room_for(sum(file.size_bytes for file in missing)):
+            self._files.extendleft(reversed(small))
+            raise DiskFull(NO_ROOM)
         if small:
             for file in missing:
                 self._source.prefetch(file, lambda: None)
@@ -247,6 +270,8 @@ class Pinner:
             for at in range(0, file.size_bytes, PIECE_BYTES):
                 stop = min(at + PIECE_BYTES, file.size_bytes)
                 if self._cache.gaps(file, at, stop):
+                    if not self._cache.has_room_for(stop - at):
+                        raise DiskFull(NO_ROOM)
                     try:
                         self._source.read(file, at, stop - at)
                     except Transient:

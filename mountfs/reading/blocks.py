@@ -57,7 +57,7 @@ class Blocks:
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = str(directory)
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._hash_kind = hash_kind
         self._most_files = most_files
         self._lacking_bytes = lacking_bytes
@@ -89,10 +89,6 @@ class Blocks:
     def pinned_bytes(self) -> int:
         """Of what is cached, so much is pinned: it counts neither against the limit, nor is it evicted."""
         return self._pinned.cached_bytes
-
-    @property
-    def limit_bytes(self) -> int:
-        return self._limit_bytes
 
     def recall(self, file: File) -> None:
         """Has what a former process kept of *file* count as cached if it is whole; reads all of it once. To
@@ -194,7 +190,7 @@ class Blocks:
     def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was
         done."""
-        if not 0 < size_bytes <= self._limit_bytes:
+        if not 0 < size_bytes <= self.limit_bytes:
             return False
         key = (content_hash, str(size_bytes))
         with self._lock:
@@ -214,23 +210,17 @@ class Blocks:
             self._count_locked(key, cached, size_bytes)
             self._unlooked_bytes += size_bytes
             is_due = self._unlooked_bytes >= LOOK_EVERY_BYTES
-            if is_due or self._exceeds_locked(self._limit_bytes + self._pinned.cached_bytes):
+            if is_due or self._exceeds_locked(self.limit_bytes + self._pinned.cached_bytes):
                 self._shrink_locked()
         return True
 
     def pin(self, file: File) -> None:
-        """*file* is not evicted from here on, and does not count against the limit, until ``unpin``: only
+        """*file* is not evicted, and does not count against the limit, as long as rounds find it: only
         what is written may still need its room."""
         key = key_of(file)
         with self._lock:
             cached = self._cached.get(key)
             self._pinned.add(key, 0 if cached is None else cached.cached_bytes)
-
-    def unpin(self, file: File) -> None:
-        """*file* is as any other from here on."""
-        with self._lock:
-            self._unpin_locked(key_of(file))
-            self._shrink_locked()
 
     def begin_pins(self) -> None:
         """From here to ``end_pins`` everything is pinned anew that is to stay so."""
@@ -241,8 +231,21 @@ class Blocks:
         """What was not pinned since ``begin_pins`` is as any other."""
         with self._lock:
             for key in self._pinned.left_over():
-                self._unpin_locked(key)
+                cached = self._cached.get(key)
+                self._pinned.remove(key, 0 if cached is None else cached.cached_bytes)
             self._shrink_locked()
+
+    @property
+    def has_lost_pins(self) -> bool:
+        """Whether pinned bytes had to give way since ``begin_pins``."""
+        return self._pinned.has_lost
+
+    def has_room_for(self, length: int) -> bool:
+        """Whether the disk has room for so many pinned bytes, once all others have given way."""
+        free_bytes = -self._lacking_bytes()
+        with self._lock:
+            most_bytes = max(self._least_bytes, free_bytes + self._used_bytes)
+            return self._pinned.cached_bytes + length <= most_bytes
 
     def bytes_of(self, file: File) -> int:
         """How much of *file* is cached."""
@@ -251,13 +254,11 @@ class Blocks:
             return 0 if cached is None else cached.cached_bytes - cached.left.total_bytes
 
     def clear(self) -> None:
-        """Forgets everything."""
-        while True:
-            with self._lock:
-                oldest = next(iter(self._cached), None)
-                if oldest is None:
-                    return
-                self._forget_locked(oldest, self._cached[oldest])
+        """Forgets everything but what is pinned."""
+        with self._lock:
+            keys = list(self._cached)
+        for key in keys:
+            self._drop(key)
 
     def make_room(self) -> None:
         """Gives the disk what it lacks."""
@@ -265,14 +266,17 @@ class Blocks:
             self._shrink_locked()
 
     def drop(self, file: File) -> None:
-        """Forgets all bytes of *file*."""
+        """Forgets all bytes of *file*, unless it is pinned."""
+        self._drop(key_of(file))
+
+    def _drop(self, key: Key) -> None:
         with self._lock:
-            cached = self._cached.get(key_of(file))
-            if cached is not None:
-                self._forget_locked(key_of(file), cached)
+            cached = self._cached.get(key)
+            if cached is not None and key not in self._pinned:
+                self._forget_locked(key, cached)
 
     def _may_keep(self, key: Key, length: int) -> bool:
-        return length <= self._limit_bytes or key in self._pinned
+        return length <= self.limit_bytes or key in self._pinned
 
     def stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
         """Where to read from, and how much of [offset, offset + length) is there; None: nothing."""
@@ -364,15 +368,11 @@ class Blocks:
         self._used_bytes += growth_bytes
         self._pinned.count(key, growth_bytes)
 
-    def _unpin_locked(self, key: Key) -> None:
-        cached = self._cached.get(key)
-        self._pinned.remove(key, 0 if cached is None else cached.cached_bytes)
-
     def _shrink_locked(self) -> None:
         self._unlooked_bytes = 0
         lacking_bytes = max(0, self._lacking_bytes())
         most_bytes = min(
-            self._limit_bytes + self._pinned.cached_bytes,
+            self.limit_bytes + self._pinned.cached_bytes,
             max(self._least_bytes, self._used_bytes - lacking_bytes),
         )
         spared = 0

@@ -12,13 +12,15 @@ class Pinned:
     left over: a former version of a file, one that was removed or moved away.
     """
 
-    __slots__ = ("_round", "_rounds", "cached_bytes")
+    __slots__ = ("_round", "_rounds", "cached_bytes", "has_lost")
 
     def __init__(self) -> None:
         self._rounds: dict[Key, int] = {}
         """By key, the round that found it last."""
         self._round = 0
         self.cached_bytes = 0
+        self.has_lost = False
+        """Whether something went out of the cache in this round."""
 
     def __contains__(self, key: Key) -> bool:
         return key in self._rounds
@@ -28,6 +30,7 @@ class Pinned:
 
     def begin_round(self) -> None:
         self._round += 1
+        self.has_lost = False
 
     def left_over(self) -> list[Key]:
         """What this round did not find."""
@@ -45,4 +48,6 @@ class Pinned:
 
     def count(self, key: Key, growth_bytes: int) -> None:
         """So many bytes more, or fewer, are cached of a content."""
-        self.cached_bytes += growth_bytes if key in self._rounds else 0
+        if key in self._rounds:
+            self.cached_bytes += growth_bytes
+            self.has_lost = self.has_lost or growth_bytes < 0

@@ -128,6 +128,10 @@ def test_what_is_pinned_is_told(world: World) -> None:
     while pinner.step(world.clock.now_s()) <= world.clock.now_s():
         pass
     assert told(world, "pinned", "/") == ["/d: 3.0 MiB of 3.0 MiB in 2 files are here"]
+    assert told(world, "clear-cache", "/d/e") == [
+        "0 B removed from the cache; 3.0 MiB stay, since they are pinned"
+    ]
+    assert "3.0 MiB stay" in told(world, "clear-cache", "/")[0]
     told(world, "unpin", "/d")
     assert told(world, "pinned", "/") == []
     with pytest.raises(NotFound):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.upkeep.pinner import LONGEST_S, LOOK_S, Pinner
-from mountfs.errors import Forbidden, Unreachable
+from mountfs.errors import DiskFull, Forbidden, Unreachable
 from mountfs.model.path import RemotePath
+from mountfs.spool.disk import RealDisk
 from tests.doubles.world import World
 
 MIB = 1024 * 1024
@@ -251,3 +253,45 @@ def test_what_is_unpinned_is_fetched_no_further(world: World) -> None:
     assert pinner.unpin(RemotePath("/kept"))
     run(world, pinner)
     assert world.memory.calls()["read"] == reads
+
+
+class BoundedDisk(RealDisk):
+    """Has room for so many bytes of the cache and of others."""
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__()
+        self.size_bytes = size_bytes
+        self.others_bytes = 0
+
+    def free_bytes(self, directory: str) -> int:
+        stored = sum(512 * found.stat().st_blocks for found in os.scandir(directory))
+        return self.size_bytes - self.others_bytes - stored
+
+
+def test_what_gave_way_is_fetched_once_the_disk_has_room_again_and_not_before(tmp_path: Path) -> None:
+    disk = BoundedDisk(500 * MIB)
+    world = World(tmp_path, disk=disk, settings={"cache_bytes": 8 * MIB, "cache_min_free_bytes": MIB})
+    for number in range(20):
+        world.account.write(f"/kept/f{number}", bytes([number]) * 5 * MIB)
+    world.account.write("/other", b"o" * 8 * MIB)
+    world.follow()
+    world.get("/other")
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    assert all_here(world, pinner)
+    disk.others_bytes = 430 * MIB
+    world.core.blocks.make_room()
+    world.advance(LONGEST_S)
+    with pytest.raises(DiskFull):
+        run(world, pinner)
+    reads = world.memory.calls()["read"]
+    world.advance(LONGEST_S)
+    with pytest.raises(DiskFull):
+        run(world, pinner)
+    assert not all_here(world, pinner)
+    assert world.memory.calls()["read"] == reads
+    disk.others_bytes = 0
+    run(world, pinner)
+    assert all_here(world, pinner)
+    world.close()
