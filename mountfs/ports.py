@@ -166,8 +166,9 @@ class Backend(Protocol):
         """What stands at *place*, which is not the root. NotFound."""
 
     def revisions_before(self, file: File, since: str | None) -> Sequence[File]:
-        """The revisions that the item *file* had before this one and after the revision *since* (None: all of
-        them), the newest first. They can be read; a change that names one as its base is a Conflict.
+        """The revisions that the item *file* had before this one and after the revision *since* (None: all
+        that one call looks into), the newest first. They can be read; a change that names one as its base is
+        a Conflict.
 
         NotFound, Forbidden or another Refused: that cannot be told. The account keeps no history, say, or
         *since* is not in the part of it that one call looks into: the newest hundred at least."""

@@ -99,15 +99,24 @@ def socket_of(mountpoint: Path) -> Path:
 class Client:
     """One mount's process, by its socket; every request is a connection of its own."""
 
-    def __init__(self, mountpoint: Path, socket_path: Path, silence_s: float = SILENCE_S) -> None:
+    def __init__(
+        self,
+        mountpoint: Path,
+        socket_path: Path,
+        silence_s: float = SILENCE_S,
+        *,
+        about: Path | None = None,
+    ) -> None:
+        """*about*: the path that a refusal names; None: *mountpoint*."""
         self._mountpoint = mountpoint
+        self._about = about or mountpoint
         self._socket_path = socket_path
         self._silence_s = silence_s
 
     @classmethod
-    def at(cls, mountpoint: Path) -> Client:
+    def at(cls, mountpoint: Path, about: Path | None = None) -> Client:
         """The process behind *mountpoint*. DeadMount, Failure."""
-        return cls(mountpoint, socket_of(mountpoint))
+        return cls(mountpoint, socket_of(mountpoint), about=about)
 
     def ask(self, request: Request, *, until_closed: bool = False) -> Iterator[Reply]:
         """The replies, the last one final; a Rejected one is raised as Failure.
@@ -123,7 +132,7 @@ class Client:
                 while line := stream.readline(LONGEST_LINE_BYTES):
                     reply = decode_reply(line)
                     if isinstance(reply, Rejected):
-                        raise Failure(f"{self._mountpoint}: {reply.message}")
+                        raise Failure(f"{self._about}: {reply.message}")
                     if isinstance(reply, FailedChanges):
                         failed += reply.changes
                         continue

@@ -10,14 +10,14 @@ from daemon.core import Core
 from daemon.process.keeps import kept_lines
 from daemon.upkeep.pinner import Pinner
 from daemon.upkeep.pins import shown_at
-from mountfs.errors import Busy, InvalidArgument, NotFound
+from mountfs.errors import AlreadyExists, Busy, InvalidArgument, NotFound
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.path import ROOT, RemotePath, fold
-from mountfs.tree.node import Node
+from mountfs.tree.node import Node, size_of, time_of
 from mountfs.tree.place import base_place, place_in
 
-PRESENT = "now"
-"""Stands where a former version has its revision."""
+PRESENT, PENDING = "now", "pending"
+"""Stand where a former version has its revision."""
 
 
 class Commands:
@@ -91,14 +91,24 @@ class Commands:
     # What a file was before
 
     def _versions(self, path: RemotePath, _argument: str) -> Iterator[str]:
-        file = self._clean_file(self._node(path))
-        yield _line(PRESENT, file)
-        for former in self._core.backend.revisions_before(file, None):
-            yield _line(former.revision, former)
+        node = self._node(path)
+        with self._core.tree.lock:
+            file = _file_of(node)
+            is_pending = node.state.content is not None or node.state.draft is not None
+            mtime_ns, size_bytes = time_of(node) or 0, size_of(node)
+        former = self._core.backend.revisions_before(file, None)
+        if is_pending:
+            yield _line(PENDING, mtime_ns, size_bytes)
+        yield _line(PRESENT, file.mtime_ns, file.size_bytes)
+        for each in former:
+            yield _line(each.revision, each.mtime_ns, each.size_bytes)
 
     def _restore(self, path: RemotePath, revision: str) -> Iterator[str]:
         node = self._node(path)
-        file = self._clean_file(node)
+        with self._core.tree.lock:
+            file = _file_of(node)
+            if any((node.state.flight, node.state.content, node.state.draft)):
+                raise Busy("it has changes that are not at the service yet: run mountfs wait first")
         known = self._core.backend.revisions_before(file, None)
         former = next((each for each in known if each.revision == revision), None)
         if former is None:
@@ -108,17 +118,25 @@ class Commands:
         self._core.backend.restore(place, former)
         if folder is not None:
             self._core.listings.try_relist(folder)
-        yield f"the version of {_time(former)} is the present one, with {in_bytes(former.size_bytes)}"
+        size = in_bytes(former.size_bytes)
+        yield f"the version of {_time(former.mtime_ns)} is the present one, with {size}"
 
     def _undelete(self, path: RemotePath, _argument: str) -> Iterator[str]:
-        folder = self._node(path.parent)
-        if path.is_root or not folder.is_folder:
+        if path.is_root:
             raise InvalidArgument("name what was removed")
         core = self._core
+        try:
+            folder, shown = core.listings.loaded(lambda: core.view.folder(path.parent.components))
+        except NotFound:
+            raise NotFound(f"{path.parent} is not there: bring that back first") from None
         with core.tree.lock:
             ours = core.tree.base_child(folder, fold(path.name))
-            if ours is not None and ours.state.parent is None:
-                raise Busy("it is still being removed: try again when mountfs wait has returned")
+            stands = shown.get(fold(path.name))
+            if ours is not None and ours is not stands:
+                what = "removed" if ours.state.parent is None else "renamed"
+                raise Busy(f"it is still being {what}: try again when mountfs wait has returned")
+            if stands is not None and stands is not ours:
+                raise AlreadyExists("what stands there is not sent yet: give it another name first")
             place = place_in(folder, path.name)
         core.backend.undelete(place)
         core.listings.try_relist(folder)
@@ -144,25 +162,22 @@ class Commands:
     def _node(self, path: RemotePath) -> Node:
         return self._core.view.stat(path.components)
 
-    def _clean_file(self, node: Node) -> File:
-        """The revision that *node* shows. MountfsError: it has none, or changes of its own."""
-        with self._core.tree.lock:
-            state = node.state
-            if node.is_folder:
-                raise InvalidArgument("a folder has no versions: name a file")
-            if state.flight is not None or state.content is not None or state.draft is not None:
-                raise Busy("it has changes that are not at the service yet: run mountfs wait first")
-            if not isinstance(state.base, File):
-                raise NotFound("the service does not have it")
-            return state.base
+
+def _file_of(node: Node) -> File:
+    """What the service has of *node*. Under the lock. InvalidArgument, NotFound."""
+    if node.is_folder:
+        raise InvalidArgument("a folder has no versions: name a file")
+    if not isinstance(node.state.base, File):
+        raise NotFound("the service does not have it, so there are no versions of it")
+    return node.state.base
 
 
-def _line(revision: str, file: File) -> str:
-    return f"{_time(file)}  {in_bytes(file.size_bytes):>9}  {revision}"
+def _line(revision: str, mtime_ns: int, size_bytes: int) -> str:
+    return f"{_time(mtime_ns)}  {in_bytes(size_bytes):>9}  {revision}"
 
 
-def _time(file: File) -> str:
+def _time(mtime_ns: int) -> str:
     try:
-        return datetime.fromtimestamp(file.mtime_ns // NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromtimestamp(mtime_ns // NS_PER_S, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OverflowError):
         return "at no known time"

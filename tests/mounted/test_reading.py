@@ -78,4 +78,5 @@ def test_what_a_file_was_is_listed_restored_and_brought_back_by_command(
     assert path.read_text() == "first"
     done = mountfs("restore", path, "nothing")
     assert (done.returncode, done.stdout) == (1, "")
+    assert f"{path}: " in done.stderr
     assert "mountfs versions" in done.stderr

@@ -105,7 +105,7 @@ def revisions_before(api: DropboxApi, file: File, since: str | None) -> list[Fil
             return found
         if revision.revision != file.revision:
             found.append(revision)
-    if since is not None or page.get("has_more") is True:
+    if since is not None:
         raise NotFound(f"{file.name}: its history does not tell what came after {since}")
     return found
 

@@ -105,7 +105,10 @@ def last_removal(files: Sequence[Removed]) -> list[Removed]:
 def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_folder: bool) -> None:
     """*is_folder*: of something else the service may keep nothing but its name."""
     arg = {"path": path.text, "include_deleted": True}
-    standing = api.object(METADATA, arg, is_read=True)
+    try:
+        standing = api.object(METADATA, arg, is_read=True)
+    except NotFound:
+        raise NotFound(f"the service keeps nothing of {path}") from None
     stands = standing.get(".tag") != "deleted"
     path = path.parent.child(name_of(standing))
     leaves = _removed_leaves(api, path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.process.commands import PRESENT, Commands
+from daemon.process.commands import PENDING, PRESENT, Commands
 from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import MemoryAccount
@@ -162,3 +162,35 @@ def test_a_pin_whose_file_is_gone_is_told_and_ended(world: World) -> None:
     assert told(world, "pinned", "/") == ["/d: nothing is there now"]
     told(world, "unpin", "/d")
     assert told(world, "pinned", "/") == []
+
+
+def test_versions_are_listed_while_another_one_is_pending(world: World) -> None:
+    world.put("/d/x", b"ours, not sent")
+    assert revisions(world, "/d/x")[:2] == [PENDING, PRESENT]
+    assert len(revisions(world, "/d/x")) == 4
+    world.put("/d/new", b"new")
+    with pytest.raises(NotFound, match="no versions"):
+        told(world, "versions", "/d/new")
+
+
+def test_nothing_is_brought_back_over_what_is_pending(world: World) -> None:
+    """It would take the name, and what is pending would become a conflicted copy."""
+    world.account.remove("/d/x")
+    world.follow()
+    world.put("/d/x", b"ours")
+    with pytest.raises(AlreadyExists, match="not sent yet"):
+        told(world, "undelete", "/d/x")
+    world.rename("/d/e/big", "/d/e/moved")
+    with pytest.raises(Busy, match="still being renamed"):
+        told(world, "undelete", "/d/e/big")
+    with pytest.raises(AlreadyExists, match="not sent yet"):
+        told(world, "undelete", "/d/e/moved")
+    world.settle()
+    assert world.remote()["/d/x"] == b"ours"
+
+
+def test_who_asks_for_what_was_in_a_removed_folder_is_told_to_begin_with_that(world: World) -> None:
+    world.account.remove("/d")
+    world.follow()
+    with pytest.raises(NotFound, match="/d is not there: bring that back first"):
+        told(world, "undelete", "/d/x")
