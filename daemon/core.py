@@ -231,7 +231,7 @@ def build(
         ask_limits=lambda: backend.limits,
         clock=clock,
         pause=settings.pause,
-        on_read=Siblings(tree.lock, clock, reader, listings.load).reads,
+        on_read=Siblings(tree.lock, clock, reader, listings.load_for_walk).reads,
     )
     files = OpenFiles(services, partial(tree.watch, of_outcomes=True), passes_pages=settings.passes_pages)
     return Core(

@@ -2,8 +2,10 @@
 
 `grep -r`, `cp -r`, `tar c` and a compiler wait a round trip for each file otherwise. Who reads the files of
 a folder in the order in which the mount lists them, or in that of their names, is taken to go on: the second
-read brings the first few ahead, and each further one twice as many, as long as they are what is read next.
-Where a folder ends, those of the next folders are what comes next.
+read brings the first few ahead, and each further one two more, so that at most twice as many are fetched in
+vain as were read. Who has gone from one folder into the next is taken to walk through the tree: what comes
+next are the files of its folders, below the highest one in which the walk was seen, and each read brings
+twice as many.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from cachetools import TTLCache
 from mountfs.errors import MountfsError
 from mountfs.model.entry import File
 from mountfs.ports import Clock
-from mountfs.tree.node import Node
+from mountfs.tree.node import Node, above
 
 SMALL_BYTES = 1024 * 1024
 """Larger files are read ahead by themselves."""
 FIRST_FILES = 4
+MORE_FILES = 2
 MOST_FILES = 64
 MOST_BYTES = 16 * 1024 * 1024
 """Ahead of what is read. Where the pattern breaks, at most so much was fetched in vain."""
@@ -109,7 +112,8 @@ class _Run:
 
     ``order``: in which its files are read; None: they follow each other in neither. ``window``: how many
     files are fetched ahead. ``reached``: the files before this place of the order were asked for.
-    ``beyond``: so many files of the next folders were asked for.
+    ``beyond``: so many files of the next folders were asked for. ``top``: below it lie the folders that a
+    walk goes through; None: no walk came through this folder.
     """
 
     last: Node | None
@@ -118,6 +122,7 @@ class _Run:
     reached: int = 0
     beyond: int = 0
     is_named: bool = False
+    top: Node | None = None
 
 
 class Siblings:
@@ -130,7 +135,8 @@ class Siblings:
         reader: Prefetching,
         load: Callable[[Node], object],
     ) -> None:
-        """*lock*: the account's. *load*: has what is in a folder in memory; MountfsError."""
+        """*lock*: the account's. *load*: has what is in a folder in memory, as for a program that opens it;
+        MountfsError."""
         self._load = load
         self._account_lock = lock
         self._clock = clock
@@ -142,8 +148,9 @@ class Siblings:
         )
         """By the folder's id, and by whether they are the orders of the folders in it or of its files. They
         are kept, so that reads here and there in a large folder do not sort it each time."""
-        self._window = 0
-        """The window of the last run. A program that walks through a tree begins the next folder with it."""
+        self._latest: _Run | None = None
+        """That of the last read. A program that walks through a tree begins the next folder with its
+        window."""
         self._paused_until_s = 0.0
 
     def reads(self, node: Node, file: File, offset: int) -> None:
@@ -156,25 +163,58 @@ class Siblings:
         with self._lock:
             run = self._runs.get(folder.id)
             if run is None:
-                run = self._runs[folder.id] = _Run(node)
-                if not self._window:
-                    return
-                orders = self._orders_of(folder)
-                run.order = None if orders is None else orders.listed
-                run.window = self._window // 2
+                run = self._runs[folder.id] = self._begun(folder, node)
             elif run.last is node:
                 return
-            wanted = self._wanted(run, folder, node)
+            wanted = self._wanted(run, folder, node) if run.last is not node or run.order is not None else []
             beyond = self._beyond(run)
+            self._latest = run
         for each in wanted:
             self._reader.prefetch(each, self._failed)
         if beyond:
-            self._reader.aside(lambda: self._go_on(folder, beyond, is_named=run.is_named, window=run.window))
+            self._reader.aside(lambda: self._go_on(folder, beyond, run))
+
+    def _begun(self, folder: Node, node: Node) -> _Run:
+        """*node* is the first that is read in *folder*. Under the lock of this."""
+        run = _Run(node)
+        before = self._latest
+        if before is None:
+            return run
+        run.top = self._top_of_walk(before, folder)
+        run.window = before.window if run.top is not None else before.window // 2
+        if run.window or run.top is not None:
+            orders = self._orders_of(folder)
+            run.order = None if orders is None else (orders.named if before.is_named else orders.listed)
+            run.is_named = before.is_named
+        return run
+
+    def _top_of_walk(self, before: _Run, folder: Node) -> Node | None:
+        """The highest folder that a program walks through which goes on from *before* into *folder*; None: it
+        may have begun something else. Under the lock of this."""
+        last = before.last
+        former = None if last is None else last.state.parent
+        if last is None or former is None:
+            return None
+        if folder.state.parent is not former:
+            orders = self._orders_of(former, last)
+            order = before.order or (orders.listed if orders is not None and len(orders) == 1 else None)
+            if order is None or len(order.files) - order.place(last) > SKIPS:
+                return None
+            beside = None if former.state.parent is not folder.state.parent else former.state.parent
+            if beside is not None:
+                folders = self._orders_of(beside, former, folder, of_folders=True)
+                if folders is None or folders.leading(former, folder) is None:
+                    return None
+        elif before.order is None:
+            return None
+        over = set(above(former))
+        top = next((each for each in above(folder) if each in over), None)
+        return before.top if before.top is not None and before.top in set(above(folder)) else top
 
     def _beyond(self, run: _Run) -> int:
         """How many files of the next folders are to be fetched ahead; 0: no more than before. Under the lock
         of this."""
-        if run.order is None or run.last is None or run.reached < len(run.order.files):
+        if run.top is None or run.order is None or run.last is None or run.reached < len(run.order.files):
             return 0
         beyond = run.order.place(run.last) + 1 + run.window - len(run.order.files)
         if beyond - run.beyond < max(1, run.window // 4):
@@ -182,41 +222,51 @@ class Siblings:
         run.beyond = beyond
         return beyond
 
-    def _go_on(self, folder: Node, count: int, *, is_named: bool, window: int) -> None:
-        """Has the first *count* files fetched that come after those of *folder*."""
+    def _go_on(self, folder: Node, count: int, run: _Run) -> None:
+        """Has the first *count* files fetched that come after those of *folder* in the walk of *run*."""
         with suppress(MountfsError):
             for _ in range(FOLDERS_AHEAD):
-                following = self._following(folder, is_named=is_named)
+                following = self._following(folder, run)
                 if following is None or count <= 0:
                     return
                 self._load(following)
                 with self._lock:
-                    wanted, seen = self._first(following, count, is_named=is_named, window=window)
+                    wanted, seen = self._first(following, count, run)
                 for each in wanted:
                     self._reader.prefetch(each, self._failed)
                 count -= seen
                 folder = following
 
-    def _following(self, folder: Node, *, is_named: bool) -> Node | None:
-        """The folder after *folder*."""
-        above = folder.state.parent
-        if above is None:
-            return None
+    def _following(self, folder: Node, run: _Run) -> Node | None:
+        """The folder after *folder*: the first one in it, else the next one beside it, or one above it."""
         with self._lock:
-            orders = self._orders_of(above, folder, of_folders=True)
-            order = None if orders is None else orders.named if is_named else orders.listed
-            place = -1 if order is None else order.place(folder)
-            return order.files[place + 1] if order is not None and 0 <= place < len(order.files) - 1 else None
+            orders = self._orders_of(folder, of_folders=True)
+            inside = None if orders is None else orders.named if run.is_named else orders.listed
+            for each in () if inside is None else inside.files[:FOLDERS_KEPT]:
+                known = self._runs.get(each.id)
+                if known is None or known.last is None:
+                    return each
+            for at in above(folder):
+                parent = at.state.parent
+                if at is run.top or parent is None:
+                    return None
+                orders = self._orders_of(parent, at, of_folders=True)
+                beside = None if orders is None else orders.named if run.is_named else orders.listed
+                place = -1 if beside is None else beside.place(at)
+                if beside is not None and 0 <= place < len(beside.files) - 1:
+                    return beside.files[place + 1]
+        return None
 
-    def _first(self, folder: Node, count: int, *, is_named: bool, window: int) -> tuple[list[File], int]:
+    def _first(self, folder: Node, count: int, walk: _Run) -> tuple[list[File], int]:
         """What is to be fetched of the first *count* files in *folder*, and how many files it has."""
         orders = self._orders_of(folder)
-        order = None if orders is None else orders.named if is_named else orders.listed
+        order = None if orders is None else orders.named if walk.is_named else orders.listed
         if order is None:
             return [], count
         run = self._runs.get(folder.id)
         if run is None:
-            run = self._runs[folder.id] = _Run(None, order, window, is_named=is_named)
+            run = _Run(None, order, walk.window, is_named=walk.is_named, top=walk.top)
+            self._runs[folder.id] = run
         elif run.last is not None:
             return [], count
         start, run.reached = run.reached, max(run.reached, min(count, len(order.files)))
@@ -232,15 +282,16 @@ class Siblings:
         if order is not None and run.last is not node and order.is_next(node, run.last):
             return []  # another reader of the same run, a little behind
         if order is not None and (run.last is node or order.is_next(run.last, node)):
-            run.window = min(max(FIRST_FILES, 2 * run.window), MOST_FILES)
+            further = run.window + MORE_FILES if run.top is None else 2 * run.window
+            run.window = min(max(FIRST_FILES, further), MOST_FILES)
         else:
             orders = self._orders_of(folder, run.last, node)
             run.order = order = None if orders is None else orders.leading(run.last, node)
             run.is_named = orders is not None and order is not orders.listed
             run.window = FIRST_FILES if order is not None else 0
             run.reached = run.beyond = 0
+            run.top = run.top if order is not None else None
         run.last = node
-        self._window = run.window
         place = -1 if order is None else order.place(node)
         return [] if order is None or place < 0 else self._ahead(run, order, place)
 
@@ -278,7 +329,7 @@ class Siblings:
 
     def _failed(self) -> None:
         with self._lock:
-            self._window = 0
+            self._latest = None
             self._paused_until_s = self._clock.now_s() + PAUSE_S
             self._runs.clear()
 

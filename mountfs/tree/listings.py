@@ -190,6 +190,11 @@ class Listings:
                     self._landed.clear()
             mine.ended.set()
 
+    def load_for_walk(self, folder: Node) -> None:
+        """As ``load``, for a program that will open *folder* soon."""
+        self.walks.opened(folder)
+        self.load(folder)
+
     def relist(self, folder: Node) -> Node:
         """Lists *folder* whatever is known of it, and returns its node in memory. As ``load``."""
         with self._tree.transaction():

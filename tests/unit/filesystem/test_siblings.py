@@ -22,10 +22,12 @@ class Asked:
 
     def __init__(self) -> None:
         self.names: list[str] = []
+        self.ids: list[str] = []
         self.failed: Callable[[], None] = lambda: None
 
     def prefetch(self, file: File, failed: Callable[[], None]) -> None:
         self.names.append(file.name)
+        self.ids.append(file.id)
         self.failed = failed
 
     def aside(self, call: Callable[[], None]) -> None:
@@ -152,7 +154,7 @@ def test_who_walks_on_into_the_next_folder_has_its_files_ahead_at_once(world: Wo
     read(world, *(f"/d/{name}" for name in names[:50]))
     del asked.names[:]
     read(world, f"/e/{others[0]}")
-    assert asked.names == others[1 : 1 + MOST_FILES]
+    assert asked.names == others[1 : 1 + MOST_FILES // 2 + siblings.MORE_FILES]
 
 
 def test_where_a_folder_ends_those_of_the_next_ones_come_next(world: World, asked: Asked) -> None:
@@ -165,8 +167,61 @@ def test_where_a_folder_ends_those_of_the_next_ones_come_next(world: World, aske
             read(world, f"/w/{folder}/{name}")
             ahead.append(len(asked.names) - len(ahead))
     assert max(ahead) <= MOST_FILES + 1
-    assert min(ahead[20:56]) >= MOST_FILES // 2  # also over the end of the first folder
-    assert asked.names == in_order[2:]  # each once
+    assert min(ahead[34:56]) >= MOST_FILES // 2  # also over the end of the second folder
+    assert asked.names == in_order[2:30] + in_order[31:]  # each once
+
+
+def test_where_nobody_goes_on_into_the_next_folder_nothing_of_it_is_fetched(
+    world: World, asked: Asked
+) -> None:
+    """``cp -r w/d there`` brought 64 files of others."""
+    names = {folder: files_in(world, f"/w/{folder}", 30) for folder in ("d", "e", "f")}
+    listed(world, "/w")
+    read(world, *(f"/w/e/{name}" for name in names["e"]))
+    assert asked.names == names["e"][2:]
+
+
+def test_who_reads_some_files_has_at_most_twice_as_many_fetched(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 100)
+    read(world, *(f"/d/{name}" for name in names[:6]))
+    assert len(asked.names) <= 2 * 6 + FIRST_FILES
+
+
+def test_folders_with_a_file_each_are_a_walk(world: World, asked: Asked) -> None:
+    for number in range(40):
+        world.account.write(f"/w/d{number:02}/only", f"{number}".encode())
+    world.follow()
+    folders = listed(world, "/w")
+    for at, folder in enumerate(folders[:20]):
+        read(world, *(f"/w/{folder}/{name}" for name in listed(world, f"/w/{folder}")))
+        assert at < 2 or len(asked.names) >= at
+    assert len(asked.names) >= 30
+
+
+def test_a_tree_is_walked_down_and_up_and_nothing_beside_it_is_fetched(world: World, asked: Asked) -> None:
+    """By a program that reads the files of a folder first, and then those of the folders in it."""
+    bodies = {f"/w/s{one}/f{name}" for one in range(4) for name in range(3)}
+    bodies |= {f"/w/s{one}/t{two}/f{name}" for one in range(4) for two in range(4) for name in range(3)}
+    for path in sorted({*bodies, "/a", "/v/f", "/x/f"}):
+        world.account.write(path, path.encode())
+    world.follow()
+    listed(world, "/")
+    waited: list[str] = []
+
+    def walk(folder: str) -> None:
+        inside = [f"{folder}/{name}" for name in listed(world, folder)]
+        for path in inside:
+            if not world.node(path).is_folder:
+                if world.file(path).id not in asked.ids:
+                    waited.append(path)
+                read(world, path)
+        for path in inside:
+            if world.node(path).is_folder:
+                walk(path)
+
+    walk("/w")
+    assert len(waited) <= 12
+    assert set(asked.ids) <= {world.file(path).id for path in bodies}
 
 
 def test_many_folders_with_few_files_are_one_run(world: World, asked: Asked) -> None:
