@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mountfs.model.path import RemotePath
+from mountfs.model.value import value
 
 NS_PER_S = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class File:
     """One revision of a file.
 
@@ -28,7 +29,7 @@ class File:
     is_downloadable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Folder:
     """A folder; the services keep no times for it. ``id`` is "" where the service did not tell it."""
 

@@ -2,7 +2,8 @@
 
 The bytes are pickles, read by a restricted unpickler: they may name values of the port and our errors, and no
 other class or function. A batch of 1,000 orders, each with a path, takes 1.4 ms to write and 1.5 ms to read.
-Pickled without ``_REDUCERS`` it takes 4 and 17 ms; as JSON 80 ms to write.
+Pickled without ``_REDUCERS`` it takes 4 and 17 ms; as JSON 80 ms to write. A long list that is a result, or a
+sequence of a result, crosses as ``columns``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import io
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
 from mountfs.errors import MountfsError, ServerFault
 from mountfs.model.source import Source
+from mountfs.transport.columns import FEWEST, NotPlain, column_of, values_of
 from mountfs.transport.files import source_at
 
 VALUES = ("mountfs.errors", "mountfs.model", "mountfs.ports")
@@ -27,9 +30,15 @@ _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
 def dumps(value: object) -> bytes:
     """*value* as bytes: arguments or a result of the port, or a MountfsError."""
+    return _pickled(_packed(value))
+
+
+def _pickled(value: object, *, is_fast: bool = False) -> bytes:
+    """*is_fast*: pickle remembers no object, and writes one that it meets again once more."""
     target = io.BytesIO()
     pickler = pickle.Pickler(target, pickle.HIGHEST_PROTOCOL)
     pickler.dispatch_table = _REDUCERS
+    pickler.fast = is_fast
     pickler.dump(value)
     return target.getvalue()
 
@@ -38,6 +47,36 @@ def loads(data: bytes | memoryview, also: tuple[str, ...] = ()) -> Any:
     """The value that ``dumps`` was given. A ``Source`` in it opens its file by path. *also*: further modules
     whose classes *data* may name. ServerFault: it names something else."""
     return _Unpickler(data, also).load()
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A long list, as a column that is pickled by itself."""
+
+    data: bytes
+
+
+def _packed(value: object) -> object:
+    """*value*, packed where it is a long list of what comes apart into plain values."""
+    if type(value) is not list or len(value) < FEWEST:
+        return value
+    try:
+        return _Packed(_pickled(column_of(value, _fields), is_fast=True))
+    except NotPlain:
+        return value
+
+
+def unpacked(data: bytes) -> list[Any]:
+    """The list that was packed."""
+    return values_of(loads(data))
+
+
+@cache
+def _fields(kind: type) -> tuple[str, ...]:
+    """What the constructor of a value takes; nothing for a class that is pickled in another way."""
+    if not is_dataclass(kind) or not kind.__module__.startswith(VALUES) or kind is Source:
+        return ()
+    return tuple(each.name for each in fields(kind) if each.init)
 
 
 def error_from(name: str, message: str, facts: dict[str, object]) -> MountfsError:
@@ -89,7 +128,9 @@ class _Reducers(dict[type, Callable[[Any], _Reduced]]):
 def _value_reducer(kind: type) -> Callable[[Any], _Reduced]:
     """Pickles a dataclass as the arguments of its constructor. How dataclasses with slots pickle themselves
     takes three times as long to write, and more to read."""
-    names = [each.name for each in fields(kind) if each.init]
+    names = _fields(kind)
+    if any("Sequence[" in str(each.type) for each in fields(kind)):
+        return lambda value: (kind, tuple(_packed(getattr(value, name)) for name in names))
     if len(names) > 1:
         values = attrgetter(*names)
         return lambda value: (kind, values(value))
@@ -110,7 +151,9 @@ def _facts(error: MountfsError) -> dict[str, object]:
 
 _REDUCERS = _Reducers()
 _REDUCERS[Source] = lambda source: (source_at, (source.path,))
+_REDUCERS[_Packed] = lambda packed: (unpacked, (packed.data,))
 _OURS: dict[tuple[str, str], Any] = {
     (source_at.__module__, source_at.__name__): source_at,
     (error_from.__module__, error_from.__name__): error_from,
+    (unpacked.__module__, unpacked.__name__): unpacked,
 }

@@ -42,6 +42,8 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = NORMAL")
         # Checkpoints sync files: the background syncer makes them, not a caller in the kernel's way.
         db.execute("PRAGMA wal_autocheckpoint = 0")
+        # What a statement of many rows would undo is kept in memory: in a file it costs more than the rows.
+        db.execute("PRAGMA temp_store = MEMORY")
         # The log gives its space back when it starts over, so that its size tells when the next is due.
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:

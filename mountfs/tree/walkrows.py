@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from mountfs.model.entry import NS_PER_S, Entry, File
 from mountfs.tree.listing import Listing
@@ -22,10 +23,12 @@ New = tuple[int, int, Entry]
 
 ADD = (
     "INSERT INTO nodes (id, kind, parent, name, base_parent, base_name, remote_id, revision, base_size,"
-    " base_time_s, base_hash, is_document, touched_ns, is_dirty)"
-    " VALUES (?1, ?2, ?3, ?4, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0)"
+    " base_time_s, base_hash, is_document, touched_ns, is_dirty) VALUES "
 )
-"""With its values it takes two thirds of the time of ``UPSERT_NODE``: a walk writes one for each file."""
+ADDED = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0)"
+ADDED_AT_ONCE = 50
+"""Rows that one statement writes: half of what a row takes is the beginning and the end of its statement."""
+ADD_ONE, ADD_MANY = ADD + ADDED, ADD + ", ".join([ADDED] * ADDED_AT_ONCE)
 
 Shown = tuple[int, str, str, str | None]
 """Something that is shown in a folder: its id, kind, name and attributes, as its row has them."""
@@ -51,7 +54,12 @@ class WalkRows:
 
     def add(self, nodes: Iterable[New]) -> None:
         """Writes the rows of *nodes*."""
-        self._db.executemany(ADD, map(_values, nodes))
+        values = list(map(_values, nodes))
+        single = len(values) % ADDED_AT_ONCE
+        self._db.executemany(ADD_ONE, values[:single])
+        for begin in range(single, len(values), ADDED_AT_ONCE):
+            together = chain.from_iterable(values[begin : begin + ADDED_AT_ONCE])
+            self._db.execute(ADD_MANY, tuple(together))
 
     def has_any(self, folder_id: int) -> bool:
         """Whether anything is shown in a folder."""
@@ -82,13 +90,16 @@ class WalkRows:
 
 def _values(new: New) -> tuple[Value, ...]:
     node_id, folder_id, entry = new
+    name = entry.name
     if not isinstance(entry, File):
-        return (node_id, "folder", folder_id, entry.name, entry.id, None, None, None, None, 0)
+        return (node_id, "folder", folder_id, name, folder_id, name, entry.id, None, None, None, None, 0)
     return (
         node_id,
         "file",
         folder_id,
-        entry.name,
+        name,
+        folder_id,
+        name,
         entry.id,
         entry.revision,
         entry.size_bytes,

@@ -36,19 +36,24 @@ def listed_of(metadata: Any) -> Listed:
 
 def file_of(metadata: Mapping[str, Any]) -> File:
     """A FileMetadata; it may come without a tag."""
-    name = name_of(metadata)
-    is_downloadable = metadata.get("is_downloadable", True)
-    content_hash = metadata.get("content_hash")
+    get = metadata.get
+    name, is_downloadable = name_of(metadata), get("is_downloadable", True)
+    item_id: Any = get("id")
+    revision: Any = get("rev")
+    content_hash = get("content_hash")
     if not isinstance(is_downloadable, bool):
         raise ServerFault(f"is_downloadable makes no sense: {checked.brief(is_downloadable)}")
+    if not checked.are_tokens(item_id, revision, content_hash):
+        item_id, revision = checked.token(item_id, "id"), checked.token(revision, "rev")
+        content_hash = None if content_hash is None else checked.token(content_hash, "content_hash")
     return File(
-        id=checked.token(metadata.get("id"), "id"),
-        name=name,
-        revision=checked.token(metadata.get("rev"), "rev"),
-        size_bytes=checked.count(metadata.get("size"), "size"),
-        mtime_ns=checked.time_ns(metadata.get("client_modified"), "client_modified"),
-        content_hash=None if content_hash is None else checked.token(content_hash, "content_hash"),
-        is_downloadable=is_downloadable,
+        item_id,
+        name,
+        revision,
+        checked.count(get("size"), "size"),
+        checked.time_ns(get("client_modified"), "client_modified"),
+        content_hash,
+        is_downloadable,
     )
 
 

@@ -113,8 +113,11 @@ def test_what_is_no_name_is_a_fault(name: object) -> None:
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nX: y", "ü", "\ud800", "a" * 5000, None, 5, []])
 def test_what_is_no_token_is_a_fault(token: object) -> None:
     assert checked.token("dbid:AAH-_=", "id") == "dbid:AAH-_="
+    assert checked.are_tokens("dbid:AAH-_=", "b")
     with pytest.raises(ServerFault, match=r"^id makes no sense: "):
         checked.token(token, "id")
+    assert not checked.are_tokens("a", token)
+    assert not checked.are_tokens(token, "a")
 
 
 def test_words_for_people_are_cut() -> None:

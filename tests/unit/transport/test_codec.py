@@ -21,7 +21,7 @@ from mountfs.model.entry import Account, Doubted, File, Folder, Gone, Odd, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Part, Put, SetTime
 from mountfs.model.path import RemotePath
 from mountfs.model.pendingbytes import Unreadable
-from mountfs.ports import Done, Piece, RemoteChanges, Running, Stored
+from mountfs.ports import Done, Piece, RemoteChanges, Running, Stored, TreePage
 from mountfs.transport.codec import dumps, loads
 from tests.doubles.sources import source_of
 
@@ -57,6 +57,40 @@ def test_a_value_arrives_as_it_was(value: object) -> None:
     arrived = loads(dumps(value))
     assert arrived == value
     assert type(arrived) is type(value)
+
+
+MANY = 300
+LONG: list[list[object]] = [
+    [replace(FILE, name=f"f{number}") for number in range(MANY)],
+    [(FILE, Folder("", "f", is_new=True), Odd("x", "why"))[number % 3] for number in range(MANY)],
+    [None if number % 2 else FILE for number in range(MANY)],
+    list(range(MANY)),
+    [(f"/a/{number}", "/a", None if number % 5 else FILE) for number in range(MANY)],
+    [(number,) * (number % 3) for number in range(MANY)],
+    [PUT] * MANY,
+    [FILE, Throttled("429", 9.5)] * MANY,
+]
+
+
+@pytest.mark.parametrize("value", LONG, ids=range(len(LONG)))
+def test_a_long_list_arrives_as_it_was(value: list[object]) -> None:
+    arrived = loads(dumps(value))
+    assert list(map(repr, arrived)) == list(map(repr, value))
+    page = loads(dumps(TreePage(value, "cursor", has_more=True)))  # type: ignore[arg-type]
+    assert (list(map(repr, page.entries)), page.cursor, page.has_more) == (
+        list(map(repr, value)),
+        "cursor",
+        True,
+    )
+
+
+def test_in_a_long_list_the_name_of_a_class_crosses_once() -> None:
+    assert dumps([replace(FILE, name=f"f{number}") for number in range(MANY)]).count(b"File") == 1
+
+
+def test_of_long_lists_of_pending_files_the_paths_arrive() -> None:
+    (*_, piece) = loads(dumps([Piece(source_of(b"abc"), 3, "s")] * MANY))
+    assert piece.source.exactly(1, 2) == b"bc"
 
 
 def test_what_a_value_works_out_for_itself_is_there_again() -> None:
@@ -146,6 +180,7 @@ class Acts:
     "message",
     [
         pickle.dumps(Acts()),
+        dumps([FILE] * MANY).replace(b"mountfs.model.entry", b"mountfs.model.namez"),
         pickle.dumps(eval),
         pickle.dumps(pickle.loads),
         b"cmountfs.ports\nMapping\n.",  # what a module of ours has imported is none of its values
