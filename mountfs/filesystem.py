@@ -40,6 +40,7 @@ from mountfs.model.lent import Lent
 from mountfs.model.names import is_unlinked
 from mountfs.published import PublishedLinks
 from mountfs.space import SpaceGauge
+from mountfs.stats import StatCalls
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.kept import Kept, kept_of
 from mountfs.tree.node import Node
@@ -75,6 +76,7 @@ class FileSystem:
         self._options = options
         self._links = links = PublishedLinks(view, is_on=options.links is Links.RCLONE)
         self._inodes = inodes = Inodes(options, services.clock, view.tree.folder_times, links)
+        self._stats = StatCalls(view, files, services, inodes, links)
         self._opener = Opener(view, verbs, files, services)
         self._link_calls = LinkCalls(view, verbs, files, self._opener, inodes, links, options)
         self.metadata = Metadata(view, files, services, options, links)
@@ -93,21 +95,7 @@ class FileSystem:
     # Looking
 
     def getattr(self, path: str) -> Attributes:
-        names = names_of(path)
-        hidden = self._hidden(names)
-        if hidden is not None:
-            return self._inodes.of_open(hidden.node, hidden)
-
-        def decide() -> Attributes:
-            node = self._links.node(names)
-            if node.folder is None:
-                file = self._files.writing(node) or self._files.read_as(path, node)
-                found = self._inodes.of(node) if file is None else self._inodes.of_open(node, file)
-                self._files.sizes.told(path, found.size_bytes)
-                return found
-            return self._inodes.of(node)
-
-        return self._do(decide)
+        return self._stats.getattr(path)
 
     def fgetattr(self, number: int, path: str | None = None) -> Attributes:
         """Of an open file, whether it still has a name or not; *path*: the one it has, if libfuse tells."""
@@ -138,6 +126,7 @@ class FileSystem:
             if node.folder is None:
                 raise NotADirectory(f"{path} is a file")
             node.pins += 1
+            self._stats.opened(path, node)
             return node
 
         node = self._do(decide)

@@ -10,8 +10,9 @@ from mountfs.files.openfile import OpenFile
 from mountfs.ports import Clock
 from mountfs.published import PublishedLinks
 from mountfs.tree.foldertimes import FolderTimes
-from mountfs.tree.kept import PERMISSIONS, Kept, owned
+from mountfs.tree.kept import PERMISSIONS, Kept, kept_of, owned
 from mountfs.tree.node import Node, size_of, time_of, whole_seconds
+from mountfs.tree.walkrows import FileRow
 
 LINKS_UNKNOWN = 1
 
@@ -88,18 +89,28 @@ class Inodes:
         kept = replace(kept, mode=mode)
         return kept if made is None else replace(kept, uid=made.uid, gid=made.gid)
 
+    def of_row(self, row: FileRow) -> Attributes:
+        """Of a file that has no node in memory."""
+        _, node_id, size_bytes, mtime_ns, told = row
+        kept = kept_of(told)
+        return self._told(node_id, self.mode_of(kept, is_folder=False), kept, size_bytes, mtime_ns, 1)
+
     def _attributes(self, node: Node, size_bytes: int, mtime_ns: int, links: int) -> Attributes:
-        kept, mode = node.state.kept, self.mode(node)
+        return self._told(node.id, self.mode(node), node.state.kept, size_bytes, mtime_ns, links)
+
+    def _told(
+        self, inode: int, mode: int, kept: Kept | None, size_bytes: int, mtime_ns: int, links: int
+    ) -> Attributes:
         if kept is None or not (self._keeps or kept.is_special):
             return Attributes(
-                node.id, mode, size_bytes, mtime_ns, self._uid, self._gid, mtime_ns, mtime_ns, links, 0
+                inode, mode, size_bytes, mtime_ns, self._uid, self._gid, mtime_ns, mtime_ns, links, 0
             )
         ctime_ns = kept.ctime_ns
         # A write sets the modification time alone; one to come was set, and is no time of a change.
         if ctime_ns is None or (ctime_ns < mtime_ns <= self._clock.wall_ns()):
             ctime_ns = mtime_ns
         return Attributes(
-            node.id,
+            inode,
             mode,
             size_bytes,
             mtime_ns,

@@ -98,6 +98,15 @@ class Listings:
                 with self._tree.lock:
                     self._tree.residents.let_go(kept)
 
+    def if_loaded(self, decide: Callable[[], T]) -> T | None:
+        """What *decide* finds with the folders that are loaded; None where another one would be needed. Under
+        the lock."""
+        self._asked_at = 0
+        try:
+            return decide()
+        except NotLoaded:
+            return None
+
     def children(self, folder: Node, doubt: int = 0) -> dict[str, Node]:
         """What the mount shows in *folder*, by folded name. *doubt*: since when a folder above is out of date
         with all that is below it. NotLoaded."""

@@ -15,7 +15,7 @@ from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.remote import load_children
 from mountfs.tree.tree import Tree
-from mountfs.tree.walkrows import Shown
+from mountfs.tree.walkrows import FileRow, Shown
 from mountfs.tree.word import Word, word_of
 
 Names = Sequence[str]
@@ -52,7 +52,7 @@ class View:
     def rows(self, folder: Node) -> list[Shown] | None:
         """What is in *folder*, as its rows have it: nodes would take six times as long, and a KiB each. None
         where the children are in memory, or rows do not tell all. Errors as ``children``."""
-        if not self._is_in_rows(folder):
+        if not self.is_in_rows(folder):
             return None
         listings, last_id = self.listings, 0
         with self.tree.lock:
@@ -63,7 +63,7 @@ class View:
         found: list[Shown] = []
         while True:
             with self.tree.lock:
-                if not self._is_in_rows(folder) or listings.is_stale(folder, asked_at):
+                if not self.is_in_rows(folder) or listings.is_stale(folder, asked_at):
                     return None
                 part = self.tree.store.walked.shown_in(folder.id, after_id=last_id, most=CHUNK)
             if part is None:
@@ -73,7 +73,28 @@ class View:
                 return found or None  # an empty folder in memory costs nothing, and has its link count
             last_id = part[-1][0]
 
-    def _is_in_rows(self, folder: Node) -> bool:
+    def files(self, folder: Node) -> tuple[dict[str, FileRow], int] | None:
+        """The files in *folder*, by folded name, as their rows have them; and the store's count of
+        transactions up to which that is so. None as ``rows``, and where *folder* would have to be listed, or
+        rows were written meanwhile."""
+        tree, last_id = self.tree, 0
+        commits = tree.store.commits
+        found: dict[str, FileRow] = {}
+        while True:
+            with tree.lock:
+                is_known = self.is_in_rows(folder) and not self.listings.is_stale(folder)
+                if not is_known or tree.store.commits != commits:
+                    return None
+                part = tree.store.walked.files_in(folder.id, after_id=last_id, most=CHUNK)
+            if part is None:
+                return None
+            rows, following = part
+            found |= {fold(row[0]): row for row in rows}
+            if following is None:
+                return found, commits
+            last_id = following
+
+    def is_in_rows(self, folder: Node) -> bool:
         """Whether nothing of what is in *folder* is in memory, or under way."""
         part = folder.folder
         if part is None or part.children is not None or part.arrivals is not None:

@@ -33,6 +33,9 @@ ADD_ONE, ADD_MANY = ADD + ADDED, ADD + ", ".join([ADDED] * ADDED_AT_ONCE)
 Shown = tuple[int, str, str, str | None]
 """Something that is shown in a folder: its id, kind, name and attributes, as its row has them."""
 
+FileRow = tuple[str, int, int, int, str | None]
+"""A clean file: its name, id, size in bytes, modification time in ns and attributes."""
+
 
 class WalkRows:
     """Under the tree's lock; what writes belongs into a transaction."""
@@ -82,6 +85,26 @@ class WalkRows:
             (folder_id, after_id, most),
         ).fetchall()
         return None if any(row[4] for row in found) else [row[:4] for row in found]
+
+    def files_in(
+        self, folder_id: int, *, after_id: int, most: int
+    ) -> tuple[list[FileRow], int | None] | None:
+        """Of what is shown in a folder, ascending by id, at most so many: the files, and the id of the last
+        one of all; None: there is no further one. None in place of both where one is not clean."""
+        found = self._db.execute(
+            "SELECT name, id, base_size, base_time_s, time_s, time_ns, attributes, kind,"
+            " is_dirty OR (kind <> 'special' AND base_parent IS NOT parent)"
+            " FROM nodes WHERE parent = ? AND id > ? ORDER BY id LIMIT ?",
+            (folder_id, after_id, most),
+        ).fetchall()
+        if any(row[8] for row in found):
+            return None
+        files = [
+            (name, node_id, size, (base_s if own_s is None else own_s) * NS_PER_S + (own_ns or 0), kept)
+            for name, node_id, size, base_s, own_s, own_ns, kept, kind, _ in found
+            if kind == "file"
+        ]
+        return files, found[-1][1] if len(found) == most else None
 
     def save_listings(self, listings: Iterable[tuple[int, Listing]]) -> None:
         """Writes what is known of the listings of folders, given by their ids."""

@@ -56,6 +56,14 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.tree",
         "mountfs.xattrs",
     },
+    "mountfs.stats": {
+        *CORE,
+        "mountfs.attributes",
+        "mountfs.files",
+        "mountfs.inodes",
+        "mountfs.published",
+        "mountfs.tree",
+    },
     "mountfs.filesystem": {
         *CORE,
         "mountfs.attributes",
@@ -65,6 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.metadata",
         "mountfs.published",
         "mountfs.space",
+        "mountfs.stats",
         "mountfs.tree",
     },
     "mountfs.fuse": {
