@@ -37,10 +37,8 @@ LOOK_EVERY_BYTES = 4 * 1024 * 1024
 
 
 class Blocks:
-    """Bytes of revisions, in sparse files of a directory of our own; thread-safe.
-
-    The cache never fails a caller: what cannot be kept (a full disk) is not cached.
-    """
+    """Bytes of revisions, in sparse files of a directory of our own; thread-safe. It never fails a caller:
+    what cannot be kept (a full disk) is not cached."""
 
     def __init__(
         self,

@@ -283,9 +283,8 @@ class Listings:
                 with tree.transaction():
                     self._vanished(folder)
                 if folder.state.flight is not None and listing.listed_at:
-                    self._not_listed(
-                        listing, Busy(f"{path}: {error}")
-                    )  # what becomes of it, its outcome tells
+                    # What becomes of it, its outcome tells.
+                    self._not_listed(listing, Busy(f"{path}: {error}"))
                     return
                 if folder.state.base is None and folder.state.parent is not None and is_attached(folder):
                     return  # something of ours is in it: it is made again, and shown meanwhile
