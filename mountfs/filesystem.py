@@ -178,7 +178,7 @@ class FileSystem:
         """O_CREAT goes to ``create``. As open(2): ReadOnly, IsADirectory, NotPermitted. *caller*: whose
         process it is; None: one that may do anything."""
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
-            self._check_writable()
+            self.check_writable()
         handle = self._opener.open(path, flags)
         if flags & os.O_TRUNC and caller is not None:
             try:
@@ -191,13 +191,13 @@ class FileSystem:
     def create(self, path: str, flags: int, mode: int = 0, caller: Caller | None = None) -> Opened:
         """A new file, open; with O_EXCL AlreadyExists, otherwise what exists is opened. *mode*: its
         permissions. *caller*: whose it is; None: nothing is kept of either."""
-        self._check_writable()
+        self.check_writable()
         return self._numbered(self._opener.create(path, flags, self._new(mode, caller)))
 
     def mknod(self, path: str, mode: int, device: int = 0, caller: Caller | None = None) -> None:
         """An empty regular file, or a fifo, socket or device, which stays on this machine. The rest as
         ``create``."""
-        self._check_writable()
+        self.check_writable()
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             self._link_calls.make_special(path, mode, Kept(device=device), caller)
             return
@@ -245,7 +245,7 @@ class FileSystem:
         empty already stays as it is, as on tmpfs."""
         if size_bytes < 0:
             raise InvalidArgument("a size cannot be negative")
-        self._check_writable()
+        self.check_writable()
         handle = self._opener.open(path, os.O_WRONLY, is_ours=True)
         try:
             if size_bytes or handle.file.size_bytes:
@@ -291,19 +291,19 @@ class FileSystem:
 
     def mkdir(self, path: str, mode: int = 0, caller: Caller | None = None) -> None:
         """*mode*, *caller*: as ``create``."""
-        self._check_writable()
+        self.check_writable()
         names, attributes = names_of(path), self._new(mode, caller, is_folder=True)
         self._do(lambda: self._verbs.make_folder(names, attributes))
 
     def symlink(self, path: str, target: str, caller: Caller | None = None) -> None:
         """A symbolic link at *path*. NotPermitted where the mount has none."""
-        self._check_writable()
+        self.check_writable()
         self._link_calls.symlink(path, target, caller)
 
     def link(self, source: str, target: str) -> None:
         """As link(2), as far as the mount's option goes: NotPermitted, or a second file at *target*, which is
         independent of the one at *source*."""
-        self._check_writable()
+        self.check_writable()
         self._link_calls.link(source, target)
 
     def readlink(self, path: str) -> str:
@@ -311,12 +311,12 @@ class FileSystem:
         return self._link_calls.readlink(path)
 
     def rmdir(self, path: str) -> None:
-        self._check_writable()
+        self.check_writable()
         names = self._not_top(path)
         self._do(lambda: self._verbs.remove_folder(names))
 
     def unlink(self, path: str) -> None:
-        self._check_writable()
+        self.check_writable()
         names = names_of(path)
         if names and is_unlinked(names[-1]) and self._files.forget_hidden(names[-1]):
             return
@@ -329,7 +329,7 @@ class FileSystem:
 
     def rename(self, source: str, target: str) -> None:
         """Open files follow; what was open at *target* keeps its bytes without a name."""
-        self._check_writable()
+        self.check_writable()
         old, new = self._not_top(source), self._not_top(target)
 
         def decide() -> None:
@@ -376,7 +376,8 @@ class FileSystem:
                 return self._files.hidden(names[-1])
         return None
 
-    def _check_writable(self) -> None:
+    def check_writable(self) -> None:
+        """ReadOnly, ShuttingDown."""
         if self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
         if self._is_draining:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from daemon.control.status import in_bytes, plural
@@ -23,8 +23,10 @@ PRESENT, PENDING = "now", "pending"
 class Commands:
     """Any thread. Paths are relative to the top of the mount."""
 
-    def __init__(self, core: Core, pinner: Pinner) -> None:
+    def __init__(self, core: Core, pinner: Pinner, check_writable: Callable[[], None] = lambda: None) -> None:
+        """*check_writable*: raises where nothing may be changed at the service."""
         self._core = core
+        self._check_writable = check_writable
         self._pinner = pinner
         self._commands = {
             "pin": self._pin,
@@ -104,6 +106,7 @@ class Commands:
             yield _line(each.revision, each.mtime_ns, each.size_bytes)
 
     def _restore(self, path: RemotePath, revision: str) -> Iterator[str]:
+        self._check_writable()
         node = self._node(path)
         with self._core.tree.lock:
             file = _file_of(node)
@@ -122,6 +125,7 @@ class Commands:
         yield f"the version of {_time(former.mtime_ns)} is the present one, with {size}"
 
     def _undelete(self, path: RemotePath, _argument: str) -> Iterator[str]:
+        self._check_writable()
         if path.is_root:
             raise InvalidArgument("name what was removed")
         core = self._core

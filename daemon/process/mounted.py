@@ -94,7 +94,7 @@ class RunningAccount:
             shown=self._shown,
             hurry=core.prober.pause.hurry,
         )
-        self._commands = Commands(core, parts.pinner)
+        self._commands = Commands(core, parts.pinner, parts.file_system.check_writable)
         self._just_closed = JustClosed(core.tree, core.clock)
         self._stories = Stories(core.tree)
         self._headway = Headway([*parts.first_workers, *parts.workers], parts.traffic, core.clock)

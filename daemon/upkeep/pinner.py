@@ -41,7 +41,7 @@ class Cache(Protocol):
 
     spares_former: bool
 
-    def pin(self, file: File) -> None: ...
+    def pin(self, file: File) -> bool: ...
 
     @property
     def has_lost_pins(self) -> bool: ...
@@ -249,8 +249,8 @@ class Pinner:
                 self._want(file)
 
     def _want(self, file: File) -> None:
-        self._cache.pin(file)
-        if file.is_downloadable and file.size_bytes:
+        is_first = self._cache.pin(file)
+        if is_first and file.is_downloadable and file.size_bytes:
             self._pass_bytes += file.size_bytes
             self._files.append(file)
 

@@ -212,13 +212,13 @@ class Blocks:
                 self._shrink_locked()
         return True
 
-    def pin(self, file: File) -> None:
-        """*file* is not evicted, and does not count against the limit, as long as rounds find it: only
-        what is written may still need its room."""
+    def pin(self, file: File) -> bool:
+        """*file* is not evicted, and does not count against the limit, as long as rounds find it: only what
+        is written may still need its room. Whether no other with its bytes was pinned in this round."""
         key = key_of(file)
         with self._lock:
             cached = self._cached.get(key)
-            self._pinned.add(key, 0 if cached is None else cached.cached_bytes)
+            return self._pinned.add(key, 0 if cached is None else cached.cached_bytes)
 
     def begin_pins(self) -> None:
         """From here to ``end_pins`` everything is pinned anew that is to stay so."""

@@ -36,10 +36,12 @@ class Pinned:
         """What this round did not find."""
         return [key for key, found in self._rounds.items() if found < self._round]
 
-    def add(self, key: Key, cached_bytes: int) -> None:
-        """*cached_bytes*: of that content."""
-        self.cached_bytes += 0 if key in self._rounds else cached_bytes
+    def add(self, key: Key, cached_bytes: int) -> bool:
+        """Whether this round found it for the first time. *cached_bytes*: of that content."""
+        before = self._rounds.get(key)
+        self.cached_bytes += cached_bytes if before is None else 0
         self._rounds[key] = self._round
+        return before != self._round
 
     def remove(self, key: Key, cached_bytes: int) -> None:
         """Harmless for what is not pinned."""

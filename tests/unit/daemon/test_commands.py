@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.process.commands import PENDING, PRESENT, Commands
-from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
+from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound, ReadOnly
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -194,3 +194,13 @@ def test_who_asks_for_what_was_in_a_removed_folder_is_told_to_begin_with_that(wo
     world.follow()
     with pytest.raises(NotFound, match="/d is not there: bring that back first"):
         told(world, "undelete", "/d/x")
+
+
+def test_a_mount_that_is_read_only_changes_nothing_at_the_service(world: World) -> None:
+    oldest = revisions(world, "/d/x")[-1]
+    fs = world.file_system(is_read_only=True)
+    commands = Commands(world.core, pinner_of(world), fs.check_writable)
+    for command, argument in (("restore", oldest), ("undelete", "")):
+        with pytest.raises(ReadOnly):
+            commands.carry_out(command, RemotePath("/d/x"), argument)
+    assert world.remote()["/d/x"] == b"3"

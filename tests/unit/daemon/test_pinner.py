@@ -295,3 +295,14 @@ def test_what_gave_way_is_fetched_once_the_disk_has_room_again_and_not_before(tm
     run(world, pinner)
     assert all_here(world, pinner)
     world.close()
+
+
+def test_what_is_pinned_twice_or_has_the_same_bytes_is_wanted_once(world: World) -> None:
+    """Else `mountfs status` says for ever that not all of it is here."""
+    world.account.write("/kept/copy", bytes([4]) * 1000)
+    world.follow()
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    pinner.pin(world.node("/kept/d1"))
+    run(world, pinner)
+    assert pinner.wanted_bytes == world.core.blocks.pinned_bytes == 12 * MIB + 10_000
