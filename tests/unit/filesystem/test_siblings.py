@@ -96,6 +96,16 @@ def test_files_are_fetched_in_the_order_of_their_names_for_a_shell_that_sorts_th
     assert asked.names == in_order[start + 2 : start + 2 + FIRST_FILES]
 
 
+def test_who_goes_backward_has_those_before_ahead(world: World, asked: Asked) -> None:
+    """An image viewer, or ``ls -r``."""
+    files_in(world, "/d", 100)
+    backward = sorted(listed(world, "/d"), reverse=True)
+    read(world, *(f"/d/{name}" for name in backward[:50]))
+    assert asked.names[:FIRST_FILES] == backward[2 : 2 + FIRST_FILES]
+    assert asked.names == backward[2 : 2 + len(asked.names)]
+    assert len(asked.names) >= 90
+
+
 def test_reads_here_and_there_bring_nothing(world: World, asked: Asked) -> None:
     names = files_in(world, "/d", 400)
     read(world, *(f"/d/{names[at]}" for at in (10, 300, 100, 200, 20, 390, 50)))
@@ -105,7 +115,8 @@ def test_reads_here_and_there_bring_nothing(world: World, asked: Asked) -> None:
 def test_reads_here_and_there_go_through_the_folder_once(
     world: World, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And once more for the order of the names; not for each read, of which a large folder may have many."""
+    """And once more for the order of the names, and that backward; not for each read, of which a large folder
+    may have many."""
     made: list[int] = []
 
     class Counted(siblings._Order):
@@ -116,7 +127,7 @@ def test_reads_here_and_there_go_through_the_folder_once(
     monkeypatch.setattr(siblings, "_Order", Counted)
     names = files_in(world, "/d", 400)
     read(world, *(f"/d/{name}" for name in random.Random(5).sample(names, 200)))
-    assert made == [400, 400]
+    assert made == [400, 400, 400]
 
 
 def test_a_folder_with_too_many_files_is_not_gone_through(
