@@ -9,8 +9,11 @@ from functools import lru_cache
 
 
 def fold(name: str) -> str:
-    """The key under which the services hold two spellings of a name equal."""
-    return name.lower() if name.isascii() else unicodedata.normalize("NFC", name).lower()
+    """The key under which the services hold two spellings of a name equal; the same for a key."""
+    if name.isascii():
+        return name.lower()
+    # Some capitals have an accent of their own only once they are small: capital iota with both of its marks.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
 
 
 @dataclass(frozen=True, slots=True, order=True)

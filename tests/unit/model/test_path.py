@@ -49,6 +49,12 @@ def test_spellings_the_services_hold_equal(one: str, other: str) -> None:
     assert fold(one) == fold(other)
 
 
+@pytest.mark.parametrize("name", ["\u0399\u0308\u0301", "\u03a5\u0308\u0301", "\u0391\u0301\u0345", "\u0130"])
+def test_a_name_in_small_letters_has_the_key_of_the_name(name: str) -> None:
+    """A recursive listing tells paths in small letters, and news tell them as they are spelled."""
+    assert fold(name.lower()) == fold(name) == fold(fold(name))
+
+
 def test_spellings_differ_though_their_key_is_one() -> None:
     assert RemotePath("/A") != RemotePath("/a")
     assert RemotePath("/A").key == RemotePath("/a").key
