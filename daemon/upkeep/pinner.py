@@ -171,6 +171,9 @@ class Pinner:
             self._pacer.failed(error, started_s=now_s, now_s=ended_s, jitter=jitter)
             self._seen_cursor = ""
             return self._pacer.ready_s
+        except BaseException:
+            self._is_whole, self._seen_cursor = False, ""  # what it was about is looked at in another pass
+            raise
         self._pacer.succeeded()
         return now_s
 

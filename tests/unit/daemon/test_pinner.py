@@ -110,6 +110,24 @@ def test_what_is_in_a_folder_that_cannot_be_looked_into_stays_pinned(world: Worl
     assert world.core.blocks.pinned_bytes == pinned_bytes
 
 
+def test_what_a_bug_kept_from_being_looked_into_stays_pinned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    pinned_bytes = world.core.blocks.pinned_bytes
+    world.theirs("/kept/d1/more", b"more")
+    world.advance(LONGEST_S)
+    with monkeypatch.context() as patched:
+        patched.setattr(pinner, "_in", lambda _folder_id: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(world, pinner)
+    assert world.core.blocks.pinned_bytes == pinned_bytes
+    run(world, pinner)
+    assert world.core.blocks.pinned_bytes == pinned_bytes + len(b"more")
+
+
 def test_where_nothing_changes_nothing_is_looked_at_again(world: World) -> None:
     pinner = pinner_of(world)
     pinner.pin(world.node("/kept"))
