@@ -273,7 +273,11 @@ def _reading(
 
     def lacking_bytes() -> int:
         spare_bytes = max(settings.quota.spare_bytes(), settings.cache_min_free_bytes)
-        return spare_bytes + spool.promised_bytes() - disk.free_bytes(str(places.cache))
+        try:
+            free_bytes = disk.free_bytes(str(places.cache))
+        except OSError:
+            return 0  # somebody removed the folder: there is nothing to give
+        return spare_bytes + spool.promised_bytes() - free_bytes
 
     hash_kind = backend.limits.hash_kind
     blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes)

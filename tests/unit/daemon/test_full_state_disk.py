@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,6 +177,22 @@ def test_what_is_cached_gives_way_once_others_fill_the_disk(tmp_path: Path) -> N
     assert world.core.spool.shortage() is None
     world.put("/written", b"w" * 5 * MIB)
     assert world.core.blocks.used_bytes == 0
+    world.close()
+
+
+def test_a_nearly_full_disk_takes_what_is_written_though_somebody_removed_the_cache(tmp_path: Path) -> None:
+    """As one does who needs room."""
+    quota = Quota(reserve_bytes=0)
+    world = World(tmp_path, settings={"quota": quota})
+    free_bytes = world.disk.free_bytes
+
+    def scarce(directory: str) -> int:
+        return min(free_bytes(directory), quota.spare_bytes() - 1)
+
+    world.disk.free_bytes = scarce  # type: ignore[method-assign]
+    shutil.rmtree(world.places.cache)
+    world.put("/written", b"w" * 5 * MIB)
+    assert world.get("/written") == b"w" * 5 * MIB
     world.close()
 
 
