@@ -22,9 +22,9 @@ from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of, whole_seconds
 from mountfs.tree.order import is_lost
-from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named
+from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named, was_unseen
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import is_other_version, load_children, spare, stands
+from mountfs.tree.remote import load_children, spare, stands
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -72,10 +72,8 @@ class Books:
         self._tree.note_error(node, None)
         twin = self._twin(node, entry)
         self._finish(flight, after, is_done=True)
-        if _is_removed_unseen(flight, state, entry):
-            assert isinstance(entry, File)
-            assert flight.parent is not None
-            spare(self._tree, node, flight.parent, entry)
+        if flight.kind is OrderKind.MOVE:
+            self._spare_unseen(flight)
         if flight.kind is OrderKind.MOVE and node.folder is not None:
             self._note_move(flight, state)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
@@ -336,16 +334,25 @@ class Books:
     # Inside
 
     def _finish(self, flight: Flight, after: State, *, is_done: bool = False) -> None:
-        left = flight.node.state.base_parent
+        before, left = flight.node.state, flight.node.state.base_parent
         after = after.flying(None)
         self._tree.store.delete_flight(flight)
         if after.is_forgotten:
             after = forgotten(after)
         self._tree.change((flight.node, after), committed=flight.content if is_done else None)
+        if not is_done and after.base is before.base:
+            self._spare_unseen(flight)
         if flight.is_doubted and left is not None:
             self._listings.doubt(left)
         if flight.heard is not None and flight.parent is not None and not is_done:
             self._listings.doubt(flight.parent)
+
+    def _spare_unseen(self, flight: Flight) -> None:
+        """Shows a file again that was removed here while *flight* was on its way, where the service has a
+        version of it that nobody here has seen."""
+        state = flight.node.state
+        if state.base_parent is not None and isinstance(state.base, File) and was_unseen(flight, state):
+            spare(self._tree, flight.node, state.base_parent, state.base)
 
     def _land(self, flight: Flight) -> None:
         """Notes that the order has its outcome: a listing that was asked for before is not believed about the
@@ -386,10 +393,3 @@ def _is_beside(flight: Flight, entry: Entry | None) -> bool:
     if flight.kind is not OrderKind.PUT or entry is None or entry.name == flight.name:
         return False
     return fold(entry.name) != fold(flight.name)
-
-
-def _is_removed_unseen(flight: Flight, before: State, entry: Entry | None) -> bool:
-    """Whether a file was removed here while it was being moved, and the service has moved other bytes than
-    those that were seen here: `mv a b; rm b`, and somebody wrote a before the move took effect."""
-    is_removed = flight.kind is OrderKind.MOVE and before.parent is None
-    return is_removed and isinstance(entry, File) and is_other_version(before.base, entry)

@@ -49,3 +49,11 @@ def is_wanted_still(flight: Flight, state: State) -> bool:
     if flight.content is None:
         return True
     return state.content is not None and state.content.id == flight.content.id
+
+
+def was_unseen(flight: Flight, state: State) -> bool:
+    """Whether a file was removed here while *flight* was on its way, and the service has other bytes of it
+    than those that the flight is about: somebody wrote a before `mv a b` took effect, and b was removed; or
+    bytes of ours, which were to replace an older version than is known by now, were removed."""
+    is_seen = isinstance(state.base, File) and flight.over is not None and flight.over.is_of(state.base)
+    return state.parent is None and not is_seen

@@ -101,7 +101,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
         # News of what is below it, by its new path, found no node.
         node.folder.listing.doubted_below_at = tree.store.next_id()
         tree.store.save_listing(node.id, node.folder.listing)
-    if state.parent is None and isinstance(entry, File) and is_other_version(state.base, entry):
+    if state.parent is None and isinstance(entry, File) and _is_other_version(state.base, entry):
         spare(tree, node, folder, entry)
         return
     if state.parent is not None and not has_moved(state):
@@ -117,7 +117,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
     tree.change((node, after))
 
 
-def is_other_version(before: Entry | None, after: File) -> bool:
+def _is_other_version(before: Entry | None, after: File) -> bool:
     """Whether somebody changed the bytes of a file."""
     return isinstance(before, File) and (
         before.content_hash is None

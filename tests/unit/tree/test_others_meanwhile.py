@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Offline
-from mountfs.ports import BackendLimits
+from mountfs.errors import Busy, Forbidden, MountfsError, Offline
+from mountfs.model.order import Order
+from mountfs.ports import BackendLimits, Launch
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
@@ -213,6 +214,32 @@ def test_what_left_a_folder_here_and_takes_the_folder_s_name_elsewhere_is_kept(
     expected = {"/c": None, "/c/a": None, "/a": None if is_folder else b"theirs"}
     assert world.tree() == world.remote() == expected
     assert faults_of(world.core.tree) == []
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("error", [Busy("locked"), Offline("cut"), Forbidden("no")])
+def test_the_version_that_ours_hid_is_not_removed_with_ours_while_that_is_on_its_way(
+    tmp_path: Path, limits: BackendLimits, error: MountfsError
+) -> None:
+    world = World(tmp_path, limits=limits)
+    world.theirs("/f", b"seen")
+    world.put("/f", b"ours")
+    world.theirs("/f", b"theirs, unseen")
+    assert world.names() == {"f"}
+    submit = world.backend.submit
+
+    def refusing(orders: Sequence[Order]) -> Launch:
+        world.backend.submit = submit  # type: ignore[method-assign]
+        world.fs.unlink("/f")
+        raise error
+
+    world.backend.submit = refusing  # type: ignore[method-assign]
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote() == {"/f": b"theirs, unseen"}
+    assert world.pending() == []
     world.close()
 
 
