@@ -249,7 +249,8 @@ class Sender:
             self.slow_down(error, started_s, batch)
             self._wait_for_earlier_launch(batch)
         elif is_open:
-            batch.mark_uncertain(started_s)
+            # From now on, since nobody knows when the service got the request: it may begin just now.
+            batch.mark_uncertain(self._clock.now_s())
             self.slow_down(error, started_s, batch)
             batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
         elif isinstance(error, Transient | NotSignedIn):

@@ -3,7 +3,7 @@ account are serial: the committer waits, looks up what stands where, and sends a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -314,6 +314,31 @@ def test_the_next_process_looks_before_it_sends_anything_again(
     serial.settle()
     assert len(launches) == (1 if is_done else 2)
     check_all_is_done(serial)
+
+
+def test_a_request_that_was_slow_to_arrive_may_just_have_begun_a_job(tmp_path: Path) -> None:
+    """A file that is removed meanwhile does not come back when that job ends."""
+    world = World(tmp_path, limits=replace(SERIAL_LIMITS, ends_sessions=False))
+    world.account.clock, world.account.job_s = world.clock, 2.0
+    submit = world.memory.submit
+
+    def submit_slowly(orders: Sequence[Order]) -> Launch:
+        world.memory.submit = submit  # type: ignore[method-assign]
+        world.advance(2 * JOB_ENDS_S)
+        submit(orders)
+        raise Offline("the connection was cut")
+
+    world.memory.submit = submit_slowly  # type: ignore[method-assign]
+    world.put("/f", b"f")
+    world.upload_all()
+    while not world.account.submits:
+        world.commit_steps(1)
+    world.fs.unlink("/f")
+    world.settle()
+    world.advance(10.0)
+    assert world.remote() == world.tree() == {}
+    check_nothing_is_left(world)
+    world.close()
 
 
 def test_nothing_else_is_sent_while_the_first_job_may_still_run(serial: World, case: Case) -> None:
