@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from daemon.cli.context import ANY_PATH, tell
-from daemon.control.client import Client, all_mounts, find_place
+from daemon.cli.context import ANY_PATH, say, tell
+from daemon.control.client import Client, Place, all_mounts, find_place
 from daemon.control.protocol import CommandRequest, Told
 from daemon.failure import Failure
 
@@ -15,17 +16,17 @@ from daemon.failure import Failure
 @click.command()
 @click.argument("path", type=ANY_PATH, required=False)
 @click.option("--clear", is_flag=True, help="Forget it: what is read again is fetched again.")
-def cache(path: Path | None, clear: bool) -> None:
+def cache(path: Path | None, clear: bool) -> int:
     """Show how much of PATH, or of all that is mounted, is kept on this machine for reading.
 
     Pending changes are no cache: they are kept whatever this does. So is what is pinned.
     """
-    paths = [path] if path is not None else all_mounts()
-    if not paths:
-        raise Failure("nothing is mounted")
-    for each in paths:
-        for line in _asked(each, "clear-cache" if clear else "cache"):
-            tell(line if path is not None else f"{each}: {line}")
+    command = "clear-cache" if clear else "cache"
+    if path is None:
+        return _tell_all(command, lambda mountpoint, line: f"{mountpoint}: {line}")
+    for line in _asked(path, command):
+        tell(line)
+    return 0
 
 
 @click.command()
@@ -66,19 +67,19 @@ def undelete(path: Path) -> None:
 
 @click.command()
 @click.argument("path", type=ANY_PATH, required=False)
-def pin(path: Path | None) -> None:
+def pin(path: Path | None) -> int:
     """Keep PATH, a file or a folder with all below it, on this machine; without PATH, tell what is kept so.
 
     What others change in it is fetched, too. It does not count against cache_max_bytes, and goes only while
     the disk has no room for it.
     """
-    if path is not None:
-        for line in _asked(path, "pin"):
-            tell(f"{path} {line}")
-        return
-    for mountpoint in all_mounts():
-        for line in _asked(mountpoint, "pinned"):
-            tell(f"{mountpoint}{line}" if line.startswith("/") else f"{mountpoint}: {line}")
+    if path is None:
+        return _tell_all(
+            "pinned", lambda mountpoint, line: f"{mountpoint}{'' if line[0] == '/' else ': '}{line}"
+        )
+    for line in _asked(path, "pin"):
+        tell(f"{path} {line}")
+    return 0
 
 
 @click.command()
@@ -89,9 +90,28 @@ def unpin(path: Path) -> None:
         tell(f"{path} {line}")
 
 
+def _tell_all(command: str, told: Callable[[Path, str], str]) -> int:
+    """The exit code. A mount that does not answer keeps nobody from hearing of the others."""
+    mountpoints = all_mounts()
+    if not mountpoints:
+        raise Failure("nothing is mounted")
+    failures = 0
+    for mountpoint in mountpoints:
+        try:
+            for line in _ask(Place(mountpoint, "/"), mountpoint, command):
+                tell(told(mountpoint, line))
+        except Failure as failure:
+            failures += 1
+            say(str(failure))
+    return 1 if failures else 0
+
+
 def _asked(path: Path, command: str, argument: str = "") -> tuple[str, ...]:
-    place = find_place(path)
-    for reply in Client.at(place.mountpoint, path).ask(CommandRequest(command, place.inner, argument)):
+    return _ask(find_place(path), path, command, argument)
+
+
+def _ask(place: Place, about: Path, command: str, argument: str = "") -> tuple[str, ...]:
+    for reply in Client.at(place.mountpoint, about).ask(CommandRequest(command, place.inner, argument)):
         if isinstance(reply, Told):
             return reply.lines
     raise Failure(f"{place.mountpoint}: the mount gave no answer")
