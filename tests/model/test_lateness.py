@@ -1,0 +1,56 @@
+"""Random calls and workers while requests take long, against a dictionary.
+
+SEEDS in the environment (``SEEDS=100-2000``) asks for others than the usual few. With PYTHONHASHSEED=0 a
+seed repeats a run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from mountfs.ports import BackendLimits
+from mountfs.tree import listings
+from mountfs.tree.load import Load
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
+from tests.model.lateness import Lateness, NotAwaited
+
+USUAL_SEEDS = (21, 43, 55, 70, 111, 204, 246)
+"""Each of them found a fault."""
+TURNS = 100
+
+
+class PassedLoad(Load):
+    """Nobody waits for it: there is one thread."""
+
+    def __init__(self, asked_at: int) -> None:
+        super().__init__(asked_at)
+        self.ended = NotAwaited()  # type: ignore[assignment]
+
+
+def seeds() -> Sequence[int]:
+    asked = os.environ.get("SEEDS")
+    if asked is None:
+        return USUAL_SEEDS
+    first, _, last = asked.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+def test_what_happens_while_requests_are_on_their_way_comes_to_the_same(
+    limits: BackendLimits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listings, "Load", PassedLoad)
+    for seed in seeds():
+        (tmp_path / str(seed)).mkdir()
+        lateness = Lateness(seed, limits, tmp_path / str(seed))
+        try:
+            lateness.run(TURNS)
+        except Exception as error:
+            error.add_note("\n".join([f"seed {seed}:", *lateness.told[-150:]]))
+            raise
+        finally:
+            lateness.world.close()
