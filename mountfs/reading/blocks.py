@@ -64,7 +64,7 @@ class Blocks:
         self._open: deque[CacheFile] = deque()
         """Those that stay open, the ones that were opened first first."""
         self._made = 0
-        self._used_bytes = 0
+        self.used_bytes = 0
         self._pinned = Pinned()
         self._unlooked_bytes = 0
         """Taken over since the disk was last asked for its room."""
@@ -80,13 +80,14 @@ class Blocks:
                     remove(directory / name)
 
     @property
-    def used_bytes(self) -> int:
-        return self._used_bytes
-
-    @property
     def pinned_bytes(self) -> int:
         """Of what is cached, so much is pinned: it counts neither against the limit, nor is it evicted."""
         return self._pinned.cached_bytes
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the disk wants room of the cache, which may have to shrink to its least."""
+        return self._lacking_bytes() > 0
 
     def recall(self, file: File) -> None:
         """Has what a former process kept of *file* count as cached if it is whole; reads all of it once. To
@@ -242,7 +243,7 @@ class Blocks:
         """Whether the disk has room for so many pinned bytes, once all others have given way."""
         free_bytes = -self._lacking_bytes()
         with self._lock:
-            most_bytes = max(self._least_bytes, free_bytes + self._used_bytes)
+            most_bytes = max(self._least_bytes, free_bytes + self.used_bytes)
             return self._pinned.cached_bytes + length <= most_bytes
 
     def bytes_of(self, file: File) -> int:
@@ -343,7 +344,7 @@ class Blocks:
             return
         self._made = max(self._made, found.serial)
         self._cached[found.key] = found.file
-        self._used_bytes += found.file.cached_bytes
+        self.used_bytes += found.file.cached_bytes
 
     def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> str:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
@@ -363,16 +364,14 @@ class Blocks:
 
     def _count_locked(self, key: Key, cached: CacheFile, cached_bytes: int) -> None:
         growth_bytes, cached.cached_bytes = cached_bytes - cached.cached_bytes, cached_bytes
-        self._used_bytes += growth_bytes
+        self.used_bytes += growth_bytes
         self._pinned.count(key, growth_bytes)
 
     def _shrink_locked(self) -> None:
         self._unlooked_bytes = 0
         lacking_bytes = max(0, self._lacking_bytes())
-        most_bytes = min(
-            self.limit_bytes + self._pinned.cached_bytes,
-            max(self._least_bytes, self._used_bytes - lacking_bytes),
-        )
+        least_bytes = max(self._least_bytes, self.used_bytes - lacking_bytes)
+        most_bytes = min(self.limit_bytes + self._pinned.cached_bytes, least_bytes)
         spared = 0
         while self._exceeds_locked(most_bytes):
             oldest = next(iter(self._cached), None)
@@ -388,7 +387,7 @@ class Blocks:
                 self._forget_locked(oldest, self._cached[oldest])
 
     def _exceeds_locked(self, most_bytes: int) -> bool:
-        return self._used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files
+        return self.used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files
 
     def _forget_locked(self, key: Key, cached: CacheFile) -> None:
         if self._cached.get(key) is cached:

@@ -28,8 +28,15 @@ GROWTH = 4
 """So much larger a window gets: from the first to FREE_WINDOW_BYTES it takes three reads."""
 MOST_WINDOW_BYTES = 32 * MIB
 """Where bytes pass through the reader: so much memory is taken while all of it is under way."""
-FAST_WINDOW_BYTES = 64 * MIB
-"""Where they do not: twice what 600 MB/s deliver in 50 ms."""
+FAST_WINDOW_BYTES = 128 * MIB
+"""Where they do not: what 1 GB/s deliver in 100 ms, and as much again, or the reader would have got through
+what is here before more of it has come."""
+PIECES = 8
+"""So many requests a window is made of; all of them are under way at once."""
+LEAST_PIECE_BYTES = 4 * MIB
+MOST_PIECE_BYTES = 16 * MIB
+"""Each request costs both processes 0.5 to 2 ms, and a round trip in which nothing comes. The reader waits
+for all of one, so that larger ones would keep him waiting where the window is not larger as well."""
 RUN_BYTES = 2 * MIB
 """So far reads in sequence get without a plan: nearly all of a read's cost but the copy is the plan's."""
 RUNS_OF_WINDOW = 8
@@ -65,6 +72,11 @@ class Plan:
     ahead_stop: int
     is_seek: bool = False
     is_settled: bool = False
+
+    def leaves_rest(self, size_bytes: int) -> bool:
+        """Whether the end of what is ahead may wait: the reader does not come to it first, nor does the file
+        of *size_bytes* end there."""
+        return self.stop <= self.ahead_start and self.ahead_stop < size_bytes
 
     @property
     def run_bytes(self) -> int:
@@ -117,14 +129,23 @@ def plan(
     return Plan(kept, start, stop, stop, ahead_stop, is_settled=is_settled)
 
 
-def cut(ranges: Sequence[tuple[int, int]], first_bytes: int, most_bytes: int) -> list[tuple[int, int]]:
+def piece_bytes(window_bytes: int) -> int:
+    """How much of a window one request fetches: whole blocks."""
+    piece = window_bytes // PIECES // BLOCK_BYTES * BLOCK_BYTES
+    return max(LEAST_PIECE_BYTES, min(piece, MOST_PIECE_BYTES))
+
+
+def cut(
+    ranges: Sequence[tuple[int, int]], first_bytes: int, most_bytes: int, size_bytes: int
+) -> list[tuple[int, int]]:
     """*ranges* in pieces, each of which is twice as long as the one before, up to *most_bytes*. Side by side
-    they share the link: the first one comes first, and not with all others."""
+    they share the link: the first one comes first, and not with all others. Towards the end of the file, of
+    *size_bytes*, they are short again: what comes last is read while nothing else is left to do."""
     pieces: list[tuple[int, int]] = []
     for low, high in ranges:
         at = low
         while at < high:
-            pieces.append((at, min(at + first_bytes, high)))
+            pieces.append((at, min(at + min(first_bytes, piece_bytes(size_bytes - at)), high)))
             at = pieces[-1][1]
             first_bytes = min(2 * first_bytes, most_bytes)
     return pieces

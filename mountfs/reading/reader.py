@@ -26,26 +26,24 @@ from mountfs.reading.readahead import (
     FREE_WINDOW_BYTES,
     MIB,
     MOST_WINDOW_BYTES,
+    PIECES,
     WHOLE_FILE_BYTES,
     Plan,
     Stream,
     alone,
     cut,
     is_near,
+    piece_bytes,
     plan,
 )
 from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
 
-FETCH_BYTES = 4 * MIB
-"""Most bytes of one request: what is fetched ahead goes side by side in pieces of this size."""
-FAST_FETCH_BYTES = 8 * MIB
-"""The same over a fast link: half the requests, and half the round trips in which nothing comes."""
 FIRST_PIECE_BYTES = MIB
 """Of a large window that begins: the reader gets on, and asks for more, before all of it has come."""
 WINDOW_S = 1.0
 """Longer than the delay of any link that is fit for work."""
-AHEAD_THREADS = 8
+AHEAD_THREADS = PIECES
 """Requests ahead that run side by side: a whole window."""
 SIBLING_THREADS = 24
 """Small files fetched side by side: at 50 ms a request, 480 of them a second."""
@@ -140,7 +138,7 @@ class Reader:
         self._blocks.recall(file)
         planned = self._planned(file, offset, end) if ahead else alone(offset, end, file.size_bytes)
         if planned.ahead_stop > planned.ahead_start:
-            self._run_ahead(file, planned.ahead_start, planned.ahead_stop)
+            self._run_ahead(file, planned)
         missed_bytes = 0
         while offset < end:
             rest = room[offset - start : end - start]
@@ -168,10 +166,10 @@ class Reader:
         return stored
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
+        key = key_of(file)
+        most_bytes = self._most_window_bytes() if key in self._waited else FREE_WINDOW_BYTES
         with self._lock:
-            key = key_of(file)
             streams = self._runs.continued(file, offset, self._streams.get(key, AT_THE_BEGINNING))
-            most_bytes = self._most_window_bytes() if key in self._waited else FREE_WINDOW_BYTES
             planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=most_bytes)
             self._streams[key] = planned.streams
             self._waited.pop(key, None)
@@ -184,7 +182,8 @@ class Reader:
     def _most_window_bytes(self) -> int:
         """How far ahead of a read is fetched at most: what comes in WINDOW_S. More would keep what is wanted
         next waiting for what is wanted later, as they share the line."""
-        most_bytes = FAST_WINDOW_BYTES if self._delivery.is_direct else MOST_WINDOW_BYTES
+        is_fast = self._delivery.is_direct and not self._blocks.is_short
+        most_bytes = min(FAST_WINDOW_BYTES if is_fast else MOST_WINDOW_BYTES, self._blocks.limit_bytes // 2)
         return int(max(FREE_WINDOW_BYTES, min(most_bytes, self._rate.bytes_s * WINDOW_S)))
 
     def left(self, file: File) -> None:
@@ -281,18 +280,22 @@ class Reader:
                     return self._delivery.whole(file, at, end - at)
                 has_landed = True
 
-    def _run_ahead(self, file: File, start: int, stop: int) -> None:
-        """Starts to fetch what of [start, stop) is neither here nor under way, once much of it is due."""
+    def _run_ahead(self, file: File, planned: Plan) -> None:
+        """Starts to fetch what is planned ahead and neither here nor under way, once much of it is due."""
         with self._lock:
+            start, stop = planned.ahead_start, planned.ahead_stop
             missing = self._missing_locked(file, start, stop)
             due_bytes = sum(high - low for low, high in missing)
             # A trickle of small requests would cost a round trip for each: wait for half a window.
-            most_bytes = FETCH_BYTES if stop - start <= MOST_WINDOW_BYTES else FAST_FETCH_BYTES
+            most_bytes = piece_bytes(stop - start)
             if self._is_closed or 2 * due_bytes < min(stop - start, 2 * most_bytes):
                 return
-            # Where hardly anything of a large window is here yet, the first pieces are small ones.
+            # Where hardly anything of a large window is here yet, the first pieces are small.
             is_dry = stop - start > FREE_WINDOW_BYTES and 4 * due_bytes > 3 * (stop - start)
-            pieces = cut(missing, FIRST_PIECE_BYTES if is_dry else most_bytes, most_bytes)
+            pieces = cut(missing, FIRST_PIECE_BYTES if is_dry else most_bytes, most_bytes, file.size_bytes)
+            low, high = pieces[-1]
+            if len(pieces) > 1 and 2 * (high - low) < most_bytes and planned.leaves_rest(file.size_bytes):
+                pieces.pop()  # it will be a part of what is due next
             fetches = [Fetch(low, high, is_ahead=True) for low, high in pieces]
             self._fetches.setdefault(key_of(file), []).extend(fetches)
             # Under the lock, so that ``close`` has not ended the threads in between. Without a thread whoever

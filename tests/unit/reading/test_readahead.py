@@ -10,11 +10,15 @@ from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
     BEGUN_WINDOW_BYTES,
+    FAST_WINDOW_BYTES,
     FIRST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
+    LEAST_PIECE_BYTES,
     MIB,
+    MOST_PIECE_BYTES,
     MOST_STREAMS,
     MOST_WINDOW_BYTES,
+    PIECES,
     RUN_BYTES,
     RUNS_OF_WINDOW,
     WHOLE_FILE_BYTES,
@@ -22,6 +26,7 @@ from mountfs.reading.readahead import (
     Stream,
     alone,
     cut,
+    piece_bytes,
     plan,
 )
 
@@ -115,9 +120,19 @@ def test_the_end_of_a_file_is_asked_for_with_what_comes_before_it() -> None:
 
 
 def test_pieces_grow_up_to_what_one_request_may_have() -> None:
-    lengths = [high - low for low, high in cut([(0, 20 * MIB), (30 * MIB, 31 * MIB)], MIB, 8 * MIB)]
+    lengths = [high - low for low, high in cut([(0, 20 * MIB), (30 * MIB, 31 * MIB)], MIB, 8 * MIB, BIG)]
     assert lengths == [MIB, 2 * MIB, 4 * MIB, 8 * MIB, 5 * MIB, MIB]
-    assert cut([(MIB, 9 * MIB)], 4 * MIB, 4 * MIB) == [(MIB, 5 * MIB), (5 * MIB, 9 * MIB)]
+    assert cut([(MIB, 9 * MIB)], 4 * MIB, 4 * MIB, BIG) == [(MIB, 5 * MIB), (5 * MIB, 9 * MIB)]
+
+
+def test_pieces_are_short_again_towards_the_end_of_the_file() -> None:
+    pieces = cut([(BIG - 256 * MIB, BIG)], MOST_PIECE_BYTES, MOST_PIECE_BYTES, BIG)
+    lengths = [high - low for low, high in pieces]
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[0] == MOST_PIECE_BYTES
+    assert all(each <= LEAST_PIECE_BYTES for each in lengths[-PIECES:])
+    assert sum(lengths) == 256 * MIB
+    assert all(high % BLOCK_BYTES == 0 for _, high in pieces)
 
 
 def test_a_seek_begins_a_stream_and_leaves_the_other() -> None:
@@ -196,3 +211,20 @@ def test_a_seek_and_a_read_backwards_begin_no_run() -> None:
     backward = (Stream(8 * MIB, 9 * MIB, MOST_WINDOW_BYTES, is_backward=True),)
     assert plan(backward, 8 * MIB - BLOCK_BYTES, BLOCK_BYTES, BIG).run_bytes == 0
     assert alone(0, BLOCK_BYTES, BIG).run_bytes == 0
+
+
+def test_a_window_is_cut_into_as_many_requests_as_run_side_by_side() -> None:
+    for window_bytes in (FREE_WINDOW_BYTES, MOST_WINDOW_BYTES, 60_000_000, FAST_WINDOW_BYTES, BIG):
+        piece = piece_bytes(window_bytes)
+        assert LEAST_PIECE_BYTES <= piece <= MOST_PIECE_BYTES
+        assert piece % BLOCK_BYTES == 0
+        if MOST_WINDOW_BYTES <= window_bytes <= FAST_WINDOW_BYTES:
+            assert PIECES <= window_bytes / piece < PIECES + 1
+
+
+def test_only_the_far_end_of_a_window_may_wait() -> None:
+    forward = plan((Stream(0, MIB, MOST_WINDOW_BYTES),), MIB, BLOCK_BYTES, BIG)
+    assert forward.leaves_rest(BIG)
+    assert not forward.leaves_rest(forward.ahead_stop)
+    backward = (Stream(800 * MIB, 801 * MIB, MOST_WINDOW_BYTES, is_backward=True),)
+    assert not plan(backward, 800 * MIB - BLOCK_BYTES, BLOCK_BYTES, BIG).leaves_rest(BIG)

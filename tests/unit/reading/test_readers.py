@@ -16,11 +16,12 @@ from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import key_of
 from mountfs.reading.readahead import (
     FREE_WINDOW_BYTES,
+    LEAST_PIECE_BYTES,
     MIB,
     MOST_WINDOW_BYTES,
     Stream,
 )
-from mountfs.reading.reader import AHEAD_THREADS, FETCH_BYTES, Reader
+from mountfs.reading.reader import AHEAD_THREADS, Reader
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
 
@@ -109,7 +110,7 @@ def test_a_file_read_from_end_to_end_is_requested_once(service: Synthetic, reade
     for at in range(0, 96 * MIB, BLOCK_BYTES):
         assert len(reader.read(big, at, BLOCK_BYTES)) == BLOCK_BYTES
     assert service.bytes_from(0) == 96 * MIB
-    assert len(service.requests) <= 96 * MIB // FETCH_BYTES + 12
+    assert len(service.requests) <= 96 * MIB // LEAST_PIECE_BYTES + 12
 
 
 def test_a_file_read_backwards_is_requested_once_and_ahead(service: Synthetic, reader: Reader) -> None:
@@ -117,7 +118,7 @@ def test_a_file_read_backwards_is_requested_once_and_ahead(service: Synthetic, r
     for at in range(64 * MIB - BLOCK_BYTES, -1, -BLOCK_BYTES):
         assert len(reader.read(big, at, BLOCK_BYTES)) == BLOCK_BYTES
     assert service.bytes_from(0) == 64 * MIB
-    assert len(service.requests) <= 64 * MIB // FETCH_BYTES + 24
+    assert len(service.requests) <= 64 * MIB // LEAST_PIECE_BYTES + 24
 
 
 def test_two_readers_of_one_file_are_each_read_ahead(service: Synthetic, reader: Reader) -> None:
@@ -126,7 +127,7 @@ def test_two_readers_of_one_file_are_each_read_ahead(service: Synthetic, reader:
         for start in (0, 200 * MIB):
             reader.read(big, start + step, BLOCK_BYTES)
     ends = [200 * MIB + 32 * MIB + 32 * MIB, 32 * MIB + 32 * MIB]
-    assert len(service.requests) <= sum(ends) // FETCH_BYTES
+    assert len(service.requests) <= sum(ends) // LEAST_PIECE_BYTES
     assert len({offset for offset, _ in service.requests}) == len(service.requests)
 
 
@@ -136,7 +137,7 @@ def test_a_whole_window_is_under_way_at_once(service: Synthetic, reader: Reader)
     service.hold(100 * MIB + BLOCK_BYTES)
     reader.read(big, 100 * MIB, BLOCK_BYTES)
     assert service.until(AHEAD_THREADS)
-    assert service.bytes_from(100 * MIB + BLOCK_BYTES) >= MOST_WINDOW_BYTES - 2 * FETCH_BYTES
+    assert service.bytes_from(100 * MIB + BLOCK_BYTES) >= MOST_WINDOW_BYTES - 2 * LEAST_PIECE_BYTES
 
 
 def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthetic, reader: Reader) -> None:
@@ -152,6 +153,20 @@ def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthet
     thread.join(WAIT_S)
     reader.read(big, 100 * MIB + 2 * BLOCK_BYTES, BLOCK_BYTES)
     assert reader._streams[key_of(big)][0].window_bytes == MOST_WINDOW_BYTES
+
+
+def test_the_window_keeps_to_what_the_cache_may_have(service: Synthetic, tmp_path: Path) -> None:
+    """Else what is fetched ahead would evict what is read before it."""
+    lacking = [0]
+    for limit, window in ((20 * MIB, 10 * MIB), (1024 * MIB, MOST_WINDOW_BYTES)):
+        blocks = Blocks(tmp_path / str(limit), limit, HashKind.DROPBOX, lacking_bytes=lambda: lacking[0])
+        reader = Reader(service, blocks, FakeClock())
+        reader._rate.bytes_s = 1e9
+        assert reader._most_window_bytes() == window
+        lacking[0] = 1
+        assert reader._most_window_bytes() <= MOST_WINDOW_BYTES
+        lacking[0] = 0
+        reader.close()
 
 
 def test_a_seek_calls_off_what_nobody_has_begun_to_fetch(service: Synthetic, reader: Reader) -> None:
