@@ -16,7 +16,7 @@ from pathlib import Path
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.model.ranges import RangeSet
-from mountfs.reading.cachefile import CacheFile, Stored, found_as, hash_of, name_of, stored_in, sums_of
+from mountfs.reading.cachefile import CacheFile, Stored, found_as, hash_of, new_path, stored_in, sums_of
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.pinned import Pinned
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
@@ -349,7 +349,7 @@ class Blocks:
     def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> str:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
         self._made += 1
-        return f"{self._directory}/{name_of(self._made, size_bytes, content_hash)}"
+        return new_path(self._directory, self._made, size_bytes, content_hash)
 
     def _keep_locked(self, key: Key, cached: CacheFile, offset: int, length: int) -> None:
         """These bytes are in the cache file; unless it was evicted meanwhile they count as cached."""

@@ -6,6 +6,7 @@ import os
 import re
 import weakref
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -173,7 +174,9 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
     return Found((content_hash, size), former, int(serial, 16))
 
 
-def name_of(serial: int, size_bytes: int, content_hash: str | None) -> str:
-    """Of a new cache file."""
+def new_path(directory: str, serial: int, size_bytes: int, content_hash: str | None) -> str:
+    """Of a new cache file, in *directory*, which is made again if somebody has removed it."""
+    with suppress(OSError):
+        Path(directory).mkdir(mode=0o700, exist_ok=True)
     known = f"{serial:08x}.{size_bytes}.{content_hash or ''}"
-    return known if _NAME.fullmatch(known) else f"{serial:08x}"
+    return f"{directory}/{known if _NAME.fullmatch(known) else f'{serial:08x}'}"

@@ -194,6 +194,7 @@ def test_files_whose_content_no_hash_tells_are_not_kept_for_the_next_process(
 
 def test_a_disk_that_takes_nothing_costs_nobody_a_read(blocks: Blocks, tmp_path: Path) -> None:
     (tmp_path / "cache").rmdir()
+    (tmp_path / "cache").touch()
     blocks.put(a_file(), 0, b"x" * 100)
     assert blocks.peek(a_file(), 0, 100) == b""
     assert blocks.used_bytes == 0

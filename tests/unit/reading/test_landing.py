@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -171,6 +172,18 @@ def test_a_broken_off_download_of_what_is_evicted_as_it_begins_leaves_no_file(
     Path(cached.path).write_bytes(bytes(MIB))
     blocks.broke_off(FILE, cached, 0, MIB)
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_what_is_read_is_cached_again_after_somebody_removed_the_folder(
+    source: Writing, reader: Reader, blocks: Blocks, tmp_path: Path
+) -> None:
+    """Else each read of 128 KiB is a request of its own, and what was fetched ahead comes in vain."""
+    shutil.rmtree(tmp_path / "cache")
+    assert reader.read(FILE, 0, 2 * MIB, ahead=False) == BODY[: 2 * MIB]
+    assert blocks.bytes_of(FILE) == 2 * MIB
+    asked = len(source.landed) + len(source.read_here)
+    assert reader.read(FILE, 0, 2 * MIB, ahead=False) == BODY[: 2 * MIB]
+    assert len(source.landed) + len(source.read_here) == asked
 
 
 def test_a_few_large_files_stay_open_and_none_that_is_evicted(blocks: Blocks, tmp_path: Path) -> None:
