@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -96,7 +97,7 @@ class Contestant(ABC):
 
     def cost(self) -> Cost:
         assert self._process is not None
-        found = [_cost_of(pid) for pid in _with_children(self._process.pid)]
+        found = [cost_of(pid) for pid in with_children(self._process.pid)]
         return Cost(sum(each.cpu_s for each in found), sum(each.peak_bytes for each in found))
 
 
@@ -196,16 +197,27 @@ def _size_of(file: Path) -> int:
         return 0
 
 
-def _with_children(pid: int) -> list[int]:
+ENDED = (FileNotFoundError, ProcessLookupError)
+"""What reading of a thread or a process raises that has ended meanwhile, as libfuse's threads do."""
+
+
+def with_children(pid: int) -> list[int]:
+    """*pid*, and all processes that it has started and that run."""
     found = [pid]
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            found += _with_children(int(child))
+        with contextlib.suppress(*ENDED):
+            for child in children.read_text().split():
+                found += with_children(int(child))
     return found
 
 
-def _cost_of(pid: int) -> Cost:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def cost_of(pid: int) -> Cost:
+    """Nothing of a process that has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        status = Path(f"/proc/{pid}/status").read_text()
+    except ENDED:
+        return Cost(0.0, 0)
     cpu_s = (int(fields[11]) + int(fields[12])) / TICKS
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
     return Cost(cpu_s, int(peak[1]) * 1024 if peak is not None else 0)

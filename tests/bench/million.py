@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.bench.contestants import cost_of, with_children
 from tests.bench.filled import fill
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import SandboxProcess
@@ -85,30 +85,14 @@ def _stats(top: Path, folders: int) -> float:
     return looked_at / took_s
 
 
-def _processes(mount: RealMount) -> list[int]:
-    """The mount's own, and its network process."""
-    tasks = Path(f"/proc/{mount.pid}/task").iterdir()
-    return [mount.pid, *(int(child) for task in tasks for child in (task / "children").read_text().split())]
-
-
 def _peaks(mount: RealMount) -> tuple[int, int]:
     """The most memory, in bytes, of the mount's process and of its network process."""
-    own, *others = map(_peak_of, _processes(mount))
+    own, *others = (cost_of(pid).peak_bytes for pid in with_children(mount.pid))
     return own, sum(others)
 
 
 def _cpu_s(mount: RealMount) -> float:
-    found = 0
-    for pid in _processes(mount):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        found += int(fields[11]) + int(fields[12])
-    return found / os.sysconf("SC_CLK_TCK")
-
-
-def _peak_of(pid: int) -> int:
-    told = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert told is not None
-    return int(told[1]) * 1024
+    return sum(cost_of(pid).cpu_s for pid in with_children(mount.pid))
 
 
 def _journals(mount: RealMount) -> list[Path]:
