@@ -271,8 +271,8 @@ class Lateness:
         body = str(self._written).encode()
         try:
             self.world.fs.write(handle.number, 0, body)
-        except NotFound:
-            return  # of a removed file, whose bytes the service has removed as well
+        except (NotFound, Transient):
+            return  # of a removed file whose bytes the service has removed as well; or as in ``_do``
         handle.node.body[: len(body)] = body
         self._tell(f"write {handle.number}")
 
