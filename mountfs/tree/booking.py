@@ -90,9 +90,12 @@ class Books:
 
     def _note_move(self, flight: Flight, before: State) -> None:
         """A folder was moved: the news still to be read may name it by its old path."""
-        if before.base_parent is not None and before.base is not None:
+        if before.base_parent is not None and before.base is not None and not flight.is_left:
             former = self._listings.former_places
-            former.note(before.base_parent, fold(before.base.name), flight.node)
+            for node_id in former.note(before.base_parent, fold(before.base.name), flight.node):
+                given_up = self._tree.node(node_id)
+                if given_up is not None and given_up.folder is not None:
+                    self._listings.doubt_below(given_up)
         if flight.heard == "":
             self._listings.doubt_below(flight.node)
 

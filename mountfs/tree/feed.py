@@ -53,6 +53,7 @@ class Feed:
         between, so all are doubted. None: no changes are read."""
         with self._tree.transaction():
             self._tree.store.set_fact(CURSOR, cursor)
+            self._listings.former_places.clear()
             self._listings.doubt_all()
 
     def asks(self) -> int:
@@ -73,7 +74,9 @@ class Feed:
             self._in_rows.clear()
             doubted: dict[int, Node] = {}
             for one in news:
-                if one.path is not None:
+                if one.path is None:
+                    self._listings.former_places.clear()  # this service names folders by their ids
+                else:
                     self._listings.walks.heard(one.path if isinstance(one, Doubted) else one.path.parent)
                 for folder in self._doubted_by(one):
                     doubted[folder.id] = folder
@@ -102,13 +105,19 @@ class Feed:
                 folder = self._folder(path, folder_id)
                 if folder is not None:
                     yield folder
+                yield from self._formerly_at(path)
 
     def _seen(self, news: Seen) -> Iterator[Node]:
         entry = news.entry
         folder = self._folder(news.path.parent if news.path is not None else None, news.folder_id)
+        former = [] if news.path is None else self._formerly_at(news.path.parent)
+        if any(self._is_known_in(each, entry) for each in former):
+            return
+        yield from former
         node = self._tree.by_remote_id(entry.id)
         if folder is not None:
             key = fold(entry.name)
+            self._note_taken(folder, key, entry)
             if self._is_claimed(folder, key, entry):
                 return
             known = self._tree.base_child(folder, key)
@@ -126,6 +135,9 @@ class Feed:
 
     def _gone(self, news: Gone) -> Iterator[Node]:
         if news.path is not None:
+            for each in self._formerly_at(news.path.parent):
+                self._listings.former_places.left(each, news.path.name_key)
+                yield each
             folder = self._folder(news.path.parent, "")
             if folder is None:
                 return
@@ -146,6 +158,8 @@ class Feed:
             yield known.state.base_parent
         elif flight.kind is OrderKind.MOVE and news.path is None:
             hear(known, None)  # also from the place to which the order leads
+        else:
+            flight.is_left = True
 
     def _is_echo(self, known: Node, news: Seen) -> bool:
         """Whether *news* say only what is known of *known*. The id of a folder that was made by the way is
@@ -209,12 +223,45 @@ class Feed:
             below = tree.base_child(at, key)
             if below is None and at.part.children is None and at.part.listing.listed_at:
                 below = self._stored(at, key)
-            if below is None:
-                below = self._moved_from(at, key)
             if below is None or below.folder is None:
                 return None
             at = below
         return at
+
+    def _formerly_at(self, path: RemotePath | None) -> list[Node]:
+        """Folders that had *path* until a move of ours took effect, which the news do not know of yet.
+        Something else may have the path by now: `mv d e; mkdir d`. News that name it may be of either, so
+        that no id is taken from them, and both are doubted."""
+        if path is None or not self._listings.former_places:
+            return []
+        at = {self._tree.root.id: (self._tree.root, False)}
+        for name in path.components:
+            key, below = fold(name), dict[int, tuple[Node, bool]]()
+            for folder, has_left in at.values():
+                there = self._tree.base_child(folder, key)
+                if there is None and folder.part.children is None and folder.part.listing.listed_at:
+                    there = self._stored(folder, key)
+                moved = self._moved_from(folder, key)
+                for node, is_former in ((there, has_left), (moved, True)):
+                    if node is not None and node.folder is not None:
+                        below.setdefault(node.id, (node, is_former))
+            at = below
+        return [folder for folder, has_left in at.values() if has_left]
+
+    def _is_known_in(self, folder: Node, entry: Entry) -> bool:
+        """Whether what is known in *folder* is just *entry*, as far as ids are known."""
+        known = self._tree.base_child(folder, fold(entry.name))
+        base = None if known is None else known.state.base
+        if isinstance(entry, Folder):
+            return isinstance(base, Folder) and base.name == entry.name and base.id in ("", entry.id)
+        return isinstance(base, File) and (base.id, base.revision) == (entry.id, entry.revision)
+
+    def _note_taken(self, folder: Node, key: str, entry: Entry) -> None:
+        """*entry* has that place: where that is not the folder that had it, this one has left it."""
+        node = self._moved_from(folder, key)
+        base = None if node is None else node.state.base
+        if base is not None and base.id not in ("", entry.id):
+            self._listings.former_places.left(folder, key)
 
     def _stored(self, folder: Node, key: str) -> Node | None:
         """A child of a folder whose children are not in memory."""

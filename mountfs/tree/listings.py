@@ -61,7 +61,7 @@ class Listings:
         self._landed: dict[tuple[int, str], int] = {}
         """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.unknown_ids = UnknownIds()
-        self.former_places = FormerPlaces()
+        self.former_places = FormerPlaces(tree.store)
         self.walks = Walks()
         self._refusals = RefusedListings()
         self._asked_at = 0

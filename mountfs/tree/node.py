@@ -65,6 +65,8 @@ class Flight:
     is_doubted: bool = False
     """Whether the folder that it leaves is to be listed again once the outcome is known: something else was
     seen there, or the node was seen elsewhere."""
+    is_left: bool = False
+    """Whether news told that the node is gone from the place that the order takes it from."""
     above: list[Node] = field(default_factory=list)
     """The folders that count it among their ``flights_below``."""
 
