@@ -22,6 +22,7 @@ from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.pausing import is_passing
 from mountfs.ports import Outcome
 from mountfs.tree.node import Flight
+from mountfs.tree.remote import is_late
 
 TRIES = 4
 """How often the same refusal is met with the same remedy before it counts as final."""
@@ -274,7 +275,10 @@ def _judge_copy(flight: Flight, entry: Entry | None) -> Verdict | Look:
 
 def _judge_delete(flight: Flight, refusals: int, error: MountfsError, standing: Entry) -> Verdict:
     """A move of a folder may give the files in it other revisions: they are still those to be removed."""
-    if not isinstance(standing, File) or not _has_base_bytes(flight, standing) or refusals + 1 >= TRIES:
+    is_it = isinstance(standing, File) and (
+        _has_base_bytes(flight, standing) or is_late(flight.node, standing)
+    )
+    if not isinstance(standing, File) or not is_it or refusals + 1 >= TRIES:
         return GiveUp(standing)
     return Rebase(error, standing)
 
@@ -300,16 +304,9 @@ def _judge_file(flight: Flight, refusals: int, error: MountfsError, standing: En
     if standing is None:
         # Removed by somebody else: ours is all there is. If even that is a conflict, the folder is none.
         return Refuse(error) if is_stubborn and flight.over is None else Rebase(error, None)
-    if isinstance(standing, File) and (_has_base_bytes(flight, standing) or _is_late(flight, standing)):
+    if isinstance(standing, File) and (_has_base_bytes(flight, standing) or is_late(flight.node, standing)):
         return Refuse(error) if is_stubborn else Rebase(error, standing)
     return Beside(standing)
-
-
-def _is_late(flight: Flight, standing: File) -> bool:
-    """Whether *standing* is an older version of ours: its commit was not answered, seemed to have taken no
-    effect, and took it after that. Meanwhile the file was written to again."""
-    pending = flight.node.pending
-    return pending is not None and standing.content_hash in pending.unheard
 
 
 def _has_base_bytes(flight: Flight, standing: File) -> bool:

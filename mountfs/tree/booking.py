@@ -150,6 +150,8 @@ class Books:
         it has already, and gives a copy the time of the file that it copied."""
         sent = flight.content
         assert sent is not None
+        if flight.node.pending is not None and flight.node.pending.unheard:
+            flight.node.pending.unheard = ()  # what these were to replace is gone: they cannot arrive
         over = Over(entry.revision, entry.content_hash)
         content, mtime_ns = state.content, state.mtime_ns
         if content is not None and content.id == sent.id:

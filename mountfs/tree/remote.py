@@ -91,6 +91,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
             is_sent = state.mtime_ns is not None and is_kept_as(state.mtime_ns, state.base.mtime_ns)
             if is_sent and entry.mtime_ns != state.base.mtime_ns:
                 after = replace(after, mtime_ns=None)  # somebody else gave it a time
+        if state.base.content_hash == entry.content_hash or is_late(node, entry):
             after = after.holding(
                 followed(state.content, state.base, entry), followed(state.draft, state.base, entry)
             )
@@ -101,7 +102,8 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
         # News of what is below it, by its new path, found no node.
         node.folder.listing.doubted_below_at = tree.store.next_id()
         tree.store.save_listing(node.id, node.folder.listing)
-    if state.parent is None and isinstance(entry, File) and _is_other_version(state.base, entry):
+    is_other = isinstance(entry, File) and _is_other_version(state.base, entry) and not is_late(node, entry)
+    if state.parent is None and isinstance(entry, File) and is_other:
         spare(tree, node, folder, entry)
         return
     if state.parent is not None and not has_moved(state):
@@ -124,6 +126,12 @@ def _is_other_version(before: Entry | None, after: File) -> bool:
         or before.content_hash != after.content_hash
         or before.size_bytes != after.size_bytes
     )
+
+
+def is_late(node: Node, file: File) -> bool:
+    """Whether *file* is an older version of ours: its commit was not answered, seemed to have taken no
+    effect, and took it after that. Meanwhile the file was written to again, or removed."""
+    return node.pending is not None and file.content_hash in node.pending.unheard
 
 
 def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
