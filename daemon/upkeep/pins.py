@@ -37,8 +37,9 @@ class Pins:
         """The ones that were pinned first come first."""
         with self._tree.lock:
             found = self._tree.store.fact(PINS)
-        with suppress(ValueError, TypeError, AttributeError):
-            return [Pin(int(node_id), RemotePath.parse(path)) for node_id, path in json.loads(found or "[]")]
+            with suppress(ValueError, TypeError, AttributeError):
+                pins = [self._read(each) for each in json.loads(found or "[]")]
+                return [each for each in pins if each is not None]
         return []
 
     def add(self, node: Node) -> None:
@@ -56,7 +57,7 @@ class Pins:
     def nodes(self) -> list[tuple[RemotePath, Node | None]]:
         """The path and the node of each; None where nothing stands there, as far as is known."""
         with self._tree.lock:
-            return [(self._path(each), self._shown(each)) for each in self.all()]
+            return [(self._path(each), self._shown(each.node_id)) for each in self.all()]
 
     def refresh(self) -> None:
         """Has the folders above them listed if others changed these, and each pin know where it stands.
@@ -66,7 +67,7 @@ class Pins:
         for pin in self.all():
             found = self._standing_at(self._path(pin))
             with self._tree.transaction():
-                node = self._shown(pin) or found
+                node = self._shown(pin.node_id) or found
                 # A program may move a file aside while it writes a new one, and nobody hears of that.
                 if node is None or (node.id == pin.node_id and has_moved(node.state)):
                     continue
@@ -86,13 +87,21 @@ class Pins:
         except MountfsError:
             return None
 
+    def _read(self, row: int | tuple[int, str]) -> Pin | None:
+        """Pins once had ids alone: such a one is about its node, if that is still there."""
+        if isinstance(row, int):
+            node = self._shown(row)
+            return None if node is None else _pin_of(node)
+        node_id, path = row
+        return Pin(int(node_id), RemotePath.parse(path))
+
     def _path(self, pin: Pin) -> RemotePath:
-        node = self._shown(pin)
+        node = self._shown(pin.node_id)
         return pin.path if node is None else shown_at(node)
 
-    def _shown(self, pin: Pin) -> Node | None:
+    def _shown(self, node_id: int) -> Node | None:
         with self._tree.lock:
-            node = self._tree.node(pin.node_id)
+            node = self._tree.node(node_id)
             if node is None or not is_below(node, self._tree.root):
                 return None
             return node if node is self._tree.root or node.state.parent is not None else None

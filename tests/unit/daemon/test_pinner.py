@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator
@@ -152,6 +153,18 @@ def test_a_pin_outlives_the_process_and_a_rename(world: World) -> None:
     assert world.memory.calls()["read"] == reads
     assert [kept.node for kept in again.kept()] == [world.node("/renamed")]
     assert all_here(world, again)
+
+
+def test_a_pin_of_a_version_that_wrote_ids_alone_is_kept(world: World) -> None:
+    ids = [world.node(path).id for path in ("/kept", "/other")]
+    with world.core.tree.transaction():
+        world.core.tree.store.set_fact("pins", json.dumps([*ids, 10**6]))
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept/d1"))
+    assert [kept.path.text for kept in pinner.kept()] == ["/kept", "/other", "/kept/d1"]
+    assert pinner.unpin(RemotePath.parse("/other"))
+    run(world, pinner)
+    assert all_here(world, pinner)
 
 
 def test_what_is_unpinned_goes_as_other_files_do(world: World) -> None:
