@@ -242,9 +242,8 @@ class Pinner:
                 raise
             except (NotFound, NotADirectory):
                 return  # it has gone since
-            except MountfsError:
-                self._is_whole = False
-                return
+            except MountfsError as error:
+                LOG.debug("what was known of folder %d stays pinned: %s", folder_id, error)
         for file, below in self._in(folder_id):
             if file is None:
                 self._folders.append(below)

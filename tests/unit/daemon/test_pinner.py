@@ -337,3 +337,18 @@ def test_what_is_pinned_twice_or_has_the_same_bytes_is_wanted_once(world: World)
     pinner.pin(world.node("/kept/d1"))
     run(world, pinner)
     assert pinner.wanted_bytes == world.core.blocks.pinned_bytes == 12 * MIB + 10_000
+
+
+def test_what_is_unpinned_gives_way_though_a_pinned_folder_cannot_be_looked_into(world: World) -> None:
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    pinner.pin(world.node("/other"))
+    run(world, pinner)
+    pinned_bytes = world.core.blocks.pinned_bytes
+    world.theirs("/kept/d1/more", b"more")
+    world.backend.fail("list_folder", Forbidden("no"), times=99)
+    pinner.unpin(RemotePath("/other"))
+    for _ in range(3):
+        world.advance(LONGEST_S)
+        run(world, pinner)
+    assert world.core.blocks.pinned_bytes == pinned_bytes - MIB
