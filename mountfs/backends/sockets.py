@@ -11,6 +11,7 @@ from typing import Any, cast
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
+from urllib3.util.ssltransport import SSLTransport
 
 from mountfs.backends.tls import Context, TlsConnection
 
@@ -23,8 +24,9 @@ class Sockets:
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._is_cut = False
 
-    def add(self, sock: socket.socket | None) -> None:
-        """From here on ``cut`` reaches it."""
+    def add(self, connection: object) -> None:
+        """From here on ``cut`` reaches the socket under *connection*."""
+        sock = _under(connection)
         if sock is None:
             return
         with self._lock:
@@ -40,6 +42,15 @@ class Sockets:
             sockets = list(self._open)
         for sock in sockets:
             _shut(sock)
+
+
+def _under(connection: object) -> socket.socket | None:
+    """The kernel's socket that carries *connection*: TLS within that of a proxy is one of urllib3's own."""
+    while isinstance(connection, SSLTransport):
+        connection = connection.socket
+    if isinstance(connection, TlsConnection):
+        return connection.under
+    return connection if isinstance(connection, socket.socket) else None
 
 
 def _shut(sock: socket.socket) -> None:
@@ -112,8 +123,7 @@ def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
                 )
                 self.ssl_context = cast("Any", Context(found))
             super().connect()
-            sock: object = self.sock
-            sockets.add(sock.under if isinstance(sock, TlsConnection) else self.sock)
+            sockets.add(self.sock)
 
         @property
         def is_connected(self) -> bool:

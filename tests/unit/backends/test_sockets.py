@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from urllib3.util.ssltransport import SSLTransport
 
 from mountfs.backends.sockets import Sockets, lend_pieces, pool_classes
 
@@ -74,3 +75,15 @@ def test_pieces_that_are_lent_are_not_copied(connection: Records) -> None:
         rest += piece
     assert rest == BODY
     assert first != BODY[: len(first)], "the buffer was used again"
+
+
+def test_tls_within_that_of_a_proxy_is_cut_as_any_other() -> None:
+    """Who would fail at it leaves all further ones open, with the threads that wait for them."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        within = SSLTransport.__new__(SSLTransport)
+        within.socket = ours
+        sockets = Sockets()
+        sockets.add(within)
+        sockets.cut()
+        assert theirs.recv(1) == b""
