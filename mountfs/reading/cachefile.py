@@ -48,6 +48,13 @@ class Stored:
         except OSError:
             return 0
 
+    def reaches(self, stop: int) -> bool:
+        """Whether it is as long as that: somebody may have cut it."""
+        try:
+            return os.lseek(self.fd, 0, os.SEEK_END) >= stop
+        except OSError:
+            return False
+
 
 @dataclass(slots=True)
 class CacheFile:

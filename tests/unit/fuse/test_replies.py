@@ -110,3 +110,12 @@ def test_a_read_that_fails_leaves_no_answer(reading: Reading) -> None:
     with pytest.raises(Offline):
         Replies().of_memory(4096, fail)
     assert taken(Replies().of_memory(0, len)) == b""
+
+
+def test_a_cache_file_that_somebody_cut_is_not_lent(reading: Reading) -> None:
+    """Else the kernel would take its end for the end of the file."""
+    for path in (reading.world.directory / "cache").iterdir():
+        os.truncate(path, LAST + 1000)
+    answer = reading.read(LAST)
+    assert not is_lent(answer)
+    assert taken(answer) == BODY[LAST:]
