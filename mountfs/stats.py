@@ -20,6 +20,8 @@ NEAR_S = 1.0
 may become too old meanwhile. The kernel answers as long by itself."""
 ROWS_KEPT = 50_000
 """Of files in such folders, at most, but for the last folder; 300 bytes each."""
+UNUSED_S = 60.0
+"""The last one has as many as it has while it is in use, and until so long after."""
 
 
 class _Near:
@@ -99,6 +101,9 @@ class StatCalls:
                 near.files = None
             return
         self._forget(path)
+        if self._rows > ROWS_KEPT:
+            for unused in [at for at, each in self._near.items() if now_s - each.walked_s >= UNUSED_S]:
+                self._forget(unused)
         self._near[path] = _Near(folder, commits, now_s)
         while len(self._near) > FOLDERS_KEPT:
             self._forget(next(iter(self._near)))

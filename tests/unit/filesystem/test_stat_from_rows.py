@@ -9,7 +9,7 @@ import pytest
 
 from mountfs.attributes import Attributes
 from mountfs.errors import MountfsError, NotFound
-from mountfs.stats import ROWS_KEPT
+from mountfs.stats import ROWS_KEPT, UNUSED_S
 from mountfs.tree import residents
 from tests.doubles.world import World
 
@@ -276,3 +276,20 @@ def test_of_many_folders_only_the_last_are_kept(tmp_path: Path) -> None:
     assert len(stats._near) <= 64
     assert stats._rows == sum(len(each.files or ()) for each in stats._near.values()) <= ROWS_KEPT
     world.close()
+
+
+def test_rows_of_a_large_folder_are_let_go_of_some_time_after_their_last_use(
+    known: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mountfs.stats.ROWS_KEPT", FILES - 1)
+    for folder in ("e", "g"):
+        known.account.write(f"/{folder}/f", b"x")
+    known.follow()
+    ls_l(known)
+    known.advance(UNUSED_S)
+    known.fs.getattr("/d/f1")
+    known.fs.getattr("/e/f")
+    assert known.fs._stats._rows == FILES
+    known.advance(UNUSED_S)
+    known.fs.getattr("/g/f")
+    assert known.fs._stats._rows == 0
