@@ -35,6 +35,11 @@ class RangeSet:
     def total_bytes(self) -> int:
         return sum(self._stops) - sum(self._starts)
 
+    @property
+    def end(self) -> int:
+        """Behind the last offset that is in; any thread may ask."""
+        return max(self._stops[-1:], default=0)
+
     def add(self, start: int, stop: int) -> None:
         """Joins [start, stop); an empty range changes nothing."""
         if start >= stop:

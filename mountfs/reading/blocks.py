@@ -133,7 +133,7 @@ class Blocks:
             return
         cached = self._present(file)
         try:
-            fd = os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = cached.open_to_write()
             try:
                 is_written = os.pwrite(fd, data, offset) == len(data)
             finally:
@@ -161,7 +161,7 @@ class Blocks:
         if cached.sums is not None and not cached.sums.begin():
             return None
         try:
-            os.close(os.open(cached.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(cached.open_to_write())
         except OSError:
             return None
         return cached

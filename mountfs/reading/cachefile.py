@@ -87,6 +87,16 @@ class CacheFile:
     def disk_bytes(self) -> int:
         return self.ranges.total_bytes + self.left.total_bytes
 
+    def open_to_write(self) -> int:
+        """A descriptor of the file. It is made only as long as nothing counts: where somebody removed it, or
+        cut it, what counts would be zeros in another one. OSError."""
+        has_some, end = self.cached_bytes > 0, self.ranges.end
+        fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | (0 if has_some else os.O_CREAT), 0o600)
+        if os.lseek(fd, 0, os.SEEK_END) < end:
+            os.close(fd)
+            raise FileNotFoundError(self.path)
+        return fd
+
     def have(self, start: int, stop: int) -> None:
         """[start, stop) is there and right."""
         self.ranges.add(start, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,3 +167,25 @@ def test_a_block_that_does_not_prove_itself_is_in_no_run(
         assert service.requested == BLOCK_BYTES
     finally:
         after.close()
+
+
+def test_a_cache_file_that_somebody_removed_is_not_filled_up_with_zeros(
+    reader: Reader, service: Service, blocks: Blocks, tmp_path: Path
+) -> None:
+    for path in (tmp_path / "cache").iterdir():
+        path.unlink()
+    for at in (2 * MIB, 5 * MIB, 0, 3 * MIB):
+        assert reader.read(FILE, at, 4096) == BODY[at : at + 4096]
+
+
+@pytest.mark.parametrize("cuts", [True, False])
+def test_what_a_cache_file_has_lost_is_no_zeros_once_more_is_written(
+    reader: Reader, blocks: Blocks, tmp_path: Path, cuts: bool
+) -> None:
+    blocks.clear()
+    blocks.put(FILE, 0, BODY[: 4 * MIB])
+    for path in (tmp_path / "cache").iterdir():
+        os.truncate(path, MIB) if cuts else path.unlink()
+    for at in (6 * MIB, 2 * MIB, 7 * MIB, 3 * MIB, 0):
+        assert reader.read(FILE, at, 4096) == BODY[at : at + 4096]
+        assert reader.read(FILE, at, 4096) == BODY[at : at + 4096]
