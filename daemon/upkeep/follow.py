@@ -42,7 +42,7 @@ class Feed(Protocol):
 
     def asks(self) -> int: ...
 
-    def note(self, news: Sequence[News], cursor: str, asked_at: int) -> None: ...
+    def note(self, news: Sequence[News], cursor: str, asked_at: int, *, has_more: bool) -> None: ...
 
     def note_follower(self, *, is_healthy: bool, is_away: bool) -> None: ...
 
@@ -216,7 +216,7 @@ class Follower:
             asked_at = self._feed.asks()
             changes = self._backend.changes(cursor)
             if changes.entries or changes.cursor != cursor:
-                self._feed.note(changes.entries, changes.cursor, asked_at)
+                self._feed.note(changes.entries, changes.cursor, asked_at, has_more=changes.has_more)
             has_any = has_any or bool(changes.entries)
             if not changes.has_more:
                 self._is_behind = False

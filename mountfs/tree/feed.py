@@ -17,6 +17,8 @@ from mountfs.tree.node import Node
 from mountfs.tree.remote import hear, rebase
 from mountfs.tree.tree import Tree
 
+IDS_KEPT = 1_000
+"""Ids of folders that wait for the last page: they are noted in one transaction."""
 CURSOR = "cursor"
 """The store's fact with the position in the service's changes up to which all listings are true."""
 
@@ -37,6 +39,11 @@ class Feed:
         """The serial number from before the page was asked for."""
         self._latest: dict[str, News] = {}
         """The last change at each path that the page tells of, by the path's key."""
+        self._has_more = False
+        """Whether the service has told that another page follows."""
+        self._ids: dict[int, tuple[Folder, int]] = {}
+        """Ids of folders that were told by a page that others follow, by node, and when it was asked for: a
+        later page may tell that the folder was another one."""
         self._in_rows: dict[int, dict[str, int]] = {}
         """What folders that are not in memory are in a folder, by its id: their ids by folded name, likewise.
         To go through the rows for each change would take as long as both are many."""
@@ -54,6 +61,7 @@ class Feed:
         with self._tree.transaction():
             self._tree.store.set_fact(CURSOR, cursor)
             self._listings.former_places.clear()
+            self._ids.clear()
             self._listings.doubt_all()
 
     def asks(self) -> int:
@@ -61,16 +69,16 @@ class Feed:
         with self._tree.lock:
             return self._tree.store.next_id()
 
-    def note(self, news: Sequence[News], cursor: str, asked_at: int) -> None:
-        """Notes the changes *news*, which were asked for at *asked_at* and lead up to *cursor*. One that says
-        only what is known is the echo of a commit of ours."""
+    def note(self, news: Sequence[News], cursor: str, asked_at: int, *, has_more: bool = False) -> None:
+        """Notes the changes *news*, which were asked for at *asked_at* and lead up to *cursor*; *has_more*:
+        more of them follow. One that says only what is known is the echo of a commit of ours."""
         tree = self._tree
         latest: dict[str, News] = {
             one.path.key: one for one in news if isinstance(one, Seen | Gone) and one.path is not None
         }
         with tree.transaction():
             self._found.clear()
-            self._latest, self._asked_at = latest, asked_at
+            self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
             self._in_rows.clear()
             doubted: dict[int, Node] = {}
             for one in news:
@@ -83,6 +91,8 @@ class Feed:
             for folder in doubted.values():
                 self._listings.doubt(folder)
             self._in_rows.clear()
+            if not has_more:
+                self._note_ids()
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
@@ -147,6 +157,7 @@ class Feed:
             known = self._tree.base_child(folder, news.path.name_key)
             if known is None and folder.part.children is None:
                 yield folder
+            yield from self._without_id(known)
         else:
             known = self._tree.by_remote_id(news.item_id)
             if known is None:
@@ -160,6 +171,14 @@ class Feed:
             hear(known, None)  # also from the place to which the order leads
         else:
             flight.is_left = True
+
+    def _without_id(self, gone: Node | None) -> Iterator[Node]:
+        """*gone*, of which the service reports that it is gone, where its id is not known: if somebody makes
+        it anew, no id tells that it is another one, and it is to be listed."""
+        if gone is not None:
+            self._ids.pop(gone.id, None)
+            if isinstance(gone.state.base, Folder) and not gone.state.base.id:
+                yield gone
 
     def _is_echo(self, known: Node, news: Seen) -> bool:
         """Whether *news* say only what is known of *known*. The id of a folder that was made by the way is
@@ -179,10 +198,22 @@ class Feed:
         if base.id or known.state.flight is not None or known.state.base_parent is None:
             return base.id == entry.id
         is_latest = news.path is not None and self._latest[news.path.key] is news
-        if not is_latest or self._asked_at < known.part.listing.listed_at:
+        if not is_latest or self._asked_at < known.part.listing.listed_at or len(self._ids) >= IDS_KEPT:
             return False
-        rebase(self._tree, known, known.state.base_parent, Folder(entry.id, base.name))
+        self._ids[known.id] = (Folder(entry.id, base.name), self._asked_at)
         return True
+
+    def _note_ids(self) -> None:
+        """Notes the ids that were told of folders, now that no page follows that may tell of others there."""
+        for node_id, (entry, asked_at) in self._ids.items():
+            node = self._tree.node(node_id)
+            state = None if node is None else node.state
+            if node is None or state is None or state.base_parent is None or state.flight is not None:
+                continue
+            is_it = isinstance(state.base, Folder) and not state.base.id and state.base.name == entry.name
+            if is_it and asked_at >= node.part.listing.listed_at:
+                rebase(self._tree, node, state.base_parent, entry)
+        self._ids.clear()
 
     def _is_claimed(self, folder: Node, key: str, entry: Entry | None) -> bool:
         """Whether an order on its way gives that name to a node: its outcome is compared with what was noted.
@@ -191,7 +222,7 @@ class Feed:
         if claims is None or key not in claims:
             return False
         flight = claims[key].state.flight
-        is_older = flight is not None and flight.id > self._asked_at
+        is_older = flight is not None and (flight.id > self._asked_at or self._has_more)
         hear(claims[key], None if is_older and isinstance(entry, Folder) else entry)
         return True
 

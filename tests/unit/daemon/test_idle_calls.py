@@ -42,7 +42,7 @@ class Heard:
     def asks(self) -> int:
         return 0
 
-    def note(self, news: Sequence[News], cursor: str, asked_at: int) -> None:
+    def note(self, news: Sequence[News], cursor: str, asked_at: int, *, has_more: bool) -> None:
         self.news += news
         self.cursor = cursor
 

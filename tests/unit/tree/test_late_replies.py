@@ -86,6 +86,29 @@ def test_nor_for_those_of_one_that_is_just_being_made(world: World) -> None:
     assert world.tree() == world.remote() == {"/d": None, "/d/f": None}
 
 
+@pytest.mark.parametrize("is_sent", [True, False], ids=["made", "just being made"])
+def test_nor_where_pages_that_follow_tell_of_the_second(world: World, *, is_sent: bool) -> None:
+    """After an outage, for instance, there are many."""
+    make_anew(world)
+    world.account.job_polls = 0 if is_sent else 3
+    world.commit_steps(2)
+    second = world.node("/d")
+    world.memory.page_entries = 1
+    cursor, has_more = world.core.feed.cursor, True
+    while has_more:
+        asked_at = world.core.feed.asks()
+        page = world.memory.changes(cursor or "")
+        cursor, has_more = page.cursor, page.has_more
+        world.core.feed.note(page.entries, cursor, asked_at, has_more=has_more)
+        if has_more:
+            world.settle()
+            assert world.names("/d") == {"f"}
+            assert second.state.base in (Folder("", "d"), world.account.get("/d"))
+    assert second.state.base == world.account.get("/d")
+    assert world.tree() == world.remote() == {"/d": None, "/d/f": b"second"}
+    assert world.node("/d") is second
+
+
 def test_news_that_tell_of_both_folders_name_the_second(world: World) -> None:
     make_anew(world)
     world.settle()
@@ -131,3 +154,18 @@ def test_what_others_put_into_a_new_folder_is_seen_after_a_kill_before_its_reply
     world.follow()
     assert world.tree() == world.remote()
     world.close()
+
+
+@pytest.mark.parametrize("page_entries", [1, 1000], ids=["page by page", "one page"])
+@pytest.mark.parametrize("is_listed", [True, False], ids=["looked at", "not looked at"])
+def test_a_folder_that_others_made_anew_before_its_id_was_known_shows_nothing_of_ours(
+    world: World, page_entries: int, *, is_listed: bool
+) -> None:
+    world.memory.page_entries = page_entries
+    world.account.remove("/d")
+    world.account.mkdir("/d")
+    for _ in range(3):
+        world.follow()
+        if is_listed:
+            world.names()
+    assert world.tree() == world.remote() == {"/d": None}
