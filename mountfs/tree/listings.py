@@ -31,7 +31,7 @@ from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.refusedlistings import RefusedListings
-from mountfs.tree.remote import lose, stands
+from mountfs.tree.remote import in_memory, lose, stands
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill, is_new
@@ -160,7 +160,7 @@ class Listings:
         and never was.
         """
         with self._tree.lock:
-            folder = self._in_memory(folder)
+            folder = in_memory(self._tree, folder)
             under_way = self._loads.get(folder.id)
             if under_way is None:
                 mine = self._loads[folder.id] = Load(self._tree.store.next_id())
@@ -207,7 +207,7 @@ class Listings:
     def relist(self, folder: Node) -> Node:
         """Lists *folder* whatever is known of it, and returns its node in memory. As ``load``."""
         with self._tree.transaction():
-            folder = self._in_memory(folder)
+            folder = in_memory(self._tree, folder)
             self.doubt(folder)
             asked_at = self._tree.store.next_id()
         self.load(folder, asked_at)
@@ -226,11 +226,6 @@ class Listings:
             folder = node.state.parent
             above = None if folder is None else folder.state.base_parent
         return above is not None and self.try_relist(above)
-
-    def _in_memory(self, folder: Node) -> Node:
-        """The node of *folder*: another one by now if *folder* was let go of since somebody found it. What is
-        in it must not be shown in a node that nobody finds."""
-        return self._tree.node(folder.id) or folder
 
     def _load_rows(self, folder: Node) -> None:
         """Reads what the store has in *folder*, a part at a time."""

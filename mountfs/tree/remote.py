@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mountfs.errors import NotFound
 from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
@@ -262,6 +263,15 @@ def load_children(tree: Tree, folder: Node) -> None:
             if node is not None and node.state.parent is folder:
                 children[node.key] = node
         tree.residents.publish(folder, children)
+
+
+def in_memory(tree: Tree, folder: Node) -> Node:
+    """The node of *folder*: another one by now if *folder* was let go of since somebody found it. What is in
+    it must not be shown in a node that nobody finds. NotFound: it has vanished since, with one above it."""
+    node = tree.node(folder.id)
+    if node is None and not folder.state.is_forgotten:
+        raise NotFound(f"{path_of(folder)} has vanished")
+    return node or folder
 
 
 def _known(tree: Tree, folder: Node, entry: Entry, key: str) -> Node | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.errors import NotFound
 from mountfs.model.entry import File
 from mountfs.tree import residents
 from tests.doubles.soundness import faults_of
@@ -133,3 +134,27 @@ def test_of_two_rows_of_one_name_the_one_that_is_not_shown_is_let_go_of(world: W
         world.follow()
     assert tree.root.part.loose == 0
     assert len([each for each in ids if each in tree.nodes]) <= 1
+
+
+def test_a_folder_that_was_let_go_of_and_has_vanished_since_is_not_loaded_into_a_node_that_nobody_finds(
+    world: World,
+) -> None:
+    """Who fetches files ahead may still know it."""
+    world.account.mkdir("/above/in")
+    world.follow()
+    world.names("/above/in")
+    folder = world.node("/above/in")
+    tree = world.core.tree
+    with tree.lock:
+        for each in (folder, tree.root, world.node("/above")):
+            if each.part.children is not None:
+                tree.residents._evict(each)
+    world.account.remove("/above")
+    world.follow()
+    world.names()
+    world.settle()
+    while tree.sweep_detached(100):
+        pass
+    with pytest.raises(NotFound):
+        world.core.listings.load_for_walk(folder)
+    assert faults_of(tree) == []
