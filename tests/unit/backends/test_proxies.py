@@ -83,3 +83,14 @@ def test_the_proxy_named_is_the_one_that_is_used(http: HttpClient, monkeypatch: 
     monkeypatch.setenv("no_proxy", "dropboxapi.com")
     assert proxy_for(FAR) is None
     assert proxy_for("https://[") is None
+
+
+def test_a_reply_that_a_proxy_loses_leaves_open_what_was_done(
+    http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Script(hang_up) as server:
+        monkeypatch.setenv("http_proxy", server.url)
+        with pytest.raises(Offline) as caught:
+            http.exchange(Request("POST", "http://api.example.com/x", "route"))
+    assert len(server.seen) == 1
+    assert not isinstance(caught.value, Unreachable)
