@@ -77,8 +77,8 @@ class TlsConnection:
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
         """TimeoutError: the far side took no byte for as long as the time-out says."""
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), _SEND_BYTES):
-            self._until_done(self._tls.write, view[start : start + _SEND_BYTES])
+        while view:
+            view = view[self._until_done(self._tls.write, view[:_SEND_BYTES]) :]
 
     @property
     def has_unread(self) -> bool:
