@@ -16,11 +16,21 @@ from pathlib import Path
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.model.ranges import RangeSet
-from mountfs.reading.cachefile import CacheFile, Stored, found_as, hash_of, new_path, stored_in, sums_of
+from mountfs.reading.cachefile import (
+    CacheFile,
+    Found,
+    Stored,
+    found_in,
+    hash_of,
+    new_path,
+    prove,
+    stored_in,
+    sums_of,
+)
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.pinned import Pinned
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
-from mountfs.reading.sums import SUFFIX, remove
+from mountfs.reading.sums import remove
 
 CACHE_BYTES = 2 * 1024**3
 """Kept unless somebody says otherwise."""
@@ -72,12 +82,8 @@ class Blocks:
         """Whether what a former process kept stays until it is known what of it is pinned."""
         self._lock = threading.Lock()
         with self._lock:
-            names = set(os.listdir(directory))  # noqa: PTH208 - the system call itself
-            for name in sorted(names):
-                if not name.endswith(SUFFIX):
-                    self._find_locked(name, has_sums=name + SUFFIX in names)
-                elif name.removesuffix(SUFFIX) not in names:
-                    remove(directory / name)
+            for found in found_in(self._directory):
+                self._find_locked(found)
 
     @property
     def pinned_bytes(self) -> int:
@@ -132,14 +138,7 @@ class Blocks:
         if not data or not self._may_keep(key, len(data)):
             return
         cached = self._present(file)
-        try:
-            fd = cached.open_to_write()
-            try:
-                is_written = os.pwrite(fd, data, offset) == len(data)
-            finally:
-                os.close(fd)
-        except OSError:
-            is_written = False
+        is_written = cached.write(offset, data)
         if is_written and cached.sums is not None:
             cached.sums.write(offset, data)
         with self._lock:
@@ -295,7 +294,7 @@ class Blocks:
         except OSError:
             return None, 0  # evicted since: a miss
         if unproven:
-            self._prove(cached, unproven, stored.fd)
+            prove(cached, unproven, stored.fd, self._lock)
             with self._lock:
                 stop = cached.stop_of(offset, stop)
         return (stored, stop - offset) if stop > offset else (None, 0)
@@ -312,17 +311,6 @@ class Blocks:
                         self._open.popleft().stored = None
         return stored
 
-    def _prove(self, cached: CacheFile, numbers: list[int], fd: int) -> None:
-        """Has blocks of a former process prove themselves; those that do not are absent from here on."""
-        assert cached.sums is not None
-        for number in numbers:
-            is_right = cached.sums.prove(number, fd)
-            with self._lock:
-                if number in cached.unproven:
-                    cached.unproven.discard(number)
-                    if not is_right:
-                        cached.lose(*cached.sums.span(number))
-
     def _present(self, file: File) -> CacheFile:
         """What is known of *file*'s cache file; a new one where there is none that counts."""
         key = key_of(file)
@@ -336,11 +324,10 @@ class Blocks:
                 cached = self._cached[key] = CacheFile(path, sums=sums_of(path, file))
             return cached
 
-    def _find_locked(self, name: str, *, has_sums: bool) -> None:
+    def _find_locked(self, found: Found) -> None:
         """Takes over a cache file of a former process, in the order in which they were made."""
-        found = found_as(Path(self._directory, name), has_sums=has_sums)
-        if found is None or found.key in self._cached:
-            remove(Path(self._directory, name))
+        if found.key in self._cached:
+            remove(Path(found.file.path))
             return
         self._made = max(self._made, found.serial)
         self._cached[found.key] = found.file

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
-from mountfs.reading.sums import Sums
+from mountfs.reading.sums import SUFFIX, Sums, remove
 
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
@@ -97,6 +98,17 @@ class CacheFile:
             raise FileNotFoundError(self.path)
         return fd
 
+    def write(self, offset: int, data: bytes) -> bool:
+        """Whether all of *data* is in the file."""
+        try:
+            fd = self.open_to_write()
+            try:
+                return os.pwrite(fd, data, offset) == len(data)
+            finally:
+                os.close(fd)
+        except OSError:
+            return False
+
     def have(self, start: int, stop: int) -> None:
         """[start, stop) is there and right."""
         self.ranges.add(start, stop)
@@ -120,6 +132,19 @@ class CacheFile:
         if self.sums is None or not self.unproven or start >= stop:
             return []
         return [number for number in self.sums.touching(start, stop) if number in self.unproven]
+
+
+def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lock) -> None:
+    """Has blocks of a former process prove themselves; those that do not are absent from here on. *lock*:
+    the cache's, which is held in between only."""
+    assert cached.sums is not None
+    for number in numbers:
+        is_right = cached.sums.prove(number, fd)
+        with lock:
+            if number in cached.unproven:
+                cached.unproven.discard(number)
+                if not is_right:
+                    cached.lose(*cached.sums.span(number))
 
 
 def stored_in(path: str, start: int, stop: int) -> list[tuple[int, int]]:
@@ -163,6 +188,24 @@ def hash_of(path: str, kind: HashKind, sums: Sums | None) -> str:
     return state.hexdigest()
 
 
+class Name(NamedTuple):
+    """What the name of a cache file says."""
+
+    serial: int
+    size_bytes: int
+    content_hash: str
+
+
+def name_of(name: str) -> Name | None:
+    """None: that is not the name of a cache file of a content whose hash is known."""
+    named = _NAME.fullmatch(name)
+    return None if named is None else Name(int(named[1], 16), int(named[2]), named[3])
+
+
+def path_of(directory: str, name: Name) -> str:
+    return f"{directory}/{name.serial:08x}.{name.size_bytes}.{name.content_hash}"
+
+
 class Found(NamedTuple):
     """A cache file of a former process: the key of its content, and in which order it was made."""
 
@@ -173,11 +216,10 @@ class Found(NamedTuple):
 
 def found_as(path: Path, *, has_sums: bool) -> Found | None:
     """What the file at *path* is; None: none of ours."""
-    named = _NAME.fullmatch(path.name)
+    named = name_of(path.name)
     if named is None:
         return None
-    serial, size, content_hash = named.groups()
-    size_bytes = int(size)
+    size_bytes = named.size_bytes
     if has_sums:
         sums = Sums(path, size_bytes)
         blocks = sums.present()
@@ -188,12 +230,28 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
         former.unproven = set(blocks)
     else:
         former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True)
-    return Found((content_hash, size), former, int(serial, 16))
+    return Found((named.content_hash, str(size_bytes)), former, named.serial)
+
+
+def found_in(directory: str) -> Iterator[Found]:
+    """The cache files of a former process, in the order in which they were made; what is none is removed."""
+    names = set(os.listdir(directory))  # noqa: PTH208 - the system call itself
+    for name in sorted(names):
+        path = Path(directory, name)
+        if name.endswith(SUFFIX):
+            found, is_ours = None, name.removesuffix(SUFFIX) in names
+        else:
+            found = found_as(path, has_sums=name + SUFFIX in names)
+            is_ours = found is not None
+        if not is_ours:
+            remove(path)
+        if found is not None:
+            yield found
 
 
 def new_path(directory: str, serial: int, size_bytes: int, content_hash: str | None) -> str:
     """Of a new cache file, in *directory*, which is made again if somebody has removed it."""
     with suppress(OSError):
         Path(directory).mkdir(mode=0o700, exist_ok=True)
-    known = f"{serial:08x}.{size_bytes}.{content_hash or ''}"
-    return f"{directory}/{known if _NAME.fullmatch(known) else f'{serial:08x}'}"
+    known = path_of(directory, Name(serial, size_bytes, content_hash or ""))
+    return known if name_of(Path(known).name) else f"{directory}/{serial:08x}"

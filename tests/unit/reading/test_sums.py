@@ -13,7 +13,7 @@ import pytest
 from mountfs.model.blocksums import BLOCK_BYTES, DIGEST_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.reading import blocks, sums
+from mountfs.reading import blocks, cachefile, sums
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.readahead import MIB
 from mountfs.reading.sums import SUFFIX
@@ -179,7 +179,7 @@ def test_a_kill_in_the_middle_of_any_write_leaves_no_wrong_byte(
         killer = Killer(at)
         cache = a_cache(directory, 14 * BLOCK_BYTES)
         with monkeypatch.context() as patched:
-            for module in (blocks, sums):
+            for module in (blocks, cachefile, sums):
                 system = _System(killer)
                 patched.setattr(module, "os", system)
             patched.setattr(Path, "unlink", lambda path, killer=killer: killer(_unlink, (path,)))
