@@ -6,7 +6,7 @@ The daemon, the tests' worlds and the model machines all use ``build``.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import CACHE_BYTES, Blocks
+from mountfs.reading.othercaches import OtherCaches, no_others
 from mountfs.reading.reader import SMALL_BYTES, Ending, Reader
 from mountfs.space import SpaceGauge
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
@@ -62,13 +63,14 @@ from mountfs.upload.urgency import Urgency
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where one mount keeps what is its own. *is_shared*: whether the spool file of a name is also one that
-    another mount left, whose journal names it."""
+    another mount left, whose journal names it. *other_caches*: of the account's other mounts here."""
 
     store: Path
     spool: Path
     cache: Path
     commit_lock: Path
     is_shared: Callable[[str], bool] = is_never_shared
+    other_caches: Callable[[], Iterable[Path]] = no_others
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +282,8 @@ def _reading(
         return spare_bytes + spool.promised_bytes() - free_bytes
 
     hash_kind = backend.limits.hash_kind
-    blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes)
+    others = OtherCaches(places.other_caches)
+    blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes, others=others)
     spool.on_short = blocks.make_room
     spool.missing_bytes = lambda: gaps.missing_bytes
     return blocks, Reader(backend, blocks, clock, settings.ending, settings.small_bytes), gaps

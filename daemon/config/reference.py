@@ -180,7 +180,7 @@ MOUNT = Section(
         Entry("contain_links", "false", "Links that others published are not followed out of the mount."),
         Entry("hardlinks", '"copy"', "Hard links: fail (`refuse`), or make a second file (`copy`)."),
         Entry(
-            "cache_max_bytes", '"20G"', "Most bytes of the service's files that are kept here for reading."
+            "cache_max_bytes", '"20G"', "Most bytes of the service's files that a mount keeps for reading."
         ),
         Entry("cache_min_free_bytes", '"5G"', "So much of the disk that cache leaves free."),
         Entry(

@@ -68,6 +68,10 @@ class Slot:
             if other != ours
         )
 
+    def other_caches(self) -> list[Path]:
+        """Where the account's other slots keep what was read, whether a mount uses them or not."""
+        return [each / "cache" for each in slots_in(self.directory.parent) if each != self.directory]
+
     def release(self) -> None:
         os.close(self.fd)
 

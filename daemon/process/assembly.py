@@ -218,7 +218,7 @@ class _Assembly:
 
     def _places(self, slot: Slot) -> Places:
         lock = self.state.account_dir(self.account) / "commit.lock"
-        return Places(slot.journal, slot.spool, slot.cache, lock, slot.is_shared)
+        return Places(slot.journal, slot.spool, slot.cache, lock, slot.is_shared, slot.other_caches)
 
     def _settings(self) -> Settings:
         return Settings(
@@ -312,7 +312,9 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
 
     core.tree.watch(tell_follower, of_outcomes=True)
     syncs = Worker("sync", core.durability.step, clock)
-    return [*uploaders, *commits, *fills, sweeps, makes, probes, syncs]
+    looks = Worker("other-caches", core.blocks.others.step, clock)
+    core.blocks.others.wake = waker_of(looks)
+    return [*uploaders, *commits, *fills, sweeps, makes, probes, syncs, looks]
 
 
 def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:

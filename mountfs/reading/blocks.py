@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 from mountfs.model.entry import File
@@ -19,6 +20,7 @@ from mountfs.model.ranges import RangeSet
 from mountfs.reading.cachefile import (
     CacheFile,
     Found,
+    KeptOpen,
     Stored,
     found_in,
     hash_of,
@@ -28,6 +30,7 @@ from mountfs.reading.cachefile import (
     sums_of,
 )
 from mountfs.reading.contentkey import Key, key_of
+from mountfs.reading.othercaches import OtherCaches
 from mountfs.reading.pinned import Pinned
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import remove
@@ -38,8 +41,6 @@ MOST_FILES = 100_000
 """However small they are: each costs about 1 KB of memory and a block of the disk."""
 LEAST_BYTES = 64 * 1024 * 1024
 """Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
-MOST_OPEN = 16
-"""Large files that stay open between two reads: to open and to close one costs a quarter of a read."""
 MOST_SPARED = 1000
 """Pinned files that are passed over in one search for what may go."""
 LOOK_EVERY_BYTES = 4 * 1024 * 1024
@@ -59,10 +60,11 @@ class Blocks:
         *,
         lacking_bytes: Callable[[], int] = lambda: 0,
         least_bytes: int = LEAST_BYTES,
+        others: OtherCaches | None = None,
     ) -> None:
         """Makes *directory* if it is missing. *hash_kind*: of the hashes that the service states.
         *lacking_bytes*: how much more of the disk should be free; the cache gives it, down to *least_bytes*.
-        """
+        *others*: where contents are taken from that this cache has nothing of."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = str(directory)
         self.limit_bytes = limit_bytes
@@ -70,10 +72,9 @@ class Blocks:
         self._most_files = most_files
         self._lacking_bytes = lacking_bytes
         self._least_bytes = least_bytes
+        self.others = others or OtherCaches()
         self._cached: OrderedDict[Key, CacheFile] = OrderedDict()
-        self._open: deque[CacheFile] = deque()
-        """Those that stay open, the ones that were opened first first."""
-        self._made = 0
+        self._kept_open = KeptOpen()
         self.used_bytes = 0
         self._pinned = Pinned()
         self._unlooked_bytes = 0
@@ -81,9 +82,12 @@ class Blocks:
         self.spares_former = False
         """Whether what a former process kept stays until it is known what of it is pinned."""
         self._lock = threading.Lock()
+        last = 0
         with self._lock:
             for found in found_in(self._directory):
+                last = max(last, found.serial)
                 self._find_locked(found)
+        self._serials = count(last + 1)
 
     @property
     def pinned_bytes(self) -> int:
@@ -96,25 +100,26 @@ class Blocks:
         return self._lacking_bytes() > 0
 
     def recall(self, file: File) -> None:
-        """Has what a former process kept of *file* count as cached if it is whole; reads all of it once. To
-        be called before anything else is asked about *file*."""
+        """Has what a former process, or another mount, kept of *file* count as cached if it is whole; reads
+        all of it once. To be called before anything else is asked about *file*."""
         key = key_of(file)
         with self._lock:
             cached = self._cached.get(key)
-            if cached is None or cached.is_proven:
-                return
+        cached = cached or self._lent(key)
+        if cached is None or cached.is_proven:
+            return
         sums = sums_of(cached.path, file)
         is_whole = hash_of(cached.path, self._hash_kind, sums) == file.content_hash
         with self._lock:
             if self._cached.get(key) is not cached:
                 return
+            cached.sums = sums
             if is_whole:
                 cached.is_proven = True
-                cached.sums = sums
                 cached.ranges.add(0, file.size_bytes)
             else:
-                cached.sums = sums
                 self._forget_locked(key, cached)
+                self.others.doubt(key)
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
         """The cached bytes from *offset* on, at most *length*; empty when the first is not cached."""
@@ -159,11 +164,7 @@ class Blocks:
         # A large file without digests is one that was taken over, and counts as a whole for the next process.
         if cached.sums is not None and not cached.sums.begin():
             return None
-        try:
-            os.close(cached.open_to_write())
-        except OSError:
-            return None
-        return cached
+        return cached if cached.write(0, b"") else None
 
     def landed(self, file: File, cached: CacheFile, offset: int, length: int, digests: bytes) -> None:
         """Counts [offset, offset + length) as cached: these bytes were written to what ``land`` returned.
@@ -192,7 +193,7 @@ class Blocks:
             return False
         key = (content_hash, str(size_bytes))
         with self._lock:
-            path = self._new_path_locked(content_hash, size_bytes)
+            path = self._new_path(content_hash, size_bytes)
             try:
                 found = os.stat(spool_path)  # noqa: PTH116 - the system call itself
                 # A second name: a newer version of it is written behind its end.
@@ -305,10 +306,7 @@ class Blocks:
         if cached.sums is not None or cached.cached_bytes > WHOLE_FILE_BYTES:
             with self._lock:
                 if self._cached.get(key) is cached:
-                    cached.stored = stored
-                    self._open.append(cached)
-                    if len(self._open) > MOST_OPEN:
-                        self._open.popleft().stored = None
+                    self._kept_open.add(cached, stored)
         return stored
 
     def _present(self, file: File) -> CacheFile:
@@ -320,23 +318,38 @@ class Blocks:
                 self._forget_locked(key, cached)
                 cached = None
             if cached is None:
-                path = self._new_path_locked(file.content_hash, file.size_bytes)
+                path = self._new_path(file.content_hash, file.size_bytes)
                 cached = self._cached[key] = CacheFile(path, sums=sums_of(path, file))
             return cached
+
+    def _lent(self, key: Key) -> CacheFile | None:
+        """What another cache has of a content, under a name in this one; None: nothing."""
+        lent = self.others.lend(key, lambda: self._new_path(key[0], int(key[1])))
+        if lent is None:
+            return None
+        lent_bytes, lent.cached_bytes, lent.is_former = lent.cached_bytes, 0, False
+        with self._lock:
+            before = self._cached.get(key)
+            if before is not None or not self._may_keep(key, lent_bytes):
+                self._forget_locked(key, lent)
+                return before
+            self._cached[key] = lent
+            self._count_locked(key, lent, lent_bytes)
+            if self._exceeds_locked(self.limit_bytes + self._pinned.cached_bytes):
+                self._shrink_locked()
+        return lent
 
     def _find_locked(self, found: Found) -> None:
         """Takes over a cache file of a former process, in the order in which they were made."""
         if found.key in self._cached:
             remove(Path(found.file.path))
             return
-        self._made = max(self._made, found.serial)
         self._cached[found.key] = found.file
         self.used_bytes += found.file.cached_bytes
 
-    def _new_path_locked(self, content_hash: str | None, size_bytes: int) -> str:
+    def _new_path(self, content_hash: str | None, size_bytes: int) -> str:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
-        self._made += 1
-        return new_path(self._directory, self._made, size_bytes, content_hash)
+        return new_path(self._directory, next(self._serials), size_bytes, content_hash)
 
     def _keep_locked(self, key: Key, cached: CacheFile, offset: int, length: int) -> None:
         """These bytes are in the cache file; unless it was evicted meanwhile they count as cached."""

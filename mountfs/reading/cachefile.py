@@ -6,6 +6,7 @@ import os
 import re
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from mountfs.model.ranges import RangeSet
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import SUFFIX, Sums, remove
 
+MOST_OPEN = 16
+"""Large files that stay open between two reads: to open and to close one costs a quarter of a read."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
 _NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
@@ -132,6 +135,22 @@ class CacheFile:
         if self.sums is None or not self.unproven or start >= stop:
             return []
         return [number for number in self.sums.touching(start, stop) if number in self.unproven]
+
+
+class KeptOpen:
+    """Cache files that stay open between two reads; guarded by the cache's lock."""
+
+    __slots__ = ("_files",)
+
+    def __init__(self) -> None:
+        self._files: deque[CacheFile] = deque()
+        """Those that were opened first come first."""
+
+    def add(self, cached: CacheFile, stored: Stored) -> None:
+        cached.stored = stored
+        self._files.append(cached)
+        if len(self._files) > MOST_OPEN:
+            self._files.popleft().stored = None
 
 
 def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lock) -> None:

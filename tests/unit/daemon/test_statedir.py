@@ -132,3 +132,14 @@ def test_a_key_that_makes_no_sense_leads_nowhere(tmp_path: Path, key: object) ->
 def test_a_slot_is_looked_for_in_no_other_place(tmp_path: Path, key: str) -> None:
     with pytest.raises(Failure, match="not the key of an account"):
         list(StateDir(tmp_path).stopped_slots(key))
+
+
+def test_a_slot_tells_of_the_caches_beside_its_own(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    first = state.take_slot(ACCOUNT)
+    assert first.other_caches() == []
+    second = state.take_slot(ACCOUNT)
+    state.take_slot(Account("dropbox-2", "Bob"))
+    (first.directory.parent / "slot-0.bak").mkdir()
+    assert first.other_caches() == [second.cache]
+    assert second.other_caches() == [first.cache]

@@ -15,7 +15,8 @@ from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.reading.blocks import MOST_OPEN, Blocks
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.cachefile import MOST_OPEN
 from mountfs.reading.delivery import LANDS_AGAIN_S
 from mountfs.reading.reader import Reader
 from mountfs.reading.sums import Sums
