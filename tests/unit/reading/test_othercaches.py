@@ -416,3 +416,48 @@ def test_contents_without_a_hash_are_not_looked_for(sides: Sides) -> None:
     sides.look()
     sides.ours.recall(unhashed)
     assert sides.ours.peek(unhashed, 0, 5) == b""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_two_caches_do_in_turns_no_wrong_byte_is_served(tmp_path: Path, seed: int) -> None:
+    """Each takes from the other; puts, looks, evictions, removals and starts in a random order."""
+    chance = random.Random(seed)
+    bodies = [LARGE_BODY, LARGE_BODY[::-1], SMALL_BODY, SMALL_BODY[::-1], b"tiny"]
+    files = [file_of(body, f"{number}") for number, body in enumerate(bodies)]
+    names = ["a", "b"]
+    others = [OtherCaches(lambda name=name: [tmp_path / name]) for name in reversed(names)]  # type: ignore[misc]
+
+    def start(side: int) -> Blocks:
+        return Blocks(tmp_path / names[side], 14 * BLOCK_BYTES, HashKind.DROPBOX, others=others[side])
+
+    caches = [start(0), start(1)]
+    for step in range(80):
+        side = chance.randrange(2)
+        cache = caches[side]
+        number = chance.randrange(len(files))
+        file, body = files[number], bodies[number]
+        match chance.randrange(8):
+            case 0:
+                cache.drop(file)
+            case 1:
+                caches[side] = start(side)
+            case 2 | 3:
+                others[side].step(step * LOOK_FOR_OTHERS_S)
+            case 4:
+                cached = cache.land(file, min(MIB, file.size_bytes))
+                if cached is not None:
+                    with Path(cached.path).open("r+b") as landing:
+                        landing.write(body[: 3 * BLOCK_BYTES])
+                    cache.broke_off(file, cached, 0, MIB)
+            case _:
+                cache.recall(file)
+                for low, high in cache.gaps(file, 0, file.size_bytes)[: chance.randrange(3)]:
+                    cache.put(file, low, body[low:high][: chance.randrange(1, 6) * BLOCK_BYTES])
+                    assert cache.used_bytes <= 14 * BLOCK_BYTES
+        for at in range(0, file.size_bytes, BLOCK_BYTES):
+            piece = caches[side].peek(file, at, BLOCK_BYTES)
+            assert piece == body[at : at + len(piece)]
+        assert sum(caches[side].bytes_of(each) for each in files) <= caches[side].used_bytes
+    for cache in caches:
+        cache.clear()
+        assert cache.used_bytes == 0
