@@ -315,6 +315,22 @@ def test_a_disk_without_room_gets_what_one_cache_can_give(sides: Sides) -> None:
     assert present(sides.theirs) == list(range(10))
 
 
+def test_a_cache_that_nobody_uses_lets_go_of_what_it_shares_too(sides: Sides) -> None:
+    lacking_bytes = 0
+    put(sides.theirs, *range(10))
+    sides.look()
+    ours = sides.our_next(lacking_bytes=lambda: lacking_bytes, least_bytes=0)
+    sides.others.on_look = ours.make_room
+    assert present(ours) == list(range(10))
+    sides.look()
+    assert present(ours) == list(range(10))
+    lacking_bytes = MIB
+    sides.theirs.clear()
+    assert len(sides.files("ours")) == 2
+    sides.look()
+    assert not sides.files("ours")
+
+
 class _Calls:
     """``os``, counting."""
 
