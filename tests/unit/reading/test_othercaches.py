@@ -182,6 +182,25 @@ def test_wrong_bytes_of_a_small_file_are_not_believed_and_not_written_to(
     assert [each.stat().st_nlink for each in sides.files("ours")] == [1]
 
 
+def test_what_did_not_prove_itself_is_not_tried_again_before_the_next_look(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides.theirs.put(SMALL, 0, b"y" * 100)
+    sides.look()
+    tried: list[str] = []
+
+    def link(source: str, target: str) -> None:
+        tried.append(source)
+        _link(source, target)
+
+    monkeypatch.setattr(os, "link", link)
+    for looks in (1, 2):
+        for _ in range(3):
+            assert small_of(sides.ours) == b""
+        assert len([each for each in tried if not each.endswith(SUFFIX)]) == looks
+        sides.look()
+
+
 def test_a_small_file_that_is_whole_by_now_is_taken_without_a_change_of_the_directory(sides: Sides) -> None:
     sides.theirs.put(SMALL, 0, SMALL_BODY[:40])
     sides.look()
