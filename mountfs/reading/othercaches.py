@@ -26,6 +26,9 @@ LOOK_FOR_OTHERS_S = 60.0
 """While there are none: a second mount may start, and a first one learns of it."""
 NAMES_A_SECOND = 2000
 """So many known names put the next look off by a second: 100,000 take 0.17 s of the processor to read."""
+MOST_HASHED_BYTES = 512 * 1024 * 1024
+"""Of a file without digests, which is read as a whole, at 2 GB/s at best, before its first byte is believed.
+The first bytes of a larger one are there sooner from the service."""
 MOST_NAMES = 100_000
 """Of all other caches; each takes 120 bytes."""
 
@@ -143,8 +146,10 @@ def _linked(theirs: str, ours: str, size_bytes: int) -> CacheFile | None:
             os.link(theirs + SUFFIX, ours + SUFFIX)
         except FileNotFoundError:
             has_sums = False
+        if not has_sums and size_bytes > MOST_HASHED_BYTES:
+            return None
         os.link(theirs, ours)
-        # All bytes are read of a file without digests: not of one whose end has not come.
+        # All of a file without digests would be read: not of one whose end has not come.
         if has_sums or os.stat(ours).st_size == size_bytes:  # noqa: PTH116 - the system call itself
             found = found_as(Path(ours), has_sums=has_sums)
             if found is not None and (found.file.ranges or not has_sums):

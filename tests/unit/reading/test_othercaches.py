@@ -124,6 +124,21 @@ def test_what_was_uploaded_through_another_mount_is_not_fetched(sides: Sides, tm
     assert present(sides.ours) == list(range(10))
 
 
+def test_a_very_large_file_is_taken_only_if_its_blocks_prove_themselves(
+    sides: Sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(othercaches, "MOST_HASHED_BYTES", LARGE.size_bytes - 1)
+    spooled = tmp_path / "spooled"
+    spooled.write_bytes(LARGE_BODY)
+    assert sides.theirs.adopt(str(LARGE.content_hash), LARGE.size_bytes, str(spooled))
+    sides.look()
+    assert present(sides.ours) == []
+    assert not sides.files("ours")
+    assert present(sides.their_next()) == list(range(10))  # this makes digests
+    sides.look()
+    assert present(sides.ours) == list(range(10))
+
+
 def test_of_a_large_file_that_is_partly_there_the_rest_comes_into_the_same_file(sides: Sides) -> None:
     put(sides.theirs, 0, 3)
     sides.look()
