@@ -44,6 +44,8 @@ def xattr(path: Path, name: str, timeout_s: float | None = None) -> bytes:
             asking.communicate(timeout=GONE_S)
         except subprocess.TimeoutExpired:
             asking.returncode = -signal.SIGKILL  # it ends with the mount, which Popen would warn about
+            assert asking.stdout is not None
+            asking.stdout.close()
         raise TimeoutError(f"{path}: no answer after {timeout_s} s") from None
     if asking.returncode:
         number = max(0, asking.returncode)
