@@ -42,8 +42,8 @@ class Feed:
         self._has_more = False
         """Whether the service has told that another page follows."""
         self._ids: dict[int, tuple[Folder, int]] = {}
-        """Ids of folders that were told by a page that others follow, by node, and when it was asked for: a
-        later page may tell that the folder was another one."""
+        """Folders that were told of by a page that others follow, by node, and when it was asked for: a later
+        page may tell that the folder was another one."""
         self._in_rows: dict[int, dict[str, int]] = {}
         """What folders that are not in memory are in a folder, by its id: their ids by folded name, likewise.
         To go through the rows for each change would take as long as both are many."""
@@ -204,11 +204,15 @@ class Feed:
         return True
 
     def _note_ids(self) -> None:
-        """Notes the ids that were told of folders, now that no page follows that may tell of others there."""
+        """Notes what was told of folders, now that no page follows that may tell of others there."""
         for node_id, (entry, asked_at) in self._ids.items():
             node = self._tree.node(node_id)
             state = None if node is None else node.state
-            if node is None or state is None or state.base_parent is None or state.flight is not None:
+            if node is None or state is None:
+                continue
+            if state.flight is not None and state.flight.id <= asked_at:
+                hear(node, entry)  # the order that makes it is still on its way
+            if state.flight is not None or state.base_parent is None:
                 continue
             is_it = isinstance(state.base, Folder) and not state.base.id and state.base.name == entry.name
             if is_it and asked_at >= node.part.listing.listed_at:
@@ -222,8 +226,16 @@ class Feed:
         if claims is None or key not in claims:
             return False
         flight = claims[key].state.flight
-        is_older = flight is not None and (flight.id > self._asked_at or self._has_more)
-        hear(claims[key], None if is_older and isinstance(entry, Folder) else entry)
+        self._ids.pop(claims[key].id, None)
+        is_older = flight is not None and flight.id > self._asked_at
+        if not isinstance(entry, Folder):
+            hear(claims[key], entry)
+        elif is_older or (self._has_more and len(self._ids) >= IDS_KEPT):
+            hear(claims[key], None)
+        elif self._has_more:
+            self._ids[claims[key].id] = entry, self._asked_at
+        else:
+            hear(claims[key], entry)
         return True
 
     def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:

@@ -50,6 +50,19 @@ def follow_late(world: World, meanwhile: Callable[[], None]) -> None:
     world.core.follower.step(world.clock.now_s())
 
 
+def follow_in_pages(world: World, between: Callable[[], object]) -> None:
+    """Each change comes in a page of its own, and *between* happens after each but the last."""
+    world.memory.page_entries = 1
+    cursor, has_more = world.core.feed.cursor, True
+    while has_more:
+        asked_at = world.core.feed.asks()
+        page = world.memory.changes(cursor or "")
+        cursor, has_more = page.cursor, page.has_more
+        world.core.feed.note(page.entries, cursor, asked_at, has_more=has_more)
+        if has_more:
+            between()
+
+
 def test_news_of_a_folder_are_not_taken_for_those_of_one_that_has_its_name_since(world: World) -> None:
     def meanwhile() -> None:
         make_anew(world)
@@ -93,17 +106,13 @@ def test_nor_where_pages_that_follow_tell_of_the_second(world: World, *, is_sent
     world.account.job_polls = 0 if is_sent else 3
     world.commit_steps(2)
     second = world.node("/d")
-    world.memory.page_entries = 1
-    cursor, has_more = world.core.feed.cursor, True
-    while has_more:
-        asked_at = world.core.feed.asks()
-        page = world.memory.changes(cursor or "")
-        cursor, has_more = page.cursor, page.has_more
-        world.core.feed.note(page.entries, cursor, asked_at, has_more=has_more)
-        if has_more:
-            world.settle()
-            assert world.names("/d") == {"f"}
-            assert second.state.base in (Folder("", "d"), world.account.get("/d"))
+
+    def look() -> None:
+        world.settle()
+        assert world.names("/d") == {"f"}
+        assert second.state.base in (Folder("", "d"), world.account.get("/d"))
+
+    follow_in_pages(world, look)
     assert second.state.base == world.account.get("/d")
     assert world.tree() == world.remote() == {"/d": None, "/d/f": b"second"}
     assert world.node("/d") is second
@@ -169,3 +178,22 @@ def test_a_folder_that_others_made_anew_before_its_id_was_known_shows_nothing_of
         if is_listed:
             world.names()
     assert world.tree() == world.remote() == {"/d": None}
+
+
+@pytest.mark.parametrize("ends_between", [True, False], ids=["done between two pages", "done after them"])
+def test_news_in_pages_of_folders_that_are_just_being_made_cost_no_listing(
+    world: World, *, ends_between: bool
+) -> None:
+    """As those of a large copy are: a listing for each of its folders would take longer than the copy."""
+    for name in ("f", "g"):
+        world.mkdir(f"/new-{name}")
+        world.put(f"/new-{name}/{name}", b"ours")
+    world.account.job_polls = 3
+    world.commit_steps(2)
+    assert world.account.get("/new-g") is not None
+    before = world.memory.calls().get("list_folder", 0)
+    follow_in_pages(world, world.settle if ends_between else lambda: None)
+    world.settle()
+    assert world.tree() == world.remote()
+    assert world.state("/new-g").base == world.account.get("/new-g")
+    assert world.memory.calls().get("list_folder", 0) == before
