@@ -60,7 +60,10 @@ def service(machine: Machine, far_side: SandboxProcess, request: pytest.FixtureR
     )
     machine.run("systemctl", "reset-failed", "mountfs@demo", check=False)
     try:
-        machine.run("systemctl", "start", "mountfs@demo")
+        try:
+            machine.run("systemctl", "start", "mountfs@demo")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{machine.journal('mountfs@demo')}") from error
         yield machine
     finally:
         machine.run("systemctl", "stop", "mountfs@demo", check=False)
