@@ -85,7 +85,7 @@ def detour_folder(node: Node) -> Node:
     """The folder in which *node* has a third name for a moment: the one it is to be moved into, or the
     nearest above that, as the mount shows them, which the service has and has not below *node*.
 
-    Not the folder that *node* is in: `mv d/g new/g; rm d/f; mv new d` makes the new d once the old one is
+    Not the folder that *node* is in: `mv d/g new; rm d/f; mv -T new d` makes the new d once the old one is
     removed, and that waits until g has left it.
     """
     at = node.state.parent

@@ -40,36 +40,6 @@ def test_two_mounts_of_one_account_show_their_folders_and_send_what_is_theirs(
     until((mounts[0].path / "sub" / "part9").exists, "one sees what the other sent")
 
 
-def test_what_one_mount_of_an_account_has_read_another_one_does_not_fetch(
-    far_side: SandboxProcess, make_mount: MakeMount
-) -> None:
-    big = "0123456789abcdef" * (3 * 1024 * 1024 // 16)
-    for number in range(60):
-        far_side.write(f"/f{number:02}", f"{number}")
-    far_side.write("/big", big)
-    first, second = make_mount(name="first"), make_mount(name="second")
-    first.start()
-    for path in first.path.iterdir():
-        path.read_bytes()
-    second.start()
-    # Downwards by two: nothing is fetched ahead of that.
-    numbers = iter(range(58, 0, -2))
-
-    def downloads() -> int:
-        return far_side.counts()["files/download"]
-
-    def is_lent() -> bool:
-        number, before = next(numbers), downloads()
-        assert (second.path / f"f{number:02}").read_text() == f"{number}"
-        return downloads() == before
-
-    until(is_lent, "the second mount has looked what the first one has")
-    before = downloads()
-    assert (second.path / "big").read_text() == big
-    assert (second.path / "f00").read_text() == "0"
-    assert downloads() == before
-
-
 def test_a_second_mount_on_a_mount_point_is_told_who_has_it(real_mount: RealMount) -> None:
     done = mountfs(*real_mount.order())
     assert done.returncode == 1

@@ -357,6 +357,20 @@ def test_s_rename_of_what_is_being_replaced_takes_its_history_along(corner: Corn
     assert corner.content(renamed) == b"new"
 
 
+def test_s_rename_of_a_new_folder_onto_the_one_that_its_contents_left(corner: Corner) -> None:
+    corner.run("mkdir d; echo f > d/f; echo g > d/g")
+    corner.settle()
+    item_id = corner.there()["d/g"]["id"]
+    corner.far_side.pause()
+    corner.run("mkdir new; mv d/g new; rm d/*; mv -T new d; mkdir d/f")
+    corner.far_side.resume()
+    corner.settle()
+    assert set(corner.there()) == {"d", "d/f", "d/g"}
+    assert corner.there()["d/g"]["id"] == item_id
+    assert corner.names() == {"d"}
+    assert corner.content("d/g") == b"g\n"
+
+
 def test_s_rename_and_removal_of_what_is_being_replaced_removes_it(corner: Corner) -> None:
     corner.committed("file", "old")
     corner.far_side.pause()

@@ -181,6 +181,37 @@ def test_s_down_refused_credentials_are_told_and_new_ones_are_taken(
     assert real_mount.status()["account"]["far_side"]["condition"] == "answers"
 
 
+@pytest.mark.only_on("dropbox", because="processes of one machine share files, not services")
+def test_s_down_what_one_mount_of_an_account_has_read_another_one_does_not_fetch(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    big = "0123456789abcdef" * (3 * 1024 * 1024 // 16)
+    for number in range(60):
+        far_side.write(f"/f{number:02}", f"{number}")
+    far_side.write("/big", big)
+    first, second = make_mount(name="first"), make_mount(name="second")
+    first.start()
+    for path in first.path.iterdir():
+        path.read_bytes()
+    second.start()
+    # Downwards by two: nothing is fetched ahead of that.
+    numbers = iter(range(58, 0, -2))
+
+    def downloads() -> int:
+        return far_side.counts()["files/download"]
+
+    def is_lent() -> bool:
+        number, before = next(numbers), downloads()
+        assert (second.path / f"f{number:02}").read_text() == f"{number}"
+        return downloads() == before
+
+    until(is_lent, "the second mount has looked what the first one has")
+    before = downloads()
+    assert (second.path / "big").read_text() == big
+    assert (second.path / "f00").read_text() == "0"
+    assert downloads() == before
+
+
 def test_s_down_a_dead_process_is_an_error_and_never_an_empty_folder(
     real_mount: RealMount, far_side: SandboxProcess
 ) -> None:
