@@ -1,4 +1,4 @@
-"""The calls that tell attributes: stat(2) of a path, fstat(2) of an open file."""
+"""stat(2) of a path: from a node, or from the rows of a folder that a program goes through."""
 
 from __future__ import annotations
 

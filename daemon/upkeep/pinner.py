@@ -101,8 +101,6 @@ class Pinner:
         """The service's position when the last pass began; "": another pass is due anyway."""
         self._last_pass_bytes = self._pass_bytes = 0
         self._pass_began_s = -math.inf
-        self._is_whole = True
-        """Whether the present pass came by all that is pinned, as far as it has got."""
         self._rest_s = LOOK_S
         self._recoveries = 0
         """Passes in a row because pinned bytes had to give way."""
@@ -172,7 +170,7 @@ class Pinner:
             self._seen_cursor = ""
             return self._pacer.ready_s
         except BaseException:
-            self._is_whole, self._seen_cursor = False, ""  # what it was about is looked at in another pass
+            self._seen_cursor = ""  # what it was about is looked at in another pass
             raise
         self._pacer.succeeded()
         return now_s
@@ -193,7 +191,6 @@ class Pinner:
         self._seen_cursor = cursor
         self._pass_bytes = 0
         self._pass_began_s = now_s
-        self._is_whole = True
         self._cache.begin_pins()
         self._pins.refresh()
         for _, node in self._pins.nodes():
@@ -223,8 +220,7 @@ class Pinner:
         self._last_pass_bytes = self._pass_bytes
         self._cache.spares_former = False
         if math.isfinite(self._pass_began_s):
-            if self._is_whole:
-                self._cache.end_pins()
+            self._cache.end_pins()
             self._rest_s = min(LONGEST_S, max(LOOK_S, RESTS * (now_s - self._pass_began_s)))
             self._pass_began_s = -math.inf
 

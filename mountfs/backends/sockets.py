@@ -123,25 +123,14 @@ def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
             no proxy has led on: nothing would have been sent."""
             return super().has_connected_to_proxy or (self.proxy is not None and self.was_connected)
 
-    class Secure(HTTPSConnection):
-        response_class = _Reply
-        was_connected = False
-
+    class Secure(Plain, HTTPSConnection):
         def connect(self) -> None:
-            self.was_connected = False
             if not isinstance(self.ssl_context, Context):
                 found = self.ssl_context or create_urllib3_context(
                     cert_reqs=resolve_cert_reqs(self.cert_reqs)
                 )
                 self.ssl_context = cast("Any", Context(found))
             super().connect()
-            self.was_connected = True
-            sockets.add(self.sock)
-
-        @property
-        def has_connected_to_proxy(self) -> bool:
-            """As of a plain one."""
-            return super().has_connected_to_proxy or (self.proxy is not None and self.was_connected)
 
         @property
         def is_connected(self) -> bool:

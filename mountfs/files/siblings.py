@@ -107,6 +107,10 @@ class _Orders:
             return self._backward
         return None
 
+    def followed(self, *, is_named: bool) -> _Order | None:
+        """The one of both forward orders that a program keeps to."""
+        return self.named if is_named else self.listed
+
     @property
     def named(self) -> _Order | None:
         """The order of their names; None: there are too many to sort them."""
@@ -193,7 +197,7 @@ class Siblings:
         run.window = before.window if run.top is not None else before.window // 2
         if run.window or run.top is not None:
             orders = self._orders_of(folder)
-            run.order = None if orders is None else (orders.named if before.is_named else orders.listed)
+            run.order = None if orders is None else orders.followed(is_named=before.is_named)
             run.is_named = before.is_named
         return run
 
@@ -250,7 +254,7 @@ class Siblings:
         """The folder after *folder*: the first one in it, else the next one beside it, or one above it."""
         with self._lock:
             orders = self._orders_of(folder, of_folders=True)
-            inside = None if orders is None else orders.named if run.is_named else orders.listed
+            inside = None if orders is None else orders.followed(is_named=run.is_named)
             for each in () if inside is None else inside.files[:FOLDERS_KEPT]:
                 known = self._runs.get(each.id)
                 if known is None or known.last is None:
@@ -260,7 +264,7 @@ class Siblings:
                 if at is run.top or parent is None:
                     return None
                 orders = self._orders_of(parent, at, of_folders=True)
-                beside = None if orders is None else orders.named if run.is_named else orders.listed
+                beside = None if orders is None else orders.followed(is_named=run.is_named)
                 place = -1 if beside is None else beside.place(at)
                 if beside is not None and 0 <= place < len(beside.files) - 1:
                     return beside.files[place + 1]
@@ -269,7 +273,7 @@ class Siblings:
     def _first(self, folder: Node, count: int, walk: _Run) -> tuple[list[File], int]:
         """What is to be fetched of the first *count* files in *folder*, and how many files it has."""
         orders = self._orders_of(folder)
-        order = None if orders is None else orders.named if walk.is_named else orders.listed
+        order = None if orders is None else orders.followed(is_named=walk.is_named)
         if order is None:
             return [], count
         run = self._runs.get(folder.id)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import Stored
-from mountfs.reading.contentkey import key_of
+from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.readahead import Stream
 
 MOST_RUNS = 1024
@@ -31,7 +31,7 @@ class Runs:
 
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
-        self._runs: dict[tuple[str, ...], Run] = {}
+        self._runs: dict[Key, Run] = {}
 
     def find(self, file: File, offset: int, length: int) -> Stored | None:
         """The open cache file, where all bytes of [offset, offset + length) are in a run of *file*."""

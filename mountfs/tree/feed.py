@@ -228,14 +228,11 @@ class Feed:
         flight = claims[key].state.flight
         self._ids.pop(claims[key].id, None)
         is_older = flight is not None and flight.id > self._asked_at
-        if not isinstance(entry, Folder):
-            hear(claims[key], entry)
-        elif is_older or (self._has_more and len(self._ids) >= IDS_KEPT):
-            hear(claims[key], None)
-        elif self._has_more:
-            self._ids[claims[key].id] = entry, self._asked_at
+        if isinstance(entry, Folder) and self._has_more and not is_older and len(self._ids) < IDS_KEPT:
+            self._ids[claims[key].id] = entry, self._asked_at  # heard with the last page
         else:
-            hear(claims[key], entry)
+            is_unsure = isinstance(entry, Folder) and (is_older or self._has_more)
+            hear(claims[key], None if is_unsure else entry)
         return True
 
     def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:
@@ -263,9 +260,7 @@ class Feed:
                 continue
             if claimant is not None:
                 hear(claimant, None)
-            below = tree.base_child(at, key)
-            if below is None and at.part.children is None and at.part.listing.listed_at:
-                below = self._stored(at, key)
+            below = self._child(at, key)
             if below is None or below.folder is None:
                 return None
             at = below
@@ -281,11 +276,8 @@ class Feed:
         for name in path.components:
             key, below = fold(name), dict[int, tuple[Node, bool]]()
             for folder, has_left in at.values():
-                there = self._tree.base_child(folder, key)
-                if there is None and folder.part.children is None and folder.part.listing.listed_at:
-                    there = self._stored(folder, key)
                 moved = self._moved_from(folder, key)
-                for node, is_former in ((there, has_left), (moved, True)):
+                for node, is_former in ((self._child(folder, key), has_left), (moved, True)):
                     if node is not None and node.folder is not None:
                         below.setdefault(node.id, (node, is_former))
             at = below
@@ -305,6 +297,12 @@ class Feed:
         base = None if node is None else node.state.base
         if base is not None and base.id not in ("", entry.id):
             self._listings.former_places.left(folder, key)
+
+    def _child(self, folder: Node, key: str) -> Node | None:
+        """What the service has in *folder* under a folded name, as far as is known."""
+        child = self._tree.base_child(folder, key)
+        is_in_rows = folder.part.children is None and bool(folder.part.listing.listed_at)
+        return self._stored(folder, key) if child is None and is_in_rows else child
 
     def _stored(self, folder: Node, key: str) -> Node | None:
         """A child of a folder whose children are not in memory."""

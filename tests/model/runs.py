@@ -20,6 +20,8 @@ from hypothesis.control import BuildContext
 from hypothesis.internal.conjecture.data import ConjectureData
 from hypothesis.stateful import RuleBasedStateMachine
 
+from tests.model.seeds import span
+
 Step = tuple[str, int]
 """A rule's name, and the seed of what it draws."""
 
@@ -96,10 +98,9 @@ def main() -> None:
     asked = parser.parse_args()
     module, _, name = asked.machine.partition(":")
     machine = getattr(importlib.import_module(f"tests.model.{module}"), name)
-    first, _, last = asked.seeds.partition("-")
     logging.disable(logging.CRITICAL)
     failed = 0
-    for seed in range(int(first), int(last or first) + 1):
+    for seed in span(asked.seeds):
         steps = drawn(machine, seed, asked.steps)
         error = failure(machine, steps)
         if error is not None:

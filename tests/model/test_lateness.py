@@ -6,8 +6,6 @@ seed repeats a run.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from mountfs.tree import listings
 from mountfs.tree.load import Load
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.model.lateness import Lateness, NotAwaited
+from tests.model.seeds import asked
 
 USUAL_SEEDS = (21, 43, 55, 70, 111, 204, 246)
 """Each of them found a fault."""
@@ -31,20 +30,12 @@ class PassedLoad(Load):
         self.ended = NotAwaited()  # type: ignore[assignment]
 
 
-def seeds() -> Sequence[int]:
-    asked = os.environ.get("SEEDS")
-    if asked is None:
-        return USUAL_SEEDS
-    first, _, last = asked.partition("-")
-    return range(int(first), int(last or first) + 1)
-
-
 @pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
 def test_what_happens_while_requests_are_on_their_way_comes_to_the_same(
     limits: BackendLimits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listings, "Load", PassedLoad)
-    for seed in seeds():
+    for seed in asked(USUAL_SEEDS):
         (tmp_path / str(seed)).mkdir()
         lateness = Lateness(seed, limits, tmp_path / str(seed))
         try:

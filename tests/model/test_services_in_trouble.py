@@ -9,7 +9,6 @@ in moments. SEEDS in the environment (``SEEDS=100-200``) asks for others than th
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -38,6 +37,7 @@ from tests.doubles.crew import Crew
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
 from tests.fakes.ending import ClockedEnding
+from tests.model.seeds import asked
 
 USUAL_SEEDS = (2, 5, 109, 129)
 """In the last two, writers replace a version of ours whose commit nobody had heard of."""
@@ -227,14 +227,6 @@ class Programs:
             self._far.move(self._draw.choice(paths), target)
 
 
-def seeds() -> Sequence[int]:
-    asked = os.environ.get("SEEDS")
-    if asked is None:
-        return USUAL_SEEDS
-    first, _, last = asked.partition("-")
-    return range(int(first), int(last or first) + 1)
-
-
 def far_side(opened: ExitStack, service: str) -> Far:
     if service == "box":
         return BoxFar(opened.enter_context(BoxSandbox(token="sandbox")))
@@ -278,7 +270,7 @@ def versions(backend: Backend, paths: Sequence[str]) -> Iterator[str | None]:
 
 @pytest.mark.parametrize("others", Others)
 @pytest.mark.parametrize("service", ["dropbox", "box"])
-@pytest.mark.parametrize("seed", seeds())
+@pytest.mark.parametrize("seed", asked(USUAL_SEEDS))
 def test_both_sides_are_equal_once_the_trouble_is_over(
     tmp_path: Path, service: str, others: Others, seed: int
 ) -> None:
