@@ -15,7 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-_RECEIVE_BYTES = 512 * 1024
+_RECEIVE_BYTES = 1024 * 1024
+"""Encrypted at a time: two pieces of a body, so that every other one is here without a call."""
 _SEND_BYTES = 256 * 1024
 """Encrypted at a time, so that the first of it leaves while the rest is encrypted."""
 _HELD = threading.local()

@@ -15,7 +15,7 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import key_of
-from mountfs.reading.readahead import FREE_WINDOW_BYTES, MOST_WINDOW_BYTES, Stream
+from mountfs.reading.readahead import FAST_WINDOW_BYTES, FREE_WINDOW_BYTES, Stream
 from mountfs.reading.reader import AHEAD_THREADS, Reader
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
@@ -59,7 +59,7 @@ def source() -> Iterator[Slow]:
 @pytest.fixture
 def reader(source: Slow, tmp_path: Path) -> Iterator[Reader]:
     made = Reader(source, Blocks(tmp_path / "cache", 512 * MIB, HashKind.DROPBOX), FakeClock())
-    made._streams[key_of(FILE)] = (Stream(99 * MIB, 100 * MIB, MOST_WINDOW_BYTES),)
+    made._streams[key_of(FILE)] = (Stream(99 * MIB, 100 * MIB, FAST_WINDOW_BYTES),)
     made.read(FILE, 100 * MIB, BLOCK_BYTES)
     until(lambda: len(source.under_way) == AHEAD_THREADS, "a whole window is under way")
     yield made

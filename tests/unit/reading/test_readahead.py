@@ -213,12 +213,12 @@ def test_a_seek_and_a_read_backwards_begin_no_run() -> None:
     assert alone(0, BLOCK_BYTES, BIG).run_bytes == 0
 
 
-def test_a_window_is_cut_into_as_many_requests_as_run_side_by_side() -> None:
+def test_a_large_window_is_cut_into_as_many_requests_as_run_side_by_side() -> None:
     for window_bytes in (FREE_WINDOW_BYTES, MOST_WINDOW_BYTES, 60_000_000, FAST_WINDOW_BYTES, BIG):
         piece = piece_bytes(window_bytes)
         assert LEAST_PIECE_BYTES <= piece <= MOST_PIECE_BYTES
         assert piece % BLOCK_BYTES == 0
-        if MOST_WINDOW_BYTES <= window_bytes <= FAST_WINDOW_BYTES:
+        if PIECES * LEAST_PIECE_BYTES <= window_bytes <= FAST_WINDOW_BYTES:
             assert PIECES <= window_bytes / piece < PIECES + 1
 
 

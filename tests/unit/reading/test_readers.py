@@ -21,7 +21,7 @@ from mountfs.reading.readahead import (
     MOST_WINDOW_BYTES,
     Stream,
 )
-from mountfs.reading.reader import AHEAD_THREADS, Reader
+from mountfs.reading.reader import Reader
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
 
@@ -136,7 +136,7 @@ def test_a_whole_window_is_under_way_at_once(service: Synthetic, reader: Reader)
     reader._streams[key_of(big)] = (Stream(99 * MIB, 100 * MIB, MOST_WINDOW_BYTES),)
     service.hold(100 * MIB + BLOCK_BYTES)
     reader.read(big, 100 * MIB, BLOCK_BYTES)
-    assert service.until(AHEAD_THREADS)
+    assert service.until(MOST_WINDOW_BYTES // LEAST_PIECE_BYTES)
     assert service.bytes_from(100 * MIB + BLOCK_BYTES) >= MOST_WINDOW_BYTES - 2 * LEAST_PIECE_BYTES
 
 
