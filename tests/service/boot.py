@@ -133,7 +133,7 @@ def main(disk: str, kept: list[str]) -> None:
         (units / unit).symlink_to("/dev/null")
     (units / TARGET_NAME).write_text(TARGET)
     mount("-t", "tmpfs", "tmpfs", "/sys/fs/cgroup")
-    arguments = ["systemd", "--system", f"--unit={TARGET_NAME}", "--log-target=console", "--log-level=notice"]
+    arguments = ["systemd", "--system", f"--unit={TARGET_NAME}", "--log-target=journal", "--log-level=notice"]
     environment = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "container": "test",

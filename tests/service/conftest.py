@@ -40,6 +40,15 @@ def set_up(machine: Machine) -> None:
     machine.run("mkdir", "-p", MOUNTPOINT)
 
 
+@pytest.fixture(autouse=True)
+def told_on_failure(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Shows what the services said when a test fails."""
+    failed_before = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed_before and "machine" in request.fixturenames:
+        print(request.getfixturevalue("machine").story())
+
+
 @pytest.fixture(params=[DropboxProcess, BoxProcess], ids=lambda kind: kind.service)
 def far_side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SandboxProcess]:
     with request.param(tmp_path / "far-side") as far_side:

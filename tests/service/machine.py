@@ -12,10 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.service import cgroups
 from tests.waiting import until
 
 BOOT_TIMEOUT_S = 60.0
 COMMAND_TIMEOUT_S = 120.0
+LOOK_TIMEOUT_S = 10.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +46,7 @@ class Machine:
     def __init__(self, shared: Path, disk: Path | None = None) -> None:
         self.shared = shared
         self._disk = disk
+        self._groups: list[Path] = []
         self._holder: subprocess.Popen[bytes] | None = None
         self._pid = 0
 
@@ -118,10 +121,22 @@ class Machine:
         return self.run("systemctl", "show", "--value", "-p", name, unit).strip()
 
     def story(self) -> str:
-        """The end of the journal and of the manager's log, for a failed test."""
-        journal = self.journal().splitlines()[-80:]
+        """What is known of the machine, for a failed test: the end of the journal, which has the manager's
+        words as well, what the manager waits for, and where each thread of its processes is."""
+        looks = {
+            "journal": ["journalctl", "--no-pager", "-o", "short-monotonic", "-n", "80"],
+            "jobs": ["systemctl", "list-jobs", "--no-pager"],
+            "threads": ["ps", "-eLo", "pid,ppid,tid,stat,wchan:32,etime,args"],
+        }
+        lines: list[str] = []
+        for title, order in looks.items():
+            try:
+                said = self.run(*order, check=False, timeout_s=LOOK_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                said = f"no answer within {LOOK_TIMEOUT_S:.0f} s"
+            lines += [f"--- {title}", *said.splitlines()]
         manager = self.log.read_text(errors="replace").splitlines()[-20:]
-        return "\n".join(["--- journal", *journal, "--- manager", *manager])
+        return "\n".join([*lines, "--- manager, before there was a journal", *manager])
 
     def _boot(self, *, has_network: bool = True) -> None:
         kept = {self.shared, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix)}
@@ -130,9 +145,10 @@ class Machine:
             order.append("--net")
         disk = "" if self._disk is None else str(self._disk)
         order += ["--cgroup", sys.executable, str(Path(__file__).with_name("boot.py")), disk]
+        self._groups = cgroups.new_groups()
         with self.log.open("ab") as log:
             self._holder = subprocess.Popen(
-                [*order, *sorted(map(str, kept))],
+                cgroups.inside(self._groups, [*order, *sorted(map(str, kept))]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -172,6 +188,7 @@ class Machine:
                 self._holder.kill()
             self._holder.wait(BOOT_TIMEOUT_S)
         self._holder, self._pid = None, 0
+        cgroups.remove(self._groups)
 
 
 def _only_child(pid: int) -> int:

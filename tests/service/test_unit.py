@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +17,6 @@ UNIT = "mountfs@demo"
 FILES = 100
 SLOW_MS = 300
 PATIENCE_S = 60.0
-
-
-@pytest.fixture(autouse=True)
-def told_on_failure(machine: Machine, request: pytest.FixtureRequest) -> Iterator[None]:
-    """Shows what the services said when a test fails."""
-    failed_before = request.session.testsfailed
-    yield
-    if request.session.testsfailed > failed_before:
-        print(machine.story())
 
 
 @pytest.fixture
