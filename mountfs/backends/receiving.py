@@ -11,8 +11,8 @@ from mountfs.errors import ServerFault
 from mountfs.ports import Clock
 
 _RECEIVE_BYTES = 512 * 1024
-"""At a time: each costs some 20 microseconds beside what is done with its bytes, which stay in the processor's
-second cache of 1 MiB meanwhile."""
+"""At a time: each costs some 20 microseconds beside what is done with its bytes, which stay in the second
+cache of the processor, 1 MiB, meanwhile."""
 _SLOWEST_BYTES_S = 1024
 """A reply that trickles in more slowly than this, beyond its time-out, is no reply. What was not asked for
 does not count: of a whole file, the bytes that were must begin within the time-out."""

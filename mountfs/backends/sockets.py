@@ -10,10 +10,10 @@ from typing import Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 from urllib3.util.ssltransport import SSLTransport
 
 from mountfs.backends.tls import Context, TlsConnection
+from mountfs.backends.trust import Contexts, Trust
 
 
 class Sockets:
@@ -106,6 +106,8 @@ def lend_pieces(reply: Any) -> None:
 def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
     """urllib3's pools by scheme, with every connection known to *sockets*."""
 
+    contexts = Contexts()
+
     class Plain(HTTPConnection):
         response_class = _Reply
         was_connected = False
@@ -125,11 +127,8 @@ def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
 
     class Secure(Plain, HTTPSConnection):
         def connect(self) -> None:
-            if not isinstance(self.ssl_context, Context):
-                found = self.ssl_context or create_urllib3_context(
-                    cert_reqs=resolve_cert_reqs(self.cert_reqs)
-                )
-                self.ssl_context = cast("Any", Context(found))
+            trust = Trust(self.cert_reqs, self.ca_certs, self.ca_cert_dir, self.ca_cert_data)
+            self.ssl_context = cast("Any", Context(contexts.of(trust)))
             super().connect()
 
         @property

@@ -42,6 +42,9 @@ class Context:
     def __setattr__(self, name: str, value: object) -> None:
         setattr(self._context, name, value)
 
+    def load_verify_locations(self, *_locations: object) -> None:
+        """They are in *context*, which other connections share."""
+
     def wrap_socket(self, sock: socket.socket, server_hostname: str | None = None) -> TlsConnection:
         """After the handshake; ssl.SSLError, OSError."""
         return TlsConnection(sock, self._context, server_hostname)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import random
+import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
+from urllib3.exceptions import SSLError
 
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.tls import Authority
 from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.trust import Contexts, Trust
 from mountfs.clock import SystemClock
 from mountfs.errors import MountfsError, Offline
 from mountfs.model.entry import File, Place
@@ -81,3 +87,41 @@ def test_closing_frees_who_waits(backend: DropboxBackend) -> None:
     thread.join(10.0)
     assert not thread.is_alive()
     assert isinstance(ended[0], Offline)
+
+
+def test_the_authorities_are_read_once_for_all_connections(
+    backend: DropboxBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+    original = ssl.SSLContext.load_verify_locations
+
+    def noting(context: ssl.SSLContext, *locations: Any) -> None:
+        read.append(locations[0])
+        original(context, *locations)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noting)
+    with ThreadPoolExecutor(4) as pool:
+        barrier = threading.Barrier(4)
+
+        def ask(_: int) -> None:
+            barrier.wait(10.0)
+            backend.list_folder(ROOT)
+
+        list(pool.map(ask, range(4)))
+    assert len(read) == 1
+
+
+def test_an_authority_that_was_replaced_is_not_trusted_any_more(tmp_path: Path) -> None:
+    """Without a restart: connections made from then on have another context."""
+    file = tmp_path / "ca.pem"
+    contexts, trust = Contexts(), Trust("CERT_REQUIRED", str(file), None, None)
+    with pytest.raises(SSLError):
+        contexts.of(trust)
+    Authority().write(file)
+    before = contexts.of(trust)
+    assert contexts.of(trust) is before
+    file.unlink()
+    Authority().write(file)
+    after = contexts.of(trust)
+    assert len(after.get_ca_certs()) == 1
+    assert after.get_ca_certs() != before.get_ca_certs()
