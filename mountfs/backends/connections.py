@@ -8,7 +8,9 @@ Here proxies and certificates are found once for each host, and there are neithe
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
+from queue import Empty, Full
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -56,6 +58,10 @@ class Connections:
     def close(self) -> None:
         """Closes those that wait for the next request."""
         self._adapter.close()
+
+    def drop_idle(self) -> None:
+        """Closes those that wait for the next request, each of which gets a new one then."""
+        self._adapter.drop_idle()
 
     def _way_to(self, url: str) -> Mapping[str, Any]:
         """By which proxies, and trusting which certificates: as the environment says, once for all."""
@@ -116,6 +122,19 @@ class _Adapter(HTTPAdapter):
                 self._pools.clear()
             self._pools[origin] = pool
         return pool
+
+    def drop_idle(self) -> None:
+        """Not by closing the pools: who has just found one in them would fail."""
+        for pool in list(self._pools.values()):
+            idle: list[Any] = []
+            with suppress(Empty, AttributeError):  # closed
+                while True:
+                    idle.append(pool.pool.get(block=False))
+            for connection in idle:
+                if connection is not None:
+                    connection.close()
+                with suppress(Full, AttributeError):
+                    pool.pool.put(connection, block=False)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Done, once for each pool: it looks for the file of certificates."""

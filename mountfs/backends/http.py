@@ -19,8 +19,9 @@ from mountfs.backends.connections import Connections
 from mountfs.backends.proxies import proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import check_range, receive
+from mountfs.backends.silence import Leave, Silences
 from mountfs.backends.sockets import Sockets, lend_pieces
-from mountfs.backends.standing import Judge, Standing, by_status
+from mountfs.backends.standing import Judge, Standing, by_status, host_of
 from mountfs.backends.throttle import retry_after_s
 from mountfs.backends.wire import Pieces, Request, Response
 from mountfs.errors import InvalidArgument, MountfsError, Offline, ServerFault, Unreachable
@@ -75,7 +76,8 @@ class HttpClient:
 
     A refused token is replaced once and the call repeated; *is_stale* tells such a reply. A read
     whose kept-alive connection turns out dead is repeated once. Nothing else is retried here.
-    Credentials that are refused for good are remembered, and so is a service that wants to be left alone.
+    Credentials that are refused for good are remembered, and so is a service that wants to be left alone, or
+    that is silent.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class HttpClient:
         self._settings = settings or HttpSettings()
         self._is_stale = is_stale
         self._standing = Standing(clock, judge)
+        self._silences = Silences(clock)
         self._sockets = Sockets()
         self._closed = ending or threading.Event()
         headers = {"User-Agent": self._settings.user_agent}
@@ -179,6 +182,17 @@ class HttpClient:
         return self._send_once(request, token)
 
     def _send_once(self, request: Request, token: str | None) -> Response:
+        host = host_of(request)
+        # A long poll is silent by its nature.
+        leave = (
+            Leave(host, request.route) if request.is_longpoll else self._silences.leave(host, request.route)
+        )
+        try:
+            return self._sent(request, token, leave)
+        finally:
+            self._silences.over(leave)
+
+    def _sent(self, request: Request, token: str | None, leave: Leave) -> Response:
         self._pass_gate(request.route)
         if request.permit is not None:
             self.pause(request.permit())
@@ -187,10 +201,11 @@ class HttpClient:
             self._calls[request.route] += 1
         started_s = self._clock.now_s()
         try:
-            response = self._exchanged(request, token, started_s)
+            response = self._exchanged(request, token, leave, started_s)
         except Offline as error:
             self._count(request.route, "offline")
             self._standing.unanswered(request, error)
+            self._note_silence(request, leave, error, started_s)
             raise
         self._count(request.route, self._outcome_of(response, token))
         self._standing.replied(request, response, started_s)
@@ -202,12 +217,22 @@ class HttpClient:
         is_stale = token is not None and self._is_stale(response)
         return "stale-token" if is_stale else f"{response.status // 100}xx"
 
-    def _exchanged(self, request: Request, token: str | None, started_s: float) -> Response:
+    def _note_silence(self, request: Request, leave: Leave, error: Offline, started_s: float) -> None:
+        if request.is_longpoll or self._closed.is_set():
+            return
+        is_timed_out = isinstance(error, TimedOut)
+        if self._silences.unanswered(leave, error, started_s, is_timed_out=is_timed_out):
+            # The way to the host may be gone, and with it all connections: each would cost a probe.
+            self._pool.drop_idle()
+
+    def _exchanged(self, request: Request, token: str | None, leave: Leave, started_s: float) -> Response:
         headers = dict(request.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         pool = self._longpoll_pool if request.is_longpoll else self._pool
         read_timeout_s = request.read_timeout_s or self._settings.read_timeout_s
+        if request.is_read:
+            read_timeout_s = min(read_timeout_s, leave.patience_s)
         with (
             _foreign_errors(request.url),
             pool.send(
@@ -218,6 +243,7 @@ class HttpClient:
                 (min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
             ) as reply,
         ):
+            self._silences.answered(leave.host)
             replied = {name.lower(): value for name, value in reply.raw.headers.itermerged()}
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             head = Response(reply.status_code, replied, b"", wait_s)

@@ -36,20 +36,20 @@ class Standing:
         if request.is_longpoll:
             return
         if isinstance(error, Throttled | ServerFault):
-            self.health.failed(request.route, error, _host(request))
+            self.health.failed(request.route, error, host_of(request))
         else:
-            self.health.worked(request.route, _host(request))
+            self.health.worked(request.route, host_of(request))
 
     def overlong(self, request: Request, head: Response, error: ServerFault, started_s: float) -> None:
         """A reply whose body is longer than any may be: *error*. What its *head* says about pauses stands."""
         self._paced(request, head, started_s)
         if not request.is_longpoll:
-            self.health.failed(request.route, error, _host(request))
+            self.health.failed(request.route, error, host_of(request))
 
     def unanswered(self, request: Request, error: Offline) -> None:
         """No reply came."""
         if not request.is_longpoll:
-            self.health.failed(request.route, error, _host(request))
+            self.health.failed(request.route, error, host_of(request))
 
     def _paced(self, request: Request, response: Response, started_s: float) -> MountfsError | None:
         """Tells the gate of a reply; the error that it stands for."""
@@ -108,6 +108,6 @@ def _is_to_pause(response: Response, error: Transient) -> bool:
     return isinstance(error, Throttled) or (response.status == 503 and isinstance(error, ServerFault))
 
 
-def _host(request: Request) -> str:
+def host_of(request: Request) -> str:
     """Of any text: what is no address fails elsewhere, and in our words."""
     return request.url.partition("//")[2].partition("/")[0]

@@ -37,6 +37,9 @@ PATH_CODEC = "mountfs-path"
 CODING = ("utf-8", "surrogateescape")
 """The same, where it matters that Python codes it by itself, at a tenth of the cost."""
 
+MOST_READS = 64
+"""That the kernel asks for before one is answered: half of what the network process answers side by side."""
+
 MOMENTS = {0x3FFFFFFF: Moment.NOW, 0x3FFFFFFE: Moment.OMIT}
 """utimensat(2): in the place of nanoseconds."""
 
@@ -162,6 +165,10 @@ def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
         "atomic_o_trunc": True,
         # What is lent of the cache goes to the kernel without a copy here: a sixth of a read's time.
         "splice_write": True,
+        # Reads of pages. With the kernel's 12, as many readers of what is not cached would keep all others
+        # waiting while the service is silent, also those of cached files.
+        "max_background": MOST_READS,
+        "congestion_threshold": MOST_READS,
         # One number for all spellings of a name: else `cp a A` takes them for two files, and empties both.
         "use_ino": True,
         # It costs a getattr of the folder with each file that is made in it.

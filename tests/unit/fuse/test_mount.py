@@ -10,6 +10,7 @@ import pytest
 from mountfs.filesystem import FileSystem
 from mountfs.fuse import mount
 from mountfs.fuse.mount import FuseMount, FuseOptions, MountFailed, fuse_options, unmount
+from mountfs.transport.serving import CALLS_AT_ONCE
 
 NO_FILES = cast(FileSystem, None)
 
@@ -22,6 +23,13 @@ def test_writes_are_big_and_truncation_comes_with_the_open() -> None:
     assert told["subtype"] == "mountfs"
     assert (told["ro"], told["allow_other"]) == (False, False)
     assert "hard_remove" not in told
+
+
+def test_reads_that_wait_for_the_service_leave_room_for_those_of_cached_files() -> None:
+    """The kernel's own bound is 12: as many `cat` of files that are not cached would stop all reads."""
+    told = fuse_options(FuseOptions("dropbox:work"))
+    assert told["max_background"] == told["congestion_threshold"]
+    assert 12 < int(told["max_background"]) < CALLS_AT_ONCE
 
 
 @pytest.mark.parametrize("checks_modes", [True, False])

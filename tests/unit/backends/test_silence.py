@@ -1,0 +1,223 @@
+"""Hosts that do not answer: who waits for them, and who hears at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mountfs.backends.http import HttpClient, HttpSettings, TimedOut
+from mountfs.backends.silence import GRACE_S, PATIENT_PROBES, PROBE_S, Leave, Silences
+from mountfs.backends.wire import Request
+from mountfs.errors import Offline, Unreachable
+from tests.fakes.clock import FakeClock
+from tests.unit.backends.scripted import Script, answer, stall
+
+HOST, LIST, STAT = "api.example", "list_folder", "get_metadata"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def silences(clock: FakeClock) -> Silences:
+    return Silences(clock)
+
+
+def call(silences: Silences, clock: FakeClock, route: str = LIST, *, waits_s: float = 60.0) -> float:
+    """A call to a host that says nothing: how long it took."""
+    began_s = clock.now_s()
+    try:
+        leave = silences.leave(HOST, route)
+    except Unreachable:
+        return clock.now_s() - began_s
+    clock.advance(min(waits_s, leave.patience_s))
+    silences.unanswered(leave, Offline("no answer in time"), began_s, is_timed_out=True)
+    silences.over(leave)
+    return clock.now_s() - began_s
+
+
+def is_let_out(silences: Silences, route: str = LIST) -> bool:
+    try:
+        silences.over(silences.leave(HOST, route))
+    except Unreachable:
+        return False
+    return True
+
+
+def test_the_first_call_to_a_silent_host_waits_and_the_next_ones_do_not(
+    silences: Silences, clock: FakeClock
+) -> None:
+    assert [call(silences, clock) for _ in range(10)] == [60.0, *[0.0] * 9]
+
+
+def test_now_and_then_a_probe_is_let_out_and_mostly_waits_for_less(
+    silences: Silences, clock: FakeClock
+) -> None:
+    call(silences, clock)
+    began_s, waited = clock.now_s(), []
+    for _ in range(600):
+        clock.advance(1.0)
+        waited.append(call(silences, clock))
+    probes = [each for each in waited if each]
+    assert set(probes) == {PROBE_S, 60.0}
+    assert abs(probes.count(60.0) - len(probes) / PATIENT_PROBES) < 1
+    assert len(probes) < 3 * (clock.now_s() - began_s) / 60.0
+
+
+def test_any_reply_of_the_host_ends_its_silence_for_all_routes(silences: Silences, clock: FakeClock) -> None:
+    call(silences, clock)
+    call(silences, clock, STAT)
+    assert not is_let_out(silences, STAT)
+    silences.answered("content.example")
+    assert not is_let_out(silences, STAT)
+    silences.answered(HOST)
+    assert all(is_let_out(silences, route) for route in (LIST, STAT) for _ in range(3))
+
+
+def test_one_route_that_is_not_answered_keeps_no_other_from_asking(
+    silences: Silences, clock: FakeClock
+) -> None:
+    call(silences, clock, "finish_batch")
+    leave = silences.leave(HOST, LIST)
+    silences.answered(HOST)
+    silences.over(leave)
+    assert is_let_out(silences) and is_let_out(silences, "finish_batch")
+
+
+def test_a_call_that_is_late_while_others_are_answered_is_no_silence(
+    silences: Silences, clock: FakeClock
+) -> None:
+    late, began_s = silences.leave(HOST, LIST), clock.now_s()
+    clock.advance(1.0)
+    silences.answered(HOST)
+    clock.advance(59.0)
+    assert not silences.unanswered(late, Offline("late"), began_s, is_timed_out=True)
+    assert is_let_out(silences)
+
+
+def test_a_host_that_refuses_soon_is_not_silent(silences: Silences, clock: FakeClock) -> None:
+    leave = silences.leave(HOST, LIST)
+    silences.unanswered(leave, Unreachable("refused"), clock.now_s(), is_timed_out=False)
+    assert is_let_out(silences)
+    call(silences, clock)
+    clock.advance(1.0)
+    probe = silences.leave(HOST, LIST)
+    silences.unanswered(probe, Unreachable("refused"), clock.now_s(), is_timed_out=False)
+    silences.over(probe)
+    assert is_let_out(silences)
+
+
+def test_a_name_server_that_says_nothing_for_long_is_silence(silences: Silences, clock: FakeClock) -> None:
+    leave, began_s = silences.leave(HOST, LIST), clock.now_s()
+    clock.advance(20.0)
+    assert silences.unanswered(leave, Unreachable("no name"), began_s, is_timed_out=False)
+    assert not is_let_out(silences)
+
+
+def test_a_probe_that_ends_without_a_word_leaves_its_place_to_the_next(
+    silences: Silences, clock: FakeClock
+) -> None:
+    call(silences, clock)
+    clock.advance(1.0)
+    probe = silences.leave(HOST, LIST)
+    clock.advance(GRACE_S)
+    assert not is_let_out(silences)
+    silences.over(probe)  # its body could not be read, say
+    assert is_let_out(silences)
+
+
+def test_a_probe_that_takes_long_does_not_keep_the_others_for_as_long(
+    silences: Silences, clock: FakeClock
+) -> None:
+    call(silences, clock)
+    clock.advance(1.0)
+    first = silences.leave(HOST, LIST)
+    clock.advance(PROBE_S)
+    second = silences.leave(HOST, LIST)
+    silences.over(first)
+    clock.advance(GRACE_S)
+    assert not is_let_out(silences)
+    silences.over(second)
+
+
+def test_calls_that_begin_while_a_probe_is_answered_all_get_through(
+    silences: Silences, clock: FakeClock
+) -> None:
+    call(silences, clock)
+    clock.advance(1.0)
+    probe = silences.leave(HOST, LIST)
+    with ThreadPoolExecutor(3) as pool:
+        others = [pool.submit(silences.leave, HOST, LIST) for _ in range(3)]
+        silences.answered(HOST)
+        assert [each.result() for each in others] == [Leave(HOST, LIST)] * 3
+    silences.over(probe)
+
+
+# Through the client
+
+
+def test_a_silent_service_is_asked_once_until_it_answers() -> None:
+    clock, release = FakeClock(), threading.Event()
+    client = HttpClient(clock, settings=HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.1))
+    with Script(answer(200), stall(release), answer(200, b"back")) as server:
+
+        def ask(route: str = LIST, *, is_read: bool = True) -> bytes:
+            return client.exchange(Request("POST", f"{server.url}/x", route, is_read=is_read)).body
+
+        ask()
+        with pytest.raises(TimedOut):
+            ask()
+        for is_read in (True, False) * 5:
+            with pytest.raises(Unreachable, match="does not answer in time"):
+                ask(is_read=is_read)
+        assert (client.calls(), len(server.seen)) == ({LIST: 2}, 2)
+        assert isinstance(client.trouble(), Offline)
+        clock.advance(1.0)
+        assert [ask() for _ in range(3)] == [b"back"] * 3
+        assert client.trouble() is None
+        release.set()
+    client.close()
+
+
+def test_connections_that_went_dead_with_a_silent_host_cost_one_call() -> None:
+    """The way to the service is gone for a while, as when a laptop changes its network: what was sent by the
+    connections from before is never answered."""
+    clock, release, met = FakeClock(), threading.Event(), threading.Barrier(4)
+    client = HttpClient(clock, settings=HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.1))
+
+    def together(handler) -> None:  # type: ignore[no-untyped-def]
+        met.wait(10.0)
+        answer(200)(handler)
+
+    with Script(*[together] * 4, stall(release), answer(200)) as server:
+
+        def ask() -> None:
+            client.exchange(Request("POST", f"{server.url}/x", LIST, is_read=True))
+
+        with ThreadPoolExecutor(4) as pool:
+            for each in [pool.submit(ask) for _ in range(4)]:
+                each.result()
+        assert server.connections == 4
+        with pytest.raises(TimedOut):
+            ask()
+        clock.advance(1.0)
+        ask()
+        assert server.connections == 5  # none of the three that were idle
+        release.set()
+    client.close()
+
+
+def test_a_long_poll_that_hears_nothing_makes_no_host_silent() -> None:
+    release = threading.Event()
+    client = HttpClient(FakeClock(), settings=HttpSettings(read_timeout_s=0.1))
+    with Script(stall(release), answer(200)) as server:
+        poll = Request("POST", f"{server.url}/x", "longpoll", is_read=True, is_longpoll=True)
+        with pytest.raises(TimedOut):
+            client.exchange(poll)
+        assert client.exchange(Request("POST", f"{server.url}/x", LIST)).status == 200
+        release.set()
+    client.close()
