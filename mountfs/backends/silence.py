@@ -108,9 +108,11 @@ class Silences:
                 probes = _Probes(1, now_s + grown_s(1, PROBES))
                 self._silent[leave.host] = _Silent(str(error), {leave.route: probes})
                 return True
-            if leave.probes is not None:
-                leave.probes.failures += 1
-                leave.probes.ready_s = now_s + grown_s(leave.probes.failures, PROBES)
+            # Also of a call that left before the host was known to be silent.
+            probes = leave.probes or silent.routes.setdefault(leave.route, _Probes())
+            if leave.probes is not None or not probes.failures:
+                probes.failures += 1
+                probes.ready_s = now_s + grown_s(probes.failures, PROBES)
         return False
 
     def over(self, leave: Leave) -> None:
