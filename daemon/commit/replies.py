@@ -25,6 +25,7 @@ from daemon.commit.verdicts import (
     is_in_vain,
     judge,
     judge_standing,
+    may_have_been_sent,
 )
 from mountfs.errors import Corrupt, MountfsError, NotFound, Offline, Transient
 from mountfs.model.entry import Entry, Folder
@@ -209,7 +210,7 @@ class Replies:
             self.hold_back(flight.node, None, ALONE if is_guilty else USUAL)
             if batch.error is not None:
                 _halve_next_batch(flight.node, entries)
-            _note_unheard(flight)
+            self._note_unheard(flight)
             self._again(flight, error)
 
         for part in _steps(flights):
@@ -225,15 +226,19 @@ class Replies:
             for flight in flights:
                 if flight.node.state.flight is flight:  # if not: booked before something broke off
                     book(flight)
+            self._tree.late.save()
 
     def _book_one(self, flight: Flight, verdict: Verdict) -> None:
         books = self._books
         match verdict:
             case Acknowledge(entry):
+                self._tree.late.forget(flight)
                 books.acknowledge(flight, entry)
             case Overtaken(ours, standing):
                 books.acknowledge_overtaken(flight, ours, standing)
             case Retry(error):
+                if may_have_been_sent(error):
+                    self._note_unheard(flight)
                 self._again(flight, error)
             case Rebase(error, standing):
                 books.again_over(flight, error, standing)
@@ -257,6 +262,15 @@ class Replies:
             self._books.resend(flight, error)
         else:
             self._books.again(flight, error)
+
+    def _note_unheard(self, flight: Flight) -> None:
+        """Keeps the hash of the version that *flight* was to make: the service may still be at work on it."""
+        self._tree.late.note(flight)
+        pending, content = flight.node.pending, flight.content
+        if pending is None or content is None or content.content_hash is None:
+            return
+        if content.content_hash not in pending.unheard:
+            pending.unheard = (*pending.unheard, content.content_hash)[-UNHEARD_KEPT:]
 
     def _book_carried(self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Books the new folders that files of the batch make by the way. A folder is made if any file in it
@@ -318,15 +332,6 @@ def _halve_next_batch(node: Node, entries: int) -> None:
     pending = node.pending
     if pending is not None and pending.attempts:
         pending.most_together = max(1, entries // 2)
-
-
-def _note_unheard(flight: Flight) -> None:
-    """Keeps the hash of the version that *flight* was to make: the service may still be at work on it."""
-    pending, content = flight.node.pending, flight.content
-    if pending is None or content is None or content.content_hash is None:
-        return
-    if content.content_hash not in pending.unheard:
-        pending.unheard = (*pending.unheard, content.content_hash)[-UNHEARD_KEPT:]
 
 
 def _refusals(flight: Flight) -> int:

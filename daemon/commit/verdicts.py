@@ -123,7 +123,7 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
     """The verdict on one outcome; *refusals*: how often the order was answered with a no before."""
     if not isinstance(outcome, MountfsError):
         return _judge_entry(flight, refusals, outcome)
-    if isinstance(outcome, Offline | ServerFault) and not isinstance(outcome, Unreachable):
+    if may_have_been_sent(outcome):
         return Look(outcome)
     if is_passing(outcome):
         return Retry(outcome)
@@ -147,6 +147,11 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
         case OrderKind.SET_TIME:
             return Look(outcome) if isinstance(outcome, Conflict) else DropTime(str(outcome))
     return Look(outcome) if asks else Refuse(outcome)
+
+
+def may_have_been_sent(error: MountfsError) -> bool:
+    """Whether an order that ended with *error* may take effect all the same, at once or later."""
+    return isinstance(error, Offline | ServerFault) and not isinstance(error, Unreachable)
 
 
 def judge_standing(

@@ -14,7 +14,7 @@ from mountfs.model.path import RemotePath, fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.remote import hear, rebase
+from mountfs.tree.remote import hear, load_children, rebase, take_late
 from mountfs.tree.tree import Tree
 
 IDS_KEPT = 1_000
@@ -132,6 +132,8 @@ class Feed:
                 return
             known = self._tree.base_child(folder, key)
             if known is not None and self._is_echo(known, news):
+                return
+            if known is None and node is None and self._takes_late(folder, key, entry):
                 return
             yield folder
         if node is None:
@@ -290,6 +292,14 @@ class Feed:
         if isinstance(entry, Folder):
             return isinstance(base, Folder) and base.name == entry.name and base.id in ("", entry.id)
         return isinstance(base, File) and (base.id, base.revision) == (entry.id, entry.revision)
+
+    def _takes_late(self, folder: Node, key: str, entry: Entry) -> bool:
+        """Whether *entry* is a new file of ours that arrives late, and goes: nobody need look for that. If it
+        is older than what stands there by now, the service says so to its removal."""
+        if not self._tree.late.is_one(folder, entry):
+            return False
+        load_children(self._tree, folder)
+        return self._tree.child(folder, key) is None and take_late(self._tree, folder, entry)
 
     def _note_taken(self, folder: Node, key: str, entry: Entry) -> None:
         """*entry* has that place: where that is not the folder that had it, this one has left it."""

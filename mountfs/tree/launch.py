@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mountfs.model.entry import File, Place
-from mountfs.model.order import OrderKind
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.content import Content, Over
 from mountfs.tree.node import ANY_BATCH_SIZE, Flight, Node, State, remote_id
@@ -119,6 +119,10 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, batch: int, *, is_carried: boo
     state = node.state
     flight = _flight_of(tree.store.next_id(), node, kind)
     flight.is_carried, flight.batch = is_carried, batch
+    if kind in MAKES_A_FILE and flight.over is None and node.pending is not None:
+        late = tree.late.hashes_at(flight.place.path)
+        if late:  # ours as well: removed here, written anew, and now the older one arrives first
+            node.pending.unheard = (*node.pending.unheard, *late)
     after = state.flying(flight)
     if node.is_saved:
         tree.change_unsaved(node, after)

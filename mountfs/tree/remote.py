@@ -60,7 +60,7 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     if tree.child(folder, key) is not None:
         shadow(tree, folder, key)
         return
-    if not show(tree, folder):
+    if take_late(tree, folder, entry) or not show(tree, folder):
         return
     node = tree.new_node(is_folder=isinstance(entry, Folder))
     if before is not None and before.is_folder is not node.is_folder:
@@ -133,6 +133,17 @@ def is_late(node: Node, file: File) -> bool:
     """Whether *file* is an older version of ours: its commit was not answered, seemed to have taken no
     effect, and took it after that. Meanwhile the file was written to again, or removed."""
     return node.pending is not None and file.content_hash in node.pending.unheard
+
+
+def take_late(tree: Tree, folder: Node, entry: Entry) -> bool:
+    """Whether *entry*, of which no node is known, is a new file of ours that arrives late: it was removed or
+    renamed here meanwhile, and goes at the service. Inside a transaction."""
+    if not tree.late.is_one(folder, entry):
+        return False
+    node = tree.new_node(is_folder=False)
+    tree.touch(node)
+    tree.change((node, State(None, entry.name, folder, entry)))
+    return True
 
 
 def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:

@@ -14,6 +14,7 @@ from mountfs.tree.chunks import CHUNK
 from mountfs.tree.content import Content
 from mountfs.tree.contents import Contents
 from mountfs.tree.foldertimes import FolderTimes
+from mountfs.tree.late import LateFiles
 from mountfs.tree.listeners import Listener, Listeners, Undo
 from mountfs.tree.listing import Listing
 from mountfs.tree.loading import Loader
@@ -60,11 +61,9 @@ class Tree:
         """Called, under the lock, when something is left for the sweeper."""
         self.nodes: dict[int, Node] = {}
         self._unclean = Unclean()
-        self.dirty = self._unclean.dirty
-        self.awaited = self._unclean.awaited
+        self.dirty, self.awaited = self._unclean.dirty, self._unclean.awaited
         self.refused, self.set_aside = self._unclean.refused, self._unclean.set_aside
-        self.troubled = self._unclean.troubled
-        self.note_error = self._unclean.note_error
+        self.troubled, self.note_error = self._unclean.troubled, self._unclean.note_error
         self.last_touch_ns = 0
         """When a name or bytes last changed."""
         self.residents = Residents(self._forget)
@@ -72,6 +71,7 @@ class Tree:
         self.contents, self.unsaved, self.freed = of_ours.owners, of_ours.unsaved, of_ours.freed
         self.folder_times = FolderTimes(clock)
         self.noted = Noted(store.attribute_log)
+        self.late = LateFiles(store, clock)
         self.copying = of_ours.copying
         self._by_remote_id = ByRemoteId()
         self._loader = Loader(store, self.nodes, self._admit)

@@ -183,7 +183,7 @@ LAYERS_OF_THE_TREE = (
     ),
     ("walkport", "walkrows"),
     ("peek", "store", "tally"),
-    ("contents", "formerplaces", "loading", "unclean"),
+    ("contents", "formerplaces", "late", "loading", "unclean"),
     ("refusedlistings", "restoring"),
     ("tree",),
     ("gaps", "oddities", "order", "outcome", "remote", "rowless", "settling", "treewalk", "unsent"),

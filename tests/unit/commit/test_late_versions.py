@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Offline
-from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from mountfs.model.entry import NS_PER_S
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
 
@@ -80,3 +81,118 @@ def test_a_late_version_that_was_listed_is_replaced_and_removed_as_ours(world: W
     world.settle()
     assert world.tree() == world.remote() == {}
     assert world.notices() == []
+
+
+@pytest.fixture(params=[MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["dropbox", "box"])
+def account(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """Of a service whose work on a commit takes half a minute."""
+    world = World(tmp_path, limits=request.param)
+    world.account.clock = world.clock
+    world.theirs("/theirs", b"theirs")
+    world.names()
+    yield world
+    world.close()
+
+
+def _give_up_new_file(world: World, path: str = "/f") -> None:
+    """Its connection is cut, and the looks find nothing: the service is still at work on it."""
+    world.put(path, b"new")
+    world.upload_all()
+    world.advance(1.0)
+    world.account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.core.committer.step(world.clock.now_s())
+    while world.core.committer.current:
+        world.advance(0.5)
+        world.core.committer.step(world.clock.now_s())
+    assert path not in world.remote()
+
+
+def _arrives(world: World) -> None:
+    world.advance(30.0)
+    assert world.remote() == {"/theirs": b"theirs", "/f": b"new"}
+    world.account.job_s = 0.0
+
+
+@pytest.mark.parametrize("how", ["told by the news", "listed", "after a kill", "removed on its way"])
+def test_a_new_file_that_was_removed_before_it_arrives_does_not_come_back(account: World, how: str) -> None:
+    world = account
+    if how == "removed on its way":
+        world.put("/f", b"new")
+        world.upload_all()
+        world.advance(1.0)
+        world.account.job_s = 30.0
+        world.backend.fail("submit", Offline("lost"), after=True)
+        world.core.committer.step(world.clock.now_s())
+        world.fs.unlink("/f")
+        while world.core.committer.current:
+            world.advance(0.5)
+            world.core.committer.step(world.clock.now_s())
+    else:
+        _give_up_new_file(world)
+        world.fs.unlink("/f")
+    if how == "after a kill":
+        world.restart()
+    _arrives(world)
+    if how == "listed":
+        with world.core.tree.transaction():
+            world.core.listings.doubt_all()
+        assert world.names() == {"theirs"}
+    else:
+        world.follow()
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs"}
+    assert world.notices() == []
+
+
+def test_a_new_file_that_was_renamed_before_it_arrives_is_there_once(account: World) -> None:
+    world = account
+    _give_up_new_file(world)
+    world.rename("/f", "/g")
+    _arrives(world)
+    world.settle()
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/g": b"new"}
+    assert world.notices() == []
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_file_that_is_made_anew_replaces_the_removed_one_that_arrives_late(
+    account: World, *, is_heard: bool
+) -> None:
+    world = account
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    world.put("/f", b"newer")
+    _arrives(world)
+    if is_heard:
+        world.follow()
+        assert world.names() == {"theirs", "f"}
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": b"newer"}
+    assert world.notices() == []
+
+
+@pytest.mark.parametrize("what", ["other bytes", "another time", "much later", "after ours"])
+def test_what_others_make_where_a_file_of_ours_may_still_arrive_is_shown(account: World, what: str) -> None:
+    world = account
+    _give_up_new_file(world)
+    mtime_ns = world.fs.getattr("/f").mtime_ns
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    if what == "after ours":
+        world.settle()
+        assert world.remote() == {"/theirs": b"theirs", "/f": b"new"}
+    world.fs.unlink("/f")
+    world.settle()
+    if what == "much later":
+        world.advance(3600.0)
+    body = b"old" if what == "other bytes" else b"new"
+    world.account.write("/f", body, mtime_ns + (what == "another time") * NS_PER_S)
+    world.follow()
+    assert world.names() == {"theirs", "f"}
+    world.settle()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": body}
