@@ -14,7 +14,7 @@ from mountfs.model.path import RemotePath, fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.remote import hear, load_children, rebase, take_late
+from mountfs.tree.remote import hear, load_children, rebase, stands, take_late
 from mountfs.tree.tree import Tree
 
 IDS_KEPT = 1_000
@@ -133,7 +133,7 @@ class Feed:
             known = self._tree.base_child(folder, key)
             if known is not None and self._is_echo(known, news):
                 return
-            if known is None and node is None and self._takes_late(folder, key, entry):
+            if known is None and self._takes_late(folder, key, entry, node):
                 return
             yield folder
         if node is None:
@@ -293,10 +293,20 @@ class Feed:
             return isinstance(base, Folder) and base.name == entry.name and base.id in ("", entry.id)
         return isinstance(base, File) and (base.id, base.revision) == (entry.id, entry.revision)
 
-    def _takes_late(self, folder: Node, key: str, entry: Entry) -> bool:
-        """Whether *entry* is a new file of ours that arrives late, and goes: nobody need look for that. If it
-        is older than what stands there by now, the service says so to its removal."""
-        if not self._tree.late.is_one(folder, entry):
+    def _takes_late(self, folder: Node, key: str, entry: Entry, node: Node | None) -> bool:
+        """Whether *entry*, which *node* is of, is there by an order of ours that takes effect late: a new
+        file goes, and what was moved is moved back. Nobody need look for that.
+
+        If it is older than what stands there by now, the service says so to the order that undoes it.
+        """
+        late = self._tree.late
+        if node is not None:
+            is_late = node.state.flight is None and late.is_moved(folder, entry)
+            if is_late:
+                load_children(self._tree, folder)
+                stands(self._tree, folder, entry)
+            return is_late
+        if not late.is_one(folder, entry):
             return False
         load_children(self._tree, folder)
         return self._tree.child(folder, key) is None and take_late(self._tree, folder, entry)

@@ -1,30 +1,37 @@
-"""New files whose commits were not answered: one may arrive after it was removed here, or got another name.
+"""New files and renames whose orders were not answered: one may take effect after it was undone here.
 
-What arrives is known by its place, its bytes and its time, and goes as it would have gone had the reply come.
-Nothing else would tell it from what others made: of a file that the service never had no node is left.
+A new file is removed, or gets another name, and arrives after that. It is known by its place, its bytes and
+its time, and goes as it would have gone had the reply come. Nothing else would tell it from what others made:
+of a file that the service never had no node is left.
+
+A rename is known by the item's id and its new place. `mv f g`, given up; `mv g f`; then the first takes
+effect: the file keeps the name f here, and is moved back. After `rm g` it is removed there.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
+from typing import TypeVar
 
 from mountfs.model.entry import NS_PER_S, Entry, File
-from mountfs.model.order import MAKES_A_FILE
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.node import Flight, Node
 from mountfs.tree.place import remote_path
 from mountfs.tree.store import Store
 
-FACT = "late_files"
-"""The store's fact with these files, as a list in JSON."""
+FACT, MOVES_FACT = "late_files", "late_moves"
+"""The store's facts with these files, and with these renames, as lists in JSON."""
 KEPT = 1_000
 """As many as one batch has."""
 KEPT_OF_ONE = 10
 KEPT_S = 600
 """After so long none is waited for: what comes then was made by somebody else."""
 
+K = TypeVar("K")
+V = TypeVar("V")
 Version = tuple[str, int, int]
 """The hash of its bytes, their number, and its time in seconds."""
 
@@ -38,14 +45,30 @@ class LateFiles:
         self._clock = clock
         self._sent: dict[str, dict[Version, int]] = {}
         """When each was given up, in seconds since 1970; the latest last."""
+        self._moved: dict[str, dict[str, int]] = {}
+        """Likewise by the item's id and the folded path that it was to have."""
+        self._removed: dict[str, str] = {}
+        """The hashes of such files that were removed since, by their ids."""
         self._is_saved = True
         with suppress(ValueError, TypeError):
+            for item_id, path, noted_s, digest in json.loads(store.fact(MOVES_FACT) or "[]"):
+                self._moved.setdefault(str(item_id), {})[str(path)] = int(noted_s)
+                if digest:
+                    self._removed[str(item_id)] = str(digest)
             for path, digest, size_bytes, time_s, noted_s in json.loads(store.fact(FACT) or "[]"):
                 self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), int(noted_s))
 
     def note(self, flight: Flight) -> None:
         """Nothing was heard of *flight*, and nothing is to be seen of what it makes."""
         content = flight.content
+        if flight.kind is OrderKind.MOVE and flight.item_id:
+            paths = self._moved.pop(flight.item_id, {})
+            paths[flight.place.path.key] = self._now_s()
+            _drop_oldest(paths, KEPT_OF_ONE)
+            self._moved[flight.item_id] = paths
+            for item_id in _drop_oldest(self._moved, KEPT):
+                self._removed.pop(item_id, None)
+            self._is_saved = False
         if flight.kind not in MAKES_A_FILE or flight.over is not None or content is None:
             return
         if content.content_hash is not None:
@@ -55,8 +78,17 @@ class LateFiles:
             self._is_saved = False
 
     def forget(self, flight: Flight) -> None:
-        """*flight* has made its file: what was sent to that place before finds it taken."""
-        if self._sent.pop(flight.place.path.key, None) is not None:
+        """*flight* has made its file: what was sent to that place before finds it taken. Or it has moved its
+        item: that is where it was to be. Or nothing stands any more where it was to remove a file: it may be
+        gone because it was moved."""
+        if flight.kind is OrderKind.DELETE:
+            if flight.item_id in self._moved and flight.over is not None and flight.over.content_hash:
+                self._removed[flight.item_id] = flight.over.content_hash
+                self._is_saved = False
+            return
+        is_moved = self._moved.pop(flight.item_id, None) is not None if flight.item_id else False
+        if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
+            self._removed.pop(flight.item_id, None)
             self._is_saved = False
 
     def save(self) -> None:
@@ -68,6 +100,12 @@ class LateFiles:
                 for version, noted_s in versions.items()
             ]
             self._store.set_fact(FACT, json.dumps(rows) if rows else None)
+            moves = [
+                (item_id, path, noted_s, self._removed.get(item_id))
+                for item_id, paths in self._moved.items()
+                for path, noted_s in paths.items()
+            ]
+            self._store.set_fact(MOVES_FACT, json.dumps(moves) if moves else None)
             self._is_saved = True
 
     def hashes_at(self, path: RemotePath) -> list[str]:
@@ -76,25 +114,42 @@ class LateFiles:
         return [digest for (digest, _, _), noted_s in versions.items() if self._may_arrive(noted_s)]
 
     def is_one(self, folder: Node, entry: Entry) -> bool:
-        """Whether *entry*, which the service turns out to have in *folder*, is one of them."""
+        """Whether *entry*, which the service turns out to have in *folder* and no node is known of, is one of
+        them."""
+        if isinstance(entry, File) and entry.id in self._removed and self.is_moved(folder, entry):
+            return entry.content_hash == self._removed[entry.id]
         if not self._sent or not isinstance(entry, File) or entry.content_hash is None:
             return False
         versions = self._sent.get(remote_path(folder).child(entry.name).key, {})
         noted_s = versions.get((entry.content_hash, entry.size_bytes, entry.mtime_ns // NS_PER_S))
         return noted_s is not None and self._may_arrive(noted_s)
 
+    def is_moved(self, folder: Node, entry: Entry) -> bool:
+        """Whether *entry* is in *folder* by a rename of ours, which was given up."""
+        paths = self._moved.get(entry.id)
+        if paths is None:
+            return False
+        noted_s = paths.get(remote_path(folder).child(entry.name).key)
+        return noted_s is not None and self._may_arrive(noted_s)
+
     def _keep(self, path: str, version: Version, noted_s: int) -> None:
         versions = self._sent.pop(path, {})
         versions.pop(version, None)
         versions[version] = noted_s
-        while len(versions) > KEPT_OF_ONE:
-            del versions[next(iter(versions))]
+        _drop_oldest(versions, KEPT_OF_ONE)
         self._sent[path] = versions
-        while len(self._sent) > KEPT:
-            del self._sent[next(iter(self._sent))]
+        _drop_oldest(self._sent, KEPT)
 
     def _may_arrive(self, noted_s: int) -> bool:
         return 0 <= self._now_s() - noted_s <= KEPT_S
 
     def _now_s(self) -> int:
         return self._clock.wall_ns() // NS_PER_S
+
+
+def _drop_oldest(kept: dict[K, V], most: int) -> list[K]:
+    """The keys of what is dropped."""
+    dropped = list(kept)[: max(0, len(kept) - most)]
+    for key in dropped:
+        del kept[key]
+    return dropped

@@ -196,3 +196,118 @@ def test_what_others_make_where_a_file_of_ours_may_still_arrive_is_shown(account
     assert world.names() == {"theirs", "f"}
     world.settle()
     assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": body}
+
+
+# Renames
+
+
+@pytest.fixture
+def moving(account: World) -> World:
+    """A file and a folder were renamed, the orders given up, and both got their old names again."""
+    account.theirs("/f", b"f")
+    account.theirs("/d/in", b"in")
+    account.tree()
+    return account
+
+
+UNMOVED = {"/theirs": b"theirs", "/f": b"f", "/d": None, "/d/in": b"in"}
+
+
+def _give_up_rename(world: World, source: str, target: str) -> None:
+    world.rename(source, target)
+    world.upload_all()
+    world.advance(1.0)
+    world.account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.core.committer.step(world.clock.now_s())
+    while world.core.committer.current:
+        world.advance(0.5)
+        world.core.committer.step(world.clock.now_s())
+
+
+def _ends(world: World, how: str = "told by the news") -> None:
+    world.advance(31.0)
+    world.account.files()
+    world.account.job_s = 0.0
+    if how == "after a kill":
+        world.restart()
+    if how == "listed":
+        with world.core.tree.transaction():
+            world.core.listings.doubt_all()
+        world.tree()
+    else:
+        world.follow()
+    world.settle()
+    world.follow()
+
+
+@pytest.mark.parametrize("how", ["told by the news", "listed", "after a kill"])
+@pytest.mark.parametrize(("source", "target"), [("/f", "/g"), ("/d", "/e")], ids=["file", "folder"])
+def test_a_rename_that_was_undone_before_it_takes_effect_is_undone_there(
+    moving: World, how: str, source: str, target: str
+) -> None:
+    world = moving
+    _give_up_rename(world, source, target)
+    world.rename(target, source)
+    number = world.node(source).id
+    world.advance(31.0)
+    assert target in world.remote()
+    _ends(world, how)
+    assert world.tree() == world.remote() == UNMOVED
+    assert world.node(source).id == number
+    assert world.notices() == []
+
+
+def test_a_new_file_at_the_place_of_a_rename_that_was_undone_takes_no_other_file_s_place(
+    moving: World,
+) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.rename("/g", "/f")
+    world.put("/g", b"new")
+    _ends(world)
+    world.settle()
+    assert world.tree() == world.remote() == {**UNMOVED, "/g": b"new"}
+    assert world.notices() == []
+
+
+def test_a_file_that_was_removed_before_its_rename_takes_effect_does_not_come_back(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.fs.unlink("/g")
+    world.settle()
+    _ends(world)
+    expected = {path: body for path, body in UNMOVED.items() if path != "/f"}
+    assert world.tree() == world.remote() == expected
+    assert world.notices() == []
+
+
+def test_a_version_of_others_at_the_place_of_a_removed_file_s_late_rename_is_shown(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.fs.unlink("/g")
+    world.settle()
+    world.account.files()
+    world.account.write("/g", b"theirs, newer")
+    _ends(world)
+    assert world.tree() == world.remote()
+    assert world.remote()["/g"] == b"theirs, newer"
+
+
+@pytest.mark.parametrize("when", ["after ours", "much later"])
+def test_others_may_rename_as_we_did(moving: World, when: str) -> None:
+    """A rename of ours was given up, and never takes effect by itself."""
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    if when == "after ours":
+        world.settle()
+    world.rename("/g", "/f")
+    world.settle()
+    if when == "much later":
+        world.advance(3600.0)
+    world.account.move("/f", "/g")
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/g": b"f"} | {k: v for k, v in UNMOVED.items() if k != "/f"}
