@@ -71,8 +71,8 @@ class Contents:
         """*lost*: contents that a node has no more; *kept*: ids of those that another one has."""
         for content in lost:
             if content.id not in kept:
-                if content.id in self.unsaved and content.is_flushed:
-                    # The label of its file alone says that it was closed, and must not bring it back.
+                if content.id in self.unsaved:
+                    # The label of its file alone says whose it is, and must not bring it back.
                     self._store.save_contents([(content, None, Role.CONTENT)])
                 else:
                     self._store.spend_content(content)

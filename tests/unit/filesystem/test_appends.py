@@ -166,6 +166,26 @@ def test_a_closed_version_that_is_begun_anew_leaves_the_one_below_after_a_kill(w
     assert world.remote() == {"/log": BODY}
 
 
+@pytest.mark.parametrize("how", ["write", "cut", "empty"])
+def test_what_was_added_and_changed_after_that_is_one_recovered_copy_after_a_kill(
+    world: Account, how: str
+) -> None:
+    number = world.open("/log", RW)
+    world.fs.write(number, len(BODY), b"more")
+    if how == "write":
+        world.fs.write(number, 0, b"torn")
+        expected = {b"torn" + BODY[4:] + b"more"}
+    else:
+        world.fs.ftruncate(number, 50 if how == "cut" else 0)
+        expected = {BODY[:50]} if how == "cut" else set()
+    world.restart()
+    assert world.get("/log") == BODY
+    assert {world.get(f"/{copy}") for copy in world.names() - {"log"}} == expected
+    world.settle()
+    assert world.remote() == {"/log": BODY}
+    assert world.spooled() == len(expected)
+
+
 def test_a_kill_takes_nothing_that_was_closed(world: Account) -> None:
     world.add("/log", b"closed ")
     number = world.open("/log", AP)
