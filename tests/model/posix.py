@@ -16,6 +16,8 @@ class ModelNode:
     body: bytearray = field(default_factory=bytearray)
     whole: bytes | None = None
     flushed: bytes | None = None
+    closes: int = 0
+    """How many of its writers have closed it since the last write, a forked child's close among them."""
     is_written: bool = False
     mtime_ns: int | None = None
     """A time that was set, and that nothing has moved since."""
@@ -119,7 +121,19 @@ class ModelTree:
         return {path: node.target for path, node in self.walk() if node.target is not None}
 
     def wrote(self, node: ModelNode) -> None:
-        node.flushed, node.mtime_ns, node.is_written = None, None, True
+        node.flushed, node.closes, node.mtime_ns, node.is_written = None, 0, None, True
+
+    def flush(self, node: ModelNode) -> None:
+        """close(2) of one descriptor, of which a forked child, say, has another one."""
+        node.flushed = bytes(node.body)
+        node.closes += 1
+
+    def opens(self, node: ModelNode) -> None:
+        """It is opened for writing. If all its writers have closed it, nobody can tell a forked child's close
+        from the last one: what was closed is a version from here on, and a crash takes nothing of it."""
+        writers = sum(handle.node is node for handle in self.handles)
+        if writers and node.flushed is not None and node.closes >= writers:
+            node.whole, node.flushed, node.is_written = node.flushed, None, False
 
     def close(self, handle: ModelHandle) -> None:
         """close(2), the last of its descriptor."""
@@ -128,7 +142,7 @@ class ModelTree:
         if any(other.node is node for other in self.handles):
             node.flushed = bytes(node.body)
         else:
-            node.whole, node.flushed, node.is_written = bytes(node.body), None, False
+            node.whole, node.flushed, node.closes, node.is_written = bytes(node.body), None, 0, False
 
     def crash(self) -> None:
         """Handles are gone; what was being written is as it was last closed, or was never there. A time that

@@ -136,6 +136,7 @@ class MountMachine(RuleBasedStateMachine):
         if node is None:
             node = ModelNode(is_folder=False)
             self.model.place(path, node)
+        self.model.opens(node)
         node.body[:] = body
         self.model.wrote(node)
         if self.model.is_open(node):
@@ -154,9 +155,11 @@ class MountMachine(RuleBasedStateMachine):
         if node is None:
             node = ModelNode(is_folder=False)
             self.model.place(path, node)
-        elif is_new:
-            node.body.clear()
-            self.model.wrote(node)
+        else:
+            self.model.opens(node)
+            if is_new:
+                node.body.clear()
+                self.model.wrote(node)
         self.model.handles.append(ModelHandle(node, number, can_write=True))
 
     @precondition(lambda self: self.model.handles)
@@ -185,7 +188,7 @@ class MountMachine(RuleBasedStateMachine):
         """A forked child closes its copy of the descriptor."""
         handle = data.draw(st.sampled_from(self.model.handles))
         self.world.fs.flush(handle.number)
-        handle.node.flushed = bytes(handle.node.body)
+        self.model.flush(handle.node)
 
     @precondition(lambda self: self.model.handles)
     @rule(data=st.data())
