@@ -24,7 +24,7 @@ from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.order import is_lost
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named, was_unseen
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import load_children, spare, stands
+from mountfs.tree.remote import load_children, spare, stands, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -83,6 +83,7 @@ class Books:
             self._listings.made(node, is_empty=is_empty, since=flight.id)
         if twin is not None and twin.state.base_parent is not None:
             self._listings.doubt(twin.state.base_parent)
+            unite(self._tree, node, twin)
         if flight.parent is not None and (
             twin is not None or self._is_in_doubt(flight, flight.parent, entry) or _is_beside(flight, entry)
         ):
@@ -127,8 +128,7 @@ class Books:
         stands(self._tree, flight.parent, standing)
 
     def _twin(self, node: Node, entry: Entry | None) -> Node | None:
-        """Another node that has the service's id of *entry*. Our `mkdir d` takes effect, somebody renames d
-        to e, a listing shows e as a new node, and only then comes the reply that d was made."""
+        """Another node that has the service's id of *entry*: see ``unite``."""
         twin = None if entry is None else self._tree.by_remote_id(entry.id)
         return None if twin is node else twin
 

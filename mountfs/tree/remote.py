@@ -226,6 +226,30 @@ def lose(tree: Tree, node: Node) -> None:
     tree.change((node, state.based(None, None)))
 
 
+def unite(tree: Tree, node: Node, twin: Node) -> None:
+    """Makes one of the folders *node*, whose order has just taken effect, and *twin*, which has the same id
+    of the service's. Inside a transaction. Our `mkdir d/c` takes effect, somebody moves d, a listing shows
+    what is in it as new, and only then comes the reply that c was made, with the id of what was listed.
+
+    With both there, news of what is in it, which name the id, would be told to one of them alone. A *twin*
+    with anything of ours in it is left to the next listings of the folders above.
+    """
+    place, base = twin.state.base_parent, twin.state.base
+    if (
+        not (node.is_folder and twin.is_folder)
+        or place is None
+        or base is None
+        or twin.state.flight is not None
+    ):
+        return
+    if tally.has_any(twin) or twin.part.gone or twin.part.flights_below or _has_specials(tree, twin):
+        return
+    if _stands_in(place, node):
+        return
+    lose(tree, twin)
+    rebase(tree, node, place, base)
+
+
 def _replace(tree: Tree, node: Node, folder: Node, entry: Folder) -> None:
     """Somebody removed the folder *node*, and made another one of its name. What is kept here of the old one
     is kept of the new one, and what is in that is listed. Inside a transaction."""

@@ -163,6 +163,7 @@ class ModelTree:
         for key, (_, child) in list(folder.children.items()):
             if id(child) in torn:
                 del folder.children[key]
+                folder.mtime_ns = None  # of the kill, if the file had its row already
             elif child.is_folder:
                 self._drop(child, torn)
 

@@ -39,6 +39,45 @@ def test_a_folder_that_moved_on_before_its_reply_came_is_one_folder_in_its_new_p
     assert world.pending() == []
 
 
+@pytest.mark.parametrize("how", ["waits", "writes into it", "removes it", "writes into what was listed"])
+def test_what_others_make_in_a_new_folder_that_was_listed_elsewhere_before_its_reply_came_is_shown(
+    world: World, how: str
+) -> None:
+    world.account.mkdir("/d/x")
+    world.account.mkdir("/a")
+    world.follow()
+    world.tree()
+    world.mkdir("/d/c")
+    world.advance(3.0)
+    world.account.job_polls = 5
+    world.core.committer.step(world.clock.now_s())
+    world.account.move("/d", "/a/e")
+    world.follow()
+    assert world.names("/a/e") == {"x", "c"}
+    assert world.names("/a/e/c") == set()
+    if how == "writes into it":
+        world.put("/d/c/f", b"ours")
+    elif how == "writes into what was listed":
+        world.put("/a/e/c/f", b"ours")
+    elif how == "removes it":
+        world.fs.rmdir("/d/c")
+    world.account.job_polls = 0
+    world.settle()
+    world.account.mkdir("/a/e/c/new")
+    world.follow()
+    if "d" in world.names():
+        world.names("/d")
+    for _ in range(3):
+        world.tree()
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote()
+    assert "/a/e/c/new" in world.remote()
+    files = {body for body in world.remote().values() if body is not None}
+    assert files == ({b"ours"} if how.startswith("writes") else set())
+    assert faults_of(world.core.tree) == []
+
+
 def test_a_file_renamed_over_another_and_written_spares_what_others_put_at_its_old_name(world: World) -> None:
     world.account.write("/source", b"source")
     world.account.write("/target", b"target")
