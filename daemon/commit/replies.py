@@ -33,6 +33,7 @@ from mountfs.model.order import OrderKind
 from mountfs.model.pacing import ALONE, USUAL, Pace, delay_s
 from mountfs.ports import Backend, Clock, Outcome
 from mountfs.tree.booking import Books
+from mountfs.tree.childrows import held, unread_about
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, path_of
 from mountfs.tree.tree import Tree
@@ -132,7 +133,8 @@ class Replies:
                     self._tree.add_orphan(session)
         verdict_on = {flight.id: verdict for flight, verdict in zip(flights, verdicts, strict=True)}
         for part in _steps(flights):
-            self._book_step(part, lambda flight: self._book_one(flight, verdict_on[flight.id]))
+            moved = [flight for flight in part if not _stays(flight, verdict_on[flight.id])]
+            self._book_step(part, lambda flight: self._book_one(flight, verdict_on[flight.id]), moved)
 
     def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
         """Keeps *node* waiting, and no other, after it failed. *error* may say for how long; None: nothing
@@ -172,7 +174,7 @@ class Replies:
         sent, and what was to be removed is shown again."""
         spared = [flight for flight in batch.flights if flight.id in filled]
         for part in _steps(spared):
-            self._book_step(part, lambda flight: self._books.give_up_removal(flight, filled[flight.id]))
+            self._book_step(part, lambda flight: self._books.give_up_removal(flight, filled[flight.id]), part)
             batch.drop(part)
         self.keep(batch, batch.flights)
 
@@ -221,8 +223,14 @@ class Replies:
 
     # Inside
 
-    def _book_step(self, flights: Sequence[Flight], book: Callable[[Flight], None]) -> None:
-        with self._tree.transaction():
+    def _book_step(
+        self, flights: Sequence[Flight], book: Callable[[Flight], None], moved: Sequence[Flight] = ()
+    ) -> None:
+        """*moved*: those of *flights* whose nodes may get another place by that. The folders that it takes
+        are read before."""
+        with self._tree.lock:
+            folders = {each.id: each for flight in moved for each in unread_about(flight.node)}
+        with held(self._tree, folders.values()), self._tree.transaction():
             for flight in flights:
                 if flight.node.state.flight is flight:  # if not: booked before something broke off
                     book(flight)
@@ -320,6 +328,16 @@ def _above(flights: Iterable[Flight]) -> set[str]:
             found.add(above)
             above = above.rpartition("/")[0]
     return found
+
+
+def _stays(flight: Flight, verdict: Verdict) -> bool:
+    """Whether the node of *flight* stays where it is when the verdict is booked, as it does nearly always."""
+    state = flight.node.state
+    if flight.kind is not OrderKind.DELETE and state.parent is None:
+        return False  # a version that nobody here has seen is shown again
+    if isinstance(verdict, Acknowledge):
+        return verdict.entry is None or verdict.entry.name == flight.name
+    return isinstance(verdict, Retry | Rebase | Reupload | DropTime | Unknown)
 
 
 def _steps(flights: Sequence[Flight]) -> Iterator[Sequence[Flight]]:

@@ -15,11 +15,11 @@ from mountfs.model.entry import Entry, File
 from mountfs.model.path import fold
 from mountfs.tree.attributelog import ENDING
 from mountfs.tree.beside import KEPT_AS
+from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import ROOT_ID, Flight, Node, above, path_of
 from mountfs.tree.overlay import Overlay
-from mountfs.tree.remote import load_children
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
 
@@ -203,7 +203,7 @@ class _Adoption:
             self._tree.touch(ours)
         self._tree.change((ours, after))
         if ours.folder is not None and state.base is None:
-            self._tree.residents.publish(ours, ours.folder.children or {})
+            self._tree.residents.publish(ours)
         return ours
 
     def _remove_folders(self) -> None:
@@ -248,7 +248,7 @@ class _Adoption:
         self._tree.touch(ours)
         self._tree.change((ours, replace(ours.state, parent=parent, name=name, refusal=None)))
         if ours.state.base is None:
-            self._tree.residents.publish(ours, {})
+            self._tree.residents.publish(ours)
         return ours
 
     def _counterpart(self, node: Node, parent: Node | None) -> Node | None:

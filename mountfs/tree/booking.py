@@ -17,6 +17,7 @@ from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.model.pausing import is_full
 from mountfs.tree.beside import KEPT_AS, is_copy_name
+from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Over
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
@@ -24,7 +25,7 @@ from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.order import is_lost
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named, was_unseen
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import load_children, spare, stands, unite
+from mountfs.tree.remote import spare, stands, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -55,8 +56,7 @@ class Books:
                 folder = entry if isinstance(entry, Folder) else Folder("", flight.name)
                 if not folder.id and flight.heard:
                     entry = folder = Folder(flight.heard, folder.name)
-                after = replace(named(state, flight, folder.name), base_parent=flight.parent, base=folder)
-                after = replace(after, refusal=None)
+                after = replace(named(state, flight, folder.name).based(flight.parent, folder), refusal=None)
             case OrderKind.DELETE:
                 after = state.based(None, None)
             case OrderKind.MOVE:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mountfs.model.path import fold
 from mountfs.tree.beside import name_beside
+from mountfs.tree.childrows import load_children
 from mountfs.tree.node import Node
-from mountfs.tree.remote import load_children
 from mountfs.tree.tree import Tree
 
 

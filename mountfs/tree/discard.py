@@ -15,10 +15,11 @@ from dataclasses import dataclass, field, replace
 
 from mountfs.model.path import fold
 from mountfs.tree.bases import is_below
+from mountfs.tree.childrows import held, load_children, unread_about
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
-from mountfs.tree.remote import load_children, show
+from mountfs.tree.remote import show
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import Word, keeper_of, word_of
@@ -97,8 +98,9 @@ class Discard:
         waiting: list[Node] = []
         for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
             doubtful: set[Node] = set()
-            with tree.transaction():
-                for node in nodes[at : at + GIVEN_UP_AT_ONCE]:
+            part = nodes[at : at + GIVEN_UP_AT_ONCE]
+            with held(tree, self._needed_for(part)), tree.transaction():
+                for node in part:
                     holder = self._holder(node)
                     if holder is not None and trial and holder not in trial:
                         told.left.append((path_of(node), TAKEN))
@@ -110,6 +112,18 @@ class Discard:
                     if not folder.state.is_forgotten or folder is tree.root:
                         self._listings.doubt(folder)
         return waiting
+
+    def _needed_for(self, nodes: list[Node]) -> list[Node]:
+        """The folders that it takes to give up *nodes*, and that are not in memory."""
+        found: dict[int, Node] = {}
+        with self._tree.lock:
+            for node in nodes:
+                state = node.state
+                if state.base is not None and (state.parent is None or has_moved(state)):
+                    found.update((folder.id, folder) for folder in unread_about(node))
+                elif state.base is None and node.folder is not None and node.folder.children is None:
+                    found[node.id] = node
+        return list(found.values())
 
     def _holder(self, node: Node) -> Node | None:
         """The node that has the old name of a renamed *node* by now."""

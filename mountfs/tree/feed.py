@@ -12,9 +12,10 @@ from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.bases import is_attached
+from mountfs.tree.childrows import load_children
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.remote import hear, load_children, rebase, stands, take_late
+from mountfs.tree.remote import hear, rebase, stands, take_late
 from mountfs.tree.tree import Tree
 
 IDS_KEPT = 1_000

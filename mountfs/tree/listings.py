@@ -23,7 +23,8 @@ from mountfs.model.entry import Entry, Odd
 from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.bases import is_attached
-from mountfs.tree.chunks import CHUNK, chunks
+from mountfs.tree.childrows import read_children
+from mountfs.tree.chunks import chunks
 from mountfs.tree.formerplaces import FormerPlaces
 from mountfs.tree.listing import Listing
 from mountfs.tree.load import Load
@@ -36,6 +37,7 @@ from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill, is_new
 from mountfs.tree.unknownids import UnknownIds
+from mountfs.tree.vanishing import lose_within
 from mountfs.tree.walkport import Walks
 
 LOG = logging.getLogger(__name__)
@@ -176,11 +178,11 @@ class Listings:
             with self._tree.lock:
                 is_needed = self.is_stale(folder, asked_at)
             if (needs_nodes or is_needed) and not is_new(self._tree, folder):
-                self._load_rows(folder)
+                read_children(self._tree, folder)
             if is_needed:
                 self._list(folder, mine)
             if needs_nodes:
-                self._load_rows(folder)
+                read_children(self._tree, folder)
         except MountfsError as error:
             mine.error = error
             with self._tree.lock:
@@ -227,35 +229,6 @@ class Listings:
             above = None if folder is None else folder.state.base_parent
         return above is not None and self.try_relist(above)
 
-    def _load_rows(self, folder: Node) -> None:
-        """Reads what the store has in *folder*, a part at a time."""
-        tree, part = self._tree, folder.part
-        children: dict[str, Node] = {}
-        last_id = 0
-        with tree.lock:
-            if part.children is not None:
-                return
-            listings = tree.store.listings_of_children(folder.id)
-            part.arrivals = []
-        while True:
-            with tree.lock:
-                if folder.part.children is not None:
-                    return  # ``load_children`` read them at once meanwhile
-                rows = tree.store.children(folder.id, after_id=last_id, most=CHUNK)
-                for row in rows:
-                    node = tree.enter_row(row, listings.get(row.id))
-                    if node is not None:
-                        children[node.key] = node
-                if len(rows) == CHUNK:
-                    last_id = rows[-1].id
-                    continue
-                # What came or went meanwhile did so in memory.
-                children.update((node.key, node) for node in part.arrivals or ())
-                tree.residents.publish(
-                    folder, {key: node for key, node in children.items() if node.state.parent is folder}
-                )
-                return
-
     def _list(self, folder: Node, load: Load) -> None:
         tree, listing = self._tree, folder.part.listing
         with tree.lock:
@@ -275,6 +248,8 @@ class Listings:
                     # A rename of ours took it from that path: it is there, and can be listed later.
                     self._not_listed(listing, Busy(f"{path} is being renamed: {error}"))
                     return
+            lose_within(tree, folder)
+            with tree.lock:
                 with tree.transaction():
                     self._vanished(folder)
                 if folder.state.flight is not None and listing.listed_at:
@@ -298,7 +273,7 @@ class Listings:
         if not odd and not self._landed and fill(tree, folder, plain, load.asked_at):
             entries = plain = []  # their memory is that of the nodes
         else:
-            self._load_rows(folder)
+            read_children(self._tree, folder)
             self._apply(folder, plain, odd, load.asked_at)
         tell_of(self._tree, folder, odd)
         self.walks.listed(folder, count)
@@ -317,6 +292,8 @@ class Listings:
         tree, listing = self._tree, folder.part.listing
         seen = {fold(entry.name) for entry in odd}
         for chunk in chunks(entries):
+            for node in self._replaced(folder, chunk):
+                lose_within(tree, node)
             with tree.transaction():
                 for entry in chunk:
                     key = fold(entry.name)
@@ -334,18 +311,41 @@ class Listings:
             and fold(node.state.base.name) not in seen
         )
         for nodes in chunks(missing):
+            for node in nodes:
+                if node.folder is not None and self._is_missing(node, folder, asked_at):
+                    lose_within(tree, node)
             with tree.transaction():
                 for node in nodes:
-                    state = node.state
-                    if state.base is None or state.base_parent is not folder:
-                        continue
-                    if self._landed.get((folder.id, fold(state.base.name)), 0) <= asked_at:
+                    if self._is_missing(node, folder, asked_at):
                         lose(tree, node)
         with tree.transaction():
             listing.listed_at = asked_at
             listing.checked_s = tree.clock.now_s()
             listing.was_tried = False
             tree.store.save_listing(folder.id, listing)
+
+    def _is_missing(self, node: Node, folder: Node, asked_at: int) -> bool:
+        """Whether *node*, which a listing of *folder* does not have, is lost by that."""
+        state = node.state
+        if state.base is None or state.base_parent is not folder:
+            return False
+        return self._landed.get((folder.id, fold(state.base.name)), 0) <= asked_at
+
+    def _replaced(self, folder: Node, entries: Sequence[Entry]) -> list[Node]:
+        """The folders with anything of ours in them that others have replaced by *entries*."""
+        part = folder.part
+        if part.tally is None:
+            return []
+        with self._tree.lock:
+            found = [(entry, self._tree.base_child(folder, fold(entry.name))) for entry in entries]
+            return [
+                node
+                for entry, node in found
+                if node is not None
+                and node.folder is not None
+                and remote_id(node) not in ("", entry.id)
+                and not (part.claims is not None and fold(entry.name) in part.claims)
+            ]
 
     def _vanished(self, folder: Node) -> None:
         """The service says that *folder* is not there."""

@@ -202,14 +202,14 @@ class FolderPart:
         self.children: dict[str, Node] | None = None
         """What the mount shows in it, by folded name; None: not loaded from the store."""
         self.folders = 0
-        """How many of ``children`` are folders."""
+        """How many of ``children``, or of ``arrivals``, are folders."""
         self.has_some = False
         """Whether nodes in it are, or were, in memory though ``children`` are not: they came into it. They
         know this node, which must not give way to another one."""
         self.loose = 0
         """How many more are, which were found by their ids and may be let go of."""
-        self.arrivals: list[Node] | None = None
-        """While ``children`` are being loaded: what came into the folder meanwhile."""
+        self.arrivals: dict[str, Node] | None = None
+        """While ``children`` are being loaded: those that were, and what came into the folder meanwhile."""
         self.gone: dict[str, Node] | None = None
         """Nodes that the service has in it and the mount elsewhere or nowhere, by their folded name there."""
         self.claims: dict[str, Node] | None = None

@@ -11,6 +11,7 @@ from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.tree import tally
 from mountfs.tree.bases import is_attached, is_below
+from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
 from mountfs.tree.node import FORGOTTEN, ROOT_ID, Node, State, above, forgotten, has_moved, path_of
@@ -288,18 +289,6 @@ def followed(content: Content | None, before: File, after: File) -> Content | No
     if content is None or content.over is None or content.over.revision != before.revision:
         return content
     return replace(content, over=Over(after.revision, after.content_hash))
-
-
-def load_children(tree: Tree, folder: Node) -> None:
-    """Reads what the store has in *folder* into memory at once; for folders that hold something of ours."""
-    if folder.part.children is None:
-        listings = tree.store.listings_of_children(folder.id)
-        children: dict[str, Node] = {}
-        for row in tree.store.children(folder.id):
-            node = tree.enter_row(row, listings.get(row.id))
-            if node is not None and node.state.parent is folder:
-                children[node.key] = node
-        tree.residents.publish(folder, children)
 
 
 def in_memory(tree: Tree, folder: Node) -> Node:

@@ -44,16 +44,30 @@ class Residents:
         News of the service find them by their ids; those of a month would take as much memory as all entries
         of the account."""
 
-    def publish(self, folder: Node, children: dict[str, Node]) -> None:
-        """The children of *folder* are all in memory from here on."""
-        folder.part.children, folder.part.arrivals = children, None
-        folder.part.has_some = False
-        if folder.part.loose:
-            for child in children.values():
-                self._loose.pop(child.id, None)
-            folder.part.loose = 0
-        folder.part.folders = sum(child.folder is not None for child in children.values())
-        self.count += len(children)
+    def begin(self, folder: Node) -> None:
+        """The children of *folder* are being read from the store: what comes and goes meanwhile is noted."""
+        part = folder.part
+        if part.arrivals is None:
+            part.arrivals, part.folders = {}, 0
+
+    def take(self, folder: Node, node: Node) -> None:
+        """*node* was read among the children of *folder*, or was in memory already, and is shown there."""
+        part = folder.part
+        if self._loose.pop(node.id, None) is not None:
+            part.loose -= 1
+        if part.arrivals is not None:
+            self._arrive(part, part.arrivals, node)
+
+    def publish(self, folder: Node) -> None:
+        """The children of *folder* are all in memory from here on: those that were taken, and what came; none
+        where nothing was read. This takes no longer where they are many."""
+        part = folder.part
+        if part.children is not None:
+            return
+        self.begin(folder)
+        part.children, part.arrivals = part.arrivals or {}, None
+        part.has_some = False
+        self.count += len(part.children)
         if folder.state.is_forgotten:
             self.detach(folder)  # it vanished while somebody waited for what is in it
             return
@@ -69,27 +83,27 @@ class Residents:
             part.children[node.key] = node
             part.folders += node.folder is not None
             self.count += 1
+        elif part.arrivals is not None:
+            self._arrive(part, part.arrivals, node)
+        elif is_found:
+            part.loose += node.id not in self._loose
+            self._loose[node.id] = node
         else:
-            if is_found:
-                part.loose += node.id not in self._loose
-                self._loose[node.id] = node
-            else:
-                part.has_some = True
-            if part.arrivals is not None:
-                part.arrivals.append(node)
+            part.has_some = True
 
     def leave(self, folder: Node, node: Node) -> bool:
         """*folder* does not show *node* any more; False where it did not, or is not in memory."""
-        children = folder.part.children
-        if self._loose.pop(node.id, None) is not None and children is None:
-            folder.part.loose -= 1
-            folder.part.has_some = True
-        if children is None or children.get(node.key) is not node:
+        part, children = folder.part, folder.part.children
+        if self._loose.pop(node.id, None) is not None:
+            part.loose -= 1
+            part.has_some = children is None
+        known = part.arrivals if children is None else children
+        if known is None or known.get(node.key) is not node:
             return False
-        del children[node.key]
-        folder.part.folders -= node.folder is not None
-        self.count -= 1
-        return True
+        del known[node.key]
+        part.folders -= node.folder is not None
+        self.count -= children is not None
+        return children is not None
 
     def keep(self, folder: Node) -> None:
         """The children of *folder* are not evicted until ``let_go`` of it, nor is *folder* itself: somebody
@@ -129,7 +143,7 @@ class Residents:
             folder = node.state.parent
             if folder is not None and self._can_forget(node, folder):
                 del self._loose[node.id]
-                folder.part.loose -= folder.part.children is None  # else another one has its name
+                folder.part.loose -= 1
                 self._forget(node)
                 gone += 1
             else:
@@ -170,6 +184,17 @@ class Residents:
 
     # Inside
 
+    def _arrive(self, part: FolderPart, arrivals: dict[str, Node], node: Node) -> None:
+        before = arrivals.get(node.key)
+        if before is node:
+            return
+        arrivals[node.key] = node
+        part.folders += node.folder is not None
+        if before is not None:
+            part.folders -= before.folder is not None
+            self._loose[before.id] = before  # another one has its name
+            part.loose += 1
+
     def _can_evict(self, folder: Node) -> bool:
         part = folder.part
         if folder.id in self._kept:
@@ -188,7 +213,7 @@ class Residents:
         if node.pins or node.pending is not None or node.counted is not None or node.id in self._kept:
             return False
         part = node.folder
-        is_free = part is None or (_is_bare(part) and part.tally is None and part.arrivals is None)
+        is_free = part is None or (_is_bare(part) and part.tally is None)
         return is_free and folder.part.arrivals is None
 
     def _evict(self, folder: Node) -> None:
@@ -201,5 +226,5 @@ class Residents:
 
 
 def _is_bare(part: FolderPart) -> bool:
-    is_empty = part.children is None and not (part.has_some or part.loose)
+    is_empty = part.children is None and part.arrivals is None and not (part.has_some or part.loose)
     return is_empty and part.gone is None and part.claims is None and not part.flights_below

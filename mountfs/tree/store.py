@@ -297,13 +297,13 @@ class Store:
         row = self._db.execute("SELECT * FROM listings WHERE node = ?", (folder_id,)).fetchone()
         return None if row is None else listing_of(row)
 
-    def listings_of_children(self, folder_id: int) -> dict[int, Listing]:
-        """The listings of the folders that are shown in a folder, by their ids."""
-        found = self._db.execute(
-            "SELECT listings.* FROM nodes JOIN listings ON listings.node = nodes.id"
-            " WHERE nodes.parent = ? AND nodes.kind = 'folder'",
-            (folder_id,),
-        )
+    def listings_of(self, rows: Iterable[NodeRow]) -> dict[int, Listing]:
+        """The listings of those of *rows* that are folders, by their ids."""
+        ids = [row.id for row in rows if row.is_folder]
+        if not ids:
+            return {}
+        marks = ", ".join("?" * len(ids))
+        found = self._db.execute(f"SELECT * FROM listings WHERE node IN ({marks})", ids)
         return {row[0]: listing_of(row) for row in found}
 
     def listings_of_dirty(self) -> dict[int, Listing]:

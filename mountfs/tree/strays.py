@@ -12,13 +12,13 @@ from pathlib import Path
 from mountfs.model.path import fold
 from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.bases import is_attached
+from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
 from mountfs.tree.doubt import TORN, UNPROVEN, doubt
 from mountfs.tree.kept import Kept
 from mountfs.tree.label import NOBODYS, Label, read_label
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.recovered import RecoveredCopies
-from mountfs.tree.remote import load_children
 from mountfs.tree.tree import Tree
 
 

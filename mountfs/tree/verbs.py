@@ -212,7 +212,7 @@ class Verbs:
         node = self._tree.new_node(is_folder=True)
         self._tree.touch(node)
         self._tree.change((node, State(parent, names[-1], mtime_ns=now_ns, kept=kept)))
-        self._tree.residents.publish(node, {})
+        self._tree.residents.publish(node)
         return node
 
     def make_special(self, names: Names, attributes: NewAttributes, mtime_ns: int | None = None) -> Node:

@@ -10,10 +10,10 @@ from mountfs.model.names import MAX_CHARS
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
+from mountfs.tree.childrows import load_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, State, path_of
-from mountfs.tree.remote import load_children
 from mountfs.tree.tree import Tree
 from mountfs.tree.walkrows import FileRow, Shown
 from mountfs.tree.word import Word, word_of

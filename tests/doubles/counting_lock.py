@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+
+from daemon.core import Foundation
+from mountfs.ports import BackendLimits
+from tests.doubles.memory_account import MEMORY_LIMITS
+from tests.doubles.world import World
 
 
 class CountingLock:
@@ -47,3 +54,22 @@ class CountingLock:
 
     def _count(self, frame: FrameType, event: str, argument: Any) -> None:
         self._calls += event in ("call", "c_call")
+
+
+def counted(directory: Path, limits: BackendLimits = MEMORY_LIMITS) -> tuple[World, CountingLock]:
+    """A world in which what is done under the lock is counted."""
+    lock = CountingLock()
+
+    def exchange(foundation: Foundation) -> None:
+        foundation.tree.lock = lock  # type: ignore[assignment]
+        foundation.tree.transaction()._lock = lock  # type: ignore[assignment]
+
+    return World(directory, limits=limits, on_laid=exchange), lock
+
+
+def longest_hold(lock: CountingLock, act: Callable[[], object]) -> int:
+    """How many calls of functions the longest hold took of those in which *act* is done."""
+    lock.holds.clear()
+    act()
+    assert sys.getprofile() is None
+    return lock.longest

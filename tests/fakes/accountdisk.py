@@ -52,7 +52,7 @@ class AccountDisk:
         self.spool = self._foundation.spool
         self.recovery = self._foundation.recovery
         if self.tree.root.part.children is None and not self.tree.store.children(self.tree.root.id):
-            self.tree.residents.publish(self.tree.root, {})
+            self.tree.residents.publish(self.tree.root)
 
     def restart(self, boot_id: str | None = None) -> None:
         """As after kill -9; *boot_id*: of another run of the machine."""
@@ -116,7 +116,7 @@ class AccountDisk:
         with self.tree.transaction():
             self.tree.touch(node)
             self.tree.change((node, State(self.tree.root, name)))
-            self.tree.residents.publish(node, {})
+            self.tree.residents.publish(node)
         return node
 
     def amend(self, node: Node, **fields: Any) -> Content:

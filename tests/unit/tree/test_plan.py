@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from daemon.core import Foundation
 from mountfs.errors import Forbidden
 from mountfs.model.order import OrderKind
-from mountfs.ports import BackendLimits
 from mountfs.tree import plan
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.launch import LAUNCHED_AT_ONCE, fill, launch
 from mountfs.tree.plan import LOOKED_AT_ONCE
-from tests.doubles.counting_lock import CountingLock
+from tests.doubles.counting_lock import CountingLock, counted, longest_hold
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
@@ -137,23 +134,6 @@ def test_choosing_a_batch_looks_at_few_of_those_that_have_to_wait(tmp_path: Path
 
 
 # Nobody waits for the lock long
-
-
-def counted(directory: Path, limits: BackendLimits = MEMORY_LIMITS) -> tuple[World, CountingLock]:
-    """A world in which what is done under the lock is counted."""
-    lock = CountingLock()
-
-    def exchange(foundation: Foundation) -> None:
-        foundation.tree.lock = lock  # type: ignore[assignment]
-
-    return World(directory, limits=limits, on_laid=exchange), lock
-
-
-def longest_hold(lock: CountingLock, act: Callable[[], object]) -> int:
-    lock.holds.clear()
-    act()
-    assert sys.getprofile() is None
-    return lock.longest
 
 
 def hold_of_listing(directory: Path, entries: int, *, is_stored: bool) -> int:

@@ -541,7 +541,7 @@ def test_what_is_known_of_a_listing_survives(store: Store) -> None:
     found = store.listing(2)
     assert found is not None
     assert (found.listed_at, found.doubted_at, found.doubted_below_at) == (3, 4, 5)
-    assert list(store.listings_of_children(ROOT_ID)) == [2]
+    assert list(store.listings_of(store.children(ROOT_ID))) == [2]
     assert store.listing(3) is None
 
 

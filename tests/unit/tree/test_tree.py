@@ -15,10 +15,10 @@ import pytest
 from mountfs.errors import NoSpace
 from mountfs.model.entry import NS_PER_S, File, Folder, Listed
 from mountfs.model.order import OrderKind, Part
-from mountfs.tree import residents, tally
+from mountfs.tree import childrows, residents, tally
+from mountfs.tree.childrows import load_children
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import load_children
 from mountfs.tree.residents import NotLoaded, Residents
 from mountfs.tree.sync import SYNC_EVERY_S
 from mountfs.tree.word import Word
@@ -577,6 +577,7 @@ def test_what_comes_into_a_folder_that_is_read_at_once_while_it_is_read_in_parts
     world.account.write("/d/f", b"x")
     assert world.names("/d") == {"f"}
     world.restart()
+    monkeypatch.setattr(childrows, "CHUNK", 1)
     tree, folder = world.core.tree, world.node("/d")
     lock, made = tree.lock, tree.new_node(is_folder=False)
 

@@ -14,6 +14,7 @@ from mountfs.errors import ServerFault
 from mountfs.model.entry import File, Folder, Placed
 from mountfs.model.path import fold
 from mountfs.tree import treewalk, walks
+from mountfs.tree.childrows import read_children
 from mountfs.tree.node import Node
 from mountfs.tree.rows import NodeRow
 from mountfs.tree.treewalk import TreeWalk, Unfollowable
@@ -245,7 +246,9 @@ def test_a_folder_that_somebody_lists_meanwhile_is_not_filled_twice(world: World
 
     def list_tree(folder_id: str, cursor: str | None) -> object:
         page = inner(folder_id, cursor)
-        world.core.listings._load_rows(world.core.tree.by_remote_id(_id_at(world, "/w/d030")))  # type: ignore[arg-type]
+        node = world.core.tree.by_remote_id(_id_at(world, "/w/d030"))
+        assert node is not None
+        read_children(world.core.tree, node)
         return page
 
     world.memory.list_tree = list_tree  # type: ignore[method-assign, assignment]

@@ -1,0 +1,136 @@
+"""What is done with a folder keeps nobody waiting for the account's lock longer where much is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Forbidden
+from mountfs.tree.childrows import read_children
+from mountfs.tree.chunks import CHUNK
+from mountfs.tree.discard import Discard
+from tests.doubles.counting_lock import CountingLock, counted, longest_hold
+from tests.doubles.soundness import faults_of
+from tests.doubles.world import World
+
+SMALL, LARGE = 2 * CHUNK, 6 * CHUNK
+
+
+def known(directory: Path, entries: int, *, are_folders: bool = False) -> tuple[World, CountingLock]:
+    """A folder that was listed by a former process, and is not in memory."""
+    world, lock = counted(directory)
+    for number in range(entries):
+        path = f"/d/{number}"
+        if are_folders:
+            world.account.mkdir(path)
+        else:
+            world.account.write(path, b"")
+    world.follow()
+    world.names()
+    world.names("/d")
+    return world, lock
+
+
+def as_after_a_start(world: World) -> None:
+    world.restart()
+    world.follow()
+    world.names()
+
+
+def hold_of_conflict(directory: Path, entries: int) -> int:
+    """Somebody else changes a file first."""
+    world, lock = known(directory, entries)
+    world.put("/d/1", b"ours")
+    as_after_a_start(world)
+    world.upload_all()
+    world.account.write("/d/1", b"theirs")
+    found = longest_hold(lock, world.settle)
+    assert any("conflicted copy" in told for told in world.notices())
+    return sound(world, found)
+
+
+def hold_of_refusals(directory: Path, entries: int) -> int:
+    """A rename and a removal are refused."""
+    world, lock = known(directory, entries)
+    world.rename("/d/1", "/moved")
+    world.fs.unlink("/d/2")
+    as_after_a_start(world)
+    for path in ("/d/1", "/d/2", "/moved"):
+        world.backend.refuse(path, Forbidden("no"), 9)
+    found = longest_hold(lock, world.settle)
+    assert world.names("/d") >= {"1", "2"}
+    return sound(world, found)
+
+
+def hold_of_discard(directory: Path, entries: int) -> int:
+    """A rename and a removal are given up."""
+    world, lock = known(directory, entries)
+    world.rename("/d/1", "/moved")
+    world.fs.unlink("/d/2")
+    as_after_a_start(world)
+    discard = Discard(world.core.tree, world.core.listings, world.core.copies)
+    found = longest_hold(lock, lambda: discard.run(world.core.tree.root, is_trial=False))
+    assert world.names("/d") >= {"1", "2"}
+    return sound(world, found)
+
+
+def hold_of_removal_by_others(directory: Path, entries: int) -> int:
+    """Somebody else removes a folder with something of ours in it."""
+    world, lock = known(directory, entries)
+    world.put("/d/new", b"ours")
+    as_after_a_start(world)
+    world.account.remove("/d")
+    world.follow()
+    found = longest_hold(lock, world.names)
+    assert world.names("/d") == {"new"}
+    return sound(world, found)
+
+
+def hold_of_replacement_by_others(directory: Path, entries: int) -> int:
+    """Somebody else puts another folder in the place of one with something of ours in it."""
+    world, lock = known(directory, entries)
+    world.put("/d/new", b"ours")
+    as_after_a_start(world)
+    world.account.remove("/d")
+    world.account.write("/d/theirs", b"")
+    world.follow()
+    found = longest_hold(lock, world.names)
+    world.settle()
+    world.follow()
+    assert world.names("/d") == {"new", "theirs"}
+    return sound(world, found)
+
+
+def hold_of_reading_folders(directory: Path, entries: int) -> int:
+    """Folders that were listed are read."""
+    world, lock = known(directory, entries, are_folders=True)
+    as_after_a_start(world)
+    found = longest_hold(lock, lambda: read_children(world.core.tree, world.node("/d")))
+    assert len(world.names("/d")) == entries
+    return sound(world, found)
+
+
+def sound(world: World, found: int) -> int:
+    assert faults_of(world.core.tree) == []
+    world.settle()
+    world.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        hold_of_conflict,
+        hold_of_refusals,
+        hold_of_discard,
+        hold_of_removal_by_others,
+        hold_of_replacement_by_others,
+        hold_of_reading_folders,
+    ],
+)
+def test_who_needs_a_large_folder_reads_it_in_parts(tmp_path: Path, hold: Callable[[Path, int], int]) -> None:
+    small = hold(tmp_path / "small", SMALL)
+    large = hold(tmp_path / "large", LARGE)
+    assert large <= small * 1.2
