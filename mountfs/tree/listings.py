@@ -32,7 +32,7 @@ from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.refusedlistings import RefusedListings
-from mountfs.tree.remote import in_memory, lose, stands
+from mountfs.tree.remote import in_memory, is_outdated, lose, stands
 from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill, is_new
@@ -43,7 +43,6 @@ from mountfs.tree.walkport import Walks
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
 
 RETRY_S = 1.0
 """How long a doubted listing serves after it could not be listed anew, while changes are being reported."""
@@ -66,7 +65,7 @@ class Listings:
         self.former_places = FormerPlaces(tree.store)
         self.walks = Walks()
         self._refusals = RefusedListings()
-        self._asked_at = 0
+        self._asked_at = self._last_asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; set by ``feed``."""
         self.is_away = False
@@ -236,7 +235,7 @@ class Listings:
                 raise NotFound(f"{remote_path(folder)} does not exist any more")
             path, item_id = remote_path(folder), remote_id(folder)
             was_on_its_way = is_on_its_way(folder)
-            load.asked_at = tree.store.next_id()
+            load.asked_at = self._last_asked_at = tree.store.next_id()
         try:
             entries = self._backend.list_folder(path, item_id)
         except (NotFound, NotADirectory) as error:
@@ -290,7 +289,7 @@ class Listings:
         """Writes a listing that was asked for at *asked_at* onto the tree. A place at which an order of ours
         had its outcome since then is left as it is."""
         tree, listing = self._tree, folder.part.listing
-        seen = {fold(entry.name) for entry in odd}
+        seen, is_late = {fold(entry.name) for entry in odd}, False
         for chunk in chunks(entries):
             for node in self._replaced(folder, chunk):
                 lose_within(tree, node)
@@ -298,7 +297,9 @@ class Listings:
                 for entry in chunk:
                     key = fold(entry.name)
                     seen.add(key)
-                    if self._landed.get((folder.id, key), 0) <= asked_at:
+                    if self._last_asked_at > asked_at and is_outdated(tree, folder, entry, asked_at):
+                        is_late = True
+                    elif self._landed.get((folder.id, key), 0) <= asked_at:
                         stands(tree, folder, entry)
         with tree.lock:
             part = folder.part
@@ -323,6 +324,8 @@ class Listings:
             listing.checked_s = tree.clock.now_s()
             listing.was_tried = False
             tree.store.save_listing(folder.id, listing)
+            if is_late:
+                self.doubt(folder)
 
     def _is_missing(self, node: Node, folder: Node, asked_at: int) -> bool:
         """Whether *node*, which a listing of *folder* does not have, is lost by that."""

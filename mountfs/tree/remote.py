@@ -100,6 +100,8 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
     is_elsewhere = (
         folder is not state.base_parent or state.base is None or fold(state.base.name) != fold(entry.name)
     )
+    if folder is not state.base_parent:
+        _doubt_former(tree, state.base_parent)
     if node.folder is not None and is_elsewhere:
         # News of what is below it, by its new path, found no node.
         node.folder.listing.doubted_below_at = tree.store.next_id()
@@ -331,6 +333,24 @@ def _stands_in(folder: Node, node: Node) -> bool:
         then_in = state.flight.parent if state.flight is not None else None
         left += [each for each in (now_in, then_in) if each is not None]
     return False
+
+
+def is_outdated(tree: Tree, folder: Node, entry: Entry, asked_at: int) -> bool:
+    """Whether a listing of *folder*, asked for at *asked_at*, tells where *entry* was before somebody moved
+    it: the folder that it is in was asked for later, and had it. Which of both the service told later, nobody
+    knows; *folder* is to be listed once more."""
+    node = tree.by_remote_id(entry.id)
+    place = None if node is None else node.state.base_parent
+    return place is not None and place is not folder and place.part.listing.listed_at > asked_at
+
+
+def _doubt_former(tree: Tree, folder: Node | None) -> None:
+    """Something turns out to have left *folder*. If that was told by a listing whose reply took long, it may
+    be there all the same, and what is listed anew finds it again."""
+    listing = None if folder is None or folder.folder is None else folder.part.listing
+    if folder is not None and listing is not None and 0 < listing.listed_at >= listing.doubted_at:
+        listing.doubted_at = tree.store.next_id()
+        tree.store.save_listing(folder.id, listing)
 
 
 def _doubt_place(tree: Tree, folder: Node) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Busy, Forbidden, MountfsError, Offline
+from mountfs.model.entry import Listed
 from mountfs.model.order import Order
+from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits, Launch
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.soundness import faults_of
@@ -313,4 +315,45 @@ def test_what_is_on_its_way_out_of_a_folder_that_others_remove_is_what_the_servi
     assert world.tree() == world.remote() == {"/b": None} | (there if is_moved else {})
     assert world.pending() == []
     assert faults_of(world.core.tree) == []
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["by path", "by id"])
+@pytest.mark.parametrize("what", ["a folder", "a file", "a folder with ours in it"])
+def test_a_listing_that_is_older_than_a_move_of_others_takes_nothing_from_where_it_is(
+    tmp_path: Path, limits: BackendLimits, what: str
+) -> None:
+    """Its reply was on its way while the news of the move came, and the new place was listed."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/b/x" if what == "a file" else "/b/x/f", b"theirs")
+    world.account.mkdir("/a")
+    world.follow()
+    world.tree()
+    if what == "a folder with ours in it":
+        world.put("/b/x/g", b"ours")
+    world.account.mkdir("/b/new")
+    world.follow()
+    inner, moved = world.memory.list_folder, list[str]()
+
+    def list_folder(path: RemotePath, folder_id: str = "") -> list[Listed]:
+        entries = inner(path, folder_id)
+        if path.text == "/b" and not moved:
+            moved.append(path.text)
+            world.account.move("/b/x", "/a/x")
+            world.follow()
+            assert world.names("/a") == {"x"}
+        return entries
+
+    world.memory.list_folder = list_folder  # type: ignore[method-assign]
+    world.names("/b")
+    assert moved
+    assert world.names("/a") == {"x"}
+    for _ in range(2):
+        world.follow()
+        world.tree()
+        world.settle()
+    ours = {"/a/x/g": b"ours"} if what == "a folder with ours in it" else {}
+    theirs = {"/a/x": b"theirs"} if what == "a file" else {"/a/x": None, "/a/x/f": b"theirs"}
+    assert world.tree() == world.remote() == {"/a": None, "/b": None, "/b/new": None} | theirs | ours
+    assert world.notices() == []
     world.close()
