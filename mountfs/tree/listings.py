@@ -59,8 +59,6 @@ class Listings:
         self._backend = backend
         self._fresh_s = fresh_s
         self._loads: dict[int, Load] = {}
-        self._landed: dict[tuple[int, str], int] = {}
-        """While folders are being listed: the places at which an order of ours had its outcome, and when."""
         self.unknown_ids = UnknownIds()
         self.former_places = FormerPlaces(tree.store)
         self.walks = Walks()
@@ -196,8 +194,6 @@ class Listings:
                     self._refusals.listed(folder.id)
                 del self._loads[folder.id]
                 self._tree.residents.let_go([folder])
-                if not self._loads:
-                    self._landed.clear()
             mine.ended.set()
 
     def load_for_walk(self, folder: Node) -> None:
@@ -269,11 +265,11 @@ class Listings:
                 return
         odd = [entry for entry in entries if isinstance(entry, Odd)]
         count, plain = len(entries), [entry for entry in entries if not isinstance(entry, Odd)]
-        if not odd and not self._landed and fill(tree, folder, plain, load.asked_at):
+        if not odd and not load.landed and fill(tree, folder, plain, load.asked_at):
             entries = plain = []  # their memory is that of the nodes
         else:
             read_children(self._tree, folder)
-            self._apply(folder, plain, odd, load.asked_at)
+            self._apply(folder, plain, odd, load)
         tell_of(self._tree, folder, odd)
         self.walks.listed(folder, count)
 
@@ -285,9 +281,9 @@ class Listings:
         listing.checked_s = self._tree.clock.now_s()
         listing.was_tried = True
 
-    def _apply(self, folder: Node, entries: Sequence[Entry], odd: Sequence[Odd], asked_at: int) -> None:
-        """Writes a listing that was asked for at *asked_at* onto the tree. A place at which an order of ours
-        had its outcome since then is left as it is."""
+    def _apply(self, folder: Node, entries: Sequence[Entry], odd: Sequence[Odd], load: Load) -> None:
+        """Writes the listing of *load* onto the tree. A place at which an order of ours had its outcome since
+        it was asked for is left as it is."""
         tree, listing = self._tree, folder.part.listing
         seen, is_late = {fold(entry.name) for entry in odd}, False
         for chunk in chunks(entries):
@@ -297,9 +293,11 @@ class Listings:
                 for entry in chunk:
                     key = fold(entry.name)
                     seen.add(key)
-                    if self._last_asked_at > asked_at and is_outdated(tree, folder, entry, asked_at):
+                    if self._last_asked_at > load.asked_at and is_outdated(
+                        tree, folder, entry, load.asked_at
+                    ):
                         is_late = True
-                    elif self._landed.get((folder.id, key), 0) <= asked_at:
+                    elif load.is_believed_at(key):
                         stands(tree, folder, entry)
         with tree.lock:
             part = folder.part
@@ -313,26 +311,19 @@ class Listings:
         )
         for nodes in chunks(missing):
             for node in nodes:
-                if node.folder is not None and self._is_missing(node, folder, asked_at):
+                if node.folder is not None and _is_missing(node, folder, load):
                     lose_within(tree, node)
             with tree.transaction():
                 for node in nodes:
-                    if self._is_missing(node, folder, asked_at):
+                    if _is_missing(node, folder, load):
                         lose(tree, node)
         with tree.transaction():
-            listing.listed_at = asked_at
+            listing.listed_at = load.asked_at
             listing.checked_s = tree.clock.now_s()
             listing.was_tried = False
             tree.store.save_listing(folder.id, listing)
             if is_late:
                 self.doubt(folder)
-
-    def _is_missing(self, node: Node, folder: Node, asked_at: int) -> bool:
-        """Whether *node*, which a listing of *folder* does not have, is lost by that."""
-        state = node.state
-        if state.base is None or state.base_parent is not folder:
-            return False
-        return self._landed.get((folder.id, fold(state.base.name)), 0) <= asked_at
 
     def _replaced(self, folder: Node, entries: Sequence[Entry]) -> list[Node]:
         """The folders with anything of ours in them that others have replaced by *entries*."""
@@ -362,8 +353,9 @@ class Listings:
     def landed(self, folder: Node | None, name: str) -> None:
         """An order of ours had its outcome at *name* in *folder*: a listing that was asked for before does
         not know of it."""
-        if self._loads and folder is not None:
-            self._landed[(folder.id, fold(name))] = self._tree.store.next_id()
+        load = None if folder is None else self._loads.get(folder.id)
+        if load is not None:
+            load.landed[fold(name)] = self._tree.store.next_id()
 
     def made(self, folder: Node, *, is_empty: bool, since: int) -> None:
         """We made *folder* at the service; *since*: when that was asked for.
@@ -396,3 +388,11 @@ class Listings:
     def doubt_all(self) -> None:
         """Every folder is to be listed anew. Inside a transaction."""
         self.doubt_below(self._tree.root)
+
+
+def _is_missing(node: Node, folder: Node, load: Load) -> bool:
+    """Whether *node*, which the listing of *folder* by *load* does not have, is lost by that."""
+    state = node.state
+    if state.base is None or state.base_parent is not folder:
+        return False
+    return load.is_believed_at(fold(state.base.name))

@@ -118,6 +118,32 @@ def test_a_folder_that_never_rests_is_listed_once_for_each_question(world: World
         assert listed(world) == before + 1
 
 
+def test_what_lands_while_a_folder_is_listed_is_noted_of_that_folder_alone(world: World) -> None:
+    """A walk through a large account lists folders for an hour, and all that was sent meanwhile was kept."""
+    list_folder = world.memory.list_folder
+    noted: list[set[str]] = []
+    world.theirs("/slow/theirs", b"b")
+    world.mkdir("/other")
+    world.settle()
+
+    def slow(path: RemotePath, folder_id: str = "") -> list[Listed]:
+        entries = list_folder(path, folder_id)
+        if path == RemotePath("/slow") and not noted:
+            for number in range(20):
+                world.put(f"/other/{number}", b"x")
+            world.settle()
+            noted.extend(set(load.landed) for load in world.core.listings._loads.values())
+        return entries
+
+    assert world.names("/slow") == {"theirs"}
+    world.put("/slow/ours", b"x")
+    world.account.write("/slow/more", b"x")
+    world.follow()
+    world.memory.list_folder = slow  # type: ignore[method-assign]
+    assert world.names("/slow") == {"ours", "theirs", "more"}
+    assert noted == [{"ours"}]
+
+
 def test_a_folder_whose_listing_was_lost_is_listed_when_somebody_looks_again(world: World) -> None:
     world.account.write("/d/x", b"x")
     world.follow()
