@@ -10,7 +10,9 @@ import uuid
 from dataclasses import replace
 from pathlib import Path
 
+from daemon.control.status import plural
 from daemon.core import Foundation
+from daemon.upkeep.pins import take_pins
 from mountfs.model.entry import Entry, File
 from mountfs.model.path import fold
 from mountfs.tree.attributelog import ENDING
@@ -113,6 +115,15 @@ class _Adoption:
                 (self._take if timed.is_special else self._take_facts)(timed)
         for session in theirs.store.orphans():
             self._tree.add_orphan(session)
+        pinned = take_pins(self._tree, theirs, self._known_or_taken)
+        if pinned:
+            LOG.info("took over %s of another mount", plural(pinned, "pin"))
+
+    def _known_or_taken(self, node: Node) -> Node | None:
+        """Our node for a clean one of theirs as well; None where our listing does not have it."""
+        if node.id not in self._nodes:
+            self._take_facts(node)
+        return self._nodes.get(node.id)
 
     def _take_facts(self, node: Node) -> None:
         """Of a clean node of theirs: its time and attributes that are kept here, and the refusal of what was
