@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from mountfs.errors import Corrupt, DiskTrouble, MountfsError
 from mountfs.model.entry import File
@@ -58,8 +59,10 @@ class Delivery:
             return False
         try:
             digests = self._lander.read_into(file, offset, length, cached.path, fetch.call_off)
-        except MountfsError:
+        except MountfsError as error:
             self._blocks.broke_off(file, cached, offset, length)
+            if isinstance(error, DiskTrouble) and not Path(cached.path).exists():
+                return False  # it was evicted first, and the disk is as good as before
             raise
         self._blocks.landed(file, cached, offset, length, digests)
         return True

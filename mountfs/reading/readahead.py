@@ -79,6 +79,14 @@ class Plan:
         of *size_bytes* end there."""
         return self.stop <= self.ahead_start and self.ahead_stop < size_bytes
 
+    def narrowed(self, most_bytes: int) -> Plan:
+        """The same with at most so much ahead: what the read comes to first."""
+        if self.ahead_stop - self.ahead_start <= most_bytes:
+            return self
+        if self.ahead_stop <= self.start:
+            return replace(self, ahead_start=self.ahead_stop - most_bytes)
+        return replace(self, ahead_stop=self.ahead_start + most_bytes)
+
     @property
     def run_bytes(self) -> int:
         """So far beyond this read the next ones need no plan: they would belong to its stream, whose window

@@ -22,10 +22,8 @@ from mountfs.reading.fetch import Fetch, Source
 from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
-    FAST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
     MIB,
-    MOST_WINDOW_BYTES,
     PIECES,
     WHOLE_FILE_BYTES,
     Plan,
@@ -38,11 +36,10 @@ from mountfs.reading.readahead import (
 )
 from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
+from mountfs.reading.window import grown, most_ahead_bytes, readers_ahead
 
 FIRST_PIECE_BYTES = MIB
 """Of a large window that begins: the reader gets on, and asks for more, before all of it has come."""
-WINDOW_S = 1.0
-"""Longer than the delay of any link that is fit for work."""
 AHEAD_THREADS = PIECES
 """Requests ahead that run side by side: a whole window."""
 SIBLING_THREADS = 24
@@ -168,24 +165,25 @@ class Reader:
 
     def _planned(self, file: File, offset: int, end: int) -> Plan:
         key = key_of(file)
-        most_bytes = self._most_window_bytes() if key in self._waited else FREE_WINDOW_BYTES
+        grown_bytes = FREE_WINDOW_BYTES
+        if key in self._waited:
+            grown_bytes = grown(self._most_ahead_bytes(key), self._rate.bytes_s)
         with self._lock:
             streams = self._runs.continued(file, offset, self._streams.get(key, AT_THE_BEGINNING))
-            planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=most_bytes)
+            planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=grown_bytes)
             self._streams[key] = planned.streams
             self._waited.pop(key, None)
             if planned.is_seek:
                 self._call_off_locked(file)
             elif planned.is_settled:
                 self._abandon_locked(file, planned.streams[:1])
-            return planned
+        is_wide = planned.ahead_stop - planned.ahead_start > FREE_WINDOW_BYTES
+        return planned.narrowed(self._most_ahead_bytes(key)) if is_wide else planned
 
-    def _most_window_bytes(self) -> int:
-        """How far ahead of a read is fetched at most: what comes in WINDOW_S. More would keep what is wanted
-        next waiting for what is wanted later, as they share the line."""
-        is_fast = self._delivery.is_direct and not self._blocks.is_short
-        most_bytes = min(FAST_WINDOW_BYTES if is_fast else MOST_WINDOW_BYTES, self._blocks.limit_bytes // 2)
-        return int(max(FREE_WINDOW_BYTES, min(most_bytes, self._rate.bytes_s * WINDOW_S)))
+    def _most_ahead_bytes(self, key: Key) -> int:
+        with self._lock:
+            readers = readers_ahead(self._fetches, key)
+        return most_ahead_bytes(self._blocks, readers, is_direct=self._delivery.is_direct)
 
     def left(self, file: File) -> None:
         """Nobody has *file* open any more. What was asked for not far ahead still comes: it may be opened

@@ -30,13 +30,15 @@ FILE = File("id:1", "big", "1", SIZE_BYTES, 0, content_hash(HashKind.DROPBOX, BO
 
 
 class Writing:
-    """A source that writes as the network process does. ``meanwhile`` is called before it tells of that."""
+    """A source that writes as the network process does. ``before`` is called before it begins, ``meanwhile``
+    before it tells of that."""
 
     def __init__(self) -> None:
         self.read_here: list[tuple[int, int]] = []
         self.landed: list[tuple[int, int]] = []
         self.is_full = False
         self.meanwhile: Callable[[], object] = lambda: None
+        self.before: Callable[[], object] = lambda: None
 
     def read(self, file: File, offset: int, length: int) -> bytes:
         self.read_here.append((offset, length))
@@ -46,6 +48,7 @@ class Writing:
         self.landed.append((offset, length))
         if self.is_full:
             raise DiskTrouble("full")
+        self.before()
         with Landing(path, offset) as landing:
             for at in range(offset, offset + length, 100_000):
                 landing.take(BODY[at : min(at + 100_000, offset + length)])
@@ -115,6 +118,17 @@ def test_bytes_that_cannot_be_written_come_here_and_not_twice_for_a_while(
     clock.advance(LANDS_AGAIN_S)
     assert reader.read(FILE, 4 * MIB, MIB + 777) == BODY[4 * MIB :]
     assert len(source.landed) == 2
+
+
+def test_a_cache_file_that_is_evicted_before_the_source_opens_it_is_no_full_disk(
+    source: Writing, reader: Reader, blocks: Blocks
+) -> None:
+    """The next bytes are written by the source as before."""
+    source.before = lambda: blocks.drop(FILE)
+    assert reader.read(FILE, 0, 2 * MIB) == BODY[: 2 * MIB]
+    source.before = lambda: None
+    assert reader.read(FILE, 3 * MIB, MIB) == BODY[3 * MIB : 4 * MIB]
+    assert source.landed[-1][0] == 3 * MIB
 
 
 def test_what_is_evicted_as_soon_as_it_was_written_is_read_all_the_same(

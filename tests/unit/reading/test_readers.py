@@ -155,20 +155,6 @@ def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthet
     assert reader._streams[key_of(big)][0].window_bytes == MOST_WINDOW_BYTES
 
 
-def test_the_window_keeps_to_what_the_cache_may_have(service: Synthetic, tmp_path: Path) -> None:
-    """Else what is fetched ahead would evict what is read before it."""
-    lacking = [0]
-    for limit, window in ((20 * MIB, 10 * MIB), (1024 * MIB, MOST_WINDOW_BYTES)):
-        blocks = Blocks(tmp_path / str(limit), limit, HashKind.DROPBOX, lacking_bytes=lambda: lacking[0])
-        reader = Reader(service, blocks, FakeClock())
-        reader._rate.bytes_s = 1e9
-        assert reader._most_window_bytes() == window
-        lacking[0] = 1
-        assert reader._most_window_bytes() <= MOST_WINDOW_BYTES
-        lacking[0] = 0
-        reader.close()
-
-
 def test_a_seek_calls_off_what_nobody_has_begun_to_fetch(service: Synthetic, reader: Reader) -> None:
     big = of(10 * 1024 * MIB)
     reader._streams[key_of(big)] = ()

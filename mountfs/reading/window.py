@@ -1,0 +1,42 @@
+"""How far ahead of a read is fetched at most, as the cache and other readers have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mountfs.reading.blocks import LEAST_BYTES, Blocks
+from mountfs.reading.contentkey import Key
+from mountfs.reading.fetch import Fetch
+from mountfs.reading.readahead import FAST_WINDOW_BYTES, FREE_WINDOW_BYTES, MOST_WINDOW_BYTES
+
+WINDOW_S = 1.0
+"""What the link delivers in this time is fetched ahead at most: longer than the delay of any link that is fit
+for work. More would keep what is wanted next waiting for what is wanted later, as they share the line."""
+PART_OF_CACHE = 8
+"""A window takes no more than this part of the cache. Of a file that is larger than the cache all goes at
+once, also what was fetched ahead and not read yet: with a half, 1.5 times the file's bytes were fetched."""
+PART_TOGETHER = 4
+"""Nor do all windows together take more than this one. Four files that were read side by side, with half of
+the cache for each, were fetched twice and more."""
+
+
+def most_ahead_bytes(blocks: Blocks, readers: int, *, is_direct: bool) -> int:
+    """For one of *readers* files that are read ahead. *is_direct*: the bytes pass through nobody's memory."""
+    is_short = blocks.is_short
+    held_bytes = blocks.limit_bytes
+    if is_short:
+        held_bytes = min(held_bytes, max(LEAST_BYTES, blocks.used_bytes))
+    most_bytes = FAST_WINDOW_BYTES if is_direct and not is_short else MOST_WINDOW_BYTES
+    share_bytes = min(held_bytes // PART_OF_CACHE, held_bytes // PART_TOGETHER // readers)
+    return max(FREE_WINDOW_BYTES, min(most_bytes, share_bytes))
+
+
+def grown(most_bytes: int, link_bytes_s: float) -> int:
+    """How large a window gets of who had to wait for it."""
+    return max(FREE_WINDOW_BYTES, int(min(most_bytes, link_bytes_s * WINDOW_S)))
+
+
+def readers_ahead(fetches: Mapping[Key, Sequence[Fetch]], key: Key) -> int:
+    """How many contents are read ahead: *key*, and those of which something is under way that was asked for
+    ahead."""
+    return 1 + sum(each != key and of_it[0].is_ahead for each, of_it in fetches.items())

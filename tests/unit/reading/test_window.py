@@ -1,0 +1,155 @@
+"""How far ahead of a read is fetched at most: what was fetched ahead is read before it has to make room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import DiskTrouble
+from mountfs.model.blocksums import BLOCK_BYTES, digest
+from mountfs.model.calloff import CallOff
+from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind
+from mountfs.reading.blocks import LEAST_BYTES, Blocks
+from mountfs.reading.contentkey import Key, key_of
+from mountfs.reading.fetch import Fetch
+from mountfs.reading.readahead import (
+    FAST_WINDOW_BYTES,
+    FREE_WINDOW_BYTES,
+    MOST_WINDOW_BYTES,
+    Plan,
+    Stream,
+)
+from mountfs.reading.reader import Reader
+from mountfs.reading.window import (
+    PART_OF_CACHE,
+    PART_TOGETHER,
+    grown,
+    most_ahead_bytes,
+    readers_ahead,
+)
+from tests.fakes.clock import FakeClock
+
+MIB = 1024 * 1024
+DIGEST = digest(bytes(BLOCK_BYTES))
+
+
+class Zeros:
+    """A source that writes into the cache itself; how many bytes it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked_bytes = 0
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        self.asked_bytes += length
+        return bytes(length)
+
+    def read_into(self, file: File, offset: int, length: int, path: str, call_off: CallOff) -> bytes:
+        try:
+            with Path(path).open("r+b") as target:
+                target.truncate(file.size_bytes)
+        except FileNotFoundError as error:
+            raise DiskTrouble("it was evicted") from error
+        self.asked_bytes += length
+        return DIGEST * (length // BLOCK_BYTES)
+
+
+class Rig:
+    """A reader whose windows are as large as they may be from the beginning."""
+
+    def __init__(self, directory: Path, limit_bytes: int, lacking: Callable[[], int] = lambda: 0) -> None:
+        self.source = Zeros()
+        self.blocks = Blocks(directory, limit_bytes, HashKind.DROPBOX, lacking_bytes=lacking)
+        self.reader = Reader(self.source, self.blocks, FakeClock())
+
+    def files(self, count: int, size_bytes: int) -> list[File]:
+        made = [File(f"id:{n}", f"f{n}", "1", size_bytes, 0, f"{n:064x}") for n in range(count)]
+        for file in made:
+            self.reader._streams[key_of(file)] = (Stream(0, 0, FAST_WINDOW_BYTES),)
+        return made
+
+    def read_side_by_side(self, files: list[File]) -> float:
+        """How many bytes were fetched for each of all files' bytes."""
+        size_bytes = files[0].size_bytes
+        for at in range(0, size_bytes, BLOCK_BYTES):
+            for file in files:
+                assert len(self.reader.read(file, at, BLOCK_BYTES)) == BLOCK_BYTES
+        return self.source.asked_bytes / (len(files) * size_bytes)
+
+
+Make = Callable[..., Rig]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Iterator[Make]:
+    made: list[Rig] = []
+
+    def rig(limit_bytes: int, **options: Callable[[], int]) -> Rig:
+        made.append(Rig(tmp_path / str(len(made)), limit_bytes, **options))
+        return made[-1]
+
+    yield rig
+    for each in made:
+        each.reader.close()
+
+
+@pytest.mark.parametrize(("count", "most"), [(1, 1.25), (4, 1.4)])
+def test_of_files_larger_than_the_cache_little_is_fetched_twice(make: Make, count: int, most: float) -> None:
+    """Such a file goes as a whole, and takes its window with it."""
+    rig = make(64 * MIB)
+    assert rig.read_side_by_side(rig.files(count, 256 * MIB)) <= most
+
+
+def test_nor_where_the_disk_has_no_room_for_more_of_the_cache(make: Make) -> None:
+    rig = make(2048 * MIB, lacking=lambda: 1024 * MIB)
+    assert rig.read_side_by_side(rig.files(1, 256 * MIB)) <= 1.25
+
+
+def test_of_a_file_that_the_cache_has_room_for_nothing_is_fetched_twice(make: Make) -> None:
+    rig = make(2048 * MIB)
+    assert rig.read_side_by_side(rig.files(2, 256 * MIB)) == 1.0
+
+
+def test_a_window_is_a_part_of_the_cache_and_all_windows_are_another_one(make: Make) -> None:
+    def ahead(limit_bytes: int, readers: int = 1, *, is_direct: bool = True) -> int:
+        return most_ahead_bytes(make(limit_bytes).blocks, readers, is_direct=is_direct)
+
+    assert ahead(2048 * MIB) == ahead(2048 * MIB, 2) == FAST_WINDOW_BYTES
+    assert ahead(2048 * MIB, 4) == 2048 * MIB // PART_TOGETHER // 4
+    assert ahead(2048 * MIB, is_direct=False) == MOST_WINDOW_BYTES
+    assert ahead(512 * MIB) == 512 * MIB // PART_OF_CACHE
+    assert ahead(MIB) == ahead(64 * MIB, 100) == FREE_WINDOW_BYTES
+
+
+def test_where_the_disk_is_short_the_cache_is_what_it_still_has(make: Make) -> None:
+    rig = make(2048 * MIB, lacking=lambda: 1)
+    assert most_ahead_bytes(rig.blocks, 1, is_direct=True) == LEAST_BYTES // PART_OF_CACHE
+    rig.blocks.used_bytes = 1024 * MIB
+    assert most_ahead_bytes(rig.blocks, 1, is_direct=True) == MOST_WINDOW_BYTES
+
+
+def test_a_window_grows_to_what_the_link_delivers_in_a_second() -> None:
+    assert grown(192 * MIB, 100.0 * MIB) == 100 * MIB
+    assert grown(192 * MIB, float("inf")) == 192 * MIB
+    assert grown(192 * MIB, 0.0) == FREE_WINDOW_BYTES
+
+
+def test_who_reads_small_files_is_not_counted_among_those_that_read_ahead() -> None:
+    fetches: dict[Key, list[Fetch]] = {
+        ("a", "1"): [Fetch(0, 1, is_ahead=True)],
+        ("b", "1"): [Fetch(0, 1)],
+        ("c", "1"): [Fetch(0, 1, is_ahead=True), Fetch(1, 2)],
+    }
+    assert readers_ahead(fetches, ("a", "1")) == 2
+    assert readers_ahead(fetches, ("d", "1")) == 3
+    assert readers_ahead({}, ("d", "1")) == 1
+
+
+def test_a_plan_is_narrowed_to_what_the_read_comes_to_first() -> None:
+    forward = Plan((), 0, 10, 10, 110)
+    backward = Plan((), 200, 210, 100, 200)
+    assert forward.narrowed(100) is forward
+    assert (forward.narrowed(30).ahead_start, forward.narrowed(30).ahead_stop) == (10, 40)
+    assert (backward.narrowed(30).ahead_start, backward.narrowed(30).ahead_stop) == (170, 200)
