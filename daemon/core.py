@@ -284,7 +284,7 @@ def _reading(
     hash_kind = backend.limits.hash_kind
     others = OtherCaches(places.other_caches)
     blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes, others=others)
-    spool.on_short = others.on_look = blocks.make_room
+    spool.on_short, others.on_look = blocks.make_room, blocks.look
     spool.missing_bytes = lambda: gaps.missing_bytes
     return blocks, Reader(backend, blocks, clock, settings.ending, settings.small_bytes), gaps
 

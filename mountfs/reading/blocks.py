@@ -19,7 +19,6 @@ from mountfs.model.hashing import HashKind
 from mountfs.model.ranges import RangeSet
 from mountfs.reading.cachefile import (
     CacheFile,
-    Found,
     KeptOpen,
     Stored,
     found_in,
@@ -86,7 +85,11 @@ class Blocks:
         with self._lock:
             for found in found_in(self._directory):
                 last = max(last, found.serial)
-                self._find_locked(found)
+                if found.key in self._cached:
+                    remove(Path(found.file.path))
+                    continue
+                self._cached[found.key] = found.file
+                self.used_bytes += found.file.cached_bytes
         self._serials = count(last + 1)
 
     @property
@@ -264,6 +267,12 @@ class Blocks:
         with self._lock:
             self._shrink_locked()
 
+    def look(self, now_s: float) -> None:
+        """The same, also of what somebody still has open. Called now and then: nobody may read or write."""
+        self.make_room()
+        with self._lock:
+            self._kept_open.give_back(now_s)
+
     def drop(self, file: File) -> None:
         """Forgets all bytes of *file*, unless it is pinned."""
         self._drop(key_of(file))
@@ -339,14 +348,6 @@ class Blocks:
                 self._shrink_locked()
         return lent
 
-    def _find_locked(self, found: Found) -> None:
-        """Takes over a cache file of a former process, in the order in which they were made."""
-        if found.key in self._cached:
-            remove(Path(found.file.path))
-            return
-        self._cached[found.key] = found.file
-        self.used_bytes += found.file.cached_bytes
-
     def _new_path(self, content_hash: str | None, size_bytes: int) -> str:
         # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
         return new_path(self._directory, next(self._serials), size_bytes, content_hash)
@@ -393,7 +394,7 @@ class Blocks:
         if self._cached.get(key) is cached:
             self._count_locked(key, cached, 0)
             del self._cached[key]
-        cached.stored = None
+        self._kept_open.evict(cached)
         remove(Path(cached.path))
         if cached.sums is not None:
             cached.sums.remove()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakKeyDictionary, WeakSet
 
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
@@ -21,6 +22,9 @@ from mountfs.reading.sums import SUFFIX, Sums, remove
 
 MOST_OPEN = 16
 """Large files that stay open between two reads: to open and to close one costs a quarter of a read."""
+GIVE_BACK_S = 60.0
+"""What was answered with an evicted file has long been sent then. Should it not be, the kernel is told of an
+error, and asks again."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
 _NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
@@ -29,14 +33,25 @@ _NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
 
 class Stored:
     """A cache file that is open for reading, and is closed with the last reference to it: it can be evicted
-    while somebody reads."""
+    while somebody reads. ``evicted``: it was, and keeps its room on the disk until then."""
 
-    __slots__ = ("__weakref__", "fd")
+    __slots__ = ("__weakref__", "evicted", "fd", "path")
 
     def __init__(self, path: str) -> None:
         """OSError."""
+        self.path = path
+        self.evicted = False
         self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self.fd)
+
+    def give_back(self) -> None:
+        """Closes the file though somebody has a reference: reads of it fail from here on, and never meet
+        another file. OSError."""
+        nothing = os.open("/", os.O_PATH | os.O_CLOEXEC)
+        try:
+            os.dup2(nothing, self.fd, inheritable=False)
+        finally:
+            os.close(nothing)
 
     def read(self, offset: int, length: int) -> bytes:
         """What can be read: nothing where the disk fails."""
@@ -81,6 +96,7 @@ class CacheFile:
     is_former: bool = False
     unproven: set[int] = field(default_factory=set)
     stored: Stored | None = None
+    was_open: bool = False
 
     def stop_of(self, start: int, stop: int) -> int:
         """Up to where [start, stop) is cached without a gap."""
@@ -138,19 +154,43 @@ class CacheFile:
 
 
 class KeptOpen:
-    """Cache files that stay open between two reads; guarded by the cache's lock."""
+    """Cache files that stay open between two reads; guarded by the cache's lock.
 
-    __slots__ = ("_files",)
+    Of an evicted one somebody may have a reference for as long as a program is idle: a thread of the mount
+    keeps what it answered with until it takes its next call (``fuse.replies``).
+    """
+
+    __slots__ = ("_evicted", "_files", "_open")
 
     def __init__(self) -> None:
         self._files: deque[CacheFile] = deque()
         """Those that were opened first come first."""
+        self._open: WeakSet[Stored] = WeakSet()
+        """All that anybody has open."""
+        self._evicted: WeakKeyDictionary[Stored, float] = WeakKeyDictionary()
+        """Since when they have been known to be."""
 
     def add(self, cached: CacheFile, stored: Stored) -> None:
-        cached.stored = stored
+        cached.stored, cached.was_open = stored, True
+        self._open.add(stored)
         self._files.append(cached)
         if len(self._files) > MOST_OPEN:
             self._files.popleft().stored = None
+
+    def evict(self, cached: CacheFile) -> None:
+        """No read that begins from here on takes it."""
+        cached.stored = None
+        if cached.was_open:
+            for stored in self._open:
+                stored.evicted = stored.evicted or stored.path == cached.path
+
+    def give_back(self, now_s: float) -> None:
+        """Gives the disk the room of files that have been evicted for GIVE_BACK_S. Called now and then."""
+        for stored in list(self._open):
+            if stored.evicted and now_s >= self._evicted.setdefault(stored, now_s) + GIVE_BACK_S:
+                with suppress(OSError):
+                    stored.give_back()
+                    self._open.discard(stored)
 
 
 def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lock) -> None:

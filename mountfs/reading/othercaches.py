@@ -58,9 +58,9 @@ class OtherCaches:
     ) -> None:
         """*directories*: the caches of the account on this machine, but for the one that asks."""
         self.wake: Callable[[], None] = lambda: None
-        self.on_look: Callable[[], None] = lambda: None
-        """Called after each look that found another cache: a shared file gives the disk room only when all
-        caches let go of it, that of an idle mount too."""
+        self.on_look: Callable[[float], None] = lambda _now_s: None
+        """Called after each look: a shared file gives the disk room only when all caches let go of it, that
+        of an idle mount too."""
         self._directories = directories
         self._most_names = most_names
         self._caches: dict[str, _Cache] = {}
@@ -74,8 +74,7 @@ class OtherCaches:
             self._is_wanted = False
             self._look()
             self._looked_s = now_s
-            if self._caches:
-                self.on_look()
+            self.on_look(now_s)
         return self._due_s()
 
     def lend(self, key: Key, new_path: Callable[[], str]) -> CacheFile | None:

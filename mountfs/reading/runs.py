@@ -36,7 +36,10 @@ class Runs:
     def find(self, file: File, offset: int, length: int) -> Stored | None:
         """The open cache file, where all bytes of [offset, offset + length) are in a run of *file*."""
         run = self._runs.get(key_of(file))
-        return run.stored() if run is not None and run.low <= offset <= run.high - length else None
+        if run is None or not run.low <= offset <= run.high - length:
+            return None
+        stored = run.stored()
+        return None if stored is None or stored.evicted else stored
 
     def continued(self, file: File, offset: int, streams: Sequence[Stream]) -> Sequence[Stream]:
         """*streams* of *file* for the plan of a read at *offset*: what was read in the run counts as read, if

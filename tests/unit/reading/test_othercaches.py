@@ -354,7 +354,7 @@ def test_a_cache_that_nobody_uses_lets_go_of_what_it_shares_too(sides: Sides) ->
     put(sides.theirs, *range(10))
     sides.look()
     ours = sides.our_next(lacking_bytes=lambda: lacking_bytes, least_bytes=0)
-    sides.others.on_look = ours.make_room
+    sides.others.on_look = ours.look
     assert present(ours) == list(range(10))
     sides.look()
     assert present(ours) == list(range(10))
@@ -363,6 +363,20 @@ def test_a_cache_that_nobody_uses_lets_go_of_what_it_shares_too(sides: Sides) ->
     assert len(sides.files("ours")) == 2
     sides.look()
     assert not sides.files("ours")
+
+
+def test_a_disk_without_room_gets_it_of_an_idle_cache_that_is_alone(tmp_path: Path) -> None:
+    lacking_bytes = 0
+    others = OtherCaches()
+    cache = Blocks(
+        tmp_path / "ours", 64 * MIB, HashKind.DROPBOX, lacking_bytes=lambda: lacking_bytes, least_bytes=0
+    )
+    others.on_look = cache.look
+    put(cache, *range(10))
+    lacking_bytes = 2 * MIB
+    others.step(LOOK_FOR_OTHERS_S)
+    assert cache.used_bytes == 0
+    assert not list((tmp_path / "ours").iterdir())
 
 
 class _Calls:

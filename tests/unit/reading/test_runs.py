@@ -14,6 +14,7 @@ from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import Blocks
+from mountfs.reading.cachefile import GIVE_BACK_S
 from mountfs.reading.contentkey import key_of
 from mountfs.reading.readahead import FREE_WINDOW_BYTES, MIB, RUNS_OF_WINDOW, Stream, plan
 from mountfs.reading.reader import Reader
@@ -131,13 +132,47 @@ def test_what_is_evicted_in_the_middle_of_a_run_is_fetched_again(
 
 def test_a_run_keeps_no_evicted_file_open(reader: Reader, blocks: Blocks, tmp_path: Path) -> None:
     def is_open() -> bool:
-        found = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-        return any(str(each).startswith(f"{tmp_path}/cache/") for each in found)
+        return any(str(each).startswith(f"{tmp_path}/cache/") for each in open_files())
 
     in_blocks(reader, stop=4 * MIB)
     assert is_open()
     blocks.clear()
     assert not is_open()
+
+
+def test_an_evicted_file_that_an_idle_thread_still_holds_gives_its_room_back(
+    reader: Reader, service: Service, blocks: Blocks, tmp_path: Path
+) -> None:
+    """A thread of the mount keeps the file of its last answer until its next call. Where a player pauses, and
+    everybody else is idle, that may be hours."""
+    in_blocks(reader, stop=4 * MIB - BLOCK_BYTES)
+    lent = reader.lend(FILE, 4 * MIB - BLOCK_BYTES, BLOCK_BYTES)
+    assert lent is not None
+    blocks.drop(FILE)
+    assert lent.read(0, 100) == BODY[:100]
+    assert reader.lend(FILE, 4 * MIB - BLOCK_BYTES, BLOCK_BYTES) is None, "nobody begins to read from it"
+    blocks.look(1000.0)
+    blocks.look(1000.0 + GIVE_BACK_S - 1)
+    assert lent.read(0, 100) == BODY[:100], "the kernel may not have taken it yet"
+    blocks.look(1000.0 + GIVE_BACK_S)
+    assert not any(f"{tmp_path}/cache/" in str(each) for each in open_files())
+    assert lent.read(0, 100) == b""
+    assert not lent.reaches(1)
+    with (tmp_path / "new").open("wb") as other:
+        assert other.fileno() != lent.fd, "its number is no other file's as long as it is held"
+
+
+def test_a_file_that_is_cached_stays_open_for_as_long_as_it_is_held(reader: Reader, blocks: Blocks) -> None:
+    in_blocks(reader, stop=4 * MIB - BLOCK_BYTES)
+    lent = reader.lend(FILE, 4 * MIB - BLOCK_BYTES, BLOCK_BYTES)
+    assert lent is not None
+    for now_s in (0.0, GIVE_BACK_S, 10 * GIVE_BACK_S):
+        blocks.look(now_s)
+    assert lent.read(0, 100) == BODY[:100]
+
+
+def open_files() -> list[Path]:
+    return [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
 
 
 def test_a_run_ends_where_the_cache_has_a_gap(tmp_path: Path, service: Service) -> None:
