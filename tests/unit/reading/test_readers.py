@@ -155,6 +155,30 @@ def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthet
     assert reader._streams[key_of(big)][0].window_bytes == MOST_WINDOW_BYTES
 
 
+def test_a_file_that_takes_all_threads_keeps_no_other_reader_waiting(
+    service: Synthetic, reader: Reader
+) -> None:
+    """Its whole window is under way and does not come. What has no thread yet is requested by who reads it."""
+    big = of(400 * MIB)
+    reader._streams[key_of(big)] = (Stream(199 * MIB, 200 * MIB, MOST_WINDOW_BYTES),)
+    service.hold(200 * MIB + BLOCK_BYTES)
+    for at in range(200 * MIB, 200 * MIB + 2 * BLOCK_BYTES, BLOCK_BYTES):
+        threading.Thread(target=reader.read, args=(big, at, BLOCK_BYTES)).start()
+    stuck = MOST_WINDOW_BYTES // LEAST_PIECE_BYTES
+    assert service.until(stuck)
+    for _ in range(reader._ahead._max_workers - stuck):
+        reader._ahead.submit(service.read, big, 390 * MIB, 1)
+    assert service.until(reader._ahead._max_workers)
+    small = File("id:2", "small", "1", 1000, 0, "small")
+    assert reader.read(small, 0, 1000) == service.body(0, 1000)
+    other = File("id:3", "other", "1", 100 * MIB, 0, "other")
+    for at in range(0, 32 * MIB, BLOCK_BYTES):
+        assert len(reader.read(other, at, BLOCK_BYTES)) == BLOCK_BYTES
+    asked = [length for offset, length in service.requests if offset < 100 * MIB]
+    assert sum(asked) <= 32 * MIB + MOST_WINDOW_BYTES
+    assert service.waiting >= reader._ahead._max_workers, "the other file's requests are still under way"
+
+
 def test_a_seek_calls_off_what_nobody_has_begun_to_fetch(service: Synthetic, reader: Reader) -> None:
     big = of(10 * 1024 * MIB)
     reader._streams[key_of(big)] = ()
