@@ -63,7 +63,8 @@ from mountfs.upload.urgency import Urgency
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where one mount keeps what is its own. *is_shared*: whether the spool file of a name is also one that
-    another mount left, whose journal names it. *other_caches*: of the account's other mounts here."""
+    another mount left, whose journal names it. *other_caches*: of the account's other mounts here;
+    *drop_idle_caches* removes those that no mount uses."""
 
     store: Path
     spool: Path
@@ -71,6 +72,7 @@ class Places:
     commit_lock: Path
     is_shared: Callable[[str], bool] = is_never_shared
     other_caches: Callable[[], Iterable[Path]] = no_others
+    drop_idle_caches: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +286,13 @@ def _reading(
     hash_kind = backend.limits.hash_kind
     others = OtherCaches(places.other_caches)
     blocks = Blocks(places.cache, settings.cache_bytes, hash_kind, lacking_bytes=lacking_bytes, others=others)
-    spool.on_short, others.on_look = blocks.make_room, blocks.look
+
+    def look(now_s: float) -> None:
+        if blocks.is_short:
+            places.drop_idle_caches()
+        blocks.look(now_s)
+
+    spool.on_short, others.on_look = blocks.make_room, look
     spool.missing_bytes = lambda: gaps.missing_bytes
     return blocks, Reader(backend, blocks, clock, settings.ending, settings.small_bytes), gaps
 

@@ -19,7 +19,9 @@ import json
 import logging
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -160,9 +162,25 @@ class StateDir:
         raise Failure(f"{MOST_SLOTS} mounts of this account are running; unmount one")
 
     def other_slots(self, account: Account, mine: Slot) -> list[Path]:
-        """The directories of slots of the account that have a journal, but for *mine*."""
+        """The directories of slots of the account that have a journal or a cache, but for *mine*."""
         found = slots_in(self.account_dir(account))
-        return [each for each in found if each != mine.directory and (each / "journal.db").exists()]
+        others = [each for each in found if each != mine.directory]
+        return [each for each in others if (each / "journal.db").exists() or (each / "cache").exists()]
+
+    def drop_idle_caches(self, mine: Slot, is_kept: Callable[[Path], bool]) -> None:
+        """Removes what slots beside *mine* have cached that no mount uses, unless *is_kept* says of the
+        slot's journal that it is to stay: nobody else would let go of it while the disk is short of room."""
+        for directory in slots_in(mine.directory.parent):
+            if directory == mine.directory or not (directory / "cache").exists():
+                continue
+            with suppress(OSError, Failure):
+                idle = self.lock_slot(directory)
+                if idle is not None:
+                    try:
+                        if not is_kept(idle.journal):
+                            shutil.rmtree(idle.cache, ignore_errors=True)
+                    finally:
+                        idle.release()
 
     def stopped_slots(self, key: str) -> Iterator[Slot]:
         """All slots of the account *key* that have a journal; locked while they are out. Failure, before the

@@ -10,6 +10,7 @@ import socket as sockets
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from daemon.config.settings import AccountRemote
@@ -30,17 +31,20 @@ from daemon.process.transportcalls import TransportCalls
 from daemon.process.worker import Worker, waker_of
 from daemon.signin.identity import identity_mark
 from daemon.upkeep.pinner import Pinner
+from daemon.upkeep.pins import PINS
 from mountfs.clock import SystemClock, boot_id
 from mountfs.errors import Internal, MountfsError, NoSpace, NotFound, Refused, Transient
 from mountfs.fuse.kernel import drops_pages
 from mountfs.fuse.timing import Timing
-from mountfs.model.entry import Account, Entry, Folder, Place
+from mountfs.model.entry import NS_PER_S, Account, Entry, Folder, Place
 from mountfs.model.logevent import LogEvent
 from mountfs.ports import Backend, Clock, Disk
+from mountfs.reading.inherited import take_cache
 from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.disk import RealDisk
 from mountfs.transport.link import Child
 from mountfs.tree.node import Node, State
+from mountfs.tree.peek import has_fact
 from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.walks import THREADS
 
@@ -50,6 +54,9 @@ UPLOAD_WORKERS = 4
 """Enough to fill a line with 8 MiB requests at 100 ms; each may hold one such body in memory."""
 
 FILL_WORKERS = 4
+
+IDLE_CACHE_S = 7 * 86400
+"""A slot's cache in which nothing came or went for so long belongs to a mount that is no more."""
 
 PATIENCE_S = 1.0
 """So long a service is asked about an account that was mounted before, and about its top. A mount that has no
@@ -218,7 +225,15 @@ class _Assembly:
 
     def _places(self, slot: Slot) -> Places:
         lock = self.state.account_dir(self.account) / "commit.lock"
-        return Places(slot.journal, slot.spool, slot.cache, lock, slot.is_shared, slot.other_caches)
+        return Places(
+            slot.journal,
+            slot.spool,
+            slot.cache,
+            lock,
+            slot.is_shared,
+            slot.other_caches,
+            partial(self.state.drop_idle_caches, slot, partial(has_fact, key=PINS)),
+        )
 
     def _settings(self) -> Settings:
         return Settings(
@@ -254,10 +269,21 @@ class _Assembly:
         if abandoned is None:
             return
         try:
-            theirs = lay(self._places(abandoned), self.connection.backend, self.clock, self.disk, settings)
-            adopt(foundation, theirs, directory)
+            if abandoned.journal.exists():
+                places = self._places(abandoned)
+                theirs = lay(places, self.connection.backend, self.clock, self.disk, settings)
+                adopt(foundation, theirs, directory)
+            self._take_cache(abandoned)
         finally:
             abandoned.release()
+
+    def _take_cache(self, abandoned: Slot) -> None:
+        """What nobody has added to for long: nobody would ever let go of it. What a second mount left that
+        runs now and then stays there for the next one."""
+        with contextlib.suppress(FileNotFoundError):
+            idle_ns = self.clock.wall_ns() - abandoned.cache.stat().st_mtime_ns
+            if idle_ns >= IDLE_CACHE_S * NS_PER_S:
+                take_cache(abandoned.cache, self.slot.cache)
 
     def _strays(self) -> tuple[Stray, ...]:
         return tuple(

@@ -80,6 +80,18 @@ def names_file(path: Path, spool: str) -> bool:
         return False
 
 
+def has_fact(path: Path, key: str) -> bool:
+    """Whether the store at *path* has a fact of that name; not where there is no store. True where it cannot
+    be read."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(_connect_beside(path)) as db:
+            return db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
+    except sqlite3.Error:
+        return True
+
+
 def _connect_beside(path: Path) -> sqlite3.Connection:
     """For reading alone, though a process may write to it. sqlite3.Error."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)

@@ -122,6 +122,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.clock",
         "mountfs.filesystem",
         "mountfs.fuse",
+        "mountfs.reading",
         "mountfs.spool",
         "mountfs.transport",
         "mountfs.tree",

@@ -15,7 +15,7 @@ import pytest
 from daemon.config.options import MountOptions
 from daemon.config.settings import DropboxRemote, RemoteSpec
 from daemon.process import adoption, assembly
-from daemon.process.assembly import assemble
+from daemon.process.assembly import IDLE_CACHE_S, assemble
 from daemon.process.connection import Connection
 from daemon.process.mounted import RunningAccount
 from daemon.process.run import MountPlan
@@ -111,6 +111,23 @@ def test_files_that_a_killed_mount_had_linked_before_its_rows_are_no_files_of_it
     account = machine.mount()
     assert pending(account) == 1
     assert told(account) == []
+
+
+def test_a_cache_that_nobody_adds_to_any_more_becomes_part_of_the_one_of_the_next_mount(
+    machine: Machine,
+) -> None:
+    """That of a second mount, which may run again tomorrow, stays there."""
+    cached = "00000001.4.abcd"
+    for number, age_s in ((1, 2 * IDLE_CACHE_S), (2, 60.0)):
+        cache = machine.slot(number) / "cache"
+        cache.mkdir(parents=True, mode=0o700)
+        (cache / cached).write_bytes(b"body")
+        since_s = cache.stat().st_mtime - age_s
+        os.utime(cache, (since_s, since_s))
+    machine.mount()
+    assert not (machine.slot(1) / "cache").exists()
+    assert (machine.slot(0) / "cache" / cached).read_bytes() == b"body"
+    assert (machine.slot(2) / "cache" / cached).exists()
 
 
 def test_what_a_running_mount_has_stays_with_it(machine: Machine) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def descriptors() -> set[str]:
 
 
 # Laying
+
+
+def test_idle_caches_give_way_where_the_disk_is_short_alone(tmp_path: Path) -> None:
+    dropped: list[str] = []
+    world = World(tmp_path)
+    world.places = replace(world.places, drop_idle_caches=lambda: dropped.append(world.boot_id))
+    for world.settings, expected in (({}, []), ({"cache_min_free_bytes": 1 << 60}, ["boot-1"])):
+        world.restart()
+        world.core.blocks.others.step(world.clock.now_s())
+        assert dropped == expected
+    world.close()
 
 
 def test_a_new_account_has_nothing_to_be_repaired(world: World) -> None:

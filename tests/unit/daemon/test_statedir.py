@@ -143,3 +143,17 @@ def test_a_slot_tells_of_the_caches_beside_its_own(tmp_path: Path) -> None:
     (first.directory.parent / "slot-0.bak").mkdir()
     assert first.other_caches() == [second.cache]
     assert second.other_caches() == [first.cache]
+
+
+def test_idle_caches_go_but_for_those_that_are_kept(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    mine, running, kept, idle = (state.take_slot(ACCOUNT) for _ in range(4))
+    for slot in (mine, running, kept, idle):
+        slot.cache.mkdir()
+        (slot.cache / "f").write_bytes(b"x")
+    kept.release()
+    idle.release()
+    state.drop_idle_caches(mine, lambda journal: journal == kept.journal)
+    assert [slot.cache.exists() for slot in (mine, running, kept, idle)] == [True, True, True, False]
+    again = state.take_slot(ACCOUNT)
+    assert again.directory == kept.directory, "nothing stays locked"

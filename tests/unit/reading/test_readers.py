@@ -158,7 +158,7 @@ def test_a_window_grows_where_the_link_keeps_the_reader_waiting(service: Synthet
 def test_a_file_that_takes_all_threads_keeps_no_other_reader_waiting(
     service: Synthetic, reader: Reader
 ) -> None:
-    """Its whole window is under way and does not come. What has no thread yet is requested by who reads it."""
+    """Its whole window is under way and does not come. Who needs bytes that have no thread requests them."""
     big = of(400 * MIB)
     reader._streams[key_of(big)] = (Stream(199 * MIB, 200 * MIB, MOST_WINDOW_BYTES),)
     service.hold(200 * MIB + BLOCK_BYTES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.spool.spool import is_name
-from mountfs.tree.peek import Holding, holding, left_bytes
+from mountfs.tree.peek import Holding, has_fact, holding, left_bytes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import account_in
 from tests.unit.upload.bodies import content_of, draft_of
@@ -148,3 +148,17 @@ def test_a_newer_version_that_is_missing_does_not_stand_for_the_older_one(tmp_pa
 def names_in(spool: Path) -> dict[str, str]:
     """The files of *spool*, without labels."""
     return {file.name: "" for file in spool.iterdir()}
+
+
+def test_a_fact_of_a_stopped_store_is_seen_and_one_that_cannot_be_read_is_not_excluded(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    with world.core.tree.transaction():
+        world.core.tree.store.set_fact("known", "1")
+    world.close()
+    assert has_fact(world.places.store, "known")
+    assert not has_fact(world.places.store, "other")
+    assert not has_fact(tmp_path / "none.db", "known")
+    world.places.store.write_bytes(b"no store")
+    assert has_fact(world.places.store, "other")
