@@ -157,6 +157,8 @@ class Items:
             raise denied()
         if wish != Attributes(parent=wish.parent):
             self.check_etag(item, if_match)
+            if self.switches.moves_alone and item.kind == FOLDER and wish.parent is not None:
+                raise Refusal(403, "operation_limit_exceeded", "Operation limit exceeded")
         parent = item.parent if wish.parent is None else wish.parent
         name = item.name if wish.name is None else wish.name
         if parent is not None and parent != item.parent:

@@ -180,6 +180,53 @@ def test_an_item_others_moved_is_still_moved_to_where_we_want_it(
     assert set(sandbox.tree()) == {"/A", "/C", "/y"}
 
 
+def test_a_folder_that_is_not_moved_and_renamed_at_once_is_so_one_after_the_other(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.set_switches(moves_alone=True)
+    put_file(box, "/a/x/file", b"1")
+    folder = folder_at(box, "/a/x")
+    sandbox.create_folder("/b")
+    order = move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)
+    (moved,) = finish(box, [order])
+    assert moved == Folder(folder.id, "y")
+    assert set(sandbox.tree()) == {"/a", "/b", "/b/y", "/b/y/file"}
+    # Both names it could have in between are taken.
+    for path in ("/a/x", "/a/y"):
+        sandbox.create_folder(path)
+    back = move_order("/b/y", "/a/z", is_folder=True, item_id=folder.id)
+    (moved,) = finish(box, [back])
+    assert moved == Folder(folder.id, "z")
+    assert set(sandbox.tree()) == {"/a", "/a/x", "/a/y", "/a/z", "/a/z/file", "/b"}
+
+
+def test_a_folder_is_not_half_moved_to_a_name_that_is_taken(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.set_switches(moves_alone=True)
+    for path in ("/a/x", "/b/y"):
+        sandbox.create_folder(path)
+    folder = folder_at(box, "/a/x")
+    (outcome,) = finish(box, [move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)])
+    assert isinstance(outcome, Conflict)
+    assert set(sandbox.tree()) == {"/a", "/a/x", "/b", "/b/y"}
+
+
+@pytest.mark.parametrize("nth", [2, 3, 4, 5])
+def test_a_folder_that_is_half_moved_is_moved_by_the_same_order(
+    sandbox: BoxSandbox, box: BoxBackend, nth: int
+) -> None:
+    sandbox.set_switches(moves_alone=True)
+    for path in ("/a/x", "/b/x"):
+        sandbox.create_folder(path)
+    folder = folder_at(box, "/a/x")
+    order = move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)
+    sandbox.set_faults([FaultRule(route="folders/update", action=FaultKind.DROP_AFTER, nth=nth)])
+    with pytest.raises(Offline):
+        finish(box, [order])
+    (moved,) = finish(box, [order])
+    assert moved == Folder(folder.id, "y")
+    assert set(sandbox.tree()) == {"/a", "/b", "/b/x", "/b/y"}
+
+
 def test_what_is_of_another_kind_is_not_removed(sandbox: BoxSandbox, box: BoxBackend) -> None:
     sandbox.create_folder("/folder")
     sandbox.write("/file", b"x")

@@ -15,13 +15,14 @@ from mountfs.backends.box.entries import (
     parent_id_of,
     time_stamp,
 )
-from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response
+from mountfs.backends.box.errors import MOVED_ALONE, NAME_IN_USE, code_of, conflicting_item, from_response
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.smallfiles import unchanged_etag
 from mountfs.backends.effects import after_an_effect
 from mountfs.errors import Conflict, InvalidArgument, NotADirectory, NotFound, ServerFault
 from mountfs.model.entry import Entry, File, Folder, Place
+from mountfs.model.names import MAX_CHARS
 from mountfs.model.order import Delete, MakeFolder, Move, SetTime
 
 MAKE_FOLDER = "POST folders"
@@ -148,9 +149,34 @@ class Edits:
             if self._items.get(item_id, is_folder=is_folder) is None:
                 return None
             raise folder_gone(place)
+        if response.status == 403 and len(arg) > 1 and code_of(response) == MOVED_ALONE:
+            return self._update_singly(item_id, arg, place, is_folder=is_folder)
         if response.status != 200:
             raise from_response(response, str(place))
         return object_in(response, route)
+
+    def _update_singly(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
+        """The same by a request for each change, the folder first: Box asks for that of some folders.
+
+        In between the item stands in its new folder under its old name, or, where something has that name
+        there, under one that is made of its id. What breaks off there is finished by the same order again.
+        """
+        name, parent = {"name": arg["name"]}, {"parent": arg["parent"]}
+        standing = self._items.child(arg["parent"]["id"], arg["name"])
+        if standing is not None and standing.get("id") != item_id:
+            raise Conflict(f"something stands at {place}")
+        try:
+            item = self._update(item_id, parent, place, is_folder=is_folder)
+        except Conflict:
+            spare = {"name": f"{item_id} {arg['name']}"[:MAX_CHARS].rstrip()}
+            item = self._update(item_id, spare, place, is_folder=is_folder)
+            if item is not None:
+                with after_an_effect():
+                    item = self._update(item_id, parent, place, is_folder=is_folder)
+        if item is None:
+            return None
+        with after_an_effect():
+            return self._update(item_id, name, place, is_folder=is_folder)
 
     def set_time(self, order: SetTime) -> File:
         """The file of *order* with another time. NotFound: it is gone. Conflict: it has other bytes."""

@@ -26,7 +26,6 @@ from mountfs.errors import (
     SessionLost,
     Throttled,
     TooLarge,
-    TransferLimit,
     Transient,
 )
 
@@ -36,6 +35,8 @@ PART_OVERLAPS = "range_overlaps_existing_part"
 PARTS_MISMATCH = "parts_mismatch"
 TOO_SMALL = "file_size_too_small"
 NOT_EMPTY = "folder_not_empty"
+MOVED_ALONE = "operation_limit_exceeded"
+"""Of a folder that is to be moved and changed otherwise in one request (reference, PUT /folders/:id)."""
 
 CLASS_OF: dict[str, type[MountfsError]] = {
     # 400
@@ -49,7 +50,6 @@ CLASS_OF: dict[str, type[MountfsError]] = {
     # 403
     "storage_limit_exceeded": NoSpace,
     "file_size_limit_exceeded": TooLarge,
-    "operation_limit_exceeded": TransferLimit,
     # 404
     "not_found": NotFound,
     "trashed": NotFound,

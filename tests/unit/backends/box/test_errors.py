@@ -46,6 +46,7 @@ def reply(status: int, code: str | None = None, wait_s: float | None = None, **m
         (403, "storage_limit_exceeded", NoSpace),
         (403, "file_size_limit_exceeded", TooLarge),
         (403, "access_denied_insufficient_permissions", Forbidden),
+        (403, "operation_limit_exceeded", Forbidden),
         (404, "trashed", NotFound),
         (404, None, NotFound),
         (409, "item_name_in_use", Conflict),
