@@ -141,6 +141,7 @@ def _made(account: BoxAccount, session: Session, wish: Wish) -> Item:
         attributes.content_modified_s,
         attributes.description,
     )
+    account.items.check_editor(session.folder, session.file)
     if session.file is None:
         item = account.items.create_file(named, content)
     else:

@@ -81,6 +81,15 @@ class Items:
         if if_match is not None and if_match.strip('"') != str(item.etag):
             raise precondition_failed()
 
+    def check_editor(self, *numbers: int | None) -> None:
+        """Raise Refusal (403) when the account is a viewer of any of these items; those that are gone do not
+        count.
+        """
+        for number in numbers:
+            row = self._db.execute(f"{ITEM_QUERY} WHERE i.id = ?", (number,)).fetchone()
+            if row is not None and self._views.is_viewed(item_of(row)):
+                raise denied()
+
     def check_free(self, parent: int, name: str, kind: str, own: int | None = None) -> str:
         """A name that an item of this kind may take in a folder. Raises Refusal: the name, or 409
         item_name_in_use.

@@ -43,6 +43,7 @@ async def create_folder(call: Call) -> Reply:
     fields = call.fields
 
     def work() -> Reply:
+        call.account.items.check_editor(parent)
         return Reply(call.account.views.shown(call.account.items.create_folder(parent, name), fields), 201)
 
     return await call.account.run(work)
@@ -74,6 +75,7 @@ def updating(kind: str) -> Handler:
 
         def work() -> Reply:
             items = call.account.items
+            items.check_editor(number, wish.parent)
             item = items.update(items.get(number, kind), wish, call.if_match)
             return Reply(call.account.views.shown(item, fields))
 
@@ -91,6 +93,7 @@ def deleting(kind: str) -> Handler:
 
         def work() -> Reply:
             items = call.account.items
+            items.check_editor(number)
             items.delete(items.get(number, kind), recursive, call.if_match)
             return Reply(None, 204)
 
@@ -109,6 +112,7 @@ def copying(kind: str) -> Handler:
 
         def work() -> Reply:
             items = call.account.items
+            items.check_editor(parent)
             item = items.get(number, kind)
             chosen = None if version is None else items.version(item, number_of(version))
             return Reply(call.account.views.shown(items.copy(item, parent, name, chosen), fields), 201)
@@ -143,6 +147,7 @@ async def promote_version(call: Call) -> Reply:
 
     def work() -> Reply:
         items = call.account.items
+        items.check_editor(number)
         item = items.get(number, FILE)
         promoted = items.promote(item, items.version(item, number_of(wanted))).version
         return Reply(None if promoted is None else call.account.views.version(promoted), 201)
@@ -160,6 +165,7 @@ async def preflight(call: Call) -> Reply:
 
     def work() -> None:
         items = call.account.items
+        items.check_editor(file, parent)
         if file is not None:
             item = items.get(file, FILE)
             if name is not None:

@@ -65,6 +65,7 @@ async def create_session(call: Call) -> Reply:
     def work() -> Reply:
         account = call.account
         account.items.get(folder, FOLDER)
+        account.items.check_editor(folder)
         name = account.items.check_free(folder, argument["file_name"], FILE)
         account.items.check_size(size_bytes)
         if account.switches.session_conflict:
@@ -85,6 +86,7 @@ async def create_version_session(call: Call) -> Reply:
     def work() -> Reply:
         account = call.account
         item = account.items.get(number, FILE)
+        account.items.check_editor(number)
         if name is not None:
             account.items.check_free(item.parent or 0, name, FILE, item.id)
         account.items.check_size(size_bytes, item.version.content.size_bytes if item.version else 0)

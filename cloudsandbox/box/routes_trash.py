@@ -39,6 +39,7 @@ def restoring(kind: str) -> Handler:
 
         def work() -> Reply:
             trash = call.account.trash
+            call.account.items.check_editor(number, fallback)
             back = trash.restore(trash.get(number, kind), name, fallback)
             return Reply(call.account.views.shown(back, fields), 201)
 

@@ -27,6 +27,7 @@ async def upload_file(call: Call) -> Reply:
         return attributes_of(argument)
 
     def store(attributes: Attributes, content: Content) -> Item:
+        call.account.items.check_editor(attributes.parent)
         return call.account.items.create_file(attributes, content)
 
     return await _upload(call, check, store, 201)
@@ -37,6 +38,7 @@ async def upload_version(call: Call) -> Reply:
     number = call.number("file_id")
 
     def store(attributes: Attributes, content: Content) -> Item:
+        call.account.items.check_editor(number)
         return call.account.items.create_version(number, attributes, content, call.if_match)
 
     return await _upload(call, attributes_of, store, call.account.switches.new_version_status)

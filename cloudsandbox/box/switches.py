@@ -108,6 +108,8 @@ class BoxSwitches:
     refused_name_characters: str = ""  # besides slash, backslash and control characters
     # Each: {"name": glob, "status": number, "code": text}: what a policy forbids to make, name or write.
     refusals: list[dict[str, Any]] = field(default_factory=list)
+    # Globs of folders' names: what others share with the account as a viewer, with all that is in it.
+    viewed_folders: list[str] = field(default_factory=list)
     # Moves.
     moves_alone: bool = False  # a folder's parent together with anything else is 403 operation_limit_exceeded
     # Events.

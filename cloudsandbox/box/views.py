@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any
 
 from cloudsandbox.box.database import ROOT
@@ -127,6 +128,20 @@ class Views:
         """The folder of an item, mini; None for the root."""
         return None if item.parent is None else self.mini(self._item(item.parent))
 
+    def is_viewed(self, item: Item) -> bool:
+        """Whether the account may look at an item and no more, as a viewer of a folder above it."""
+        at: Item | None = item
+        while self.switches.viewed_folders and at is not None:
+            if at.kind != FILE and any(fnmatchcase(at.name, glob) for glob in self.switches.viewed_folders):
+                return True
+            at = None if at.parent is None else self._item(at.parent)
+        return False
+
+    def permissions(self, item: Item) -> dict[str, bool]:
+        """What the account may do with an item."""
+        granted = _FILE_PERMISSIONS if item.kind == FILE else _PERMISSIONS
+        return {**granted, **_VIEWERS} if self.is_viewed(item) else granted
+
     def tags(self, item: Item) -> list[str]:
         """The tags of an item, in the order in which they were given."""
         row = self._db.execute("SELECT tags FROM tags WHERE item = ?", (item.id,)).fetchone()
@@ -208,6 +223,7 @@ _FILE_PERMISSIONS = _PERMISSIONS | dict.fromkeys(
     ),
     True,
 )
+_VIEWERS = dict.fromkeys(("can_delete", "can_invite_collaborator", "can_rename", "can_upload"), False)
 
 Field = Callable[[Views, Item], Any]
 
@@ -234,6 +250,7 @@ _SHARED_FIELDS: dict[str, Field] = {
     "shared_link": lambda _views, _item: None,
     "parent": Views.parent,
     "item_status": lambda _views, item: _status(item),
+    "permissions": Views.permissions,
     "has_collaborations": lambda _views, _item: False,
     "is_externally_owned": lambda _views, _item: False,
 }
@@ -246,7 +263,6 @@ _FILE_FIELDS: dict[str, Field] = {
     "extension": lambda _views, item: extension_of(item.name),
     "lock": lambda _views, _item: None,
     "comment_count": lambda _views, _item: 0,
-    "permissions": lambda _views, _item: _FILE_PERMISSIONS,
     "uploader_display_name": lambda _views, _item: "Sandy Box",
 }
 _FOLDER_FIELDS: dict[str, Field] = {
@@ -254,5 +270,4 @@ _FOLDER_FIELDS: dict[str, Field] = {
     "size": Views.folder_size,
     "item_collection": Views.item_collection,
     "folder_upload_email": lambda _views, _item: None,
-    "permissions": lambda _views, _item: _PERMISSIONS,
 }

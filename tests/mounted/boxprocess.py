@@ -37,6 +37,7 @@ class BoxProcess(SandboxProcess):
         "latency_ms": 0.0,
         "quota_bytes": PLENTY_BYTES,
         "refusals": [],
+        "viewed_folders": [],
     }
     routes: Mapping[Asked, tuple[str, ...]] = {
         Asked.START: ("sessions/create*",),

@@ -99,6 +99,39 @@ def test_a_file_larger_than_the_account_takes_fails_at_the_write(
     }
 
 
+def test_what_a_viewer_may_not_change_is_kept_and_holds_up_nothing_else(
+    corner: Corner,
+) -> None:
+    corner.theirs("shared/old", "theirs")
+    corner.theirs("shared/sub/below", "theirs")
+    corner.committed("mine", "mine")
+    before = set(corner.there())
+    corner.far_side.switches(viewed_folders=["shared"])
+    corner.far_side.reset_log()
+    corner.run(
+        "echo 1 > shared/new; echo 2 >> shared/old; mkdir shared/made; echo 3 > shared/made/file;"
+        " mv mine shared; rm shared/sub/below; mv shared/sub shared/moved;"
+        " head -c 21000000 /dev/zero > shared/large; echo 4 > own"
+    )
+    refused = corner.wait()
+    assert refused.pending == 0
+    assert len(refused.failed) == 8
+    assert set(corner.there()) == {*before, "own"}
+    assert corner.content("shared/old") == b"theirs"
+    # What was not to go or to be moved is seen where it is.
+    assert {"mine", "shared", "own"} == corner.names()
+    assert {"sub", "old", "new", "made", "large"} == set(os.listdir(corner.path / "shared"))
+    assert os.listdir(corner.path / "shared" / "sub") == ["below"]
+    asked = [status for status in box_of(corner).statuses("(files|folders|sessions)/.*") if status == 403]
+    assert len(asked) <= 9
+    corner.far_side.take_all()
+    corner.run("mv mine shared; rm shared/sub/below; mv shared/sub shared/moved")
+    assert mountfs("retry", corner.path).returncode == 0
+    corner.settle()
+    assert corner.arrived() == corner.seen()
+    assert {"shared/large", "shared/made/file", "shared/mine", "shared/moved"} <= set(corner.there())
+
+
 LARGE_BYTES = 25 * MB
 LARGE_PARTS = 3
 
