@@ -24,7 +24,7 @@ from mountfs.errors import (
     Unreachable,
 )
 from mountfs.model.order import MAKES_A_FILE, OrderKind
-from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.pacing import ALONE, Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
 from mountfs.model.troublelog import TroubleLog
 from mountfs.ports import Backend, Clock, Outcome, Running
@@ -211,17 +211,18 @@ class Sender:
             error = verdict.error
             self.last_error = str(error)
             if is_full(error):
-                self._pause_for([flight], error, started_s)
+                if not self._pause_for([flight], error, started_s):
+                    self._replies.hold_back(flight.node, error, ALONE)
             elif isinstance(verdict, Unknown) or is_account_wide(error):
                 self.slow_down(error, started_s, batch)
             elif isinstance(verdict, Retry):
                 self._replies.hold_back(flight.node, error)
 
-    def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> None:
-        """The account is full, and would refuse all other files as well."""
+    def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> bool:
+        """The account is full, and would refuse all other files as well. False: it is not."""
         smallest = min((each.content.size_bytes for each in flights if each.content is not None), default=0)
         with self._tree.lock:
-            self._pause.begin(error, smallest, started_s=started_s, now_s=self._clock.now_s())
+            return self._pause.begin(error, smallest, started_s=started_s, now_s=self._clock.now_s())
 
     # Trouble
 

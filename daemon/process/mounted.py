@@ -199,11 +199,13 @@ class RunningAccount:
         self._ping.ask()
 
     def held_up(self) -> str:
+        pause = self._core.prober.pause
         with self._core.tree.lock:
             standstill = self._core.standstill()
+            elsewhere = pause.elsewhere(self._core.clock.now_s())
         fleet = self._parts.fleet.held_up if self._parts.fleet is not None else ""
-        held = why_paused(standstill, is_held=self._core.prober.pause.is_held)
-        return held or fleet or self._ping.trouble()
+        held = why_paused(standstill, is_held=pause.is_held) or fleet or self._ping.trouble()
+        return held or why_paused(elsewhere, is_held=False)
 
     def await_change(self, timeout_s: float) -> None:
         self._core.waiting.wait(timeout_s)

@@ -78,11 +78,11 @@ class UploadContext:
         """Has the next try wait. A full account begins the pause, an error that would befall any file delays
         all of them, any other delays what *pacer* paces. *size_bytes*: of the smallest file in the
         request."""
-        if is_full(error):
-            self.pause.begin(error, size_bytes, started_s=started_s, now_s=self.clock.now_s())
+        now_s = self.clock.now_s()
+        if is_full(error) and self.pause.begin(error, size_bytes, started_s=started_s, now_s=now_s):
             return
         at = self.account_pacer if is_account_wide(error) else pacer
-        at.failed(error, started_s=started_s, now_s=self.clock.now_s(), jitter=self.clock.jitter())
+        at.failed(error, started_s=started_s, now_s=now_s, jitter=self.clock.jitter())
 
     def pacer_locked(self, content_id: int, pace: Pace = USUAL) -> Pacer:
         """A new pacer for the content alone; the log names its file."""

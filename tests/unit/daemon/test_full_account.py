@@ -165,3 +165,23 @@ def test_a_quota_that_cannot_be_asked_for_is_asked_for_again(world: World) -> No
     world.account.tree.quota_bytes = 1_000
     work(world, 120.0)
     assert world.remote() == {"/f": b"12345"}
+
+
+def test_a_full_folder_of_somebody_else_holds_up_nothing_that_is_ours(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        world.put(f"/theirs{number}", b"12345")
+        world.backend.refuse(f"/theirs{number}", NoSpace("its owner has no room"), times=1000)
+    work(world, 60.0)
+    assert world.remote() == {}
+    calls = count_calls(world, monkeypatch)
+    for minute in range(60):
+        world.put(f"/ours{minute}", b"12345")
+        work(world, FIRST_PROBE_S + 1.0)
+        assert f"/ours{minute}" in world.remote()
+        work(world, 60.0)
+    assert len(world.remote()) == 60
+    assert not world.core.tree.refused
+    assert calls["space"] <= 60
+    assert calls["submit"] <= 60 + 20 * 30

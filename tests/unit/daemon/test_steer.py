@@ -25,6 +25,7 @@ from daemon.process.mounted import RunningAccount
 from daemon.process.networkrecipe import RECIPE_MODULES, Recipe
 from daemon.process.run import MountPlan
 from mountfs.clock import SystemClock
+from mountfs.errors import NoSpace
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.rates import UNLIMITED, Rates
 from mountfs.transport.codec import dumps, loads
@@ -36,6 +37,19 @@ MIB = 1024 * 1024
 
 
 # What the mount does
+
+
+def test_what_somebody_else_has_no_room_for_is_not_waited_for_at_a_stop(world: World) -> None:
+    account = account_of(world)
+    world.put("/theirs", b"12345")
+    world.backend.refuse("/theirs", NoSpace("its owner has no room"), times=1000)
+    core = world.core
+    for _ in range(100):
+        for step in (core.uploader.step, core.committer.step, core.prober.step):
+            step(world.clock.now_s())
+        world.advance(1.0)
+    assert not world.core.prober.pause.is_on
+    assert "its owner has no room" in account.held_up()
 
 
 def test_while_it_is_held_nothing_is_sent_and_everything_is_kept(world: World) -> None:

@@ -19,6 +19,7 @@ from mountfs.model.pausing import (
     FIRST_PROBE_S,
     HURRIED_PROBE_S,
     LONGEST_PROBE_S,
+    ROOM_HOLDS_S,
     TRY_EVERY,
     Pause,
     is_full,
@@ -171,3 +172,29 @@ def test_a_question_that_is_due_soon_is_not_put_off_by_whoever_makes_room() -> N
     pause.hurry(2.0)
     pause.hurry(3.0)
     assert pause.due_s == 2.0
+
+
+def test_a_file_that_is_refused_though_there_is_room_for_it_waits_alone() -> None:
+    pause = paused(100)
+    pause.probed(1_000, 10.0)
+    assert pause.elsewhere(11.0) is None
+    assert not pause.begin(FULL, 100, started_s=10.0, now_s=11.0)
+    assert not pause.is_on
+    assert pause.elsewhere(300.0) is FULL
+    assert pause.elsewhere(700.0) is None
+    assert pause.begin(FULL, 1_001, started_s=11.0, now_s=12.0)
+    assert pause.is_on
+
+
+def test_room_that_was_found_long_ago_says_nothing() -> None:
+    pause = paused(100)
+    pause.probed(None, 10.0)
+    assert not pause.begin(FULL, 100, started_s=10.0, now_s=10.0 + ROOM_HOLDS_S - 1.0)
+    assert pause.begin(FULL, 100, started_s=10.0, now_s=10.0 + ROOM_HOLDS_S)
+    assert pause.due_s == 10.0 + ROOM_HOLDS_S + FIRST_PROBE_S
+
+
+def test_a_used_up_transfer_limit_pauses_whatever_room_there_is() -> None:
+    pause = paused(100)
+    pause.probed(None, 10.0)
+    assert pause.begin(TransferLimit("used up"), 100, started_s=10.0, now_s=11.0)
