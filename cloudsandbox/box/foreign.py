@@ -62,8 +62,8 @@ def move(account: BoxAccount, from_path: str, to_path: str) -> Item:
 
 def apply_edit(account: BoxAccount, change: dict[str, Any]) -> dict[str, Any]:
     """One change as JSON: `{"op": "write", "path", "text" or "base64"}`, `{"op": "delete", "path"}`,
-    `{"op": "mkdir", "path"}`, `{"op": "move", "from_path", "to_path"}` or
-    `{"op": "touch", "path", "content_modified_at"}`; gives the item.
+    `{"op": "mkdir", "path"}`, `{"op": "move", "from_path", "to_path"}`, `{"op": "unshare", "path"}` of a
+    folder that the account sees no more, or `{"op": "touch", "path", "content_modified_at"}`; gives the item.
 
     On the state thread.
     """
@@ -83,6 +83,10 @@ def _applied(account: BoxAccount, change: dict[str, Any]) -> Item:
         case "delete":
             item = find(account, change["path"])
             account.items.delete(item, recursive=True, if_match=None)
+            return item
+        case "unshare":
+            item = find(account, change["path"])
+            account.items.unshare(item)
             return item
         case "mkdir":
             return make_folder(account, change["path"])

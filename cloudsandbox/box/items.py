@@ -208,16 +208,24 @@ class Items:
         if item.kind == FOLDER and not recursive and self.children(item.id):
             raise Refusal(400, "folder_not_empty", "Cannot delete - folder not empty")
         now_s = int(time.time())
+        self._hide(item, now_s)
+        self._db.execute("INSERT INTO trash VALUES (?)", (item.id,))
+        gone = replace(item, trashed_s=now_s, etag=item.etag + 1, sequence=item.sequence + 1)
+        self._save(gone)
+        self._events.add("ITEM_TRASH", gone)
+
+    def unshare(self, item: Item) -> None:
+        """Take from the account a folder that somebody else shared with it; it is in no trash of ours."""
+        self._hide(item, int(time.time()))
+        self._events.add("COLLAB_REMOVE_COLLABORATOR", item)
+
+    def _hide(self, item: Item, now_s: int) -> None:
         self._db.execute(
             "WITH RECURSIVE below (id) AS (SELECT ? UNION ALL SELECT i.id FROM item i JOIN below b"
             " ON i.parent = b.id WHERE i.trashed_s IS NULL)"
             " UPDATE item SET trashed_s = ? WHERE id IN (SELECT id FROM below)",
             (item.id, now_s),
         )
-        self._db.execute("INSERT INTO trash VALUES (?)", (item.id,))
-        gone = replace(item, trashed_s=now_s, etag=item.etag + 1, sequence=item.sequence + 1)
-        self._save(gone)
-        self._events.add("ITEM_TRASH", gone)
 
     def copy(self, item: Item, parent: int, name: str | None, version: Version | None = None) -> Item:
         """Copy an item, a folder with all that is in it; of a file one version."""

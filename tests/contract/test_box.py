@@ -227,6 +227,15 @@ def test_a_folder_that_is_half_moved_is_moved_by_the_same_order(
     assert set(sandbox.tree()) == {"/a", "/b", "/b/x", "/b/y"}
 
 
+def test_a_folder_that_is_shared_no_more_is_told_as_gone(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.write("/shared/x", b"x")
+    folder = folder_at(box, "/shared")
+    cursor = box.latest_cursor()
+    sandbox.edit({"op": "unshare", "path": "/shared"})
+    assert Gone(item_id=folder.id) in box.changes(cursor).entries
+    assert box.list_folder(ROOT) == []
+
+
 def test_what_is_of_another_kind_is_not_removed(sandbox: BoxSandbox, box: BoxBackend) -> None:
     sandbox.create_folder("/folder")
     sandbox.write("/file", b"x")

@@ -45,6 +45,9 @@ MOST_STATED = 86_400
 """Of retries, or seconds, that a long-poll server is good for."""
 
 ENDING = frozenset({"ITEM_TRASH"})
+OF_PEOPLE = "COLLAB_"
+"""So begin the types of events about who shares a folder. The folder has not changed, and who sees it has: it
+may be gone from this account, or new in it."""
 _POSITION = re.compile(r"[A-Za-z0-9_+/=.-]+")
 
 
@@ -87,7 +90,7 @@ class Events:
             event_id = str(event.get("event_id"))
             if event_id not in told and self._is_new(event, cursor):
                 told[event_id] = None
-                news += _news(event)
+                news += _news(event, self._api.settings.root_folder_id)
         with self._lock:
             self._told.update(told)
             while len(self._told) > EVENTS_KEPT:
@@ -207,10 +210,12 @@ def _count(stated: Any, default: int) -> int:
         return default
 
 
-def _news(event: Json) -> Iterator[News]:
+def _news(event: Json, root_id: str) -> Iterator[News]:
     """What an event means. Conflict: something changed, and neither what nor where is told."""
-    source = event.get("source")
-    if not isinstance(source, Mapping) or source.get("type") not in ("file", "folder"):
+    source, is_of_people = _source(event), str(event.get("event_type")).startswith(OF_PEOPLE)
+    if source is None:
+        if is_of_people:
+            yield Doubted(folder_id=root_id)  # where a folder that others share appears
         return
     folder_id = parent_id_of(source)
     try:
@@ -224,7 +229,7 @@ def _news(event: Json) -> Iterator[News]:
         yield Gone(item_id=item_id)
         return
     try:
-        entry = entry_of(source)
+        entry = None if is_of_people else entry_of(source)
     except ServerFault:
         entry = None
     if entry is None or folder_id is None:
@@ -232,6 +237,16 @@ def _news(event: Json) -> Iterator[News]:
         yield Gone(item_id=item_id)
     if folder_id is not None:
         yield Doubted(folder_id=folder_id) if entry is None else Seen(entry, folder_id=folder_id)
+
+
+def _source(event: Json) -> Mapping[str, Any] | None:
+    """The file or folder that an event is about, in either form of the reference; None: something else."""
+    source = event.get("source")
+    if not isinstance(source, Mapping):
+        return None
+    if "item_type" in source and "type" not in source:
+        source = {"type": source["item_type"], "id": source.get("item_id"), "parent": source.get("parent")}
+    return source if source.get("type") in ("file", "folder") else None
 
 
 def _entries(page: Json) -> list[Json]:

@@ -207,12 +207,30 @@ def test_an_item_in_no_folder_of_ours_is_gone_from_where_it_was(connect: Connect
 
 def test_news_of_other_things_are_nothing(connect: Connect) -> None:
     others = [
-        {"event_id": "1", "event_type": "COLLAB_ADD_COLLABORATOR", "source": {"type": "user", "id": "3"}},
+        {"event_id": "1", "event_type": "COMMENT_CREATE", "source": {"type": "comment", "id": "3"}},
         {"event_id": "2", "event_type": "ITEM_CREATE", "source": {"type": "web_link", "id": "4"}},
         {"event_id": "3", "event_type": "ITEM_CREATE", "source": None},
     ]
     with Script(page(*others)) as server:
         assert connect(server.url).changes("1").entries == ()
+
+
+@pytest.mark.parametrize(
+    "kind", ["COLLAB_REMOVE_COLLABORATOR", "COLLAB_ADD_COLLABORATOR", "COLLAB_ROLE_CHANGE"]
+)
+def test_who_shares_a_folder_is_looked_for_where_it_is_listed(connect: Connect, kind: str) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        shared = event("1", kind, type="folder", name="A", id="8")
+        assert told(server, backend, shared) == (Gone(item_id="8"), Doubted(folder_id="7"))
+        assert told(server, backend, event("2", kind, type="user", id="3")) == (Doubted(folder_id="0"),)
+
+
+def test_an_item_that_an_event_names_by_its_id_alone_is_looked_for(connect: Connect) -> None:
+    source = {"item_type": "file", "item_id": "12", "item_name": "x", "parent": {"type": "folder", "id": "7"}}
+    with Script(answer(500)) as server:
+        news = told(server, connect(server.url), {"event_id": "1", "event_type": "MOVE", "source": source})
+        assert news == (Gone(item_id="12"), Doubted(folder_id="7"))
 
 
 @pytest.mark.parametrize("kind", ["ITEM_UPLOAD", "ITEM_TRASH"])
