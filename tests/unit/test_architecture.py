@@ -240,6 +240,8 @@ def _modules() -> dict[str, Path]:
     for package in OURS:
         for path in sorted((ROOT / package).rglob("*.py")):
             parts = list(path.relative_to(ROOT).with_suffix("").parts)
+            if parts[1] == "build":
+                continue  # what `pip install` of a checkout leaves beside the sources
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
