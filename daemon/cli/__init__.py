@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.cli.context import Context, say
+from daemon.cli.context import ANY_PATH, Context, say
 from daemon.cli.summaries import HIDDEN, SUMMARIES
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
@@ -88,7 +88,7 @@ def _tell_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--config", type=ANY_PATH, help="The configuration file.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), help="What a mount logs, and what is worse.")
 @click.option(
@@ -113,8 +113,7 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return EXIT_USAGE
     except click.UsageError as error:
-        hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        return _complain(f"{error.format_message().rstrip('.')}{hint}", EXIT_USAGE)
+        return _complain(_usage(error), EXIT_USAGE)
     except click.ClickException as error:
         return _complain(error.format_message(), error.exit_code)
     except Failure as failure:
@@ -133,8 +132,22 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _usage(error: click.UsageError) -> str:
+    """What is wrong with the command line, and where to read on."""
+    words = error.format_message().rstrip(".")
+    if error.ctx is None:
+        return words
+    command = error.ctx.command_path
+    everywhere = {name for option in cli.params for name in option.opts}
+    if isinstance(error, click.NoSuchOption) and error.option_name in everywhere:
+        where = command.removeprefix("mountfs ")
+        return f"{error.option_name} goes before the command: mountfs {error.option_name} ... {where}"
+    return f"{words} See {command} --help" if words.endswith("?") else f"{words}; see {command} --help"
+
+
 def _complain(message: str, exit_code: int) -> int:
-    say(" ".join(message.split()))
+    """Messages of click and of libraries have several lines; blanks within one may be those of a path."""
+    say(" ".join(line.strip() for line in message.splitlines()))
     return exit_code
 
 

@@ -31,14 +31,20 @@ def tell(line: str) -> None:
 
 class AnyPath(click.Path):
     """A path that nothing is asked about when the command line is read: one on a mount that hangs would never
-    answer, and one on a dead mount is none."""
+    answer, and one on a dead mount is none.
+
+    An empty one is refused, as the kernel does it (path_resolution(7)): ``discard "$unset" --yes`` would give
+    up what is pending in the directory where it is called.
+    """
 
     def convert(
         self,
         value: str | os.PathLike[str],
-        param: click.Parameter | None,  # noqa: ARG002 - click's
-        ctx: click.Context | None,  # noqa: ARG002
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> Path:
+        if not os.fspath(value):
+            self.fail("it is empty; name a path", param, ctx)
         return Path(value)
 
 

@@ -88,7 +88,7 @@ def _look_at(slot: Slot, is_repairing: bool) -> int:
 
 def _slots(context: Context, what: str) -> list[Path]:
     """The slots that are meant: of a state directory, of an account's directory, or of a remote's account."""
-    is_path = "/" in what or Path(what).is_dir()
+    is_path = "/" in what or (what != "" and Path(what).is_dir())
     top = Path(what).absolute() if is_path else _account_of(context, what)
     found = sorted(_below(top))
     if not found:
