@@ -52,7 +52,7 @@ def logout(context: Context, *, name: str, is_local: bool, credentials: Path) ->
     if isinstance(remote, SandboxRemote):
         raise BadSettings(f"{remote.name} is built in, and needs no account")
     file = written_file(context, settings)
-    if file != settings.file:
+    if settings.file is None or file != settings.file.absolute():
         raise BadSettings(f"{settings.file}: this user may not write it")
     check_writable(file)
     trust.heed(os.environ)

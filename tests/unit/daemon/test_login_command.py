@@ -322,6 +322,15 @@ def test_what_the_service_knows_no_more_is_removed_all_the_same(site: Site) -> N
     assert "refresh_token" not in site.config.read_text()
 
 
+def test_the_configuration_may_be_named_from_where_one_stands(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.login()
+    monkeypatch.chdir(site.config.parent)
+    assert run(["--config", site.config.name, "logout", "work", "--local"]) == 0
+    assert "refresh_token" not in site.config.read_text()
+
+
 def test_signing_out_here_alone_asks_nobody(site: Site) -> None:
     site.login()
     before, calls = signed_in(site), dict(site.sandbox.log.counts)
