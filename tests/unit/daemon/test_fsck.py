@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli import run, slotrepair
+from daemon.cli import run, slotcheck, slotrepair
 from daemon.cli.fsck import EXIT_CANNOT
 from mountfs.attributes import Caller
 from mountfs.clock import boot_id
@@ -107,6 +107,23 @@ def test_a_disk_that_is_full_does_not_cost_a_journal_its_rows(
     assert [path.name for path in slot.glob("journal.db.*")] == []
     assert journal.read_bytes() == before
     assert fsck(slot, "--repair") == 1
+
+
+def test_a_disk_that_is_full_is_no_damage_of_the_journal(
+    slot: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: Path) -> sqlite3.Connection:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE  # there is no room for the index of the log
+        raise error
+
+    before = (slot / "journal.db").read_bytes()
+    monkeypatch.setattr(slotcheck, "connect_to_read", fail)
+    for options in ([], ["--repair"]):
+        assert fsck(slot, *options) == EXIT_CANNOT
+        [line] = capsys.readouterr().err.splitlines()
+        assert f"the disk of {slot} is full: free some space there" in line
+    assert (slot / "journal.db").read_bytes() == before
 
 
 def test_what_is_called_wrongly_is_told_from_that(slot: Path) -> None:
