@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+
 
 def printable(text: str) -> str:
     """*text* on one line, with everything that does not print as an escape sequence of Python's.
@@ -16,3 +19,8 @@ def printable(text: str) -> str:
 
 def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """*path* as a shell wants it, for a command that people are told to run."""
+    return shlex.quote(os.fspath(path))

@@ -21,6 +21,7 @@ from daemon.failure import Failure
 from daemon.places import ownership
 from daemon.places.mounttable import MountEntry, mount_above, read_mounts
 from daemon.places.statedir import StateDir
+from daemon.printable import quoted
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 35)
@@ -194,10 +195,10 @@ def running(mounts: list[MountEntry], ask: Callable[[Path], object]) -> Iterator
         try:
             socket_of(place)
         except DeadMount:
-            mend = f"run: mountfs umount {place}, then mount it again; what is pending is kept"
+            mend = f"run: mountfs umount {quoted(place)}, then mount it again; what is pending is kept"
             yield Finding("mounts", f"{place}: its process has ended", mend)
         except Failure as failure:
-            yield Finding("mounts", str(failure), f"if that lasts: mountfs umount {place}")
+            yield Finding("mounts", str(failure), f"if that lasts: mountfs umount {quoted(place)}")
         else:
             yield _age(place, ask)
 

@@ -26,6 +26,7 @@ from daemon.config.settings import (
 )
 from daemon.failure import Failure
 from daemon.places.mounttable import mount_at
+from daemon.printable import quoted
 from daemon.signin.reaching import Reached, reach
 from daemon.signin.remotes import connect
 from mountfs.clock import SystemClock
@@ -113,7 +114,7 @@ def _settings(context: Context) -> tuple[Settings, Finding]:
             "configuration", str(failure), "mend it, or begin one: mountfs config init"
         )
     if settings.unread is not None:
-        mend = f"run: chmod u+r {settings.unread}, or write one of your own: mountfs config init"
+        mend = f"run: chmod u+r {quoted(settings.unread)}, or write one of your own: mountfs config init"
         return settings, Finding("configuration", f"{settings.unread} may not be read by this user", mend)
     accounts = [each for each in settings.remotes.values() if not isinstance(each, SandboxRemote)]
     if not accounts:
@@ -135,7 +136,7 @@ def _place(name: str, instance: Instance, machine: Machine) -> Finding:
             return Finding(check, f"{place} is mounted")
         return Finding(check, f"{place} has another file system ({entry.kind})", "choose another directory")
     if not place.is_dir():
-        return Finding(check, f"{place} is no directory", f"run: mkdir -p {place}")
+        return Finding(check, f"{place} is no directory", f"run: mkdir -p {quoted(place)}")
     if any(place.iterdir()):
         return Finding(check, f"{place} is not empty", "choose an empty directory, or move what is in it")
     return Finding(check, f"{place} is an empty directory")

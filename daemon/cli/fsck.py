@@ -95,7 +95,7 @@ def _slots(context: Context, what: str) -> list[Path]:
         raise Failure(f"{what}: has no account's directory; name a state directory or a remote", EXIT_CANNOT)
     for directory in found:
         if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
-            raise Failure(f"{directory}: belongs to another user", EXIT_CANNOT)
+            raise Failure(f"{directory}: {ownership.refusal(directory)}", EXIT_CANNOT)
         wrong = ownership.complaint(directory, os.geteuid())
         if wrong is not None:
             raise Failure(

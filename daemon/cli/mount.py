@@ -134,6 +134,8 @@ def _check_state_dir(path: Path, mountpoint: Path) -> None:
     if absolute(path).is_relative_to(absolute(mountpoint)):
         raise BadSettings(f"state_dir {path}: lies in the mount point; choose another with -o state_dir=DIR")
     _check_owner(path)
+    if path.exists() and not path.is_dir():
+        raise BadSettings(f"state_dir {path}: is no directory; choose another with -o state_dir=DIR")
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -141,7 +143,7 @@ def _check_state_dir(path: Path, mountpoint: Path) -> None:
     _check_owner(path)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise BadSettings(
-            f"state_dir {path}: is not writable for this user; choose another with -o state_dir=DIR"
+            f"state_dir {path}: {ownership.refusal(path)}; choose another with -o state_dir=DIR"
         )
 
 

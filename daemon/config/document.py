@@ -53,6 +53,8 @@ def check_writable(path: Path) -> None:
 
 
 def _check_owner(path: Path, target: Path) -> None:
+    if target.exists() and not target.is_file():
+        raise BadSettings(f"{path}: is no file; choose another one with --config FILE")
     wrong = ownership.complaint(target, os.geteuid(), may_be_roots=True)
     if wrong is not None:
         raise BadSettings(f"{path}: not written, for another user could change it: {wrong}")

@@ -21,6 +21,7 @@ from typing import Any
 from daemon.config.keys import text, token
 from daemon.failure import BadSettings
 from daemon.places import ownership
+from daemon.printable import quoted
 
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
 """The variable by which systemd tells a service where its credentials are."""
@@ -105,7 +106,7 @@ def _credential(name: str, directory: str | None) -> str:
 def _private_file(path: Path) -> str:
     mode = path.stat().st_mode
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
-        raise BadSettings(f"{path}: other users may read or change it; run: chmod 600 {path}")
+        raise BadSettings(f"{path}: other users may read or change it; run: chmod 600 {quoted(path)}")
     wrong = ownership.complaint(path, os.geteuid(), may_be_roots=True)
     if wrong is not None:
         raise BadSettings(f"{path}: not read, for another user could change it: {wrong}")

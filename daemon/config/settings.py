@@ -26,6 +26,7 @@ from daemon.config.options import OPTION_KEYS
 from daemon.config.secrets import KeptSecret, apart, fetch, secret
 from daemon.failure import BadSettings
 from daemon.places import ownership
+from daemon.printable import quoted
 from mountfs.model.path import RemotePath
 
 
@@ -199,7 +200,7 @@ def read_tables(path: Path) -> Mapping[str, object]:
         raise BadSettings(f"{path}: cannot read the configuration: {error.strerror}") from None
     if holds_secret(tables) and mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise BadSettings(
-            f"{path}: holds a token and other users may read or change it; run: chmod 600 {path}"
+            f"{path}: holds a token and other users may read or change it; run: chmod 600 {quoted(path)}"
         )
     if wrong is not None:
         raise BadSettings(f"{path}: not read, for another user could change it: {wrong}")

@@ -26,6 +26,7 @@ from daemon.control.protocol import (
 from daemon.failure import Failure
 from daemon.places import outside
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, read_mounts, resolved
+from daemon.printable import quoted
 
 PATIENCE_S = 10.0
 """So long a mount may take to say where its socket is; it takes milliseconds."""
@@ -81,13 +82,13 @@ def socket_of(mountpoint: Path) -> Path:
     except TimeoutError:
         raise Failure(
             f"{mountpoint}: the mount does not answer; if that lasts, end its process, which keeps what is "
-            f"pending, and run mountfs umount {mountpoint}"
+            f"pending, and run mountfs umount {quoted(mountpoint)}"
         ) from None
     except OSError as error:
         if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
             raise DeadMount(
                 f"{mountpoint}: its mountfs process has ended; what was pending is kept. "
-                f"Run mountfs umount {mountpoint}, then mount again"
+                f"Run mountfs umount {quoted(mountpoint)}, then mount again"
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise Failure(f"{mountpoint}: belongs to another user") from None

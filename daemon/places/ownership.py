@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.printable import quoted
+
 ROOT_UID = 0
 _WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -42,6 +44,13 @@ def complaint(path: Path, uid: int, *, may_be_roots: bool = False) -> str | None
     return _wrong(path, found, uid, (uid, ROOT_UID) if may_be_roots else (uid,))
 
 
+def refusal(directory: Path) -> str:
+    """Why nothing can be written into *directory*, which access(2) has said."""
+    if os.statvfs(directory).f_flag & os.ST_RDONLY:
+        return "is on a file system that is mounted read-only"
+    return "is not writable for this user"
+
+
 def is_others(found: os.stat_result, uid: int) -> bool:
     """Whether what has the status *found* belongs to another user than *uid*, or others can write to it."""
     return _wrong(Path(), found, uid, (uid,)) is not None
@@ -50,15 +59,16 @@ def is_others(found: os.stat_result, uid: int) -> bool:
 def _wrong(path: Path, found: os.stat_result, uid: int, owners: tuple[int, ...]) -> str | None:
     if found.st_uid not in owners:
         return _foreign(path, found, uid)
-    writers = found.st_mode & _WRITABLE
+    # What is written to a device, such as /dev/null, is not what is read from it.
+    writers = 0 if stat.S_ISCHR(found.st_mode) else found.st_mode & _WRITABLE
     if writers & stat.S_IWGRP and _is_owners_alone(found.st_gid, found.st_uid):
         writers &= ~stat.S_IWGRP
-    return f"others may write to {path}; run: chmod go-w {path}" if writers else None
+    return f"others may write to {path}; run: chmod go-w {quoted(path)}" if writers else None
 
 
 def _foreign(path: Path, found: os.stat_result, uid: int) -> str:
     owner, user = _name(found.st_uid), _name(uid)
-    return f"{path} belongs to {owner}; choose a place of your own, or run: chown {user} {path}"
+    return f"{path} belongs to {owner}; choose a place of your own, or run: chown {user} {quoted(path)}"
 
 
 def _folders_above(path: Path) -> Iterator[Path]:

@@ -18,6 +18,8 @@ from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places import outside
 from daemon.places.holders import holder_of
 from daemon.places.mounttable import MountEntry, mount_at, read_mounts, resolved
+from daemon.places.ownership import refusal
+from daemon.printable import quoted
 
 LOG = logging.getLogger(__name__)
 
@@ -51,15 +53,15 @@ def prepare(path: Path) -> Path:
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
-        raise Failure(f"{path}: the mount point does not exist; run: mkdir -p {path}") from None
+        raise Failure(f"{path}: the mount point does not exist; run: mkdir -p {quoted(path)}") from None
     except OSError as error:
         raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
     if not stat.S_ISDIR(mode):
         raise Failure(f"{path}: the mount point is not a directory", EXIT_FOR_A_PERSON)
-    if not os.access(target, os.R_OK | os.W_OK | os.X_OK):
-        raise Failure(
-            f"{path}: the mount point is not writable for this user; choose a directory of your own"
-        )
+    # fusermount3 asks the same of everybody but root, who may mount in a read-only file system.
+    needed = os.R_OK | os.X_OK | (os.W_OK if os.geteuid() else 0)
+    if not os.access(target, needed):
+        raise Failure(f"{path}: the mount point {refusal(target)}; choose a directory of your own")
     with os.scandir(target) as entries:
         if next(entries, None) is not None:
             what = f"{path}: the mount point is not empty; choose an empty directory"
@@ -182,7 +184,7 @@ class SystemKernel:
 def detach(mountpoint: Path) -> None:
     """Takes a mount out of sight at once, busy or dead. Failure."""
     if not unmount(mountpoint, is_lazy=True):
-        raise Failure(f"{mountpoint}: cannot unmount; run: fusermount3 -uz {mountpoint}")
+        raise Failure(f"{mountpoint}: cannot unmount; run: fusermount3 -uz {quoted(mountpoint)}")
 
 
 def unmount(mountpoint: Path, *, is_lazy: bool) -> bool:

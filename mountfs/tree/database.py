@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -96,8 +97,9 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
         return StoreUnusable(f"the disk of {path.parent} is full: free some space there, then mount again")
     if isinstance(error, OtherVersion):
         return StoreUnusable(f"cannot use the journal {path}: {error}; use the mountfs that wrote it")
+    slot = shlex.quote(str(path.parent))
     return StoreUnusable(
-        f"cannot use the journal {path}: {error}; restore it, or run mountfs fsck --repair {path.parent}: "
+        f"cannot use the journal {path}: {error}; restore it, or run mountfs fsck --repair {slot}: "
         "what was pending stays in the files beside it"
     )
 

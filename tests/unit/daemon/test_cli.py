@@ -146,6 +146,7 @@ def test_an_unfit_mount_point_is_told(
 ) -> None:
     mount = ["mount", *flags, "sandbox-dropbox:"]
     assert "does not exist; run: mkdir -p" in complaint(capsys, *mount, tmp_path / "absent")
+    assert complaint(capsys, *mount, tmp_path / "a  b").endswith(f"run: mkdir -p '{tmp_path}/a  b'")
     (mountpoint / "file").touch()
     assert "is not a directory" in complaint(capsys, *mount, mountpoint / "file")
     assert "is not empty" in complaint(capsys, *mount, mountpoint)
@@ -157,6 +158,7 @@ def test_an_unfit_mount_point_is_told(
         ("sttle_s=1", "-o sttle_s=1: unknown option; did you mean 'settle_s'?"),
         ("settle_s=x", "must be a number of seconds"),
         ("umask=888", "must be octal"),
+        ("state_dir=/dev/null", "state_dir /dev/null: is no directory; choose another"),
         ("state_dir=/dev/null/x", "state_dir /dev/null/x: cannot make the directory: Not a directory"),
     ],
 )

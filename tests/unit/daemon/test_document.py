@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from daemon.config.document import put_remote, rewrite
+from daemon.config.document import check_writable, put_remote, rewrite
 from daemon.config.secrets import Keeper, Kept
 from daemon.config.settings import DropboxRemote, load
 from daemon.failure import BadSettings, Failure
@@ -145,6 +146,15 @@ def test_where_another_user_could_change_it_nothing_is_written(tmp_path: Path) -
     with pytest.raises(BadSettings, match="another user could change it: others may write to"):
         put_remote(folder / "mountfs.toml", "work", KEYS)
     assert os.listdir(folder) == []
+
+
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    for change in (check_writable, partial(rewrite, change=str)):
+        with pytest.raises(BadSettings, match="is no file; choose another one with --config FILE"):
+            change(pipe)
+    assert pipe.is_fifo()
 
 
 def test_what_processes_write_at_once_is_all_there(tmp_path: Path) -> None:

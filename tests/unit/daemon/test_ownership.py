@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from daemon.places.ownership import complaint, is_others
+from daemon.places.ownership import complaint, is_others, refusal
 
 ME = os.getuid()
 NOBODY = 4_000_000_001
@@ -79,3 +81,26 @@ def test_a_group_of_the_owner_s_own_counts_as_the_owner(place: Path, monkeypatch
     for name, members in (("staff", ()), ("ann", ("ann", "bob"))):
         Group.gr_name, Group.gr_mem = name, members
         assert complaint(place, ME) is not None
+
+
+def test_a_device_is_not_changed_by_what_is_written_to_it() -> None:
+    assert complaint(Path(os.devnull), ME, may_be_roots=True) is None
+
+
+def test_the_command_that_mends_it_names_the_path_as_a_shell_wants_it(tmp_path: Path) -> None:
+    place = tmp_path / "Bob's files"
+    place.mkdir()
+    place.chmod(0o777)
+    told = complaint(place, ME)
+    assert told is not None
+    subprocess.run(told.partition("run: ")[2], shell=True, check=True)
+    assert complaint(place, ME) is None
+
+
+def test_a_file_system_that_is_mounted_read_only_is_told_from_missing_rights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refusal(tmp_path) == "is not writable for this user"
+    flags = SimpleNamespace(f_flag=os.ST_RDONLY)
+    monkeypatch.setattr(os, "statvfs", lambda _: flags)
+    assert refusal(tmp_path) == "is on a file system that is mounted read-only"
