@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -42,9 +43,20 @@ def shortened(summary: str, room: int) -> str:
     return click.Command("", help=summary).get_short_help_str(room)
 
 
+class _NobodyReads(Exception):
+    """Whoever read the output has left. click would end the process with 1 for a BrokenPipeError, which says
+    something else of a mount (``status``) or a folder (``fsck``)."""
+
+
 class _Commands(click.Group):
     """A command is imported when it is run: what one of them needs, such as HTTP, takes longer to load than
     most of the others take to run. The help and the completion of names load none."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise _NobodyReads from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return sorted(_MODULES)
@@ -120,8 +132,8 @@ def run(arguments: Sequence[str]) -> int:
         return _complain(str(failure), failure.exit_code)
     except MountfsError as error:
         return _complain(str(error), 1)
-    except BrokenPipeError:
-        # Whoever read our output has left; Python must not try to flush it again at exit.
+    except _NobodyReads:
+        # Python must not try to flush the output again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (click.Abort, KeyboardInterrupt):
@@ -152,5 +164,8 @@ def _complain(message: str, exit_code: int) -> int:
 
 
 def main() -> None:
-    """The entry point of the ``mountfs`` program."""
+    """The entry point of the ``mountfs`` program. What the encoding of a terminal lacks is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -269,6 +270,28 @@ def test_a_complaint_is_one_line_that_prints(name: str, capsys: pytest.CaptureFi
         assert line.startswith("mountfs: ")
         assert line.endswith("\n")
         assert line[:-1].isprintable()
+
+
+def test_a_terminal_of_another_alphabet_is_shown_what_it_can_show(tmp_path: Path) -> None:
+    config = configured(tmp_path, f"[mount]\nstate_dir = {json.dumps(str(tmp_path / 'Čeština'))}\n")
+    shown = subprocess.run(
+        [sys.executable, "-m", "daemon.cli", "--config", config, "config", "show"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    assert rb"\u010ce\u0161tina" in shown.stdout
+
+
+def test_who_stops_reading_is_no_trouble_of_a_mount() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as output:
+        told = subprocess.run(
+            [sys.executable, "-m", "daemon.cli", "manual"], stdout=output, stderr=subprocess.PIPE, check=False
+        )
+    assert (told.returncode, told.stderr) == (128 + signal.SIGPIPE, b"")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
