@@ -22,6 +22,7 @@ from daemon.places import ownership
 from daemon.places.mounttable import MountEntry, mount_above, read_mounts
 from daemon.places.statedir import StateDir
 from daemon.printable import quoted
+from daemon.process.mountpoint import may_mount
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 35)
@@ -63,6 +64,7 @@ class Machine:
     fuse_conf: Path = Path("/etc/fuse.conf")
     libfuse: Callable[[], int] = _libfuse
     which: Callable[[str], str | None] = shutil.which
+    may_mount: Callable[[], bool] = may_mount
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
     mounts: Callable[[], list[MountEntry]] = read_mounts
     most_files: Callable[[], int] = lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -96,7 +98,7 @@ def libfuse(machine: Machine) -> Finding:
 
 
 def fusermount(machine: Machine) -> Finding:
-    """Who is not root mounts by a program that is."""
+    """Who is not root mounts by a program that is, and root by its own right."""
     found = machine.which("fusermount3") or machine.which("fusermount")
     if found is None:
         return Finding("fusermount", "is missing: nothing can be unmounted", "install the package fuse3")
@@ -104,6 +106,9 @@ def fusermount(machine: Machine) -> Finding:
     if machine.uid and not (status.st_mode & stat.S_ISUID and status.st_uid == 0):
         mend = f"reinstall the package fuse3, or run: chown root {found}; chmod u+s {found}"
         return Finding("fusermount", f"{found} does not run as root, so that you cannot mount", mend)
+    if not machine.uid and not machine.may_mount():
+        mend = "start the container with --cap-add SYS_ADMIN"
+        return Finding("fusermount", "root may not mount here: it lacks CAP_SYS_ADMIN", mend)
     return Finding("fusermount", found)
 
 

@@ -90,6 +90,8 @@ def _slots(context: Context, what: str) -> list[Path]:
     """The slots that are meant: of a state directory, of an account's directory, or of a remote's account."""
     is_path = "/" in what or (what != "" and Path(what).is_dir())
     top = Path(what).absolute() if is_path else _account_of(context, what)
+    if top.is_dir() and not os.access(top, os.R_OK | os.X_OK):
+        raise Failure(f"{top}: may not be read by this user", EXIT_CANNOT)
     found = sorted(_below(top))
     if not found:
         raise Failure(f"{what}: has no account's directory; name a state directory or a remote", EXIT_CANNOT)

@@ -26,10 +26,13 @@ LOG = logging.getLogger(__name__)
 _DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
 """What a FUSE mount answers when the process behind it has ended."""
 
+DEV_FUSE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
 AUTOMOUNT = "autofs"
 """What x-systemd.automount puts there, for something to be mounted over it (autofs(5))."""
 _UNMOUNT_TIMEOUT_S = 30.0
+CAP_SYS_ADMIN = 21
+"""Its bit in the sets of /proc/PID/status; capabilities(7), <linux/capability.h>."""
 
 
 def absolute(path: Path) -> Path:
@@ -135,18 +138,35 @@ def is_dead(path: Path) -> bool:
 
 def check_fuse(allow_other: bool) -> None:
     """Failure when this machine or user cannot mount by FUSE at all."""
-    if not Path("/dev/fuse").exists():
+    if not DEV_FUSE.exists():
         raise Failure(
             "/dev/fuse is missing: load the kernel module (modprobe fuse), or give it to the container",
             EXIT_FOR_A_PERSON,
         )
+    if not os.access(DEV_FUSE, os.R_OK | os.W_OK):
+        what = f"{DEV_FUSE}: cannot be opened by this user; have root run: chmod a+rw {DEV_FUSE}"
+        raise Failure(what, EXIT_FOR_A_PERSON)
     if os.geteuid() == 0:
+        if not may_mount():
+            what = "root may not mount here (CAP_SYS_ADMIN); start the container with --cap-add SYS_ADMIN"
+            raise Failure(what, EXIT_FOR_A_PERSON)
         return
     if shutil.which("fusermount3") is None and shutil.which("fusermount") is None:
         raise Failure("fusermount3 is missing; install the package fuse3", EXIT_FOR_A_PERSON)
     if allow_other and not _has_user_allow_other(FUSE_CONF):
         what = "-o allow_other: only root may, unless /etc/fuse.conf has the line user_allow_other"
         raise Failure(what, EXIT_FOR_A_PERSON)
+
+
+def may_mount(status: Path = Path("/proc/self/status")) -> bool:
+    """Whether this process has the right to mount, CAP_SYS_ADMIN, as root has it but for most containers.
+    True where *status* does not tell."""
+    try:
+        lines = status.read_text().splitlines()
+    except OSError:
+        return True
+    effective = [line.split()[1] for line in lines if line.startswith("CapEff:")]
+    return not effective or bool(int(effective[0], 16) >> CAP_SYS_ADMIN & 1)
 
 
 def _has_user_allow_other(config: Path) -> bool:

@@ -76,6 +76,12 @@ BROKEN: dict[str, tuple[dict[str, Any], MachineCheck, str, str]] = {
         "is missing",
         "install the package fuse3",
     ),
+    "root may not mount": (
+        {"uid": 0, "may_mount": lambda: False},
+        lambda machine, _: checks.fusermount(machine),
+        "root may not mount here",
+        "--cap-add SYS_ADMIN",
+    ),
     "fusermount is not root's": (
         {"uid": 1000},
         lambda machine, _: checks.fusermount(machine),

@@ -126,6 +126,14 @@ def test_a_disk_that_is_full_is_no_damage_of_the_journal(
     assert (slot / "journal.db").read_bytes() == before
 
 
+def test_a_directory_that_may_not_be_read_is_not_taken_for_one_of_something_else(
+    slot: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may read everything
+    assert fsck(slot) == EXIT_CANNOT
+    assert "may not be read by this user" in capsys.readouterr().err
+
+
 def test_what_is_called_wrongly_is_told_from_that(slot: Path) -> None:
     assert run(["fsck", "--repair"]) == EXIT_USAGE
     assert run(["fsck", "nobody:"]) == EXIT_USAGE

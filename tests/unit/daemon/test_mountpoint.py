@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from daemon.failure import Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places import outside
 from daemon.places.mounttable import MountEntry
 from daemon.process import mountpoint
-from daemon.process.mountpoint import SystemKernel, check_fuse, prepare
+from daemon.process.mountpoint import SystemKernel, check_fuse, may_mount, prepare
 
 
 def test_an_empty_directory_is_fit_and_links_to_it_are_followed(tmp_path: Path) -> None:
@@ -121,6 +121,34 @@ def test_only_fuse_conf_lets_users_open_their_mounts_to_others(
     else:
         with pytest.raises(Failure, match="has the line user_allow_other"):
             check_fuse(allow_other=True)
+
+
+def test_who_cannot_open_the_device_is_told_and_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mountpoint, "DEV_FUSE", tmp_path / "fuse")
+    with pytest.raises(Failure, match="is missing") as missing:
+        check_fuse(allow_other=False)
+    (tmp_path / "fuse").touch()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(Failure, match=r"cannot be opened by this user; have root run: chmod a.rw") as closed:
+        check_fuse(allow_other=False)
+    assert missing.value.exit_code == closed.value.exit_code == EXIT_FOR_A_PERSON
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CapInh:\t0\nCapEff:\t000001ffffffffff\n", True),
+        ("CapEff:\t00000000a80425fb\n", False),  # what Docker leaves to root
+        ("", True),
+    ],
+)
+def test_root_without_the_right_to_mount_is_found(tmp_path: Path, text: str, expected: bool) -> None:
+    status = tmp_path / "status"
+    assert may_mount(status)
+    status.write_text(text)
+    assert may_mount(status) is expected
 
 
 def _mounts(monkeypatch: pytest.MonkeyPatch, *entries: MountEntry) -> None:
