@@ -93,11 +93,15 @@ def _complaints(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]
             with_secrets(settings, fleet, environ, _readable(fleet.kept, environ))
         except BadSettings as error:
             yield str(error).removeprefix(f"{settings.file}: ")
+    places: dict[os.PathLike[str], str] = {}
     for name, instance in settings.mounts.items():
         try:
             find_remote(settings, parse_spec(instance.remote).name)
         except BadSettings as error:
             yield f"[mounts.{name}]: remote = '{instance.remote}': {error}"
+        first = places.setdefault(instance.mountpoint, name)
+        if first != name:
+            yield f"[mounts.{name}]: mountpoint = '{instance.mountpoint}': is that of [mounts.{first}]"
 
 
 def _readable(kept: tuple[KeptSecret, ...], environ: Mapping[str, str]) -> tuple[KeptSecret, ...]:

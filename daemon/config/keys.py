@@ -273,7 +273,7 @@ def choice(*words: StrEnum) -> Parser:
 def url(value: object) -> str:
     """A service's base address: https, or http to this machine alone, since tokens travel on it."""
     given, parts = address(value, ("http", "https"), "must look like https://api.dropboxapi.com")
-    if parts.username or parts.query or parts.fragment:
+    if parts.username or parts.query or parts.fragment or " " in given:
         raise ValueError("must be only scheme, host, port and path")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise ValueError("would send the token in clear; use https")

@@ -8,6 +8,7 @@ places win: built-in defaults, ``[mount]``, ``[mounts.NAME]``, ``-o``.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import stat
@@ -163,6 +164,9 @@ NO_DROPBOX_CREDENTIALS = (
     "no credentials; run: mountfs login {name}, or give access_token, or refresh_token and app_key"
 )
 
+MOST_BYTES = 4 * 1024 * 1024
+"""Larger than any configuration: what has no end, such as /dev/zero, is not read until memory runs out."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -189,7 +193,12 @@ def read_tables(path: Path) -> Mapping[str, object]:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             wrong = ownership.complaint(path, os.geteuid(), may_be_roots=True)
-            tables = tomllib.load(file)
+            written = file.read(MOST_BYTES)
+        if len(written) == MOST_BYTES:
+            raise BadSettings(f"{path}: is too large for a configuration")
+        if written.startswith(codecs.BOM_UTF8):
+            raise BadSettings(f"{path}: begins with a byte order mark; save it as UTF-8 without one")
+        tables = tomllib.loads(written.decode())
     except UnicodeDecodeError:
         raise BadSettings(f"{path}: is not UTF-8 text; save it as UTF-8") from None
     except ValueError as error:  # also of a number with too many digits
@@ -294,7 +303,10 @@ def _instance(where: str, section: Mapping[str, object]) -> Instance:
     values = read_table(where, section, {**INSTANCE_KEYS, **OPTION_KEYS})
     remote = cast(str, values.pop("remote"))
     mountpoint = cast(Path, values.pop("mountpoint"))
-    parse_spec(remote)
+    try:
+        parse_spec(remote)
+    except BadSettings as error:
+        raise BadSettings(f"{where}: remote = {error}") from None
     return Instance(remote, mountpoint, values)
 
 

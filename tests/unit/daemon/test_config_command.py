@@ -144,7 +144,8 @@ def test_everything_that_is_wrong_is_listed(home: Path, capsys: pytest.CaptureFi
         home,
         '[remotes.new]\ntype = "box"\n[remotes.unit]\ntype = "dropbox"\n'
         'access_token = { credential = "x" }\n[remotes.kept]\ntype = "dropbox"\n'
-        'access_token = { file = "/absent" }\n[mounts.demo]\nremote = "wrk:"\nmountpoint = "/mnt/x"\n',
+        'access_token = { file = "/absent" }\n[mounts.demo]\nremote = "wrk:"\nmountpoint = "/mnt/x"\n'
+        '[mounts.same]\nremote = "sandbox-box:"\nmountpoint = "/mnt/x"\n',
     )
     assert run(["--config", str(path), "config", "check"]) == 2
     captured = capsys.readouterr()
@@ -153,8 +154,9 @@ def test_everything_that_is_wrong_is_listed(home: Path, capsys: pytest.CaptureFi
         f"mountfs: {path}: [remotes.kept]: access_token: /absent: No such file or directory",
         f"mountfs: {path}: [mounts.demo]: remote = 'wrk:': no remote 'wrk' in {path}"
         "; known are kept, new, sandbox-box, sandbox-dropbox, unit",
+        f"mountfs: {path}: [mounts.same]: mountpoint = '/mnt/x': is that of [mounts.demo]",
     ]
-    assert captured.out == f"{path}: 3 remotes, 1 mount: something is wrong\n"
+    assert captured.out == f"{path}: 3 remotes, 2 mounts: something is wrong\n"
 
 
 @pytest.mark.parametrize("command", ["check", "show"])

@@ -120,6 +120,9 @@ def test_secrets_are_found_wherever_they_stand() -> None:
 
 BAD_FILES = [
     ("[remotes", "is not valid TOML"),
+    ("\ufeff[mount]\n", "begins with a byte order mark; save it as UTF-8 without one"),
+    (WORK + 'api_url = "https://a b"\n', "must be only scheme, host, port and path"),
+    ('[mounts.demo]\nremote = "x"\nmountpoint = "/x"\n', "[mounts.demo]: remote = 'x' is not a remote"),
     ("[remots.work]\n", "unknown section 'remots'; did you mean 'remotes'?"),
     ("remotes = 3\n", "'remotes' must be a section; write [remotes] and its keys below"),
     ('[remotes]\nwork = "x"\n', "[remotes]: 'work' must be in a section"),
@@ -165,6 +168,11 @@ BAD_FILES = [
 @pytest.mark.parametrize(("text", "expected"), BAD_FILES)
 def test_what_is_wrong_is_said_in_one_line_with_its_place(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in complaint(tmp_path, text)
+
+
+def test_a_configuration_without_an_end_is_not_read_until_memory_runs_out() -> None:
+    with pytest.raises(BadSettings, match="/dev/zero: is too large for a configuration"):
+        load([], explicit=Path("/dev/zero"))
 
 
 DIGITS = "9" * 400
