@@ -17,8 +17,9 @@ from daemon.control.protocol import (
     SyncRequest,
     WaitRequest,
 )
-from daemon.control.status import plural
+from daemon.control.status import plural, stays
 from daemon.failure import Failure
+from daemon.printable import quoted
 from daemon.process.lifecycle import EXIT_LEFT_PENDING
 from daemon.process.mountpoint import detach
 
@@ -54,7 +55,10 @@ def wait(context: Context, path: Path, timeout_s: float | None) -> int:
     for failed in settled.failed:
         say(f"{place.mountpoint}{failed.path}: {failed.reason}")
     if settled.pending:
-        say(f"{path}: {plural(settled.pending, 'change')} still pending")
+        say(
+            f"{path}: {plural(settled.pending, 'change')} still pending; "
+            f"mountfs pending {quoted(path)} tells what each waits for"
+        )
     if settled.failed:
         return EXIT_FAILED
     return EXIT_TIMEOUT if settled.pending else 0
@@ -99,6 +103,6 @@ def drained_umount(context: Context, mountpoint: Path, timeout_s: float | None) 
             elif isinstance(reply, Stopped):
                 left, why = reply.pending, f": {reply.reason}" if reply.reason else ""
     if left:
-        say(f"{place}: {plural(left, 'change')} stay journaled for the next mount{why}")
+        say(f"{place}: {plural(left, 'change')} {stays(left)} journaled for the next mount{why}")
         return EXIT_LEFT_PENDING
     return 0

@@ -29,7 +29,7 @@ from daemon.config.settings import (
     read_tables,
     with_secrets,
 )
-from daemon.control.status import in_bytes, plural
+from daemon.control.status import in_bytes, plural, stays
 from daemon.failure import BadSettings
 from daemon.places.statedir import StateDir
 from daemon.signin import granting
@@ -258,7 +258,7 @@ class _SigningIn:
         if held.count:
             say(
                 f"{name} was another account before, for which {plural(held.count, 'change')} "
-                f"({in_bytes(held.size_bytes)}) stay pending until a mount of that one"
+                f"({in_bytes(held.size_bytes)}) {stays(held.count)} pending until a mount of that one"
             )
 
 

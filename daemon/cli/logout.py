@@ -19,7 +19,7 @@ from daemon.config.settings import (
     find_remote,
     usable_remote,
 )
-from daemon.control.status import in_bytes, plural
+from daemon.control.status import in_bytes, plural, stays
 from daemon.failure import BadSettings, Failure
 from daemon.places.statedir import StateDir
 from daemon.signin import granting
@@ -92,6 +92,6 @@ def _tell_pending(name: str, state_dir: Path) -> None:
     held = None if key is None else state.pending(key)
     if held is not None and held.count:
         tell(
-            f"{name}: {plural(held.count, 'change')} ({in_bytes(held.size_bytes)}) stay pending in "
-            f"{state_dir}; they are sent once you sign in to the same account again and mount it"
+            f"{name}: {plural(held.count, 'change')} ({in_bytes(held.size_bytes)}) {stays(held.count)} "
+            f"pending in {state_dir}, to be sent once you sign in to the same account again and mount it"
         )

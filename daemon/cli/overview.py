@@ -95,9 +95,7 @@ def render_overview(
         names = ", ".join(f"{name}:" for name in each.remotes) or each.account
         if each.count:
             what = f"{plural(each.count, 'change')}, {in_bytes(each.size_bytes)}"
-            parts.append(
-                f"{names} {what} journaled in {each.state_dir}; they are sent once it is mounted again"
-            )
+            parts.append(f"{names} {what} journaled in {each.state_dir}, to be sent once it is mounted again")
         if each.local_count:
             what = f"{plural(each.local_count, 'file')}, {in_bytes(each.local_bytes)}"
             parts.append(f"{names} {what} in {each.state_dir} stay on this machine by their names")

@@ -273,6 +273,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def stays(count: int) -> str:
+    """What *count* of something does that is kept: ``1 change stays``, ``2 changes stay``."""
+    return "stays" if count == 1 else "stay"
+
+
 def in_bytes(size_bytes: int) -> str:
     """Rounded, in binary units: ``0 B``, ``1.5 MiB``."""
     size = float(size_bytes)

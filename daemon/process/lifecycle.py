@@ -17,7 +17,7 @@ from threading import Thread
 from typing import Protocol
 
 from daemon.control.account import Backlog, MountedAccount
-from daemon.control.status import plural
+from daemon.control.status import plural, stays
 from daemon.failure import Failure
 from daemon.process.guarded import Guarded
 from daemon.process.notify import Notifier
@@ -151,7 +151,8 @@ class Lifecycle:
             raise Failure(f"{self._mountpoint}: {what}: {self._trouble}")
         if self._left:
             why = f": {self._why_left}" if self._why_left else ""
-            LOG.warning("%s stay journaled for the next mount%s", plural(self._left, "change"), why)
+            kept = f"{plural(self._left, 'change')} {stays(self._left)}"
+            LOG.warning("%s journaled for the next mount%s", kept, why)
         return EXIT_LEFT_PENDING if self._left else 0
 
     def _start(self) -> None:

@@ -386,7 +386,7 @@ def test_what_is_pending_is_listed_and_stays_when_somebody_signs_out(site: Site)
     assert "1 change, 4 B" in site.capsys.readouterr().out
     assert site.run("logout", "work") == 0
     told = site.capsys.readouterr().out
-    assert f"work: 1 change (4 B) stay pending in {site.state}; they are sent once you" in told
+    assert f"work: 1 change (4 B) stays pending in {site.state}, to be sent once you" in told
     assert list((site.state).rglob("spool/f"))
     site.login()
     assert site.run("remotes") == 0
@@ -397,7 +397,7 @@ def test_signing_in_to_another_account_says_what_waits_for_the_one_before(site: 
     leave_pending(site, "dbx-other")
     assert site.run("login", "work", *site.order, "--no-browser", stdin=site.copied) == 0
     told = site.capsys.readouterr().err
-    assert "work was another account before, for which 1 change (4 B) stay pending" in told
+    assert "work was another account before, for which 1 change (4 B) stays pending" in told
 
 
 class Terminal:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -40,6 +41,13 @@ IDLE = replace(STATUS, account=AccountStatus("dbid:x"))
 @pytest.mark.parametrize("status", [STATUS, IDLE])
 def test_a_status_survives_json(status: MountStatus) -> None:
     assert from_json(json.loads(json.dumps(to_json(status)))) == status
+
+
+def test_every_key_is_in_the_table_of_the_document() -> None:
+    told = (Path(__file__).parents[3] / "docs" / "OPERATIONS.md").read_text()
+    given = to_json(STATUS)
+    wanted = [*given, *(f"mounts[].account.{key}" for key in given["account"])]
+    assert [key for key in wanted if f"{key}`" not in told] == []
 
 
 def test_an_idle_mount_says_so() -> None:
