@@ -78,7 +78,7 @@ class OpenFile:
         self.key = key_of(content, file)
         self._services = services
         self._on_rekey = on_rekey
-        self._over = Over(file.revision, file.content_hash) if file else content.over if content else None
+        self._over = Over.of(file) if file else content.over if content else None
         self._spool_file = spool_file
         self._overlay = content.overlay if content is not None else None
         self._is_writing = is_draft
@@ -280,7 +280,7 @@ class OpenFile:
         is another one. Under the account's lock."""
         if self.content is None or self.content.id != content_id or self._is_writing:
             return False
-        self._over = Over(file.revision, file.content_hash)
+        self._over = Over.of(file)
         self.content, self.file = None, file
         self.key = revision_key(file.revision)
         return True

@@ -23,9 +23,9 @@ from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of, whole_seconds
 from mountfs.tree.order import is_lost
-from mountfs.tree.outcome import after_same_bytes, is_wanted_still, made_from, named, was_unseen
+from mountfs.tree.outcome import after_same_bytes, is_wanted_still, named, was_unseen, with_rebased_bytes
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import spare, stands, unite
+from mountfs.tree.remote import spare, stands, token_of, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -74,8 +74,8 @@ class Books:
         self._finish(flight, after, is_done=True)
         if flight.kind is OrderKind.MOVE:
             self._spare_unseen(flight)
-        if flight.kind is OrderKind.MOVE and node.folder is not None:
-            self._note_move(flight, state)
+            if node.folder is not None:
+                self._note_move(flight, state)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
             is_new = isinstance(entry, Folder) and entry.is_new
             is_echo = entry is not None and flight.heard in (None, entry.id or None)
@@ -141,8 +141,7 @@ class Books:
             return True
         if entry is not None and entry.id in self._listings.unknown_ids:
             return True
-        token = entry.revision if isinstance(entry, File) else entry.id if entry is not None else ""
-        return flight.heard is not None and flight.heard != token
+        return flight.heard is not None and flight.heard != token_of(entry)
 
     def _after_put(self, flight: Flight, state: State, entry: File) -> State:
         """The node's state after its upload. The mount goes on showing the time that was set here where the
@@ -152,25 +151,25 @@ class Books:
         assert sent is not None
         if flight.node.pending is not None and flight.node.pending.unheard:
             flight.node.pending.unheard = ()  # what these were to replace is gone: they cannot arrive
-        over = Over(entry.revision, entry.content_hash)
         content, mtime_ns = state.content, state.mtime_ns
         if content is not None and content.id == sent.id:
             shown_ns = content.mtime_ns
             mtime_ns = None if shown_ns == entry.mtime_ns else shown_ns
             content = None
         is_gone = state.parent is None
-        return State(
+        after = State(
             state.parent,
             named(state, flight, entry.name).name,
             flight.parent,
             entry,
-            None if is_gone else made_from(content, flight.over, over),
-            None if is_gone else made_from(state.draft, flight.over, over),
+            None if is_gone else content,
+            None if is_gone else state.draft,
             None if is_gone else mtime_ns,
             state.set_aside,
             state.flight,
             state.kept,
         )
+        return with_rebased_bytes(after, flight.over, Over.of(entry))
 
     def _after_set_time(self, flight: Flight, state: State, entry: File) -> State:
         """The node's state after its new time. Where the service made another one of it, that is shown: asked
@@ -211,14 +210,10 @@ class Books:
         self._land(flight)
         node, state = flight.node, flight.node.state
         if isinstance(standing, File):
-            over: Over | None = Over(standing.revision, standing.content_hash)
             state = state.based(flight.parent or state.base_parent, standing)
-        else:
-            over = None
-            state = state.based(None, None) if node.folder is None else state
-        state = state.holding(
-            made_from(state.content, flight.over, over), made_from(state.draft, flight.over, over)
-        )
+            state = with_rebased_bytes(state, flight.over, Over.of(standing))
+        elif node.folder is None:
+            state = with_rebased_bytes(state.based(None, None), flight.over, None)
         self._finish(flight, state)
 
     def resend(self, flight: Flight, error: MountfsError, standing: Entry | None = None) -> None:
@@ -233,10 +228,8 @@ class Books:
         self._land(flight)
         state = flight.node.state
         if isinstance(standing, File):
-            over = Over(standing.revision, standing.content_hash)
-            state = state.based(flight.parent, standing).holding(
-                made_from(state.content, flight.over, over), made_from(state.draft, flight.over, over)
-            )
+            state = state.based(flight.parent, standing)
+            state = with_rebased_bytes(state, flight.over, Over.of(standing))
         content = state.content
         if content is not None and flight.content is not None and content.id == flight.content.id:
             state = state.holding(as_unsent(self._tree, content), state.draft)
@@ -255,10 +248,10 @@ class Books:
             copy = self._copies.name(folder, state.name, "conflicted")
             after = after.at(folder, copy)
             self._tree.notice(path_of(node), f"somebody else changed it first: this version {KEPT_AS}{copy}")
-        content = made_from(state.content, flight.over, None)
+        after = with_rebased_bytes(after, flight.over, None)
+        content = after.content
         if content is not None and content.session is not None and self._places_bind:
-            content = as_unsent(self._tree, content)
-        after = after.holding(content, made_from(state.draft, flight.over, None))
+            after = after.holding(as_unsent(self._tree, content), after.draft)
         self._tree.touch(node)
         self._finish(flight, after)
         stands(self._tree, folder, standing)

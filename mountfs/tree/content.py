@@ -16,6 +16,11 @@ class Over:
     revision: str
     content_hash: str | None
 
+    @classmethod
+    def of(cls, file: File) -> Over:
+        """The revision that *file* is."""
+        return cls(file.revision, file.content_hash)
+
     def is_of(self, file: File) -> bool:
         """Whether the bytes of it are those of *file*: by the revision, or by an equal hash."""
         is_same = self.content_hash is not None and self.content_hash == file.content_hash

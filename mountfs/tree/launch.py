@@ -165,7 +165,7 @@ def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
 
 
 def _over_of(state: State) -> Over | None:
-    return Over(state.base.revision, state.base.content_hash) if isinstance(state.base, File) else None
+    return Over.of(state.base) if isinstance(state.base, File) else None
 
 
 def _detour_name(node: Node) -> str:

@@ -17,11 +17,16 @@ def named(state: State, flight: Flight, name: str) -> State:
     return state.at(state.parent, name) if fold(name) == fold(state.name) else state
 
 
-def made_from(content: Content | None, before: Over | None, after: Over | None) -> Content | None:
-    """*content*, which then replaces *after* if it was made from *before*."""
+def rebased(content: Content | None, before: Over | None, after: Over | None) -> Content | None:
+    """*content*, which replaces *after* from here on if it was made from *before*."""
     if content is None or content.over != before:
         return content
     return replace(content, over=after)
+
+
+def with_rebased_bytes(state: State, before: Over | None, after: Over | None) -> State:
+    """*state*, whose bytes of ours that were made from *before* replace *after* from here on."""
+    return state.holding(rebased(state.content, before, after), rebased(state.draft, before, after))
 
 
 def after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
@@ -32,10 +37,7 @@ def after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
         return state
     if entry.content_hash is None or entry.content_hash != before.content_hash:
         return state
-    over = Over(entry.revision, entry.content_hash)
-    return state.holding(
-        made_from(state.content, flight.over, over), made_from(state.draft, flight.over, over)
-    )
+    return with_rebased_bytes(state, before, Over.of(entry))
 
 
 def is_wanted_still(flight: Flight, state: State) -> bool:

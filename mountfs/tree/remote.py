@@ -272,8 +272,13 @@ def hear(node: Node, entry: Entry | None) -> None:
     was the order itself, its outcome tells. None: something happened there, and it is not known what."""
     flight = node.state.flight
     if flight is not None:
-        token = "" if entry is None else entry.revision if isinstance(entry, File) else entry.id
+        token = token_of(entry)
         flight.heard = token if flight.heard in (None, token) else ""
+
+
+def token_of(entry: Entry | None) -> str:
+    """What ``Flight.heard`` has of *entry*: the revision of a file, the id of a folder; "" of None."""
+    return "" if entry is None else entry.revision if isinstance(entry, File) else entry.id
 
 
 def shadow(tree: Tree, folder: Node, key: str) -> None:
@@ -290,7 +295,7 @@ def followed(content: Content | None, before: File, after: File) -> Content | No
     made from *after* as well, and may replace that."""
     if content is None or content.over is None or content.over.revision != before.revision:
         return content
-    return replace(content, over=Over(after.revision, after.content_hash))
+    return replace(content, over=Over.of(after))
 
 
 def in_memory(tree: Tree, folder: Node) -> Node:

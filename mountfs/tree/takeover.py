@@ -9,6 +9,7 @@ from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.content import Over, is_made_from
 from mountfs.tree.node import Node, forgotten
+from mountfs.tree.outcome import rebased
 from mountfs.tree.remote import spare
 from mountfs.tree.tree import Tree
 
@@ -47,17 +48,15 @@ def take_over(tree: Tree, node: Node, before: Node, *, places_bind: bool) -> Non
     state, content, base = node.state, node.state.content, before.state.base
     assert content is not None
     assert isinstance(base, File)
-    over = Over(base.revision, base.content_hash)
+    over = Over.of(base)
     session = None if places_bind else content.session
     after = replace(
         state,
         base_parent=before.state.base_parent,
         base=base,
         content=replace(content, over=over, session=session),
+        draft=rebased(state.draft, content.over, over),
     )
-    draft = state.draft
-    if draft is not None and draft.over == content.over:
-        after = replace(after, draft=replace(draft, over=over))
     is_left = state.base is not None
     left = before.state.based(state.base_parent, state.base) if is_left else forgotten(before.state)
     with tree.transaction():

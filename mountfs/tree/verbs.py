@@ -106,7 +106,7 @@ class Verbs:
             wall_ns = self._tree.clock.wall_ns()
             if over is not None and isinstance(state.base, File) and over.is_of(state.base):
                 # A rename since the file was opened gave the same bytes another revision.
-                over = Over(state.base.revision, state.base.content_hash)
+                over = Over.of(state.base)
             draft = Content(self._tree.store.next_id(), spool, size_bytes, wall_ns, over, overlay=overlay)
             ours = state.draft or state.content
             if ours is None:
