@@ -98,13 +98,16 @@ class Loader:
         self._admit(node, state)
         return node
 
-    def node(self, node_id: int) -> Node | None:
-        """By its id; None when there is no such node, or not any more."""
+    def node(self, node_id: int | None, held: Held = NOTHING) -> Node | None:
+        """By its id, made with its contents among *held* if it is not in memory; None when there is no such
+        node, or not any more."""
+        if node_id is None:
+            return None
         node = self._nodes.get(node_id)
-        if node is None:
-            row = self._store.node(node_id)
-            node = None if row is None else self.load(row, NOTHING)
-        return node
+        if node is not None:
+            return node
+        row = self._store.node(node_id)
+        return None if row is None else self.load(row, held)
 
     def nodes_of(self, rows: Iterable[NodeRow]) -> Iterable[Node]:
         """The nodes of *rows* that are still there."""
@@ -117,13 +120,3 @@ class Loader:
         """The node of a row: as it is in memory, or as the row has it, with what is known of its listing.
         None when it vanished with a folder above it."""
         return self._nodes.get(row.id) or self.load(row, NOTHING, listing or Listing())
-
-    def above(self, folder_id: int | None, held: Held) -> Node | None:
-        """A folder by its id, made likewise if it is not in memory; None when it vanished."""
-        if folder_id is None:
-            return None
-        node = self._nodes.get(folder_id)
-        if node is not None:
-            return node
-        row = self._store.node(folder_id)
-        return None if row is None else self.load(row, held)

@@ -280,20 +280,23 @@ class _Repairs:
 
     def _drop(self, node: Node) -> None:
         """As if the version that was open had not been begun."""
-        state = node.state
-        is_nothing = state.base is None and state.content is None and state.flight is None
-        self._tree.change((node, FORGOTTEN if is_nothing else replace(state, draft=None)))
+        self._tree.change((node, _or_forgotten(replace(node.state, draft=None))))
 
     def _move_aside(self, node: Node, content: Content, reason: str) -> None:
         """Its bytes are kept as a recovered copy beside, published by nobody, until somebody renames it."""
         state = node.state
         assert state.parent is not None
         is_draft = state.draft is not None and state.draft.id == content.id
-        left = replace(state, draft=None) if is_draft else replace(state, content=None)
-        is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
+        left = _or_forgotten(replace(state, draft=None) if is_draft else replace(state, content=None))
         copy = self._recovered.new(state.parent, state.name, content, reason, state.kept)
-        self._tree.change((node, FORGOTTEN if is_nothing else left), copy)
-        if is_nothing:
+        self._tree.change((node, left), copy)
+        if left is FORGOTTEN:
             show_replaced(self._tree, state.parent, state.name)
-        path = path_of(copy[0]) if is_nothing else path_of(node)
+        path = path_of(copy[0] if left is FORGOTTEN else node)
         self._tree.notice(path, f"{reason}; what there is, is in {copy[1].name}")
+
+
+def _or_forgotten(left: State) -> State:
+    """*left*, or FORGOTTEN where the service has nothing of the node, and there are no bytes of ours."""
+    is_nothing = left.base is None and left.content is None and left.draft is None and left.flight is None
+    return FORGOTTEN if is_nothing else left

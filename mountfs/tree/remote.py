@@ -223,9 +223,7 @@ def lose(tree: Tree, node: Node) -> None:
     for child in list((node.folder.children or {}).values()):
         if child.state.base_parent is node:
             lose(tree, child)
-    # When it is made again it may not be empty: what was sent into it before may be there.
-    node.folder.listing.doubted_at = tree.store.next_id()
-    tree.store.save_listing(node.id, node.folder.listing)
+    _outdate(tree, node)  # when it is made again it may not be empty: what was sent into it may be there
     tree.change((node, state.based(None, None)))
 
 
@@ -257,8 +255,7 @@ def _replace(tree: Tree, node: Node, folder: Node, entry: Folder) -> None:
     """Somebody removed the folder *node*, and made another one of its name. What is kept here of the old one
     is kept of the new one, and what is in that is listed. Inside a transaction."""
     rebase(tree, node, folder, entry)
-    node.part.listing.doubted_at = tree.store.next_id()
-    tree.store.save_listing(node.id, node.part.listing)
+    _outdate(tree, node)
 
 
 def _has_specials(tree: Tree, folder: Node) -> bool:
@@ -364,8 +361,13 @@ def _doubt_place(tree: Tree, folder: Node) -> None:
     nothing is put into *folder* that would close the circle."""
     for each in (folder, folder.state.base_parent):
         if each is not None:
-            each.part.listing.doubted_at = tree.store.next_id()
-            tree.store.save_listing(each.id, each.part.listing)
+            _outdate(tree, each)
+
+
+def _outdate(tree: Tree, folder: Node) -> None:
+    """The listing of *folder* is out of date: it serves only where it cannot be listed anew."""
+    folder.part.listing.doubted_at = tree.store.next_id()
+    tree.store.save_listing(folder.id, folder.part.listing)
 
 
 def is_in(folder: Node, node: Node) -> bool:

@@ -36,7 +36,7 @@ def restore(
         row = None if is_new_file else next(others)
         if row is None:
             own = whole.get(node_id)
-            parent = nodes.get(parent_id) or loader.above(parent_id, held)
+            parent = nodes.get(parent_id) or loader.node(parent_id, held)
             if own is not None and own.is_flushed and node_id not in drafts and parent is not None:
                 node = nodes[node_id] = dirty[node_id] = owners[own.id] = Node(node_id, is_folder=False)
                 node.state = State(parent, name, None, None, own, kept=kept_of(attributes))
