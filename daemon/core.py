@@ -55,7 +55,7 @@ from mountfs.tree.tree import Tree
 from mountfs.tree.verbs import Verbs
 from mountfs.tree.view import View, mounted_folder
 from mountfs.tree.walks import listings_ahead
-from mountfs.tree.word import Word
+from mountfs.tree.word import PENDING
 from mountfs.upload.uploader import Uploader
 from mountfs.upload.urgency import Urgency
 
@@ -364,7 +364,7 @@ def _senders(
 def uncounted_bytes(tree: Tree) -> int:
     """What the service's quota will have to hold once all is committed."""
     with tree.lock:
-        return tally.bytes_of(tree.root, (Word.OPEN, Word.SEALED, Word.UPLOADED, Word.COMMITTING))
+        return tally.bytes_of(tree.root, PENDING)
 
 
 def is_acknowledged(before: State, after: State) -> bool:

@@ -66,25 +66,22 @@ def _asked(backend: Backend, question: list[Flight]) -> dict[int, Standing]:
     return {flight.id: _stat(backend, flight.place) for flight in question}
 
 
-def filled_folders(backend: Backend, flights: Iterable[Flight]) -> dict[int, Entry | None]:
-    """Which of the folders to be removed are not empty folders (any more), by the flight's id; with what
-    stands there instead, if that is no folder.
+def filled_folders(backend: Backend, flights: Iterable[Flight]) -> list[Flight]:
+    """Those of *flights*, each of which removes a folder, at whose place is no empty folder (any more).
 
     The service removes a folder with all that is in it, also what others put there since (``delete_v2`` is
     always recursive).
     """
-    filled: dict[int, Entry | None] = {}
-    for flight in flights:
-        if flight.kind is not OrderKind.DELETE or not flight.node.is_folder:
-            continue
-        try:
-            if backend.list_folder(flight.place.path, flight.item_id):
-                filled[flight.id] = None
-        except NotFound:
-            continue
-        except NotADirectory:
-            filled[flight.id] = None
-    return filled
+    return [flight for flight in flights if _is_filled(backend, flight)]
+
+
+def _is_filled(backend: Backend, flight: Flight) -> bool:
+    try:
+        return bool(backend.list_folder(flight.place.path, flight.item_id))
+    except NotFound:
+        return False
+    except NotADirectory:
+        return True
 
 
 def has_left(backend: Backend, flight: Flight, standing: Entry | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from daemon.commit.batch import Batch
@@ -25,10 +25,10 @@ from daemon.commit.verdicts import (
     is_in_vain,
     judge,
     judge_standing,
-    may_have_been_sent,
+    leaves_open,
 )
 from mountfs.errors import Corrupt, MountfsError, NotFound, Offline, Transient
-from mountfs.model.entry import Entry, Folder
+from mountfs.model.entry import Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import ALONE, USUAL, Pace, delay_s
 from mountfs.ports import Backend, Clock, Outcome
@@ -169,12 +169,11 @@ class Replies:
 
     # What becomes of a batch
 
-    def give_up_removals(self, batch: Batch, filled: Mapping[int, Entry | None]) -> None:
-        """Takes the removals in *filled*, each with what stands at its place, out of the batch: they are not
-        sent, and what was to be removed is shown again."""
-        spared = [flight for flight in batch.flights if flight.id in filled]
+    def give_up_removals(self, batch: Batch, spared: Sequence[Flight]) -> None:
+        """Takes the removals *spared* out of the batch: they are not sent, and what was to be removed is
+        shown again."""
         for part in _steps(spared):
-            self._book_step(part, lambda flight: self._books.give_up_removal(flight, filled[flight.id]), part)
+            self._book_step(part, lambda flight: self._books.give_up_removal(flight, None), part)
             batch.drop(part)
         self.keep(batch, batch.flights)
 
@@ -245,7 +244,7 @@ class Replies:
             case Overtaken(ours, standing):
                 books.acknowledge_overtaken(flight, ours, standing)
             case Retry(error):
-                if may_have_been_sent(error):
+                if leaves_open(error):
                     self._note_unheard(flight)
                 self._again(flight, error)
             case Rebase(error, standing):

@@ -11,17 +11,24 @@ from daemon.commit.lookup import filled_folders
 from daemon.commit.patience import LOOKS, Patience
 from daemon.commit.polling import JOB_FAULTS, longest_run_s, poll_delay_s
 from daemon.commit.replies import NOT_KNOWN_YET, Replies, sessions_of
-from daemon.commit.verdicts import Acknowledge, Overtaken, Rebase, Retry, Reupload, Unknown, Verdict
+from daemon.commit.verdicts import (
+    Acknowledge,
+    Overtaken,
+    Rebase,
+    Retry,
+    Reupload,
+    Unknown,
+    Verdict,
+    leaves_open,
+)
 from mountfs.errors import (
     Internal,
     MountfsError,
     NotSignedIn,
-    Offline,
     RequestTooBig,
     ServerFault,
     SessionLost,
     Transient,
-    Unreachable,
 )
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.pacing import ALONE, Pacer, is_account_wide
@@ -245,11 +252,10 @@ class Sender:
         if batch.sent.job is not None:
             self._poll_failed(batch, error, started_s)
             return
-        is_open = isinstance(error, Offline | ServerFault) and not isinstance(error, Unreachable)
         if self._patience.is_behind_itself(error):
             self.slow_down(error, started_s, batch)
             self._wait_for_earlier_launch(batch)
-        elif is_open:
+        elif leaves_open(error):
             # From now on, since nobody knows when the service got the request: it may begin just now.
             batch.mark_uncertain(self._clock.now_s())
             self.slow_down(error, started_s, batch)
@@ -282,9 +288,7 @@ class Sender:
         """The service is busy with something, perhaps with an earlier launch of this batch: the batch is not
         sent again before that must have ended."""
         self._patience.unanswered()
-        batch.mark_uncertain(self._clock.now_s())
-        with self._tree.transaction():
-            self._tree.store.set_job(batch.sent.id, None)
+        self._lose_job(batch)
         batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
 
     def _poll_failed(self, batch: Batch, error: MountfsError, started_s: float) -> None:
@@ -292,13 +296,18 @@ class Sender:
         if not is_account_wide(error):
             batch.faults += 1
         if isinstance(error, SessionLost) or batch.faults >= JOB_FAULTS:
-            batch.mark_uncertain(self._clock.now_s())
-            with self._tree.transaction():
-                self._tree.store.set_job(batch.sent.id, None)
+            self._lose_job(batch)
             if isinstance(error, SessionLost):
                 batch.due_s = self._clock.now_s()
                 return
         self.slow_down(error, started_s, batch)
+
+    def _lose_job(self, batch: Batch) -> None:
+        """Nothing more will be heard of the job of *batch*: the service is asked what stands at its targets,
+        by the next process too."""
+        batch.mark_uncertain(self._clock.now_s())
+        with self._tree.transaction():
+            self._tree.store.set_job(batch.sent.id, None)
 
     def _look(self, batch: Batch, started_s: float) -> None:
         """The reply to the batch was lost: asks the service what stands at its targets, and books what took

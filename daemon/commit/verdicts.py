@@ -123,7 +123,7 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
     """The verdict on one outcome; *refusals*: how often the order was answered with a no before."""
     if not isinstance(outcome, MountfsError):
         return _judge_entry(flight, refusals, outcome)
-    if may_have_been_sent(outcome):
+    if leaves_open(outcome):
         return Look(outcome)
     if is_passing(outcome):
         return Retry(outcome)
@@ -134,9 +134,7 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
             if not isinstance(outcome, Conflict | AlreadyExists):
                 return Reupload(outcome)  # it makes none of this file, for whatever reason: we have the bytes
             asks = True
-        case OrderKind.MAKE_FOLDER:
-            asks = isinstance(outcome, Conflict | AlreadyExists | NotFound)
-        case OrderKind.MOVE:
+        case OrderKind.MAKE_FOLDER | OrderKind.MOVE:
             asks = isinstance(outcome, Conflict | AlreadyExists | NotFound)
         case OrderKind.DELETE:
             if isinstance(outcome, NotFound):
@@ -149,7 +147,7 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
     return Look(outcome) if asks else Refuse(outcome)
 
 
-def may_have_been_sent(error: MountfsError) -> bool:
+def leaves_open(error: MountfsError) -> bool:
     """Whether an order that ended with *error* may take effect all the same, at once or later."""
     return isinstance(error, Offline | ServerFault) and not isinstance(error, Unreachable)
 

@@ -117,9 +117,7 @@ class _Introduction:
 
     def make_up(self) -> None:
         if not self.is_made:
-            with contextlib.suppress(
-                Refused
-            ):  # what the account is refused for good keeps nobody from following
+            with contextlib.suppress(Refused):  # what the account may not do keeps nobody from following
                 self.ask()
 
 

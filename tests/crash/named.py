@@ -65,7 +65,7 @@ NOT_SWEPT = {
     "plan._decide": "circles of names at the service",
     "replies.book": "sessions that a batch turned out not to need",
     "twins.is_at_service": "a file that was to be copied, and is gone or changed",
-    "sender._wait_for_earlier_launch": "a session that ended at the service",
+    "sender._lose_job": "a session that ended at the service",
     "view._folder_in": "a mount of a folder below the top",
 }
 """Transactions that no scenario asks for; the crash tests of writers in memory and the model tests do."""
