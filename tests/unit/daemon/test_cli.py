@@ -121,6 +121,8 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
         (["mount"], "say what to mount where: mountfs mount REMOTE: MOUNTPOINT"),
         (["mount", "sandbox-dropbox:"], "say what to mount where"),
         (["mount", "sandbox-dropbox:", "/mnt", "--instance", "x"], "leave the arguments out"),
+        (["mount", "work:", "/mnt", "/mnt"], "Got unexpected extra argument"),
+        (["mount", "work:/../up", "/mnt"], "the folder must be a plain path"),
         (["mount", "--instance", "x"], "no [mounts.x] configured, as there is no configuration file"),
         (["mount", "work", "/mnt"], "'work' is not a remote; write NAME: or NAME:/SUBDIR"),
         (["mount", "work:", "/mnt"], "no remote 'work' configured, as there is no configuration file"),

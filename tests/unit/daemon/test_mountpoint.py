@@ -23,8 +23,10 @@ def test_an_empty_directory_is_fit_and_links_to_it_are_followed(tmp_path: Path) 
 
 
 def test_a_missing_mount_point_is_refused_with_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=f"does not exist; run: mkdir -p {tmp_path}/absent"):
-        prepare(tmp_path / "absent")
+    (tmp_path / "link").symlink_to("absent")
+    for name in ("absent", "link"):
+        with pytest.raises(Failure, match=f"does not exist; run: mkdir -p {tmp_path}/{name}"):
+            prepare(tmp_path / name)
 
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
