@@ -21,7 +21,7 @@ from mountfs.errors import MountfsError
 from mountfs.model.advice import advised
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
-from mountfs.model.rates import UNLIMITED
+from mountfs.model.rates import Rates
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.view import reason_of
 from mountfs.tree.word import PENDING, Word, word_of
@@ -47,13 +47,16 @@ class Description:
         *,
         strays: Callable[[], tuple[Stray, ...]],
         set_aside: Callable[[], Trouble | None],
-        fleet: FleetWork | None = None,
+        fleet: FleetWork | None,
+        rates: Rates,
+        transport: Callable[[], Transport],
+        wanted_bytes: Callable[[], int],
     ) -> None:
-        """*shown*: how a path of the account is told to the user of the mount."""
-        self.rates = UNLIMITED
-        self.transport: Callable[[], Transport] = Transport
-        self.wanted_bytes: Callable[[], int] = int
-        """How much is to be here because it is pinned."""
+        """*shown*: how a path of the account is told to the user of the mount. *wanted_bytes*: how much is to
+        be here because it is pinned."""
+        self.rates = rates
+        self._transport = transport
+        self._wanted_bytes = wanted_bytes
         self._core = core
         self._display_name = display_name
         self._workers = workers
@@ -100,7 +103,7 @@ class Description:
             fleet=self._fleet.status() if self._fleet is not None else None,
             transfer=self._progress.tell(),
             rates=self.rates,
-            transport=self.transport(),
+            transport=self._transport(),
             cache=self._cache(),
         )
 
@@ -116,7 +119,7 @@ class Description:
             served.misses,
             served.hit_bytes,
             served.missed_bytes,
-            self.wanted_bytes(),
+            self._wanted_bytes(),
         )
 
     def _troubles(self, wall_ns: int) -> tuple[Trouble, ...]:

@@ -97,22 +97,23 @@ class RunningAccount:
         self._commands = Commands(core, parts.pinner, parts.file_system.check_writable)
         self._just_closed = JustClosed(core.tree, core.clock)
         self._stories = Stories(core.tree)
-        self._headway = Headway([*parts.first_workers, *parts.workers], parts.traffic, core.clock)
+        self._workers = [*parts.first_workers, *parts.workers]
+        self._headway = Headway(self._workers, parts.traffic, core.clock)
         self._progress = Progress(core, self._shown, parts.traffic)
         self._counted = Counted(core, self._progress, parts.traffic, parts.timing)
         self._description = Description(
             core,
             parts.display_name,
-            [*parts.first_workers, *parts.workers],
+            self._workers,
             self._progress,
             self._shown,
             strays=parts.strays,
             set_aside=parts.set_aside,
             fleet=parts.fleet,
+            rates=parts.rates,
+            transport=parts.transport,
+            wanted_bytes=lambda: parts.pinner.wanted_bytes,
         )
-        self._description.rates = parts.rates
-        self._description.transport = parts.transport
-        self._description.wanted_bytes = lambda: parts.pinner.wanted_bytes
 
     def start(self) -> None:
         for worker in self._parts.first_workers:
@@ -246,14 +247,14 @@ class RunningAccount:
         return self._progress.tell()
 
     def close(self) -> None:
-        core, workers = self._core, [*self._parts.first_workers, *self._parts.workers]
-        for worker in workers:
+        core = self._core
+        for worker in self._workers:
             worker.stop()
         self._is_up.set()
         core.backend.close()
         self._parts.end_connection()
         deadline_s = core.clock.now_s() + LAST_STEPS_S
-        ended = [worker.join(max(0.0, deadline_s - core.clock.now_s())) for worker in workers]
+        ended = [worker.join(max(0.0, deadline_s - core.clock.now_s())) for worker in self._workers]
         if all(ended):
             self._parts.release()
         else:

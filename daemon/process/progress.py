@@ -121,7 +121,7 @@ class Progress:
     def _note(self, node: Node, before: State, after: State) -> None:  # noqa: ARG002 - the tree's
         """The tree's listener."""
         flight = before.flight
-        if flight is None or after.flight is not None or not is_acknowledged(before, after):
+        if flight is None or not is_acknowledged(before, after):
             return
         self._committed += 1
         if flight.content is not None and flight.content.session is None:

@@ -6,6 +6,7 @@ the kernel and a header can hold, or raises ServerFault; *what* names the field 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ MOST_NAME_BYTES = 1024
 """The kernel's FUSE_NAME_MAX: of a folder with a longer name in it, it shows nothing at all."""
 MOST_TOKEN_CHARS = 4096
 """Ids have tens of characters, cursors hundreds."""
+MOST_ID_CHARS = 100
+"""Of an account: its id becomes the name of a folder."""
 MOST_SECRET_CHARS = 16_384
 """Access tokens may hold claims and thus be long; a header takes 64 KiB (http.client)."""
 MOST_LIFE_S = 365 * 86_400.0
@@ -89,6 +92,11 @@ def token(value: Any, what: str, most_chars: int = MOST_TOKEN_CHARS) -> str:
     if " " in value or len(value) > most_chars:
         raise _nonsense(value, what)
     return value
+
+
+def plain(value: str) -> str:
+    """An id as a part of an account's key, which is the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", value)
 
 
 def are_tokens(*values: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -62,9 +61,6 @@ ROOT_FOLDER = "GET folders/:id"
 UNLIMITED_BYTES = 900 * 10**12
 """Accounts without a limit state 10^15 - 1, give or take a rounding."""
 
-MOST_ID_CHARS = 100
-"""It becomes the name of a folder."""
-
 OF_THE_CALL = (Offline, Throttled, ServerFault, NotSignedIn)
 """What says nothing about the order itself: it may have taken effect, or was never looked at."""
 
@@ -109,17 +105,17 @@ class BoxBackend:
     def account(self) -> Account:
         """The key names the root folder as well, unless it is the user's own: another root, another tree."""
         me = self._api.object(ME, self._api.api_url("users/me", fields="id,name,login,max_upload_size"))
-        user_id = checked.token(me.get("id"), "the user's id", MOST_ID_CHARS)
+        user_id = checked.token(me.get("id"), "the user's id", checked.MOST_ID_CHARS)
         shown = checked.text(me.get("name") or me.get("login") or user_id, "the user's name")
         with contextlib.suppress(ServerFault):
             most_bytes = checked.count(me.get("max_upload_size"), "max_upload_size")
             if most_bytes:
                 self._limits = replace(self._limits, max_file_bytes=most_bytes)
         root = self._settings.root_folder_id
-        suffix = "" if root == ROOT_FOLDER_ID else f"-f{_plain(root)}"
+        suffix = "" if root == ROOT_FOLDER_ID else f"-f{checked.plain(root)}"
         if suffix:
             self._check_root(root)
-        user_key = f"box-{_plain(user_id)}"
+        user_key = f"box-{checked.plain(user_id)}"
         return Account(f"{user_key}{suffix}", shown, user_key)
 
     def _check_root(self, folder_id: str) -> None:
@@ -279,8 +275,3 @@ class BoxBackend:
 
     def close(self) -> None:
         self._http.close()
-
-
-def _plain(text: str) -> str:
-    """Fit for a file name."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,8 +31,6 @@ from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, St
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
-MOST_ID_CHARS = 100
-"""It becomes the name of a folder."""
 BRIEFEST_WAIT_S = 0.1
 """A reply that is ready needs some time to arrive."""
 LONGPOLL_JITTER_S = 90
@@ -66,14 +63,14 @@ class DropboxBackend:
 
     @property
     def root_id(self) -> str:
-        """None: news tell paths."""
+        """The root has none that is needed: changes tell paths."""
         return ""
 
     def account(self) -> Account:
         """The key names the namespace as well, unless it is the user's home: another root, another tree."""
         account = self._api.account()
-        account_id = checked.token(account.get("account_id"), "account_id", MOST_ID_CHARS)
-        plain_id = re.sub(r"[^A-Za-z0-9_-]", "_", account_id.removeprefix("dbid:"))
+        account_id = checked.token(account.get("account_id"), "account_id", checked.MOST_ID_CHARS)
+        plain_id = checked.plain(account_id.removeprefix("dbid:"))
         name = account.get("name")
         shown = name.get("display_name") if isinstance(name, Mapping) else None
         return Account(
@@ -87,7 +84,7 @@ class DropboxBackend:
             chosen = self._api.root_namespace()
         root = account.get("root_info")
         home = root.get("home_namespace_id") if isinstance(root, Mapping) else None
-        return "" if chosen in ("home", home) else f"-ns{re.sub(r'[^A-Za-z0-9_-]', '_', chosen)}"
+        return "" if chosen in ("home", home) else f"-ns{checked.plain(chosen)}"
 
     def space(self) -> Space:
         return space_of(self._api.object("users/get_space_usage", None, is_read=True))
