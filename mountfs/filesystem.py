@@ -106,7 +106,7 @@ class FileSystem:
     def access(self, path: str, mode: int) -> None:
         """For whom modes are not checked by the kernel, root: nobody executes what is a program to nobody."""
         names = names_of(path)
-        if self._hidden(names) is None:
+        if self._files.hidden(path) is None:
             node = self._do(lambda: self._links.node(names))
             if mode & os.X_OK and not self._inodes.mode(node) & 0o111:
                 raise NotExecutable(f"{path} is no program")
@@ -368,13 +368,6 @@ class FileSystem:
             file.sync()
         elif promise is Promise.REMOTE:
             file.publish(self._options.commit_timeout_s)
-
-    def _hidden(self, names: Names) -> OpenFile | None:
-        """A file that was removed while it was open, by the name the kernel has for it."""
-        if names and is_unlinked(names[-1]):
-            with self._services.lock:
-                return self._files.hidden(names[-1])
-        return None
 
     def check_writable(self) -> None:
         """ReadOnly, ShuttingDown."""

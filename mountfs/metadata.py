@@ -11,7 +11,6 @@ from mountfs.errors import NoAttribute, NotSupported, ReadOnly
 from mountfs.files.handles import OpenFiles
 from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
-from mountfs.model.names import is_unlinked
 from mountfs.published import PublishedLinks
 from mountfs.tree.attributing import Attributing
 from mountfs.tree.kept import NOTHING_KEPT, Kept
@@ -68,7 +67,7 @@ class Metadata:
         now_ns = self._services.clock.wall_ns()
         mtime_ns, atime_ns = _meant(mtime, now_ns), _meant(atime, now_ns)
         names = names_of(path)
-        hidden = self._hidden(names)
+        hidden = self._files.hidden(path)
         file, is_draft = hidden, False
         while True:
             if hidden is None:
@@ -110,11 +109,9 @@ class Metadata:
 
     def _change(self, path: str, change: Callable[[Node], None]) -> None:
         self._check_writable()
-        names = names_of(path)
 
         def decide() -> None:
-            hidden = self._hidden(names)
-            node = self._published.node(names) if hidden is None else hidden.node
+            node = self._node(path)
             if self._options.keeps_attributes:
                 change(node)
 
@@ -122,14 +119,7 @@ class Metadata:
 
     def _looked_at(self, path: str) -> Kept:
         """What is kept of what stands at *path*."""
-        names = names_of(path)
-
-        def decide() -> Kept:
-            hidden = self._hidden(names)
-            node = self._published.node(names) if hidden is None else hidden.node
-            return node.state.kept or NOTHING_KEPT
-
-        kept = self._do(decide)
+        kept = self._do(lambda: self._node(path).state.kept or NOTHING_KEPT)
         return kept if self._options.keeps_attributes else NOTHING_KEPT
 
     def _change_xattrs(self, path: str, name: str, changed: Callable[[Kept], dict[str, bytes]]) -> None:
@@ -153,12 +143,10 @@ class Metadata:
         self._nodes.set_times(node, mtime_ns, atime_ns)
         return self._files.showing(node), False
 
-    def _hidden(self, names: Names) -> OpenFile | None:
-        """A file that was removed while it was open, by the name the kernel has for it."""
-        if names and is_unlinked(names[-1]):
-            with self._services.lock:
-                return self._files.hidden(names[-1])
-        return None
+    def _node(self, path: str) -> Node:
+        """What stands at *path*, also of a file that was removed while it was open."""
+        hidden = self._files.hidden(path)
+        return self._published.node(names_of(path)) if hidden is None else hidden.node
 
     def _do(self, decide: Callable[[], T]) -> T:
         return self._view.listings.loaded(decide)

@@ -6,7 +6,6 @@ from mountfs.attributes import Attributes
 from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services
 from mountfs.inodes import Inodes
-from mountfs.model.names import is_unlinked
 from mountfs.model.path import fold
 from mountfs.published import PublishedLinks
 from mountfs.tree.node import Node
@@ -69,11 +68,9 @@ class StatCalls:
                 told = self._told_near(near, above, path, name)
                 if told is not None:
                     return told
-        if is_unlinked(name):
-            with self._lock:
-                hidden = self._files.hidden(name)
-            if hidden is not None:
-                return self._inodes.of_open(hidden.node, hidden)
+        hidden = self._files.hidden(path)
+        if hidden is not None:
+            return self._inodes.of_open(hidden.node, hidden)
         names = names_of(path)
 
         def decide() -> Attributes:

@@ -16,6 +16,7 @@ from mountfs.files.services import Services
 from mountfs.files.sizes import Sizes
 from mountfs.model.entry import File
 from mountfs.model.lent import Lent
+from mountfs.model.names import is_unlinked
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.replaced import check_synced
@@ -265,9 +266,14 @@ class OpenFiles:
         for file in files:
             file.hide()
 
-    def hidden(self, name: str) -> OpenFile | None:
-        """The removed file that libfuse calls *name*."""
-        return self._hidden.get(name)
+    def hidden(self, path: str) -> OpenFile | None:
+        """The removed file that is still open, and that libfuse calls by *path*. Any thread, with the lock or
+        without."""
+        name = path.rpartition("/")[2]
+        if not is_unlinked(name):
+            return None
+        with self._services.lock:
+            return self._hidden.get(name)
 
     def open_hidden(self, name: str, path: str, flags: int) -> Handle:
         """One more handle on a removed file, as by /proc/self/fd. NotFound."""

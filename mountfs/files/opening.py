@@ -10,7 +10,6 @@ from mountfs.files.copyup import discard
 from mountfs.files.handles import Handle, OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
-from mountfs.model.names import is_unlinked
 from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node
 from mountfs.tree.replaced import NotSynced
@@ -98,7 +97,7 @@ class Opener:
         names = names_of(path)
 
         def decide() -> Handle:
-            if names and is_unlinked(names[-1]) and self._files.hidden(names[-1]) is not None:
+            if self._files.hidden(path) is not None:
                 return self._files.open_hidden(names[-1], path, flags)
             node = self._view.node(names)
             if node.folder is not None:
