@@ -39,10 +39,18 @@ class Hosted(Service, Protocol):
         """All switches as they are."""
 
 
+class Keyed(Protocol):
+    """Switches, some of which are the keys of the account."""
+
+    def with_keys(self, token: str) -> Self:
+        """These switches, the keys that nobody chose made of *token*."""
+
+
 S = TypeVar("S", bound=Hosted)
+W = TypeVar("W", bound=Keyed)
 
 
-class Sandbox(ABC, Generic[S]):
+class Sandbox(ABC, Generic[S, W]):
     """A stand-in on loopback. Without *data* its state lives in a temporary directory that `stop` removes.
 
     *token* opens the account and the control surface; a random one when it is None. The other keys, unless
@@ -63,9 +71,11 @@ class Sandbox(ABC, Generic[S]):
         port: int = 0,
         authority: Authority | None = None,
         names: Sequence[str] = LOOPBACK_HOSTS,
+        switches: W | None = None,
         faults: list[FaultRule] | None = None,
     ) -> None:
         self.token = chosen(token)
+        self._switches = (switches or self._usual_switches()).with_keys(self.token)
         self._data = data
         self._scratch: Path | None = None
         self._host = host
@@ -78,6 +88,10 @@ class Sandbox(ABC, Generic[S]):
         self._service: S | None = None
         self.log = RequestLog()
         self.base_url = ""
+
+    @abstractmethod
+    def _usual_switches(self) -> W:
+        """Those of a service that nobody has changed."""
 
     @abstractmethod
     def _make_service(self, data: Path) -> S:

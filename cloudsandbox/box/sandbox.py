@@ -1,6 +1,5 @@
 """BoxSandbox: the Box side of a server, and the sandbox around it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,6 @@ from cloudsandbox.faults import FaultKind, FaultRule
 from cloudsandbox.gate import Passage
 from cloudsandbox.inprocess import Sandbox
 from cloudsandbox.requestlog import RequestLog
-from cloudsandbox.server import LOOPBACK_HOSTS
-from cloudsandbox.tls import Authority
 
 
 class BoxService(AccountService[BoxAccount]):
@@ -103,25 +100,11 @@ class BoxService(AccountService[BoxAccount]):
         raise KeyError(name)
 
 
-class BoxSandbox(Sandbox[BoxService]):
+class BoxSandbox(Sandbox[BoxService, BoxSwitches]):
     """A Box on loopback, its hosts on one port: `api_url`, `upload_url` and `token_url`."""
 
-    def __init__(
-        self,
-        data: Path | None = None,
-        *,
-        token: str | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        authority: Authority | None = None,
-        names: Sequence[str] = LOOPBACK_HOSTS,
-        switches: BoxSwitches | None = None,
-        faults: list[FaultRule] | None = None,
-    ) -> None:
-        super().__init__(
-            data, token=token, host=host, port=port, authority=authority, names=names, faults=faults
-        )
-        self._switches = (switches or BoxSwitches()).with_keys(self.token)
+    def _usual_switches(self) -> BoxSwitches:
+        return BoxSwitches()
 
     @property
     def api_url(self) -> str:

@@ -1,7 +1,6 @@
 """DropboxSandbox: the Dropbox side of a server, and the sandbox around it."""
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,6 @@ from cloudsandbox.faults import FaultKind, FaultRule
 from cloudsandbox.gate import Passage
 from cloudsandbox.inprocess import Sandbox
 from cloudsandbox.requestlog import RequestLog
-from cloudsandbox.server import LOOPBACK_HOSTS
-from cloudsandbox.tls import Authority
 
 LINK_PREFIX = "/cd/0/get/"
 
@@ -91,25 +88,11 @@ class DropboxService(AccountService[DropboxAccount]):
         return {"access_token": issued.token}
 
 
-class DropboxSandbox(Sandbox[DropboxService]):
+class DropboxSandbox(Sandbox[DropboxService, DropboxSwitches]):
     """A Dropbox on loopback, its three roles on one port."""
 
-    def __init__(
-        self,
-        data: Path | None = None,
-        *,
-        token: str | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        authority: Authority | None = None,
-        names: Sequence[str] = LOOPBACK_HOSTS,
-        switches: DropboxSwitches | None = None,
-        faults: list[FaultRule] | None = None,
-    ) -> None:
-        super().__init__(
-            data, token=token, host=host, port=port, authority=authority, names=names, faults=faults
-        )
-        self._switches = (switches or DropboxSwitches()).with_keys(self.token)
+    def _usual_switches(self) -> DropboxSwitches:
+        return DropboxSwitches()
 
     def _make_service(self, data: Path) -> DropboxService:
         return DropboxService(DropboxAccount(data, self._switches, self.log), self.log, self.token)

@@ -49,7 +49,7 @@ class Rig:
     """One account at a stand-in, and one mount's core on it."""
 
     def __init__(
-        self, service: str, directory: Path, sandbox: Sandbox[Any], backend: Backend, clock: FakeClock
+        self, service: str, directory: Path, sandbox: Sandbox[Any, Any], backend: Backend, clock: FakeClock
     ):
         self.service = service
         self.sandbox = sandbox

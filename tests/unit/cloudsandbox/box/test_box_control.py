@@ -212,14 +212,6 @@ def _below(session: Any, name: str) -> str:
     return path[path.index("/", len("http://")) :]
 
 
-def test_the_process_ends_at_sigterm_and_with_its_parent(spawn: Callable[..., Child]) -> None:
-    assert spawn().end(signal.SIGTERM) == 0
-    child = spawn("--parent-pipe")
-    assert child.process.stdin is not None
-    child.process.stdin.close()
-    assert child.process.wait(20) == 0
-
-
 def test_the_command_line_sets_latency_faults_and_switches(
     spawn: Callable[..., Child], speak: Speak, tmp_path: Path
 ) -> None:
