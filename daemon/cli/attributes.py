@@ -16,10 +16,9 @@ from typing import Any, TextIO
 import click
 
 from daemon.cli.context import ANY_PATH, say, tell
-from daemon.control.client import Client, Place, find_place
+from daemon.control.client import Client, Place, find_place, last_of
 from daemon.control.protocol import CommandRequest, Told
 from daemon.control.status import plural
-from daemon.failure import Failure
 from daemon.printable import printable
 
 EXIT_LEFT = 1
@@ -71,12 +70,8 @@ def attributes(path: Path, dump: bool, source: TextIO | None, numeric: bool) -> 
 def _kept(place: Place) -> Iterator[dict[str, Any]]:
     after = ""
     while True:
-        page: tuple[str, ...] | None = None
-        for reply in Client.at(place.mountpoint).ask(CommandRequest("attributes", place.inner, after)):
-            if isinstance(reply, Told):
-                page = reply.lines
-        if not page:
-            raise Failure(f"{place.mountpoint}: the mount gave no answer")
+        replies = Client.at(place.mountpoint).ask(CommandRequest("attributes", place.inner, after))
+        page = last_of(replies, Told, place.mountpoint).lines
         yield from map(json.loads, page[:-1])
         after = page[-1]
         if not after:

@@ -20,7 +20,7 @@ from daemon.cli.demoreadback import ReadBack, read_back
 from daemon.cli.demoservices import BOX, DROPBOX, SERVICES, DemoService
 from daemon.cli.demotree import TreeSize, files_below, hash_of, make_tree
 from daemon.cli.screen import StatusLine
-from daemon.control.client import Client, all_mounts
+from daemon.control.client import Client, all_mounts, last_of
 from daemon.control.protocol import (
     Progress,
     Settled,
@@ -169,10 +169,7 @@ def _await_commits(client: Client, line: StatusLine) -> None:
 
 
 def _calls(client: Client) -> Mapping[str, int]:
-    for reply in client.ask(StatusRequest()):
-        if isinstance(reply, StatusReply):
-            return reply.status.account.calls
-    raise Failure("the mount gave no status")
+    return last_of(client.ask(StatusRequest()), StatusReply, "the demonstration").status.account.calls
 
 
 def _compare(service: DemoService, account: ReadBack, source: Path) -> None:

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from daemon.cli.context import Context, default_options, say
 from daemon.cli.screen import render_status
 from daemon.config.options import layered
-from daemon.control.client import Client, all_mounts, find_mount
+from daemon.control.client import Client, all_mounts, find_mount, last_of
 from daemon.control.health import Health, health_of, trouble_of, worst
 from daemon.control.protocol import StatusReply, StatusRequest
 from daemon.control.status import MountStatus, in_bytes, plural, to_json
@@ -78,10 +78,7 @@ def _journaled(context: Context) -> list[Journaled]:
 
 def ask_status(mountpoint: Path) -> MountStatus:
     """Failure."""
-    for reply in Client.at(mountpoint).ask(StatusRequest()):
-        if isinstance(reply, StatusReply):
-            return reply.status
-    raise Failure(f"{mountpoint}: the mount gave no status")
+    return last_of(Client.at(mountpoint).ask(StatusRequest()), StatusReply, mountpoint).status
 
 
 def render_overview(

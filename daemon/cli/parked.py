@@ -10,10 +10,11 @@ import click
 
 from daemon.cli.completing import REMOTE
 from daemon.cli.context import ANY_PATH, Context, default_options, say, tell
+from daemon.cli.eachmount import in_each
 from daemon.cli.export import Export, export_mounted, export_stopped
 from daemon.config.options import layered
 from daemon.config.settings import parse_spec
-from daemon.control.client import Client, Place, all_mounts, find_place
+from daemon.control.client import Client, Place, all_mounts, find_place, last_of
 from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
@@ -45,25 +46,13 @@ def retry(path: Path | None) -> int:
     """
     if path is not None:
         return _retry(find_place(path))
-    mounts = all_mounts()
-    if not mounts:
-        raise Failure("nothing is mounted")
-    codes: list[int] = []
-    for mountpoint in mounts:
-        try:
-            codes.append(_retry(Place(mountpoint, "/")))
-        except Failure as failure:  # of this one: the others are asked all the same
-            say(str(failure))
-            codes.append(EXIT_LEFT)
-    return max(codes)
+    return in_each(all_mounts(), lambda mountpoint: _retry(Place(mountpoint, "/")))
 
 
 def _retry(place: Place) -> int:
-    for reply in Client.at(place.mountpoint).ask(RetryRequest(place.inner)):
-        if isinstance(reply, Retried):
-            tell(f"{place.mountpoint}: {plural(reply.count, 'change')} will be sent again")
-            return _tell_left(place, reply.left)
-    raise Failure(f"{place.mountpoint}: the mount gave no answer")
+    reply = last_of(Client.at(place.mountpoint).ask(RetryRequest(place.inner)), Retried, place.mountpoint)
+    tell(f"{place.mountpoint}: {plural(reply.count, 'change')} will be sent again")
+    return _tell_left(place, reply.left)
 
 
 @click.command()
@@ -109,10 +98,8 @@ def discard(path: Path, is_sure: bool) -> int:
     when something was left as it is.
     """
     place = find_place(path)
-    for reply in Client.at(place.mountpoint).ask(DiscardRequest(place.inner, is_trial=not is_sure)):
-        if isinstance(reply, Discarded):
-            return _told(path, place, reply, is_sure=is_sure)
-    raise Failure(f"{path}: the mount gave no answer")
+    replies = Client.at(place.mountpoint).ask(DiscardRequest(place.inner, is_trial=not is_sure))
+    return _told(path, place, last_of(replies, Discarded, path), is_sure=is_sure)
 
 
 def _told(path: Path, place: Place, reply: Discarded, *, is_sure: bool) -> int:

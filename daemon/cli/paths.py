@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import ANY_PATH, say, tell
-from daemon.control.client import Client, Place, all_mounts, find_place
+from daemon.cli.context import ANY_PATH, tell
+from daemon.cli.eachmount import in_each
+from daemon.control.client import Client, Place, all_mounts, find_place, last_of
 from daemon.control.protocol import CommandRequest, Told
-from daemon.failure import Failure
 
 
 @click.command()
@@ -91,19 +91,13 @@ def unpin(path: Path) -> None:
 
 
 def _tell_all(command: str, told: Callable[[Path, str], str]) -> int:
-    """The exit code. A mount that does not answer keeps nobody from hearing of the others."""
-    mountpoints = all_mounts()
-    if not mountpoints:
-        raise Failure("nothing is mounted")
-    failures = 0
-    for mountpoint in mountpoints:
-        try:
-            for line in _ask(Place(mountpoint, "/"), mountpoint, command):
-                tell(told(mountpoint, line))
-        except Failure as failure:
-            failures += 1
-            say(str(failure))
-    return 1 if failures else 0
+
+    def show(mountpoint: Path) -> int:
+        for line in _ask(Place(mountpoint, "/"), mountpoint, command):
+            tell(told(mountpoint, line))
+        return 0
+
+    return in_each(all_mounts(), show)
 
 
 def _asked(path: Path, command: str, argument: str = "") -> tuple[str, ...]:
@@ -111,7 +105,5 @@ def _asked(path: Path, command: str, argument: str = "") -> tuple[str, ...]:
 
 
 def _ask(place: Place, about: Path, command: str, argument: str = "") -> tuple[str, ...]:
-    for reply in Client.at(place.mountpoint, about).ask(CommandRequest(command, place.inner, argument)):
-        if isinstance(reply, Told):
-            return reply.lines
-    raise Failure(f"{place.mountpoint}: the mount gave no answer")
+    replies = Client.at(place.mountpoint, about).ask(CommandRequest(command, place.inner, argument))
+    return last_of(replies, Told, place.mountpoint).lines

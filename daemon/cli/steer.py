@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import ANY_PATH, say, tell
+from daemon.cli.context import ANY_PATH, tell
+from daemon.cli.eachmount import in_each
 from daemon.config.keys import rates
 from daemon.control.client import Client, all_mounts, find_mount
 from daemon.control.protocol import Request
 from daemon.control.status import in_bytes
 from daemon.control.steering import HoldRequest, RatesRequest
-from daemon.failure import BadSettings, Failure
+from daemon.failure import BadSettings
 
 
 @click.command()
@@ -54,16 +55,10 @@ def _in_words(bytes_s: int | None) -> str:
 
 
 def _steer(mountpoint: Path | None, request: Request, words: str) -> int:
-    places = all_mounts() if mountpoint is None else [find_mount(mountpoint)]
-    if not places:
-        raise Failure("nothing is mounted")
-    failures = 0
-    for place in places:
-        try:
-            for _ in Client.at(place).ask(request):
-                pass
-            tell(f"{place}: {words}")
-        except Failure as failure:  # of this one: the others are asked all the same
-            failures += 1
-            say(str(failure))
-    return 1 if failures else 0
+    def ask(place: Path) -> int:
+        for _ in Client.at(place).ask(request):
+            pass
+        tell(f"{place}: {words}")
+        return 0
+
+    return in_each(all_mounts() if mountpoint is None else [find_mount(mountpoint)], ask)

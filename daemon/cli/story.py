@@ -11,8 +11,7 @@ import click
 
 from daemon.cli.context import ANY_PATH, say, tell
 from daemon.control.changes import Story, StoryRequest
-from daemon.control.client import Client, find_place
-from daemon.failure import Failure
+from daemon.control.client import Client, find_place, last_of
 
 
 @click.command()
@@ -26,15 +25,13 @@ def log(path: Path, as_json: bool) -> int:
     it knows of none.
     """
     place = find_place(path)
-    for reply in Client.at(place.mountpoint).ask(StoryRequest(place.inner)):
-        if isinstance(reply, Story):
-            for event in reply.events:
-                when = datetime.fromtimestamp(event.wall_s).astimezone()
-                if as_json:
-                    click.echo(json.dumps(asdict(event)))
-                else:
-                    tell(f"{when.isoformat(sep=' ', timespec='milliseconds')}  {event.what}")
-            if not reply.events:
-                say(f"{path}: nothing happened to it since the mount began, or too long ago to be remembered")
-            return 0 if reply.events else 1
-    raise Failure(f"{path}: the mount gave no answer")
+    story = last_of(Client.at(place.mountpoint).ask(StoryRequest(place.inner)), Story, path)
+    for event in story.events:
+        when = datetime.fromtimestamp(event.wall_s).astimezone()
+        if as_json:
+            click.echo(json.dumps(asdict(event)))
+        else:
+            tell(f"{when.isoformat(sep=' ', timespec='milliseconds')}  {event.what}")
+    if not story.events:
+        say(f"{path}: nothing happened to it since the mount began, or too long ago to be remembered")
+    return 0 if story.events else 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from daemon.control.protocol import (
     LONGEST_LINE_BYTES,
@@ -27,6 +28,8 @@ from daemon.failure import Failure
 from daemon.places import outside
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, read_mounts, resolved
 from daemon.printable import quoted
+
+R = TypeVar("R")
 
 PATIENCE_S = 10.0
 """So long a mount may take to say where its socket is; it takes milliseconds."""
@@ -95,6 +98,14 @@ def socket_of(mountpoint: Path) -> Path:
         if error.errno in (errno.ENODATA, errno.ENOTSUP):
             raise Failure(f"{mountpoint}: this mount has no control socket") from None
         raise Failure(f"{mountpoint}: {error.strerror}") from None
+
+
+def last_of(replies: Iterable[Reply], kind: type[R], about: object) -> R:
+    """The one of *replies* that is of *kind*. Failure, which names *about*: there is none."""
+    for reply in replies:
+        if isinstance(reply, kind):
+            return reply
+    raise Failure(f"{about}: the mount gave no answer")
 
 
 class Client:
