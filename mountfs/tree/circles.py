@@ -31,7 +31,7 @@ def open_circle(tree: Tree, limits: BackendLimits, circle: Sequence[Node]) -> No
     for is_move in (False, True):
         for node in circle:
             pending = node.pending
-            step = next_step(node, carries_times=limits.carries_times)
+            step = next_step(node, limits)
             if pending is None or step is None:
                 continue
             if is_move and step is OrderKind.MOVE and not pending.is_detoured:
@@ -45,5 +45,5 @@ def open_circle(tree: Tree, limits: BackendLimits, circle: Sequence[Node]) -> No
 
 
 def _is_soft(tree: Tree, limits: BackendLimits, node: Node, step: OrderKind) -> bool:
-    found = blocked(tree, node, step, makes_parents=limits.parents_implicit)
+    found = blocked(tree, node, step, limits)
     return found is not None and found.is_soft

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
+from mountfs.ports import BackendLimits
 from mountfs.tree.node import ROOT_ID, Flight, Node, has_moved
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_refused, keeper_of, keeps_here, wants_time
@@ -36,7 +37,7 @@ class Blocked:
     is_soft: bool = False
 
 
-def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
+def next_step(node: Node, limits: BackendLimits) -> OrderKind | None:
     """What *node* wants; None: nothing, or it is on its way, or its bytes are still being written."""
     state = node.state
     if state.flight is not None:
@@ -53,17 +54,16 @@ def next_step(node: Node, *, carries_times: bool) -> OrderKind | None:
         return OrderKind.MOVE
     if state.content is not None:
         return OrderKind.PUT
-    return OrderKind.SET_TIME if carries_times and wants_time(state) else None
+    return OrderKind.SET_TIME if limits.carries_times and wants_time(state) else None
 
 
 def blocked(
-    tree: Tree, node: Node, step: OrderKind, *, makes_parents: bool, batch: Collection[Node] = ()
+    tree: Tree, node: Node, step: OrderKind, limits: BackendLimits, batch: Collection[Node] = ()
 ) -> Blocked | None:
     """What *node* has to wait for before it takes *step*; None: nothing.
 
-    *makes_parents*: whether the service makes the folders above a file by the way. *batch*: nodes that are
-    about to be sent together with this one. A node that is on a detour, to a third name for a moment, asks
-    for no name that another node may have.
+    *batch*: nodes that are about to be sent together with this one. A node that is on a detour, to a third
+    name for a moment, asks for no name that another node may have.
     """
     state, part = node.state, node.folder
     if part is not None and step in (OrderKind.DELETE, OrderKind.MOVE) and part.flights_below:
@@ -73,7 +73,7 @@ def blocked(
     assert state.parent is not None
     if step is OrderKind.MOVE and node.pending is not None and node.pending.is_detoured:
         return _blocked_above(state.base_parent) or _blocked_above(detour_folder(node))
-    found = _blocked_by_folders(tree, node, step, state.parent, makes_parents=makes_parents, batch=batch)
+    found = _blocked_by_folders(tree, node, step, state.parent, limits, batch)
     if found is not None or step is OrderKind.SET_TIME or (step is OrderKind.PUT and state.base is not None):
         return found
     if step is OrderKind.MOVE:
@@ -140,10 +140,10 @@ def _blocked_removal(node: Node) -> Blocked | None:
 
 
 def _blocked_by_folders(
-    tree: Tree, node: Node, step: OrderKind, parent: Node, *, makes_parents: bool, batch: Collection[Node]
+    tree: Tree, node: Node, step: OrderKind, parent: Node, limits: BackendLimits, batch: Collection[Node]
 ) -> Blocked | None:
     makes_file = step in MAKES_A_FILE
-    is_carrying = makes_parents and (makes_file or step is OrderKind.MAKE_FOLDER)
+    is_carrying = limits.parents_implicit and (makes_file or step is OrderKind.MAKE_FOLDER)
     keeper = keeper_of(node)
     if keeper is not None and keeper is not node:
         return Blocked(keeper)

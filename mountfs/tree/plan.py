@@ -235,12 +235,12 @@ class Plan(Planner):
         """Seconds until an upload session that is for one place only may begin for *node*: until its name has
         settled. None: something else has to take effect first, or its name keeps it on this machine."""
         pending = node.pending
-        step = next_step(node, carries_times=self._limits.carries_times)
+        step = next_step(node, self._limits)
         if pending is None or step is not OrderKind.PUT or keeps_here(node) or is_refused(node):
             return None
         if replaced_by(self._tree, node, step) is not None:
             return max(0.0, self._left_s(node, step))
-        found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit)
+        found = blocked(self._tree, node, step, self._limits)
         if found is None:
             return max(0.0, self._left_s(node, step))
         if pending.blocked_on is None:
@@ -266,7 +266,7 @@ class Plan(Planner):
         if is_refused(node):
             self._reconsider(node, pending)
         is_stuck = False
-        step = next_step(node, carries_times=self._limits.carries_times)
+        step = next_step(node, self._limits)
         if step is not None and not is_refused(node) and not keeps_here(node):
             wait_s = max(self._left_s(node, step), pending.held_until_s - now_s)
             if wait_s > 0:
@@ -304,7 +304,7 @@ class Plan(Planner):
             if not needs_base(node):
                 take_over(self._tree, node, before, places_bind=self._limits.sessions_have_places)
             return False  # it is looked at again, also once its bytes are here
-        found = blocked(self._tree, node, step, makes_parents=self._limits.parents_implicit, batch=together)
+        found = blocked(self._tree, node, step, self._limits, together)
         if found is not None:
             return self._wait(node, step, found)
         if not is_at_service(self._tree, self._limits, node, step):

@@ -12,8 +12,8 @@ import pytest
 
 from daemon.commit.accountlock import AccountLock
 from mountfs.errors import Internal, ServerFault
-from mountfs.model.order import Order
-from mountfs.ports import Clock, Launch
+from mountfs.model.order import Order, OrderKind
+from mountfs.ports import BackendLimits, Clock, Launch
 from mountfs.tree import launch, order, plan
 from mountfs.tree.booking import Books
 from mountfs.tree.node import Flight, Node
@@ -77,9 +77,9 @@ def before_it_is_sent(world: World, trouble: Trouble, monkeypatch: pytest.Monkey
 def while_it_is_planned(world: World, trouble: Trouble, monkeypatch: pytest.MonkeyPatch) -> None:
     decide = order.next_step
 
-    def deciding(node: Node, **given: Any) -> Any:
+    def deciding(node: Node, limits: BackendLimits) -> OrderKind | None:
         trouble.look([node.state.name])
-        return decide(node, **given)
+        return decide(node, limits)
 
     monkeypatch.setattr(plan, "next_step", deciding)
 
