@@ -333,8 +333,13 @@ class FileSystem:
         old, new = self._not_top(source), self._not_top(target)
 
         def decide() -> None:
-            if is_unlinked(new[-1]) and self._view.node(old).folder is None:
-                # libfuse's way to remove a file that is open: the kernel goes on to call it by that name.
+            # libfuse's way to remove a file that is open: the kernel goes on to call it by that name.
+            is_hiding = is_unlinked(new[-1])
+            found = self._view.find(old) if is_hiding else None
+            if is_hiding and found is None:  # it was removed by others, or by another spelling
+                self._files.hide_gone(source, target)
+                return
+            if found is not None and found.folder is None:
                 node = self._verbs.unlink(old)
                 self._files.hide(node, new[-1])
             else:

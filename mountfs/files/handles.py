@@ -266,6 +266,14 @@ class OpenFiles:
         for file in files:
             file.hide()
 
+    def hide_gone(self, path: str, hidden: str) -> None:
+        """As ``hide``, of what is open as *path*, where nothing is any more."""
+        file = self._pages.first_of(path)
+        if file is not None:
+            self._hidden[hidden.rpartition("/")[2]] = file
+        self._pages.renamed(path, hidden)
+        self.sizes.renamed(path, hidden)
+
     def hidden(self, path: str) -> OpenFile | None:
         """The removed file that is still open, and that libfuse calls by *path*. Any thread, with the lock or
         without."""

@@ -93,6 +93,10 @@ class Pages:
         key = self._key(path)
         return next((file for file in files if file.key == key), None)
 
+    def first_of(self, path: str) -> OpenFile | None:
+        """What was opened by that path first, of what is open."""
+        return next(iter(self._opened_as.get(path, ())), None)
+
     # Names
 
     def renamed(self, source: str, target: str) -> None:

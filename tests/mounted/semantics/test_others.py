@@ -277,6 +277,21 @@ def test_s_fresh_an_open_file_reads_one_revision_to_its_end(corner: Corner, new_
     assert (corner.path / "file").read_text() == new
 
 
+def test_s_fresh_a_save_by_rename_works_while_what_others_removed_is_open(corner: Corner) -> None:
+    corner.theirs("file", "old")
+    path = corner.path / "file"
+    with path.open("rb", buffering=0) as file:
+        assert file.read(1) == b"o"
+        corner.far_side.remove(corner.remote("file"))
+        until(lambda: not path.exists(), "it is gone here")
+        (corner.path / "new").write_text("new")
+        (corner.path / "new").rename(path)
+        assert path.read_text() == "new"
+        assert file.read() == b"ld"
+    corner.settle()
+    assert set(corner.there()) == {"file"}
+
+
 def test_s_fresh_what_is_opened_is_whole_though_the_kernel_knows_an_older_size(corner: Corner) -> None:
     old, new = "o" * 30_000, "n" * 90_000
     corner.theirs("file", old)

@@ -116,6 +116,38 @@ def test_what_libfuse_hides_too_late_is_gone_at_once(world: World, is_remote: bo
     assert world.core.spool.names() == []
 
 
+@pytest.mark.parametrize("is_written", [True, False])
+@pytest.mark.parametrize("by", ["others", "another spelling"])
+def test_an_open_file_that_was_removed_under_libfuses_eyes_is_in_no_renames_way(
+    world: World, by: str, is_written: bool
+) -> None:
+    """Before a rename over what libfuse has as open, it has that hidden, and gives up where it is told that
+    there is nothing."""
+    world.theirs("/f", b"12345")
+    number = world.fs.open("/f", RW).number
+    if is_written:
+        world.fs.write(number, 0, b"o")
+    if by == "others":
+        world.account.remove("/f")
+        world.follow()
+    else:
+        world.fs.unlink("/F")
+    world.fs.rename("/f", f"/{HIDDEN}")
+    body = b"o2345" if is_written else b"12345"
+    assert world.fs.read(number, 0, 10) == body
+    assert world.fs.getattr(f"/{HIDDEN}").size_bytes == 5
+    again = world.fs.open(f"/{HIDDEN}", RO).number
+    assert world.fs.read(again, 0, 10) == body
+    world.fs.release(again)
+    world.put("/new", b"new")
+    world.fs.rename("/new", "/f")
+    world.fs.unlink(f"/{HIDDEN}")
+    world.close_file(number)
+    world.settle()
+    assert world.account.files()["/f"] == b"new"
+    assert not [name for name in world.names() if name.startswith(".fuse")]
+
+
 @pytest.mark.parametrize("is_remote", [True, False])
 def test_a_file_renamed_while_open_is_written_under_its_new_name(world: World, is_remote: bool) -> None:
     world.mkdir("/a")
