@@ -254,7 +254,7 @@ class Lateness:
         def apply() -> None:
             node = self.model.find(path)
             assert node is not None
-            self.model.handles.append(ModelHandle(node, numbers[0], can_write=True))
+            self.model.handles.append(ModelHandle(node, numbers[0], can_write=True, path=path))
 
         self._do(
             f"open {path}",

@@ -35,6 +35,8 @@ class ModelHandle:
     node: ModelNode
     number: int
     can_write: bool
+    path: str
+    """By which the kernel has it, as it was spelled."""
 
 
 class ModelTree:
@@ -84,6 +86,17 @@ class ModelTree:
 
     def is_open(self, node: ModelNode) -> bool:
         return any(handle.node is node for handle in self.handles)
+
+    def moved(self, source: str, target: str) -> None:
+        """The kernel, which knows spellings, was told of a rename: other spellings lead where they led."""
+        below = f"{source}/"
+        for handle in self.handles:
+            if handle.path == source or handle.path.startswith(below):
+                handle.path = target + handle.path[len(source) :]
+
+    def shows_older(self, path: str, node: ModelNode) -> bool:
+        """Whether the kernel has another file as *path*, which is open: it tells the times of that one."""
+        return any(handle.path == path and handle.node is not node for handle in self.handles)
 
     def may_rename(self, source: str, target: str) -> bool:
         moving, there = self.find(source), self.find(target)

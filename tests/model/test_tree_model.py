@@ -104,7 +104,9 @@ class MountMachine(RuleBasedStateMachine):
             return False
         self.hidden += 1
         folder = path.rpartition("/")[0]
-        self.world.rename(path, f"{folder}/.fuse_hidden{self.hidden:016x}")
+        hidden = f"{folder}/.fuse_hidden{self.hidden:016x}"
+        self.world.rename(path, hidden)
+        self.model.moved(path, hidden)
         return True
 
     # Files
@@ -160,7 +162,7 @@ class MountMachine(RuleBasedStateMachine):
             if is_new:
                 node.body.clear()
                 self.model.wrote(node)
-        self.model.handles.append(ModelHandle(node, number, can_write=True))
+        self.model.handles.append(ModelHandle(node, number, can_write=True, path=path))
 
     @precondition(lambda self: self.model.handles)
     @rule(data=st.data(), is_tail=st.booleans())
@@ -271,6 +273,7 @@ class MountMachine(RuleBasedStateMachine):
         except CrossDevice:
             assert self.stays_here(target)
             return
+        self.model.moved(source, target)
         self.model.take(source)
         if there is not None and there is not moving:
             self.model.take(target)
@@ -395,7 +398,7 @@ class MountMachine(RuleBasedStateMachine):
         assert self.world.links() == self.model.links()
         for path, node in self.model.walk():
             told = self.world.fs.getattr(path)
-            if node.mtime_ns is not None:
+            if node.mtime_ns is not None and not self.model.shows_older(path, node):
                 assert told.mtime_ns == node.mtime_ns, path
             if node.mode is not None:
                 assert stat.S_IMODE(told.mode) == node.mode, path
