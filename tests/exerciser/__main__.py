@@ -24,10 +24,13 @@ from tests.mounted.services import SERVICES
     "--end-every", default=5000, show_default=True, help="So many calls between two ends of the mount."
 )
 @click.option("--links", default="local", show_default=True, type=click.Choice(["local", "rclone"]))
-def main(operations: int, seed: int | None, service: str, end_every: int, links: str) -> None:
+@click.option("--spellings", is_flag=True, help="Each call on the mount spells its names anew: a, A.")
+def main(
+    operations: int, seed: int | None, service: str, end_every: int, links: str, *, spellings: bool
+) -> None:
     """Make random calls on both, with kills and stops of the mount in between."""
     seed = SystemRandom().randrange(1_000_000) if seed is None else seed
-    run = exercise(Plan(service, seed, operations, Links(links), end_every=end_every))
+    run = exercise(Plan(service, seed, operations, Links(links), spells=spellings, end_every=end_every))
     failed = sum(count for name, count in run.calls.items() if name.endswith(" failed"))
     click.echo(
         f"{service}, seed {seed}: {run.calls.total()} calls, {failed} of them refused alike; "

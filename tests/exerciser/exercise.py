@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from tempfile import mkdtemp
 from typing import TextIO
 
@@ -44,6 +45,9 @@ class Plan:
     seed: int
     operations: int
     links: Links = Links.LOCAL
+    spells: bool = False
+    """Whether each call on the mount spells its names anew, in upper or lower case. Nothing stays open then:
+    to libfuse each spelling is a file by itself, and goes on to be the one that is open by it."""
     look_every: int = 1000
     """Calls between two looks at everything."""
     end_every: int = 5000
@@ -85,7 +89,8 @@ class Exercise:
         self._looker = Looker(time.time_ns() - 10**9, lambda: time.time_ns() + 10**9)
         self._tops = folder / "model", mount.path
         self._model = Side(folder / "model" / DEEP)
-        self._real = Side(mount.path / DEEP)
+        spellings = Random(run.plan.seed) if run.plan.spells else None
+        self._real = Side(mount.path / DEEP, spellings=spellings)
         for side in self._sides():
             side.top.mkdir(parents=True)
             side.top.chmod(0o777)
@@ -96,7 +101,7 @@ class Exercise:
         self._opened = OpenCalls(self._draws, self._looker, self._model)
         self._weighted: dict[Callable[[], Drawn], float] = {
             **self._paths.weighted(),
-            **self._opened.weighted(),
+            **self._opened.weighted(keeps=not run.plan.spells),
         }
         self._outlived: set[int] = set()
         """Numbers of what has been open since before some folder was removed."""
@@ -206,7 +211,8 @@ class Exercise:
             if isinstance(reply, Settled) and reply != Settled(0):
                 raise Different(f"not committed within {SETTLES_S:.0f} s: {reply}, {self._pending()}")
         self._look("once all is committed")
-        wanted, found = dict(self._wanted()), self._far_side.files()
+        wanted = dict(self._wanted())
+        found = {path.lower(): content for path, content in self._far_side.files().items()}
         if wanted != found:
             faults = [path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path)]
             raise Different(f"the service has other bytes, or names: {sorted(faults)[:9]}")
@@ -247,6 +253,8 @@ def _exercise(run: Run, folder: Path) -> Iterator[Exercise]:
         mount = RealMount(
             folder, far_side, allow_other="true", hardlinks="copy", links=links, contain_links="false"
         )
+        if run.plan.spells:
+            mount._mountfs = (sys.executable, "-m", "tests.exerciser.process")
         try:
             mount.start()
             yield Exercise(run, mount, far_side, folder, diary)

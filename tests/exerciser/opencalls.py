@@ -27,13 +27,18 @@ class OpenCalls:
         self._looker = looker
         self._model = model
         self._next = 0
+        self._most_open = MOST_OPEN
         self.drawn = 0
         """The number of what the call that was drawn last is about; 0: of nothing."""
         self._unmapped: set[int] = set()
         """Those that were opened while somebody may have been filling their file: a mount has no shared
         mappings of them (S-MMAP)."""
 
-    def weighted(self) -> dict[Callable[[], Drawn], float]:
+    def weighted(self, *, keeps: bool = True) -> dict[Callable[[], Drawn], float]:
+        """*keeps*: whether files stay open after the call that opens them."""
+        if not keeps:
+            self._most_open = 0
+            return {self.open: 14}
         return {
             self.open: 14,
             self.close: 6,
@@ -60,7 +65,7 @@ class OpenCalls:
         for flag, chance in zip(FLAGS, CHANCES, strict=True):
             flags |= flag if self._draws.random.random() < chance else 0
         number = self._next = self._next + 1
-        too_many = len(self._model.descriptors) >= MOST_OPEN
+        too_many = len(self._model.descriptors) >= self._most_open
 
         def call(side: Side) -> object:
             if is_device(side.at(path)):

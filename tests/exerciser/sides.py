@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
 from tests.posix.place import ROOT, User
 
@@ -25,8 +26,12 @@ class Side:
     top: Path
     descriptors: dict[int, int] = field(default_factory=dict)
     """By the number that both sides have for it."""
+    spellings: Random | None = None
+    """Draws how a name is spelled, each time anew, in upper or lower case."""
 
     def at(self, path: str) -> str:
+        if self.spellings is not None:
+            path = "".join(self.spellings.choice((letter, letter.upper())) for letter in path)
         return f"{self.top}/{path}"
 
     def close_all(self) -> None:
@@ -92,11 +97,11 @@ class Looker:
                     folders.append(path)
                     inside += 1
                 else:
-                    found[path] = (*self.facts(status), status.st_nlink, *_inside(top / path, status))
+                    found[path.lower()] = (*self.facts(status), status.st_nlink, *_inside(top / path, status))
             if folder:  # the top of a mount is no folder of its own
                 status = (top / folder).lstat()
                 links = 2 + inside if status.st_nlink == 1 else status.st_nlink  # 1 stands for any number
-                found[folder] = (*self.facts(status), links, _xattrs(top / folder))
+                found[folder.lower()] = (*self.facts(status), links, _xattrs(top / folder))
         return found
 
 
