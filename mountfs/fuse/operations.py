@@ -13,7 +13,7 @@ from threading import get_ident
 from typing import Any, Protocol
 
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
-from mountfs.errors import MountfsError, NotSignedIn
+from mountfs.errors import IsADirectory, MountfsError, NotFound, NotSignedIn, Stale
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.errno import errno_of, is_expected
@@ -21,6 +21,7 @@ from mountfs.fuse.programs import Programs
 from mountfs.fuse.replies import LEAST_LENT_BYTES, Replies
 from mountfs.fuse.threads import pin_thread
 from mountfs.fuse.timing import Timing
+from mountfs.model.names import is_unlinked
 from mountfs.xattrs import NAMESPACE
 
 LOG = logging.getLogger(__name__)
@@ -166,7 +167,14 @@ class Operations:
 
     def open(self, path: str, info: FileInfo) -> None:
         caller = self._caller() if info.flags & os.O_TRUNC else None
-        _tell(info, self._fs.open(path, info.flags, caller, reads_ahead=not self._programs.is_caller()))
+        reads_ahead = not self._programs.is_caller()
+        try:
+            _tell(info, self._fs.open(path, info.flags, caller, reads_ahead=reads_ahead))
+        except (NotFound, IsADirectory) as error:
+            if is_unlinked(path.rpartition("/")[2]):
+                raise
+            # The kernel answered by itself that a file is there: it looks again, and makes one for O_CREAT.
+            raise Stale(str(error)) from error
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:
         _tell(info, self._fs.create(path, info.flags, mode, self._caller()))

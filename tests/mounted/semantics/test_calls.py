@@ -145,6 +145,15 @@ def test_s_names_two_spellings_that_differ_in_case_are_one_name(corner: Corner) 
     corner.settle()
     assert set(corner.there()) == {"report.txt"}
     assert corner.content("report.txt") == b"more"
+    # The kernel, which knows spellings, takes the second one for a file that is there.
+    (corner.path / "REPORT.txt").stat()
+    (corner.path / "report.txt").unlink()
+    (corner.path / "REPORT.txt").write_text("new")
+    assert corner.names() == {"REPORT.txt"}
+    (corner.path / "report.txt").stat()
+    (corner.path / "REPORT.txt").unlink()
+    with pytest.raises(FileNotFoundError):
+        (corner.path / "report.txt").read_text()
 
 
 def test_s_names_what_the_service_refuses_is_refused_at_once(corner: Corner) -> None:

@@ -39,6 +39,15 @@ def errno_from(ops: Operations, op: str, *args: Any) -> int | None:
     return caught.value.errno
 
 
+def test_what_the_kernel_takes_for_a_file_it_looks_up_again_where_there_is_none(ops: Operations) -> None:
+    """It makes one then, for O_CREAT, or says ENOENT."""
+    ops("mkdir", "/folder", 0o755)
+    assert errno_from(ops, "open", "/none", Info(os.O_WRONLY | os.O_CREAT)) == errno.ESTALE
+    assert errno_from(ops, "open", "/folder", Info(os.O_RDONLY)) == errno.ESTALE
+    # By /proc/self/fd, of what libfuse has removed: there is nothing to look up.
+    assert errno_from(ops, "open", "/.fuse_hidden0000000100000001", Info(os.O_RDONLY)) == errno.ENOENT
+
+
 def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
     info = Info(os.O_RDWR | os.O_CREAT)
     ops("create", "/f", 0o644, info)
