@@ -26,6 +26,7 @@ from mountfs.published import SUFFIX
 from tests.exerciser.calls import Drawn, PathCalls
 from tests.exerciser.draws import LONGEST, Draws
 from tests.exerciser.opencalls import OpenCalls
+from tests.exerciser.rarecalls import RareCalls
 from tests.exerciser.sides import Call, Looker, Side, acting, told
 from tests.mounted.realmount import RealMount
 from tests.mounted.sandboxprocess import SandboxProcess
@@ -103,6 +104,9 @@ class Exercise:
             **self._paths.weighted(),
             **self._opened.weighted(keeps=not run.plan.spells),
         }
+        if not run.plan.spells:
+            rare = RareCalls(self._draws, self._model, self._opened)
+            self._weighted |= rare.weighted()
         self._outlived: set[int] = set()
         """Numbers of what has been open since before some folder was removed."""
 

@@ -82,33 +82,33 @@ class OpenCalls:
         return f"open {path} {flags:#o} {mode:04o} as {number}", call
 
     def close(self) -> Drawn:
-        number = self._number()
+        number = self.number()
         return f"close {number}", lambda side: os.close(side.descriptors.pop(number))
 
     def pread(self) -> Drawn:
-        number, offset, length = self._number(), self._draws.offset(), self._draws.offset()
+        number, offset, length = self.number(), self._draws.offset(), self._draws.offset()
         return (
             f"pread {number} {offset} {length}",
             lambda side: os.pread(side.descriptors[number], length, offset),
         )
 
     def pwrite(self) -> Drawn:
-        number, offset, body = self._number(), self._draws.offset(), self._draws.body()
+        number, offset, body = self.number(), self._draws.offset(), self._draws.body()
         return (
             f"pwrite {number} {offset} {len(body)}",
             lambda side: os.pwrite(side.descriptors[number], body, offset),
         )
 
     def read(self) -> Drawn:
-        number, length = self._number(), self._draws.offset()
+        number, length = self.number(), self._draws.offset()
         return f"read {number} {length}", lambda side: os.read(side.descriptors[number], length)
 
     def write(self) -> Drawn:
-        number, body = self._number(), self._draws.body()
+        number, body = self.number(), self._draws.body()
         return f"write {number} {len(body)}", lambda side: os.write(side.descriptors[number], body)
 
     def seek(self) -> Drawn:
-        number, offset = self._number(), self._draws.offset() - 2
+        number, offset = self.number(), self._draws.offset() - 2
         whence = self._draws.random.choice((os.SEEK_SET, os.SEEK_CUR, os.SEEK_END))
         if whence == os.SEEK_END:
             offset = -offset
@@ -118,7 +118,7 @@ class OpenCalls:
         )
 
     def ftruncate(self) -> Drawn:
-        number, size = self._number(), self._draws.offset()
+        number, size = self.number(), self._draws.offset()
 
         def call(side: Side) -> None:
             os.ftruncate(side.descriptors[number], size)
@@ -128,7 +128,7 @@ class OpenCalls:
         return f"ftruncate {number} {size}", call
 
     def fstat(self) -> Drawn:
-        number = self._number()
+        number = self.number()
 
         def call(side: Side) -> object:
             status = os.fstat(side.descriptors[number])
@@ -137,27 +137,27 @@ class OpenCalls:
         return f"fstat {number}", call
 
     def fchmod(self) -> Drawn:
-        number, mode = self._number(), self._draws.mode()
+        number, mode = self.number(), self._draws.mode()
         return f"fchmod {number} {mode:04o}", lambda side: os.fchmod(side.descriptors[number], mode)
 
     def fchown(self) -> Drawn:
         number, uid, gid = (
-            self._number(),
+            self.number(),
             self._draws.random.choice(IDS),
             self._draws.random.choice(IDS),
         )
         return f"fchown {number} {uid}:{gid}", lambda side: os.fchown(side.descriptors[number], uid, gid)
 
     def futimens(self) -> Drawn:
-        number, times = self._number(), self._draws.times_ns()
+        number, times = self.number(), self._draws.times_ns()
         return f"futimens {number} {times}", lambda side: os.utime(side.descriptors[number], ns=times)
 
     def fsync(self) -> Drawn:
-        number = self._number()
+        number = self.number()
         return f"fsync {number}", lambda side: os.fsync(side.descriptors[number])
 
     def map(self) -> Drawn:
-        number, at, body = self._number(), self._draws.offset(), self._draws.random.randbytes(30)
+        number, at, body = self.number(), self._draws.offset(), self._draws.random.randbytes(30)
 
         def call(side: Side) -> object:
             descriptor = side.descriptors[number]
@@ -178,7 +178,7 @@ class OpenCalls:
         return f"map {number} and write {at}", call
 
     def copy_range(self) -> Drawn:
-        source, target = self._number(), self._number()
+        source, target = self.number(), self.number()
         start, stop, length = self._draws.offset(), self._draws.offset(), self._draws.offset()
         if source == target:  # ranges that overlap are an error
             return self.pread()
@@ -190,7 +190,7 @@ class OpenCalls:
         )
 
     def fallocate(self) -> Drawn:
-        number, offset, length = self._number(), self._draws.offset(), self._draws.offset() + 1
+        number, offset, length = self.number(), self._draws.offset(), self._draws.offset() + 1
 
         def call(side: Side) -> object:
             descriptor = side.descriptors[number]
@@ -206,7 +206,7 @@ class OpenCalls:
 
     def reopen(self) -> Drawn:
         """Also of a file that has no name any more."""
-        number, other = self._number(), self._next + 1
+        number, other = self.number(), self._next + 1
         self._next = other
 
         def call(side: Side) -> object:
@@ -227,7 +227,11 @@ class OpenCalls:
             if other != number and is_filler and os.path.samestat(status, os.fstat(descriptor)):
                 self._unmapped.add(number)
 
-    def _number(self) -> int:
+    def is_unmapped(self, number: int) -> bool:
+        """Whether somebody may be filling the file, so that a mount does not map it."""
+        return number in self._unmapped
+
+    def number(self) -> int:
         """Of something that is open; 0, and an error that both sides have, where nothing is."""
         self.drawn = self._draws.random.choice(sorted(self._model.descriptors) or [0])
         return self.drawn

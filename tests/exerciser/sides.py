@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -26,6 +27,10 @@ class Side:
     top: Path
     descriptors: dict[int, int] = field(default_factory=dict)
     """By the number that both sides have for it."""
+    folders: dict[int, int] = field(default_factory=dict)
+    """Open ones, alike."""
+    mapped: dict[int, tuple[int, mmap.mmap]] = field(default_factory=dict)
+    """Mappings that stay, with a descriptor of the file, alike."""
     spellings: Random | None = None
     """Draws how a name is spelled, each time anew, in upper or lower case."""
 
@@ -38,6 +43,13 @@ class Side:
         for descriptor in self.descriptors.values():
             os.close(descriptor)
         self.descriptors.clear()
+        for descriptor in self.folders.values():
+            os.close(descriptor)
+        self.folders.clear()
+        for descriptor, mapped in self.mapped.values():
+            mapped.close()
+            os.close(descriptor)
+        self.mapped.clear()
 
 
 @contextmanager
