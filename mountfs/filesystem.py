@@ -336,12 +336,13 @@ class FileSystem:
             # libfuse's way to remove a file that is open: the kernel goes on to call it by that name.
             is_hiding = is_unlinked(new[-1])
             found = self._view.find(old) if is_hiding else None
-            if is_hiding and found is None:  # it was removed by others, or by another spelling
-                self._files.hide_gone(source, target)
-                return
             if found is not None and found.folder is None:
                 node = self._verbs.unlink(old)
                 self._files.hide(node, new[-1])
+            elif is_hiding and (found is None or self._files.is_open(source)):
+                # It was removed by others, who may have made a folder there, or by another spelling.
+                self._files.hide_gone(source, target)
+                return
             else:
                 node = self._links.rename(self._verbs, old, new, may_be_lost=is_synced)
             self._files.renamed(node, source, target)

@@ -148,6 +148,24 @@ def test_an_open_file_that_was_removed_under_libfuses_eyes_is_in_no_renames_way(
     assert not [name for name in world.names() if name.startswith(".fuse")]
 
 
+def test_a_folder_that_others_made_in_place_of_an_open_file_is_not_hidden_as_that(world: World) -> None:
+    """They would all see it under that name."""
+    world.theirs("/f", b"12345")
+    number = world.fs.open("/f", RW).number
+    world.account.remove("/f")
+    world.account.mkdir("/f")
+    world.follow()
+    world.mkdir("/new")
+    world.fs.rename("/f", f"/{HIDDEN}")
+    world.fs.rename("/new", "/f")
+    assert world.fs.read(number, 0, 10) == b"12345"
+    world.fs.unlink(f"/{HIDDEN}")
+    world.close_file(number)
+    world.settle()
+    assert world.remote() == {"/f": None}
+    assert world.names() == {"f"}
+
+
 @pytest.mark.parametrize("is_remote", [True, False])
 def test_a_file_renamed_while_open_is_written_under_its_new_name(world: World, is_remote: bool) -> None:
     world.mkdir("/a")
