@@ -74,8 +74,9 @@ class NotReachedInTime(TimedOut, Unreachable):
 class HttpClient:
     """Sends requests of one account, from any thread, and raises only ``MountfsError``.
 
-    A refused token is replaced once and the call repeated; *is_stale* tells such a reply. A read
-    whose kept-alive connection turns out dead is repeated once. Nothing else is retried here.
+    A refused token is replaced once and the call repeated; *is_stale* tells such a reply. A read whose
+    kept-alive connection turns out dead is repeated once. Nothing else is retried here. A reply that is not
+    the service's, which *is_foreign* tells, is a fault.
     Credentials that are refused for good are remembered, and so is a service that wants to be left alone, or
     that is silent.
     """
@@ -88,11 +89,13 @@ class HttpClient:
         is_stale: Callable[[Response], bool] = lambda response: response.status == 401,
         judge: Judge = by_status,
         ending: Ending | None = None,
+        is_foreign: Callable[[Response], bool] = lambda response: response.is_foreign,
     ) -> None:
         self._clock = clock
         self._tokens = tokens
         self._settings = settings or HttpSettings()
         self._is_stale = is_stale
+        self._is_foreign = is_foreign
         self._standing = Standing(clock, judge)
         self._silences = Silences(clock)
         self._sockets = Sockets()
@@ -208,6 +211,7 @@ class HttpClient:
             self._note_silence(request, leave, error, started_s)
             raise
         self._count(request.route, self._outcome_of(response, token))
+        self._refuse_foreign(request, response, started_s)
         self._standing.replied(request, response, started_s)
         return response
 
@@ -216,6 +220,19 @@ class HttpClient:
             return "429"
         is_stale = token is not None and self._is_stale(response)
         return "stale-token" if is_stale else f"{response.status // 100}xx"
+
+    def _refuse_foreign(self, request: Request, response: Response, started_s: float) -> None:
+        """ServerFault for the reply of something between us and the service. A file's bytes may be any, and
+        so may what their host says of an address that is spent."""
+        is_answer = request.window is None or (request.is_signed and response.status >= 400)
+        if not is_answer or not self._is_foreign(response):
+            return
+        error = ServerFault(
+            f"{request.route}: another answer than the service's came (HTTP {response.status}): "
+            f"is there a network to sign in to, or a proxy that blocks? {response.text.strip()[:80]!r}"
+        )
+        self._standing.overlong(request, response, error, started_s)
+        raise error
 
     def _note_silence(self, request: Request, leave: Leave, error: Offline, started_s: float) -> None:
         if request.is_longpoll or self._closed.is_set():

@@ -27,10 +27,17 @@ class Stream(Protocol):
 
 
 def check_range(head: Response, request: Request) -> None:
-    """Another part than the one asked for must never be taken for it, nor be written. ServerFault."""
+    """Another part than the one asked for must never be taken for it, nor be written, nor what is not the
+    file at all: the web page of a portal is 200 as well. ServerFault."""
     window, stated = request.window, head.headers.get("content-range", "")
     if window is not None and head.status == 206 and not stated.startswith(f"bytes {window.offset}-"):
         raise ServerFault(f"{request.route}: asked for bytes from {window.offset} on, got {stated!r}")
+    if window is None or window.whole_bytes is None or head.status not in (200, 206):
+        return
+    whole = stated.rpartition("/")[2] if head.status == 206 else head.headers.get("content-length", "")
+    is_encoded = head.status == 200 and "content-encoding" in head.headers
+    if whole.isdecimal() and not is_encoded and int(whole) != window.whole_bytes:
+        raise ServerFault(f"{request.route}: a file of {window.whole_bytes} bytes, got one of {whole}")
 
 
 def receive(

@@ -13,7 +13,7 @@ from mountfs.backends.box.copies import Copies
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of
-from mountfs.backends.box.errors import from_response
+from mountfs.backends.box.errors import from_response, is_foreign
 from mountfs.backends.box.events import Events
 from mountfs.backends.box.history import restore, revisions_before, undelete
 from mountfs.backends.box.items import Items
@@ -80,7 +80,9 @@ class BoxBackend:
         """*budget*: of the account's calls, where others have a part in it."""
         self._settings = settings
         self._limits = replace(BOX_LIMITS, session_min_bytes=settings.small_file_bytes)
-        self._http = HttpClient(clock, tokens, http_settings, judge=from_response, ending=ending)
+        self._http = HttpClient(
+            clock, tokens, http_settings, judge=from_response, ending=ending, is_foreign=is_foreign
+        )
         self._api = BoxApi(self._http, settings, clock, budget)
         self._items = Items(self._api)
         self._places = Places(self._items, settings.root_folder_id)

@@ -46,7 +46,7 @@ class Downloads:
         revision = Revision.parse(file.revision)
         if revision is None:
             raise NotFound(f"revision {file.revision} of {file.name} is gone")
-        window = Window(offset, length)
+        window = Window(offset, length, file.size_bytes)
         with self._lock:
             address = self._addresses.get(file.revision)
         for _ in range(ADDRESSES_TRIED):

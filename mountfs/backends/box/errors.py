@@ -86,6 +86,12 @@ def code_of(response: Response) -> str:
     return checked.words(code, 80) if isinstance(code, str) else ""
 
 
+def is_foreign(response: Response) -> bool:
+    """Whether something on the way answered. That an item or a session is gone the service says in JSON."""
+    is_text = response.status in (404, 410) and not response.body.lstrip().startswith((b"{", b"null"))
+    return response.is_foreign or (is_text and bool(response.body.strip()))
+
+
 def body_of(response: Response) -> Mapping[str, Any]:
     """The body as an object; an empty one where it is something else."""
     try:

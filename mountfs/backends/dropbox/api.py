@@ -49,15 +49,18 @@ class DropboxApi:
         """As ``upload``, but the reply of any status is the caller's to judge."""
         return self._exchange(self._request("content", route, arg, body=body))
 
-    def download(self, route: str, arg: Json, offset: int, length: int, take: Take | None = None) -> Response:
-        """A range of bytes: 206 or 200 with at most *length* bytes, or 416 where there are none."""
+    def download(self, route: str, arg: Json, window: Window, take: Take | None = None) -> Response:
+        """A range of bytes: 206 or 200 with at most those of the *window*, or 416 where there are none."""
         request = self._request(
             "content",
             route,
             arg,
             is_read=True,
-            window=Window(offset, length),
-            extra={"Range": f"bytes={offset}-{offset + length - 1}", "Accept-Encoding": "identity"},
+            window=window,
+            extra={
+                "Range": f"bytes={window.offset}-{window.offset + window.length - 1}",
+                "Accept-Encoding": "identity",
+            },
         )
         response = self._exchange(replace(request, take=take))
         if response.status not in (200, 206, 416):

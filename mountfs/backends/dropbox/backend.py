@@ -20,6 +20,7 @@ from mountfs.backends.http import Ending, HttpClient, HttpSettings, TimedOut, To
 from mountfs.backends.receipts import hash_of_parts, holds
 from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wholehash import file_hash
+from mountfs.backends.wire import Window
 from mountfs.errors import MountfsError, NotSupported, ServerFault
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
 from mountfs.model.hashing import HashKind, content_hash
@@ -114,9 +115,8 @@ class DropboxBackend:
         length = min(length, file.size_bytes - offset)
         if length <= 0:
             return b""
-        response = self._api.download(
-            "files/download", {"path": f"rev:{file.revision}"}, offset, length, take
-        )
+        window = Window(offset, length, file.size_bytes)
+        response = self._api.download("files/download", {"path": f"rev:{file.revision}"}, window, take)
         if response.status == 416:
             raise ServerFault(f"{file.name} is shorter than its metadata says")
         if response.content_bytes != length:

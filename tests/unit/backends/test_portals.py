@@ -1,0 +1,105 @@
+"""What answers in the place of the service: the portal of a hotel, a proxy that blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.entries import Revision
+from mountfs.backends.box.settings import BoxSettings
+from mountfs.backends.dropbox.backend import DropboxBackend
+from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.errors import NotFound, NotSignedIn, ServerFault
+from mountfs.model.entry import File, Place
+from mountfs.model.order import Delete, MakeFolder, Move
+from mountfs.model.path import RemotePath
+from mountfs.ports import Done
+from tests.fakes.clock import FakeClock
+from tests.unit.backends.scripted import Script, answer, json_answer
+from tests.unit.backends.tokens import Tokens
+
+PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Please sign in to the network</body></html>"
+PLACE = Place(RemotePath("/d/f"), "7")
+
+
+def file_of(size_bytes: int) -> File:
+    return File("1", "f", Revision("1", "2", "3").text, size_bytes, 0, None)
+
+
+CALLS: dict[str, Callable[[Any], object]] = {
+    "account": lambda it: it.account(),
+    "list": lambda it: it.list_folder(RemotePath("/d"), "7"),
+    "stat": lambda it: it.stat(PLACE),
+    "read some": lambda it: it.read(file_of(20), 0, 20),
+    "read more": lambda it: it.read(file_of(9999), 10, 20),
+    "changes": lambda it: it.changes("1"),
+    "remove": lambda it: it.submit([Delete(PLACE, is_folder=False, item_id="1", base_revision="1:2:3")]),
+    "remove folder": lambda it: it.submit([Delete(PLACE, is_folder=True, item_id="1")]),
+    "move": lambda it: it.submit([Move(PLACE, Place(RemotePath("/d/g"), "7"), is_folder=False, item_id="1")]),
+    "make": lambda it: it.submit([MakeFolder(PLACE)]),
+}
+
+
+@pytest.fixture(params=["dropbox", "box"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Any]]:
+    opened: list[Any] = []
+
+    def connect(url: str) -> Any:
+        backend: Any
+        if request.param == "dropbox":
+            backend = DropboxBackend(DropboxSettings(url, url, url), Tokens(), FakeClock())
+        else:
+            backend = BoxBackend(BoxSettings(url, url), Tokens(), FakeClock())
+        opened.append(backend)
+        return backend
+
+    yield connect
+    for backend in opened:
+        backend.close()
+
+
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 410])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_web_page_is_no_answer_of_the_service(
+    connect: Callable[[str], Any], name: str, status: int
+) -> None:
+    """Neither yes nor no: what is there is not gone, and what is pending is not refused."""
+    with Script(answer(status, PAGE, Content_Type="text/html")) as server:
+        backend = connect(server.url)
+        try:
+            outcome = CALLS[name](backend)
+        except ServerFault as error:
+            outcome = Done((error,))
+        assert isinstance(outcome, Done)
+        assert all(isinstance(each, ServerFault) for each in outcome.outcomes)
+        assert isinstance(backend.trouble(), ServerFault) or name.startswith("read")
+
+
+@pytest.mark.parametrize("body", [b"404 page not found\n", PAGE])
+def test_only_the_service_says_that_a_folder_is_gone(body: bytes) -> None:
+    with Script(answer(404, body), json_answer({"code": "not_found"}, 404), answer(404)) as server:
+        backend = BoxBackend(BoxSettings(server.url, server.url), Tokens(), FakeClock())
+        with pytest.raises(ServerFault, match="a network to sign in to"):
+            backend.list_folder(RemotePath("/d"), "7")
+        for _ in range(2):
+            with pytest.raises(NotFound):
+                backend.list_folder(RemotePath("/d"), "7")
+    backend.close()
+
+
+def test_a_web_page_says_nothing_of_the_credentials(connect: Callable[[str], Any]) -> None:
+    with Script(answer(401, PAGE), json_answer({}, 401)) as server:
+        backend = connect(server.url)
+        with pytest.raises(ServerFault):
+            backend.account()
+        assert len(server.seen) == 1
+        with pytest.raises(NotSignedIn):
+            backend.account()
+
+
+def test_a_file_that_is_a_web_page_is_read(connect: Callable[[str], Any]) -> None:
+    with Script(answer(200, PAGE, Content_Type="text/html")) as server:
+        assert connect(server.url).read(file_of(len(PAGE)), 0, len(PAGE)) == PAGE
