@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from daemon.commit.batch import Batch
@@ -135,6 +135,16 @@ class Replies:
         for part in _steps(flights):
             moved = [flight for flight in part if not _stays(flight, verdict_on[flight.id])]
             self._book_step(part, lambda flight: self._book_one(flight, verdict_on[flight.id]), moved)
+        self._look_for_removed(flights, verdict_on)
+
+    def _look_for_removed(self, flights: Sequence[Flight], verdict_on: Mapping[int, Verdict]) -> None:
+        """A file that was removed may stand elsewhere, by a rename of ours that had been given up, and whose
+        news came before the removal had its outcome: the folder is listed, and the file removed there."""
+        for flight in flights:
+            if flight.kind is OrderKind.DELETE and isinstance(verdict_on[flight.id], Acknowledge):
+                folder = self._tree.late.led_to(flight)
+                if folder is not None:
+                    self._listings.try_relist(folder)
 
     def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
         """Keeps *node* waiting, and no other, after it failed. *error* may say for how long; None: nothing

@@ -47,6 +47,8 @@ class LateFiles:
         """When each was given up, in seconds since 1970; the latest last."""
         self._moved: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the folded path that it was to have."""
+        self._folders: dict[str, Node] = {}
+        """The folder that the last of these renames was to lead to."""
         self._removed: dict[str, str] = {}
         """The hashes of such files that were removed since, by their ids."""
         self._is_saved = True
@@ -66,8 +68,11 @@ class LateFiles:
             paths[flight.place.path.key] = self._now_s()
             _drop_oldest(paths, KEPT_OF_ONE)
             self._moved[flight.item_id] = paths
+            if flight.parent is not None:
+                self._folders[flight.item_id] = flight.parent
             for item_id in _drop_oldest(self._moved, KEPT):
                 self._removed.pop(item_id, None)
+                self._folders.pop(item_id, None)
             self._is_saved = False
         if flight.kind not in MAKES_A_FILE or flight.over is not None or content is None:
             return
@@ -89,6 +94,7 @@ class LateFiles:
         is_moved = self._moved.pop(flight.item_id, None) is not None if flight.item_id else False
         if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
             self._removed.pop(flight.item_id, None)
+            self._folders.pop(flight.item_id, None)
             self._is_saved = False
 
     def save(self) -> None:
@@ -131,6 +137,10 @@ class LateFiles:
             return False
         noted_s = paths.get(remote_path(folder).child(entry.name).key)
         return noted_s is not None and self._may_arrive(noted_s)
+
+    def led_to(self, flight: Flight) -> Node | None:
+        """The folder in which the item of *flight* may be by a rename of ours that was given up."""
+        return self._folders.get(flight.item_id)
 
     def _keep(self, path: str, version: Version, noted_s: int) -> None:
         versions = self._sent.pop(path, {})

@@ -282,6 +282,24 @@ def test_a_file_that_was_removed_before_its_rename_takes_effect_does_not_come_ba
     assert world.notices() == []
 
 
+def test_a_late_rename_that_is_told_while_the_file_s_removal_is_on_its_way_brings_nothing_back(
+    moving: World,
+) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.fs.unlink("/g")
+    world.advance(31.0)
+    assert "/g" in world.remote()
+    world.core.committer.step(world.clock.now_s())
+    assert world.core.committer.current
+    world.follow()
+    world.advance(31.0)
+    world.account.job_s = 0.0
+    world.settle()
+    assert "/g" not in world.remote()
+    assert "/g" not in world.tree()
+
+
 def test_a_version_of_others_at_the_place_of_a_removed_file_s_late_rename_is_shown(moving: World) -> None:
     world = moving
     _give_up_rename(world, "/f", "/g")
