@@ -138,6 +138,14 @@ class LateFiles:
         noted_s = paths.get(remote_path(folder).child(entry.name).key)
         return noted_s is not None and self._may_arrive(noted_s)
 
+    def has_arrived(self, folder: Node, entry: Entry) -> bool:
+        """As ``is_moved``, and it is so no more: who moves *entry* there later is somebody else."""
+        if not self.is_moved(folder, entry):
+            return False
+        del self._moved[entry.id][remote_path(folder).child(entry.name).key]
+        self._is_saved = False
+        return True
+
     def led_to(self, flight: Flight) -> Node | None:
         """The folder in which the item of *flight* may be by a rename of ours that was given up."""
         return self._folders.get(flight.item_id)

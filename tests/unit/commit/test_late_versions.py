@@ -329,3 +329,16 @@ def test_others_may_rename_as_we_did(moving: World, when: str) -> None:
     world.follow()
     world.settle()
     assert world.tree() == world.remote() == {"/g": b"f"} | {k: v for k, v in UNMOVED.items() if k != "/f"}
+
+
+def test_others_may_undo_and_redo_a_rename_of_ours_that_arrived_late(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    _ends(world)
+    assert world.tree() == world.remote()
+    for source, target in (("/g", "/f"), ("/f", "/g")):
+        world.account.move(source, target)
+        world.follow()
+        world.settle()
+        assert world.tree() == world.remote()
+        assert target in world.remote()
