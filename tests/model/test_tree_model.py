@@ -369,12 +369,15 @@ class MountMachine(RuleBasedStateMachine):
             if RECOVERED in path:
                 assert body in open_bodies, "a copy is not what was written until the crash"
                 self.world.fs.unlink(path)
+                folder = self.model.parent(path)
+                assert folder is not None
+                folder.mtime_ns = None  # the copy came into it, and is gone again
         remote = {path.lower(): body for path, body in self.world.remote().items()}
         shown = {path.lower(): (path, body) for path, body in self.world.tree().items()}
         for torn_path in torn:
             # What it replaced, which the service still has, is shown again, spelled as it was.
             path, body = shown.get(torn_path.lower(), ("", None))
-            if path and remote.get(path.lower(), b"") == body:
+            if path.lower() in remote and remote[path.lower()] == body:
                 bytes_there = bytearray(body or b"")
                 self.model.place(path, ModelNode(is_folder=body is None, body=bytes_there, whole=body))
 
