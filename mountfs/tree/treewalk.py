@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence, Set
 
 from mountfs.model.entry import Entry, Folder, Odd, Placed
 from mountfs.model.path import fold
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import base_child, is_attached
 from mountfs.tree.chunks import CHUNK, chunks
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Node, remote_id
@@ -136,11 +136,15 @@ class TreeWalk:
             self._filled.pop(folder_id, None)
             self._empty(folder_id)
         by_key = {fold(path): folder.id for path, folder in self._folders.items()}
+        names: dict[int, dict[str, int]] = {}
         for chunk in chunks(list(self._filled)):
             with tree.transaction():
-                doubted = {by_key.get(path) for path in heard}
+                doubted = {by_key.get(path) for path in heard} | {self._now_at(path, names) for path in heard}
+                known = tree.store.walked.listings_of(chunk)
                 listings = [
-                    (each, self._listing(each, each in doubted)) for each in chunk if self._is_free(each)
+                    (each, self._listing(each, known.get(each), each in doubted))
+                    for each in chunk
+                    if self._is_free(each) and (each not in known or not known[each].listed_at)
                 ]
                 tree.store.reserve_ids()
                 tree.store.walked.save_listings(listings)
@@ -218,15 +222,31 @@ class TreeWalk:
             and is_attached(node)
         )
 
-    def _listing(self, folder_id: int, is_doubted: bool) -> Listing:
-        """What is known of a filled folder from here on."""
+    def _listing(self, folder_id: int, known: Listing | None, is_doubted: bool) -> Listing:
+        """What is known of a filled folder from here on. *known*: what its row says, if it is not in
+        memory."""
         node = self._tree.nodes.get(folder_id)
-        listing = Listing() if node is None else node.part.listing
+        listing = (known or Listing()) if node is None else node.part.listing
         listing.listed_at = self._asked_at
         listing.checked_s = self._tree.clock.now_s()
         if is_doubted:
             listing.doubted_at = self._tree.store.next_id()
         return listing
+
+    def _now_at(self, path: str, names: dict[int, dict[str, int]]) -> int | None:
+        """The id of the folder that is at a folded *path* by now: the page that told of it may have come
+        before we renamed it. *names*: ids of folders by folded name, of each folder that was asked for."""
+        tree, folder_id = self._tree, ROOT_ID
+        for key in path.split("/")[1:]:
+            node = tree.nodes.get(folder_id)
+            child = None if node is None or node.folder is None else base_child(node, key)
+            if child is None and folder_id not in names:
+                names[folder_id] = {fold(name): each for each, name in tree.store.folders_in(folder_id)}
+            below = names[folder_id].get(key) if child is None else child.id
+            if below is None:
+                return None
+            folder_id = below
+        return folder_id
 
     def _empty(self, folder_id: int) -> None:
         """Removes what is in a filled folder, unless somebody looked at any of it."""

@@ -8,7 +8,7 @@ from itertools import chain
 
 from mountfs.model.entry import NS_PER_S, Entry, File
 from mountfs.tree.listing import Listing
-from mountfs.tree.rows import Value, listing_values
+from mountfs.tree.rows import Value, listing_of, listing_values
 
 SAVE_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)"
 
@@ -105,6 +105,12 @@ class WalkRows:
             if kind == "file"
         ]
         return files, found[-1][1] if len(found) == most else None
+
+    def listings_of(self, folder_ids: Sequence[int]) -> dict[int, Listing]:
+        """What is known of the listings of folders, by their ids."""
+        marks = ", ".join("?" * len(folder_ids))
+        found = self._db.execute(f"SELECT * FROM listings WHERE node IN ({marks})", folder_ids)
+        return {row[0]: listing_of(row) for row in found}
 
     def save_listings(self, listings: Iterable[tuple[int, Listing]]) -> None:
         """Writes what is known of the listings of folders, given by their ids."""

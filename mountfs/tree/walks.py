@@ -190,8 +190,11 @@ class Walks(NoWalks):
 
     def heard(self, path: RemotePath) -> None:
         walk = self._walk
-        if walk is not None and (path.key == walk.path.key or path.is_below(walk.path)):
-            walk.heard.add(path.key)
+        if walk is None:
+            return
+        for top in (walk.path, remote_path(walk.top)):  # it may be renamed here meanwhile
+            if path.key == top.key or path.is_below(top):
+                walk.heard.add(path.key)
 
     # Which folders follow each other
 

@@ -240,6 +240,37 @@ def test_what_changes_during_a_walk_is_seen(world: World) -> None:
     assert world.get("/w/d020/sub/f0") == b"longer than before"
 
 
+@pytest.mark.parametrize("path", ["/w/d002", "/w"])
+def test_what_changes_in_a_folder_that_is_renamed_here_during_a_walk_is_seen(world: World, path: str) -> None:
+    """Its new name comes before the page that the walk has reached."""
+    world.memory.page_entries = 30
+    for name in listed(world, "/w")[: ENOUGH - 1]:
+        listed(world, f"/w/{name}")
+    renamed = path.rpartition("/")[0] + "/a"
+    inner, is_done = world.memory.list_tree, threading.Event()
+
+    def list_tree(folder_id: str, cursor: str | None) -> object:
+        page = inner(folder_id, cursor)
+        if cursor is not None and not is_done.is_set():
+            is_done.set()
+            world.rename(path, renamed)
+            world.advance(1.0)
+            world.commit_steps(2)
+            assert world.account.get(path) is None
+            world.account.write(f"{renamed}/new" if path != "/w" else "/a/d002/new", b"new")
+            world.account.write(f"{renamed}/sub/new" if path != "/w" else "/a/d002/sub/new", b"new")
+            world.follow()
+        return page
+
+    world.memory.list_tree = list_tree  # type: ignore[method-assign, assignment]
+    listed(world, f"/w/d{ENOUGH - 1:03}")
+    ahead = world.core.listings.walks
+    assert isinstance(ahead, Walks)
+    until(lambda: is_done.is_set() and ahead._walk is None, "the walk ends")
+    world.follow()
+    assert set(world.tree()) == set(world.remote())
+
+
 def test_a_folder_that_somebody_lists_meanwhile_is_not_filled_twice(world: World) -> None:
     names = listed(world, "/w")
     inner = world.memory.list_tree
