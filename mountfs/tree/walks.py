@@ -59,7 +59,11 @@ PAGE_ENTRIES = 2000
 before them again would cost more than it saves."""
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 2.0, 60.0
 """How long a program waits for a recursive listing at most: half of what its folders would take one by one,
-within these bounds."""
+within these bounds. For one that brings no more than was foreseen it waits up to the longer one: on a busy
+machine its pages are late, and who gives up then lists its last folders beside it."""
+FORESEEN = 2
+"""So many times the entries of the folders that were listed first, for each folder beside them, are foreseen.
+With more of them, the folders have others in them, of which the program may want none."""
 SILENCE_S = 10.0
 """Who waits for a listing of which no page comes asks by himself: a service that is silent must not keep him
 for its own time-out twice."""
@@ -92,17 +96,26 @@ class _Walk:
 
     top: Node
     path: RemotePath
+    began_s: float
     deadline_s: float
     asked_s: float
     page_s: float
     """When a page came last."""
+    foreseen: float
+    """Entries that it was begun for."""
+    entries: int = 0
+    """Entries on the pages that have come."""
+    is_whole: bool = False
+    """Whether the last page has come, and is being booked."""
     ended: threading.Event = field(default_factory=threading.Event)
     heard: set[str] = field(default_factory=set)
     waiting: int = 0
 
     def patience_s(self, now_s: float) -> float:
         """How much longer somebody waits for its end if no page comes."""
-        return min(self.deadline_s, self.page_s + SILENCE_S) - now_s
+        is_as_foreseen = self.is_whole or self.entries <= self.foreseen
+        deadline_s = self.began_s + LONGEST_WAIT_S if is_as_foreseen else self.deadline_s
+        return min(deadline_s, self.page_s + SILENCE_S) - now_s
 
 
 class Walks(NoWalks):
@@ -270,7 +283,8 @@ class Walks(NoWalks):
         with self._tree.lock:
             path = remote_path(top)
         deadline_s = now_s + min(max(SHORTEST_WAIT_S, wait_s), LONGEST_WAIT_S)
-        self._walk = walk = _Walk(top, path, deadline_s, now_s, now_s)
+        foreseen = FORESEEN * run.entries / max(1, run.count - 1) * (1 if is_each_large else len(run.listed))
+        self._walk = walk = _Walk(top, path, now_s, deadline_s, now_s, now_s, foreseen)
         try:
             self._pool.submit(self._run, walk, run)
         except RuntimeError:  # closed
@@ -300,6 +314,8 @@ class Walks(NoWalks):
         pages = 1
         while True:
             walk.page_s = self._tree.clock.now_s()
+            walk.entries += len(page.entries)
+            walk.is_whole = not page.has_more
             following: Future[TreePage] | None = None
             if page.has_more:
                 if not self._goes_on(walk, pages, booked.folders):

@@ -12,7 +12,7 @@ import pytest
 from daemon.upkeep.follow import LOOK_S
 from mountfs.errors import ServerFault
 from mountfs.model.entry import File, Folder, Placed
-from mountfs.model.path import fold
+from mountfs.model.path import RemotePath, fold
 from mountfs.tree import treewalk, walks
 from mountfs.tree.childrows import read_children
 from mountfs.tree.node import Node
@@ -213,6 +213,49 @@ def test_a_walk_that_takes_long_is_not_thrown_away_while_pages_come(world: World
     before = calls(world, "list_folder")
     assert walked(world) == there(world)
     assert calls(world, "list_folder") == before
+
+
+@pytest.mark.parametrize(
+    ("now_s", "page_s", "entries", "is_whole", "is_waited_for"),
+    [
+        (3.0, 3.0, 400, False, True),
+        (3.0, 3.0, 401, False, False),  # there is more below than was looked at so far
+        (1.0, 1.0, 401, False, True),
+        (3.0, 3.0, 401, True, True),
+        (3.0 + walks.SILENCE_S, 3.0, 400, True, False),
+        (1.0 + walks.LONGEST_WAIT_S, walks.LONGEST_WAIT_S, 400, True, False),
+    ],
+)
+def test_a_walk_is_waited_for_while_it_brings_what_was_foreseen(
+    world: World, now_s: float, page_s: float, entries: int, *, is_whole: bool, is_waited_for: bool
+) -> None:
+    """On a busy machine its pages are late. Who gave up then listed the last folders beside it."""
+    deadline_s = walks.SHORTEST_WAIT_S
+    walk = walks._Walk(world.core.tree.root, RemotePath("/w"), 0.0, deadline_s, 0.0, page_s, 400.0)
+    walk.entries, walk.is_whole = entries, is_whole
+    assert (walk.patience_s(now_s) > 0) is is_waited_for
+
+
+def test_of_folders_beside_each_other_as_much_is_foreseen_as_the_first_have(world: World) -> None:
+    for folder in range(20):
+        for number in range(10):
+            world.account.write(f"/v/d{folder:02}/f{number}", b"x")
+    world.follow()
+    ahead = world.core.listings.walks
+    assert isinstance(ahead, walks.Walks)
+    begun: list[walks._Walk | None] = []
+    inner = world.memory.list_tree
+
+    def list_tree(folder_id: str, cursor: str | None) -> object:
+        begun.append(ahead._walk)
+        return inner(folder_id, cursor)
+
+    world.memory.list_tree = list_tree  # type: ignore[method-assign, assignment]
+    for name in listed(world, "/v")[:ENOUGH]:
+        listed(world, f"/v/{name}")
+    assert begun[0] is not None
+    assert begun[0].foreseen == walks.FORESEEN * 20 * 10
+    assert (begun[0].entries, begun[0].is_whole) == (1 + 20 + 20 * 10, True)
 
 
 def test_what_changes_during_a_walk_is_seen(world: World) -> None:
