@@ -98,7 +98,7 @@ class HttpClient:
         self._is_foreign = is_foreign
         self._standing = Standing(clock, judge)
         self._silences = Silences(clock)
-        self._sockets = Sockets()
+        self._sockets = Sockets(clock.now_s)
         self._closed = ending or threading.Event()
         headers = {"User-Agent": self._settings.user_agent}
         self._pool = Connections(self._sockets, self._settings.workers, headers)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import io
+import math
 import socket
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -19,7 +22,9 @@ from mountfs.backends.trust import Contexts, Trust
 class Sockets:
     """Every open socket of a client."""
 
-    def __init__(self) -> None:
+    def __init__(self, now_s: Callable[[], float] = lambda: 0.0) -> None:
+        """*now_s*: by which the headers of replies are timed."""
+        self.now_s = now_s
         self._lock = threading.Lock()
         self._open: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._is_cut = False
@@ -65,16 +70,60 @@ RECORD_BYTES = 16 * 1024 + 512
 """More than a record of TLS has (RFC 8446, 5.2)."""
 
 
+class _Timed(io.RawIOBase):
+    """The bytes of a connection. Those of a header must all come within the time-out of a single read: byte
+    by byte, each in time, one could take hours."""
+
+    def __init__(self, file: io.BufferedReader, connection: object, now_s: Callable[[], float]) -> None:
+        """Takes the place of *file*, from which nothing was read yet."""
+        under = _under(connection)
+        self._raw = file.detach()
+        self._now_s = now_s
+        self._patience_s = (under.gettimeout() if under is not None else None) or math.inf
+        self._ends_s: float | None = math.inf
+        """None: the header has come."""
+
+    def header_has_come(self) -> None:
+        self._ends_s = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, room: Any) -> int:
+        came = int(self._raw.readinto(room) or 0)
+        if self._ends_s is not None:
+            now_s = self._now_s()
+            if now_s > self._ends_s:
+                raise TimeoutError("the header of a reply trickles in")
+            self._ends_s = min(self._ends_s, now_s + self._patience_s)
+        return came
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def close(self) -> None:
+        super().close()
+        self._raw.close()
+
+
 class _Reply(http.client.HTTPResponse):
     """A reply whose ``read1`` returns all that has come, up to what was asked for, and not one record of TLS
     (16 KiB). Each call costs a tenth of what a record costs to decrypt."""
 
+    now_s: Callable[[], float] = staticmethod(lambda: 0.0)
+
     def __init__(self, sock: socket.socket, *args: Any, **named: Any) -> None:
         super().__init__(sock, *args, **named)
+        self._timed = _Timed(self.fp, sock, self.now_s)
+        self.fp = io.BufferedReader(self._timed)
         self.lends = False
         """Whether a piece may be a view of a buffer that the next one is read into."""
         self._from: object = sock
         self._room = memoryview(b"")
+
+    def begin(self) -> None:
+        super().begin()
+        self._timed.header_has_come()
 
     def read1(self, n: int = -1) -> bytes:
         if self.fp is None or self.chunked or self.length is None or min(n, self.length) <= RECORD_BYTES:
@@ -108,8 +157,11 @@ def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:
 
     contexts = Contexts()
 
+    class Reply(_Reply):
+        now_s = staticmethod(sockets.now_s)
+
     class Plain(HTTPConnection):
-        response_class = _Reply
+        response_class = Reply
         was_connected = False
         """Also once it was closed."""
 

@@ -219,6 +219,27 @@ def test_a_reply_that_trickles_in_is_given_up() -> None:
     client.close()
 
 
+def test_a_header_that_trickles_in_is_given_up() -> None:
+    """Each byte comes in time, and there is no end of them."""
+    clock = FakeClock()
+    release = threading.Event()
+    client = HttpClient(clock, settings=HttpSettings(read_timeout_s=10.0))
+
+    def trickle(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        with contextlib.suppress(OSError):
+            while not release.is_set():
+                clock.advance(1.0)
+                handler.wfile.write(b"x")
+                release.wait(0.001)
+
+    with Script(trickle) as server:
+        with pytest.raises(TimedOut):
+            client.exchange(get(server.url))
+        release.set()
+    client.close()
+
+
 def test_bytes_that_nobody_asked_for_do_not_make_a_read_take_longer() -> None:
     """A service that takes no ranges sends the whole file: what lies before the wanted bytes goes by."""
     clock = FakeClock()
