@@ -22,7 +22,7 @@ from mountfs.reading.cachefile import (
     KeptOpen,
     Stored,
     found_in,
-    hash_of,
+    is_whole,
     new_path,
     prove,
     stored_in,
@@ -112,12 +112,12 @@ class Blocks:
         if cached is None or cached.is_proven:
             return
         sums = sums_of(cached.path, file)
-        is_whole = hash_of(cached.path, self._hash_kind, sums) == file.content_hash
+        is_right = is_whole(cached.path, file, self._hash_kind, sums)
         with self._lock:
             if self._cached.get(key) is not cached:
                 return
             cached.sums = sums
-            if is_whole:
+            if is_right:
                 cached.is_proven = True
                 cached.ranges.add(0, file.size_bytes)
             else:

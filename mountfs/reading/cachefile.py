@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
+from mountfs.model.blocksums import Digests
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
@@ -231,20 +232,23 @@ def sums_of(path: str, file: File) -> Sums | None:
     return Sums(Path(path), file.size_bytes) if is_large else None
 
 
-def hash_of(path: str, kind: HashKind, sums: Sums | None) -> str:
-    """Of all bytes of a cache file, whose blocks prove themselves from here on; "" when it cannot be read."""
-    state = hasher(kind)
-    offset = 0
+def is_whole(path: str, file: File, kind: HashKind, sums: Sums | None) -> bool:
+    """Whether a cache file has all bytes of *file*, by its hash. Then its blocks have digests, too, and not
+    before: whoever finds a digest believes it."""
+    state, digests = hasher(kind), Digests()
     try:
         with Path(path).open("rb", buffering=0) as stored:
             while piece := stored.read(PIECE_BYTES):
                 state.update(piece)
                 if sums is not None:
-                    sums.write(offset, piece)
-                offset += len(piece)
+                    digests.update(piece)
     except OSError:
-        return ""
-    return state.hexdigest()
+        return False
+    if state.hexdigest() != file.content_hash:
+        return False
+    if sums is not None:
+        sums.note(0, file.size_bytes, digests.all())
+    return True
 
 
 class Name(NamedTuple):
@@ -287,9 +291,26 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
         former.leave(stored_in(former.path, 0, size_bytes))
         former.cached_bytes = former.disk_bytes
         former.unproven = set(blocks)
+    elif size_bytes > WHOLE_FILE_BYTES and not _is_full(path, size_bytes):
+        return None
     else:
         former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True)
     return Found((named.content_hash, str(size_bytes)), former, named.serial)
+
+
+def _is_full(path: Path, size_bytes: int) -> bool:
+    """Whether a file has that size, and no hole. A large file without digests is an upload that was taken
+    over, or its digests could not be written: to hash its holes would keep the first read waiting."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.lseek(fd, 0, os.SEEK_END) == size_bytes and os.lseek(fd, 0, os.SEEK_HOLE) == size_bytes
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def found_in(directory: str) -> Iterator[Found]:

@@ -132,6 +132,58 @@ def test_what_goes_takes_its_digests_along(tmp_path: Path) -> None:
     assert not list((tmp_path / "cache").iterdir())
 
 
+def uploaded(tmp_path: Path, body: bytes) -> Path:
+    """What an earlier process took over after an upload, of which power loss may have left other bytes."""
+    (tmp_path / "spool").write_bytes(body)
+    assert a_cache(tmp_path).adopt(FILE.content_hash or "", SIZE_BYTES, str(tmp_path / "spool"))
+    return the(tmp_path, "")
+
+
+def test_a_kill_while_an_uploaded_file_proves_itself_leaves_no_digest_of_what_power_tore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded(tmp_path, BODY[:BLOCK_BYTES] + bytes(BLOCK_BYTES) + BODY[2 * BLOCK_BYTES :])
+    monkeypatch.setattr(cachefile, "PIECE_BYTES", 3 * BLOCK_BYTES)
+
+    class Killed(BaseException):
+        pass
+
+    class Hashing:
+        pieces = 0
+
+        def update(self, _piece: bytes) -> None:
+            self.pieces += 1
+            if self.pieces == 3:
+                raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cachefile, "hasher", lambda _kind: Hashing())
+        with pytest.raises(Killed):
+            a_cache(tmp_path).recall(FILE)
+    assert present(a_cache(tmp_path)) == []
+
+
+def test_a_large_file_with_holes_and_no_digests_is_not_read_through(tmp_path: Path) -> None:
+    """Its digests could not be written. To hash 50 GB of holes would keep the first read waiting."""
+    path = uploaded(tmp_path, BODY)
+    with path.open("r+b") as sparse:
+        sparse.truncate(0)
+        sparse.seek(SIZE_BYTES - 100)
+        sparse.write(BODY[-100:])
+    assert a_cache(tmp_path).used_bytes == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("size_bytes", [0, SIZE_BYTES - 1, SIZE_BYTES + 1])
+def test_a_large_file_of_another_size_without_digests_is_not_read_through(
+    tmp_path: Path, size_bytes: int
+) -> None:
+    path = uploaded(tmp_path, BODY)
+    os.truncate(path, size_bytes)
+    assert a_cache(tmp_path).used_bytes == 0
+    assert not path.exists()
+
+
 def test_a_large_file_that_was_uploaded_proves_itself_as_a_whole_once(tmp_path: Path) -> None:
     spooled = tmp_path / "spooled"
     spooled.write_bytes(BODY)
