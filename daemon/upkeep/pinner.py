@@ -131,7 +131,8 @@ class Pinner:
     def kept(self) -> Iterator[Kept]:
         """How far everything that is pinned is here, as far as it is listed."""
         for path, node in self._pins.nodes():
-            files = [] if node is None else list(self.files_below(node))
+            below = () if node is None else self.files_below(node)
+            files = [file for file in below if file.is_downloadable]
             cached_bytes = sum(self._cache.bytes_of(file) for file in files)
             yield Kept(path, node, len(files), sum(file.size_bytes for file in files), cached_bytes)
 

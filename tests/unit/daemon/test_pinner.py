@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_a_pinned_folder_is_fetched_and_read_without_the_service(world: World) -
     world.memory.is_online = False
     assert world.get("/kept/d1/f4") == bytes([4]) * 1000
     assert len(world.get("/kept/big")) == 12 * MIB
+
+
+def test_a_document_without_bytes_is_no_part_of_what_is_to_be_here(world: World) -> None:
+    """`mountfs pin` would tell for ever that some of the folder is missing."""
+    document = world.account.write("/kept/d1/doc.paper", b"p" * 500)
+    world.account.tree._entries[document.id] = replace(document, is_downloadable=False)
+    world.follow()
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    (kept,) = pinner.kept()
+    assert (kept.files, kept.size_bytes, kept.cached_bytes) == (11, 10_000 + 12 * MIB, 10_000 + 12 * MIB)
 
 
 def test_what_is_pinned_stays_though_much_else_is_read(world: World) -> None:
