@@ -30,7 +30,8 @@ from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
-from mountfs.reading.blocks import CACHE_BYTES, Blocks
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.limits import CACHE_BYTES
 from mountfs.reading.othercaches import OtherCaches, no_others
 from mountfs.reading.reader import SMALL_BYTES, Ending, Reader
 from mountfs.space import SpaceGauge

@@ -29,21 +29,11 @@ from mountfs.reading.cachefile import (
     sums_of,
 )
 from mountfs.reading.contentkey import Key, key_of
+from mountfs.reading.limits import LEAST_BYTES, LOOK_EVERY_BYTES, MOST_FILES, MOST_SPARED
 from mountfs.reading.othercaches import OtherCaches
 from mountfs.reading.pinned import Pinned
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import remove
-
-CACHE_BYTES = 2 * 1024**3
-"""Kept unless somebody says otherwise."""
-MOST_FILES = 100_000
-"""However small they are: each costs about 1 KB of memory and a block of the disk."""
-LEAST_BYTES = 64 * 1024 * 1024
-"""Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
-MOST_SPARED = 1000
-"""Pinned files that are passed over in one search for what may go."""
-LOOK_EVERY_BYTES = 4 * 1024 * 1024
-"""Taken over between two looks at how much room the disk has: a file that is taken over needs none."""
 
 
 class Blocks:
@@ -136,8 +126,13 @@ class Blocks:
 
     def gaps(self, file: File, start: int, stop: int) -> list[tuple[int, int]]:
         """The parts of [start, stop) that are not cached, ascending."""
+        key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key_of(file))
+            cached = self._cached.get(key)
+            if cached is not None and cached.is_shared and cached.finds_more(start, stop):
+                self._count_locked(key, cached, cached.disk_bytes)
+                self._shrink_locked()
+                cached = self._cached.get(key)
             return cached.ranges.gaps(start, stop) if cached else RangeSet().gaps(start, stop)
 
     def put(self, file: File, offset: int, data: bytes) -> None:
@@ -337,6 +332,7 @@ class Blocks:
         if lent is None:
             return None
         lent_bytes, lent.cached_bytes, lent.is_former = lent.cached_bytes, 0, False
+        lent.is_shared = lent.sums is not None
         with self._lock:
             before = self._cached.get(key)
             if before is not None or not self._may_keep(key, lent_bytes):

@@ -86,6 +86,7 @@ class CacheFile:
     ``is_proven``: False for a file of a former process that has to prove itself as a whole, and that nobody
     asked for yet; nothing counts as cached of it. ``unproven``: blocks that count, and have to prove
     themselves. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to it since.
+    ``is_shared``: another mount had it first, and may still be writing to it.
     """
 
     path: str
@@ -95,6 +96,7 @@ class CacheFile:
     is_proven: bool = True
     sums: Sums | None = None
     is_former: bool = False
+    is_shared: bool = False
     unproven: set[int] = field(default_factory=set)
     stored: Stored | None = None
     was_open: bool = False
@@ -135,6 +137,18 @@ class CacheFile:
         self.left.remove(start, stop)
         if self.sums is not None:
             self.unproven.difference_update(self.sums.whole_in(start, stop))
+
+    def finds_more(self, start: int, stop: int) -> bool:
+        """Counts the blocks that touch [start, stop) and that another mount has fetched since, which have to
+        prove themselves; whether there are any."""
+        if self.sums is None:
+            return False
+        gaps = self.ranges.gaps(start, stop)
+        found = [number for gap in gaps for number in self.sums.present(self.sums.touching(*gap))]
+        for number in found:
+            self.have(*self.sums.span(number))
+            self.unproven.add(number)
+        return bool(found)
 
     def lose(self, start: int, stop: int) -> None:
         """[start, stop) is not right."""

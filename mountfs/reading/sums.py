@@ -74,17 +74,19 @@ class Sums:
                 return range(0)
         return blocks
 
-    def present(self) -> list[int]:
-        """The blocks that have a digest."""
+    def present(self, among: range | None = None) -> list[int]:
+        """The blocks that have a digest; *among*: of these blocks alone."""
+        most = -(-self._size_bytes // BLOCK_BYTES)
+        first, stop = (0, most) if among is None else (among.start, min(among.stop, most))
         try:
-            digests = self._path.read_bytes()
+            with self._path.open("rb", buffering=0) as file:
+                digests = os.pread(file.fileno(), (stop - first) * DIGEST_BYTES, first * DIGEST_BYTES)
         except OSError:
             return []
-        most = -(-self._size_bytes // BLOCK_BYTES)
         return [
-            number
-            for number in range(min(most, len(digests) // DIGEST_BYTES))
-            if digests[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES] != _ABSENT
+            first + at
+            for at in range(len(digests) // DIGEST_BYTES)
+            if digests[at * DIGEST_BYTES : (at + 1) * DIGEST_BYTES] != _ABSENT
         ]
 
     def prove(self, number: int, cache_fd: int) -> bool:

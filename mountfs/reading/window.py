@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mountfs.reading.blocks import LEAST_BYTES, Blocks
+from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import Key
 from mountfs.reading.fetch import Fetch
+from mountfs.reading.limits import LEAST_BYTES
 from mountfs.reading.readahead import FAST_WINDOW_BYTES, FREE_WINDOW_BYTES, MOST_WINDOW_BYTES
 
 WINDOW_S = 1.0

@@ -19,7 +19,7 @@ from daemon.process.run import MountPlan
 from mountfs.errors import NoSpace
 from mountfs.model.path import ROOT
 from mountfs.ports import BackendLimits
-from mountfs.reading.blocks import LEAST_BYTES
+from mountfs.reading.limits import LEAST_BYTES
 from mountfs.spool.ballast import Ballast
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import RESERVE_BYTES, Quota

@@ -11,7 +11,8 @@ import pytest
 
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
-from mountfs.reading.blocks import MOST_FILES, Blocks
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.limits import MOST_FILES
 
 
 def a_file(name: str = "a", size_bytes: int = 100, content_hash: str | None = None) -> File:

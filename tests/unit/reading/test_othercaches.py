@@ -152,6 +152,40 @@ def test_of_a_large_file_that_is_partly_there_the_rest_comes_into_the_same_file(
     assert present(sides.our_next()) == [0, 3, 4, 5]
 
 
+def test_what_the_other_mount_fetches_while_both_read_is_not_fetched_again(sides: Sides) -> None:
+    """Who reads behind somebody else finds each block there when it comes to it."""
+    put(sides.theirs, 0)
+    sides.look()
+    assert present(sides.ours) == [0]
+    put(sides.theirs, 1, 2, 9)
+    assert sides.ours.gaps(LARGE, 0, LARGE.size_bytes) == [(3 * BLOCK_BYTES, 9 * BLOCK_BYTES)]
+    assert present(sides.ours) == [0, 1, 2, 9]
+    assert sides.ours.used_bytes == 3 * BLOCK_BYTES + 777
+    sides.ours.clear()
+    assert sides.ours.used_bytes == 0
+
+
+def test_a_wrong_block_that_the_other_mount_wrote_meanwhile_is_absent(sides: Sides) -> None:
+    put(sides.theirs, 0)
+    sides.look()
+    assert present(sides.ours) == [0]
+    put(sides.theirs, 1)
+    with sides.files("ours")[0].open("r+b") as torn:
+        torn.seek(BLOCK_BYTES)
+        torn.write(b"torn")
+
+    class Source:
+        def read(self, file: File, offset: int, length: int) -> bytes:
+            return LARGE_BODY[offset : offset + length]
+
+    reader = Reader(Source(), sides.ours, FakeClock())
+    try:
+        for _ in range(2):
+            assert reader.read(LARGE, BLOCK_BYTES, 100) == LARGE_BODY[BLOCK_BYTES : BLOCK_BYTES + 100]
+    finally:
+        reader.close()
+
+
 def test_what_goes_from_one_cache_stays_in_the_other(sides: Sides) -> None:
     sides.theirs.put(SMALL, 0, SMALL_BODY)
     put(sides.theirs, 1, 2)

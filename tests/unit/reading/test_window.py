@@ -12,9 +12,10 @@ from mountfs.model.blocksums import BLOCK_BYTES, digest
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
-from mountfs.reading.blocks import LEAST_BYTES, Blocks
+from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.fetch import Fetch
+from mountfs.reading.limits import LEAST_BYTES
 from mountfs.reading.readahead import (
     FAST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,

@@ -1,0 +1,14 @@
+"""How much the cache holds."""
+
+from __future__ import annotations
+
+CACHE_BYTES = 2 * 1024**3
+"""Kept unless somebody says otherwise."""
+MOST_FILES = 100_000
+"""However small they are: each costs about 1 KB of memory and a block of the disk."""
+LEAST_BYTES = 64 * 1024 * 1024
+"""Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
+MOST_SPARED = 1000
+"""Pinned files that are passed over in one search for what may go."""
+LOOK_EVERY_BYTES = 4 * 1024 * 1024
+"""Taken over between two looks at how much room the disk has: a file that is taken over needs none."""
