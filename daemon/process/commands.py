@@ -86,7 +86,9 @@ class Commands:
             yield f"{self._below_top(kept.path)}: {told if kept.node is not None else 'nothing is there now'}"
 
     def _unpin(self, path: RemotePath, _argument: str) -> Iterator[str]:
-        if not self._pinner.unpin(RemotePath(f"{self._top.text}{path.text}")):
+        is_ended = self._pinner.unpin(RemotePath(f"{self._top.text}{path.text}"))
+        # What is told as "not in this mount: /x" has no path in the mount but this one.
+        if not is_ended and (self._is_below_top(path) or not self._pinner.unpin(path)):
             raise NotFound("it is not pinned itself: mountfs pin lists what is")
         yield "is not kept here any longer than other files"
 
@@ -158,10 +160,13 @@ class Commands:
 
     def _below_top(self, path: RemotePath) -> str:
         """*path*, from the top of the account, as it is seen in the mount."""
-        top = self._top
-        if path.key == top.key or path.is_below(top):
-            return str(path.moved(top, ROOT))
+        if self._is_below_top(path):
+            return str(path.moved(self._top, ROOT))
         return f"not in this mount: {path}"
+
+    def _is_below_top(self, path: RemotePath) -> bool:
+        top = self._top
+        return path.key == top.key or path.is_below(top)
 
     def _node(self, path: RemotePath) -> Node:
         return self._core.view.stat(path.components)

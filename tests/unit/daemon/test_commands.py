@@ -151,6 +151,10 @@ def test_what_is_pinned_is_told_as_this_mount_shows_it(tmp_path: Path) -> None:
     assert [line.partition(": ")[0] for line in told(world, "pinned", "/")] == ["/e", "not in this mount"]
     told(world, "unpin", "/E")
     assert told(world, "pinned", "/") == ["not in this mount: /f: 0 B of 1 B in 1 file are here"]
+    with pytest.raises(NotFound):
+        told(world, "unpin", "/d")
+    told(world, "unpin", "/f")
+    assert told(world, "pinned", "/") == []
     world.close()
 
 
