@@ -15,7 +15,14 @@ from mountfs.backends.box.entries import (
     parent_id_of,
     time_stamp,
 )
-from mountfs.backends.box.errors import MOVED_ALONE, NAME_IN_USE, code_of, conflicting_item, from_response
+from mountfs.backends.box.errors import (
+    MOVED_ALONE,
+    NAME_IN_USE,
+    code_of,
+    conflicting_item,
+    from_response,
+    is_held_by_link,
+)
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.smallfiles import unchanged_etag
@@ -50,6 +57,8 @@ class Edits:
         arg = {"name": place.name, "parent": {"id": self._places.folder_of(place)}}
         response = self._api.exchange(MAKE_FOLDER, self._api.api_url("folders", fields=FIELDS), arg=arg)
         if response.status == 409 and code_of(response) == NAME_IN_USE:
+            if is_held_by_link(response):
+                raise from_response(response, str(place))
             standing = conflicting_item(response) or {}
             if standing.get("type") != "folder":
                 raise Conflict(f"a file stands at {place}")

@@ -112,6 +112,13 @@ def conflicting_item(response: Response) -> Mapping[str, Any] | None:
     return None
 
 
+def is_held_by_link(response: Response) -> bool:
+    """Whether a name is refused because a web link has it: no listing of ours shows that."""
+    if response.status != 409 or code_of(response) != NAME_IN_USE:
+        return False
+    return (conflicting_item(response) or {}).get("type") == "web_link"
+
+
 def from_response(response: Response, where: str) -> MountfsError:
     """The error that a reply with a status other than 2xx stands for; *where* begins its message.
 
@@ -128,6 +135,8 @@ def from_response(response: Response, where: str) -> MountfsError:
     if status < 400:
         # A redirect, or a success of an unknown kind: a portal of the local network answers.
         return Offline(f"{where}: HTTP {status}: {_first_line(response)}")
+    if is_held_by_link(response):
+        return NameNotAllowed(f"{where}: a web link of Box, which a mount does not show, has this name")
     kind = CLASS_OF.get(code) or CLASS_OF_STATUS.get(status, Refused)
     message = f"{where}: {code or f'HTTP {status}'}{_explained(response)}"
     if issubclass(kind, Transient):

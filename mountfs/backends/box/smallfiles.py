@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, Revision, file_of, id_of, time_stamp
-from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response
+from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response, is_held_by_link
 from mountfs.backends.box.form import FileForm, pieces
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
@@ -179,6 +179,8 @@ def unchanged_etag(item: Json, base: Revision, place: Place) -> str:
 
 def done_already(items: Items, response: Response, place: Place, sha1: str) -> File:
     """The file that holds the name, if it has our bytes: an earlier reply was lost. Conflict."""
+    if is_held_by_link(response):
+        raise from_response(response, str(place))
     standing = conflicting_item(response) or {}
     if standing.get("type") == "file" and standing.get("sha1") == sha1:
         with after_a_refusal(place):

@@ -20,6 +20,7 @@ from mountfs.backends.box.errors import (
     body_of,
     code_of,
     from_response,
+    is_held_by_link,
 )
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
@@ -181,7 +182,7 @@ class BoxUploads:
             except ServerFault:
                 self._note_unheard(target)  # it is open, and nobody can tell where
                 raise
-        if code == NAME_IN_USE:
+        if code == NAME_IN_USE and not is_held_by_link(response):
             return replace(target, is_taken=True).text
         if code == TOO_SMALL:
             return target.text

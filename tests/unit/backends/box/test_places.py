@@ -9,11 +9,21 @@ from typing import Any
 import pytest
 
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.errors import Conflict, MountfsError, NotADirectory, NotFound, Offline, ServerFault, Unreachable
+from mountfs.errors import (
+    Conflict,
+    MountfsError,
+    NameNotAllowed,
+    NotADirectory,
+    NotFound,
+    Offline,
+    ServerFault,
+    Unreachable,
+)
 from mountfs.model.entry import File, Folder, Place
-from mountfs.model.order import Delete, MakeFolder, Move, Order
+from mountfs.model.order import Delete, MakeFolder, Move, Order, Put
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Done, Outcome
+from tests.doubles.sources import source_of
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, json_answer
 
@@ -259,3 +269,30 @@ def test_a_question_states_no_condition(connect: Connect, ask: Callable[[BoxBack
 def test_a_position_in_the_events_is_a_condition(connect: Connect) -> None:
     with Script(json_answer({"code": "precondition_failed"}, 412)) as server, pytest.raises(Conflict):
         connect(server.url).changes("7")
+
+
+LINK = {"type": "web_link", "id": "8", "name": "x"}
+
+
+@pytest.mark.parametrize("conflicts", [LINK, [LINK]])
+@pytest.mark.parametrize(
+    "order",
+    [
+        MakeFolder(BY_ID),
+        Move(BY_ID, Place(RemotePath("/A/b/y"), "2"), is_folder=False, item_id="3"),
+        Put(BY_ID, size_bytes=0, mtime_ns=0, content_hash="00" * 20, body=source_of(b"")),
+    ],
+)
+def test_a_name_that_a_web_link_has_is_refused_with_that_reason(
+    connect: Connect, order: Order, conflicts: object
+) -> None:
+    """No listing shows it, so that to look what is there, and to try again, would never end otherwise."""
+    body = {"code": "item_name_in_use", "context_info": {"conflicts": conflicts}}
+    with Script(json_answer(body, 409)) as server:
+        backend = connect(server.url)
+        outcome = carried_out(backend, order)
+        assert isinstance(outcome, NameNotAllowed)
+        assert "a web link of Box" in str(outcome)
+        with pytest.raises(NameNotAllowed):
+            backend.open_session(BY_ID, 50_000_000, None)
+        assert len(server.seen) == 2
