@@ -175,6 +175,8 @@ class Events:
             raise ServerFault(str(error))
         word = response.json()
         message = word.get("message") if isinstance(word, Mapping) else None
+        if message not in ("new_change", "reconnect"):
+            self._server = None  # such as "max_retries": begin anew (reference, OPTIONS /events)
         return message if isinstance(message, str) else "reconnect"
 
     def _current_server(self) -> _Server:

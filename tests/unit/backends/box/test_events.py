@@ -85,6 +85,14 @@ def test_sent_away_it_comes_back(connect: Connect) -> None:
         assert paths(server)[1:] == ["GET /subscribe", "GET /subscribe"]
 
 
+@pytest.mark.parametrize("reply", [word("max_retries"), answer(200, b"[]"), json_answer({"message": 7})])
+def test_a_server_that_has_enough_of_us_is_not_asked_again(connect: Connect, reply: Reply) -> None:
+    with Script(answer(500)) as server:
+        play(server, realtime(server), reply, realtime(server), word("new_change"))
+        assert connect(server.url).wait_for_changes("1", 0.2)
+        assert paths(server)[2:] == ["OPTIONS /2.0/events", "GET /subscribe"]
+
+
 def test_a_server_that_breaks_down_is_not_asked_again(connect: Connect) -> None:
     with Script(answer(500)) as server:
         backend = connect(server.url)
