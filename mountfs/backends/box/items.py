@@ -11,7 +11,7 @@ from mountfs.backends.box.entries import FIELDS, listed_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.paging import guarded_pages
 from mountfs.errors import ServerFault
-from mountfs.model.entry import File, Folder, Listed
+from mountfs.model.entry import Entry, File, Folder, Listed, Odd
 from mountfs.model.path import fold
 
 LIST = "GET folders/:id/items"
@@ -94,7 +94,23 @@ def _listed(items: Iterator[Json]) -> list[Listed]:
         # By id: an item that changes between two pages may be on both, and the later page is right.
         listed = listed_of(item)
         found[listed.id if isinstance(listed, File | Folder) else f"odd {len(found)}"] = listed
-    return [listed for listed in found.values() if listed is not None]
+    return _each_named_once([listed for listed in found.values() if listed is not None])
+
+
+def _each_named_once(entries: list[Listed]) -> list[Listed]:
+    """*entries*, but of those whose names a mount takes for one only the oldest: the others are told of. Box
+    may tell names apart that differ in how their accents are composed."""
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        if not isinstance(entry, Odd):
+            key = fold(entry.name)
+            first[key] = min(first.get(key, entry), entry, key=lambda each: (len(each.id), each.id))
+    return [
+        entry
+        if isinstance(entry, Odd) or first[fold(entry.name)] is entry
+        else Odd(entry.name, "something else in the folder has this name, in other letters")
+        for entry in entries
+    ]
 
 
 def _named(items: Iterator[Json], key: str) -> Json | None:

@@ -19,7 +19,7 @@ from mountfs.errors import (
     ServerFault,
     Unreachable,
 )
-from mountfs.model.entry import File, Folder, Place
+from mountfs.model.entry import File, Folder, Odd, Place
 from mountfs.model.order import Delete, MakeFolder, Move, Order, Put
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Done, Outcome
@@ -76,6 +76,18 @@ def test_a_listing_whose_marker_is_void_begins_anew(connect: Connect) -> None:
         assert backend.stat(BY_ID).id == "3"
     with Script(half, void, half, void, half, void) as server, pytest.raises(ServerFault):
         connect(server.url).list_folder(RemotePath("/A/B"), "2")
+
+
+def test_of_names_that_are_one_name_here_the_oldest_is_shown_and_the_others_are_told_of(
+    connect: Connect,
+) -> None:
+    composed, taken_apart = item("10", "\u00e9", "2"), item("9", "e\u0301", "2")
+    with Script(listing(composed, X, marker="m"), listing(taken_apart)) as server:
+        listed = connect(server.url).list_folder(RemotePath("/A/B"), "2")
+    odd, *shown = listed
+    assert isinstance(odd, Odd)
+    assert (odd.name, "in other letters" in odd.reason) == ("\u00e9", True)
+    assert [entry.id for entry in shown if isinstance(entry, File)] == ["3", "9"]
 
 
 def test_a_long_listing_is_read_as_far_as_it_must_be(connect: Connect) -> None:
