@@ -140,6 +140,8 @@ class _SigningIn:
         check_writable(self._file)
         keeping.check_store(self._wishes.store, self._wishes.credentials)
         service = self._service()
+        if self._wishes.client_credentials is not None and service != "box":
+            raise BadSettings(f"--client-credentials: only Box has them; leave it out for {service}")
         draft, keys = self._application(service)
         remote, granted = self._granted(service, draft, keys)
         found = granting.try_out(remote, self._clock, self._state_dir, granted.access_token)

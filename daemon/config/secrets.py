@@ -143,5 +143,7 @@ def _ask_keyring(what: str, *arguments: str) -> Any:
         raise BadSettings("the keyring needs a library; run: pip install 'mountfs[keyring]'") from None
     try:
         return getattr(keyring, what)(KEYRING_SERVICE, *arguments)
-    except keyring.errors.KeyringError as error:
-        raise BadSettings(f"the keyring does not answer: {error}") from None
+    except Exception as error:
+        # Each keyring has its own: ValueError for a wrong password, EOFError where nobody can be asked
+        # for it, those of D-Bus.
+        raise BadSettings(f"the keyring does not answer: {str(error) or type(error).__name__}") from None

@@ -231,7 +231,7 @@ def test_what_is_wrong_on_the_command_line_is_one_line(site: Site, tmp_path: Pat
         ("--set", "refresh_token=x"): "--set refresh_token: is given by an option of its own",
         ("--token-file", str(tmp_path / "absent")): f"{tmp_path}/absent: the refresh token cannot be read",
         ("--store", "systemd", "--credentials", str(tmp_path / "absent")): "make the directory",
-        ("--client-credentials", "group:7"): "group" if site.service == "box" else "unknown key",
+        ("--client-credentials", "group:7"): "group" if site.service == "box" else "only Box has them",
     }.items():
         assert told in site.complaint(*order, *more), more
     assert "is built in" in site.complaint("login", "sandbox-box", *site.order)

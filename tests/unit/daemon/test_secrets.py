@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from daemon.config.boxremote import BoxRemote
+from daemon.config.secrets import out_of_keyring
 from daemon.config.settings import DropboxRemote, Settings, find_remote, holds_secret, load, usable_remote
 from daemon.failure import BadSettings
 
@@ -133,6 +134,26 @@ def test_the_keyring_is_asked_by_the_name_in_the_configuration(
     assert "the keyring does not answer: it is locked" in refused(path, NOTHING)
     ring.is_locked, ring.held = False, {}
     assert "has no 'work.refresh_token' of mountfs; sign in again" in refused(path, NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("Incorrect Password"), "Incorrect Password"),  # of keyrings.alt
+        (EOFError(), "EOFError"),  # of getpass, where nobody can be asked
+        (ConnectionRefusedError(111, "Connection refused"), "Connection refused"),
+    ],
+)
+def test_whatever_a_keyring_raises_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    class Broken:
+        def get_password(self, *_: str) -> str:
+            raise error
+
+    monkeypatch.setattr("daemon.config.secrets.importlib.import_module", lambda name: Broken())
+    with pytest.raises(BadSettings, match=f"the keyring does not answer: .*{told}"):
+        out_of_keyring("work.refresh_token")
 
 
 def test_without_the_library_the_keyring_says_what_to_install(
