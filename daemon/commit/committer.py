@@ -17,7 +17,6 @@ from mountfs.errors import Internal, NotSignedIn, Offline
 from mountfs.model.order import MAKES_A_FILE, Order, OrderKind
 from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
-from mountfs.model.settling import SETTLE_S
 from mountfs.model.source import Source
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
@@ -82,10 +81,10 @@ class Committer:
         uploads: Uploading,
         lock_path: Path,
         copies: CopyNames,
-        settle_s: float = SETTLE_S,
-        stranded: Sequence[Sent] = (),
-        pause: Pause | None = None,
-        turn: Turn | None = None,
+        settle_s: float,
+        stranded: Sequence[Sent],
+        pause: Pause,
+        turn: Turn | None,
     ) -> None:
         """*stranded*: the batches that a former process left. *pause*: while it is on, no file is sent.
         *turn*: where batches go one at a time; None: the lock of *lock_path*, among this machine's mounts."""
@@ -104,7 +103,7 @@ class Committer:
         by_file = TurnByFile(AccountLock(lock_path) if self._is_alone else NoLock())
         self._turn: Turn = (self._is_alone and turn) or by_file
         books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
-        self._pause = pause or Pause()
+        self._pause = pause
         self._sender = Sender(tree, listings, backend, books, clock, self._pause)
         self._sender.may_launch = lambda: self._turn.is_held
         self._sender.was_refused = self._shrink

@@ -8,7 +8,7 @@ from mountfs.model.pacing import Pacer
 from mountfs.model.ranges import RangeSet
 
 FILL_BYTES = 4 * 1024 * 1024
-"""Most bytes of one request, all of which a thread has in memory; as much as readahead asks for."""
+"""Most bytes of one request, all of which a thread has in memory."""
 SKIPPED_BYTES = 128 * 1024
 """Two gaps go into one request if at most so many bytes lie between them, which are fetched in vain."""
 

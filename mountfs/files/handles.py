@@ -177,9 +177,7 @@ class OpenFiles:
             file.seal_if_flushed(is_safe=True)  # syncs nothing: who syncs the journal asks for the lock
         return self._handle(file, path, flags, is_ours=is_ours)
 
-    def created(
-        self, node: Node, path: str, spool_file: SpoolFile, flags: int, *, is_ours: bool = False
-    ) -> Handle:
+    def created(self, node: Node, path: str, spool_file: SpoolFile, flags: int, *, is_ours: bool) -> Handle:
         """A handle on a new, empty file, whose draft was just begun; *is_ours* as in ``open``."""
         draft = node.state.draft
         assert draft is not None

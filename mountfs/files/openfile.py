@@ -53,7 +53,7 @@ class OpenFile:
         content: Content | None = None,
         spool_file: SpoolFile | None = None,
         is_draft: bool = False,
-        on_rekey: Callable[[OpenFile, Key], None] = lambda _file, _key: None,
+        on_rekey: Callable[[OpenFile, Key], None],
     ) -> None:
         """Shows the revision *file*, or else *content*, whose open *spool_file* it owns from here on.
         *mtime_ns*: a time of the revision that is kept here.

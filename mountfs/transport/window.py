@@ -8,7 +8,7 @@ import weakref
 from threading import Condition, Lock
 
 SLOT_BYTES = 4 * 1024 * 1024
-"""The bytes of one slot: the largest range that the reader asks for."""
+"""The bytes of one slot. A larger range that does not go into a cache file is read slot by slot."""
 SLOTS = 64
 """So many reads run at once; a further one waits for a slot."""
 SLOTS_AT = 4096

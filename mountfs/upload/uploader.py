@@ -43,13 +43,11 @@ class Uploader:
         *,
         may_begin: Callable[[Node], float | None],
         folder_lost: Callable[[Node], bool],
-        pause: Pause | None = None,
+        pause: Pause,
     ) -> None:
         """*may_begin*, *folder_lost*, *pause*: see ``UploadContext``."""
         self.wake: Callable[[], None] = lambda: None
-        self._context = UploadContext(
-            tree, spool, backend, clock, urgency, may_begin, folder_lost, pause or Pause()
-        )
+        self._context = UploadContext(tree, spool, backend, clock, urgency, may_begin, folder_lost, pause)
         twins = TwinFinder(self._context)
         self._packs = PackSender(self._context, twins)
         self._sessions = SessionSender(self._context, twins)
