@@ -14,10 +14,11 @@ from daemon.cli.slotcheck import DAMAGED, Journal, JournalUnusable, SlotCheck
 from daemon.control.status import plural
 from mountfs.clock import SystemClock, boot_id
 from mountfs.model.hashing import HashKind
+from mountfs.model.names import MAX_CHARS
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
-from mountfs.tree.attributelog import ENDING
+from mountfs.tree.attributelog import STORE_ENDINGS
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import OtherVersion, is_full
 from mountfs.tree.kept import Kept, kept_of
@@ -28,9 +29,6 @@ from mountfs.tree.recovery import recover
 from mountfs.tree.store import Store
 from mountfs.tree.tree import Tree
 
-MOST_CHARS = 255
-"""Of a name, as both services take it."""
-STORE_FILES = ("", "-wal", "-shm", ENDING)
 PRIVATE = Kept(mode=0o600)
 """For a file whose mode cannot be read any more."""
 
@@ -81,7 +79,7 @@ def _rebuild(slot: SlotCheck) -> str | None:
 
 
 def _remove_store(path: Path) -> None:
-    for ending in (*STORE_FILES, "-journal"):
+    for ending in (*STORE_ENDINGS, "-journal"):
         Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
@@ -104,7 +102,7 @@ def _move_journal_away(slot: SlotCheck) -> Path:
     earlier = slot.directory.glob(f"journal.db{DAMAGED}*[0-9]")
     numbers = [int(each.name.rpartition("-")[2]) for each in earlier]
     aside = slot.directory / f"journal.db{DAMAGED}{max(numbers, default=0) + 1}"
-    for ending in STORE_FILES:
+    for ending in STORE_ENDINGS:
         part = Path(f"{slot.journal}{ending}")
         if part.exists():
             part.rename(f"{aside}{ending}")
@@ -193,7 +191,7 @@ def _recover(slot: SlotCheck) -> Iterator[str]:
     try:
         tree = Tree(store, SystemClock(), root_id="", carries_times=False)
         stranded(tree, tree.restore())
-        copies = CopyNames(tree, socket.gethostname(), MOST_CHARS)
+        copies = CopyNames(tree, socket.gethostname(), MAX_CHARS)
         known = len(store.notices())
         result = recover(
             tree,

@@ -15,7 +15,7 @@ from daemon.core import Foundation
 from daemon.upkeep.pins import take_pins
 from mountfs.model.entry import Entry, File
 from mountfs.model.path import fold
-from mountfs.tree.attributelog import ENDING
+from mountfs.tree.attributelog import STORE_ENDINGS
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
@@ -29,7 +29,6 @@ LOG = logging.getLogger(__name__)
 
 IDENTITY = "identity"
 """The store's fact that tells it from any other, written when it is first used."""
-STORE_FILES = ("journal.db", "journal.db-wal", "journal.db-shm", f"journal.db{ENDING}")
 
 
 def identify(store: Store) -> str:
@@ -59,8 +58,8 @@ def adopt(ours: Foundation, theirs: Foundation, their_directory: Path) -> int:
     # Power loss must not find theirs gone and ours not yet on the disk; this happens once in a while only.
     os.sync()
     theirs.close()
-    for name in STORE_FILES:
-        (their_directory / name).unlink(missing_ok=True)
+    for ending in STORE_ENDINGS:
+        (their_directory / f"journal.db{ending}").unlink(missing_ok=True)
     shutil.rmtree(their_directory / "spool", ignore_errors=True)
     LOG.info("took over %d changes that another mount left", count)
     return count

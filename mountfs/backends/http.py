@@ -58,7 +58,6 @@ class HttpSettings:
     """Also how long the far side may take no byte of a request."""
     read_timeout_s: float = 60.0
     """How long the far side may be silent before and within a reply."""
-    user_agent: str = "mountfs"
     on_bytes: Callable[[int, int], None] = lambda _up, _down: None
     """Told of each piece of a body that leaves, and of each that came."""
 
@@ -100,7 +99,7 @@ class HttpClient:
         self._silences = Silences(clock)
         self._sockets = Sockets(clock.now_s)
         self._closed = ending or threading.Event()
-        headers = {"User-Agent": self._settings.user_agent}
+        headers = {"User-Agent": "mountfs"}
         self._pool = Connections(self._sockets, self._settings.workers, headers)
         # A long poll keeps its connection for minutes; it must not take one from the others.
         self._longpoll_pool = Connections(self._sockets, 2, headers)

@@ -62,8 +62,6 @@ class FuseOptions:
     """How long the kernel answers by itself: bounds how stale a remote change can look."""
     no_fetch_ahead: Sequence[str] = ()
     """Names of programs that nothing is fetched ahead for."""
-    negative_timeout_s: float = 0.0
-    """0: what others create is found as soon as the listing knows it."""
     names_kept: int = NAMES_KEPT
     """Names of files that the kernel may keep."""
 
@@ -175,7 +173,8 @@ def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
         "default_permissions": options.checks_modes,
         "attr_timeout": options.attr_timeout_s,
         "entry_timeout": options.entry_timeout_s,
-        "negative_timeout": options.negative_timeout_s,
+        # What others create is found as soon as the listing knows it.
+        "negative_timeout": 0.0,
         "allow_other": options.allow_other,
         "ro": options.is_read_only,
         "nosuid": True,

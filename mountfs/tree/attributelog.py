@@ -17,6 +17,8 @@ from pathlib import Path
 from mountfs.tree.kept import NOTHING_KEPT, Kept, kept_of, text_of
 
 ENDING = "-attributes"
+STORE_ENDINGS = ("", "-wal", "-shm", ENDING)
+"""Of the files of one store, behind the name of its database."""
 MOST_BYTES = 16 * 1024 * 1024
 """A file of this length takes no more lines, and each change writes its row. For comparison: chmod(2) called
 without a pause makes 2 MB of lines a second, and the worker that syncs empties the file as often."""

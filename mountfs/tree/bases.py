@@ -124,3 +124,13 @@ def is_attached(node: Node) -> bool:
 def is_below(node: Node, top: Node) -> bool:
     """Whether *node* is *top* or below it, as it is shown, or was before it was removed."""
     return any(each is top for each in above(node))
+
+
+def is_in(folder: Node, node: Node) -> bool:
+    """Whether *folder* is *node*, or is shown below it."""
+    at: Node | None = folder
+    while at is not None:
+        if at is node:
+            return True
+        at = at.state.parent
+    return False

@@ -368,13 +368,3 @@ def _outdate(tree: Tree, folder: Node) -> None:
     """The listing of *folder* is out of date: it serves only where it cannot be listed anew."""
     folder.part.listing.doubted_at = tree.store.next_id()
     tree.store.save_listing(folder.id, folder.part.listing)
-
-
-def is_in(folder: Node, node: Node) -> bool:
-    """Whether *folder* is *node*, or is shown below it."""
-    at: Node | None = folder
-    while at is not None:
-        if at is node:
-            return True
-        at = at.state.parent
-    return False

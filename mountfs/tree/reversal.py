@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.model.path import fold
-from mountfs.tree.bases import is_below
+from mountfs.tree.bases import is_below, is_in
 from mountfs.tree.childrows import load_children
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import is_in, shadow, show
+from mountfs.tree.remote import shadow, show
 from mountfs.tree.tree import Tree
 
 

@@ -28,12 +28,12 @@ from mountfs.errors import NoSpace
 from mountfs.ports import Disk
 from mountfs.spool.spool import Spool
 from mountfs.tree.attributing import save_folder_times, save_noted
+from mountfs.tree.bases import is_in
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
 from mountfs.tree.gaps import note_synced, unsynced_now
 from mountfs.tree.node import Node, State, path_of
-from mountfs.tree.remote import is_in
 from mountfs.tree.sharedsync import SharedSync
 from mountfs.tree.tree import Tree
 

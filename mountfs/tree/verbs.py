@@ -21,7 +21,7 @@ from mountfs.errors import (
 from mountfs.model.entry import File
 from mountfs.model.names import NameRules, is_local_name
 from mountfs.model.path import fold
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import is_attached, is_in
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.copynames import CopyNames
@@ -30,7 +30,6 @@ from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.label import can_be_labelled, closed_label
 from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, path_of
 from mountfs.tree.overlay import Overlay
-from mountfs.tree.remote import is_in
 from mountfs.tree.replaced import check_synced
 from mountfs.tree.rowless import apply, is_found
 from mountfs.tree.tree import Edit, Tree
