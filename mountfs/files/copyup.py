@@ -166,6 +166,7 @@ def _fetched(services: Services, file: File, kept_bytes: int) -> SpoolFile:
     admit(services, kept_bytes)
     copy = services.spool.create()
     try:
+        copy.label(NOBODYS)  # until its first write, a crash takes it away
         services.reader.copy_into(file, copy, kept_bytes)
     except BaseException:
         discard(services, copy)
@@ -189,12 +190,13 @@ def _laid_over(services: Services, overlay: Overlay, size_bytes: int) -> tuple[S
 
 def _copied(services: Services, spool_file: SpoolFile, kept_bytes: int) -> SpoolFile:
     try:
-        return services.spool.copy(spool_file.name, kept_bytes)
+        return services.spool.copy(spool_file.name, kept_bytes, NOBODYS)
     except FileNotFoundError:
         pass  # committed meanwhile, and moved into the cache: the open descriptor still reads the bytes
     admit(services, kept_bytes)
     copy = services.spool.create()
     try:
+        copy.label(NOBODYS)
         spool_file.copy_into(copy, kept_bytes)
     except BaseException:
         discard(services, copy)

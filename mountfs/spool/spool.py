@@ -78,11 +78,13 @@ class Spool:
         fd = self.ahead.take(path)
         return SpoolFile(self._disk, name, self._disk.create(path) if fd is None else fd, 0)
 
-    def copy(self, name: str, length: int) -> SpoolFile:
-        """A new file that holds the first *length* bytes of another. NoSpace leaves none behind."""
+    def copy(self, name: str, length: int, label: str) -> SpoolFile:
+        """A new file that holds the first *length* bytes of another, labelled before it has any. NoSpace
+        leaves none behind."""
         self.admit(length)
         target = self.create()
         try:
+            target.label(label)
             source = self.open(name)
             try:
                 source.copy_into(target, length)

@@ -8,6 +8,8 @@ import stat
 import pytest
 
 from mountfs.errors import BadHandle, InvalidArgument
+from mountfs.spool.disk import RealDisk
+from mountfs.tree.label import NOBODYS
 from tests.doubles.world import World
 
 RW = os.O_RDWR
@@ -237,3 +239,36 @@ def test_no_file_stays_open_and_none_is_left_as_being_written(world: World) -> N
     world.get("/f")
     assert len(world.core.files) == 0
     assert "open" not in dict(world.pending()).values()
+
+
+@pytest.mark.parametrize("is_remote", [True, False])
+def test_a_copy_for_the_first_write_is_nobodys_until_it_has_its_bytes(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, is_remote: bool
+) -> None:
+    """A kill meanwhile leaves what the file has besides: nobody is told of lost changes."""
+    world.put("/f", b"12345")
+    if is_remote:
+        world.settle()
+    labels = []
+    copy, pwrite = RealDisk.copy, RealDisk.pwrite
+
+    def look(disk: RealDisk, fd: int) -> None:
+        if os.fstat(fd).st_size == 0:
+            labels.append(disk.label_of(f"/proc/self/fd/{fd}"))
+
+    def copying(disk: RealDisk, source_fd: int, target_fd: int, length: int) -> None:
+        look(disk, target_fd)
+        copy(disk, source_fd, target_fd, length)
+
+    def writing(disk: RealDisk, fd: int, data: bytes, offset: int) -> None:
+        look(disk, fd)
+        pwrite(disk, fd, data, offset)
+
+    monkeypatch.setattr(RealDisk, "copy", copying)
+    monkeypatch.setattr(RealDisk, "pwrite", writing)
+    number = world.fs.open("/f", os.O_RDWR).number
+    world.fs.write(number, 0, b"a")
+    assert labels == [NOBODYS]
+    world.close_file(number)
+    world.settle()
+    assert world.account.files() == {"/f": b"a2345"}

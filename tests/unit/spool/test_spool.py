@@ -90,7 +90,7 @@ def test_a_file_opened_again_goes_on(spool: Spool) -> None:
 
 def test_a_copy_shares_nothing_with_its_source(spool: Spool) -> None:
     name = _put(spool, b"hello world")
-    copy = spool.copy(name, 5)
+    copy = spool.copy(name, 5, "")
     assert copy.name != name
     copy.pwrite(0, b"J")
     assert copy.pread(0, 100) == b"Jello"
@@ -100,7 +100,7 @@ def test_a_copy_shares_nothing_with_its_source(spool: Spool) -> None:
 
 def test_a_copy_that_fails_leaves_nothing(spool: Spool) -> None:
     with pytest.raises(FileNotFoundError):
-        spool.copy("missing", 5)
+        spool.copy("missing", 5, "")
     assert spool.names() == []
 
 
@@ -259,7 +259,7 @@ def test_a_copy_asks_first(tmp_path: Path) -> None:
     name = _put(spool, b"hello")
     disk.free = 0
     with pytest.raises(NoSpace):
-        spool.copy(name, 5)
+        spool.copy(name, 5, "")
     assert spool.names() == [name]
 
 
@@ -319,7 +319,7 @@ def test_a_name_that_leads_out_of_the_spool_is_of_no_file(spool: Spool, tmp_path
         lambda: spool.fdatasync(name),
         lambda: spool.rename(name),
         lambda: spool.move_out(name, tmp_path / "taken"),
-        lambda: spool.copy(name, 1),
+        lambda: spool.copy(name, 1, ""),
         lambda: spool.path(name),
     ):
         with pytest.raises(FileNotFoundError):
