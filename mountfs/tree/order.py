@@ -108,11 +108,17 @@ def new_folders_above(node: Node) -> list[Node]:
 
 
 def is_lost(node: Node) -> bool:
-    """Whether the service has *node* in a folder that has vanished, so that the node has vanished with it."""
+    """Whether the service has *node* in a folder that has vanished, so that the node has vanished with it.
+
+    Not what was removed here on its way into a folder that vanished meanwhile, and that is to be made again:
+    it arrived after that, or else it would have been lost with the folder, and is to be removed there.
+    """
     state = node.state
     if state.base is None:
         return False
     at = state.base_parent
+    if state.parent is None and at is not None and at.state.base is None and at.state.parent is not None:
+        return False
     while at is not None and at.id != ROOT_ID:
         at = at.state.base_parent if at.state.base is not None else None
     return at is None

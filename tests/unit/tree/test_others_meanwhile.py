@@ -357,3 +357,41 @@ def test_a_listing_that_is_older_than_a_move_of_others_takes_nothing_from_where_
     assert world.tree() == world.remote() == {"/a": None, "/b": None, "/b/new": None} | theirs | ours
     assert world.notices() == []
     world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["by path", "by id"])
+@pytest.mark.parametrize(("is_folder", "keeps_other"), [(False, False), (False, True), (True, False)])
+def test_what_was_removed_on_its_way_into_a_folder_that_others_moved_does_not_come_back(
+    tmp_path: Path, limits: BackendLimits, *, is_folder: bool, keeps_other: bool
+) -> None:
+    world = World(tmp_path, limits=limits)
+    world.account.clock, world.account.job_s = world.clock, 3.0
+    world.account.mkdir("/d/sub")
+    world.follow()
+    world.tree()
+    if is_folder:
+        world.mkdir("/d/new")
+    else:
+        world.put("/d/new", b"ours")
+    if keeps_other:
+        world.put("/d/other", b"other")
+    world.upload_all()
+    world.advance(3.0)
+    while world.word("/d/new") != "committing":
+        world.core.committer.step(world.clock.now_s())
+    if is_folder:
+        world.fs.rmdir("/d/new")
+    else:
+        world.fs.unlink("/d/new")
+    world.account.move("/d", "/far/moved")
+    world.follow()
+    world.names()
+    world.settle()
+    for _ in range(3):
+        world.follow()
+        world.tree()
+        world.settle()
+    assert world.tree() == world.remote()
+    assert [path for path in world.remote() if path.endswith("new")] == []
+    assert sorted(body for body in world.remote().values() if body) == [b"other"] * keeps_other
+    world.close()
