@@ -26,6 +26,8 @@ class LinkRate:
         """Whether the delay before the first bytes is within the time that counts."""
         self.bytes_s = 0.0
         """As it was last seen."""
+        self.told_bytes_s = 0.0
+        """As so many bytes told it last that the delay does not count; 0: none did yet."""
 
     def began(self, now_s: float) -> None:
         if not self._under_way:
@@ -43,6 +45,8 @@ class LinkRate:
         is_delayed = self._is_first and self._came_bytes >= TELLING_BYTES
         flowed_s = max(passed_s - self._least_s, passed_s / MOST_BURST) if is_delayed else passed_s
         self.bytes_s = self._came_bytes / flowed_s if flowed_s > 0 else math.inf
+        if self._came_bytes >= TELLING_BYTES:
+            self.told_bytes_s = self.bytes_s
         if passed_s > MEMORY_S:
             self._since_s, self._is_first = now_s - passed_s / 2, False
             self._came_bytes /= 2

@@ -36,7 +36,7 @@ from mountfs.reading.readahead import (
 )
 from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
-from mountfs.reading.window import grown, most_ahead_bytes, readers_ahead
+from mountfs.reading.window import grown, most_ahead_bytes, readers_ahead, still
 
 FIRST_PIECE_BYTES = MIB
 """Of a large window that begins: the reader gets on, and asks for more, before all of it has come."""
@@ -177,8 +177,9 @@ class Reader:
                 self._call_off_locked(file)
             elif planned.is_settled:
                 self._abandon_locked(file, planned.streams[:1])
-        is_wide = planned.ahead_stop - planned.ahead_start > FREE_WINDOW_BYTES
-        return planned.narrowed(self._most_ahead_bytes(key)) if is_wide else planned
+        if planned.ahead_stop - planned.ahead_start > FREE_WINDOW_BYTES:
+            planned = planned.narrowed(still(self._most_ahead_bytes(key), self._rate.told_bytes_s))
+        return planned
 
     def _most_ahead_bytes(self, key: Key) -> int:
         with self._lock:

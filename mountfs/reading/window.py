@@ -13,6 +13,9 @@ from mountfs.reading.readahead import FAST_WINDOW_BYTES, FREE_WINDOW_BYTES, MOST
 WINDOW_S = 1.0
 """What the link delivers in this time is fetched ahead at most: longer than the delay of any link that is fit
 for work. More would keep what is wanted next waiting for what is wanted later, as they share the line."""
+SLOWED = 4
+"""A window that grew while the link was faster is cut to what comes in so many times that time. A rate goes
+up and down, and a window that was cut too far has to grow again."""
 PART_OF_CACHE = 8
 """A window takes no more than this part of the cache. Of a file that is larger than the cache all goes at
 once, also what was fetched ahead and not read yet: with a half, 1.5 times the file's bytes were fetched."""
@@ -35,6 +38,11 @@ def most_ahead_bytes(blocks: Blocks, readers: int, *, is_direct: bool) -> int:
 def grown(most_bytes: int, link_bytes_s: float) -> int:
     """How large a window gets of who had to wait for it."""
     return max(FREE_WINDOW_BYTES, int(min(most_bytes, link_bytes_s * WINDOW_S)))
+
+
+def still(most_bytes: int, link_bytes_s: float) -> int:
+    """How large a window stays that had grown before. A link that was not measured yet cuts none."""
+    return grown(most_bytes, SLOWED * link_bytes_s) if link_bytes_s else most_bytes
 
 
 def readers_ahead(fetches: Mapping[Key, Sequence[Fetch]], key: Key) -> int:

@@ -38,6 +38,17 @@ def test_little_tells_nothing_but_that_it_came() -> None:
     assert used(1e9, [TELLING_BYTES, 1]).bytes_s < (1 + MOST_BURST) * TELLING_BYTES / DELAY_S
 
 
+def test_little_does_not_change_what_more_has_told() -> None:
+    rate = used(1e9, [TELLING_BYTES, TELLING_BYTES])
+    told = rate.told_bytes_s
+    assert told == rate.bytes_s > TELLING_BYTES / DELAY_S
+    rate.began(100.0)
+    rate.ended(100.0, 100.0 + DELAY_S, 4096)
+    assert rate.bytes_s < 100_000
+    assert rate.told_bytes_s == told
+    assert used(1e9, [4096]).told_bytes_s == 0.0
+
+
 def test_what_lies_between_requests_is_no_time_of_the_link() -> None:
     rate = LinkRate()
     rate.began(0.0)

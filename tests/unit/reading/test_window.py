@@ -30,6 +30,7 @@ from mountfs.reading.window import (
     grown,
     most_ahead_bytes,
     readers_ahead,
+    still,
 )
 from tests.fakes.clock import FakeClock
 
@@ -135,6 +136,18 @@ def test_a_window_grows_to_what_the_link_delivers_in_a_second() -> None:
     assert grown(192 * MIB, 100.0 * MIB) == 100 * MIB
     assert grown(192 * MIB, float("inf")) == 192 * MIB
     assert grown(192 * MIB, 0.0) == FREE_WINDOW_BYTES
+
+
+def test_a_window_that_grew_on_a_faster_link_is_cut(make: Make) -> None:
+    """Somebody sets a limit, or takes the machine elsewhere, while a film is read: what is far ahead would
+    keep all other reads waiting for the line."""
+    rig = make(2048 * MIB)
+    [file] = rig.files(1, 1024 * MIB)
+    assert still(192 * MIB, 0.0) == 192 * MIB
+    for rate, ahead_bytes in ((1e9, 192 * MIB), (10.0 * MIB, 40 * MIB), (MIB / 2, FREE_WINDOW_BYTES)):
+        rig.reader._rate.told_bytes_s = rate
+        planned = rig.reader._planned(file, 0, BLOCK_BYTES)
+        assert planned.ahead_stop - planned.ahead_start == ahead_bytes
 
 
 def test_who_reads_small_files_is_not_counted_among_those_that_read_ahead() -> None:
