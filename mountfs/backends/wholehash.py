@@ -49,6 +49,14 @@ class WholeHash:
                 self._unfed.remove(offset, offset + len(body))
         self.catch_up()
 
+    def pass_by(self, offset: int, length: int) -> None:
+        """The file's bytes from *offset* on are about to be sent, and too many to be in memory: they are read
+        when it is their turn. Raises what *read* raises."""
+        with self._lock:
+            if length and offset >= self._next:
+                self._unfed.add(offset, offset + length)
+        self.catch_up()
+
     def let_go(self, offset: int) -> None:
         """The part at *offset* was sent, or failed: its bytes do not stay in memory."""
         with self._lock:
@@ -118,21 +126,29 @@ class WholeHashes:
     @contextmanager
     def fed(self, session: str, source: Source, offset: int, body: bytes) -> Iterator[None]:
         """The part *body* is hashed before the block, in which it is sent. What ``Source.exactly`` raises."""
-        with self._lock:
-            whole = self._files.get(session)
-            if whole is None:
-                whole = self._files[session] = WholeHash(self._kind, source.exactly)
+        whole = self._of(session, source)
         try:
             whole.feed(offset, body)
             yield
         finally:
             whole.let_go(offset)
 
+    def pass_by(self, session: str, source: Source, offset: int, length: int) -> None:
+        """A part that is too long to be in memory is about to be sent. What ``Source.exactly`` raises."""
+        self._of(session, source).pass_by(offset, length)
+
     def hexdigest(self, session: str, source: Source, size_bytes: int) -> str:
         """Once every part is through. What ``Source.exactly`` raises."""
         with self._lock:
             whole = self._files.get(session)
         return (whole or WholeHash(self._kind, source.exactly)).hexdigest(size_bytes)
+
+    def _of(self, session: str, source: Source) -> WholeHash:
+        with self._lock:
+            whole = self._files.get(session)
+            if whole is None:
+                whole = self._files[session] = WholeHash(self._kind, source.exactly)
+            return whole
 
     def forget(self, session: str) -> None:
         """The session is over."""

@@ -9,10 +9,13 @@ import pytest
 
 from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
+from mountfs.backends import filerange, wholehash
+from mountfs.backends.box import backend as backend_module
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.errors import Busy, Conflict, NotFound, Offline, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.order import Part
+from mountfs.model.source import Source
 from mountfs.ports import Done, Running
 from tests.contract.boxes import BODY, PART, connect, statuses
 from tests.contract.far import (
@@ -109,6 +112,39 @@ def test_parts_that_are_never_seen_are_sent_again_in_the_end(sandbox: BoxSandbox
     session, parts = upload_parts(box, "/x", BODY)
     (outcome,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(outcome, SessionLost)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
+def test_a_part_too_long_for_memory_is_read_while_it_is_sent(
+    sandbox: BoxSandbox, box: BoxBackend, monkeypatch: pytest.MonkeyPatch, order: tuple[int, ...]
+) -> None:
+    """Parts of 64 MB, as Box makes them of large files, took 256 MB where four were on their way."""
+    monkeypatch.setattr(backend_module, "PART_IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(filerange, "READ_BYTES", PART // 4)
+    monkeypatch.setattr(wholehash, "READ_BYTES", PART // 4)
+    reads: list[int] = []
+
+    def read(offset: int, length: int) -> bytes:
+        reads.append(length)
+        return BODY[offset : offset + length]
+
+    source = Source("", read)
+    session = box.open_session(place("/x"), len(BODY), None)
+    parts = {}
+    for number in order:
+        offset = number * PART
+        length = min(PART, len(BODY) - offset)
+        receipt = box.append(session, source, offset, length, closing=False, size_bytes=None)
+        parts[offset] = Part(offset, length, receipt)
+    digest = box.whole_hash(session, source, len(BODY), [])
+    assert max(reads) <= PART // 4
+    assert sum(reads) == 3 * len(BODY)
+    put = large_order(box, "/x", BODY, session, tuple(parts.values()))
+    assert digest == put.content_hash
+    (file,) = finish(box, [put])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+    assert statuses(sandbox, "sessions/part") == [200] * 3
 
 
 def test_after_a_restart_only_missing_parts_are_sent(sandbox: BoxSandbox, box: BoxBackend) -> None:

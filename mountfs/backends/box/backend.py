@@ -23,6 +23,7 @@ from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
 from mountfs.backends.box.uploads import BoxUploads
+from mountfs.backends.filerange import FileRange
 from mountfs.backends.http import Ending, HttpClient, HttpSettings, Tokens
 from mountfs.backends.wholehash import WholeHashes
 from mountfs.errors import (
@@ -60,6 +61,10 @@ ME = "GET users/me"
 ROOT_FOLDER = "GET folders/:id"
 UNLIMITED_BYTES = 900 * 10**12
 """Accounts without a limit state 10^15 - 1, give or take a rounding."""
+
+PART_IN_MEMORY_BYTES = 16 * 1024 * 1024
+"""Of files beyond a gigabyte the parts are longer, and several are on their way at once: such a part is read
+while it is sent."""
 
 OF_THE_CALL = (Offline, Throttled, ServerFault, NotSignedIn)
 """What says nothing about the order itself: it may have taken effect, or was never looked at."""
@@ -200,6 +205,10 @@ class BoxBackend:
         closing: bool,  # noqa: ARG002 - the port's; a session knows its size from the start
         size_bytes: int | None,  # noqa: ARG002
     ) -> str:
+        if length > PART_IN_MEMORY_BYTES:
+            if SessionToken.parse(session).id:
+                self._hashes.pass_by(session, source, offset, length)
+            return self._uploads.append(session, offset, FileRange(source, offset, length))
         body = source.exactly(offset, length)
         if not SessionToken.parse(session).id:
             return self._uploads.append(session, offset, body)

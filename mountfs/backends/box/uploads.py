@@ -26,6 +26,7 @@ from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.sessiontoken import SessionToken, StoredPart
+from mountfs.backends.filerange import FileRange
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     Busy,
@@ -100,8 +101,8 @@ class BoxUploads:
         with self._lock:
             self._strayed.add(file_id)
 
-    def append(self, session: str, offset: int, body: bytes) -> str:
-        """The receipt of one part, whose length but for the last is the session's."""
+    def append(self, session: str, offset: int, body: bytes | FileRange) -> str:
+        """The receipt of one part, whose length but for the last is the session's. What reading raises."""
         token = SessionToken.parse(session)
         is_last = offset + len(body) == token.size_bytes
         if not body and is_last:
@@ -110,7 +111,9 @@ class BoxUploads:
             raise InvalidArgument(f"part {offset}+{len(body)} is not aligned to {token.part_bytes}")
         if not token.id:
             return ""
-        digest = hashlib.sha1(body)
+        digest = hashlib.sha1()
+        for piece in [body] if isinstance(body, bytes) else body:
+            digest.update(piece)
         known = self._found(token).get(offset)
         if known is not None and known.is_of(offset, len(body), digest.hexdigest()):
             return known.receipt
@@ -306,7 +309,7 @@ def digest_header(digest: bytes) -> str:
 
 
 def _part_bytes(session: Mapping[str, Any]) -> int:
-    """Each upload worker has a part of that length in memory."""
+    """More than that is no length of a part."""
     part_bytes = checked.count(session.get("part_size"), "part_size", MOST_PART_BYTES)
     if not part_bytes:
         raise ServerFault("an upload session has parts of no length")
