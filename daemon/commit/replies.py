@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from daemon.commit.batch import Batch
 from daemon.commit.lookup import has_left, look_back, look_up
@@ -35,7 +36,7 @@ from mountfs.ports import Backend, Clock, Outcome
 from mountfs.tree.booking import Books
 from mountfs.tree.childrows import held, unread_about
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import Flight, Node, path_of
+from mountfs.tree.node import Flight, Node, Pending, path_of
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ LOG = logging.getLogger(__name__)
 NOT_KNOWN_YET = Unknown(Offline("not known yet"))
 UNHEARD_KEPT = 10
 """Versions of one file whose commits were not answered: so many are known for ours when they arrive late."""
+SHORT_EACH_S = 1.0
+"""Of files that somebody else has no room for one is tried in so long: their bytes travel each time."""
 BOOKED_AT_ONCE = 100
 """Outcomes booked in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
 
@@ -56,6 +59,8 @@ class Replies:
         self._backend = backend
         self._books = books
         self._clock = clock
+        self._short: dict[int, Node] = {}
+        """Files that were refused for want of room though the account has some, and were not taken since."""
 
     def judge(
         self, flights: Sequence[Flight], outcomes: Sequence[Outcome]
@@ -155,6 +160,31 @@ class Replies:
             if pending is not None:
                 wait_s = delay_s(pending.attempts + 1, retry_after_s, self._clock.jitter(), pace)
                 pending.held_until_s = self._clock.now_s() + wait_s
+
+    def hold_short(self, node: Node, error: MountfsError) -> None:
+        """The same for want of somebody else's room: ever longer, and the longer the more files there are."""
+        self.hold_back(node, error, ALONE)
+        with self._tree.lock:
+            for first in [*islice(self._short.values(), 2)]:
+                del self._short[first.id]
+                if first.pending is not None:  # else it was removed meanwhile
+                    self._short[first.id] = first
+            self._short[node.id] = node
+            pending = node.pending
+            if pending is not None:
+                least_s = self._clock.now_s() + SHORT_EACH_S * len(self._short)
+                pending.held_until_s = max(pending.held_until_s, least_s)
+
+    def note_taken(self, nodes: Iterable[Node]) -> None:
+        """The service took *nodes*. Was there no room for one of them before, the others may fit by now."""
+        with self._tree.lock:
+            if not any(self._short.pop(node.id, None) for node in nodes):
+                return
+            others, self._short = self._short, {}
+            for node in others.values():
+                if node.pending is not None:
+                    node.pending.held_until_s = Pending.held_until_s
+                    self._tree.planner.touch(node)
 
     def relist_lost_parents(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Where the service has no folder for something any more, the folder above that one is listed: it

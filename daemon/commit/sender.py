@@ -31,7 +31,7 @@ from mountfs.errors import (
     Transient,
 )
 from mountfs.model.order import MAKES_A_FILE, OrderKind
-from mountfs.model.pacing import ALONE, Pacer, is_account_wide
+from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
 from mountfs.model.troublelog import TroubleLog
 from mountfs.ports import Backend, Clock, Outcome, Running
@@ -212,6 +212,10 @@ class Sender:
         if has_succeeded and flights[0].kind in MAKES_A_FILE:
             with self._tree.lock:
                 self._pause.succeeded()
+            judged = zip(flights, verdicts, strict=True)
+            self._replies.note_taken(
+                flight.node for flight, each in judged if isinstance(each, Acknowledge | Overtaken)
+            )
         for flight, verdict in zip(flights, verdicts, strict=True):
             if not isinstance(verdict, Retry | Rebase | Reupload | Unknown):
                 continue
@@ -219,7 +223,7 @@ class Sender:
             self.last_error = str(error)
             if is_full(error):
                 if not self._pause_for([flight], error, started_s):
-                    self._replies.hold_back(flight.node, error, ALONE)
+                    self._replies.hold_short(flight.node, error)
             elif isinstance(verdict, Unknown) or is_account_wide(error):
                 self.slow_down(error, started_s, batch)
             elif isinstance(verdict, Retry):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mountfs.errors import NoSpace, TransferLimit
+from mountfs.model.order import Order
 from mountfs.model.pausing import FIRST_PROBE_S
+from mountfs.ports import Launch
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
@@ -185,3 +187,28 @@ def test_a_full_folder_of_somebody_else_holds_up_nothing_that_is_ours(
     assert not world.core.tree.refused
     assert calls["space"] <= 60
     assert calls["submit"] <= 60 + 20 * 30
+
+
+def test_of_many_files_that_somebody_else_has_no_room_for_few_are_tried_until_one_is_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(FILES):
+        world.put(f"/theirs{number}", b"12345")
+        world.backend.refuse(f"/theirs{number}", NoSpace("its owner has no room"), times=1000)
+    work(world, 10 * FIRST_PROBE_S)
+    sent: list[int] = []
+    submit = world.backend.submit
+
+    def counted(orders: Sequence[Order]) -> Launch:
+        sent.append(len(orders))
+        return submit(orders)
+
+    monkeypatch.setattr(world.backend, "submit", counted)
+    work(world, HOUR_S / 4)
+    assert sum(sent) <= 1.3 * HOUR_S / 4
+    world.put("/ours", b"12345")
+    work(world, FIRST_PROBE_S + 1.0)
+    assert set(world.remote()) == {"/ours"}
+    world.backend.forgive()
+    work(world, 310.0)
+    assert len(world.remote()) == FILES + 1
