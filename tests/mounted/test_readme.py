@@ -346,7 +346,7 @@ def keeps_secrets(reader: Reader, far_side: SandboxProcess, state: Path) -> None
 def leaves_something(reader: Reader) -> None:
     late = "mountfs pause ~/Dropbox && echo 2 > ~/Dropbox/docs/late"
     told = reader.run("mountfs umount ~/Dropbox", code=3, more=f"{late} && mountfs umount ~/Dropbox")
-    assert "stay journaled for the next mount" in told
+    assert "1 change stays journaled for the next mount" in told
 
 
 def stopped(reader: Reader) -> None:

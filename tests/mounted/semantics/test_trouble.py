@@ -273,7 +273,7 @@ def test_s_umount_ends_soon_while_the_far_side_is_away_and_says_why(
     done = mountfs("umount", mount.path)
     assert done.returncode == mount.ended() == 3
     assert done.stderr.startswith(
-        f"mountfs: {mount.path}: 1 change stay journaled for the next mount: the service"
+        f"mountfs: {mount.path}: 1 change stays journaled for the next mount: the service"
     )
     assert "does not answer" in done.stderr
     far_side.resume()
