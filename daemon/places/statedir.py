@@ -121,7 +121,8 @@ class StateDir:
                 raise Failure(f"remote '{remote}' does not answer: {error}") from error
             return last
         except NotSignedIn as error:
-            raise Failure(f"remote '{remote}': {error}", EXIT_FOR_A_PERSON) from error
+            what = f"remote '{remote}': {error}; run: mountfs login {remote}"
+            raise Failure(what, EXIT_FOR_A_PERSON) from error
         except MountfsError as error:
             raise Failure(f"remote '{remote}': {error}") from error
         told = {"key": account.key, "display_name": account.display_name, "user_key": account.user_key}

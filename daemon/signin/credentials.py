@@ -53,10 +53,7 @@ class StaticToken:
     def refused(self, token: str) -> str:
         if token != self._token:
             return self._token
-        raise NotSignedIn(
-            "the access_token is not accepted (any more): sign in with mountfs login, whose tokens are "
-            "renewed by themselves"
-        )
+        raise NotSignedIn("the access_token is not accepted (any more), and nothing renews it")
 
     def close(self) -> None:
         """Nobody is asked."""

@@ -173,15 +173,14 @@ class TokenStore:
             found = os.fstat(file.fileno())
             if found.st_uid != os.geteuid() or found.st_mode & 0o077:
                 raise NotSignedIn(
-                    f"{self._file} belongs to another user, or others may read it; remove it, and "
-                    "sign in again with mountfs login"
+                    f"{self._file} belongs to another user, or others may read it; remove it first"
                 )
             text = file.read()
         try:
             kept = json.loads(text)
             return _Kept(str(kept["access_token"]), int(kept["expires_ns"]), str(kept["refresh_token"]))
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
-            raise NotSignedIn(f"{self._file} is damaged; sign in again with mountfs login") from None
+            raise NotSignedIn(f"{self._file} is damaged") from None
 
     def _save(self, kept: _Kept) -> None:
         """Whole, for this user alone, and on the disk when it returns; or not at all. OSError."""

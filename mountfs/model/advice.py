@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mountfs.errors import (
     Corrupt,
+    DiskFull,
     Forbidden,
     MountfsError,
     NameNotAllowed,
@@ -19,7 +20,8 @@ _ADVICE: tuple[tuple[type[MountfsError] | tuple[type[MountfsError], ...], str], 
     ((NameNotAllowed, NameTooLong), "rename it, and it is sent"),
     (TooLarge, "split it, or take it elsewhere with mountfs export and give it up with mountfs discard"),
     ((Forbidden, NotPermitted), "get permission, then run mountfs retry, or move it to another folder"),
-    (NoSpace, "make room; uploads then go on by themselves"),
+    (DiskFull, "make room on the disk; uploads then go on by themselves"),
+    (NoSpace, "make room in the account; uploads then go on by themselves"),
     (TransferLimit, "wait, or upgrade the plan; uploads then go on by themselves"),
     (NotSignedIn, "sign in again with mountfs login; the mount takes the new credentials by itself"),
     (Corrupt, "run mountfs retry to send it once more"),

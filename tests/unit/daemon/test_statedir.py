@@ -10,9 +10,9 @@ from threading import Thread
 
 import pytest
 
-from daemon.failure import Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places.statedir import StateDir
-from mountfs.errors import Offline
+from mountfs.errors import NotSignedIn, Offline
 from mountfs.model.entry import Account
 
 ACCOUNT = Account("dropbox-1", "Ann")
@@ -28,6 +28,15 @@ def test_an_account_is_remembered_while_the_service_is_away(tmp_path: Path) -> N
     assert state.identify("work", "credentials", away) == ACCOUNT
     with pytest.raises(Failure, match="does not answer"):
         state.identify("work", "other credentials", away)
+
+
+def test_refused_credentials_are_told_with_the_command_that_gets_others(tmp_path: Path) -> None:
+    def refused() -> Account:
+        raise NotSignedIn("the refresh token is not accepted: it was revoked")
+
+    with pytest.raises(Failure, match=r"it was revoked; run: mountfs login work$") as told:
+        StateDir(tmp_path).identify("work", "credentials", refused)
+    assert told.value.exit_code == EXIT_FOR_A_PERSON
 
 
 def test_remotes_that_are_mounted_at_once_are_all_remembered(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from mountfs.errors import (
     Corrupt,
+    DiskFull,
     Forbidden,
     MountfsError,
     NameNotAllowed,
@@ -37,7 +38,8 @@ from mountfs.model.advice import advised
             NotPermitted("a team folder"),
             "a team folder: get permission, then run mountfs retry, or move it to another folder",
         ),
-        (NoSpace("full"), "full: make room; uploads then go on by themselves"),
+        (NoSpace("full"), "full: make room in the account; uploads then go on by themselves"),
+        (DiskFull("full"), "full: make room on the disk; uploads then go on by themselves"),
         (
             TransferLimit("used up"),
             "used up: wait, or upgrade the plan; uploads then go on by themselves",
