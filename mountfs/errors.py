@@ -9,9 +9,8 @@ MountfsError
 │   └── NoSpace (the account's; DiskFull: the local disk's)  TooLarge  TransferLimit
 ├── Conflict              somebody else changed it first
 ├── Stale                 the kernel knows an older version: it looks again, and repeats its call
-├── Resend                the bytes must travel again, in whole or from an offset
+├── Resend                the bytes must travel again
 │   ├── SessionLost       the upload session is gone (expired, or already committed)
-│   ├── OffsetMismatch    the session holds another number of bytes than we thought
 │   └── Corrupt           bytes do not match their hash
 ├── BatchRefused          the service does not take this kind of batch: send one by one
 ├── RequestTooBig         the request must be split
@@ -141,19 +140,11 @@ class Stale(MountfsError):
 
 
 class Resend(MountfsError):
-    """The bytes must travel again, in whole or from an offset."""
+    """The bytes must travel again: the session holds others than we thought, or none."""
 
 
 class SessionLost(Resend):
     """The upload session is gone: expired, refused, or already committed."""
-
-
-class OffsetMismatch(Resend):
-    """The session holds *correct_offset* bytes, not as many as we thought."""
-
-    def __init__(self, message: str, correct_offset: int) -> None:
-        super().__init__(message)
-        self.correct_offset = correct_offset
 
 
 class Corrupt(Resend):

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from threading import Condition
 from typing import Protocol
 
-from mountfs.errors import MountfsError, Offline, Resend
+from mountfs.errors import MountfsError, Offline
 from mountfs.ports import Clock
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node, State, path_of
@@ -111,4 +111,4 @@ def _refusal_of(node: Node) -> Refusal | None:
 
 def _told_again(kind: type[MountfsError], reason: str) -> MountfsError:
     """A fresh error for each thread that waits: one that is raised twice collects both tracebacks."""
-    return Resend(reason) if issubclass(kind, Resend) else kind(reason)
+    return kind(reason)

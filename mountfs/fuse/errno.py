@@ -38,7 +38,6 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.Stale: errno.ESTALE,
     errors.Resend: errno.EIO,
     errors.SessionLost: errno.EIO,
-    errors.OffsetMismatch: errno.EIO,
     errors.Corrupt: errno.EIO,
     errors.BatchRefused: errno.EIO,
     errors.RequestTooBig: errno.EIO,

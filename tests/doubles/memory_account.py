@@ -12,7 +12,7 @@ from mountfs.errors import (
     DirectoryNotEmpty,
     InvalidArgument,
     MountfsError,
-    OffsetMismatch,
+    Resend,
     SessionLost,
 )
 from mountfs.model.entry import NS_PER_S, Entry, File, Folder, News, Place
@@ -244,7 +244,7 @@ class MemoryAccount:
             return token
 
     def append(self, token: str, offset: int, body: bytes, *, closing: bool) -> None:
-        """A part that is there already is a success; SessionLost, OffsetMismatch, InvalidArgument."""
+        """A part that is there already is a success; SessionLost, Resend, InvalidArgument."""
         with self.changed:
             session = self.sessions.get(token)
             if session is None:
@@ -257,7 +257,7 @@ class MemoryAccount:
                 self._check_part(session, offset, body, closing=closing)
             elif offset or session.parts:
                 held_bytes = sum(map(len, session.parts.values()))
-                raise OffsetMismatch(f"session holds {held_bytes} bytes", held_bytes)
+                raise Resend(f"session holds {held_bytes} bytes")
             if body:
                 session.parts[offset] = body
             session.is_closed = closing

@@ -25,9 +25,9 @@ from mountfs.errors import (
     NotSignedIn,
     NotSupported,
     Offline,
-    OffsetMismatch,
     Refused,
     RequestTooBig,
+    Resend,
     ServerFault,
     SessionLost,
     Throttled,
@@ -84,7 +84,7 @@ CLASS_OF: dict[str, type[MountfsError]] = {
     "lookup_failed/not_closed": SessionLost,
     "concurrent_session_not_closed": SessionLost,
     "concurrent_session_missing_data": SessionLost,
-    "incorrect_offset": OffsetMismatch,
+    "incorrect_offset": Resend,
     "concurrent_session_invalid_offset": InvalidArgument,
     "concurrent_session_invalid_data_size": InvalidArgument,
     "concurrent_session_data_not_allowed": InvalidArgument,
@@ -156,11 +156,6 @@ def from_union(union: Any, where: str, *prefix: str) -> MountfsError:
     tags, fields = tags_of(union)
     kind = _class_of((*prefix, *tags))
     message = f"{where}: {'/'.join(tags) or 'unknown error'}"
-    if kind is OffsetMismatch:
-        try:
-            return OffsetMismatch(message, checked.count(fields.get("correct_offset"), "correct_offset"))
-        except ServerFault:
-            return SessionLost(message)
     if "missing_scope" in tags:
         message += f" ({checked.brief(fields.get('required_scope'))}); sign in again with this permission"
     return kind(message)

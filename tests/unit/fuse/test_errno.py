@@ -27,7 +27,7 @@ def test_every_error_has_an_errno_of_its_own_line() -> None:
     [
         (errors.NotFound("x"), errno.ENOENT),
         (errors.Offline("x"), errno.EIO),
-        (errors.OffsetMismatch("x", 3), errno.EIO),
+        (errors.SessionLost("x"), errno.EIO),
         (errors.ShuttingDown("x"), errno.EROFS),
         (errors.NoSpace("x"), errno.ENOSPC),
         (OSError(errno.EMFILE, "x"), errno.EMFILE),

@@ -25,9 +25,9 @@ from mountfs.errors import (
     NotSignedIn,
     NotSupported,
     Offline,
-    OffsetMismatch,
     Refused,
     RequestTooBig,
+    Resend,
     ServerFault,
     SessionLost,
     Throttled,
@@ -81,6 +81,7 @@ TAGS: list[tuple[str, type[MountfsError]]] = [
     ("lookup_failed/not_found", SessionLost),
     ("lookup_failed/closed", SessionLost),
     ("lookup_failed/not_closed", SessionLost),
+    ("lookup_failed/incorrect_offset", Resend),
     ("lookup_failed/too_large", TooLarge),
     ("lookup_failed/payload_too_large", RequestTooBig),
     ("lookup_failed/concurrent_session_invalid_offset", InvalidArgument),
@@ -120,15 +121,6 @@ def test_a_tag_has_its_class(path: str, kind: type[MountfsError]) -> None:
 )
 def test_where_a_tag_stands_decides(path: str, prefix: str, kind: type[MountfsError]) -> None:
     assert type(from_union(union(path), "/x", prefix)) is kind
-
-
-def test_a_wrong_offset_brings_the_right_one() -> None:
-    error = from_union(
-        {".tag": "lookup_failed", "lookup_failed": {".tag": "incorrect_offset", "correct_offset": 7}}, "/x"
-    )
-    assert isinstance(error, OffsetMismatch)
-    assert error.correct_offset == 7
-    assert isinstance(from_union(union("lookup_failed/incorrect_offset"), "/x"), SessionLost)
 
 
 @pytest.mark.parametrize("broken", [None, 5, [], {}, {".tag": 5}, {"tag": "x"}])
