@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mountfs.errors import Busy, CrossDevice, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.files import copyup
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.names import is_local_name
 from mountfs.ports import BackendLimits
@@ -363,9 +364,13 @@ class MountMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         torn = [path for path, node in self.model.walk() if self.is_torn_by_a_crash(node)]
         open_bodies = [bytes(handle.node.body) for handle in self.model.handles]
+        open_nodes = {id(handle.node) for handle in self.model.handles}
         self.world.restart()
         self.model.crash()
-        for path, body in self.world.tree().items():
+        shown_again = self.world.tree()
+        copies = [path for path in shown_again if RECOVERED in path]
+        assert len(copies) <= len(open_nodes), "more than one copy of a file"
+        for path, body in shown_again.items():
             if RECOVERED in path:
                 assert body in open_bodies, "a copy is not what was written until the crash"
                 self.world.fs.unlink(path)
@@ -452,9 +457,21 @@ class MountMachine(RuleBasedStateMachine):
 
 
 class SideBySideMachine(MountMachine):
-    """The same, where there are no batches but several calls at once, ids, and times without bytes."""
+    """The same, where there are no batches but several calls at once, ids, and times without bytes; what is
+    added to the smallest file goes behind its pending bytes, as in large ones."""
 
     limits = SIDE_BY_SIDE_LIMITS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._patched = pytest.MonkeyPatch()
+        self._patched.setattr(copyup, "EXTENDED_FROM_BYTES", 1)
+
+    def teardown(self) -> None:
+        try:
+            super().teardown()
+        finally:
+            self._patched.undo()
 
 
 MountMachine.TestCase.settings = SideBySideMachine.TestCase.settings = settings(
