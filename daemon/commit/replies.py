@@ -312,7 +312,8 @@ class Replies:
 
     def _note_unheard(self, flight: Flight) -> None:
         """Keeps the hash of the version that *flight* was to make: the service may still be at work on it."""
-        self._tree.late.note(flight)
+        is_copy = flight.kind is OrderKind.COPY
+        self._tree.late.note(flight, self._tree.by_remote_id(flight.item_id) if is_copy else None)
         pending, content = flight.node.pending, flight.content
         if pending is None or content is None or content.content_hash is None:
             return

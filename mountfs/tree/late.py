@@ -60,8 +60,9 @@ class LateFiles:
             for path, digest, size_bytes, time_s, noted_s in json.loads(store.fact(FACT) or "[]"):
                 self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), int(noted_s))
 
-    def note(self, flight: Flight) -> None:
-        """Nothing was heard of *flight*, and nothing is to be seen of what it makes."""
+    def note(self, flight: Flight, copied: Node | None) -> None:
+        """Nothing was heard of *flight*, and nothing is to be seen of what it makes. *copied*: the file that
+        it has copied; a service may give the copy the time of that."""
         content = flight.content
         if flight.kind is OrderKind.MOVE and flight.item_id:
             paths = self._moved.pop(flight.item_id, {})
@@ -76,10 +77,13 @@ class LateFiles:
             self._is_saved = False
         if flight.kind not in MAKES_A_FILE or flight.over is not None or content is None:
             return
+        times_ns = [flight.mtime_ns or 0]
+        if copied is not None and isinstance(copied.state.base, File):
+            times_ns.append(copied.state.base.mtime_ns)
         if content.content_hash is not None:
-            time_s = (flight.mtime_ns or 0) // NS_PER_S
-            version = (content.content_hash, content.size_bytes, time_s)
-            self._keep(flight.place.path.key, version, self._now_s())
+            for time_s in {time_ns // NS_PER_S for time_ns in times_ns}:
+                version = (content.content_hash, content.size_bytes, time_s)
+                self._keep(flight.place.path.key, version, self._now_s())
             self._is_saved = False
 
     def forget(self, flight: Flight) -> None:

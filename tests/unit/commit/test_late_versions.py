@@ -9,6 +9,7 @@ import pytest
 
 from mountfs.errors import Offline
 from mountfs.model.entry import NS_PER_S
+from mountfs.model.order import OrderKind
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
@@ -94,9 +95,9 @@ def account(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-def _give_up_new_file(world: World, path: str = "/f") -> None:
+def _give_up_new_file(world: World, path: str = "/f", body: bytes = b"new") -> None:
     """Its connection is cut, and the looks find nothing: the service is still at work on it."""
-    world.put(path, b"new")
+    world.put(path, body)
     world.upload_all()
     world.advance(1.0)
     world.account.job_s = 30.0
@@ -144,6 +145,21 @@ def test_a_new_file_that_was_removed_before_it_arrives_does_not_come_back(accoun
     world.follow()
     assert world.tree() == world.remote() == {"/theirs": b"theirs"}
     assert world.notices() == []
+
+
+def test_a_copy_that_the_service_was_to_make_and_that_was_removed_does_not_come_back(account: World) -> None:
+    """It has the time of the file that was copied."""
+    world = account
+    _give_up_new_file(world, body=b"theirs")
+    assert world.account.submits[-1][0].kind is OrderKind.COPY
+    world.fs.unlink("/f")
+    world.advance(30.0)
+    assert world.remote() == {"/theirs": b"theirs", "/f": b"theirs"}
+    world.account.job_s = 0.0
+    world.follow()
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs"}
 
 
 def test_a_new_file_that_was_renamed_before_it_arrives_is_there_once(account: World) -> None:
