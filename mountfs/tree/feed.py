@@ -18,6 +18,8 @@ from mountfs.tree.node import Node
 from mountfs.tree.remote import hear, rebase, stands, take_late
 from mountfs.tree.tree import Tree
 
+NOTED_AT_ONCE = 100
+"""Changes noted in one transaction: nobody waits for the lock longer than that takes (5 ms)."""
 IDS_KEPT = 1_000
 """Ids of folders that wait for the last page: they are noted in one transaction."""
 CURSOR = "cursor"
@@ -35,7 +37,7 @@ class Feed:
         self._tree = tree
         self._listings = listings
         self._found: dict[str, Node | None] = {}
-        """Nodes of folders by their remote paths, for one page of changes."""
+        """Nodes of folders by their remote paths, while some changes are noted."""
         self._asked_at = 0
         """The serial number from before the page was asked for."""
         self._latest: dict[str, News] = {}
@@ -46,8 +48,10 @@ class Feed:
         """Folders that were told of by a page that others follow, by node, and when it was asked for: a later
         page may tell that the folder was another one."""
         self._in_rows: dict[int, dict[str, int]] = {}
-        """What folders that are not in memory are in a folder, by its id: their ids by folded name, likewise.
-        To go through the rows for each change would take as long as both are many."""
+        """What folders that are not in memory are in a folder, by its id: their ids by folded name. To go
+        through the rows for each change would take as long as both are many."""
+        self._rows_of = 0
+        """After how many transactions of the store those were read, but for the feed's own since then."""
         listings.is_followed = self.cursor is not None
 
     @property
@@ -77,26 +81,36 @@ class Feed:
         latest: dict[str, News] = {
             one.path.key: one for one in news if isinstance(one, Seen | Gone) and one.path is not None
         }
+        self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
+        self._in_rows.clear()
+        for at in range(0, len(news), NOTED_AT_ONCE):
+            with tree.transaction():
+                self._note_part(news[at : at + NOTED_AT_ONCE])
+        # Should the process die before this, the same changes are read again.
         with tree.transaction():
-            self._found.clear()
-            self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
-            self._in_rows.clear()
-            doubted: dict[int, Node] = {}
-            for one in news:
-                if one.path is None:
-                    self._listings.former_places.clear()  # this service names folders by their ids
-                else:
-                    self._listings.walks.heard(one.path if isinstance(one, Doubted) else one.path.parent)
-                for folder in self._doubted_by(one):
-                    doubted[folder.id] = folder
-            for folder in doubted.values():
-                self._listings.doubt(folder)
             self._in_rows.clear()
             if not has_more:
                 self._note_ids()
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
+
+    def _note_part(self, news: Sequence[News]) -> None:
+        store = self._tree.store
+        self._found.clear()
+        if store.commits != self._rows_of:
+            self._in_rows.clear()  # somebody else changed something meanwhile
+        self._rows_of = store.commits + 1
+        doubted: dict[int, Node] = {}
+        for one in news:
+            if one.path is None:
+                self._listings.former_places.clear()  # this service names folders by their ids
+            else:
+                self._listings.walks.heard(one.path if isinstance(one, Doubted) else one.path.parent)
+            for folder in self._doubted_by(one):
+                doubted[folder.id] = folder
+        for folder in doubted.values():
+            self._listings.doubt(folder)
 
     def note_follower(self, *, is_healthy: bool, is_away: bool) -> None:
         """Whether all remote changes are being reported from here on, and whether the service answers."""

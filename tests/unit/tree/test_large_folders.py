@@ -112,6 +112,23 @@ def hold_of_reading_folders(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_news(directory: Path, entries: int) -> int:
+    """Others change files in folders that are not in memory."""
+    world, lock = counted(directory)
+    for number in range(entries):
+        world.account.write(f"/d{number % 10}/{number}", b"")
+    world.follow()
+    for number in range(10):
+        world.names(f"/d{number}")
+    as_after_a_start(world)
+    world.memory.page_entries = entries
+    for number in range(entries):
+        world.account.write(f"/d{number % 10}/{number}", b"theirs")
+    found = longest_hold(lock, world.follow)
+    assert world.get("/d1/1") == b"theirs"
+    return sound(world, found)
+
+
 def sound(world: World, found: int) -> int:
     assert faults_of(world.core.tree) == []
     world.settle()
@@ -128,6 +145,7 @@ def sound(world: World, found: int) -> int:
         hold_of_removal_by_others,
         hold_of_replacement_by_others,
         hold_of_reading_folders,
+        hold_of_news,
     ],
 )
 def test_who_needs_a_large_folder_reads_it_in_parts(tmp_path: Path, hold: Callable[[Path, int], int]) -> None:
