@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
@@ -13,6 +13,10 @@ from mountfs.model.pacing import Pacer
 from mountfs.upload.packing import fitting
 
 UNLIMITED = 1 << 30
+
+
+UNTRIED = Pacer()
+"""That of all files that have not failed: 100,000 may wait, and one of its own takes as much as the rest."""
 
 
 @dataclass(slots=True)
@@ -26,7 +30,7 @@ class Waiting:
     content_id: int
     size_bytes: int
     since_s: float
-    pacer: Pacer = field(default_factory=Pacer)
+    pacer: Pacer = UNTRIED
     most_in_pack: int = UNLIMITED
     is_parked: bool = False
 

@@ -18,7 +18,7 @@ from mountfs.errors import (
     SessionLost,
 )
 from mountfs.model.loggedpacer import LoggedPacer
-from mountfs.model.pacing import ALONE, is_account_wide
+from mountfs.model.pacing import ALONE, Pacer, is_account_wide
 from mountfs.model.pausing import is_full, is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.ports import Piece, Stored
@@ -26,7 +26,7 @@ from mountfs.tree.content import Content
 from mountfs.tree.tree import Edit
 from mountfs.upload.context import UploadContext, Work
 from mountfs.upload.packing import PackSize, send_at_s
-from mountfs.upload.packqueue import PackQueue, Waiting
+from mountfs.upload.packqueue import UNTRIED, PackQueue, Waiting
 from mountfs.upload.sessionpool import SessionPool
 from mountfs.upload.twinfinder import TwinFinder
 
@@ -286,8 +286,10 @@ class PackSender:
     def _put_off(self, content: Content, error: MountfsError, started_s: float) -> None:
         """Has one file of a pack wait: the service took the others."""
         self._context.tell_locked(content.id, error)
-        pacer = self._flying[content.id].pacer
-        self._context.failed_locked(pacer, error, started_s, content.size_bytes)
+        waiting = self._flying[content.id]
+        if waiting.pacer is UNTRIED:
+            waiting.pacer = Pacer()
+        self._context.failed_locked(waiting.pacer, error, started_s, content.size_bytes)
 
     def _settle(self, content: Content, result: _Result, started_s: float) -> Edit | None:
         """Returns what is to be changed for one whose bytes arrived, together with the others'."""

@@ -14,6 +14,7 @@ from mountfs.upload.packing import (
     fitting,
     send_at_s,
 )
+from mountfs.upload.packqueue import Waiting
 from mountfs.upload.sessionpool import FIRST_AT_ONCE, KEPT_S, MOST_AT_ONCE, SessionPool
 
 
@@ -91,3 +92,7 @@ def test_sessions_are_given_once_and_not_when_old() -> None:
     pool.add(["a", "b", "c"], now_s=0.0)
     assert pool.take(2, now_s=1.0) == ["a", "b"]
     assert pool.take(2, now_s=KEPT_S) == []
+
+
+def test_files_that_have_not_failed_share_what_paces_them() -> None:
+    assert Waiting(1, 10, 0.0).pacer is Waiting(2, 10, 0.0).pacer
