@@ -29,6 +29,7 @@ from mountfs.ports import Disk
 from mountfs.spool.spool import Spool
 from mountfs.tree.attributing import save_folder_times, save_noted
 from mountfs.tree.bases import is_in
+from mountfs.tree.chunks import chunks
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
 from mountfs.tree.database import WAL_BYTES
@@ -123,8 +124,12 @@ class Durability:
     def sync_below(self, folder: Node) -> None:
         """The names below *folder*, and the closed files there, survive power loss once this returns."""
         with self._tree.lock:
-            owners = ((content, self._tree.contents.get(content.id)) for content in self._due.values())
-            due = [content for content, node in owners if node is not None and is_in(node, folder)]
+            anywhere = list(self._due.values())
+        due: list[Content] = []
+        for part in chunks(anywhere):
+            with self._tree.lock:
+                owners = ((content, self._tree.contents.get(content.id)) for content in part)
+                due += [content for content, node in owners if node is not None and is_in(node, folder)]
         for at in range(0, len(due), BATCH_FILES):
             self._sync_batch(due[at : at + BATCH_FILES])
         self.sync_store()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Forbidden
+from mountfs.tree import chunks
 from mountfs.tree.childrows import read_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.discard import Discard
@@ -15,7 +16,7 @@ from tests.doubles.counting_lock import CountingLock, counted, longest_hold
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
-SMALL, LARGE = 2 * CHUNK, 6 * CHUNK
+SMALL, LARGE = 2 * CHUNK, 4 * CHUNK
 
 
 def known(directory: Path, entries: int, *, are_folders: bool = False) -> tuple[World, CountingLock]:
@@ -112,6 +113,20 @@ def hold_of_reading_folders(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_fsync(directory: Path, entries: int) -> int:
+    """A folder is synced while the disk has fallen behind."""
+    world, lock = counted(directory)
+    world.mkdir("/d")
+    for number in range(entries):
+        world.put(f"/d/{number}", b"x")
+    world.core.durability.save()
+    world.core.durability._sync_batch = lambda _batch: None  # type: ignore[method-assign,assignment]
+    folder = world.node("/d")
+    found = longest_hold(lock, lambda: world.core.durability.sync_below(folder))
+    world.close()
+    return found
+
+
 def hold_of_news(directory: Path, entries: int) -> int:
     """Others change files in folders that are not in memory."""
     world, lock = counted(directory)
@@ -152,3 +167,11 @@ def test_who_needs_a_large_folder_reads_it_in_parts(tmp_path: Path, hold: Callab
     small = hold(tmp_path / "small", SMALL)
     large = hold(tmp_path / "large", LARGE)
     assert large <= small * 1.2
+
+
+def test_what_a_folder_that_is_synced_has_is_looked_for_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", 20)
+    small = hold_of_fsync(tmp_path / "small", 40)
+    assert hold_of_fsync(tmp_path / "large", 400) <= small * 1.2
