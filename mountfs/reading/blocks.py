@@ -369,19 +369,19 @@ class Blocks:
         lacking_bytes = max(0, self._lacking_bytes())
         least_bytes = max(self._least_bytes, self.used_bytes - lacking_bytes)
         most_bytes = min(self.limit_bytes + self._pinned.cached_bytes, least_bytes)
-        spared = 0
-        while self._exceeds_locked(most_bytes):
-            oldest = next(iter(self._cached), None)
-            if oldest is None:
+        rounds = spared = 0
+        while self._exceeds_locked(most_bytes) and self._cached:
+            oldest, cached = next(iter(self._cached.items()))
+            is_pinned, is_former = oldest in self._pinned, self.spares_former and cached.is_former
+            if not ((is_pinned and rounds < 2) or (is_former and not rounds)):
+                self._forget_locked(oldest, cached)
+                continue
+            self._cached.move_to_end(oldest)
+            spared += 1
+            if lacking_bytes and spared >= len(self._cached):
+                rounds, spared = rounds + 1, 0  # first former ones give way, then pinned ones
+            elif not lacking_bytes and spared >= MOST_SPARED:
                 return
-            is_spared = oldest in self._pinned or (self.spares_former and self._cached[oldest].is_former)
-            if is_spared and spared < MOST_SPARED:
-                spared += 1
-                self._cached.move_to_end(oldest)
-            elif is_spared and not lacking_bytes:
-                return
-            else:
-                self._forget_locked(oldest, self._cached[oldest])
 
     def _exceeds_locked(self, most_bytes: int) -> bool:
         return self.used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files

@@ -9,6 +9,7 @@ MOST_FILES = 100_000
 LEAST_BYTES = 64 * 1024 * 1024
 """Kept however little room the disk has: what is being read, and read ahead, is not fetched again."""
 MOST_SPARED = 1000
-"""Pinned files that are passed over in one search for what may go."""
+"""Pinned files that are passed over in one search for what may go. On a short disk all of them are, before
+one of them goes: they are read rarely, and so are what was used least recently."""
 LOOK_EVERY_BYTES = 4 * 1024 * 1024
 """Taken over between two looks at how much room the disk has: a file that is taken over needs none."""

@@ -12,7 +12,7 @@ import pytest
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.limits import MOST_FILES
+from mountfs.reading.limits import MOST_FILES, MOST_SPARED
 
 
 def a_file(name: str = "a", size_bytes: int = 100, content_hash: str | None = None) -> File:
@@ -54,6 +54,31 @@ def test_a_file_larger_than_the_cache_keeps_its_newest_bytes(blocks: Blocks) -> 
     for at in range(0, 1000, 100):
         blocks.put(huge, at, b"%100d" % at)
     assert blocks.used_bytes <= 250
+
+
+@pytest.mark.parametrize("is_former", [False, True])
+def test_a_short_disk_gets_what_is_pinned_last_however_many_files_that_are(
+    tmp_path: Path, is_former: bool
+) -> None:
+    """What is pinned is read rarely, so it is what was used least recently. *is_former*: a process before
+    has read the others, and nobody knows yet what of them is to be pinned."""
+    lacks = 0
+    blocks = Blocks(tmp_path / "cache", 10**6, HashKind.SHA1, lacking_bytes=lambda: lacks, least_bytes=0)
+    blocks.begin_pins()
+    kept = [a_file(f"kept{number}") for number in range(MOST_SPARED + 10)]
+    for file in kept:
+        blocks.pin(file)
+        blocks.put(file, 0, b"x")
+    others = [a_file(f"other{number}") for number in range(10)]
+    for file in others:
+        blocks.put(file, 0, b"x" * 100)
+    blocks.spares_former = is_former
+    for cached in blocks._cached.values():
+        cached.is_former = is_former
+    for wanted, pinned, rest in ((500, len(kept), 500), (500, len(kept), 0), (10, len(kept) - 10, 0)):
+        lacks = wanted
+        blocks.make_room()
+        assert (sum(map(blocks.bytes_of, kept)), sum(map(blocks.bytes_of, others))) == (pinned, rest)
 
 
 def test_what_the_disk_lacks_the_cache_gives_but_for_a_little(tmp_path: Path) -> None:
