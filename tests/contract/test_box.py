@@ -16,6 +16,7 @@ from mountfs.backends.box.uploads import LIST_PARTS
 from mountfs.errors import (
     Busy,
     Conflict,
+    Forbidden,
     MountfsError,
     NotADirectory,
     NotFound,
@@ -27,7 +28,7 @@ from mountfs.errors import (
 from mountfs.model.entry import File, Folder, Gone, Seen
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.ports import Backend, Done, Outcome
-from tests.contract.boxes import BODY, connect
+from tests.contract.boxes import BODY, connect, statuses
 from tests.contract.far import (
     delete_order,
     file_at,
@@ -208,6 +209,18 @@ def test_a_folder_is_not_half_moved_to_a_name_that_is_taken(sandbox: BoxSandbox,
     (outcome,) = finish(box, [move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)])
     assert isinstance(outcome, Conflict)
     assert set(sandbox.tree()) == {"/a", "/a/x", "/b", "/b/y"}
+
+
+def test_a_folder_whose_move_is_refused_keeps_its_name(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    sandbox.set_switches(moves_alone=True)
+    for path in ("/a/x", "/b/x"):
+        sandbox.create_folder(path)
+    folder = folder_at(box, "/a/x")
+    sandbox.set_faults([FaultRule(route="folders/update", action=FaultKind.REPLY, status=403, nth=4)])
+    (outcome,) = finish(box, [move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)])
+    assert isinstance(outcome, Forbidden)
+    assert statuses(sandbox, "folders/update") == [403, 409, 200, 403, 200]
+    assert set(sandbox.tree()) == {"/a", "/a/x", "/b", "/b/x"}
 
 
 @pytest.mark.parametrize("nth", [2, 3, 4, 5])

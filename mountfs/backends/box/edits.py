@@ -27,7 +27,7 @@ from mountfs.backends.box.items import Items
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.smallfiles import unchanged_etag
 from mountfs.backends.effects import after_an_effect
-from mountfs.errors import Conflict, InvalidArgument, NotADirectory, NotFound, ServerFault
+from mountfs.errors import Conflict, InvalidArgument, NotADirectory, NotFound, Refused, ServerFault
 from mountfs.model.entry import Entry, File, Folder, Place
 from mountfs.model.names import MAX_CHARS
 from mountfs.model.order import Delete, MakeFolder, Move, SetTime
@@ -177,15 +177,25 @@ class Edits:
         try:
             item = self._update(item_id, parent, place, is_folder=is_folder)
         except Conflict:
-            spare = {"name": f"{item_id} {arg['name']}"[:MAX_CHARS].rstrip()}
-            item = self._update(item_id, spare, place, is_folder=is_folder)
-            if item is not None:
-                with after_an_effect():
-                    item = self._update(item_id, parent, place, is_folder=is_folder)
+            item = self._moved_by_spare_name(item_id, arg, place, is_folder=is_folder)
         if item is None:
             return None
         with after_an_effect():
             return self._update(item_id, name, place, is_folder=is_folder)
+
+    def _moved_by_spare_name(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
+        """The item in its new folder, under a name that nothing else has. Where that is refused, it has its
+        old name again."""
+        before = self._items.get(item_id, is_folder=is_folder)
+        spare = {"name": f"{item_id} {arg['name']}"[:MAX_CHARS].rstrip()}
+        if before is None or self._update(item_id, spare, place, is_folder=is_folder) is None:
+            return None
+        with after_an_effect():
+            try:
+                return self._update(item_id, {"parent": arg["parent"]}, place, is_folder=is_folder)
+            except (Conflict, Refused):
+                self._update(item_id, {"name": before.get("name")}, place, is_folder=is_folder)
+                raise
 
     def set_time(self, order: SetTime) -> File:
         """The file of *order* with another time. NotFound: it is gone. Conflict: it has other bytes."""
