@@ -82,9 +82,21 @@ def mount(
         if background:
             return spawn(_again(context, chosen, instance, options), plan, for_mount=for_mount)
         return _run(context, plan, readiness, leave_session=leave_session)
-    except (Failure, MountfsError) as error:
-        readiness.failed(str(error), error.exit_code if isinstance(error, Failure) else 1)
+    except Failure as failure:
+        readiness.failed(str(failure), failure.exit_code)
         raise
+    except MountfsError as error:
+        exit_code = _exit_code(error)
+        readiness.failed(str(error), exit_code)
+        raise Failure(str(error), exit_code) from error
+
+
+def _exit_code(error: MountfsError) -> int:
+    """A disk may have room again by itself; a journal that is damaged, or of another version, stays so."""
+    from mountfs.tree.database import StoreDiskFull, StoreUnusable  # noqa: PLC0415 - the help needs no SQLite
+
+    is_lasting = isinstance(error, StoreUnusable) and not isinstance(error, StoreDiskFull)
+    return EXIT_FOR_A_PERSON if is_lasting else 1
 
 
 def _choose(

@@ -26,6 +26,10 @@ class StoreUnusable(MountfsError):
     """The database cannot be opened: it is damaged, or of another version of mountfs."""
 
 
+class StoreDiskFull(StoreUnusable):
+    """The database cannot be opened for want of room on its disk: nothing is wrong with what is in it."""
+
+
 class OtherVersion(ValueError):
     """The database is of another version of mountfs, and nothing says that it is damaged."""
 
@@ -94,7 +98,7 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
 def unusable(path: Path, error: Exception) -> StoreUnusable:
     """What is wrong with the file at *path*, and what to do; nobody deletes it."""
     if isinstance(error, NoSpace) or (isinstance(error, sqlite3.Error) and is_full(error)):
-        return StoreUnusable(f"the disk of {path.parent} is full: free some space there, then mount again")
+        return StoreDiskFull(f"the disk of {path.parent} is full: free some space there, then mount again")
     if isinstance(error, OtherVersion):
         return StoreUnusable(f"cannot use the journal {path}: {error}; use the mountfs that wrote it")
     slot = shlex.quote(str(path.parent))

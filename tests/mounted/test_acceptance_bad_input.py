@@ -147,7 +147,12 @@ def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
         assert mount.terminate() == 0
     (journal,) = place.state_dir.glob("accounts/*/slot-0/journal.db")
     journal.write_bytes(b"scribble" * 1000)
-    assert str(journal) in place.mount("work:", "<MNT>")
+    for flags in ([], ["--background"]):
+        order = ["mount", "-o", f"state_dir={place.state_dir}", *flags, "work:", place.mountpoint]
+        told = mountfs("--config", place.config, *order)
+        assert told.returncode == 2, "the unit would be started again"
+        assert str(journal) in told.stderr
+        assert told.stderr.count("\n") == 1
     assert journal.read_bytes() == b"scribble" * 1000
 
 

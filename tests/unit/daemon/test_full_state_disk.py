@@ -23,7 +23,7 @@ from mountfs.reading.limits import LEAST_BYTES
 from mountfs.spool.ballast import Ballast
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import RESERVE_BYTES, Quota
-from mountfs.tree.database import StoreUnusable
+from mountfs.tree.database import StoreDiskFull
 from tests.doubles.crew import Crew
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
@@ -82,7 +82,7 @@ def test_a_full_disk_refuses_what_is_written_and_takes_it_once_there_is_room(sma
 def test_a_mount_on_a_full_disk_says_so_in_one_line(kind: str, tmp_path: Path) -> None:
     with small_disk(kind, tmp_path) as small:
         small.fill()
-        with pytest.raises(StoreUnusable, match=r"^the disk of .* is full: free some space there"):
+        with pytest.raises(StoreDiskFull, match=r"^the disk of .* is full: free some space there"):
             World(small.directory, disk=small.disk)
 
 
