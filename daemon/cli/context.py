@@ -24,6 +24,10 @@ SYSTEM_CONFIG = Path("/etc/mountfs/mountfs.toml")
 SYSTEM_STATE_DIR = Path("/var/lib/mountfs")
 
 
+UNBOUNDED_COLUMNS = 10_000
+"""More than two paths of PATH_MAX side by side."""
+
+
 def tell(line: str) -> None:
     """A line on standard output: what was asked for."""
     click.echo(printable(line))
@@ -57,10 +61,16 @@ def say(line: str) -> None:
 
 
 def _console(*, stderr: bool) -> Console:
-    """Loaded here: the help of a command needs none."""
+    """Loaded here: the help of a command needs none.
+
+    Where nobody says how wide a file or a pipe is, rich takes 80 columns, and cuts paths to fit them.
+    """
     from rich.console import Console  # noqa: PLC0415
 
-    return Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNBOUNDED_COLUMNS
+    return console
 
 
 @dataclass(slots=True)

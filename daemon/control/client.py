@@ -172,7 +172,11 @@ class Client:
             raise Failure(f"{self._mountpoint}: belongs to another user") from None
         except (ConnectionRefusedError, FileNotFoundError):
             connection.close()
-            raise Failure(f"{self._mountpoint}: the mount's process no longer listens") from None
+            number = self._socket_path.stem
+            end = (
+                f"; run: kill {number}, which sends what is pending and unmounts" if number.isdigit() else ""
+            )
+            raise Failure(f"{self._mountpoint}: the mount's process no longer listens{end}") from None
         except OSError as error:
             connection.close()
             raise Failure(f"{self._mountpoint}: cannot reach the mount's process: {error.strerror}") from None

@@ -402,6 +402,8 @@ def _synced(request: Request) -> Iterator[Synced]:
 def test_a_process_that_no_longer_listens_is_told(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="/m: the mount's process no longer listens"):
         list(Client(Path("/m"), tmp_path / "absent").ask(StatusRequest()))
+    with pytest.raises(Failure, match="no longer listens; run: kill 812, which sends what is pending"):
+        list(Client(Path("/m"), tmp_path / "812.sock").ask(StatusRequest()))
 
 
 def test_a_socket_of_somebody_else_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from daemon.cli import overview, run
 from daemon.cli.bars import in_figures, render_transfer
+from daemon.cli.context import Context
 from daemon.cli.watch import screen
 from daemon.control.changes import PendingChange, PendingChanges
 from daemon.control.client import Client, Place
@@ -225,3 +226,14 @@ def test_pending_lists_every_change_with_its_reason(
         "waits_for": "/mnt/d",
         "reason": "",
     }
+
+
+def test_what_is_written_to_a_file_is_cut_nowhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    path = "/" + "/".join(["folder"] * 100)
+    Context().out.print(path)
+    assert capsys.readouterr().out == f"{path}\n"
+    monkeypatch.setenv("COLUMNS", "80")
+    assert Context().out.width == 80
