@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -70,6 +71,31 @@ class JournalFormatter(KeyFormatter):
         return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
 
 
+class LogFile(RotatingFileHandler):
+    """Each line goes to the file that has the name then: another mount of the remote, which writes there too,
+    may have begun a new one, and a person or logrotate(8) may have moved the old one away."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):
+            self._follow()
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """A disk that takes no line takes no traceback either, which would go to the same file."""
+
+    def _follow(self) -> None:
+        before: TextIO | None = self.stream
+        if before is None:
+            return  # which the next line opens
+        try:
+            is_there = os.path.samestat(Path(self.baseFilename).stat(), os.fstat(before.fileno()))
+        except FileNotFoundError:
+            is_there = False
+        if not is_there:
+            self.stream = self._open()
+            before.close()
+
+
 def _indented(lines: str) -> str:
     return "\n".join(f"    {printable(line)}" for line in lines.split("\n"))
 
@@ -84,7 +110,7 @@ def configure(
     """
     handler: logging.Handler
     if file is not None:
-        handler = RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=OLD_LOGS, encoding="utf-8")
+        handler = LogFile(file, maxBytes=LOG_BYTES, backupCount=OLD_LOGS, encoding="utf-8")
         handler.setFormatter(KeyFormatter(has_time=True))
     elif is_journal(environ, sys.stderr):
         handler = logging.StreamHandler(sys.stderr)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from daemon.process import logs
+from daemon.process.logs import LogFile
 from mountfs.model.logevent import LogEvent, pairs
 from tests.unit.daemon.hostile import HOSTILE
 
@@ -79,6 +80,33 @@ def test_a_background_mount_logs_to_its_file(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == ""
     line = (tmp_path / "x.log").read_text()
     assert re.fullmatch(r"time=\S+Z? level=info logger=daemon.x msg=told\n", line)
+
+
+def test_a_log_that_was_moved_away_or_begun_anew_by_another_mount_is_followed(tmp_path: Path) -> None:
+    path, moved = tmp_path / "log", tmp_path / "log.1"
+    ours, theirs = (LogFile(path, maxBytes=100, backupCount=2) for _ in range(2))
+    for handler, text in ((ours, "a" * 90), (theirs, "b" * 90), (ours, "c"), (theirs, "d")):
+        handler.emit(logging.makeLogRecord({"msg": text}))
+    assert (moved.read_text(), path.read_text()) == ("a" * 90 + "\n", "b" * 90 + "\nc\nd\n")
+    path.rename(tmp_path / "kept")
+    ours.emit(logging.makeLogRecord({"msg": "e"}))
+    assert path.read_text() == "e\n"
+    for handler in (ours, theirs):
+        handler.close()
+
+
+def test_a_log_that_cannot_be_opened_again_keeps_nobody_from_working(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    handler = LogFile(folder / "log", maxBytes=100, backupCount=2)
+    folder.rename(tmp_path / "moved")
+    for text in ("a" * 90, "b" * 90, "c"):
+        handler.emit(logging.makeLogRecord({"msg": text}))
+    handler.close()
+    assert capsys.readouterr().err == ""
+    assert (tmp_path / "moved" / "log").read_text() == "a" * 90 + "\n"
 
 
 def test_configuring_again_does_not_say_things_twice(capsys: pytest.CaptureFixture[str]) -> None:
