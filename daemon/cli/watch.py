@@ -23,7 +23,8 @@ from daemon.control.health import EXIT_CODES
 from daemon.failure import BadSettings
 
 REFRESH_S = 0.5
-ENDS = (b"q", b"Q", b"\x1b")
+ENDS = (b"q", b"Q", b"\x1b", b"")
+"""The last: nobody can press a key any more."""
 
 
 def watch_on(context: Context, look: Callable[[], Overview]) -> int:
@@ -32,6 +33,10 @@ def watch_on(context: Context, look: Callable[[], Overview]) -> int:
     console = context.out
     if not console.is_terminal:
         raise BadSettings("--watch needs a terminal; without one use --json, and ask again")
+    if console.is_dumb_terminal:
+        raise BadSettings(
+            "--watch needs a terminal whose cursor moves, and TERM says that this one's does not"
+        )
     found = look()
     with keys() as pressed, Live(screen(found), console=console, screen=True, auto_refresh=False) as live:
         try:

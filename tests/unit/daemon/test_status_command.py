@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +17,13 @@ from rich.console import Console
 from daemon.cli import overview, run
 from daemon.cli.bars import in_figures, render_transfer
 from daemon.cli.context import Context
-from daemon.cli.watch import screen
+from daemon.cli.watch import keys, screen, watch_on
 from daemon.control.changes import PendingChange, PendingChanges
 from daemon.control.client import Client, Place
 from daemon.control.health import Health, health_of, trouble_of, worst
 from daemon.control.protocol import Listed, Reply, Request
 from daemon.control.status import AccountStatus, FarSide, MountStatus, Tally, Transfer, UnderWay
-from daemon.failure import Failure
+from daemon.failure import BadSettings, Failure
 from tests.doubles.world import World
 from tests.unit.daemon.test_protocol import STATUS, TRANSFER
 
@@ -237,3 +240,27 @@ def test_what_is_written_to_a_file_is_cut_nowhere(
     assert capsys.readouterr().out == f"{path}\n"
     monkeypatch.setenv("COLUMNS", "80")
     assert Context().out.width == 80
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "told"), [(False, "--watch needs a terminal; "), (True, "whose cursor moves")]
+)
+def test_where_no_screen_can_be_drawn_none_is_watched(is_terminal: bool, told: str) -> None:
+    out = Console(file=io.StringIO(), force_terminal=is_terminal, _environ={"TERM": "dumb"})
+    with pytest.raises(BadSettings, match=told):
+        watch_on(Context(out=out), lambda: pytest.fail("it was looked at"))
+
+
+def test_a_terminal_without_an_end_in_sight_ends_the_watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        with keys() as pressed:
+            os.write(ours, b"x")
+            assert not pressed(60)
+            os.write(ours, b"q")
+            assert pressed(60)
+            monkeypatch.setattr(os, "read", lambda *_: b"")
+            os.write(ours, b"x")
+            assert pressed(60)
+    os.close(ours)
