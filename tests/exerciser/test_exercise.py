@@ -27,3 +27,10 @@ def test_random_calls_come_to_the_same_on_a_mount_as_on_tmpfs() -> None:
         "chown",
         "setxattr",
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root acts as other users")
+def test_names_may_be_spelled_anew_in_each_call() -> None:
+    run = exercise(Plan("memory", 3, 500, spells=True, look_every=200, end_every=400))
+    assert run.differences == [], "\n".join(run.recent)
+    assert {"open", "rename", "replace", "unlink"} <= run.calls.keys()
