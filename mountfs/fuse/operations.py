@@ -13,7 +13,7 @@ from threading import get_ident
 from typing import Any, Protocol
 
 from mountfs.attributes import MOST_FILES, Attributes, Caller, Moment, Opened
-from mountfs.errors import IsADirectory, MountfsError, NotFound, NotSignedIn, Stale
+from mountfs.errors import IsADirectory, MountfsError, NotFound, NotSignedIn, Offline, Stale
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.errno import errno_of, is_expected
@@ -28,6 +28,9 @@ LOG = logging.getLogger(__name__)
 
 UNCHANGED = -1
 """chown(2)."""
+LINES = 10
+"""So many calls that failed because the service was away have a line each, and then each power of two."""
+REASONS_KEPT = 100
 
 
 class FileInfo(Protocol):
@@ -79,6 +82,8 @@ class Operations:
         self._programs = programs or Programs((), lambda: 0)
         self._on_init = on_init
         self._replies = Replies()
+        self._away: dict[str, int] = {}
+        """How often calls failed because the service did not answer, by what was said."""
 
     def __call__(self, op: str, *args: Any) -> Any:
         """The edge: nothing but OSError passes."""
@@ -93,12 +98,31 @@ class Operations:
         except BaseException as error:
             number = errno_of(error)
             if not is_expected(error):
-                _log(op, args, error)
+                self._log(op, args, error)
             raise OSError(number, os.strerror(number)) from None
         finally:
             in_hand.pop(thread, None)
             if timing is not None:
                 timing.took(op, timing.now_s() - began_s)
+
+    def _log(self, op: str, args: tuple[Any, ...], error: BaseException) -> None:
+        where = args[0] if args and isinstance(args[0], str) else "an open file"
+        if isinstance(error, NotSignedIn) or not self._is_to_be_told(error):
+            LOG.debug("%s of %s: %s", op, where, error)  # told once, when it began
+        elif isinstance(error, MountfsError | OSError):
+            LOG.warning("%s of %s: %s: %s", op, where, type(error).__name__, error)
+        else:
+            LOG.error("%s of %s failed unexpectedly", op, where, exc_info=error)
+
+    def _is_to_be_told(self, error: BaseException) -> bool:
+        """Not each time that the service is away: `find` would write a line a folder."""
+        if not isinstance(error, Offline):
+            return True
+        reason = str(error)
+        if len(self._away) >= REASONS_KEPT:
+            self._away.clear()
+        count = self._away[reason] = self._away.get(reason, 0) + 1
+        return count <= LINES or count.bit_count() == 1
 
     # The mount
 
@@ -108,7 +132,7 @@ class Operations:
         try:
             self._on_init()
         except BaseException as error:  # init has no errno to tell it by
-            _log("init", (path,), error)
+            self._log("init", (path,), error)
 
     def statfs(self, path: str) -> dict[str, int]:
         volume = self._fs.statfs()
@@ -277,13 +301,3 @@ def _tell(info: FileInfo, opened: Opened) -> None:
     info.fh = opened.number
     info.keep_cache = int(opened.keep_cache)
     info.direct_io = int(opened.is_direct)
-
-
-def _log(op: str, args: tuple[Any, ...], error: BaseException) -> None:
-    where = args[0] if args and isinstance(args[0], str) else "an open file"
-    if isinstance(error, NotSignedIn):
-        LOG.debug("%s of %s: %s", op, where, error)  # told once, when it began
-    elif isinstance(error, MountfsError | OSError):
-        LOG.warning("%s of %s: %s: %s", op, where, type(error).__name__, error)
-    else:
-        LOG.error("%s of %s failed unexpectedly", op, where, exc_info=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 from dataclasses import dataclass
@@ -147,6 +148,15 @@ def test_what_the_errno_does_not_tell_the_log_does(
     assert errno_from(ops, "getattr", "/f", None) == errno.EIO
     (record,) = caplog.records
     assert "getattr of /f: Unreachable" in record.getMessage()
+
+
+def test_a_service_that_is_away_does_not_fill_the_log(
+    ops: Operations, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.memory.is_online = False
+    for _ in range(1000):
+        assert errno_from(ops, "getattr", "/f", None) == errno.EIO
+    assert len([each for each in caplog.records if each.levelno >= logging.WARNING]) == 16
 
 
 @pytest.mark.parametrize("surprise", [ZeroDivisionError, KeyboardInterrupt, SystemExit])
