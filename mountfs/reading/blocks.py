@@ -162,7 +162,11 @@ class Blocks:
         # A large file without digests is one that was taken over, and counts as a whole for the next process.
         if cached.sums is not None and not cached.sums.begin():
             return None
-        return cached if cached.write(0, b"") else None
+        if cached.write(0, b""):
+            return cached
+        with self._lock:
+            self._forget_locked(key_of(file), cached)  # perhaps evicted meanwhile: nothing of it may stay
+        return None
 
     def landed(self, file: File, cached: CacheFile, offset: int, length: int, digests: bytes) -> None:
         """Counts [offset, offset + length) as cached: these bytes were written to what ``land`` returned.

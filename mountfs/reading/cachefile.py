@@ -113,7 +113,8 @@ class CacheFile:
     def open_to_write(self) -> int:
         """A descriptor of the file. It is made only as long as nothing counts: where somebody removed it, or
         cut it, what counts would be zeros in another one. OSError."""
-        has_some, end = self.cached_bytes > 0, self.ranges.end
+        end = self.ranges.end
+        has_some = self.cached_bytes > 0 or end > 0  # it may have been evicted a moment ago
         fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | (0 if has_some else os.O_CREAT), 0o600)
         if os.lseek(fd, 0, os.SEEK_END) < end:
             os.close(fd)

@@ -120,6 +120,22 @@ def test_bytes_that_cannot_be_written_come_here_and_not_twice_for_a_while(
     assert len(source.landed) == 2
 
 
+def test_a_cache_file_that_is_evicted_before_it_is_made_leaves_nothing(
+    source: Writing, blocks: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty one stayed, with a file for its digests, until the next start."""
+    blocks.put(FILE, 0, BODY[: 2 * MIB])
+
+    def begin(sums: Sums) -> bool:
+        blocks.drop(FILE)
+        return real_begin(sums)
+
+    real_begin = Sums.begin
+    monkeypatch.setattr(Sums, "begin", begin)
+    assert blocks.land(FILE, MIB) is None
+    assert not list((tmp_path / "cache").iterdir())
+
+
 def test_a_cache_file_that_is_evicted_before_the_source_opens_it_is_no_full_disk(
     source: Writing, reader: Reader, blocks: Blocks
 ) -> None:
