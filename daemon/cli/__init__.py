@@ -163,8 +163,20 @@ def _complain(message: str, exit_code: int) -> int:
     return exit_code
 
 
+def _open_standard_streams() -> None:
+    """Opens those that the caller has closed, where Python has None: a user's file would get the number of
+    standard error, and libraries write there."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def main() -> None:
     """The entry point of the ``mountfs`` program. What the encoding of a terminal lacks is escaped."""
+    _open_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")

@@ -286,6 +286,18 @@ def test_a_terminal_of_another_alphabet_is_shown_what_it_can_show(tmp_path: Path
     assert rb"\u010ce\u0161tina" in shown.stdout
 
 
+def test_no_file_gets_the_number_of_a_standard_stream_that_the_caller_has_closed() -> None:
+    script = (
+        "import os, sys, daemon.cli as cli\n"
+        "cli.run = lambda arguments: sum(\n"
+        "    os.path.realpath(f'/proc/self/fd/{number}') != os.devnull for number in range(3)\n"
+        ") + sum(each is None for each in (sys.stdin, sys.stdout, sys.stderr))\n"
+        "cli.main()\n"
+    )
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", script]
+    assert subprocess.run(closed, check=False).returncode == 0
+
+
 def test_who_stops_reading_is_no_trouble_of_a_mount() -> None:
     reading, writing = os.pipe()
     os.close(reading)
