@@ -16,6 +16,7 @@ from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper, KeptSecret
 from daemon.config.settings import SandboxRemote, Settings, find_remote, parse_spec, read_tables, with_secrets
 from daemon.control.status import plural
 from daemon.failure import BadSettings, Failure
+from daemon.places.ownership import make_private
 
 EXIT_WRONG = 2
 MASK = '"***"'
@@ -35,7 +36,7 @@ def init(context: Context) -> int:
         raise BadSettings(f"{path}: is there already, and stays as it is; look at it: mountfs config show")
     check_writable(path)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path.parent)
         write_private(path, example())
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from None

@@ -145,11 +145,11 @@ def _login(settings: Settings, name: str, environ: Mapping[str, str]) -> LoginFi
 def _check_state_dir(path: Path, mountpoint: Path) -> None:
     if absolute(path).is_relative_to(absolute(mountpoint)):
         raise BadSettings(f"state_dir {path}: lies in the mount point; choose another with -o state_dir=DIR")
-    _check_owner(path)
-    if path.exists() and not path.is_dir():
-        raise BadSettings(f"state_dir {path}: is no directory; choose another with -o state_dir=DIR")
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_owner(path)
+        if path.exists() and not path.is_dir():
+            raise BadSettings(f"state_dir {path}: is no directory; choose another with -o state_dir=DIR")
+        ownership.make_private(path)
     except OSError as error:
         raise BadSettings(f"state_dir {path}: cannot make the directory: {error.strerror}") from None
     _check_owner(path)

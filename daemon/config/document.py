@@ -65,7 +65,7 @@ def rewrite(path: Path, change: Callable[[str], str]) -> None:
     machine that loses its power. BadSettings, Failure: then the file is as it was."""
     target = Path(os.path.realpath(path))  # a link, as into a folder of dot files, stays one
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ownership.make_private(target.parent)
         _check_owner(path, target)
         with _alone_in(target.parent):
             before = target.read_text("utf-8") if target.exists() else ""

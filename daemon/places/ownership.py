@@ -44,6 +44,15 @@ def complaint(path: Path, uid: int, *, may_be_roots: bool = False) -> str | None
     return _wrong(path, found, uid, (uid, ROOT_UID) if may_be_roots else (uid,))
 
 
+def make_private(directory: Path) -> None:
+    """Makes *directory*, and what is missing above it, for this user alone, whatever the umask: with that of
+    others in it, ``complaint`` would refuse what we made ourselves. OSError."""
+    if not directory.is_dir():
+        if not directory.parent.exists():
+            make_private(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+
+
 def refusal(directory: Path) -> str:
     """Why nothing can be written into *directory*, which access(2) has said."""
     if os.statvfs(directory).f_flag & os.ST_RDONLY:

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places.holders import holder_of
-from daemon.places.ownership import is_others
+from daemon.places.ownership import is_others, make_private
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import Account
 from mountfs.tree.peek import Holding, holding, names_file
@@ -149,7 +149,7 @@ class StateDir:
     def account_dir(self, account: Account) -> Path:
         """Made if it is missing."""
         path = self.path / "accounts" / _checked_key(account.key)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path)
         for each in (path.parent, path):
             _check_owner(each)
         return path

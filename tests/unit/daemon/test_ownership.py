@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from daemon.places.ownership import complaint, is_others, refusal
+from daemon.places.ownership import complaint, is_others, make_private, refusal
 
 ME = os.getuid()
 NOBODY = 4_000_000_001
@@ -81,6 +81,19 @@ def test_a_group_of_the_owner_s_own_counts_as_the_owner(place: Path, monkeypatch
     for name, members in (("staff", ()), ("ann", ("ann", "bob"))):
         Group.gr_name, Group.gr_mem = name, members
         assert complaint(place, ME) is not None
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o002, 0o077])
+def test_what_we_make_is_ours_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    made = tmp_path / f"{umask:o}" / ".local" / "state"
+    before = os.umask(umask)
+    try:
+        make_private(made)
+        make_private(made)
+    finally:
+        os.umask(before)
+    assert complaint(made, ME) is None
+    assert [each.stat().st_mode & 0o777 for each in (made, *made.parents[:2])] == [0o700] * 3
 
 
 def test_a_device_is_not_changed_by_what_is_written_to_it() -> None:

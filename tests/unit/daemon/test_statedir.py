@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -37,6 +38,14 @@ def test_refused_credentials_are_told_with_the_command_that_gets_others(tmp_path
     with pytest.raises(Failure, match=r"it was revoked; run: mountfs login work$") as told:
         StateDir(tmp_path).identify("work", "credentials", refused)
     assert told.value.exit_code == EXIT_FOR_A_PERSON
+
+
+def test_a_slot_can_be_taken_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        StateDir(tmp_path).take_slot(ACCOUNT).release()
+    finally:
+        os.umask(before)
 
 
 def test_remotes_that_are_mounted_at_once_are_all_remembered(tmp_path: Path) -> None:
