@@ -71,6 +71,9 @@ class PathCalls:
                 # Spelled alike where one is above the other: the kernel, which sees that, refuses it.
                 shared = min(len(before), len(after))
                 after = before[:shared] + after[shared:]
+            elif os.path.dirname(source) == os.path.dirname(target):
+                # For a folder to leave what looks like another one takes rights to that folder itself.
+                after = os.path.join(os.path.dirname(before), os.path.basename(after))
             try:
                 os.rename(before, after)
             except PermissionError:
