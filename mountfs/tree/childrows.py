@@ -36,8 +36,10 @@ def read_children(tree: Tree, folder: Node) -> None:
             _take(tree, folder, rows)
             if len(rows) < CHUNK:
                 tree.residents.publish(folder)
-                return
+                break
             last_id = rows[-1].id
+    if tree.residents.has_many_loose:
+        tree.shrink()  # a large folder has given way
 
 
 def _take(tree: Tree, folder: Node, rows: list[NodeRow]) -> None:

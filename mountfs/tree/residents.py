@@ -13,6 +13,8 @@ FEW_FOLDERS = 8
 """So many folders that are in use, be they large, are not read from the store in turns."""
 ENTRIES_OF_FEW = 150_000
 """Clean nodes kept where they are in a few folders."""
+FORGOTTEN_AT_ONCE = 1_000
+"""Nodes of a folder with more are let go of one by one, as those that were found by their ids are."""
 LOOSE_KEPT = 10_000
 """Clean nodes kept that were found by their ids, in folders that are not in memory themselves."""
 EVICTION_TRIES = 64
@@ -42,7 +44,7 @@ class Residents:
         self._loose: OrderedDict[int, Node] = OrderedDict()
         """Nodes that were read from the store, and were clean, in folders whose children are not in memory.
         News of the service find them by their ids; those of a month would take as much memory as all entries
-        of the account."""
+        of the account. So are those of a large folder that is let go of, until they are."""
 
     def begin(self, folder: Node) -> None:
         """The children of *folder* are being read from the store: what comes and goes meanwhile is noted."""
@@ -134,6 +136,11 @@ class Residents:
             else:
                 self._folders.move_to_end(folder.id)
 
+    @property
+    def has_many_loose(self) -> bool:
+        """Whether ``shrink_loose`` has something to do."""
+        return len(self._loose) > LOOSE_KEPT
+
     def shrink_loose(self, most_nodes: int) -> bool:
         """Lets go of nodes in folders that are not in memory, of those found first, while there are too many;
         looks at *most_nodes* at most, at a folder after what is in it. Whether it is to be called again."""
@@ -148,7 +155,7 @@ class Residents:
                 gone += 1
             else:
                 self._loose.move_to_end(node.id)
-        return gone > 0 and len(self._loose) > LOOSE_KEPT
+        return gone > 0 and self.has_many_loose
 
     # Folders that vanished
 
@@ -221,8 +228,13 @@ class Residents:
         folder.part.children = None
         del self._folders[folder.id]
         self.count -= len(children)
-        for child in children.values():
-            self._forget(child)
+        if len(children) <= FORGOTTEN_AT_ONCE:
+            for child in children.values():
+                self._forget(child)
+            return
+        before = len(self._loose)
+        self._loose.update(zip([child.id for child in children.values()], children.values(), strict=True))
+        folder.part.loose += len(self._loose) - before
 
 
 def _is_bare(part: FolderPart) -> bool:

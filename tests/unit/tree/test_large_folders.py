@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Forbidden
-from mountfs.tree import chunks
+from mountfs.tree import chunks, residents
 from mountfs.tree.childrows import read_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.discard import Discard
@@ -113,6 +113,22 @@ def hold_of_reading_folders(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_giving_way(directory: Path, entries: int) -> int:
+    """A folder is read, and another one is let go of for that."""
+    world, lock = known(directory, entries)
+    world.account.write("/other/f", b"")
+    world.follow()
+    world.names()
+    world.names("/other")
+    tree = world.core.tree
+    read_children(tree, world.node("/d"))
+    found = longest_hold(lock, lambda: read_children(tree, world.node("/other")))
+    assert world.node("/d").part.children is None
+    assert len(tree.nodes) < 20
+    assert len(world.names("/d")) == entries
+    return sound(world, found)
+
+
 def hold_of_fsync(directory: Path, entries: int) -> int:
     """A folder is synced while the disk has fallen behind."""
     world, lock = counted(directory)
@@ -167,6 +183,14 @@ def test_who_needs_a_large_folder_reads_it_in_parts(tmp_path: Path, hold: Callab
     small = hold(tmp_path / "small", SMALL)
     large = hold(tmp_path / "large", LARGE)
     assert large <= small * 1.2
+
+
+def test_a_large_folder_is_let_go_of_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for limit in ("ENTRIES_KEPT", "LOOSE_KEPT"):
+        monkeypatch.setattr(residents, limit, 4)
+    monkeypatch.setattr(residents, "FEW_FOLDERS", 0)
+    small = hold_of_giving_way(tmp_path / "small", 3 * CHUNK)
+    assert hold_of_giving_way(tmp_path / "large", 6 * CHUNK) <= small * 1.2
 
 
 def test_what_a_folder_that_is_synced_has_is_looked_for_in_parts(
