@@ -13,8 +13,8 @@ ARENAS = 2
 def share_arenas() -> None:
     """Has all threads take their memory from a few arenas. Call it before there are threads.
 
-    glibc gives each of eight threads an arena of its own and leaves in it what was freed there. Where each
-    fetches ranges of 4 MiB, that is 20 MiB which nobody uses. Other C libraries have no such call.
+    glibc gives each thread an arena of its own and leaves in it what was freed there: with eight threads that
+    fetched ranges of 4 MiB, 20 MiB that nobody used. Other C libraries have no such call.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
