@@ -170,7 +170,13 @@ class StateDir:
 
     def drop_idle_caches(self, mine: Slot, is_kept: Callable[[Path], bool]) -> None:
         """Removes what slots beside *mine* have cached that no mount uses, unless *is_kept* says of the
-        slot's journal that it is to stay: nobody else would let go of it while the disk is short of room."""
+        slot's journal that it is to stay: nobody else would let go of it while the disk is short of room.
+
+        A slot is locked for a moment alone, and not while the files go: a mount that starts meanwhile would
+        take another slot, and leave what is pending in this one.
+        """
+        dropped = mine.directory / "dropped"
+        shutil.rmtree(dropped, ignore_errors=True)  # of a process that died meanwhile
         for directory in slots_in(mine.directory.parent):
             if directory == mine.directory or not (directory / "cache").exists():
                 continue
@@ -179,9 +185,10 @@ class StateDir:
                 if idle is not None:
                     try:
                         if not is_kept(idle.journal):
-                            shutil.rmtree(idle.cache, ignore_errors=True)
+                            idle.cache.rename(dropped)
                     finally:
                         idle.release()
+                    shutil.rmtree(dropped, ignore_errors=True)
 
     def stopped_slots(self, key: str) -> Iterator[Slot]:
         """All slots of the account *key* that have a journal; locked while they are out. Failure, before the

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -12,7 +13,7 @@ from threading import Thread
 import pytest
 
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
-from daemon.places.statedir import StateDir
+from daemon.places.statedir import Slot, StateDir
 from mountfs.errors import NotSignedIn, Offline
 from mountfs.model.entry import Account
 
@@ -161,6 +162,29 @@ def test_a_slot_tells_of_the_caches_beside_its_own(tmp_path: Path) -> None:
     (first.directory.parent / "slot-0.bak").mkdir()
     assert first.other_caches() == [second.cache]
     assert second.other_caches() == [first.cache]
+
+
+def test_a_mount_that_starts_while_an_idle_cache_goes_has_that_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another one it would neither send nor show what is pending there."""
+    state = StateDir(tmp_path)
+    mine, idle = (state.take_slot(ACCOUNT) for _ in range(2))
+    idle.cache.mkdir()
+    (idle.cache / "f").write_bytes(b"x")
+    idle.release()
+    started: list[Slot] = []
+    rmtree = shutil.rmtree
+
+    def removing(path: Path, *, ignore_errors: bool) -> None:
+        if path.exists():
+            started.append(state.take_slot(ACCOUNT))
+        rmtree(path, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    state.drop_idle_caches(mine, lambda _: False)
+    assert [slot.directory for slot in started] == [idle.directory]
+    assert [path.name for path in mine.directory.parent.rglob("*") if path.name in ("cache", "f")] == []
 
 
 def test_idle_caches_go_but_for_those_that_are_kept(tmp_path: Path) -> None:
