@@ -322,8 +322,7 @@ class FileSystem:
             return
 
         def decide() -> None:
-            self._verbs.unlink(self._links.names(names))
-            self._files.removed(path)
+            self._files.removed(self._verbs.unlink(self._links.names(names)), path)
 
         self._do(decide)
 
@@ -338,7 +337,7 @@ class FileSystem:
             found = self._view.find(old) if is_hiding else None
             if found is not None and found.folder is None:
                 node = self._verbs.unlink(old)
-                self._files.hide(node, new[-1])
+                self._files.hide(node, source, target)
             elif is_hiding and (found is None or self._files.is_open(source)):
                 # It was removed by others, who may have made a folder there, or by another spelling.
                 self._files.hide_gone(source, target)

@@ -251,18 +251,22 @@ class OpenFiles:
             self._pages.renamed_below(source, target)
             self.sizes.renamed_below(source, target)
 
-    def removed(self, path: str) -> None:
-        """From here on the kernel has nothing as *path*."""
+    def removed(self, node: Node, path: str) -> None:
+        """The file *node* was removed, and the kernel has nothing as *path*; by another spelling it may be
+        open."""
         self._pages.removed(path)
-
-    def hide(self, node: Node, name: str) -> None:
-        """The removed file *node* is still open; libfuse calls it *name* (``.fuse_hidden...``) from here
-        on."""
-        files = [file for file in self._files.get(node.id, ()) if file.node is node]
-        if files:
-            self._hidden[name] = files[-1]
-        for file in files:
+        for file in self._files_of(node):
             file.hide()
+
+    def hide(self, node: Node, path: str, hidden: str) -> None:
+        """The file *node* was removed at *path*, by which something is still open: *node*, or what others
+        have replaced by it. libfuse calls that *hidden* (``.fuse_hidden...``) from here on."""
+        files = self._files_of(node)
+        file = files[-1] if files else self._pages.first_of(path)
+        if file is not None:
+            self._hidden[hidden.rpartition("/")[2]] = file
+        for each in files:
+            each.hide()
 
     def hide_gone(self, path: str, hidden: str) -> None:
         """As ``hide``, of what is open as *path*, where nothing is any more."""
@@ -293,6 +297,9 @@ class OpenFiles:
         return self._hidden.pop(name, None) is not None
 
     # Inside
+
+    def _files_of(self, node: Node) -> list[OpenFile]:
+        return [file for file in self._files.get(node.id, ()) if file.node is node]
 
     def _opened(self, node: Node) -> OpenFile:
         state = node.state

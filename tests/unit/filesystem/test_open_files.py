@@ -148,6 +148,42 @@ def test_an_open_file_that_was_removed_under_libfuses_eyes_is_in_no_renames_way(
     assert not [name for name in world.names() if name.startswith(".fuse")]
 
 
+@pytest.mark.parametrize("is_hidden", [True, False])
+def test_a_file_that_was_removed_by_another_spelling_while_it_was_open_stays_gone_after_a_kill(
+    world: World, *, is_hidden: bool
+) -> None:
+    number = world.begin("/f", b"12345")
+    world.fs.unlink("/F")
+    if is_hidden:
+        world.fs.rename("/f", f"/{HIDDEN}")
+    world.fs.write(number, 0, b"a")
+    world.restart()
+    assert world.names() == set()
+    assert world.notices() == []
+
+
+def test_what_others_have_replaced_while_it_was_open_keeps_the_name_that_libfuse_gives_it(
+    world: World,
+) -> None:
+    """`rm` removes theirs; fchmod(2) and /proc/self/fd of what is open come by that name."""
+    world.theirs("/f", b"12345")
+    number = world.fs.open("/f", RW).number
+    world.account.remove("/f")
+    world.follow()
+    world.theirs("/f", b"other")
+    world.follow()
+    world.fs.rename("/f", f"/{HIDDEN}")
+    world.fs.metadata.chmod(f"/{HIDDEN}", 0o600)
+    assert stat.S_IMODE(world.fs.getattr(f"/{HIDDEN}").mode) == 0o600
+    again = world.fs.open(f"/{HIDDEN}", RO).number
+    assert world.fs.read(again, 0, 10) == b"12345"
+    world.fs.release(again)
+    world.fs.unlink(f"/{HIDDEN}")
+    world.close_file(number)
+    world.settle()
+    assert world.remote() == {}
+
+
 def test_a_folder_that_others_made_in_place_of_an_open_file_is_not_hidden_as_that(world: World) -> None:
     """They would all see it under that name."""
     world.theirs("/f", b"12345")
