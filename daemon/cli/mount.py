@@ -92,10 +92,11 @@ def mount(
 
 
 def _exit_code(error: MountfsError) -> int:
-    """A disk may have room again by itself; a journal that is damaged, or of another version, stays so."""
-    from mountfs.tree.database import StoreDiskFull, StoreUnusable  # noqa: PLC0415 - the help needs no SQLite
+    """A disk may have room again by itself, and who has the journal locked ends; one that is damaged, or of
+    another version, stays so."""
+    from mountfs.tree.database import StoreNotNow, StoreUnusable  # noqa: PLC0415 - the help needs no SQLite
 
-    is_lasting = isinstance(error, StoreUnusable) and not isinstance(error, StoreDiskFull)
+    is_lasting = isinstance(error, StoreUnusable) and not isinstance(error, StoreNotNow)
     return EXIT_FOR_A_PERSON if is_lasting else 1
 
 

@@ -16,7 +16,7 @@ from mountfs.model.hashing import HashKind, hasher
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
-from mountfs.tree.database import OtherVersion, check_version, connect_to_read, is_full, unusable
+from mountfs.tree.database import OtherVersion, check_version, connect_to_read, is_passing, unusable
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
 from mountfs.tree.gaprows import read_gaps
 from mountfs.tree.label import NOBODYS, Label, read_label
@@ -219,7 +219,7 @@ class Journal:
     """What a journal says, which no process writes to meanwhile."""
 
     def __init__(self, path: Path) -> None:
-        """JournalUnusable; OtherVersion; StoreUnusable where the disk is full."""
+        """JournalUnusable; OtherVersion; StoreNotNow."""
         try:
             with closing(connect_to_read(path)) as db:
                 check_version(db)
@@ -236,7 +236,7 @@ class Journal:
         except OtherVersion:
             raise
         except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, sqlite3.Error) and is_full(error):
+            if isinstance(error, sqlite3.Error) and is_passing(error):
                 raise unusable(path, error) from error  # nothing is wrong with what is in it
             raise JournalUnusable(str(error)) from error
         self.is_of_this_boot = boot is not None and boot[0] == boot_id()

@@ -20,7 +20,7 @@ from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.attributelog import STORE_ENDINGS
 from mountfs.tree.copynames import CopyNames
-from mountfs.tree.database import OtherVersion, is_full
+from mountfs.tree.database import OtherVersion, is_passing
 from mountfs.tree.kept import Kept, kept_of
 from mountfs.tree.label import NOBODYS, read_label, said_of
 from mountfs.tree.launch import stranded
@@ -54,7 +54,7 @@ def repair(slot: SlotCheck) -> Iterator[str]:
 
 def _rebuild(slot: SlotCheck) -> str | None:
     """Makes the indexes of a journal anew, in a copy; None when its rows are damaged, too. sqlite3.Error when
-    there is no room for the copy: that says nothing of the rows."""
+    there is no room for the copy, for example: that says nothing of the rows."""
     draft = slot.journal.with_name("journal.db.rebuilt")
     _remove_store(draft)
     try:
@@ -70,7 +70,7 @@ def _rebuild(slot: SlotCheck) -> str | None:
     except JournalUnusable:
         return None
     except sqlite3.Error as error:
-        if is_full(error):
+        if is_passing(error):
             raise
         return None
     finally:

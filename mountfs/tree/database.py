@@ -26,8 +26,12 @@ class StoreUnusable(MountfsError):
     """The database cannot be opened: it is damaged, or of another version of mountfs."""
 
 
-class StoreDiskFull(StoreUnusable):
-    """The database cannot be opened for want of room on its disk: nothing is wrong with what is in it."""
+class StoreNotNow(StoreUnusable):
+    """The database cannot be opened at the moment: nothing is known to be wrong with what is in it."""
+
+
+class StoreDiskFull(StoreNotNow):
+    """The database cannot be opened for want of room on its disk."""
 
 
 class OtherVersion(ValueError):
@@ -99,6 +103,8 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
     """What is wrong with the file at *path*, and what to do; nobody deletes it."""
     if isinstance(error, NoSpace) or (isinstance(error, sqlite3.Error) and is_full(error)):
         return StoreDiskFull(f"the disk of {path.parent} is full: free some space there, then mount again")
+    if isinstance(error, sqlite3.Error) and is_passing(error):
+        return StoreNotNow(f"cannot use the journal {path} at the moment: {error}; try again")
     if isinstance(error, OtherVersion):
         return StoreUnusable(f"cannot use the journal {path}: {error}; use the mountfs that wrote it")
     slot = shlex.quote(str(path.parent))
@@ -106,6 +112,13 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
         f"cannot use the journal {path}: {error}; restore it, or run mountfs fsck --repair {slot}: "
         "what was pending stays in the files beside it"
     )
+
+
+def is_passing(error: sqlite3.Error) -> bool:
+    """Whether it says nothing of what is in the database: the disk is full, another process has it locked, or
+    memory is short."""
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits tell of what kind it is
+    return primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM) or is_full(error)
 
 
 def is_full(error: sqlite3.Error) -> bool:

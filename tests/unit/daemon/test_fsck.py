@@ -16,7 +16,8 @@ from daemon.cli.fsck import EXIT_CANNOT
 from mountfs.attributes import Caller
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
-from mountfs.tree.database import StoreUnusable
+from mountfs.tree.database import StoreNotNow, StoreUnusable
+from mountfs.tree.store import Store
 from tests.doubles.world import World
 from tests.unit.upload.bodies import content_of
 
@@ -124,6 +125,26 @@ def test_a_disk_that_is_full_is_no_damage_of_the_journal(
         [line] = capsys.readouterr().err.splitlines()
         assert f"the disk of {slot} is full: free some space there" in line
     assert (slot / "journal.db").read_bytes() == before
+
+
+def test_a_journal_that_another_process_has_locked_is_not_taken_for_damaged(
+    slot: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with `sqlite3` at work in it. The repair moved it aside, and all its rows with it."""
+    journal = slot / "journal.db"
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: real(path, **{**options, "timeout": 0}))
+    with closing(sqlite3.connect(journal, isolation_level=None)) as db:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+        for options in ([], ["--repair"]):
+            assert fsck(slot, *options) == EXIT_CANNOT
+            assert "database is locked; try again" in capsys.readouterr().err
+        with pytest.raises(StoreNotNow, match="database is locked; try again"):
+            Store(journal)
+        db.execute("ROLLBACK")
+    assert list(slot.glob(f"journal.db{slotcheck.DAMAGED}*")) == []
+    assert fsck(slot, "--repair") == 1
 
 
 def test_a_directory_that_may_not_be_read_is_not_taken_for_one_of_something_else(
