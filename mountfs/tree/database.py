@@ -117,8 +117,9 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
 def is_passing(error: sqlite3.Error) -> bool:
     """Whether it says nothing of what is in the database: the disk is full, another process has it locked, or
     memory is short."""
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the other bits tell of what kind it is
-    return primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM) or is_full(error)
+    code = getattr(error, "sqlite_errorcode", 0)
+    is_locked = code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # the other bits tell by what
+    return is_locked or code == sqlite3.SQLITE_IOERR_NOMEM or is_full(error)
 
 
 def is_full(error: sqlite3.Error) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.tree import store as store_module
-from mountfs.tree.database import StoreUnusable
+from mountfs.tree.database import StoreNotNow, StoreUnusable, unusable
 from mountfs.tree.node import ROOT_ID, Node, State
 from mountfs.tree.schema import VERSION
 from mountfs.tree.store import Store
@@ -137,3 +137,25 @@ def test_a_large_one_is_read_through_after_the_machine_was_started_again(
     Store(file, boot_id="boot-1").close()
     with pytest.raises(StoreUnusable):
         Store(file, boot_id="boot-2")
+
+
+@pytest.mark.parametrize(
+    ("code", "is_lasting"),
+    [
+        (sqlite3.SQLITE_BUSY, False),
+        (sqlite3.SQLITE_BUSY_RECOVERY, False),
+        (sqlite3.SQLITE_LOCKED, False),
+        (sqlite3.SQLITE_IOERR_NOMEM, False),
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_IOERR_READ, True),
+        (sqlite3.SQLITE_CORRUPT, True),
+        (sqlite3.SQLITE_NOTADB, True),
+    ],
+)
+def test_a_lock_and_a_lack_say_nothing_of_what_is_in_it(file: Path, code: int, *, is_lasting: bool) -> None:
+    """A person would be told to repair it, and a service not be started again."""
+    error = sqlite3.OperationalError("no")
+    error.sqlite_errorcode = code
+    told = unusable(file, error)
+    assert isinstance(told, StoreNotNow) is not is_lasting
+    assert ("fsck --repair" in str(told)) is is_lasting
