@@ -145,11 +145,13 @@ class Replies:
     def _look_for_removed(self, flights: Sequence[Flight], verdict_on: Mapping[int, Verdict]) -> None:
         """A file that was removed may stand elsewhere, by a rename of ours that had been given up, and whose
         news came before the removal had its outcome: the folder is listed, and the file removed there."""
-        for flight in flights:
-            if flight.kind is OrderKind.DELETE and isinstance(verdict_on[flight.id], Acknowledge):
-                folder = self._tree.late.led_to(flight)
-                if folder is not None:
-                    self._listings.try_relist(folder)
+        done = [flight for flight in flights if isinstance(verdict_on[flight.id], Acknowledge)]
+        with self._tree.lock:
+            folders = {
+                folder.id: folder for folder in map(self._tree.late.led_to, done) if folder is not None
+            }
+        for folder in folders.values():
+            self._listings.try_relist(folder)
 
     def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
         """Keeps *node* waiting, and no other, after it failed. *error* may say for how long; None: nothing
@@ -282,6 +284,7 @@ class Replies:
                 self._tree.late.forget(flight)
                 books.acknowledge(flight, entry)
             case Overtaken(ours, standing):
+                self._tree.late.forget(flight)
                 books.acknowledge_overtaken(flight, ours, standing)
             case Retry(error):
                 if leaves_open(error):

@@ -43,8 +43,8 @@ class LateFiles:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._sent: dict[str, dict[Version, int]] = {}
-        """When each was given up, in seconds since 1970; the latest last."""
+        self._sent: dict[str, dict[Version, list[int]]] = {}
+        """When each was given up, in seconds since 1970; the latest last. So often it may arrive."""
         self._moved: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the folded path that it was to have."""
         self._folders: dict[str, Node] = {}
@@ -89,11 +89,11 @@ class LateFiles:
     def forget(self, flight: Flight) -> None:
         """*flight* has made its file: what was sent to that place before finds it taken. Or it has moved its
         item: that is where it was to be. Or nothing stands any more where it was to remove a file: it may be
-        gone because it was moved."""
+        gone because it was moved. Where that is the place it was sent or moved to, it has arrived: who brings
+        it back later is somebody else."""
         if flight.kind is OrderKind.DELETE:
-            if flight.item_id in self._moved and flight.over is not None and flight.over.content_hash:
-                self._removed[flight.item_id] = flight.over.content_hash
-                self._is_saved = False
+            self._forget_sent(flight)
+            self._forget_moved(flight)
             return
         is_moved = self._moved.pop(flight.item_id, None) is not None if flight.item_id else False
         if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
@@ -107,7 +107,8 @@ class LateFiles:
             rows = [
                 (path, *version, noted_s)
                 for path, versions in self._sent.items()
-                for version, noted_s in versions.items()
+                for version, times_s in versions.items()
+                for noted_s in times_s
             ]
             self._store.set_fact(FACT, json.dumps(rows) if rows else None)
             moves = [
@@ -121,7 +122,7 @@ class LateFiles:
     def hashes_at(self, path: RemotePath) -> list[str]:
         """The hashes of those that may still arrive at *path*."""
         versions = self._sent.get(path.key, {})
-        return [digest for (digest, _, _), noted_s in versions.items() if self._may_arrive(noted_s)]
+        return [digest for (digest, _, _), times_s in versions.items() if self._may_arrive(times_s[-1])]
 
     def is_one(self, folder: Node, entry: Entry) -> bool:
         """Whether *entry*, which the service turns out to have in *folder* and no node is known of, is one of
@@ -131,8 +132,8 @@ class LateFiles:
         if not self._sent or not isinstance(entry, File) or entry.content_hash is None:
             return False
         versions = self._sent.get(remote_path(folder).child(entry.name).key, {})
-        noted_s = versions.get((entry.content_hash, entry.size_bytes, entry.mtime_ns // NS_PER_S))
-        return noted_s is not None and self._may_arrive(noted_s)
+        times_s = versions.get((entry.content_hash, entry.size_bytes, entry.mtime_ns // NS_PER_S))
+        return times_s is not None and self._may_arrive(times_s[-1])
 
     def is_moved(self, folder: Node, entry: Entry) -> bool:
         """Whether *entry* is in *folder* by a rename of ours, which was given up."""
@@ -151,16 +152,44 @@ class LateFiles:
         return True
 
     def led_to(self, flight: Flight) -> Node | None:
-        """The folder in which the item of *flight* may be by a rename of ours that was given up."""
-        return self._folders.get(flight.item_id)
+        """The folder in which what *flight* was to remove may be, by a rename of ours that was given up: news
+        of it came meanwhile."""
+        is_told = flight.kind is OrderKind.DELETE and flight.heard is not None
+        return self._folders.get(flight.item_id) if is_told else None
 
     def _keep(self, path: str, version: Version, noted_s: int) -> None:
         versions = self._sent.pop(path, {})
-        versions.pop(version, None)
-        versions[version] = noted_s
+        times_s = versions.pop(version, [])
+        versions[version] = [*times_s, noted_s][-KEPT_OF_ONE:]
         _drop_oldest(versions, KEPT_OF_ONE)
         self._sent[path] = versions
         _drop_oldest(self._sent, KEPT)
+
+    def _forget_sent(self, flight: Flight) -> None:
+        """*flight* has removed a file: one that was sent to its place, if it is just that."""
+        path, file = flight.place.path.key, flight.node.state.base
+        if path not in self._sent or not isinstance(file, File) or file.content_hash is None:
+            return
+        versions, version = self._sent[path], (file.content_hash, file.size_bytes, file.mtime_ns // NS_PER_S)
+        times_s = versions.pop(version, [])[1:]
+        if times_s:
+            versions[version] = times_s
+        if not versions:
+            del self._sent[path]
+        self._is_saved = False
+
+    def _forget_moved(self, flight: Flight) -> None:
+        paths = self._moved.get(flight.item_id)
+        if paths is None:
+            return
+        self._is_saved = False
+        paths.pop(flight.place.path.key, None)
+        if not paths:
+            del self._moved[flight.item_id]
+            self._removed.pop(flight.item_id, None)
+            self._folders.pop(flight.item_id, None)
+        elif flight.over is not None and flight.over.content_hash:
+            self._removed[flight.item_id] = flight.over.content_hash
 
     def _may_arrive(self, noted_s: int) -> bool:
         return 0 <= self._now_s() - noted_s <= KEPT_S

@@ -214,6 +214,31 @@ def test_what_others_make_where_a_file_of_ours_may_still_arrive_is_shown(account
     assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": body}
 
 
+@pytest.mark.parametrize("how", ["removed", "overtaken"])
+def test_what_others_bring_back_after_it_arrived_late_is_shown(account: World, how: str) -> None:
+    """It arrives once: who makes the same file again, with the same time, is somebody else."""
+    world = account
+    _give_up_new_file(world)
+    mtime_ns = world.fs.getattr("/f").mtime_ns
+    if how == "removed":
+        world.fs.unlink("/f")
+    _arrives(world)
+    if how == "removed":
+        world.follow()
+        world.settle()
+    else:
+        world.account.write("/f", b"theirs, newer")
+        world.settle()
+        assert world.remote() == {"/theirs": b"theirs", "/f": b"theirs, newer"}
+        world.account.remove("/f")
+    world.follow()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs"}
+    world.account.write("/f", b"new", mtime_ns)
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": b"new"}
+
+
 # Renames
 
 
@@ -314,6 +339,34 @@ def test_a_late_rename_that_is_told_while_the_file_s_removal_is_on_its_way_bring
     world.settle()
     assert "/g" not in world.remote()
     assert "/g" not in world.tree()
+
+
+def test_no_folder_is_listed_for_a_late_rename_that_nobody_told_of(moving: World) -> None:
+    """Else `rm` of a thousand files in a folder of as many would list it a thousand times."""
+    world = moving
+    _give_up_rename(world, "/f", "/d/f")
+    world.fs.unlink("/d/f")
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    listed = world.backend.calls()["list_folder"]
+    world.settle()
+    assert "/f" not in world.remote()
+    assert world.backend.calls()["list_folder"] == listed
+
+
+def test_a_removed_file_is_removed_once_at_its_late_rename_s_place(moving: World) -> None:
+    """Others may bring it back there under the same id, as from Box's trash."""
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.fs.unlink("/g")
+    world.settle()
+    world.advance(31.0)
+    entry, tree = world.account.get("/g"), world.core.tree
+    assert entry is not None
+    assert tree.late.is_one(tree.root, entry)
+    _ends(world)
+    assert "/g" not in world.remote()
+    assert not tree.late.is_one(tree.root, entry)
 
 
 def test_a_version_of_others_at_the_place_of_a_removed_file_s_late_rename_is_shown(moving: World) -> None:
