@@ -181,20 +181,22 @@ class HttpClient:
         except _StaleConnection:
             if not request.is_read:
                 raise
-        return self._send_once(request, token)
+        return self._send_once(request, token, is_repeated=True)
 
-    def _send_once(self, request: Request, token: str | None) -> Response:
+    def _send_once(self, request: Request, token: str | None, *, is_repeated: bool = False) -> Response:
         host = host_of(request)
         # A long poll is silent by its nature.
         leave = (
             Leave(host, request.route) if request.is_longpoll else self._silences.leave(host, request.route)
         )
         try:
-            return self._sent(request, token, leave)
+            return self._sent(request, token, leave, is_repeated=is_repeated)
         finally:
             self._silences.over(leave)
 
-    def _sent(self, request: Request, token: str | None, leave: Leave) -> Response:
+    def _sent(
+        self, request: Request, token: str | None, leave: Leave, *, is_repeated: bool = False
+    ) -> Response:
         self._pass_gate(request.route)
         if request.permit is not None:
             self.pause(request.permit())
@@ -207,7 +209,7 @@ class HttpClient:
         except Offline as error:
             self._count(request.route, "offline")
             self._standing.unanswered(request, error)
-            self._note_silence(request, leave, error, started_s)
+            self._note_silence(request, leave, error, started_s, is_repeated=is_repeated)
             raise
         self._count(request.route, self._outcome_of(response, token))
         self._refuse_foreign(request, response, started_s)
@@ -233,11 +235,15 @@ class HttpClient:
         self._standing.overlong(request, response, error, started_s)
         raise error
 
-    def _note_silence(self, request: Request, leave: Leave, error: Offline, started_s: float) -> None:
+    def _note_silence(
+        self, request: Request, leave: Leave, error: Offline, started_s: float, *, is_repeated: bool
+    ) -> None:
         if request.is_longpoll or self._closed.is_set():
             return
         is_timed_out = isinstance(error, TimedOut)
-        if self._silences.unanswered(leave, error, started_s, is_timed_out=is_timed_out):
+        # The next call may get through. A read has just had its next one.
+        is_broken = isinstance(error, _StaleConnection) and not is_repeated
+        if self._silences.unanswered(leave, error, started_s, is_timed_out=is_timed_out, is_broken=is_broken):
             # The way to the host may be gone, and with it all connections: each would cost a probe.
             self._pool.drop_idle()
 

@@ -92,9 +92,17 @@ class Silences:
             with self._lock:
                 self._forget(host)
 
-    def unanswered(self, leave: Leave, error: Offline, started_s: float, *, is_timed_out: bool) -> bool:
+    def unanswered(
+        self,
+        leave: Leave,
+        error: Offline,
+        started_s: float,
+        *,
+        is_timed_out: bool,
+        is_broken: bool = False,
+    ) -> bool:
         """A call that left at *started_s* had no reply. Whether its host is silent from here on, and was not
-        before."""
+        before. *is_broken*: its connection was there, and broke: what is behind it may be well."""
         now_s = self._clock.now_s()
         is_silence = is_timed_out or now_s - started_s >= SLOW_S
         with self._lock:
@@ -103,7 +111,7 @@ class Silences:
                 self._forget(leave.host)  # who calls it hears soon
                 return False
             if silent is None:
-                if self._answered_s.get(leave.host, -math.inf) > started_s:
+                if is_broken or self._answered_s.get(leave.host, -math.inf) > started_s:
                     return False
                 probes = _Probes(1, now_s + grown_s(1, PROBES))
                 self._silent[leave.host] = _Silent(str(error), {leave.route: probes})

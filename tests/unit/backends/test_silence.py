@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut
-from mountfs.backends.silence import GRACE_S, PATIENT_PROBES, PROBE_S, Leave, Silences
+from mountfs.backends.silence import GRACE_S, PATIENT_PROBES, PROBE_S, SLOW_S, Leave, Silences
 from mountfs.backends.wire import Request
 from mountfs.errors import Offline, Unreachable
 from tests.fakes.clock import FakeClock
-from tests.unit.backends.scripted import Script, answer, stall
+from tests.unit.backends.scripted import Script, answer, hang_up, stall
 
 HOST, LIST, STAT = "api.example", "list_folder", "get_metadata"
 
@@ -194,6 +195,26 @@ def test_a_silent_service_is_asked_once_until_it_answers() -> None:
         assert [ask() for _ in range(3)] == [b"back"] * 3
         assert client.trouble() is None
         release.set()
+    client.close()
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_connection_that_breaks_after_a_while_makes_no_host_silent(is_read: bool) -> None:
+    """As where something on the way ends what takes long: a read is repeated, and others are let out."""
+    clock = FakeClock()
+    client = HttpClient(clock)
+
+    def breaks(handler: BaseHTTPRequestHandler) -> None:
+        clock.advance(SLOW_S)
+        hang_up(handler)
+
+    with Script(answer(200), breaks, answer(200, b"again")) as server:
+        request = Request("POST", f"{server.url}/x", LIST, is_read=is_read)
+        client.exchange(request)
+        if not is_read:
+            with pytest.raises(Offline, match="broke the connection"):
+                client.exchange(request)
+        assert client.exchange(request).body == b"again"
     client.close()
 
 
