@@ -85,7 +85,8 @@ class CacheFile:
 
     ``is_proven``: False for a file of a former process that has to prove itself as a whole, and that nobody
     asked for yet; nothing counts as cached of it. ``unproven``: blocks that count, and have to prove
-    themselves. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to it since.
+    themselves. ``refuted``: those that did not, and that nobody here has fetched since. ``sums``: of a large
+    file. ``is_former``: it was found, and nobody wrote to it since.
     ``is_shared``: another mount had it first, and may still be writing to it.
     """
 
@@ -98,6 +99,7 @@ class CacheFile:
     is_former: bool = False
     is_shared: bool = False
     unproven: set[int] = field(default_factory=set)
+    refuted: set[int] = field(default_factory=set)
     stored: Stored | None = None
     was_open: bool = False
 
@@ -137,7 +139,9 @@ class CacheFile:
         self.ranges.add(start, stop)
         self.left.remove(start, stop)
         if self.sums is not None:
-            self.unproven.difference_update(self.sums.whole_in(start, stop))
+            whole = self.sums.whole_in(start, stop)
+            self.unproven.difference_update(whole)
+            self.refuted.difference_update(whole)
 
     def finds_more(self, start: int, stop: int) -> bool:
         """Counts the blocks that touch [start, stop) and that another mount has fetched since, which have to
@@ -145,7 +149,8 @@ class CacheFile:
         if self.sums is None:
             return False
         gaps = self.ranges.gaps(start, stop)
-        found = [number for gap in gaps for number in self.sums.present(self.sums.touching(*gap))]
+        present = (number for gap in gaps for number in self.sums.present(self.sums.touching(*gap)))
+        found = [number for number in present if number not in self.refuted]
         for number in found:
             self.have(*self.sums.span(number))
             self.unproven.add(number)
@@ -219,6 +224,7 @@ def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lo
             if number in cached.unproven:
                 cached.unproven.discard(number)
                 if not is_right:
+                    cached.refuted.add(number)
                     cached.lose(*cached.sums.span(number))
 
 

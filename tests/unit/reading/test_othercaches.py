@@ -174,16 +174,21 @@ def test_a_wrong_block_that_the_other_mount_wrote_meanwhile_is_absent(sides: Sid
         torn.seek(BLOCK_BYTES)
         torn.write(b"torn")
 
+    fetched: list[tuple[int, int]] = []
+
     class Source:
         def read(self, file: File, offset: int, length: int) -> bytes:
+            fetched.append((offset, length))
             return LARGE_BODY[offset : offset + length]
 
     reader = Reader(Source(), sides.ours, FakeClock())
     try:
-        for _ in range(2):
-            assert reader.read(LARGE, BLOCK_BYTES, 100) == LARGE_BODY[BLOCK_BYTES : BLOCK_BYTES + 100]
+        for at in range(BLOCK_BYTES + 1000, 2 * BLOCK_BYTES, 8000):
+            assert reader.read(LARGE, at, 100, ahead=False) == LARGE_BODY[at : at + 100]
     finally:
         reader.close()
+    assert fetched == [(BLOCK_BYTES, BLOCK_BYTES)]  # once, though no read began where the block does
+    assert present(sides.our_next()) == [0, 1]
 
 
 def test_what_goes_from_one_cache_stays_in_the_other(sides: Sides) -> None:
