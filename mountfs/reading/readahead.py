@@ -80,7 +80,8 @@ class Plan:
         return self.stop <= self.ahead_start and self.ahead_stop < size_bytes
 
     def narrowed(self, most_bytes: int) -> Plan:
-        """The same with at most so much ahead: what the read comes to first."""
+        """The same with at most so much ahead, in whole blocks: what the read comes to first."""
+        most_bytes = most_bytes // BLOCK_BYTES * BLOCK_BYTES
         if self.ahead_stop - self.ahead_start <= most_bytes:
             return self
         if self.ahead_stop <= self.start:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from mountfs.model.blocksums import BLOCK_BYTES, digest
 from mountfs.model.calloff import CallOff
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
+from mountfs.reading import reader
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.fetch import Fetch
@@ -150,6 +152,19 @@ def test_a_window_that_grew_on_a_faster_link_is_cut(make: Make) -> None:
         assert planned.ahead_stop - planned.ahead_start == ahead_bytes
 
 
+def test_what_came_in_windows_of_any_size_is_there_for_the_next_process(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a link's rate, or three readers' share, makes them: a request begins where a block does all the
+    same, or none of its blocks has a digest."""
+    monkeypatch.setattr(reader, "still", lambda *_: 5 * MIB + 1)
+    rig = make(2048 * MIB)
+    files = rig.files(1, 64 * MIB)
+    rig.read_side_by_side(files)
+    rig.reader.close()
+    assert Blocks(tmp_path / "0", 2048 * MIB, HashKind.DROPBOX).bytes_of(files[0]) == 64 * MIB
+
+
 def test_who_reads_small_files_is_not_counted_among_those_that_read_ahead() -> None:
     fetches: dict[Key, list[Fetch]] = {
         ("a", "1"): [Fetch(0, 1, is_ahead=True)],
@@ -162,8 +177,9 @@ def test_who_reads_small_files_is_not_counted_among_those_that_read_ahead() -> N
 
 
 def test_a_plan_is_narrowed_to_what_the_read_comes_to_first() -> None:
-    forward = Plan((), 0, 10, 10, 110)
-    backward = Plan((), 200, 210, 100, 200)
-    assert forward.narrowed(100) is forward
-    assert (forward.narrowed(30).ahead_start, forward.narrowed(30).ahead_stop) == (10, 40)
-    assert (backward.narrowed(30).ahead_start, backward.narrowed(30).ahead_stop) == (170, 200)
+    forward = Plan((), 0, 10 * BLOCK_BYTES, 10 * BLOCK_BYTES, 110 * BLOCK_BYTES)
+    backward = Plan((), 200 * BLOCK_BYTES, 210 * BLOCK_BYTES, 100 * BLOCK_BYTES, 200 * BLOCK_BYTES)
+    most_bytes = 30 * BLOCK_BYTES + 1
+    assert forward.narrowed(100 * BLOCK_BYTES) is forward
+    assert forward.narrowed(most_bytes) == replace(forward, ahead_stop=40 * BLOCK_BYTES)
+    assert backward.narrowed(most_bytes) == replace(backward, ahead_start=170 * BLOCK_BYTES)
