@@ -20,7 +20,7 @@ from mountfs.backends.proxies import proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import check_range, receive
 from mountfs.backends.silence import Leave, Silences
-from mountfs.backends.sockets import Sockets, lend_pieces
+from mountfs.backends.sockets import Sockets, lend_pieces, wait_for_body
 from mountfs.backends.standing import Judge, Standing, by_status, host_of
 from mountfs.backends.throttle import retry_after_s
 from mountfs.backends.wire import Pieces, Request, Response
@@ -253,8 +253,7 @@ class HttpClient:
             headers["Authorization"] = f"Bearer {token}"
         pool = self._longpoll_pool if request.is_longpoll else self._pool
         read_timeout_s = request.read_timeout_s or self._settings.read_timeout_s
-        if request.is_read:
-            read_timeout_s = min(read_timeout_s, leave.patience_s)
+        header_timeout_s = min(read_timeout_s, leave.patience_s) if request.is_read else read_timeout_s
         with (
             _foreign_errors(request.url),
             pool.send(
@@ -262,10 +261,12 @@ class HttpClient:
                 request.url,
                 headers,
                 Pieces(request.body, self._before_piece) if request.body else None,
-                (min(self._settings.connect_timeout_s, read_timeout_s), read_timeout_s),
+                (min(self._settings.connect_timeout_s, header_timeout_s), header_timeout_s),
             ) as reply,
         ):
             self._silences.answered(leave.host)
+            if header_timeout_s < read_timeout_s:
+                wait_for_body(reply.raw, read_timeout_s)
             replied = {name.lower(): value for name, value in reply.raw.headers.itermerged()}
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             head = Response(reply.status_code, replied, b"", wait_s)

@@ -9,6 +9,7 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -76,15 +77,21 @@ class _Timed(io.RawIOBase):
 
     def __init__(self, file: io.BufferedReader, connection: object, now_s: Callable[[], float]) -> None:
         """Takes the place of *file*, from which nothing was read yet."""
-        under = _under(connection)
+        self._under = _under(connection)
         self._raw = file.detach()
         self._now_s = now_s
-        self._patience_s = (under.gettimeout() if under is not None else None) or math.inf
+        self._patience_s = (self._under.gettimeout() if self._under is not None else None) or math.inf
         self._ends_s: float | None = math.inf
         """None: the header has come."""
 
     def header_has_come(self) -> None:
         self._ends_s = None
+
+    def wait_for(self, seconds: float) -> None:
+        """From here on a single read may take so long."""
+        if self._under is not None:
+            with suppress(OSError):  # all has come, and it is closed
+                self._under.settimeout(seconds)
 
     def readable(self) -> bool:
         return True
@@ -125,6 +132,9 @@ class _Reply(http.client.HTTPResponse):
         super().begin()
         self._timed.header_has_come()
 
+    def wait_for(self, seconds: float) -> None:
+        self._timed.wait_for(seconds)
+
     def read1(self, n: int = -1) -> bytes:
         if self.fp is None or self.chunked or self.length is None or min(n, self.length) <= RECORD_BYTES:
             return super().read1(n)
@@ -150,6 +160,13 @@ def lend_pieces(reply: Any) -> None:
     original = getattr(reply, "_original_response", None)
     if isinstance(original, _Reply):
         original.lends = True
+
+
+def wait_for_body(reply: Any, seconds: float) -> None:
+    """Has a single read of urllib3's *reply*, which has begun, take so long at most."""
+    original = getattr(reply, "_original_response", None)
+    if isinstance(original, _Reply):
+        original.wait_for(seconds)
 
 
 def pool_classes(sockets: Sockets) -> dict[str, type[HTTPConnectionPool]]:

@@ -218,6 +218,27 @@ def test_a_connection_that_breaks_after_a_while_makes_no_host_silent(is_read: bo
     client.close()
 
 
+def test_the_reply_to_a_probe_may_take_its_time_once_it_has_begun() -> None:
+    clock, release = FakeClock(), threading.Event()
+    timeouts: set[float | None] = set()
+
+    def on_bytes(_up: int, down: int) -> None:
+        clock.advance(2 * PROBE_S if down else 0.0)
+        timeouts.update(sock.gettimeout() for sock in client._sockets._open)
+
+    client = HttpClient(clock, settings=HttpSettings(read_timeout_s=0.1))
+    with Script(stall(release), answer(200, b"x" * 100)) as server:
+        request = Request("POST", f"{server.url}/x", LIST, is_read=True)
+        with pytest.raises(TimedOut):
+            client.exchange(request)
+        release.set()
+        client._settings = HttpSettings(read_timeout_s=30.0, on_bytes=on_bytes)
+        clock.advance(1.0)
+        assert client.exchange(request).body == b"x" * 100
+    assert 30.0 in timeouts and PROBE_S not in timeouts
+    client.close()
+
+
 def test_connections_that_went_dead_with_a_silent_host_cost_one_call() -> None:
     """The way to the service is gone for a while, as when a laptop changes its network: what was sent by the
     connections from before is never answered."""
