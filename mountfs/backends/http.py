@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import requests
@@ -281,7 +282,7 @@ class HttpClient:
                     request,
                     self._clock,
                     read_timeout_s,
-                    self._after_piece,
+                    partial(self._after_piece, leave.host),
                     is_encoded=is_encoded,
                 )
             except ServerFault as error:
@@ -294,7 +295,8 @@ class HttpClient:
             self.pause(wait_s)
         self._settings.on_bytes(length, 0)
 
-    def _after_piece(self, length: int) -> float:
+    def _after_piece(self, host: str, length: int) -> float:
+        self._silences.answered(host)
         self._settings.on_bytes(0, length)
         wait_s = self.bandwidth.down.wait_s(length, self._clock.now_s())
         if wait_s:

@@ -86,7 +86,7 @@ class Silences:
         return found
 
     def answered(self, host: str) -> None:
-        """A reply of *host* has begun."""
+        """A reply of *host* has begun, or gone on."""
         self._answered_s[host] = self._clock.now_s()
         if self._silent:
             with self._lock:

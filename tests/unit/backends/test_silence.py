@@ -239,6 +239,24 @@ def test_the_reply_to_a_probe_may_take_its_time_once_it_has_begun() -> None:
     client.close()
 
 
+def test_a_host_whose_reply_goes_on_is_not_silent() -> None:
+    """A large download takes minutes on a slow link, and only its beginning is a new reply."""
+    clock = FakeClock()
+
+    def on_bytes(_up: int, _down: int) -> None:
+        clock.advance(30.0)
+
+    client = HttpClient(clock, settings=HttpSettings(on_bytes=on_bytes))
+    with Script(answer(200, bytes(1024 * 1024))) as server:
+        began_s, late = clock.now_s(), Leave(server.url.partition("//")[2], STAT)
+        client.exchange(Request("GET", f"{server.url}/x", LIST, is_read=True))
+        assert not client._silences.unanswered(late, Offline("late"), began_s, is_timed_out=True)
+        clock.advance(1.0)
+        began_s = clock.now_s()
+        assert client._silences.unanswered(late, Offline("late"), began_s, is_timed_out=True)
+    client.close()
+
+
 def test_connections_that_went_dead_with_a_silent_host_cost_one_call() -> None:
     """The way to the service is gone for a while, as when a laptop changes its network: what was sent by the
     connections from before is never answered."""
