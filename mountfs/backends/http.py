@@ -275,7 +275,7 @@ class HttpClient:
             if not is_encoded:
                 lend_pieces(reply.raw)
             try:
-                check_range(head, request)
+                whole_bytes = check_range(head, request)
                 body, taken = receive(
                     reply.raw,
                     head.status,
@@ -284,6 +284,7 @@ class HttpClient:
                     read_timeout_s,
                     partial(self._after_piece, leave.host),
                     is_encoded=is_encoded,
+                    whole_bytes=whole_bytes,
                 )
             except ServerFault as error:
                 self._standing.overlong(request, head, error, started_s)

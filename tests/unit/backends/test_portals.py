@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +19,7 @@ from mountfs.model.order import Delete, MakeFolder, Move
 from mountfs.model.path import RemotePath
 from mountfs.ports import Done
 from tests.fakes.clock import FakeClock
-from tests.unit.backends.scripted import Script, answer, json_answer
+from tests.unit.backends.scripted import Script, answer, json_answer, raw
 from tests.unit.backends.tokens import Tokens
 
 PAGE = b"\xef\xbb\xbf\n<!DOCTYPE html><html><body>Please sign in to the network</body></html>"
@@ -98,6 +99,30 @@ def test_a_web_page_says_nothing_of_the_credentials(connect: Callable[[str], Any
         assert len(server.seen) == 1
         with pytest.raises(NotSignedIn):
             backend.account()
+
+
+def _chunked(body: bytes) -> bytes:
+    return b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+
+def _zipped(body: bytes) -> bytes:
+    packed = gzip.compress(body)
+    return b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s" % (len(packed), packed)
+
+
+@pytest.mark.parametrize("rest", [_chunked, _zipped, lambda body: b"Connection: close\r\n\r\n" + body])
+def test_a_web_page_whose_length_nobody_states_is_no_file(
+    connect: Callable[[str], Any], rest: Callable[[bytes], bytes]
+) -> None:
+    """No window of it either; a file whose length it has is read, though."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+    with Script(raw(head + rest(PAGE))) as server:
+        backend = connect(server.url)
+        for size_bytes, offset in ((20, 0), (50, 10), (9999, 0), (9999, 10), (2**40, 0)):
+            with pytest.raises(ServerFault, match=f"a file of {size_bytes} bytes"):
+                backend.read(file_of(size_bytes), offset, 20)
+        for offset in (0, 10):
+            assert backend.read(file_of(len(PAGE)), offset, 20) == PAGE[offset : offset + 20]
 
 
 def test_a_file_that_is_a_web_page_is_read(connect: Callable[[str], Any]) -> None:
