@@ -218,6 +218,23 @@ def test_a_connection_that_breaks_after_a_while_makes_no_host_silent(is_read: bo
     client.close()
 
 
+def test_a_host_that_hangs_up_on_everybody_after_a_while_costs_one_caller_its_time() -> None:
+    clock = FakeClock()
+    client = HttpClient(clock)
+
+    def breaks(handler: BaseHTTPRequestHandler) -> None:
+        clock.advance(SLOW_S)
+        hang_up(handler)
+
+    with Script(breaks) as server:
+        request = Request("POST", f"{server.url}/x", LIST, is_read=True)
+        for _ in range(10):
+            with pytest.raises(Offline, match="broke the connection"):
+                client.exchange(request)
+        assert len(server.seen) == 2  # it was repeated once
+    client.close()
+
+
 def test_the_reply_to_a_probe_may_take_its_time_once_it_has_begun() -> None:
     clock, release = FakeClock(), threading.Event()
     timeouts: set[float | None] = set()
