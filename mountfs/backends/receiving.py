@@ -71,7 +71,8 @@ def receive(
     much of it the request's ``take`` was given, in place of the body.
     *after*: is called with the length of each piece that came, may wait, and says for how long it did.
     *is_encoded*: the body may have to be decoded, which copies it. *whole_bytes*: a whole file is no other
-    than one of that length, and is waited for.
+    than one of that length, and is waited for: nothing is taken before, or it would be written where another
+    mount of the account has the right bytes by now.
 
     ServerFault as soon as there is more than was asked for; TimeoutError when it comes too slowly.
     """
@@ -81,13 +82,13 @@ def receive(
     to_skip = window.offset if window is not None and is_whole_file else 0
     started_s = clock.now_s()
     received, received_bytes, came_bytes = BytesIO(), 0, 0
-    is_taken = window is not None and request.take is not None
-    if window is not None and window.length and not is_taken:
+    is_held = window is None or request.take is None or whole_bytes is not None
+    if window is not None and window.length and is_held:
         # Its value is its own buffer, made at once: to grow and to copy would double what a download takes.
         received.seek(window.length - 1)
         received.write(b"\0")
         received.seek(0)
-    take = request.take if window is not None and request.take is not None else received.write
+    take = received.write if is_held or request.take is None else request.take
     # One read of the socket at a time: a call for a fixed amount could be fed byte by byte for ever.
     while chunk := stream.read1(_RECEIVE_BYTES, decode_content=is_encoded):
         patience_s += after(len(chunk))
@@ -104,11 +105,14 @@ def receive(
         take(wanted)
         if is_whole_file and received_bytes == most_bytes and whole_bytes is None:
             break
-        if clock.now_s() - started_s > patience_s + received_bytes / _SLOWEST_BYTES_S:
+        counting_bytes = received_bytes if whole_bytes is None else came_bytes
+        if clock.now_s() - started_s > patience_s + counting_bytes / _SLOWEST_BYTES_S:
             raise TimeoutError
     if whole_bytes is not None and came_bytes != whole_bytes:
         raise _other_length(request, whole_bytes, came_bytes)
-    if is_taken:
-        return b"", received_bytes
     received.truncate(received_bytes)
-    return received.getvalue(), 0
+    if window is None or request.take is None:
+        return received.getvalue(), 0
+    if is_held:
+        request.take(received.getvalue())
+    return b"", received_bytes
