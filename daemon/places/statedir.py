@@ -181,11 +181,12 @@ class StateDir:
             if directory == mine.directory or not (directory / "cache").exists():
                 continue
             with suppress(OSError, Failure):
+                if is_kept(directory / "journal.db"):  # for days, maybe: it is not locked at each look
+                    continue
                 idle = self.lock_slot(directory)
                 if idle is not None:
                     try:
-                        if not is_kept(idle.journal):
-                            idle.cache.rename(dropped)
+                        idle.cache.rename(dropped)
                     finally:
                         idle.release()
                     shutil.rmtree(dropped, ignore_errors=True)
