@@ -265,7 +265,7 @@ class HttpClient:
                 (min(self._settings.connect_timeout_s, header_timeout_s), header_timeout_s),
             ) as reply,
         ):
-            self._silences.answered(leave.host)
+            self._silences.begun(leave, 0.0 if request.is_longpoll else self._clock.now_s() - started_s)
             if header_timeout_s < read_timeout_s:
                 wait_for_body(reply.raw, read_timeout_s)
             replied = {name.lower(): value for name, value in reply.raw.headers.itermerged()}

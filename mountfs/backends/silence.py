@@ -21,8 +21,11 @@ from mountfs.ports import Clock
 SLOW_S = 5.0
 """A failure to connect that took so long is silence too: of a name server, for example."""
 PROBE_S = 5.0
-"""How long a probe that only reads waits. After that another one may leave, if the first still runs: the
-bytes of a large part may take minutes to leave."""
+"""How long a probe that only reads waits, or twice as long as the last answer to its route took, if that is
+more. After that another one may leave, if the first still runs: the bytes of a large part may take minutes to
+leave."""
+LONGEST_PROBE_S = 20.0
+"""Who calls a host that is silent waits no longer, but for the patient ones."""
 PATIENT_PROBES = 16
 """One in so many probes waits as long as any call: a service may be slow, and not silent."""
 PROBES = Pace(first_s=1.0, longest_s=8.0)
@@ -72,6 +75,8 @@ class Silences:
         self._silent: dict[str, _Silent] = {}
         self._answered_s: dict[str, float] = {}
         """When each host answered last."""
+        self._took_s: dict[tuple[str, str], float] = {}
+        """How long the last answer took of each host and route that is slow."""
 
     def leave(self, host: str, route: str) -> Leave:
         """Unreachable while *host* is silent and no probe of *route* is due."""
@@ -84,6 +89,14 @@ class Silences:
         found = self._leave(host, route, may_wait=False)
         assert isinstance(found, Leave)
         return found
+
+    def begun(self, leave: Leave, took_s: float) -> None:
+        """The reply to a call has begun *took_s* after it left."""
+        if 2 * took_s > PROBE_S:
+            self._took_s[leave.host, leave.route] = took_s
+        elif self._took_s:
+            self._took_s.pop((leave.host, leave.route), None)
+        self.answered(leave.host)
 
     def answered(self, host: str) -> None:
         """A reply of *host* has begun, or gone on."""
@@ -147,7 +160,8 @@ class Silences:
                 raise Unreachable(silent.reason)
             probes.began_s, probes.ended = now_s, threading.Event()
             is_patient = probes.failures % PATIENT_PROBES == PATIENT_PROBES - 1
-            return Leave(host, route, math.inf if is_patient else PROBE_S, probes, now_s)
+            usual_s = min(max(PROBE_S, 2 * self._took_s.get((host, route), 0.0)), LONGEST_PROBE_S)
+            return Leave(host, route, math.inf if is_patient else usual_s, probes, now_s)
 
     def _forget(self, host: str) -> None:
         """Under the lock."""

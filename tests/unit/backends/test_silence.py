@@ -9,7 +9,15 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut
-from mountfs.backends.silence import GRACE_S, PATIENT_PROBES, PROBE_S, SLOW_S, Leave, Silences
+from mountfs.backends.silence import (
+    GRACE_S,
+    LONGEST_PROBE_S,
+    PATIENT_PROBES,
+    PROBE_S,
+    SLOW_S,
+    Leave,
+    Silences,
+)
 from mountfs.backends.wire import Request
 from mountfs.errors import Offline, Unreachable
 from tests.fakes.clock import FakeClock
@@ -67,6 +75,22 @@ def test_now_and_then_a_probe_is_let_out_and_mostly_waits_for_less(
     assert set(probes) == {PROBE_S, 60.0}
     assert abs(probes.count(60.0) - len(probes) / PATIENT_PROBES) < 1
     assert len(probes) < 6 * (clock.now_s() - began_s) / 60.0
+
+
+def test_a_route_whose_answers_take_long_has_probes_that_wait_for_one(
+    silences: Silences, clock: FakeClock
+) -> None:
+    """A page of many changes may take longer to be made than a probe waits: none would find the host back."""
+    silences.begun(Leave(HOST, LIST), 8.0)
+    call(silences, clock)
+    call(silences, clock, STAT)
+    clock.advance(1.0)
+    assert [silences.leave(HOST, route).patience_s for route in (LIST, STAT)] == [16.0, PROBE_S]
+    for took_s, patience_s in ((55.0, LONGEST_PROBE_S), (0.1, PROBE_S)):
+        silences.begun(Leave(HOST, LIST), took_s)
+        call(silences, clock)
+        clock.advance(1.0)
+        assert silences.leave(HOST, LIST).patience_s == patience_s
 
 
 def test_any_reply_of_the_host_ends_its_silence_for_all_routes(silences: Silences, clock: FakeClock) -> None:
