@@ -287,7 +287,7 @@ class Listings:
         tree, listing = self._tree, folder.part.listing
         seen, is_late = {fold(entry.name) for entry in odd}, False
         for chunk in chunks(entries):
-            for node in self._replaced(folder, chunk):
+            for node in self._replaced(folder, chunk, load):
                 lose_within(tree, node)
             with tree.transaction():
                 for entry in chunk:
@@ -325,8 +325,8 @@ class Listings:
             if is_late:
                 self.doubt(folder)
 
-    def _replaced(self, folder: Node, entries: Sequence[Entry]) -> list[Node]:
-        """The folders with anything of ours in them that others have replaced by *entries*."""
+    def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Node]:
+        """The folders with anything of ours that others replaced by *entries*, where those are believed."""
         part = folder.part
         if part.tally is None:
             return []
@@ -338,6 +338,8 @@ class Listings:
                 if node is not None
                 and node.folder is not None
                 and remote_id(node) not in ("", entry.id)
+                and load.is_believed_at(fold(entry.name))
+                and not is_outdated(self._tree, folder, entry, load.asked_at)
                 and not (part.claims is not None and fold(entry.name) in part.claims)
             ]
 

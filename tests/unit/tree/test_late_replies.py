@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.model.entry import Folder
+from mountfs.model.entry import Folder, Listed
 from mountfs.model.path import RemotePath
 from mountfs.ports import RemoteChanges
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
 
@@ -197,3 +198,40 @@ def test_news_in_pages_of_folders_that_are_just_being_made_cost_no_listing(
     assert world.tree() == world.remote()
     assert world.state("/new-g").base == world.account.get("/new-g")
     assert world.memory.calls().get("list_folder", 0) == before
+
+
+def test_a_late_listing_takes_nothing_out_of_a_folder_that_was_made_meanwhile(tmp_path: Path) -> None:
+    """`mv d e; mkdir d` take effect after it was asked for; it has the first d, and what was removed in the
+    second one came back."""
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.follow()
+    world.mkdir("/d")
+    world.put("/d/f", b"first")
+    world.settle()
+    world.follow()
+    world.tree()
+    world.rename("/d", "/e")
+    world.mkdir("/d")
+    for path in ("/d/f", "/d/g", "/d/h"):
+        world.put(path, b"second")
+    ask = world.memory.list_folder
+
+    def list_folder(path: RemotePath, folder_id: str = "") -> list[Listed]:
+        found = ask(path, folder_id)
+        world.memory.list_folder = ask  # type: ignore[method-assign]
+        world.core.feed.note_follower(is_healthy=True, is_away=True)  # no call waits for the listing
+        world.settle()
+        world.fs.unlink("/d/g")
+        world.put("/d/f", b"third")
+        world.core.feed.note_follower(is_healthy=True, is_away=False)
+        return found
+
+    world.memory.list_folder = list_folder  # type: ignore[method-assign]
+    world.core.listings.try_relist(world.core.tree.root)
+    assert world.names("/d") == {"f", "h"}
+    world.settle()
+    world.follow()
+    expected = {"/d": None, "/d/f": b"third", "/d/h": b"second", "/e": None, "/e/f": b"first"}
+    assert world.tree() == world.remote() == expected
+    assert world.notices() == []
+    world.close()
