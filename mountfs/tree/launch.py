@@ -122,7 +122,7 @@ def _fly(tree: Tree, node: Node, kind: OrderKind, batch: int, *, is_carried: boo
     if kind in MAKES_A_FILE and flight.over is None and node.pending is not None:
         late = tree.late.hashes_at(flight.place.path)
         if late:  # ours as well: removed here, written anew, and now the older one arrives first
-            node.pending.unheard = (*node.pending.unheard, *late)
+            node.pending.unheard = tuple(dict.fromkeys((*node.pending.unheard, *late)))
     after = state.flying(flight)
     if node.is_saved:
         tree.change_unsaved(node, after)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Offline
+from mountfs.errors import Busy, Offline
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
@@ -190,6 +190,27 @@ def test_a_file_that_is_made_anew_replaces_the_removed_one_that_arrives_late(
     world.follow()
     assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": b"newer"}
     assert world.notices() == []
+
+
+def test_what_may_arrive_is_noted_once_however_often_the_new_file_is_sent(account: World) -> None:
+    """Else it would take the place of the new file's own versions that may arrive late."""
+    world = account
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    world.put("/f", b"newer")
+    world.backend.fail("submit", Busy("later"), times=3)
+    for _ in range(40):
+        if world.backend.is_spent():
+            break
+        world.upload_all()
+        world.advance(5.0)
+        world.core.committer.step(world.clock.now_s())
+    assert world.backend.is_spent()
+    pending = world.node("/f").pending
+    assert pending is not None
+    assert len(pending.unheard) == len(set(pending.unheard)) > 0
 
 
 @pytest.mark.parametrize("what", ["other bytes", "another time", "much later", "after ours"])
