@@ -127,20 +127,28 @@ class LateFiles:
     def is_one(self, folder: Node, entry: Entry) -> bool:
         """Whether *entry*, which the service turns out to have in *folder* and no node is known of, is one of
         them."""
-        if isinstance(entry, File) and entry.id in self._removed and self.is_moved(folder, entry):
-            return entry.content_hash == self._removed[entry.id]
-        if not self._sent or not isinstance(entry, File) or entry.content_hash is None:
+        return self.has_any and self.is_one_at(remote_path(folder).child(entry.name).key, entry)
+
+    @property
+    def has_any(self) -> bool:
+        return bool(self._sent or self._removed)
+
+    def is_one_at(self, path: str, entry: Entry) -> bool:
+        """As ``is_one``, of an entry at a folded path."""
+        if not isinstance(entry, File) or entry.content_hash is None:
             return False
-        versions = self._sent.get(remote_path(folder).child(entry.name).key, {})
-        times_s = versions.get((entry.content_hash, entry.size_bytes, entry.mtime_ns // NS_PER_S))
+        if self._removed.get(entry.id) == entry.content_hash and self._is_moved_to(path, entry):
+            return True
+        times_s = self._sent.get(path, {}).get(_version(entry))
         return times_s is not None and self._may_arrive(times_s[-1])
 
     def is_moved(self, folder: Node, entry: Entry) -> bool:
         """Whether *entry* is in *folder* by a rename of ours, which was given up."""
-        paths = self._moved.get(entry.id)
-        if paths is None:
-            return False
-        noted_s = paths.get(remote_path(folder).child(entry.name).key)
+        is_known = entry.id in self._moved
+        return is_known and self._is_moved_to(remote_path(folder).child(entry.name).key, entry)
+
+    def _is_moved_to(self, path: str, entry: Entry) -> bool:
+        noted_s = self._moved.get(entry.id, {}).get(path)
         return noted_s is not None and self._may_arrive(noted_s)
 
     def has_arrived(self, folder: Node, entry: Entry) -> bool:
@@ -168,9 +176,9 @@ class LateFiles:
     def _forget_sent(self, flight: Flight) -> None:
         """*flight* has removed a file: one that was sent to its place, if it is just that."""
         path, file = flight.place.path.key, flight.node.state.base
-        if path not in self._sent or not isinstance(file, File) or file.content_hash is None:
+        if path not in self._sent or not isinstance(file, File):
             return
-        versions, version = self._sent[path], (file.content_hash, file.size_bytes, file.mtime_ns // NS_PER_S)
+        versions, version = self._sent[path], _version(file)
         times_s = versions.pop(version, [])[1:]
         if times_s:
             versions[version] = times_s
@@ -196,6 +204,10 @@ class LateFiles:
 
     def _now_s(self) -> int:
         return self._clock.wall_ns() // NS_PER_S
+
+
+def _version(file: File) -> Version:
+    return file.content_hash or "", file.size_bytes, file.mtime_ns // NS_PER_S
 
 
 def _drop_oldest(kept: dict[K, V], most: int) -> list[K]:

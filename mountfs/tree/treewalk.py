@@ -20,6 +20,7 @@ from mountfs.tree.bases import base_child, is_attached
 from mountfs.tree.chunks import CHUNK, chunks
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Node, remote_id
+from mountfs.tree.place import remote_path
 from mountfs.tree.tree import Tree
 from mountfs.tree.walkrows import Known, New
 
@@ -106,8 +107,11 @@ class TreeWalk:
         self._aside_count = 0
         self._paths = Paths()
         """Of the rows that were written."""
+        self._above = ""
+        """The folded path that the service's paths begin below."""
         if top.id == ROOT_ID or not is_deep:
             with tree.transaction():
+                self._above = remote_path(top).key
                 self._meet("", top, {}, [])
 
     @property
@@ -168,10 +172,16 @@ class TreeWalk:
         elif isinstance(entry, Folder) and entry.id in known:
             self._take_known(path, folder, entry, known, rows)
         elif folder.id in self._filled:
-            if entry.id in known or not entry.id or not self._is_free(folder.id):
+            is_new = bool(entry.id) and entry.id not in known and not self._is_late(path, entry)
+            if not is_new or not self._is_free(folder.id):
                 del self._filled[folder.id]
             else:
                 self._add(path, folder, entry, known, rows)
+
+    def _is_late(self, path: str, entry: Entry) -> bool:
+        """Whether *entry* is one that goes (``LateFiles``): the folder is listed by itself then."""
+        late = self._tree.late
+        return late.has_any and late.is_one_at(self._above + fold(path), entry)
 
     def _take_known(self, path: str, folder: Node, entry: Folder, known: Known, rows: list[New]) -> None:
         node = self._tree.by_remote_id(entry.id)

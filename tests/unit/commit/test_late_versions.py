@@ -10,6 +10,7 @@ import pytest
 from mountfs.errors import Busy, Offline
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
+from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
@@ -211,6 +212,36 @@ def test_what_may_arrive_is_noted_once_however_often_the_new_file_is_sent(accoun
     pending = world.node("/f").pending
     assert pending is not None
     assert len(pending.unheard) == len(set(pending.unheard)) > 0
+
+
+@pytest.mark.parametrize("how", ["a large folder is listed", "by a recursive listing"])
+def test_a_removed_file_that_arrives_in_a_removed_folder_leaves_that_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Nothing is known of the folder then, and what is in it is written down without looking at each file."""
+    world = World(tmp_path)
+    world.account.clock = world.clock
+    world.names()
+    world.mkdir("/d")
+    _give_up_new_file(world, "/d/f")
+    world.fs.unlink("/d/f")
+    world.fs.rmdir("/d")
+    world.advance(31.0)
+    assert world.remote() == {"/d": None, "/d/f": b"new"}
+    world.account.job_s = 0.0
+    world.follow()
+    if how == "a large folder is listed":
+        monkeypatch.setattr("mountfs.tree.treewalk.FEWEST_FILLED", 1)
+    else:
+        tree, folder = world.core.tree, world.node("/d")
+        with tree.lock:
+            walk = TreeWalk(tree, folder, tree.store.next_id())
+        walk.book(world.memory.list_tree("", None).entries)
+        walk.finish(frozenset())
+    assert world.tree() == {"/d": None}
+    world.settle()
+    assert world.tree() == world.remote() == {"/d": None}
+    world.close()
 
 
 @pytest.mark.parametrize("what", ["other bytes", "another time", "much later", "after ours"])
