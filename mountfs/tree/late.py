@@ -151,13 +151,12 @@ class LateFiles:
         noted_s = self._moved.get(entry.id, {}).get(path)
         return noted_s is not None and self._may_arrive(noted_s)
 
-    def has_arrived(self, folder: Node, entry: Entry) -> bool:
-        """As ``is_moved``, and it is so no more: who moves *entry* there later is somebody else."""
-        if not self.is_moved(folder, entry):
-            return False
-        del self._moved[entry.id][remote_path(folder).child(entry.name).key]
-        self._is_saved = False
-        return True
+    def left(self, folder: Node, entry: Entry) -> None:
+        """*entry* is not in *folder* any more: if it had arrived there, who moves it there again is somebody
+        else."""
+        paths = self._moved.get(entry.id)
+        if paths and paths.pop(remote_path(folder).child(entry.name).key, None) is not None:
+            self._is_saved = False
 
     def led_to(self, flight: Flight) -> Node | None:
         """The folder in which what *flight* was to remove may be, by a rename of ours that was given up: news

@@ -111,7 +111,9 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
         spare(tree, node, folder, entry)
         return
     # A rename that was undone here, and takes effect all the same: the plan moves it back.
-    is_undone = is_elsewhere and tree.late.has_arrived(folder, entry)
+    is_undone = is_elsewhere and tree.late.is_moved(folder, entry)
+    if is_elsewhere and state.base is not None and state.base_parent is not None:
+        tree.late.left(state.base_parent, state.base)
     if state.parent is not None and not has_moved(state) and not is_undone:
         taken = tree.child(folder, fold(entry.name)) if folder.part.children is not None else None
         if taken is not None and taken is not node:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from mountfs.errors import Busy, Offline
-from mountfs.model.entry import NS_PER_S
+from mountfs.model.entry import NS_PER_S, News
 from mountfs.model.order import OrderKind
 from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
@@ -463,3 +463,27 @@ def test_others_may_undo_and_redo_a_rename_of_ours_that_arrived_late(moving: Wor
         world.settle()
         assert world.tree() == world.remote()
         assert target in world.remote()
+
+
+def test_a_late_rename_is_undone_though_the_first_try_to_note_it_fails(
+    moving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk: nothing of the news was written, and they are read again."""
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.rename("/g", "/f")
+    world.advance(31.0)
+    assert "/g" in world.remote()
+    tree, feed = world.core.tree, world.core.feed
+    note = feed._note_part
+
+    def fail(news: Sequence[News]) -> None:
+        with tree.transaction():
+            note(news)
+            raise RuntimeError
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(feed, "_note_part", fail)
+        world.follow()
+    _ends(world)
+    assert world.tree() == world.remote() == UNMOVED
