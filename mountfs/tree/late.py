@@ -95,6 +95,8 @@ class LateFiles:
             self._forget_sent(flight)
             self._forget_moved(flight)
             return
+        if flight.kind is OrderKind.MOVE and flight.node.is_folder and flight.source is not None:
+            self._folder_moved(flight.source.path, flight.place.path)
         is_moved = self._moved.pop(flight.item_id, None) is not None if flight.item_id else False
         if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
             self._removed.pop(flight.item_id, None)
@@ -157,6 +159,16 @@ class LateFiles:
         paths = self._moved.get(entry.id)
         if paths and paths.pop(remote_path(folder).child(entry.name).key, None) is not None:
             self._is_saved = False
+
+    def _folder_moved(self, source: RemotePath, target: RemotePath) -> None:
+        """We moved a folder: what was sent into it has arrived before, or arrives in it, or in another one
+        that it makes at *source*."""
+        above = source.key + "/"
+        for path in [path for path in self._sent if path.startswith(above)]:
+            moved = f"{target.key}/{path[len(above) :]}"
+            self._sent.setdefault(moved, {each: [*times_s] for each, times_s in self._sent[path].items()})
+            self._is_saved = False
+        _drop_oldest(self._sent, KEPT)
 
     def led_to(self, flight: Flight) -> Node | None:
         """The folder in which what *flight* was to remove may be, by a rename of ours that was given up: news

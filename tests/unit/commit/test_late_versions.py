@@ -244,6 +244,32 @@ def test_a_removed_file_that_arrives_in_a_removed_folder_leaves_that_empty(
     world.close()
 
 
+@pytest.mark.parametrize("is_before", [True, False], ids=["arrives before", "arrives after"])
+def test_a_removed_file_that_arrives_in_a_renamed_folder_does_not_come_back(
+    account: World, *, is_before: bool
+) -> None:
+    world = account
+    world.theirs("/d/theirs", b"x")
+    world.tree()
+    _give_up_new_file(world, "/d/f")
+    world.fs.unlink("/d/f")
+    world.account.job_s = 0.0
+    if is_before:
+        world.advance(31.0)
+        assert "/d/f" in world.remote()
+    world.rename("/d", "/e")
+    world.settle()
+    world.follow()
+    world.tree()
+    world.advance(31.0)
+    world.follow()
+    world.tree()
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote()
+    assert not {"/d/f", "/e/f"} & set(world.remote())
+
+
 @pytest.mark.parametrize("what", ["other bytes", "another time", "much later", "after ours"])
 def test_what_others_make_where_a_file_of_ours_may_still_arrive_is_shown(account: World, what: str) -> None:
     world = account
