@@ -17,7 +17,7 @@ from daemon.process.fleetwork import FleetWork
 from daemon.process.keeping import copies_kept
 from daemon.process.progress import Progress
 from daemon.process.worker import Worker
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, NotSignedIn
 from mountfs.model.advice import advised
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
@@ -154,8 +154,11 @@ class Description:
         is_away = core.uploader.is_offline or core.committer.is_offline or core.follower.is_offline
         if not core.follower.has_looked:
             is_away, sending = True, "it has not answered yet"
-        error = core.backend.trouble() or core.follower.error
-        return far_side(error, detail=sending or core.follower.last_error, is_away=is_away)
+        error, unseen = core.backend.trouble(), core.follower.error
+        if error is None and isinstance(unseen, NotSignedIn):
+            # Who is signed in again is so for all calls: that is from before, until changes are asked for.
+            return far_side(None, detail=sending, is_away=is_away)
+        return far_side(error or unseen, detail=sending or core.follower.last_error, is_away=is_away)
 
     def _other_s_job(self, *, is_pending: bool) -> str | None:
         """What keeps ours from committing, by turns, or because it was stopped."""

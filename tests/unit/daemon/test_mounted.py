@@ -466,19 +466,38 @@ def test_running_jobs_are_told_by_kind() -> None:
     ],
 )
 def test_the_status_says_what_is_wrong_with_the_service_while_it_lasts(
-    world: World, account: RunningAccount, error: MountfsError, condition: Condition
+    world: World,
+    account: RunningAccount,
+    error: MountfsError,
+    condition: Condition,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world.follow()
     assert account.status().far_side == FarSide()
+    known = [error] if isinstance(error, NotSignedIn) else []
+    monkeypatch.setattr(world.memory, "trouble", lambda: known[0] if known else None)
     world.backend.fail("wait_for_changes", error, times=100)
     world.backend.fail("changes", error, times=100)
     for _ in range(50):
         world.advance(max(0.0, world.core.follower.step(world.clock.now_s()) - world.clock.now_s()))
         far_side = account.status().far_side
         assert (far_side.condition, far_side.detail) == (condition, str(error))
+    known.clear()
     world.backend.forgive()
     world.advance(400.0)
     world.follow()
+    assert account.status().far_side == FarSide()
+
+
+def test_credentials_that_are_taken_again_are_not_told_as_refused(
+    world: World, account: RunningAccount
+) -> None:
+    """Also before changes are asked for again, which may be a minute later."""
+    world.follow()
+    world.backend.fail("wait_for_changes", NotSignedIn("expired"), times=1)
+    world.backend.fail("changes", NotSignedIn("expired"), times=1)
+    world.core.follower.step(world.clock.now_s())
+    assert isinstance(world.core.follower.error, NotSignedIn)
     assert account.status().far_side == FarSide()
 
 
