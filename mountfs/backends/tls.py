@@ -15,11 +15,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+from urllib3.util.wait import wait_for_read
+
 _RECEIVE_BYTES = 1024 * 1024
 """Encrypted at a time: two pieces of a body, so that every other one is here without a call."""
 _SEND_BYTES = 256 * 1024
 """Encrypted at a time, so that the first of it leaves while the rest is encrypted."""
-_HELD = threading.local()
+_ROOMS: list[memoryview] = []
+"""What nobody receives into just now."""
 _AT_A_TIME = threading.Lock()
 """Held by the one that decrypts what has come. OpenSSL works without the interpreter: where eight threads do
 so, each record hands the interpreter on to another thread, which costs more than the record."""
@@ -152,14 +155,21 @@ class TlsConnection:
                 encrypted = encrypted[self.under.send(encrypted) :]
 
     def _receive(self) -> None:
-        room = getattr(_HELD, "room", None)
-        if room is None:
-            room = _HELD.room = memoryview(bytearray(_RECEIVE_BYTES))
-        length = self.under.recv_into(room)
-        if length:
-            self._incoming.write(room[:length])
-        else:
-            self._incoming.write_eof()
+        # Who waits holds no room: of fifty threads few receive at a time, and they share what fits the cache.
+        if not wait_for_read(self.under, self.under.gettimeout()):
+            raise TimeoutError("timed out")
+        try:
+            room = _ROOMS.pop()
+        except IndexError:
+            room = memoryview(bytearray(_RECEIVE_BYTES))
+        try:
+            length = self.under.recv_into(room)
+            if length:
+                self._incoming.write(room[:length])
+            else:
+                self._incoming.write_eof()
+        finally:
+            _ROOMS.append(room)
 
 
 class _File(io.RawIOBase):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from cloudsandbox.tls import Authority
+from mountfs.backends import tls
 from mountfs.backends.sockets import Sockets, pool_classes
 from mountfs.backends.tls import Context, TlsConnection
 from tests.waiting import until
@@ -26,6 +27,11 @@ class Counted(socket.socket):
     """Counts what the kernel is asked for."""
 
     receives = 0
+    waits = False
+
+    def gettimeout(self) -> float | None:
+        self.waits = True
+        return super().gettimeout()
 
     def recv_into(self, *args: Any, **named: Any) -> int:
         self.receives += 1
@@ -96,6 +102,28 @@ def test_all_records_that_have_come_cost_one_call(pair: Pair) -> None:
     assert b"".join(iter(lambda: reply.read1(256 * 1024), b"")) == BODY
     assert pair.near.receives - before <= 2
     assert len(BODY) > 16 * 16 * 1024
+
+
+def test_who_waits_for_a_reply_holds_no_memory(pair: Pair, tmp_path: Path) -> None:
+    """A room is a MiB, and dozens of threads wait for replies at a time."""
+    (tmp_path / "other").mkdir()
+    other = Pair(tmp_path / "other")
+    rooms, other.near.waits = len(tls._ROOMS), False
+    waiting = threading.Thread(target=lambda: other.ours.recv_into(bytearray(4)))
+    waiting.start()
+    until(lambda: other.near.waits, "it waits")
+    sent(pair, lambda: pair.far.sendall(HEAD + BODY[:1000]))
+    assert reply_by(pair.ours).read1(1000) == BODY[:1000]
+    assert len(tls._ROOMS) == max(rooms, 1)
+    other.far.sendall(b"here")
+    waiting.join()
+    other.close()
+
+
+def test_a_reply_that_does_not_come_is_a_time_out(pair: Pair) -> None:
+    pair.near.settimeout(0.01)
+    with pytest.raises(TimeoutError):
+        pair.ours.recv_into(bytearray(4))
 
 
 def test_a_large_body_leaves_as_a_whole(pair: Pair) -> None:
