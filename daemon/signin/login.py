@@ -23,6 +23,9 @@ CREDENTIALS = frozenset(
 )
 """The keys of a remote that a running mount takes anew; all others take effect at the next mount."""
 
+TRYING_S = 5.0
+"""So long a call waits while another one asks whose the new credentials are. The old ones may be refused."""
+
 Stamp = tuple[int, int, int] | None
 
 
@@ -62,6 +65,8 @@ class Login:
 
     def current(self) -> str:
         self._look()
+        if self._lock.locked() and self._lock.acquire(timeout=TRYING_S):
+            self._lock.release()
         return self._tokens.current()
 
     def refused(self, token: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from mountfs.backends.wire import Request
 from mountfs.errors import NotSignedIn, Offline
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Script, answer
+from tests.waiting import until
 
 
 @dataclass
@@ -27,8 +30,11 @@ class Machine:
     owners: dict[str, str] = field(default_factory=lambda: {"old": "us", "new": "us", "theirs": "them"})
     is_online: bool = True
     asked: int = 0
+    answers: threading.Event = field(default_factory=threading.Event)
+    """Set: the service says at once whose a token is."""
 
     def __post_init__(self) -> None:
+        self.answers.set()
         self.write("old")
         self.login = Login(
             self.file,
@@ -60,6 +66,7 @@ class Machine:
 
     def is_ours(self, _remote: AccountRemote, tokens: Tokens) -> bool:
         self.asked += 1
+        assert self.answers.wait(10.0)
         if not self.is_online:
             raise Offline("away")
         owner = self.owners.get(tokens.current())
@@ -77,6 +84,21 @@ def test_new_credentials_are_taken_with_the_next_call(machine: Machine) -> None:
     assert machine.login.current() == "old"
     machine.write("new")
     assert [machine.login.current() for _ in range(3)] == ["new"] * 3
+    assert machine.asked == 1
+
+
+def test_a_call_beside_the_one_that_tries_new_credentials_gets_them_too(machine: Machine) -> None:
+    """With the old ones, which may be refused, it would fail although its user has just signed in again."""
+    machine.answers.clear()
+    machine.write("new")
+    with ThreadPoolExecutor(2) as calls:
+        first = calls.submit(machine.login.current)
+        until(lambda: machine.asked == 1, "one asks whose they are")
+        second = calls.submit(machine.login.current)
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        machine.answers.set()
+        assert (first.result(), second.result()) == ("new", "new")
     assert machine.asked == 1
 
 
