@@ -373,7 +373,7 @@ class Blocks:
         lacking_bytes = max(0, self._lacking_bytes())
         least_bytes = max(self._least_bytes, self.used_bytes - lacking_bytes)
         most_bytes = min(self.limit_bytes + self._pinned.cached_bytes, least_bytes)
-        rounds = spared = 0
+        rounds, spared = 2 if lacking_bytes and self._pinned.are_all(self.used_bytes) else 0, 0
         while self._exceeds_locked(most_bytes) and self._cached:
             oldest, cached = next(iter(self._cached.items()))
             is_pinned, is_former = oldest in self._pinned, self.spares_former and cached.is_former

@@ -28,6 +28,11 @@ class Pinned:
     def __len__(self) -> int:
         return len(self._rounds)
 
+    def are_all(self, used_bytes: int) -> bool:
+        """Whether all of the *used_bytes* of the cache are pinned: to look for something else that may go
+        would take each write through all of it."""
+        return self.cached_bytes >= used_bytes
+
     def begin_round(self) -> None:
         self._round += 1
         self.has_lost = False

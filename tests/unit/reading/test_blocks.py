@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import Blocks
+from mountfs.reading.cachefile import CacheFile
+from mountfs.reading.contentkey import Key
 from mountfs.reading.limits import MOST_FILES, MOST_SPARED
 
 
@@ -79,6 +82,29 @@ def test_a_short_disk_gets_what_is_pinned_last_however_many_files_that_are(
         lacks = wanted
         blocks.make_room()
         assert (sum(map(blocks.bytes_of, kept)), sum(map(blocks.bytes_of, others))) == (pinned, rest)
+
+
+class Counted(OrderedDict[Key, CacheFile]):
+    """Counts what is passed over."""
+
+    moves = 0
+
+    def move_to_end(self, key: Key, last: bool = True) -> None:
+        self.moves += 1
+        super().move_to_end(key, last)
+
+
+def test_where_all_is_pinned_a_short_disk_has_nothing_passed_over(tmp_path: Path) -> None:
+    lacks = 0
+    blocks = Blocks(tmp_path / "cache", 10**6, HashKind.SHA1, lacking_bytes=lambda: lacks, least_bytes=0)
+    blocks.begin_pins()
+    for number in range(50):
+        blocks.pin(a_file(f"kept{number}"))
+        blocks.put(a_file(f"kept{number}"), 0, b"x")
+    blocks._cached = counted = Counted(blocks._cached)
+    lacks = 10
+    blocks.make_room()
+    assert (blocks.used_bytes, counted.moves) == (40, 0)
 
 
 def test_what_the_disk_lacks_the_cache_gives_but_for_a_little(tmp_path: Path) -> None:
