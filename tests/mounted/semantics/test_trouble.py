@@ -159,6 +159,31 @@ def test_s_down_a_known_account_is_mounted_though_the_far_side_is_silent(
     assert set(far_side.files()) == {"/first", "/pending"}
 
 
+@pytest.mark.only_on("dropbox", "box", because="nothing is on the way to an account in memory")
+@pytest.mark.parametrize("status", [200, 401, 404])
+def test_s_down_the_page_of_a_portal_is_trouble_and_nothing_else(
+    real_mount: RealMount, far_side: SandboxProcess, status: int
+) -> None:
+    far_side.write("/known/unread", "0123456789")
+    far_side.write("/unknown/file", "text")
+    until((real_mount.path / "known" / "unread").is_file, "the folder is seen")
+    page = "<!DOCTYPE html><title>Welcome to the hotel</title>"
+    far_side.faults({"route": "*", "action": "reply", "status": status, "body": page})
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            (real_mount.path / "known" / "unread").read_text()
+        with pytest.raises(OSError, match="Input/output error"):
+            os.listdir(real_mount.path / "unknown")
+    (real_mount.path / "pending").write_text("ours")
+    assert real_mount.status()["account"]["far_side"]["condition"] == "failing"
+    assert os.listdir(real_mount.path / "known") == ["unread"]
+    far_side.faults()
+    assert (real_mount.path / "known" / "unread").read_text() == "0123456789"
+    assert os.listdir(real_mount.path / "unknown") == ["file"]
+    real_mount.wait_committed()
+    assert set(far_side.files()) == {"/known/unread", "/unknown/file", "/pending"}
+
+
 @pytest.mark.only_on("dropbox", "box", because="an account in memory has no credentials")
 def test_s_down_refused_credentials_are_told_and_new_ones_are_taken(
     real_mount: RealMount, far_side: SandboxProcess
