@@ -225,7 +225,7 @@ def lose(tree: Tree, node: Node) -> None:
     for child in list((node.folder.children or {}).values()):
         if child.state.base_parent is node:
             lose(tree, child)
-    _outdate(tree, node)  # when it is made again it may not be empty: what was sent into it may be there
+    outdate(tree, node)  # when it is made again it may not be empty: what was sent into it may be there
     tree.change((node, state.based(None, None)))
 
 
@@ -257,7 +257,7 @@ def _replace(tree: Tree, node: Node, folder: Node, entry: Folder) -> None:
     """Somebody removed the folder *node*, and made another one of its name. What is kept here of the old one
     is kept of the new one, and what is in that is listed. Inside a transaction."""
     rebase(tree, node, folder, entry)
-    _outdate(tree, node)
+    outdate(tree, node)
 
 
 def _has_specials(tree: Tree, folder: Node) -> bool:
@@ -351,10 +351,11 @@ def is_outdated(tree: Tree, folder: Node, entry: Entry, asked_at: int) -> bool:
 def _doubt_former(tree: Tree, folder: Node | None) -> None:
     """Something turns out to have left *folder*. If that was told by a listing whose reply took long, it may
     be there all the same, and what is listed anew finds it again."""
-    listing = None if folder is None or folder.folder is None else folder.part.listing
-    if folder is not None and listing is not None and 0 < listing.listed_at >= listing.doubted_at:
-        listing.doubted_at = tree.store.next_id()
-        tree.store.save_listing(folder.id, listing)
+    if folder is None or folder.folder is None:
+        return
+    listing = folder.part.listing
+    if 0 < listing.listed_at >= listing.doubted_at:
+        outdate(tree, folder)
 
 
 def _doubt_place(tree: Tree, folder: Node) -> None:
@@ -363,10 +364,10 @@ def _doubt_place(tree: Tree, folder: Node) -> None:
     nothing is put into *folder* that would close the circle."""
     for each in (folder, folder.state.base_parent):
         if each is not None:
-            _outdate(tree, each)
+            outdate(tree, each)
 
 
-def _outdate(tree: Tree, folder: Node) -> None:
+def outdate(tree: Tree, folder: Node) -> None:
     """The listing of *folder* is out of date: it serves only where it cannot be listed anew."""
     folder.part.listing.doubted_at = tree.store.next_id()
     tree.store.save_listing(folder.id, folder.part.listing)

@@ -10,7 +10,7 @@ from mountfs.tree import tally
 from mountfs.tree.childrows import held
 from mountfs.tree.chunks import chunks
 from mountfs.tree.node import Node
-from mountfs.tree.remote import lose
+from mountfs.tree.remote import lose, outdate
 from mountfs.tree.tree import Tree
 
 
@@ -29,8 +29,7 @@ def lose_within(tree: Tree, top: Node) -> None:
             with tree.transaction():
                 if not _is_kept(folder):
                     continue
-                folder.part.listing.doubted_at = tree.store.next_id()
-                tree.store.save_listing(folder.id, folder.part.listing)
+                outdate(tree, folder)
                 known = [*(folder.part.children or {}).values(), *(folder.part.gone or {}).values()]
             for part in chunks(known):
                 with tree.transaction():

@@ -40,6 +40,15 @@ def as_after_a_start(world: World) -> None:
     world.names()
 
 
+def known_with_a_rename_and_a_removal(directory: Path, entries: int) -> tuple[World, CountingLock]:
+    """Both are pending after a start, which leaves the folder out of memory."""
+    world, lock = known(directory, entries)
+    world.rename("/d/1", "/moved")
+    world.fs.unlink("/d/2")
+    as_after_a_start(world)
+    return world, lock
+
+
 def hold_of_conflict(directory: Path, entries: int) -> int:
     """Somebody else changes a file first."""
     world, lock = known(directory, entries)
@@ -54,10 +63,7 @@ def hold_of_conflict(directory: Path, entries: int) -> int:
 
 def hold_of_refusals(directory: Path, entries: int) -> int:
     """A rename and a removal are refused."""
-    world, lock = known(directory, entries)
-    world.rename("/d/1", "/moved")
-    world.fs.unlink("/d/2")
-    as_after_a_start(world)
+    world, lock = known_with_a_rename_and_a_removal(directory, entries)
     for path in ("/d/1", "/d/2", "/moved"):
         world.backend.refuse(path, Forbidden("no"), 9)
     found = longest_hold(lock, world.settle)
@@ -67,10 +73,7 @@ def hold_of_refusals(directory: Path, entries: int) -> int:
 
 def hold_of_discard(directory: Path, entries: int) -> int:
     """A rename and a removal are given up."""
-    world, lock = known(directory, entries)
-    world.rename("/d/1", "/moved")
-    world.fs.unlink("/d/2")
-    as_after_a_start(world)
+    world, lock = known_with_a_rename_and_a_removal(directory, entries)
     discard = Discard(world.core.tree, world.core.listings, world.core.copies)
     found = longest_hold(lock, lambda: discard.run(world.core.tree.root, is_trial=False))
     assert world.names("/d") >= {"1", "2"}
