@@ -99,8 +99,8 @@ def _caller() -> str:
 def _pointed(send_once: Callable[..., Any]) -> Callable[..., Any]:
     """Dies before a request leaves, and when its reply is here: by then the far side has applied it."""
 
-    def pointed(client: HttpClient, request: Any, token: str | None) -> Any:
-        return POINTS.around(f"http.{request.route}", lambda: send_once(client, request, token))
+    def pointed(client: HttpClient, request: Any, *others: Any, **named: Any) -> Any:
+        return POINTS.around(f"http.{request.route}", lambda: send_once(client, request, *others, **named))
 
     return pointed
 
