@@ -246,11 +246,11 @@ class StateDir:
 
     def _remember(self, remote: str, told: dict[str, object]) -> None:
         """Nothing is written where nothing is new: a full disk keeps no known account from its journal. What
-        another process writes meanwhile stays."""
+        another process writes meanwhile stays, and so does all of a file that cannot be read: OSError."""
         fd = os.open(self.path / "remotes.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            remembered = _read_json(self._remotes)
+            remembered = _object_in(self._remotes)
             if remembered.get(remote) != told:
                 _write_json(self._remotes, {**remembered, remote: told})
         finally:
@@ -303,19 +303,37 @@ def _check_owner(directory: Path) -> None:
 
 def _read_json(path: Path) -> dict[str, object]:
     try:
+        return _object_in(path)
+    except OSError:
+        return {}
+
+
+def _object_in(path: Path) -> dict[str, object]:
+    """Empty where there is no file, or nothing that makes sense in it. OSError."""
+    try:
         found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _write_json(path: Path, value: dict[str, object]) -> None:
-    """Whole or not at all."""
+    """Whole or not at all, also after a power loss."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         draft.write_text(json.dumps(value, indent=1))
         draft.chmod(0o600)
+        _sync(draft)
         draft.replace(path)
+        _sync(path.parent)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -100,6 +100,32 @@ def test_a_disk_that_takes_nothing_keeps_no_account_from_its_journal(
     assert {path.name for path in tmp_path.iterdir()} <= {"remotes.json", "remotes.lock"}
 
 
+def test_accounts_that_cannot_be_read_just_now_are_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = StateDir(tmp_path)
+    state.identify("work", "credentials", lambda: ACCOUNT)
+
+    def refuse(*_: object, **__: object) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", refuse)
+        assert state.identify("home", "others", lambda: ACCOUNT) == ACCOUNT
+    [line] = caplog.messages
+    assert "Too many open files" in line
+    assert state.identify("work", "credentials", away) == ACCOUNT
+
+
+def test_an_account_is_remembered_over_a_power_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system may have the name of a file that replaced another one, and none of its bytes."""
+    synced: list[tuple[int, bool]] = []
+    known = tmp_path / "remotes.json"
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append((os.fstat(fd).st_ino, known.exists())))
+    StateDir(tmp_path).identify("work", "credentials", lambda: ACCOUNT)
+    assert synced == [(known.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
 @pytest.mark.parametrize("content", ["", "[]", "5", '{"work": 5}', "{", "[" * 100_000])
 def test_what_was_remembered_and_makes_no_sense_is_nothing(tmp_path: Path, content: str) -> None:
     (tmp_path / "remotes.json").write_text(content)
