@@ -117,7 +117,8 @@ def _the_one(path: Path) -> Conflict:
 def _become_new_version(mine: Path, theirs: Path) -> None:
     """As an editor saves: the bytes under another name, and that moved over the file. A rename of the copy
     itself would put another file of the service in its place, on Box without theirs in its history. The draft
-    stays open while it is copied: closed and empty, it would be sent as a file of its own."""
+    stays open while it is copied: closed and empty, it would be sent as a file of its own. The copy goes once
+    its bytes survive a power loss under the name: by the sync of the folder, which waits for no service."""
     descriptor, name = tempfile.mkstemp(dir=theirs.parent, prefix=".mountfs-")
     draft = Path(name)
     try:
@@ -134,7 +135,16 @@ def _become_new_version(mine: Path, theirs: Path) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    _sync_folder(theirs.parent)
     mine.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _is_at_service(mine: Path) -> bool:

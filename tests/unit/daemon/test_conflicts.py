@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -123,6 +124,22 @@ def test_what_is_written_to_mine_while_it_is_copied_is_not_lost(
     assert run(["conflicts", "--keep", "mine", str(mount / "d" / MINE)]) == 1
     assert "was written to meanwhile" in capsys.readouterr().err
     assert contents(mount / "d") == {MINE: "mine, and more", "report.txt": "theirs"}
+
+
+def test_mine_is_there_until_its_bytes_survive_a_power_loss_under_the_name(
+    mount: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be all there is: synced long ago, and not at the service yet."""
+    folder = mount / "d"
+
+    def fail(fd: int) -> None:
+        assert os.path.samestat(os.fstat(fd), folder.stat())
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    assert run(["conflicts", "--keep", "mine", str(folder / MINE)]) == 1
+    assert "Input/output error" in capsys.readouterr().err
+    assert contents(folder) == {MINE: "mine", "report.txt": "mine"}
 
 
 @pytest.mark.parametrize(("state", "code"), [(b"uploading", 1), (b"clean", 0)])
