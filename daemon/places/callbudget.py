@@ -81,11 +81,11 @@ class AccountBudget:
                 work(self._windows)
                 return
             try:
-                self._windows = _read(fd)
+                with contextlib.suppress(OSError):
+                    self._windows = _read(fd)
                 work(self._windows)
-                _write(fd, self._windows)
-            except OSError:
-                return  # a full disk; the place is reserved in memory
+                with contextlib.suppress(OSError):  # a full disk; the place is reserved in memory
+                    _write(fd, self._windows)
             finally:
                 os.close(fd)
 

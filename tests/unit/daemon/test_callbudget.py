@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -101,3 +102,14 @@ def test_a_process_that_was_stopped_with_the_lock_stops_no_other(tmp_path: Path)
 def test_a_full_disk_costs_no_call(tmp_path: Path) -> None:
     (one,) = shared(Path("/dev/full"), FakeClock(), count=1)
     assert one.take((FIXED,)) == 0.0
+
+
+def test_a_disk_that_cannot_be_read_costs_no_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,) = shared(tmp_path / "calls", FakeClock(), count=1)
+    assert [one.take((FIXED,)) for _ in range(6)] == [0.0] * 6
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pread", fail)
+    assert [one.take((FIXED,)) for _ in range(5)] == [0.0] * 4 + [61.0]
