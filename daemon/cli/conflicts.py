@@ -20,6 +20,7 @@ from daemon.cli.overview import ask_status
 from daemon.control.client import all_mounts, find_place
 from daemon.control.status import Copy
 from daemon.failure import BadSettings, Failure
+from daemon.places.durable import sync
 from mountfs.tree.beside import original_name
 
 CONFLICTED = "conflicted copy"
@@ -135,16 +136,8 @@ def _become_new_version(mine: Path, theirs: Path) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _sync_folder(theirs.parent)
+    sync(theirs.parent)
     mine.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _is_at_service(mine: Path) -> bool:

@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from daemon.places.durable import write_whole
+
 KEPT_MONTHS = 13
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
@@ -21,8 +23,29 @@ class MonthLedger:
     def months(self) -> dict[str, int]:
         """Calls by month, the oldest first; what makes no sense is left out."""
         try:
+            return self._read()
+        except OSError:
+            return {}
+
+    def add(self, month: str, calls: int) -> int:
+        """So many more in *month*; how many that makes. OSError: what cannot be read just now is not
+        written over."""
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            months = self._read()
+            months[month] = months.get(month, 0) + calls
+            if calls:
+                kept = dict(sorted(months.items())[-KEPT_MONTHS:])
+                write_whole(self._path, json.dumps(kept, indent=1))
+            return months[month]
+        finally:
+            os.close(lock)
+
+    def _read(self) -> dict[str, int]:
+        try:
             found = json.loads(self._path.read_text())
-        except (OSError, ValueError, RecursionError):
+        except (FileNotFoundError, ValueError, RecursionError):
             return {}
         if not isinstance(found, dict):
             return {}
@@ -31,19 +54,3 @@ class MonthLedger:
             for month, calls in sorted(found.items())
             if _MONTH.fullmatch(month) and isinstance(calls, int) and calls >= 0
         }
-
-    def add(self, month: str, calls: int) -> int:
-        """So many more in *month*; how many that makes. OSError."""
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            months = self.months()
-            months[month] = months.get(month, 0) + calls
-            if calls:
-                kept = dict(sorted(months.items())[-KEPT_MONTHS:])
-                draft = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-                draft.write_text(json.dumps(kept, indent=1))
-                draft.replace(self._path)
-            return months[month]
-        finally:
-            os.close(lock)

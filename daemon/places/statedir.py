@@ -26,6 +26,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
+from daemon.places.durable import write_whole
 from daemon.places.holders import holder_of
 from daemon.places.ownership import is_others, make_private
 from mountfs.errors import MountfsError, NotSignedIn, Offline, ServerFault, Throttled
@@ -252,7 +253,7 @@ class StateDir:
             fcntl.flock(fd, fcntl.LOCK_EX)
             remembered = _object_in(self._remotes)
             if remembered.get(remote) != told:
-                _write_json(self._remotes, {**remembered, remote: told})
+                write_whole(self._remotes, json.dumps({**remembered, remote: told}, indent=1))
         finally:
             os.close(fd)
 
@@ -315,25 +316,3 @@ def _object_in(path: Path) -> dict[str, object]:
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _write_json(path: Path, value: dict[str, object]) -> None:
-    """Whole or not at all, also after a power loss."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(json.dumps(value, indent=1))
-        draft.chmod(0o600)
-        _sync(draft)
-        draft.replace(path)
-        _sync(path.parent)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

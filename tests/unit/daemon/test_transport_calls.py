@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -145,3 +147,37 @@ def test_a_year_is_kept_and_no_more(tmp_path: Path) -> None:
     assert len(ledger.months()) == KEPT_MONTHS
     assert list(ledger.months())[-1] == "2022-06"
     assert json.loads((tmp_path / "transport.json").read_text())["2022-06"] == 1
+
+
+def test_months_that_cannot_be_read_just_now_are_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = MonthLedger(tmp_path / "calls")
+    ledger.add("2026-11", 1000)
+
+    def fail(*_: object, **__: object) -> str:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_text", fail)
+        with pytest.raises(OSError, match="Too many open files"):
+            ledger.add("2026-11", 1)
+    assert ledger.add("2026-11", 1) == 1001
+
+
+def test_months_survive_a_full_disk_and_a_power_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = MonthLedger(tmp_path / "calls")
+    synced: list[int] = []
+
+    def sync(fd: int) -> None:
+        if len(synced) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        synced.append(os.fstat(fd).st_ino)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    ledger.add("2026-11", 1000)
+    assert synced == [(tmp_path / "calls").stat().st_ino, tmp_path.stat().st_ino]
+    with pytest.raises(OSError, match="No space left"):
+        ledger.add("2026-11", 1)
+    assert ledger.months() == {"2026-11": 1000}
+    assert {path.name for path in tmp_path.iterdir()} == {"calls", "calls.lock"}

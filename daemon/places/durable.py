@@ -1,0 +1,29 @@
+"""Small files of the state directory that survive a power loss."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """The bytes of a file, or the names in a folder, survive a power loss. OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """For this user alone, and whole or not at all. OSError."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text)
+        draft.chmod(0o600)
+        sync(draft)
+        draft.replace(path)
+        sync(path.parent)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
