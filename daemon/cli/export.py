@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from typing import BinaryIO
 
 from daemon.control.status import in_bytes
 from daemon.failure import Failure
+from daemon.places.durable import sync
 from daemon.places.statedir import Slot, StateDir
 from mountfs.model.path import RemotePath
 from mountfs.tree.beside import name_beside
@@ -20,6 +22,8 @@ from mountfs.tree.peek import LeftBytes, left_bytes
 MOST_BYTES = 2**63 - 1
 PIECE_BYTES = 1024 * 1024
 RANGES_SHOWN = 20
+_CANNOT = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS})
+"""Of a file system that has no sync of folders: fsync(2)."""
 PERMISSIONS = 0o777
 """Of a mode: a copy is as private as the file. Spool files, which those of a stopped mount are copied from,
 are their owner's alone."""
@@ -33,12 +37,15 @@ class Export:
     count: int = 0
     size_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    _folders: set[Path] = field(default_factory=set)
+    """Those with copies, and the ones above them."""
 
     def copy(
         self, source: Path, relative: Path, mtime_ns: int | None = None, most_bytes: int = MOST_BYTES
     ) -> None:
         """The first *most_bytes* of *source* as *relative*, with *mtime_ns* or its own time; a problem is
-        noted, and no part of a file stays."""
+        noted, and no part of a file stays. Nor does one get its name before its bytes survive a power loss,
+        or a stick that is pulled out: what is pending may be given up next."""
         target = self.directory / relative
         draft = draft_of(target.parent, os.getpid())
         try:
@@ -48,7 +55,9 @@ class Export:
             draft.unlink(missing_ok=True)  # of a process of that number that was killed
             with source.open("rb") as reading, draft.open("xb") as writing:
                 size_bytes = self._copy(reading, writing, mtime_ns, most_bytes)
+                os.fsync(writing.fileno())
             _give_name(draft, target)
+            self._folders.update(target.absolute().parents)
             self.count += 1
             self.size_bytes += size_bytes
         except FileExistsError:
@@ -59,6 +68,17 @@ class Export:
         finally:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)
+
+    def sync_folders(self) -> None:
+        """The names of all copies survive a power loss as well; what cannot be synced is a problem."""
+        top = self.directory.absolute()
+        for folder in sorted(self._folders):
+            try:
+                sync(folder)
+            except OSError as error:
+                is_ours = folder == top or top in folder.parents
+                if is_ours and error.errno not in _CANNOT:
+                    self.problems.append(f"{folder}: {error.strerror}; the copies in it may not last")
 
     def _copy(self, reading: BinaryIO, writing: BinaryIO, mtime_ns: int | None, most_bytes: int) -> int:
         """How many bytes it are."""
@@ -97,6 +117,7 @@ def export_mounted(mountpoint: Path, top: str, paths: Iterable[str], directory: 
     for path in paths:
         source = Path(f"{mountpoint}{path}")
         export.copy(source, _relative(RemotePath.parse(path), RemotePath.parse(top)))
+    export.sync_folders()
     return export
 
 
@@ -131,6 +152,7 @@ def export_stopped(
             export.copy(slot.spool / left.spool, relative, left.mtime_ns, most_bytes)
             if left.lacks:
                 export.problems.append(f"{path}: {_lacking(left)}; what there is, is in {relative.name}")
+    export.sync_folders()
     if not export.count and not export.problems:
         raise Failure(f"{top}: nothing of '{remote}' is pending there")
     return export

@@ -205,6 +205,41 @@ def test_what_a_killed_export_left_keeps_no_other_one_from_copying(stopped: Stop
     assert stopped.copied() == {"a": b"a", "b": b"b"}
 
 
+def test_what_was_copied_survives_a_power_loss(stopped: Stopped, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has a copy gives up what is pending."""
+    stopped.world.mkdir("/docs")
+    stopped.world.put("/docs/a", b"a")
+    stopped.stop()
+    synced: list[tuple[int, list[str]]] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append((os.fstat(fd).st_ino, [*stopped.copied()])))
+    assert stopped.export().problems == []
+    docs = stopped.out / "docs"
+    assert synced[0][0] == (docs / "a").stat().st_ino
+    assert "docs/a" not in synced[0][1]
+    places = [docs, stopped.out, stopped.out.parent]
+    assert {(place.stat().st_ino, ("docs/a",)) for place in places} <= {
+        (number, tuple(names)) for number, names in synced[1:]
+    }
+
+
+@pytest.mark.parametrize(("is_folder", "left"), [(False, {}), (True, {"a": b"a"})])
+def test_a_copy_that_cannot_be_synced_is_told_of(
+    stopped: Stopped, monkeypatch: pytest.MonkeyPatch, is_folder: bool, left: dict[str, bytes]
+) -> None:
+    """A disk may turn out to be full only then."""
+    stopped.world.put("/a", b"a")
+    stopped.stop()
+
+    def fail(fd: int) -> None:
+        if not is_folder or os.path.samestat(os.fstat(fd), stopped.out.stat()):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    [problem] = stopped.export().problems
+    assert "No space left on device" in problem
+    assert stopped.copied() == left
+
+
 @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
 def test_where_files_have_one_name_only_nothing_is_replaced_either(
     stopped: Stopped, monkeypatch: pytest.MonkeyPatch, error: int
