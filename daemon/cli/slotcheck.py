@@ -72,7 +72,10 @@ class SlotCheck:
         try:
             journal = Journal(self.journal)
         except OtherVersion as error:
-            text = f"{error}; use the mountfs that wrote it: what is pending in it stays as it is"
+            text = (
+                f"{error}; use the mountfs that wrote it: what is pending in it stays as it is. Once it has "
+                "sent all of that, move the slot away"
+            )
             return [Finding("journal.db", text), *self._check_leftovers()]
         except JournalUnusable as error:
             found = [

@@ -105,9 +105,12 @@ def unusable(path: Path, error: Exception) -> StoreUnusable:
         return StoreDiskFull(f"the disk of {path.parent} is full: free some space there, then mount again")
     if isinstance(error, sqlite3.Error) and is_passing(error):
         return StoreNotNow(f"cannot use the journal {path} at the moment: {error}; try again")
-    if isinstance(error, OtherVersion):
-        return StoreUnusable(f"cannot use the journal {path}: {error}; use the mountfs that wrote it")
     slot = shlex.quote(str(path.parent))
+    if isinstance(error, OtherVersion):
+        return StoreUnusable(
+            f"cannot use the journal {path}: {error}; use the mountfs that wrote it, or, once that has sent "
+            f"all that is pending, move {slot} away"
+        )
     return StoreUnusable(
         f"cannot use the journal {path}: {error}; restore it, or run mountfs fsck --repair {slot}: "
         "what was pending stays in the files beside it"
