@@ -13,7 +13,7 @@ from daemon.control.status import in_bytes, plural
 from daemon.places.statedir import Slot
 from mountfs.clock import boot_id
 from mountfs.model.hashing import HashKind, hasher
-from mountfs.spool.disk import RealDisk
+from mountfs.spool.disk import DAMAGE, RealDisk
 from mountfs.spool.spool import is_name
 from mountfs.tree.content import Content
 from mountfs.tree.database import OtherVersion, check_version, connect_to_read, is_passing, unusable
@@ -102,14 +102,20 @@ class SlotCheck:
         return path if is_name(name) and path.exists() else None
 
     def hash_of(self, content: Content) -> str:
-        """Of its spool file's bytes, in the algorithm of the hash it is known by."""
+        """Of its spool file's bytes, in the algorithm of the hash it is known by; empty where the disk cannot
+        read them."""
         assert content.content_hash is not None
         state = hasher(HashKind.of(content.content_hash))
         left = content.size_bytes
-        with (self.spool / content.spool).open("rb") as file:
-            while left and (piece := file.read(min(READ_BYTES, left))):
-                state.update(piece)
-                left -= len(piece)
+        try:
+            with (self.spool / content.spool).open("rb") as file:
+                while left and (piece := file.read(min(READ_BYTES, left))):
+                    state.update(piece)
+                    left -= len(piece)
+        except OSError as error:
+            if error.errno not in DAMAGE:
+                raise
+            return ""
         return state.hexdigest()
 
     # Inside

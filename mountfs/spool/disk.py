@@ -13,6 +13,9 @@ COPY_BYTES = 8 * 1024 * 1024
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
+DAMAGE = frozenset({errno.EIO, errno.EBADMSG, errno.EUCLEAN})
+"""What a file system answers for bytes that the disk has lost, or that its own sums do not fit any more."""
+
 LABEL = "user.mountfs.label"
 """The extended attribute that keeps a label."""
 

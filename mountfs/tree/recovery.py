@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mountfs.model.hashing import HashKind, hasher
+from mountfs.spool.disk import DAMAGE
 from mountfs.spool.spool import Spool
 from mountfs.tree.content import Content
 from mountfs.tree.contents import roles
@@ -251,10 +252,17 @@ class _Repairs:
         return content.size_bytes if content.is_flushed else self._spool.size(content.spool)
 
     def _hash(self, content: Content) -> str:
+        """Empty where the disk cannot read them: nothing proves such bytes. OSError of everything else."""
         state = hasher(self._hash_kind)
         for offset in range(0, content.size_bytes, READ_BYTES):
             length = min(READ_BYTES, content.size_bytes - offset)
-            state.update(self._spool.read(content.spool, offset, length))
+            try:
+                state.update(self._spool.read(content.spool, offset, length))
+            except OSError as error:
+                if error.errno not in DAMAGE:
+                    raise
+                LOG.error("cannot read the pending bytes in %s: %s", self._spool.path(content.spool), error)
+                return ""
         return state.hexdigest()
 
     def _refuse(self, node: Node, content: Content, reason: str) -> None:

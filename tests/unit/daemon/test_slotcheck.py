@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +72,27 @@ def test_pending_bytes_that_changed_are_told_where_the_service_has_them_whole(wo
     [finding] = left_by(world)
     assert not finding.is_fault
     assert finding.where == "/large"
+    assert "whole at the service" in finding.text
+
+
+def test_pending_bytes_that_the_disk_cannot_read_are_told_likewise(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("/large", body_of(100))
+    world.upload_all()
+    bad = world.places.spool / content_of(world, "/large").spool
+    world.core.durability.save()
+    world.close()
+    open_any = Path.open
+
+    def fail(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path == bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return open_any(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", fail)
+    [finding] = check_of(world).check()
+    assert (finding.where, finding.is_fault) == ("/large", False)
     assert "whole at the service" in finding.text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import OrderKind, Part
 from mountfs.spool.disk import RealDisk
+from mountfs.spool.spool import Spool
 from mountfs.tree import recovery
 from mountfs.tree.content import Content, Over
 from mountfs.tree.doubt import CUT_SHORT, LOST, TORN, UNPROVEN, doubt
@@ -483,6 +485,55 @@ def test_after_a_reboot_a_file_is_proven_by_its_hash(account: AccountDisk) -> No
     assert account.tree.store.orphans() == ["s1"]
     assert len(account.notices()) == 2
     assert is_clean(account, "boot-2")
+
+
+def test_one_file_that_the_disk_cannot_read_keeps_no_account_from_its_others(
+    account: AccountDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power loss may take a sector along."""
+    data = b"whole"
+    digest = content_hash(HashKind.DROPBOX, data)
+    bad = account.put("a", data, content_hash=digest)
+    held = account.put("held", data, content_hash=digest, base=BASE, over=OVER, session="s1")
+    good = account.put("good", b"other", content_hash=content_hash(HashKind.DROPBOX, b"other"))
+    unreadable = {account.content(bad).spool, account.content(held).spool}
+    account.close()
+    read = Spool.read
+
+    def failing(self: Spool, name: str, offset: int, length: int) -> bytes:
+        if name in unreadable:
+            raise OSError(errno.EIO, "Input/output error")
+        return read(self, name, offset, length)
+
+    monkeypatch.setattr(Spool, "read", failing)
+    account.boot_id = "boot-2"
+    account.start()
+    assert account.node(good.id).state.content is not None
+    copy = copy_of(account)
+    assert copy.state.refusal is not None
+    assert copy.state.refusal.reason == UNPROVEN
+    assert account.content(copy).size_bytes == len(data)
+    assert is_clean(account, "boot-2")
+
+
+def test_a_start_that_has_no_descriptors_takes_nothing_for_torn(
+    account: AccountDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = b"whole"
+    good = account.put("good", data, content_hash=content_hash(HashKind.DROPBOX, data))
+    account.close()
+
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Spool, "read", failing)
+        account.boot_id = "boot-2"
+        with pytest.raises(OSError, match="Too many open files"):
+            account.start()
+    account.start()
+    assert account.node(good.id).state.content is not None
+    assert account.recovery.repairs == 0
 
 
 def test_a_hash_of_many_reads_is_right(account: AccountDisk, monkeypatch: pytest.MonkeyPatch) -> None:
