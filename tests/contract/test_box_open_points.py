@@ -12,6 +12,7 @@ from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
 from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.uploads import PART_TRIES
 from mountfs.errors import Busy, Conflict, NotFound, Offline, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.order import Part
@@ -182,6 +183,24 @@ def test_a_part_that_overlaps_with_other_bytes_makes_the_session_worthless(
     append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=None)
     with pytest.raises(SessionLost):
         append_part(box, session, 0, bytes(PART), closing=False, size_bytes=None)
+
+
+def test_a_file_goes_up_in_another_session_where_one_takes_no_part(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    session = box.open_session(place("/x"), len(BODY), None)
+    sandbox.set_faults([FaultRule(route="sessions/part", status=412, count=PART_TRIES)])
+    for _ in range(PART_TRIES - 1):
+        with pytest.raises(ServerFault):
+            append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=len(BODY))
+    with pytest.raises(SessionLost):
+        append_part(box, session, 0, BODY[:PART], closing=False, size_bytes=len(BODY))
+    box.abandon(session)
+    again, parts = upload_parts(box, "/x", BODY)
+    assert again != session
+    (file,) = finish(box, [large_order(box, "/x", BODY, again, parts)])
+    assert isinstance(file, File)
+    assert sandbox.sessions() == []
 
 
 def test_a_file_too_small_for_a_session_travels_with_its_commit(sandbox: BoxSandbox, box: BoxBackend) -> None:

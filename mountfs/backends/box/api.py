@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from mountfs.backends.box.budget import OwnBudget
-from mountfs.backends.box.errors import from_response
+from mountfs.backends.box.errors import FailedCondition, from_response
 from mountfs.backends.box.settings import ADAPTIVE, BoxSettings
 from mountfs.backends.hosts import Hosts
 from mountfs.backends.http import HttpClient
@@ -87,8 +87,8 @@ class BoxApi:
         window: Window | None = None,
         take: Take | None = None,
     ) -> Response:
-        """The reply of any status, for the caller to judge; *arg* travels as JSON. ServerFault for a failed
-        condition where none was stated: *is_conditional* says that one is, if not by If-Match.
+        """The reply of any status, for the caller to judge; *arg* travels as JSON. FailedCondition for a 412
+        where no condition was stated: *is_conditional* says that one is, if not by If-Match.
 
         Waits for the account's pace first, also before it is sent once more: for that of calls, and with
         *is_upload* for that of uploads as well.
@@ -118,7 +118,7 @@ class BoxApi:
         if response.status == 429:
             self._budget.refused(wanted, response.retry_after_s)
         if response.status == 412 and not is_conditional and "If-Match" not in sent:
-            raise ServerFault(f"{route}: HTTP 412 to a request without a condition")
+            raise FailedCondition(f"{route}: HTTP 412 to a request without a condition")
         return response
 
     def _documented(self, url: str) -> str | None:

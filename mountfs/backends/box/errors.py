@@ -38,6 +38,11 @@ NOT_EMPTY = "folder_not_empty"
 MOVED_ALONE = "operation_limit_exceeded"
 """Of a folder that is to be moved and changed otherwise in one request (reference, PUT /folders/:id)."""
 
+
+class FailedCondition(ServerFault):
+    """412 to a request that states no condition."""
+
+
 CLASS_OF: dict[str, type[MountfsError]] = {
     # 400
     "bad_digest": Corrupt,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from threading import Lock
@@ -17,6 +18,7 @@ from mountfs.backends.box.errors import (
     PART_OVERLAPS,
     SESSION_CONFLICT,
     TOO_SMALL,
+    FailedCondition,
     body_of,
     code_of,
     from_response,
@@ -48,9 +50,15 @@ ABORT = "DELETE files/upload_sessions/:id"
 MOST_PART_BYTES = 256 * 1024 * 1024
 """Box's parts have 8 to 64 MB (chunked upload guide)."""
 PAGE_PARTS = 1000
+PART_TRIES = 10
+"""So often a session may refuse one part for a reason that lies in the session; some 70 s in all."""
 _PAGES = 1000
 
 _Target = tuple[str, str, str]
+
+
+class _NotListed(ServerFault):
+    """The session has a part at that place, and does not tell which."""
 
 
 class BoxUploads:
@@ -69,6 +77,8 @@ class BoxUploads:
         """By session what was found in it; one that is missing here must be listed first."""
         self._unheard: dict[_Target, set[int]] = {}
         """The sizes for which a session may have been opened without our being told its id."""
+        self._refused: dict[str, Counter[int]] = {}
+        """By session, and the offset of a part: how often the session refused it."""
         self._strayed: set[str] = set()
         """Ids of files that a commit found away from the place where they were to get a new version."""
 
@@ -114,6 +124,17 @@ class BoxUploads:
         digest = hashlib.sha1()
         for piece in [body] if isinstance(body, bytes) else body:
             digest.update(piece)
+        try:
+            receipt = self._sent(token, offset, body, digest)
+        except (FailedCondition, _NotListed) as error:
+            self._note_refused(token, offset, error)
+            raise
+        with self._lock:
+            self._refused.get(token.id, Counter()).pop(offset, None)
+        return receipt
+
+    def _sent(self, token: SessionToken, offset: int, body: bytes | FileRange, digest: hashlib._Hash) -> str:
+        """The receipt of a part, which is sent unless the session has it."""
         known = self._found(token).get(offset)
         if known is not None and known.is_of(offset, len(body), digest.hexdigest()):
             return known.receipt
@@ -135,10 +156,21 @@ class BoxUploads:
                 self._doubt(token)  # it may be stored, whatever the reply says or does not say of it
             raise
 
+    def _note_refused(self, token: SessionToken, offset: int, error: ServerFault) -> None:
+        """SessionLost: the session has refused that part so often that another one is to be begun."""
+        with self._lock:
+            refused = self._refused.setdefault(token.id, Counter())
+            refused[offset] += 1
+            if refused[offset] < PART_TRIES:
+                return
+            del self._refused[token.id]
+        raise SessionLost(f"the upload session does not take the part at {offset}: {error}") from error
+
     def let_go(self, session_id: str) -> None:
         """The session is over: what was known of it is of no more use."""
         with self._lock:
             self._stored.pop(session_id, None)
+            self._refused.pop(session_id, None)
 
     def abandon(self, session: str) -> None:
         """As the port says; what is no token of ours, or one of no session, is over already."""
@@ -146,8 +178,7 @@ class BoxUploads:
             token = SessionToken.parse(session)
         except SessionLost:
             return
-        with self._lock:
-            self._stored.pop(token.id, None)
+        self.let_go(token.id)
         if token.id:
             self._end(token.abort)
 
@@ -242,7 +273,9 @@ class BoxUploads:
         if response.status == 409 and code_of(response) == PART_OVERLAPS:
             self._doubt(token)
             found = self._found(token).get(offset)
-            if found is not None and found.is_of(offset, size_bytes, sha1):
+            if found is None:
+                raise _NotListed(f"{PART}: a part is there at {offset}, and not listed (yet)")
+            if found.is_of(offset, size_bytes, sha1):
                 return found.receipt
             raise SessionLost(f"the upload session holds other bytes at {offset}")
         error = from_response(response, PART)
