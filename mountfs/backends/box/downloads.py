@@ -10,7 +10,7 @@ from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.wire import Request, Response, Window
-from mountfs.errors import Busy, NotFound, NotSupported, ServerFault
+from mountfs.errors import Busy, NotFound, NotSupported, Offline, ServerFault
 from mountfs.model.entry import File
 from mountfs.ports import Take
 
@@ -55,11 +55,29 @@ class Downloads:
                 if asked.status not in REDIRECTS:
                     return _body(asked, file, length)
                 address = self._named(asked, revision, file)
-            response = self._fetch(address, window, take)
-            if response.status not in SPENT:
-                return _body(response, file, length)
+            body = self._served(address, file, window, take)
+            if body is not None:
+                return body
             address = None
         raise ServerFault(f"{file.name}: each address that the service names for its bytes is refused")
+
+    def _served(self, address: str, file: File, window: Window, take: Take | None) -> bytes | None:
+        """The bytes, by *address*; None: it is spent. One that leads to a host that does not serve is not
+        asked again before the service names it anew: it may name another host by then."""
+        try:
+            response = self._fetch(address, window, take)
+            if response.status not in SPENT:
+                return _body(response, file, window.length)
+        except (Offline, ServerFault):
+            self._forget(file, address)
+            raise
+        self._forget(file, address)
+        return None
+
+    def _forget(self, file: File, address: str) -> None:
+        with self._lock:
+            if self._addresses.get(file.revision) == address:
+                del self._addresses[file.revision]
 
     def _ask(self, revision: Revision, file: File, window: Window, take: Take | None) -> Response:
         """The redirect to a fresh address; the bytes where the service sends them itself."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mountfs.backends.box.downloads import ADDRESSES_TRIED
-from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, ServerFault
+from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import File
+from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
-from tests.unit.backends.scripted import Reply, Script, answer
+from tests.unit.backends.scripted import Reply, Script, answer, hang_up
 
 FILE = File("12", "x", "12:0:99", 4, 0, None)
 BYTES = answer(206, b"1234", Content_Range="bytes 0-3/4")
@@ -63,3 +64,35 @@ def test_what_the_api_refuses_is_refused(
         with pytest.raises(kind):
             connect(server.url).read(FILE, 0, 4)
         assert len(server.seen) == calls
+
+
+BROKEN: dict[str, tuple[tuple[Reply, ...], type[MountfsError]]] = {
+    "breaks the connection": ((hang_up, hang_up), Offline),
+    "fails": ((answer(500),), ServerFault),
+    "sends something else": ((answer(206, b"12", Content_Range="bytes 0-1/4"),), ServerFault),
+    "names no end": (tuple(answer(302, Location="/signed/1") for _ in range(4)), ServerFault),
+}
+
+
+@pytest.mark.parametrize(("replies", "kind"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_host_that_does_not_serve_is_not_asked_again_before_the_api_names_it_again(
+    connect: Connect, replies: tuple[Reply, ...], kind: type[MountfsError]
+) -> None:
+    """Each read of the file went to that host, for as long as its address was remembered."""
+    with Script(named(1), BYTES, *replies, named(2), BYTES) as server:
+        backend = connect(server.url)
+        assert backend.read(FILE, 0, 4) == b"1234"
+        with pytest.raises(kind):
+            backend.read(FILE, 0, 4)
+        assert backend.read(FILE, 0, 4) == b"1234"
+    assert asked(server)[-2:] == ["/2.0/files/12/content", "/signed/2"]
+
+
+def test_an_address_that_is_asked_too_often_stays_good(connect: Connect, clock: FakeClock) -> None:
+    with Script(named(1), answer(429), BYTES) as server:
+        backend = connect(server.url)
+        with pytest.raises(Throttled):
+            backend.read(FILE, 0, 4)
+        clock.advance(60.0)
+        assert backend.read(FILE, 0, 4) == b"1234"
+    assert asked(server) == ["/2.0/files/12/content", "/signed/1", "/signed/1"]
