@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -87,7 +89,7 @@ class Events:
         news: list[News] = []
         told: dict[str, None] = {}
         for event in entries:
-            event_id = str(event.get("event_id"))
+            event_id = _told_apart(event)
             if event_id not in told and self._is_new(event, cursor):
                 told[event_id] = None
                 news += _news(event, self._api.settings.root_folder_id)
@@ -124,7 +126,7 @@ class Events:
         self._api.http.pause(self._budget.take(self._clock.now_s()))
 
     def _is_new(self, event: Json, cursor: str) -> bool:
-        event_id = str(event.get("event_id"))
+        event_id = _told_apart(event)
         with self._lock:
             is_asked_again = cursor == self._last_cursor and event_id in self._last_told
             return is_asked_again or event_id not in self._told
@@ -212,13 +214,25 @@ def _count(stated: Any, default: int) -> int:
         return default
 
 
+def _told_apart(event: Json) -> str:
+    """What tells one event from the others: its id, or else all that it says."""
+    event_id = event.get("event_id")
+    if event_id:
+        return str(event_id)
+    return hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+
+
 def _news(event: Json, root_id: str) -> Iterator[News]:
     """What an event means. Conflict: something changed, and neither what nor where is told."""
     source, is_of_people = _source(event), str(event.get("event_type")).startswith(OF_PEOPLE)
-    if source is None:
-        if is_of_people:
-            yield Doubted(folder_id=root_id)  # where a folder that others share appears
-        return
+    if source is not None:
+        yield from _of_item(event, source, is_of_people=is_of_people)
+    if is_of_people:
+        # Where a folder that others share appears: its event may tell where it is for its owner, or nothing.
+        yield Doubted(folder_id=root_id)
+
+
+def _of_item(event: Json, source: Mapping[str, Any], *, is_of_people: bool) -> Iterator[News]:
     folder_id = parent_id_of(source)
     try:
         item_id = id_of(source)

@@ -230,8 +230,30 @@ def test_who_shares_a_folder_is_looked_for_where_it_is_listed(connect: Connect, 
     with Script(answer(500)) as server:
         backend = connect(server.url)
         shared = event("1", kind, type="folder", name="A", id="8")
-        assert told(server, backend, shared) == (Gone(item_id="8"), Doubted(folder_id="7"))
+        news = told(server, backend, shared)
+        assert news == (Gone(item_id="8"), Doubted(folder_id="7"), Doubted(folder_id="0"))
         assert told(server, backend, event("2", kind, type="user", id="3")) == (Doubted(folder_id="0"),)
+
+
+@pytest.mark.parametrize("parent", [None, {"id": "777"}], ids=["untold", "its owner's"])
+def test_a_folder_that_others_begin_to_share_appears_at_the_top(connect: Connect, parent: object) -> None:
+    """Its event may tell the folder that its owner has it in, or none: here it is in neither."""
+    with Script(answer(500)) as server:
+        shared = event("1", "COLLAB_ADD_COLLABORATOR", type="folder", name="A", id="8", parent=parent)
+        assert Doubted(folder_id="0") in told(server, connect(server.url), shared)
+
+
+@pytest.mark.parametrize("nothing", [{}, {"event_id": None}, {"event_id": ""}])
+def test_events_without_an_id_are_each_told(connect: Connect, nothing: dict[str, object]) -> None:
+    first, second = event("", id="12"), event("", id="13")
+    for one in (first, second):
+        del one["event_id"]
+        one.update(nothing)
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        later = Seen(File("13", "x", "13:3:99", 5, 0, "00" * 20), folder_id="7")
+        assert told(server, backend, first, second, first) == (X, later)
+        assert told(server, backend, first, cursor="7") == ()
 
 
 def test_an_item_that_an_event_names_by_its_id_alone_is_looked_for(connect: Connect) -> None:
