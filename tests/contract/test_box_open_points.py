@@ -12,6 +12,7 @@ from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
 from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.commits import MISMATCHES
 from mountfs.backends.box.uploads import PART_TRIES
 from mountfs.errors import Busy, Conflict, NotFound, Offline, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
@@ -113,6 +114,24 @@ def test_parts_that_are_never_seen_are_sent_again_in_the_end(sandbox: BoxSandbox
     session, parts = upload_parts(box, "/x", BODY)
     (outcome,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(outcome, SessionLost)
+
+
+def test_a_commit_that_fails_by_a_condition_nobody_stated_is_one_of_another_session_in_the_end(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    session, parts = upload_parts(box, "/x", BODY)
+    order = large_order(box, "/x", BODY, session, parts)
+    sandbox.set_faults([FaultRule(route="sessions/commit", status=412)])
+    for _ in range(MISMATCHES):
+        with pytest.raises(ServerFault):
+            box.submit([order])
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, SessionLost)
+    sandbox.set_faults([])
+    box.abandon(session)
+    session, parts = upload_parts(box, "/x", BODY)
+    (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])

@@ -8,7 +8,7 @@ from threading import Lock
 
 from mountfs.backends.box.api import BoxApi, Json, object_in
 from mountfs.backends.box.entries import Revision, entry_of, file_of, time_stamp
-from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, code_of, from_response
+from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, FailedCondition, code_of, from_response
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
 from mountfs.backends.box.places import Places
@@ -73,7 +73,12 @@ class Commits:
         digest = bytes.fromhex(sha1_of(order))
         etag = base.etag if base is not None and token.file_id else None
         for _ in range(_TRIES):
-            response = self._send(order, token, digest, etag)
+            try:
+                response = self._send(order, token, digest, etag)
+            except FailedCondition as error:
+                if self._is_hopeless(token):
+                    raise SessionLost(f"the upload session of {order.place}: {error}") from error
+                raise
             if response.status != 412 or base is None:
                 return self._launched(order, token, response)
             standing = self._after_mismatch(order, base)
@@ -174,13 +179,20 @@ class Commits:
 
     def _parts_missing(self, token: SessionToken, order: Put) -> Launch:
         """The service may need a moment to see the last part."""
+        if self._is_hopeless(token):
+            raise SessionLost(f"the upload session of {order.place} lacks parts that it took")
+        with self._lock:
+            return Running(_job(token), grown_s(self._mismatches[token.id], MISMATCH_PAUSES))
+
+    def _is_hopeless(self, token: SessionToken) -> bool:
+        """Counts a claim of the service that contradicts what it said of the session before, or what we said;
+        True: there were so many of them that the session is given up."""
         with self._lock:
             self._mismatches[token.id] += 1
-            count = self._mismatches[token.id]
-        if count > MISMATCHES:
+            is_hopeless = self._mismatches[token.id] > MISMATCHES
+        if is_hopeless:
             self._forget(token)
-            raise SessionLost(f"the upload session of {order.place} lacks parts that it took")
-        return Running(_job(token), grown_s(count, MISMATCH_PAUSES))
+        return is_hopeless
 
     def _after_mismatch(self, order: Put, base: Revision) -> File | str:
         """What came of it when the etag is not the one we knew: our file, or the etag to go on with."""
