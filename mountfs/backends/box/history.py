@@ -59,7 +59,7 @@ def undelete(api: BoxApi, folder_id: str, place: Place) -> None:
     """From the trash, which is looked through from its beginning: no call finds something there by name."""
     found = max(
         (item for item in _trash(api) if _is_from(item, folder_id, place)),
-        key=lambda item: str(item.get("trashed_at")),
+        key=_removed,
         default=None,
     )
     if found is None:
@@ -88,6 +88,17 @@ def _trash(api: BoxApi) -> Iterator[Json]:
                 return
             query["marker"] = checked.token(page["next_marker"], "next_marker")
             pages.check(str(query["marker"]), is_new=bool(items))
+
+
+def _removed(item: Json) -> tuple[int, int, str]:
+    """Grows with when *item* was removed. Times have whole seconds, and each the offset of its day: of two of
+    one second the one with the higher id, which was made later, was removed later."""
+    try:
+        trashed_ns = checked.time_ns(item.get("trashed_at"), "trashed_at")
+    except ServerFault:
+        trashed_ns = 0
+    item_id = str(item.get("id"))
+    return trashed_ns, len(item_id), item_id
 
 
 def _is_from(item: Json, folder_id: str, place: Place) -> bool:
