@@ -79,13 +79,17 @@ class Events:
         return _position(self._page("now", 1))
 
     def changes(self, cursor: str) -> RemoteChanges:
-        """One page. Conflict: the position is refused, or something changed that nobody can place.
+        """One page. Conflict: the position is refused or leads nowhere, or something changed that nobody can
+        place.
 
         What a call that raises was about to tell, the next one tells. So does one from the same position:
         whoever asks there again did not come to take note of the page.
         """
         page = self._page(cursor, PAGE_EVENTS)
         entries, position = _entries(page), _position(page)
+        is_full = len(entries) >= PAGE_EVENTS
+        if is_full and position == cursor:
+            raise Conflict("the position in the events is void: a full page of them leads to itself")
         news: list[News] = []
         told: dict[str, None] = {}
         for event in entries:
@@ -101,7 +105,7 @@ class Events:
             self._last_cursor = cursor if position != cursor else None
             self._last_told = frozenset(told)
         # A page that is not full may still have successors: the next wait then ends at once.
-        return RemoteChanges(tuple(news), position, len(entries) >= PAGE_EVENTS)
+        return RemoteChanges(tuple(news), position, is_full)
 
     def wait(self, cursor: str, timeout_s: float) -> bool:
         """A notice that got lost is made up for: the events themselves are looked at in the end."""

@@ -311,6 +311,22 @@ def test_a_full_page_is_followed_by_another(connect: Connect) -> None:
         assert connect(server.url).changes("1").has_more
 
 
+def test_a_full_page_that_leads_nowhere_voids_the_position(connect: Connect) -> None:
+    """What comes behind it would never be told."""
+    with Script(page(*(event(f"{number}") for number in range(500)), position=1)) as server:
+        backend = connect(server.url)
+        for _ in range(2):
+            with pytest.raises(Conflict):
+                backend.changes("1")
+
+
+def test_a_page_that_leads_nowhere_and_is_not_full_is_told_once(connect: Connect) -> None:
+    with Script(page(event("1"), position=1)) as server:
+        backend = connect(server.url)
+        assert backend.changes("1").entries == (X,)
+        assert backend.changes("1").entries == ()
+
+
 def test_a_notice_that_got_lost_is_made_up_for_by_a_look(connect: Connect) -> None:
     with Script(answer(500)) as server:
         backend = connect(server.url)
