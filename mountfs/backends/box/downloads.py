@@ -9,8 +9,9 @@ from cachetools import LRUCache
 from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import from_response
+from mountfs.backends.http import TimedOut
 from mountfs.backends.wire import Request, Response, Window
-from mountfs.errors import Busy, NotFound, NotSupported, Offline, ServerFault
+from mountfs.errors import Busy, NotFound, NotSupported, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File
 from mountfs.ports import Take
 
@@ -49,27 +50,33 @@ class Downloads:
         window = Window(offset, length, file.size_bytes)
         with self._lock:
             address = self._addresses.get(file.revision)
+        is_old = address is not None
         for _ in range(ADDRESSES_TRIED):
             if address is None:
                 asked = self._ask(revision, file, window, take)
                 if asked.status not in REDIRECTS:
                     return _body(asked, file, length)
-                address = self._named(asked, revision, file)
-            body = self._served(address, file, window, take)
+                address, is_old = self._named(asked, revision, file), False
+            body = self._served(address, file, window, take, is_old=is_old)
             if body is not None:
                 return body
             address = None
         raise ServerFault(f"{file.name}: each address that the service names for its bytes is refused")
 
-    def _served(self, address: str, file: File, window: Window, take: Take | None) -> bytes | None:
-        """The bytes, by *address*; None: it is spent. One that leads to a host that does not serve is not
-        asked again before the service names it anew: it may name another host by then."""
+    def _served(
+        self, address: str, file: File, window: Window, take: Take | None, *, is_old: bool
+    ) -> bytes | None:
+        """The bytes, by *address*; None: another one is to be asked for at once. One that leads to a host
+        that does not serve is not asked again before the service names it anew: it may name another then."""
         try:
             response = self._fetch(address, window, take)
-            if response.status not in SPENT:
+            if response.status not in SPENT and not (is_old and response.is_fault):
                 return _body(response, file, window.length)
-        except (Offline, ServerFault):
+        except (Offline, ServerFault) as error:
             self._forget(file, address)
+            # A network that swallows everything would swallow the next question as well.
+            if is_old and isinstance(error, Unreachable) and not isinstance(error, TimedOut):
+                return None
             raise
         self._forget(file, address)
         return None

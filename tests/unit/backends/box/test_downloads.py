@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from mountfs.backends.box.downloads import ADDRESSES_TRIED
+from mountfs.backends.hosts import Hosts
 from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.model.entry import File
 from tests.fakes.clock import FakeClock
@@ -68,7 +71,6 @@ def test_what_the_api_refuses_is_refused(
 
 BROKEN: dict[str, tuple[tuple[Reply, ...], type[MountfsError]]] = {
     "breaks the connection": ((hang_up, hang_up), Offline),
-    "fails": ((answer(500),), ServerFault),
     "sends something else": ((answer(206, b"12", Content_Range="bytes 0-1/4"),), ServerFault),
     "names no end": (tuple(answer(302, Location="/signed/1") for _ in range(4)), ServerFault),
 }
@@ -86,6 +88,32 @@ def test_a_host_that_does_not_serve_is_not_asked_again_before_the_api_names_it_a
             backend.read(FILE, 0, 4)
         assert backend.read(FILE, 0, 4) == b"1234"
     assert asked(server)[-2:] == ["/2.0/files/12/content", "/signed/2"]
+
+
+def test_where_the_host_of_an_old_address_fails_another_is_asked_for_at_once(connect: Connect) -> None:
+    with Script(named(1), BYTES, answer(500), named(2), BYTES) as server:
+        backend = connect(server.url)
+        assert [backend.read(FILE, 0, 4) for _ in range(2)] == [b"1234"] * 2
+    assert asked(server)[-2:] == ["/2.0/files/12/content", "/signed/2"]
+
+
+def test_where_the_host_of_an_old_address_is_gone_another_is_asked_for_at_once(connect: Connect) -> None:
+    with ExitStack() as stack:
+        host = stack.enter_context(Script(BYTES, hang_up))
+        with Script(answer(302, Location=f"{host.url}/signed"), named(2), BYTES) as server:
+            backend = connect(server.url)
+            backend._api.unsigned_hosts = Hosts((server.url, host.url))
+            assert backend.read(FILE, 0, 4) == b"1234"
+            stack.close()
+            assert backend.read(FILE, 0, 4) == b"1234"
+
+
+def test_the_host_of_a_fresh_address_that_fails_is_a_fault(connect: Connect) -> None:
+    with Script(named(1), answer(500), named(2), BYTES) as server:
+        backend = connect(server.url)
+        with pytest.raises(ServerFault):
+            backend.read(FILE, 0, 4)
+        assert backend.read(FILE, 0, 4) == b"1234"
 
 
 def test_an_address_that_is_asked_too_often_stays_good(connect: Connect, clock: FakeClock) -> None:
