@@ -150,14 +150,21 @@ class Description:
 
     def _far_side(self, *, is_pending: bool) -> FarSide:
         core = self._core
-        sending = core.uploader.last_error or core.committer.last_error if is_pending else None
-        is_away = core.uploader.is_offline or core.committer.is_offline or core.follower.is_offline
+        # Who sends nothing any more never hears that the service is back.
+        is_uploading = is_pending and not core.prober.pause.stops_uploads
+        is_committing = is_pending and not (core.prober.pause.is_held and not core.committer.current)
+        sending = (is_uploading and core.uploader.last_error) or (is_committing and core.committer.last_error)
+        is_away = (
+            (is_uploading and core.uploader.is_offline)
+            or (is_committing and core.committer.is_offline)
+            or core.follower.is_offline
+        )
         if not core.follower.has_looked:
             is_away, sending = True, "it has not answered yet"
         error, unseen = core.backend.trouble(), core.follower.error
         if error is None and isinstance(unseen, NotSignedIn):
             # Who is signed in again is so for all calls: that is from before, until changes are asked for.
-            return far_side(None, detail=sending, is_away=is_away)
+            return far_side(None, detail=sending or None, is_away=is_away)
         return far_side(error or unseen, detail=sending or core.follower.last_error, is_away=is_away)
 
     def _other_s_job(self, *, is_pending: bool) -> str | None:

@@ -75,8 +75,10 @@ class Progress:
             done = Tally(now.committed - self._begin.committed, now.sent_bytes - self._begin.sent_bytes)
             files = self._under_way()
             others = max(0, left.count - len(files))
+            is_paused = core.prober.pause.is_held or core.standstill() is not None
         bytes_per_s, changes_per_s = self._rates(now)
-        eta_s = _eta_s(left, bytes_per_s, changes_per_s)
+        # What moves while nothing is sent are questions to the service.
+        eta_s = None if is_paused and left.count else _eta_s(left, bytes_per_s, changes_per_s)
         return Transfer(done, left, bytes_per_s, changes_per_s, eta_s, tuple(files), others)
 
     # Inside

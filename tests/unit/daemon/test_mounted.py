@@ -509,6 +509,27 @@ def test_what_the_connection_knows_is_told_though_nobody_asks_just_now(
     assert account.status().far_side == FarSide(True, "upload: HTTP 500", Condition.FAILING)
 
 
+def test_a_service_is_not_told_as_away_by_what_nobody_sends_any_more(
+    world: World, account: RunningAccount
+) -> None:
+    world.follow()
+    world.put("/a", b"a")
+    world.memory.is_online = False
+    for _ in range(20):
+        world.core.uploader.step(world.clock.now_s())
+        world.advance(1.0)
+    assert account.status().far_side.condition is Condition.UNREACHABLE
+    world.memory.is_online = True
+    world.follow()
+    account.hold(True)
+    assert account.status().far_side == FarSide()
+    account.hold(False)
+    assert account.status().far_side.condition is Condition.UNREACHABLE
+    world.fs.unlink("/a")
+    assert world.pending() == []
+    assert account.status().far_side == FarSide()
+
+
 def test_a_worker_that_fails_is_told_until_a_step_goes_well(world: World) -> None:
     failures = [KeyError("a bug"), MemoryError()]
 

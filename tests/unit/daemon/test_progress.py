@@ -184,3 +184,19 @@ def test_only_what_is_being_sent_is_under_way(world: World, account: RunningAcco
     world.put("/f", b"1")
     assert account.transfer().files == ()
     assert UnderWay("/f", 1, 0) not in account.status().transfer.files
+
+
+def test_no_time_is_promised_while_nothing_is_sent(world: World, account: RunningAccount) -> None:
+    """What is asked of the service meanwhile leaves as bytes, too."""
+    sent = [0]
+    account = account_of(world, traffic=lambda: (sent[0], 0))
+    world.put("/big.iso", bytes(LARGE))
+    account.hold(True)
+    for _ in range(20):
+        account.beat()
+        sent[0] += 300
+        world.advance(0.5)
+    assert account.transfer().eta_s is None
+    assert account.status().transfer.eta_s is None
+    account.hold(False)
+    assert account.transfer().eta_s is not None
