@@ -29,7 +29,7 @@ from daemon.control.status import MountStatus
 from daemon.failure import EXIT_FOR_A_PERSON, BadSettings, Failure
 from daemon.fleet.joining import check_library
 from daemon.places import ownership
-from daemon.process import logs
+from daemon.process import descriptors, logs
 from daemon.process.background import Readiness, spawn
 from daemon.process.connection import begun_process
 from daemon.process.embedded import check_installed
@@ -127,6 +127,7 @@ def _plan(
         if fleet is not None:
             check_library()
     wanted = layered(default_options(), settings.options, chosen.options, parse_options(options))
+    descriptors.raise_limit()
     check_fuse(wanted.allow_other)
     _check_state_dir(wanted.state_dir, chosen.mountpoint)
     token = page_token(wanted.state_dir) if wanted.http is not None else ""

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +19,7 @@ from daemon.control.server import ControlServer, Conversation
 from daemon.control.status import MountStatus, in_words
 from daemon.page.answers import Answers
 from daemon.page.history import History
-from daemon.page.server import PageServer
+from daemon.page.opened import OpenedPage
 from daemon.places.runtimedir import socket_path
 from daemon.process import descriptors
 from daemon.process.arenas import share_arenas
@@ -94,7 +94,7 @@ def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
         lifecycle, server, page = _put_together(plan, account, socket, around)
         if page is not None:
             stack.callback(page.close)
-            page.start()
+            page.look(around.clock.now_s())
         stack.enter_context(_signals(lifecycle))
         last.callback(server.close)
         server.start()
@@ -103,7 +103,7 @@ def run_mount(plan: MountPlan, assemble: Assemble, around: Surroundings) -> int:
 
 def _put_together(
     plan: MountPlan, account: MountedAccount, socket: Path, around: Surroundings
-) -> tuple[Lifecycle, ControlServer, PageServer | None]:
+) -> tuple[Lifecycle, ControlServer, OpenedPage | None]:
     notifier = Notifier.from_environment(around.environ, os.getpid())
     reporter = _Reporter(plan, account, notifier, around)
     lifecycle = Lifecycle(
@@ -123,7 +123,7 @@ def _put_together(
     return lifecycle, ControlServer(socket, talk.answer), page
 
 
-def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: Clock) -> PageServer | None:
+def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: Clock) -> OpenedPage | None:
     listen = plan.options.http
     if listen is None:
         return None
@@ -135,13 +135,8 @@ def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: 
         token=plan.page_token,
         metrics=_metrics(account, reporter),
     )
-    try:
-        page = PageServer(listen.host, listen.port, answers)
-    except OSError as error:
-        LOG.error("http = %s: no page is served: %s", listen, error.strerror or error)
-        return None
-    reporter.page = page.url(plan.page_token)
-    return page
+    reporter.page = OpenedPage(listen.host, listen.port, answers, plan.page_token)
+    return reporter.page
 
 
 def _metrics(account: MountedAccount, reporter: _Reporter) -> Callable[[], tuple[bytes, str] | None]:
@@ -173,11 +168,13 @@ class _Reporter:
         self._started_s = around.clock.now_s()
         self._notified_s = -NOTIFY_STATUS_S
         self.history = History()
-        self.page = ""
+        self.page: OpenedPage | None = None
         self.phase: Callable[[], Phase] = lambda: Phase.STARTING
 
     def describe(self) -> MountStatus:
-        plan = self._plan
+        plan, page, account = self._plan, self.page, self._account.status()
+        if page is not None and page.trouble:
+            account = replace(account, workers={**account.workers, "page": page.trouble})
         return MountStatus(
             remote=f"{plan.spec.name}:{plan.spec.subdir.text}",
             mountpoint=str(plan.mountpoint),
@@ -186,8 +183,8 @@ class _Reporter:
             uptime_s=self._around.clock.now_s() - self._started_s,
             is_read_only=plan.options.is_read_only,
             state_dir=str(plan.options.state_dir),
-            account=self._account.status(),
-            page=self.page,
+            account=account,
+            page=page.url if page is not None else "",
         )
 
     def ready(self) -> None:
@@ -209,8 +206,10 @@ class _Reporter:
     def tick(self) -> None:
         self._account.beat()
         now_s = self._around.clock.now_s()
-        if self.page and self.history.is_due(now_s):
-            self.history.note(self._account.transfer(), now_s)
+        if self.page is not None:
+            self.page.look(now_s)
+            if self.history.is_due(now_s):
+                self.history.note(self._account.transfer(), now_s)
         if self.phase() not in (Phase.READY, Phase.DRAINING):
             return
         is_notification_due = self._notifier.address and now_s - self._notified_s >= NOTIFY_STATUS_S

@@ -27,7 +27,7 @@ from daemon.control.protocol import (
     Settled,
     WaitRequest,
 )
-from daemon.failure import Failure
+from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.process import background
 from daemon.process.background import Readiness
 from daemon.process.run import MountPlan
@@ -223,6 +223,24 @@ def played(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 
 SPEAK = "import os, sys; fd = int(sys.argv[sys.argv.index('--ready-fd') + 1]); "
+
+
+@pytest.mark.parametrize("flags", [[], ["--background"]])
+def test_too_few_files_that_may_be_open_are_not_taken_for_a_missing_library(
+    flags: list[str], mountpoint: Path, tmp_path: Path
+) -> None:
+    mount = [sys.executable, "-m", "daemon.cli", "mount", *flags, "-o", f"state_dir={tmp_path}/state"]
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 20; exec "$@"', "sh", *mount, "sandbox-dropbox:", str(mountpoint)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == (
+        "mountfs: at most 20 files may be open at a time, and a mount needs 64 or more; "
+        "allow it more: ulimit -Hn, LimitNOFILE= of a unit\n"
+    )
+    assert done.returncode == EXIT_FOR_A_PERSON
 
 
 def test_the_background_mount_is_ready_when_it_says_so(

@@ -13,13 +13,16 @@ from threading import Thread
 
 import pytest
 
+from daemon.config.keys import Listen
 from daemon.config.options import MountOptions
 from daemon.config.settings import AccountRemote, DropboxRemote, Remote, SandboxRemote, parse_spec
 from daemon.control.account import Backlog
 from daemon.control.client import Client
+from daemon.control.health import trouble_of
 from daemon.control.protocol import Progress, Reply, StatusReply, StatusRequest, Stopped, StopRequest
 from daemon.control.status import MountStatus, far_side
 from daemon.failure import Failure
+from daemon.page import opened
 from daemon.process.descriptors import MOST_DESCRIPTORS, part_of_limit
 from daemon.process.lifecycle import EXIT_LEFT_PENDING
 from daemon.process.run import MountPlan, Surroundings, run_mount
@@ -40,16 +43,22 @@ class Stage:
     sockets: list[Path] = field(default_factory=list)
     shown: list[MountStatus] = field(default_factory=list)
     environ: dict[str, str] = field(default_factory=dict)
+    listen: Listen | None = None
+    on_status: Callable[[MountStatus], None] | None = None
 
     def run(self) -> int:
-        options = MountOptions(state_dir=self.folder / "state", uid=1, gid=1, drain_timeout_s=PATIENCE_S)
-        plan = MountPlan(parse_spec("work:/Scans"), self.remote, self.folder / "mnt", options)
+        options = MountOptions(
+            state_dir=self.folder / "state", uid=1, gid=1, drain_timeout_s=PATIENCE_S, http=self.listen
+        )
+        plan = MountPlan(
+            parse_spec("work:/Scans"), self.remote, self.folder / "mnt", options, page_token="token"
+        )
         around = Surroundings(
             environ={"XDG_RUNTIME_DIR": str(self.folder), **self.environ},
             clock=SystemClock(),
             kernel=FakeKernel(self.account),
             on_ready=self.on_ready,
-            on_status=self.shown.append,
+            on_status=self.on_status or self.shown.append,
         )
         return run_mount(plan, self._assemble, around)
 
@@ -119,6 +128,29 @@ def test_a_mount_may_have_as_many_files_open_as_it_is_allowed(stage: Stage) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert limits == [min(hard, MOST_DESCRIPTORS)]
+
+
+def test_a_page_whose_port_is_taken_is_told_and_served_once_it_is_free(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opened, "AGAIN_S", 0.0)
+    other = socket.create_server(("127.0.0.1", 0))
+    stage.listen = Listen("127.0.0.1", other.getsockname()[1])
+
+    def show(status: MountStatus) -> None:
+        stage.shown.append(status)
+        if status.page:
+            os.kill(os.getpid(), signal.SIGTERM)
+        other.close()
+
+    stage.on_status = show
+    assert stage.run() == 0
+    first, last = stage.shown[0], stage.shown[-1]
+    assert first.page == ""
+    port = stage.listen.port
+    [told] = trouble_of(first)
+    assert told.startswith(f"page fails: http = 127.0.0.1:{port}: Address already in use; ")
+    assert (trouble_of(last), last.page) == ((), f"http://127.0.0.1:{port}/?token=token")
 
 
 def test_a_second_sigint_cuts_the_drain_short(stage: Stage) -> None:
