@@ -215,8 +215,8 @@ def build(
     tree, spool, limits = foundation.tree, foundation.spool, backend.limits
     plan = Plan(tree, limits, settings.settle_s)
     listings = listings_ahead(tree, backend, settings.fresh_s, settings.walkers)
-    feed = Feed(tree, listings)
     view = View(tree, listings, mounted_folder(tree, settings.top, settings.top_entry))
+    feed = Feed(tree, listings, view.top)
     verbs = Verbs(tree, view, limits.names, foundation.copies)
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)

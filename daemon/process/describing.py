@@ -185,10 +185,22 @@ class Description:
             ("sync", self._core.durability.trouble),
             ("close", self._core.sweeper.trouble),
             ("write", self._core.spool.shortage()),
+            ("list", self._lost()),
         ):
             if trouble is not None:
                 found.setdefault(name, trouble)
         return found
+
+    def _lost(self) -> str | None:
+        """Why nothing is to be seen in the mount."""
+        view = self._core.view
+        with self._core.tree.lock:
+            if view.is_gone():
+                return (
+                    "the folder that is mounted was removed at the service: make it there, and mount it again"
+                )
+            refused = view.listings.refusals.of_root
+        return f"the service does not show the folder that is mounted: {refused}" if refused else None
 
     def _look_for_strays(self) -> tuple[Stray, ...]:
         now_s = self._core.clock.now_s()

@@ -7,11 +7,13 @@ older than what is known. Changes at a place that an order on its way leads to a
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
+from mountfs.errors import MountfsError
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import is_attached, is_below
 from mountfs.tree.childrows import load_children
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
@@ -33,7 +35,9 @@ class Feed:
     read on from its position.
     """
 
-    def __init__(self, tree: Tree, listings: Listings) -> None:
+    def __init__(self, tree: Tree, listings: Listings, top: Node | None = None) -> None:
+        """*top*: the folder that is mounted. Nobody looks at the folders above it, where its removal would be
+        seen."""
         self._tree = tree
         self._listings = listings
         self._found: dict[str, Node | None] = {}
@@ -52,6 +56,9 @@ class Feed:
         through the rows for each change would take as long as both are many."""
         self._rows_of = 0
         """After how many transactions of the store those were read, but for the feed's own since then."""
+        self._top = top
+        self._is_top_lost = False
+        """Whether the top, or a folder above it, was told of as gone, and is to be looked for."""
         listings.is_followed = self.cursor is not None
 
     @property
@@ -94,6 +101,10 @@ class Feed:
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
+        if self._top is not None and self._is_top_lost:
+            self._is_top_lost = False
+            with suppress(MountfsError):
+                self._listings.load(self._top)
 
     def _note_part(self, news: Sequence[News]) -> None:
         store = self._tree.store
@@ -181,6 +192,9 @@ class Feed:
                 self._listings.unknown_ids.note(news.item_id)
         if known is None or known.state.base_parent is None:
             return
+        if self._top is not None and is_below(self._top, known):
+            self._is_top_lost = True
+            yield self._top
         flight = known.state.flight
         if flight is None or flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
             yield known.state.base_parent

@@ -62,7 +62,7 @@ class Listings:
         self.unknown_ids = UnknownIds()
         self.former_places = FormerPlaces(tree.store)
         self.walks = Walks()
-        self._refusals = RefusedListings()
+        self.refusals = RefusedListings()
         self._asked_at = self._last_asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; set by ``feed``."""
@@ -184,14 +184,14 @@ class Listings:
             mine.error = error
             with self._tree.lock:
                 now_s = self._tree.clock.now_s()
-                told = self._refusals.refused(folder.id, str(remote_path(folder)), error, now_s)
+                told = self.refusals.refused(folder.id, str(remote_path(folder)), error, now_s)
             if told is not None:
                 LOG.warning(told)
             raise
         finally:
             with self._tree.lock:
                 if mine.error is None and not folder.part.listing.was_tried:
-                    self._refusals.listed(folder.id)
+                    self.refusals.listed(folder.id)
                 del self._loads[folder.id]
                 self._tree.residents.let_go([folder])
             mine.ended.set()

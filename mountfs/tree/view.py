@@ -117,6 +117,10 @@ class View:
                 node = child
             return node
 
+    def is_gone(self) -> bool:
+        """Whether the folder that is mounted was removed at the service. Under the lock."""
+        return not is_attached(self.top)
+
     def state_of(self, names: Names) -> tuple[str, str]:
         """The word that tells how far the file at a path is on its way, and the last error ("" if none)."""
         node = self.stat(names)
@@ -134,11 +138,14 @@ class View:
         node, doubt = self._walk(names)
         if node.folder is None:
             raise NotADirectory(f"{path_of(node)} is a file")
+        self._check(node)
         return node, self.listings.children(node, max(doubt, node.folder.listing.doubted_below_at))
 
     def _walk(self, names: Names) -> tuple[Node, int]:
         """The node at a path, and since when a folder above it is out of date with all that is below it."""
         node = self.top
+        if names:
+            self._check(node)
         listings = self.listings
         doubt = listings.doubt_above(node)
         for name in names:
@@ -165,7 +172,14 @@ class View:
         """What the mount shows in *folder*, by folded name. NotADirectory; NotLoaded."""
         if folder.folder is None:
             raise NotADirectory(f"{path_of(folder)} is a file")
+        self._check(folder)
         return self.listings.children(folder, self.listings.doubt_above(folder))
+
+    def _check(self, folder: Node) -> None:
+        """NotFound where *folder* is the mounted one, and was removed: what is written into it would lead
+        nowhere. It has its attributes all the same, or the mount could not be asked for its status."""
+        if folder is self.top and self.is_gone():
+            raise NotFound("the folder that is mounted was removed at the service")
 
 
 WORDS = {

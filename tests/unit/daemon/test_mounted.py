@@ -22,14 +22,14 @@ from daemon.process.describing import STRAYS_EVERY_S, TROUBLES_SHOWN, jobs_in_wo
 from daemon.process.justclosed import RELEASE_S
 from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.worker import Worker
-from mountfs.errors import Forbidden, MountfsError, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.advice import advised
 from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.node import Node
 from tests.doubles.crew import Crew
-from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import World
 from tests.unit.daemon.fakes import PATIENCE_S
 from tests.unit.daemon.test_pinner import pinner_of
@@ -528,6 +528,60 @@ def test_a_service_is_not_told_as_away_by_what_nobody_sends_any_more(
     world.fs.unlink("/a")
     assert world.pending() == []
     assert account.status().far_side == FarSide()
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+@pytest.mark.parametrize("removed", ["/a/scans", "/a"])
+def test_that_others_removed_the_folder_that_is_mounted_is_told(
+    tmp_path: Path, removed: str, is_listed: bool
+) -> None:
+    """And nothing is written into it: that would be kept where nobody sees it."""
+    service = MemoryAccount()
+    service.write("/a/scans/old", b"1")
+    top = RemotePath("/a/scans")
+    world = World(tmp_path, service, settings={"top": top, "top_entry": service.get("/a/scans")})
+    account = account_of(world)
+    world.follow()
+    if is_listed:
+        assert world.names() == {"old"}
+    assert account.status().workers == {}
+    service.remove(removed)
+    world.follow()
+    assert "was removed at the service" in account.status().workers["list"]
+    for _ in range(2):
+        with pytest.raises(NotFound, match="was removed at the service"):
+            world.names()
+        with pytest.raises(NotFound):
+            world.put("/new", b"2")
+    assert world.pending() == []
+    assert world.fs.getattr("/").mode
+    world.close()
+
+
+def test_that_others_removed_a_folder_above_pending_files_is_no_end_of_the_mount(tmp_path: Path) -> None:
+    service = MemoryAccount()
+    service.write("/scans/old", b"1")
+    world = World(tmp_path, service, settings={"top": RemotePath("/scans")})
+    assert world.names() == {"old"}
+    world.put("/new", b"2")
+    service.remove("/scans")
+    world.follow()
+    assert world.names() == {"new"}
+    world.settle()
+    assert world.remote() == {"/scans": None, "/scans/new": b"2"}
+    assert account_of(world).status().workers == {}
+    world.close()
+
+
+def test_that_the_top_of_the_account_is_not_shown_any_more_is_told(
+    world: World, account: RunningAccount
+) -> None:
+    world.backend.fail("list_folder", NotFound("no such folder: 17"), times=1)
+    with pytest.raises(NotFound):
+        world.names()
+    assert account.status().workers["list"].endswith("no such folder: 17")
+    world.names()
+    assert account.status().workers == {}
 
 
 def test_a_worker_that_fails_is_told_until_a_step_goes_well(world: World) -> None:
