@@ -94,8 +94,9 @@ class FileSystem:
 
     # Looking
 
-    def getattr(self, path: str) -> Attributes:
-        return self._stats.getattr(path)
+    def getattr(self, path: str, *, may_be_gone: bool = False) -> Attributes:
+        """*may_be_gone*: also of what is open by that path, and lost its name to others."""
+        return self._stats.getattr(path, may_be_gone=may_be_gone)
 
     def fgetattr(self, number: int, path: str | None = None) -> Attributes:
         """Of an open file, whether it still has a name or not; *path*: the one it has, if libfuse tells."""

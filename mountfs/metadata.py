@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mountfs.attributes import Caller, FileSystemOptions, Moment
-from mountfs.errors import NoAttribute, NotSupported, ReadOnly
+from mountfs.errors import NoAttribute, NotADirectory, NotFound, NotSupported, ReadOnly
 from mountfs.files.handles import OpenFiles
 from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
@@ -15,7 +15,7 @@ from mountfs.published import PublishedLinks
 from mountfs.tree.attributing import Attributing
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.node import Node
-from mountfs.tree.view import Names, View, names_of
+from mountfs.tree.view import View, names_of
 from mountfs.xattrs import PREFIX, Xattrs, check_name, with_attribute, without_attribute
 
 T = TypeVar("T")
@@ -66,12 +66,11 @@ class Metadata:
             return
         now_ns = self._services.clock.wall_ns()
         mtime_ns, atime_ns = _meant(mtime, now_ns), _meant(atime, now_ns)
-        names = names_of(path)
         hidden = self._files.hidden(path)
         file, is_draft = hidden, False
         while True:
             if hidden is None:
-                file, is_draft = self._do(lambda: self._set_times(names, mtime_ns, atime_ns))
+                file, is_draft = self._at(path, lambda node: self._set_times(path, node, mtime_ns, atime_ns))
             if file is None or mtime_ns is None or file.set_mtime(mtime_ns) or not is_draft:
                 return
             # `rsync -a` closes a file and sets its time: the close ended the draft between the two steps.
@@ -110,16 +109,15 @@ class Metadata:
     def _change(self, path: str, change: Callable[[Node], None]) -> None:
         self._check_writable()
 
-        def decide() -> None:
-            node = self._node(path)
+        def decide(node: Node) -> None:
             if self._options.keeps_attributes:
                 change(node)
 
-        self._do(decide)
+        self._at(path, decide)
 
     def _looked_at(self, path: str) -> Kept:
         """What is kept of what stands at *path*."""
-        kept = self._do(lambda: self._node(path).state.kept or NOTHING_KEPT)
+        kept = self._at(path, lambda node: node.state.kept or NOTHING_KEPT)
         return kept if self._options.keeps_attributes else NOTHING_KEPT
 
     def _change_xattrs(self, path: str, name: str, changed: Callable[[Kept], dict[str, bytes]]) -> None:
@@ -131,25 +129,32 @@ class Metadata:
         )
 
     def _set_times(
-        self, names: Names, mtime_ns: int | None, atime_ns: int | None
+        self, path: str, node: Node, mtime_ns: int | None, atime_ns: int | None
     ) -> tuple[OpenFile | None, bool]:
         """Gives a node its times; the open file that tells them as well, and whether it is being written: the
         modification time is then still to be set, by that file."""
-        node = self._published.node(names)
         file = self._files.writing(node)
         if file is not None:
             self._nodes.set_times_of_draft(node, atime_ns)
             return file, True
         self._nodes.set_times(node, mtime_ns, atime_ns)
-        return self._files.showing(node), False
+        return self._files.showing(node) or self._files.first_of(path), False
 
-    def _node(self, path: str) -> Node:
-        """What stands at *path*, also of a file that was removed while it was open."""
+    def _at(self, path: str, decide: Callable[[Node], T]) -> T:
+        """Decides under the lock what becomes of what stands at *path*, also of a file that lost its name
+        while it was open. libfuse knows that by the path it was opened by, whoever removed or moved it."""
         hidden = self._files.hidden(path)
-        return self._published.node(names_of(path)) if hidden is None else hidden.node
-
-    def _do(self, decide: Callable[[], T]) -> T:
-        return self._view.listings.loaded(decide)
+        if hidden is not None:
+            return self._view.listings.loaded(lambda: decide(hidden.node))
+        names = names_of(path)
+        try:
+            return self._view.listings.loaded(lambda: decide(self._published.node(names)))
+        except (NotFound, NotADirectory):
+            with self._services.lock:
+                file = self._files.first_of(path)
+                if file is None:
+                    raise
+                return decide(file.node)
 
     def _check_writable(self) -> None:
         if self._options.is_read_only:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mountfs.attributes import Attributes
+from mountfs.errors import NotADirectory, NotFound
 from mountfs.files.handles import OpenFiles
+from mountfs.files.openfile import OpenFile
 from mountfs.files.services import Services
 from mountfs.inodes import Inodes
 from mountfs.model.path import fold
@@ -57,8 +59,22 @@ class StatCalls:
         self._rows = 0
         """How many files they have from rows."""
 
-    def getattr(self, path: str) -> Attributes:
-        """NotFound, NotADirectory; Transient when a folder above cannot be listed."""
+    def getattr(self, path: str, *, may_be_gone: bool = False) -> Attributes:
+        """NotFound, NotADirectory; Transient when a folder above cannot be listed. *may_be_gone*: also of
+        what is open by that path, and lost its name to others."""
+        try:
+            return self._getattr(path)
+        except (NotFound, NotADirectory):
+            file = self._open_as(path) if may_be_gone else None
+            if file is None:
+                raise
+            return self._inodes.of_open(file.node, file)
+
+    def _open_as(self, path: str) -> OpenFile | None:
+        with self._lock:
+            return self._files.first_of(path)
+
+    def _getattr(self, path: str) -> Attributes:
         above, _, name = path.rpartition("/")
         if name and not self._links.is_on:
             near = self._near.get(above)

@@ -125,6 +125,10 @@ class OpenFiles:
 
     # Looking, under the lock
 
+    def first_of(self, path: str) -> OpenFile | None:
+        """What was opened by that path first, of what is open; it may have lost its name to others."""
+        return self._pages.first_of(path)
+
     def writing(self, node: Node) -> OpenFile | None:
         """The open file that writes to *node*: it knows size and time, which the tree learns at the close."""
         files = self._files.get(node.id)

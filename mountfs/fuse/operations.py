@@ -76,6 +76,8 @@ class Operations:
         self._in_hand: dict[int, tuple[Any, ...]] = {} if dentries is None else dentries.in_hand
         self._listed: dict[int, str] = {}
         """The paths that open folders were opened by."""
+        self._just_set: dict[int, str] = {}
+        """By thread the path whose attributes it has set, until libfuse asks for them for its answer."""
         self._fs = file_system
         self._metadata = file_system.metadata
         self._caller = caller
@@ -155,7 +157,9 @@ class Operations:
         if info is not None:
             return self._fs.fgetattr(info.fh, path)
         assert path is not None
-        attributes = self._fs.getattr(path)
+        # The kernel sets what it has open, and libfuse names the path that this had: it may be gone.
+        is_set = bool(self._just_set) and self._just_set.pop(get_ident(), None) == path
+        attributes = self._fs.getattr(path, may_be_gone=is_set)
         if self._dentries is not None and not stat.S_ISDIR(attributes.mode):
             self._dentries.note(path)
         return attributes
@@ -273,13 +277,21 @@ class Operations:
 
     def utimens(self, path: str, times: tuple[int | Moment, int | Moment] | None) -> None:
         atime, mtime = times or (Moment.NOW, Moment.NOW)
-        self._metadata.utimens(path, mtime, atime)
+        self._set(path, lambda: self._metadata.utimens(path, mtime, atime))
 
     def chmod(self, path: str, mode: int) -> None:
-        self._metadata.chmod(path, mode)
+        self._set(path, lambda: self._metadata.chmod(path, mode))
 
     def chown(self, path: str, uid: int, gid: int) -> None:
-        self._metadata.chown(path, None if uid == UNCHANGED else uid, None if gid == UNCHANGED else gid)
+        owner, group = (None if each == UNCHANGED else each for each in (uid, gid))
+        self._set(path, lambda: self._metadata.chown(path, owner, group))
+
+    def _set(self, path: str, change: Callable[[], None]) -> None:
+        """One request sets several in a row; one that fails is the last of them, and nothing is asked."""
+        thread = get_ident()
+        self._just_set.pop(thread, None)
+        change()
+        self._just_set[thread] = path
 
     def getxattr(self, path: str, name: str) -> bytes:
         if not name.startswith(NAMESPACE):

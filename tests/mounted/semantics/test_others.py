@@ -284,6 +284,13 @@ def test_s_fresh_a_save_by_rename_works_while_what_others_removed_is_open(corner
         assert file.read(1) == b"o"
         corner.far_side.remove(corner.remote("file"))
         until(lambda: not path.exists(), "it is gone here")
+        os.fchmod(file.fileno(), 0o600)  # as `cp -p` and `tar x` end
+        os.utime(file.fileno(), ns=(10**18, 10**18))
+        assert (os.fstat(file.fileno()).st_mode & 0o777, os.fstat(file.fileno()).st_mtime_ns) == (
+            0o600,
+            10**18,
+        )
+        assert not path.exists()
         (corner.path / "new").write_text("new")
         (corner.path / "new").rename(path)
         assert path.read_text() == "new"
