@@ -15,6 +15,7 @@ from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.bases import is_attached, is_below
 from mountfs.tree.childrows import load_children
+from mountfs.tree.foldernames import FolderNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
 from mountfs.tree.remote import hear, rebase, stands, take_late
@@ -36,8 +37,7 @@ class Feed:
     """
 
     def __init__(self, tree: Tree, listings: Listings, top: Node | None = None) -> None:
-        """*top*: the folder that is mounted. Nobody looks at the folders above it, where its removal would be
-        seen."""
+        """*top*: the folder that is mounted. Nobody looks above it, where its removal would be seen."""
         self._tree = tree
         self._listings = listings
         self._found: dict[str, Node | None] = {}
@@ -49,16 +49,11 @@ class Feed:
         self._has_more = False
         """Whether the service has told that another page follows."""
         self._ids: dict[int, tuple[Folder, int]] = {}
-        """Folders that were told of by a page that others follow, by node, and when it was asked for: a later
-        page may tell that the folder was another one."""
-        self._in_rows: dict[int, dict[str, int]] = {}
-        """What folders that are not in memory are in a folder, by its id: their ids by folded name. To go
-        through the rows for each change would take as long as both are many."""
-        self._rows_of = 0
-        """After how many transactions of the store those were read, but for the feed's own since then."""
+        """Folders that a page told of, by node, and when asked for: later ones may tell of another."""
+        self._in_rows = FolderNames(tree)
         self._top = top
-        self._is_top_lost = False
-        """Whether the top, or a folder above it, was told of as gone, and is to be looked for."""
+        self._lost_top: Node | None = None
+        """The top, to be looked for: it, or a folder above it, was told of as gone."""
         listings.is_followed = self.cursor is not None
 
     @property
@@ -89,10 +84,13 @@ class Feed:
             one.path.key: one for one in news if isinstance(one, Seen | Gone) and one.path is not None
         }
         self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
-        self._in_rows.clear()
+        with tree.lock:
+            self._in_rows.clear()
         for at in range(0, len(news), NOTED_AT_ONCE):
+            part = news[at : at + NOTED_AT_ONCE]
+            self._read_names(part)
             with tree.transaction():
-                self._note_part(news[at : at + NOTED_AT_ONCE])
+                self._note_part(part)
         # Should the process die before this, the same changes are read again.
         with tree.transaction():
             self._in_rows.clear()
@@ -101,17 +99,43 @@ class Feed:
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
-        if self._top is not None and self._is_top_lost:
-            self._is_top_lost = False
+        lost, self._lost_top = self._lost_top, None
+        if lost is not None:
             with suppress(MountfsError):
-                self._listings.load(self._top)
+                self._listings.load(lost)
+
+    def _read_names(self, news: Sequence[News]) -> None:
+        """Reads which folders are in those that *news* lead through, and that are not in memory, a part at a
+        time. Without the lock."""
+        paths = {path.key: path for one in news if (path := _folder_of(one)) is not None}
+        for path in paths.values():
+            while True:
+                with self._tree.lock:
+                    folder = self._unread_on(path)
+                    if folder is None:
+                        break
+                    self._in_rows.read_part(folder)
+
+    def _unread_on(self, path: RemotePath) -> Node | None:
+        """A folder on the way to *path* of which ``_child`` would have much to read."""
+        at = self._tree.root
+        for key in map(fold, path.components):
+            claimant = None if at.part.claims is None else at.part.claims.get(key)
+            if claimant is not None and _is_being_made(claimant):
+                at = claimant
+                continue
+            below = self._tree.base_child(at, key)
+            if below is None and _is_in_rows(at):
+                if not self._in_rows.has_all(at):
+                    return at
+                below = self._in_rows.find(at, key)
+            if below is None or below.folder is None:
+                return None
+            at = below
+        return None
 
     def _note_part(self, news: Sequence[News]) -> None:
-        store = self._tree.store
         self._found.clear()
-        if store.commits != self._rows_of:
-            self._in_rows.clear()  # somebody else changed something meanwhile
-        self._rows_of = store.commits + 1
         doubted: dict[int, Node] = {}
         for one in news:
             if one.path is None:
@@ -193,7 +217,7 @@ class Feed:
         if known is None or known.state.base_parent is None:
             return
         if self._top is not None and is_below(self._top, known):
-            self._is_top_lost = True
+            self._lost_top = self._top
             yield self._top
         flight = known.state.flight
         if flight is None or flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
@@ -350,25 +374,23 @@ class Feed:
     def _child(self, folder: Node, key: str) -> Node | None:
         """What the service has in *folder* under a folded name, as far as is known."""
         child = self._tree.base_child(folder, key)
-        is_in_rows = folder.part.children is None and bool(folder.part.listing.listed_at)
-        return self._stored(folder, key) if child is None and is_in_rows else child
-
-    def _stored(self, folder: Node, key: str) -> Node | None:
-        """A child of a folder whose children are not in memory."""
-        tree, known = self._tree, self._in_rows.get(folder.id)
-        if known is None:
-            known = self._in_rows[folder.id] = {}
-            for node_id, name in tree.store.folders_in(folder.id):
-                known.setdefault(fold(name), node_id)
-        node_id = known.get(key, 0)
-        row = tree.store.node(node_id) if node_id else None
-        return None if row is None else tree.enter_row(row, tree.store.listing(row.id))
+        return self._in_rows.find(folder, key) if child is None and _is_in_rows(folder) else child
 
     def _moved_from(self, folder: Node, key: str) -> Node | None:
         """The folder that was there until a move of ours took effect, which this news does not know of."""
         node_id = self._listings.former_places.node_id(folder, key)
         node = None if node_id is None else self._tree.node(node_id)
         return node if node is not None and is_attached(node) else None
+
+
+def _folder_of(news: News) -> RemotePath | None:
+    """The folder that *news* are about, if they name its path."""
+    return news.path if isinstance(news, Doubted) or news.path is None else news.path.parent
+
+
+def _is_in_rows(folder: Node) -> bool:
+    """Whether what is in *folder* is known, and not in memory."""
+    return folder.part.children is None and bool(folder.part.listing.listed_at)
 
 
 def _is_being_made(node: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from mountfs.model.entry import NS_PER_S, Entry, File
@@ -42,6 +42,9 @@ class WalkRows:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._db = database
+        self.on_folder: Callable[[int, int, str], None] = lambda _id, _parent, _name: None
+        """Called, under the lock, with each folder that ``add`` writes: its id, that of the folder it is in,
+        and its name. The tree does not tell of these."""
 
     def known(self, remote_ids: Sequence[str]) -> Known:
         """The nodes that have any of *remote_ids*."""
@@ -57,7 +60,11 @@ class WalkRows:
 
     def add(self, nodes: Iterable[New]) -> None:
         """Writes the rows of *nodes*."""
-        values = list(map(_values, nodes))
+        new = list(nodes)
+        for node_id, folder_id, entry in new:
+            if not isinstance(entry, File):
+                self.on_folder(node_id, folder_id, entry.name)
+        values = list(map(_values, new))
         single = len(values) % ADDED_AT_ONCE
         self._db.executemany(ADD_ONE, values[:single])
         for begin in range(single, len(values), ADDED_AT_ONCE):
@@ -85,6 +92,20 @@ class WalkRows:
             (folder_id, after_id, most),
         ).fetchall()
         return None if any(row[4] for row in found) else [row[:4] for row in found]
+
+    def folders_in(
+        self, folder_id: int, *, after_id: int, most: int
+    ) -> tuple[list[tuple[int, str]], int | None]:
+        """Of what is shown in a folder, ascending by id, at most so many: the ids of folders that the service
+        has there too, with its names of them; and the id of the last one of all; None: there is no further
+        one."""
+        found = self._db.execute(
+            "SELECT id, CASE WHEN kind = 'folder' AND base_parent = parent THEN base_name END"
+            " FROM nodes WHERE parent = ? AND id > ? ORDER BY id LIMIT ?",
+            (folder_id, after_id, most),
+        ).fetchall()
+        folders = [(node_id, name) for node_id, name in found if name is not None]
+        return folders, found[-1][0] if len(found) == most else None
 
     def files_in(
         self, folder_id: int, *, after_id: int, most: int

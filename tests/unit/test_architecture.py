@@ -187,7 +187,7 @@ LAYERS_OF_THE_TREE = (
     ("contents", "formerplaces", "late", "loading", "unclean"),
     ("refusedlistings", "restoring"),
     ("tree",),
-    ("childrows",),
+    ("childrows", "foldernames"),
     ("gaps", "oddities", "order", "outcome", "remote", "rowless", "settling", "treewalk", "unsent"),
     ("vanishing",),
     ("attributing", "circles", "copynames", "listings", "takeover", "twins"),

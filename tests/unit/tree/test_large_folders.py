@@ -163,6 +163,18 @@ def hold_of_news(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_news_below(directory: Path, entries: int) -> int:
+    """Others change a file in one of many folders in a folder that is not in memory."""
+    world, lock = known(directory, entries, are_folders=True)
+    world.names("/d/1")
+    as_after_a_start(world)
+    world.account.write("/d/1/f", b"theirs")
+    found = longest_hold(lock, world.follow)
+    assert world.node("/d").part.children is None
+    assert world.get("/d/1/f") == b"theirs"
+    return sound(world, found)
+
+
 def sound(world: World, found: int) -> int:
     assert faults_of(world.core.tree) == []
     world.settle()
@@ -180,6 +192,7 @@ def sound(world: World, found: int) -> int:
         hold_of_replacement_by_others,
         hold_of_reading_folders,
         hold_of_news,
+        hold_of_news_below,
     ],
 )
 def test_who_needs_a_large_folder_reads_it_in_parts(tmp_path: Path, hold: Callable[[Path, int], int]) -> None:

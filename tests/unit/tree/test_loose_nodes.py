@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import NotFound
-from mountfs.model.entry import File
-from mountfs.tree import residents
+from mountfs.model.entry import File, Folder
+from mountfs.model.path import fold
+from mountfs.tree import foldernames, residents
+from mountfs.tree.node import forgotten
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
@@ -98,21 +100,49 @@ def test_the_rows_of_a_folder_are_read_once_for_all_changes_that_are_told_togeth
 ) -> None:
     """1,000 changes in as many of 10,000 folders held the lock for 20 s else."""
     world.restart()
-    store = world.core.tree.store
+    walked = world.core.tree.store.walked
     read: list[int] = []
-    folders_in = store.folders_in
+    folders_in = walked.folders_in
 
-    def counted(folder_id: int) -> Iterator[tuple[int, str]]:
+    def counted(folder_id: int, *, after_id: int, most: int) -> tuple[list[tuple[int, str]], int | None]:
         read.append(folder_id)
-        return folders_in(folder_id)
+        return folders_in(folder_id, after_id=after_id, most=most)
 
-    monkeypatch.setattr(store, "folders_in", counted)
+    monkeypatch.setattr(walked, "folders_in", counted)
     assert world.core.tree.root.part.children is None
     for folder in range(FOLDERS):
         world.account.write(f"/d{folder:02}/more", b"more")
     world.follow()
     assert len(read) == 1
     assert all("more" in world.names(f"/d{folder:02}") for folder in range(FOLDERS))
+
+
+def test_folders_that_change_while_their_names_are_read_are_found(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foldernames, "CHUNK", 2)
+    world.restart()
+    tree = world.core.tree
+    names = foldernames.FolderNames(tree)
+    moved, removed = tree.store.children(tree.root.id, most=2)
+    with tree.lock:
+        names.read_part(tree.root)
+    assert not names.has_all(tree.root)
+    with tree.transaction():
+        nodes = [tree.enter_row(row, None) for row in (moved, removed)]
+        assert nodes[0] is not None and nodes[1] is not None
+        renamed = nodes[0].state.based(tree.root, Folder("id:moved", "New"))
+        tree.change((nodes[0], renamed), (nodes[1], forgotten(nodes[1].state)))
+        walked = tree.store.next_id()
+        tree.store.walked.add([(walked, tree.root.id, Folder("id:walked", "Walked"))])
+    with tree.lock:
+        found = names.find(tree.root, "new")
+        assert found is not None and found.id == moved.id
+        assert names.find(tree.root, fold(moved.name)) is None
+        assert names.find(tree.root, fold(removed.name)) is None
+        last = names.find(tree.root, "walked")
+    assert names.has_all(tree.root)
+    assert last is not None and last.id == walked
 
 
 def test_of_two_rows_of_one_name_the_one_that_is_not_shown_is_let_go_of(world: World) -> None:
