@@ -20,7 +20,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -211,12 +211,12 @@ class StateDir:
                 slot.release()
 
     def others(self, account: Account) -> dict[str, Holding]:
-        """What is pending for other accounts, by their key."""
+        """What waits for a mount of another account, by that account's key: not what a running one has."""
         found: dict[str, Holding] = {}
         for directory in sorted((self.path / "accounts").glob("*")):
             if directory.name == account.key:
                 continue
-            held = _held_in(directory)
+            held = _held_by(slot for slot in slots_in(directory) if not _user_of(slot))
             if held.count:
                 found[directory.name] = held
         return found
@@ -276,7 +276,11 @@ def slots_in(directory: Path) -> list[Path]:
 
 
 def _held_in(directory: Path) -> Holding:
-    held = [holding(slot / "journal.db", slot / "spool") for slot in slots_in(directory)]
+    return _held_by(slots_in(directory))
+
+
+def _held_by(slots: Iterable[Path]) -> Holding:
+    held = [holding(slot / "journal.db", slot / "spool") for slot in slots]
     return Holding(*map(sum, zip(*map(astuple, held), strict=True))) if held else Holding(0, 0)
 
 
@@ -285,8 +289,12 @@ def _mark(credentials: str) -> str:
 
 
 def _user_of(directory: Path) -> str:
-    with (directory / "lock").open("rb") as lock:
-        return holder_of(lock.fileno())
+    """`` (process 123)``, whose mount uses the slot; "": none, as far as can be told."""
+    try:
+        with (directory / "lock").open("rb") as lock:
+            return holder_of(lock.fileno())
+    except OSError:
+        return ""
 
 
 def _checked_key(key: str) -> str:

@@ -16,6 +16,8 @@ from daemon.failure import EXIT_FOR_A_PERSON, Failure
 from daemon.places.statedir import Slot, StateDir
 from mountfs.errors import NotSignedIn, Offline
 from mountfs.model.entry import Account
+from mountfs.tree.peek import Holding
+from tests.fakes.accountdisk import account_in
 
 ACCOUNT = Account("dropbox-1", "Ann")
 
@@ -225,3 +227,18 @@ def test_idle_caches_go_but_for_those_that_are_kept(tmp_path: Path) -> None:
     assert [slot.cache.exists() for slot in (mine, running, kept, idle)] == [True, True, True, False]
     again = state.take_slot(ACCOUNT)
     assert again.directory == kept.directory, "nothing stays locked"
+
+
+def test_what_a_running_mount_of_another_account_sends_waits_for_none(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    running, stopped = (state.take_slot(ACCOUNT) for _ in range(2))
+    for slot, content in ((running, b"four"), (stopped, b"sixsix")):
+        with account_in(slot.directory) as account:
+            account.put("a", content)
+    stopped.release()
+    other = Account("box-1", "Ann")
+    assert state.others(other) == {ACCOUNT.key: Holding(1, 6)}
+    running.release()
+    assert state.others(other) == {ACCOUNT.key: Holding(2, 10)}
+    (stopped.directory / "lock").unlink()
+    assert state.others(other) == {ACCOUNT.key: Holding(2, 10)}
