@@ -13,6 +13,7 @@ import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -119,6 +120,8 @@ class _Reducers(dict[type, Callable[[Any], _Reduced]]):
             reduce = _error_reducer(kind)
         elif is_dataclass(kind) and kind.__module__.startswith(VALUES):
             reduce = _value_reducer(kind)
+        elif issubclass(kind, Enum):
+            reduce = _reduce_enum
         else:
             raise KeyError(kind)
         self[kind] = reduce
@@ -135,6 +138,11 @@ def _value_reducer(kind: type) -> Callable[[Any], _Reduced]:
         values = attrgetter(*names)
         return lambda value: (kind, values(value))
     return lambda value: (kind, tuple(getattr(value, name) for name in names))
+
+
+def _reduce_enum(member: Enum) -> _Reduced:
+    """Python 3.11.2, that of Debian 12, calls ``getattr`` for a member: no message may name that."""
+    return type(member), (member.value,)
 
 
 def _error_reducer(kind: type) -> Callable[[Any], _Reduced]:
