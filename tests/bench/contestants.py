@@ -202,13 +202,26 @@ ENDED = (FileNotFoundError, ProcessLookupError)
 
 
 def with_children(pid: int) -> list[int]:
-    """*pid*, and all processes that it has started and that run."""
-    found = [pid]
+    """*pid*, and all processes that it has started and that run.
+
+    Not a child that has yet to load its program: it has its parent's memory until then (vfork(2)), which
+    would count twice.
+    """
+    found, program = [pid], _command_line(pid)
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(*ENDED):
             for child in children.read_text().split():
-                found += with_children(int(child))
+                if _command_line(int(child)) != program:
+                    found += with_children(int(child))
     return found
+
+
+def _command_line(pid: int) -> bytes:
+    """Of the program that *pid* runs; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except ENDED:
+        return b""
 
 
 def cost_of(pid: int) -> Cost:
