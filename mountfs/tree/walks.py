@@ -46,6 +46,8 @@ GAP_S = 10.0
 FIRST_AHEAD = 4
 MOST_AHEAD = 64
 """Folders listed ahead of the one that is looked at."""
+MOST_ENTRIES_AHEAD = 64_000
+"""Entries that these are expected to have: a listing is in memory whole, a KiB for each entry."""
 MOST_FOLDERS = 200_000
 """In a folder with more entries nothing is listed ahead: their order would be too large to keep."""
 PARENTS_KEPT = 64
@@ -81,6 +83,8 @@ class _Run:
     began_s: float
     count: int = 1
     entries: int = 0
+    expected: int = 0
+    """Entries that the next folder is expected to have; a large one counts for several after it."""
     window: int = 0
     listed: list[Node] = field(default_factory=list)
     """The folders in it in the order that is followed; empty: not known yet."""
@@ -200,6 +204,7 @@ class Walks(NoWalks):
             run = None if parent is None else self._runs.get(parent.id)
             if run is not None:
                 run.entries += entries
+                run.expected = max(entries, run.expected // 2)
 
     def heard(self, path: RemotePath) -> None:
         walk = self._walk
@@ -243,9 +248,10 @@ class Walks(NoWalks):
         """The next folders that are to be listed."""
         place = run.places.get(folder.id, len(run.listed))
         run.window = min(max(FIRST_AHEAD, 2 * run.window), MOST_AHEAD)
-        stop = min(place + 1 + run.window, len(run.listed))
+        window = min(run.window, max(1, MOST_ENTRIES_AHEAD // max(1, run.expected)))
+        stop = min(place + 1 + window, len(run.listed))
         start = max(place + 1, run.reached)
-        if stop - start < run.window // 2 and stop < len(run.listed):
+        if stop - start < window // 2 and stop < len(run.listed):
             return []
         run.reached = max(run.reached, stop)
         may_be_new = run.is_walked or not self._lists_trees

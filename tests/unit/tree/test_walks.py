@@ -372,6 +372,20 @@ def test_who_stops_has_had_a_bounded_number_listed_in_vain(side_by_side: World) 
     assert calls(world, "list_folder") - before <= 2 + 30 + MOST_AHEAD
 
 
+@pytest.mark.parametrize(("most_entries", "expected"), [(1, 1), (3, 3), (1000, FIRST_AHEAD)])
+def test_of_large_folders_fewer_are_listed_ahead(
+    side_by_side: World, monkeypatch: pytest.MonkeyPatch, most_entries: int, expected: int
+) -> None:
+    monkeypatch.setattr(walks, "MOST_ENTRIES_AHEAD", most_entries)  # each folder has one
+    ahead: list[Node] = []
+    at_work = side_by_side.core.listings.walks
+    assert isinstance(at_work, Walks)
+    monkeypatch.setattr(at_work._pool, "submit", lambda _call, folder: ahead.append(folder))
+    for name in listed(side_by_side, "/w")[:ENOUGH]:
+        listed(side_by_side, f"/w/{name}")
+    assert len(ahead) == expected
+
+
 # Booking pages
 
 
