@@ -141,13 +141,13 @@ class Blocks:
         if not data or not self._may_keep(key, len(data)):
             return
         cached = self._present(file)
-        is_written = cached.write(offset, data)
-        if is_written and cached.sums is not None:
-            cached.sums.write(offset, data)
-        with self._lock:
-            if is_written:
+        if cached.write(offset, data):
+            with self._lock:
                 self._keep_locked(key, cached, offset, len(data))
-            else:
+        elif key in self._pinned and cached.is_there():  # no room: others give way first
+            self.broke_off(file, cached, offset, len(data))
+        else:
+            with self._lock:
                 self._forget_locked(key, cached)
 
     def land(self, file: File, length: int) -> CacheFile | None:

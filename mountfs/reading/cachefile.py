@@ -124,13 +124,23 @@ class CacheFile:
         return fd
 
     def write(self, offset: int, data: bytes) -> bool:
-        """Whether all of *data* is in the file."""
+        """Whether all of *data* is in the file; the digests of its blocks are kept, too."""
         try:
             fd = self.open_to_write()
             try:
-                return os.pwrite(fd, data, offset) == len(data)
+                is_written = os.pwrite(fd, data, offset) == len(data)
             finally:
                 os.close(fd)
+        except OSError:
+            return False
+        if is_written and self.sums is not None:
+            self.sums.write(offset, data)
+        return is_written
+
+    def is_there(self) -> bool:
+        """Whether the file is as long as what counts of it: nobody removed it, nor cut it."""
+        try:
+            return os.stat(self.path).st_size >= self.ranges.end  # noqa: PTH116 - the system call itself
         except OSError:
             return False
 

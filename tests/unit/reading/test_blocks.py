@@ -275,6 +275,47 @@ def test_a_disk_that_turned_read_only_costs_nobody_a_read(
     assert blocks.peek(a_file("a"), 0, 10) == b"y" * 10
 
 
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_what_a_full_disk_does_not_take_costs_nothing_of_what_is_pinned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: int
+) -> None:
+    """All that was there of a file went where one further piece of it could not be written. Others give way
+    first."""
+    lacks = 0
+    blocks = Blocks(tmp_path / "cache", 10**6, HashKind.SHA1, lacking_bytes=lambda: lacks, least_bytes=0)
+
+    def refuse(*_: object) -> int:
+        raise OSError(reason, os.strerror(reason))
+
+    kept, other = a_file("kept", 1000), a_file("other")
+    blocks.begin_pins()
+    blocks.pin(kept)
+    blocks.put(kept, 0, b"k" * 300)
+    blocks.put(other, 0, b"o" * 100)
+    lacks = 50
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        blocks.put(kept, 300, b"x" * 300)
+    assert (blocks.bytes_of(kept), blocks.bytes_of(other), blocks.has_lost_pins) == (300, 0, False)
+    assert blocks.peek(kept, 0, 1000) == b"k" * 300
+    lacks = 0
+    blocks.put(kept, 300, b"k" * 300)
+    assert blocks.peek(kept, 0, 1000) == b"k" * 600
+
+
+def test_a_pinned_file_that_somebody_removed_or_cut_is_not_pieced_together(
+    blocks: Blocks, tmp_path: Path
+) -> None:
+    kept = a_file("kept", 1000)
+    blocks.pin(kept)
+    for spoil in (Path.unlink, lambda path: os.truncate(path, 10)):
+        blocks.put(kept, 0, b"k" * 100)
+        (path,) = (tmp_path / "cache").iterdir()
+        spoil(path)
+        blocks.put(kept, 100, b"k" * 100)
+        assert (blocks.bytes_of(kept), blocks.used_bytes) == (0, 0)
+
+
 def test_what_cannot_be_removed_from_the_cache_keeps_no_mount_from_starting(tmp_path: Path) -> None:
     """Such as the lost+found of a file system that is mounted there."""
     (tmp_path / "cache" / "lost+found").mkdir(parents=True)
