@@ -28,7 +28,7 @@ from daemon.commit.verdicts import (
     judge_standing,
     leaves_open,
 )
-from mountfs.errors import Corrupt, MountfsError, NotFound, Offline, Transient
+from mountfs.errors import Corrupt, MountfsError, NotADirectory, NotFound, Offline, Transient
 from mountfs.model.entry import Folder
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import ALONE, USUAL, Pace, delay_s
@@ -193,7 +193,8 @@ class Replies:
         tells what became of it. An answer that cannot be looked into now does not count as a no."""
         above: dict[int, tuple[Node, list[Node]]] = {}
         for flight, verdict in zip(flights, verdicts, strict=True):
-            if not isinstance(verdict, Retry | Rebase) or not isinstance(verdict.error, NotFound):
+            error = verdict.error if isinstance(verdict, Retry | Rebase) else None
+            if not isinstance(error, NotFound | NotADirectory):
                 continue
             with self._tree.lock:
                 state = flight.node.state

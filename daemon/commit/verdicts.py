@@ -10,6 +10,7 @@ from mountfs.errors import (
     Corrupt,
     DirectoryNotEmpty,
     MountfsError,
+    NotADirectory,
     NotFound,
     Offline,
     Resend,
@@ -125,7 +126,7 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
         return _judge_entry(flight, refusals, outcome)
     if leaves_open(outcome):
         return Look(outcome)
-    if is_passing(outcome):
+    if is_passing(outcome) or _may_get_folder(flight, refusals, outcome):
         return Retry(outcome)
     match flight.kind:
         case OrderKind.PUT:
@@ -145,6 +146,13 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
         case OrderKind.SET_TIME:
             return Look(outcome) if isinstance(outcome, Conflict) else DropTime(str(outcome))
     return Look(outcome) if asks else Refuse(outcome)
+
+
+def _may_get_folder(flight: Flight, refusals: int, error: MountfsError) -> bool:
+    """Whether a file has the name of the folder that the order is to make something in: where that turns out
+    to be one of ours, it gets another name, and what is in it is sent there."""
+    makes_new = flight.kind in (OrderKind.PUT, OrderKind.MAKE_FOLDER)
+    return makes_new and isinstance(error, NotADirectory) and refusals + 1 < TRIES
 
 
 def leaves_open(error: MountfsError) -> bool:
@@ -170,7 +178,9 @@ def judge_standing(
                 return Reupload(error, stated) if stated or standing is None else Beside(standing)
             is_over = False
         case OrderKind.MAKE_FOLDER:
-            is_over = isinstance(standing, File) or is_stubborn
+            if isinstance(standing, File):
+                return Beside(standing)
+            is_over = is_stubborn
         case OrderKind.MOVE:
             # NotFound: it is gone, or the folder it was to go to is: listing the folders above tells, and
             # what it wants then. A conflict with nothing that stands in the way is over, or was none.

@@ -247,7 +247,10 @@ class Books:
         if state.parent is folder and fold(state.name) == fold(flight.name):
             copy = self._copies.name(folder, state.name, "conflicted")
             after = after.at(folder, copy)
-            self._tree.notice(path_of(node), f"somebody else changed it first: this version {KEPT_AS}{copy}")
+            told = "somebody else changed it first: this version"
+            if node.folder is not None:
+                told = "a file has its name at the service: this folder"
+            self._tree.notice(path_of(node), f"{told} {KEPT_AS}{copy}")
         after = with_rebased_bytes(after, flight.over, None)
         content = after.content
         if content is not None and content.session is not None and self._places_bind:

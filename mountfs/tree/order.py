@@ -160,7 +160,9 @@ def _blocked_by_folders(
         if state.flight is not None and _is_on_its_way(at, state.flight, batch):
             return Blocked(at)
         if state.base is None:
-            if not is_carrying or (is_refused(at) and not makes_file):
+            # What was answered with a no waits for the folder's own order: that tells what is in the way.
+            is_tried = node.pending is not None and node.pending.refusals > 0
+            if not is_carrying or (not makes_file if is_refused(at) else is_tried):
                 return Blocked(at)
             # `mv d e; mkdir d; touch d/f`: while the old d has not left its name, d/f would land in it.
             assert state.parent is not None

@@ -329,7 +329,7 @@ class Plan(Planner):
         opened = open_circle(self._tree, self._limits, circle) if circle else None
         if opened is not None:
             self._stale[opened.id] = opened
-        if step is OrderKind.MOVE and not by.pending.is_wanted:
+        if (step is OrderKind.MOVE or node.pending.refusals) and not by.pending.is_wanted:
             by.pending.is_wanted = True
             self._stale[by.id] = by
         return is_refused(by) or by.pending.is_stuck

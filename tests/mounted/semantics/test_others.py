@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -193,6 +193,23 @@ def test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes(co
     corner.far_side.resume()
     corner.settle()
     assert corner.content("file") == b"ours"
+
+
+def test_s_conflict_a_folder_is_kept_beside_a_file_that_others_put_in_its_place(corner: Corner) -> None:
+    corner.theirs("folder/file", "common")
+    corner.far_side.pause()
+    (corner.path / "folder" / "new").write_text("ours")
+    corner.far_side.remove(corner.remote("folder"))
+    corner.far_side.write(corner.remote("folder"), "theirs")
+    corner.far_side.resume()
+    corner.settle()
+    with suppress(OSError):  # once, where the kernel finds out by asking for the folder's attributes
+        (corner.path / "folder").stat()
+    until(lambda: is_text(corner.path / "folder", "theirs"), "their file has the name")
+    (copy,) = [name for name in os.listdir(corner.path) if "conflicted copy" in name]
+    assert (corner.path / copy / "new").read_text() == "ours"
+    assert corner.content("folder") == b"theirs"
+    assert corner.content(f"{copy}/new") == b"ours"
 
 
 # S-FRESH

@@ -99,13 +99,6 @@ def test_a_move_whose_source_is_gone_is_void_and_says_so(world: World) -> None:
     check_nothing_is_left(world)
 
 
-def test_a_folder_where_somebody_put_a_file_fails(world: World) -> None:
-    world.mkdir("/d")
-    world.account.write("/d", b"file")
-    world.settle()
-    assert world.pending() == [("/d", "failed")]
-
-
 def test_later_calls_follow_a_version_that_had_to_step_beside(world: World) -> None:
     world.account.write("/a", b"0")
     world.put("/a", b"ours")

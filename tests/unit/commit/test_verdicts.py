@@ -148,7 +148,7 @@ STANDING = [
     (PUT, 0, CONFLICT, None, Rebase(CONFLICT, None)),
     (NEW, LAST, CONFLICT, None, Refuse(CONFLICT)),
     (MKDIR, 0, CONFLICT, FOLDER, Acknowledge(FOLDER)),
-    (MKDIR, 0, CONFLICT, FILE, Refuse(CONFLICT)),
+    (MKDIR, 0, CONFLICT, FILE, Beside(FILE)),
     (MKDIR, 0, CONFLICT, None, Retry(CONFLICT)),
     (MKDIR, LAST, CONFLICT, None, Refuse(CONFLICT)),
     (MOVE, 0, CONFLICT, FILE, Acknowledge(FILE)),

@@ -188,7 +188,7 @@ def test_a_refused_removal_is_taken_back_and_says_why(world: World) -> None:
     assert world.notices() == ["not removed: no"]
 
 
-def test_a_file_whose_removal_was_refused_lies_below_the_new_one_of_its_name_until_that_leaves(
+def test_a_file_whose_removal_was_refused_is_shown_again_and_a_new_folder_of_its_name_beside(
     world: World,
 ) -> None:
     world.account.write("/a", b"theirs")
@@ -196,8 +196,10 @@ def test_a_file_whose_removal_was_refused_lies_below_the_new_one_of_its_name_unt
     world.fs.unlink("/a")
     world.mkdir("/a")
     world.settle()
-    assert world.node("/a").is_folder
-    world.rename("/a", "/b")
+    beside = "/a (conflicted copy testhost 2023-11-14)"
+    assert world.remote() == world.tree() == {"/a": b"theirs", beside: None}
+    assert world.pending() == []
+    world.rename(beside, "/b")
     world.settle()
     assert world.remote() == world.tree() == {"/a": b"theirs", "/b": None}
 
