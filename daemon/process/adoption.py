@@ -20,7 +20,7 @@ from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
-from mountfs.tree.node import ROOT_ID, Flight, Node, above, path_of
+from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
 from mountfs.tree.overlay import Overlay
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
@@ -201,6 +201,8 @@ class _Adoption:
                 return ours
             ours, base_parent, state = None, None, replace(state, base=None, base_parent=None)
             content = replace(content, over=None) if content is not None else None
+        if ours is not None and node.folder is not None and state.base is None:
+            return self._made_by_others(ours, state)
         if ours is None:
             if state.parent is None and state.base is None:
                 return self._tree.root  # nothing of theirs is left to be done
@@ -214,6 +216,16 @@ class _Adoption:
         self._tree.change((ours, after))
         if ours.folder is not None and state.base is None:
             self._tree.residents.publish(ours)
+        return ours
+
+    def _made_by_others(self, ours: Node, state: State) -> Node:
+        """Our folder, which the service has, for one that they were to make: nothing of it is left to be
+        done, and what is known to be in it stays."""
+        before = ours.state
+        mtime_ns = state.mtime_ns if before.mtime_ns is None else before.mtime_ns
+        after = replace(before, mtime_ns=mtime_ns, kept=before.kept or state.kept)
+        if after != before:
+            self._tree.change((ours, after))
         return ours
 
     def _remove_folders(self) -> None:

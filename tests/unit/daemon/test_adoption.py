@@ -22,6 +22,7 @@ from mountfs.spool.quota import Quota
 from mountfs.tree.strays import set_aside_directory
 from mountfs.tree.word import word_of
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
+from tests.doubles.soundness import faults_of
 from tests.doubles.world import HOST, World
 
 HOUR_NS = 3600 * 10**9
@@ -362,6 +363,23 @@ def test_folders_that_both_made_become_one(estate: Estate) -> None:
     ours.settle()
     assert ours.remote() == {"/d": None, "/d/a": b"1", "/d/b": b"2"}
     assert ours.notices() == []
+
+
+def test_a_folder_of_theirs_that_somebody_else_has_made_meanwhile_shows_what_is_in_it(
+    estate: Estate,
+) -> None:
+    estate.theirs.names()
+    estate.theirs.mkdir("/d")
+    estate.theirs.put("/d/theirs", b"theirs")
+    estate.account.write("/d/sub/known", b"known")
+    for path in ("/", "/d", "/d/sub"):
+        estate.ours.names(path)
+    ours = estate.take_over()
+    assert ours.names("/d") == {"sub", "theirs"}
+    assert ours.get("/d/sub/known") == b"known"
+    assert faults_of(ours.core.tree) == []
+    ours.settle()
+    assert ours.remote() == {"/d": None, "/d/sub": None, "/d/sub/known": b"known", "/d/theirs": b"theirs"}
 
 
 @pytest.mark.parametrize("is_replaced", [False, True], ids=["free", "a new one has the name"])
