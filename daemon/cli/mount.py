@@ -153,7 +153,8 @@ def _check_state_dir(path: Path, mountpoint: Path) -> None:
             raise BadSettings(f"state_dir {path}: is no directory; choose another with -o state_dir=DIR")
         ownership.make_private(path)
     except OSError as error:
-        raise BadSettings(f"state_dir {path}: cannot make the directory: {error.strerror}") from None
+        why = f"cannot make the directory: {error.strerror}"
+        raise BadSettings(f"state_dir {path}: {why}; choose another with -o state_dir=DIR") from None
     _check_owner(path)
     if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise BadSettings(

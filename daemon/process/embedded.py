@@ -7,6 +7,7 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ LOG = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
+LEAST_BYTES = 1 << 20
+"""Its databases do not begin with less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class EmbeddedSandbox:
             listening = Listening(str(told["url"]), str(told["token"]))
         except (ValueError, KeyError, TypeError):
             self.stop()
-            raise Failure(f"the sandbox of {self._service} did not start") from None
+            raise Failure(f"the sandbox of {self._service} did not start: {self._why()}") from None
         LOG.info("the sandbox of %s listens at %s", self._service, listening.url)
         return listening
 
@@ -89,6 +92,13 @@ class EmbeddedSandbox:
         finally:
             if lock is not None:
                 os.close(lock)
+
+    def _why(self) -> str:
+        if shutil.disk_usage(self._data_dir).free < LEAST_BYTES:
+            return (
+                f"the disk of {self._data_dir} is full; free some space, or name another place for state_dir"
+            )
+        return "see what it wrote to standard error; of a mount in the background, that is in its log"
 
     def _take_data(self) -> None:
         """Two of them would write to the same files, each without the other's changes."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -88,6 +90,18 @@ def test_the_child_is_in_a_session_of_its_own_and_ends_with_its_parent(tmp_path:
     sandbox.stop()
     assert process.returncode == 0
     sandbox.stop()
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "told"), [(4096, "the disk of .* is full; "), (1 << 30, "see what it ")]
+)
+def test_why_it_did_not_start_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_bytes: int, told: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_bytes))
+    with pytest.raises(Failure, match=f"the sandbox of dropbox did not start: {told}"):
+        EmbeddedSandbox("dropbox", tmp_path / "data").start()
 
 
 def test_a_stand_in_that_does_not_come_up_is_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
