@@ -29,6 +29,7 @@ from daemon.control.status import MountStatus
 from daemon.failure import EXIT_FOR_A_PERSON, BadSettings, Failure
 from daemon.fleet.joining import check_library
 from daemon.places import ownership
+from daemon.places.mounttable import mount_above, read_mounts
 from daemon.process import descriptors, logs
 from daemon.process.background import Readiness, spawn
 from daemon.process.connection import begun_process
@@ -147,6 +148,10 @@ def _login(settings: Settings, name: str, environ: Mapping[str, str]) -> LoginFi
 def _check_state_dir(path: Path, mountpoint: Path) -> None:
     if absolute(path).is_relative_to(absolute(mountpoint)):
         raise BadSettings(f"state_dir {path}: lies in the mount point; choose another with -o state_dir=DIR")
+    below = mount_above(absolute(path), read_mounts())
+    if below is not None and below.is_ours:
+        what = f"lies in the mountfs mount {below.mountpoint}, which is no disk"
+        raise BadSettings(f"state_dir {path}: {what}; choose another with -o state_dir=DIR")
     try:
         _check_owner(path)
         if path.exists() and not path.is_dir():

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli import inspect, parked, run
+from daemon.cli import inspect, mount, parked, run
 from daemon.config.options import MountOptions
 from daemon.config.settings import SandboxRemote, parse_spec
 from daemon.control.client import Client, DeadMount, Place
@@ -28,6 +28,7 @@ from daemon.control.protocol import (
     WaitRequest,
 )
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
+from daemon.places.mounttable import MountEntry
 from daemon.process import background
 from daemon.process.background import Readiness
 from daemon.process.run import MountPlan
@@ -373,6 +374,19 @@ def test_a_mount_that_cannot_be_asked_keeps_no_other_from_being_tried_again(
     told = capsys.readouterr()
     assert told.out == "/mnt/alive: 3 changes will be sent again\n"
     assert told.err == "mountfs: /mnt/dead: its mountfs process has ended\n"
+
+
+def test_a_state_directory_in_another_mount_is_refused(
+    tmp_path: Path, mountpoint: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = MountEntry(tmp_path / "other", "fuse.mountfs", "work:")
+    monkeypatch.setattr(mount, "read_mounts", lambda: [MountEntry(Path("/"), "ext4", "disk"), other])
+    state = tmp_path / "other" / "state"
+    line = complaint(capsys, "mount", "-o", f"state_dir={state}", "sandbox-dropbox:", mountpoint)
+    assert line.startswith(
+        f"state_dir {state}: lies in the mountfs mount {tmp_path}/other, which is no disk; "
+    )
+    assert not state.exists()
 
 
 @pytest.mark.parametrize("which", ["state", "above"])
