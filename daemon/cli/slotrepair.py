@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -28,6 +29,9 @@ from mountfs.tree.node import ROOT_ID
 from mountfs.tree.recovery import recover
 from mountfs.tree.store import Store
 from mountfs.tree.tree import Tree
+
+_ONE_NAME = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+"""Of a file system whose files have one name each: link(2)."""
 
 PRIVATE = Kept(mode=0o600)
 """For a file whose mode cannot be read any more."""
@@ -65,8 +69,7 @@ def _rebuild(slot: SlotCheck) -> str | None:
             copy.execute("REINDEX")
         Journal(draft)
         draft.chmod(0o600)
-        aside = _move_journal_away(slot)
-        draft.replace(slot.journal)
+        aside = _move_journal_away(slot, draft)
     except JournalUnusable:
         return None
     except sqlite3.Error as error:
@@ -98,15 +101,30 @@ def _give_up_journal(slot: SlotCheck) -> str:
     )
 
 
-def _move_journal_away(slot: SlotCheck) -> Path:
+def _move_journal_away(slot: SlotCheck, successor: Path | None = None) -> Path:
+    """Where it is kept; *successor* has its place then. All of it is there before the first part goes: SQLite
+    removes a log beside no database, as does a mount that starts after this process was killed, and it takes
+    a log beside another database for that one's."""
     earlier = slot.directory.glob(f"journal.db{DAMAGED}*[0-9]")
     numbers = [int(each.name.rpartition("-")[2]) for each in earlier]
     aside = slot.directory / f"journal.db{DAMAGED}{max(numbers, default=0) + 1}"
-    for ending in STORE_ENDINGS:
-        part = Path(f"{slot.journal}{ending}")
-        if part.exists():
-            part.rename(f"{aside}{ending}")
+    endings = [ending for ending in STORE_ENDINGS if Path(f"{slot.journal}{ending}").exists()]
+    for ending in endings:
+        _keep_as(Path(f"{slot.journal}{ending}"), Path(f"{aside}{ending}"))
+    for ending in endings if successor is None else endings[1:]:
+        Path(f"{slot.journal}{ending}").unlink(missing_ok=True)
+    if successor is not None:
+        successor.replace(slot.journal)
     return aside
+
+
+def _keep_as(part: Path, aside: Path) -> None:
+    try:
+        os.link(part, aside)
+    except OSError as error:
+        if error.errno not in _ONE_NAME:
+            raise
+        part.rename(aside)
 
 
 def _readable_names(journal: Path) -> Iterator[tuple[str, str, Kept | None]]:

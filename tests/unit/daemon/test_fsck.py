@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ import pytest
 
 from daemon.cli import run, slotcheck, slotrepair
 from daemon.cli.fsck import EXIT_CANNOT
+from daemon.cli.slotcheck import SlotCheck
+from daemon.places.statedir import Slot
 from mountfs.attributes import Caller
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
@@ -202,3 +207,57 @@ def test_what_is_recovered_from_a_damaged_journal_is_as_private_as_it_was(
     (copy,) = world.names()
     assert stat.S_IMODE(world.fs.getattr(f"/{copy}").mode) == 0o600
     world.close()
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("can_link", [True, False])
+@pytest.mark.parametrize("has_successor", [True, False])
+def test_a_repair_that_is_killed_keeps_all_of_the_damaged_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_successor: bool, can_link: bool
+) -> None:
+    """And where there is another one to take its place, there is a journal at each moment: without one the
+    next mount would know names alone."""
+    for steps in range(9):
+        directory = tmp_path / f"slot-{steps}"
+        directory.mkdir()
+        slot, successor = SlotCheck(Slot(directory, fd=-1)), directory / "journal.db.rebuilt"
+        for ending in ("", "-wal", "-attributes"):
+            Path(f"{slot.journal}{ending}").write_text(f"old{ending}")
+        successor.write_text("new")
+        with monkeypatch.context() as patched:
+            kill_at(patched, steps, can_link=can_link)
+            with contextlib.suppress(Killed):
+                slotrepair._move_journal_away(slot, successor if has_successor else None)
+        kept = {path.name: path.read_text() for path in directory.iterdir()}
+        assert {"old", "old-wal", "old-attributes"} <= {*kept.values()}
+        if has_successor and can_link:
+            assert kept["journal.db"] in ("old", "new")
+        if kept.get("journal.db") == "new":
+            assert "journal.db-wal" not in kept
+    assert kept["journal.db.damaged-1-wal"] == "old-wal"
+    assert kept.get("journal.db") == ("new" if has_successor else None)
+
+
+def kill_at(patched: pytest.MonkeyPatch, steps: int, *, can_link: bool) -> None:
+    """Lets so many names be given or taken away."""
+    left = steps
+
+    def dying(call: Callable[..., None]) -> Callable[..., None]:
+        def step(*arguments: object, **named: object) -> None:
+            nonlocal left
+            if not left:
+                raise Killed
+            left -= 1
+            call(*arguments, **named)
+
+        return step
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    for name in ("rename", "replace", "unlink"):
+        patched.setattr(os, name, dying(getattr(os, name)))
+    patched.setattr(os, "link", dying(os.link) if can_link else refuse)
