@@ -265,7 +265,9 @@ def _source(event: Json) -> Mapping[str, Any] | None:
     if not isinstance(source, Mapping):
         return None
     if "item_type" in source and "type" not in source:
-        source = {"type": source["item_type"], "id": source.get("item_id"), "parent": source.get("parent")}
+        item_id = source.get("item_id")
+        item_id = str(item_id) if type(item_id) is int else item_id
+        source = {"type": source["item_type"], "id": item_id, "parent": source.get("parent")}
     return source if source.get("type") in ("file", "folder") else None
 
 

@@ -256,8 +256,11 @@ def test_events_without_an_id_are_each_told(connect: Connect, nothing: dict[str,
         assert told(server, backend, first, cursor="7") == ()
 
 
-def test_an_item_that_an_event_names_by_its_id_alone_is_looked_for(connect: Connect) -> None:
-    source = {"item_type": "file", "item_id": "12", "item_name": "x", "parent": {"type": "folder", "id": "7"}}
+@pytest.mark.parametrize("item_id", ["12", 12])
+def test_an_item_that_an_event_names_by_its_id_alone_is_looked_for(connect: Connect, item_id: object) -> None:
+    """The reference has the id as a text and, in an example, as a number."""
+    parent = {"type": "folder", "id": "7"}
+    source = {"item_type": "file", "item_id": item_id, "item_name": "x", "parent": parent}
     with Script(answer(500)) as server:
         news = told(server, connect(server.url), {"event_id": "1", "event_type": "MOVE", "source": source})
         assert news == (Gone(item_id="12"), Doubted(folder_id="7"))
