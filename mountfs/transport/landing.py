@@ -45,6 +45,11 @@ class Landing:
         if self._is_called_off():
             raise CalledOff("nobody reads on from here")
 
+    @property
+    def length(self) -> int:
+        """Of the bytes that came."""
+        return self._digests.length
+
     def digests(self, length: int) -> bytes:
         """Of the blocks that were written; Corrupt: these were not *length* bytes."""
         if self._digests.length != length:

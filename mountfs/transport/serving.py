@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Condition, Lock
 
-from mountfs.errors import Internal, MountfsError, with_class
+from mountfs.errors import Internal, MountfsError, Offline, with_class
 from mountfs.model.entry import Account, File
 from mountfs.model.logevent import LogEvent
 from mountfs.ports import Backend
@@ -20,6 +20,9 @@ from mountfs.transport.window import fill, is_raised
 
 LOG = logging.getLogger(__name__)
 
+LEAST_ON_BYTES = 256 * 1024
+"""A reply that brought so much before it broke off is read on, or the same few bytes would be asked for over
+and over."""
 LAST_CALLS_S = 2.0
 """How long calls that run at the end may take, after their connections were cut."""
 CALLS_AT_ONCE = 128
@@ -115,12 +118,26 @@ class Serving:
         if isinstance(target, tuple):
             path, flag = target
             with Landing(path, offset, partial(is_raised, self._window_fd, flag)) as landing:
-                self._backend.read(file, offset, length, landing.take)
+                self._land(file, offset, length, landing)
                 return landing.digests(length)
         assert isinstance(target, int)
         body = self._backend.read(file, offset, length)
         fill(self._window_fd, target, body)
         return len(body)
+
+    def _land(self, file: File, offset: int, length: int, landing: Landing) -> None:
+        """A reply that breaks off is read on behind what it brought. To throw that away would have most bytes
+        fetched several times where something between us and the service cuts each connection."""
+        while True:
+            came_bytes = landing.length
+            try:
+                self._backend.read(file, offset + came_bytes, length - came_bytes, landing.take)
+            except Offline as error:
+                is_broken = type(error) is Offline  # its kinds: not reached, silent, or nothing came
+                if not is_broken or landing.length - came_bytes < LEAST_ON_BYTES:
+                    raise
+            else:
+                return
 
     def _tell_state(self) -> None:
         if self._told == (self._backend.limits, self._backend.root_id):

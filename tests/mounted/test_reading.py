@@ -13,6 +13,7 @@ from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import until
 
+MIB = 1024 * 1024
 FOLDERS, FILES = 12, 3
 LOOKS = "files/list_folder/(continue|get_latest_cursor)"
 
@@ -89,3 +90,16 @@ def test_what_a_file_was_is_listed_restored_and_brought_back_by_command(
     assert (done.returncode, done.stdout) == (1, "")
     assert f"{path}: " in done.stderr
     assert "mountfs versions" in done.stderr
+
+
+@pytest.mark.only_on("dropbox", because="one process lands what all services send")
+def test_a_far_side_that_cuts_each_connection_costs_no_byte_twice(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    text = "".join(f"{number:015}\n" for number in range(16 * MIB // 16))
+    far_side.write("/cut", text)
+    until((real_mount.path / "cut").exists, "what others wrote is seen")
+    far_side.reset_log()
+    far_side.faults({"route": "files/download", "action": "cut_body", "cut_bytes": MIB})
+    assert (real_mount.path / "cut").read_text() == text
+    assert far_side.counts()["files/download"] <= 30
