@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 from tests.mounted.realmount import mountfs
+
+REPOSITORY = Path(__file__).parents[2]
+PYTHON = "/usr/bin/python3"
+SAME_MINOR = "{}.{}.".format(*sys.version_info[:2])
 
 
 @pytest.mark.parametrize("remote", ["sandbox-box:", "sandbox-dropbox:"])
@@ -23,3 +30,34 @@ def test_a_built_in_sandbox_is_mounted_by_its_name_alone(tmp_path: Path, remote:
         finally:
             done = mountfs("umount", mountpoint)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def version_of(python: str) -> str:
+    if not Path(python).exists():
+        return ""
+    return subprocess.run([python, "-V"], check=True, capture_output=True, text=True).stdout.split()[1]
+
+
+@pytest.mark.skipif(
+    version_of(PYTHON) == sys.version.split()[0] or not version_of(PYTHON).startswith(SAME_MINOR),
+    reason="no other release of the same Python is here",
+)
+def test_the_systems_own_python_mounts_too(tmp_path: Path) -> None:
+    """The tests' may be a newer release: Debian 12 has 3.11.2, with which no mount started."""
+    mountpoint = tmp_path / "mnt"
+    mountpoint.mkdir()
+    subprocess.run([PYTHON, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    (packages,) = (tmp_path / "venv").glob("lib/*/site-packages")
+    (packages / "here.pth").write_text(f"{REPOSITORY}\n{sysconfig.get_path('purelib')}\n")
+    python = tmp_path / "venv" / "bin" / "python"
+
+    def run(*order: str | Path) -> None:
+        order = (python, "-m", "daemon.cli", *order)
+        done = subprocess.run(order, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    run("mount", "--background", "-o", f"state_dir={tmp_path / 'state'}", "sandbox-dropbox:", mountpoint)
+    try:
+        (mountpoint / "file").write_text("text")
+    finally:
+        run("umount", mountpoint)
