@@ -102,6 +102,8 @@ class Pinner:
         self._last_pass_bytes = self._pass_bytes = 0
         self._pass_began_s = -math.inf
         self._rest_s = LOOK_S
+        self._is_refused = False
+        """Whether the cache did not keep what this pass fetched: it fetches no more, and another one will."""
         self._recoveries = 0
         """Passes in a row because pinned bytes had to give way."""
         self._recover_s = -math.inf
@@ -190,6 +192,7 @@ class Pinner:
             self._end_pass(now_s)
             return False
         self._seen_cursor = cursor
+        self._is_refused = False
         self._pass_bytes = 0
         self._pass_began_s = now_s
         self._cache.begin_pins()
@@ -207,10 +210,10 @@ class Pinner:
         return True
 
     def _recovers(self, now_s: float) -> bool:
-        """Whether it is time to fetch again what had to give way."""
+        """Whether it is time to fetch again what had to give way, or was not kept."""
         if now_s < self._recover_s:
             return False
-        if not self._cache.has_lost_pins:
+        if not self._cache.has_lost_pins and not self._is_refused:
             self._recoveries = 0
             return False
         self._recoveries += 1
@@ -251,7 +254,8 @@ class Pinner:
         is_first = self._cache.pin(file)
         if is_first and file.is_downloadable and file.size_bytes:
             self._pass_bytes += file.size_bytes
-            self._files.append(file)
+            if not self._is_refused:
+                self._files.append(file)
 
     def _fetch(self) -> None:
         """One large file, or some small ones side by side."""
@@ -278,6 +282,10 @@ class Pinner:
                     except MountfsError as error:
                         LOG.debug("%s is pinned and cannot be fetched: %s", file.name, error)
                         break
+                    if self._cache.gaps(file, at, stop):  # the disk did not take it: a quota, say
+                        self._is_refused = True
+                        self._files.clear()
+                        return
         if not small:
             self._files.popleft()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -339,6 +340,31 @@ def test_what_gave_way_is_fetched_once_the_disk_has_room_again_and_not_before(tm
     run(world, pinner)
     assert all_here(world, pinner)
     world.close()
+
+
+@pytest.mark.parametrize("at", [0, 4 * MIB])
+def test_what_a_quota_did_not_take_is_fetched_once_it_does_though_nobody_changes_anything(
+    world: World, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """The free room of the disk does not tell of a quota, and only what had been lost was fetched again."""
+    pinner, pwrite = pinner_of(world), os.pwrite
+    pinner.pin(world.node("/kept/big"))
+
+    def refuse(fd: int, data: bytes, offset: int) -> int:
+        if data and offset >= at:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        return pwrite(fd, data, offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", refuse)
+        run(world, pinner)
+    assert not all_here(world, pinner)
+    reads = world.memory.calls()["read"]
+    run(world, pinner)
+    assert world.memory.calls()["read"] == reads
+    world.advance(LONGEST_S)
+    run(world, pinner)
+    assert all_here(world, pinner)
 
 
 def test_what_is_pinned_twice_or_has_the_same_bytes_is_wanted_once(world: World) -> None:
