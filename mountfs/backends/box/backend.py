@@ -97,7 +97,7 @@ class BoxBackend:
         self._commits = Commits(self._api, self._items, self._places, self._small_files, self._uploads)
         self._edits = Edits(self._api, self._items, self._places)
         self._copies = Copies(self._api, self._places)
-        self._downloads = Downloads(self._api)
+        self._downloads = Downloads(self._api, clock)
         self._events = Events(self._api, clock)
 
     @property

@@ -10,10 +10,11 @@ from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import TimedOut
+from mountfs.backends.silence import SLOW_S
 from mountfs.backends.wire import Request, Response, Window
 from mountfs.errors import Busy, NotFound, NotSupported, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File
-from mountfs.ports import Take
+from mountfs.ports import Clock, Take
 
 ASK = "GET files/:id/content"
 FETCH = "GET download"
@@ -32,8 +33,9 @@ _MOST_REDIRECTS = 4
 class Downloads:
     """Reads ranges. Any thread."""
 
-    def __init__(self, api: BoxApi) -> None:
+    def __init__(self, api: BoxApi, clock: Clock) -> None:
         self._api = api
+        self._clock = clock
         self._lock = Lock()
         self._addresses: LRUCache[str, str] = LRUCache(ADDRESSES_KEPT)
 
@@ -68,6 +70,7 @@ class Downloads:
     ) -> bytes | None:
         """The bytes, by *address*; None: another one is to be asked for at once. One that leads to a host
         that does not serve is not asked again before the service names it anew: it may name another then."""
+        started_s = self._clock.now_s()
         try:
             response = self._fetch(address, window, take)
             if response.status not in SPENT and not (is_old and response.is_fault):
@@ -75,7 +78,8 @@ class Downloads:
         except (Offline, ServerFault) as error:
             self._forget(file, address)
             # A network that swallows everything would swallow the next question as well.
-            if is_old and isinstance(error, Unreachable) and not isinstance(error, TimedOut):
+            is_silence = isinstance(error, TimedOut) or self._clock.now_s() - started_s >= SLOW_S
+            if is_old and isinstance(error, Unreachable) and not is_silence:
                 return None
             raise
         self._forget(file, address)

@@ -8,7 +8,18 @@ import pytest
 
 from mountfs.backends.box.downloads import ADDRESSES_TRIED
 from mountfs.backends.hosts import Hosts
-from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.backends.silence import SLOW_S
+from mountfs.backends.wire import Request, Response
+from mountfs.errors import (
+    Forbidden,
+    MountfsError,
+    NotFound,
+    NotSignedIn,
+    Offline,
+    ServerFault,
+    Throttled,
+    Unreachable,
+)
 from mountfs.model.entry import File
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
@@ -106,6 +117,26 @@ def test_where_the_host_of_an_old_address_is_gone_another_is_asked_for_at_once(c
             assert backend.read(FILE, 0, 4) == b"1234"
             stack.close()
             assert backend.read(FILE, 0, 4) == b"1234"
+
+
+@pytest.mark.parametrize(("took_s", "calls"), [(0.1, 2), (SLOW_S, 1)])
+def test_where_no_name_server_answers_nobody_waits_for_it_twice(
+    connect: Connect, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, took_s: float, calls: int
+) -> None:
+    """That is no time-out of the request, and takes as long."""
+    with Script(named(1), BYTES) as server:
+        backend, routes = connect(server.url), list[str]()
+        assert backend.read(FILE, 0, 4) == b"1234"
+
+    def fail(request: Request) -> Response:
+        clock.advance(took_s)
+        routes.append(request.route)
+        raise Unreachable("no name server answers")
+
+    monkeypatch.setattr(backend._api.http, "exchange", fail)
+    with pytest.raises(Unreachable):
+        backend.read(FILE, 0, 4)
+    assert len(routes) == calls
 
 
 def test_the_host_of_a_fresh_address_that_fails_is_a_fault(connect: Connect) -> None:
