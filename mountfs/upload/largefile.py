@@ -22,6 +22,10 @@ LOST_FOLDERS = 3
 listed, and the next try is made where the folder stands by then, or after it was made again. After that the
 file is refused."""
 
+LOST_SESSIONS = 8
+"""How often the service may lose a session that bytes were sent to, or take no more of them: each further one
+takes all of them again. After that the file is refused."""
+
 
 class LargeFile:
     """Not thread-safe, its owner locks. ``epoch`` numbers the sessions: the reply to a request of an older
@@ -37,6 +41,7 @@ class LargeFile:
         "is_streamable",
         "known_parts",
         "lost_folders",
+        "lost_sessions",
         "pacer",
         "place",
         "plan",
@@ -69,6 +74,7 @@ class LargeFile:
         """When it may begin to go up, if it is not whole by then."""
         self.spoils = 0
         self.lost_folders = 0
+        self.lost_sessions = 0
         self.epoch = 0
         self.finish: Callable[[], None] | None = None
         """What is left to do once all bytes are up, if that failed on this machine."""

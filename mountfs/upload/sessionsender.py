@@ -15,7 +15,7 @@ from mountfs.tree.node import Node
 from mountfs.tree.place import place_in
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import UploadContext, Work
-from mountfs.upload.largefile import LOST_FOLDERS, LargeFile, Opening, Sending, place_of
+from mountfs.upload.largefile import LOST_FOLDERS, LOST_SESSIONS, LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
 from mountfs.upload.twinfinder import TwinFinder
 
@@ -322,7 +322,7 @@ class SessionSender:
         if isinstance(error, Resend) or is_passing(error):
             self._put_off(file, error, started_s)
             if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:
-                self._restart(file)
+                self._lost_session(file, error)
         elif isinstance(error, NotFound) and file.lost_folders < LOST_FOLDERS:
             self._put_off(file, error, started_s)
         elif file.size_bytes is None:
@@ -334,6 +334,18 @@ class SessionSender:
             # Only a user has it sent again, perhaps never: no session stays open for that.
             if file.epoch == epoch:
                 self._restart(file)
+            self._context.refuse_locked(file.content_id, error)
+
+    def _lost_session(self, file: LargeFile, error: MountfsError) -> None:
+        """Begins another session; not for ever, where bytes were sent to each."""
+        file.lost_sessions += file.plan is not None
+        self._restart(file)
+        if file.lost_sessions < LOST_SESSIONS:
+            return
+        file.lost_sessions = 0
+        if file.size_bytes is None:
+            file.is_streamable = False
+        else:
             self._context.refuse_locked(file.content_id, error)
 
     def _put_off(self, file: LargeFile, error: MountfsError, started_s: float) -> None:

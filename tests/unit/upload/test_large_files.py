@@ -27,6 +27,8 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import Place
 from mountfs.model.pendingbytes import Unreadable
+from mountfs.model.source import Source
+from mountfs.upload.largefile import LOST_SESSIONS
 from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -434,6 +436,29 @@ def test_half_a_session_is_ended_when_the_next_process_takes_its_file_for_a_smal
     small.settle()
     assert small.account.files() == {"/a": body_of(100)}
     assert small.account.sessions == {}
+
+
+def test_a_file_of_which_each_session_takes_but_a_part_is_parked_in_the_end(small: World) -> None:
+    """It was sent as a whole, 40 times an hour, for ever."""
+    append, open_session, lost = small.backend.append, small.backend.open_session, list[str]()
+    opened: list[str] = []
+
+    def opening(*arguments: Any) -> str:
+        opened.append(open_session(*arguments))
+        return opened[-1]
+
+    def refusing(session: str, source: Source, offset: int, length: int, **named: Any) -> str:
+        if offset == 80:
+            lost.append(session)
+            raise SessionLost("it does not take the part at 80")
+        return append(session, source, offset, length, **named)
+
+    small.backend.append, small.backend.open_session = refusing, opening  # type: ignore[method-assign, assignment]
+    small.put("/a", body_of(100))
+    crew = Crew(small)
+    crew.work(lambda: small.pending() == [("/a", "failed")])
+    crew.work(lambda: not small.account.sessions)
+    assert len(set(lost)) == len(opened) == LOST_SESSIONS
 
 
 @pytest.fixture
