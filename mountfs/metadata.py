@@ -138,7 +138,10 @@ class Metadata:
             self._nodes.set_times_of_draft(node, atime_ns)
             return file, True
         self._nodes.set_times(node, mtime_ns, atime_ns)
-        return self._files.showing(node) or self._files.first_of(path), False
+        file, first = self._files.showing(node), self._files.first_of(path)
+        if file is None and first is not None and first.node is node:
+            file = first  # it lost its name to others; of another node, only the path was the same
+        return file, False
 
     def _at(self, path: str, decide: Callable[[Node], T]) -> T:
         """Decides under the lock what becomes of what stands at *path*, also of a file that lost its name

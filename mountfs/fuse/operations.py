@@ -155,6 +155,7 @@ class Operations:
 
     def getattr(self, path: str | None, info: FileInfo | None = None) -> Attributes:
         if info is not None:
+            self._just_set.pop(get_ident(), None)  # asked of the handle, after ftruncate(2) of a setuid file
             return self._fs.fgetattr(info.fh, path)
         assert path is not None
         # The kernel sets what it has open, and libfuse names the path that this had: it may be gone.

@@ -79,6 +79,32 @@ def test_what_others_moved_is_set_where_it_is_now(tmp_path: Path) -> None:
     world.close()
 
 
+@pytest.mark.parametrize("is_written", [False, True], ids=["read", "written"])
+def test_the_time_of_a_new_file_is_not_given_to_one_that_was_open_by_its_name(
+    tmp_path: Path, *, is_written: bool
+) -> None:
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.theirs("/f", b"old")
+    world.names()
+    ops, info = Operations(world.fs), Info(os.O_RDWR)
+    ops("open", "/f", info)
+    if is_written:
+        ops("write", "/f", b"ours", 0, info)
+    world.account.move("/f", "/g")
+    world.follow()
+    assert world.names() == {"g"}
+    world.put("/f", b"new")
+    before = ops("getattr", None, info).mtime_ns
+    ops("utimens", "/f", (LATER_NS, LATER_NS))
+    assert world.fs.getattr("/f").mtime_ns == LATER_NS
+    assert ops("getattr", None, info).mtime_ns == before
+    ops("flush", "/f", info)
+    ops("release", "/f", info)
+    world.settle()
+    assert world.fs.getattr("/g").mtime_ns == before
+    world.close()
+
+
 @pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["by path", "by id"])
 def test_a_change_that_fails_leaves_nothing_to_be_told(tmp_path: Path, limits: BackendLimits) -> None:
     world = World(tmp_path, limits=limits)
@@ -95,3 +121,18 @@ def test_a_change_that_fails_leaves_nothing_to_be_told(tmp_path: Path, limits: B
         ops("getattr", "/f")
     ops("release", "/f", info)
     world.close()
+
+
+def test_what_is_asked_of_the_handle_after_a_change_leaves_nothing_to_be_told(world: World) -> None:
+    """ftruncate(2) of a setuid file: its mode is set by the path, and the question is put to the handle."""
+    ops, info = Operations(world.fs), Info(os.O_RDWR)
+    world.theirs("/f", b"old")
+    world.names()
+    ops("open", "/f", info)
+    ops("chmod", "/f", 0o600)
+    ops("getattr", "/f", info)
+    world.account.remove("/f")
+    world.follow()
+    with pytest.raises(FileNotFoundError):
+        ops("getattr", "/f")
+    ops("release", "/f", info)
