@@ -694,9 +694,9 @@ def test_a_folder_of_ours_over_a_file_of_others_gives_way_to_none_of_them(world:
     world.theirs("/n", b"theirs")
     assert world.node("/n").is_folder
     world.settle()
-    assert world.account.files() == {"/a": b"a", "/n": b"theirs"}
-    assert world.word("/n") == "failed"
-    world.rename("/n", "/m")
+    copy = "/n (conflicted copy testhost 2023-11-14)"
+    assert world.tree() == world.remote() == {"/a": b"a", "/n": b"theirs", copy: None, f"{copy}/x": b"x"}
+    world.rename(copy, "/m")
     world.settle()
     assert world.tree() == world.remote() == {"/a": b"a", "/n": b"theirs", "/m": None, "/m/x": b"x"}
 
