@@ -15,7 +15,7 @@ from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree.bases import is_attached, is_below
 from mountfs.tree.childrows import load_children
-from mountfs.tree.foldernames import FolderNames
+from mountfs.tree.foldernames import FolderNames, is_in_rows
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
 from mountfs.tree.remote import hear, rebase, stands, take_late
@@ -53,7 +53,7 @@ class Feed:
         self._in_rows = FolderNames(tree)
         self._top = top
         self._lost_top: Node | None = None
-        """The top, to be looked for: it, or a folder above it, was told of as gone."""
+        """The top, to be looked for: it, or a folder above it, was told of as gone or replaced."""
         listings.is_followed = self.cursor is not None
 
     @property
@@ -124,11 +124,9 @@ class Feed:
             if claimant is not None and _is_being_made(claimant):
                 at = claimant
                 continue
-            below = self._tree.base_child(at, key)
-            if below is None and _is_in_rows(at):
-                if not self._in_rows.has_all(at):
-                    return at
-                below = self._in_rows.find(at, key)
+            if self._tree.base_child(at, key) is None and is_in_rows(at) and not self._in_rows.has_all(at):
+                return at
+            below = self._child(at, key)
             if below is None or below.folder is None:
                 return None
             at = below
@@ -181,6 +179,7 @@ class Feed:
             if self._is_claimed(folder, key, entry):
                 return
             known = self._tree.base_child(folder, key)
+            yield from self._lost(known, entry)
             if known is not None and self._is_echo(known, news):
                 return
             if known is None and self._takes_late(folder, key, entry, node):
@@ -216,9 +215,7 @@ class Feed:
                 self._listings.unknown_ids.note(news.item_id)
         if known is None or known.state.base_parent is None:
             return
-        if self._top is not None and is_below(self._top, known):
-            self._lost_top = self._top
-            yield self._top
+        yield from self._lost(known, None)
         flight = known.state.flight
         if flight is None or flight.kind not in (OrderKind.DELETE, OrderKind.MOVE):
             yield known.state.base_parent
@@ -226,6 +223,14 @@ class Feed:
             hear(known, None)  # also from the place to which the order leads
         else:
             flight.is_left = True
+
+    def _lost(self, known: Node | None, entry: Entry | None) -> Iterator[Node]:
+        """The top, where *known* is it or above it, and is gone, or *entry* is in its place."""
+        if known is None or self._top is None or not is_below(self._top, known):
+            return
+        if entry is None or known.state.base is None or known.state.base.id != entry.id:
+            self._lost_top = self._top
+            yield self._top
 
     def _without_id(self, gone: Node | None) -> Iterator[Node]:
         """*gone*, of which the service reports that it is gone, where its id is not known: if somebody makes
@@ -374,7 +379,7 @@ class Feed:
     def _child(self, folder: Node, key: str) -> Node | None:
         """What the service has in *folder* under a folded name, as far as is known."""
         child = self._tree.base_child(folder, key)
-        return self._in_rows.find(folder, key) if child is None and _is_in_rows(folder) else child
+        return self._in_rows.find(folder, key) if child is None and is_in_rows(folder) else child
 
     def _moved_from(self, folder: Node, key: str) -> Node | None:
         """The folder that was there until a move of ours took effect, which this news does not know of."""
@@ -386,11 +391,6 @@ class Feed:
 def _folder_of(news: News) -> RemotePath | None:
     """The folder that *news* are about, if they name its path."""
     return news.path if isinstance(news, Doubted) or news.path is None else news.path.parent
-
-
-def _is_in_rows(folder: Node) -> bool:
-    """Whether what is in *folder* is known, and not in memory."""
-    return folder.part.children is None and bool(folder.part.listing.listed_at)
 
 
 def _is_being_made(node: Node) -> bool:

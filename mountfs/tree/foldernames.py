@@ -64,3 +64,8 @@ class FolderNames:
         names = self._known.get(parent_id)
         if names is not None:
             names[fold(name)] = node_id
+
+
+def is_in_rows(folder: Node) -> bool:
+    """Whether what is in *folder* is known, and not in memory."""
+    return folder.part.children is None and bool(folder.part.listing.listed_at)

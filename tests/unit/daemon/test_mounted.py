@@ -25,6 +25,7 @@ from daemon.process.worker import Worker
 from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.advice import advised
+from mountfs.model.entry import Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.node import Node
@@ -555,6 +556,44 @@ def test_that_others_removed_the_folder_that_is_mounted_is_told(
             world.put("/new", b"2")
     assert world.pending() == []
     assert world.fs.getattr("/").mode
+    world.close()
+
+
+@pytest.mark.parametrize("by", ["a file", "a folder"])
+@pytest.mark.parametrize("replaced", ["/a/scans", "/a"])
+def test_that_others_replaced_the_folder_that_is_mounted_is_told(
+    tmp_path: Path, replaced: str, by: str
+) -> None:
+    """Dropbox tells what stands at a path by now, and need not tell that something else went before."""
+    service = MemoryAccount()
+    service.write("/a/scans/old", b"1")
+    top = RemotePath("/a/scans")
+    world = World(tmp_path, service, settings={"top": top, "top_entry": service.get("/a/scans")})
+    account = account_of(world)
+    world.follow()
+    assert world.names() == {"old"}
+    service.remove(replaced)
+    entry = service.write(replaced, b"2") if by == "a file" else service.mkdir(replaced)
+    feed = world.core.feed
+    feed.note([Seen(entry, RemotePath(replaced))], feed.cursor or "", feed.asks())
+    with pytest.raises(NotFound, match="was removed at the service"):
+        world.names()
+    assert "was removed at the service" in account.status().workers["list"]
+    world.close()
+
+
+def test_news_of_the_folder_that_is_mounted_list_it_only_where_it_is_another_one(tmp_path: Path) -> None:
+    service = MemoryAccount()
+    service.write("/scans/old", b"1")
+    entry = service.get("/scans")
+    world = World(tmp_path, service, settings={"top": RemotePath("/scans"), "top_entry": entry})
+    world.follow()
+    assert world.names() == {"old"}
+    feed, before = world.core.feed, world.memory.calls()
+    assert entry is not None
+    feed.note([Seen(entry, RemotePath("/scans"))], feed.cursor or "", feed.asks())
+    assert world.names() == {"old"}
+    assert world.memory.calls() == before
     world.close()
 
 
