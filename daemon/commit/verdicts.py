@@ -149,10 +149,10 @@ def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
 
 
 def _may_get_folder(flight: Flight, refusals: int, error: MountfsError) -> bool:
-    """Whether a file has the name of the folder that the order is to make something in: where that turns out
-    to be one of ours, it gets another name, and what is in it is sent there."""
-    makes_new = flight.kind in (OrderKind.PUT, OrderKind.MAKE_FOLDER)
-    return makes_new and isinstance(error, NotADirectory) and refusals + 1 < TRIES
+    """Whether a file has the name of the folder that the order is to put something into: where that turns
+    out to be one of ours, it gets another name, and what is in it is sent there."""
+    puts_in = flight.kind in (OrderKind.PUT, OrderKind.MAKE_FOLDER, OrderKind.MOVE)
+    return puts_in and isinstance(error, NotADirectory) and refusals + 1 < TRIES
 
 
 def leaves_open(error: MountfsError) -> bool:

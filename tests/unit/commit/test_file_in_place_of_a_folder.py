@@ -47,6 +47,8 @@ CHANGES: dict[str, tuple[Callable[[World], None], dict[str, bytes | None]]] = {
     "an edit": (lambda world: world.put("/d/a", b"ours"), {"/a": b"ours"}),
     "deeper": (lambda world: world.put("/d/e/n", b"ours"), {"/e": None, "/e/n": b"ours"}),
     "a new folder": (lambda world: world.mkdir("/d/m"), {"/m": None}),
+    "a file moved into it": (lambda world: world.rename("/x", "/d/x"), {"/x": b"other"}),
+    "a folder moved into it": (lambda world: world.rename("/k", "/d/k"), {"/k": None, "/k/f": b"other"}),
 }
 
 
@@ -56,6 +58,9 @@ def test_a_folder_with_changes_of_ours_is_kept_beside_a_file_that_others_put_in_
     world: World, what: str, when: str
 ) -> None:
     change, ours = CHANGES[what]
+    if what.endswith("moved into it"):
+        world.theirs("/x" if "/x" in ours else "/k/f", b"other")
+        world.tree()
     change(world)
     replace_folder(world)
     if when == "heard of first":
