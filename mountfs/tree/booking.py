@@ -25,7 +25,7 @@ from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.order import is_lost
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, named, was_unseen, with_rebased_bytes
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import spare, stands, token_of, unite
+from mountfs.tree.remote import spare, stands, take_late, token_of, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -244,6 +244,10 @@ class Books:
         self._land(flight)
         load_children(self._tree, folder)
         after = state.based(None, None)
+        is_unknown = node.folder is not None and self._tree.by_remote_id(standing.id) is None
+        if is_unknown and take_late(self._tree, folder, standing):
+            self._finish(flight, after)  # it is made once that file of ours has gone
+            return
         if state.parent is folder and fold(state.name) == fold(flight.name):
             copy = self._copies.name(folder, state.name, "conflicted")
             after = after.at(folder, copy)

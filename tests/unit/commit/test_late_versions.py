@@ -148,6 +148,25 @@ def test_a_new_file_that_was_removed_before_it_arrives_does_not_come_back(accoun
     assert world.notices() == []
 
 
+@pytest.mark.parametrize("has_file", [False, True], ids=["empty", "with a file"])
+def test_a_folder_that_is_made_in_place_of_a_removed_file_that_arrives_late_keeps_its_name(
+    account: World, *, has_file: bool
+) -> None:
+    world = account
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    world.mkdir("/f")
+    if has_file:
+        world.put("/f/x", b"x")
+    _arrives(world)
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    ours = {"/f/x": b"x"} if has_file else {}
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": None} | ours
+    assert world.notices() == []
+
+
 def test_a_copy_that_the_service_was_to_make_and_that_was_removed_does_not_come_back(account: World) -> None:
     """It has the time of the file that was copied."""
     world = account
