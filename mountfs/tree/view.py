@@ -14,6 +14,7 @@ from mountfs.tree.childrows import load_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.remote import stands
 from mountfs.tree.tree import Tree
 from mountfs.tree.walkrows import FileRow, Shown
 from mountfs.tree.word import Word, word_of
@@ -234,6 +235,9 @@ def _folder_in(tree: Tree, folder: Node, name: str, entry: Entry | None) -> Node
     with tree.transaction():
         load_children(tree, folder)
         known = tree.child(folder, fold(name))
+        if known is not None and isinstance(entry, Folder) and _is_other(known, folder, entry):
+            stands(tree, folder, entry)
+            known = tree.child(folder, fold(name))
         if known is not None:
             if known.folder is None:
                 raise NotADirectory(f"{path_of(known)} is a file")
@@ -242,3 +246,11 @@ def _folder_in(tree: Tree, folder: Node, name: str, entry: Entry | None) -> Node
         base = entry if isinstance(entry, Folder) else Folder("", name)
         tree.change((node, State(folder, base.name, folder, base)))
         return node
+
+
+def _is_other(known: Node, folder: Node, entry: Folder) -> bool:
+    """Whether others have put *entry* in place of *known*: news of that would tell that it is gone."""
+    state, base = known.state, known.state.base
+    if state.flight is not None or base is None or state.base_parent is not folder:
+        return False
+    return fold(base.name) == fold(entry.name) and base.id not in ("", entry.id)

@@ -582,6 +582,33 @@ def test_that_others_replaced_the_folder_that_is_mounted_is_told(
     world.close()
 
 
+@pytest.mark.parametrize("has_pending", [False, True])
+def test_a_folder_that_others_made_anew_while_it_was_not_mounted_is_mounted(
+    tmp_path: Path, has_pending: bool
+) -> None:
+    service, top = MemoryAccount(), RemotePath("/scans")
+    service.write("/scans/old", b"1")
+    world = World(tmp_path, service, settings={"top": top, "top_entry": service.get("/scans")})
+    world.follow()
+    assert world.names() == {"old"}
+    if has_pending:
+        world.put("/ours", b"3")
+    world.close()
+    service.remove("/scans")
+    service.write("/scans/new", b"2")
+    world.settings["top_entry"] = service.get("/scans")
+    world.start()
+    world.follow()
+    world.settle()
+    world.follow()
+    assert world.names() == {"new"} | ({"ours"} if has_pending else set())
+    assert world.remote() == {"/scans": None, "/scans/new": b"2"} | (
+        {"/scans/ours": b"3"} if has_pending else {}
+    )
+    assert account_of(world).status().workers == {}
+    world.close()
+
+
 def test_news_of_the_folder_that_is_mounted_list_it_only_where_it_is_another_one(tmp_path: Path) -> None:
     service = MemoryAccount()
     service.write("/scans/old", b"1")
