@@ -199,7 +199,7 @@ class Description:
                 return (
                     "the folder that is mounted was removed at the service: make it there, and mount it again"
                 )
-            refused = view.listings.refusals.of_root
+            refused = view.listings.refusals.why(view.top.id)
         return f"the service does not show the folder that is mounted: {refused}" if refused else None
 
     def _look_for_strays(self) -> tuple[Stray, ...]:

@@ -45,10 +45,9 @@ class RefusedListings:
         untold, self._untold = self._untold, 0
         return LogEvent("listing-refused", path=path, reason=error, untold=untold)
 
-    @property
-    def of_root(self) -> str:
-        """Why the top of the account is not listed; "": it is, or nobody has looked."""
-        return self._known.get(ROOT_ID, "")
+    def why(self, folder_id: int) -> str:
+        """Why the folder is not listed; "": it is, or nobody has looked."""
+        return self._known.get(folder_id, "")
 
     def listed(self, folder_id: int) -> None:
         """The service has listed the folder."""

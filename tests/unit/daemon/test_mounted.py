@@ -650,6 +650,26 @@ def test_that_the_top_of_the_account_is_not_shown_any_more_is_told(
     assert account.status().workers == {}
 
 
+@pytest.mark.parametrize(("refused", "is_told"), [("/", False), ("/scans", True)])
+def test_only_of_the_folder_that_is_mounted_is_told_that_it_is_not_shown(
+    tmp_path: Path, refused: str, is_told: bool
+) -> None:
+    service = MemoryAccount()
+    service.write("/scans/old", b"1")
+    world = World(tmp_path, service, settings={"top": RemotePath("/scans")})
+    account = account_of(world)
+    world.names()
+    tree, top = world.core.tree, world.core.view.top
+    folder = tree.root if refused == "/" else top
+    with tree.lock:
+        world.core.view.listings.doubt(folder)
+    world.backend.fail("list_folder", Forbidden("not for you"), times=1)
+    with pytest.raises(Forbidden):
+        world.core.view.listings.load(folder)
+    assert ("list" in account.status().workers) is is_told
+    world.close()
+
+
 def test_a_worker_that_fails_is_told_until_a_step_goes_well(world: World) -> None:
     failures = [KeyError("a bug"), MemoryError()]
 
