@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -16,14 +17,16 @@ def sync(path: Path) -> None:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """For this user alone, and whole or not at all. OSError."""
+    """For this user alone, and whole or not at all. OSError: nothing is written. Of a folder that cannot be
+    synced none is raised: what is in the file is there, and who took it for unwritten would add it again."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         draft.write_text(text)
         draft.chmod(0o600)
         sync(draft)
         draft.replace(path)
-        sync(path.parent)
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+    with suppress(OSError):
+        sync(path.parent)

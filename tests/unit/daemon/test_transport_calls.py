@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -181,3 +182,20 @@ def test_months_survive_a_full_disk_and_a_power_loss(tmp_path: Path, monkeypatch
         ledger.add("2026-11", 1)
     assert ledger.months() == {"2026-11": 1000}
     assert {path.name for path in tmp_path.iterdir()} == {"calls", "calls.lock"}
+
+
+@pytest.mark.parametrize("cannot", [errno.EINVAL, errno.EIO])
+def test_calls_count_once_where_the_folder_cannot_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cannot: int
+) -> None:
+    ledger = MonthLedger(tmp_path / "calls")
+    sync = os.fsync
+
+    def fail_for_folders(fd: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(cannot, os.strerror(cannot))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", fail_for_folders)
+    assert ledger.add("2026-11", 1000) == 1000
+    assert ledger.months() == {"2026-11": 1000}
