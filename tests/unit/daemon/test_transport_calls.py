@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +29,10 @@ MONTH_S = 32 * 86400.0
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path, limits=LIMITS)
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path, limits=LIMITS)
+    yield world
+    world.close()
 
 
 def counting(world: World, tmp_path: Path, limit: int | None = None) -> TransportCalls:
