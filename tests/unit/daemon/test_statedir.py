@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from threading import Thread
 import pytest
 
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
+from daemon.places.holders import holder_of
 from daemon.places.statedir import Slot, StateDir
 from mountfs.errors import NotSignedIn, Offline
 from mountfs.model.entry import Account
@@ -242,3 +244,17 @@ def test_what_a_running_mount_of_another_account_sends_waits_for_none(tmp_path: 
     assert state.others(other) == {ACCOUNT.key: Holding(2, 10)}
     (stopped.directory / "lock").unlink()
     assert state.others(other) == {ACCOUNT.key: Holding(2, 10)}
+
+
+def test_who_uses_a_slot_is_known_where_locks_are_told_of_by_another_device(tmp_path: Path) -> None:
+    """As on Btrfs, where stat(2) names the device of the subvolume."""
+    with (tmp_path / "lock").open("wb") as lock:
+        mount_id = re.search(r"mnt_id:\s+(\d+)", Path(f"/proc/self/fdinfo/{lock.fileno()}").read_text())
+        assert mount_id is not None
+        locks, mounts = tmp_path / "locks", tmp_path / "mountinfo"
+        inode = os.fstat(lock.fileno()).st_ino
+        locks.write_text(f"1: FLOCK  ADVISORY  WRITE 17 ff:ef:{inode} 0 EOF\n")
+        mounts.write_text(f"{mount_id[1]} 1 255:239 / /home rw,relatime - btrfs /dev/vda1 rw\n")
+        assert holder_of(lock.fileno(), locks, mounts) == " (process 17)"
+        mounts.write_text("")
+        assert holder_of(lock.fileno(), locks, mounts) == ""
