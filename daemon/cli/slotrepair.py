@@ -8,7 +8,7 @@ import re
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from daemon.cli.slotcheck import DAMAGED, Journal, JournalUnusable, SlotCheck
@@ -19,7 +19,7 @@ from mountfs.model.names import MAX_CHARS
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
-from mountfs.tree.attributelog import STORE_ENDINGS
+from mountfs.tree.attributelog import STORE_ENDINGS, AttributeLog
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import OtherVersion, is_passing
 from mountfs.tree.kept import Kept, kept_of
@@ -68,6 +68,9 @@ def _rebuild(slot: SlotCheck) -> str | None:
             copy.execute("PRAGMA journal_mode = DELETE").fetchone()
             copy.execute("REINDEX")
         Journal(draft)
+        with closing(sqlite3.connect(draft)) as copy, suppress(ValueError, TypeError):
+            # It names the database that it belongs to, which is another one from now on.
+            AttributeLog(slot.journal, boot_id()).take_into(copy)
         draft.chmod(0o600)
         aside = _move_journal_away(slot, draft)
     except JournalUnusable:

@@ -72,6 +72,11 @@ class AttributeLog:
 
     def replay(self, db: sqlite3.Connection) -> None:
         """Takes into the rows what the last process left, and empties the file."""
+        self.take_into(db)
+        self._path.unlink(missing_ok=True)
+
+    def take_into(self, db: sqlite3.Connection) -> None:
+        """Takes into the rows of *db*, which may be a copy, what the last process left."""
         try:
             head, *lines = self._path.read_bytes().splitlines(keepends=True) or [b""]
         except FileNotFoundError:
@@ -81,7 +86,6 @@ class AttributeLog:
             for node_id, fields in _newest(lines).items():
                 _take(db, node_id, fields)
             db.execute("COMMIT")
-        self._path.unlink()
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -261,3 +261,25 @@ def kill_at(patched: pytest.MonkeyPatch, steps: int, *, can_link: bool) -> None:
     for name in ("rename", "replace", "unlink"):
         patched.setattr(os, name, dying(getattr(os, name)))
     patched.setattr(os, "link", dying(os.link) if can_link else refuse)
+
+
+def test_what_only_the_log_of_attributes_has_is_in_a_journal_with_new_indexes(tmp_path: Path) -> None:
+    slot = tmp_path / "state" / "accounts" / "dropbox-1" / "slot-0"
+    slot.mkdir(parents=True, mode=0o700)
+    world = World(slot, boot_id=boot_id())
+    world.put("/key", b"secret")
+    world.core.durability.save()
+    world.fs.metadata.chmod("/key", 0o600)
+    world.close()  # as a kill does
+    assert (slot / "journal.db-attributes").stat().st_size
+    with closing(sqlite3.connect(slot / "journal.db")) as db:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = 'nodes_by_parent'"
+        (page,) = db.execute(query).fetchone()
+    with (slot / "journal.db").open("r+b") as file:
+        file.seek(page * 4096 - 60)
+        file.write(bytes(range(60)))
+    assert fsck(slot, "--repair") == 1
+    assert (slot / "journal.db.damaged-1-attributes").exists()
+    world.start()
+    assert stat.S_IMODE(world.fs.getattr("/key").mode) == 0o600
+    world.close()
