@@ -19,7 +19,7 @@ from mountfs.model.names import MAX_CHARS
 from mountfs.spool.disk import LABEL
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
-from mountfs.tree.attributelog import STORE_ENDINGS, AttributeLog
+from mountfs.tree.attributelog import STORE_ENDINGS, AttributeLog, newer_of
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import OtherVersion, is_passing
 from mountfs.tree.kept import Kept, kept_of
@@ -140,11 +140,14 @@ def _readable_names(journal: Path) -> Iterator[tuple[str, str, Kept | None]]:
     with closing(db):
         names = dict(_rows(db, "SELECT id, name FROM nodes"))
         attributes = dict(_rows(db, "SELECT id, attributes FROM nodes"))
+        left = AttributeLog(journal, boot_id()).left()
         whole = "node IS NOT NULL AND under_id IS NULL"
         for spool, node in _rows(db, f"SELECT spool, node FROM contents WHERE {whole}"):
             if isinstance(spool, str) and re.fullmatch("[0-9a-f]{32}", spool):
                 name = names.get(node)
                 kept = _readable(attributes[node]) if node in attributes else PRIVATE
+                if isinstance(node, int) and node in left:
+                    kept = newer_of(kept, left[node])
                 yield spool, name if isinstance(name, str) and name else spool, kept
 
 

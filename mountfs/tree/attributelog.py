@@ -77,15 +77,19 @@ class AttributeLog:
 
     def take_into(self, db: sqlite3.Connection) -> None:
         """Takes into the rows of *db*, which may be a copy, what the last process left."""
+        if left := self.left():
+            db.execute("BEGIN IMMEDIATE")
+            for node_id, fields in left.items():
+                _take(db, node_id, fields)
+            db.execute("COMMIT")
+
+    def left(self) -> dict[int, Fields]:
+        """What the last process left, by the ids of nodes."""
         try:
             head, *lines = self._path.read_bytes().splitlines(keepends=True) or [b""]
         except FileNotFoundError:
-            return
-        if head == self._head and lines:
-            db.execute("BEGIN IMMEDIATE")
-            for node_id, fields in _newest(lines).items():
-                _take(db, node_id, fields)
-            db.execute("COMMIT")
+            return {}
+        return _newest(lines) if head == self._head else {}
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -108,8 +112,16 @@ def _take(db: sqlite3.Connection, node_id: int, fields: Fields) -> None:
     row = db.execute("SELECT attributes FROM nodes WHERE id = ?", (node_id,)).fetchone()
     if row is None:
         return
-    kept = kept_of(row[0]) or NOTHING_KEPT
+    kept = kept_of(row[0])
+    after = newer_of(kept, fields)
+    if after != kept:
+        db.execute("UPDATE nodes SET attributes = ? WHERE id = ?", (text_of(after), node_id))
+
+
+def newer_of(kept: Kept | None, fields: Fields) -> Kept | None:
+    """*kept*, with *fields* unless those are older."""
     mode, uid, gid, atime_ns, ctime_ns = fields
-    if kept.ctime_ns is None or (ctime_ns or 0) > kept.ctime_ns:
-        kept = replace(kept, mode=mode, uid=uid, gid=gid, atime_ns=atime_ns, ctime_ns=ctime_ns)
-        db.execute("UPDATE nodes SET attributes = ? WHERE id = ?", (text_of(kept), node_id))
+    before = kept or NOTHING_KEPT
+    if before.ctime_ns is not None and (ctime_ns or 0) <= before.ctime_ns:
+        return kept
+    return replace(before, mode=mode, uid=uid, gid=gid, atime_ns=atime_ns, ctime_ns=ctime_ns)

@@ -263,7 +263,10 @@ def kill_at(patched: pytest.MonkeyPatch, steps: int, *, can_link: bool) -> None:
     patched.setattr(os, "link", dying(os.link) if can_link else refuse)
 
 
-def test_what_only_the_log_of_attributes_has_is_in_a_journal_with_new_indexes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("can_rebuild", [True, False])
+def test_what_only_the_log_of_attributes_has_is_kept_of_a_damaged_journal(
+    tmp_path: Path, can_rebuild: bool
+) -> None:
     slot = tmp_path / "state" / "accounts" / "dropbox-1" / "slot-0"
     slot.mkdir(parents=True, mode=0o700)
     world = World(slot, boot_id=boot_id())
@@ -272,14 +275,19 @@ def test_what_only_the_log_of_attributes_has_is_in_a_journal_with_new_indexes(tm
     world.fs.metadata.chmod("/key", 0o600)
     world.close()  # as a kill does
     assert (slot / "journal.db-attributes").stat().st_size
-    with closing(sqlite3.connect(slot / "journal.db")) as db:
+    with closing(sqlite3.connect(slot / "journal.db")) as db, db:
         query = "SELECT rootpage FROM sqlite_master WHERE name = 'nodes_by_parent'"
         (page,) = db.execute(query).fetchone()
-    with (slot / "journal.db").open("r+b") as file:
-        file.seek(page * 4096 - 60)
-        file.write(bytes(range(60)))
+        if not can_rebuild:
+            db.execute("DROP INDEX nodes_by_parent")
+    if can_rebuild:
+        with (slot / "journal.db").open("r+b") as file:
+            file.seek(page * 4096 - 60)
+            file.write(bytes(range(60)))
     assert fsck(slot, "--repair") == 1
     assert (slot / "journal.db.damaged-1-attributes").exists()
     world.start()
-    assert stat.S_IMODE(world.fs.getattr("/key").mode) == 0o600
+    (name,) = world.names()
+    assert (name == "key") is can_rebuild
+    assert stat.S_IMODE(world.fs.getattr(f"/{name}").mode) == 0o600
     world.close()
