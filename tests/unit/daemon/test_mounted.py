@@ -531,18 +531,24 @@ def test_a_service_is_not_told_as_away_by_what_nobody_sends_any_more(
     assert account.status().far_side == FarSide()
 
 
+def mount_of_scans(tmp_path: Path) -> tuple[MemoryAccount, World]:
+    """Of a folder below the top, which has one file and is followed."""
+    service = MemoryAccount()
+    service.write("/a/scans/old", b"1")
+    top = RemotePath("/a/scans")
+    world = World(tmp_path, service, settings={"top": top, "top_entry": service.get("/a/scans")})
+    world.follow()
+    return service, world
+
+
 @pytest.mark.parametrize("is_listed", [True, False])
 @pytest.mark.parametrize("removed", ["/a/scans", "/a"])
 def test_that_others_removed_the_folder_that_is_mounted_is_told(
     tmp_path: Path, removed: str, is_listed: bool
 ) -> None:
     """And nothing is written into it: that would be kept where nobody sees it."""
-    service = MemoryAccount()
-    service.write("/a/scans/old", b"1")
-    top = RemotePath("/a/scans")
-    world = World(tmp_path, service, settings={"top": top, "top_entry": service.get("/a/scans")})
+    service, world = mount_of_scans(tmp_path)
     account = account_of(world)
-    world.follow()
     if is_listed:
         assert world.names() == {"old"}
     assert account.status().workers == {}
@@ -565,12 +571,8 @@ def test_that_others_replaced_the_folder_that_is_mounted_is_told(
     tmp_path: Path, replaced: str, by: str
 ) -> None:
     """Dropbox tells what stands at a path by now, and need not tell that something else went before."""
-    service = MemoryAccount()
-    service.write("/a/scans/old", b"1")
-    top = RemotePath("/a/scans")
-    world = World(tmp_path, service, settings={"top": top, "top_entry": service.get("/a/scans")})
+    service, world = mount_of_scans(tmp_path)
     account = account_of(world)
-    world.follow()
     assert world.names() == {"old"}
     service.remove(replaced)
     entry = service.write(replaced, b"2") if by == "a file" else service.mkdir(replaced)
