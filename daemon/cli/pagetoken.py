@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 from pathlib import Path
 
 from daemon.failure import Failure
+from daemon.places.durable import write_whole
 
 FILE = "page.token"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
@@ -25,11 +25,8 @@ def page_token(state_dir: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(f"{path}: cannot be read: {error}") from None
     made = secrets.token_urlsafe(24)
-    draft = path.with_name(f"{FILE}.{os.getpid()}")
     try:
-        draft.touch(mode=0o600)
-        draft.write_text(f"{made}\n")
-        draft.replace(path)
+        write_whole(path, f"{made}\n")
     except OSError as error:
         raise Failure(f"{path}: cannot be written: {error.strerror}") from None
     return made

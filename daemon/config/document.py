@@ -16,6 +16,7 @@ from daemon.config.secrets import Kept
 from daemon.config.settings import holds_secret, parse
 from daemon.failure import BadSettings, Failure
 from daemon.places import ownership
+from daemon.places.durable import sync
 
 PRIVATE = 0o600
 _NO_OTHERS = 0o640
@@ -137,11 +138,7 @@ def _replace(target: Path, text: str, mode: int) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync(target.parent)
 
 
 @contextmanager

@@ -21,8 +21,9 @@ def write_whole(path: Path, text: str) -> None:
     synced none is raised: what is in the file is there, and who took it for unwritten would add it again."""
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        draft.write_text(text)
+        draft.touch(mode=0o600)
         draft.chmod(0o600)
+        draft.write_text(text)
         sync(draft)
         draft.replace(path)
     except OSError:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from daemon.places.durable import sync
 from daemon.places.holders import holder_of
 from daemon.signin.credentials import REFRESH_AHEAD_S, Grant
 from mountfs.errors import NotSignedIn, Transient, Unreachable
@@ -196,11 +197,7 @@ class TokenStore:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._file)
-        directory = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync(self._directory)
 
 
 def _refusal(revoke: Callable[[str], None], token: str) -> NotSignedIn | None:

@@ -35,6 +35,11 @@ GRACE_S = 2.0
 calls that begin together all get through."""
 
 
+def is_slow(started_s: float, now_s: float) -> bool:
+    """Whether a call that had no answer took so long that who makes another one waits as long again."""
+    return now_s - started_s >= SLOW_S
+
+
 @dataclass(slots=True, eq=False)
 class _Probes:
     """Of one route of a silent host."""
@@ -117,7 +122,7 @@ class Silences:
         """A call that left at *started_s* had no reply. Whether its host is silent from here on, and was not
         before. *is_broken*: its connection was there, and broke: what is behind it may be well."""
         now_s = self._clock.now_s()
-        is_silence = is_timed_out or now_s - started_s >= SLOW_S
+        is_silence = is_timed_out or is_slow(started_s, now_s)
         with self._lock:
             silent = self._silent.get(leave.host)
             if not is_silence:

@@ -10,7 +10,7 @@ from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.http import TimedOut
-from mountfs.backends.silence import SLOW_S
+from mountfs.backends.silence import is_slow
 from mountfs.backends.wire import Request, Response, Window
 from mountfs.errors import Busy, NotFound, NotSupported, Offline, ServerFault, Unreachable
 from mountfs.model.entry import File
@@ -78,7 +78,7 @@ class Downloads:
         except (Offline, ServerFault) as error:
             self._forget(file, address)
             # A network that swallows everything would swallow the next question as well.
-            is_silence = isinstance(error, TimedOut) or self._clock.now_s() - started_s >= SLOW_S
+            is_silence = isinstance(error, TimedOut) or is_slow(started_s, self._clock.now_s())
             if is_old and isinstance(error, Unreachable) and not is_silence:
                 return None
             raise
