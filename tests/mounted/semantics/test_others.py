@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.mounted.corner import Corner, is_text
-from tests.mounted.sandboxprocess import Asked
+from tests.mounted.realmount import RealMount
+from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import until
 
 MIB = 1024 * 1024
@@ -229,6 +230,26 @@ def test_s_fresh_what_others_change_appears(corner: Corner) -> None:
     until(lambda: is_text(path / "folder" / "moved", "second"), "it is where it was moved to")
     far_side.remove(corner.remote("folder"))
     until(lambda: corner.names() == set(), "a removal appears")
+
+
+def test_s_fresh_that_others_removed_the_folder_that_is_mounted_is_told(
+    far_side: SandboxProcess, make_mount: Callable[..., RealMount]
+) -> None:
+    far_side.write("/top/file", "old")
+    mount = make_mount(subdir="/top")
+    mount.start()
+    assert (mount.path / "file").read_text() == "old"
+    far_side.remove("/top")
+    until(lambda: "list" in mount.status()["account"]["workers"], "it is told")
+    until(lambda: os.listdir(mount.path) == [], "nothing is shown")
+    with pytest.raises(FileNotFoundError):
+        (mount.path / "new").write_text("ours")
+    assert mount.terminate() == 0
+    assert far_side.files() == {}
+    far_side.write("/top/again", "new")
+    mount.start()
+    assert os.listdir(mount.path) == ["again"]
+    assert mount.terminate() == 0
 
 
 def test_s_fresh_what_is_seen_in_its_new_place_first_leaves_its_old_one(corner: Corner) -> None:
