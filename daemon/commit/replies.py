@@ -35,6 +35,7 @@ from mountfs.model.pacing import ALONE, USUAL, Pace, delay_s
 from mountfs.ports import Backend, Clock, Outcome
 from mountfs.tree.booking import Books
 from mountfs.tree.childrows import held, unread_about
+from mountfs.tree.late import note_unheard
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, Pending, path_of
 from mountfs.tree.tree import Tree
@@ -42,8 +43,6 @@ from mountfs.tree.tree import Tree
 LOG = logging.getLogger(__name__)
 
 NOT_KNOWN_YET = Unknown(Offline("not known yet"))
-UNHEARD_KEPT = 10
-"""Versions of one file whose commits were not answered: so many are known for ours when they arrive late."""
 SHORT_EACH_S = 1.0
 """Of files that somebody else has no room for one is tried in so long: their bytes travel each time."""
 BOOKED_AT_ONCE = 100
@@ -318,11 +317,7 @@ class Replies:
         """Keeps the hash of the version that *flight* was to make: the service may still be at work on it."""
         is_copy = flight.kind is OrderKind.COPY
         self._tree.late.note(flight, self._tree.by_remote_id(flight.item_id) if is_copy else None)
-        pending, content = flight.node.pending, flight.content
-        if pending is None or content is None or content.content_hash is None:
-            return
-        if content.content_hash not in pending.unheard:
-            pending.unheard = (*pending.unheard, content.content_hash)[-UNHEARD_KEPT:]
+        note_unheard(flight, carries_times=self._backend.limits.carries_times)
 
     def _book_carried(self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Books the new folders that files of the batch make by the way. A folder is made if any file in it

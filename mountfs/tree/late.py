@@ -27,6 +27,8 @@ FACT, MOVES_FACT = "late_files", "late_moves"
 KEPT = 1_000
 """As many as one batch has."""
 KEPT_OF_ONE = 10
+UNHEARD_KEPT = 10
+"""Versions of one file whose commits were not answered: so many are known for ours when they arrive late."""
 KEPT_S = 600
 """After so long none is waited for: what comes then was made by somebody else."""
 
@@ -215,6 +217,22 @@ class LateFiles:
 
     def _now_s(self) -> int:
         return self._clock.wall_ns() // NS_PER_S
+
+
+def note_unheard(flight: Flight, *, carries_times: bool) -> None:
+    """Has its node keep the hash of the version that *flight* was to make: the service may still be at work
+    on it. *carries_times*: whether a file at the service can be given another time.
+
+    Where it can, the commit is repeated with the time that it had, whatever was set here since: Box wants the
+    identical commit of a session that it has accepted (reference, 202 of POST upload_sessions/:id/commit).
+    """
+    pending, content = flight.node.pending, flight.content
+    if pending is None or content is None or content.content_hash is None:
+        return
+    if content.content_hash not in pending.unheard:
+        pending.unheard = (*pending.unheard, content.content_hash)[-UNHEARD_KEPT:]
+    if carries_times and content.session and flight.mtime_ns is not None:
+        pending.sent_time = content.session, flight.mtime_ns
 
 
 def _version(file: File) -> Version:

@@ -147,6 +147,9 @@ def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
             content = state.content
             assert content is not None
             flight.content, flight.over, flight.mtime_ns = content, content.over, content.mtime_ns
+            sent_time = None if node.pending is None else node.pending.sent_time
+            if sent_time is not None and sent_time[0] == content.session:
+                flight.mtime_ns = sent_time[1]  # the time it has by now is set afterwards
             if isinstance(state.base, File):
                 # As the service spells it: a name that differs in case alone is another order.
                 flight.name, flight.place = state.base.name, place_in(parent, state.base.name)

@@ -253,6 +253,8 @@ class Pending:
     """The refused new folder that it was refused in, too."""
     unheard: tuple[str, ...] = ()
     """Hashes of versions that were sent, and of which nothing was heard or seen: they may still arrive."""
+    sent_time: tuple[str, int] | None = None
+    """An upload session with such a commit, and the time in it: it is repeated as it was."""
 
     def __init__(self, wall_ns: int) -> None:
         self.since_ns = wall_ns

@@ -453,3 +453,25 @@ def test_calls_that_still_run_when_they_are_made_again_take_effect_once(
     assert several.remote() == several.tree()
     assert several.notices() == []
     check_nothing_is_left(several)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("error", LOST)
+def test_the_commit_of_a_session_is_repeated_with_the_time_that_it_had(
+    several: World, error: MountfsError, is_killed: bool
+) -> None:
+    """A service that has accepted it takes no other one of that session."""
+    several.put("/film", bytes(SIDE_BY_SIDE_LIMITS.session_min_bytes))
+    ready(several)
+    several.backend.fail("submit", error)
+    launches = record_launches(several)
+    while not several.backend.is_spent():
+        several.commit_steps(1)
+    several.touch("/film", OLD_NS)
+    if is_killed:
+        several.restart()
+    several.settle()
+    first, second, time = [order for launch in launches for order in launch.orders]
+    assert first == second
+    assert (first.kind, time.kind) == (OrderKind.PUT, OrderKind.SET_TIME)
+    check_all_is_done(several)
