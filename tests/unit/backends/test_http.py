@@ -47,7 +47,8 @@ from tests.unit.backends.scripted import Reply, Script, answer, hang_up, raw, st
 from tests.waiting import until
 
 MIB = 1024 * 1024
-QUICK = HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.3)
+SOON_S = 0.3
+"""How long a request waits that is never answered; the others have all the time that a client gives."""
 
 
 class CountedTokens:
@@ -69,13 +70,20 @@ class CountedTokens:
 
 @pytest.fixture
 def client() -> Iterator[HttpClient]:
-    client = HttpClient(SystemClock(), settings=QUICK)
+    client = HttpClient(SystemClock())
     yield client
     client.close()
 
 
-def get(url: str, *, is_read: bool = True, window: Window | None = None, body: bytes = b"") -> Request:
-    return Request("POST", f"{url}/x", "x", body=body, is_read=is_read, window=window)
+def get(
+    url: str,
+    *,
+    is_read: bool = True,
+    window: Window | None = None,
+    body: bytes = b"",
+    waits_s: float | None = None,
+) -> Request:
+    return Request("POST", f"{url}/x", "x", body=body, is_read=is_read, window=window, read_timeout_s=waits_s)
 
 
 def test_a_reply_of_any_status_comes_back_whole(client: HttpClient) -> None:
@@ -122,7 +130,7 @@ def test_a_body_in_pieces_leaves_as_one(client: HttpClient) -> None:
 
 
 def test_a_body_in_pieces_is_sent_anew_with_another_token() -> None:
-    signed = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    signed = HttpClient(SystemClock(), CountedTokens())
     body = Streamed(b"in pieces")
     with Script(answer(401), answer(200, b"in")) as server:
         assert signed.exchange(Request("POST", f"{server.url}/x", "x", body=body)).body == b"in"
@@ -195,7 +203,7 @@ def test_silence_before_or_within_a_reply_ends(client: HttpClient) -> None:
         release = threading.Event()
         with Script(stall(release, before)) as server:
             with pytest.raises(TimedOut):
-                client.exchange(get(server.url))
+                client.exchange(get(server.url, waits_s=SOON_S))
             release.set()
 
 
@@ -310,7 +318,7 @@ def test_what_comes_after_the_connection_leaves_open_what_was_done(client: HttpC
     for reply in (hang_up, stall(release), raw(b"nonsense")):
         with Script(reply) as server:
             with pytest.raises(Offline) as caught:
-                client.exchange(get(server.url, is_read=False))
+                client.exchange(get(server.url, is_read=False, waits_s=SOON_S))
             assert not isinstance(caught.value, Unreachable)
             release.set()
 
@@ -378,7 +386,7 @@ def test_a_reply_that_is_not_json_is_a_fault(body: bytes) -> None:
 
 def test_a_refused_token_is_replaced_once(client: HttpClient) -> None:
     tokens = CountedTokens()
-    signed = HttpClient(SystemClock(), tokens, QUICK)
+    signed = HttpClient(SystemClock(), tokens)
     with Script(answer(401), answer(200, b"in"), answer(401)) as server:
         assert signed.exchange(get(server.url)).body == b"in"
         assert [seen.headers["authorization"] for seen in server.seen] == ["Bearer t1", "Bearer t2"]
@@ -390,14 +398,14 @@ def test_a_refused_token_is_replaced_once(client: HttpClient) -> None:
 
 
 def test_no_further_token_is_not_signed_in() -> None:
-    signed = HttpClient(SystemClock(), CountedTokens(last=1), QUICK)
+    signed = HttpClient(SystemClock(), CountedTokens(last=1))
     with Script(answer(401)) as server, pytest.raises(NotSignedIn):
         signed.exchange(get(server.url))
     signed.close()
 
 
 def test_an_unsigned_request_has_no_token() -> None:
-    signed = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    signed = HttpClient(SystemClock(), CountedTokens())
     with Script(answer(200)) as server:
         signed.exchange(Request("POST", server.url, "x", is_signed=False))
     assert "authorization" not in server.seen[0].headers
@@ -406,7 +414,7 @@ def test_an_unsigned_request_has_no_token() -> None:
 
 def test_nothing_leaves_while_the_service_wants_no_calls() -> None:
     clock = FakeClock()
-    client = HttpClient(clock, settings=QUICK)
+    client = HttpClient(clock)
     with Script(answer(200)) as server:
         client.hold_back(60.0)
         with pytest.raises(Throttled) as caught:
@@ -420,7 +428,7 @@ def test_nothing_leaves_while_the_service_wants_no_calls() -> None:
 
 
 def test_a_short_wait_is_waited_inside() -> None:
-    client = HttpClient(SystemClock(), settings=QUICK)
+    client = HttpClient(SystemClock())
     with Script(answer(200)) as server:
         client.hold_back(0.2)
         began_s = time.monotonic()
@@ -430,7 +438,7 @@ def test_a_short_wait_is_waited_inside() -> None:
 
 
 def test_who_waits_goes_on_waiting_when_the_service_asks_for_more() -> None:
-    client = HttpClient(SystemClock(), settings=QUICK)
+    client = HttpClient(SystemClock())
     with Script(answer(200)) as server:
         client.hold_back(0.3)
         began_s = time.monotonic()
@@ -562,7 +570,7 @@ def test_a_password_in_netrc_does_not_replace_the_token(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    signed = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    signed = HttpClient(SystemClock(), CountedTokens())
     with Script(answer(200)) as server:
         signed.exchange(get(server.url))
     assert server.seen[0].headers["authorization"] == "Bearer t1"
@@ -585,7 +593,7 @@ def permitted(url: str, *waits_s: float) -> tuple[Request, list[float]]:
 
 
 def test_a_request_asks_for_leave_each_time_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = HttpClient(SystemClock(), CountedTokens(), QUICK)
+    client = HttpClient(SystemClock(), CountedTokens())
     paused_s: list[float] = []
     monkeypatch.setattr(client, "pause", paused_s.append)
     with Script(answer(200), hang_up, answer(401), answer(200, b"in")) as server:
@@ -598,7 +606,7 @@ def test_a_request_asks_for_leave_each_time_it_is_sent(monkeypatch: pytest.Monke
 
 
 def test_what_the_service_holds_back_uses_up_no_leave() -> None:
-    client = HttpClient(FakeClock(), settings=QUICK)
+    client = HttpClient(FakeClock())
     client.hold_back(60.0)
     request, left_s = permitted("http://127.0.0.1:1", 0.0)
     with pytest.raises(Throttled):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 
 import pytest
@@ -22,8 +23,11 @@ from mountfs.backends.wire import Request
 from mountfs.errors import Offline, Unreachable
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.scripted import Script, answer, hang_up, stall
+from tests.waiting import DEADLINE_S
 
 HOST, LIST, STAT = "api.example", "list_folder", "get_metadata"
+SOON_S = 0.1
+"""How long a request waits that is never answered; the others have all the time that a client gives."""
 
 
 @pytest.fixture
@@ -201,15 +205,16 @@ def test_calls_that_begin_while_a_probe_is_answered_all_get_through(
 
 def test_a_silent_service_is_asked_once_until_it_answers() -> None:
     clock, release = FakeClock(), threading.Event()
-    client = HttpClient(clock, settings=HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.1))
+    client = HttpClient(clock)
     with Script(answer(200), stall(release), answer(200, b"back")) as server:
 
-        def ask(route: str = LIST, *, is_read: bool = True) -> bytes:
-            return client.exchange(Request("POST", f"{server.url}/x", route, is_read=is_read)).body
+        def ask(*, is_read: bool = True, waits_s: float | None = None) -> bytes:
+            request = Request("POST", f"{server.url}/x", LIST, is_read=is_read, read_timeout_s=waits_s)
+            return client.exchange(request).body
 
         ask()
         with pytest.raises(TimedOut):
-            ask()
+            ask(waits_s=SOON_S)
         for is_read in (True, False) * 5:
             with pytest.raises(Unreachable, match="does not answer in time"):
                 ask(is_read=is_read)
@@ -267,13 +272,12 @@ def test_the_reply_to_a_probe_may_take_its_time_once_it_has_begun() -> None:
         clock.advance(2 * PROBE_S if down else 0.0)
         timeouts.update(sock.gettimeout() for sock in client._sockets._open)
 
-    client = HttpClient(clock, settings=HttpSettings(read_timeout_s=0.1))
+    client = HttpClient(clock, settings=HttpSettings(read_timeout_s=30.0, on_bytes=on_bytes))
     with Script(stall(release), answer(200, b"x" * 100)) as server:
         request = Request("POST", f"{server.url}/x", LIST, is_read=True)
         with pytest.raises(TimedOut):
-            client.exchange(request)
+            client.exchange(replace(request, read_timeout_s=SOON_S))
         release.set()
-        client._settings = HttpSettings(read_timeout_s=30.0, on_bytes=on_bytes)
         clock.advance(1.0)
         assert client.exchange(request).body == b"x" * 100
     assert 30.0 in timeouts and PROBE_S not in timeouts
@@ -302,23 +306,23 @@ def test_connections_that_went_dead_with_a_silent_host_cost_one_call() -> None:
     """The way to the service is gone for a while, as when a laptop changes its network: what was sent by the
     connections from before is never answered."""
     clock, release, met = FakeClock(), threading.Event(), threading.Barrier(4)
-    client = HttpClient(clock, settings=HttpSettings(connect_timeout_s=1.0, read_timeout_s=0.1))
+    client = HttpClient(clock)
 
     def together(handler) -> None:  # type: ignore[no-untyped-def]
-        met.wait(10.0)
+        met.wait(DEADLINE_S)
         answer(200)(handler)
 
     with Script(*[together] * 4, stall(release), answer(200)) as server:
 
-        def ask() -> None:
-            client.exchange(Request("POST", f"{server.url}/x", LIST, is_read=True))
+        def ask(waits_s: float | None = None) -> None:
+            client.exchange(Request("POST", f"{server.url}/x", LIST, is_read=True, read_timeout_s=waits_s))
 
         with ThreadPoolExecutor(4) as pool:
             for each in [pool.submit(ask) for _ in range(4)]:
                 each.result()
         assert server.connections == 4
         with pytest.raises(TimedOut):
-            ask()
+            ask(SOON_S)
         clock.advance(1.0)
         ask()
         assert server.connections == 5  # none of the three that were idle
@@ -328,11 +332,12 @@ def test_connections_that_went_dead_with_a_silent_host_cost_one_call() -> None:
 
 def test_a_long_poll_that_hears_nothing_makes_no_host_silent() -> None:
     release = threading.Event()
-    client = HttpClient(FakeClock(), settings=HttpSettings(read_timeout_s=0.1))
+    client = HttpClient(FakeClock())
     with Script(stall(release), answer(200)) as server:
-        poll = Request("POST", f"{server.url}/x", "longpoll", is_read=True, is_longpoll=True)
+        url = f"{server.url}/x"
+        poll = Request("POST", url, "longpoll", is_read=True, is_longpoll=True, read_timeout_s=SOON_S)
         with pytest.raises(TimedOut):
             client.exchange(poll)
-        assert client.exchange(Request("POST", f"{server.url}/x", LIST)).status == 200
+        assert client.exchange(Request("POST", url, LIST)).status == 200
         release.set()
     client.close()
