@@ -43,6 +43,10 @@ class Died(Offline):
     """The process died while the call ran, which may have taken effect."""
 
 
+class Gone(Unreachable):
+    """The process had died before the call, of which nothing left."""
+
+
 class _Call:
     """One call that runs. ``done`` is released with the reply, or without one when the process has died."""
 
@@ -137,12 +141,12 @@ class Link:
         patience_s: float = math.inf,
     ) -> Any:
         """Calls the port's *method*: returns what it returns, raises what it raises. Died: the process died
-        meanwhile. Unreachable: it had died before. Offline: no reply within *patience_s*."""
+        meanwhile. Gone: it had died before. Offline: no reply within *patience_s*."""
         payload = dumps((method, tuple(arguments), named))
         call, number = _Call(), next(self._numbers)
         with self._lock:
             if self.is_over:
-                raise Unreachable(self._gone())
+                raise Gone(self._gone())
             self._calls[number] = call
         if not self._is_answered(call, number, payload, patience_s):
             with self._lock:

@@ -15,7 +15,7 @@ from mountfs.model.calloff import CallOff
 from mountfs.model.entry import Account, File
 from mountfs.model.pacing import Pacer
 from mountfs.ports import Backend, BackendLimits, Clock
-from mountfs.transport.link import Child, Died, Link, State
+from mountfs.transport.link import Child, Died, Gone, Link, State
 from mountfs.transport.window import SLOT_BYTES, Window
 
 LOG = logging.getLogger(__name__)
@@ -26,6 +26,9 @@ STATUS_S = 2.0
 """The longest that `mountfs status` waits for ``calls`` and ``trouble``, which make no request."""
 LONGEST_WAIT_S = 2.0
 """A call waits if the next process starts within so long. Else it is Unreachable, with the time to retry."""
+TRIES = 4
+"""So many processes are asked the same. More than two, since a process may be killed while it starts; not
+more, since it may be the call that kills them, and with each one the calls of others."""
 _LOOKS = (
     "account",
     "space",
@@ -39,7 +42,7 @@ _LOOKS = (
 )
 _READS_HERE = ("content_hashes", "whole_hash", "part_bytes")
 REPEATABLE = frozenset((*_LOOKS, *_READS_HERE, "poll", "resume"))
-"""Calls that are made again with the next process when theirs dies: they change nothing at the service.
+"""Calls that are made again with the next process when theirs has died: they change nothing at the service.
 ``wait_for_changes`` is not among them, since the follower retries at a pace of its own."""
 T = TypeVar("T")
 _CALLS = frozenset(
@@ -187,13 +190,19 @@ class RemoteBackend:
     # Inside
 
     def _asked(self, name: str, ask: Callable[[], T]) -> T:
-        """Makes a call; makes it once more with the next process if it changes nothing and a process died."""
-        try:
-            return ask()
-        except Died as error:
-            if name not in REPEATABLE:
-                raise Offline(str(error)) from error
-            return ask()
+        """Makes a call. If its process dies, it is made again with the next one, TRIES times in all: if it
+        changes nothing, or had not left."""
+        left = TRIES
+        while True:
+            left -= 1
+            try:
+                return ask()
+            except Gone:
+                if not left:
+                    raise
+            except Died as error:
+                if not left or name not in REPEATABLE:
+                    raise Offline(str(error)) from error
 
     def _properties(self) -> State:
         """The properties as a process sent them last; waits only for those of the first process."""

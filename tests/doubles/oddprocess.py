@@ -45,13 +45,13 @@ class OddBackend:
 
     def submit(self, orders: Sequence[Order]) -> Launch:
         """Says in the directory that it was asked, and answers nothing until it is closed."""
-        (self._directory / f"asked-{threading.get_ident()}").touch()
+        (self._directory / f"asked-{os.getpid()}-{threading.get_ident()}").touch()
         self._closed.wait()
         raise Offline("closed")
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> Sequence[Listed]:
-        """The same, but where another process was asked so before."""
-        if any(self._directory.glob("asked-*")):
+        """The same, but where as many processes were asked so before as the path says; "/": one."""
+        if len(list(self._directory.glob("asked-*"))) >= int(path.name or 1):
             return []
         self.submit(())
         raise AssertionError
@@ -63,7 +63,12 @@ class OddBackend:
                 raise KeyError(place.name)
             case "fault":
                 raise ServerFault("500", 9.5)
+            case "death":
+                os._exit(3)
         return Folder("1", place.name)
+
+    def new_sessions(self, count: int) -> list[str]:
+        return ["session"] * count
 
     def abandon(self, session: str) -> None:
         if session == "freeze":

@@ -29,7 +29,7 @@ from mountfs.model.logevent import LogEvent
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.transport import link, remote
 from mountfs.transport.frames import Channel, Kind
-from mountfs.transport.remote import STEADY_S, RemoteBackend
+from mountfs.transport.remote import STEADY_S, TRIES, RemoteBackend
 from mountfs.transport.window import FLAGS, SLOT_BYTES, SLOTS_AT, Counting, Window, fill
 from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.oddprocess import LEARNED
@@ -122,6 +122,55 @@ def test_what_only_asks_is_asked_of_the_next_one(
     until(lambda: any(tmp_path.glob("asked-*")), "the process has the call")
     os.kill(pid_of(backend), signal.SIGKILL)
     assert call.result(30) == []
+
+
+def test_what_only_asks_is_asked_again_also_where_the_next_one_dies_too(
+    backend: RemoteBackend, pool: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    deaths = TRIES - 1
+    call = pool.submit(backend.list_folder, RemotePath(f"/{deaths}"))
+    for died in range(deaths):
+        until(lambda: len(list(tmp_path.glob("asked-*"))) == died + 1, "the process has the call")  # noqa: B023
+        os.kill(pid_of(backend), signal.SIGKILL)
+    assert call.result(30) == []
+
+
+def test_what_kills_each_one_that_is_asked_is_not_asked_for_ever(
+    backend: RemoteBackend, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where each one lives for long before."""
+    lived: list[int] = []
+
+    def lives_long(self: RemoteBackend, of: link.Link) -> None:
+        lived.append(of.pid)
+        clock.advance(STEADY_S)
+        note_death(self, of)
+
+    note_death = RemoteBackend._note_death
+    monkeypatch.setattr(RemoteBackend, "_note_death", lives_long)
+    with pytest.raises(Offline, match="ended with status 3"):
+        backend.stat(at("death"))
+    assert len(lived) == TRIES - 1  # the last death is noted by the next call
+    assert backend.stat(at("a")) == Folder("1", "a")
+
+
+def test_a_call_that_finds_its_process_dead_is_made_with_the_next_one(
+    backend: RemoteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died after it was chosen: nothing has left, so that what changes something is safe, too."""
+    backend.stat(at("a"))
+    first, chosen = pid_of(backend), RemoteBackend._ready
+
+    def chosen_and_dead(self: RemoteBackend) -> link.Link:
+        found = chosen(self)
+        if found.pid == first:
+            os.kill(first, signal.SIGKILL)
+            until(lambda: found.is_over, "its death is known")
+        return found
+
+    monkeypatch.setattr(RemoteBackend, "_ready", chosen_and_dead)
+    assert backend.new_sessions(1) == ["session"]
+    assert pid_of(backend) != first
 
 
 def test_one_that_dies_again_and_again_is_started_ever_more_rarely(
