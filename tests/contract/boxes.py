@@ -10,6 +10,7 @@ from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.http import HttpSettings
 from mountfs.clock import SystemClock
 from tests.contract.far import OneToken
+from tests.waiting import DEADLINE_S
 
 PART = 1000
 BODY = bytes(range(250)) * 10
@@ -25,7 +26,7 @@ def connect(sandbox: BoxSandbox, **settings: Any) -> BoxBackend:
         BoxSettings(sandbox.api_url, sandbox.upload_url, **{**UNLIMITED, **settings}),
         OneToken("sandbox"),
         SystemClock(),
-        HttpSettings(read_timeout_s=1.0),
+        HttpSettings(read_timeout_s=DEADLINE_S),
     )
 
 

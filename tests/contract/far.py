@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, Protocol
 
@@ -13,7 +14,7 @@ from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.http import HttpSettings
+from mountfs.backends.http import HttpClient, HttpSettings
 from mountfs.clock import SystemClock
 from mountfs.errors import Busy, NotSignedIn, Offline
 from mountfs.model.entry import File, Folder, Listed, Place
@@ -309,6 +310,17 @@ def poll_to_the_end(backend: Backend, launch: Launch, orders: Sequence[Order]) -
     until(is_over, "the job is over")
     assert isinstance(launch, Done)
     return launch
+
+
+@contextlib.contextmanager
+def waiting_for(client: HttpClient, seconds: float) -> Iterator[None]:
+    """Its requests have an answer within so long, or none: for one that gets none in any time."""
+    usual = client._settings
+    client._settings = replace(usual, read_timeout_s=seconds)
+    try:
+        yield
+    finally:
+        client._settings = usual
 
 
 def place(path: str, folder_id: str = "") -> Place:

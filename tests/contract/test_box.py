@@ -45,6 +45,7 @@ from tests.contract.far import (
     sent,
     time_order,
     upload_parts,
+    waiting_for,
 )
 from tests.doubles.sources import append_part
 
@@ -392,8 +393,8 @@ def test_a_locked_tree_holds_one_order_back_and_nothing_else(sandbox: BoxSandbox
 
 
 def test_silence_is_offline_within_the_time_out(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.set_faults([FaultRule(route="folders/items", action=FaultKind.STALL, stall_s=5.0, count=1)])
-    with pytest.raises(Offline):
+    sandbox.set_faults([FaultRule(route="folders/items", action=FaultKind.STALL, stall_s=60.0, count=1)])
+    with waiting_for(box._http, 0.5), pytest.raises(Offline):
         box.list_folder(ROOT)
     box.account()  # its answer ends the silence
     assert box.list_folder(ROOT) == []

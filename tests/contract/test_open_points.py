@@ -19,8 +19,19 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.path import ROOT
 from mountfs.ports import Backend
-from tests.contract.far import OneToken, finish, mkdir_order, pack, place, put_file, put_order, settle
+from tests.contract.far import (
+    OneToken,
+    finish,
+    mkdir_order,
+    pack,
+    place,
+    put_file,
+    put_order,
+    settle,
+    waiting_for,
+)
 from tests.doubles.sources import append_pack, append_part, piece_of, upload_whole
+from tests.waiting import DEADLINE_S
 
 START = "files/upload_session/start"
 APPEND = "files/upload_session/append_v2"
@@ -36,7 +47,8 @@ def sandbox() -> Iterator[DropboxSandbox]:
 def connect(sandbox: DropboxSandbox, commit_route: str = FINISH_BATCH) -> DropboxBackend:
     url = sandbox.base_url
     settings = DropboxSettings(url, url, url, commit_route=commit_route)
-    return DropboxBackend(settings, OneToken("sandbox"), SystemClock(), HttpSettings(read_timeout_s=1.0))
+    http = HttpSettings(read_timeout_s=DEADLINE_S)
+    return DropboxBackend(settings, OneToken("sandbox"), SystemClock(), http)
 
 
 @pytest.fixture
@@ -166,8 +178,8 @@ def test_what_passes_is_transient_in_every_call(
 
 
 def test_silence_is_offline_within_the_time_out(sandbox: DropboxSandbox, backend: DropboxBackend) -> None:
-    sandbox.set_faults([FaultRule(route="files/list_folder", action=FaultKind.STALL, stall_s=5.0, count=1)])
-    with pytest.raises(Offline):
+    sandbox.set_faults([FaultRule(route="files/list_folder", action=FaultKind.STALL, stall_s=60.0, count=1)])
+    with waiting_for(backend._http, 0.5), pytest.raises(Offline):
         backend.list_folder(ROOT)
     backend.account()  # its answer ends the silence
     assert backend.list_folder(ROOT) == []
