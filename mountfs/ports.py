@@ -131,6 +131,19 @@ class TreePage:
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FolderPage:
+    """A part of what is in a folder, in any order.
+
+    While pages are read, something may be on two of them. None in place of an entry: something on a page
+    before is not there any more. Which one is right, ``list_folder`` tells.
+    """
+
+    entries: Sequence[Listed | None]
+    cursor: str | None
+    """Of the next page; None: there is none."""
+
+
 class Backend(Protocol):
     """A cloud account. Every method may be called from any thread, blocks for at most its time-outs
     and raises only ``MountfsError``; Offline and ServerFault leave open whether the call took effect.
@@ -156,6 +169,13 @@ class Backend(Protocol):
         """All children with their attributes, in any order, of the folder *folder_id*, or of the one at
         *path* where that is "". A child that makes no sense is Odd, and costs nobody the others. NotFound,
         NotADirectory."""
+
+    def list_page(
+        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+    ) -> FolderPage:
+        """A page of what ``list_folder`` lists; *cursor*: None for the first page, else that of the page
+        before. *most*: about so many entries; None: as many as the service gives at once. NotFound,
+        NotADirectory; Conflict: the cursor is void."""
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         """A page of all that is below a folder (its id; ``root_id`` for the root); *cursor*: None for the

@@ -17,6 +17,8 @@ LISTED_FROM = 4
 """So many questions in one folder are cheaper as one listing."""
 MOST_FAULTS = 3
 """After so many failed questions in a row the rest are not asked: the service fails at all."""
+MOST_EMPTY_PAGES = 3
+"""A page may be empty and announce another one; after so many the folder is listed as a whole."""
 
 Standing = Entry | MountfsError | None
 """What stands at a place, None: nothing, or why that cannot be told now."""
@@ -76,8 +78,15 @@ def filled_folders(backend: Backend, flights: Iterable[Flight]) -> list[Flight]:
 
 
 def _is_filled(backend: Backend, flight: Flight) -> bool:
+    """One entry tells: a folder may have a hundred thousand."""
+    path, cursor = flight.place.path, None
     try:
-        return bool(backend.list_folder(flight.place.path, flight.item_id))
+        for _ in range(MOST_EMPTY_PAGES):
+            page = backend.list_page(path, flight.item_id, cursor, most=1)
+            if any(page.entries) or page.cursor is None:
+                return any(page.entries)
+            cursor = page.cursor
+        return bool(backend.list_folder(path, flight.item_id))
     except NotFound:
         return False
     except NotADirectory:

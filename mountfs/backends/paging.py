@@ -48,10 +48,18 @@ class PageGuard:
 def guarded_pages(http: HttpClient, route: str) -> Iterator[PageGuard]:
     """A guard for the pages of one listing. LeadsNowhere becomes the account's trouble in `mountfs status`,
     until a listing by the same *route* ends."""
-    what = f"pages of {route}"
     try:
         yield PageGuard(route)
     except LeadsNowhere as error:
-        http.note(what, error)
+        http.note(_trouble(route), error)
         raise
-    http.note(what, None)
+    pages_ended(http, route)
+
+
+def pages_ended(http: HttpClient, route: str) -> None:
+    """A listing by *route* has come to its last page."""
+    http.note(_trouble(route), None)
+
+
+def _trouble(route: str) -> str:
+    return f"pages of {route}"

@@ -33,6 +33,7 @@ _LOOKS = (
     "account",
     "space",
     "list_folder",
+    "list_page",
     "list_tree",
     "stat",
     "read",

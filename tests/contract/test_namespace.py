@@ -66,6 +66,26 @@ def test_a_listing_longer_than_a_page_is_whole(far: Far, backend: Backend) -> No
     assert sorted(entry.name for entry in listed) == wanted
 
 
+def test_a_folder_is_listed_page_by_page(far: Far, backend: Backend) -> None:
+    wanted = [f"f{number}" for number in range(5)]
+    for name in wanted:
+        far.write(f"/d/{name}", name.encode())
+    path = RemotePath("/d")
+    for folder_id in ("", folder_at(backend, "/d").id):
+        page = backend.list_page(path, folder_id, None, most=2)
+        found = [*page.entries]
+        assert 1 <= len(found) <= 3
+        while page.cursor is not None:
+            page = backend.list_page(path, folder_id, page.cursor, most=2)
+            found += page.entries
+        assert sorted(entry.name for entry in found if entry is not None) == wanted
+        assert [*backend.list_page(path, folder_id, None).entries] == backend.list_folder(path, folder_id)
+    with pytest.raises(NotFound):
+        backend.list_page(RemotePath("/nothing"), "", None)
+    with pytest.raises(NotADirectory):
+        backend.list_page(RemotePath("/d/f1"), "", None)
+
+
 def test_all_below_a_folder_is_listed_in_pages(packing: Far) -> None:
     far, backend = packing, packing.backend
     far.write("/Top/B/c", b"1")

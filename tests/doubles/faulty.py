@@ -18,6 +18,7 @@ from mountfs.ports import (
     Backend,
     BackendLimits,
     Done,
+    FolderPage,
     Launch,
     Outcome,
     Piece,
@@ -88,6 +89,11 @@ class FaultyBackend:
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> Sequence[Listed]:
         return self._run("list_folder", lambda: self.inner.list_folder(path, folder_id))
+
+    def list_page(
+        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+    ) -> FolderPage:
+        return self._run("list_folder", lambda: self.inner.list_page(path, folder_id, cursor, most=most))
 
     def restore(self, place: Place, former: File) -> None:
         self._run("restore", lambda: self.inner.restore(place, former))

@@ -30,7 +30,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Launch, Piece, RemoteChanges, Stored, Take, TreePage
+from mountfs.ports import BackendLimits, FolderPage, Launch, Piece, RemoteChanges, Stored, Take, TreePage
 from tests.doubles.memory_account import MemoryAccount
 
 
@@ -39,8 +39,9 @@ class MemoryBackend:
 
     Knobs: ``is_online`` False makes every call Unreachable; ``is_signed_in`` False
     makes it NotSignedIn; ``takes_packs`` False makes ``append_pack`` BatchRefused; ``page_entries``
-    bounds ``changes``; ``hold`` keeps calls of one route waiting until ``release``; what it says of the names
-    in ``odd`` makes no sense, and the folders with the ids in ``also`` seem to hold those entries too.
+    bounds ``changes``, and ``listing_entries`` a page of a folder; ``hold`` keeps calls of one route waiting
+    until ``release``; what it says of the names in ``odd`` makes no sense, and the folders with the ids in
+    ``also`` seem to hold those entries too.
     """
 
     def __init__(self, account: MemoryAccount | None = None, *, limits: BackendLimits | None = None) -> None:
@@ -52,9 +53,11 @@ class MemoryBackend:
         self.is_signed_in = True
         self.takes_packs = True
         self.page_entries = 500
+        self.listing_entries = 2000
         self.odd: set[str] = set()
         self.also: dict[str, list[Entry]] = {}
         self._is_closed = False
+        self._rests: dict[str, Sequence[Listed]] = {}
         self._held: set[str] = set()
         self._waiting: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
@@ -96,6 +99,22 @@ class MemoryBackend:
             children = list(self.remote.tree.children(path, folder_id))
             children += self.also.get(folder_id, [])
             return [self._shown(each) for each in children]
+
+    def list_page(
+        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+    ) -> FolderPage:
+        """Counts as ``list_folder``; later pages are of the folder as it was at the first one."""
+        if cursor is None:
+            rest: Sequence[Listed] = self.list_folder(path, folder_id)
+        else:
+            with self._call("list_folder"):
+                rest = self._rests.pop(cursor)
+        count = most or self.listing_entries
+        if len(rest) <= count:
+            return FolderPage(rest, None)
+        following = f"rest {len(rest)} of {folder_id or path}"
+        self._rests[following] = rest[count:]
+        return FolderPage(rest[:count], following)
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         """Of the tree as it is at each page: children after their folder, in the order of their paths."""

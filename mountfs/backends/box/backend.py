@@ -49,6 +49,7 @@ from mountfs.ports import (
     CallBudget,
     Clock,
     Done,
+    FolderPage,
     Launch,
     Piece,
     RemoteChanges,
@@ -141,6 +142,15 @@ class BoxBackend:
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         """Web links, which are neither files nor folders, are left out."""
         return self._items.children(folder_id or self._places.folder(path))
+
+    def list_page(
+        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+    ) -> FolderPage:
+        """The cursor names the folder as well: no other may be at *path* by then."""
+        known_id, _, marker = (cursor or "").partition(" ")
+        folder_id = known_id or folder_id or self._places.folder(path)
+        entries, following = self._items.page(folder_id, marker, most)
+        return FolderPage(entries, f"{folder_id} {following}" if following else None)
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:  # noqa: ARG002 - the port's
         raise NotSupported("the service lists one folder at a time")

@@ -9,8 +9,8 @@ from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, listed_of
 from mountfs.backends.box.errors import from_response
-from mountfs.backends.paging import guarded_pages
-from mountfs.errors import ServerFault
+from mountfs.backends.paging import guarded_pages, pages_ended
+from mountfs.errors import Conflict, ServerFault
 from mountfs.model.entry import Entry, File, Folder, Listed, Odd
 from mountfs.model.path import fold
 
@@ -50,6 +50,19 @@ class Items:
         """All that stands in a folder, but for web links. NotFound: the folder is gone."""
         return self._whole(folder_id, _listed)
 
+    def page(self, folder_id: str, marker: str, most: int | None) -> tuple[list[Listed], str]:
+        """Of what ``children`` gives, a page; *marker*: "" for the first one. And the marker of the next one;
+        "": there is none. NotFound; Conflict: the marker is void."""
+        limit = PAGE_ITEMS if most is None else min(most, PAGE_ITEMS)
+        try:
+            page = self._page(folder_id, marker, limit)
+        except _MarkerVoid as error:
+            raise Conflict(str(error)) from error
+        entries, following = _listed(iter(entries_of(page))), _following(page)
+        if not following:
+            pages_ended(self._api.http, LIST)
+        return entries, following
+
     def child(self, folder_id: str, name: str) -> Json | None:
         """What has *name* in a folder, in whatever case. NotFound: the folder is gone."""
         key = fold(name)
@@ -65,27 +78,35 @@ class Items:
         raise ServerFault(f"{LIST}: the listing of a folder is cut off again and again")
 
     def _items(self, folder_id: str) -> Iterator[Json]:
-        query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": PAGE_ITEMS}
-        known: set[str] = set()
+        marker, known = "", set[str]()
         with guarded_pages(self._api.http, LIST) as pages:
             while True:
-                response = self._api.exchange(
-                    LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query)
-                )
-                if response.status == 400 and "marker" in query:
-                    raise _MarkerVoid(str(from_response(response, LIST)))
-                if response.status != 200:
-                    raise from_response(response, LIST)
-                page = object_in(response, LIST)
+                page = self._page(folder_id, marker, PAGE_ITEMS)
                 items = entries_of(page)
                 yield from items
-                if not page.get("next_marker"):
+                marker = _following(page)
+                if not marker:
                     return
-                marker = checked.token(page["next_marker"], "next_marker")
                 seen = {_told_apart(item) for item in items}
                 pages.check(marker, is_new=not seen <= known)
                 known |= seen
-                query["marker"] = marker
+
+    def _page(self, folder_id: str, marker: str, limit: int) -> Json:
+        query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": limit}
+        if marker:
+            query["marker"] = marker
+        response = self._api.exchange(LIST, self._api.api_url(f"folders/{quoted(folder_id)}/items", **query))
+        if response.status == 400 and marker:
+            raise _MarkerVoid(str(from_response(response, LIST)))
+        if response.status != 200:
+            raise from_response(response, LIST)
+        return object_in(response, LIST)
+
+
+def _following(page: Json) -> str:
+    """The marker of the next page; "": there is none."""
+    marker = page.get("next_marker")
+    return checked.token(marker, "next_marker") if marker else ""
 
 
 def _listed(items: Iterator[Json]) -> list[Listed]:

@@ -28,7 +28,17 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.ports import BackendLimits, Clock, Launch, Piece, RemoteChanges, Stored, Take, TreePage
+from mountfs.ports import (
+    BackendLimits,
+    Clock,
+    FolderPage,
+    Launch,
+    Piece,
+    RemoteChanges,
+    Stored,
+    Take,
+    TreePage,
+)
 
 SHORTEST_LONGPOLL_S = 30
 LONGEST_LONGPOLL_S = 480
@@ -92,6 +102,11 @@ class DropboxBackend:
 
     def list_folder(self, path: RemotePath, folder_id: str = "") -> list[Listed]:
         return listing.list_folder(self._api, path, folder_id)
+
+    def list_page(
+        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+    ) -> FolderPage:
+        return listing.list_page(self._api, path, folder_id, cursor, most)
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         return listing.list_tree(self._api, folder_id, cursor)

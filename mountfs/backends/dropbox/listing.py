@@ -8,11 +8,11 @@ from typing import Any
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of, placed_of
-from mountfs.backends.paging import guarded_pages
+from mountfs.backends.paging import guarded_pages, pages_ended
 from mountfs.errors import Conflict, InvalidArgument, NotFound, ServerFault
 from mountfs.model.entry import Entry, File, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
-from mountfs.ports import RemoteChanges, TreePage
+from mountfs.ports import FolderPage, RemoteChanges, TreePage
 
 LIST = "files/list_folder"
 CONTINUE = "files/list_folder/continue"
@@ -53,6 +53,27 @@ def _list_once(api: DropboxApi, path_or_id: str) -> list[Listed]:
     return [*children.values(), *nameless]
 
 
+def list_page(
+    api: DropboxApi, path: RemotePath, folder_id: str, cursor: str | None, most: int | None
+) -> FolderPage:
+    """A page of ``list_folder``."""
+    if cursor is None:
+        limit = PAGE_ENTRIES if most is None else min(most, PAGE_ENTRIES)
+        arg = {"path": folder_id or path.text, "recursive": False, "limit": limit}
+        page = api.object(LIST, arg, is_read=True)
+    else:
+        page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
+    children: dict[str, Listed] = {}
+    nameless: list[Odd] = []
+    _collect(children, nameless, page)
+    gone = [None for metadata in _entries(page) if _is_deleted(metadata)]
+    entries = [*children.values(), *nameless, *gone]
+    if page.get("has_more") is True:
+        return FolderPage(entries, _cursor(page))
+    pages_ended(api.http, LIST)
+    return FolderPage(entries, None)
+
+
 def _collect(children: dict[str, Listed], nameless: list[Odd], page: Json) -> bool:
     """Whether the page said anything that was not known."""
     is_new = False
@@ -64,12 +85,16 @@ def _collect(children: dict[str, Listed], nameless: list[Odd], page: Json) -> bo
             assert isinstance(listed, Odd)
             is_new = listed not in known or is_new
             nameless.append(listed)
-        elif isinstance(metadata, dict) and metadata.get(".tag") == "deleted":
+        elif _is_deleted(metadata):
             is_new = children.pop(key, None) is not None or is_new
         else:
             is_new = children.get(key) != listed or is_new
             children[key] = listed
     return is_new
+
+
+def _is_deleted(metadata: Any) -> bool:
+    return isinstance(metadata, dict) and metadata.get(".tag") == "deleted"
 
 
 def list_tree(api: DropboxApi, folder_id: str, cursor: str | None) -> TreePage:
