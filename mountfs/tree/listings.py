@@ -30,6 +30,7 @@ from mountfs.tree.listing import Listing
 from mountfs.tree.load import Load
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
+from mountfs.tree.paging import PagedListing
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.refusedlistings import RefusedListings
 from mountfs.tree.remote import in_memory, is_outdated, lose, stands
@@ -41,7 +42,6 @@ from mountfs.tree.vanishing import lose_within
 from mountfs.tree.walkport import Walks
 
 LOG = logging.getLogger(__name__)
-
 T = TypeVar("T")
 
 RETRY_S = 1.0
@@ -233,7 +233,8 @@ class Listings:
             was_on_its_way = is_on_its_way(folder)
             load.asked_at = self._last_asked_at = tree.store.next_id()
         try:
-            entries = self._backend.list_folder(path, item_id)
+            asked = PagedListing(tree, self._backend, folder, path, item_id, load)
+            entries = asked.entries()
         except (NotFound, NotADirectory) as error:
             with tree.lock:
                 if folder.id == ROOT_ID:
@@ -259,19 +260,18 @@ class Listings:
                 self._not_listed(listing, error)
             return
         with tree.lock:
-            if not item_id and remote_path(folder) != path:
+            if entries is not None and not item_id and remote_path(folder) != path:
                 # It was renamed meanwhile, and something else may have had that path by then.
                 self._not_listed(listing, Busy(f"{path} was renamed while it was listed"))
                 return
-        odd = [entry for entry in entries if isinstance(entry, Odd)]
-        count, plain = len(entries), [entry for entry in entries if not isinstance(entry, Odd)]
-        if not odd and not load.landed and fill(tree, folder, plain, load.asked_at):
-            entries = plain = []  # their memory is that of the nodes
-        else:
-            read_children(self._tree, folder)
-            self._apply(folder, plain, odd, load)
-        tell_of(self._tree, folder, odd)
-        self.walks.listed(folder, count)
+        odd = [entry for entry in entries or () if isinstance(entry, Odd)]
+        if entries is not None:
+            plain = [entry for entry in entries if not isinstance(entry, Odd)]
+            if odd or load.landed or not fill(tree, folder, plain, load.asked_at):
+                read_children(tree, folder)
+                self._apply(folder, plain, odd, load)
+        tell_of(tree, folder, odd)
+        self.walks.listed(folder, asked.count)
 
     def _not_listed(self, listing: Listing, error: Transient) -> None:
         """The listing of a folder failed: what is known of it is trusted for a while more. Raises *error* if

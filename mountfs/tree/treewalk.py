@@ -119,6 +119,11 @@ class TreeWalk:
         """How many folders were met so far."""
         return len(self._folders)
 
+    @property
+    def fills_top(self) -> bool:
+        """Whether the folder that is listed may count as listed at the end, as far as was booked."""
+        return self._top.id in self._filled
+
     def book(self, placed: Iterable[Placed]) -> None:
         """Takes the entries of a page. Unfollowable."""
         tree = self._tree

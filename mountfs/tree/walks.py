@@ -47,7 +47,7 @@ FIRST_AHEAD = 4
 MOST_AHEAD = 64
 """Folders listed ahead of the one that is looked at."""
 MOST_ENTRIES_AHEAD = 64_000
-"""Entries that these are expected to have: a listing is in memory whole, a KiB for each entry."""
+"""Entries that these are expected to have; most of them are in vain where the program does not go on."""
 MOST_FOLDERS = 200_000
 """In a folder with more entries nothing is listed ahead: their order would be too large to keep."""
 PARENTS_KEPT = 64

@@ -108,6 +108,8 @@ class MemoryBackend:
             rest: Sequence[Listed] = self.list_folder(path, folder_id)
         else:
             with self._call("list_folder"):
+                if cursor not in self._rests:
+                    raise Conflict("reset")
                 rest = self._rests.pop(cursor)
         count = most or self.listing_entries
         if len(rest) <= count:

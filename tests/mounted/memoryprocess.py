@@ -37,8 +37,8 @@ class MemoryProcess(SandboxProcess):
         Asked.DELETE: ("submit/delete",),
         Asked.MOVE: ("submit/move",),
         Asked.MKDIR: ("submit/mkdir",),
-        Asked.LISTING: ("list_folder",),
-        Asked.STANDING: ("stat", "list_folder"),
+        Asked.LISTING: ("list_folder", "list_page"),
+        Asked.STANDING: ("stat", "list_folder", "list_page"),
     }
     refused_names: Mapping[str, int] = {
         "desktop.ini": errno.EINVAL,

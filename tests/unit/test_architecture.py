@@ -189,7 +189,7 @@ LAYERS_OF_THE_TREE = (
     ("tree",),
     ("childrows", "foldernames"),
     ("gaps", "oddities", "order", "outcome", "remote", "rowless", "settling", "treewalk", "unsent"),
-    ("vanishing",),
+    ("paging", "vanishing"),
     ("attributing", "circles", "copynames", "listings", "takeover", "twins"),
     ("feed", "plan", "rescue", "reversal", "sync", "view", "walks"),
     ("recovered", "replaced"),

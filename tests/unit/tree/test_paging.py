@@ -1,0 +1,171 @@
+"""Folders whose listing has several pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Conflict, NotFound, ServerFault
+from mountfs.model.entry import File, Odd
+from mountfs.model.path import RemotePath
+from mountfs.ports import FolderPage
+from mountfs.tree.treewalk import TreeWalk
+from tests.doubles.world import World
+
+PAGE = 5
+COUNT = 4 * PAGE + 1
+NAMES = {f"f{number:02}" for number in range(COUNT)}
+
+OnPage = Callable[[int, FolderPage], FolderPage]
+"""Called with the number of a page, from 1, and the page; what it gives is the page."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    for name in sorted(NAMES):
+        made.account.write(f"/long/{name}", name.encode())
+    made.follow()
+    made.memory.listing_entries = PAGE
+    made.names()
+    yield made
+    made.close()
+
+
+def on_pages(world: World, then: OnPage) -> list[int]:
+    """Has *then* called for each page of /long; gives, for each page that was asked for, how many rows the
+    folder had by then."""
+    inner, rows = world.memory.list_page, list[int]()
+    folder_id = world.node("/long").id
+
+    def list_page(
+        path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+    ) -> FolderPage:
+        rows.append(booked(world))
+        return then(len(rows), inner(path, folder_id, cursor, most=most))
+
+    def booked(world: World) -> int:
+        with world.core.tree.lock:
+            return len(list(world.core.tree.store.children(folder_id)))
+
+    world.memory.list_page = list_page  # type: ignore[method-assign]
+    return rows
+
+
+def rows_in(world: World, path: str) -> list[str]:
+    folder = world.node(path)
+    with world.core.tree.lock:
+        return sorted(row.name for row in world.core.tree.store.children(folder.id))
+
+
+def test_pages_become_rows_as_they_come(world: World) -> None:
+    """One page is booked while the next one is asked for."""
+    rows = on_pages(world, lambda _, page: page)
+    assert world.names("/long") == NAMES
+    assert len(rows) == 5
+    assert all(count >= PAGE * (number - 1) for number, count in enumerate(rows))
+
+
+def test_a_folder_that_is_known_is_listed_page_by_page_as_well(world: World) -> None:
+    world.names("/long")
+    world.account.remove("/long/f07")
+    world.theirs("/long/new", b"x")
+    rows = on_pages(world, lambda _, page: page)
+    assert world.names("/long") == (NAMES - {"f07"}) | {"new"}
+    assert len(rows) == 5
+    assert rows_in(world, "/long") == sorted((NAMES - {"f07"}) | {"new"})
+
+
+def again(number: int, page: FolderPage) -> FolderPage:
+    twice = File("twice", "twice", "1", 1, 0, "")
+    return replace(page, entries=[*page.entries, twice]) if number in (1, 4) else page
+
+
+def other_of_that_name(number: int, page: FolderPage) -> FolderPage:
+    other = File("other", "F00", "1", 1, 0, "")
+    return replace(page, entries=[*page.entries, other]) if number == 4 else page
+
+
+def gone(number: int, page: FolderPage) -> FolderPage:
+    return replace(page, entries=[*page.entries, None]) if number == 3 else page
+
+
+def void(number: int, page: FolderPage) -> FolderPage:
+    if number == 3:
+        raise Conflict("reset")
+    return page
+
+
+def leads_nowhere(number: int, page: FolderPage) -> FolderPage:
+    """The second page names itself as the next one."""
+    cursor = (page.cursor or "").replace(str(COUNT - 2 * PAGE), str(COUNT - PAGE))
+    return replace(page, cursor=cursor) if number == 2 else page
+
+
+def one_is_odd(number: int, page: FolderPage) -> FolderPage:
+    return replace(page, entries=[*page.entries, Odd("odd", "no size")]) if number == 2 else page
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["new", "known"])
+@pytest.mark.parametrize("case", [again, other_of_that_name, gone, void, leads_nowhere, one_is_odd])
+def test_a_listing_that_is_not_plain_is_asked_for_as_a_whole(
+    world: World, case: OnPage, is_known: bool
+) -> None:
+    if is_known:
+        world.names("/long")
+        world.account.remove("/long/f07")
+        world.theirs("/long/f07", b"new")
+    on_pages(world, case)
+    assert world.names("/long") == NAMES
+    assert rows_in(world, "/long") == sorted(NAMES)
+    assert world.get("/long/f03") == b"f03"
+
+
+@pytest.mark.parametrize("number", [1, 2, 4, 5])
+def test_a_page_that_fails_leaves_no_rows_and_no_folder_that_is_shown_in_part(
+    world: World, number: int
+) -> None:
+    world.backend.fail("list_folder", ServerFault("500"), skip=number - 1)
+    with pytest.raises(ServerFault):
+        world.names("/long")
+    assert rows_in(world, "/long") == []
+    rows = on_pages(world, lambda _, page: page)
+    assert world.names("/long") == NAMES
+    assert len(rows) == 5
+
+
+def test_a_kill_between_two_pages_shows_no_part_of_a_folder(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(number: int, page: FolderPage) -> FolderPage:
+        if number == 5:
+            raise KeyboardInterrupt
+        return page
+
+    on_pages(world, killed)
+    with monkeypatch.context() as patched:
+        patched.setattr(TreeWalk, "give_up", lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            world.names("/long")
+    assert rows_in(world, "/long")
+    world.account.remove("/long/f01")
+    world.restart()
+    world.follow()
+    assert world.names("/long") == NAMES - {"f01"}
+    assert rows_in(world, "/long") == sorted(NAMES - {"f01"})
+
+
+def test_a_folder_that_others_remove_between_two_pages_is_gone(world: World) -> None:
+    def removed(number: int, page: FolderPage) -> FolderPage:
+        if number == 3:
+            world.account.remove("/long")
+            raise NotFound("no such folder")
+        return page
+
+    on_pages(world, removed)
+    with pytest.raises(NotFound):
+        world.names("/long")
+    assert world.names() == set()
