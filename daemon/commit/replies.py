@@ -326,30 +326,28 @@ class Replies:
             return
         judged = list(zip(flights, verdicts, strict=True))
         made = _above(flight for flight, each in judged if isinstance(each, Acknowledge | Overtaken))
-        unknown = _above(flight for flight, each in judged if isinstance(each, Unknown))
-        left: list[Flight] = []
-        with self._tree.transaction():
-            for folder in batch.sent.carried:
-                key = folder.place.path.key
-                if folder.node.state.flight is not folder:
-                    continue
-                if key in made:
-                    self._books.acknowledge(folder, Folder("", folder.name))
-                elif key in unknown:
-                    left.append(folder)
-                else:
-                    self._books.unsent(folder)
-        batch.sent.carried = left
+        unknown = _above(flight for flight, each in judged if isinstance(each, Unknown)) - made
+        carried = batch.sent.carried
+        for part in _steps([folder for folder in carried if folder.place.path.key in made]):
+            self._book_step(part, lambda folder: self._books.acknowledge(folder, Folder("", folder.name)))
+        self._unsend_carried(batch, made | unknown)
+        batch.sent.carried = [
+            folder
+            for folder in carried
+            if folder.place.path.key in unknown and folder.node.state.flight is folder
+        ]
 
-    def _unsend_carried(self, batch: Batch) -> None:
-        """Ends the flights of new folders that no file left in the batch makes by the way."""
-        above = _above(batch.flights) if batch.sent.carried else set()
-        left = [folder for folder in batch.sent.carried if folder.place.path.key in above]
-        with self._tree.transaction():
-            for folder in batch.sent.carried:
-                if folder not in left and folder.node.state.flight is folder:
-                    self._books.unsent(folder)
-        batch.sent.carried = left
+    def _unsend_carried(self, batch: Batch, above: set[str] | None = None) -> None:
+        """Ends the flights of new folders that no file makes by the way: those that are not *above* one, by
+        folded path; None: above one that is left in the batch."""
+        carried = batch.sent.carried
+        if not carried:
+            return
+        kept = _above(batch.flights) if above is None else above
+        # The deepest first, so that none is on its way into one that is not.
+        for part in _steps([folder for folder in reversed(carried) if folder.place.path.key not in kept]):
+            self._book_step(part, self._books.unsent)
+        batch.sent.carried = [folder for folder in carried if folder.place.path.key in kept]
 
 
 def sessions_of(flights: Iterable[Flight]) -> list[str]:

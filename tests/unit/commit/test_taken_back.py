@@ -35,6 +35,14 @@ def write_files(world: World) -> None:
         world.put(f"/d/f{number}", b"1")
 
 
+def write_files_in_folders(world: World) -> None:
+    """Each file has its batch make two folders by the way."""
+    for number in range(COUNT):
+        world.mkdir(f"/d{number}")
+        world.mkdir(f"/d{number}/e")
+        world.put(f"/d{number}/e/f", b"1")
+
+
 def in_the_account(world: World) -> int:
     return len(world.account.files()) + len(world.account.folders())
 
@@ -69,6 +77,11 @@ def not_reached(world: World) -> None:
     world.backend.fail("submit", Unreachable("no route"))
 
 
+def not_reached_in_folders(world: World) -> None:
+    write_files_in_folders(world)
+    world.backend.fail("submit", Unreachable("no route"))
+
+
 def not_listed(world: World) -> None:
     remove_folders(world)
     world.backend.fail("list_folder", ServerFault("500"))
@@ -80,7 +93,9 @@ def filled_meanwhile(world: World) -> None:
         world.account.write(f"/d{number}/theirs", b"1")
 
 
-@pytest.mark.parametrize("case", [not_answered, not_reached, not_listed, filled_meanwhile])
+@pytest.mark.parametrize(
+    "case", [not_answered, not_reached, not_reached_in_folders, not_listed, filled_meanwhile]
+)
 def test_what_is_given_up_of_a_large_batch_is_booked_in_steps(
     batches: World, monkeypatch: pytest.MonkeyPatch, case: Callable[[World], None]
 ) -> None:
