@@ -13,8 +13,9 @@ from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.commits import MISMATCHES
-from mountfs.backends.box.uploads import PART_TRIES
-from mountfs.errors import Busy, Conflict, NotFound, Offline, ServerFault, SessionLost, Transient
+from mountfs.backends.box.smallfiles import DIRECT_BYTES
+from mountfs.backends.box.uploads import ENDING_TRIES, OPENING_TRIES, PART_TRIES
+from mountfs.errors import Busy, Conflict, NotFound, Offline, Refused, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.order import Part
 from mountfs.model.source import Source
@@ -246,6 +247,39 @@ def test_a_session_in_the_way_is_waited_for_and_never_ended(sandbox: BoxSandbox,
     (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert isinstance(file, File)
     assert sandbox.sessions() == []
+
+
+def test_a_file_travels_with_its_commit_where_the_session_in_the_way_never_ends(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.set_switches(session_conflict=True)
+    stuck = box.open_session(place("/x"), len(BODY), None)
+    sandbox.set_faults([FaultRule(route="sessions/abort", status=412)])
+    for _ in range(OPENING_TRIES - 1):
+        with pytest.raises(Busy):
+            box.open_session(place("/x"), len(BODY), None)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), body=source_of(BODY))
+    (file,) = finish(box, [order])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+    for _ in range(ENDING_TRIES - 1):
+        with pytest.raises(ServerFault):
+            box.abandon(stuck)
+    with pytest.raises(Refused):
+        box.abandon(stuck)
+
+
+def test_a_file_that_needs_a_session_waits_for_the_one_in_the_way(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.set_switches(session_conflict=True)
+    stuck = box.open_session(place("/x"), DIRECT_BYTES + 1, None)
+    for _ in range(OPENING_TRIES + 1):
+        with pytest.raises(Busy):
+            box.open_session(place("/x"), DIRECT_BYTES + 1, None)
+    box.abandon(stuck)
+    assert box.part_bytes(box.open_session(place("/x"), DIRECT_BYTES + 1, None)) == PART
 
 
 def test_a_session_whose_opening_was_never_heard_of_is_ended_when_it_is_in_the_way(

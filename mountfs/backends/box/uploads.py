@@ -28,6 +28,7 @@ from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.sessiontoken import SessionToken, StoredPart
+from mountfs.backends.box.smallfiles import DIRECT_BYTES
 from mountfs.backends.filerange import FileRange
 from mountfs.backends.wire import Response
 from mountfs.errors import (
@@ -36,6 +37,7 @@ from mountfs.errors import (
     InvalidArgument,
     NotFound,
     Offline,
+    Refused,
     ServerFault,
     SessionLost,
     Unreachable,
@@ -52,6 +54,11 @@ MOST_PART_BYTES = 256 * 1024 * 1024
 PAGE_PARTS = 1000
 PART_TRIES = 10
 """So often a session may refuse one part for a reason that lies in the session; some 70 s in all."""
+OPENING_TRIES = 10
+"""So often another session may be in the way of a file that needs none: one that the service does not end
+would hold it up for a week."""
+ENDING_TRIES = 20
+"""So often a session may refuse its end by a condition that nobody stated; some 8 min in all."""
 _PAGES = 1000
 
 _Target = tuple[str, str, str]
@@ -77,6 +84,10 @@ class BoxUploads:
         """By session what was found in it; one that is missing here must be listed first."""
         self._unheard: dict[_Target, set[int]] = {}
         """The sizes for which a session may have been opened without our being told its id."""
+        self._blocked: Counter[_Target] = Counter()
+        """By target: how often another session was in the way, in a row."""
+        self._unended: Counter[str] = Counter()
+        """By session: how often it refused its end by a condition that nobody stated."""
         self._refused: dict[str, Counter[int]] = {}
         """By session, and the offset of a part: how often the session refused it."""
         self._strayed: set[str] = set()
@@ -173,14 +184,26 @@ class BoxUploads:
             self._refused.pop(session_id, None)
 
     def abandon(self, session: str) -> None:
-        """As the port says; what is no token of ours, or one of no session, is over already."""
+        """As the port says; what is no token of ours, or one of no session, is over already. Refused: the
+        session does not take its end, however often."""
         try:
             token = SessionToken.parse(session)
         except SessionLost:
             return
         self.let_go(token.id)
-        if token.id:
+        if not token.id:
+            return
+        try:
             self._end(token.abort)
+        except FailedCondition as error:
+            with self._lock:
+                self._unended[token.id] += 1
+                if self._unended[token.id] < ENDING_TRIES:
+                    raise
+                del self._unended[token.id]
+            raise Refused(f"the upload session does not end: {error}") from error
+        with self._lock:
+            self._unended.pop(token.id, None)
 
     def _has_strayed(self, file_id: str, place: Place) -> bool:
         """Whether the file was found away from its place, and is not at *place* now."""
@@ -195,7 +218,8 @@ class BoxUploads:
         return False
 
     def _opened(self, route: str, url: str, arg: Json, target: SessionToken, place: Place) -> str:
-        """NotFound: the folder or the file is gone. Busy: another session for this file is open."""
+        """NotFound: the folder or the file is gone. Busy: another session for this file is open. Where that
+        does not end, a file that can travel with its commit is given the token of none."""
         try:
             response = self._api.exchange(route, url, arg=arg, is_upload=True)
         except Offline as error:
@@ -205,7 +229,8 @@ class BoxUploads:
         code = code_of(response)
         if code == SESSION_CONFLICT:
             self._end_unheard(target, response)
-            raise Busy(f"{place}: another upload session is in the way", response.retry_after_s)
+            return self._blocked_by_another(target, response, place)
+        self._blocked.pop(_key(target), None)
         if response.status < 500:
             self._unheard.pop(_key(target), None)
         else:
@@ -221,6 +246,15 @@ class BoxUploads:
         if code == TOO_SMALL:
             return target.text
         raise from_response(response, str(place))
+
+    def _blocked_by_another(self, target: SessionToken, response: Response, place: Place) -> str:
+        """The token of no session, where the file needs none. Busy."""
+        with self._lock:
+            self._blocked[_key(target)] += 1
+            is_stuck = self._blocked[_key(target)] >= OPENING_TRIES
+        if is_stuck and target.size_bytes <= DIRECT_BYTES:
+            return target.text
+        raise Busy(f"{place}: another upload session is in the way", response.retry_after_s)
 
     def _note_unheard(self, target: SessionToken) -> None:
         self._unheard.setdefault(_key(target), set()).add(target.size_bytes)
