@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import TypeVar
 
 from mountfs.backends import checked, packs
 from mountfs.backends.box.api import BoxApi, quoted
 from mountfs.backends.box.commits import Commits, UnknownJob
+from mountfs.backends.box.conditions import Conditions
 from mountfs.backends.box.copies import Copies
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of
-from mountfs.backends.box.errors import from_response, is_foreign
+from mountfs.backends.box.errors import FailedCondition, from_response, is_foreign
 from mountfs.backends.box.events import Events
 from mountfs.backends.box.history import restore, revisions_before, undelete
 from mountfs.backends.box.items import Items
@@ -67,6 +70,8 @@ PART_IN_MEMORY_BYTES = 16 * 1024 * 1024
 """Of files beyond a gigabyte the parts are longer, and several are on their way at once: such a part is read
 while it is sent."""
 
+T = TypeVar("T", bound=Order)
+
 OF_THE_CALL = (Offline, Throttled, ServerFault, NotSignedIn)
 """What says nothing about the order itself: it may have taken effect, or was never looked at."""
 
@@ -100,6 +105,7 @@ class BoxBackend:
         self._copies = Copies(self._api, self._places)
         self._downloads = Downloads(self._api, clock)
         self._events = Events(self._api, clock)
+        self._conditions = Conditions()
 
     @property
     def limits(self) -> BackendLimits:
@@ -237,22 +243,28 @@ class BoxBackend:
         """One order at a time. An error that leaves open whether it took effect is raised."""
         if len(orders) != 1:
             raise BatchRefused("the service takes one change at a time")
-        try:
-            return self._carry_out(orders[0])
-        except OF_THE_CALL:
-            raise
-        except MountfsError as error:
-            return Done((error,))
+        return self._answered(orders[0], self._carry_out)
 
     def poll(self, job: str, orders: Sequence[Order]) -> Launch:
         if len(orders) != 1 or not isinstance(orders[0], Put):
             raise UnknownJob(f"no such job: {job}")
+        return self._answered(orders[0], partial(self._commits.poll, job))
+
+    def _answered(self, order: T, send: Callable[[T], Launch]) -> Launch:
+        """What *send* comes to, errors of the order itself among it."""
         try:
-            return self._commits.poll(job, orders[0])
+            launch = send(order)
+        except FailedCondition as error:
+            conflict = self._conditions.failed(order, error)
+            if conflict is None:
+                raise
+            return Done((conflict,))
         except (UnknownJob, *OF_THE_CALL):
             raise
         except MountfsError as error:
-            return Done((error,))
+            launch = Done((error,))
+        self._conditions.passed(order)
+        return launch
 
     def _carry_out(self, order: Order) -> Launch:
         match order:

@@ -81,7 +81,7 @@ class Commits:
                 raise
             if response.status != 412 or base is None:
                 return self._launched(order, token, response)
-            standing = self._after_mismatch(order, base)
+            standing = self._after_mismatch(order, base, etag)
             if isinstance(standing, File):
                 return self._done_before(token, standing)
             etag = standing
@@ -194,7 +194,7 @@ class Commits:
             self._forget(token)
         return is_hopeless
 
-    def _after_mismatch(self, order: Put, base: Revision) -> File | str:
+    def _after_mismatch(self, order: Put, base: Revision, stated: str | None) -> File | str:
         """What came of it when the etag is not the one we knew: our file, or the etag to go on with."""
         item = self._items.get(base.file_id, is_folder=False)
         if item is None or not self._places.holds(order.place, item):
@@ -202,7 +202,7 @@ class Commits:
             raise SessionLost(f"the file that was to be replaced is not at {order.place} any more")
         if item.get("sha1") == sha1_of(order):
             return file_of(item)
-        return unchanged_etag(item, base, order.place)
+        return unchanged_etag(item, base, order.place, stated)
 
     def _done(self, token: SessionToken, file: File) -> Done:
         self._forget(token)

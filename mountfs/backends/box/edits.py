@@ -101,7 +101,7 @@ class Edits:
             item = self._items.get(base.file_id, is_folder=False)
             if item is None or not self._places.holds(place, item):
                 return
-            etag = unchanged_etag(item, base, place)
+            etag = unchanged_etag(item, base, place, etag)
         raise Conflict(f"somebody else keeps changing {place}")
 
     def _delete(self, item_id: str, place: Place, *, is_folder: bool, etag: str | None = None) -> bool:
@@ -211,7 +211,7 @@ class Edits:
             item = self._items.get(base.file_id, is_folder=False)
             if item is None or not self._places.holds(place, item):
                 raise NotFound(f"nothing is at {place} (any more)")
-            etag = unchanged_etag(item, base, place)
+            etag = unchanged_etag(item, base, place, etag)
         raise Conflict(f"somebody else keeps changing {place}")
 
     def _dated(self, file_id: str, etag: str, order: SetTime) -> Json | None:

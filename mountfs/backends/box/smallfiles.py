@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, Revision, file_of, id_of, time_stamp
-from mountfs.backends.box.errors import NAME_IN_USE, code_of, conflicting_item, from_response, is_held_by_link
+from mountfs.backends.box.errors import (
+    NAME_IN_USE,
+    FailedCondition,
+    code_of,
+    conflicting_item,
+    from_response,
+    is_held_by_link,
+)
 from mountfs.backends.box.form import FileForm, pieces
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
@@ -111,7 +118,7 @@ class SmallFiles:
                 return None
             if item.get("sha1") == upload.sha1:
                 return file_of(item)
-            etag = unchanged_etag(item, base, order.place)
+            etag = unchanged_etag(item, base, order.place, etag)
         raise Conflict(f"somebody else keeps changing {order.place}")
 
     def _send(
@@ -168,13 +175,18 @@ def base_of(order: Put) -> Revision | None:
     return base
 
 
-def unchanged_etag(item: Json, base: Revision, place: Place) -> str:
-    """The etag of a file that still has the content of *base*. Conflict when it has another."""
+def unchanged_etag(item: Json, base: Revision, place: Place, stated: str | None) -> str:
+    """The etag of a file that still has the content of *base*, and was refused by the etag *stated*. Conflict
+    when it has another content. FailedCondition when its etag is the one stated: its state may be on its way
+    through the service."""
     version = item.get("file_version")
     version_id = version.get("id") if isinstance(version, Mapping) else None
     if version_id != base.version_id:
         raise Conflict(f"somebody else changed {place}")
-    return checked.token(item.get("etag"), "etag")
+    etag = checked.token(item.get("etag"), "etag")
+    if etag == stated:
+        raise FailedCondition(f"{place}: HTTP 412 to the etag that it has")
+    return etag
 
 
 def done_already(items: Items, response: Response, place: Place, sha1: str) -> File:
