@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from daemon.process.worker import Worker
+from mountfs.clock import SystemClock
 from mountfs.errors import NoSpace
-from mountfs.spool.ahead import RETRY_S, FilesAhead
+from mountfs.spool.ahead import AT_ONCE, RETRY_S, FilesAhead
 from mountfs.spool.disk import RealDisk
 from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool
+from tests.waiting import DEADLINE_S
 
 MOST = 8
 
@@ -91,6 +94,26 @@ def test_more_are_made_once_half_are_gone(tmp_path: Path, ahead: FilesAhead) -> 
     assert woken == [MOST // 2 - 1]
     ahead.step(1.0)
     assert len(ahead) == MOST
+
+
+def test_a_stop_waits_for_a_few_of_many(tmp_path: Path, disk: CountingDisk) -> None:
+    """It ends a thread between two steps; a busy disk took longer for all than a stop waits."""
+    ahead = FilesAhead(tmp_path, disk, 2 * AT_ONCE + 1)
+    assert [ahead.step(5.0) for _ in range(3)] == [5.0, 5.0, math.inf]
+    assert len(ahead) == disk.made_unnamed == 2 * AT_ONCE + 1
+    ahead.close()
+
+    def stopping(directory: str) -> int:
+        worker.stop()
+        return made(directory)
+
+    made, disk.create_unnamed = disk.create_unnamed, stopping  # type: ignore[method-assign]
+    ahead = FilesAhead(tmp_path, disk, 2 * AT_ONCE + 1)
+    worker = Worker("make-ahead", ahead.step, SystemClock())
+    worker.start()
+    assert worker.join(DEADLINE_S)
+    assert len(ahead) <= AT_ONCE
+    ahead.close()
 
 
 @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT])
