@@ -186,8 +186,10 @@ def test_killed_at_any_moment_its_closed_files_are_whole(tmp_path: Path, lines: 
             assert process.poll() is None
             return ledger.exists() and ledger.read_bytes().count(b"\n") >= lines
 
-        until(is_far_enough, f"{lines} lines are written")
-        process.kill()
+        try:
+            until(is_far_enough, f"{lines} lines are written")
+        finally:
+            process.kill()  # or it would write on for ever, and be waited for
     with _opened(tmp_path) as scene:
         _check_promises(scene)
         _check_order(scene)
