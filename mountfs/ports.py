@@ -171,11 +171,17 @@ class Backend(Protocol):
         NotADirectory."""
 
     def list_page(
-        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        self,
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
         """A page of what ``list_folder`` lists; *cursor*: None for the first page, else that of the page
-        before. *most*: about so many entries; None: as many as the service gives at once. NotFound,
-        NotADirectory; Conflict: the cursor is void."""
+        before. *most*: about so many entries; None: as many as the service gives at once. *is_ahead*: nobody
+        waits for it yet. NotFound, NotADirectory; Conflict: the cursor is void."""
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         """A page of all that is below a folder (its id; ``root_id`` for the root); *cursor*: None for the

@@ -23,6 +23,8 @@ class PagePlaces:
         self._taken_bytes = 0
         self._readers = 0
         """Those who wait for a place and have somebody who waits for them."""
+        self.waiting = 0
+        """All who wait for one."""
         self._changed = Condition()
 
     @contextmanager
@@ -32,10 +34,12 @@ class PagePlaces:
         for whom somebody does go first."""
         with self._changed:
             self._readers += not is_ahead
+            self.waiting += 1
             try:
                 self._changed.wait_for(lambda: self._is_free(page_bytes, is_ahead=is_ahead))
             finally:
                 self._readers -= not is_ahead
+                self.waiting -= 1
             self._taken_bytes += page_bytes
             self._changed.notify_all()
         try:

@@ -151,9 +151,12 @@ class Listings:
 
     # Loading
 
-    def load(self, folder: Node, asked_at: int = 0, *, needs_nodes: bool = True) -> None:
+    def load(
+        self, folder: Node, asked_at: int = 0, *, needs_nodes: bool = True, is_ahead: bool = False
+    ) -> None:
         """Has the children of *folder* in memory, and lists them at the service if they must be; once for all
-        callers that wait for it. *needs_nodes*: else rows may be all that there is of them.
+        callers that wait for it. *needs_nodes*: else rows may be all that there is of them. *is_ahead*:
+        nobody waits for it yet.
 
         NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
         and never was.
@@ -162,8 +165,10 @@ class Listings:
             folder = in_memory(self._tree, folder)
             under_way = self._loads.get(folder.id)
             if under_way is None:
-                mine = self._loads[folder.id] = Load(self._tree.store.next_id())
+                mine = self._loads[folder.id] = Load(self._tree.store.next_id(), is_ahead=is_ahead)
                 self._tree.residents.keep(folder)
+            else:
+                under_way.is_ahead &= is_ahead
         if under_way is not None:
             under_way.ended.wait()
             if under_way.error is not None:
@@ -311,11 +316,11 @@ class Listings:
         )
         for nodes in chunks(missing):
             for node in nodes:
-                if node.folder is not None and _is_missing(node, folder, load):
+                if node.folder is not None and load.misses(node, folder):
                     lose_within(tree, node)
             with tree.transaction():
                 for node in nodes:
-                    if _is_missing(node, folder, load):
+                    if load.misses(node, folder):
                         lose(tree, node)
         with tree.transaction():
             listing.listed_at = load.asked_at
@@ -390,11 +395,3 @@ class Listings:
     def doubt_all(self) -> None:
         """Every folder is to be listed anew. Inside a transaction."""
         self.doubt_below(self._tree.root)
-
-
-def _is_missing(node: Node, folder: Node, load: Load) -> bool:
-    """Whether *node*, which the listing of *folder* by *load* does not have, is lost by that."""
-    state = node.state
-    if state.base is None or state.base_parent is not folder:
-        return False
-    return load.is_believed_at(fold(state.base.name))

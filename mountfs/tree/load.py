@@ -5,13 +5,17 @@ from __future__ import annotations
 import threading
 
 from mountfs.errors import MountfsError
+from mountfs.model.path import fold
+from mountfs.tree.node import Node
 
 
 class Load:
     """One load of a folder, and all callers that wait for it."""
 
-    def __init__(self, asked_at: int) -> None:
+    def __init__(self, asked_at: int, *, is_ahead: bool = False) -> None:
         self.asked_at = asked_at
+        self.is_ahead = is_ahead
+        """Whether nobody waits for it yet."""
         self.landed: dict[str, int] = {}
         """The places in the folder, by their folded names, at which an order of ours had its outcome since
         this load began, and when."""
@@ -21,3 +25,10 @@ class Load:
     def is_believed_at(self, key: str) -> bool:
         """Whether what the service was asked for knows of all our outcomes at the folded name *key*."""
         return self.landed.get(key, 0) <= self.asked_at
+
+    def misses(self, node: Node, folder: Node) -> bool:
+        """Whether *node*, which the listing of *folder* does not have, is lost by that."""
+        state = node.state
+        if state.base is None or state.base_parent is not folder:
+            return False
+        return self.is_believed_at(fold(state.base.name))

@@ -49,7 +49,7 @@ class PagedListing:
     def entries(self) -> Sequence[Listed] | None:
         """All that is in the folder; None: that is in rows, and the folder counts as listed. Raises what
         ``list_page`` does; Busy: the folder was renamed meanwhile."""
-        page = self._backend.list_page(self._path, self._item_id, None)
+        page = self._page(None)
         kept: list[Listed] = []
         if page.cursor is not None and not self._load.landed and is_new(self._tree, self._folder):
             if self._is_booked(page):
@@ -61,6 +61,9 @@ class PagedListing:
         whole = self._backend.list_folder(self._path, self._item_id)
         self.count = len(whole)
         return whole
+
+    def _page(self, cursor: str | None) -> FolderPage:
+        return self._backend.list_page(self._path, self._item_id, cursor, is_ahead=self._load.is_ahead)
 
     def _is_plain(self, page: FolderPage, take: Take) -> bool:
         """Has *page* and all after it taken. The next one is asked for while one is taken."""
@@ -76,9 +79,7 @@ class PagedListing:
                 if is_endless or cursor in positions:
                     return False
                 positions.add(cursor)
-                following: Future[FolderPage] = ahead.submit(
-                    self._backend.list_page, self._path, self._item_id, cursor
-                )
+                following: Future[FolderPage] = ahead.submit(self._page, cursor)
                 if not take(page.entries):
                     return False
                 try:

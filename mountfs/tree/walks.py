@@ -267,7 +267,7 @@ class Walks(NoWalks):
     def _list_ahead(self, folder: Node) -> None:
         try:
             if not self._is_closed:
-                self._listings.load(folder)
+                self._listings.load(folder, is_ahead=True)
         except MountfsError:
             with self._lock:
                 self._runs.clear()

@@ -91,9 +91,18 @@ class FaultyBackend:
         return self._run("list_folder", lambda: self.inner.list_folder(path, folder_id))
 
     def list_page(
-        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        self,
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
-        return self._run("list_folder", lambda: self.inner.list_page(path, folder_id, cursor, most=most))
+        return self._run(
+            "list_folder",
+            lambda: self.inner.list_page(path, folder_id, cursor, most=most, is_ahead=is_ahead),
+        )
 
     def restore(self, place: Place, former: File) -> None:
         self._run("restore", lambda: self.inner.restore(place, former))

@@ -101,7 +101,13 @@ class MemoryBackend:
             return [self._shown(each) for each in children]
 
     def list_page(
-        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        self,
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
         """Counts as ``list_folder``; later pages are of the folder as it was at the first one."""
         if cursor is None:

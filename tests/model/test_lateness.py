@@ -25,8 +25,8 @@ TURNS = 100
 class PassedLoad(Load):
     """Nobody waits for it: there is one thread."""
 
-    def __init__(self, asked_at: int) -> None:
-        super().__init__(asked_at)
+    def __init__(self, asked_at: int, *, is_ahead: bool = False) -> None:
+        super().__init__(asked_at, is_ahead=is_ahead)
         self.ended = NotAwaited()  # type: ignore[assignment]
 
 

@@ -15,6 +15,7 @@ from mountfs.backends.box.errors import FailedCondition, from_response
 from mountfs.backends.box.settings import ADAPTIVE, BoxSettings
 from mountfs.backends.hosts import Hosts
 from mountfs.backends.http import HttpClient
+from mountfs.backends.pageplaces import PagePlaces
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import ServerFault, Throttled, Unreachable
 from mountfs.model.allowance import AHEAD_S, COUNTED_MOST, Allowance
@@ -45,6 +46,7 @@ class BoxApi:
     ) -> None:
         """*budget*: of the account; None: this client has the account for itself."""
         self.http = http
+        self.page_places = PagePlaces()
         self.settings = settings
         configured = (settings.api_url, settings.upload_url)
         self.hosts = Hosts(configured, SIGNED_DOMAINS)

@@ -150,12 +150,18 @@ class BoxBackend:
         return self._items.children(folder_id or self._places.folder(path))
 
     def list_page(
-        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        self,
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
         """The cursor names the folder as well: no other may be at *path* by then."""
         known_id, _, marker = (cursor or "").partition(" ")
         folder_id = known_id or folder_id or self._places.folder(path)
-        entries, following = self._items.page(folder_id, marker, most)
+        entries, following = self._items.page(folder_id, marker, most, is_ahead=is_ahead)
         return FolderPage(entries, f"{folder_id} {following}" if following else None)
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:  # noqa: ARG002 - the port's

@@ -10,6 +10,7 @@ from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, listed_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.paging import guarded_pages, pages_ended
+from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, ServerFault
 from mountfs.model.entry import Entry, File, Folder, Listed, Odd
 from mountfs.model.path import fold
@@ -50,15 +51,19 @@ class Items:
         """All that stands in a folder, but for web links. NotFound: the folder is gone."""
         return self._whole(folder_id, _listed)
 
-    def page(self, folder_id: str, marker: str, most: int | None) -> tuple[list[Listed], str]:
+    def page(
+        self, folder_id: str, marker: str, most: int | None, *, is_ahead: bool
+    ) -> tuple[list[Listed], str]:
         """Of what ``children`` gives, a page; *marker*: "" for the first one. And the marker of the next one;
         "": there is none. NotFound; Conflict: the marker is void."""
         limit = PAGE_ITEMS if most is None else min(most, PAGE_ITEMS)
         try:
-            page = self._page(folder_id, marker, limit)
+            reply = self._page(folder_id, marker, limit)
         except _MarkerVoid as error:
             raise Conflict(str(error)) from error
-        entries, following = _listed(iter(entries_of(page))), _following(page)
+        with self._api.page_places.taken(len(reply.body), is_ahead=is_ahead):
+            page = object_in(reply, LIST)
+            entries, following = _listed(iter(entries_of(page))), _following(page)
         if not following:
             pages_ended(self._api.http, LIST)
         return entries, following
@@ -81,17 +86,20 @@ class Items:
         marker, known = "", set[str]()
         with guarded_pages(self._api.http, LIST) as pages:
             while True:
-                page = self._page(folder_id, marker, PAGE_ITEMS)
-                items = entries_of(page)
-                yield from items
-                marker = _following(page)
-                if not marker:
-                    return
-                seen = {_told_apart(item) for item in items}
+                reply = self._page(folder_id, marker, PAGE_ITEMS)
+                with self._api.page_places.taken(len(reply.body)):
+                    page = object_in(reply, LIST)
+                    items = entries_of(page)
+                    yield from items
+                    marker = _following(page)
+                    if not marker:
+                        return
+                    seen = {_told_apart(item) for item in items}
+                    del page, items
                 pages.check(marker, is_new=not seen <= known)
                 known |= seen
 
-    def _page(self, folder_id: str, marker: str, limit: int) -> Json:
+    def _page(self, folder_id: str, marker: str, limit: int) -> Response:
         query: dict[str, str | int] = {"fields": FIELDS, "usemarker": "true", "limit": limit}
         if marker:
             query["marker"] = marker
@@ -100,7 +108,7 @@ class Items:
             raise _MarkerVoid(str(from_response(response, LIST)))
         if response.status != 200:
             raise from_response(response, LIST)
-        return object_in(response, LIST)
+        return response
 
 
 def _following(page: Json) -> str:

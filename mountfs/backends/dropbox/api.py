@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from mountfs.backends import checked
 from mountfs.backends.dropbox.errors import CHECK, LOOKUP, error_in, from_response, tags_of
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient
+from mountfs.backends.pageplaces import PagePlaces
 from mountfs.backends.wire import Request, Response, StreamedBody, Window
 from mountfs.errors import MountfsError, ServerFault
 from mountfs.ports import Take
@@ -33,6 +35,7 @@ class DropboxApi:
 
     def __init__(self, http: HttpClient, settings: DropboxSettings) -> None:
         self.http = http
+        self.page_places = PagePlaces()
         self._settings = settings
         self._lock = threading.Lock()
         self._root_namespace: str | None = None
@@ -88,6 +91,16 @@ class DropboxApi:
     ) -> Json:
         """``rpc`` whose reply must be an object."""
         return self._object(self.rpc(route, arg, is_read=is_read, read_timeout_s=read_timeout_s), route)
+
+    def page(self, route: str, arg: Json) -> Response:
+        """The reply to a call that lists something, as it came; for ``taken_apart``."""
+        return self._succeeded(self._request("api", route, arg, is_read=True))
+
+    @contextmanager
+    def taken_apart(self, reply: Response, route: str, *, is_ahead: bool = False) -> Iterator[Json]:
+        """What a page says. It takes several times its bytes: nothing of it may outlive the block."""
+        with self.page_places.taken(len(reply.body), is_ahead=is_ahead):
+            yield self._object(reply.json(), route)
 
     def account(self) -> Json:
         """Who we are; the only call that needs no namespace."""
@@ -164,10 +177,13 @@ class DropboxApi:
             return self._root_namespace
 
     def _json(self, request: Request) -> Any:
+        return self._succeeded(request).json()
+
+    def _succeeded(self, request: Request) -> Response:
         response = self._exchange(request)
         if not 200 <= response.status < 300:
             raise self._failure(response, request.route)
-        return response.json()
+        return response
 
     def _exchange(self, request: Request) -> Response:
         """The reply; once more when the root namespace we named is not the user's root any more."""

@@ -104,9 +104,15 @@ class DropboxBackend:
         return listing.list_folder(self._api, path, folder_id)
 
     def list_page(
-        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        self,
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
-        return listing.list_page(self._api, path, folder_id, cursor, most)
+        return listing.list_page(self._api, path, folder_id, cursor, most, is_ahead=is_ahead)
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         return listing.list_tree(self._api, folder_id, cursor)

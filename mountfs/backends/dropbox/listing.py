@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.entries import entry_of, file_of, listed_of, news_of, placed_of
 from mountfs.backends.paging import guarded_pages, pages_ended
+from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, InvalidArgument, NotFound, ServerFault
 from mountfs.model.entry import Entry, File, Listed, Odd, Place
 from mountfs.model.path import RemotePath, fold
@@ -39,39 +40,50 @@ def list_folder(api: DropboxApi, path: RemotePath, folder_id: str = "") -> list[
 
 
 def _list_once(api: DropboxApi, path_or_id: str) -> list[Listed]:
-    page = api.object(LIST, {"path": path_or_id, "recursive": False, "limit": PAGE_ENTRIES}, is_read=True)
+    reply = api.page(LIST, {"path": path_or_id, "recursive": False, "limit": PAGE_ENTRIES})
     # By key: what changes while we read may be listed again on a later page.
     children: dict[str, Listed] = {}
     nameless: list[Odd] = []
     with guarded_pages(api.http, LIST) as pages, ThreadPoolExecutor(1, "next-page") as ahead:
-        while page.get("has_more") is True:
-            # It comes while this one is read, which takes as long as the service does.
-            following = ahead.submit(api.object, CONTINUE, {"cursor": _cursor(page)}, is_read=True)
-            pages.check(_cursor(page), is_new=_collect(children, nameless, page))
-            page = following.result()
-    _collect(children, nameless, page)
-    return [*children.values(), *nameless]
+        while True:
+            following: Future[Response] | None = None
+            with api.taken_apart(reply, LIST) as page:
+                if page.get("has_more") is True:
+                    # It comes while this one is read, which takes as long as the service does.
+                    following = ahead.submit(api.page, CONTINUE, {"cursor": _cursor(page)})
+                is_new = _collect(children, nameless, page)
+                if following is None:
+                    return [*children.values(), *nameless]
+                pages.check(_cursor(page), is_new=is_new)
+                del page
+            reply = following.result()
 
 
 def list_page(
-    api: DropboxApi, path: RemotePath, folder_id: str, cursor: str | None, most: int | None
+    api: DropboxApi,
+    path: RemotePath,
+    folder_id: str,
+    cursor: str | None,
+    most: int | None,
+    *,
+    is_ahead: bool,
 ) -> FolderPage:
     """A page of ``list_folder``."""
     if cursor is None:
         limit = PAGE_ENTRIES if most is None else min(most, PAGE_ENTRIES)
         arg = {"path": folder_id or path.text, "recursive": False, "limit": limit}
-        page = api.object(LIST, arg, is_read=True)
+        route, reply = LIST, api.page(LIST, arg)
     else:
-        page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
+        route, reply = CONTINUE, api.page(CONTINUE, {"cursor": cursor})
     children: dict[str, Listed] = {}
     nameless: list[Odd] = []
-    _collect(children, nameless, page)
-    gone = [None for metadata in _entries(page) if _is_deleted(metadata)]
-    entries = [*children.values(), *nameless, *gone]
-    if page.get("has_more") is True:
-        return FolderPage(entries, _cursor(page))
-    pages_ended(api.http, LIST)
-    return FolderPage(entries, None)
+    with api.taken_apart(reply, route, is_ahead=is_ahead) as page:
+        _collect(children, nameless, page)
+        gone = [None for metadata in _entries(page) if _is_deleted(metadata)]
+        following = _cursor(page) if page.get("has_more") is True else None
+    if following is None:
+        pages_ended(api.http, LIST)
+    return FolderPage([*children.values(), *nameless, *gone], following)
 
 
 def _collect(children: dict[str, Listed], nameless: list[Odd], page: Json) -> bool:
@@ -101,11 +113,12 @@ def list_tree(api: DropboxApi, folder_id: str, cursor: str | None) -> TreePage:
     """A page of a recursive listing. What has no path is not mounted, and left out."""
     if cursor is None:
         arg = {"path": folder_id, "recursive": True, "limit": PAGE_ENTRIES}
-        page = api.object(LIST, arg, is_read=True)
+        route, reply = LIST, api.page(LIST, arg)
     else:
-        page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
-    placed = [each for each in map(placed_of, _entries(page)) if each is not None]
-    return TreePage(placed, _cursor(page), page.get("has_more") is True)
+        route, reply = CONTINUE, api.page(CONTINUE, {"cursor": cursor})
+    with api.taken_apart(reply, route) as page:
+        placed = [each for each in map(placed_of, _entries(page)) if each is not None]
+        return TreePage(placed, _cursor(page), page.get("has_more") is True)
 
 
 def stat(api: DropboxApi, place: Place) -> Entry:

@@ -32,7 +32,13 @@ class Folders:
         self.listed: list[str] = []
 
     def list_page(
-        self, path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        self,
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
         self.asked.append((path.text, cursor, most))
         return self._pages[path.text](int(cursor or 0))

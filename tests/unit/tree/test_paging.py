@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -14,6 +15,7 @@ from mountfs.model.path import RemotePath
 from mountfs.ports import FolderPage
 from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.world import World
+from tests.waiting import until
 
 PAGE = 5
 COUNT = 4 * PAGE + 1
@@ -42,10 +44,15 @@ def on_pages(world: World, then: OnPage) -> list[int]:
     folder_id = world.node("/long").id
 
     def list_page(
-        path: RemotePath, folder_id: str, cursor: str | None, *, most: int | None = None
+        path: RemotePath,
+        folder_id: str,
+        cursor: str | None,
+        *,
+        most: int | None = None,
+        is_ahead: bool = False,
     ) -> FolderPage:
         rows.append(booked(world))
-        return then(len(rows), inner(path, folder_id, cursor, most=most))
+        return then(len(rows), inner(path, folder_id, cursor, most=most, is_ahead=is_ahead))
 
     def booked(world: World) -> int:
         with world.core.tree.lock:
@@ -169,3 +176,22 @@ def test_a_folder_that_others_remove_between_two_pages_is_gone(world: World) -> 
     with pytest.raises(NotFound):
         world.names("/long")
     assert world.names() == set()
+
+
+def test_pages_of_a_listing_ahead_are_asked_for_as_such_until_somebody_waits_for_it(world: World) -> None:
+    folder, inner, asked = world.node("/long"), world.memory.list_page, list[bool]()
+    reader = Thread(target=world.names, args=("/long",))
+
+    def list_page(
+        path: RemotePath, folder_id: str, cursor: str | None, *, is_ahead: bool, **_: object
+    ) -> FolderPage:
+        asked.append(is_ahead)
+        if len(asked) == 3:
+            reader.start()
+            until(lambda: not world.core.listings._loads[folder.id].is_ahead, "the reader waits")
+        return inner(path, folder_id, cursor)
+
+    world.memory.list_page = list_page  # type: ignore[method-assign, assignment]
+    world.core.listings.load(folder, is_ahead=True)
+    reader.join(10)
+    assert asked == [True, True, True, False, False]
