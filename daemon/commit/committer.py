@@ -161,10 +161,11 @@ class Committer:
         batch: Batch | None = None
         was_parked = False
         try:
+            self._plan.lose_folders(now_s)
             found = self._find(now_s)
             self._plan.tell()
             if not isinstance(found, Batch):
-                return found
+                return now_s if self._plan.has_lost else found
             batch = found
             if not self._is_alone:
                 self.wake()  # the others take what else there is, and mind when it is due

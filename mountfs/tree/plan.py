@@ -24,6 +24,7 @@ from mountfs.errors import Internal
 from mountfs.model.order import OrderKind
 from mountfs.model.settling import SETTLE_S
 from mountfs.ports import BackendLimits
+from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.circles import circle_of, open_circle
 from mountfs.tree.database import MACHINE_TROUBLE
@@ -34,6 +35,7 @@ from mountfs.tree.settling import SettlingTime
 from mountfs.tree.takeover import needs_base, replaced_by, take_over
 from mountfs.tree.tree import Planner, Tree
 from mountfs.tree.twins import is_at_service
+from mountfs.tree.vanishing import lose_within
 from mountfs.tree.waits import Waits
 from mountfs.tree.word import is_refused, keeps_here
 
@@ -94,6 +96,8 @@ class Plan(Planner):
         self._is_woken = False
         self._bugs: deque[tuple[str, Exception]] = deque()
         """What ``tell`` is to tell: paths, and what was raised there."""
+        self._lost: dict[int, Node] = {}
+        """Folders that have vanished, with something of ours in them: for ``lose_folders``."""
         self.looks = 0
         """How many nodes were looked at so far: a measure of work that does not depend on the machine."""
         self._left_pending: list[Node] = []
@@ -171,6 +175,11 @@ class Plan(Planner):
         """Whether there is anything to look at."""
         return bool(self._stale or self._waits.has_ended or self._left_pending)
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether ``lose_folders`` has something to do."""
+        return bool(self._lost)
+
     def ready(self, kind: OrderKind) -> int:
         """How many nodes are ready for an order of *kind*."""
         return len(self._ready[kind])
@@ -221,6 +230,24 @@ class Plan(Planner):
             node.pending.held_until_s = now_s + HELD_S
             heapq.heappush(self._timers, (now_s + HELD_S, self._tree.store.next_id(), node))
 
+    def lose_folders(self, now_s: float) -> None:
+        """Loses the folders that were found to have vanished, with what is in them, a part at a time. Without
+        the lock."""
+        while self._lost:
+            with self._tree.lock:
+                node = self._lost.popitem()[1] if self._lost else None
+            if node is None:
+                return
+            try:
+                with self.concerning(node):
+                    lose_within(self._tree, node)
+                    with self._tree.transaction():
+                        if node.state.flight is None and is_lost(node):
+                            lose(self._tree, node)
+            except Unsendable as bug:
+                with self._tree.lock:
+                    self.hold(bug, now_s)
+
     def tell(self) -> None:
         """Writes the bugs since the last call to the log. Without the lock: a disk may be slow."""
         while self._bugs:
@@ -260,6 +287,9 @@ class Plan(Planner):
 
     def _decide(self, node: Node, pending: Pending, now_s: float, together: Collection[Node]) -> None:
         if node.state.flight is None and is_lost(node):
+            if node.folder is not None and node.state.parent is not None and tally.has_any(node):
+                self._lost[node.id] = node
+                return
             with self._tree.transaction():
                 lose(self._tree, node)
             return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from mountfs.errors import Forbidden
+from mountfs.model.order import Order
+from mountfs.ports import Launch
 from mountfs.tree import chunks, residents
 from mountfs.tree.childrows import read_children
 from mountfs.tree.chunks import CHUNK
@@ -107,6 +109,30 @@ def hold_of_replacement_by_others(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_removal_on_a_move(directory: Path, entries: int) -> int:
+    """Somebody else removes the folder above one that is just being moved out of it."""
+    world, lock = counted(directory)
+    for number in range(entries):
+        world.account.write(f"/above/d/{number}", b"")
+    world.follow()
+    world.names("/above/d")
+    world.put("/above/d/new", b"ours")
+    world.rename("/above/d", "/d")
+    submit = world.memory.submit
+
+    def submitting(orders: Sequence[Order]) -> Launch:
+        world.memory.submit = submit  # type: ignore[method-assign]
+        world.account.remove("/above")
+        world.follow()
+        assert world.names() == {"d"}
+        return submit(orders)
+
+    world.memory.submit = submitting  # type: ignore[method-assign]
+    found = longest_hold(lock, world.settle)
+    assert world.names("/d") == {"new"}
+    return sound(world, found)
+
+
 def hold_of_reading_folders(directory: Path, entries: int) -> int:
     """Folders that were listed are read."""
     world, lock = known(directory, entries, are_folders=True)
@@ -190,6 +216,7 @@ def sound(world: World, found: int) -> int:
         hold_of_discard,
         hold_of_removal_by_others,
         hold_of_replacement_by_others,
+        hold_of_removal_on_a_move,
         hold_of_reading_folders,
         hold_of_news,
         hold_of_news_below,
