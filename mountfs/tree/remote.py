@@ -261,9 +261,11 @@ def _replace(tree: Tree, node: Node, folder: Node, entry: Folder) -> None:
 
 
 def _has_specials(tree: Tree, folder: Node) -> bool:
-    """Whether symbolic links, fifos and such are shown in *folder*."""
-    load_children(tree, folder)
-    return any(child.is_special for child in (folder.part.children or {}).values())
+    """Whether symbolic links, fifos and such are shown in *folder*. What is in it stays out of memory."""
+    children = folder.part.children
+    if children is None:
+        return tree.store.walked.has_special(folder.id)
+    return any(child.is_special for child in children.values())
 
 
 def hear(node: Node, entry: Entry | None) -> None:

@@ -76,6 +76,12 @@ class WalkRows:
         found = self._db.execute("SELECT 1 FROM nodes WHERE parent = ? LIMIT 1", (folder_id,))
         return found.fetchone() is not None
 
+    def has_special(self, folder_id: int) -> bool:
+        """Whether a symbolic link, a fifo or such is shown in a folder. There are few of them, and of other
+        nodes in it there may be many: their index is not used."""
+        ask = "SELECT 1 FROM nodes WHERE kind = 'special' AND +parent = ? LIMIT 1"
+        return self._db.execute(ask, (folder_id,)).fetchone() is not None
+
     def ids_in(self, folder_id: int, *, most: int) -> list[int]:
         """The ids of clean nodes that are shown in a folder, at most so many."""
         found = self._db.execute(

@@ -246,10 +246,17 @@ def test_folders_with_links_in_them_leave_the_memory_and_no_start_reads_them(
     assert kinds(world, "/d") == EACH | {"f": stat.S_IFREG}
 
 
-def test_a_folder_that_others_make_anew_keeps_its_links_and_its_mode(world: World) -> None:
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_folder_that_others_make_anew_keeps_its_links_and_its_mode(
+    world: World, *, is_restarted: bool
+) -> None:
     world.theirs("/d/f", b"x")
     world.fs.symlink("/d/l", "f")
     world.fs.metadata.chmod("/d", 0o700)
+    if is_restarted:
+        world.settle()
+        world.restart()  # what is in the folder is not in memory
+        world.names()
     world.account.remove("/d")
     world.account.write("/d/g", b"y")
     world.core.view.listings.relist(world.core.tree.root)

@@ -109,6 +109,18 @@ def hold_of_replacement_by_others(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_replacement_by_others_of_what_is_clean(directory: Path, entries: int) -> int:
+    """The same, where nothing of ours is in it."""
+    world, lock = known(directory, entries)
+    as_after_a_start(world)
+    world.account.remove("/d")
+    world.account.write("/d/theirs", b"")
+    world.follow()
+    found = longest_hold(lock, world.names)
+    assert world.names("/d") == {"theirs"}
+    return sound(world, found)
+
+
 def hold_of_removal_on_a_move(directory: Path, entries: int) -> int:
     """Somebody else removes the folder above one that is just being moved out of it."""
     world, lock = counted(directory)
@@ -216,6 +228,7 @@ def sound(world: World, found: int) -> int:
         hold_of_discard,
         hold_of_removal_by_others,
         hold_of_replacement_by_others,
+        hold_of_replacement_by_others_of_what_is_clean,
         hold_of_removal_on_a_move,
         hold_of_reading_folders,
         hold_of_news,
