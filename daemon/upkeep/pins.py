@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from mountfs.errors import MountfsError, Transient
 from mountfs.model.path import RemotePath
 from mountfs.tree.bases import is_below
+from mountfs.tree.chunks import chunks
 from mountfs.tree.node import Node, has_moved, path_of
 from mountfs.tree.tree import Tree
 from mountfs.tree.view import View
@@ -39,8 +40,7 @@ class Pins:
 
     def all(self) -> list[Pin]:
         """The ones that were pinned first come first."""
-        with self._tree.lock:
-            return pins_in(self._tree)
+        return pins_in(self._tree)
 
     def add(self, node: Node) -> None:
         with self._tree.transaction():
@@ -56,8 +56,11 @@ class Pins:
 
     def nodes(self) -> list[tuple[RemotePath, Node | None]]:
         """The path and the node of each; None where nothing stands there, as far as is known."""
-        with self._tree.lock:
-            return [(self._path(each), _shown(self._tree, each.node_id)) for each in self.all()]
+        found: list[tuple[RemotePath, Node | None]] = []
+        for part in chunks(self.all()):
+            with self._tree.lock:
+                found += [(self._path(each), _shown(self._tree, each.node_id)) for each in part]
+        return found
 
     def refresh(self) -> None:
         """Has the folders above them listed if others changed these, and each pin know where it stands.
@@ -94,8 +97,9 @@ class Pins:
 
 
 def pins_in(tree: Tree) -> list[Pin]:
-    """The ones that were pinned first come first. Under the lock of *tree*."""
-    found = tree.store.fact(PINS)
+    """The ones that were pinned first come first."""
+    with tree.lock:
+        found = tree.store.fact(PINS)
     with suppress(ValueError, TypeError, AttributeError):
         pins = [_read(tree, each) for each in json.loads(found or "[]")]
         return [each for each in pins if each is not None]

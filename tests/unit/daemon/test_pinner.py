@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 
 from daemon.upkeep.pinner import LONGEST_S, LOOK_S, Pinner
+from daemon.upkeep.pins import Pins
 from mountfs.errors import DiskFull, Forbidden, Unreachable
 from mountfs.model.path import RemotePath
 from mountfs.spool.disk import RealDisk
+from mountfs.tree import chunks
+from tests.doubles.counting_lock import counted, longest_hold
 from tests.doubles.world import World
 
 MIB = 1024 * 1024
@@ -391,3 +394,25 @@ def test_what_is_unpinned_gives_way_though_a_pinned_folder_cannot_be_looked_into
         world.advance(LONGEST_S)
         run(world, pinner)
     assert world.core.blocks.pinned_bytes == pinned_bytes - MIB
+
+
+def hold_of_pins(directory: Path, count: int) -> int:
+    """The nodes of what is pinned are looked for, as in each pass."""
+    world, lock = counted(directory)
+    for number in range(count):
+        world.account.write(f"/d/{number}", b"")
+    world.follow()
+    world.names("/d")
+    pins = Pins(world.core.view)
+    for number in range(count):
+        pins.add(world.node(f"/d/{number}"))
+    found = longest_hold(lock, pins.nodes)
+    assert [str(path) for path, _ in pins.nodes()] == [f"/d/{number}" for number in range(count)]
+    world.close()
+    return found
+
+
+def test_what_is_pinned_is_looked_for_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", 20)
+    small = hold_of_pins(tmp_path / "small", 40)
+    assert hold_of_pins(tmp_path / "large", 200) <= small * 1.2
