@@ -34,6 +34,7 @@ from mountfs.model.logevent import LogEvent
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import UNLIMITED, Rates
 from mountfs.tree.bases import is_below
+from mountfs.tree.chunks import chunks
 from mountfs.tree.node import Node, path_of
 from mountfs.tree.view import reason_of
 from mountfs.tree.word import PENDING, Word
@@ -168,8 +169,14 @@ class RunningAccount:
         found: dict[int, FailedChange] = {}
         for at in range(0, len(refused), TOLD_AT_ONCE):
             with tree.lock:
-                for node in refused[at : at + TOLD_AT_ONCE]:
-                    for each in (node, *plan.waiting_for(node)):
+                nodes = [
+                    each
+                    for node in refused[at : at + TOLD_AT_ONCE]
+                    for each in (node, *plan.waiting_for(node))
+                ]
+            for part in chunks(nodes):  # all that is in a refused folder waits for that
+                with tree.lock:
+                    for each in part:
                         if top is not None and is_below(each, top):
                             reason = reason_of(each) or "refused"
                             found[each.id] = FailedChange(self._shown(path_of(each)), reason)

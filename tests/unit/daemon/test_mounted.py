@@ -28,7 +28,9 @@ from mountfs.model.advice import advised
 from mountfs.model.entry import Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.tree import chunks
 from mountfs.tree.node import Node
+from tests.doubles.counting_lock import counted, longest_hold
 from tests.doubles.crew import Crew
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import World
@@ -292,6 +294,30 @@ def test_what_waits_for_a_refused_folder_is_listed_with_the_reason(tmp_path: Pat
     assert account.backlog(ROOT).unsettled == 0
     assert account.status().states == {"failed": Tally(2, 0)}
     world.close()
+
+
+def hold_of_failures(directory: Path, files: int) -> int:
+    """What waits for a refused folder is told."""
+    world, lock = counted(directory, limits=SIDE_BY_SIDE_LIMITS)
+    account = account_of(world)
+    world.mkdir("/d")
+    for number in range(files):
+        world.mkdir(f"/d/{number}")
+    refuse(world, "/d")
+    world.settle()
+    found = longest_hold(lock, lambda: account.failures(ROOT))
+    assert len(account.failures(ROOT)) == files + 1
+    world.close()
+    return found
+
+
+def test_what_waits_for_a_refused_folder_is_told_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", 20)
+    small = hold_of_failures(tmp_path / "small", 40)
+    # To find what waits takes a call or two for each of them.
+    assert hold_of_failures(tmp_path / "large", 200) <= small * 2.5
 
 
 def test_what_will_be_tried_again_is_listed_with_what_it_met(world: World, account: RunningAccount) -> None:
