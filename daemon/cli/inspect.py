@@ -8,7 +8,7 @@ import click
 
 from daemon.cli.context import ANY_PATH, Context, say
 from daemon.cli.screen import StatusLine
-from daemon.control.client import Client, DeadMount, find_mount, find_place
+from daemon.control.client import Client, DeadMount, bind_at, find_mount, find_place
 from daemon.control.protocol import (
     Progress,
     Settled,
@@ -21,7 +21,7 @@ from daemon.control.status import plural, stays
 from daemon.failure import Failure
 from daemon.printable import quoted
 from daemon.process.lifecycle import EXIT_LEFT_PENDING
-from daemon.process.mountpoint import detach
+from daemon.process.mountpoint import detach, take_away
 
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 2
@@ -88,6 +88,9 @@ def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
 
 def drained_umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
     """As ``umount``; for umount(8), too. Failure."""
+    if (bound := bind_at(mountpoint)) is not None:
+        take_away(bound)
+        return 0
     place = find_mount(mountpoint)
     try:
         client = Client.at(place)

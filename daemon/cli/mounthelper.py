@@ -10,7 +10,7 @@ import click
 from daemon.cli.context import ANY_PATH, Context, say
 from daemon.cli.inspect import drained_umount
 from daemon.cli.mount import mount
-from daemon.control.client import find_mount
+from daemon.control.client import bind_at, find_mount
 from daemon.failure import BadSettings
 from daemon.process.lifecycle import EXIT_LEFT_PENDING
 from daemon.process.mountpoint import detach
@@ -98,6 +98,9 @@ def umount_helper(
     if name_space:
         raise BadSettings("-N: unmount it from within that name space")
     if is_lazy or is_forced:
+        if (bound := bind_at(mountpoint)) is not None:
+            detach(bound)
+            return 0
         place = find_mount(mountpoint)
         detach(place)
         say(f"{place}: what is pending is sent by its process, which ends when it is done")

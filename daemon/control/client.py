@@ -26,7 +26,7 @@ from daemon.control.protocol import (
 )
 from daemon.failure import Failure
 from daemon.places import outside
-from daemon.places.mounttable import MountEntry, mount_above, mount_at, read_mounts, resolved
+from daemon.places.mounttable import MountEntry, mount_above, mount_at, original, read_mounts, resolved
 from daemon.printable import quoted
 
 R = TypeVar("R")
@@ -50,7 +50,11 @@ class Place:
 
 
 def find_place(path: Path, mounts: list[MountEntry] | None = None) -> Place:
-    """Where *path*, which need not exist, lies on a mountfs mount. Failure when it does not."""
+    """Where *path*, which need not exist, lies on a mountfs mount. Failure when it does not.
+
+    Of what is bound elsewhere it is the place in the mount itself: `mount --bind /mnt/docs /srv`, and
+    /srv/a is /docs/a of /mnt.
+    """
     table = read_mounts() if mounts is None else mounts
     real = resolved(path, table)
     entry = mount_above(real, table)
@@ -58,24 +62,35 @@ def find_place(path: Path, mounts: list[MountEntry] | None = None) -> Place:
         if not os.path.lexists(real):
             raise Failure(f"{path}: does not exist")
         raise Failure(f"{path}: is not on a mountfs mount")
-    inner = real.relative_to(entry.mountpoint)
-    return Place(entry.mountpoint, "/" + "/".join(inner.parts))
+    whole = original(entry, table)
+    inner = Path(entry.root if whole is not entry else "/", real.relative_to(entry.mountpoint))
+    return Place(whole.mountpoint, str(inner))
 
 
 def find_mount(path: Path, mounts: list[MountEntry] | None = None) -> Path:
-    """The mount point *path*; Failure when it is not the root of a mountfs mount."""
+    """The mount point *path*, or that of the mount which is bound there; Failure when it is not the root of
+    a mountfs mount."""
     table = read_mounts() if mounts is None else mounts
-    real = resolved(path, table)
-    entry = mount_at(real, table)
+    entry = mount_at(resolved(path, table), table)
     if entry is None or not entry.is_ours:
         raise Failure(f"{path}: no mountfs mount here; `mountfs status` lists them all")
-    return real
+    return original(entry, table).mountpoint
+
+
+def bind_at(path: Path, mounts: list[MountEntry] | None = None) -> Path | None:
+    """The mount point *path* where a mountfs mount, or a folder of it, is only bound: it can be taken away,
+    and the mount stays."""
+    table = read_mounts() if mounts is None else mounts
+    entry = mount_at(resolved(path, table), table)
+    is_bound = entry is not None and entry.is_ours and original(entry, table) is not entry
+    return entry.mountpoint if entry is not None and is_bound else None
 
 
 def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
-    """The mount points of every mountfs mount that this process can see."""
+    """The mount points of every mountfs mount that this process can see; one that is bound elsewhere, too,
+    counts once."""
     table = read_mounts() if mounts is None else mounts
-    return [entry.mountpoint for entry in table if entry.is_ours]
+    return [entry.mountpoint for entry in table if entry.is_ours and original(entry, table) is entry]
 
 
 def socket_of(mountpoint: Path) -> Path:

@@ -22,11 +22,14 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 @dataclass(frozen=True, slots=True)
 class MountEntry:
-    """One mount: where, of which type, and what it calls its source."""
+    """One mount: where, of which type, and what it calls its source. *device* is the number of the file
+    system, and *root* the folder of it that is shown there: not ``/`` where that alone is bound."""
 
     mountpoint: Path
     kind: str
     source: str
+    device: str = ""
+    root: str = "/"
 
     @property
     def is_ours(self) -> bool:
@@ -40,7 +43,8 @@ def parse_mountinfo(text: str) -> list[MountEntry]:
         before, _, after = line.partition(" - ")
         fields, tail = before.split(" "), after.split(" ")
         if len(fields) >= 5 and len(tail) >= 2:
-            entries.append(MountEntry(Path(_unescape(fields[4])), tail[0], _unescape(tail[1])))
+            root, mountpoint = _unescape(fields[3]), Path(_unescape(fields[4]))
+            entries.append(MountEntry(mountpoint, tail[0], _unescape(tail[1]), fields[2], root))
     return entries
 
 
@@ -64,6 +68,15 @@ def mount_above(path: Path, mounts: Iterable[MountEntry]) -> MountEntry | None:
     candidates = [entry for entry in mounts if path.is_relative_to(entry.mountpoint)]
     # The deepest one; of several on one directory, max keeps the first it sees, so the latest goes first.
     return max(reversed(candidates), key=lambda entry: len(entry.mountpoint.parts), default=None)
+
+
+def original(entry: MountEntry, mounts: Iterable[MountEntry]) -> MountEntry:
+    """What *entry* is a bind mount of (mount --bind): the first mount of all of its file system. *entry*
+    itself where it is that one, or that one is not to be seen."""
+    if not entry.device:
+        return entry
+    whole = (each for each in mounts if each.device == entry.device and each.root == "/")
+    return next(whole, entry)
 
 
 def resolved(path: Path, mounts: Sequence[MountEntry]) -> Path:

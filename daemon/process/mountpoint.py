@@ -207,6 +207,13 @@ def detach(mountpoint: Path) -> None:
         raise Failure(f"{mountpoint}: cannot unmount; run: fusermount3 -uz {quoted(mountpoint)}")
 
 
+def take_away(mountpoint: Path) -> None:
+    """Takes a mount away in which nobody is. Failure."""
+    if not unmount(mountpoint, is_lazy=False):
+        why = f"is busy, or not yours to unmount; run: umount -i {quoted(mountpoint)}"
+        raise Failure(f"{mountpoint}: {why}")
+
+
 def unmount(mountpoint: Path, *, is_lazy: bool) -> bool:
     """Asks fusermount, or umount as root; False when it said no."""
     flags = "-uz" if is_lazy else "-u"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -210,6 +211,34 @@ def test_status_without_a_mount_point_lists_all_mounts(make_mount: MakeMount) ->
         assert listed[str(mount.path)]["phase"] == "ready"
     shown = mountfs("status").stdout.replace("\n", "")
     assert all(mount.path.name in shown for mount in mounts)
+
+
+@on_one
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may bind")
+def test_what_is_bound_elsewhere_is_told_of_once_and_taken_away_alone(
+    real_mount: RealMount, tmp_path: Path
+) -> None:
+    (real_mount.path / "docs").mkdir()
+    folder, whole = tmp_path / "folder", tmp_path / "whole"
+    for place, shown in ((folder, real_mount.path / "docs"), (whole, real_mount.path)):
+        place.mkdir()
+        subprocess.run(["mount", "--bind", shown, place], check=True)
+    try:
+        (folder / "f").write_text("1")
+        done = mountfs("wait", folder / "f")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "/docs/f" in mountfs("log", folder / "f").stdout
+        told = json.loads(mountfs("status", "--json").stdout)["mounts"]
+        assert [each["mountpoint"] for each in told if each.get("pid") == real_mount.pid] == [
+            str(real_mount.path)
+        ]
+        assert not {str(folder), str(whole)} & {each["mountpoint"] for each in told}
+    finally:
+        ended = [mountfs("umount", place).returncode for place in (folder, whole)]
+    assert ended == [0, 0]
+    assert not list(folder.iterdir()) + list(whole.iterdir())
+    assert (real_mount.path / "docs" / "f").read_text() == "1"
+    assert real_mount.status()["phase"] == "ready"
 
 
 @on_one

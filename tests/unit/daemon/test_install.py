@@ -153,11 +153,15 @@ def test_a_lazy_umount_does_not_wait(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     detached: list[Path] = []
+    monkeypatch.setattr(mounthelper, "bind_at", lambda path: path if path.name == "bound" else None)
     monkeypatch.setattr(mounthelper, "find_mount", lambda path: path)
     monkeypatch.setattr(mounthelper, "detach", detached.append)
     assert run(["umount-helper", "/mnt", "-l"]) == 0
     assert detached == [Path("/mnt")]
     assert "is sent by its process" in capsys.readouterr().err
+    assert run(["umount-helper", "/bound", "-l"]) == 0
+    assert detached == [Path("/mnt"), Path("/bound")]
+    assert capsys.readouterr().err == ""
 
 
 def test_the_helpers_are_no_commands_for_people(capsys: pytest.CaptureFixture[str]) -> None:

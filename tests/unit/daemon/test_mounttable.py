@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.control.client import all_mounts, find_mount, find_place
+from daemon.control.client import Place, all_mounts, bind_at, find_mount, find_place
 from daemon.failure import Failure
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, parse_mountinfo, read_mounts, resolved
 
@@ -23,7 +23,7 @@ MOUNTINFO = r"""
 
 def test_each_line_is_an_entry_with_its_escapes_undone() -> None:
     entries = parse_mountinfo(MOUNTINFO)
-    assert entries[1] == MountEntry(Path("/mnt/a"), "fuse.mountfs", "work:/Scans")
+    assert entries[1] == MountEntry(Path("/mnt/a"), "fuse.mountfs", "work:/Scans", "0:50", "/")
     assert entries[2].mountpoint == Path("/mnt/with space\\")
     assert [entry.is_ours for entry in entries] == [False, True, False, False, False, True]
 
@@ -71,6 +71,40 @@ def test_a_mount_is_found_at_its_root_only() -> None:
 
 def test_all_mounts_are_listed() -> None:
     assert all_mounts(parse_mountinfo(MOUNTINFO)) == [Path("/mnt/a"), Path("/mnt/b")]
+
+
+BOUND = r"""
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+99 22 0:50 / /mnt/a rw - fuse.mountfs work: rw
+98 22 0:50 /a\040folder /srv/folder rw - fuse.mountfs work: rw
+97 22 0:50 / /srv/whole rw - fuse.mountfs work: rw
+96 22 8:1 /home /srv/home rw - ext4 /dev/sda1 rw
+95 22 0:51 /x /srv/alone rw - fuse.mountfs gone: rw
+"""
+
+
+def test_what_is_bound_elsewhere_is_one_mount() -> None:
+    entries = parse_mountinfo(BOUND)
+    assert all_mounts(entries) == [Path("/mnt/a"), Path("/srv/alone")]
+    assert find_place(Path("/srv/folder/x/y"), entries) == Place(Path("/mnt/a"), "/a folder/x/y")
+    assert find_place(Path("/srv/folder"), entries) == Place(Path("/mnt/a"), "/a folder")
+    assert find_place(Path("/srv/whole/x"), entries) == Place(Path("/mnt/a"), "/x")
+    assert find_place(Path("/srv/alone/y"), entries).mountpoint == Path("/srv/alone")
+
+
+def test_a_mount_is_found_where_it_is_bound() -> None:
+    entries = parse_mountinfo(BOUND)
+    for path in ("/mnt/a", "/srv/whole", "/srv/folder"):
+        assert find_mount(Path(path), entries) == Path("/mnt/a")
+    with pytest.raises(Failure, match="no mountfs mount here"):
+        find_mount(Path("/srv/folder/x"), entries)
+    assert [bind_at(Path(path), entries) for path in ("/mnt/a", "/srv/alone", "/srv/home", "/mnt")] == [
+        None
+    ] * 4
+    assert [bind_at(Path(path), entries) for path in ("/srv/whole", "/srv/folder")] == [
+        Path("/srv/whole"),
+        Path("/srv/folder"),
+    ]
 
 
 @pytest.fixture
