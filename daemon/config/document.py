@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,8 +20,7 @@ from daemon.places import ownership
 from daemon.places.durable import sync
 
 PRIVATE = 0o600
-_NO_OTHERS = 0o640
-"""What remains of the mode of a file with a secret: a group may read it, such as that of a unit's User=."""
+_OTHERS = 0o007
 
 Value = str | Kept
 
@@ -111,7 +111,11 @@ def _mode(target: Path, is_secret: bool) -> int:
     if not target.exists():
         return PRIVATE
     mode = target.stat().st_mode & 0o777
-    return mode & _NO_OTHERS if is_secret else mode
+    if not is_secret:
+        return mode
+    # With 0644, the mode of any new file, nobody has chosen the group, which may be that of all users. Who
+    # has shut out the others has: it is that of a unit's User=, say.
+    return mode & (PRIVATE if mode & _OTHERS else PRIVATE | stat.S_IRGRP)
 
 
 def write_private(path: Path, text: str) -> None:

@@ -118,8 +118,12 @@ def test_no_text_and_no_room_change_nothing(tmp_path: Path, monkeypatch: pytest.
     assert os.listdir(tmp_path) == ["mountfs.toml"]
 
 
-@pytest.mark.parametrize(("before", "after"), [(0o644, 0o640), (0o640, 0o640), (0o600, 0o600)])
-def test_others_cannot_read_what_holds_a_secret_now(tmp_path: Path, before: int, after: int) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"), [(0o644, 0o600), (0o664, 0o600), (0o640, 0o640), (0o600, 0o600)]
+)
+def test_only_who_was_let_in_on_purpose_reads_what_holds_a_secret_now(
+    tmp_path: Path, before: int, after: int
+) -> None:
     path = tmp_path / "mountfs.toml"
     path.write_text("[mount]\nsettle_s = 1\n")
     path.chmod(before)
