@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mountfs.errors import AlreadyExists, AttributeTooLarge, NoAttribute, NotSupported
+from mountfs.errors import AlreadyExists, AttributeTooLarge, InvalidArgument, NoAttribute, NotSupported
 from mountfs.tree.kept import Kept
 from mountfs.tree.view import Names, View
 
@@ -39,7 +39,10 @@ class Xattrs:
 
 
 def check_name(name: str) -> None:
-    """NotSupported for an attribute that programs cannot give a file."""
+    """NotSupported for an attribute that programs cannot give a file; InvalidArgument for one without a name,
+    as on a disk, so that copies of a file to one do not fail for it."""
+    if name == NAMESPACE:
+        raise InvalidArgument("an extended attribute has a name behind its namespace")
     if not name.startswith(NAMESPACE) or name.startswith(PREFIX):
         raise NotSupported(f"no extended attribute of this name is kept: {name}")
 

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from mountfs.attributes import Moment
-from mountfs.errors import AlreadyExists, AttributeTooLarge, NoAttribute, NotPermitted, NotSupported
+from mountfs.errors import (
+    AlreadyExists,
+    AttributeTooLarge,
+    InvalidArgument,
+    NoAttribute,
+    NotPermitted,
+    NotSupported,
+)
 from mountfs.model.entry import NS_PER_S, File, Place
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS, MemoryAccount
@@ -243,5 +250,7 @@ def test_other_attributes_are_not_taken(world: World) -> None:
             world.fs.metadata.setxattr("/f", name, b"x")
         with pytest.raises(NotSupported):
             world.fs.metadata.removexattr("/f", name)
+    with pytest.raises(InvalidArgument):
+        world.fs.metadata.setxattr("/f", "user.", b"x")
     with pytest.raises(NotSupported):
         world.file_system(keeps_attributes=False).metadata.setxattr("/f", "user.x", b"x")
