@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -247,23 +248,36 @@ def test_flock_keeps_commands_apart(place: Corner) -> None:
     )
 
 
-IN_CREATE, IN_MOVED_TO, IN_DELETE, IN_CLOSE_WRITE = 0x100, 0x80, 0x200, 0x8
+IN_CREATE, IN_MOVED_TO, IN_DELETE, IN_CLOSE_WRITE, IN_MODIFY = 0x100, 0x80, 0x200, 0x8, 0x2
 
 
-def test_inotify_tells_of_local_changes(place: Corner) -> None:
+@contextmanager
+def watched(folder: Path, mask: int) -> Iterator[int]:
+    """What inotify(7) tells of *folder* can be read there; BlockingIOError when that is nothing."""
     libc = ctypes.CDLL(None, use_errno=True)
     number = libc.inotify_init1(os.O_NONBLOCK)
     try:
-        assert (
-            libc.inotify_add_watch(
-                number, os.fsencode(place.path), IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE
-            )
-            > 0
-        )
-        place.run("echo a > a; mv a b; rm b")
-        told = os.read(number, 65536)
+        assert libc.inotify_add_watch(number, os.fsencode(folder), mask) > 0
+        yield number
     finally:
         os.close(number)
+
+
+def test_inotify_tells_of_nothing_that_others_do(place: Corner) -> None:
+    place.theirs("stays", "1")
+    with watched(place.path, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE | IN_MODIFY) as told:
+        place.theirs("new", "1")
+        place.theirs("stays", "second")
+        place.far_side.remove(place.remote("new"))
+        until(lambda: place.names() == {"stays"}, "the removal is seen")
+        with pytest.raises(BlockingIOError):
+            os.read(told, 65536)
+
+
+def test_inotify_tells_of_local_changes(place: Corner) -> None:
+    with watched(place.path, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_CLOSE_WRITE) as number:
+        place.run("echo a > a; mv a b; rm b")
+        told = os.read(number, 65536)
     found, at = [], 0
     while at < len(told):
         mask = int.from_bytes(told[at + 4 : at + 8], sys.byteorder)

@@ -394,6 +394,8 @@ def test_s_mode_what_a_program_sets_is_kept_and_holds(
         subprocess.run([script])
     script.chmod(0o755)
     subprocess.run(["sh", "-c", "umask 077; echo secret > key; mkdir private"], cwd=mount.path, check=True)
+    with_other_group = subprocess.run(["ls", mount.path], group=1, capture_output=True, text=True)
+    assert "Permission denied" in with_other_group.stderr
     os.chown(key, 4321, 4322)
     mount.wait_committed()
     key.rename(mount.path / "private" / "key")
