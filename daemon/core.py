@@ -252,7 +252,7 @@ def build(
         urgency=urgency,
         uploader=senders.uploader,
         committer=senders.committer,
-        follower=Follower(backend, feed, clock, settings.follow_wait_s, on_begin=settings.on_follow),
+        follower=Follower(backend, feed, clock, settings.follow_wait_s, settings.on_follow, plan.heard),
         filler=Filler(tree, spool, reader, gaps, senders.uploader, durability, backend, clock),
         sweeper=Sweeper(tree, spool, blocks, backend, clock, foundation.ballast, durability, files),
         prober=senders.prober,

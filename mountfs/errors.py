@@ -3,7 +3,8 @@
 MountfsError
 ├── Refused               the answer is no, and asking again gives the same answer
 │   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
-│   ├── Forbidden  NotSignedIn  NotPermitted  NotSupported  ReadOnly  ShuttingDown
+│   ├── Forbidden (Locked: by somebody, for a time)
+│   ├── NotSignedIn  NotPermitted  NotSupported  ReadOnly  ShuttingDown
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
 │   ├── NoAttribute  AttributeTooLarge
 │   └── NoSpace (the account's; DiskFull: the local disk's)  TooLarge  TransferLimit
@@ -61,6 +62,10 @@ class DirectoryNotEmpty(Refused):
 
 class Forbidden(Refused):
     """The account may not do this here."""
+
+
+class Locked(Forbidden):
+    """Somebody has locked the file at the service: nobody else may write to it until it is unlocked."""
 
 
 class NotExecutable(Refused):

@@ -60,9 +60,11 @@ class Follower:
         clock: Clock,
         wait_s: float = WAIT_S,
         on_begin: Callable[[], None] = lambda: None,
+        on_news: Callable[[Sequence[News]], None] = lambda _news: None,
     ) -> None:
         """*on_begin* is called once the service answered for the first time; when it fails, following does,
-        and begins anew later."""
+        and begins anew later. *on_news*: with changes that were noted."""
+        self._on_news = on_news
         self._on_begin = on_begin
         self._backend = backend
         self._feed = feed
@@ -217,6 +219,7 @@ class Follower:
             changes = self._backend.changes(cursor)
             if changes.entries or changes.cursor != cursor:
                 self._feed.note(changes.entries, changes.cursor, asked_at, has_more=changes.has_more)
+                self._on_news(changes.entries)
             has_any = has_any or bool(changes.entries)
             if not changes.has_more:
                 self._is_behind = False

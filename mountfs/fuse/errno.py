@@ -15,6 +15,7 @@ ERRNO: dict[type[errors.MountfsError], int] = {
     errors.IsADirectory: errno.EISDIR,
     errors.DirectoryNotEmpty: errno.ENOTEMPTY,
     errors.Forbidden: errno.EACCES,
+    errors.Locked: errno.EACCES,
     errors.NotExecutable: errno.EACCES,
     errors.NotSignedIn: errno.EACCES,
     errors.NotPermitted: errno.EPERM,

@@ -6,6 +6,7 @@ from mountfs.errors import (
     Corrupt,
     DiskFull,
     Forbidden,
+    Locked,
     MountfsError,
     NameNotAllowed,
     NameTooLong,
@@ -19,6 +20,7 @@ from mountfs.errors import (
 _ADVICE: tuple[tuple[type[MountfsError] | tuple[type[MountfsError], ...], str], ...] = (
     ((NameNotAllowed, NameTooLong), "rename it, and it is sent"),
     (TooLarge, "split it, or take it elsewhere with mountfs export and give it up with mountfs discard"),
+    (Locked, "it is tried again by itself, and once it is unlocked"),
     ((Forbidden, NotPermitted), "get permission, then run mountfs retry, or move it to another folder"),
     (DiskFull, "make room on the disk; uploads then go on by themselves"),
     (NoSpace, "make room in the account; uploads then go on by themselves"),

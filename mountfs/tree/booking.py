@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mountfs.errors import AlreadyExists, Conflict, MountfsError, NotFound, Transient
+from mountfs.errors import AlreadyExists, Conflict, Locked, MountfsError, NotFound, Transient
 from mountfs.model.advice import advised
 from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.order import OrderKind
@@ -288,7 +288,7 @@ class Books:
             case OrderKind.PUT | OrderKind.COPY | OrderKind.MAKE_FOLDER:
                 if is_wanted_still(flight, state):
                     self._tree.notice(path_of(node), f"not committed: {error}")
-                    if state.content is not None:
+                    if state.content is not None and not isinstance(error, Locked):
                         # It may never be sent again: its upload session is not kept open for that.
                         state = state.holding(as_unsent(self._tree, state.content), state.draft)
                     self._finish(flight, replace(state, refusal=replace(refusal, reason=advised(error))))

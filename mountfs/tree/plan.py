@@ -28,6 +28,7 @@ from mountfs.tree import tally
 from mountfs.tree.bases import is_attached
 from mountfs.tree.circles import circle_of, open_circle
 from mountfs.tree.database import MACHINE_TROUBLE
+from mountfs.tree.lockedfiles import LockedFiles
 from mountfs.tree.node import Node, Pending, path_of
 from mountfs.tree.order import Blocked, blocked, is_lost, new_folders_above, next_step
 from mountfs.tree.remote import lose
@@ -86,6 +87,8 @@ class Plan(Planner):
         self.rescue: Callable[[Node], None] = lambda _node: None
         """Called, under the lock, with what a bug left in a folder that has vanished."""
         self._tree = tree
+        self._locked_files = LockedFiles(tree)
+        self.heard = self._locked_files.heard
         self._limits = limits
         self._settling_time = SettlingTime(tree, limits, usual_settle_s)
         self._stale: OrderedDict[int, Node] = OrderedDict()
@@ -295,6 +298,9 @@ class Plan(Planner):
             return
         if is_refused(node):
             self._reconsider(node, pending)
+            due_s = self._locked_files.try_again(node, now_s)
+            if due_s < math.inf:
+                heapq.heappush(self._timers, (due_s, self._tree.store.next_id(), node))
         is_stuck = False
         step = next_step(node, self._limits)
         if step is not None and not is_refused(node) and not keeps_here(node):

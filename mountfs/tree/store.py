@@ -336,8 +336,7 @@ class Store:
     # Sessions to end
 
     def add_orphan(self, session: str) -> None:
-        """Notes an upload session that nobody will use any more, to be ended. Does nothing where the service
-        ends sessions by itself only (Dropbox)."""
+        """Notes an upload session that nobody will use any more, to be ended; none where they end alone."""
         if self._ends_sessions:
             self._db.execute("INSERT OR IGNORE INTO orphans (session) VALUES (?)", (session,))
 
@@ -365,6 +364,7 @@ class Store:
 
     def add_notice(self, notice: Notice) -> None:
         values = (notice.wall_ns, notice.path, notice.text)
+        self._db.execute("DELETE FROM notices WHERE path = ? AND text = ?", values[1:])
         self._db.execute("INSERT INTO notices (wall_ns, path, text) VALUES (?, ?, ?)", values)
         self._db.execute("DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (NOTICES_KEPT,))
 

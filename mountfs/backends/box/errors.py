@@ -14,6 +14,7 @@ from mountfs.errors import (
     DirectoryNotEmpty,
     Forbidden,
     InvalidArgument,
+    Locked,
     MountfsError,
     NameNotAllowed,
     NameTooLong,
@@ -53,6 +54,7 @@ CLASS_OF: dict[str, type[MountfsError]] = {
     "invalid_upload_session_id": SessionLost,
     PARTS_MISMATCH: Corrupt,
     # 403
+    "access_denied_item_locked": Locked,
     "storage_limit_exceeded": NoSpace,
     "file_size_limit_exceeded": TooLarge,
     # 404
@@ -82,6 +84,7 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
     410: SessionLost,
     412: Conflict,
     413: TooLarge,
+    423: Locked,
 }
 
 

@@ -1,0 +1,70 @@
+"""Files that somebody has locked at the service: when those that were refused for it are tried again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mountfs.errors import Locked
+from mountfs.model.entry import Gone, News, Seen
+from mountfs.model.order import MAKES_A_FILE
+from mountfs.model.pacing import Pace, grown_s
+from mountfs.tree.node import Node
+from mountfs.tree.tree import Tree
+from mountfs.tree.word import is_refused
+
+TRIES = Pace(first_s=15.0, longest_s=3600.0)
+"""A person holds a lock for minutes or days, and each try may send the bytes: 30 tries on the first day."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    node: Node
+    refused_ns: int
+    """When the refusal that it waits after was noted; tells it from the next one."""
+    tries: int
+    due_s: float
+
+
+class LockedFiles:
+    """A restart begins to count anew."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._waits: dict[int, _Wait] = {}
+
+    def try_again(self, node: Node, now_s: float) -> float:
+        """Has the refused *node* sent again if that is due, or says when it is; ``math.inf``: it is sent now,
+        or was refused for another reason. Under the tree's lock."""
+        refusal = node.state.refusal
+        if refusal is None or refusal.cause is not Locked or refusal.kind not in MAKES_A_FILE:
+            return math.inf
+        wait = self._waits.get(node.id)
+        if wait is None or wait.refused_ns != refusal.wall_ns:
+            self._waits = {each.node.id: each for each in self._waits.values() if each.node.pending}
+            tries = 1 if wait is None else wait.tries + 1
+            wait = _Wait(node, refusal.wall_ns, tries, now_s + grown_s(tries, TRIES))
+            self._waits[node.id] = wait
+        if wait.due_s > now_s:
+            return wait.due_s
+        self._tree.change((node, replace(node.state, refusal=None)))
+        return math.inf
+
+    def heard(self, news: Sequence[News]) -> None:
+        """The service told of changes. A file that one of them names is tried at once: its lock may be gone.
+        Any thread."""
+        with self._tree.lock:
+            if not self._waits:
+                return
+            named = {each.entry.id if isinstance(each, Seen) else each.item_id for each in _of_items(news)}
+            for wait in self._waits.values():
+                base = wait.node.state.base
+                if base is not None and base.id in named:
+                    wait.tries, wait.due_s = 0, -math.inf
+                    if is_refused(wait.node):
+                        self._tree.planner.touch(wait.node)
+
+
+def _of_items(news: Sequence[News]) -> list[Seen | Gone]:
+    return [each for each in news if isinstance(each, Seen | Gone)]
