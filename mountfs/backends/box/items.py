@@ -69,9 +69,10 @@ class Items:
         return entries, following
 
     def child(self, folder_id: str, name: str) -> Json | None:
-        """What has *name* in a folder, in whatever case. NotFound: the folder is gone."""
-        key = fold(name)
-        return self._whole(folder_id, lambda items: _named(items, key))
+        """What has *name* in a folder, in whatever case. Where the names of several differ in how their
+        accents are composed, it is the one whose are as in *name*, or else the one that a listing shows.
+        NotFound: the folder is gone."""
+        return self._whole(folder_id, lambda items: _named(items, name))
 
     def _whole(self, folder_id: str, read: Callable[[Iterator[Json]], T]) -> T:
         """What *read* makes of the items in a folder."""
@@ -142,12 +143,23 @@ def _each_named_once(entries: list[Listed]) -> list[Listed]:
     ]
 
 
-def _named(items: Iterator[Json], key: str) -> Json | None:
+def _named(items: Iterator[Json], name: str) -> Json | None:
+    key = fold(name)
+    found: list[Json] = []
     for item in items:
         standing = item.get("name")
-        if isinstance(standing, str) and fold(standing) == key:
-            return item
-    return None
+        if not isinstance(standing, str) or fold(standing) != key:
+            continue
+        if standing.casefold() == name.casefold():
+            return item  # for Box, too, no other one has the name
+        found.append(item)
+    return min(found, key=_rank, default=None)
+
+
+def _rank(item: Json) -> tuple[bool, int, str]:
+    """The least is the oldest that is no web link."""
+    item_id = str(item.get("id"))
+    return item.get("type") == "web_link", len(item_id), item_id
 
 
 def entries_of(page: Json) -> list[Json]:

@@ -90,6 +90,17 @@ def test_of_names_that_are_one_name_here_the_oldest_is_shown_and_the_others_are_
     assert [entry.id for entry in shown if isinstance(entry, File)] == ["3", "9"]
 
 
+@pytest.mark.parametrize(
+    ("name", "found"), [("\u1ec7", "10"), ("\u1ec6", "10"), ("\u1eb9\u0302", "9"), ("e\u0323\u0302", "9")]
+)
+def test_of_names_that_are_one_name_here_the_one_composed_alike_is_found_or_the_oldest(
+    connect: Connect, name: str, found: str
+) -> None:
+    link = {**item("1", "\u00ea\u0323", "2"), "type": "web_link"}
+    with Script(listing(link, item("10", "\u1ec7", "2"), item("9", "\u1eb9\u0302", "2"))) as server:
+        assert connect(server.url).stat(Place(RemotePath(f"/A/B/{name}"), "2")).id == found
+
+
 def test_a_long_listing_is_read_as_far_as_it_must_be(connect: Connect) -> None:
     other = item("4", "y", "2")
     with Script(listing(other, marker="m1"), listing(X, marker="m2"), answer(500)) as server:
