@@ -143,6 +143,7 @@ class Follower:
         except Conflict as error:
             self._note_failure(self._resets, error, now_s)
             self._feed.begin(None)
+            self._positions.clear()
             self._set_health(is_healthy=False, is_away=False)
             due_s = max(self._anew_s(), self._clock.now_s())
         except MountfsError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
@@ -30,6 +30,10 @@ PAGE_EVENTS = 500
 MOST_EVENTS = 10 * PAGE_EVENTS
 EVENTS_KEPT = 5000
 """Ids of events that were told already."""
+POSITIONS_KEPT = 1000
+"""Positions that pages led on from."""
+CIRCLES = 3
+"""So many pages in a row that lead back to such a position void it: what lies behind is never told."""
 SERVER_LIFE_S = 600.0
 """A long-poll server is asked for anew after that long; what it states itself is about as much."""
 SHARE = 10
@@ -69,6 +73,10 @@ class Events:
         self._last_cursor: str | None = None
         """Where the last page was asked for that led on, and in it the events that were new."""
         self._last_told: frozenset[str] = frozenset()
+        self._left: OrderedDict[str, None] = OrderedDict()
+        """Positions that were asked for, and led on."""
+        self._circles = 0
+        """So many pages in a row led back to one of them."""
         self._server: _Server | None = None
         self._budget = TokenBucket(max(FEWEST_PER_MINUTE, api.settings.calls_per_minute // SHARE), BURST_S)
         self._brief_polls = 0
@@ -76,7 +84,11 @@ class Events:
 
     def latest(self) -> str:
         """The position after everything that has happened."""
-        return _position(self._page("now", 1))
+        position = _position(self._page("now", 1))
+        with self._lock:
+            self._left.clear()
+            self._circles = 0
+        return position
 
     def changes(self, cursor: str) -> RemoteChanges:
         """One page. Conflict: the position is refused or leads nowhere, or something changed that nobody can
@@ -90,11 +102,11 @@ class Events:
         is_full = len(entries) >= PAGE_EVENTS
         if is_full and position == cursor:
             raise Conflict("the position in the events is void: a full page of them leads to itself")
+        self._check_circle(cursor, position)
         news: list[News] = []
         told: dict[str, None] = {}
-        for event in entries:
-            event_id = _told_apart(event)
-            if event_id not in told and self._is_new(event, cursor):
+        for event_id, event in _told_apart(entries, cursor):
+            if event_id not in told and self._is_new(event_id, cursor):
                 told[event_id] = None
                 news += _news(event, self._api.settings.root_folder_id)
         with self._lock:
@@ -116,7 +128,8 @@ class Events:
             if message == "new_change":
                 return True
             if message is None:
-                return any(self._is_new(event, cursor) for event in _entries(self._page(cursor, PAGE_EVENTS)))
+                entries = _entries(self._page(cursor, PAGE_EVENTS))
+                return any(self._is_new(event_id, cursor) for event_id, _ in _told_apart(entries, cursor))
             left_s = ends_s - self._clock.now_s()
             if self._clock.now_s() - asked_s >= BRIEF_POLL_S:
                 self._brief_polls = 0
@@ -129,8 +142,23 @@ class Events:
         """Waits for the events' share of the account's calls."""
         self._api.http.pause(self._budget.take(self._clock.now_s()))
 
-    def _is_new(self, event: Json, cursor: str) -> bool:
-        event_id = _told_apart(event)
+    def _check_circle(self, cursor: str, position: str) -> None:
+        """Conflict: pages lead from one position to the next and back. A service that lags behind what it
+        said before leads back as well, for a while."""
+        with self._lock:
+            if position == cursor:
+                return
+            self._circles = self._circles + 1 if position in self._left else 0
+            self._left[cursor] = None
+            self._left.move_to_end(cursor)
+            if len(self._left) > POSITIONS_KEPT:
+                self._left.popitem(last=False)
+            if self._circles < CIRCLES:
+                return
+            self._circles = 0
+        raise Conflict("the position in the events is void: they lead in a circle")
+
+    def _is_new(self, event_id: str, cursor: str) -> bool:
         with self._lock:
             is_asked_again = cursor == self._last_cursor and event_id in self._last_told
             return is_asked_again or event_id not in self._told
@@ -218,12 +246,18 @@ def _count(stated: Any, default: int) -> int:
         return default
 
 
-def _told_apart(event: Json) -> str:
-    """What tells one event from the others: its id, or else all that it says."""
-    event_id = event.get("event_id")
-    if event_id:
-        return str(event_id)
-    return hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+def _told_apart(entries: list[Json], cursor: str) -> Iterator[tuple[str, Json]]:
+    """Each event with what tells it from all others: its id, or else where it stands and all that it says. An
+    item that goes and comes back may have two events without an id that say the same."""
+    said: Counter[str] = Counter()
+    for event in entries:
+        event_id = event.get("event_id")
+        if event_id:
+            yield str(event_id), event
+            continue
+        digest = hashlib.sha256(json.dumps([cursor, event], sort_keys=True).encode()).hexdigest()
+        said[digest] += 1
+        yield f"{digest} {said[digest]}", event
 
 
 def _news(event: Json, root_id: str) -> Iterator[News]:

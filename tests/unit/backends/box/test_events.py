@@ -8,6 +8,7 @@ import pytest
 
 from mountfs.backends.box import events as events_module
 from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.events import CIRCLES
 from mountfs.backends.http import NotReachedInTime
 from mountfs.backends.wire import Request, Response
 from mountfs.errors import Conflict, Offline, ServerFault, Unreachable
@@ -252,8 +253,33 @@ def test_events_without_an_id_are_each_told(connect: Connect, nothing: dict[str,
     with Script(answer(500)) as server:
         backend = connect(server.url)
         later = Seen(File("13", "x", "13:3:99", 5, 0, "00" * 20), folder_id="7")
-        assert told(server, backend, first, second, first) == (X, later)
+        assert told(server, backend, first, second, first) == (X, later, X)
+        assert told(server, backend, first, cursor="7") == (X,)
         assert told(server, backend, first, cursor="7") == ()
+
+
+@pytest.mark.parametrize("circle", [("1", "2"), ("1", "2", "3")])
+def test_positions_that_lead_in_a_circle_are_void(connect: Connect, circle: tuple[str, ...]) -> None:
+    with Script(answer(500)) as server:
+        backend = connect(server.url)
+        at, pages = circle[0], 0
+        with pytest.raises(Conflict):
+            while pages < 20:
+                onward = circle[(circle.index(at) + 1) % len(circle)]
+                play(server, page(event(f"{pages}"), position=onward))
+                at, pages = backend.changes(at).cursor, pages + 1
+        assert pages <= len(circle) + CIRCLES
+        play(server, page(position="1"))
+        assert backend.latest_cursor() == "1"
+        play(server, page(event("new"), position="2"))
+        assert backend.changes("1").entries == (X,)
+
+
+def test_a_page_that_is_asked_for_again_is_no_circle(connect: Connect) -> None:
+    with Script(page(event("1"), position="2")) as server:
+        backend = connect(server.url)
+        for _ in range(2 * CIRCLES):
+            assert backend.changes("1").cursor == "2"
 
 
 @pytest.mark.parametrize("item_id", ["12", 12])
