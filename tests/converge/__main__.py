@@ -22,12 +22,15 @@ KINDS = ("dropbox", "box")
 @click.option("--minutes", default=5.0, show_default=True, help="For each service.")
 @click.option("--service", default="both", show_default=True, type=click.Choice([*KINDS, "both"]))
 @click.option("--seed", type=int, help="What is drawn from; the order of turns differs.")
-def main(minutes: float, service: str, seed: int | None) -> None:
+@click.option(
+    "--kill-every", default=0.0, show_default=True, help="So many seconds between two kills of a mount."
+)
+def main(minutes: float, service: str, seed: int | None, kill_every: float) -> None:
     """Have two mounts and another client change one tree."""
 
     def trial(name: str, seed: int, folder: Path, figures: Figures) -> list[str]:
         with SERVICES[name](folder / "far-side") as far_side:
-            return converge(Plan(minutes * 60, seed), folder, far_side, figures)
+            return converge(Plan(minutes * 60, seed, kill_every_s=kill_every), folder, far_side, figures)
 
     run_on_each("converge", KINDS if service == "both" else [service], minutes, seed, trial)
 

@@ -19,9 +19,14 @@ LINES = (5, 100, 2_000, 6_000, 40_000)
 """Of files: up to 2.4 MiB, which come as several ranges."""
 OFTEN = (8, 6, 4, 2, 1)
 PIECE_BYTES = 64 * 1024
+KILLED = {errno.ENOTCONN, errno.ECONNABORTED}
+"""What a call on a mount ends with that was just killed."""
+RECOVERED = "(recovered copy"
+"""Its writer was killed before it had written all."""
 MOVED_MEANWHILE = {
     *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY, errno.ESTALE, errno.EINVAL),
     errno.EBUSY,
+    *KILLED,
 }
 """What a call may end with while others change the same tree."""
 
@@ -44,6 +49,7 @@ class ByMount:
 
     def __init__(self, top: Path, numbers: Numbers, draw: Random, figures: Figures) -> None:
         self.name = f"writer {top.parent.name}"
+        self.mount: Path | None = top.parent
         self._top, self._numbers, self._draw, self._figures = top, numbers, draw, figures
         self._drafts = itertools.count()
 
@@ -93,7 +99,7 @@ class ByMount:
         """What would make the tree grow: conflicted copies, and folders that were moved into others."""
         for folder, folders, files in os.walk(self._top):
             for name in files:
-                if "conflicted copy" in name:
+                if "conflicted copy" in name or RECOVERED in name:
                     os.unlink(os.path.join(folder, name))
             for name in folders:
                 if name == "moved":
@@ -107,6 +113,7 @@ class ByService:
     """One thread calls ``turn``: one change as another client makes it."""
 
     name = "another client"
+    mount: Path | None = None
 
     def __init__(
         self, far_side: SandboxProcess, top: str, numbers: Numbers, draw: Random, figures: Figures
@@ -114,7 +121,9 @@ class ByService:
         self._far, self._top, self._numbers, self._draw, self._figures = far_side, top, numbers, draw, figures
 
     def turn(self) -> None:
-        (change,) = self._draw.choices([self._write, self._remove, self._move], [8, 1, 2])
+        changes = [self._write, self._remove, self._move, self._swap, self._respell, self._write_anew]
+        folders = [self._move_folder, self._clear_folder, self._swap_folders, self._move_away_and_back]
+        (change,) = self._draw.choices([*changes, *folders], [16, 2, 4, 2, 1, 2, 2, 1, 2, 1])
         try:
             change()
         except AssertionError:  # nothing stands there, or something does
@@ -131,6 +140,57 @@ class ByService:
     def _move(self) -> None:
         self._far.move(self._any(), self._any())
 
+    def _swap(self) -> None:
+        """Two files exchange their names, which may be in two folders."""
+        self._exchange(self._any(), self._any())
+
+    def _respell(self) -> None:
+        """Nothing but the case of a name changes."""
+        path = self._any()
+        self._far.move(path, path[:-2] + path[-2:].upper())
+
+    def _write_anew(self) -> None:
+        """Another file takes the name."""
+        path = self._any()
+        self._far.remove(path)
+        self._far.write(path, self._numbers.body().decode())
+
+    def _move_folder(self) -> None:
+        """To another name, or into another folder, which may have one of that name."""
+        source, target = self._two_folders()
+        self._far.move(source, self._draw.choice([target, f"{target}/moved"]))
+
+    def _clear_folder(self) -> None:
+        """It goes, and another one takes its name."""
+        folder, _ = self._two_folders()
+        self._far.remove(folder)
+        self._far.write(f"{folder}/f0", self._numbers.body().decode())
+
+    def _swap_folders(self) -> None:
+        self._exchange(*self._two_folders())
+
+    def _move_away_and_back(self) -> None:
+        folder, _ = self._two_folders()
+        away = f"/{self._top}/away"
+        self._far.move(folder, away)
+        self._far.move(away, folder)
+
+    def _exchange(self, one: str, other: str) -> None:
+        if one == other:
+            return
+        between = f"/{self._top}/between"
+        self._far.move(one, between)
+        with contextlib.suppress(AssertionError):  # it is gone, or is there again
+            self._far.move(other, one)
+        try:
+            self._far.move(between, other)
+        except AssertionError:  # it cannot stay where it is: nobody would ever touch it
+            self._far.remove(between)
+
+    def _two_folders(self) -> tuple[str, str]:
+        one, other = self._draw.sample(range(FOLDERS), 2)
+        return f"/{self._top}/d{one}", f"/{self._top}/d{other}"
+
     def _any(self) -> str:
         return f"/{self._top}/d{self._draw.randrange(FOLDERS)}/f{self._draw.randrange(NAMES)}"
 
@@ -141,11 +201,12 @@ class Looker:
 
     def __init__(self, top: Path, draw: Random, figures: Figures) -> None:
         self.name = f"reader {top.parent.name}"
+        self.mount: Path | None = top.parent
         self._top, self._draw, self._figures = top, draw, figures
 
     def turn(self) -> None:
         found = [Path(folder) / name for folder, _, names in os.walk(self._top) for name in names]
-        found = [path for path in found if not path.name.endswith(".tmp")]
+        found = [path for path in found if not path.name.endswith(".tmp") and RECOVERED not in path.name]
         if not found:
             return
         path = self._draw.choice(found)
@@ -159,8 +220,13 @@ class Looker:
             self._read(path, fd)
         except FileNotFoundError:
             self._figures.count("reads", "ended by its removal at the service")
+        except OSError as error:
+            if error.errno not in KILLED:
+                raise
+            self._figures.count("reads", "ended by a kill")
         finally:
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     def _read(self, path: Path, fd: int) -> None:
         body = self._in_order(fd)

@@ -13,7 +13,7 @@ from random import Random
 from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import content_hash
-from tests.converge.actors import ByMount, ByService, Looker, Numbers
+from tests.converge.actors import RECOVERED, ByMount, ByService, Looker, Numbers
 from tests.converge.bodies import revision_of
 from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
@@ -35,6 +35,8 @@ class Plan:
     seed: int
     pause_s: float = 0.1
     """The longest pause between two changes of one actor."""
+    kill_every_s: float = 0.0
+    """So often one of the mounts is killed and started again; 0: never."""
 
 
 def converge(plan: Plan, folder: Path, far_side: SandboxProcess, figures: Figures) -> list[str]:
@@ -71,23 +73,47 @@ def _change(plan: Plan, mounts: list[RealMount], far_side: SandboxProcess, figur
     actors += [ByMount(top, numbers, next(draws), figures) for top in tops]
     actors += [Looker(top, next(draws), figures) for top in tops for _ in range(READERS)]
 
-    def work(actor: ByMount | ByService | Looker, draw: Random) -> None:
+    turns = [threading.Lock() for _ in actors]
+
+    def work(actor: ByMount | ByService | Looker, turn: threading.Lock, draw: Random) -> None:
         try:
             while not over.wait(draw.random() * plan.pause_s):
-                actor.turn()
+                with turn:
+                    actor.turn()
         except Exception as error:  # whatever it is, it is told
             figures.tell(traceback.format_exc())
             faults.append(str(error) if isinstance(error, AssertionError) else f"{actor.name}: {error!r}")
             over.set()
 
-    threads = [threading.Thread(target=work, args=(actor, next(draws))) for actor in actors]
+    threads = [
+        threading.Thread(target=work, args=(actor, turn, next(draws)))
+        for actor, turn in zip(actors, turns, strict=True)
+    ]
     for thread in threads:
         thread.start()
-    over.wait(plan.seconds)
+    until_s = time.monotonic() + plan.seconds
+    draw = next(draws)
+    while plan.kill_every_s and time.monotonic() + plan.kill_every_s < until_s:
+        if over.wait(plan.kill_every_s * draw.uniform(0.5, 1.5)):
+            break
+        killed = draw.choice(mounts)
+        _kill(killed, [turn for actor, turn in zip(actors, turns, strict=True) if actor.mount == killed.path])
+        figures.count("kills", "of a mount")
+    over.wait(max(0.0, until_s - time.monotonic()))
     over.set()
     for thread in threads:
         thread.join()
     return faults
+
+
+def _kill(mount: RealMount, turns: list[threading.Lock]) -> None:
+    """In the middle of whatever is done on it; nobody does anything there until it is started again."""
+    mount.kill9()
+    with ExitStack() as stack:
+        for turn in turns:
+            stack.enter_context(turn)
+        mount.start()
+        until((mount.path / TOP).is_dir, "the folder is seen again")
 
 
 def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures) -> None:
@@ -97,6 +123,11 @@ def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures)
             figures.count("at the end", "changes that the service had refused")
             done = mountfs("discard", f"{mount.path}{path}", "--yes")
             assert done.returncode == 0, done.stderr
+    for mount in mounts:
+        for path in tree_below(mount.path):
+            if RECOVERED in path:
+                (mount.path / path).unlink()
+                figures.count("at the end", "recovered copies")
     began_s = time.monotonic()
     for mount in mounts:
         missing: list[str] = []
