@@ -38,6 +38,13 @@ LEAST_PIECE_BYTES = 4 * MIB
 MOST_PIECE_BYTES = 16 * MIB
 """Each request costs both processes 0.5 to 2 ms, and a round trip in which nothing comes. The reader waits
 for all of one, so that larger ones would keep him waiting where the window is not larger as well."""
+LONGER_BYTES = 2 * MIB
+"""So much longer than the one before it is each piece of a large window that begins. They share the link from
+the same moment on: of equal ones all end at once, the reader gets on by none until then, and nothing comes
+for a round trip when they have ended. Twice as long each time, eight of twelve are as long as they may be."""
+LEAST_LAST_BYTES = 6 * MIB
+"""Towards the end of the file. With shorter ones a fast link is idle: PIECES of them are less than what it
+delivers in a round trip and while the next ones are asked for."""
 RUN_BYTES = 2 * MIB
 """So far reads in sequence get without a plan: nearly all of a read's cost but the copy is the plan's."""
 RUNS_OF_WINDOW = 8
@@ -148,16 +155,17 @@ def piece_bytes(window_bytes: int) -> int:
 def cut(
     ranges: Sequence[tuple[int, int]], first_bytes: int, most_bytes: int, size_bytes: int
 ) -> list[tuple[int, int]]:
-    """*ranges* in pieces, each of which is twice as long as the one before, up to *most_bytes*. Side by side
-    they share the link: the first one comes first, and not with all others. Towards the end of the file, of
+    """*ranges* in pieces, each of which is longer than the one before, up to *most_bytes*. Side by side they
+    share the link: so they come one after another, and not all at once. Towards the end of the file, of
     *size_bytes*, they are short again: what comes last is read while nothing else is left to do."""
     pieces: list[tuple[int, int]] = []
     for low, high in ranges:
         at = low
         while at < high:
-            pieces.append((at, min(at + min(first_bytes, piece_bytes(size_bytes - at)), high)))
+            last_bytes = max(LEAST_LAST_BYTES, piece_bytes(size_bytes - at))
+            pieces.append((at, min(at + min(first_bytes, last_bytes), high)))
             at = pieces[-1][1]
-            first_bytes = min(2 * first_bytes, most_bytes)
+            first_bytes = min(first_bytes + LONGER_BYTES, most_bytes)
     return pieces
 
 

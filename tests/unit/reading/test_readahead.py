@@ -13,6 +13,7 @@ from mountfs.reading.readahead import (
     FAST_WINDOW_BYTES,
     FIRST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
+    LEAST_LAST_BYTES,
     LEAST_PIECE_BYTES,
     MIB,
     MOST_PIECE_BYTES,
@@ -32,6 +33,8 @@ from mountfs.reading.readahead import (
 
 BIG = 1024 * MIB
 HUGE = 10 * 1024 * MIB
+ROUND_TRIP_BYTES = 50_000_000
+"""What 1 GB/s deliver in 50 ms."""
 
 
 def read_on(streams: tuple[Stream, ...], offsets: range, most_bytes: int = FREE_WINDOW_BYTES) -> list[Plan]:
@@ -121,7 +124,7 @@ def test_the_end_of_a_file_is_asked_for_with_what_comes_before_it() -> None:
 
 def test_pieces_grow_up_to_what_one_request_may_have() -> None:
     lengths = [high - low for low, high in cut([(0, 20 * MIB), (30 * MIB, 31 * MIB)], MIB, 8 * MIB, BIG)]
-    assert lengths == [MIB, 2 * MIB, 4 * MIB, 8 * MIB, 5 * MIB, MIB]
+    assert lengths == [MIB, 3 * MIB, 5 * MIB, 7 * MIB, 4 * MIB, MIB]
     assert cut([(MIB, 9 * MIB)], 4 * MIB, 4 * MIB, BIG) == [(MIB, 5 * MIB), (5 * MIB, 9 * MIB)]
 
 
@@ -130,9 +133,28 @@ def test_pieces_are_short_again_towards_the_end_of_the_file() -> None:
     lengths = [high - low for low, high in pieces]
     assert lengths == sorted(lengths, reverse=True)
     assert lengths[0] == MOST_PIECE_BYTES
-    assert all(each <= LEAST_PIECE_BYTES for each in lengths[-PIECES:])
+    assert all(each <= LEAST_LAST_BYTES for each in lengths[-PIECES:])
     assert sum(lengths) == 256 * MIB
     assert all(high % BLOCK_BYTES == 0 for _, high in pieces)
+
+
+def test_the_last_pieces_keep_a_fast_link_busy_for_a_round_trip() -> None:
+    pieces = cut([(BIG - 256 * MIB, BIG)], MOST_PIECE_BYTES, MOST_PIECE_BYTES, BIG)
+    assert pieces[-1][1] - pieces[-PIECES - 1][1] > 1.25 * ROUND_TRIP_BYTES, "also while the next one begins"
+
+
+def test_pieces_that_begin_together_end_one_after_another() -> None:
+    pieces = cut([(0, FAST_WINDOW_BYTES)], MIB, MOST_PIECE_BYTES, BIG)[:PIECES]
+    ends = ended_by([high - low for low, high in pieces])
+    assert ends == sorted(ends), "in the order in which they are read"
+    for at in range(len(ends)):
+        together = [each for each in ends if ends[at] <= each < ends[at] + ROUND_TRIP_BYTES / 4]
+        assert len(together) <= PIECES // 2
+
+
+def ended_by(lengths: list[int]) -> list[int]:
+    """How much of all has come when each has: they share the link, so the shortest is there first."""
+    return [sum(min(each, length) for each in lengths) for length in lengths]
 
 
 def test_a_seek_begins_a_stream_and_leaves_the_other() -> None:
