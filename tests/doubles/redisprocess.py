@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
+from tests.ports import OwnPort
 from tests.waiting import DEADLINE_S, until
 
 READY = b"+PONG"
@@ -18,9 +19,8 @@ class RedisProcess:
     def __init__(self, folder: Path, password: str = "") -> None:
         self._folder = folder
         self._password = password
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self._own = OwnPort()
+        self.port = self._own.number
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

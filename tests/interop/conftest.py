@@ -1,7 +1,6 @@
 """The official SDK as a client of the sandbox: over TLS, as it insists, with a throw-away authority."""
 
 import os
-import socket
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,16 +10,11 @@ import pytest
 
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.tls import Authority
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
+from tests.ports import OwnPort
 
 # The SDK reads its hosts once, when it is imported; every sandbox of this suite listens on this port.
-PORT = _free_port()
+_OWN = OwnPort()
+PORT = _OWN.number
 _HOSTS = ("DROPBOX_API_HOST", "DROPBOX_API_CONTENT_HOST", "DROPBOX_API_NOTIFY_HOST")
 _before = {name: os.environ.get(name) for name in _HOSTS}
 os.environ.update(dict.fromkeys(_HOSTS, f"127.0.0.1:{PORT}"))

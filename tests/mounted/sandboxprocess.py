@@ -17,6 +17,7 @@ from typing import Any
 
 from mountfs.model.hashing import HashKind
 from tests.mounted.forks import Forked
+from tests.ports import OwnPort
 from tests.waiting import DEADLINE_S
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -46,7 +47,8 @@ class Refusal(StrEnum):
 
 class SandboxProcess(ABC):
     """A stand-in as a child, and its control surface. It ends with this process, however that
-    ends; `start` after `stop` or `kill9` listens on the same port with the same account."""
+    ends; `start` after `stop` or `kill9` listens on the same port with the same account. Nobody else gets the
+    port meanwhile: every connection to another server needs one."""
 
     service: str
     hash_kind: HashKind
@@ -69,6 +71,8 @@ class SandboxProcess(ABC):
     def __init__(self, data: Path, **switches: Any) -> None:
         self.data = data
         self.port = 0
+        """0: `start` takes one that nobody has."""
+        self._own: OwnPort | None = None
         self._switches = switches
         self._process: Forked | None = None
 
@@ -87,6 +91,9 @@ class SandboxProcess(ABC):
 
     def start(self) -> None:
         """Returns when it listens."""
+        if self.port == 0:
+            self._own = OwnPort()
+            self.port = self._own.number
         self.data.mkdir(parents=True, exist_ok=True)
         chosen = self.data.with_name(f"{self.data.name}.switches.json")
         chosen.write_text(json.dumps(self._switches))
@@ -94,7 +101,6 @@ class SandboxProcess(ABC):
         self._process = Forked(self.program, [*order, "--switches", str(chosen), "--parent-pipe"])
         line = self._process.stdout.readline()
         assert line, "the sandbox did not start"
-        self.port = int(json.loads(line)["url"].rpartition(":")[2])
 
     @property
     def is_running(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import pytest
 
 from tests.mounted.realmount import MakeMount, RealMount
 from tests.mounted.sandboxprocess import REPOSITORY, Refusal, SandboxProcess
+from tests.ports import OwnPort
 from tests.waiting import DEADLINE_S, until
 
 PROMETHEUS = shutil.which("prometheus")
@@ -68,9 +68,8 @@ class Prometheus:
     """Scrapes and evaluates every second, on loopback."""
 
     def __init__(self, folder: Path, mount: RealMount, target: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._own = OwnPort()
+        self._port = self._own.number
         found = re.search(r"^scrape_configs:\n(?: .*\n)+", (DOCS / "OPERATIONS.md").read_text(), re.MULTILINE)
         assert found is not None
         scrape = found[0].replace("/var/lib/mountfs", str(mount.state_dir)).replace("127.0.0.1:8123", target)
