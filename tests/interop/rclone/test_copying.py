@@ -198,7 +198,7 @@ def test_a_busy_dropbox_is_asked_again_when_it_says(dropbox: Remote, local: Path
 
 
 def test_more_calls_than_a_box_takes_are_made_later(box: Remote, local: Path) -> None:
-    box.sandbox.set_switches(calls_per_minute=1200, rate_window_s=0.5)
+    box.sandbox.set_switches(calls_per_minute=360, rate_window_s=0.5)
     box.call("copy", "--low-level-retries", "10", local, box.at())
     assert box.files() == files_on_disk(local)
     assert 429 in {record.status for record in box.sandbox.log.records()}
