@@ -49,7 +49,10 @@ class PagedListing:
     def entries(self) -> Sequence[Listed] | None:
         """All that is in the folder; None: that is in rows, and the folder counts as listed. Raises what
         ``list_page`` does; Busy: the folder was renamed meanwhile."""
-        page = self._page(None)
+        try:
+            page = self._page(None)
+        except Conflict:
+            return self._whole()
         kept: list[Listed] = []
         if page.cursor is not None and not self._load.landed and is_new(self._tree, self._folder):
             if self._is_booked(page):
@@ -58,6 +61,9 @@ class PagedListing:
             self.count = len(kept)
             return kept
         kept.clear()
+        return self._whole()
+
+    def _whole(self) -> Sequence[Listed]:
         whole = self._backend.list_folder(self._path, self._item_id)
         self.count = len(whole)
         return whole

@@ -106,6 +106,10 @@ def void(number: int, page: FolderPage) -> FolderPage:
     return page
 
 
+def void_at_once(number: int, page: FolderPage) -> FolderPage:
+    raise Conflict("reset")
+
+
 def leads_nowhere(number: int, page: FolderPage) -> FolderPage:
     """The second page names itself as the next one."""
     cursor = (page.cursor or "").replace(str(COUNT - 2 * PAGE), str(COUNT - PAGE))
@@ -117,7 +121,9 @@ def one_is_odd(number: int, page: FolderPage) -> FolderPage:
 
 
 @pytest.mark.parametrize("is_known", [False, True], ids=["new", "known"])
-@pytest.mark.parametrize("case", [again, other_of_that_name, gone, void, leads_nowhere, one_is_odd])
+@pytest.mark.parametrize(
+    "case", [again, other_of_that_name, gone, void, void_at_once, leads_nowhere, one_is_odd]
+)
 def test_a_listing_that_is_not_plain_is_asked_for_as_a_whole(
     world: World, case: OnPage, is_known: bool
 ) -> None:
