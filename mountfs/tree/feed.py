@@ -24,7 +24,7 @@ from mountfs.tree.tree import Tree
 NOTED_AT_ONCE = 100
 """Changes noted in one transaction: nobody waits for the lock longer than that takes (5 ms)."""
 IDS_KEPT = 1_000
-"""Ids of folders that wait for the last page: they are noted in one transaction."""
+"""Ids of folders that wait for the last page: so many are kept."""
 CURSOR = "cursor"
 """The store's fact with the position in the service's changes up to which all listings are true."""
 
@@ -91,11 +91,12 @@ class Feed:
             self._read_names(part)
             with tree.transaction():
                 self._note_part(part)
-        # Should the process die before this, the same changes are read again.
+        # Should the process die before the last of this, the same changes are read again.
+        while self._ids and not has_more:
+            with tree.transaction():
+                self._note_ids()
         with tree.transaction():
             self._in_rows.clear()
-            if not has_more:
-                self._note_ids()
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
@@ -264,8 +265,9 @@ class Feed:
         return True
 
     def _note_ids(self) -> None:
-        """Notes what was told of folders, now that no page follows that may tell of others there."""
-        for node_id, (entry, asked_at) in self._ids.items():
+        """Notes what was told of some folders, now that no page follows that may tell of others there."""
+        for node_id in list(self._ids)[:NOTED_AT_ONCE]:
+            entry, asked_at = self._ids.pop(node_id)
             node = self._tree.node(node_id)
             state = None if node is None else node.state
             if node is None or state is None:
@@ -277,7 +279,6 @@ class Feed:
             is_it = isinstance(state.base, Folder) and not state.base.id and state.base.name == entry.name
             if is_it and asked_at >= node.part.listing.listed_at:
                 rebase(self._tree, node, state.base_parent, entry)
-        self._ids.clear()
 
     def _is_claimed(self, folder: Node, key: str, entry: Entry | None) -> bool:
         """Whether an order on its way gives that name to a node: its outcome is compared with what was noted.
@@ -309,8 +310,7 @@ class Feed:
         return self._found[path.key]
 
     def _walk(self, path: RemotePath) -> Node | None:
-        tree = self._tree
-        at = tree.root
+        at = self._tree.root
         for name in path.components:
             key = fold(name)
             claims = at.part.claims

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from mountfs.errors import Forbidden
+from mountfs.model.entry import Folder
 from mountfs.model.order import Order
 from mountfs.ports import Launch
-from mountfs.tree import chunks, residents
+from mountfs.tree import chunks, feed, residents
 from mountfs.tree.childrows import read_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.discard import Discard
+from mountfs.tree.node import remote_id
 from tests.doubles.counting_lock import CountingLock, counted, longest_hold
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
@@ -213,6 +215,23 @@ def hold_of_news_below(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_ids(directory: Path, folders: int) -> int:
+    """The news tell the ids of folders that files of ours made by the way."""
+    world, lock = counted(directory)
+    world.follow()
+    world.names()
+    paths = [f"/d{number}" for number in range(folders)]
+    for path in paths:
+        world.mkdir(path)
+        world.put(f"{path}/f", b"ours")
+    world.settle()
+    assert {world.state(path).base for path in paths} == {Folder("", path[1:]) for path in paths}
+    world.memory.page_entries = 20
+    found = longest_hold(lock, world.follow)
+    assert all(remote_id(world.node(path)) for path in paths)
+    return sound(world, found)
+
+
 def sound(world: World, found: int) -> int:
     assert faults_of(world.core.tree) == []
     world.settle()
@@ -255,3 +274,11 @@ def test_what_a_folder_that_is_synced_has_is_looked_for_in_parts(
     monkeypatch.setattr(chunks, "CHUNK", 20)
     small = hold_of_fsync(tmp_path / "small", 40)
     assert hold_of_fsync(tmp_path / "large", 400) <= small * 1.2
+
+
+def test_ids_of_folders_that_were_made_by_the_way_are_noted_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "NOTED_AT_ONCE", 20)
+    small = hold_of_ids(tmp_path / "small", 40)
+    assert hold_of_ids(tmp_path / "large", 200) <= small * 1.2
