@@ -21,14 +21,18 @@ def lose_within(tree: Tree, top: Node) -> None:
     Until then the folders are known to be out of date: if the process dies in between, they are listed again.
     """
     way = [top]
+    removed: list[tuple[Node, Node | None]] = []
+    """Folders that were removed here, each with the one that it was in."""
     while way:
         folder = way.pop()
         if not _has_ours(folder):
             continue
         with held(tree, [folder]):
             with tree.transaction():
-                if not _is_kept(folder):
+                if not _may_be_lost(folder):
                     continue
+                if folder.state.parent is None and folder is not top:
+                    removed.append((folder, folder.state.base_parent))
                 outdate(tree, folder)
                 known = [*(folder.part.children or {}).values(), *(folder.part.gone or {}).values()]
             for part in chunks(known):
@@ -40,13 +44,18 @@ def lose_within(tree: Tree, top: Node) -> None:
                             way.append(child)
                         else:
                             lose(tree, child)
+    for pairs in chunks(reversed(removed)):  # those that are in others first
+        with tree.transaction():
+            for each, holder in pairs:
+                if each.state.parent is None and each.state.base_parent is holder:
+                    lose(tree, each)
 
 
-def _is_kept(folder: Node) -> bool:
-    """Whether *folder* is shown, and would be lost if ``lose`` was asked to."""
+def _may_be_lost(folder: Node) -> bool:
+    """Whether ``lose`` would lose *folder*, were it asked to: `rm -r d` here and there makes all that is in d
+    be removed twice."""
     state = folder.state
-    has_base = state.base is not None and state.base_parent is not None
-    return has_base and state.parent is not None and state.flight is None
+    return state.base is not None and state.base_parent is not None and state.flight is None
 
 
 def _has_ours(folder: Node) -> bool:

@@ -147,6 +147,24 @@ def hold_of_removal_on_a_move(directory: Path, entries: int) -> int:
     return sound(world, found)
 
 
+def hold_of_removal_here_and_there(directory: Path, entries: int) -> int:
+    """Somebody else removes a folder that was removed here, with a file in each folder in it."""
+    world, lock = counted(directory)
+    for number in range(entries):
+        world.account.write(f"/d/{number}/f", b"")
+    world.follow()
+    for name in sorted(world.names("/d")):
+        world.names(f"/d/{name}")
+        world.fs.unlink(f"/d/{name}/f")
+        world.fs.rmdir(f"/d/{name}")
+    world.fs.rmdir("/d")
+    world.account.remove("/d")
+    world.follow()
+    found = longest_hold(lock, world.names)
+    assert world.pending() == []
+    return sound(world, found)
+
+
 def hold_of_reading_folders(directory: Path, entries: int) -> int:
     """Folders that were listed are read."""
     world, lock = known(directory, entries, are_folders=True)
@@ -282,3 +300,11 @@ def test_ids_of_folders_that_were_made_by_the_way_are_noted_in_parts(
     monkeypatch.setattr(feed, "NOTED_AT_ONCE", 20)
     small = hold_of_ids(tmp_path / "small", 40)
     assert hold_of_ids(tmp_path / "large", 200) <= small * 1.2
+
+
+def test_what_was_removed_here_and_there_goes_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunks, "CHUNK", 20)
+    small = hold_of_removal_here_and_there(tmp_path / "small", 40)
+    assert hold_of_removal_here_and_there(tmp_path / "large", 200) <= small * 1.2
