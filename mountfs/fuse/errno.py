@@ -55,13 +55,24 @@ ERRNO: dict[type[errors.MountfsError], int] = {
 }
 
 
+OF_NAMES = frozenset(
+    {
+        *(errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY),
+        *(errno.ELOOP, errno.ENAMETOOLONG, errno.EXDEV, errno.ESTALE),
+    }
+)
+"""What the local disk says of a name in the state directory. A program would take it for its own file's: told
+ENOENT of a pending file whose bytes the disk has lost, it begins a new one."""
+
+
 def errno_of(error: BaseException) -> int:
-    """The number for *error*: by its nearest class in ERRNO, its own for an OSError, else EIO."""
+    """The number for *error*: by its nearest class in ERRNO, its own for an OSError that is not about a name,
+    else EIO."""
     if isinstance(error, errors.MountfsError):
         kind = type(error)
         return ERRNO.get(kind) or next(ERRNO[each] for each in kind.__mro__ if each in ERRNO)
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return error.errno
+        return errno.EIO if error.errno in OF_NAMES else error.errno
     return errno.EIO
 
 

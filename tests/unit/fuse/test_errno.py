@@ -31,6 +31,8 @@ def test_every_error_has_an_errno_of_its_own_line() -> None:
         (errors.ShuttingDown("x"), errno.EROFS),
         (errors.NoSpace("x"), errno.ENOSPC),
         (OSError(errno.EMFILE, "x"), errno.EMFILE),
+        (FileNotFoundError(errno.ENOENT, "of a spool file"), errno.EIO),
+        (FileExistsError(errno.EEXIST, "of a spool file"), errno.EIO),
         (OSError("no number"), errno.EIO),
         (OSError(-5, "negative"), errno.EIO),
         (ZeroDivisionError(), errno.EIO),
@@ -51,4 +53,5 @@ def test_an_error_defined_elsewhere_answers_as_its_nearest_relative() -> None:
 def test_only_what_the_errno_does_not_explain_is_worth_a_line() -> None:
     assert is_expected(errors.NotFound("x"))
     assert not is_expected(errors.Offline("x"))
+    assert not is_expected(FileNotFoundError(errno.ENOENT, "of a spool file"))
     assert not is_expected(ValueError("x"))
