@@ -97,6 +97,24 @@ def test_the_identical_commit_goes_out_until_it_is_done_also_after_a_restart(
     restarted.close()
 
 
+def test_a_commit_that_was_accepted_and_changes_meanwhile_is_one_of_another_session(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    """Its job was lost, and the file was given another time."""
+    sandbox.set_switches(pending_commits=1)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = large_order(box, "/x", BODY, session, parts)
+    assert isinstance(box.submit([order]), Running)
+    dated = replace(order, mtime_ns=order.mtime_ns + 10**9)
+    (outcome,) = finish(box, [dated])
+    assert isinstance(outcome, SessionLost)
+    box.abandon(session)
+    session, parts = upload_parts(box, "/x", BODY)
+    (file,) = finish(box, [replace(dated, session=session, parts=tuple(parts))])
+    assert isinstance(file, File)
+    assert sandbox.sessions() == []
+
+
 def test_parts_that_are_not_seen_yet_are_waited_for(sandbox: BoxSandbox, box: BoxBackend) -> None:
     sandbox.set_switches(early_commits=2)
     session, parts = upload_parts(box, "/x", BODY)

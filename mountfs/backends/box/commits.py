@@ -24,7 +24,7 @@ from mountfs.backends.box.smallfiles import (
 from mountfs.backends.box.uploads import BoxUploads, digest_header
 from mountfs.backends.effects import after_an_effect
 from mountfs.backends.wire import Response
-from mountfs.errors import Conflict, NotFound, SessionLost
+from mountfs.errors import Conflict, NotFound, Refused, SessionLost
 from mountfs.model.entry import File
 from mountfs.model.order import Put
 from mountfs.model.pacing import Pace, grown_s
@@ -112,6 +112,8 @@ class Commits:
             raise UnknownJob(f"no such job: {job}") from error
         if not token.id or job != _job(token):
             raise UnknownJob(f"no such job: {job}")
+        with self._lock:
+            self._rounds[token.id] += not self._rounds[token.id]  # by a former process
         return self.commit(order)
 
     def _check_target(self, order: Put, token: SessionToken, base: Revision | None) -> None:
@@ -164,7 +166,14 @@ class Commits:
             return self._parts_missing(token, order)
         if code == NAME_IN_USE:
             return self._done_before(token, done_already(self._items, response, order.place, sha1_of(order)))
-        raise from_response(response, str(order.place))
+        error = from_response(response, str(order.place))
+        with self._lock:
+            was_accepted = self._rounds[token.id] > 0
+        if response.status == 400 and type(error) is Refused and was_accepted:
+            # It takes the commit that it accepted alone, and by now the file may have another time.
+            self._forget(token)
+            raise SessionLost(f"the upload session takes no other commit: {error}")
+        raise error
 
     def _still_running(self, order: Put, token: SessionToken, response: Response) -> Launch:
         with self._lock:

@@ -8,7 +8,7 @@ from cachetools import LRUCache
 
 from mountfs.backends.box.errors import FailedCondition
 from mountfs.errors import Conflict
-from mountfs.model.order import Order
+from mountfs.model.order import Order, Put
 
 TRIES = 8
 """Before it counts as a no. With the pauses of an order that fails alone that takes some minutes."""
@@ -20,7 +20,7 @@ class Conditions:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._failed: LRUCache[tuple[str, str], int] = LRUCache(_ORDERS_KEPT)
+        self._failed: LRUCache[tuple[str, ...], int] = LRUCache(_ORDERS_KEPT)
 
     def failed(self, order: Order, error: FailedCondition) -> Conflict | None:
         """What *error* is by now: an answer that whoever sent *order* looks into, and does not repeat for
@@ -35,5 +35,7 @@ class Conditions:
             self._failed.pop(_key(order), None)
 
 
-def _key(order: Order) -> tuple[str, str]:
-    return type(order).__name__, order.place.path.key
+def _key(order: Order) -> tuple[str, ...]:
+    """Other bytes are another order: a large file's go up in another session."""
+    content_hash = order.content_hash if isinstance(order, Put) else ""
+    return type(order).__name__, order.place.path.key, content_hash
