@@ -153,7 +153,7 @@ class Commits:
     def _launched(self, order: Put, token: SessionToken, response: Response) -> Launch:
         match response.status:
             case 200 | 201:
-                file = written(object_in(response, COMMIT), order.place)
+                file = written(object_in(response, COMMIT), order.place, sha1_of(order), token.file_id)
                 is_new = order.base_revision is None
                 return self._done(token, self._new_files.tagged(file, order.place) if is_new else file)
             case 202:

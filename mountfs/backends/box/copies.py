@@ -37,4 +37,4 @@ class Copies:
         )
         if response.status not in (200, 201):
             raise from_response(response, str(place))
-        return self._new_files.tagged(written(object_in(response, COPY_FILE), place), place)
+        return self._new_files.tagged(written(object_in(response, COPY_FILE), place, None), place)

@@ -45,7 +45,10 @@ class Items:
             return None
         if response.status != 200:
             raise from_response(response, route)
-        return object_in(response, route)
+        item = object_in(response, route)
+        if item.get("id") != item_id:
+            raise ServerFault(f"{route}: the reply is about another item than was asked for")
+        return item
 
     def children(self, folder_id: str) -> list[Listed]:
         """All that stands in a folder, but for web links. NotFound: the folder is gone."""

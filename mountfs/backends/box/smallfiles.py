@@ -26,6 +26,7 @@ from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File, Place
 from mountfs.model.order import Put
+from mountfs.model.path import fold
 from mountfs.model.source import ReadBody
 
 CREATE = "POST files/content"
@@ -96,7 +97,9 @@ class SmallFiles:
             raise folder_gone(order.place)
         if response.status not in (200, 201):
             raise from_response(response, str(order.place))
-        return self._new_files.tagged(written(object_in(response, CREATE), order.place), order.place)
+        return self._new_files.tagged(
+            written(object_in(response, CREATE), order.place, upload.sha1), order.place
+        )
 
     def _version(self, upload: _Upload, base: Revision) -> File | None:
         """None when the file is gone, or others moved it away: a new one is to take its place."""
@@ -109,7 +112,7 @@ class SmallFiles:
             if response.status in (404, 410):
                 return None
             if response.status in (200, 201):
-                return written(object_in(response, VERSION), order.place)
+                return written(object_in(response, VERSION), order.place, upload.sha1, base.file_id)
             if response.status != 412:
                 raise from_response(response, str(order.place))
             with after_a_refusal(order.place):
@@ -202,10 +205,18 @@ def done_already(items: Items, response: Response, place: Place, sha1: str) -> F
     raise Conflict(f"something stands at {place}")
 
 
-def written(reply: Json, place: Place) -> File:
-    """The file of an upload's reply: in a list of one, or by itself."""
+def written(reply: Json, place: Place, sha1: str | None, file_id: str = "") -> File:
+    """The file of an upload's reply: in a list of one, or by itself. *file_id*: which one got a version.
+
+    ServerFault for the reply to another upload, which something on the way has mixed up: the right bytes
+    would replace that file.
+    """
     entries = reply.get("entries")
     item = entries[0] if isinstance(entries, list) and entries else reply
     if not isinstance(item, dict) or item.get("type") != "file":
         raise ServerFault(f"{place}: the reply to an upload names no file")
-    return file_of(item)
+    file = file_of(item)
+    is_named = fold(file.name) == place.path.name_key or file.content_hash == sha1
+    if file.id != file_id if file_id else not is_named:
+        raise ServerFault(f"{place}: the reply to its upload is of another file, {file.name}")
+    return file
