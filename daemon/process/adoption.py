@@ -22,6 +22,7 @@ from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
 from mountfs.tree.overlay import Overlay
+from mountfs.tree.remote import is_untouched, lose, outdate
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
 
@@ -196,8 +197,9 @@ class _Adoption:
             self._removed.append((node, ours))
             return ours
         content = self._content(state.content) if state.content is not None else None
-        if ours is not None and ours.pending is not None:
-            if node.folder is not None:
+        has_place = ours is not None or base_parent is None or self._is_free(base_parent, state)
+        if not has_place or (ours is not None and ours.pending is not None):
+            if ours is not None and node.folder is not None:
                 return ours
             ours, base_parent, state = None, None, replace(state, base=None, base_parent=None)
             content = replace(content, over=None) if content is not None else None
@@ -211,12 +213,30 @@ class _Adoption:
             ours = self._tree.new_node(is_folder=node.folder is not None)
         name = state.name if parent is None else self._free_name(parent, ours, state.name)
         after = replace(state.at(parent, name), base_parent=base_parent, content=content)
-        if is_wanted:
+        if is_wanted or not has_place:
             self._tree.touch(ours)
         self._tree.change((ours, after))
         if ours.folder is not None and state.base is None:
             self._tree.residents.publish(ours)
         return ours
+
+    def _is_free(self, folder: Node, state: State) -> bool:
+        """Whether our tree has nothing where the service has *state* of theirs, in *folder*. What it has is
+        of another kind, since somebody replaced one by the other, and gives way where nothing hangs on it.
+        Which of both stands there by now, a listing tells."""
+        assert state.base is not None
+        there = self._tree.base_child(folder, fold(state.base.name))
+        if there is None:
+            return True
+        outdate(self._tree, folder)
+        needed = (at for each in (*self._nodes.values(), *self._begun.values()) for at in above(each))
+        if is_untouched(self._tree, there) and not any(at is there for at in needed):
+            lose(self._tree, there)
+            return True
+        if state.content is None:
+            told = "another mount knew something else here: what it did with that has no effect"
+            self._tree.notice(path_of(there), told)
+        return False
 
     def _made_by_others(self, ours: Node, state: State) -> Node:
         """Our folder, which the service has, for one that they were to make: nothing of it is left to be

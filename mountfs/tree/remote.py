@@ -253,6 +253,16 @@ def unite(tree: Tree, node: Node, twin: Node) -> None:
     rebase(tree, node, place, base)
 
 
+def is_untouched(tree: Tree, node: Node) -> bool:
+    """Whether nothing was done here with *node* and with what is in it, and nothing in it stays here."""
+    if node.pending is not None or node.state.flight is not None or node.state.refusal is not None:
+        return False
+    if node.folder is None:
+        return True
+    has_some = tally.has_any(node) or node.part.gone or node.part.flights_below
+    return not (has_some or _has_specials(tree, node))
+
+
 def _replace(tree: Tree, node: Node, folder: Node, entry: Folder) -> None:
     """Somebody removed the folder *node*, and made another one of its name. What is kept here of the old one
     is kept of the new one, and what is in that is listed. Inside a transaction."""

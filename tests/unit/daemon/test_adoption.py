@@ -382,6 +382,52 @@ def test_a_folder_of_theirs_that_somebody_else_has_made_meanwhile_shows_what_is_
     assert ours.remote() == {"/d": None, "/d/sub": None, "/d/sub/known": b"known", "/d/theirs": b"theirs"}
 
 
+@pytest.mark.parametrize("what", ["removed", "renamed", "written"])
+@pytest.mark.parametrize("is_changed", [True, False])
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_they_knew_as_a_file_and_ours_as_a_folder_comes_to_one(
+    estate: Estate, what: str, *, is_folder: bool, is_changed: bool
+) -> None:
+    """*is_folder*: theirs is one; *is_changed*: ours waits with a change. Which of both the service has by
+    now, nobody has heard yet."""
+
+    def others_make(*, is_folder: bool) -> None:
+        estate.account.remove("/d/it")
+        if is_folder:
+            estate.account.mkdir("/d/it")
+        else:
+            estate.account.write("/d/it", b"theirs")
+
+    others_make(is_folder=not is_folder)
+    for world in (estate.ours, estate.theirs):
+        world.follow()
+    estate.ours.tree()
+    if is_changed:
+        estate.ours.put("/d/it" if is_folder else "/d/it/new", b"also ours")
+    others_make(is_folder=is_folder)
+    theirs = estate.theirs
+    theirs.tree()
+    if what == "renamed":
+        theirs.rename("/d/it", "/d/renamed")
+    elif what == "written":
+        theirs.put("/d/it/new" if is_folder else "/d/it", b"ours")
+    elif is_folder:
+        theirs.fs.rmdir("/d/it")
+    else:
+        theirs.fs.unlink("/d/it")
+    world = estate.take_over()
+    assert faults_of(world.core.tree) == []
+    for _ in range(3):
+        world.follow()
+        world.tree()
+        world.settle()
+    assert faults_of(world.core.tree) == []
+    assert world.tree() == world.remote()
+    assert world.pending() == []
+    assert what != "written" or b"ours" in world.tree().values()
+    assert not is_changed or b"also ours" in world.tree().values()
+
+
 @pytest.mark.parametrize("is_replaced", [False, True], ids=["free", "a new one has the name"])
 def test_a_folder_that_was_removed_here_is_there_again_for_what_they_put_into_it(
     estate: Estate, is_replaced: bool
