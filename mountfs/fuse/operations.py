@@ -17,7 +17,6 @@ from mountfs.errors import IsADirectory, MountfsError, NotFound, NotSignedIn, Of
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.errno import errno_of, is_expected
-from mountfs.fuse.kinds import Kinds
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.replies import LEAST_LENT_BYTES, Replies
 from mountfs.fuse.threads import pin_thread
@@ -85,7 +84,6 @@ class Operations:
         self._programs = programs or Programs((), lambda: 0)
         self._on_init = on_init
         self._replies = Replies()
-        self._kinds = Kinds()
         self._away: dict[str, int] = {}
         """How often calls failed because the service did not answer, by what was said."""
 
@@ -162,13 +160,7 @@ class Operations:
         assert path is not None
         # The kernel sets what it has open, and libfuse names the path that this had: it may be gone.
         is_set = bool(self._just_set) and self._just_set.pop(get_ident(), None) == path
-        try:
-            attributes = self._fs.getattr(path, may_be_gone=is_set)
-        except NotFound:
-            self._kinds.left(path)
-            raise
-        if not is_set and self._kinds.is_another(path, stat.S_IFMT(attributes.mode)):
-            raise Stale(f"{path} is of another kind than the kernel knows: it has to look again")
+        attributes = self._fs.getattr(path, may_be_gone=is_set)
         if self._dentries is not None and not stat.S_ISDIR(attributes.mode):
             self._dentries.note(path)
         return attributes
@@ -214,13 +206,11 @@ class Operations:
             raise Stale(str(error)) from error
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:
-        self._kinds.left(path)
         _tell(info, self._fs.create(path, info.flags, mode, self._caller()))
         if self._dentries is not None:
             self._dentries.note(path)
 
     def mknod(self, path: str, mode: int, dev: int) -> None:
-        self._kinds.left(path)
         self._fs.mknod(path, mode, dev, self._caller())
 
     def read(self, path: str | None, size: int, offset: int, info: FileInfo) -> int:
@@ -260,34 +250,28 @@ class Operations:
     # Names
 
     def mkdir(self, path: str, mode: int) -> None:
-        self._kinds.left(path)
         self._fs.mkdir(path, mode, self._caller())
 
     def rmdir(self, path: str) -> None:
-        self._kinds.left(path)
         self._fs.rmdir(path)
 
     def unlink(self, path: str) -> None:
-        self._kinds.left(path)
         self._fs.unlink(path)
         if self._dentries is not None:
             self._dentries.left(path)
 
     def rename(self, source: str, target: str) -> None:
-        self._kinds.left(source, target)
         self._fs.rename(source, target)
         if self._dentries is not None:
             self._dentries.renamed(source, target)
 
     def symlink(self, path: str, points_to: str) -> None:
-        self._kinds.left(path)
         self._fs.symlink(path, points_to, self._caller())
 
     def readlink(self, path: str) -> str:
         return self._fs.readlink(path)
 
     def link(self, path: str, existing: str) -> None:
-        self._kinds.left(path)
         self._fs.link(existing, path)
 
     # Attributes

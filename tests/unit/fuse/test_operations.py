@@ -49,43 +49,6 @@ def test_what_the_kernel_takes_for_a_file_it_looks_up_again_where_there_is_none(
     assert errno_from(ops, "open", "/.fuse_hidden0000000100000001", Info(os.O_RDONLY)) == errno.ENOENT
 
 
-@pytest.mark.parametrize("is_folder", [True, False])
-def test_what_the_kernel_takes_for_another_kind_it_looks_up_again(
-    world: World, ops: Operations, *, is_folder: bool
-) -> None:
-    """Told of a file where it has a folder, it would break that, and answer EIO."""
-    for at in range(2):
-        if bool(at) is is_folder:
-            world.account.write("/it", b"1")
-        else:
-            world.account.mkdir("/it")
-        world.follow()
-        if at:
-            assert errno_from(ops, "getattr", "/it") == errno.ESTALE
-        assert stat.S_ISREG(ops("getattr", "/it").mode) is (bool(at) is is_folder)
-        assert stat.S_ISREG(ops("getattr", "/it").mode) is (bool(at) is is_folder)
-        world.account.remove("/it")
-
-
-def test_what_the_kernel_changes_itself_it_need_not_look_up_again(ops: Operations) -> None:
-    ops("mkdir", "/it", 0o755)
-    ops("mkdir", "/other", 0o755)
-    for _ in range(2):
-        assert stat.S_ISDIR(ops("getattr", "/it").mode)
-        ops("rmdir", "/it")
-        info = Info(os.O_RDWR | os.O_CREAT)
-        ops("create", "/it", 0o644, info)
-        ops("release", None, info)
-        assert stat.S_ISREG(ops("getattr", "/it").mode)
-        ops("unlink", "/it")
-        ops("symlink", "/it", "where")
-        assert stat.S_ISLNK(ops("getattr", "/it").mode)
-        ops("unlink", "/it")
-        ops("rename", "/other", "/it")
-        assert stat.S_ISDIR(ops("getattr", "/it").mode)
-        ops("mkdir", "/other", 0o755)
-
-
 def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
     info = Info(os.O_RDWR | os.O_CREAT)
     ops("create", "/f", 0o644, info)
