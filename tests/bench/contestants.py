@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.lifelike import HOSTS, TOKEN, LifelikeSandbox
+from tests.bench.apart import is_apart
+from tests.bench.hosts import HOSTS
+from tests.bench.lifelike import TOKEN, LifelikeSandbox
 from tests.interop.rclone.proxy import Proxy
 from tests.interop.rclone.remote import find_rclone
 from tests.mounted.sandboxprocess import REPOSITORY
@@ -102,17 +104,25 @@ class Contestant(ABC):
 
 
 class Client(Contestant):
-    """Of a service at the hosts that it has built in: a proxy on loopback leads them to the sandbox, the same
-    for each, since what it passes on costs processor time."""
+    """Of a service at the hosts that it has built in, which are this machine where the benchmark runs apart.
+    Else a proxy on loopback leads them to the sandbox, the same for each, since what it passes on costs
+    processor time."""
 
     def __init__(self, folder: Path, sandbox: LifelikeSandbox) -> None:
         super().__init__(folder)
         self._sandbox = sandbox
-        self._proxy = Proxy(dict.fromkeys(HOSTS[sandbox.service], sandbox.port))
-        self._proxy.__enter__()
+        self._proxy: Proxy | None = None
+        if not is_apart():
+            self._proxy = Proxy(dict.fromkeys(HOSTS[sandbox.service], sandbox.port))
+            self._proxy.__enter__()
+
+    def way(self) -> Mapping[str, str]:
+        """The environment that leads to the sandbox, also where that of the tests names another proxy."""
+        return {"NO_PROXY": "*"} if self._proxy is None else {"HTTPS_PROXY": self._proxy.url}
 
     def close(self) -> None:
-        self._proxy.__exit__(None, None, None)
+        if self._proxy is not None:
+            self._proxy.__exit__(None, None, None)
 
 
 class Mountfs(Client):
@@ -133,7 +143,7 @@ class Mountfs(Client):
 
     def environment(self) -> Mapping[str, str]:
         certificate = str(self._sandbox.ca_file)
-        return {**os.environ, "HTTPS_PROXY": self._proxy.url, "REQUESTS_CA_BUNDLE": certificate}
+        return {**os.environ, **self.way(), "REQUESTS_CA_BUNDLE": certificate}
 
     def forget_what_was_read(self) -> None:
         self.rest()
@@ -168,7 +178,7 @@ class Rclone(Client):
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
-            "HTTPS_PROXY": self._proxy.url,
+            **self.way(),
             "RCLONE_CONFIG": str(self._config),
             "RCLONE_CA_CERT": certificate,
             "SSL_CERT_FILE": certificate,

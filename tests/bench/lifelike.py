@@ -14,13 +14,10 @@ from typing import Any, Self
 from cloudsandbox.box import BoxSandbox
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.tls import Authority
+from tests.bench.apart import PORT, is_apart
 from tests.bench.filled import fill
+from tests.bench.hosts import BOX_DOWNLOADS, HOSTS
 
-BOX_DOWNLOADS = "dl.boxcloud.com"
-HOSTS = {
-    "dropbox": ("api.dropboxapi.com", "content.dropboxapi.com", "notify.dropboxapi.com"),
-    "box": ("api.box.com", "upload.box.com", "app.box.com", BOX_DOWNLOADS),
-}
 TOKEN = "sandbox"
 FAST: dict[str, dict[str, Any]] = {
     "dropbox": {"job_duration_s": 0.3, "job_entry_s": 0.002, "quota_bytes": 10**13},
@@ -44,8 +41,8 @@ class LifelikeSandbox:
         *,
         filled: tuple[int, int] = (0, 0),
     ) -> None:
-        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit. Clients come by a proxy that
-        leads the service's own hosts here, so Box sends downloads to another host, as it does.
+        """*link_mb_s*: of contents in each direction, in MB/s; 0: no limit. Clients are led here from the
+        service's own hosts, so Box sends downloads to another host, as it does.
         *filled*: the account has so many folders, of so many files; of Dropbox alone."""
         self.service = service
         folder.mkdir(parents=True)
@@ -117,7 +114,8 @@ def main(service: str, folder: str, switches: str, folders: str, files: str) -> 
     authority.write(Path(folder) / "ca.pem")
     kind = BoxSandbox if service == "box" else DropboxSandbox
     names = [*HOSTS[service], "127.0.0.1"]
-    with kind(data, token=TOKEN, authority=authority, names=names) as sandbox:
+    port = PORT if is_apart() else 0
+    with kind(data, token=TOKEN, authority=authority, names=names, port=port) as sandbox:
         sandbox.set_switches(**json.loads(switches))
         print(json.dumps({"url": sandbox.base_url}), flush=True)
         while os.read(0, 4096):

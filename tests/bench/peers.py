@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -21,6 +22,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.apart import become_apart, can_be_apart, is_apart
 from tests.bench.contestants import Contestant, Mountfs, PassThrough, Rclone
 from tests.bench.jobs import JOBS, USUAL, Figures, Turn
 from tests.bench.lifelike import LifelikeSandbox
@@ -32,13 +34,14 @@ MIB = 1024 * 1024
 @dataclass(frozen=True, slots=True)
 class Place:
     """How far away the service is, and how much is done there. *link_mb_s*: of contents in each direction, in
-    MB/s; 0: no limit. *part*: of the files or bytes that the jobs name."""
+    MB/s; 0: no limit. *part*: of the files or bytes that the jobs name. *is_direct*: no proxy is between."""
 
     service: str
     latency_ms: float
     link_mb_s: float
     disk: str
     part: float = 1.0
+    is_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def take_turn(name: str, job: str, number: int, place: Place, folder: Path, sour
 @click.option("--link-mb", default=0.0, help="MB/s of contents in each direction; 0: no limit.")
 @click.option("--part", default=1.0, help="Do this part of each job, to see that it works.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where all state is kept, such as on ext4.")
+@click.option("--proxy", "is_proxied", is_flag=True, help="Go by a proxy also as root, who needs none.")
 @click.option("--json", "results", type=click.Path(path_type=Path), help="Appends one line for each turn.")
 def main(
     jobs: tuple[str, ...],
@@ -97,15 +101,19 @@ def main(
     link_mb: float,
     part: float,
     folder: Path | None,
+    is_proxied: bool,
     results: Path | None,
 ) -> None:
     """Times jobs side by side; without JOBS small, large and one."""
+    if not is_proxied and not is_apart() and can_be_apart():
+        become_apart([sys.executable, "-m", "tests.bench.peers", *sys.argv[1:]])
     chosen = jobs or USUAL
     table = Table("job", "figure", "mountfs", "rclone", "pass-through", "rclone / mountfs", "mountfs / bare")
-    table.title = f"{service}, {latency_ms:.0f} ms, medians of {runs} turns"
+    way = "" if is_apart() else ", by a proxy"
+    table.title = f"{service}, {latency_ms:.0f} ms{way}, medians of {runs} turns"
     with tempfile.TemporaryDirectory(dir=folder) as name:
         top = Path(name)
-        place = Place(service, latency_ms, link_mb, _kind_of_disk(top), part)
+        place = Place(service, latency_ms, link_mb, _kind_of_disk(top), part, is_apart())
         sources = top / "sources"
         sources.mkdir()
         make_sources(sources, (source for job in chosen for source in JOBS[job].needs), part)

@@ -84,12 +84,15 @@ def plot(section: Section, file: Path) -> None:
 def in_words(place: Place) -> str:
     link = f", a link of {place.link_mb_s:g} MB/s" if place.link_mb_s else ""
     part = f", {place.part:g} of each job" if place.part != 1.0 else ""
-    return f"{place.service.capitalize()}, {place.latency_ms:g} ms a call{link}, state on {place.disk}{part}"
+    way = ", without a proxy" if place.is_direct else ""
+    far = f"{place.service.capitalize()}, {place.latency_ms:g} ms a call{link}{way}"
+    return f"{far}, state on {place.disk}{part}"
 
 
 def file_name(place: Place) -> str:
     part = f"-{place.part:g}" if place.part != 1.0 else ""
-    return f"{place.service}-{place.latency_ms:g}ms-{place.link_mb_s:g}mbs-{place.disk}{part}.svg"
+    way = "-direct" if place.is_direct else ""
+    return f"{place.service}-{place.latency_ms:g}ms-{place.link_mb_s:g}mbs-{place.disk}{way}{part}.svg"
 
 
 @click.command()
