@@ -43,7 +43,7 @@ from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import unusable
 from mountfs.tree.feed import Feed
 from mountfs.tree.gaps import Gaps
-from mountfs.tree.launch import Sent, stranded
+from mountfs.tree.launch import Sent, recall_late, stranded
 from mountfs.tree.listings import FRESH_S, Listings
 from mountfs.tree.node import State
 from mountfs.tree.plan import Plan
@@ -187,6 +187,7 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
     try:
         tree = Tree(store, clock, root_id=backend.root_id, carries_times=limits.carries_times)
         sent_contents = tree.restore()
+        recall_late(tree)
         sent = stranded(tree, sent_contents)
         copies = CopyNames(tree, settings.host, limits.names.max_chars)
         recovery = recover(

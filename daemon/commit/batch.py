@@ -116,3 +116,20 @@ class Batch:
         self.sent.job = None
         self.is_uncertain, self.looks, self.faults = True, 0, 0
         self.lost_s = now_s
+
+
+def sessions_of(flights: Iterable[Flight]) -> list[str]:
+    """The upload sessions of flights that were found done."""
+    contents = (flight.content for flight in flights)
+    return [content.session for content in contents if content is not None and content.session]
+
+
+def places_above(flights: Iterable[Flight]) -> set[str]:
+    """The folders above the places of *flights*, by folded path; those of many are looked at once."""
+    found: set[str] = set()
+    for key in {flight.place.path.key.rpartition("/")[0] for flight in flights}:
+        above = key
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from daemon.commit.batch import Batch
+from daemon.commit.arrivals import ARRIVED, is_arrival
+from daemon.commit.batch import Batch, places_above, sessions_of
 from daemon.commit.lookup import has_left, look_back, look_up
 from daemon.commit.verdicts import (
     Acknowledge,
@@ -75,14 +76,15 @@ class Replies:
         standing = look_up(self._backend, asked, self._clock.jitter())
         verdicts: list[Verdict] = []
         for flight, count, verdict in zip(flights, refusals, judged, strict=True):
-            if not isinstance(verdict, Look):
-                verdicts.append(verdict)
-                continue
-            seen = standing[flight.id]
+            seen = standing.get(flight.id)
             if isinstance(seen, MountfsError):
                 verdicts.append(Unknown(seen))
-                continue
-            verdicts.append(judge_standing(flight, count, verdict.error, seen, verdict.stated))
+            elif is_arrival(self._tree, flight, verdict.entry if isinstance(verdict, Acknowledge) else seen):
+                verdicts.append(Retry(ARRIVED))
+            elif isinstance(verdict, Look):
+                verdicts.append(judge_standing(flight, count, verdict.error, seen, verdict.stated))
+            else:
+                verdicts.append(verdict)
         verdicts = self._overtaken(flights, verdicts)
         asked_ids = {flight.id for flight in asked}
         done = [
@@ -116,6 +118,8 @@ class Replies:
             seen = standing[flight.id]
             if isinstance(seen, MountfsError):
                 verdicts[flight.id] = Unknown(seen)
+            elif is_arrival(self._tree, flight, seen):
+                verdicts[flight.id] = NOT_KNOWN_YET
             elif has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
                 verdicts[flight.id] = Acknowledge(seen)
             else:
@@ -189,10 +193,13 @@ class Replies:
 
     def relist_lost_parents(self, flights: Sequence[Flight], verdicts: Sequence[Verdict]) -> None:
         """Where the service has no folder for something any more, the folder above that one is listed: it
-        tells what became of it. An answer that cannot be looked into now does not count as a no."""
+        tells what became of it. An answer that cannot be looked into now does not count as a no. The folder
+        itself, where an earlier order of ours has put something there."""
         above: dict[int, tuple[Node, list[Node]]] = {}
         for flight, verdict in zip(flights, verdicts, strict=True):
             error = verdict.error if isinstance(verdict, Retry | Rebase) else None
+            if error is ARRIVED and flight.parent is not None:
+                self._listings.try_relist(flight.parent)
             if not isinstance(error, NotFound | NotADirectory):
                 continue
             with self._tree.lock:
@@ -325,8 +332,8 @@ class Replies:
         if not batch.sent.carried:
             return
         judged = list(zip(flights, verdicts, strict=True))
-        made = _above(flight for flight, each in judged if isinstance(each, Acknowledge | Overtaken))
-        unknown = _above(flight for flight, each in judged if isinstance(each, Unknown)) - made
+        made = places_above(flight for flight, each in judged if isinstance(each, Acknowledge | Overtaken))
+        unknown = places_above(flight for flight, each in judged if isinstance(each, Unknown)) - made
         carried = batch.sent.carried
         for part in _steps([folder for folder in carried if folder.place.path.key in made]):
             self._book_step(part, lambda folder: self._books.acknowledge(folder, Folder("", folder.name)))
@@ -343,28 +350,11 @@ class Replies:
         carried = batch.sent.carried
         if not carried:
             return
-        kept = _above(batch.flights) if above is None else above
+        kept = places_above(batch.flights) if above is None else above
         # The deepest first, so that none is on its way into one that is not.
         for part in _steps([folder for folder in reversed(carried) if folder.place.path.key not in kept]):
             self._book_step(part, self._books.unsent)
         batch.sent.carried = [folder for folder in carried if folder.place.path.key in kept]
-
-
-def sessions_of(flights: Iterable[Flight]) -> list[str]:
-    """The upload sessions of flights that were found done."""
-    contents = (flight.content for flight in flights)
-    return [content.session for content in contents if content is not None and content.session]
-
-
-def _above(flights: Iterable[Flight]) -> set[str]:
-    """The folders above the places of *flights*, by folded path; those of many are looked at once."""
-    found: set[str] = set()
-    for key in {flight.place.path.key.rpartition("/")[0] for flight in flights}:
-        above = key
-        while above and above not in found:
-            found.add(above)
-            above = above.rpartition("/")[0]
-    return found
 
 
 def _stays(flight: Flight, verdict: Verdict) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from daemon.commit.batch import Batch
+from daemon.commit.batch import Batch, sessions_of
 from daemon.commit.jobcost import JobCost
 from daemon.commit.lookup import filled_folders
 from daemon.commit.patience import LOOKS, Patience
 from daemon.commit.polling import JOB_FAULTS, longest_run_s, poll_delay_s
-from daemon.commit.replies import NOT_KNOWN_YET, Replies, sessions_of
+from daemon.commit.replies import NOT_KNOWN_YET, Replies
 from daemon.commit.verdicts import (
     Acknowledge,
     Overtaken,

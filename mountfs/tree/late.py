@@ -1,8 +1,11 @@
-"""New files and renames whose orders were not answered: one may take effect after it was undone here.
+"""Files and renames whose orders were not answered: one may take effect after it was undone here.
 
 A new file is removed, or gets another name, and arrives after that. It is known by its place, its bytes and
 its time, and goes as it would have gone had the reply come. Nothing else would tell it from what others made:
 of a file that the service never had no node is left.
+
+A new version of a file is known by the item's id and its bytes: what is written, renamed or removed after it
+replaces it, as it would have, also after a kill.
 
 A rename is known by the item's id and its new place. `mv f g`, given up; `mv g f`; then the first takes
 effect: the file keeps the name f here, and is moved back. After `rm g` it is removed there.
@@ -22,8 +25,8 @@ from mountfs.tree.node import Flight, Node
 from mountfs.tree.place import remote_path
 from mountfs.tree.store import Store
 
-FACT, MOVES_FACT = "late_files", "late_moves"
-"""The store's facts with these files, and with these renames, as lists in JSON."""
+FACT, MOVES_FACT, VERSIONS_FACT = "late_files", "late_moves", "late_versions"
+"""The store's facts with these files, with these renames and with versions, as lists in JSON."""
 KEPT = 1_000
 """As many as one batch has."""
 KEPT_OF_ONE = 10
@@ -53,12 +56,16 @@ class LateFiles:
         """The folder that the last of these renames was to lead to."""
         self._removed: dict[str, str] = {}
         """The hashes of such files that were removed since, by their ids."""
+        self._versions: dict[str, dict[str, int]] = {}
+        """Likewise by the item's id and the hash of its bytes."""
         self._is_saved = True
         with suppress(ValueError, TypeError):
             for item_id, path, noted_s, digest in json.loads(store.fact(MOVES_FACT) or "[]"):
                 self._moved.setdefault(str(item_id), {})[str(path)] = int(noted_s)
                 if digest:
                     self._removed[str(item_id)] = str(digest)
+            for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):
+                self._versions.setdefault(str(item_id), {})[str(digest)] = int(noted_s)
             for path, digest, size_bytes, time_s, noted_s in json.loads(store.fact(FACT) or "[]"):
                 self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), int(noted_s))
 
@@ -77,7 +84,10 @@ class LateFiles:
                 self._removed.pop(item_id, None)
                 self._folders.pop(item_id, None)
             self._is_saved = False
-        if flight.kind not in MAKES_A_FILE or flight.over is not None or content is None:
+        if flight.kind not in MAKES_A_FILE or content is None:
+            return
+        if flight.over is not None:
+            self._note_version(flight, content.content_hash)
             return
         times_ns = [flight.mtime_ns or 0]
         if copied is not None and isinstance(copied.state.base, File):
@@ -99,6 +109,8 @@ class LateFiles:
             return
         if flight.kind is OrderKind.MOVE and flight.node.is_folder and flight.source is not None:
             self._folder_moved(flight.source.path, flight.place.path)
+        if flight.kind in MAKES_A_FILE and self._versions.pop(_replaced_id(flight), None) is not None:
+            self._is_saved = False
         is_moved = self._moved.pop(flight.item_id, None) is not None if flight.item_id else False
         if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
             self._removed.pop(flight.item_id, None)
@@ -121,7 +133,22 @@ class LateFiles:
                 for path, noted_s in paths.items()
             ]
             self._store.set_fact(MOVES_FACT, json.dumps(moves) if moves else None)
+            versions_of = [
+                (item_id, digest, noted_s)
+                for item_id, versions in self._versions.items()
+                for digest, noted_s in versions.items()
+            ]
+            self._store.set_fact(VERSIONS_FACT, json.dumps(versions_of) if versions_of else None)
             self._is_saved = True
+
+    def versions(self) -> dict[str, tuple[str, ...]]:
+        """By the ids of files the hashes of versions of ours that may still arrive, as a start finds them.
+        Later the nodes have them: ``Pending.unheard``."""
+        found = {
+            item_id: tuple(digest for digest, noted_s in versions.items() if self._may_arrive(noted_s))
+            for item_id, versions in self._versions.items()
+        }
+        return {item_id: hashes for item_id, hashes in found.items() if hashes}
 
     def hashes_at(self, path: RemotePath) -> list[str]:
         """The hashes of those that may still arrive at *path*."""
@@ -178,6 +205,17 @@ class LateFiles:
         is_told = flight.kind is OrderKind.DELETE and flight.heard is not None
         return self._folders.get(flight.item_id) if is_told else None
 
+    def _note_version(self, flight: Flight, digest: str | None) -> None:
+        item_id = _replaced_id(flight)
+        if not item_id or digest is None:
+            return
+        versions = self._versions.pop(item_id, {})
+        versions[digest] = self._now_s()
+        _drop_oldest(versions, KEPT_OF_ONE)
+        self._versions[item_id] = versions
+        _drop_oldest(self._versions, KEPT)
+        self._is_saved = False
+
     def _keep(self, path: str, version: Version, noted_s: int) -> None:
         versions = self._sent.pop(path, {})
         times_s = versions.pop(version, [])
@@ -233,6 +271,12 @@ def note_unheard(flight: Flight, *, carries_times: bool) -> None:
         pending.unheard = (*pending.unheard, content.content_hash)[-UNHEARD_KEPT:]
     if carries_times and content.session and flight.mtime_ns is not None:
         pending.sent_time = content.session, flight.mtime_ns
+
+
+def _replaced_id(flight: Flight) -> str:
+    """The id of the file of which *flight* makes a version; "" of a new file."""
+    base = flight.node.state.base
+    return base.id if isinstance(base, File) else ""
 
 
 def _version(file: File) -> Version:

@@ -203,6 +203,15 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
     return list(found.values())
 
 
+def recall_late(tree: Tree) -> None:
+    """Tells the nodes, at a start, which versions of theirs may still arrive."""
+    with tree.lock:
+        for item_id, hashes in tree.late.versions().items():
+            node = tree.by_remote_id(item_id)
+            if node is not None and node.pending is not None:
+                node.pending.unheard = hashes
+
+
 class _Nodes:
     """Finds nodes by their ids, each of them once.
 

@@ -58,16 +58,25 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
             # The listing is repeated once the order is over, and shows it then.
             folder.part.listing.doubted_at = tree.store.next_id()
         return
-    if tree.child(folder, key) is not None:
-        shadow(tree, folder, key)
-        return
-    if take_late(tree, folder, entry) or not show(tree, folder):
+    if _is_hidden(tree, folder, key, entry) or not show(tree, folder):
         return
     node = tree.new_node(is_folder=isinstance(entry, Folder))
     if before is not None and before.is_folder is not node.is_folder:
         kept = None
     # Many programs save by giving the name to a new file: the mode and the owner are those of the name.
     tree.change((node, State(folder, entry.name, folder, entry, kept=kept)))
+
+
+def _is_hidden(tree: Tree, folder: Node, key: str, entry: Entry) -> bool:
+    """Whether *entry*, of which no node is known, is not to be shown: something of ours has its name, or it
+    arrives late, and goes. A late version that the new file of its name replaces is left for that."""
+    named = tree.child(folder, key)
+    is_replaced = named is not None and isinstance(entry, File) and is_late(named, entry)
+    if not is_replaced and take_late(tree, folder, entry):
+        return True
+    if named is not None:
+        shadow(tree, folder, key)
+    return named is not None
 
 
 def _left_by(tree: Tree, before: Node, node: Node | None, folder: Node, entry: Entry) -> Node | None:

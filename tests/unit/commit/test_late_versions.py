@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,62 @@ def test_a_file_that_was_removed_here_is_not_brought_back_by_its_own_late_versio
     world.settle()
     world.follow()
     assert world.tree() == world.remote() == {}
+    assert world.notices() == []
+
+
+def _written_anew(world: World) -> None:
+    world.fs.unlink("/f")
+    world.put("/f", b"anew")
+
+
+def _replaced(world: World) -> None:
+    world.put("/f.new", b"anew")
+    world.rename("/f.new", "/f")
+
+
+def _rewritten(world: World) -> None:
+    world.put("/f", b"anew")
+
+
+@pytest.mark.parametrize("kill", ["none", "after the change", "before it", "after it arrived"])
+@pytest.mark.parametrize("is_heard", [True, False])
+@pytest.mark.parametrize("change", [_written_anew, _replaced, _rewritten])
+def test_what_is_saved_after_a_version_that_arrives_late_replaces_it(
+    world: World, change: Callable[[World], None], kill: str, *, is_heard: bool
+) -> None:
+    _give_up_first_version(world)
+    if kill == "before it":
+        world.restart()
+    change(world)
+    if kill == "after the change":
+        world.restart()
+    world.advance(5.0)
+    if is_heard:
+        world.follow()
+        assert world.names() == {"f"}
+    if kill == "after it arrived":
+        world.restart()
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == {"/f": b"anew"}
+    assert world.notices() == []
+
+
+@pytest.mark.parametrize("change", ["removed", "renamed"])
+def test_a_kill_does_not_bring_back_a_late_version_of_what_was_removed_or_renamed(
+    world: World, change: str
+) -> None:
+    _give_up_first_version(world)
+    if change == "removed":
+        world.fs.unlink("/f")
+    else:
+        world.rename("/f", "/g")
+    world.restart()
+    world.advance(5.0)
+    for _ in range(2):
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote() == ({} if change == "removed" else {"/g": b"first"})
     assert world.notices() == []
 
 
@@ -436,6 +492,52 @@ def test_a_late_rename_that_is_told_while_the_file_s_removal_is_on_its_way_bring
     world.settle()
     assert "/g" not in world.remote()
     assert "/g" not in world.tree()
+
+
+def _saved_over(world: World) -> None:
+    world.put("/g.new", b"saved")
+    world.rename("/g.new", "/g")
+
+
+def _renamed_over(world: World) -> None:
+    world.rename("/other", "/g")
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize(("change", "body"), [(_saved_over, b"saved"), (_renamed_over, b"other")])
+def test_what_replaces_a_renamed_file_is_no_conflict_with_the_rename_that_takes_effect_late(
+    moving: World, change: Callable[[World], None], body: bytes, *, is_told: bool
+) -> None:
+    world = moving
+    world.theirs("/other", b"other")
+    _give_up_rename(world, "/f", "/g")
+    change(world)
+    world.account.job_s = 0.0
+    if not is_told:
+        world.account.files()
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    left = {} if body == b"other" else {"/other": b"other"}
+    expected = {path: each for path, each in UNMOVED.items() if path != "/f"} | left
+    assert world.tree() == world.remote() == {**expected, "/g": body}
+    assert world.notices() == []
+
+
+def test_a_new_file_of_the_same_bytes_is_not_taken_for_a_rename_that_takes_effect_late(
+    moving: World,
+) -> None:
+    """`mv f g`, given up; `mv g h; cp h g`: there are two files in the end."""
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.rename("/g", "/h")
+    world.put("/g", b"f")
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    expected = {path: body for path, body in UNMOVED.items() if path != "/f"}
+    assert world.tree() == world.remote() == {**expected, "/g": b"f", "/h": b"f"}
+    assert world.notices() == []
 
 
 def test_no_folder_is_listed_for_a_late_rename_that_nobody_told_of(moving: World) -> None:

@@ -1,0 +1,35 @@
+"""Orders that find at their places what an earlier order of ours has put there: a rename or a new file that
+was given up, and took effect after that."""
+
+from __future__ import annotations
+
+from daemon.commit.verdicts import is_same
+from mountfs.errors import Busy
+from mountfs.model.entry import Entry, File
+from mountfs.model.order import OrderKind
+from mountfs.tree.node import Flight
+from mountfs.tree.remote import is_late
+from mountfs.tree.tree import Tree
+
+ARRIVED = Busy("an earlier order, which had been given up, took effect there")
+"""Why such an order is sent again: nobody else was first. Its folder is listed meanwhile, so that the plan
+knows what is there, and has it moved on or removed first."""
+TAKE_A_FREE_PLACE = (OrderKind.COPY, OrderKind.MOVE)
+"""A file that is sent replaces a late one of its name by itself, and a folder waits for it."""
+
+
+def is_arrival(tree: Tree, flight: Flight, standing: Entry | None) -> bool:
+    """Whether *standing*, which the service has at the place of *flight*, is such a thing, and neither what
+    the flight was to make nor what it was to replace."""
+    folder = flight.parent
+    if standing is None or folder is None or flight.kind in (OrderKind.DELETE, OrderKind.SET_TIME):
+        return False
+    with tree.lock:
+        late = tree.late
+        if late.is_moved(folder, standing):  # asked first: that needs no rows, and mostly there is none
+            is_own = flight.kind is OrderKind.MOVE and standing.id == flight.item_id
+            return not is_own and tree.by_remote_id(standing.id) is not flight.node
+        if flight.kind not in TAKE_A_FREE_PLACE or not late.is_one(folder, standing):
+            return False
+        is_older = isinstance(standing, File) and is_late(flight.node, standing)
+        return not (is_older or is_same(flight, standing)) and tree.by_remote_id(standing.id) is None
