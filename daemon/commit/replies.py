@@ -288,7 +288,7 @@ class Replies:
         books = self._books
         match verdict:
             case Acknowledge(entry):
-                self._tree.late.forget(flight)
+                self._tree.late.forget(flight, entry)
                 books.acknowledge(flight, entry)
             case Overtaken(ours, standing):
                 self._tree.late.forget(flight)

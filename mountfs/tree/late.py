@@ -98,20 +98,20 @@ class LateFiles:
                 self._keep(flight.place.path.key, version, self._now_s())
             self._is_saved = False
 
-    def forget(self, flight: Flight) -> None:
-        """*flight* has made its file: what was sent to that place before finds it taken. Or it has moved its
-        item: that is where it was to be. Or nothing stands any more where it was to remove a file: it may be
-        gone because it was moved. Where that is the place it was sent or moved to, it has arrived: who brings
-        it back later is somebody else."""
+    def forget(self, flight: Flight, entry: Entry | None = None) -> None:
+        """*flight* has made its file, *entry*: what was sent to that place before finds it taken. Or it has
+        moved its item: that is where it was to be. Or nothing stands any more where it was to remove a file:
+        it may be gone because it was moved. Where that is the place it was sent or moved to, it has arrived:
+        who brings it back later is somebody else."""
         if flight.kind is OrderKind.DELETE:
             self._forget_sent(flight)
             self._forget_moved(flight)
             return
         if flight.kind is OrderKind.MOVE and flight.node.is_folder and flight.source is not None:
             self._folder_moved(flight.source.path, flight.place.path)
-        if flight.kind in MAKES_A_FILE and self._versions.pop(_replaced_id(flight), None) is not None:
-            self._is_saved = False
-        is_moved = self._moved.pop(flight.item_id, None) is not None if flight.item_id else False
+        if flight.kind in MAKES_A_FILE:
+            self._forget_versions(flight, entry)
+        is_moved = flight.kind is OrderKind.MOVE and self._moved.pop(flight.item_id, None) is not None
         if self._sent.pop(flight.place.path.key, None) is not None or is_moved:
             self._removed.pop(flight.item_id, None)
             self._folders.pop(flight.item_id, None)
@@ -236,6 +236,17 @@ class LateFiles:
         if not versions:
             del self._sent[path]
         self._is_saved = False
+
+    def _forget_versions(self, flight: Flight, entry: Entry | None) -> None:
+        """*flight* has made a version. If that is another file than was to be replaced, which is elsewhere by
+        a rename of ours that had been given up, the older one goes: `mv f g; mv g f; echo x >f`."""
+        item_id = _replaced_id(flight)
+        if self._versions.pop(item_id, None) is not None:
+            self._is_saved = False
+        is_other = entry is not None and entry.id != item_id and item_id in self._moved
+        if is_other and flight.over is not None and flight.over.content_hash:
+            self._removed[item_id] = flight.over.content_hash
+            self._is_saved = False
 
     def _forget_moved(self, flight: Flight) -> None:
         paths = self._moved.get(flight.item_id)

@@ -524,6 +524,43 @@ def test_what_replaces_a_renamed_file_is_no_conflict_with_the_rename_that_takes_
     assert world.notices() == []
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_file_that_is_saved_after_its_rename_was_undone_is_not_there_twice(
+    moving: World, *, is_told: bool
+) -> None:
+    """The rename takes effect before the new version is sent, which so is another file."""
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.rename("/g", "/f")
+    world.put("/f", b"saved")
+    world.advance(31.0)
+    world.account.job_s = 0.0
+    assert "/g" in world.remote()
+    if is_told:
+        world.follow()
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote() == {**UNMOVED, "/f": b"saved"}
+    assert world.notices() == []
+
+
+def test_a_copy_of_a_file_does_not_end_the_wait_for_its_late_rename(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.rename("/g", "/f")
+    world.put("/copy", b"f")
+    job_s, world.account.job_s = world.account.job_s, 0.0
+    held, world.account._at_work = world.account._at_work, []
+    world.account.lose_jobs()
+    world.settle()
+    world.account._at_work = held
+    world.account.job_s = job_s
+    _ends(world)
+    assert world.tree() == world.remote() == {**UNMOVED, "/copy": b"f"}
+    assert world.notices() == []
+
+
 def test_a_new_file_of_the_same_bytes_is_not_taken_for_a_rename_that_takes_effect_late(
     moving: World,
 ) -> None:
