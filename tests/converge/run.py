@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -124,10 +125,11 @@ def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures)
             done = mountfs("discard", f"{mount.path}{path}", "--yes")
             assert done.returncode == 0, done.stderr
     for mount in mounts:
-        for path in tree_below(mount.path):
-            if RECOVERED in path:
-                (mount.path / path).unlink()
-                figures.count("at the end", "recovered copies")
+        for above, _, names in os.walk(mount.path):
+            for name in names:
+                if RECOVERED in name:
+                    os.unlink(os.path.join(above, name))
+                    figures.count("at the end", "recovered copies")
     began_s = time.monotonic()
     for mount in mounts:
         missing: list[str] = []
