@@ -25,11 +25,13 @@ def is_arrival(tree: Tree, flight: Flight, standing: Entry | None) -> bool:
     if standing is None or folder is None or flight.kind in (OrderKind.DELETE, OrderKind.SET_TIME):
         return False
     with tree.lock:
-        late = tree.late
-        if late.is_moved(folder, standing):  # asked first: that needs no rows, and mostly there is none
-            is_own = flight.kind is OrderKind.MOVE and standing.id == flight.item_id
-            return not is_own and tree.by_remote_id(standing.id) is not flight.node
-        if flight.kind not in TAKE_A_FREE_PLACE or not late.is_one(folder, standing):
-            return False
+        is_moved, is_one = tree.late.is_moved(folder, standing), tree.late.is_one(folder, standing)
+        if not is_moved and not (is_one and flight.kind in TAKE_A_FREE_PLACE):
+            return False  # so it is mostly, and needs no rows
+        node = tree.by_remote_id(standing.id)
+        if node is not None:
+            is_own = node is flight.node or (flight.kind is OrderKind.MOVE and standing.id == flight.item_id)
+            return is_moved and not is_own
+        # Of what was removed here: with other bytes by now, it is somebody else's.
         is_older = isinstance(standing, File) and is_late(flight.node, standing)
-        return not (is_older or is_same(flight, standing)) and tree.by_remote_id(standing.id) is None
+        return is_one and not is_older and not is_same(flight, standing)

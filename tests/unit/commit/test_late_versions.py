@@ -9,7 +9,8 @@ import pytest
 
 from mountfs.errors import Busy, Offline
 from mountfs.model.entry import NS_PER_S, News
-from mountfs.model.order import OrderKind
+from mountfs.model.order import Order, OrderKind
+from mountfs.ports import Launch
 from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -522,6 +523,33 @@ def test_what_replaces_a_renamed_file_is_no_conflict_with_the_rename_that_takes_
     expected = {path: each for path, each in UNMOVED.items() if path != "/f"} | left
     assert world.tree() == world.remote() == {**expected, "/g": body}
     assert world.notices() == []
+
+
+def test_what_others_write_to_a_removed_file_after_its_late_rename_is_a_conflict_at_once(
+    moving: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    _saved_over(world)
+    world.advance(31.0)
+    world.account.job_s = 0.0
+    assert "/g" in world.remote()
+    submit = world.backend.submit
+
+    def submit_and_write(orders: Sequence[Order]) -> Launch:
+        launched = submit(orders)
+        if orders[0].kind is OrderKind.DELETE:
+            world.account.write("/g", b"theirs, newer")
+        return launched
+
+    monkeypatch.setattr(world.backend, "submit", submit_and_write)
+    world.backend.refuse("/g", Busy("later"))  # so that the removal comes first
+    world.settle(120.0)
+    world.follow()
+    world.settle(120.0)
+    assert world.tree() == world.remote()
+    assert world.remote()["/g"] == b"theirs, newer"
+    assert b"saved" in world.remote().values()
 
 
 @pytest.mark.parametrize("is_told", [True, False])
