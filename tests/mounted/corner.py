@@ -56,7 +56,8 @@ class Corner:
 
     def settle(self) -> None:
         """Returns once the service has everything in the folder; fails when something failed."""
-        assert self.wait() == Settled(0)
+        reply = self.wait()
+        assert reply == Settled(0), f"{reply}\n{self.mount.log_file.read_text()}"
 
     def wait(self) -> Settled:
         """What `mountfs wait` on the folder comes to."""
