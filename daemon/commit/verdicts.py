@@ -174,9 +174,7 @@ def judge_standing(
         case OrderKind.PUT:
             return _judge_file(flight, refusals, error, standing)
         case OrderKind.COPY:
-            if stated is not None or not isinstance(error, Transient):
-                return Reupload(error, stated) if stated or standing is None else Beside(standing)
-            is_over = False
+            return _judge_place(flight, error, standing, stated)
         case OrderKind.MAKE_FOLDER:
             if isinstance(standing, File):
                 return Beside(standing)
@@ -284,6 +282,15 @@ def _judge_copy(flight: Flight, entry: Entry | None) -> Verdict | Look:
     if entry.content_hash is None:
         return Look(Corrupt(f"the service states no hash for {flight.place}"), entry)
     return Reupload(Conflict(f"the file whose bytes {flight.place} was to get has others by now"), entry)
+
+
+def _judge_place(flight: Flight, error: MountfsError, standing: Entry | None, stated: File | None) -> Verdict:
+    """No copy takes the place of a file: an older version of ours that arrived late is replaced."""
+    if stated is None and isinstance(error, Transient):
+        return Retry(error)
+    if stated is None and isinstance(standing, File) and is_late(flight.node, standing):
+        stated = standing
+    return Reupload(error, stated) if stated or standing is None else Beside(standing)
 
 
 def _judge_delete(flight: Flight, refusals: int, error: MountfsError, standing: Entry) -> Verdict:

@@ -58,7 +58,8 @@ def take_over(tree: Tree, node: Node, before: Node, *, places_bind: bool) -> Non
         draft=rebased(state.draft, content.over, over),
     )
     if before.pending is not None and node.pending is not None:
-        node.pending.unheard = (*before.pending.unheard, *node.pending.unheard)
+        unheard = tuple(dict.fromkeys((*before.pending.unheard, *node.pending.unheard)))
+        before.pending.unheard = node.pending.unheard = unheard  # of either item one may arrive
     is_left = state.base is not None
     left = before.state.based(state.base_parent, state.base) if is_left else forgotten(before.state)
     with tree.transaction():

@@ -113,6 +113,29 @@ def test_a_kill_does_not_bring_back_a_late_version_of_what_was_removed_or_rename
     assert world.notices() == []
 
 
+@pytest.mark.parametrize("is_saved_again", [True, False])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_late_version_of_what_was_renamed_over_another_file_does_not_come_back(
+    world: World, *, is_killed: bool, is_saved_again: bool
+) -> None:
+    """`mv f b` over b: the new version of b is that of f, and f is to be removed."""
+    world.theirs("/b", b"b")
+    world.follow()
+    world.names()
+    _give_up_first_version(world)
+    if is_saved_again:
+        world.put("/f", b"second")
+    world.rename("/f", "/b")
+    if is_killed:
+        world.restart()
+    world.advance(5.0)
+    for _ in range(2):
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote() == {"/b": b"second" if is_saved_again else b"first"}
+    assert world.notices() == []
+
+
 def test_what_others_restored_after_a_newer_version_of_ours_is_not_taken_for_a_late_one(
     world: World,
 ) -> None:
@@ -252,20 +275,21 @@ def test_a_new_file_that_was_renamed_before_it_arrives_is_there_once(account: Wo
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
+@pytest.mark.parametrize("body", [b"newer", b"theirs"], ids=["sent", "copied by the service"])
 def test_a_file_that_is_made_anew_replaces_the_removed_one_that_arrives_late(
-    account: World, *, is_heard: bool
+    account: World, body: bytes, *, is_heard: bool
 ) -> None:
     world = account
     _give_up_new_file(world)
     world.fs.unlink("/f")
-    world.put("/f", b"newer")
+    world.put("/f", body)
     _arrives(world)
     if is_heard:
         world.follow()
         assert world.names() == {"theirs", "f"}
     world.settle()
     world.follow()
-    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": b"newer"}
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/f": body}
     assert world.notices() == []
 
 
