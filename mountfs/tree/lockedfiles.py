@@ -42,7 +42,6 @@ class LockedFiles:
             return math.inf
         wait = self._waits.get(node.id)
         if wait is None or wait.refused_ns != refusal.wall_ns:
-            self._waits = {each.node.id: each for each in self._waits.values() if each.node.pending}
             tries = 1 if wait is None else wait.tries + 1
             wait = _Wait(node, refusal.wall_ns, tries, now_s + grown_s(tries, TRIES))
             self._waits[node.id] = wait
@@ -50,6 +49,10 @@ class LockedFiles:
             return wait.due_s
         self._tree.change((node, replace(node.state, refusal=None)))
         return math.inf
+
+    def forget(self, node: Node) -> None:
+        """*node* is clean, or gone. Under the tree's lock."""
+        self._waits.pop(node.id, None)
 
     def heard(self, news: Sequence[News]) -> None:
         """The service told of changes. A file that one of them names is tried at once: its lock may be gone.

@@ -125,7 +125,7 @@ class Plan(Planner):
     def forget(self, node: Node) -> None:
         self._leave(node)
         self._stale.pop(node.id, None)
-        self._settling.pop(node.id, None)
+        self._locked_files.forget(node)
         if not self._stale:
             self._is_woken = False  # there is nothing to look at: the next change wakes again
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,29 @@ def test_it_is_tried_ever_more_rarely_and_told_of_once(world: World) -> None:
     pass_time(world, 24 * 3600.0)
     assert 24 <= before - len(refusals) <= 40
     assert len(world.notices()) == 1
+
+
+class Untouched(dict[int, object]):
+    """Nobody goes through it."""
+
+    def values(self) -> Any:
+        raise AssertionError
+
+
+def test_no_file_that_is_refused_takes_a_look_at_all_others_that_are_locked(world: World) -> None:
+    locked(world)
+    files = world.core.plan._locked_files
+    untouched: Any = Untouched(files._waits)
+    files._waits = untouched
+    world.backend.refuse("/b", LOCKED, times=1000)
+    world.put("/b", b"ours")
+    pass_time(world, 10.0)
+    assert world.pending() == [("/a", "failed"), ("/b", "failed")]
+    assert set(files._waits) == {world.node("/a").id, world.node("/b").id}
+    world.backend.forgive()
+    world.settle(most_s=60.0)
+    assert not files._waits
+    check_nothing_is_left(world)
 
 
 @pytest.mark.parametrize("kind", [Seen, Gone])
