@@ -92,9 +92,10 @@ class Feed:
             with tree.transaction():
                 self._note_part(part)
         # Should the process die before the last of this, the same changes are read again.
-        while self._ids and not has_more:
+        while not has_more and (part_of_ids := list(self._ids.items())[:NOTED_AT_ONCE]):
             with tree.transaction():
-                self._note_ids()
+                self._note_ids(part_of_ids)
+            self._ids = dict(list(self._ids.items())[len(part_of_ids) :])  # not where that failed
         with tree.transaction():
             self._in_rows.clear()
             tree.store.set_fact(CURSOR, cursor)
@@ -264,14 +265,13 @@ class Feed:
         self._ids[known.id] = (Folder(entry.id, base.name), self._asked_at)
         return True
 
-    def _note_ids(self) -> None:
+    def _note_ids(self, part: Sequence[tuple[int, tuple[Folder, int]]]) -> None:
         """Notes what was told of some folders, now that no page follows that may tell of others there."""
-        for node_id in list(self._ids)[:NOTED_AT_ONCE]:
-            entry, asked_at = self._ids.pop(node_id)
+        for node_id, (entry, asked_at) in part:
             node = self._tree.node(node_id)
-            state = None if node is None else node.state
-            if node is None or state is None:
+            if node is None:
                 continue
+            state = node.state
             if state.flight is not None and state.flight.id <= asked_at:
                 hear(node, entry)  # the order that makes it is still on its way
             if state.flight is not None or state.base_parent is None:

@@ -17,6 +17,7 @@ from mountfs.tree.chunks import CHUNK
 from mountfs.tree.discard import Discard
 from mountfs.tree.node import remote_id
 from tests.doubles.counting_lock import CountingLock, counted, longest_hold
+from tests.doubles.memory_account import MEMORY_LIMITS
 from tests.doubles.soundness import faults_of
 from tests.doubles.world import World
 
@@ -300,6 +301,34 @@ def test_ids_of_folders_that_were_made_by_the_way_are_noted_in_parts(
     monkeypatch.setattr(feed, "NOTED_AT_ONCE", 20)
     small = hold_of_ids(tmp_path / "small", 40)
     assert hold_of_ids(tmp_path / "large", 200) <= small * 1.2
+
+
+def test_no_id_is_forgotten_that_could_not_be_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that pages before have told are in memory alone, and told once."""
+    monkeypatch.setattr(feed, "NOTED_AT_ONCE", 5)
+    world = World(tmp_path, limits=MEMORY_LIMITS)
+    world.follow()
+    world.names()
+    paths = [f"/d{number}" for number in range(12)]
+    for path in paths:
+        world.mkdir(path)
+        world.put(f"{path}/f", b"ours")
+    world.settle()
+    world.memory.page_entries = 5
+    note_ids = world.core.feed._note_ids
+
+    def fail(part: Sequence[tuple[int, tuple[Folder, int]]]) -> None:
+        note_ids(part)
+        raise RuntimeError
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(world.core.feed, "_note_ids", fail)
+        world.follow()
+    world.follow()
+    assert [path for path in paths if not remote_id(world.node(path))] == []
+    world.close()
 
 
 def test_what_was_removed_here_and_there_goes_in_parts(
