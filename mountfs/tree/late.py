@@ -52,8 +52,8 @@ class LateFiles:
         """When each was given up, in seconds since 1970; the latest last. So often it may arrive."""
         self._moved: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the folded path that it was to have."""
-        self._folders: dict[str, Node] = {}
-        """The folder that the last of these renames was to lead to."""
+        self._folders: dict[str, tuple[Node, str]] = {}
+        """The folder that the last of these renames was to lead to, and the name in it."""
         self._removed: dict[str, str] = {}
         """The hashes of such files that were removed since, by their ids."""
         self._versions: dict[str, dict[str, int]] = {}
@@ -79,7 +79,7 @@ class LateFiles:
             _drop_oldest(paths, KEPT_OF_ONE)
             self._moved[flight.item_id] = paths
             if flight.parent is not None:
-                self._folders[flight.item_id] = flight.parent
+                self._folders[flight.item_id] = flight.parent, flight.name
             for item_id in _drop_oldest(self._moved, KEPT):
                 self._removed.pop(item_id, None)
                 self._folders.pop(item_id, None)
@@ -203,7 +203,16 @@ class LateFiles:
         """The folder in which what *flight* was to remove may be, by a rename of ours that was given up: news
         of it came meanwhile."""
         is_told = flight.kind is OrderKind.DELETE and flight.heard is not None
-        return self._folders.get(flight.item_id) if is_told else None
+        return self._folders.get(flight.item_id, (None, ""))[0] if is_told else None
+
+    @property
+    def has_moves(self) -> bool:
+        return bool(self._moved)
+
+    def goal(self, item_id: str) -> tuple[Node, str] | None:
+        """The folder and the name to which a rename of ours that was given up may have taken an item."""
+        times_s = self._moved.get(item_id, {}).values()
+        return self._folders.get(item_id) if any(map(self._may_arrive, times_s)) else None
 
     def _note_version(self, flight: Flight, digest: str | None) -> None:
         item_id = _replaced_id(flight)

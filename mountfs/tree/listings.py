@@ -38,7 +38,7 @@ from mountfs.tree.residents import NotLoaded
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill, is_new
 from mountfs.tree.unknownids import UnknownIds
-from mountfs.tree.vanishing import lose_within
+from mountfs.tree.vanishing import follow_late, lose_within
 from mountfs.tree.walkport import Walks
 
 LOG = logging.getLogger(__name__)
@@ -307,14 +307,15 @@ class Listings:
         with tree.lock:
             part = folder.part
             known = [*(part.children or {}).values(), *(part.gone or {}).values()]
-        missing = (
+        missing = [
             node
             for node in known
             if node.state.base_parent is folder
             and node.state.base is not None
             and fold(node.state.base.name) not in seen
-        )
-        for nodes in chunks(missing):
+        ]
+        unknown = follow_late(tree, self._backend, folder, missing)
+        for nodes in chunks(node for node in missing if node.id not in unknown):
             for node in nodes:
                 if node.folder is not None and load.misses(node, folder):
                     lose_within(tree, node)
@@ -327,7 +328,7 @@ class Listings:
             listing.checked_s = tree.clock.now_s()
             listing.was_tried = False
             tree.store.save_listing(folder.id, listing)
-            if is_late:
+            if is_late or unknown:
                 self.doubt(folder)
 
     def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Node]:

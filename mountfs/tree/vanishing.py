@@ -1,4 +1,4 @@
-"""Folders with something of ours in them that the service does not have any more.
+"""Folders with something of ours in them that the service does not have any more, and what seems so.
 
 What is ours in such a folder is kept, and all else in it goes. ``lose`` does both in one transaction: a
 second under the account's lock where the folder has 30,000 entries.
@@ -6,12 +6,22 @@ second under the account's lock where the folder has 30,000 entries.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
+
+from mountfs.errors import MountfsError, NotADirectory, NotFound
+from mountfs.model.entry import Entry, Odd
+from mountfs.ports import Backend
 from mountfs.tree import tally
 from mountfs.tree.childrows import held
 from mountfs.tree.chunks import chunks
-from mountfs.tree.node import Node
-from mountfs.tree.remote import lose, outdate
+from mountfs.tree.node import Node, remote_id
+from mountfs.tree.place import place_in
+from mountfs.tree.remote import lose, outdate, stands
 from mountfs.tree.tree import Tree
+
+LISTED_FROM = 4
+"""So many questions in one folder are cheaper as one listing."""
 
 
 def lose_within(tree: Tree, top: Node) -> None:
@@ -49,6 +59,55 @@ def lose_within(tree: Tree, top: Node) -> None:
             for each, holder in pairs:
                 if each.state.parent is None and each.state.base_parent is holder:
                     lose(tree, each)
+
+
+def follow_late(tree: Tree, backend: Backend, left: Node, missing: Iterable[Node]) -> set[int]:
+    """Looks for those of *missing*, which the service does not have in *left* any more, where a rename of
+    ours that was given up may have taken them; the ids of those of which that cannot be told now.
+
+    `mv d/f g`, given up; `mv g h`; then it takes effect, and d is listed before anything tells of g. Without
+    this the second rename would be lost with f, and g shown. Without the lock.
+    """
+    goals: dict[int, tuple[Node, dict[str, list[Node]]]] = {}
+    for part in chunks(missing if tree.late.has_moves else ()):
+        with tree.lock:
+            for node in part:
+                goal = tree.late.goal(remote_id(node))
+                into = None if goal is None else tree.node(goal[0].id)
+                if goal is not None and into is not None and into is not left:
+                    goals.setdefault(into.id, (into, {}))[1].setdefault(goal[1], []).append(node)
+    unknown: set[int] = set()
+    for folder, names in goals.values():
+        try:
+            entries = _entries(tree, backend, folder, names)
+        except MountfsError:
+            unknown.update(node.id for nodes in names.values() for node in nodes)
+            continue
+        sought = {remote_id(node) for nodes in names.values() for node in nodes}
+        for found in chunks(entry for entry in entries if entry.id in sought):
+            with held(tree, [folder]), tree.transaction():
+                for entry in found:
+                    known = tree.by_remote_id(entry.id)
+                    if known is not None and known.state.base_parent is left:
+                        stands(tree, folder, entry)
+    return unknown
+
+
+def _entries(tree: Tree, backend: Backend, folder: Node, names: Iterable[str]) -> list[Entry]:
+    """What the service has in *folder* under *names*: of many it lists all. None where it has no folder."""
+    with tree.lock:
+        places = [place_in(folder, name) for name in names]
+    found: list[Entry] = []
+    try:
+        if len(places) >= LISTED_FROM:
+            listed = backend.list_folder(places[0].path.parent, places[0].folder_id)
+            return [entry for entry in listed if not isinstance(entry, Odd)]
+        for place in places:
+            with suppress(NotFound):
+                found.append(backend.stat(place))
+    except (NotFound, NotADirectory):
+        return []
+    return found
 
 
 def _may_be_lost(folder: Node) -> bool:

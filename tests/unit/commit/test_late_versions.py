@@ -629,6 +629,94 @@ def test_a_new_file_of_the_same_bytes_is_not_taken_for_a_rename_that_takes_effec
     assert world.notices() == []
 
 
+@pytest.mark.parametrize("then", ["/h", "/d/k", "/d/in", "", "/g"])
+def test_a_late_rename_is_followed_where_the_former_folder_is_listed_first(moving: World, then: str) -> None:
+    """The listing misses the file, which others have not removed: what was done with it since has effect."""
+    world = moving
+    _give_up_rename(world, "/d/in", "/g")
+    if then == "":
+        world.fs.unlink("/g")
+    elif then != "/g":
+        world.rename("/g", then)
+    world.advance(31.0)
+    assert "/g" in world.remote()
+    world.account.job_s = 0.0
+    with world.core.tree.transaction():
+        world.core.listings.doubt(world.node("/d"))
+    world.names("/d")
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    others = {path: body for path, body in UNMOVED.items() if path != "/d/in"}
+    assert world.tree() == world.remote() == others | ({then: b"in"} if then else {})
+    assert world.notices() == []
+
+
+def test_many_late_renames_are_followed_with_one_listing(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.account.clock = world.clock
+    numbers = range(5)
+    for number in numbers:
+        world.account.write(f"/d/{number}", b"x")
+    world.follow()
+    world.tree()
+    for number in numbers[1:]:
+        world.rename(f"/d/{number}", f"/{number}")
+    _give_up_rename(world, "/d/0", "/0")
+    world.rename("/0", "/h")
+    world.advance(31.0)
+    world.account.job_s = 0.0
+    moved = {"/d": None} | {f"/{number}": b"x" for number in numbers}
+    assert world.remote() == moved
+    with world.core.tree.transaction():
+        world.core.listings.doubt(world.node("/d"))
+    asked = world.backend.calls()
+    world.names("/d")
+    assert world.backend.calls()["stat"] == asked["stat"]
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    del moved["/0"]
+    assert world.tree() == world.remote() == {**moved, "/h": b"x"}
+    assert world.notices() == []
+    world.close()
+
+
+def test_what_a_late_rename_may_have_moved_is_kept_while_that_cannot_be_told(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/d/in", "/g")
+    world.rename("/g", "/h")
+    world.advance(31.0)
+    assert "/g" in world.remote()
+    world.account.job_s = 0.0
+    with world.core.tree.transaction():
+        world.core.listings.doubt(world.node("/d"))
+    world.backend.fail("stat", Offline("away"))
+    world.names("/d")
+    assert "/h" in world.tree()
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    others = {path: body for path, body in UNMOVED.items() if path != "/d/in"}
+    assert world.tree() == world.remote() == {**others, "/h": b"in"}
+    assert world.notices() == []
+
+
+def test_what_others_removed_after_a_lost_rename_is_gone(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/d/in", "/g")
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    world.account.remove("/d/in")
+    with world.core.tree.transaction():
+        world.core.listings.doubt(world.node("/d"))
+    world.names("/d")
+    assert "g" not in world.names()
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote()
+
+
 def test_no_folder_is_listed_for_a_late_rename_that_nobody_told_of(moving: World) -> None:
     """Else `rm` of a thousand files in a folder of as many would list it a thousand times."""
     world = moving
