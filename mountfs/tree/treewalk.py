@@ -174,7 +174,7 @@ class TreeWalk:
             self._put_aside(placed)
         elif entry is None or isinstance(entry, Odd):
             self._filled.pop(folder.id, None)
-        elif isinstance(entry, Folder) and entry.id in known:
+        elif self._is_deep and isinstance(entry, Folder) and entry.id in known:
             self._take_known(path, folder, entry, known, rows)
         elif folder.id in self._filled:
             is_new = bool(entry.id) and entry.id not in known and not self._is_late(path, entry)

@@ -201,3 +201,18 @@ def test_pages_of_a_listing_ahead_are_asked_for_as_such_until_somebody_waits_for
     world.core.listings.load(folder, is_ahead=True)
     reader.join(10)
     assert asked == [True, True, True, False, False]
+
+
+def test_a_folder_that_is_on_two_pages_shows_what_is_in_it(world: World) -> None:
+    """It was renamed while the pages were read, or given another owner."""
+    world.account.write("/long/f00x/inside", b"x")
+    world.follow()
+    twice = world.account.get("/long/f00x")
+
+    def again(number: int, page: FolderPage) -> FolderPage:
+        others = [each for each in page.entries if each != twice]
+        return replace(page, entries=[*others, twice] if number in (1, 4) else others)
+
+    on_pages(world, again)
+    assert world.names("/long") == NAMES | {"f00x"}
+    assert world.names("/long/f00x") == {"inside"}
