@@ -107,15 +107,17 @@ class PagedListing:
         try:
             if self._is_plain(page, book):
                 self._finish(walk)
+            self.count = walk.entries
+            if self._folder.part.listing.listed_at == self._load.asked_at:
+                return True
+            walk.give_up()
+            return False
         except BaseException:
             with suppress(MountfsError):
                 walk.give_up()
             raise
-        self.count = walk.entries
-        if self._folder.part.listing.listed_at == self._load.asked_at:
-            return True
-        walk.give_up()
-        return False
+        finally:
+            walk.end()
 
     def _finish(self, walk: TreeWalk) -> None:
         """By its path alone, what was listed is that of the folder only if it is still there."""

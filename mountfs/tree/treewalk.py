@@ -53,8 +53,11 @@ def fill(tree: Tree, folder: Node, entries: Sequence[Entry], asked_at: int) -> b
     if len(entries) < FEWEST_FILLED or folder.part.children is not None:
         return False
     walk = TreeWalk(tree, folder, asked_at, is_deep=False)
-    walk.book((f"/{fold(entry.name)}", "", entry) for entry in entries)
-    walk.finish(frozenset())
+    try:
+        walk.book((f"/{fold(entry.name)}", "", entry) for entry in entries)
+        walk.finish(frozenset())
+    finally:
+        walk.end()
     return folder.part.listing.listed_at == asked_at
 
 
@@ -88,8 +91,8 @@ class TreeWalk:
     """One recursive listing. For one thread at a time, which does not hold the lock."""
 
     def __init__(self, tree: Tree, top: Node, asked_at: int, *, is_deep: bool = True) -> None:
-        """Lists *top* and all below it; if not *is_deep*, what is in *top* alone. *asked_at*: a serial number
-        from before the first page was asked for."""
+        """Lists *top* and all below it; if not *is_deep*, what is in *top* alone: nobody else fills it then
+        until ``end``. *asked_at*: a serial number from before the first page was asked for."""
         self._is_deep = is_deep
         self.entries = 0
         """How many entries were on the pages."""
@@ -112,6 +115,8 @@ class TreeWalk:
         if top.id == ROOT_ID or not is_deep:
             with tree.transaction():
                 self._above = remote_path(top).key
+                if not is_deep:
+                    tree.store.walked.filled_alone[top.id] = self
                 self._meet("", top, {}, [])
 
     @property
@@ -162,6 +167,11 @@ class TreeWalk:
         """Removes what was booked, so that the same folders can be filled another time."""
         for folder_id in reversed(self._filled):
             self._empty(folder_id)
+
+    def end(self) -> None:
+        """Others may fill *top*, where that was listed alone."""
+        with self._tree.lock:
+            self._tree.store.walked.filled_alone.pop(self._top.id, None)
 
     # Inside, in a transaction
 
@@ -226,6 +236,8 @@ class TreeWalk:
 
     def _is_free(self, folder_id: int) -> bool:
         """Whether nobody has looked into the folder, and nothing is under way in it."""
+        if self._tree.store.walked.filled_alone.get(folder_id, self) is not self:
+            return False
         node = self._tree.nodes.get(folder_id)
         if node is None:
             return True

@@ -45,6 +45,9 @@ class WalkRows:
         self.on_folder: Callable[[int, int, str], None] = lambda _id, _parent, _name: None
         """Called, under the lock, with each folder that ``add`` writes: its id, that of the folder it is in,
         and its name. The tree does not tell of these."""
+        self.filled_alone: dict[int, object] = {}
+        """By the ids of folders that are just being listed for themselves: who writes their rows. Whoever
+        else does leaves them out; which rows are whose, nothing tells."""
 
     def known(self, remote_ids: Sequence[str]) -> Known:
         """The nodes that have any of *remote_ids*."""

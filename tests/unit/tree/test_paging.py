@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 
 from mountfs.errors import Conflict, NotFound, ServerFault
-from mountfs.model.entry import File, Odd
+from mountfs.model.entry import File, Odd, Placed
 from mountfs.model.path import RemotePath
 from mountfs.ports import FolderPage
 from mountfs.tree.treewalk import TreeWalk
@@ -216,3 +216,49 @@ def test_a_folder_that_is_on_two_pages_shows_what_is_in_it(world: World) -> None
     on_pages(world, again)
     assert world.names("/long") == NAMES | {"f00x"}
     assert world.names("/long/f00x") == {"inside"}
+
+
+def walk_of_all(world: World) -> TreeWalk:
+    """A recursive listing that has come to /long."""
+    tree = world.core.tree
+    walk = TreeWalk(tree, tree.root, tree.store.next_id())
+    walk.book([("/long", "", world.account.get("/long"))])
+    return walk
+
+
+def test_a_walk_that_is_given_up_takes_nothing_from_a_listing_beside_it(world: World) -> None:
+    walks: list[TreeWalk] = []
+
+    def beside(number: int, page: FolderPage) -> FolderPage:
+        if number == 1:
+            walks.append(walk_of_all(world))
+        if number == 4:
+            walks[0].give_up()
+        return page
+
+    on_pages(world, beside)
+    assert world.names("/long") == NAMES
+
+
+def test_a_listing_that_fails_takes_nothing_from_a_walk_beside_it(world: World) -> None:
+    walks: list[TreeWalk] = []
+
+    def beside(number: int, page: FolderPage) -> FolderPage:
+        if number == 1:
+            walks.append(walk_of_all(world))
+        if number == 3:
+            walks[0].book([placed(COUNT - 1)])
+        if number == 4:
+            raise ServerFault("500")
+        return page
+
+    def placed(at: int) -> Placed:
+        path = f"/long/f{at:02}"
+        return path, "/long", world.file(path)
+
+    on_pages(world, beside)
+    with pytest.raises(ServerFault):
+        world.names("/long")
+    walks[0].book(map(placed, range(COUNT - 1)))
+    walks[0].finish(frozenset())
+    assert world.names("/long") == NAMES
