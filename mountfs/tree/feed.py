@@ -140,6 +140,7 @@ class Feed:
         for one in news:
             if one.path is None:
                 self._listings.former_places.clear()  # this service names folders by their ids
+                self._tree.store.walked.told_ids.note(one, self._tree.store.next_id())
             else:
                 self._listings.walks.heard(one.path if isinstance(one, Doubted) else one.path.parent)
             for folder in self._doubted_by(one):
@@ -299,9 +300,8 @@ class Feed:
     def _folder(self, path: RemotePath | None, folder_id: str) -> Node | None:
         """The node of a folder that a change is about; None for one that was never listed: nothing known of
         it can be wrong. If an order on its way makes the folder, the change is noted with it."""
-        tree = self._tree
         if path is None:
-            node = tree.by_remote_id(folder_id)
+            node = self._tree.by_remote_id(folder_id)
             if node is None:
                 self._listings.unknown_ids.note(folder_id)
             return node if node is not None and node.folder is not None else None

@@ -303,6 +303,8 @@ class Listings:
                     ):
                         is_late = True
                     elif load.is_believed_at(key):
+                        is_told = tree.store.walked.told_ids.has_since(entry.id, load.asked_at)
+                        is_late |= is_told and tree.base_child(folder, key) is None
                         stands(tree, folder, entry)
         with tree.lock:
             part = folder.part

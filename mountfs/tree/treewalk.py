@@ -188,7 +188,8 @@ class TreeWalk:
             self._take_known(path, folder, entry, known, rows)
         elif folder.id in self._filled:
             is_new = bool(entry.id) and entry.id not in known and not self._is_late(path, entry)
-            if not is_new or not self._is_free(folder.id):
+            is_told = self._tree.store.walked.told_ids.has_since(entry.id, self._asked_at)
+            if is_told or not is_new or not self._is_free(folder.id):
                 del self._filled[folder.id]
             else:
                 self._add(path, folder, entry, known, rows)

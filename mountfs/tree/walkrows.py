@@ -9,6 +9,7 @@ from itertools import chain
 from mountfs.model.entry import NS_PER_S, Entry, File
 from mountfs.tree.listing import Listing
 from mountfs.tree.rows import Value, listing_of, listing_values
+from mountfs.tree.toldids import ToldIds
 
 SAVE_LISTING = "INSERT OR REPLACE INTO listings VALUES (?, ?, ?, ?, ?)"
 
@@ -45,6 +46,7 @@ class WalkRows:
         self.on_folder: Callable[[int, int, str], None] = lambda _id, _parent, _name: None
         """Called, under the lock, with each folder that ``add`` writes: its id, that of the folder it is in,
         and its name. The tree does not tell of these."""
+        self.told_ids = ToldIds()
         self.filled_alone: dict[int, object] = {}
         """By the ids of folders that are just being listed for themselves: who writes their rows. Whoever
         else does leaves them out; which rows are whose, nothing tells."""

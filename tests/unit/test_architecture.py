@@ -162,6 +162,7 @@ LAYERS_OF_THE_TREE = (
         "refusal",
         "schema",
         "sharedsync",
+        "toldids",
         "transaction",
         "unknownids",
     ),

@@ -10,10 +10,12 @@ from threading import Thread
 import pytest
 
 from mountfs.errors import Conflict, NotFound, ServerFault
-from mountfs.model.entry import File, Odd, Placed
+from mountfs.model.entry import File, Odd, Placed, Seen
 from mountfs.model.path import RemotePath
 from mountfs.ports import FolderPage
+from mountfs.tree.node import remote_id
 from mountfs.tree.treewalk import TreeWalk
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.waiting import until
 
@@ -262,3 +264,72 @@ def test_a_listing_that_fails_takes_nothing_from_a_walk_beside_it(world: World) 
     walks[0].book(map(placed, range(COUNT - 1)))
     walks[0].finish(frozenset())
     assert world.names("/long") == NAMES
+
+
+@pytest.fixture
+def by_id(tmp_path: Path) -> Iterator[World]:
+    """News are by ids alone, as those of Box, and say nothing of the folder that something was in."""
+    made = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    for name in sorted(NAMES):
+        made.account.write(f"/long/{name}", name.encode())
+    made.account.mkdir("/other")
+    made.follow()
+    made.names()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("page_entries", [PAGE, COUNT + 1], ids=["pages", "page"])
+def test_what_others_remove_while_its_page_is_on_its_way_is_not_shown_for_ever(
+    by_id: World, page_entries: int
+) -> None:
+    world = by_id
+    world.memory.listing_entries = page_entries
+    asked = list[int]()
+
+    def removed(number: int, page: FolderPage) -> FolderPage:
+        last = page.entries[-1]
+        if page.cursor is None and not asked:
+            assert last is not None
+            asked.append(number)
+            world.account.remove(f"/long/{last.name}")
+            world.follow()
+        return page
+
+    on_pages(world, removed)
+    world.names("/long")
+    assert world.names("/long") == set(sorted(NAMES)[:-1])
+    assert asked
+
+
+def test_what_others_do_elsewhere_has_no_folder_listed_once_more(by_id: World) -> None:
+    world = by_id
+
+    def done(number: int, page: FolderPage) -> FolderPage:
+        world.theirs(f"/other/{number}", b"x")
+        return page
+
+    before = world.memory.calls()["list_folder"]
+    world.memory.listing_entries = PAGE
+    rows = on_pages(world, done)
+    world.names("/long")
+    assert world.names("/long") == NAMES
+    assert len(rows) == world.memory.calls()["list_folder"] - before == 5
+
+
+def test_what_is_told_of_a_file_that_is_known_there_has_no_folder_listed_once_more(by_id: World) -> None:
+    """As of what was sent from here just before."""
+    world = by_id
+    world.names("/long")
+    world.theirs("/long/theirs", b"x")
+    world.memory.listing_entries = PAGE
+
+    def told(number: int, page: FolderPage) -> FolderPage:
+        echo = Seen(world.file("/long/f03"), folder_id=remote_id(world.node("/long")))
+        world.core.feed.note([echo], world.core.feed.cursor or "", world.core.feed.asks())
+        return page
+
+    rows = on_pages(world, told)
+    world.names("/long")
+    assert world.names("/long") == NAMES | {"theirs"}
+    assert len(rows) == 5
