@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from daemon.commit.verdicts import Overtaken, Unknown, is_same, may_be_overtaken
-from mountfs.errors import MountfsError, NotADirectory, NotFound, NotSignedIn, ServerFault, Transient
+from mountfs.errors import (
+    Conflict,
+    MountfsError,
+    NotADirectory,
+    NotFound,
+    NotSignedIn,
+    ServerFault,
+    Transient,
+)
 from mountfs.model.entry import Entry, File, Odd, Place
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import is_account_wide
@@ -81,11 +90,12 @@ def _is_filled(backend: Backend, flight: Flight) -> bool:
     """One entry tells: a folder may have a hundred thousand."""
     path, cursor = flight.place.path, None
     try:
-        for _ in range(MOST_EMPTY_PAGES):
-            page = backend.list_page(path, flight.item_id, cursor, most=1)
-            if any(page.entries) or page.cursor is None:
-                return any(page.entries)
-            cursor = page.cursor
+        with suppress(Conflict):  # the cursor is void
+            for _ in range(MOST_EMPTY_PAGES):
+                page = backend.list_page(path, flight.item_id, cursor, most=1)
+                if any(page.entries) or page.cursor is None:
+                    return any(page.entries)
+                cursor = page.cursor
         return bool(backend.list_folder(path, flight.item_id))
     except NotFound:
         return False

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from daemon.commit.lookup import MOST_EMPTY_PAGES, filled_folders
-from mountfs.errors import MountfsError, NotADirectory, NotFound
+from mountfs.errors import Conflict, MountfsError, NotADirectory, NotFound
 from mountfs.model.entry import Folder, Listed
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
@@ -83,3 +83,16 @@ def test_a_page_with_nothing_in_it_that_announces_another_says_nothing() -> None
     endless = Folders({"/d": lambda number: FolderPage([], str(number + 1))})
     assert filled(endless, "/d") == ["/d"]
     assert (len(endless.asked), endless.listed) == (MOST_EMPTY_PAGES, ["/d"])
+
+
+def test_a_folder_whose_next_page_is_refused_is_listed_as_a_whole() -> None:
+    """Else its removal, and all that are in its batch, would be taken back each time."""
+
+    def page(number: int) -> FolderPage:
+        if number:
+            raise Conflict("reset")
+        return FolderPage([], "1")
+
+    folders = Folders({"/d": page})
+    assert filled(folders, "/d") == ["/d"]
+    assert (len(folders.asked), folders.listed) == (2, ["/d"])
