@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from typing import cast
 
 from mountfs.errors import Busy, Conflict, MountfsError
 from mountfs.model.entry import Listed, Odd
@@ -53,6 +54,9 @@ class PagedListing:
             page = self._page(None)
         except Conflict:
             return self._whole()
+        if page.cursor is None and all(page.entries):
+            self.count = len(page.entries)
+            return cast("Sequence[Listed]", page.entries)  # as ``list_folder`` would have them
         kept: list[Listed] = []
         if page.cursor is not None and not self._load.landed and is_new(self._tree, self._folder):
             if self._is_booked(page):

@@ -139,6 +139,16 @@ def test_a_listing_that_is_not_plain_is_asked_for_as_a_whole(
     assert world.get("/long/f03") == b"f03"
 
 
+def test_a_listing_of_one_page_is_asked_for_once_whatever_is_on_it(world: World) -> None:
+    """On Box two names may differ in how their accents are composed: each time one of them is odd."""
+    world.memory.listing_entries = COUNT + 1
+    odd = Odd("f00", "something else in the folder has this name, in other letters")
+    rows = on_pages(world, lambda _, page: replace(page, entries=[*page.entries, odd]))
+    before = world.memory.calls()["list_folder"]
+    assert world.names("/long") == NAMES
+    assert len(rows) == world.memory.calls()["list_folder"] - before == 1
+
+
 @pytest.mark.parametrize("number", [1, 2, 4, 5])
 def test_a_page_that_fails_leaves_no_rows_and_no_folder_that_is_shown_in_part(
     world: World, number: int
