@@ -203,6 +203,14 @@ def object_in(response: Response, route: str) -> Json:
     return reply
 
 
+def item_in(response: Response, route: str, item_id: str) -> Json:
+    """The reply as the item of that id. ServerFault: it is of another one, or of none."""
+    item = object_in(response, route)
+    if item.get("id") != item_id:
+        raise ServerFault(f"{route}: the reply is about another item than was asked for")
+    return item
+
+
 def quoted(item_id: str) -> str:
     """An id as a part of a path; ids are numbers, but they come from elsewhere."""
     return quote(item_id, safe="")

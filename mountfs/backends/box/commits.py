@@ -153,7 +153,8 @@ class Commits:
     def _launched(self, order: Put, token: SessionToken, response: Response) -> Launch:
         match response.status:
             case 200 | 201:
-                file = written(object_in(response, COMMIT), order.place, sha1_of(order), token.file_id)
+                reply, sha1 = object_in(response, COMMIT), sha1_of(order)
+                file = written(reply, order.place, sha1, token.file_id, may_have_moved=True)
                 is_new = order.base_revision is None
                 return self._done(token, self._new_files.tagged(file, order.place) if is_new else file)
             case 202:

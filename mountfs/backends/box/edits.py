@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
+from mountfs.backends.box.api import BoxApi, Json, item_in, object_in, quoted
 from mountfs.backends.box.entries import (
     FIELDS,
     Revision,
@@ -24,13 +24,14 @@ from mountfs.backends.box.errors import (
     is_held_by_link,
 )
 from mountfs.backends.box.items import Items
-from mountfs.backends.box.places import Places, folder_gone
+from mountfs.backends.box.places import Places, folder_gone, is_elsewhere
 from mountfs.backends.box.smallfiles import unchanged_etag
 from mountfs.backends.effects import after_an_effect
 from mountfs.errors import Conflict, InvalidArgument, NotADirectory, NotFound, Refused, ServerFault
 from mountfs.model.entry import Entry, File, Folder, Place
 from mountfs.model.names import MAX_CHARS
 from mountfs.model.order import Delete, MakeFolder, Move, SetTime
+from mountfs.model.path import fold
 
 MAKE_FOLDER = "POST folders"
 DELETE_FILE = "DELETE files/:id"
@@ -67,7 +68,11 @@ class Edits:
             raise folder_gone(place)
         if response.status != 201:
             raise from_response(response, str(place))
-        return replace(folder_of(object_in(response, MAKE_FOLDER)), is_new=True)
+        item = object_in(response, MAKE_FOLDER)
+        folder = folder_of(item)
+        if fold(folder.name) != place.path.name_key or is_elsewhere(item, place):
+            raise ServerFault(f"{place}: the reply is of another folder, {folder.name}")
+        return replace(folder, is_new=True)
 
     def delete(self, order: Delete) -> None:
         """What is gone already is a success. DirectoryNotEmpty: folders go only when they are empty."""
@@ -226,7 +231,7 @@ class Edits:
             return None
         if response.status != 200:
             raise from_response(response, str(order.place))
-        return object_in(response, UPDATE_FILE)
+        return item_in(response, UPDATE_FILE, file_id)
 
 
 def _is_same_folder(source: Place, place: Place) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from mountfs.backends import checked
-from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
+from mountfs.backends.box.api import BoxApi, Json, item_in, object_in, quoted
 from mountfs.backends.box.entries import FIELDS, listed_of
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.paging import guarded_pages, pages_ended
@@ -45,10 +45,7 @@ class Items:
             return None
         if response.status != 200:
             raise from_response(response, route)
-        item = object_in(response, route)
-        if item.get("id") != item_id:
-            raise ServerFault(f"{route}: the reply is about another item than was asked for")
-        return item
+        return item_in(response, route, item_id)
 
     def children(self, folder_id: str) -> list[Listed]:
         """All that stands in a folder, but for web links. NotFound: the folder is gone."""

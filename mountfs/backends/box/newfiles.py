@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 
-from mountfs.backends.box.api import BoxApi, object_in, quoted
+from mountfs.backends.box.api import BoxApi, item_in, quoted
 from mountfs.backends.box.entries import FIELDS, Revision, file_of
 from mountfs.backends.box.errors import from_response
 from mountfs.errors import MountfsError, Offline, Transient
@@ -58,4 +58,4 @@ class NewFiles:
             return None
         if response.status != 200:
             raise from_response(response, str(place))
-        return file_of(object_in(response, UPDATE_FILE))
+        return file_of(item_in(response, UPDATE_FILE, base.file_id))

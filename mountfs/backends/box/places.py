@@ -57,6 +57,12 @@ class Places:
             return False
 
 
+def is_elsewhere(item: Json, place: Place) -> bool:
+    """Whether *item* tells that it is in another folder than *place*."""
+    told = parent_id_of(item)
+    return told is not None and place.folder_id not in ("", told)
+
+
 def folder_gone(place: Place) -> NotFound:
     """Why nothing can be made at *place*: the service knows no folder with the id that was named as its."""
     return NotFound(f"{place}: the folder that it is to stand in is gone")

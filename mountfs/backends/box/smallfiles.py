@@ -21,7 +21,7 @@ from mountfs.backends.box.errors import (
 from mountfs.backends.box.form import FileForm, pieces
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
-from mountfs.backends.box.places import Places, folder_gone
+from mountfs.backends.box.places import Places, folder_gone, is_elsewhere
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File, Place
@@ -205,8 +205,11 @@ def done_already(items: Items, response: Response, place: Place, sha1: str) -> F
     raise Conflict(f"something stands at {place}")
 
 
-def written(reply: Json, place: Place, sha1: str | None, file_id: str = "") -> File:
+def written(
+    reply: Json, place: Place, sha1: str | None, file_id: str = "", *, may_have_moved: bool = False
+) -> File:
     """The file of an upload's reply: in a list of one, or by itself. *file_id*: which one got a version.
+    *may_have_moved*: others had the time to move it since it was made.
 
     ServerFault for the reply to another upload, which something on the way has mixed up: the right bytes
     would replace that file.
@@ -216,7 +219,10 @@ def written(reply: Json, place: Place, sha1: str | None, file_id: str = "") -> F
     if not isinstance(item, dict) or item.get("type") != "file":
         raise ServerFault(f"{place}: the reply to an upload names no file")
     file = file_of(item)
-    is_named = fold(file.name) == place.path.name_key or file.content_hash == sha1
-    if file.id != file_id if file_id else not is_named:
+    has_bytes = sha1 is not None and file.content_hash == sha1
+    is_made = has_bytes or fold(file.name) == place.path.name_key
+    if is_elsewhere(item, place):
+        is_made = has_bytes and may_have_moved
+    if file.id != file_id if file_id else not is_made:
         raise ServerFault(f"{place}: the reply to its upload is of another file, {file.name}")
     return file
