@@ -97,8 +97,9 @@ def test_the_identical_commit_goes_out_until_it_is_done_also_after_a_restart(
     restarted.close()
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
 def test_a_commit_that_was_accepted_and_changes_meanwhile_is_one_of_another_session(
-    sandbox: BoxSandbox, box: BoxBackend
+    sandbox: BoxSandbox, box: BoxBackend, *, is_restarted: bool
 ) -> None:
     """Its job was lost, and the file was given another time."""
     sandbox.set_switches(pending_commits=1)
@@ -106,8 +107,11 @@ def test_a_commit_that_was_accepted_and_changes_meanwhile_is_one_of_another_sess
     order = large_order(box, "/x", BODY, session, parts)
     assert isinstance(box.submit([order]), Running)
     dated = replace(order, mtime_ns=order.mtime_ns + 10**9)
-    (outcome,) = finish(box, [dated])
+    later = connect(sandbox) if is_restarted else box
+    (outcome,) = finish(later, [dated])
     assert isinstance(outcome, SessionLost)
+    if later is not box:
+        later.close()
     box.abandon(session)
     session, parts = upload_parts(box, "/x", BODY)
     (file,) = finish(box, [replace(dated, session=session, parts=tuple(parts))])

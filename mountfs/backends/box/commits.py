@@ -170,7 +170,8 @@ class Commits:
         error = from_response(response, str(order.place))
         with self._lock:
             was_accepted = self._rounds[token.id] > 0
-        if response.status == 400 and type(error) is Refused and was_accepted:
+        may_be_accepted = was_accepted or self._uploads.is_of_former(token.id)
+        if response.status == 400 and type(error) is Refused and may_be_accepted:
             # It takes the commit that it accepted alone, and by now the file may have another time.
             self._forget(token)
             raise SessionLost(f"the upload session takes no other commit: {error}")

@@ -82,6 +82,7 @@ class BoxUploads:
         self._lock = Lock()
         self._stored: dict[str, dict[int, StoredPart]] = {}
         """By session what was found in it; one that is missing here must be listed first."""
+        self._opened_here: set[str] = set()
         self._unheard: dict[_Target, set[int]] = {}
         """The sizes for which a session may have been opened without our being told its id."""
         self._blocked: Counter[_Target] = Counter()
@@ -182,6 +183,12 @@ class BoxUploads:
         with self._lock:
             self._stored.pop(session_id, None)
             self._refused.pop(session_id, None)
+            self._opened_here.discard(session_id)
+
+    def is_of_former(self, session_id: str) -> bool:
+        """Whether it is a former process that has opened the session: what it did with it is not known."""
+        with self._lock:
+            return session_id not in self._opened_here
 
     def abandon(self, session: str) -> None:
         """As the port says; what is no token of ours, or one of no session, is over already. Refused: the
@@ -293,6 +300,7 @@ class BoxUploads:
         )
         with self._lock:
             self._stored[token.id] = {}
+            self._opened_here.add(token.id)
         return token.text
 
     def _receipt(
