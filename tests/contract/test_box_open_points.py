@@ -319,6 +319,24 @@ def test_a_session_whose_opening_was_never_heard_of_is_ended_when_it_is_in_the_w
     assert sandbox.sessions() == []
 
 
+def test_a_file_travels_with_its_commit_where_the_session_that_was_never_heard_of_does_not_end(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    sandbox.set_switches(session_conflict=True)
+    lost = FaultRule(route="sessions/create", action=FaultKind.DROP_AFTER, count=1)
+    sandbox.set_faults([lost, FaultRule(route="sessions/abort", status=412)])
+    with pytest.raises(Offline):
+        box.open_session(place("/x"), len(BODY), None)
+    for _ in range(OPENING_TRIES - 1):
+        with pytest.raises(Busy):
+            box.open_session(place("/x"), len(BODY), None)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), body=source_of(BODY))
+    (file,) = finish(box, [order])
+    assert isinstance(file, File)
+    assert len(statuses(sandbox, "sessions/abort")) == OPENING_TRIES
+
+
 @pytest.mark.parametrize("size_bytes", [len(BODY), 60_000_000])
 def test_a_name_that_is_taken_is_a_conflict_before_any_byte_is_sent(
     sandbox: BoxSandbox, box: BoxBackend, size_bytes: int

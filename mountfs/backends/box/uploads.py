@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -235,7 +236,8 @@ class BoxUploads:
             raise
         code = code_of(response)
         if code == SESSION_CONFLICT:
-            self._end_unheard(target, response)
+            with suppress(ServerFault):  # it stays in the way, as one of somebody else's does
+                self._end_unheard(target, response)
             return self._blocked_by_another(target, response, place)
         self._blocked.pop(_key(target), None)
         if response.status < 500:
