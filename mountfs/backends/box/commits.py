@@ -154,7 +154,7 @@ class Commits:
         match response.status:
             case 200 | 201:
                 reply, sha1 = object_in(response, COMMIT), sha1_of(order)
-                file = written(reply, order.place, sha1, token.file_id, may_have_moved=True)
+                file = written(reply, self._places, order.place, sha1, token.file_id, may_have_moved=True)
                 is_new = order.base_revision is None
                 return self._done(token, self._new_files.tagged(file, order.place) if is_new else file)
             case 202:

@@ -37,4 +37,5 @@ class Copies:
         )
         if response.status not in (200, 201):
             raise from_response(response, str(place))
-        return self._new_files.tagged(written(object_in(response, COPY_FILE), place, None), place)
+        file = written(object_in(response, COPY_FILE), self._places, place, None)
+        return self._new_files.tagged(file, place)

@@ -24,7 +24,7 @@ from mountfs.backends.box.errors import (
     is_held_by_link,
 )
 from mountfs.backends.box.items import Items
-from mountfs.backends.box.places import Places, folder_gone, is_elsewhere
+from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.box.smallfiles import unchanged_etag
 from mountfs.backends.effects import after_an_effect
 from mountfs.errors import Conflict, InvalidArgument, NotADirectory, NotFound, Refused, ServerFault
@@ -70,7 +70,7 @@ class Edits:
             raise from_response(response, str(place))
         item = object_in(response, MAKE_FOLDER)
         folder = folder_of(item)
-        if fold(folder.name) != place.path.name_key or is_elsewhere(item, place):
+        if fold(folder.name) != place.path.name_key or self._places.is_elsewhere(item, place):
             raise ServerFault(f"{place}: the reply is of another folder, {folder.name}")
         return replace(folder, is_new=True)
 

@@ -56,11 +56,11 @@ class Places:
         except (NotFound, NotADirectory):
             return False
 
-
-def is_elsewhere(item: Json, place: Place) -> bool:
-    """Whether *item* tells that it is in another folder than *place*."""
-    told = parent_id_of(item)
-    return told is not None and place.folder_id not in ("", told)
+    def is_elsewhere(self, item: Json, place: Place) -> bool:
+        """Whether *item* tells that it is in another folder than *place*, whose folder may not be known."""
+        told = parent_id_of(item)
+        folder_id = place.folder_id or (self.root_id if place.path.parent.is_root else "")
+        return told is not None and folder_id not in ("", told)
 
 
 def folder_gone(place: Place) -> NotFound:

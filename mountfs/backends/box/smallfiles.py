@@ -21,7 +21,7 @@ from mountfs.backends.box.errors import (
 from mountfs.backends.box.form import FileForm, pieces
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
-from mountfs.backends.box.places import Places, folder_gone, is_elsewhere
+from mountfs.backends.box.places import Places, folder_gone
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, Corrupt, NotFound, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File, Place
@@ -97,9 +97,8 @@ class SmallFiles:
             raise folder_gone(order.place)
         if response.status not in (200, 201):
             raise from_response(response, str(order.place))
-        return self._new_files.tagged(
-            written(object_in(response, CREATE), order.place, upload.sha1), order.place
-        )
+        file = written(object_in(response, CREATE), self._places, order.place, upload.sha1)
+        return self._new_files.tagged(file, order.place)
 
     def _version(self, upload: _Upload, base: Revision) -> File | None:
         """None when the file is gone, or others moved it away: a new one is to take its place."""
@@ -112,7 +111,8 @@ class SmallFiles:
             if response.status in (404, 410):
                 return None
             if response.status in (200, 201):
-                return written(object_in(response, VERSION), order.place, upload.sha1, base.file_id)
+                reply = object_in(response, VERSION)
+                return written(reply, self._places, order.place, upload.sha1, base.file_id)
             if response.status != 412:
                 raise from_response(response, str(order.place))
             with after_a_refusal(order.place):
@@ -206,7 +206,13 @@ def done_already(items: Items, response: Response, place: Place, sha1: str) -> F
 
 
 def written(
-    reply: Json, place: Place, sha1: str | None, file_id: str = "", *, may_have_moved: bool = False
+    reply: Json,
+    places: Places,
+    place: Place,
+    sha1: str | None,
+    file_id: str = "",
+    *,
+    may_have_moved: bool = False,
 ) -> File:
     """The file of an upload's reply: in a list of one, or by itself. *file_id*: which one got a version.
     *may_have_moved*: others had the time to move it since it was made.
@@ -221,7 +227,7 @@ def written(
     file = file_of(item)
     has_bytes = sha1 is not None and file.content_hash == sha1
     is_made = has_bytes or fold(file.name) == place.path.name_key
-    if is_elsewhere(item, place):
+    if places.is_elsewhere(item, place):
         is_made = has_bytes and may_have_moved
     if file.id != file_id if file_id else not is_made:
         raise ServerFault(f"{place}: the reply to its upload is of another file, {file.name}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,7 @@ def put(base_revision: str | None = None) -> Put:
         # Two folders with a file of one name each: it may have the same bytes.
         (put(), standing("4", "x", folder_id="7")),
         (put(), standing("4", "x", OURS, folder_id="7")),
+        (replace(put(), place=Place(RemotePath("/x"), "")), standing("4", "x", folder_id="7")),
         (Copy(PLACE, "5", "5:0:9"), standing("4", "x", folder_id="7")),
         (MakeFolder(PLACE), made("other", "0")),
         (MakeFolder(PLACE), made("x", "7")),
