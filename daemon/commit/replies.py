@@ -196,10 +196,11 @@ class Replies:
         tells what became of it. An answer that cannot be looked into now does not count as a no. The folder
         itself, where an earlier order of ours has put something there."""
         above: dict[int, tuple[Node, list[Node]]] = {}
+        arrived: dict[int, Node] = {}
         for flight, verdict in zip(flights, verdicts, strict=True):
             error = verdict.error if isinstance(verdict, Retry | Rebase) else None
             if error is ARRIVED and flight.parent is not None:
-                self._listings.try_relist(flight.parent)
+                arrived[flight.parent.id] = flight.parent
             if not isinstance(error, NotFound | NotADirectory):
                 continue
             with self._tree.lock:
@@ -209,6 +210,8 @@ class Replies:
             for folder in places:
                 if folder is not None:
                     above.setdefault(folder.id, (folder, []))[1].append(flight.node)
+        for folder in arrived.values():
+            self._listings.try_relist(folder)
         for folder, nodes in above.values():
             if not self._listings.try_relist(folder):
                 with self._tree.lock:
