@@ -18,9 +18,10 @@ from mountfs.tree.tree import Tree
 def shown_again(tree: Tree, state: State, refusal: Refusal | None) -> State:
     """The state of a node that was to be removed, and is not: it is shown where it was. If a file of ours has
     that name by now, that one is shown until it leaves the name. Where its folder cannot be shown, it is not
-    either: a listing shows both once the service has the folder still."""
+    either: a listing shows both once the service has the folder still. What is shown already stays where it
+    is: another mount had sent the removal, and something here needs the folder."""
     folder = state.base_parent
-    if state.base is None or folder is None:
+    if state.base is None or folder is None or state.parent is not None:
         return state
     load_children(tree, folder)
     key = fold(state.base.name)

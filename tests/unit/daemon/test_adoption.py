@@ -487,6 +487,39 @@ def test_a_folder_that_they_removed_stays_where_ours_has_something_in_it(
     assert ours.pending() == []
 
 
+@pytest.mark.parametrize("is_refused", [False, True], ids=["took effect", "refused"])
+@pytest.mark.parametrize("is_renamed", [False, True], ids=["filled here", "renamed here"])
+def test_a_folder_whose_removal_they_had_sent_keeps_its_place_and_what_ours_has_in_it(
+    tmp_path: Path, is_renamed: bool, is_refused: bool
+) -> None:
+    estate = Estate(tmp_path, MemoryAccount(SIDE_BY_SIDE_LIMITS))
+    account, ours, theirs = estate.account, estate.ours, estate.theirs
+    for path in ("/a", "/b", "/b/c"):
+        account.mkdir(path)
+    for world in (ours, theirs):
+        assert (world.names(), world.names("/a"), world.names("/b")) == ({"a", "b"}, set(), {"c"})
+    theirs.fs.rmdir("/a")
+    account.clock, account.job_s = ours.clock, 6.0
+    while not theirs.core.committer.current:
+        theirs.advance(0.1)
+        theirs.core.committer.step(theirs.clock.now_s())
+    if is_renamed:
+        ours.rename("/a", "/new")
+    top = "/new" if is_renamed else "/a"
+    ours.rename("/b/c", f"{top}/c")
+    ours.fs.rmdir("/b")
+    if is_refused:
+        account.write("/a/others", b"others'")
+    ours = estate.take_over()
+    ours.settle()
+    ours.names()
+    assert ours.pending() == []
+    assert faults_of(ours.core.tree) == []
+    expected = {top: None, f"{top}/c": None, **({f"{top}/others": b"others'"} if is_refused else {})}
+    assert ours.remote() == ours.tree() == expected
+    estate.close()
+
+
 def test_what_they_removed_does_not_bring_a_folder_back_that_was_removed_here(estate: Estate) -> None:
     estate.account.write("/a/f", b"1")
     ours, theirs = estate.ours, estate.theirs
