@@ -316,7 +316,7 @@ class Listings:
             and node.state.base is not None
             and fold(node.state.base.name) not in seen
         ]
-        unknown = follow_late(tree, self._backend, folder, missing)
+        unknown = follow_late(tree, self._backend, folder, missing, entries)
         for nodes in chunks(node for node in missing if node.id not in unknown):
             for node in nodes:
                 if node.folder is not None and load.misses(node, folder):

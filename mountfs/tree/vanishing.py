@@ -61,22 +61,28 @@ def lose_within(tree: Tree, top: Node) -> None:
                     lose(tree, each)
 
 
-def follow_late(tree: Tree, backend: Backend, left: Node, missing: Iterable[Node]) -> set[int]:
-    """Looks for those of *missing*, which the service does not have in *left* any more, where a rename of
-    ours that was given up may have taken them; the ids of those of which that cannot be told now.
+def follow_late(
+    tree: Tree, backend: Backend, left: Node, missing: Iterable[Node], listed: Iterable[Entry]
+) -> set[int]:
+    """Looks for those of *missing*, which a listing of *left*, *listed*, does not have where they were, where
+    a rename of ours that was given up may have taken them; the ids of those of which that cannot be told now,
+    or whose name there an order on its way is to give to another.
 
     `mv d/f g`, given up; `mv g h`; then it takes effect, and d is listed before anything tells of g. Without
     this the second rename would be lost with f, and g shown. Without the lock.
     """
     goals: dict[int, tuple[Node, dict[str, list[Node]]]] = {}
+    unknown: set[int] = set()
+    ids = {entry.id for entry in listed} if tree.late.has_moves else set()
     for part in chunks(missing if tree.late.has_moves else ()):
         with tree.lock:
             for node in part:
                 goal = tree.late.goal(remote_id(node))
                 into = None if goal is None else tree.node(goal[0].id)
+                if into is left and remote_id(node) in ids:
+                    unknown.add(node.id)
                 if goal is not None and into is not None and into is not left:
                     goals.setdefault(into.id, (into, {}))[1].setdefault(goal[1], []).append(node)
-    unknown: set[int] = set()
     for folder, names in goals.values():
         try:
             entries = _entries(tree, backend, folder, names)
@@ -90,6 +96,7 @@ def follow_late(tree: Tree, backend: Backend, left: Node, missing: Iterable[Node
                     known = tree.by_remote_id(entry.id)
                     if known is not None and known.state.base_parent is left:
                         stands(tree, folder, entry)
+                        unknown.update({known.id} if known.state.base_parent is left else ())
     return unknown
 
 

@@ -717,6 +717,39 @@ def test_what_others_removed_after_a_lost_rename_is_gone(moving: World) -> None:
     assert world.tree() == world.remote()
 
 
+@pytest.mark.parametrize(("source", "target"), [("/f", "/g"), ("/d/in", "/g"), ("/f", "/d/g")])
+def test_what_was_saved_over_a_late_rename_is_no_conflict_where_both_folders_are_listed_meanwhile(
+    moving: World, source: str, target: str
+) -> None:
+    """The name that the late one has is being given to the new one."""
+    world = moving
+    _give_up_rename(world, source, target)
+    world.put(f"{target}.new", b"saved")
+    world.rename(f"{target}.new", target)
+    world.upload_all()
+    world.advance(31.0)
+    assert target in world.remote()
+    world.account.job_s = 0.0
+    world.backend.fail("submit", Offline("lost"), after=True, times=9)
+    for _ in range(30):
+        world.core.committer.step(world.clock.now_s())
+        flight = world.state(target).flight
+        if flight is not None and flight.kind is OrderKind.PUT:
+            break
+        world.advance(0.5)
+    assert flight is not None
+    world.backend.forgive()
+    with world.core.tree.transaction():
+        world.core.listings.doubt_all()
+    assert world.tree()[target] == b"saved"
+    for _ in range(3):
+        world.settle()
+        world.follow()
+    others = {path: body for path, body in UNMOVED.items() if path != source}
+    assert world.tree() == world.remote() == {**others, target: b"saved"}
+    assert world.notices() == []
+
+
 def test_no_folder_is_listed_for_a_late_rename_that_nobody_told_of(moving: World) -> None:
     """Else `rm` of a thousand files in a folder of as many would list it a thousand times."""
     world = moving
