@@ -150,11 +150,11 @@ class Replies:
         news came before the removal had its outcome: the folder is listed, and the file removed there."""
         done = [flight for flight in flights if isinstance(verdict_on[flight.id], Acknowledge)]
         with self._tree.lock:
-            folders = {
-                folder.id: folder for folder in map(self._tree.late.led_to, done) if folder is not None
-            }
-        for folder in folders.values():
-            self._listings.try_relist(folder)
+            ids = {self._tree.late.led_to(flight) for flight in done}
+            folders = [self._tree.node(each) for each in ids if each is not None]
+        for folder in folders:
+            if folder is not None:
+                self._listings.try_relist(folder)
 
     def hold_back(self, node: Node, error: MountfsError | None, pace: Pace = USUAL) -> None:
         """Keeps *node* waiting, and no other, after it failed. *error* may say for how long; None: nothing

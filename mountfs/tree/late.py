@@ -52,16 +52,18 @@ class LateFiles:
         """When each was given up, in seconds since 1970; the latest last. So often it may arrive."""
         self._moved: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the folded path that it was to have."""
-        self._folders: dict[str, tuple[Node, str]] = {}
-        """The folder that the last of these renames was to lead to, and the name in it."""
+        self._folders: dict[str, tuple[int, str]] = {}
+        """The node of the folder that the last of these renames was to lead to, and the name in it."""
         self._removed: dict[str, str] = {}
         """The hashes of such files that were removed since, by their ids."""
         self._versions: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the hash of its bytes."""
         self._is_saved = True
         with suppress(ValueError, TypeError):
-            for item_id, path, noted_s, digest in json.loads(store.fact(MOVES_FACT) or "[]"):
+            for item_id, path, noted_s, digest, *goal in json.loads(store.fact(MOVES_FACT) or "[]"):
                 self._moved.setdefault(str(item_id), {})[str(path)] = int(noted_s)
+                if len(goal) == 2:
+                    self._folders[str(item_id)] = int(goal[0]), str(goal[1])
                 if digest:
                     self._removed[str(item_id)] = str(digest)
             for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):
@@ -79,7 +81,7 @@ class LateFiles:
             _drop_oldest(paths, KEPT_OF_ONE)
             self._moved[flight.item_id] = paths
             if flight.parent is not None:
-                self._folders[flight.item_id] = flight.parent, flight.name
+                self._folders[flight.item_id] = flight.parent.id, flight.name
             for item_id in _drop_oldest(self._moved, KEPT):
                 self._removed.pop(item_id, None)
                 self._folders.pop(item_id, None)
@@ -128,7 +130,7 @@ class LateFiles:
             ]
             self._store.set_fact(FACT, json.dumps(rows) if rows else None)
             moves = [
-                (item_id, path, noted_s, self._removed.get(item_id))
+                (item_id, path, noted_s, self._removed.get(item_id), *self._folders.get(item_id, ()))
                 for item_id, paths in self._moved.items()
                 for path, noted_s in paths.items()
             ]
@@ -199,9 +201,9 @@ class LateFiles:
             self._is_saved = False
         _drop_oldest(self._sent, KEPT)
 
-    def led_to(self, flight: Flight) -> Node | None:
-        """The folder in which what *flight* was to remove may be, by a rename of ours that was given up: news
-        of it came meanwhile."""
+    def led_to(self, flight: Flight) -> int | None:
+        """The node of the folder in which what *flight* was to remove may be, by a rename of ours that was
+        given up: news of it came meanwhile."""
         is_told = flight.kind is OrderKind.DELETE and flight.heard is not None
         return self._folders.get(flight.item_id, (None, ""))[0] if is_told else None
 
@@ -209,8 +211,9 @@ class LateFiles:
     def has_moves(self) -> bool:
         return bool(self._moved)
 
-    def goal(self, item_id: str) -> tuple[Node, str] | None:
-        """The folder and the name to which a rename of ours that was given up may have taken an item."""
+    def goal(self, item_id: str) -> tuple[int, str] | None:
+        """The node of the folder, and the name, to which a rename of ours that was given up may have taken an
+        item."""
         times_s = self._moved.get(item_id, {}).values()
         return self._folders.get(item_id) if any(map(self._may_arrive, times_s)) else None
 

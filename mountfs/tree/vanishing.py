@@ -78,7 +78,7 @@ def follow_late(
         with tree.lock:
             for node in part:
                 goal = tree.late.goal(remote_id(node))
-                into = None if goal is None else tree.node(goal[0].id)
+                into = None if goal is None else tree.node(goal[0])
                 if into is left and remote_id(node) in ids:
                     unknown.add(node.id)
                 if goal is not None and into is not None and into is not left:

@@ -629,8 +629,11 @@ def test_a_new_file_of_the_same_bytes_is_not_taken_for_a_rename_that_takes_effec
     assert world.notices() == []
 
 
+@pytest.mark.parametrize("is_killed", [True, False])
 @pytest.mark.parametrize("then", ["/h", "/d/k", "/d/in", "", "/g"])
-def test_a_late_rename_is_followed_where_the_former_folder_is_listed_first(moving: World, then: str) -> None:
+def test_a_late_rename_is_followed_where_the_former_folder_is_listed_first(
+    moving: World, then: str, *, is_killed: bool
+) -> None:
     """The listing misses the file, which others have not removed: what was done with it since has effect."""
     world = moving
     _give_up_rename(world, "/d/in", "/g")
@@ -641,6 +644,8 @@ def test_a_late_rename_is_followed_where_the_former_folder_is_listed_first(movin
     world.advance(31.0)
     assert "/g" in world.remote()
     world.account.job_s = 0.0
+    if is_killed:
+        world.restart()
     with world.core.tree.transaction():
         world.core.listings.doubt(world.node("/d"))
     world.names("/d")
