@@ -276,10 +276,13 @@ def test_a_file_travels_with_its_commit_where_the_session_in_the_way_never_ends(
 ) -> None:
     sandbox.set_switches(session_conflict=True)
     stuck = box.open_session(place("/x"), len(BODY), None)
-    sandbox.set_faults([FaultRule(route="sessions/abort", status=412)])
+    failing = FaultRule(route="sessions/create", status=500, count=1, after=OPENING_TRIES - 1)
+    sandbox.set_faults([FaultRule(route="sessions/abort", status=412), failing])
     for _ in range(OPENING_TRIES - 1):
         with pytest.raises(Busy):
             box.open_session(place("/x"), len(BODY), None)
+    with pytest.raises(ServerFault):  # which tells nothing of the session in the way
+        box.open_session(place("/x"), len(BODY), None)
     session, parts = upload_parts(box, "/x", BODY)
     order = replace(large_order(box, "/x", BODY, session, parts), body=source_of(BODY))
     (file,) = finish(box, [order])

@@ -239,7 +239,9 @@ class BoxUploads:
             with suppress(ServerFault):  # it stays in the way, as one of somebody else's does
                 self._end_unheard(target, response)
             return self._blocked_by_another(target, response, place)
-        self._blocked.pop(_key(target), None)
+        if response.status < 500 and response.status != 429:  # else it tells nothing of what is in the way
+            with self._lock:
+                self._blocked.pop(_key(target), None)
         if response.status < 500:
             self._unheard.pop(_key(target), None)
         else:
