@@ -12,8 +12,9 @@ from pathlib import Path
 
 from daemon.control.status import plural
 from daemon.core import Foundation
+from daemon.process.twoviews import is_one, is_same, moved_by_others
 from daemon.upkeep.pins import take_pins
-from mountfs.model.entry import Entry, File
+from mountfs.model.entry import File
 from mountfs.model.path import fold
 from mountfs.tree.attributelog import STORE_ENDINGS
 from mountfs.tree.beside import KEPT_AS
@@ -139,7 +140,7 @@ class _Adoption:
             return
         self._nodes[node.id] = ours
         before = ours.state
-        if ours.pending is None and _is_same(before.base, state.base):
+        if ours.pending is None and is_same(before.base, state.base):
             mtime_ns = state.mtime_ns if before.mtime_ns is None else before.mtime_ns
             after = replace(before, mtime_ns=mtime_ns, kept=before.kept or state.kept)
             after = replace(after, refusal=before.refusal or state.refusal)
@@ -205,6 +206,9 @@ class _Adoption:
             content = replace(content, over=None) if content is not None else None
         if ours is not None and node.folder is not None and state.base is None:
             return self._made_by_others(ours, state)
+        if ours is not None and is_one(ours.state.base, state.base):
+            base_parent = ours.state.base_parent
+            parent, state = moved_by_others(ours.state, parent, state)
         if ours is None:
             if state.parent is None and state.base is None:
                 return self._tree.root  # nothing of theirs is left to be done
@@ -321,7 +325,8 @@ class _Adoption:
 
     def _renewed(self, found: Node, base: File) -> Node:
         """Their revision is what their change was made from: the service tells which is the newer one."""
-        self._tree.change((found, found.state.based(found.state.base_parent, base)))
+        known = replace(base, name=found.state.base.name) if found.state.base is not None else base
+        self._tree.change((found, found.state.based(found.state.base_parent, known)))
         return found
 
     def _content(self, theirs: Content) -> Content:
@@ -384,10 +389,3 @@ class _Adoption:
 
 def _is_shown(node: Node) -> bool:
     return node.state.parent is not None or node.id == ROOT_ID
-
-
-def _is_same(ours: Entry | None, theirs: Entry) -> bool:
-    """Whether the service still has what they knew, as far as we know."""
-    if isinstance(theirs, File):
-        return isinstance(ours, File) and ours.revision == theirs.revision
-    return ours is not None

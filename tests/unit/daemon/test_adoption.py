@@ -327,6 +327,34 @@ def test_a_refused_rename_is_still_listed(estate: Estate) -> None:
     assert [word_of(node) for node in ours.core.tree.refused.values()] == [word_of(ours.node("/f"))]
 
 
+@pytest.mark.parametrize("now", ["/A", "/d/a"])
+@pytest.mark.parametrize("what", ["a folder is renamed", "a file is renamed", "a file is written"])
+def test_what_others_moved_before_they_died_stays_where_ours_has_heard_that_it_is(
+    estate: Estate, what: str, now: str
+) -> None:
+    account, ours, theirs = estate.account, estate.ours, estate.theirs
+    account.mkdir("/d")
+    account.write("/a/f" if what == "a folder is renamed" else "/a", b"1")
+    for world in (ours, theirs):
+        world.follow()
+        world.tree()
+    if what == "a file is written":
+        theirs.put("/a", b"2")
+    else:
+        theirs.rename("/a", "/x")
+        ours.backend.refuse("/x", Forbidden("not here"), times=20)
+    account.move("/a", now)
+    ours.follow()
+    ours.tree()
+    ours = estate.take_over()
+    ours.settle()
+    inside = "/f" if what == "a folder is renamed" else ""
+    assert account.files() == {f"{now}{inside}": b"2" if what == "a file is written" else b"1"}
+    assert ours.tree() == ours.remote()
+    assert ours.pending() == []
+    assert faults_of(ours.core.tree) == []
+
+
 # Both changed the same
 
 
