@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 from mountfs.errors import MountfsError
 from mountfs.model.entry import Account, Entry, File, Listed, Place, Space
@@ -31,6 +32,9 @@ from mountfs.ports import (
 
 T = TypeVar("T")
 
+_HELD_BACK: WeakKeyDictionary[object, dict[str, dict[int, MountfsError]]] = WeakKeyDictionary()
+"""Refused orders of running jobs, by account: another mount may take a job over, and ask how it ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -48,7 +52,7 @@ class FaultyBackend:
         self._lock = threading.Lock()
         self._faults: defaultdict[str, deque[Fault | None]] = defaultdict(deque)
         self._refused: defaultdict[str, deque[MountfsError]] = defaultdict(deque)
-        self._held_back: dict[str, dict[int, MountfsError]] = {}
+        self._held_back = _HELD_BACK.setdefault(getattr(inner, "remote", inner), {})
 
     def fail(
         self, route: str, error: MountfsError, *, skip: int = 0, times: int = 1, after: bool = False

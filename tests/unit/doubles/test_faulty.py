@@ -69,6 +69,20 @@ def test_an_order_is_refused_alone(inner: MemoryBackend, faulty: FaultyBackend, 
     assert isinstance(finish(faulty, orders)[1], Folder)
 
 
+def test_who_takes_a_job_over_hears_of_its_refused_orders(
+    inner: MemoryBackend, faulty: FaultyBackend
+) -> None:
+    inner.remote.job_polls = 1
+    faulty.refuse("/b", NoSpace("full"))
+    orders = [mkdir_order(path) for path in ("/a", "/b", "/c")]
+    launch = faulty.submit(orders)
+    assert isinstance(launch, Running)
+    other = FaultyBackend(MemoryBackend(inner.remote))
+    while isinstance(launch, Running):
+        launch = other.poll(launch.job, orders)
+    assert [type(outcome) for outcome in launch.outcomes] == [Folder, NoSpace, Folder]
+
+
 def test_a_batch_refused_as_a_whole_sends_nothing(inner: MemoryBackend, faulty: FaultyBackend) -> None:
     faulty.refuse("/a", Conflict("theirs"))
     assert isinstance(faulty.submit([mkdir_order("/a")]), Done)
