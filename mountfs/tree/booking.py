@@ -25,7 +25,7 @@ from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of
 from mountfs.tree.order import is_lost
 from mountfs.tree.outcome import after_same_bytes, is_wanted_still, named, was_unseen, with_rebased_bytes
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import spare, stands, take_late, token_of, unite
+from mountfs.tree.remote import is_late, spare, stands, take_late, token_of, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -355,9 +355,9 @@ class Books:
     def _spare_unseen(self, flight: Flight) -> None:
         """Shows a file again that was removed here while *flight* was on its way, where the service has a
         version of it that nobody here has seen."""
-        state = flight.node.state
-        if state.base_parent is not None and isinstance(state.base, File) and was_unseen(flight, state):
-            spare(self._tree, flight.node, state.base_parent, state.base)
+        node, base, into = flight.node, flight.node.state.base, flight.node.state.base_parent
+        if into and isinstance(base, File) and was_unseen(flight, node.state) and not is_late(node, base):
+            spare(self._tree, node, into, base)
 
     def _land(self, flight: Flight) -> None:
         """Notes that the order has its outcome: a listing that was asked for before is not believed about the

@@ -170,7 +170,8 @@ class LateFiles:
         """As ``is_one``, of an entry at a folded path."""
         if not isinstance(entry, File) or entry.content_hash is None:
             return False
-        if self._removed.get(entry.id) == entry.content_hash and self._is_moved_to(path, entry):
+        ours = (self._removed.get(entry.id), *self._versions.get(entry.id, ()))
+        if ours[0] and entry.content_hash in ours and self._is_moved_to(path, entry):
             return True
         times_s = self._sent.get(path, {}).get(_version(entry))
         return times_s is not None and self._may_arrive(times_s[-1])

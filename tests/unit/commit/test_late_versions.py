@@ -434,14 +434,7 @@ UNMOVED = {"/theirs": b"theirs", "/f": b"f", "/d": None, "/d/in": b"in"}
 
 def _give_up_rename(world: World, source: str, target: str) -> None:
     world.rename(source, target)
-    world.upload_all()
-    world.advance(1.0)
-    world.account.job_s = 30.0
-    world.backend.fail("submit", Offline("lost"), after=True)
-    world.core.committer.step(world.clock.now_s())
-    while world.core.committer.current:
-        world.advance(0.5)
-        world.core.committer.step(world.clock.now_s())
+    _give_up(world)
 
 
 def _ends(world: World, how: str = "told by the news") -> None:
@@ -752,6 +745,44 @@ def test_what_was_saved_over_a_late_rename_is_no_conflict_where_both_folders_are
         world.follow()
     others = {path: body for path, body in UNMOVED.items() if path != source}
     assert world.tree() == world.remote() == {**others, target: b"saved"}
+    assert world.notices() == []
+
+
+def _give_up(world: World) -> None:
+    world.upload_all()
+    world.advance(1.0)
+    world.account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.core.committer.step(world.clock.now_s())
+    while world.core.committer.current:
+        world.advance(0.5)
+        world.core.committer.step(world.clock.now_s())
+
+
+@pytest.mark.parametrize("is_on_its_way", [True, False])
+def test_what_was_removed_after_a_lost_version_and_a_lost_rename_does_not_come_back(
+    moving: World, *, is_on_its_way: bool
+) -> None:
+    """It has the bytes of that version, and not those that it had."""
+    world = moving
+    world.put("/f", b"version")
+    _give_up(world)
+    world.advance(31.0)
+    assert world.remote()["/f"] == b"version"
+    world.rename("/f", "/d/f")
+    if is_on_its_way:
+        world.upload_all()
+        world.advance(1.0)
+        world.core.committer.step(world.clock.now_s())
+    else:
+        _give_up(world)
+    world.fs.unlink("/d/f")
+    for _ in range(3):
+        world.settle()
+        world.account.job_s = 0.0
+        world.advance(31.0)
+        world.follow()
+    assert world.tree() == world.remote() == {path: body for path, body in UNMOVED.items() if path != "/f"}
     assert world.notices() == []
 
 
