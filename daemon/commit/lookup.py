@@ -21,9 +21,8 @@ from mountfs.model.pacing import is_account_wide
 from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.node import Flight
+from mountfs.tree.vanishing import LISTED_FROM
 
-LISTED_FROM = 4
-"""So many questions in one folder are cheaper as one listing."""
 MOST_FAULTS = 3
 """After so many failed questions in a row the rest are not asked: the service fails at all."""
 MOST_EMPTY_PAGES = 3
