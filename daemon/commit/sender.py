@@ -24,6 +24,8 @@ from daemon.commit.verdicts import (
 from mountfs.errors import (
     Internal,
     MountfsError,
+    NotADirectory,
+    NotFound,
     NotSignedIn,
     RequestTooBig,
     ServerFault,
@@ -226,7 +228,8 @@ class Sender:
                     self._replies.hold_short(flight.node, error)
             elif isinstance(verdict, Unknown) or is_account_wide(error):
                 self.slow_down(error, started_s, batch)
-            elif isinstance(verdict, Retry):
+            elif isinstance(verdict, Retry) or isinstance(error, NotFound | NotADirectory):
+                # Where its folder is gone, what became of that is asked first, by this thread alone.
                 self._replies.hold_back(flight.node, error)
 
     def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> bool:

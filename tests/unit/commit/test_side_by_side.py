@@ -8,18 +8,24 @@ from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from daemon.commit.committer import LOOK_EVERY_S
+from daemon.commit.verdicts import TRIES
 from daemon.process.worker import Worker
 from mountfs.clock import SystemClock
 from mountfs.errors import Busy, MountfsError, Offline, ServerFault, SessionLost, Throttled
 from mountfs.model.hashing import HashKind, content_hash
 from mountfs.model.order import OrderKind, Put
 from mountfs.model.troublelog import TroubleLog
+from mountfs.ports import FolderPage
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import calls, check_nothing_is_left, ready, sent_paths, step_in_place
+from tests.waiting import until
 
 AT_ONCE = SIDE_BY_SIDE_LIMITS.batches_at_once
 
@@ -391,3 +397,37 @@ def test_a_version_that_arrives_after_it_was_given_up_makes_no_copy_of_the_next_
     assert world.remote() == world.tree() == {"/f": b"second"}
     assert world.notices() == []
     assert world.revisions_of("/f") == (2 if is_new else 3)
+
+
+def test_a_file_is_not_refused_while_one_worker_still_asks_what_became_of_its_folder(
+    side_by_side: World,
+) -> None:
+    """The others would send it again and again meanwhile, until it had been refused often enough."""
+    world = side_by_side
+    world.account.write("/d/common", b"common")
+    world.tree()
+    world.put("/d/new", b"ours")
+    ready(world)
+    world.account.remove("/d")
+    world.account.write("/d", b"theirs")
+    list_page = world.backend.list_page
+    others: list[threading.Thread] = []
+
+    def slow(*arguments: Any, **named: Any) -> FolderPage:
+        while len(others) < TRIES:
+            world.advance(LOOK_EVERY_S)
+            sent = len(world.account.submits)
+            others.append(threading.Thread(target=world.core.committer.step, args=(world.clock.now_s(),)))
+            others[-1].start()
+            until(lambda: len(world.account.submits) > sent or not others[-1].is_alive(), "it had its turn")  # noqa: B023
+        return list_page(*arguments, **named)
+
+    with patch.object(world.backend, "list_page", slow):
+        world.commit_steps(1)
+    for other in others:
+        other.join(10)
+    assert len(others) == TRIES
+    world.settle()
+    world.tree()
+    assert b"ours" in world.account.files().values()
+    assert world.pending() == []
