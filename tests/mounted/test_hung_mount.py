@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ def outcome(*arguments: object) -> int | None:
     thread = Thread(target=lambda: codes.append(run([str(each) for each in arguments])), daemon=True)
     thread.start()
     thread.join(DEADLINE_S / 4)
+    if not codes:
+        faulthandler.dump_traceback(2, all_threads=True)  # where it hangs
     return codes[0] if codes else None
 
 
