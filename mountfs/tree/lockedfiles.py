@@ -35,8 +35,8 @@ class LockedFiles:
         self._waits: dict[int, _Wait] = {}
 
     def try_again(self, node: Node, now_s: float) -> float:
-        """Has the refused *node* sent again if that is due, or says when it is; ``math.inf``: it is sent now,
-        or was refused for another reason. Under the tree's lock."""
+        """Has the refused *node* sent again if that is due. When to ask again; ``math.inf``: that was told
+        before, or it is sent now, or was refused for another reason. Under the tree's lock."""
         refusal = node.state.refusal
         if refusal is None or refusal.cause is not Locked or refusal.kind not in MAKES_A_FILE:
             return math.inf
@@ -45,8 +45,9 @@ class LockedFiles:
             tries = 1 if wait is None else wait.tries + 1
             wait = _Wait(node, refusal.wall_ns, tries, now_s + grown_s(tries, TRIES))
             self._waits[node.id] = wait
-        if wait.due_s > now_s:
             return wait.due_s
+        if wait.due_s > now_s:
+            return math.inf
         self._tree.change((node, replace(node.state, refusal=None)))
         return math.inf
 

@@ -124,3 +124,15 @@ def test_a_locked_file_is_not_removed_nor_renamed_later(world: World) -> None:
     world.settle(most_s=4000.0)
     assert world.account.files() == {"/a": b"theirs"}
     assert world.names() == {"a"}
+
+
+def test_a_look_at_one_that_waits_leaves_no_timer_behind(world: World) -> None:
+    """Else a program that keeps changing the mode of such a file would fill the memory for an hour."""
+    locked(world)
+    core = world.core
+    pass_time(world, 1.0)
+    before = len(core.plan._timers)
+    for _ in range(20):
+        core.tree.planner.touch(world.node("/a"))
+        pass_time(world, 0.1)
+    assert len(core.plan._timers) == before
