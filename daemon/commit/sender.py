@@ -228,8 +228,10 @@ class Sender:
                     self._replies.hold_short(flight.node, error)
             elif isinstance(verdict, Unknown) or is_account_wide(error):
                 self.slow_down(error, started_s, batch)
-            elif isinstance(verdict, Retry) or isinstance(error, NotFound | NotADirectory):
-                # Where its folder is gone, what became of that is asked first, by this thread alone.
+            elif isinstance(verdict, Retry):
+                self._replies.hold_back(flight.node, error)
+            elif isinstance(verdict, Rebase) and isinstance(error, NotFound | NotADirectory):
+                # Its folder is gone: this thread asks what became of that before others send it again.
                 self._replies.hold_back(flight.node, error)
 
     def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> bool:

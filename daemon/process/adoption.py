@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.control.status import plural
 from daemon.core import Foundation
-from daemon.process.twoviews import is_one, is_same, moved_by_others
+from daemon.process.twoviews import is_one, is_same, moved_by_others, with_kept
 from daemon.upkeep.pins import take_pins
 from mountfs.model.entry import File
 from mountfs.model.path import fold
@@ -141,9 +141,7 @@ class _Adoption:
         self._nodes[node.id] = ours
         before = ours.state
         if ours.pending is None and is_same(before.base, state.base):
-            mtime_ns = state.mtime_ns if before.mtime_ns is None else before.mtime_ns
-            after = replace(before, mtime_ns=mtime_ns, kept=before.kept or state.kept)
-            after = replace(after, refusal=before.refusal or state.refusal)
+            after = replace(with_kept(before, state), refusal=before.refusal or state.refusal)
             if after != before:
                 self._tree.change((ours, after))
 
@@ -245,10 +243,8 @@ class _Adoption:
     def _made_by_others(self, ours: Node, state: State) -> Node:
         """Our folder, which the service has, for one that they were to make: nothing of it is left to be
         done, and what is known to be in it stays."""
-        before = ours.state
-        mtime_ns = state.mtime_ns if before.mtime_ns is None else before.mtime_ns
-        after = replace(before, mtime_ns=mtime_ns, kept=before.kept or state.kept)
-        if after != before:
+        after = with_kept(ours.state, state)
+        if after != ours.state:
             self._tree.change((ours, after))
         return ours
 

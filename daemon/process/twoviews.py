@@ -13,6 +13,12 @@ def is_one(ours: Entry | None, theirs: Entry | None) -> bool:
     return ours is not None and theirs is not None and ours.id == theirs.id
 
 
+def with_kept(ours: State, theirs: State) -> State:
+    """*ours*, with what *theirs* keeps of it where ours keeps nothing: its time, its mode and owner."""
+    mtime_ns = theirs.mtime_ns if ours.mtime_ns is None else ours.mtime_ns
+    return replace(ours, mtime_ns=mtime_ns, kept=ours.kept or theirs.kept)
+
+
 def moved_by_others(ours: State, parent: Node | None, theirs: State) -> tuple[Node | None, State]:
     """*theirs*, shown in *parent*, where the service has it as far as *ours* knows: our news goes on from
     there, and does not tell once more of a move that they had not heard of."""

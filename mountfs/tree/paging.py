@@ -16,6 +16,7 @@ from typing import cast
 
 from mountfs.errors import Busy, Conflict, MountfsError
 from mountfs.model.entry import Listed, Odd
+from mountfs.model.pageguard import LeadsNowhere, PageGuard
 from mountfs.model.path import RemotePath, fold
 from mountfs.ports import Backend, FolderPage
 from mountfs.tree.load import Load
@@ -23,10 +24,6 @@ from mountfs.tree.node import Node
 from mountfs.tree.place import remote_path
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import TreeWalk, is_new
-
-EMPTY_PAGES = 10
-MOST_PAGES = 1_000
-"""With so many pages, or so many with nothing in them, a listing may lead nowhere: ``list_folder`` tells."""
 
 Take = Callable[[Sequence[Listed | None]], bool]
 """Takes the entries of a page; whether the listing is plain so far."""
@@ -80,15 +77,13 @@ class PagedListing:
         cursor = page.cursor
         if cursor is None:
             return take(page.entries)
-        positions: set[str] = set()
-        empty_pages = 0
+        guard = PageGuard("a folder")
         with ThreadPoolExecutor(1, "next-page") as ahead:
             while cursor is not None:
-                empty_pages = 0 if page.entries else empty_pages + 1
-                is_endless = empty_pages >= EMPTY_PAGES or len(positions) >= MOST_PAGES
-                if is_endless or cursor in positions:
+                try:
+                    guard.check(cursor, is_new=bool(page.entries))
+                except LeadsNowhere:
                     return False
-                positions.add(cursor)
                 following: Future[FolderPage] = ahead.submit(self._page, cursor)
                 if not take(page.entries):
                     return False

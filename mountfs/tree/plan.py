@@ -88,7 +88,7 @@ class Plan(Planner):
         """Called, under the lock, with what a bug left in a folder that has vanished."""
         self._tree = tree
         self._locked_files = LockedFiles(tree)
-        self.heard = self._locked_files.heard
+        self.heard = self._locked_files.heard  # to be told of the service's changes, without the lock
         self._limits = limits
         self._settling_time = SettlingTime(tree, limits, usual_settle_s)
         self._stale: OrderedDict[int, Node] = OrderedDict()

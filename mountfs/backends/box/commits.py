@@ -112,8 +112,6 @@ class Commits:
             raise UnknownJob(f"no such job: {job}") from error
         if not token.id or job != _job(token):
             raise UnknownJob(f"no such job: {job}")
-        with self._lock:
-            self._rounds[token.id] += not self._rounds[token.id]  # by a former process
         return self.commit(order)
 
     def _check_target(self, order: Put, token: SessionToken, base: Revision | None) -> None:

@@ -96,7 +96,7 @@ class Items:
                     if not marker:
                         return
                     seen = {_told_apart(item) for item in items}
-                    del page, items
+                    del page, items  # they take several times the bytes of the page, which are counted
                 pages.check(marker, is_new=not seen <= known)
                 known |= seen
 

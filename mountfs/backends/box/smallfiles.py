@@ -229,6 +229,7 @@ def written(
     is_made = has_bytes or fold(file.name) == place.path.name_key
     if places.is_elsewhere(item, place):
         is_made = has_bytes and may_have_moved
-    if file.id != file_id if file_id else not is_made:
+    is_other = file.id != file_id if file_id else not is_made
+    if is_other:
         raise ServerFault(f"{place}: the reply to its upload is of another file, {file.name}")
     return file

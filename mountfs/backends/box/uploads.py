@@ -84,6 +84,7 @@ class BoxUploads:
         self._stored: dict[str, dict[int, StoredPart]] = {}
         """By session what was found in it; one that is missing here must be listed first."""
         self._opened_here: set[str] = set()
+        """The sessions that this process has opened, while they are open."""
         self._unheard: dict[_Target, set[int]] = {}
         """The sizes for which a session may have been opened without our being told its id."""
         self._blocked: Counter[_Target] = Counter()

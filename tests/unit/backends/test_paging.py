@@ -12,8 +12,8 @@ from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.paging import EMPTY_PAGES, MOST_PAGES, PageGuard
 from mountfs.errors import ServerFault
+from mountfs.model.pageguard import EMPTY_PAGES, MOST_PAGES, PageGuard
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend
 from tests.fakes.clock import FakeClock
