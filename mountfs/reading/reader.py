@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Protocol
 
@@ -18,8 +17,8 @@ from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import Stored
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.delivery import Delivery
-from mountfs.reading.fetch import Fetch, Source
-from mountfs.reading.linkrate import LinkRate
+from mountfs.reading.fetch import Source
+from mountfs.reading.fetches import Fetches
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
     FREE_WINDOW_BYTES,
@@ -30,7 +29,6 @@ from mountfs.reading.readahead import (
     Stream,
     alone,
     cut,
-    is_near,
     piece_bytes,
     plan,
 )
@@ -50,11 +48,6 @@ STREAMS_KEPT = 1024
 COPY_BYTES = MIB
 PATIENCE_S = 60.0
 """How long a read waits for a service that says when to ask again: as long as for one that is silent."""
-SILENCE_S = 5.0
-"""A request that had no answer for so long was waited for."""
-SILENCE_KEPT_S = 1.0
-"""How long its failure stands for the same revision. The kernel asks a second time, page by page, for what it
-could not read ahead: a program would wait twice for a service that is silent."""
 SHORTEST_WAIT_S = 0.25
 """Also where the service says "at once": a read must not ask as fast as it can for a minute."""
 
@@ -96,14 +89,11 @@ class Reader:
         self._ending = ending or threading.Event()
         self._small_bytes = small_bytes
         self._lock = threading.Lock()
-        self._fetches: dict[Key, list[Fetch]] = {}
+        self._fetches = Fetches(blocks, self._delivery, clock, self._lock)
         self._streams: LRUCache[Key, tuple[Stream, ...]] = LRUCache(STREAMS_KEPT)
         self._waited: LRUCache[Key, bool] = LRUCache(STREAMS_KEPT)
         """Revisions of which a read waited for what was asked for ahead."""
-        self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(STREAMS_KEPT)
-        """When a revision could not be read because the service was silent, and why."""
         self._runs = Runs(blocks)
-        self._rate = LinkRate()
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
         self._is_closed = False
@@ -167,23 +157,23 @@ class Reader:
         key = key_of(file)
         grown_bytes = FREE_WINDOW_BYTES
         if key in self._waited:
-            grown_bytes = grown(self._most_ahead_bytes(key), self._rate.bytes_s)
+            grown_bytes = grown(self._most_ahead_bytes(key), self._fetches.rate.bytes_s)
         with self._lock:
             streams = self._runs.continued(file, offset, self._streams.get(key, AT_THE_BEGINNING))
             planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=grown_bytes)
             self._streams[key] = planned.streams
             self._waited.pop(key, None)
             if planned.is_seek:
-                self._call_off_locked(file)
+                self._fetches.call_off_locked(file)
             elif planned.is_settled:
-                self._abandon_locked(file, planned.streams[:1])
+                self._fetches.abandon_locked(file, planned.streams[:1])
         if planned.ahead_stop - planned.ahead_start > FREE_WINDOW_BYTES:
-            planned = planned.narrowed(still(self._most_ahead_bytes(key), self._rate.told_bytes_s))
+            planned = planned.narrowed(still(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s))
         return planned
 
     def _most_ahead_bytes(self, key: Key) -> int:
         with self._lock:
-            readers = readers_ahead(self._fetches, key)
+            readers = readers_ahead(self._fetches.by_key, key)
         return most_ahead_bytes(self._blocks, readers, is_direct=self._delivery.is_direct)
 
     def left(self, file: File) -> None:
@@ -191,8 +181,8 @@ class Reader:
         again, to be read on."""
         self._runs.end(file)
         with self._lock:
-            if key_of(file) in self._fetches:
-                self._abandon_locked(file, self._streams.get(key_of(file), ()))
+            if key_of(file) in self._fetches.by_key:
+                self._fetches.abandon_locked(file, self._streams.get(key_of(file), ()))
 
     def is_small(self, length: int) -> bool:
         """Whether so many bytes are fetched rather than left for later."""
@@ -258,20 +248,18 @@ class Reader:
             if cached:
                 return cached
             with self._lock:
-                failed_s, reason = self._silences.get(key_of(file), (-math.inf, ""))
-                if self._clock.now_s() < failed_s + SILENCE_KEPT_S:
-                    raise Offline(reason)
-                fetch = next((one for one in self._of_locked(file) if one.start <= at < one.stop), None)
+                self._fetches.check_heard_locked(file)
+                fetch = self._fetches.find_locked(file, at)
                 if fetch is None:
                     if not has_come and not self._blocks.gaps(file, at, at + 1):
                         has_come = True  # between the two looks
                         continue
-                    fetch = self._begin_locked(file, at, low, high)
+                    fetch = self._fetches.begin_locked(file, at, low, high)
                 elif fetch.is_ahead:
                     self._waited[key_of(file)] = True
                 fetch.waiting += 1
             # One that still queues for a thread is made here: who waits must not wait for others' files.
-            self._run(file, fetch)
+            self._fetches.run(file, fetch)
             with contextlib.suppress(CancelledError):  # it was called off before it began
                 body = fetch.body.result()
                 if body is not None:
@@ -284,7 +272,7 @@ class Reader:
         """Starts to fetch what is planned ahead and neither here nor under way, once much of it is due."""
         with self._lock:
             start, stop = planned.ahead_start, planned.ahead_stop
-            missing = self._missing_locked(file, start, stop)
+            missing = self._fetches.missing_locked(file, start, stop)
             due_bytes = sum(high - low for low, high in missing)
             # A trickle of small requests would cost a round trip for each: wait for half a window.
             most_bytes = piece_bytes(stop - start)
@@ -296,104 +284,20 @@ class Reader:
             low, high = pieces[-1]
             if len(pieces) > 1 and 2 * (high - low) < most_bytes and planned.leaves_rest(file.size_bytes):
                 pieces.pop()  # it will be a part of what is due next
-            fetches = [Fetch(low, high, is_ahead=True) for low, high in pieces]
-            self._fetches.setdefault(key_of(file), []).extend(fetches)
+            fetches = self._fetches.plan_locked(file, pieces)
             # Under the lock, so that ``close`` has not ended the threads in between. Without a thread whoever
             # reads as far makes the request.
             with contextlib.suppress(RuntimeError):
                 for fetch in fetches:
-                    self._ahead.submit(self._run, file, fetch)
-
-    def _call_off_locked(self, file: File) -> None:
-        """What of *file* was asked for ahead and is not begun is not wanted any more. Should somebody want
-        it after all, his next read asks for it again."""
-        for fetch in [one for one in self._of_locked(file) if one.is_ahead and not one.is_begun]:
-            fetch.is_begun = True
-            self._end_locked(file, fetch)
-            fetch.body.cancel()
-
-    def _abandon_locked(self, file: File, streams: Sequence[Stream]) -> None:
-        """What was asked for ahead of *file* is not wanted any more, but near these *streams*; also what is
-        on its way, unless a read waits for it. On a slow link it would keep others waiting for long."""
-        for fetch in [one for one in self._of_locked(file) if one.is_ahead and not one.waiting]:
-            if not any(is_near(stream, fetch.start, fetch.stop) for stream in streams):
-                self._end_locked(file, fetch)
-                if fetch.is_begun:
-                    fetch.call_off.set()
-                else:
-                    fetch.is_begun = True
-                    fetch.body.cancel()
+                    self._ahead.submit(self._fetches.run, file, fetch)
 
     def _prefetch(self, file: File, failed: Callable[[], None]) -> None:
         self._blocks.recall(file)
         with self._lock:
-            missing = self._missing_locked(file, 0, file.size_bytes)
+            missing = self._fetches.missing_locked(file, 0, file.size_bytes)
             if self._is_closed or not missing:
                 return
-            fetch = self._begin_locked(file, missing[0][0], 0, file.size_bytes)
-        self._run(file, fetch)
+            fetch = self._fetches.begin_locked(file, missing[0][0], 0, file.size_bytes)
+        self._fetches.run(file, fetch)
         if fetch.body.exception() is not None:
             failed()
-
-    def _begin_locked(self, file: File, at: int, low: int, high: int) -> Fetch:
-        start, stop = next(
-            ((start, stop) for start, stop in self._missing_locked(file, low, high) if start <= at < stop),
-            (at, high),
-        )
-        fetch = Fetch(start, stop)
-        self._fetches.setdefault(key_of(file), []).append(fetch)
-        return fetch
-
-    def _missing_locked(self, file: File, start: int, stop: int) -> list[tuple[int, int]]:
-        missing = self._blocks.gaps(file, start, stop)
-        for fetch in self._of_locked(file):
-            missing = [
-                (low, high)
-                for gap_low, gap_high in missing
-                for low, high in ((gap_low, min(gap_high, fetch.start)), (max(gap_low, fetch.stop), gap_high))
-                if low < high
-            ]
-        return missing
-
-    def _of_locked(self, file: File) -> list[Fetch]:
-        return self._fetches.get(key_of(file), [])
-
-    def _run(self, file: File, fetch: Fetch) -> None:
-        """Makes the request unless somebody does; its outcome is in ``fetch.body`` for all who wait."""
-        with self._lock:
-            if fetch.is_begun:
-                return
-            fetch.is_begun = True
-            started_s = self._clock.now_s()
-            self._rate.began(started_s)
-        try:
-            body = self._delivery.of(file, fetch)
-        except BaseException as error:
-            ended_s = self._clock.now_s()
-            with self._lock:
-                self._rate.ended(started_s, ended_s, 0)
-                if isinstance(error, Offline) and ended_s - started_s >= SILENCE_S:
-                    self._silences[key_of(file)] = ended_s, str(error)
-                self._end_locked(file, fetch)
-            fetch.body.set_exception(error)
-            return
-        with self._lock:
-            self._rate.ended(started_s, self._clock.now_s(), fetch.stop - fetch.start)
-        try:
-            if body is not None:
-                self._blocks.put(file, fetch.start, body)
-        finally:
-            self._end(file, fetch)
-            fetch.body.set_result(body)
-
-    def _end(self, file: File, fetch: Fetch) -> None:
-        with self._lock:
-            self._end_locked(file, fetch)
-
-    def _end_locked(self, file: File, fetch: Fetch) -> None:
-        under_way = self._of_locked(file)
-        if fetch not in under_way:
-            return  # it was called off
-        under_way.remove(fetch)
-        if not under_way:
-            self._fetches.pop(key_of(file), None)

@@ -189,11 +189,11 @@ def test_a_seek_calls_off_what_nobody_has_begun_to_fetch(service: Synthetic, rea
             reader.read(big, start + step * BLOCK_BYTES, BLOCK_BYTES)
     far = 9 * 1024 * MIB
     service.hold(far + MIB)
-    before = len(reader._of_locked(big))
+    before = len(reader._fetches.of_locked(big))
     reader.read(big, far, 4096)
     with reader._lock:
-        assert all(fetch.is_begun for fetch in reader._of_locked(big))
-    assert before >= len(reader._of_locked(big))
+        assert all(fetch.is_begun for fetch in reader._fetches.of_locked(big))
+    assert before >= len(reader._fetches.of_locked(big))
 
 
 def test_what_was_called_off_is_read_all_the_same(service: Synthetic, reader: Reader) -> None:
@@ -202,6 +202,6 @@ def test_what_was_called_off_is_read_all_the_same(service: Synthetic, reader: Re
     for at in range(0, 2 * MIB, BLOCK_BYTES):
         reader.read(big, at, BLOCK_BYTES)
     with reader._lock:
-        reader._call_off_locked(big)
+        reader._fetches.call_off_locked(big)
     for at in range(2 * MIB, 8 * MIB, BLOCK_BYTES):
         assert reader.read(big, at, 16)[:8] in (service.body(at, 8), bytes(8))

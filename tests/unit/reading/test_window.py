@@ -147,7 +147,7 @@ def test_a_window_that_grew_on_a_faster_link_is_cut(make: Make) -> None:
     [file] = rig.files(1, 1024 * MIB)
     assert still(192 * MIB, 0.0) == 192 * MIB
     for rate, ahead_bytes in ((1e9, 192 * MIB), (10.0 * MIB, 40 * MIB), (MIB / 2, FREE_WINDOW_BYTES)):
-        rig.reader._rate.told_bytes_s = rate
+        rig.reader._fetches.rate.told_bytes_s = rate
         planned = rig.reader._planned(file, 0, BLOCK_BYTES)
         assert planned.ahead_stop - planned.ahead_start == ahead_bytes
 
