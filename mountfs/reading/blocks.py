@@ -11,19 +11,17 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.model.ranges import RangeSet
+from mountfs.reading.cachedirectory import CacheDirectory
 from mountfs.reading.cachefile import (
     CacheFile,
     KeptOpen,
     Stored,
-    found_in,
     is_whole,
-    new_path,
     prove,
     stored_in,
     sums_of,
@@ -54,8 +52,7 @@ class Blocks:
         """Makes *directory* if it is missing. *hash_kind*: of the hashes that the service states.
         *lacking_bytes*: how much more of the disk should be free; the cache gives it, down to *least_bytes*.
         *others*: where contents are taken from that this cache has nothing of."""
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._directory = str(directory)
+        self._directory = CacheDirectory(directory)
         self.limit_bytes = limit_bytes
         self._hash_kind = hash_kind
         self._most_files = most_files
@@ -71,16 +68,12 @@ class Blocks:
         self.spares_former = False
         """Whether what a former process kept stays until it is known what of it is pinned."""
         self._lock = threading.Lock()
-        last = 0
-        with self._lock:
-            for found in found_in(self._directory):
-                last = max(last, found.serial)
-                if found.key in self._cached:
-                    remove(Path(found.file.path))
-                    continue
-                self._cached[found.key] = found.file
-                self.used_bytes += found.file.cached_bytes
-        self._serials = count(last + 1)
+        for found in self._directory.take_stock():
+            if found.key in self._cached:
+                remove(Path(found.file.path))
+                continue
+            self._cached[found.key] = found.file
+            self.used_bytes += found.file.cached_bytes
 
     @property
     def pinned_bytes(self) -> int:
@@ -195,7 +188,7 @@ class Blocks:
             return False
         key = (content_hash, str(size_bytes))
         with self._lock:
-            path = self._new_path(content_hash, size_bytes)
+            path = self._directory.new_path(content_hash, size_bytes)
             try:
                 found = os.stat(spool_path)  # noqa: PTH116 - the system call itself
                 # A second name: a newer version of it is written behind its end.
@@ -326,13 +319,13 @@ class Blocks:
                 self._forget_locked(key, cached)
                 cached = None
             if cached is None:
-                path = self._new_path(file.content_hash, file.size_bytes)
+                path = self._directory.new_path(file.content_hash, file.size_bytes)
                 cached = self._cached[key] = CacheFile(path, sums=sums_of(path, file))
             return cached
 
     def _lent(self, key: Key) -> CacheFile | None:
         """What another cache has of a content, under a name in this one; None: nothing."""
-        lent = self.others.lend(key, lambda: self._new_path(key[0], int(key[1])))
+        lent = self.others.lend(key, lambda: self._directory.new_path(key[0], int(key[1])))
         if lent is None:
             return None
         lent_bytes, lent.cached_bytes, lent.is_former = lent.cached_bytes, 0, False
@@ -347,10 +340,6 @@ class Blocks:
             if self._exceeds_locked(self.limit_bytes + self._pinned.cached_bytes):
                 self._shrink_locked()
         return lent
-
-    def _new_path(self, content_hash: str | None, size_bytes: int) -> str:
-        # Never a name twice: whoever still reads or writes an evicted file must not meet another's.
-        return new_path(self._directory, next(self._serials), size_bytes, content_hash)
 
     def _keep_locked(self, key: Key, cached: CacheFile, offset: int, length: int) -> None:
         """These bytes are in the cache file; unless it was evicted meanwhile they count as cached."""

@@ -1,17 +1,15 @@
-"""Cache files: what is known of one, and what the name of one that is found says."""
+"""Cache files: what is known of one, and which of them stay open."""
 
 from __future__ import annotations
 
 import os
-import re
 import threading
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
 from mountfs.model.blocksums import Digests
@@ -19,7 +17,7 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
-from mountfs.reading.sums import SUFFIX, Sums, remove
+from mountfs.reading.sums import Sums
 
 MOST_OPEN = 16
 """Large files that stay open between two reads: to open and to close one costs a quarter of a read."""
@@ -28,8 +26,6 @@ GIVE_BACK_S = 60.0
 error, and asks again."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
-_NAME = re.compile(r"([0-9a-f]+)\.([0-9]+)\.([0-9A-Za-z]+)")
-"""Of a cache file of a content whose hash is known: a serial number, the bytes of the whole, the hash."""
 
 
 class Stored:
@@ -280,89 +276,3 @@ def is_whole(path: str, file: File, kind: HashKind, sums: Sums | None) -> bool:
     if sums is not None:
         sums.note(0, file.size_bytes, digests.all())
     return True
-
-
-class Name(NamedTuple):
-    """What the name of a cache file says."""
-
-    serial: int
-    size_bytes: int
-    content_hash: str
-
-
-def name_of(name: str) -> Name | None:
-    """None: that is not the name of a cache file of a content whose hash is known."""
-    named = _NAME.fullmatch(name)
-    return None if named is None else Name(int(named[1], 16), int(named[2]), named[3])
-
-
-def path_of(directory: str, name: Name) -> str:
-    return f"{directory}/{name.serial:08x}.{name.size_bytes}.{name.content_hash}"
-
-
-class Found(NamedTuple):
-    """A cache file of a former process: the key of its content, and in which order it was made."""
-
-    key: tuple[str, ...]
-    file: CacheFile
-    serial: int
-
-
-def found_as(path: Path, *, has_sums: bool) -> Found | None:
-    """What the file at *path* is; None: none of ours."""
-    named = name_of(path.name)
-    if named is None:
-        return None
-    size_bytes = named.size_bytes
-    if has_sums:
-        sums = Sums(path, size_bytes)
-        blocks = sums.present()
-        ranges = RangeSet(sums.span(number) for number in blocks)
-        former = CacheFile(str(path), ranges, sums=sums, is_former=True)
-        former.leave(stored_in(former.path, 0, size_bytes))
-        former.cached_bytes = former.disk_bytes
-        former.unproven = set(blocks)
-    elif size_bytes > WHOLE_FILE_BYTES and not _is_full(path, size_bytes):
-        return None
-    else:
-        former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True)
-    return Found((named.content_hash, str(size_bytes)), former, named.serial)
-
-
-def _is_full(path: Path, size_bytes: int) -> bool:
-    """Whether a file has that size, and no hole. A large file without digests is an upload that was taken
-    over, or its digests could not be written: to hash its holes would keep the first read waiting."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        return os.lseek(fd, 0, os.SEEK_END) == size_bytes and os.lseek(fd, 0, os.SEEK_HOLE) == size_bytes
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-
-
-def found_in(directory: str) -> Iterator[Found]:
-    """The cache files of a former process, in the order in which they were made; what is none is removed."""
-    names = set(os.listdir(directory))  # noqa: PTH208 - the system call itself
-    for name in sorted(names):
-        path = Path(directory, name)
-        if name.endswith(SUFFIX):
-            found, is_ours = None, name.removesuffix(SUFFIX) in names
-        else:
-            found = found_as(path, has_sums=name + SUFFIX in names)
-            is_ours = found is not None
-        if not is_ours:
-            remove(path)
-        if found is not None:
-            yield found
-
-
-def new_path(directory: str, serial: int, size_bytes: int, content_hash: str | None) -> str:
-    """Of a new cache file, in *directory*, which is made again if somebody has removed it."""
-    with suppress(OSError):
-        Path(directory).mkdir(mode=0o700, exist_ok=True)
-    known = path_of(directory, Name(serial, size_bytes, content_hash or ""))
-    return known if name_of(Path(known).name) else f"{directory}/{serial:08x}"

@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from mountfs.reading.cachefile import Name, name_of, path_of
+from mountfs.reading.cachedirectory import Name, name_of, path_of
 from mountfs.reading.sums import SUFFIX
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mountfs.reading.cachefile import CacheFile, Name, found_as, name_of, path_of
+from mountfs.reading.cachedirectory import Name, found_as, name_of, path_of
+from mountfs.reading.cachefile import CacheFile
 from mountfs.reading.contentkey import Key
 from mountfs.reading.sums import SUFFIX, Sums, remove
 
