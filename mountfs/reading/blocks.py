@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +26,9 @@ from mountfs.reading.cachefile import (
     sums_of,
 )
 from mountfs.reading.contentkey import Key, key_of
-from mountfs.reading.limits import LEAST_BYTES, LOOK_EVERY_BYTES, MOST_FILES, MOST_SPARED
+from mountfs.reading.inventory import Inventory
+from mountfs.reading.limits import LEAST_BYTES, MOST_FILES
 from mountfs.reading.othercaches import OtherCaches
-from mountfs.reading.pinned import Pinned
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import remove
 
@@ -55,30 +54,35 @@ class Blocks:
         self._directory = CacheDirectory(directory)
         self.limit_bytes = limit_bytes
         self._hash_kind = hash_kind
-        self._most_files = most_files
         self._lacking_bytes = lacking_bytes
-        self._least_bytes = least_bytes
         self.others = others or OtherCaches()
-        self._cached: OrderedDict[Key, CacheFile] = OrderedDict()
         self._kept_open = KeptOpen()
-        self.used_bytes = 0
-        self._pinned = Pinned()
-        self._unlooked_bytes = 0
-        """Taken over since the disk was last asked for its room."""
-        self.spares_former = False
-        """Whether what a former process kept stays until it is known what of it is pinned."""
+        self._inventory = Inventory(limit_bytes, most_files, least_bytes, lacking_bytes, self._kept_open)
         self._lock = threading.Lock()
         for found in self._directory.take_stock():
-            if found.key in self._cached:
+            if found.key in self._inventory.files:
                 remove(Path(found.file.path))
-                continue
-            self._cached[found.key] = found.file
-            self.used_bytes += found.file.cached_bytes
+            else:
+                self._inventory.add(found.key, found.file)
+
+    @property
+    def used_bytes(self) -> int:
+        """What all that is cached takes of the disk."""
+        return self._inventory.used_bytes
 
     @property
     def pinned_bytes(self) -> int:
         """Of what is cached, so much is pinned: it counts neither against the limit, nor is it evicted."""
-        return self._pinned.cached_bytes
+        return self._inventory.pinned.cached_bytes
+
+    @property
+    def spares_former(self) -> bool:
+        """Whether what a former process kept stays until it is known what of it is pinned."""
+        return self._inventory.spares_former
+
+    @spares_former.setter
+    def spares_former(self, is_sparing: bool) -> None:
+        self._inventory.spares_former = is_sparing
 
     @property
     def is_short(self) -> bool:
@@ -90,21 +94,21 @@ class Blocks:
         all of it once. To be called before anything else is asked about *file*."""
         key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key)
+            cached = self._inventory.files.get(key)
         cached = cached or self._lent(key)
         if cached is None or cached.is_proven:
             return
         sums = sums_of(cached.path, file)
         is_right = is_whole(cached.path, file, self._hash_kind, sums)
         with self._lock:
-            if self._cached.get(key) is not cached:
+            if self._inventory.files.get(key) is not cached:
                 return
             cached.sums = sums
             if is_right:
                 cached.is_proven = True
                 cached.ranges.add(0, file.size_bytes)
             else:
-                self._forget_locked(key, cached)
+                self._inventory.forget(key, cached)
                 self.others.doubt(key)
 
     def peek(self, file: File, offset: int, length: int) -> bytes:
@@ -121,27 +125,27 @@ class Blocks:
         """The parts of [start, stop) that are not cached, ascending."""
         key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key)
+            cached = self._inventory.files.get(key)
             if cached is not None and cached.is_shared and cached.finds_more(start, stop):
-                self._count_locked(key, cached, cached.disk_bytes)
-                self._shrink_locked()
-                cached = self._cached.get(key)
+                self._inventory.count(key, cached, cached.disk_bytes)
+                self._inventory.shrink()
+                cached = self._inventory.files.get(key)
             return cached.ranges.gaps(start, stop) if cached else RangeSet().gaps(start, stop)
 
     def put(self, file: File, offset: int, data: bytes) -> None:
         """Keeps bytes of *file*, and lets go of others if there are too many now."""
         key = key_of(file)
-        if not data or not self._may_keep(key, len(data)):
+        if not data or not self._inventory.may_keep(key, len(data)):
             return
         cached = self._present(file)
         if cached.write(offset, data):
             with self._lock:
-                self._keep_locked(key, cached, offset, len(data))
-        elif key in self._pinned and cached.is_there():  # no room: others give way first
+                self._inventory.keep(key, cached, offset, len(data))
+        elif key in self._inventory.pinned and cached.is_there():  # no room: others give way first
             self.broke_off(file, cached, offset, len(data))
         else:
             with self._lock:
-                self._forget_locked(key, cached)
+                self._inventory.forget(key, cached)
 
     def land(self, file: File, length: int) -> CacheFile | None:
         """Where somebody else may write *length* bytes of *file*, in a file that exists; None: nowhere. It is
@@ -149,7 +153,7 @@ class Blocks:
         he writes into a file of that name what belongs there."""
         if not file.content_hash or file.size_bytes <= WHOLE_FILE_BYTES:
             return None
-        if not self._may_keep(key_of(file), length):
+        if not self._inventory.may_keep(key_of(file), length):
             return None
         cached = self._present(file)
         # A large file without digests is one that was taken over, and counts as a whole for the next process.
@@ -158,7 +162,7 @@ class Blocks:
         if cached.write(0, b""):
             return cached
         with self._lock:
-            self._forget_locked(key_of(file), cached)  # perhaps evicted meanwhile: nothing of it may stay
+            self._inventory.forget(key_of(file), cached)  # perhaps evicted meanwhile: nothing of it may stay
         return None
 
     def landed(self, file: File, cached: CacheFile, offset: int, length: int, digests: bytes) -> None:
@@ -167,19 +171,19 @@ class Blocks:
         if cached.sums is not None:
             cached.sums.note(offset, length, digests)
         with self._lock:
-            self._keep_locked(key_of(file), cached, offset, length)
+            self._inventory.keep(key_of(file), cached, offset, length)
 
     def broke_off(self, file: File, cached: CacheFile, offset: int, length: int) -> None:
         """Some of [offset, offset + length) may be written in what ``land`` returned, and is absent."""
         stored = stored_in(cached.path, offset, offset + length)
         key = key_of(file)
         with self._lock:
-            if self._cached.get(key) is cached:
+            if self._inventory.files.get(key) is cached:
                 cached.leave(stored)
-                self._count_locked(key, cached, cached.disk_bytes)
-                self._shrink_locked()
+                self._inventory.count(key, cached, cached.disk_bytes)
+                self._inventory.shrink()
             else:  # evicted, perhaps before ``land`` made the file again
-                self._forget_locked(key, cached)
+                self._inventory.forget(key, cached)
 
     def adopt(self, content_hash: str, size_bytes: int, spool_path: str) -> bool:
         """Takes a spool file over by rename, as all bytes of the content with that hash; False: nothing was
@@ -197,67 +201,58 @@ class Blocks:
                 os.rename(spool_path, path)  # noqa: PTH104 - likewise
             except OSError:
                 return False  # gone, or on another file system
-            before = self._cached.get(key)
+            before = self._inventory.files.get(key)
             if before is not None:
-                self._forget_locked(key, before)
-            cached = self._cached[key] = CacheFile(path, RangeSet([(0, size_bytes)]))
-            self._count_locked(key, cached, size_bytes)
-            self._unlooked_bytes += size_bytes
-            is_due = self._unlooked_bytes >= LOOK_EVERY_BYTES
-            if is_due or self._exceeds_locked(self.limit_bytes + self._pinned.cached_bytes):
-                self._shrink_locked()
+                self._inventory.forget(key, before)
+            self._inventory.add(key, CacheFile(path, RangeSet([(0, size_bytes)]), cached_bytes=size_bytes))
+            self._inventory.took_over(size_bytes)
         return True
 
     def pin(self, file: File) -> bool:
         """*file* is not evicted, and does not count against the limit, as long as rounds find it: only what
         is written may still need its room. Whether no other with its bytes was pinned in this round."""
-        key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key)
-            return self._pinned.add(key, 0 if cached is None else cached.cached_bytes)
+            return self._inventory.pin(key_of(file))
 
     def begin_pins(self) -> None:
         """From here to ``end_pins`` everything is pinned anew that is to stay so."""
         with self._lock:
-            self._pinned.begin_round()
+            self._inventory.pinned.begin_round()
 
     def end_pins(self) -> None:
         """What was not pinned since ``begin_pins`` is as any other."""
         with self._lock:
-            for key in self._pinned.left_over():
-                cached = self._cached.get(key)
-                self._pinned.remove(key, 0 if cached is None else cached.cached_bytes)
-            self._shrink_locked()
+            self._inventory.end_pins()
 
     @property
     def has_lost_pins(self) -> bool:
         """Whether pinned bytes had to give way since ``begin_pins``."""
-        return self._pinned.has_lost
+        return self._inventory.pinned.has_lost
 
     def has_room_for(self, length: int) -> bool:
         """Whether the disk has room for so many pinned bytes, once all others have given way."""
         free_bytes = -self._lacking_bytes()
         with self._lock:
-            most_bytes = max(self._least_bytes, free_bytes + self.used_bytes)
-            return self._pinned.cached_bytes + length <= most_bytes
+            return self._inventory.has_room_for(length, free_bytes)
 
     def bytes_of(self, file: File) -> int:
         """How much of *file* is cached."""
         with self._lock:
-            cached = self._cached.get(key_of(file))
+            cached = self._inventory.files.get(key_of(file))
             return 0 if cached is None else cached.cached_bytes - cached.left.total_bytes
 
     def clear(self) -> None:
         """Forgets everything but what is pinned."""
         with self._lock:
-            keys = list(self._cached)
+            keys = list(self._inventory.files)
         for key in keys:
-            self._drop(key)
+            with self._lock:
+                self._inventory.drop(key)
 
     def make_room(self) -> None:
         """Gives the disk what it lacks."""
         with self._lock:
-            self._shrink_locked()
+            self._inventory.shrink()
 
     def look(self, now_s: float) -> None:
         """The same, also of what somebody still has open. Called now and then: nobody may read or write."""
@@ -267,25 +262,17 @@ class Blocks:
 
     def drop(self, file: File) -> None:
         """Forgets all bytes of *file*, unless it is pinned."""
-        self._drop(key_of(file))
-
-    def _drop(self, key: Key) -> None:
         with self._lock:
-            cached = self._cached.get(key)
-            if cached is not None and key not in self._pinned:
-                self._forget_locked(key, cached)
-
-    def _may_keep(self, key: Key, length: int) -> bool:
-        return length <= self.limit_bytes or key in self._pinned
+            self._inventory.drop(key_of(file))
 
     def stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
         """Where to read from, and how much of [offset, offset + length) is there; None: nothing."""
         key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key)
+            cached = self._inventory.files.get(key)
             if cached is None:
                 return None, 0
-            self._cached.move_to_end(key)
+            self._inventory.files.move_to_end(key)
             stop = cached.stop_of(offset, offset + length)
             unproven = cached.unproven_in(offset, stop)
             stored = cached.stored
@@ -306,7 +293,7 @@ class Blocks:
         stored = Stored(cached.path)
         if cached.sums is not None or cached.cached_bytes > WHOLE_FILE_BYTES:
             with self._lock:
-                if self._cached.get(key) is cached:
+                if self._inventory.files.get(key) is cached:
                     self._kept_open.add(cached, stored)
         return stored
 
@@ -314,13 +301,14 @@ class Blocks:
         """What is known of *file*'s cache file; a new one where there is none that counts."""
         key = key_of(file)
         with self._lock:
-            cached = self._cached.get(key)
+            cached = self._inventory.files.get(key)
             if cached is not None and not cached.is_proven:
-                self._forget_locked(key, cached)
+                self._inventory.forget(key, cached)
                 cached = None
             if cached is None:
                 path = self._directory.new_path(file.content_hash, file.size_bytes)
-                cached = self._cached[key] = CacheFile(path, sums=sums_of(path, file))
+                cached = CacheFile(path, sums=sums_of(path, file))
+                self._inventory.add(key, cached)
             return cached
 
     def _lent(self, key: Key) -> CacheFile | None:
@@ -328,62 +316,12 @@ class Blocks:
         lent = self.others.lend(key, lambda: self._directory.new_path(key[0], int(key[1])))
         if lent is None:
             return None
-        lent_bytes, lent.cached_bytes, lent.is_former = lent.cached_bytes, 0, False
-        lent.is_shared = lent.sums is not None
+        lent.is_former, lent.is_shared = False, lent.sums is not None
         with self._lock:
-            before = self._cached.get(key)
-            if before is not None or not self._may_keep(key, lent_bytes):
-                self._forget_locked(key, lent)
+            before = self._inventory.files.get(key)
+            if before is not None or not self._inventory.may_keep(key, lent.cached_bytes):
+                self._inventory.forget(key, lent)
                 return before
-            self._cached[key] = lent
-            self._count_locked(key, lent, lent_bytes)
-            if self._exceeds_locked(self.limit_bytes + self._pinned.cached_bytes):
-                self._shrink_locked()
+            self._inventory.add(key, lent)
+            self._inventory.keep_limit()
         return lent
-
-    def _keep_locked(self, key: Key, cached: CacheFile, offset: int, length: int) -> None:
-        """These bytes are in the cache file; unless it was evicted meanwhile they count as cached."""
-        if self._cached.get(key) is not cached:
-            self._forget_locked(key, cached)
-            return
-        cached.have(offset, offset + length)
-        self._cached.move_to_end(key)
-        cached.is_former = False
-        self._count_locked(key, cached, cached.disk_bytes)
-        self._shrink_locked()
-
-    def _count_locked(self, key: Key, cached: CacheFile, cached_bytes: int) -> None:
-        growth_bytes, cached.cached_bytes = cached_bytes - cached.cached_bytes, cached_bytes
-        self.used_bytes += growth_bytes
-        self._pinned.count(key, growth_bytes)
-
-    def _shrink_locked(self) -> None:
-        self._unlooked_bytes = 0
-        lacking_bytes = max(0, self._lacking_bytes())
-        least_bytes = max(self._least_bytes, self.used_bytes - lacking_bytes)
-        most_bytes = min(self.limit_bytes + self._pinned.cached_bytes, least_bytes)
-        rounds, spared = 2 if lacking_bytes and self._pinned.are_all(self.used_bytes) else 0, 0
-        while self._exceeds_locked(most_bytes) and self._cached:
-            oldest, cached = next(iter(self._cached.items()))
-            is_pinned, is_former = oldest in self._pinned, self.spares_former and cached.is_former
-            if not ((is_pinned and rounds < 2) or (is_former and not rounds)):
-                self._forget_locked(oldest, cached)
-                continue
-            self._cached.move_to_end(oldest)
-            spared += 1
-            if lacking_bytes and spared >= len(self._cached):
-                rounds, spared = rounds + 1, 0  # first former ones give way, then pinned ones
-            elif not lacking_bytes and spared >= MOST_SPARED:
-                return
-
-    def _exceeds_locked(self, most_bytes: int) -> bool:
-        return self.used_bytes > most_bytes or len(self._cached) - len(self._pinned) > self._most_files
-
-    def _forget_locked(self, key: Key, cached: CacheFile) -> None:
-        if self._cached.get(key) is cached:
-            self._count_locked(key, cached, 0)
-            del self._cached[key]
-        self._kept_open.evict(cached)
-        remove(Path(cached.path))
-        if cached.sums is not None:
-            cached.sums.remove()

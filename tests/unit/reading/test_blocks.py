@@ -76,7 +76,7 @@ def test_a_short_disk_gets_what_is_pinned_last_however_many_files_that_are(
     for file in others:
         blocks.put(file, 0, b"x" * 100)
     blocks.spares_former = is_former
-    for cached in blocks._cached.values():
+    for cached in blocks._inventory.files.values():
         cached.is_former = is_former
     for wanted, pinned, rest in ((500, len(kept), 500), (500, len(kept), 0), (10, len(kept) - 10, 0)):
         lacks = wanted
@@ -101,7 +101,7 @@ def test_where_all_is_pinned_a_short_disk_has_nothing_passed_over(tmp_path: Path
     for number in range(50):
         blocks.pin(a_file(f"kept{number}"))
         blocks.put(a_file(f"kept{number}"), 0, b"x")
-    blocks._cached = counted = Counted(blocks._cached)
+    blocks._inventory.files = counted = Counted(blocks._inventory.files)
     lacks = 10
     blocks.make_room()
     assert (blocks.used_bytes, counted.moves) == (40, 0)

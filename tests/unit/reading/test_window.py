@@ -130,7 +130,7 @@ def test_a_window_is_a_part_of_the_cache_and_all_windows_are_another_one(make: M
 def test_where_the_disk_is_short_the_cache_is_what_it_still_has(make: Make) -> None:
     rig = make(2048 * MIB, lacking=lambda: 1)
     assert most_ahead_bytes(rig.blocks, 1, is_direct=True) == LEAST_BYTES // PART_OF_CACHE
-    rig.blocks.used_bytes = 1024 * MIB
+    rig.blocks._inventory.used_bytes = 1024 * MIB
     assert most_ahead_bytes(rig.blocks, 1, is_direct=True) == MOST_WINDOW_BYTES
 
 
