@@ -29,7 +29,9 @@ from mountfs.errors import (
     ReadOnly,
     ShuttingDown,
 )
-from mountfs.files.handles import Handle, Numbered, OpenFiles
+from mountfs.files.handle import Handle
+from mountfs.files.handles import OpenFiles
+from mountfs.files.numbered import Numbered
 from mountfs.files.openfile import OpenFile
 from mountfs.files.opening import Opener
 from mountfs.files.services import Services

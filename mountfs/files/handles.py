@@ -1,14 +1,13 @@
-"""Open files by the kernel's handle numbers, and the bytes that several handles share."""
+"""All open files of an account: which one has the bytes of a node, and the handles on each."""
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
 
-from mountfs.errors import BadHandle, NotFound
+from mountfs.errors import NotFound
+from mountfs.files.handle import Handle
+from mountfs.files.hidden import Hidden
 from mountfs.files.keys import Key, content_key, revision_key
 from mountfs.files.openfile import OpenFile
 from mountfs.files.pages import Pages
@@ -21,66 +20,10 @@ from mountfs.spool.spoolfile import SpoolFile
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.replaced import check_synced
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """One open(2) of a file.
-
-    ``keep_cache``: what the kernel has cached of this inode are these very bytes. ``is_direct``: the
-    inode is open with other bytes too, or the bytes by another spelling, or the file is being filled, so that
-    this handle must not share the kernel's pages. ``fills``: it only writes, what was empty when it came, and
-    came first; or it may write, and came while such a one was open. ``reads_ahead``: whether more may be
-    fetched than is read.
-    """
-
-    file: OpenFile
-    can_read: bool
-    can_write: bool
-    is_append: bool
-    is_writer: bool
-    """Whether its close ends a version: it may write, or it made or emptied the file."""
-    keep_cache: bool = False
-    is_direct: bool = False
-    fills: bool = False
-    reads_ahead: bool = True
-
-
-class Numbered(Generic[T]):
-    """Numbers for things, never reused, as the kernel keeps them in ``fi->fh``; thread-safe."""
-
-    def __init__(self) -> None:
-        self._next = itertools.count(1)
-        self._things: dict[int, T] = {}
-
-    def add(self, thing: T) -> int:
-        number = next(self._next)
-        self._things[number] = thing
-        return number
-
-    def __getitem__(self, number: int) -> T:
-        try:
-            return self._things[number]
-        except KeyError:
-            raise BadHandle(f"no such handle: {number}") from None
-
-    def pop(self, number: int) -> T:
-        try:
-            return self._things.pop(number)
-        except KeyError:
-            raise BadHandle(f"no such handle: {number}") from None
-
-    def values(self) -> list[T]:
-        return list(self._things.values())
-
 
 class OpenFiles:
-    """All open files of an account. A version of a node is one open file, however many handles it has.
-
-    Guarded by the account's lock, so that a caller learns in one step what a node is and which open file has
-    its bytes.
-    """
+    """A version of a node is one open file, however many handles it has. Guarded by the account's lock, so
+    that a caller learns in one step what a node is and which open file has its bytes."""
 
     def __init__(
         self,
@@ -96,7 +39,7 @@ class OpenFiles:
         """Called when ``finish_left`` has something to do."""
         self._services = services
         self._files: dict[int, list[OpenFile]] = {}
-        self._hidden: dict[str, OpenFile] = {}
+        self._hidden = Hidden()
         self._left: list[OpenFile] = []
         """Files without handles whose last version the store did not take, on a full disk for example."""
         self._pages = Pages()
@@ -193,7 +136,7 @@ class OpenFiles:
             is_draft=True,
             on_rekey=self._rekeyed,
         )
-        self._add(file)
+        self._belongs_to(file, node)
         return self._handle(file, path, flags, is_new=True, is_ours=is_ours)
 
     def lend(self, handle: Handle, offset: int, length: int) -> Lent | None:
@@ -266,17 +209,13 @@ class OpenFiles:
         """The file *node* was removed at *path*, by which something is still open: *node*, or what others
         have replaced by it. libfuse calls that *hidden* (``.fuse_hidden...``) from here on."""
         files = self._files_of(node)
-        file = files[-1] if files else self._pages.first_of(path)
-        if file is not None:
-            self._hidden[hidden.rpartition("/")[2]] = file
+        self._hidden.add(hidden, files[-1] if files else self._pages.first_of(path))
         for each in files:
             each.hide()
 
     def hide_gone(self, path: str, hidden: str) -> None:
         """As ``hide``, of what is open as *path*, where nothing is any more."""
-        file = self._pages.first_of(path)
-        if file is not None:
-            self._hidden[hidden.rpartition("/")[2]] = file
+        self._hidden.add(hidden, self._pages.first_of(path))
         self._pages.renamed(path, hidden)
         self.sizes.renamed(path, hidden)
 
@@ -287,18 +226,18 @@ class OpenFiles:
         if not is_unlinked(name):
             return None
         with self._services.lock:
-            return self._hidden.get(name)
+            return self._hidden.named(name)
 
     def open_hidden(self, name: str, path: str, flags: int) -> Handle:
         """One more handle on a removed file, as by /proc/self/fd. NotFound."""
-        file = self._hidden.get(name)
+        file = self._hidden.named(name)
         if file is None:
             raise NotFound(f"{name} does not exist")
         return self._handle(file, path, flags)
 
     def forget_hidden(self, name: str) -> bool:
         """libfuse removes *name*; whether a removed file had that name."""
-        return self._hidden.pop(name, None) is not None
+        return self._hidden.forget(name)
 
     # Inside
 
@@ -323,11 +262,8 @@ class OpenFiles:
             file = OpenFile(
                 self._services, node, file=state.base, mtime_ns=state.mtime_ns, on_rekey=self._rekeyed
             )
-        self._add(file)
+        self._belongs_to(file, node)
         return file
-
-    def _add(self, file: OpenFile) -> None:
-        self._belongs_to(file, file.node)
 
     def _belongs_to(self, file: OpenFile, node: Node) -> None:
         self._files.setdefault(node.id, []).append(file)
@@ -343,8 +279,7 @@ class OpenFiles:
                 del self._files[node.id]
         file.nodes.clear()
         self._pages.closed(file)
-        for name in [name for name, hidden in self._hidden.items() if hidden is file]:
-            del self._hidden[name]
+        self._hidden.closed(file)
 
     def _handle(
         self, file: OpenFile, path: str, flags: int, *, is_new: bool = False, is_ours: bool = False

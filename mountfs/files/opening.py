@@ -7,7 +7,8 @@ from contextlib import suppress
 
 from mountfs.errors import AlreadyExists, IsADirectory, NoSpace, NotFound, NotPermitted, Stale
 from mountfs.files.copyup import discard
-from mountfs.files.handles import Handle, OpenFiles
+from mountfs.files.handle import Handle
+from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile

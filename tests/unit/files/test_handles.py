@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mountfs.errors import BadHandle, MountfsError, NotFound
-from mountfs.files.handles import Numbered
+from mountfs.files.numbered import Numbered
 from tests.doubles.world import World
 
 
