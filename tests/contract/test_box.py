@@ -11,8 +11,8 @@ import pytest
 from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends.box.backend import BoxBackend
+from mountfs.backends.box.sessionparts import LIST_PARTS
 from mountfs.backends.box.settings import ROOT_FOLDER_ID
-from mountfs.backends.box.uploads import LIST_PARTS
 from mountfs.errors import (
     Busy,
     Conflict,

@@ -13,8 +13,9 @@ from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.commits import MISMATCHES
+from mountfs.backends.box.sessionparts import PART_TRIES
 from mountfs.backends.box.smallfiles import DIRECT_BYTES
-from mountfs.backends.box.uploads import ENDING_TRIES, OPENING_TRIES, PART_TRIES
+from mountfs.backends.box.uploads import ENDING_TRIES, OPENING_TRIES
 from mountfs.errors import Busy, Conflict, NotFound, Offline, Refused, ServerFault, SessionLost, Transient
 from mountfs.model.entry import File
 from mountfs.model.order import Part

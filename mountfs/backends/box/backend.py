@@ -22,6 +22,7 @@ from mountfs.backends.box.history import restore, revisions_before, undelete
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places
+from mountfs.backends.box.sessionparts import SessionParts
 from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
@@ -97,7 +98,8 @@ class BoxBackend:
         self._api = BoxApi(self._http, settings, clock, budget)
         self._items = Items(self._api)
         self._places = Places(self._items, settings.root_folder_id)
-        self._uploads = BoxUploads(self._api, self._items, self._places)
+        self._parts = SessionParts(self._api)
+        self._uploads = BoxUploads(self._api, self._items, self._places, self._parts)
         self._hashes = WholeHashes(HashKind.SHA1)
         self._small_files = SmallFiles(self._api, self._items, self._places)
         self._commits = Commits(self._api, self._items, self._places, self._small_files, self._uploads)
@@ -230,12 +232,12 @@ class BoxBackend:
         if length > PART_IN_MEMORY_BYTES:
             if SessionToken.parse(session).id:
                 self._hashes.pass_by(session, source, offset, length)
-            return self._uploads.append(session, offset, FileRange(source, offset, length))
+            return self._parts.append(session, offset, FileRange(source, offset, length))
         body = source.exactly(offset, length)
         if not SessionToken.parse(session).id:
-            return self._uploads.append(session, offset, body)
+            return self._parts.append(session, offset, body)
         with self._hashes.fed(session, source, offset, body):
-            return self._uploads.append(session, offset, body)
+            return self._parts.append(session, offset, body)
 
     def abandon(self, session: str) -> None:
         self._hashes.forget(session)

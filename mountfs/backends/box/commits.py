@@ -12,6 +12,7 @@ from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, FailedCondi
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
 from mountfs.backends.box.places import Places
+from mountfs.backends.box.sessionparts import digest_header
 from mountfs.backends.box.sessiontoken import SessionToken, whole_file
 from mountfs.backends.box.smallfiles import (
     SmallFiles,
@@ -21,7 +22,7 @@ from mountfs.backends.box.smallfiles import (
     unchanged_etag,
     written,
 )
-from mountfs.backends.box.uploads import BoxUploads, digest_header
+from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.effects import after_an_effect
 from mountfs.backends.wire import Response
 from mountfs.errors import Conflict, NotFound, Refused, SessionLost

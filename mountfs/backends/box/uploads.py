@@ -1,9 +1,7 @@
-"""Box's upload sessions: opened for a size and a place, filled with parts side by side."""
+"""Box's upload sessions: opened for a size and a place, and ended; also where another one is in the way."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +14,6 @@ from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import Revision
 from mountfs.backends.box.errors import (
     NAME_IN_USE,
-    PART_OVERLAPS,
     SESSION_CONFLICT,
     TOO_SMALL,
     FailedCondition,
@@ -28,13 +25,12 @@ from mountfs.backends.box.errors import (
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places, folder_gone
-from mountfs.backends.box.sessiontoken import SessionToken, StoredPart
+from mountfs.backends.box.sessionparts import SessionParts
+from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.box.smallfiles import DIRECT_BYTES
-from mountfs.backends.filerange import FileRange
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     Busy,
-    Corrupt,
     InvalidArgument,
     NotFound,
     Offline,
@@ -47,42 +43,27 @@ from mountfs.model.entry import Place
 
 OPEN = "POST files/upload_sessions"
 OPEN_VERSION = "POST files/:id/upload_sessions"
-PART = "PUT files/upload_sessions/:id"
-LIST_PARTS = "GET files/upload_sessions/:id/parts"
 ABORT = "DELETE files/upload_sessions/:id"
 MOST_PART_BYTES = 256 * 1024 * 1024
 """Box's parts have 8 to 64 MB (chunked upload guide)."""
-PAGE_PARTS = 1000
-PART_TRIES = 10
-"""So often a session may refuse one part for a reason that lies in the session; some 70 s in all."""
 OPENING_TRIES = 10
 """So often another session may be in the way of a file that needs none: one that the service does not end
 would hold it up for a week."""
 ENDING_TRIES = 20
 """So often a session may refuse its end by a condition that nobody stated; some 8 min in all."""
-_PAGES = 1000
 
 _Target = tuple[str, str, str]
 
 
-class _NotListed(ServerFault):
-    """The session has a part at that place, and does not tell which."""
-
-
 class BoxUploads:
-    """The session half of the port. Any thread.
+    """Opens and ends sessions; what is sent to them in between is for ``SessionParts``. Any thread."""
 
-    Sessions of a former process, and those with a part whose reply was lost, are listed before the next
-    part is sent: what is stored is never sent twice.
-    """
-
-    def __init__(self, api: BoxApi, items: Items, places: Places) -> None:
+    def __init__(self, api: BoxApi, items: Items, places: Places, parts: SessionParts) -> None:
         self._api = api
         self._items = items
         self._places = places
+        self._parts = parts
         self._lock = Lock()
-        self._stored: dict[str, dict[int, StoredPart]] = {}
-        """By session what was found in it; one that is missing here must be listed first."""
         self._opened_here: set[str] = set()
         """The sessions that this process has opened, while they are open."""
         self._unheard: dict[_Target, set[int]] = {}
@@ -91,8 +72,6 @@ class BoxUploads:
         """By target: how often another session was in the way, in a row."""
         self._unended: Counter[str] = Counter()
         """By session: how often it refused its end by a condition that nobody stated."""
-        self._refused: dict[str, Counter[int]] = {}
-        """By session, and the offset of a part: how often the session refused it."""
         self._strayed: set[str] = set()
         """Ids of files that a commit found away from the place where they were to get a new version."""
 
@@ -125,66 +104,10 @@ class BoxUploads:
         with self._lock:
             self._strayed.add(file_id)
 
-    def append(self, session: str, offset: int, body: bytes | FileRange) -> str:
-        """The receipt of one part, whose length but for the last is the session's. What reading raises."""
-        token = SessionToken.parse(session)
-        is_last = offset + len(body) == token.size_bytes
-        if not body and is_last:
-            return ""
-        if offset % token.part_bytes or (len(body) != token.part_bytes and not is_last):
-            raise InvalidArgument(f"part {offset}+{len(body)} is not aligned to {token.part_bytes}")
-        if not token.id:
-            return ""
-        digest = hashlib.sha1()
-        for piece in [body] if isinstance(body, bytes) else body:
-            digest.update(piece)
-        try:
-            receipt = self._sent(token, offset, body, digest)
-        except (FailedCondition, _NotListed) as error:
-            self._note_refused(token, offset, error)
-            raise
-        with self._lock:
-            self._refused.get(token.id, Counter()).pop(offset, None)
-        return receipt
-
-    def _sent(self, token: SessionToken, offset: int, body: bytes | FileRange, digest: hashlib._Hash) -> str:
-        """The receipt of a part, which is sent unless the session has it."""
-        known = self._found(token).get(offset)
-        if known is not None and known.is_of(offset, len(body), digest.hexdigest()):
-            return known.receipt
-        try:
-            response = self._api.exchange(
-                PART,
-                token.upload_part,
-                body=body,
-                headers={
-                    "Content-Type": "application/octet-stream",
-                    "Content-Range": f"bytes {offset}-{offset + len(body) - 1}/{token.size_bytes}",
-                    "Digest": digest_header(digest.digest()),
-                },
-                is_upload=True,
-            )
-            return self._receipt(token, response, offset, len(body), digest.hexdigest())
-        except (Offline, ServerFault) as error:
-            if not isinstance(error, Unreachable):
-                self._doubt(token)  # it may be stored, whatever the reply says or does not say of it
-            raise
-
-    def _note_refused(self, token: SessionToken, offset: int, error: ServerFault) -> None:
-        """SessionLost: the session has refused that part so often that another one is to be begun."""
-        with self._lock:
-            refused = self._refused.setdefault(token.id, Counter())
-            refused[offset] += 1
-            if refused[offset] < PART_TRIES:
-                return
-            del self._refused[token.id]
-        raise SessionLost(f"the upload session does not take the part at {offset}: {error}") from error
-
     def let_go(self, session_id: str) -> None:
         """The session is over: what was known of it is of no more use."""
+        self._parts.let_go(session_id)
         with self._lock:
-            self._stored.pop(session_id, None)
-            self._refused.pop(session_id, None)
             self._opened_here.discard(session_id)
 
     def is_of_former(self, session_id: str) -> bool:
@@ -303,66 +226,10 @@ class BoxUploads:
             commit=commit,
             abort=abort,
         )
+        self._parts.began(token.id)
         with self._lock:
-            self._stored[token.id] = {}
             self._opened_here.add(token.id)
         return token.text
-
-    def _receipt(
-        self, token: SessionToken, response: Response, offset: int, size_bytes: int, sha1: str
-    ) -> str:
-        if response.status in (200, 201):
-            reply = object_in(response, PART)
-            part = StoredPart.from_wire(reply.get("part", reply))
-            if not part.is_of(offset, size_bytes, sha1):
-                raise Corrupt(f"the service stored another part at {offset} than was sent")
-            return part.receipt
-        if response.status == 409 and code_of(response) == PART_OVERLAPS:
-            self._doubt(token)
-            found = self._found(token).get(offset)
-            if found is None:
-                raise _NotListed(f"{PART}: a part is there at {offset}, and not listed (yet)")
-            if found.is_of(offset, size_bytes, sha1):
-                return found.receipt
-            raise SessionLost(f"the upload session holds other bytes at {offset}")
-        error = from_response(response, PART)
-        raise SessionLost(str(error)) if isinstance(error, NotFound) else error
-
-    def _doubt(self, token: SessionToken) -> None:
-        with self._lock:
-            self._stored.pop(token.id, None)
-
-    def _found(self, token: SessionToken) -> dict[int, StoredPart]:
-        """What the session is known to hold beside the parts we were told about, by offset. SessionLost."""
-        with self._lock:
-            known = self._stored.get(token.id)
-        if known is not None:
-            return known
-        found = {part.offset: part for part in self._listed(token)}
-        with self._lock:
-            self._stored[token.id] = found
-        return found
-
-    def _listed(self, token: SessionToken) -> list[StoredPart]:
-        parts: list[StoredPart] = []
-        known: set[int] = set()
-        joint = "&" if "?" in token.list_parts else "?"
-        for _ in range(_PAGES):
-            url = f"{token.list_parts}{joint}offset={len(parts)}&limit={PAGE_PARTS}"
-            try:
-                page = self._api.object(LIST_PARTS, url)
-            except NotFound as error:
-                raise SessionLost(str(error)) from error
-            entries = page.get("entries")
-            if not isinstance(entries, list):
-                raise ServerFault(f"{LIST_PARTS}: a page has no entries")
-            parts += [StoredPart.from_wire(entry) for entry in entries]
-            if entries and {part.offset for part in parts} == known:
-                raise ServerFault(f"{LIST_PARTS}: the service lists the same parts again and again")
-            known = {part.offset for part in parts}
-            if not entries or len(parts) >= checked.count(page.get("total_count", 0), "total_count"):
-                return parts
-        raise ServerFault(f"{LIST_PARTS}: the listing has no end")
 
     def _endpoint(self, session: Mapping[str, Any], name: str) -> str:
         """One of the session's own addresses, to which our token may go. ServerFault."""
@@ -381,11 +248,6 @@ class BoxUploads:
 
 def _key(target: SessionToken) -> _Target:
     return target.file_id, target.folder_id, target.name
-
-
-def digest_header(digest: bytes) -> str:
-    """The ``Digest`` header of Box, which takes SHA-1 alone."""
-    return f"sha={base64.b64encode(digest).decode()}"
 
 
 def _part_bytes(session: Mapping[str, Any]) -> int:

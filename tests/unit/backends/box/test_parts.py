@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from mountfs.backends.box.uploads import PART_TRIES
+from mountfs.backends.box.sessionparts import PART_TRIES
 from mountfs.errors import ServerFault, SessionLost
 from mountfs.model.entry import Place
 from mountfs.model.path import RemotePath
