@@ -6,17 +6,24 @@ import math
 from collections import OrderedDict
 from functools import partial
 
-from mountfs.errors import Corrupt, DiskTrouble, Internal, MountfsError, NotFound, Offline, Resend
+from mountfs.errors import DiskTrouble, Internal, MountfsError, NotFound, Offline
 from mountfs.model.order import Part
-from mountfs.model.pausing import is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node
 from mountfs.tree.place import place_in
 from mountfs.tree.word import is_refused, keeper_of
 from mountfs.upload.context import UploadContext, Work
-from mountfs.upload.largefile import LOST_FOLDERS, LOST_SESSIONS, LargeFile, Opening, Sending, place_of
+from mountfs.upload.largefile import LargeFile, Opening, Sending, place_of
 from mountfs.upload.session import Append, SessionPlan
+from mountfs.upload.setbacks import (
+    broke_off_locked,
+    follow_place_locked,
+    put_off_locked,
+    restart_locked,
+    spoil_locked,
+    succeeded_locked,
+)
 from mountfs.upload.twinfinder import TwinFinder
 
 
@@ -45,13 +52,13 @@ class SessionSender:
             return False
         had_work = file.has_work
         if not file.wrote(start, stop):
-            self._spoil(file)
+            spoil_locked(self._context, file)
         return file.has_work and not had_work
 
     def truncated_locked(self, content_id: int, size_bytes: int) -> None:
         file = self._files.get(content_id)
         if file is not None and not file.truncate(size_bytes):
-            self._spoil(file)
+            spoil_locked(self._context, file)
 
     def add_locked(self, node: Node, content: Content) -> bool:
         """A large file is whole, or was renamed after that. True: wake a worker.
@@ -67,9 +74,9 @@ class SessionSender:
         if file.size_bytes is None:
             self._context.meter.seal(content.id, content.size_bytes)
             if not file.seal(content.size_bytes):
-                self._spoil(file)
+                spoil_locked(self._context, file)
             file.wants_twin = not file.is_half_sent and self._twins.may_find_locked(content)
-        self._follow_place(file, node, content)
+        follow_place_locked(self._context, file, node, content)
         return file.has_work
 
     def expect_locked(self, node: Node, content: Content) -> bool:
@@ -85,7 +92,7 @@ class SessionSender:
             file = self._files[content.id] = LargeFile(content, (), is_streamable=True)
             for start, stop in content.overlay.missing.gaps(0, content.size_bytes):
                 file.wrote(start, stop)
-        self._follow_place(file, node, content)
+        follow_place_locked(self._context, file, node, content)
         return file.has_work
 
     def remove_locked(self, content_id: int) -> None:
@@ -105,6 +112,16 @@ class SessionSender:
         """Whether the service has a part of the file."""
         file = self._files.get(content_id)
         return file is not None and file.plan is not None and bool(file.plan.parts)
+
+    def _open_draft(self, content_id: int) -> LargeFile | None:
+        """Begins to keep account of a draft that has just become large; None: the content is no draft."""
+        found = self._context.tree.content(content_id)
+        if found is None or found[0].state.draft is not found[1]:
+            return None
+        file = LargeFile(found[1], (), is_streamable=not self._context.limits.size_known_at_start)
+        file.begins_s = self._twins.begins_s_locked(*found)
+        self._files[content_id] = file
+        return file
 
     # Work
 
@@ -202,20 +219,20 @@ class SessionSender:
                 with tree.lock:
                     if is_new:
                         tree.add_orphan(session)
-                    self._broke_off(file, error, started_s, opening.epoch)
+                    broke_off_locked(self._context, file, error, started_s, opening.epoch)
                 if isinstance(error, NotFound) and self._context.folder_lost(opening.node):
                     with tree.lock:
                         file.lost_folders += 1
                 return
             with tree.lock:
-                self._succeeded(file, started_s)
+                succeeded_locked(self._context, file, started_s)
                 found = self._wanted(file)
                 is_current = self._files.get(file.content_id) is file and file.epoch == opening.epoch
                 if found is None or not is_current or not can_go_on:
                     if is_new:
                         tree.add_orphan(session)
                     if is_current and not can_go_on:
-                        self._restart(file)
+                        restart_locked(self._context, file)
                     return
                 # Before the row, which fails on a full disk: the next try then resumes this session.
                 file.session, file.known_parts = session, tuple(parts)
@@ -238,7 +255,7 @@ class SessionSender:
             with self._context.tree.lock:
                 if file.epoch == epoch and file.plan is not None:
                     file.plan.release(append)
-                self._broke_off(file, error, started_s, epoch)
+                broke_off_locked(self._context, file, error, started_s, epoch)
             return
         parts = self._acknowledge(file, append, receipt, epoch, started_s)
         if parts is not None:
@@ -272,9 +289,9 @@ class SessionSender:
                         tree.store.add_part(file.content_id, Part(append.offset, append.length, receipt))
                 except BaseException as error:
                     file.plan.release(append)
-                    self._put_off(file, Internal.of(error), started_s)
+                    put_off_locked(self._context, file, Internal.of(error), started_s)
                     raise
-            self._succeeded(file, started_s)
+            succeeded_locked(self._context, file, started_s)
             file.plan.acknowledge(append, receipt)
             self._context.meter.stored(file.content_id, append.length)
             return file.plan.parts if append.is_closing else None
@@ -295,100 +312,14 @@ class SessionSender:
             file.pacer.succeeded()
         except Unreadable as error:
             with tree.lock:
-                self._restart(file)
+                restart_locked(self._context, file)
                 self._context.refuse_locked(file.content_id, error)
         except BaseException as error:
             # The service was not asked, so this step alone is tried again, and no byte is sent.
             with tree.lock:
                 file.finish = partial(self._finish, sending, parts)
-                self._put_off(file, Internal(str(Internal.of(error))), self._context.clock.now_s())
+                put_off_locked(
+                    self._context, file, Internal(str(Internal.of(error))), self._context.clock.now_s()
+                )
             if not isinstance(error, DiskTrouble | Offline):
                 raise
-
-    # Trouble
-
-    def _broke_off(self, file: LargeFile, error: BaseException, started_s: float, epoch: int) -> None:
-        """Handles whatever a request for *file* raised. An error that is no MountfsError is a fault of ours:
-        the file waits, other files go first, and the error is raised again for the log."""
-        if isinstance(error, MountfsError):
-            self._failed(file, error, started_s, epoch)
-            return
-        self._put_off(file, Internal.of(error), started_s)
-        raise error
-
-    def _failed(self, file: LargeFile, error: MountfsError, started_s: float, epoch: int) -> None:
-        if isinstance(error, Corrupt | Unreadable) and file.epoch != epoch:
-            return  # written to, or cut, between its hash and its sending: it has begun anew
-        if isinstance(error, Resend) or is_passing(error):
-            self._put_off(file, error, started_s)
-            if isinstance(error, Resend) and not isinstance(error, Corrupt) and file.epoch == epoch:
-                self._lost_session(file, error)
-        elif isinstance(error, NotFound) and file.lost_folders < LOST_FOLDERS:
-            self._put_off(file, error, started_s)
-        elif file.size_bytes is None:
-            # A file that is still being written cannot be refused: it is sent again once it is whole.
-            file.is_streamable = False
-            if file.epoch == epoch:
-                self._restart(file)
-        else:
-            # Only a user has it sent again, perhaps never: no session stays open for that.
-            if file.epoch == epoch:
-                self._restart(file)
-            self._context.refuse_locked(file.content_id, error)
-
-    def _lost_session(self, file: LargeFile, error: MountfsError) -> None:
-        """Begins another session; not for ever, where bytes were sent to each."""
-        file.lost_sessions += file.plan is not None
-        self._restart(file)
-        if file.lost_sessions < LOST_SESSIONS:
-            return
-        file.lost_sessions = 0
-        if file.size_bytes is None:
-            file.is_streamable = False
-        else:
-            self._context.refuse_locked(file.content_id, error)
-
-    def _put_off(self, file: LargeFile, error: MountfsError, started_s: float) -> None:
-        """Has the file wait after an error that may pass."""
-        self._context.tell_locked(file.content_id, error)
-        if not file.pacer.failures:
-            file.pacer = self._context.pacer_locked(file.content_id)
-        self._context.failed_locked(file.pacer, error, started_s, file.size_bytes or 0)
-
-    def _succeeded(self, file: LargeFile, started_s: float) -> None:
-        if file.pacer.failures:
-            self._context.tell_locked(file.content_id, None)
-        file.pacer.succeeded(started_s)
-        self._context.account_pacer.succeeded(started_s)
-
-    def _spoil(self, file: LargeFile) -> None:
-        """A program wrote over bytes that were sent, or cut them off: the session has to be given up."""
-        file.spoils += 1
-        self._restart(file)
-
-    def _restart(self, file: LargeFile) -> None:
-        """Gives the file's session up, in memory and in the row: a restart must not resume it."""
-        file.restart()
-        self._context.meter.drop(file.content_id)
-        found = self._context.tree.content(file.content_id)
-        if found is not None and not found[1].is_uploaded:
-            self._context.note_session_locked(file.content_id, None)
-
-    def _follow_place(self, file: LargeFile, node: Node, content: Content) -> None:
-        """Gives up a session that is for another place than *node* has now."""
-        place = place_of(node.state, content)
-        if not self._context.limits.sessions_have_places or file.place == place:
-            return
-        file.place = place
-        if file.session is not None or file.is_opening:
-            self._restart(file)
-
-    def _open_draft(self, content_id: int) -> LargeFile | None:
-        """Begins to keep account of a draft that has just become large; None: the content is no draft."""
-        found = self._context.tree.content(content_id)
-        if found is None or found[0].state.draft is not found[1]:
-            return None
-        file = LargeFile(found[1], (), is_streamable=not self._context.limits.size_known_at_start)
-        file.begins_s = self._twins.begins_s_locked(*found)
-        self._files[content_id] = file
-        return file
