@@ -6,10 +6,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from daemon.commit.batch import Batch, sessions_of
+from daemon.commit.batchbooks import BatchBooks
+from daemon.commit.heldback import HeldBack
 from daemon.commit.jobcost import JobCost
 from daemon.commit.lookup import filled_folders
 from daemon.commit.patience import LOOKS, Patience
 from daemon.commit.polling import JOB_FAULTS, longest_run_s, poll_delay_s
+from daemon.commit.relisting import relist_lost_parents
 from daemon.commit.replies import NOT_KNOWN_YET, Replies
 from daemon.commit.verdicts import (
     Acknowledge,
@@ -61,6 +64,7 @@ class Sender:
         """Called with a batch's kind and size when the service refused it as a whole."""
         self.was_accepted: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
         self._tree = tree
+        self._listings = listings
         self._backend = backend
         self._clock = clock
         self._pause = pause
@@ -68,7 +72,9 @@ class Sender:
         self._trouble_log = TroubleLog("commits", patience=2)
         self._patience = Patience(is_alone=self._is_alone)
         self._cost = JobCost()
-        self._replies = Replies(tree, listings, backend, books, clock)
+        self._held = HeldBack(tree, clock)
+        self._replies = Replies(tree, backend, clock)
+        self._books = BatchBooks(tree, listings, backend, books, self._held)
 
     @property
     def job_s(self) -> float:
@@ -84,7 +90,7 @@ class Sender:
         if batch.sent.job is None and not self._spare_filled_folders(batch, started_s):
             return
         if batch.sent.job is None and not batch.is_over and not self.may_launch():
-            self._replies.take_back(batch)
+            self._books.take_back(batch)
         if batch.is_over:
             return
         try:
@@ -146,10 +152,10 @@ class Sender:
         except MountfsError as error:
             self.tell(batch, error)
             self.slow_down(error, started_s, batch)
-            self._replies.take_back(batch)
+            self._books.take_back(batch)
             return False
         if filled:
-            self._replies.give_up_removals(batch, filled)
+            self._books.give_up_removals(batch, filled)
         return True
 
     # Replies
@@ -194,14 +200,14 @@ class Sender:
             return
         verdicts, found_done = self._replies.judge(flights, outcomes)
         self._pace(batch, flights, verdicts, started_s)
-        self._replies.book(batch, flights, verdicts, [*unused, *found_done])
+        self._books.book(batch, flights, verdicts, [*unused, *found_done])
         self.was_accepted(batch.kind, len(flights))
         if any(isinstance(verdict, Acknowledge | Overtaken) for verdict in verdicts):
             self._gets_on()
-        self._replies.relist_lost_parents(flights, verdicts)
+        relist_lost_parents(self._tree, self._listings, flights, verdicts)
         left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
         if left:
-            self._replies.keep(batch, left)
+            self._books.keep(batch, left)
             batch.mark_uncertain(self._clock.now_s())
         else:
             batch.is_over = True
@@ -215,7 +221,7 @@ class Sender:
             with self._tree.lock:
                 self._pause.succeeded()
             judged = zip(flights, verdicts, strict=True)
-            self._replies.note_taken(
+            self._held.note_taken(
                 flight.node for flight, each in judged if isinstance(each, Acknowledge | Overtaken)
             )
         for flight, verdict in zip(flights, verdicts, strict=True):
@@ -225,14 +231,14 @@ class Sender:
             self.last_error = str(error)
             if is_full(error):
                 if not self._pause_for([flight], error, started_s):
-                    self._replies.hold_short(flight.node, error)
+                    self._held.hold_short(flight.node, error)
             elif isinstance(verdict, Unknown) or is_account_wide(error):
                 self.slow_down(error, started_s, batch)
             elif isinstance(verdict, Retry):
-                self._replies.hold_back(flight.node, error)
+                self._held.hold_back(flight.node, error)
             elif isinstance(verdict, Rebase) and isinstance(error, NotFound | NotADirectory):
                 # Its folder is gone: this thread asks what became of that before others send it again.
-                self._replies.hold_back(flight.node, error)
+                self._held.hold_back(flight.node, error)
 
     def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> bool:
         """The account is full, and would refuse all other files as well. False: it is not."""
@@ -275,7 +281,7 @@ class Sender:
                 self._conclude(batch, (error,) * len(batch.flights), started_s)
                 return
             self.slow_down(error, started_s, batch)
-            self._replies.take_back(batch)
+            self._books.take_back(batch)
         elif is_full(error) or len(batch.flights) == 1 or self._is_told_of_all(batch, error):
             self._conclude(batch, (error,) * len(batch.flights), started_s)
         else:
@@ -291,7 +297,7 @@ class Sender:
         LOG.info("a batch of %d is split: %s", len(batch.flights), error)
         self.was_refused(batch.kind, len(batch.flights))
         self.tell(batch, error)
-        self._replies.take_back(batch)
+        self._books.take_back(batch)
 
     def _wait_for_earlier_launch(self, batch: Batch) -> None:
         """The service is busy with something, perhaps with an earlier launch of this batch: the batch is not
@@ -331,8 +337,8 @@ class Sender:
         done = [flight for flight, each in judged if not isinstance(each, Unknown)]
         if done:
             left = [flight for flight, each in judged if isinstance(each, Unknown)]
-            self._replies.book(batch, list(batch.flights), verdicts, sessions_of(done))
-            self._replies.keep(batch, left)
+            self._books.book(batch, list(batch.flights), verdicts, sessions_of(done))
+            self._books.keep(batch, left)
             self._gets_on()
             if batch.is_over:
                 self._succeeded(started_s)
@@ -366,7 +372,7 @@ class Sender:
         left = [flight for flight in batch.flights if flight.id not in untold]
         if left:
             self._patience.unanswered()
-            self._replies.again(batch, left)
+            self._books.again(batch, left)
         self.last_error = None if batch.error is None else str(batch.error)
         if untold:
             self._park(batch, next(iter(untold.values())), started_s)

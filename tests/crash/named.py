@@ -63,7 +63,7 @@ NOT_SWEPT = {
     "listings._list": "the first look at a folder",
     "listings.relist": "a folder that changed under a change of ours",
     "plan._decide": "circles of names at the service",
-    "replies.book": "sessions that a batch turned out not to need",
+    "batchbooks.book": "sessions that a batch turned out not to need",
     "twins.is_at_service": "a file that was to be copied, and is gone or changed",
     "sender._lose_job": "a session that ended at the service",
     "view._folder_in": "a mount of a folder below the top",

@@ -25,7 +25,7 @@ POINTS = {
     "box": (
         ("small", "http.POST files/content:before"),
         ("small", "http.POST files/content:after"),
-        ("small", "store.replies._book_step:before"),
+        ("small", "store.batchbooks._book_step:before"),
         ("small", "http.POST files/:id/copy:after"),
         ("large", "http.POST files/upload_sessions/:id/commit:after"),
         ("large", "store.sessionsender._finish:before"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemon.commit.arrivals import ARRIVED
+from daemon.commit.relisting import relist_lost_parents
 from daemon.commit.verdicts import Retry
 from mountfs.model.entry import Place
 from mountfs.model.order import OrderKind
@@ -22,6 +23,5 @@ def test_a_folder_in_which_many_find_such_a_thing_is_listed_once(world: World) -
         for number, name in enumerate(names)
     ]
     before = world.memory.calls()["list_folder"]
-    replies = world.core.committer._sender._replies
-    replies.relist_lost_parents(flights, [Retry(ARRIVED)] * len(flights))
+    relist_lost_parents(tree, world.core.listings, flights, [Retry(ARRIVED)] * len(flights))
     assert world.memory.calls()["list_folder"] - before == 1

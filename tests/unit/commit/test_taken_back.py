@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daemon.commit.replies import BOOKED_AT_ONCE
+from daemon.commit.batchbooks import BOOKED_AT_ONCE
 from mountfs.errors import MountfsError, RequestTooBig, ServerFault, Throttled, Unreachable
 from mountfs.tree.booking import Books
 from mountfs.tree.view import reason_of
