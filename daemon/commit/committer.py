@@ -139,20 +139,23 @@ class Committer:
     @property
     def is_offline(self) -> bool:
         """Whether the far side did not answer the last time."""
-        return isinstance(self._sender.account_pacer.error, Offline)
+        return isinstance(self._sender.troubles.account_pacer.error, Offline)
 
     @property
     def refused_login(self) -> NotSignedIn | None:
         """The service's answer, while it does not take the credentials."""
-        error = self._sender.account_pacer.error
+        error = self._sender.troubles.account_pacer.error
         return error if isinstance(error, NotSignedIn) else None
 
     @property
     def last_error(self) -> str | None:
         """What keeps nodes from being committed, in one line, while something does."""
         with self._tree.lock:
-            errors = [self._sender.account_pacer.error, *(batch.pacer.error for batch in self._batches)]
-        return next((str(error) for error in errors if error), self._sender.last_error)
+            errors = [
+                self._sender.troubles.account_pacer.error,
+                *(batch.pacer.error for batch in self._batches),
+            ]
+        return next((str(error) for error in errors if error), self._sender.troubles.last_error)
 
     # Working
 
@@ -196,8 +199,8 @@ class Committer:
         due_s = math.inf
         with self._tree.lock:
             planned_s = self._look_at_plan(now_s)
-            if self._sender.account_pacer.ready_s > now_s:
-                return min(self._sender.account_pacer.ready_s, planned_s)
+            if self._sender.troubles.account_pacer.ready_s > now_s:
+                return min(self._sender.troubles.account_pacer.ready_s, planned_s)
             for batch in self._batches:
                 if not batch.is_busy and batch.due_s <= now_s:
                     if not self._turn.try_take():
@@ -291,7 +294,7 @@ class Committer:
                 batch.mark_uncertain(now_s)
             batch.due_s = now_s + LOCK_RETRY_S
             told = Internal.of(error)
-            self._sender.tell(batch, told)
+            self._sender.troubles.tell(batch, told)
             if isinstance(error, MACHINE_TROUBLE):
                 return
             batch.error = told

@@ -14,35 +14,28 @@ from daemon.commit.patience import LOOKS, Patience
 from daemon.commit.polling import JOB_FAULTS, longest_run_s, poll_delay_s
 from daemon.commit.relisting import relist_lost_parents
 from daemon.commit.replies import NOT_KNOWN_YET, Replies
+from daemon.commit.troubles import Troubles
 from daemon.commit.verdicts import (
     Acknowledge,
     Overtaken,
-    Rebase,
-    Retry,
-    Reupload,
     Unknown,
-    Verdict,
     leaves_open,
 )
 from mountfs.errors import (
     Internal,
     MountfsError,
-    NotADirectory,
-    NotFound,
     NotSignedIn,
     RequestTooBig,
     ServerFault,
     SessionLost,
     Transient,
 )
-from mountfs.model.order import MAKES_A_FILE, OrderKind
-from mountfs.model.pacing import Pacer, is_account_wide
+from mountfs.model.order import OrderKind
+from mountfs.model.pacing import is_account_wide
 from mountfs.model.pausing import Pause, is_full
-from mountfs.model.troublelog import TroubleLog
 from mountfs.ports import Backend, Clock, Outcome, Running
 from mountfs.tree.booking import Books
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import Flight
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -50,14 +43,14 @@ LOG = logging.getLogger(__name__)
 
 class Sender:
     """Each call of ``advance`` makes at most one request of the batch's own. Several threads may each advance
-    a batch. ``account_pacer`` paces all of them; it is guarded by the tree's lock."""
+    a batch. ``troubles`` paces all of them."""
 
     def __init__(
         self, tree: Tree, listings: Listings, backend: Backend, books: Books, clock: Clock, pause: Pause
     ) -> None:
-        self.account_pacer = Pacer()
-        self.last_error: str | None = None
-        """Why something was not committed, until the next reply."""
+        self._is_alone = backend.limits.batches_at_once == 1
+        held_back = HeldBack(tree, clock)
+        self.troubles = Troubles(tree, clock, pause, held_back, is_alone=self._is_alone)
         self.may_launch: Callable[[], bool] = lambda: True
         """Asked before a batch is sent: whether the turn to do so was not lost meanwhile."""
         self.was_refused: Callable[[OrderKind, int], None] = lambda _kind, _entries: None
@@ -67,14 +60,10 @@ class Sender:
         self._listings = listings
         self._backend = backend
         self._clock = clock
-        self._pause = pause
-        self._is_alone = backend.limits.batches_at_once == 1
-        self._trouble_log = TroubleLog("commits", patience=2)
         self._patience = Patience(is_alone=self._is_alone)
         self._cost = JobCost()
-        self._held = HeldBack(tree, clock)
         self._replies = Replies(tree, backend, clock)
-        self._books = BatchBooks(tree, listings, backend, books, self._held)
+        self._books = BatchBooks(tree, listings, backend, books, held_back)
 
     @property
     def job_s(self) -> float:
@@ -103,40 +92,12 @@ class Sender:
         except MountfsError as error:
             self._interrupted(batch, error, started_s)
             return
-        self._succeeded(started_s)
+        self.troubles.succeeded(started_s)
         batch.pacer.succeeded()
         if isinstance(launch, Running):
             self._wait_for(batch, launch)
         else:
             self._conclude(batch, launch.outcomes, started_s, launch.unused_sessions)
-
-    def tell(self, batch: Batch, error: MountfsError) -> None:
-        """*batch* met *error* as a whole: status shows that for each of its nodes until the next attempt."""
-        self.last_error = str(error)
-        with self._tree.lock:
-            self._trouble_log.failed(error)
-            for flight in [*batch.flights, *batch.sent.carried]:
-                self._tree.note_error(flight.node, str(error))
-
-    def _succeeded(self, started_s: float) -> None:
-        with self._tree.lock:
-            self.account_pacer.succeeded(started_s)
-            self.last_error = None
-
-    def _gets_on(self) -> None:
-        """Notes that an order took effect and was booked: the trouble is over."""
-        with self._tree.lock:
-            self._trouble_log.succeeded()
-
-    def slow_down(self, error: MountfsError, started_s: float, batch: Batch | None = None) -> None:
-        """Paces the account, or *batch* alone if other batches may well get through."""
-        now_s, jitter = self._clock.now_s(), self._clock.jitter()
-        if batch is None or self._is_alone or is_account_wide(error):
-            with self._tree.lock:
-                self.account_pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
-        else:
-            batch.pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
-            batch.due_s = batch.pacer.ready_s
 
     # Before it is sent
 
@@ -150,8 +111,8 @@ class Sender:
         try:
             filled = filled_folders(self._backend, folders)
         except MountfsError as error:
-            self.tell(batch, error)
-            self.slow_down(error, started_s, batch)
+            self.troubles.tell(batch, error)
+            self.troubles.slow_down(error, started_s, batch)
             self._books.take_back(batch)
             return False
         if filled:
@@ -164,7 +125,7 @@ class Sender:
         longest_s = longest_run_s(is_alone=self._is_alone)
         if self._clock.now_s() - batch.since_s >= longest_s:
             told = f"the service is still at work on it after {longest_s / 60.0:.0f} min"
-            self.tell(batch, ServerFault(told))
+            self.troubles.tell(batch, ServerFault(told))
             self._wait_for_earlier_launch(batch)
             return
         if running.job != batch.sent.job:
@@ -199,11 +160,11 @@ class Sender:
             self._split(batch, too_big[0])
             return
         verdicts, found_done = self._replies.judge(flights, outcomes)
-        self._pace(batch, flights, verdicts, started_s)
+        self.troubles.pace(batch, flights, verdicts, started_s)
         self._books.book(batch, flights, verdicts, [*unused, *found_done])
         self.was_accepted(batch.kind, len(flights))
         if any(isinstance(verdict, Acknowledge | Overtaken) for verdict in verdicts):
-            self._gets_on()
+            self.troubles.gets_on()
         relist_lost_parents(self._tree, self._listings, flights, verdicts)
         left = [flight for flight, each in zip(flights, verdicts, strict=True) if isinstance(each, Unknown)]
         if left:
@@ -211,40 +172,6 @@ class Sender:
             batch.mark_uncertain(self._clock.now_s())
         else:
             batch.is_over = True
-
-    def _pace(
-        self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float
-    ) -> None:
-        """Holds single nodes back after a failure, or the whole account where every order would fail."""
-        has_succeeded = any(isinstance(each, Acknowledge | Overtaken) for each in verdicts)
-        if has_succeeded and flights[0].kind in MAKES_A_FILE:
-            with self._tree.lock:
-                self._pause.succeeded()
-            judged = zip(flights, verdicts, strict=True)
-            self._held.note_taken(
-                flight.node for flight, each in judged if isinstance(each, Acknowledge | Overtaken)
-            )
-        for flight, verdict in zip(flights, verdicts, strict=True):
-            if not isinstance(verdict, Retry | Rebase | Reupload | Unknown):
-                continue
-            error = verdict.error
-            self.last_error = str(error)
-            if is_full(error):
-                if not self._pause_for([flight], error, started_s):
-                    self._held.hold_short(flight.node, error)
-            elif isinstance(verdict, Unknown) or is_account_wide(error):
-                self.slow_down(error, started_s, batch)
-            elif isinstance(verdict, Retry):
-                self._held.hold_back(flight.node, error)
-            elif isinstance(verdict, Rebase) and isinstance(error, NotFound | NotADirectory):
-                # Its folder is gone: this thread asks what became of that before others send it again.
-                self._held.hold_back(flight.node, error)
-
-    def _pause_for(self, flights: Sequence[Flight], error: MountfsError, started_s: float) -> bool:
-        """The account is full, and would refuse all other files as well. False: it is not."""
-        smallest = min((each.content.size_bytes for each in flights if each.content is not None), default=0)
-        with self._tree.lock:
-            return self._pause.begin(error, smallest, started_s=started_s, now_s=self._clock.now_s())
 
     # Trouble
 
@@ -259,28 +186,28 @@ class Sender:
         anything else                              smaller batches, down to the entry that is to blame
         """
         if isinstance(error, Transient | NotSignedIn):
-            self.tell(batch, error)
+            self.troubles.tell(batch, error)
         else:
-            self.last_error = str(error)
+            self.troubles.last_error = str(error)
         if isinstance(error, ServerFault | Internal):
             batch.error = error
         if batch.sent.job is not None:
             self._poll_failed(batch, error, started_s)
             return
         if self._patience.is_behind_itself(error):
-            self.slow_down(error, started_s, batch)
+            self.troubles.slow_down(error, started_s, batch)
             self._wait_for_earlier_launch(batch)
         elif leaves_open(error):
             # From now on, since nobody knows when the service got the request: it may begin just now.
             batch.mark_uncertain(self._clock.now_s())
-            self.slow_down(error, started_s, batch)
+            self.troubles.slow_down(error, started_s, batch)
             batch.due_s = max(batch.due_s, self._clock.now_s() + self._patience.look_delay_s(batch.looks))
         elif isinstance(error, Transient | NotSignedIn):
             if not self._is_alone and not is_account_wide(error):
                 # Its nodes are held back, as each of them would be by its own outcome.
                 self._conclude(batch, (error,) * len(batch.flights), started_s)
                 return
-            self.slow_down(error, started_s, batch)
+            self.troubles.slow_down(error, started_s, batch)
             self._books.take_back(batch)
         elif is_full(error) or len(batch.flights) == 1 or self._is_told_of_all(batch, error):
             self._conclude(batch, (error,) * len(batch.flights), started_s)
@@ -296,7 +223,7 @@ class Sender:
         """The request was too big, or one entry makes it fail: smaller batches show which."""
         LOG.info("a batch of %d is split: %s", len(batch.flights), error)
         self.was_refused(batch.kind, len(batch.flights))
-        self.tell(batch, error)
+        self.troubles.tell(batch, error)
         self._books.take_back(batch)
 
     def _wait_for_earlier_launch(self, batch: Batch) -> None:
@@ -315,7 +242,7 @@ class Sender:
             if isinstance(error, SessionLost):
                 batch.due_s = self._clock.now_s()
                 return
-        self.slow_down(error, started_s, batch)
+        self.troubles.slow_down(error, started_s, batch)
 
     def _lose_job(self, batch: Batch) -> None:
         """Nothing more will be heard of the job of *batch*: the service is asked what stands at its targets,
@@ -339,9 +266,9 @@ class Sender:
             left = [flight for flight, each in judged if isinstance(each, Unknown)]
             self._books.book(batch, list(batch.flights), verdicts, sessions_of(done))
             self._books.keep(batch, left)
-            self._gets_on()
+            self.troubles.gets_on()
             if batch.is_over:
-                self._succeeded(started_s)
+                self.troubles.succeeded(started_s)
                 return
             batch.lost_s = started_s  # it gets on: the rest may be to come
             self._patience.answered()
@@ -359,12 +286,12 @@ class Sender:
         wide = next((error for error in untold.values() if is_account_wide(error)), None)
         if wide is not None or (untold and not is_ended):
             error = wide or next(iter(untold.values()))
-            self.tell(batch, error)
-            self.slow_down(error, started_s, batch)
+            self.troubles.tell(batch, error)
+            self.troubles.slow_down(error, started_s, batch)
             batch.due_s = max(batch.due_s, self._clock.now_s() + LOOKS.first_s)
             return
         with self._tree.lock:
-            self.account_pacer.succeeded(started_s)
+            self.troubles.account_pacer.succeeded(started_s)
         batch.looks += 1
         if not is_ended:
             batch.due_s = self._clock.now_s() + self._patience.look_delay_s(batch.looks)
@@ -373,7 +300,7 @@ class Sender:
         if left:
             self._patience.unanswered()
             self._books.again(batch, left)
-        self.last_error = None if batch.error is None else str(batch.error)
+        self.troubles.last_error = None if batch.error is None else str(batch.error)
         if untold:
             self._park(batch, next(iter(untold.values())), started_s)
 
@@ -381,6 +308,6 @@ class Sender:
         """The service answers other questions, but fails at each one after *batch*: it is asked ever more
         rarely, and no other batch waits."""
         now_s = self._clock.now_s()
-        self.tell(batch, error)
+        self.troubles.tell(batch, error)
         batch.asking.failed(error, started_s=started_s, now_s=now_s, jitter=self._clock.jitter())
         batch.is_parked, batch.due_s = True, batch.asking.ready_s
