@@ -5,40 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from threading import get_ident
 from typing import Protocol
 
 from daemon.commit.accountlock import AccountLock, NoLock
 from daemon.commit.batch import Batch, Current
+from daemon.commit.batchsizes import BatchSizes
 from daemon.commit.choosing import Moment, Queue, choose
+from daemon.commit.orders import orders_of
+from daemon.commit.planlooks import PlanLooks
 from daemon.commit.sender import Sender
 from daemon.commit.turn import Turn, TurnByFile
 from mountfs.errors import Internal, NotSignedIn, Offline
 from mountfs.model.order import MAKES_A_FILE, Order, OrderKind
 from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
-from mountfs.model.source import Source
 from mountfs.ports import Backend, Clock
 from mountfs.spool.spool import Spool
 from mountfs.tree.booking import Books
-from mountfs.tree.content import Content
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.database import MACHINE_TROUBLE
-from mountfs.tree.flight import order_of
 from mountfs.tree.launch import Sent, fill, launch
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import Flight
 from mountfs.tree.plan import Plan
 from mountfs.tree.settling import quiet_in_s
 from mountfs.tree.tree import Tree
 
 LOCK_RETRY_S = 0.25
 """How often the account's file lock is asked for while another process has it."""
-LOOK_EVERY_S = 0.05
-"""The plan is not looked at more often, however fast the tree changes."""
-REST_S = 0.005
-"""Between two parts of a plan that has changed much, however much more of it changes meanwhile: calls of the
-kernel get lock and interpreter, and nodes are still looked at ten times faster than they are committed."""
 BREAKS = 3
 """So many steps may raise at a batch before it is halved; one more at each half."""
 
@@ -104,16 +97,14 @@ class Committer:
         self._turn: Turn = (self._is_alone and turn) or by_file
         books = Books(tree, listings, copies, places_bind=limits.sessions_have_places)
         self._pause = pause
+        self._sizes = BatchSizes(limits.batch_entries)
         self._sender = Sender(tree, listings, backend, books, clock, self._pause)
         self._sender.may_launch = lambda: self._turn.is_held
-        self._sender.was_refused = self._shrink
-        self._sender.was_accepted = self._grow
-        self._most: dict[OrderKind, int] = dict(limits.batch_entries)
+        self._sender.was_refused = self._sizes.shrink
+        self._sender.was_accepted = self._sizes.grow
         self._asked: OrderKind | None = None
         """The kind of the batch that waits for the account's turn; None: none waits."""
-        self._next_look_s = -math.inf
-        self._looker: int | None = None
-        """The thread that goes through a plan that has changed much. The others leave the lock to it."""
+        self._looks = PlanLooks(plan)
         self._batches: list[Batch] = [self._taken_up(sent) for sent in stranded if sent.flights]
         self._unsend(stranded, books)
         plan.wake = lambda: self.wake()  # noqa: PLW0108 - it is set later
@@ -198,7 +189,7 @@ class Committer:
         """A batch for the calling thread alone, or when to look again."""
         due_s = math.inf
         with self._tree.lock:
-            planned_s = self._look_at_plan(now_s)
+            planned_s = self._looks.look(now_s)
             if self._sender.troubles.account_pacer.ready_s > now_s:
                 return min(self._sender.troubles.account_pacer.ready_s, planned_s)
             for batch in self._batches:
@@ -206,7 +197,7 @@ class Committer:
                     if not self._turn.try_take():
                         return now_s + LOCK_RETRY_S
                     batch.is_busy = True
-                    self._looker = None
+                    self._looks.leave()
                     return batch
                 due_s = min(due_s, math.inf if batch.is_busy else batch.due_s)
             # Where several run at once, those that the service works on keep no other one waiting.
@@ -214,25 +205,10 @@ class Committer:
             held = [each for each in held if not each.is_parked]
             if len(held) >= self._backend.limits.batches_at_once:
                 return min(due_s, planned_s)
-            found = self._next(now_s, is_planning=self._looker is not None)
+            found = self._next(now_s, is_planning=self._looks.is_under_way)
             if isinstance(found, Batch):
-                self._looker = None
+                self._looks.leave()
         return found if isinstance(found, Batch) else min(due_s, planned_s, found)
-
-    def _look_at_plan(self, now_s: float) -> float:
-        """Brings the plan up to date; when that is due again."""
-        if now_s < self._next_look_s and not self._urgency.is_pressing:
-            return self._next_look_s if self._plan.has_changed else max(self._plan.due_s, self._next_look_s)
-        if self._looker not in (None, get_ident()):
-            return now_s + LOOK_EVERY_S
-        self._looker = None
-        due_s = self._plan.look(now_s)
-        if due_s <= now_s:
-            self._looker = get_ident()
-            self._next_look_s = now_s + REST_S
-            return self._next_look_s
-        self._next_look_s = now_s + LOOK_EVERY_S
-        return max(due_s, self._next_look_s)
 
     def _next(self, now_s: float, *, is_planning: bool) -> Batch | float:
         """The next batch, on its way from here on, or when there may be one. *is_planning*: the plan has not
@@ -241,7 +217,7 @@ class Committer:
             return math.inf
         queues = {
             kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
-            for kind, most in self._most.items()
+            for kind, most in self._sizes.most.items()
             if not (kind in MAKES_A_FILE and self._pause.stops_files)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
@@ -259,7 +235,7 @@ class Committer:
             self._asked = chosen
             return now_s + LOCK_RETRY_S
         self._asked = None
-        sent = launch(self._tree, self._plan, chosen, self._most[chosen], now_s)
+        sent = launch(self._tree, self._plan, chosen, self._sizes.most[chosen], now_s)
         if sent is None:
             self._release_if_idle()
             return now_s
@@ -277,7 +253,7 @@ class Committer:
 
     def _fill(self, batch: Batch, now_s: float) -> None:
         """Adds the rest of a batch, a part at a time."""
-        while fill(self._tree, self._plan, batch.sent, self._most[batch.kind], now_s):
+        while fill(self._tree, self._plan, batch.sent, self._sizes.most[batch.kind], now_s):
             pass
         self._plan.tell()
         batch.orders = self._orders(batch.sent)
@@ -329,20 +305,7 @@ class Committer:
             self._turn.release()
 
     def _orders(self, sent: Sent) -> tuple[Order, ...]:
-        return tuple(self._order(flight) for flight in sent.flights)
-
-    def _order(self, flight: Flight) -> Order:
-        content = flight.content
-        if content is None:
-            return order_of(flight, None, ())
-        if content.session is None or content.size_bytes < self._backend.limits.session_min_bytes:
-            return order_of(flight, self._body(content), ())
-        with self._tree.lock:
-            parts = self._tree.store.parts(content.id)
-        return order_of(flight, self._body(content), parts)
-
-    def _body(self, content: Content) -> Source:
-        return self._spool.source(content.spool)
+        return orders_of(sent, self._tree, self._spool, self._backend.limits)
 
     def _taken_up(self, sent: Sent) -> Batch:
         batch = Batch(sent, self._orders(sent), self._clock.now_s(), is_launched=True)
@@ -357,16 +320,6 @@ class Committer:
                 if not sent.flights:
                     for folder in sent.carried:
                         books.unsent(folder)
-
-    def _shrink(self, kind: OrderKind, entries: int) -> None:
-        """The service refused a batch as a whole: the next ones are half as large."""
-        self._most[kind] = max(1, entries // 2)
-
-    def _grow(self, kind: OrderKind, entries: int) -> None:
-        """A batch went through: after a refusal the next ones may be larger again."""
-        most = self._backend.limits.batch_entries[kind]
-        if entries >= self._most[kind] < most:
-            self._most[kind] = min(most, self._most[kind] * 2)
 
     def _hurry(self) -> None:
         self._plan.hurry()

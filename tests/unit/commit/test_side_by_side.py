@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 import pytest
 
-from daemon.commit.committer import LOOK_EVERY_S
+from daemon.commit.planlooks import LOOK_EVERY_S
 from daemon.commit.verdicts import TRIES
 from daemon.process.worker import Worker
 from mountfs.clock import SystemClock

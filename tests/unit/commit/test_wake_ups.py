@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.commit.committer import REST_S
+from daemon.commit.planlooks import REST_S
 from mountfs.errors import Forbidden
 from mountfs.model.order import OrderKind
 from mountfs.tree.plan import LOOKED_AT_ONCE
