@@ -6,16 +6,16 @@ older than what is known. Changes at a place that an order on its way leads to a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from mountfs.errors import MountfsError
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
-from mountfs.tree.bases import is_attached, is_below
+from mountfs.tree.bases import is_below
 from mountfs.tree.childrows import load_children
-from mountfs.tree.foldernames import FolderNames, is_in_rows
+from mountfs.tree.folderpaths import FolderPaths
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
 from mountfs.tree.remote import hear, rebase, stands, take_late
@@ -40,8 +40,6 @@ class Feed:
         """*top*: the folder that is mounted. Nobody looks above it, where its removal would be seen."""
         self._tree = tree
         self._listings = listings
-        self._found: dict[str, Node | None] = {}
-        """Nodes of folders by their remote paths, while some changes are noted."""
         self._asked_at = 0
         """The serial number from before the page was asked for."""
         self._latest: dict[str, News] = {}
@@ -50,7 +48,7 @@ class Feed:
         """Whether the service has told that another page follows."""
         self._ids: dict[int, tuple[Folder, int]] = {}
         """Folders that a page told of, by node, and when asked for: later ones may tell of another."""
-        self._in_rows = FolderNames(tree)
+        self._paths = FolderPaths(tree, listings.former_places)
         self._top = top
         self._lost_top: Node | None = None
         """The top, to be looked for: it, or a folder above it, was told of as gone or replaced."""
@@ -85,10 +83,10 @@ class Feed:
         }
         self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
         with tree.lock:
-            self._in_rows.clear()
+            self._paths.clear()
         for at in range(0, len(news), NOTED_AT_ONCE):
             part = news[at : at + NOTED_AT_ONCE]
-            self._read_names(part)
+            self._paths.read_names(_folders_of(part))
             with tree.transaction():
                 self._note_part(part)
         # Should the process die before the last of this, the same changes are read again.
@@ -97,7 +95,7 @@ class Feed:
                 self._note_ids(part_of_ids)
             self._ids = dict(list(self._ids.items())[len(part_of_ids) :])  # not where that failed
         with tree.transaction():
-            self._in_rows.clear()
+            self._paths.clear()
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
@@ -106,36 +104,8 @@ class Feed:
             with suppress(MountfsError):
                 self._listings.load(lost)
 
-    def _read_names(self, news: Sequence[News]) -> None:
-        """Reads which folders are in those that *news* lead through, and that are not in memory, a part at a
-        time. Without the lock."""
-        paths = {path.key: path for one in news if (path := _folder_of(one)) is not None}
-        for path in paths.values():
-            while True:
-                with self._tree.lock:
-                    folder = self._unread_on(path)
-                    if folder is None:
-                        break
-                    self._in_rows.read_part(folder)
-
-    def _unread_on(self, path: RemotePath) -> Node | None:
-        """A folder on the way to *path* of which ``_child`` would have much to read."""
-        at = self._tree.root
-        for key in map(fold, path.components):
-            claimant = None if at.part.claims is None else at.part.claims.get(key)
-            if claimant is not None and _is_being_made(claimant):
-                at = claimant
-                continue
-            if self._tree.base_child(at, key) is None and is_in_rows(at) and not self._in_rows.has_all(at):
-                return at
-            below = self._child(at, key)
-            if below is None or below.folder is None:
-                return None
-            at = below
-        return None
-
     def _note_part(self, news: Sequence[News]) -> None:
-        self._found.clear()
+        self._paths.begin_part()
         doubted: dict[int, Node] = {}
         for one in news:
             if one.path is None:
@@ -166,12 +136,12 @@ class Feed:
                 folder = self._folder(path, folder_id)
                 if folder is not None:
                     yield folder
-                yield from self._formerly_at(path)
+                yield from self._paths.formerly_at(path)
 
     def _seen(self, news: Seen) -> Iterator[Node]:
         entry = news.entry
         folder = self._folder(news.path.parent if news.path is not None else None, news.folder_id)
-        former = [] if news.path is None else self._formerly_at(news.path.parent)
+        former = [] if news.path is None else self._paths.formerly_at(news.path.parent)
         if any(self._is_known_in(each, entry) for each in former):
             return
         yield from former
@@ -199,7 +169,7 @@ class Feed:
 
     def _gone(self, news: Gone) -> Iterator[Node]:
         if news.path is not None:
-            for each in self._formerly_at(news.path.parent):
+            for each in self._paths.formerly_at(news.path.parent):
                 self._listings.former_places.left(each, news.path.name_key)
                 yield each
             folder = self._folder(news.path.parent, "")
@@ -305,43 +275,7 @@ class Feed:
             if node is None:
                 self._listings.unknown_ids.note(folder_id)
             return node if node is not None and node.folder is not None else None
-        if path.key not in self._found:
-            self._found[path.key] = self._walk(path)
-        return self._found[path.key]
-
-    def _walk(self, path: RemotePath) -> Node | None:
-        at = self._tree.root
-        for name in path.components:
-            key = fold(name)
-            claims = at.part.claims
-            claimant = None if claims is None else claims.get(key)
-            if claimant is not None and _is_being_made(claimant):
-                at = claimant  # what others put into it is noted with it, what we do with our orders
-                continue
-            if claimant is not None:
-                hear(claimant, None)
-            below = self._child(at, key)
-            if below is None or below.folder is None:
-                return None
-            at = below
-        return at
-
-    def _formerly_at(self, path: RemotePath | None) -> list[Node]:
-        """Folders that had *path* until a move of ours took effect, which the news do not know of yet.
-        Something else may have the path by now: `mv d e; mkdir d`. News that name it may be of either, so
-        that no id is taken from them, and both are doubted."""
-        if path is None or not self._listings.former_places:
-            return []
-        at = {self._tree.root.id: (self._tree.root, False)}
-        for name in path.components:
-            key, below = fold(name), dict[int, tuple[Node, bool]]()
-            for folder, has_left in at.values():
-                moved = self._moved_from(folder, key)
-                for node, is_former in ((self._child(folder, key), has_left), (moved, True)):
-                    if node is not None and node.folder is not None:
-                        below.setdefault(node.id, (node, is_former))
-            at = below
-        return [folder for folder, has_left in at.values() if has_left]
+        return self._paths.at(path)
 
     def _is_known_in(self, folder: Node, entry: Entry) -> bool:
         """Whether what is known in *folder* is just *entry*, as far as ids are known."""
@@ -371,30 +305,13 @@ class Feed:
 
     def _note_taken(self, folder: Node, key: str, entry: Entry) -> None:
         """*entry* has that place: where that is not the folder that had it, this one has left it."""
-        node = self._moved_from(folder, key)
+        node = self._paths.moved_from(folder, key)
         base = None if node is None else node.state.base
         if base is not None and base.id not in ("", entry.id):
             self._listings.former_places.left(folder, key)
 
-    def _child(self, folder: Node, key: str) -> Node | None:
-        """What the service has in *folder* under a folded name, as far as is known."""
-        child = self._tree.base_child(folder, key)
-        return self._in_rows.find(folder, key) if child is None and is_in_rows(folder) else child
 
-    def _moved_from(self, folder: Node, key: str) -> Node | None:
-        """The folder that was there until a move of ours took effect, which this news does not know of."""
-        node_id = self._listings.former_places.node_id(folder, key)
-        node = None if node_id is None else self._tree.node(node_id)
-        return node if node is not None and is_attached(node) else None
-
-
-def _folder_of(news: News) -> RemotePath | None:
-    """The folder that *news* are about, if they name its path."""
-    return news.path if isinstance(news, Doubted) or news.path is None else news.path.parent
-
-
-def _is_being_made(node: Node) -> bool:
-    """Whether an order on its way makes the folder *node*, and nothing stands in its place yet."""
-    flight = node.state.flight
-    is_made = flight is not None and flight.kind is OrderKind.MAKE_FOLDER
-    return is_made and node.folder is not None and node.state.base is None
+def _folders_of(news: Iterable[News]) -> Iterable[RemotePath]:
+    """The folders that *news* are about, each once, of those that name its path."""
+    paths = (one.path if isinstance(one, Doubted) or one.path is None else one.path.parent for one in news)
+    return {path.key: path for path in paths if path is not None}.values()

@@ -201,7 +201,7 @@ LAYERS_OF_THE_TREE = (
         "treewalk",
         "unsent",
     ),
-    ("paging", "vanishing"),
+    ("folderpaths", "paging", "vanishing"),
     ("attributing", "circles", "copynames", "listings", "takeover", "twins"),
     ("feed", "plan", "rescue", "reversal", "sync", "view", "walks"),
     ("recovered", "replaced"),
