@@ -20,12 +20,21 @@ from mountfs.tree.beside import KEPT_AS, is_copy_name
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Over
 from mountfs.tree.copynames import CopyNames
+from mountfs.tree.landing import doubt_places, is_in_doubt, land, note_made, note_move
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Flight, Node, State, forgotten, has_moved, path_of, whole_seconds
 from mountfs.tree.order import is_lost
-from mountfs.tree.outcome import after_same_bytes, is_wanted_still, named, was_unseen, with_rebased_bytes
+from mountfs.tree.outcome import (
+    after_put,
+    after_same_bytes,
+    is_beside,
+    is_wanted_still,
+    named,
+    was_unseen,
+    with_rebased_bytes,
+)
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import is_late, spare, stands, take_late, token_of, unite
+from mountfs.tree.remote import is_late, spare, stands, take_late, unite
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
@@ -47,11 +56,11 @@ class Books:
     def acknowledge(self, flight: Flight, entry: Entry | None) -> None:
         """The order took effect: the service has *entry* at the flight's place; None after a removal."""
         node, state = flight.node, flight.node.state
-        self._land(flight)
+        land(self._listings, flight)
         match flight.kind:
             case OrderKind.PUT | OrderKind.COPY:
                 assert isinstance(entry, File)
-                after = self._as_the_service_named(flight, self._after_put(flight, state, entry), entry)
+                after = self._after_put(flight, state, entry)
             case OrderKind.MAKE_FOLDER:
                 folder = entry if isinstance(entry, Folder) else Folder("", flight.name)
                 if not folder.id and flight.heard:
@@ -75,45 +84,18 @@ class Books:
         if flight.kind is OrderKind.MOVE:
             self._spare_unseen(flight)
             if node.folder is not None:
-                self._note_move(flight, state)
+                note_move(self._tree, self._listings, flight, state)
         if flight.kind is OrderKind.MAKE_FOLDER and node.folder is not None and not after.is_forgotten:
-            is_new = isinstance(entry, Folder) and entry.is_new
-            is_echo = entry is not None and flight.heard in (None, entry.id or None)
-            is_empty = is_echo and (is_new or self._was_absent(flight))
-            self._listings.made(node, is_empty=is_empty, since=flight.id)
+            note_made(self._listings, flight, entry)
         if twin is not None and twin.state.base_parent is not None:
             self._listings.doubt(twin.state.base_parent)
             unite(self._tree, node, twin)
         if flight.parent is not None and (
-            twin is not None or self._is_in_doubt(flight, flight.parent, entry) or _is_beside(flight, entry)
+            twin is not None
+            or is_in_doubt(self._listings, flight, flight.parent, entry)
+            or is_beside(flight, entry)
         ):
             self._listings.doubt(flight.parent)
-
-    def _note_move(self, flight: Flight, before: State) -> None:
-        """A folder was moved: the news still to be read may name it by its old path."""
-        if before.base_parent is not None and before.base is not None and not flight.is_left:
-            former = self._listings.former_places
-            for node_id in former.note(before.base_parent, fold(before.base.name), flight.node):
-                given_up = self._tree.node(node_id)
-                if given_up is not None and given_up.folder is not None:
-                    self._listings.doubt_below(given_up)
-        if flight.heard == "":
-            self._listings.doubt_below(flight.node)
-
-    def _was_absent(self, flight: Flight) -> bool:
-        """Whether a folder that files made by the way is ours alone, so that it need not be listed.
-
-        It is, if the listing of the folder above is true from before the flight until now, and did not have
-        it. Somebody else may still have made and filled the folder meanwhile. That came after our position in
-        the service's changes, so the changes will tell of it, and the folder is listed then.
-        Of a folder that an order of its own made, the reply says whether it is new.
-        """
-        above, listings = flight.parent, self._listings
-        if above is None or not flight.is_carried or not listings.is_followed:
-            return False
-        listing = above.part.listing
-        is_shadowed = listing.shadows is not None and fold(flight.name) in listing.shadows
-        return not is_shadowed and listing.was_true_at(flight.id, listings.doubt_above(above))
 
     def acknowledge_overtaken(self, flight: Flight, ours: File, standing: File) -> None:
         """The order made the revision *ours*, and somebody else has replaced that with *standing* since.
@@ -132,44 +114,12 @@ class Books:
         twin = None if entry is None else self._tree.by_remote_id(entry.id)
         return None if twin is node else twin
 
-    def _is_in_doubt(self, flight: Flight, folder: Node, entry: Entry | None) -> bool:
-        """Whether something other than *entry* was seen or reported at the flight's place."""
-        shadows = folder.part.listing.shadows
-        key = fold(flight.name)
-        if shadows and key in shadows:
-            shadows.discard(key)
-            return True
-        if entry is not None and entry.id in self._listings.unknown_ids:
-            return True
-        return flight.heard is not None and flight.heard != token_of(entry)
-
     def _after_put(self, flight: Flight, state: State, entry: File) -> State:
-        """The node's state after its upload. The mount goes on showing the time that was set here where the
-        service kept another: it keeps whole seconds, takes none from the future, keeps its own for bytes that
-        it has already, and gives a copy the time of the file that it copied."""
-        sent = flight.content
-        assert sent is not None
-        if flight.node.pending is not None and flight.node.pending.unheard:
-            flight.node.pending.unheard = ()  # what these were to replace is gone: they cannot arrive
-        content, mtime_ns = state.content, state.mtime_ns
-        if content is not None and content.id == sent.id:
-            shown_ns = content.mtime_ns
-            mtime_ns = None if shown_ns == entry.mtime_ns else shown_ns
-            content = None
-        is_gone = state.parent is None
-        after = State(
-            state.parent,
-            named(state, flight, entry.name).name,
-            flight.parent,
-            entry,
-            None if is_gone else content,
-            None if is_gone else state.draft,
-            None if is_gone else mtime_ns,
-            state.set_aside,
-            state.flight,
-            state.kept,
-        )
-        return with_rebased_bytes(after, flight.over, Over.of(entry))
+        """The node's state after its upload, under the name that the service gave it."""
+        pending = flight.node.pending
+        if pending is not None and pending.unheard:
+            pending.unheard = ()  # what these were to replace is gone: they cannot arrive
+        return self._as_the_service_named(flight, after_put(state, flight, entry), entry)
 
     def _after_set_time(self, flight: Flight, state: State, entry: File) -> State:
         """The node's state after its new time. Where the service made another one of it, that is shown: asked
@@ -184,7 +134,7 @@ class Books:
         """Our file, which the service has put beside somebody else's by itself (`autorename` of a Dropbox):
         shown under the name it has there, unless it was renamed here meanwhile, or the name is taken."""
         folder = flight.parent
-        if not _is_beside(flight, entry) or folder is None:
+        if not is_beside(flight, entry) or folder is None:
             return after
         load_children(self._tree, folder)
         is_free = self._tree.child(folder, fold(entry.name)) is None
@@ -200,14 +150,14 @@ class Books:
         """The order is to be sent again later. Only answers count as refusals: away or slow is tried for
         ever."""
         self._count(flight, error)
-        self._land(flight)
+        land(self._listings, flight)
         self._finish(flight, flight.node.state)
 
     def again_over(self, flight: Flight, error: MountfsError, standing: Entry | None) -> None:
         """As ``again``, and *standing* is the node's base from here on: the same bytes under another
         revision, or None where the service has nothing."""
         self._count(flight, error)
-        self._land(flight)
+        land(self._listings, flight)
         node, state = flight.node, flight.node.state
         if isinstance(standing, File):
             state = state.based(flight.parent or state.base_parent, standing)
@@ -225,7 +175,7 @@ class Books:
         it is removed there.
         """
         self._count(flight, error)
-        self._land(flight)
+        land(self._listings, flight)
         state = flight.node.state
         if isinstance(standing, File):
             state = state.based(flight.parent, standing)
@@ -241,7 +191,7 @@ class Books:
         node, state = flight.node, flight.node.state
         folder = flight.parent
         assert folder is not None
-        self._land(flight)
+        land(self._listings, flight)
         load_children(self._tree, folder)
         after = state.based(None, None)
         is_unknown = node.folder is not None and self._tree.by_remote_id(standing.id) is None
@@ -268,9 +218,9 @@ class Books:
         a removal is taken back. What the node wants by now, if that is something else, is still tried: `mv a
         b` is refused, and `mv b c` came meanwhile."""
         node, state = flight.node, flight.node.state
-        self._land(flight)
+        land(self._listings, flight)
         if isinstance(error, Conflict | AlreadyExists | NotFound):
-            self._doubt_places(flight)  # the service has something there that is not known here
+            doubt_places(self._listings, flight)  # the service has something there that is not known here
         refusal = Refusal(flight.kind, str(error), self._tree.clock.wall_ns(), type(error))
         match flight.kind:
             case OrderKind.DELETE:
@@ -315,7 +265,7 @@ class Books:
         has it now; None: the service was not asked."""
         node, state = flight.node, flight.node.state
         self._tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
-        self._land(flight)
+        land(self._listings, flight)
         is_same_kind = standing is not None and isinstance(standing, Folder) is (node.folder is not None)
         if state.base_parent is not None:
             self._listings.doubt(state.base_parent)
@@ -327,8 +277,8 @@ class Books:
 
     def drop_time(self, flight: Flight, reason: str) -> None:
         """The service does not take the time that was set here: the mount shows the service's."""
-        self._land(flight)
-        self._doubt_places(flight)
+        land(self._listings, flight)
+        doubt_places(self._listings, flight)
         self._tree.notice(path_of(flight.node), f"its new time is not sent: {reason}")
         self._finish(flight, replace(flight.node.state, mtime_ns=None))
 
@@ -359,42 +309,9 @@ class Books:
         if into and isinstance(base, File) and was_unseen(flight, node.state) and not is_late(node, base):
             spare(self._tree, node, into, base)
 
-    def _land(self, flight: Flight) -> None:
-        """Notes that the order has its outcome: a listing that was asked for before is not believed about the
-        places that the order left and entered."""
-        self._note_lost_news(flight)
-        self._listings.landed(flight.parent, flight.name)
-        state = flight.node.state
-        if state.base is not None:
-            self._listings.landed(state.base_parent, state.base.name)
-
-    def _note_lost_news(self, flight: Flight) -> None:
-        """Has the flight's folders listed anew where the position in the changes was lost while it was on its
-        way. What others did there after it took effect is then never told: `echo x >f` is sent, somebody
-        removes f, the position is lost, and only then comes the reply that f was made."""
-        for folder in (flight.parent, flight.node.state.base_parent):
-            if folder is None:
-                continue
-            doubted_at = max(self._listings.doubt_above(folder), folder.part.listing.doubted_below_at)
-            if doubted_at > flight.id:
-                flight.heard, flight.is_doubted = "", True
-
-    def _doubt_places(self, flight: Flight) -> None:
-        """Has the folders that the order was to leave and to enter listed anew at the next look into them."""
-        for folder in (flight.node.state.base_parent, flight.parent):
-            if folder is not None:
-                self._listings.doubt(folder)
-
     def _count(self, flight: Flight, error: MountfsError) -> None:
         pending = flight.node.pending
         if pending is not None:
             pending.attempts += 1
             pending.refusals += not (isinstance(error, Transient) or is_full(error))
         self._tree.note_error(flight.node, str(error))
-
-
-def _is_beside(flight: Flight, entry: Entry | None) -> bool:
-    """Whether the service gave a file another name than was asked for."""
-    if flight.kind is not OrderKind.PUT or entry is None or entry.name == flight.name:
-        return False
-    return fold(entry.name) != fold(flight.name)

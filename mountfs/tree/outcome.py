@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.model.entry import Entry, File
+from mountfs.model.order import OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.content import Content, Over
 from mountfs.tree.node import Flight, State
@@ -27,6 +28,33 @@ def rebased(content: Content | None, before: Over | None, after: Over | None) ->
 def with_rebased_bytes(state: State, before: Over | None, after: Over | None) -> State:
     """*state*, whose bytes of ours that were made from *before* replace *after* from here on."""
     return state.holding(rebased(state.content, before, after), rebased(state.draft, before, after))
+
+
+def after_put(state: State, flight: Flight, entry: File) -> State:
+    """*state* after the upload. The mount goes on showing the time that was set here where the service kept
+    another: it keeps whole seconds, takes none from the future, keeps its own for bytes that it has already,
+    and gives a copy the time of the file that it copied."""
+    sent = flight.content
+    assert sent is not None
+    content, mtime_ns = state.content, state.mtime_ns
+    if content is not None and content.id == sent.id:
+        shown_ns = content.mtime_ns
+        mtime_ns = None if shown_ns == entry.mtime_ns else shown_ns
+        content = None
+    is_gone = state.parent is None
+    after = State(
+        state.parent,
+        named(state, flight, entry.name).name,
+        flight.parent,
+        entry,
+        None if is_gone else content,
+        None if is_gone else state.draft,
+        None if is_gone else mtime_ns,
+        state.set_aside,
+        state.flight,
+        state.kept,
+    )
+    return with_rebased_bytes(after, flight.over, Over.of(entry))
 
 
 def after_same_bytes(state: State, flight: Flight, entry: Entry) -> State:
@@ -59,3 +87,10 @@ def was_unseen(flight: Flight, state: State) -> bool:
     bytes of ours, which were to replace an older version than is known by now, were removed."""
     is_seen = isinstance(state.base, File) and flight.over is not None and flight.over.is_of(state.base)
     return state.parent is None and not is_seen
+
+
+def is_beside(flight: Flight, entry: Entry | None) -> bool:
+    """Whether the service gave a file another name than was asked for."""
+    if flight.kind is not OrderKind.PUT or entry is None or entry.name == flight.name:
+        return False
+    return fold(entry.name) != fold(flight.name)

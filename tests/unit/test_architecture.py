@@ -204,7 +204,7 @@ LAYERS_OF_THE_TREE = (
     ("folderpaths", "paging", "vanishing"),
     ("attributing", "circles", "copynames", "listings", "takeover", "twins"),
     ("feed", "plan", "rescue", "reversal", "sync", "view", "walks"),
-    ("recovered", "replaced"),
+    ("landing", "recovered", "replaced"),
     ("strays",),
     ("booking", "discard", "launch", "recovery", "verbs"),
 )
