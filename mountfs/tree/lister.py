@@ -1,0 +1,176 @@
+"""Lists one folder at the service, and writes what it tells onto the nodes, a part at a time.
+
+An entry that makes no sense is left out, and a notice says so. A place at which an order of ours had its
+outcome since the listing was asked for is left as it is. So is an entry that another folder has by a listing
+that was asked for later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mountfs.errors import Busy, NotADirectory, NotFound, Transient
+from mountfs.model.entry import Entry, Odd
+from mountfs.model.path import fold
+from mountfs.ports import Backend
+from mountfs.tree.bases import is_attached
+from mountfs.tree.childrows import read_children
+from mountfs.tree.chunks import chunks
+from mountfs.tree.listing import Listing
+from mountfs.tree.load import Load
+from mountfs.tree.node import ROOT_ID, Node, remote_id
+from mountfs.tree.oddities import tell_of
+from mountfs.tree.paging import PagedListing
+from mountfs.tree.place import is_on_its_way, remote_path
+from mountfs.tree.remote import is_outdated, lose, stands
+from mountfs.tree.tree import Tree
+from mountfs.tree.treewalk import fill
+from mountfs.tree.vanishing import follow_late, lose_within
+
+
+class Lister:
+    """Called by one thread for each folder, and by many for different ones. The lock is never held while the
+    service is asked."""
+
+    def __init__(self, tree: Tree, backend: Backend, doubt: Callable[[Node], None]) -> None:
+        """*doubt*: has a folder listed anew at the next look into it. Inside a transaction."""
+        self._tree = tree
+        self._backend = backend
+        self._doubt = doubt
+        self._last_asked_at = 0
+        """When a listing was last asked for: that one cannot be older than what another one told."""
+
+    def ask(self, folder: Node, load: Load) -> int | None:
+        """Asks the service what is in *folder*, and writes that onto the nodes. Returns how many entries it
+        told of; None: *folder* could not be listed, and what was known of it is trusted for a while more.
+
+        NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
+        and never was.
+        """
+        tree, listing = self._tree, folder.part.listing
+        with tree.lock:
+            if not is_attached(folder):
+                raise NotFound(f"{remote_path(folder)} does not exist any more")
+            path, item_id = remote_path(folder), remote_id(folder)
+            was_on_its_way = is_on_its_way(folder)
+            load.asked_at = self._last_asked_at = tree.store.next_id()
+        try:
+            asked = PagedListing(tree, self._backend, folder, path, item_id, load)
+            entries = asked.entries()
+        except (NotFound, NotADirectory) as error:
+            with tree.lock:
+                if folder.id == ROOT_ID:
+                    raise
+                is_elsewhere = was_on_its_way or is_on_its_way(folder) or remote_path(folder) != path
+                if is_elsewhere and not item_id:
+                    # A rename of ours took it from that path: it is there, and can be listed later.
+                    self._not_listed(listing, Busy(f"{path} is being renamed: {error}"))
+                    return None
+            lose_within(tree, folder)
+            with tree.lock:
+                with tree.transaction():
+                    self._vanished(folder)
+                if folder.state.flight is not None and listing.listed_at:
+                    # What becomes of it, its outcome tells.
+                    self._not_listed(listing, Busy(f"{path}: {error}"))
+                    return None
+                if folder.state.base is None and folder.state.parent is not None and is_attached(folder):
+                    return None  # something of ours is in it: it is made again, and shown meanwhile
+            raise
+        except Transient as error:
+            with tree.lock:
+                self._not_listed(listing, error)
+            return None
+        with tree.lock:
+            if entries is not None and not item_id and remote_path(folder) != path:
+                # It was renamed meanwhile, and something else may have had that path by then.
+                self._not_listed(listing, Busy(f"{path} was renamed while it was listed"))
+                return None
+        odd = [entry for entry in entries or () if isinstance(entry, Odd)]
+        if entries is not None:
+            plain = [entry for entry in entries if not isinstance(entry, Odd)]
+            if odd or load.landed or not fill(tree, folder, plain, load.asked_at):
+                read_children(tree, folder)
+                self._apply(folder, plain, odd, load)
+        tell_of(tree, folder, odd)
+        return asked.count
+
+    def _not_listed(self, listing: Listing, error: Transient) -> None:
+        """The listing of a folder failed: what is known of it is trusted for a while more. Raises *error* if
+        nothing is."""
+        if not listing.listed_at:
+            raise error
+        listing.checked_s = self._tree.clock.now_s()
+        listing.was_tried = True
+
+    def _apply(self, folder: Node, entries: Sequence[Entry], odd: Sequence[Odd], load: Load) -> None:
+        """Writes the listing of *load* onto the tree. A place at which an order of ours had its outcome since
+        it was asked for is left as it is."""
+        tree, listing = self._tree, folder.part.listing
+        seen, is_late = {fold(entry.name) for entry in odd}, False
+        for chunk in chunks(entries):
+            for node in self._replaced(folder, chunk, load):
+                lose_within(tree, node)
+            with tree.transaction():
+                for entry in chunk:
+                    key = fold(entry.name)
+                    seen.add(key)
+                    if self._last_asked_at > load.asked_at and is_outdated(
+                        tree, folder, entry, load.asked_at
+                    ):
+                        is_late = True
+                    elif load.is_believed_at(key):
+                        is_told = tree.store.walked.told_ids.has_since(entry.id, load.asked_at)
+                        is_late |= is_told and tree.base_child(folder, key) is None
+                        stands(tree, folder, entry)
+        with tree.lock:
+            part = folder.part
+            known = [*(part.children or {}).values(), *(part.gone or {}).values()]
+        missing = [
+            node
+            for node in known
+            if node.state.base_parent is folder
+            and node.state.base is not None
+            and fold(node.state.base.name) not in seen
+        ]
+        unknown = follow_late(tree, self._backend, folder, missing, entries)
+        for nodes in chunks(node for node in missing if node.id not in unknown):
+            for node in nodes:
+                if node.folder is not None and load.misses(node, folder):
+                    lose_within(tree, node)
+            with tree.transaction():
+                for node in nodes:
+                    if load.misses(node, folder):
+                        lose(tree, node)
+        with tree.transaction():
+            listing.listed_at = load.asked_at
+            listing.checked_s = tree.clock.now_s()
+            listing.was_tried = False
+            tree.store.save_listing(folder.id, listing)
+            if is_late or unknown:
+                self._doubt(folder)
+
+    def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Node]:
+        """The folders with anything of ours that others replaced by *entries*, where those are believed."""
+        part = folder.part
+        if part.tally is None:
+            return []
+        with self._tree.lock:
+            found = [(entry, self._tree.base_child(folder, fold(entry.name))) for entry in entries]
+            return [
+                node
+                for entry, node in found
+                if node is not None
+                and node.folder is not None
+                and remote_id(node) not in ("", entry.id)
+                and load.is_believed_at(fold(entry.name))
+                and not is_outdated(self._tree, folder, entry, load.asked_at)
+                and not (part.claims is not None and fold(entry.name) in part.claims)
+            ]
+
+    def _vanished(self, folder: Node) -> None:
+        """The service says that *folder* is not there."""
+        above = folder.state.base_parent
+        if above is not None:
+            self._doubt(above)
+        lose(self._tree, folder)
