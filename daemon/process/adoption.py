@@ -22,8 +22,9 @@ from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
+from mountfs.tree.outdated import outdate
 from mountfs.tree.overlay import Overlay
-from mountfs.tree.remote import is_untouched, lose, outdate
+from mountfs.tree.remote import is_untouched, lose
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
 

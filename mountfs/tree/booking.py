@@ -34,8 +34,9 @@ from mountfs.tree.outcome import (
     with_rebased_bytes,
 )
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import is_late, spare, stands, take_late, unite
+from mountfs.tree.remote import is_late, stands, take_late, unite
 from mountfs.tree.reversal import moved_back, shown_again
+from mountfs.tree.showing import spare
 from mountfs.tree.tree import Tree
 from mountfs.tree.unsent import as_unsent
 from mountfs.tree.word import wants_time

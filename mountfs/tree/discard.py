@@ -19,8 +19,8 @@ from mountfs.tree.childrows import held, load_children, unread_about
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
-from mountfs.tree.remote import show
 from mountfs.tree.reversal import moved_back, shown_again
+from mountfs.tree.showing import show
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import Word, keeper_of, word_of
 

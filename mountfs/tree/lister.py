@@ -20,9 +20,10 @@ from mountfs.tree.listing import Listing
 from mountfs.tree.load import Load
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
+from mountfs.tree.outdated import is_outdated
 from mountfs.tree.paging import PagedListing
 from mountfs.tree.place import is_on_its_way, remote_path
-from mountfs.tree.remote import is_outdated, lose, stands
+from mountfs.tree.remote import lose, stands
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill
 from mountfs.tree.vanishing import follow_late, lose_within

@@ -14,7 +14,9 @@ from mountfs.tree.bases import is_attached, is_below
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
-from mountfs.tree.node import FORGOTTEN, ROOT_ID, Node, State, above, forgotten, has_moved, path_of
+from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, has_moved, path_of
+from mountfs.tree.outdated import doubt_circle, doubt_former, outdate
+from mountfs.tree.showing import shadow, show, spare
 from mountfs.tree.tree import Tree
 from mountfs.tree.word import is_kept_as
 
@@ -31,7 +33,7 @@ def stands(tree: Tree, folder: Node, entry: Entry) -> None:
     if node is not None and node.state.base_parent is folder and node.state.base == entry:
         return
     if node is not None and node.folder is not None and _stands_in(folder, node):
-        _doubt_place(tree, folder)
+        doubt_circle(tree, folder)
         return
     claims = folder.part.claims
     if claims is not None and key in claims and claims[key] is not node:
@@ -110,7 +112,7 @@ def rebase(tree: Tree, node: Node, folder: Node, entry: Entry) -> None:
         folder is not state.base_parent or state.base is None or fold(state.base.name) != fold(entry.name)
     )
     if folder is not state.base_parent:
-        _doubt_former(tree, state.base_parent)
+        doubt_former(tree, state.base_parent)
     if node.folder is not None and is_elsewhere:
         # News of what is below it, by its new path, found no node.
         node.folder.listing.doubted_below_at = tree.store.next_id()
@@ -159,49 +161,6 @@ def take_late(tree: Tree, folder: Node, entry: Entry) -> bool:
     node = tree.new_node(is_folder=False)
     tree.touch(node)
     tree.change((node, State(None, entry.name, folder, entry)))
-    return True
-
-
-def spare(tree: Tree, node: Node, folder: Node, entry: File) -> None:
-    """Somebody changed *node*, a file that was removed here, to *entry*. Nobody here saw that version, so the
-    file is not removed, and is shown again. Inside a transaction."""
-    tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
-    key = fold(entry.name)
-    load_children(tree, folder)
-    if tree.child(folder, key) is not None:
-        shadow(tree, folder, key)
-        tree.change((node, forgotten(node.state)))
-    elif not show(tree, folder):
-        tree.change((node, forgotten(node.state)))
-    else:
-        tree.change((node, State(folder, entry.name, folder, entry, kept=node.state.kept)))
-
-
-def show(tree: Tree, folder: Node, *, is_told: bool = True) -> bool:
-    """Has *folder* shown, since something in it is to be: it is shown again, with those above it, if it was
-    removed here and the service still has it. Inside a transaction.
-
-    False where that cannot be: its removal is on its way, something else has its name by now, or it has
-    vanished. What would be put into it all the same would vanish with it, and bytes of ours too. Example: `mv
-    d/f g; rmdir d`, the service refuses the rename, and f is in d still. *is_told*: whether a notice tells.
-    """
-    removed: list[Node] = []
-    for at in above(folder):
-        state = at.state
-        if state.parent is not None or at.id == ROOT_ID:
-            continue
-        if state.base is None or state.base_parent is None or state.flight is not None:
-            return False
-        load_children(tree, state.base_parent)
-        if tree.child(state.base_parent, fold(state.base.name)) is not None:
-            return False
-        removed.append(at)
-    for at in reversed(removed):
-        base, parent = at.state.base, at.state.base_parent
-        assert base is not None
-        if is_told:
-            tree.notice(path_of(at), "not removed: it is not empty any more")
-        tree.change((at, at.state.at(parent, base.name)))
     return True
 
 
@@ -301,15 +260,6 @@ def token_of(entry: Entry | None) -> str:
     return "" if entry is None else entry.revision if isinstance(entry, File) else entry.id
 
 
-def shadow(tree: Tree, folder: Node, key: str) -> None:
-    """The service has something under a name that a node of ours has. Inside a transaction."""
-    listing = folder.part.listing
-    if listing.shadows is None:
-        listing.shadows = set()
-    listing.shadows.add(key)
-    tree.store.save_listing(folder.id, listing)
-
-
 def followed(content: Content | None, before: File, after: File) -> Content | None:
     """*content* after the file got another revision with the same bytes: if it was made from *before*, it is
     made from *after* as well, and may replace that."""
@@ -358,37 +308,3 @@ def _stands_in(folder: Node, node: Node) -> bool:
         then_in = state.flight.parent if state.flight is not None else None
         left += [each for each in (now_in, then_in) if each is not None]
     return False
-
-
-def is_outdated(tree: Tree, folder: Node, entry: Entry, asked_at: int) -> bool:
-    """Whether a listing of *folder*, asked for at *asked_at*, tells where *entry* was before somebody moved
-    it: the folder that it is in was asked for later, and had it. Which of both the service told later, nobody
-    knows; *folder* is to be listed once more."""
-    node = tree.by_remote_id(entry.id)
-    place = None if node is None else node.state.base_parent
-    return place is not None and place is not folder and place.part.listing.listed_at > asked_at
-
-
-def _doubt_former(tree: Tree, folder: Node | None) -> None:
-    """Something turns out to have left *folder*. If that was told by a listing whose reply took long, it may
-    be there all the same, and what is listed anew finds it again."""
-    if folder is None or folder.folder is None:
-        return
-    listing = folder.part.listing
-    if 0 < listing.listed_at >= listing.doubted_at:
-        outdate(tree, folder)
-
-
-def _doubt_place(tree: Tree, folder: Node) -> None:
-    """The service seems to have *folder* inside itself. Either somebody moved it out first (`mv a/b b; mv a
-    b/a`, and b is listed before a), or the service is wrong. Both folders are listed again; until then
-    nothing is put into *folder* that would close the circle."""
-    for each in (folder, folder.state.base_parent):
-        if each is not None:
-            outdate(tree, each)
-
-
-def outdate(tree: Tree, folder: Node) -> None:
-    """The listing of *folder* is out of date: it serves only where it cannot be listed anew."""
-    folder.part.listing.doubted_at = tree.store.next_id()
-    tree.store.save_listing(folder.id, folder.part.listing)

@@ -11,7 +11,7 @@ from mountfs.tree.childrows import load_children
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.node import FORGOTTEN, Node, State
 from mountfs.tree.refusal import Refusal
-from mountfs.tree.remote import shadow, show
+from mountfs.tree.showing import shadow, show
 from mountfs.tree.tree import Tree
 
 

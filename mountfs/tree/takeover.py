@@ -10,7 +10,7 @@ from mountfs.model.path import fold
 from mountfs.tree.content import Over, is_made_from
 from mountfs.tree.node import Node, forgotten
 from mountfs.tree.outcome import rebased
-from mountfs.tree.remote import spare
+from mountfs.tree.showing import spare
 from mountfs.tree.tree import Tree
 
 

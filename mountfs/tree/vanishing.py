@@ -16,8 +16,9 @@ from mountfs.tree import tally
 from mountfs.tree.childrows import held
 from mountfs.tree.chunks import chunks
 from mountfs.tree.node import Node, remote_id
+from mountfs.tree.outdated import outdate
 from mountfs.tree.place import place_in
-from mountfs.tree.remote import lose, outdate, stands
+from mountfs.tree.remote import lose, stands
 from mountfs.tree.tree import Tree
 
 LISTED_FROM = 4
