@@ -157,7 +157,7 @@ class Committer:
         try:
             self._plan.lose_folders(now_s)
             found = self._find(now_s)
-            self._plan.tell()
+            self._plan.bugs.tell()
             if not isinstance(found, Batch):
                 return now_s if self._plan.has_lost else found
             batch = found
@@ -216,7 +216,7 @@ class Committer:
         if self._pause.is_held:
             return math.inf
         queues = {
-            kind: Queue(self._plan.ready(kind), self._plan.oldest_s(kind), most)
+            kind: Queue(self._plan.ready.count(kind), self._plan.ready.oldest_s(kind), most)
             for kind, most in self._sizes.most.items()
             if not (kind in MAKES_A_FILE and self._pause.stops_files)
         }
@@ -255,7 +255,7 @@ class Committer:
         """Adds the rest of a batch, a part at a time."""
         while fill(self._tree, self._plan, batch.sent, self._sizes.most[batch.kind], now_s):
             pass
-        self._plan.tell()
+        self._plan.bugs.tell()
         batch.orders = self._orders(batch.sent)
         batch.is_filled = True
         self.on_batch(batch.current)

@@ -11,10 +11,11 @@ from mountfs.tree.content import Content, Over
 from mountfs.tree.node import ANY_BATCH_SIZE, Flight, Node, State, remote_id
 from mountfs.tree.order import detour_folder, new_folders_above
 from mountfs.tree.place import base_place, place_in
-from mountfs.tree.plan import Plan, Unsendable
+from mountfs.tree.plan import Plan
 from mountfs.tree.rows import FlightRow
 from mountfs.tree.tree import Tree
 from mountfs.tree.twins import copies_one_of
+from mountfs.tree.unsendable import Unsendable
 
 NAME_KEPT = 200
 """Characters of a name that a detour keeps; with its mark it is below the 255 that services take."""

@@ -11,14 +11,10 @@ those that waited for it. It is then in one of these:
 
 from __future__ import annotations
 
-import heapq
-import logging
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Protocol
 
 from mountfs.errors import Internal
 from mountfs.model.order import OrderKind
@@ -29,18 +25,21 @@ from mountfs.tree.bases import is_attached
 from mountfs.tree.circles import circle_of, open_circle
 from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.lockedfiles import LockedFiles
-from mountfs.tree.node import Node, Pending, path_of
-from mountfs.tree.order import Blocked, blocked, is_lost, new_folders_above, next_step
+from mountfs.tree.node import Node, Pending
+from mountfs.tree.order import Blocked, blocked, is_lost, next_step
+from mountfs.tree.readynodes import ReadyNodes
+from mountfs.tree.refusedabove import reconsidered
 from mountfs.tree.remote import lose
 from mountfs.tree.settling import SettlingTime
 from mountfs.tree.takeover import needs_base, replaced_by, take_over
+from mountfs.tree.timers import Timers
 from mountfs.tree.tree import Planner, Tree
 from mountfs.tree.twins import is_at_service
+from mountfs.tree.unsendable import Bugs, Unsendable
+from mountfs.tree.uploadport import NoUploads, Uploads
 from mountfs.tree.vanishing import lose_within
 from mountfs.tree.waits import Waits
 from mountfs.tree.word import is_refused, keeps_here
-
-LOG = logging.getLogger(__name__)
 
 HELD_S = 30.0
 """When a node is tried again at which a bug showed."""
@@ -50,30 +49,6 @@ EXPIRED_AT_ONCE = 200
 """Nodes that have settled, or may be tried again, taken up in one step, likewise."""
 RELEASED_AT_ONCE = 2_000
 """Nodes whose wait ended, taken up in one step, likewise."""
-
-
-class Uploads(Protocol):
-    """The part of ``upload.uploader`` that is needed here."""
-
-    def want(self, node: Node) -> None:
-        """The bytes of *node* are to go up, if they are not on their way already. Under the lock."""
-
-
-class NoUploads:
-    """Nobody sends bytes."""
-
-    def want(self, node: Node) -> None:
-        """Nothing comes of it."""
-
-
-class Unsendable(Exception):
-    """A bug, raised as *error* while *node* was looked at or made an order of. It concerns that node
-    alone."""
-
-    def __init__(self, node: Node, error: Exception) -> None:
-        super().__init__(f"{path_of(node)} cannot be sent: {error!r}")
-        self.node = node
-        self.error = error
 
 
 class Plan(Planner):
@@ -93,12 +68,11 @@ class Plan(Planner):
         self._settling_time = SettlingTime(tree, limits, usual_settle_s)
         self._stale: OrderedDict[int, Node] = OrderedDict()
         self._waits = Waits()
-        self._ready: dict[OrderKind, OrderedDict[int, Node]] = {kind: OrderedDict() for kind in OrderKind}
-        self._timers: list[tuple[float, int, Node]] = []
+        self.ready = ReadyNodes()
+        self._timers = Timers()
         self._settling: dict[int, Node] = {}
         self._is_woken = False
-        self._bugs: deque[tuple[str, Exception]] = deque()
-        """What ``tell`` is to tell: paths, and what was raised there."""
+        self.bugs = Bugs()
         self._lost: dict[int, Node] = {}
         """Folders that have vanished, with something of ours in them: for ``lose_folders``."""
         self.looks = 0
@@ -141,14 +115,8 @@ class Plan(Planner):
         """Brings a part of the plan up to date; when to look again: *now_s* if there is more to do."""
         with self._tree.lock:
             self._is_woken = False
-            for _ in range(EXPIRED_AT_ONCE):
-                if not self._timers or (
-                    self._timers[0][0] > now_s and self._timers[0][2].pending is not None
-                ):
-                    break
-                _, _, node = heapq.heappop(self._timers)
-                if node.pending is not None:
-                    self._stale[node.id] = node
+            for each in self._timers.take_expired(now_s, EXPIRED_AT_ONCE):
+                self._stale[each.id] = each
             for _ in range(LOOKED_AT_ONCE):
                 if self._waits.has_ended:
                     for each in self._waits.take_up(RELEASED_AT_ONCE):
@@ -171,7 +139,7 @@ class Plan(Planner):
     @property
     def due_s(self) -> float:
         """When something will have settled, or is to be tried again."""
-        return self._timers[0][0] if self._timers else math.inf
+        return self._timers.due_s
 
     @property
     def has_changed(self) -> bool:
@@ -183,22 +151,11 @@ class Plan(Planner):
         """Whether ``lose_folders`` has something to do."""
         return bool(self._lost)
 
-    def ready(self, kind: OrderKind) -> int:
-        """How many nodes are ready for an order of *kind*."""
-        return len(self._ready[kind])
-
-    def oldest_s(self, kind: OrderKind) -> float:
-        """Since when the oldest of these nodes is ready; ``math.inf``: there is none."""
-        first = next(iter(self._ready[kind].values()), None)
-        return math.inf if first is None or first.pending is None else first.pending.ready_since_s
-
     def take(self, kind: OrderKind, now_s: float, together: Collection[Node]) -> Iterator[Node]:
         """Gives the nodes that are ready for *kind*, the oldest first. Each is looked at once more, since
         those before it go *together* with it. Ends early where many turn out to have to wait. Unsendable."""
-        queue = self._ready[kind]
         looks = LOOKED_AT_ONCE
-        while queue and looks:
-            node = next(iter(queue.values()))
+        while looks and (node := self.ready.first(kind)) is not None:
             self._look_at(node, now_s, together)
             if node.pending is None or node.pending.queue is not kind:
                 looks -= 1
@@ -223,7 +180,7 @@ class Plan(Planner):
         """Tries the node of *bug* again in HELD_S; meanwhile no other waits for it. Call it after the
         transaction in which the bug showed is undone, or half of what was decided would stay."""
         node, error = bug.node, bug.error
-        self._bugs.append((path_of(node), error))
+        self.bugs.note(bug)
         self._stale.pop(node.id, None)  # the roll-back touched it
         if node.state.flight is None and not is_attached(node):
             self.rescue(node)
@@ -231,7 +188,7 @@ class Plan(Planner):
         if node.pending is not None:
             self._tree.note_error(node, str(Internal.of(error)))
             node.pending.held_until_s = now_s + HELD_S
-            heapq.heappush(self._timers, (now_s + HELD_S, self._tree.store.next_id(), node))
+            self._timers.set(now_s + HELD_S, node)
 
     def lose_folders(self, now_s: float) -> None:
         """Loses the folders that were found to have vanished, with what is in them, a part at a time. Without
@@ -250,12 +207,6 @@ class Plan(Planner):
             except Unsendable as bug:
                 with self._tree.lock:
                     self.hold(bug, now_s)
-
-    def tell(self) -> None:
-        """Writes the bugs since the last call to the log. Without the lock: a disk may be slow."""
-        while self._bugs:
-            path, error = self._bugs.popleft()
-            LOG.error("%s cannot be sent, and is tried again later", path, exc_info=error)
 
     def waiting_for(self, node: Node) -> list[Node]:
         """What waits for *node*, and for those that do."""
@@ -297,39 +248,25 @@ class Plan(Planner):
                 lose(self._tree, node)
             return
         if is_refused(node):
-            self._reconsider(node, pending)
+            by = reconsidered(self._tree, node, pending)
+            if by is not None:
+                self._waits.begin(node, by)
             due_s = self._locked_files.try_again(node, now_s)
             if due_s < math.inf:
-                heapq.heappush(self._timers, (due_s, self._tree.store.next_id(), node))
+                self._timers.set(due_s, node)
         is_stuck = False
         step = next_step(node, self._limits)
         if step is not None and not is_refused(node) and not keeps_here(node):
             wait_s = max(self._left_s(node, step), pending.held_until_s - now_s)
             if wait_s > 0:
                 self._settling[node.id] = node
-                heapq.heappush(self._timers, (now_s + wait_s, self._tree.store.next_id(), node))
+                self._timers.set(now_s + wait_s, node)
             else:
                 is_stuck = self._place(node, step, now_s, together)
         if node.pending is not None and is_stuck is not pending.is_stuck:
             pending.is_stuck = is_stuck
             self._tree.recount(node)
             self._free(node)
-
-    def _reconsider(self, node: Node, pending: Pending) -> None:
-        """A refused new folder is tried again under another name, with all that was refused in it: `mkdir d;
-        touch d/x`, both refused; after `mv d e` e and e/x are sent. A recovered copy in d is not."""
-        above = new_folders_above(node)
-        if not above or node.state.set_aside is not None:
-            return
-        refused = next((folder for folder in reversed(above) if is_refused(folder)), None)
-        if refused is not None:
-            pending.fails_with = refused
-        elif pending.fails_with in above and _is_renamed(pending.fails_with):
-            pending.fails_with = None
-            self._tree.change((node, replace(node.state, refusal=None)))
-            return
-        by = refused or above[-1]
-        self._waits.begin(node, by)
 
     def _place(self, node: Node, step: OrderKind, now_s: float, together: Collection[Node]) -> bool:
         """Queues a settled node, or has it wait. Returns whether it waits for something that was refused."""
@@ -346,10 +283,9 @@ class Plan(Planner):
         if not is_at_service(self._tree, self._limits, node, step):
             self.uploads.want(node)
             return False
-        pending.queue = step
         if not together:
             pending.ready_since_s = now_s
-        self._ready[step][node.id] = node
+        self.ready.enter(node, step)
         return False
 
     def _wait(self, node: Node, step: OrderKind, found: Blocked) -> bool:
@@ -371,16 +307,10 @@ class Plan(Planner):
         return is_refused(by) or by.pending.is_stuck
 
     def _leave(self, node: Node) -> None:
-        pending = node.pending
-        if pending is None:
-            for queue in self._ready.values():
-                queue.pop(node.id, None)
-            return
-        if pending.queue is not None:
-            self._ready[pending.queue].pop(node.id, None)
-            pending.queue = None
-        self._waits.leave(node)
-        self._settling.pop(node.id, None)
+        self.ready.leave(node)
+        if node.pending is not None:
+            self._waits.leave(node)
+            self._settling.pop(node.id, None)
 
     def _free(self, node: Node) -> None:
         """Has those that wait for *node* looked at again, a part of them at a time."""
@@ -394,7 +324,3 @@ class Plan(Planner):
 
     def _left_s(self, node: Node, step: OrderKind) -> float:
         return self._settling_time.left_s(node, step, is_hurried=self.is_hurried())
-
-
-def _is_renamed(node: Node) -> bool:
-    return node.pending is not None and node.pending.is_renamed

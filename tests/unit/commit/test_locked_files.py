@@ -131,8 +131,8 @@ def test_a_look_at_one_that_waits_leaves_no_timer_behind(world: World) -> None:
     locked(world)
     core = world.core
     pass_time(world, 1.0)
-    before = len(core.plan._timers)
+    before = len(core.plan._timers._heap)
     for _ in range(20):
         core.tree.planner.touch(world.node("/a"))
         pass_time(world, 0.1)
-    assert len(core.plan._timers) == before
+    assert len(core.plan._timers._heap) == before

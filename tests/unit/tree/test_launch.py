@@ -10,7 +10,7 @@ import pytest
 
 from mountfs.errors import NoSpace
 from mountfs.model.order import OrderKind
-from mountfs.tree import launch, plan
+from mountfs.tree import launch, plan, unsendable
 from mountfs.tree.node import Flight, Node
 from mountfs.tree.tree import Tree
 from tests.doubles.world import World
@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_sent_is_told_of_without_the_lock(
     def error(_text: str, path: str, **_: object) -> None:
         told.append((path, world.core.tree.lock._is_owned()))  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(plan.LOG, "error", error)
+    monkeypatch.setattr(unsendable.LOG, "error", error)
     world.commit_steps(1)
     assert told == [(f"/{BAD}", False)]
     world.close()

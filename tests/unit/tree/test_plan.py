@@ -36,7 +36,7 @@ def pending(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     look(made)
     made.upload_all()
     look(made)
-    assert made.core.plan.ready(OrderKind.PUT) == MANY
+    assert made.core.plan.ready.count(OrderKind.PUT) == MANY
     yield made
     made.close()
 
@@ -216,7 +216,7 @@ def test_what_changes_after_a_start_is_looked_at_before_what_a_former_process_le
     world.advance(3.0)
     world.core.plan.look(world.clock.now_s())
     assert world.core.plan.looks == LOOKED_AT_ONCE
-    assert world.core.plan.ready(OrderKind.DELETE) == 1
+    assert world.core.plan.ready.count(OrderKind.DELETE) == 1
     assert world.core.plan.has_changed
     world.settle()
     assert world.remote() == {f"/{number}": b"" for number in range(2 * LOOKED_AT_ONCE)}
