@@ -24,5 +24,5 @@ def _order_of(flight: Flight, tree: Tree, spool: Spool, limits: BackendLimits) -
     if content.session is None or content.size_bytes < limits.session_min_bytes:
         return order_of(flight, source, ())
     with tree.lock:
-        parts = tree.store.parts(content.id)
+        parts = tree.store.parts.of(content.id)
     return order_of(flight, source, parts)

@@ -115,7 +115,7 @@ class _Adoption:
             timed = theirs.node(row.id)
             if timed is not None:
                 (self._take if timed.is_special else self._take_facts)(timed)
-        for session in theirs.store.orphans():
+        for session in theirs.store.orphans.all():
             self._tree.add_orphan(session)
         pinned = take_pins(self._tree, theirs, self._known_or_taken)
         if pinned:
@@ -340,8 +340,8 @@ class _Adoption:
         ours = replace(theirs, id=self._tree.store.next_id(), is_synced=False, overlay=overlay)
         if overlay is not None:
             self._tree.store.gaps.add(ours.id, overlay)
-        for part in self._theirs.tree.store.parts(theirs.id):
-            self._tree.store.add_part(ours.id, part)
+        for part in self._theirs.tree.store.parts.of(theirs.id):
+            self._tree.store.parts.add(ours.id, part)
         self._contents[theirs.id] = ours
         return ours
 

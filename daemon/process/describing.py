@@ -140,7 +140,7 @@ class Description:
                 )
                 for node in nodes
             ]
-            notices = tree.store.notices()
+            notices = tree.store.notices.all()
         found += [
             Trouble(notice.path, "notice", notice.text, age_s(notice.wall_ns)) for notice in reversed(notices)
         ]

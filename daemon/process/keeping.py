@@ -33,7 +33,7 @@ def copies_kept(tree: Tree, shown: Callable[[str], str]) -> tuple[Copy, ...]:
         if refusal is not None:
             age_s = _age_s(wall_ns, refusal.wall_ns)
             found[path] = Copy(shown(path), RECOVERED, age_s, WHAT_TO_DO[RECOVERED])
-    for notice in reversed(tree.store.notices()):
+    for notice in reversed(tree.store.notices.all()):
         name = copy_named_in(notice.text)
         if name is None or len(found) >= MOST_TOLD:
             continue

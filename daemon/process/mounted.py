@@ -150,7 +150,7 @@ class RunningAccount:
         """At or below *node*."""
         tree = self._core.tree
         with tree.lock:
-            sessions = tree.store.count_orphans() + self._core.uploader.opening
+            sessions = tree.store.orphans.count() + self._core.uploader.opening
             if node is None:
                 return Backlog(sessions=sessions)
             counts = [count_of(node, (word,)) for word in PENDING]

@@ -172,7 +172,7 @@ class Sweeper:
     def _end_next_session(self, now_s: float) -> float:
         """Tells the service of one; when to step again. One it refuses to end expires by itself."""
         with self._tree.lock:
-            session = self._tree.store.first_orphan()
+            session = self._tree.store.orphans.first()
         if session is None:
             return math.inf
         if self._abandoning.ready_s > now_s:
@@ -188,11 +188,11 @@ class Sweeper:
                 if not is_account_wide(error):
                     # It may be this one alone that the service stumbles over: the others come first.
                     with self._tree.transaction():
-                        self._tree.store.put_orphan_last(session)
+                        self._tree.store.orphans.put_last(session)
                 return max(now_s, self._abandoning.ready_s)
         self._abandoning.succeeded()
         with self._tree.transaction():
-            self._tree.store.remove_orphan(session)
+            self._tree.store.orphans.remove(session)
         return now_s
 
     def _wake(self) -> None:

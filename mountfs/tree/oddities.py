@@ -22,7 +22,7 @@ def tell_of(tree: Tree, folder: Node, odd: Sequence[Odd]) -> None:
     text = f"{count} left out, for what the service says makes no sense: {first.name or '?'}: {first.reason}"
     with tree.lock:
         path = path_of(folder)
-        if any((notice.path, notice.text) == (path, text) for notice in tree.store.notices()):
+        if any((notice.path, notice.text) == (path, text) for notice in tree.store.notices.all()):
             return
         tree.notice(path, text)
     LOG.warning("%s: %s", path, text)

@@ -27,13 +27,14 @@ from mountfs.tree.database import MACHINE_TROUBLE
 from mountfs.tree.lockedfiles import LockedFiles
 from mountfs.tree.node import Node, Pending
 from mountfs.tree.order import Blocked, blocked, is_lost, next_step
+from mountfs.tree.planport import Planner
 from mountfs.tree.readynodes import ReadyNodes
 from mountfs.tree.refusedabove import reconsidered
 from mountfs.tree.remote import lose
 from mountfs.tree.settling import SettlingTime
 from mountfs.tree.takeover import needs_base, replaced_by, take_over
 from mountfs.tree.timers import Timers
-from mountfs.tree.tree import Planner, Tree
+from mountfs.tree.tree import Tree
 from mountfs.tree.twins import is_at_service
 from mountfs.tree.unsendable import Bugs, Unsendable
 from mountfs.tree.uploadport import NoUploads, Uploads

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.errors import DiskFull
-from mountfs.model.order import Part
 from mountfs.tree.attributelog import AttributeLog, forget_former
 from mountfs.tree.content import Content
 from mountfs.tree.database import BUSY_S, check_version, check_whole, connect, is_full, unusable
+from mountfs.tree.detachedrows import DetachedRows, delete_nodes
 from mountfs.tree.gaprows import GapRows, read_gaps
 from mountfs.tree.keptrows import KeptRows
 from mountfs.tree.knownfiles import KnownFiles
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, State
+from mountfs.tree.noticerows import NoticeRows
+from mountfs.tree.orphanrows import OrphanRows
+from mountfs.tree.partrows import PartRows
 from mountfs.tree.rows import (
     CONTENT_COLUMNS,
     NEW_FILE,
@@ -39,20 +41,10 @@ from mountfs.tree.rows import (
 )
 from mountfs.tree.walkrows import SAVE_LISTING, WalkRows
 
-NOTICES_KEPT = 200
 IDS_AT_ONCE = 10_000
 """Ids are reserved in blocks of this many, so that a new one costs no write."""
 CHECKED_BYTES = 8 * 1024 * 1024
 """A database up to this size is checked at every start, which takes it a tenth of a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something a person should know about a path."""
-
-    wall_ns: int
-    path: str
-    text: str
 
 
 class Store:
@@ -69,7 +61,6 @@ class Store:
         """Called when the disk is full: whoever holds space back for that gives it."""
         self.commits = 0
         """How many transactions are in the database since it was opened."""
-        self._ends_sessions = ends_sessions
         self._ended_flights: list[int] = []
         self._spent_contents: dict[int, None] = {}
         """Rows that this transaction has done with: written by one statement for all of them."""
@@ -79,6 +70,9 @@ class Store:
         self.walked = WalkRows(self._db)
         self.known_files = KnownFiles(self._db)
         self.kept = KeptRows(self._db)
+        self.orphans = OrphanRows(self._db, are_kept=ends_sessions)
+        self.notices = NoticeRows(self._db)
+        self.detached = DetachedRows(self._db)
         self.attribute_log = AttributeLog(path, boot_id)
         try:
             check_version(self._db)
@@ -86,7 +80,7 @@ class Store:
                 check_whole(self._db)
             self.attribute_log.replay(self._db)
             self._next_id = int(self.fact("next_id") or ROOT_ID + 1)
-            self._has_parts = self._db.execute("SELECT 1 FROM parts LIMIT 1").fetchone() is not None
+            self.parts = PartRows(self._db)
         except (sqlite3.Error, ValueError, TypeError) as error:
             self._db.close()
             raise unusable(path, error) from error
@@ -163,9 +157,7 @@ class Store:
             self.save_nodes([(node, after)], is_dirty=[is_dirty])
 
     def delete_nodes(self, node_ids: Iterable[int]) -> None:
-        rows = [(node_id,) for node_id in node_ids]
-        self._db.executemany("DELETE FROM nodes WHERE id = ?", rows)
-        self._db.executemany("DELETE FROM listings WHERE node = ?", rows)
+        delete_nodes(self._db, node_ids)
 
     def node(self, node_id: int) -> NodeRow | None:
         return next(self._select_nodes("id = ?", (node_id,)), None)
@@ -207,7 +199,7 @@ class Store:
     def _select_nodes(self, where: str, values: tuple[Value, ...]) -> Iterator[NodeRow]:
         return map(node_row, self._db.execute(f"SELECT {NODE_COLUMNS} FROM nodes WHERE {where}", values))
 
-    # Contents and their parts
+    # Contents
 
     def save_contents(self, contents: Iterable[tuple[Content, int | None, Role]]) -> None:
         """Writes the rows of contents, each with its node (None: it is spent) and its role there."""
@@ -220,8 +212,8 @@ class Store:
     def spend_content(self, content: Content) -> None:
         """*content* is nobody's any more; the sweeper finds it among ``spent_contents``."""
         self._spent_contents[content.id] = None
-        if self._has_parts:
-            self.clear_parts(content.id)
+        if self.parts.has_some:
+            self.parts.clear(content.id)
 
     def mark_synced(self, content_ids: Iterable[int]) -> None:
         self._db.executemany(
@@ -241,23 +233,6 @@ class Store:
     def spool_names(self) -> set[str]:
         """The names of all spool files that rows name."""
         return {name for (name,) in self._db.execute("SELECT spool FROM contents")}
-
-    def add_part(self, content_id: int, part: Part) -> None:
-        self._has_parts = True
-        self._db.execute(
-            "INSERT OR REPLACE INTO parts VALUES (?, ?, ?, ?)",
-            (content_id, part.offset, part.length, part.receipt),
-        )
-
-    def parts(self, content_id: int) -> tuple[Part, ...]:
-        """What the service acknowledged of a content's session, ascending by offset."""
-        found = self._db.execute(
-            "SELECT offset, length, receipt FROM parts WHERE content = ? ORDER BY offset", (content_id,)
-        )
-        return tuple(Part(*row) for row in found)
-
-    def clear_parts(self, content_id: int) -> None:
-        self._db.execute("DELETE FROM parts WHERE content = ?", (content_id,))
 
     # Flights
 
@@ -311,67 +286,7 @@ class Store:
         found = self._db.execute("SELECT listings.* FROM nodes JOIN listings ON node = id WHERE is_dirty")
         return {row[0]: listing_of(row) for row in found}
 
-    def detach(self, folder_id: int) -> None:
-        """A folder is gone, and what the store has below it is to be removed."""
-        self._db.execute("INSERT OR IGNORE INTO detached VALUES (?)", (folder_id,))
-
-    def sweep_detached(self, most_rows: int) -> int:
-        """Removes rows below folders that are gone, at most about *most_rows*; how many it removed."""
-        row = self._db.execute("SELECT node FROM detached LIMIT 1").fetchone()
-        if row is None:
-            return 0
-        (folder_id,) = row
-        found = self._db.execute(
-            "SELECT id, kind FROM nodes WHERE parent = ? AND NOT is_dirty LIMIT ?", (folder_id, most_rows)
-        ).fetchall()
-        if not found:
-            self._db.execute("DELETE FROM detached WHERE node = ?", (folder_id,))
-            return 1
-        for node_id, kind in found:
-            if kind == "folder":
-                self.detach(node_id)
-        self.delete_nodes(node_id for node_id, _ in found)
-        return len(found)
-
-    # Sessions to end
-
-    def add_orphan(self, session: str) -> None:
-        """Notes an upload session that nobody will use any more, to be ended; none where they end alone."""
-        if self._ends_sessions:
-            self._db.execute("INSERT OR IGNORE INTO orphans (session) VALUES (?)", (session,))
-
-    def put_orphan_last(self, session: str) -> None:
-        """Has the session ended after all others: it could not be ended just now."""
-        self._db.execute(
-            "UPDATE orphans SET id = (SELECT max(id) + 1 FROM orphans) WHERE session = ?", (session,)
-        )
-
-    def remove_orphan(self, session: str) -> None:
-        self._db.execute("DELETE FROM orphans WHERE session = ?", (session,))
-
-    def first_orphan(self) -> str | None:
-        row = self._db.execute("SELECT session FROM orphans ORDER BY id LIMIT 1").fetchone()
-        return None if row is None else str(row[0])
-
-    def orphans(self) -> list[str]:
-        """The upload sessions to end, the oldest first."""
-        return [str(session) for (session,) in self._db.execute("SELECT session FROM orphans ORDER BY id")]
-
-    def count_orphans(self) -> int:
-        return int(self._db.execute("SELECT count(*) FROM orphans").fetchone()[0])
-
-    # Notices and facts
-
-    def add_notice(self, notice: Notice) -> None:
-        values = (notice.wall_ns, notice.path, notice.text)
-        self._db.execute("DELETE FROM notices WHERE path = ? AND text = ?", values[1:])
-        self._db.execute("INSERT INTO notices (wall_ns, path, text) VALUES (?, ?, ?)", values)
-        self._db.execute("DELETE FROM notices WHERE id <= (SELECT max(id) FROM notices) - ?", (NOTICES_KEPT,))
-
-    def notices(self) -> list[Notice]:
-        """All notices, the oldest first."""
-        found = self._db.execute("SELECT wall_ns, path, text FROM notices ORDER BY id")
-        return [Notice(*row) for row in found]
+    # Facts
 
     def fact(self, key: str) -> str | None:
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

@@ -20,26 +20,18 @@ from mountfs.tree.listing import Listing
 from mountfs.tree.loading import Loader
 from mountfs.tree.node import FORGOTTEN, Node, Pending, State, home_of
 from mountfs.tree.noted import Noted
+from mountfs.tree.noticerows import Notice
+from mountfs.tree.planport import Planner
 from mountfs.tree.residents import NotLoaded, Residents
 from mountfs.tree.restoring import restore
 from mountfs.tree.rows import NodeRow
-from mountfs.tree.store import Notice, Store
+from mountfs.tree.store import Store
 from mountfs.tree.transaction import Transaction
 from mountfs.tree.unclean import Unclean
 from mountfs.tree.word import is_dirty
 
 Edit = tuple[Node, State]
 """What a node is to be from now on."""
-
-
-class Planner:
-    """The part of ``tree.plan`` that is told of every change; the assembly puts a real one in its place."""
-
-    def touch(self, node: Node) -> None:
-        """What *node* wants, or what it may wait for, has changed."""
-
-    def forget(self, node: Node) -> None:
-        """*node* wants nothing any more."""
 
 
 class Tree:
@@ -200,13 +192,13 @@ class Tree:
     def notice(self, path: str, text: str) -> None:
         """Tells people something about a path."""
         with self.transaction():
-            self.store.add_notice(Notice(self.clock.wall_ns(), path, text))
+            self.store.notices.add(Notice(self.clock.wall_ns(), path, text))
 
     def add_orphan(self, session: str | None) -> None:
         """An upload session that nobody will commit is to be ended."""
         if session:
             with self.transaction():
-                self.store.add_orphan(session)
+                self.store.orphans.add(session)
                 self._has_news_for_sweeper = True
 
     # Looking
@@ -258,7 +250,7 @@ class Tree:
         may be left."""
         with self.transaction():
             has_more = self.residents.sweep(most_nodes)
-            return bool(self.store.sweep_detached(most_nodes)) or has_more
+            return bool(self.store.detached.sweep(most_nodes)) or has_more
 
     def shrink(self) -> None:
         """Lets go of folders of clean nodes while too many are in memory: what is sent becomes clean without
@@ -290,7 +282,7 @@ class Tree:
             self.store.delete_nodes(node.id for node in gone)
             for node in gone:
                 if node.folder is not None:
-                    self.store.detach(node.id)
+                    self.store.detached.add(node.id)
                     self._has_news_for_sweeper = True
         self._contents.write(edits, committed)
 

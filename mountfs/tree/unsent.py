@@ -11,5 +11,5 @@ from mountfs.tree.tree import Tree
 def as_unsent(tree: Tree, content: Content) -> Content:
     """*content* as if nothing of it had been sent; its session is to be ended. Inside a transaction."""
     tree.add_orphan(content.session)
-    tree.store.clear_parts(content.id)
+    tree.store.parts.clear(content.id)
     return replace(content, content_hash=None, session=None, twin=None)

@@ -128,7 +128,7 @@ class UploadContext:
         with tree.transaction():
             if content.session is not None:
                 tree.add_orphan(content.session)
-                tree.store.clear_parts(content_id)
+                tree.store.parts.clear(content_id)
             if state.content is content:
                 after_state = state.holding(after, state.draft)
             else:
@@ -165,5 +165,5 @@ class UploadContext:
         self.tree.note_error(node, None)
         if twin is not None and content.session is not None:
             self.tree.add_orphan(content.session)
-            self.tree.store.clear_parts(content.id)
+            self.tree.store.parts.clear(content.id)
         return node, state.holding(content.uploaded(content_hash, session, twin), state.draft)

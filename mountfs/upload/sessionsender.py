@@ -68,7 +68,7 @@ class SessionSender:
         """
         file = self._files.get(content.id)
         if file is None:
-            parts = self._context.tree.store.parts(content.id)
+            parts = self._context.tree.store.parts.of(content.id)
             file = self._files[content.id] = LargeFile(content, parts, is_streamable=False)
             file.place = place_of(node.state, content)
         if file.size_bytes is None:
@@ -286,7 +286,7 @@ class SessionSender:
             if not append.is_closing and tree.content(file.content_id) is not None:
                 try:
                     with tree.transaction():
-                        tree.store.add_part(file.content_id, Part(append.offset, append.length, receipt))
+                        tree.store.parts.add(file.content_id, Part(append.offset, append.length, receipt))
                 except BaseException as error:
                     file.plan.release(append)
                     put_off_locked(self._context, file, Internal.of(error), started_s)
@@ -307,7 +307,7 @@ class SessionSender:
                 is_kept = tree.content(file.content_id) is not None
                 if file.epoch == sending.epoch and is_kept and file.session is not None:
                     if parts:
-                        tree.store.add_part(file.content_id, parts[-1])
+                        tree.store.parts.add(file.content_id, parts[-1])
                     self._context.uploaded_locked(content, hexdigest, file.session)
             file.pacer.succeeded()
         except Unreadable as error:

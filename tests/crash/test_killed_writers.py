@@ -63,7 +63,7 @@ class Scene:
         return [which for word, which in self.promises[number] if word == "closed"]
 
     def notices(self) -> list[tuple[str, str]]:
-        return [(notice.path, notice.text) for notice in self.world.core.tree.store.notices()]
+        return [(notice.path, notice.text) for notice in self.world.core.tree.store.notices.all()]
 
     def found(self) -> set[str]:
         """What there was to be made good."""
@@ -74,7 +74,7 @@ class Scene:
             "file that nothing names": bool(core.recovery.strays),
             "version that was closed": any(state.content is not None for state in words),
             "order without an outcome": bool(core.committer.current),
-            "session to be ended": core.tree.store.count_orphans() > 0,
+            "session to be ended": core.tree.store.orphans.count() > 0,
             "file to be swept": bool(core.tree.freed),
         }
         return {fact for fact, is_so in facts.items() if is_so}

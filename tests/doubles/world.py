@@ -228,7 +228,7 @@ class World:
         return [(path, "clean" if word is None else word.text) for path, word in words]
 
     def notices(self) -> list[str]:
-        return [notice.text for notice in self.core.tree.store.notices()]
+        return [notice.text for notice in self.core.tree.store.notices.all()]
 
     def file(self, path: str) -> File:
         """What the account has at *path*."""

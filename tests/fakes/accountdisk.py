@@ -154,7 +154,7 @@ class AccountDisk:
         return self.spool.read(content.spool, 0, content.size_bytes if content.is_flushed else 100_000)
 
     def notices(self) -> list[str]:
-        return [notice.text for notice in self.tree.store.notices()]
+        return [notice.text for notice in self.tree.store.notices.all()]
 
 
 @contextmanager

@@ -587,7 +587,7 @@ def _looked_at(case: Case, scene: Scene, wanted: dict[str, tuple[int, int]]) -> 
     if shown == remote and _is_empty_late_folder(case, scene, shown):
         return ""
     store = world.core.tree.store
-    left = [*store.live_nodes(), *store.contents(), *store.flights(), *store.orphans()]
+    left = [*store.live_nodes(), *store.contents(), *store.flights(), *store.orphans.all()]
     checks: dict[str, tuple[object, object]] = {
         "faults": (faults, []),
         "shown": (shown, bodies),

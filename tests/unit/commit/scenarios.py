@@ -46,7 +46,7 @@ def check_nothing_is_left(world: World) -> None:
     assert list(store.live_nodes()) == []
     assert list(store.contents()) == []
     assert store.flights() == []
-    assert store.orphans() == []
+    assert store.orphans.all() == []
 
 
 def all_kinds(world: World) -> None:

@@ -134,7 +134,7 @@ def test_no_session_stays_open_of_what_somebody_else_did_too(side_by_side: World
     side_by_side.settle()
     assert side_by_side.account.files() == {"/a": b"same"}
     assert side_by_side.account.sessions == {}
-    assert side_by_side.core.tree.store.orphans() == []
+    assert side_by_side.core.tree.store.orphans.all() == []
 
 
 def test_a_rename_that_is_refused_for_nothing_is_sent_again(world: World) -> None:

@@ -233,7 +233,7 @@ def is_over(world: World, crew: Crew) -> bool:
     """Whether nobody has anything left to do, and nobody says that something is wrong."""
     core, tree = world.core, world.core.tree
     is_left = any(node.state.draft is None for node in tree.dirty.values())
-    if is_left or tree.freed or tree.troubled or core.committer.current or tree.store.count_orphans():
+    if is_left or tree.freed or tree.troubled or core.committer.current or tree.store.orphans.count():
         return False
     errors = (core.uploader.last_error, core.committer.last_error, core.follower.last_error)
     return not (crew.failures or any(errors))

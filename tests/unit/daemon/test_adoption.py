@@ -212,7 +212,7 @@ def test_upload_sessions_that_are_to_be_ended_are_taken_over(estate: Estate) -> 
     theirs.put("/g", b"x" * 100)
     theirs.upload_all()
     ours = estate.take_over()
-    assert ours.core.tree.store.orphans() == sessions
+    assert ours.core.tree.store.orphans.all() == sessions
     ours.settle()
     assert estate.account.sessions == {}
     assert ours.remote() == {"/g": b"x" * 100}

@@ -236,7 +236,7 @@ def test_sessions_that_a_former_process_left_are_ended(world: World) -> None:
     world.settle()
     # What the service refuses to end is not asked for again.
     assert list(world.account.sessions) == left[:1]
-    assert world.core.tree.store.orphans() == []
+    assert world.core.tree.store.orphans.all() == []
     assert world.memory.calls()["abandon"] == 2
 
 
@@ -248,7 +248,7 @@ def test_a_session_the_service_cannot_end_now_stays_for_the_next_process(world: 
     assert due_s == world.clock.now_s() + 200.0
     assert sweep(world) == due_s
     world.restart()
-    assert world.core.tree.store.orphans() == [session]
+    assert world.core.tree.store.orphans.all() == [session]
     world.settle()
     assert world.account.sessions == {}
 
@@ -276,7 +276,7 @@ def test_one_session_that_the_service_cannot_end_keeps_no_other_from_its_end(
         sweep(world)
         world.advance(60.0)
     assert ended == ["one", "two"]
-    assert world.core.tree.store.first_orphan() == "stuck"
+    assert world.core.tree.store.orphans.first() == "stuck"
 
 
 # Folders that vanished

@@ -63,7 +63,7 @@ def test_a_start_finds_it_and_sends_it(world: World, body: bytes) -> None:
     assert world.tree() == {"/d": None, "/d/a": body}
     world.settle()
     assert world.remote() == {"/d": None, "/d/a": body}
-    assert world.core.tree.store.notices() == []
+    assert world.core.tree.store.notices.all() == []
 
 
 def test_it_has_the_time_that_it_was_given_before_it_was_closed(world: World) -> None:
@@ -97,7 +97,7 @@ def test_it_is_not_back_once_it_was_removed(world: World) -> None:
     world.fs.unlink("/d/a")
     world.restart()
     assert world.tree() == {"/d": None}
-    assert world.core.tree.store.notices() == []
+    assert world.core.tree.store.notices.all() == []
 
 
 def test_it_is_not_back_once_another_took_its_name(world: World) -> None:

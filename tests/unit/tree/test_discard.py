@@ -175,7 +175,7 @@ def test_uploaded_bytes_that_are_given_up_leave_no_session(world: World) -> None
     world.upload_all()
     discard(world, "/a")
     world.settle()
-    assert world.core.tree.store.count_orphans() == 0
+    assert world.core.tree.store.orphans.count() == 0
     assert_clean(world)
 
 

@@ -737,7 +737,7 @@ def test_deep_folders_are_loaded_by_the_next_process(world: World) -> None:
 
 
 def notices(world: World) -> list[tuple[str, str]]:
-    return [(notice.path, notice.text) for notice in world.core.tree.store.notices()]
+    return [(notice.path, notice.text) for notice in world.core.tree.store.notices.all()]
 
 
 def test_an_entry_that_makes_no_sense_costs_nobody_the_others(world: World) -> None:

@@ -40,7 +40,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def orphans(world: World) -> list[str]:
-    return world.core.tree.store.orphans()
+    return world.core.tree.store.orphans.all()
 
 
 def watched(world: World) -> list[str]:
@@ -92,7 +92,7 @@ def test_one_of_a_large_file_that_was_sent_in_part_is_too(world: World) -> None:
     [session] = world.account.sessions
     world.fs.unlink("/a")
     assert orphans(world) == [session]
-    assert all(world.core.tree.store.parts(each) == () for each in range(100))
+    assert all(world.core.tree.store.parts.of(each) == () for each in range(100))
 
 
 def test_one_whose_bytes_were_written_over_is_too(world: World) -> None:
@@ -182,14 +182,14 @@ def test_one_that_is_still_of_use_is_not(world: World) -> None:
 
 def test_it_comes_with_what_lets_go_of_it_or_not_at_all(account: AccountDisk) -> None:
     node = account.put("a", b"hello", session="s")
-    account.tree.store.add_part(account.content(node).id, Part(0, 4, "r"))
+    account.tree.store.parts.add(account.content(node).id, Part(0, 4, "r"))
     before = node.state
     with pytest.raises(Boom), account.tree.transaction():
         account.tree.change((node, FORGOTTEN))
         raise Boom
     assert node.state == before
-    assert account.tree.store.orphans() == []
-    assert account.tree.store.parts(account.content(node).id) == (Part(0, 4, "r"),)
+    assert account.tree.store.orphans.all() == []
+    assert account.tree.store.parts.of(account.content(node).id) == (Part(0, 4, "r"),)
 
 
 def test_it_stays_until_it_is_over_whatever_becomes_of_the_process(account: AccountDisk) -> None:
@@ -198,12 +198,12 @@ def test_it_stays_until_it_is_over_whatever_becomes_of_the_process(account: Acco
     account.tree.add_orphan(None)
     account.restart()
     store = account.tree.store
-    assert store.orphans() == ["b", "a"]
-    assert (store.first_orphan(), store.count_orphans()) == ("b", 2)
-    store.put_orphan_last("b")
-    assert store.orphans() == ["a", "b"]
-    store.remove_orphan("b")
-    assert store.orphans() == ["a"]
+    assert store.orphans.all() == ["b", "a"]
+    assert (store.orphans.first(), store.orphans.count()) == ("b", 2)
+    store.orphans.put_last("b")
+    assert store.orphans.all() == ["a", "b"]
+    store.orphans.remove("b")
+    assert store.orphans.all() == ["a"]
 
 
 def test_where_sessions_end_by_themselves_none_is_kept(tmp_path: Path) -> None:
@@ -213,4 +213,4 @@ def test_where_sessions_end_by_themselves_none_is_kept(tmp_path: Path) -> None:
         account.tree.change((node, FORGOTTEN))
         account.tree.add_orphan("t")
         store: Store = account.tree.store
-        assert store.count_orphans() == 0
+        assert store.orphans.count() == 0

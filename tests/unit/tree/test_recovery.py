@@ -114,7 +114,7 @@ def copy_of(account: AccountDisk, name: str = "a") -> Node:
 def test_a_torn_file_becomes_a_recovered_copy_that_nobody_publishes(account: AccountDisk) -> None:
     folder = account.make_folder("d")
     torn = account.put("a.txt", b"half", folder=folder, is_open=True, session="s1", mtime_ns=7)
-    account.tree.store.add_part(account.content(torn).id, Part(0, 4, "r"))
+    account.tree.store.parts.add(account.content(torn).id, Part(0, 4, "r"))
     account.restart()
     assert account.recovery.repairs == 1
     copy = copy_of(account)
@@ -127,10 +127,10 @@ def test_a_torn_file_becomes_a_recovered_copy_that_nobody_publishes(account: Acc
     assert account.body(copy) == b"half"
     # What was sent of it need not be sent again with the copy.
     assert content.session == "s1"
-    assert account.tree.store.parts(content.id) == (Part(0, 4, "r"),)
-    assert account.tree.store.orphans() == []
+    assert account.tree.store.parts.of(content.id) == (Part(0, 4, "r"),)
+    assert account.tree.store.orphans.all() == []
     assert sorted(account.nodes()) == [copy.state.name, "d"]
-    [notice] = account.tree.store.notices()
+    [notice] = account.tree.store.notices.all()
     assert notice.path == f"/d/{copy.state.name}"
     assert TORN in notice.text
     assert is_clean(account)
@@ -143,7 +143,7 @@ def test_what_a_torn_file_was_to_replace_is_shown_again(account: AccountDisk) ->
     again = account.node(torn.id)
     assert (again.state.base, again.state.content, again.state.draft) == (BASE, None, None)
     assert word_of(again) is None
-    [notice] = account.tree.store.notices()
+    [notice] = account.tree.store.notices.all()
     assert notice.path == "/a.txt"
     assert copy_of(account).state.name in notice.text
     assert is_clean(account)
@@ -198,11 +198,11 @@ def test_a_closed_version_takes_the_place_of_the_one_before_it(account: AccountD
 
 def test_a_sealed_file_keeps_what_was_sent(account: AccountDisk) -> None:
     node = account.put("a", b"whole", session="s1")
-    account.tree.store.add_part(account.content(node).id, Part(0, 4, "r"))
+    account.tree.store.parts.add(account.content(node).id, Part(0, 4, "r"))
     assert is_clean(account)
     content = account.content(account.node(node.id))
     assert content.session == "s1"
-    assert len(account.tree.store.parts(content.id)) == 1
+    assert len(account.tree.store.parts.of(content.id)) == 1
 
 
 def test_what_a_file_that_was_still_open_was_renamed_over_is_shown_again(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_bytes_that_went_are_told_and_the_file_stays_listed(account: AccountDisk
     assert state.refusal is not None
     assert state.refusal.reason == LOST
     assert account.notices() == [LOST]
-    assert account.tree.store.orphans() == ["s1"]
+    assert account.tree.store.orphans.all() == ["s1"]
     assert is_clean(account)
     assert len(account.notices()) == 1
 
@@ -482,7 +482,7 @@ def test_after_a_reboot_a_file_is_proven_by_its_hash(account: AccountDisk) -> No
         assert copy.state.refusal is not None
         assert copy.state.refusal.reason == UNPROVEN
         assert account.content(copy).content_hash is None
-    assert account.tree.store.orphans() == ["s1"]
+    assert account.tree.store.orphans.all() == ["s1"]
     assert len(account.notices()) == 2
     assert is_clean(account, "boot-2")
 

@@ -21,9 +21,10 @@ from mountfs.tree.content import Content, Over
 from mountfs.tree.kept import Kept
 from mountfs.tree.listing import Listing
 from mountfs.tree.node import ROOT_ID, Flight, Node, Pending, State
+from mountfs.tree.noticerows import NOTICES_KEPT, Notice
 from mountfs.tree.refusal import Refusal
 from mountfs.tree.rows import FlightRow, NodeRow, Role, node_update
-from mountfs.tree.store import IDS_AT_ONCE, NOTICES_KEPT, Notice, Store
+from mountfs.tree.store import IDS_AT_ONCE, Store
 from tests.doubles.rows import count_nodes
 
 CONTENT = Content(7, "0f", 5, 11, is_flushed=True)
@@ -341,7 +342,7 @@ def test_the_database_refuses_words_that_the_model_does_not_know(
 
 
 def test_an_id_is_never_given_again_by_the_next_process(store: Store) -> None:
-    store.add_notice(Notice(0, "/", "a write"))
+    store.notices.add(Notice(0, "/", "a write"))
     given_ids = [store.next_id() for _ in range(3)]
     save(store, given_ids[-1], State(folder(ROOT_ID), "a"))
     store = reopened(store)
@@ -382,16 +383,16 @@ def test_a_transaction_that_is_cancelled_leaves_nothing(store: Store) -> None:
     store.begin()
     save(store, 2, State(folder(ROOT_ID), "a"))
     store.save_contents([(CONTENT, 2, Role.CONTENT)])
-    store.add_part(CONTENT.id, Part(0, 1, "r"))
-    store.add_orphan("s")
-    store.add_notice(Notice(0, "/a", "hm"))
+    store.parts.add(CONTENT.id, Part(0, 1, "r"))
+    store.orphans.add("s")
+    store.notices.add(Notice(0, "/a", "hm"))
     store.set_fact("k", "v")
     store.save_listing(ROOT_ID, Listing(3))
     store.cancel()
     assert count_nodes(store) == 0
     assert list(store.contents()) == []
-    assert store.parts(CONTENT.id) == ()
-    assert (store.orphans(), store.notices(), store.fact("k")) == ([], [], None)
+    assert store.parts.of(CONTENT.id) == ()
+    assert (store.orphans.all(), store.notices.all(), store.fact("k")) == ([], [], None)
     assert store.listing(ROOT_ID) is None
     assert store.commits == commits
 
@@ -455,31 +456,31 @@ def test_nodes_are_found_by_the_id_that_the_service_told(store: Store) -> None:
 
 def test_parts_ascend_and_replace_each_other(store: Store) -> None:
     for offset in (8, 0, 4):
-        store.add_part(CONTENT.id, Part(offset, 4, f"r{offset}"))
-    store.add_part(CONTENT.id, Part(4, 4, "again"))
-    assert store.parts(CONTENT.id) == (Part(0, 4, "r0"), Part(4, 4, "again"), Part(8, 4, "r8"))
-    store.clear_parts(CONTENT.id)
-    assert store.parts(CONTENT.id) == ()
+        store.parts.add(CONTENT.id, Part(offset, 4, f"r{offset}"))
+    store.parts.add(CONTENT.id, Part(4, 4, "again"))
+    assert store.parts.of(CONTENT.id) == (Part(0, 4, "r0"), Part(4, 4, "again"), Part(8, 4, "r8"))
+    store.parts.clear(CONTENT.id)
+    assert store.parts.of(CONTENT.id) == ()
 
 
 def test_bytes_that_are_nobodys_keep_their_file_and_lose_their_parts(store: Store) -> None:
     store.save_contents([(CONTENT, 2, Role.SENT)])
-    store.add_part(CONTENT.id, Part(0, 4, "r"))
+    store.parts.add(CONTENT.id, Part(0, 4, "r"))
     store.spend_content(CONTENT)
     store = reopened(store)
     assert list(store.contents()) == [(CONTENT, None, Role.SENT)]
-    assert store.parts(CONTENT.id) == ()
+    assert store.parts.of(CONTENT.id) == ()
     store.close()
 
 
 def test_bytes_that_are_somebodys_again_in_the_same_transaction_stay_so(store: Store) -> None:
     store.save_contents([(CONTENT, 2, Role.CONTENT)])
-    store.add_part(CONTENT.id, Part(0, 4, "r"))
+    store.parts.add(CONTENT.id, Part(0, 4, "r"))
     store.spend_content(CONTENT)
     store.save_contents([(CONTENT, 3, Role.SENT)])
     store = reopened(store)
     assert list(store.contents()) == [(CONTENT, 3, Role.SENT)]
-    assert store.parts(CONTENT.id) == ()
+    assert store.parts.of(CONTENT.id) == ()
     store.spend_content(CONTENT)
     store.cancel()
     store.begin()
@@ -561,9 +562,9 @@ def test_what_is_below_a_vanished_folder_goes_in_parts_and_what_is_ours_stays(st
         save(store, number, State(below, str(number)), is_dirty=False)
     save(store, 20, State(below, "ours"))
     store.save_listing(3, Listing(1))
-    store.detach(2)
+    store.detached.add(2)
     removed: list[int] = []
-    while count := store.sweep_detached(4):
+    while count := store.detached.sweep(4):
         removed.append(count)
     assert max(removed) <= 4
     assert [row.name for row in store.live_nodes()] == ["ours"]
@@ -577,8 +578,9 @@ def test_what_is_below_a_vanished_folder_goes_in_parts_and_what_is_ours_stays(st
 
 def test_the_newest_notices_are_kept_oldest_first(store: Store) -> None:
     for number in range(NOTICES_KEPT + 5):
-        store.add_notice(Notice(number, "/a.txt", str(number)))
-    assert store.notices() == [Notice(number, "/a.txt", str(number)) for number in range(5, NOTICES_KEPT + 5)]
+        store.notices.add(Notice(number, "/a.txt", str(number)))
+    expected = [Notice(number, "/a.txt", str(number)) for number in range(5, NOTICES_KEPT + 5)]
+    assert store.notices.all() == expected
 
 
 def test_facts_are_replaced_and_removed(store: Store) -> None:

@@ -76,7 +76,7 @@ def test_a_new_process_sees_the_same(account: AccountDisk, refused: OrderKind | 
         "ü", b"hello", folder=folder, base=base, session="s", content_hash="hash", mtime_ns=-1, is_synced=True
     )
     with account.tree.transaction():
-        account.tree.store.add_part(account.content(node).id, Part(0, 5, "r0"))
+        account.tree.store.parts.add(account.content(node).id, Part(0, 5, "r0"))
     refusal = Refusal(refused, "why", 3)
     account.tree.change((node, replace(node.state, refusal=refusal)))
     account.tree.notice("/a", "hm")
@@ -86,7 +86,7 @@ def test_a_new_process_sees_the_same(account: AccountDisk, refused: OrderKind | 
     assert after.parent is account.node(folder.id)
     assert after.base_parent is account.node(folder.id)
     assert replace(after, parent=None, base_parent=None) == replace(before, parent=None, base_parent=None)
-    assert account.tree.store.parts(account.content(node).id) == (Part(0, 5, "r0"),)
+    assert account.tree.store.parts.of(account.content(node).id) == (Part(0, 5, "r0"),)
     assert account.notices() == ["hm"]
     assert account.tree.refused.keys() == {node.id}
 
@@ -140,7 +140,7 @@ def test_a_failed_transaction_leaves_memory_and_database_as_they_were(account: A
         account.tree.change((kept, replace(kept.state, content=None)))
         account.tree.change((removed, FORGOTTEN))
         account.put("new", b"x", folder=folder)
-        account.tree.store.add_part(account.content(folder.part.children["new"]).id, Part(0, 1, "r"))  # type: ignore[index]
+        account.tree.store.parts.add(account.content(folder.part.children["new"]).id, Part(0, 1, "r"))  # type: ignore[index]
         account.tree.notice("/a", "hm")
         account.tree.add_orphan("t")
         raise Boom

@@ -117,7 +117,7 @@ def test_a_large_file_goes_up_whatever_could_not_be_written_down(
     assert_uploaded(parted, "/a", BODY)
     # A part that could not be written down is sent again, the whole file never is.
     assert parted.memory.calls()["append"] <= 7 + times
-    parts = parted.core.tree.store.parts(content_of(parted, "/a").id)
+    parts = parted.core.tree.store.parts.of(content_of(parted, "/a").id)
     assert [part.offset for part in parts] == list(range(0, 100, 16))
     parted.settle()
     assert parted.account.files() == {"/a": BODY}

@@ -88,12 +88,12 @@ def test_a_write_behind_what_was_sent_begins_again_from_the_spool(small: World) 
     body[3:5] = b"!!"
     small.fs.write(number, 3, b"!!")
     store = small.core.tree.store
-    assert store.parts(draft_of(small, "/a").id) == ()
+    assert store.parts.of(draft_of(small, "/a").id) == ()
     assert draft_of(small, "/a").session is None
     small.close_file(number)
     small.upload_all()
     assert_uploaded(small, "/a", bytes(body))
-    assert store.orphans() == [spoiled]
+    assert store.orphans.all() == [spoiled]
     small.settle()
     assert spoiled not in small.account.sessions
 
@@ -212,7 +212,7 @@ def test_a_session_is_let_go_of_once_the_far_side_is_back(small: World) -> None:
     small.settle()
     assert small.backend.is_spent()
     assert small.account.sessions == {}
-    assert small.core.tree.store.orphans() == []
+    assert small.core.tree.store.orphans.all() == []
 
 
 def test_a_refused_part_fails_the_file(small: World) -> None:
@@ -519,8 +519,8 @@ def test_a_session_that_is_asked_for_counts_until_it_is_known_to_be_of_no_use(tm
     assert world.memory.wait_until_held("open_session")
     world.fs.unlink("/a")
     store = world.core.tree.store
-    assert (world.core.uploader.opening, store.count_orphans()) == (1, 0)
+    assert (world.core.uploader.opening, store.orphans.count()) == (1, 0)
     world.memory.release("open_session")
     worker.join()
-    assert (world.core.uploader.opening, store.count_orphans()) == (0, 1)
+    assert (world.core.uploader.opening, store.orphans.count()) == (0, 1)
     world.close()
