@@ -92,6 +92,13 @@ class RealMount:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def freeze(self) -> None:
+        """Returns when no thread of the process runs any more, until ``thaw``."""
+        freeze(self.pid)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
     def ended(self) -> int:
         """The exit code, once the process has ended."""
         assert self._process is not None
@@ -144,6 +151,20 @@ class RealMount:
         with contextlib.suppress(Failure, DeadMount):
             return self.path in all_mounts() and self.status()["phase"] == "ready"
         return False
+
+
+def freeze(pid: int) -> None:
+    """SIGSTOP, and returns when it has reached every thread. kill(2) returns before: while the thread that
+    takes the signal waits for a core or a disk, the others go on answering."""
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: all(each == "T" for each in _states(pid)), f"all threads of process {pid} stand still")
+
+
+def _states(pid: int) -> Iterator[str]:
+    """Of each thread: proc_pid_stat(5)."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            yield (thread / "stat").read_text().rpartition(") ")[2][0]
 
 
 def write_config(path: Path, far_side: SandboxProcess, **keys: str) -> None:

@@ -18,7 +18,7 @@ from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.fleets import Machine
 from tests.mounted.networkprocess import network_pid
-from tests.mounted.realmount import mountfs
+from tests.mounted.realmount import freeze, mountfs
 from tests.mounted.sandboxprocess import Asked
 from tests.mounted.turnlog import TurnLog
 from tests.waiting import until
@@ -113,7 +113,7 @@ def test_whatever_ends_in_the_middle_of_a_job_nothing_is_lost_or_doubled_or_over
         until(lambda: dropbox.asked(Asked.OUTCOME), "the job of a runs")
         if what == "holder stopped":
             for pid in (a.pid, network):
-                os.kill(pid, signal.SIGSTOP)
+                freeze(pid)
         if what in ("holder killed", "both killed"):
             a.kill9()
         if what in ("redis killed", "both killed"):

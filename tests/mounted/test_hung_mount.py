@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -24,9 +23,9 @@ def hung(real_mount: RealMount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     """The mount point of a mount whose process was stopped."""
     monkeypatch.setattr(client, "PATIENCE_S", 0.3)
     monkeypatch.setattr(mountpoint, "PATIENCE_S", 0.3)
-    real_mount.signal(signal.SIGSTOP)
+    real_mount.freeze()
     yield real_mount.path
-    real_mount.signal(signal.SIGCONT)
+    real_mount.thaw()
 
 
 def outcome(*arguments: object) -> int | None:
