@@ -219,8 +219,9 @@ def unmount(mountpoint: Path, *, is_lazy: bool) -> bool:
     flags = "-uz" if is_lazy else "-u"
     orders = [[program, flags, "--", str(mountpoint)] for program in ("fusermount3", "fusermount")]
     if os.geteuid() == 0:
-        # -i: without the helper of our own, which would ask us to unmount.
-        orders.append(["umount", "-i", *(["-l"] if is_lazy else []), str(mountpoint)])
+        # -i: without the helper of our own, which would ask us to unmount. -c: without stat(2) and statfs(2)
+        # of the mount, which may hang.
+        orders.append(["umount", "-i", "-c", *(["-l"] if is_lazy else []), str(mountpoint)])
     for order in orders:
         if shutil.which(order[0]) is None:
             continue

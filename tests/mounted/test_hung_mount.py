@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import faulthandler
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -11,7 +13,9 @@ import pytest
 
 from daemon.cli import run
 from daemon.control import client
+from daemon.places.mounttable import read_mounts
 from daemon.process import mountpoint
+from daemon.process.mountpoint import unmount
 from tests.mounted.realmount import RealMount
 from tests.waiting import DEADLINE_S
 
@@ -58,3 +62,27 @@ def test_a_command_about_a_mount_that_hangs_says_so(
         assert line.count("\n") == 1
         assert str(hung) in line
     assert hung in client.all_mounts()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may bind")
+def test_where_a_mount_that_hangs_is_bound_it_goes_unless_somebody_is_there(
+    real_mount: RealMount, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody asks the mount."""
+    bound = tmp_path / "bound"
+    bound.mkdir()
+    subprocess.run(["mount", "--bind", real_mount.path, bound], check=True)
+    inside = os.open(bound, os.O_PATH)
+    try:
+        real_mount.freeze()
+        assert outcome("umount", bound) == 1
+        assert f"{bound}: is busy" in capsys.readouterr().err
+        os.close(inside)
+        inside = -1
+        assert outcome("umount", bound) == 0
+    finally:
+        if inside >= 0:
+            os.close(inside)
+        unmount(bound, is_lazy=True)
+        real_mount.thaw()
+    assert bound not in [entry.mountpoint for entry in read_mounts()]

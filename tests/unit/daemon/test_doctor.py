@@ -299,6 +299,29 @@ def test_missing_credentials_and_a_mount_point_that_is_not_fit_are_named(
     assert found.mend == "run: mountfs login work"
 
 
+@pytest.mark.parametrize(
+    ("target", "what"), [("covered", "{place} is mounted"), ("covered/in/it", "{covered}: does not answer")]
+)
+def test_a_mount_is_asked_nothing_that_it_may_never_answer(
+    target: str, what: str, set_up: tuple[Context, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where a link leads to its mount point."""
+    context, place = set_up
+    covered = place.with_name("covered")
+    place.rmdir()
+    place.symlink_to(place.parent / target)
+
+    def silent(mountpoint: Path) -> Path:
+        raise Failure(f"{mountpoint}: does not answer")
+
+    for module in (doctor, checks):
+        monkeypatch.setattr(module, "socket_of", silent)
+    entries = [MountEntry(Path("/"), "ext4", "/dev/sda1"), MountEntry(covered, FILE_SYSTEM_TYPE, "work:")]
+    machine = replace(healthy(place.parent), mounts=lambda: entries)
+    found = {each.check: each.what for each in examine(context, None, machine, is_offline=True)}
+    assert found["[mounts.w]"] == what.format(place=place, covered=covered)
+
+
 def test_a_configuration_that_makes_no_sense_is_named(set_up: tuple[Context, Path]) -> None:
     context, _ = set_up
     assert context.config is not None
