@@ -24,9 +24,9 @@ from daemon.config.settings import (
     find_remote,
     usable_remote,
 )
-from daemon.control.client import socket_of
+from daemon.control.client import check_answers
 from daemon.failure import Failure
-from daemon.places.mounttable import mount_above, mount_at, resolved
+from daemon.places.mounttable import mount_at, resolved
 from daemon.printable import quoted
 from daemon.signin.reaching import Reached, reach
 from daemon.signin.remotes import connect
@@ -131,18 +131,15 @@ def _widest(options: MountOptions, settings: Settings) -> MountOptions:
 
 def _place(name: str, instance: Instance, machine: Machine) -> Finding:
     check, place, mounts = f"[mounts.{name}]", instance.mountpoint, machine.mounts()
-    real = resolved(place, mounts)
-    entry = mount_at(real, mounts)
+    entry = mount_at(resolved(place, mounts), mounts)
     if entry is not None:
         if entry.is_ours:
             return Finding(check, f"{place} is mounted")
         return Finding(check, f"{place} has another file system ({entry.kind})", "choose another directory")
-    above = mount_above(real, mounts)
-    if above is not None and above.is_ours:
-        try:
-            socket_of(above.mountpoint)
-        except Failure as failure:  # one that hangs would not say either what is in it
-            return Finding(check, str(failure), "mend that mount, or choose another directory")
+    try:
+        check_answers(place, mounts)
+    except Failure as failure:
+        return Finding(check, str(failure), "mend that mount, or choose another directory")
     if not place.is_dir():
         return Finding(check, f"{place} is no directory", f"run: mkdir -p {quoted(place)}")
     if any(place.iterdir()):

@@ -16,6 +16,7 @@ from daemon.cli.slotcheck import SlotCheck
 from daemon.cli.slotrepair import repair as repair_slot
 from daemon.config.options import layered
 from daemon.config.settings import find_remote, parse_spec
+from daemon.control.client import check_answers
 from daemon.failure import Failure
 from daemon.places import ownership
 from daemon.places.statedir import Slot, StateDir
@@ -88,6 +89,8 @@ def _look_at(slot: Slot, is_repairing: bool) -> int:
 
 def _slots(context: Context, what: str) -> list[Path]:
     """The slots that are meant: of a state directory, of an account's directory, or of a remote's account."""
+    if "/" in what:
+        check_answers(Path(what))
     is_path = "/" in what or (what != "" and Path(what).is_dir())
     top = Path(what).absolute() if is_path else _account_of(context, what)
     if top.is_dir() and not os.access(top, os.R_OK | os.X_OK):

@@ -14,7 +14,7 @@ from daemon.cli.eachmount import in_each
 from daemon.cli.export import Export, export_mounted, export_stopped
 from daemon.config.options import layered
 from daemon.config.settings import parse_spec
-from daemon.control.client import Client, Place, all_mounts, find_place, last_of
+from daemon.control.client import Client, Place, all_mounts, check_answers, find_place, last_of
 from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
@@ -150,6 +150,7 @@ def _of_stopped(context: Context, path: Path, directory: Path, remote: str, stat
         raise BadSettings(f"{path}: with --of, PATH is one in the remote, and begins with a slash")
     spec = parse_spec(remote)
     kept = state_dir or layered(default_options(), context.settings().options).state_dir
+    check_answers(kept)
     top = RemotePath(spec.subdir.text + RemotePath.parse(os.fspath(path)).text)
     host = socket.gethostname()
     return export_stopped(StateDir(kept), spec.name, top, directory, host, RealDisk().label_of, is_name)

@@ -93,6 +93,14 @@ def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
     return [entry.mountpoint for entry in table if entry.is_ours and original(entry, table) is entry]
 
 
+def check_answers(path: Path, mounts: list[MountEntry] | None = None) -> None:
+    """Failure when *path* is on a mountfs mount that does not answer: who looks there would hang."""
+    table = read_mounts() if mounts is None else mounts
+    entry = mount_above(resolved(path, table), table)
+    if entry is not None and entry.is_ours:
+        socket_of(entry.mountpoint)
+
+
 def socket_of(mountpoint: Path) -> Path:
     """The control socket that the mount at *mountpoint* advertises. DeadMount, Failure."""
     try:

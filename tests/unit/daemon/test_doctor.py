@@ -16,6 +16,7 @@ from daemon.cli.context import Context
 from daemon.cli.doctor import examine
 from daemon.config.options import MountOptions
 from daemon.config.settings import AccountRemote
+from daemon.control import client
 from daemon.control.client import DeadMount
 from daemon.failure import Failure
 from daemon.places.mounttable import FILE_SYSTEM_TYPE, MountEntry
@@ -314,7 +315,7 @@ def test_a_mount_is_asked_nothing_that_it_may_never_answer(
     def silent(mountpoint: Path) -> Path:
         raise Failure(f"{mountpoint}: does not answer")
 
-    for module in (doctor, checks):
+    for module in (client, checks):
         monkeypatch.setattr(module, "socket_of", silent)
     entries = [MountEntry(Path("/"), "ext4", "/dev/sda1"), MountEntry(covered, FILE_SYSTEM_TYPE, "work:")]
     machine = replace(healthy(place.parent), mounts=lambda: entries)
