@@ -15,10 +15,18 @@ NAME = "mountfs-network"
 def network_pid(mount: RealMount) -> int | None:
     """Once it has its name."""
     for children in Path(f"/proc/{mount.pid}/task").glob("*/children"):
-        for pid in children.read_text().split():
-            if Path(f"/proc/{pid}/comm").read_text().strip() == NAME:
+        for pid in _told(children).split():
+            if _told(Path(f"/proc/{pid}/comm")).strip() == NAME:
                 return int(pid)
     return None
+
+
+def _told(file: Path) -> str:
+    """Nothing of a thread or a process that has just ended."""
+    try:
+        return file.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def kill_network(mount: RealMount) -> None:

@@ -10,7 +10,6 @@ import json
 import random
 import socket
 import threading
-import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -43,6 +42,7 @@ from mountfs.errors import (
 )
 from mountfs.ports import Take
 from tests.fakes.clock import FakeClock
+from tests.fakes.ending import ClockedEnding
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up, raw, stall
 from tests.waiting import until
 
@@ -428,26 +428,37 @@ def test_nothing_leaves_while_the_service_wants_no_calls() -> None:
 
 
 def test_a_short_wait_is_waited_inside() -> None:
-    client = HttpClient(SystemClock())
+    clock = FakeClock()
+    client = HttpClient(clock, ending=ClockedEnding(clock))
     with Script(answer(200)) as server:
         client.hold_back(0.2)
-        began_s = time.monotonic()
+        opens_s = clock.now_s() + 0.2
         client.exchange(get(server.url))
-        assert time.monotonic() - began_s >= 0.19
+        assert clock.now_s() == opens_s
     client.close()
 
 
 def test_who_waits_goes_on_waiting_when_the_service_asks_for_more() -> None:
-    client = HttpClient(SystemClock())
+    clock = FakeClock()
+
+    class AsksForMore(ClockedEnding):
+        """The service does, while the first wait lasts."""
+
+        more_s = 0.6
+
+        def wait(self, timeout: float) -> bool:
+            more_s, self.more_s = self.more_s, 0.0
+            if more_s:
+                waiting.hold_back(more_s)
+            return super().wait(timeout)
+
+    waiting = HttpClient(clock, ending=AsksForMore(clock))
     with Script(answer(200)) as server:
-        client.hold_back(0.3)
-        began_s = time.monotonic()
-        longer = threading.Timer(0.1, client.hold_back, (0.6,))
-        longer.start()
-        client.exchange(get(server.url))
-        longer.join()
-        assert time.monotonic() - began_s >= 0.69
-    client.close()
+        waiting.hold_back(0.3)
+        opens_s = clock.now_s() + AsksForMore.more_s
+        waiting.exchange(get(server.url))
+        assert clock.now_s() == pytest.approx(opens_s)
+    waiting.close()
 
 
 def test_closing_frees_who_waits_for_a_reply() -> None:
