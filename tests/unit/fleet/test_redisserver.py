@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.fleet.ports import FleetServer, Granted, Member, Queued
+from daemon.fleet.ports import Granted, Member, Queued
 from daemon.fleet.redisserver import RedisServer
+from daemon.fleet.scripts import KEYS
 from mountfs.clock import SystemClock
 from mountfs.errors import Offline, Unreachable
 from mountfs.model.allowance import Allowance
@@ -17,7 +18,9 @@ from tests.doubles.fleetserver import MemoryFleet
 from tests.doubles.redisprocess import RedisProcess
 from tests.waiting import until
 
-LEASE_S = 0.3
+LEASE_S = 600.0
+"""Longer than a test. Each call brings its own: one of 0 s is over at once."""
+Server = RedisServer | MemoryFleet
 A, B, C = (Member(name, f"machine {name}", calls) for calls, name in enumerate("abc"))
 UPLOADS = Allowance("uploads", 20, 20, 20)
 TRIED = Allowance("uploads", 20, 20, 40)
@@ -31,9 +34,9 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
 
 
 @pytest.fixture(params=["redis", "memory"])
-def server(request: pytest.FixtureRequest, redis: RedisProcess) -> Iterator[FleetServer]:
+def server(request: pytest.FixtureRequest, redis: RedisProcess) -> Iterator[Server]:
     """A fleet that nobody has asked yet, in which a turn lasts LEASE_S."""
-    made: FleetServer
+    made: Server
     if request.param == "memory":
         made = MemoryFleet(SystemClock(), LEASE_S)
     else:
@@ -43,8 +46,18 @@ def server(request: pytest.FixtureRequest, redis: RedisProcess) -> Iterator[Flee
     made.close()
 
 
-def entered(server: FleetServer, me: Member) -> Granted:
-    """The turn, as soon as the server gives it."""
+def entered(server: Server, me: Member) -> Granted:
+    """The turn, as the server gives it once a lease has passed without a word of anybody."""
+    server.lease_s = 0.0
+    found = server.enter(me)
+    assert isinstance(found, Granted)
+    server.lease_s = LEASE_S
+    assert server.renew(me, found.token, found.job)
+    return found
+
+
+def had(server: Server, me: Member) -> Granted:
+    """The turn, as soon as nobody else has it."""
     found: list[Granted] = []
 
     def enter() -> bool:
@@ -56,19 +69,25 @@ def entered(server: FleetServer, me: Member) -> Granted:
     return found[0]
 
 
-def test_a_server_that_knows_nothing_waits_for_a_lease_before_it_gives_a_turn(server: FleetServer) -> None:
-    assert server.enter(A) == Queued(0)
+def run_out(server: Server, me: Member, token: int, job: str) -> None:
+    """*me* tells its job once more, and then nothing for a lease."""
+    server.lease_s = 0.0
+    assert server.renew(me, token, job)
+    server.lease_s = LEASE_S
+
+
+def test_a_server_that_knows_nothing_waits_for_a_lease_before_it_gives_a_turn(server: Server) -> None:
+    assert [server.enter(A) for _ in range(2)] == [Queued(0)] * 2
     assert entered(server, A).job == ""
 
 
-def test_the_turn_goes_round_in_the_order_of_arrival(server: FleetServer) -> None:
+def test_the_turn_goes_round_in_the_order_of_arrival(server: Server) -> None:
     first = entered(server, A)
     assert server.enter(B) == Queued(0, "machine a")
     assert server.enter(C) == Queued(1, "machine a")
     server.leave(A, first.token)
     assert server.enter(C) == Queued(1)
-    second = server.enter(B)
-    assert isinstance(second, Granted)
+    second = entered(server, B)
     assert second.token > first.token
     assert second.job == ""
     assert server.enter(A) == Queued(1, "machine b")
@@ -77,12 +96,13 @@ def test_the_turn_goes_round_in_the_order_of_arrival(server: FleetServer) -> Non
 
 
 def test_a_turn_is_kept_by_who_renews_it_and_its_job_is_told_to_who_takes_it_over(
-    server: FleetServer,
+    server: Server,
 ) -> None:
     first = entered(server, A)
     for _ in range(5):
         assert server.renew(A, first.token, "put:1")
         assert isinstance(server.enter(B), Queued)
+    run_out(server, A, first.token, "put:1")
     second = entered(server, B)
     assert second.job == "put:1"
     assert second.token > first.token
@@ -91,23 +111,24 @@ def test_a_turn_is_kept_by_who_renews_it_and_its_job_is_told_to_who_takes_it_ove
     assert server.renew(B, second.token, "")
 
 
-def test_a_turn_that_is_asked_for_again_is_the_same(server: FleetServer) -> None:
+def test_a_turn_that_is_asked_for_again_is_the_same(server: Server) -> None:
     assert entered(server, A).token == entered(server, A).token
 
 
-def test_a_turn_that_the_server_forgot_is_taken_up_by_its_holder_alone(server: FleetServer) -> None:
+def test_a_turn_that_the_server_forgot_is_taken_up_by_its_holder_alone(server: Server) -> None:
     assert not server.renew(C, 10**15 - 2, "", is_live=False)  # of one that was stopped
     assert server.renew(C, 10**15 - 2, "")
     assert server.renew(A, 10**15, "put:1")
     assert server.renew(A, 10**15, "put:1", is_live=False)
     assert not server.renew(C, 10**15 - 2, "")
     assert not server.renew(B, 10**15 - 1, "")
+    run_out(server, A, 10**15, "put:1")
     second = entered(server, B)
     assert second.token > 10**15
     assert second.job == "put:1"
 
 
-def test_what_everybody_sees_of_the_fleet(server: FleetServer) -> None:
+def test_what_everybody_sees_of_the_fleet(server: Server) -> None:
     entered(server, A)
     server.enter(B)
     server.report(C)
@@ -118,7 +139,7 @@ def test_what_everybody_sees_of_the_fleet(server: FleetServer) -> None:
     assert view.calls == (("machine a", 0), ("machine b", 1), ("machine c", 2))
 
 
-def test_calls_of_all_machines_are_counted_together(server: FleetServer) -> None:
+def test_calls_of_all_machines_are_counted_together(server: Server) -> None:
     waits_s = [server.take((CALLS, UPLOADS)) for _ in range(22)]
     assert waits_s[:20] == [0.0] * 20
     assert waits_s[20] == pytest.approx(61.0, abs=2.0)
@@ -128,7 +149,7 @@ def test_calls_of_all_machines_are_counted_together(server: FleetServer) -> None
     assert spread_s[-1] == pytest.approx(3 * 61.0 / 170, abs=1.0)
 
 
-def test_more_is_tried_until_the_service_objects(server: FleetServer) -> None:
+def test_more_is_tried_until_the_service_objects(server: Server) -> None:
     assert [server.take((TRIED,)) for _ in range(21)] == [0.0] * 21
     assert server.take((TRIED,)) == pytest.approx(61.0, abs=2.0)
     server.refused((TRIED,), 3.0)
@@ -156,15 +177,18 @@ def test_a_server_that_is_away_or_refuses_or_is_silent_is_told_as_that(redis: Re
 def test_many_that_ask_at_once_have_the_turn_one_after_the_other(
     redis: RedisProcess, request: pytest.FixtureRequest
 ) -> None:
-    first = RedisServer(redis.url, request.node.name, password="secret", lease_s=2.0)
-    first.leave(A, entered(first, A).token)
+    def connected() -> RedisServer:
+        return RedisServer(redis.url, request.node.name, password="secret", lease_s=LEASE_S)
+
+    first = connected()
+    first._client.hset(first._keys[KEYS.index("meta")], "born", 0)  # longer ago than a lease
     held: list[str] = []
     most_held: list[int] = []
 
     def machine(me: Member) -> None:
-        server = RedisServer(redis.url, request.node.name, password="secret", lease_s=2.0)
+        server = connected()
         for _ in range(10):
-            token = entered(server, me).token
+            token = had(server, me).token
             held.append(me.id)
             most_held.append(len(held))
             server.renew(me, token, "")
