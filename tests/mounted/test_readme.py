@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import shlex
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from daemon.process.mountpoint import detach
 from tests.mounted.boxprocess import BoxProcess
 from tests.mounted.dropboxprocess import DropboxProcess
 from tests.mounted.sandboxprocess import REPOSITORY, Refusal, SandboxProcess
+from tests.ports import OwnPort
 from tests.readme import README, commands
 from tests.terminal import Terminal
 from tests.waiting import DEADLINE_S, until
@@ -189,7 +189,8 @@ class Reader:
         return Terminal(["bash", "-c", f"exec {more or command}"], self.environ, self.home)
 
     def signs_in(self, command: str, *answers: tuple[str, str]) -> None:
-        with self.terminal(command, f"{command} --port {free_port()}") as terminal:
+        own = OwnPort()
+        with self.terminal(command, f"{command} --port {own.number}") as terminal:
             for question, answer in answers:
                 terminal.expect(question)
                 terminal.type(f"{answer}\n")
@@ -204,12 +205,6 @@ class Reader:
         else:
             keys["authorize_url"] = f"{far_side.url}/oauth2/authorize"
         return f"[remotes.{name}]\n" + "".join(f'{key} = "{value}"\n' for key, value in keys.items())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from cloudsandbox.box import BoxSandbox
 from cloudsandbox.dropbox import DropboxSandbox
+from tests.ports import OwnPort
 
 CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FOUND = next(filter(None, map(shutil.which, CHROMIUMS)), None)
@@ -34,13 +34,14 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+@pytest.fixture
+def port() -> Iterator[str]:
+    own = OwnPort()
+    yield str(own.number)
+    own.close()
 
 
-def order(service: str, url: str, folder: Path) -> list[str]:
+def order(service: str, url: str, folder: Path, port: str) -> list[str]:
     named = dict.fromkeys(("api_url", "content_url", "notify_url"), url)
     named["authorize_url"] = f"{url}/oauth2/authorize"
     more = ["--app-key", "sandbox-app"]
@@ -50,17 +51,17 @@ def order(service: str, url: str, folder: Path) -> list[str]:
         (folder / "secret").write_text("sandbox-secret")
         more = ["--client-id", "sandbox-client", "--secret-file", str(folder / "secret")]
     sets = [part for key, value in named.items() for part in ("--set", f"{key}={value}")]
-    return ["login", "work", "--service", service, "--port", free_port(), *more, *sets]
+    return ["login", "work", "--service", service, "--port", port, *more, *sets]
 
 
 @pytest.mark.parametrize("decision", ["allow", "deny"])
 @pytest.mark.parametrize("service", ["dropbox", "box"])
-def test_a_browser_signs_in(chromium: Any, service: str, decision: str, tmp_path: Path) -> None:
+def test_a_browser_signs_in(chromium: Any, service: str, decision: str, tmp_path: Path, port: str) -> None:
     config = tmp_path / "config" / "mountfs.toml"
     with DropboxSandbox(token="sandbox") if service == "dropbox" else BoxSandbox(token="sandbox") as sandbox:
         mountfs = [sys.executable, "-m", "daemon.cli", "--config", str(config)]
         environ = {**os.environ, "HOME": str(tmp_path), "BROWSER": "true %s"}
-        arguments = [*mountfs, *order(service, sandbox.base_url, tmp_path)]
+        arguments = [*mountfs, *order(service, sandbox.base_url, tmp_path, port)]
         with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environ) as login:
             assert login.stderr is not None
             url = next(line.strip() for line in login.stderr if PAGE.fullmatch(line.strip()))

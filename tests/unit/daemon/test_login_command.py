@@ -27,6 +27,7 @@ from mountfs.model.entry import Account
 from mountfs.model.path import ROOT
 from mountfs.tree.store import Store
 from tests.doubles.person import Person
+from tests.ports import OwnPort
 from tests.unit.daemon.signins import ADDRESS, Site
 
 ROOT_DIRECTORY = Path(__file__).parents[3]
@@ -54,10 +55,10 @@ def site(
 
 
 @pytest.fixture
-def port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+def port() -> Iterator[str]:
+    own = OwnPort()
+    yield str(own.number)
+    own.close()
 
 
 def signed_in(site: Site, environ: dict[str, str] | None = None) -> AccountRemote:
