@@ -96,10 +96,10 @@ def test_a_worker_that_never_started_needs_no_join() -> None:
 
 def test_a_step_that_raises_is_logged_once_and_repeated(caplog: pytest.LogCaptureFixture) -> None:
     done = Event()
-    failures = iter([ValueError("a"), ValueError("a"), None])
+    failures = iter([ValueError("a"), ValueError("a")])
 
     def step(now_s: float) -> float:
-        failure = next(failures)
+        failure = next(failures, None)
         if failure is not None:
             raise failure
         done.set()
