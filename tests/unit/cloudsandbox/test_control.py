@@ -4,7 +4,6 @@ import base64
 import socket
 import sqlite3
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from cloudsandbox.dropbox.errors import Refused
 from cloudsandbox.dropbox.tokens import Tokens
 from cloudsandbox.requestlog import Gauge, RequestLog
 from cloudsandbox.switches import SwitchError
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", ""])
@@ -228,9 +227,7 @@ def test_a_foreign_edit_wakes_a_longpoll(sandbox: DropboxSandbox, wire: Any) -> 
     cursor = wire.ok("files/list_folder", {"path": ""})["cursor"]
     edit = threading.Timer(0.1, sandbox.write, ("/f", b"1"))
     edit.start()
-    begun_s = time.monotonic()
     assert wire.ok("files/list_folder/longpoll", {"cursor": cursor})["changes"]
-    assert time.monotonic() - begun_s < 10
     edit.join()
 
 
@@ -249,11 +246,9 @@ def test_stopping_does_not_wait_for_a_longpoll(tmp_path: Path, speak: Any) -> No
     waiting = threading.Thread(target=poll)
     waiting.start()
     until(lambda: sandbox.log.requests.now["files/list_folder/longpoll"], "the long poll is there")
-    begun_s = time.monotonic()
     sandbox.stop()
-    waiting.join(10)
-    assert time.monotonic() - begun_s < 5
-    assert failures
+    waiting.join(DEADLINE_S)
+    assert failures  # one that was waited for had its answer
 
 
 def test_a_paused_sandbox_breaks_every_connection_until_it_resumes(wire: Any, speak: Any) -> None:
@@ -272,10 +267,8 @@ def test_a_pause_breaks_what_is_going_on(sandbox: DropboxSandbox, speak: Any) ->
     sandbox.set_switches(latency_ms=10_000)
     pausing = threading.Timer(0.2, sandbox.pause)
     pausing.start()
-    begun_s = time.monotonic()
     with pytest.raises(requests.ConnectionError):
         speak(sandbox.base_url).rpc("files/list_folder", {"path": ""})
-    assert time.monotonic() - begun_s < 5
     pausing.join()
 
 
