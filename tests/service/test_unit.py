@@ -81,13 +81,15 @@ def test_a_process_that_hangs_is_killed_by_the_watchdog_and_restarted(
     try:
         far_side.pause()
         service.run("sh", "-c", f"echo pending > {MOUNTPOINT}/a")
-        service.run("kill", "-STOP", service.property(UNIT, "MainPID"))
-        until(
-            lambda: service.property(UNIT, "NRestarts") == "1" and _is_active(service),
-            "the service was restarted",
-            PATIENCE_S,
-        )
-        assert service.run("cat", f"{MOUNTPOINT}/a") == "pending\n"
+        hung = service.property(UNIT, "MainPID")
+        service.run("kill", "-STOP", hung)
+
+        def is_there() -> bool:
+            """On a busy machine the next process may be too slow for that watchdog, once."""
+            has_restarted = service.property(UNIT, "MainPID") not in (hung, "0") and _is_active(service)
+            return has_restarted and service.run("cat", f"{MOUNTPOINT}/a", check=False) == "pending\n"
+
+        until(is_there, "another process has it", PATIENCE_S)
     finally:
         far_side.resume()
         service.run("rm", "-r", f"/etc/systemd/system/{UNIT}.service.d")
