@@ -181,6 +181,7 @@ def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*SandboxProcess.mountfs, *map(str, arguments)],
         cwd=REPOSITORY,
+        env={**os.environ},  # readline, which pytest loads, sets COLUMNS behind Python's back
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
