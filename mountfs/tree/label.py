@@ -21,7 +21,7 @@ GAPPED = "gapped"
 """Label of a file with gaps, holes for bytes of a revision. Its rows alone say where they are."""
 
 _LABEL = re.compile(
-    r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28}))?(\{[^ ]*\})? (.+)",
+    r"(\d{1,19})(?::(\d{1,19}):(-?\d{1,28})(?::(\d{1,19}))?)?(\{[^ ]*\})? (.+)",
     re.ASCII | re.DOTALL,
 )
 """Numbers as large as the store takes, a time being in nanoseconds; it would choke on larger ones."""
@@ -34,13 +34,15 @@ MOST = 2**63 - 1
 @dataclass(frozen=True, slots=True)
 class Label:
     """What a label says; the name may be one that no file can have. ``size_bytes`` and ``mtime_ns`` are of
-    the close; None: it was never closed. ``kept``: its attributes."""
+    the close; None: it was never closed. ``kept``: its attributes. ``node_id``: its inode number; None
+    where it was never closed."""
 
     folder_id: int
     name: str
     size_bytes: int | None = None
     mtime_ns: int = 0
     kept: Kept | None = None
+    node_id: int | None = None
 
 
 def label_of(folder: Node, name: str, kept: Kept | None = None) -> str:
@@ -48,9 +50,10 @@ def label_of(folder: Node, name: str, kept: Kept | None = None) -> str:
     return f"{folder.id}{said_of(kept)} {name}"
 
 
-def closed_label(folder: Node, name: str, size_bytes: int, mtime_ns: int, kept: Kept | None = None) -> str:
-    """For those of a new file that was closed."""
-    return f"{folder.id}:{size_bytes}:{mtime_ns}{said_of(kept)} {name}"
+def closed_label(node: Node, folder: Node, size_bytes: int, mtime_ns: int) -> str:
+    """For those of *node*, a new file in *folder* that was closed."""
+    state = node.state
+    return f"{folder.id}:{size_bytes}:{mtime_ns}:{node.id}{said_of(state.kept)} {state.name}"
 
 
 def can_be_labelled(kept: Kept | None) -> bool:
@@ -77,7 +80,7 @@ def read_label(label: str) -> Label | None:
     found = _LABEL.fullmatch(label)
     if found is None:
         return None
-    folder_id, size_bytes, mtime_ns, attributes, name = found.groups()
+    folder_id, size_bytes, mtime_ns, node_id, attributes, name = found.groups()
     try:
         kept = kept_of(attributes)
     except (ValueError, TypeError):
@@ -86,6 +89,7 @@ def read_label(label: str) -> Label | None:
         return None  # one that holds bytes would never be sent
     read = Label(int(folder_id), name, kept=kept)
     if size_bytes is not None:
-        read = Label(int(folder_id), name, int(size_bytes), int(mtime_ns), kept)
+        number = None if node_id is None else int(node_id)
+        read = Label(int(folder_id), name, int(size_bytes), int(mtime_ns), kept, number)
     is_fit = max(read.folder_id, read.size_bytes or 0, abs(read.mtime_ns) // NS_PER_S) <= MOST
     return read if is_fit else None

@@ -15,9 +15,8 @@ from mountfs.tree.bases import is_attached
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
 from mountfs.tree.doubt import TORN, UNPROVEN, doubt
-from mountfs.tree.kept import Kept
 from mountfs.tree.label import NOBODYS, Label, read_label
-from mountfs.tree.node import Node, State, path_of
+from mountfs.tree.node import ROOT_ID, Node, State, path_of
 from mountfs.tree.recovered import RecoveredCopies
 from mountfs.tree.tree import Tree
 
@@ -54,6 +53,8 @@ class Strays:
         self._recovered = recovered
         self._is_same_boot = is_same_boot
         self._is_shared = is_shared
+        self._first_id = 0
+        """The first number that a stray was given; those of former processes are below it."""
         self.torn: list[str] = []
         self.unneeded: list[str] = []
 
@@ -92,20 +93,22 @@ class Strays:
         if folder is None or folder.folder is None or not is_attached(folder) or not is_name(label.name):
             return False
         content = Content(self._tree.store.next_id(), name, 0, self._tree.clock.wall_ns())
+        self._first_id = self._first_id or content.id
         reason: str | None = TORN if self._is_same_boot else UNPROVEN
         if label.size_bytes is not None:
             content = content.closed(label.size_bytes, label.mtime_ns)
             reason = doubt(content, self._spool.size(name), is_proven=self._is_same_boot)
         if reason is None:
-            self._show_closed(folder, label.name, content, label.kept)
+            self._show_closed(folder, label, content)
             return True
         copy = self._recovered.new(folder, label.name, content, reason, label.kept)
         self._tree.change(copy)
         self._tree.notice(path_of(copy[0]), f"{reason}; what there is, is in {copy[1].name}")
         return True
 
-    def _show_closed(self, folder: Node, name: str, content: Content, kept: Kept | None) -> None:
+    def _show_closed(self, folder: Node, label: Label, content: Content) -> None:
         """A new file that was closed, and has no row yet."""
+        name = label.name
         load_children(self._tree, folder)
         if self._tree.child(folder, fold(name)) is not None:
             copy = self._recovered.free_name(folder, name)
@@ -115,9 +118,16 @@ class Strays:
             name = copy
         if self._spool.size(content.spool) > content.size_bytes:
             self._spool.truncate(content.spool, content.size_bytes)
-        node = self._tree.new_node(is_folder=False)
+        node = self._tree.new_node(is_folder=False, node_id=self._free_id(label.node_id))
         self._tree.touch(node)
         has_changed = self._tree.folder_times.of(folder) is not None
-        self._tree.change((node, State(folder, name, content=content, kept=kept)))
+        self._tree.change((node, State(folder, name, content=content, kept=label.kept)))
         if not has_changed:
             self._tree.folder_times.forget(folder)  # it came into the folder before the last process died
+
+    def _free_id(self, node_id: int | None) -> int | None:
+        """*node_id*, the inode number that a file had, if no other can have it."""
+        if node_id is None or not ROOT_ID < node_id < self._first_id:
+            return None
+        is_taken = node_id in self._tree.nodes or self._tree.store.node(node_id) is not None
+        return None if is_taken else node_id

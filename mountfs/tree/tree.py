@@ -170,9 +170,9 @@ class Tree:
             self.planner.touch(folder)
         self._unclean.note_word(node)
 
-    def new_node(self, *, is_folder: bool) -> Node:
-        """A new node, which neither the mount nor the service has yet."""
-        node = Node(self.store.next_id(), is_folder=is_folder)
+    def new_node(self, *, is_folder: bool, node_id: int | None = None) -> Node:
+        """A new node, which neither the mount nor the service has yet. *node_id*: one that is free."""
+        node = Node(node_id or self.store.next_id(), is_folder=is_folder)
         with self.lock:
             self.nodes[node.id] = node
             self._fresh.append(node)

@@ -293,7 +293,7 @@ class Verbs:
             and _is_first(node)
             and can_be_labelled(state.kept)
         ):
-            is_labelled = keep(closed_label(folder, state.name, now.size_bytes, now.mtime_ns, state.kept))
+            is_labelled = keep(closed_label(node, folder, now.size_bytes, now.mtime_ns))
         if is_labelled:
             self._tree.change_unsaved(node, after)
         else:

@@ -66,6 +66,33 @@ def test_a_start_finds_it_and_sends_it(world: World, body: bytes) -> None:
     assert world.core.tree.store.notices.all() == []
 
 
+def test_files_keep_their_inode_numbers_whatever_their_names_in_the_spool(world: World) -> None:
+    paths = [f"/d/{number}" for number in range(8)]
+    for path in paths:
+        put(world, path, b"whole")
+    before = [world.node(path).id for path in paths]
+    world.restart()
+    assert [world.node(path).id for path in paths] == before
+    world.put("/d/new", b"another")
+    assert world.node("/d/new").id not in before
+
+
+def test_an_inode_number_that_another_file_has_by_now_is_not_given_twice(world: World, disk: Labels) -> None:
+    put(world, "/a", b"one")
+    [label] = disk.kept.values()
+    world.mkdir("/e")
+    for name, number in (("folder", world.node("/e").id), ("top", 1), ("zero", 0), ("beyond", 2**63 - 1)):
+        twin = world.core.spool.create()
+        twin.pwrite(0, b"one")
+        twin.label(label.replace(f":{world.node('/a').id} a", f":{number} {name}"))
+        twin.close()
+    world.restart()
+    ids = {path: world.node(path).id for path in ("/a", "/d", "/e", "/folder", "/top", "/zero", "/beyond")}
+    assert len(set(ids.values())) == len(ids)
+    assert max(ids.values()) < 2**40
+    assert min(ids.values()) > 1
+
+
 def test_it_has_the_time_that_it_was_given_before_it_was_closed(world: World) -> None:
     number = world.fs.create("/a", os.O_WRONLY).number
     world.fs.write(number, 0, b"bytes")
@@ -185,6 +212,7 @@ ODD_LABELS = {
     "a size beyond any number": f"1:{'9' * 30}:5 x",
     "a time of many digits": f"1:5:{'9' * 5000} x",
     "a time beyond any number": f"1:5:{'9' * 30} x",
+    "an inode number of many digits": f"1:5:5:{'9' * 5000} x",
     "a name with a slash": "1:5:5 a/b",
     "a name with a zero": "1:5:5 a\0b",
     "the folder itself": "1:5:5 .",
@@ -213,6 +241,7 @@ def test_a_label_that_makes_no_sense_says_nothing_and_keeps_no_mount_from_starti
 @pytest.mark.parametrize("mtime_ns", [-(2**62) * 10**9, 2**62 * 10**9, 0])
 def test_a_label_tells_any_time(mtime_ns: int) -> None:
     assert read_label(f"7:5:{mtime_ns} a b") == Label(7, "a b", 5, mtime_ns)
+    assert read_label(f"7:5:{mtime_ns}:8 a b") == Label(7, "a b", 5, mtime_ns, node_id=8)
 
 
 def test_attributes_that_do_not_fit_into_a_label_cost_a_row_and_never_the_mode(world: World) -> None:
