@@ -48,8 +48,12 @@ MOST_TRIES = 10
 """So often one sync goes back to a file that was changed meanwhile: one that is written and closed all the
 time would hold its caller for ever."""
 
-BATCH_FILES = 256
-"""Files synced between two marks, so that no single transaction holds the account's lock for long."""
+BATCH_FILES = 64
+"""Files synced between two marks, so that no single transaction holds the account's lock for long, and that
+a disk which takes 20 ms for each does not keep a stop waiting."""
+
+STEP_S = 1.0
+"""After so long a step begins no other batch: a stop waits for the step."""
 
 SAVED_AT_ONCE = 64
 """New files written down in one transaction, likewise."""
@@ -148,15 +152,18 @@ class Durability:
         self._save_open(now_s)
         with self._tree.lock:
             due = list(self._due.values())
+        has_more, end_s = False, self._tree.clock.now_s() + STEP_S
         for at in range(0, len(due), BATCH_FILES):
+            if has_more := self._tree.clock.now_s() >= end_s:
+                break
             self._sync_batch(due[at : at + BATCH_FILES])
             if self._log_failure is None:
-                self._bound_log()  # a slow disk may take minutes for all of them
+                self._bound_log()
         if self._log_failure is None:
             self.sync_store()
             self._checkpoint_if_due()
         self._bound_log()  # whatever failed: else it fills the disk
-        return now_s + SYNC_EVERY_S
+        return now_s if has_more else now_s + SYNC_EVERY_S
 
     def save(self) -> None:
         """Writes down whatever the store does not know yet; a start then needs no labels."""

@@ -17,7 +17,7 @@ from mountfs.tree import sync as sync_module
 from mountfs.tree.database import WAL_BYTES
 from mountfs.tree.node import FORGOTTEN, Node
 from mountfs.tree.sharedsync import SharedSync
-from mountfs.tree.sync import MOST_TRIES, MOST_WAL_BYTES, SYNC_EVERY_S, Durability
+from mountfs.tree.sync import MOST_TRIES, MOST_WAL_BYTES, STEP_S, SYNC_EVERY_S, Durability
 from tests.doubles.rows import count_nodes
 from tests.doubles.world import World
 from tests.fakes.accountdisk import AccountDisk
@@ -490,6 +490,25 @@ def test_the_background_syncs_what_is_whole(rig: Rig) -> None:
         assert after.body(after.node(node.id)) == b"%d" % number
     assert not rig.is_synced(half)
     assert rig.spool_of(half) not in rig.disk.synced_names
+
+
+def test_a_step_on_a_slow_disk_leaves_the_rest_to_the_next_which_comes_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of files took one step, of minutes; a stop waits for the step, and gave it up after 5 s."""
+    monkeypatch.setattr(sync_module, "BATCH_FILES", 2)
+    nodes = [rig.account.put(str(number), b"x") for number in range(9)]
+
+    def be_slow(name: str) -> None:
+        if name != LOG:
+            rig.account.clock.advance(STEP_S / 4)
+
+    rig.disk.after_sync = be_slow
+    dues_s, counts = [], []
+    for _ in range(3):
+        dues_s.append(rig.durability.step(10.0))
+        counts.append(sum(rig.is_synced(node) for node in nodes))
+    assert (counts, dues_s) == ([4, 8, 9], [10.0, 10.0, 10.0 + SYNC_EVERY_S])
 
 
 def test_the_background_syncs_names_and_rests_when_nothing_changed(rig: Rig) -> None:
