@@ -21,11 +21,22 @@ FIRST_WINDOW_BYTES = 256 * KIB
 BEGUN_WINDOW_BYTES = 2 * MIB - 2 * BLOCK_BYTES
 """The window of the first two reads of who begins a file with as much as the kernel asks for at once: `cp`,
 `cat` and players read on, and 2 MiB are here after one round trip. Who looks at a header reads less."""
+HEADER_BYTES = 32 * KIB
+"""Who has read no more than this, and from the beginning, may be done: a file manager or a viewer that wants
+to know what a file is reads 4 or 8 KiB, of which the kernel makes 16. A second request for each file of a
+folder would be for nothing; who reads on waits one round trip more."""
 FREE_WINDOW_BYTES = 4 * MIB
 """A window grows up to here with each read in sequence; beyond it, once a read had to wait for what was asked
 for ahead. Then it is as large as the link allows at once: each step would cost a round trip."""
 GROWTH = 4
 """So much larger a window gets: from the first to FREE_WINDOW_BYTES it takes three reads."""
+TIMES_READ = 4
+"""And no larger than so many times what was read in sequence. Of a part of 200 KiB that a program reads of an
+archive, the kernel makes four reads of up to 128 KiB; of small ones it makes 16, 32, 64 and 128 KiB."""
+LOOK_BYTES = 3 * MIB // 2
+"""So much is read in sequence before a window grows beyond FREE_WINDOW_BYTES: a picture, or a part of an
+archive, is no more than a look at a large file. Who begins a file in large pieces has as much after one round
+trip, so that his window opens no later."""
 MOST_WINDOW_BYTES = 32 * MIB
 """Where bytes pass through the reader: so much memory is taken while all of it is under way."""
 FAST_WINDOW_BYTES = 192 * MIB
@@ -56,12 +67,24 @@ MOST_STREAMS = 8
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A place at which a file is read: [low, high) was read last. ``window_bytes``: how far ahead of it is
-    worth fetching; 0 for a place that was read once."""
+    worth fetching; 0 for a place that was read once. ``since``: where its first read began; of one that goes
+    backward, where that ended."""
 
     low: int = 0
     high: int = 0
     window_bytes: int = 0
     is_backward: bool = False
+    since: int = 0
+
+    @property
+    def read_bytes(self) -> int:
+        """How much was read in sequence."""
+        return self.since - self.low if self.is_backward else self.high - self.since
+
+    @property
+    def is_look(self) -> bool:
+        """Whether the program may be done after a look at this place."""
+        return self.read_bytes <= LOOK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +156,7 @@ def plan(
     before = _nearest(streams, offset, end)
     if before is None:
         others = sorted(streams, key=lambda stream: not stream.window_bytes)[: MOST_STREAMS - 1]
-        return Plan((Stream(offset, end), *others), start, stop, stop, stop, is_seek=True)
+        return Plan((Stream(offset, end, since=offset), *others), start, stop, stop, stop, is_seek=True)
     after = _continued(before, offset, end, most_bytes)
     is_settled = not before.window_bytes and before is streams[0] and len(streams) > 1
     kept = (after, *(stream for stream in streams if stream is not before))
@@ -198,19 +221,32 @@ def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream
     is_first = not stream.window_bytes
     is_backward = end <= stream.low + BLOCK_BYTES and offset < stream.low if is_first else stream.is_backward
     gets_on = offset < stream.low if is_backward else end > stream.high
-    window_bytes = stream.window_bytes
-    if is_first or gets_on:
-        grown = max(GROWTH * window_bytes, FIRST_WINDOW_BYTES)
-        if _begins(offset, end):
-            grown = BEGUN_WINDOW_BYTES
-        elif window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES:
-            grown = most_bytes  # the third read in sequence: not a small one any more
-        window_bytes = max(window_bytes, min(grown, most_bytes))
-    if not gets_on:
-        return replace(stream, window_bytes=window_bytes)
-    if is_backward:
-        return Stream(offset, max(end, offset), window_bytes, is_backward=True)
-    return Stream(offset, end, window_bytes)
+    after = stream
+    if gets_on and is_backward:
+        since = stream.high if is_first else stream.since
+        after = replace(stream, low=offset, high=max(end, offset), is_backward=True, since=since)
+    elif gets_on:
+        after = replace(stream, low=offset, high=end, is_backward=False)
+    if is_first and offset == 0 and end <= HEADER_BYTES:
+        return after
+    return (
+        replace(after, window_bytes=_window_bytes(stream, after, most_bytes))
+        if is_first or gets_on
+        else after
+    )
+
+
+def _window_bytes(before: Stream, after: Stream, most_bytes: int) -> int:
+    """How far ahead is fetched of a stream whose place was *before*, and is *after*."""
+    window_bytes = before.window_bytes
+    if _begins(after.low, after.high):
+        grown = BEGUN_WINDOW_BYTES
+    elif window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES and not after.is_look:
+        grown = most_bytes
+    else:
+        read_bytes = TIMES_READ * after.read_bytes
+        grown = max(FIRST_WINDOW_BYTES, min(GROWTH * window_bytes, FREE_WINDOW_BYTES, read_bytes))
+    return max(window_bytes, min(grown, most_bytes))
 
 
 def _begins(offset: int, end: int) -> bool:

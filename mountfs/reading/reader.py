@@ -162,7 +162,8 @@ class Reader:
             streams = self._runs.continued(file, offset, self._streams.get(key, AT_THE_BEGINNING))
             planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=grown_bytes)
             self._streams[key] = planned.streams
-            self._waited.pop(key, None)
+            if planned.is_seek or not planned.streams[0].is_look:
+                self._waited.pop(key, None)
             if planned.is_seek:
                 self._fetches.call_off_locked(file)
             elif planned.is_settled:

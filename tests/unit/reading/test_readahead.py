@@ -13,8 +13,11 @@ from mountfs.reading.readahead import (
     FAST_WINDOW_BYTES,
     FIRST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
+    HEADER_BYTES,
+    KIB,
     LEAST_LAST_BYTES,
     LEAST_PIECE_BYTES,
+    LOOK_BYTES,
     MIB,
     MOST_PIECE_BYTES,
     MOST_STREAMS,
@@ -72,12 +75,49 @@ def test_small_reads_here_and_there_never_fetch_more_than_two_blocks() -> None:
 
 @pytest.mark.parametrize(
     ("length", "window_bytes"),
-    [(4096, FIRST_WINDOW_BYTES), (BLOCK_BYTES // 2, FIRST_WINDOW_BYTES), (BLOCK_BYTES, BEGUN_WINDOW_BYTES)],
+    [(BLOCK_BYTES // 2, FIRST_WINDOW_BYTES), (BLOCK_BYTES, BEGUN_WINDOW_BYTES)],
 )
 def test_reading_from_the_beginning_looks_ahead_at_once(length: int, window_bytes: int) -> None:
     planned = plan(AT_THE_BEGINNING, 0, length, BIG)
     assert planned.ahead_start == BLOCK_BYTES
     assert BLOCK_BYTES + window_bytes - length <= planned.ahead_stop <= BLOCK_BYTES + window_bytes
+
+
+def test_who_looks_at_a_header_has_nothing_fetched_ahead_until_he_reads_on() -> None:
+    """A file manager reads 4 KiB of each file, of which the kernel makes 16, and then 32 for who reads on."""
+    look = plan(AT_THE_BEGINNING, 0, HEADER_BYTES // 2, BIG)
+    assert (look.start, look.stop, look.ahead_stop) == (0, BLOCK_BYTES, BLOCK_BYTES)
+    assert not look.is_seek
+    once_more = plan(look.streams, 0, 4096, BIG)
+    assert once_more.ahead_stop == BLOCK_BYTES
+    on = plan(once_more.streams, HEADER_BYTES // 2, HEADER_BYTES, BIG)
+    assert on.streams[0].window_bytes == FIRST_WINDOW_BYTES
+
+
+@pytest.mark.parametrize("start", [0, 500 * MIB])
+def test_who_looks_at_a_mebibyte_has_no_more_fetched_than_what_costs_nothing(start: int) -> None:
+    """As who unpacks a picture out of an archive, whatever the link allows."""
+    plans = read_on(AT_THE_BEGINNING, range(start, start + MIB + 2 * BLOCK_BYTES, BLOCK_BYTES), 192 * MIB)
+    assert max(each.streams[0].window_bytes for each in plans) == FREE_WINDOW_BYTES
+    on = read_on(plans[-1].streams, range(start + LOOK_BYTES, start + 2 * MIB, BLOCK_BYTES), 192 * MIB)
+    assert on[-1].streams[0].window_bytes == 192 * MIB
+
+
+@pytest.mark.parametrize("start", [0, 500 * MIB])
+def test_small_reads_have_no_more_fetched_than_a_few_times_what_they_read(start: int) -> None:
+    """The kernel makes 16, 32, 64 and 128 KiB of reads of 4 KiB."""
+    streams, at = AT_THE_BEGINNING, start
+    for length in (16, 32, 64):
+        planned = plan(streams, at, length * KIB, BIG, most_bytes=192 * MIB)
+        streams, at = planned.streams, at + length * KIB
+    assert planned.ahead_stop - start <= MIB // 2 + 2 * BLOCK_BYTES
+
+
+def test_who_reads_backwards_has_the_whole_window_once_he_reads_on() -> None:
+    plans = read_on(AT_THE_BEGINNING, range(500 * MIB, 497 * MIB, -BLOCK_BYTES), 192 * MIB)
+    windows = [each.streams[0].window_bytes for each in plans]
+    assert FREE_WINDOW_BYTES in windows
+    assert windows[-1] == 192 * MIB
 
 
 def test_the_window_grows_while_reads_follow_each_other() -> None:
@@ -86,10 +126,11 @@ def test_the_window_grows_while_reads_follow_each_other() -> None:
     assert windows == [FIRST_WINDOW_BYTES, 4 * FIRST_WINDOW_BYTES, FREE_WINDOW_BYTES, FREE_WINDOW_BYTES]
 
 
-def test_who_begins_with_large_reads_has_the_whole_window_at_the_third() -> None:
+def test_who_begins_with_large_reads_has_the_whole_window_before_he_is_through_the_first_one() -> None:
     """Each step of a window costs a round trip."""
-    plans = read_on(AT_THE_BEGINNING, range(0, 3 * BLOCK_BYTES, BLOCK_BYTES), 64 * MIB)
-    assert [each.streams[0].window_bytes for each in plans] == [BEGUN_WINDOW_BYTES] * 2 + [64 * MIB]
+    plans = read_on(AT_THE_BEGINNING, range(0, BEGUN_WINDOW_BYTES, BLOCK_BYTES), 64 * MIB)
+    assert [each.streams[0].window_bytes for each in plans[:2]] == [BEGUN_WINDOW_BYTES] * 2
+    assert plans[-1].streams[0].window_bytes == 64 * MIB
 
 
 def test_a_window_grows_beyond_that_only_where_a_read_had_to_wait() -> None:
@@ -108,7 +149,7 @@ def test_two_reads_that_follow_each_other_fetch_little_whatever_the_link_allows(
 
 def test_who_reads_on_and_then_here_and_there_has_little_fetched() -> None:
     """As a program that makes small pictures of a film does: its header, and then a frame of each minute."""
-    streams = read_on(AT_THE_BEGINNING, range(0, MIB, BLOCK_BYTES), 64 * MIB)[-1].streams
+    streams = read_on(AT_THE_BEGINNING, range(0, 2 * MIB, BLOCK_BYTES), 64 * MIB)[-1].streams
     assert streams[0].window_bytes == 64 * MIB
     for offset in range(40 * MIB, 400 * MIB, 40 * MIB):
         planned = plan(streams, offset, 4096, BIG)
@@ -161,7 +202,7 @@ def test_a_seek_begins_a_stream_and_leaves_the_other() -> None:
     streams = plan((Stream(7 * MIB, 8 * MIB, MIB),), 8 * MIB, BLOCK_BYTES, BIG).streams
     planned = plan(streams, 700 * MIB, 4096, BIG)
     assert planned.is_seek
-    assert planned.streams == (Stream(700 * MIB, 700 * MIB + 4096), *streams)
+    assert planned.streams == (Stream(700 * MIB, 700 * MIB + 4096, since=700 * MIB), *streams)
 
 
 def test_who_reads_on_right_after_a_seek_has_left_the_other_place() -> None:
@@ -188,10 +229,10 @@ def test_readers_at_two_places_have_a_window_each() -> None:
 
 
 def test_places_that_were_read_once_give_way_before_those_that_are_read_on() -> None:
-    streams = read_on(AT_THE_BEGINNING, range(0, 4 * BLOCK_BYTES, BLOCK_BYTES))[-1].streams
+    streams = read_on(AT_THE_BEGINNING, range(0, MIB, BLOCK_BYTES))[-1].streams
     for number in range(3 * MOST_STREAMS):
         streams = plan(streams, (100 + 10 * number) * MIB, 4096, BIG).streams
-    planned = plan(streams, 4 * BLOCK_BYTES, BLOCK_BYTES, BIG)
+    planned = plan(streams, MIB, BLOCK_BYTES, BIG)
     assert not planned.is_seek
     assert planned.streams[0].window_bytes == FREE_WINDOW_BYTES
 

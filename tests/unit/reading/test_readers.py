@@ -105,6 +105,29 @@ def test_a_small_read_anywhere_in_a_huge_file_is_one_request_of_a_few_blocks(
         assert service.requests[-1][1] <= MOST_FOR_A_SMALL_READ_BYTES
 
 
+def test_headers_of_large_files_are_one_request_of_a_block_each(service: Synthetic, reader: Reader) -> None:
+    """As a file manager looks at a folder of films."""
+    for number in range(5):
+        film = File(f"id:{number}", f"film {number}", "1", 400 * MIB, 0, f"film {number}")
+        for _ in range(2):
+            reader.read(film, 0, 16 * 1024)
+    assert service.requests == [(0, BLOCK_BYTES)] * 5
+
+
+def test_parts_of_an_archive_have_little_more_fetched_than_what_is_read(
+    service: Synthetic, reader: Reader
+) -> None:
+    """Of 200 KiB the kernel makes up to four reads, and the link may be fast."""
+    archive = of(400 * MIB)
+    reader._fetches.rate.bytes_s = reader._fetches.rate.told_bytes_s = 1e9
+    for start in range(80 * MIB, 400 * MIB, 80 * MIB):
+        for step in range(4):
+            reader._waited[key_of(archive)] = True
+            reader.read(archive, start + step * BLOCK_BYTES, BLOCK_BYTES)
+    reader.close()
+    assert sum(length for _, length in service.requests) <= 4 * (4 * BLOCK_BYTES + 2 * MIB + BLOCK_BYTES)
+
+
 def test_a_file_read_from_end_to_end_is_requested_once(service: Synthetic, reader: Reader) -> None:
     big = of(96 * MIB)
     for at in range(0, 96 * MIB, BLOCK_BYTES):
