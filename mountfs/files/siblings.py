@@ -103,13 +103,14 @@ class _Orders:
             return named
         # Only neighbours: in a small folder any two files are within SKIPS of each other.
         if 0 <= named.place(after) == named.place(before) - 1:
-            self._backward = self._backward or _Order(named.files[::-1])
-            return self._backward
+            return self.backward
         return None
 
-    def followed(self, *, is_named: bool) -> _Order | None:
-        """The one of both forward orders that a program keeps to."""
-        return self.named if is_named else self.listed
+    def followed(self, run: _Run) -> _Order | None:
+        """The one of them that *run* keeps to."""
+        if run.is_backward:
+            return self.backward
+        return self.named if run.is_named else self.listed
 
     @property
     def named(self) -> _Order | None:
@@ -118,6 +119,16 @@ class _Orders:
             self._named = _Order(sorted(self.listed.files, key=lambda each: each.state.name))
         return self._named
 
+    @property
+    def backward(self) -> _Order | None:
+        """The order of their names, from the last one on; None: as ``named``."""
+        if self._backward is None and self.named is not None:
+            self._backward = _Order(self.named.files[::-1])
+        return self._backward
+
+    def is_backward(self, order: _Order | None) -> bool:
+        return order is not None and order is self._backward
+
 
 @dataclass(slots=True)
 class _Run:
@@ -125,6 +136,7 @@ class _Run:
 
     ``order``: in which its files are read; None: they follow each other in neither. ``window``: how many
     files are fetched ahead. ``reached``: the files before this place of the order were asked for.
+    ``is_named``, ``is_backward``: which of the orders a program keeps to that goes on into the next folder.
     ``beyond``: so many files of the next folders were asked for. ``top``: below it lie the folders that a
     walk goes through; None: no walk came through this folder.
     """
@@ -135,7 +147,12 @@ class _Run:
     reached: int = 0
     beyond: int = 0
     is_named: bool = False
+    is_backward: bool = False
     top: Node | None = None
+
+    def keep_to(self, before: _Run) -> None:
+        """Goes on in the order of *before*."""
+        self.is_named, self.is_backward = before.is_named, before.is_backward
 
 
 class Siblings:
@@ -197,8 +214,8 @@ class Siblings:
         run.window = before.window if run.top is not None else before.window // 2
         if run.window or run.top is not None:
             orders = self._orders_of(folder)
-            run.order = None if orders is None else orders.followed(is_named=before.is_named)
-            run.is_named = before.is_named
+            run.order = None if orders is None else orders.followed(before)
+            run.keep_to(before)
         return run
 
     def _top_of_walk(self, before: _Run, folder: Node) -> Node | None:
@@ -254,7 +271,7 @@ class Siblings:
         """The folder after *folder*: the first one in it, else the next one beside it, or one above it."""
         with self._lock:
             orders = self._orders_of(folder, of_folders=True)
-            inside = None if orders is None else orders.followed(is_named=run.is_named)
+            inside = None if orders is None else orders.followed(run)
             for each in () if inside is None else inside.files[:FOLDERS_KEPT]:
                 known = self._runs.get(each.id)
                 if known is None or known.last is None:
@@ -264,7 +281,7 @@ class Siblings:
                 if at is run.top or parent is None:
                     return None
                 orders = self._orders_of(parent, at, of_folders=True)
-                beside = None if orders is None else orders.followed(is_named=run.is_named)
+                beside = None if orders is None else orders.followed(run)
                 place = -1 if beside is None else beside.place(at)
                 if beside is not None and 0 <= place < len(beside.files) - 1:
                     return beside.files[place + 1]
@@ -273,12 +290,13 @@ class Siblings:
     def _first(self, folder: Node, count: int, walk: _Run) -> tuple[list[File], int]:
         """What is to be fetched of the first *count* files in *folder*, and how many files it has."""
         orders = self._orders_of(folder)
-        order = None if orders is None else orders.followed(is_named=walk.is_named)
+        order = None if orders is None else orders.followed(walk)
         if order is None:
             return [], count
         run = self._runs.get(folder.id)
         if run is None:
-            run = _Run(None, order, walk.window, is_named=walk.is_named, top=walk.top)
+            run = _Run(None, order, walk.window, top=walk.top)
+            run.keep_to(walk)
             self._runs[folder.id] = run
         elif run.last is not None:
             return [], count
@@ -301,6 +319,7 @@ class Siblings:
             orders = self._orders_of(folder, run.last, node)
             run.order = order = None if orders is None else orders.leading(run.last, node)
             run.is_named = orders is not None and order is not orders.listed
+            run.is_backward = orders is not None and orders.is_backward(order)
             run.window = FIRST_FILES if order is not None else 0
             run.reached = run.beyond = 0
             run.top = run.top if order is not None else None

@@ -182,6 +182,20 @@ def test_where_a_folder_ends_those_of_the_next_ones_come_next(world: World, aske
     assert asked.names == in_order[2:30] + in_order[31:]  # each once
 
 
+def test_who_walks_a_tree_backward_has_what_comes_before_ahead(world: World, asked: Asked) -> None:
+    """A program that puts what it finds on a stack, as ripgrep does, reads the last file of the last folder
+    first."""
+    names = {folder: files_in(world, f"/w/{folder}", 8) for folder in ("d", "e", "f", "g")}
+    backward = [(folder, name) for folder in sorted(names)[::-1] for name in sorted(names[folder])[::-1]]
+    waited = []
+    for folder, name in backward:
+        if world.file(f"/w/{folder}/{name}").id not in asked.ids:
+            waited.append(f"{folder}/{name}")
+        read(world, f"/w/{folder}/{name}")
+    assert waited == ["g/f007", "g/f006", "f/f007"]
+    assert len(asked.ids) == len(set(asked.ids))
+
+
 def test_where_nobody_goes_on_into_the_next_folder_nothing_of_it_is_fetched(
     world: World, asked: Asked
 ) -> None:
