@@ -10,9 +10,9 @@ from cachetools import TTLCache
 
 COMM_CHARS = 15
 """The kernel keeps so much of a program's name (PR_SET_NAME in prctl(2))."""
-PROCESSES_KEPT = 1024
+THREADS_KEPT = 1024
 KEPT_S = 60.0
-"""A number may be another process's after this. Within it the name is read once."""
+"""A number may be another thread's after this. Within it the name is read once."""
 
 PROC = Path("/proc")
 
@@ -22,26 +22,30 @@ class Programs:
     kernel's."""
 
     def __init__(self, names: Iterable[str], caller: Callable[[], int], proc: Path = PROC) -> None:
-        """*caller*: the id of the process that makes the present call; 0: the kernel itself."""
+        """*caller*: the id of the thread that makes the present call, which of a process's first one is that
+        of the process; 0: the kernel itself."""
         self._names = {name[:COMM_CHARS] for name in names}
         self._caller = caller
         self._proc = proc
         self._lock = threading.Lock()
-        self._known: TTLCache[int, bool] = TTLCache(PROCESSES_KEPT, KEPT_S)
+        self._known: TTLCache[int, bool] = TTLCache(THREADS_KEPT, KEPT_S)
 
     def is_caller(self) -> bool:
         """Whether one of them makes the present call."""
         if not self._names:
             return False
-        pid = self._caller()
+        thread = self._caller()
         with self._lock:
-            known = self._known.get(pid)
+            known = self._known.get(thread)
             if known is None:
-                known = self._known[pid] = self._name_of(pid) in self._names
+                known = self._known[thread] = self._name_of(thread) in self._names
             return known
 
-    def _name_of(self, pid: int) -> str:
+    def _name_of(self, thread: int) -> str:
+        """The name of the process: threads may have names of their own, as those of a pool of glib do."""
         try:
-            return (self._proc / str(pid) / "comm").read_text(errors="replace").rstrip("\n")
-        except OSError:
+            status = (self._proc / str(thread) / "status").read_text(errors="replace")
+            process = next(line.split()[1] for line in status.splitlines() if line.startswith("Tgid:"))
+            return (self._proc / process / "comm").read_text(errors="replace").rstrip("\n")
+        except (OSError, StopIteration):
             return ""  # it has ended, or is in another namespace of processes

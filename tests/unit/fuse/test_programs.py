@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 from pathlib import Path
 
 from mountfs.fuse.operations import Operations
@@ -25,12 +27,13 @@ class Processes:
             folder = proc / str(self._pids[name])
             folder.mkdir()
             (folder / "comm").write_text(f"{comm}\n")
+            (folder / "status").write_text(f"Name:\t{comm}\nTgid:\t{folder.name}\nPid:\t{folder.name}\n")
 
     def are(self, name: str) -> None:
         self.caller = self._pids[name]
 
     def forget(self, name: str) -> None:
-        (self.proc / str(self._pids[name]) / "comm").unlink()
+        shutil.rmtree(self.proc / str(self._pids[name]))
 
 
 def test_a_program_is_known_by_the_name_that_the_kernel_cuts_off(tmp_path: Path) -> None:
@@ -41,6 +44,22 @@ def test_a_program_is_known_by_the_name_that_the_kernel_cuts_off(tmp_path: Path)
         processes.are(name)
         answers.append(programs.is_caller())
     assert answers == [False, True, False]
+
+
+def test_a_thread_is_known_by_the_name_of_its_process() -> None:
+    """The kernel tells which thread makes a call, and glib names those of a pool `pool-tumblerd`."""
+    name = Path("/proc/self/comm").read_text().strip()
+    answers: list[bool] = []
+
+    def reads() -> None:
+        thread = threading.get_native_id()
+        Path(f"/proc/self/task/{thread}/comm").write_text("pool-tumblerd")
+        answers.extend(Programs([wanted], lambda: thread).is_caller() for wanted in (name, "other"))
+
+    reader = threading.Thread(target=reads)
+    reader.start()
+    reader.join()
+    assert answers == [True, False]
 
 
 def test_a_name_is_read_once_for_a_process(tmp_path: Path) -> None:
