@@ -60,8 +60,11 @@ RUN_BYTES = 2 * MIB
 """So far reads in sequence get without a plan: nearly all of a read's cost but the copy is the plan's."""
 RUNS_OF_WINDOW = 8
 """And no further than this part of the window, or what is due would be asked for late."""
-MOST_STREAMS = 8
-"""Of one file."""
+MOST_STREAMS = 32
+"""Of one file. A web server reads a film at as many places as people watch it. Who has no stream has each of
+his reads taken for a seek, which costs a request for each and calls off what others are about to read."""
+MOST_ONCE = 8
+"""And of places that were read once: each read looks through all of them, of a database without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,9 @@ def plan(
     stop = _rounded_up(end, size_bytes)
     before = _nearest(streams, offset, end)
     if before is None:
-        others = sorted(streams, key=lambda stream: not stream.window_bytes)[: MOST_STREAMS - 1]
+        read_on = [stream for stream in streams if stream.window_bytes][: MOST_STREAMS - 1]
+        once = [stream for stream in streams if not stream.window_bytes][: MOST_ONCE - 1]
+        others = (read_on + once)[: MOST_STREAMS - 1]
         return Plan((Stream(offset, end, since=offset), *others), start, stop, stop, stop, is_seek=True)
     after = _continued(before, offset, end, most_bytes)
     is_settled = not before.window_bytes and before is streams[0] and len(streams) > 1

@@ -19,6 +19,7 @@ from mountfs.reading.readahead import (
     LEAST_PIECE_BYTES,
     LOOK_BYTES,
     MIB,
+    MOST_ONCE,
     MOST_PIECE_BYTES,
     MOST_STREAMS,
     MOST_WINDOW_BYTES,
@@ -70,6 +71,7 @@ def test_small_reads_here_and_there_never_fetch_more_than_two_blocks() -> None:
         if planned.is_seek:
             assert planned.ahead_stop == planned.ahead_start
             assert planned.stop - planned.start <= 2 * BLOCK_BYTES
+    assert sum(not stream.window_bytes for stream in streams) <= MOST_ONCE
     assert len(streams) <= MOST_STREAMS
 
 
@@ -226,6 +228,19 @@ def test_readers_at_two_places_have_a_window_each() -> None:
             streams = planned.streams
     assert seeks == 1
     assert [stream.window_bytes for stream in streams] == [FREE_WINDOW_BYTES] * 2
+
+
+def test_as_many_as_watch_one_film_have_a_window_each() -> None:
+    streams = AT_THE_BEGINNING
+    places = [at * 40 * MIB for at in range(20)]
+    for start in places:
+        streams = read_on(streams, range(start, start + 2 * BLOCK_BYTES, BLOCK_BYTES))[-1].streams
+    for step in range(2, 10):
+        for start in places:
+            planned = plan(streams, start + step * BLOCK_BYTES, BLOCK_BYTES, BIG)
+            assert not planned.is_seek
+            streams = planned.streams
+    assert [stream.window_bytes for stream in streams] == [FREE_WINDOW_BYTES] * 20
 
 
 def test_places_that_were_read_once_give_way_before_those_that_are_read_on() -> None:

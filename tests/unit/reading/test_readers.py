@@ -154,6 +154,23 @@ def test_two_readers_of_one_file_are_each_read_ahead(service: Synthetic, reader:
     assert len({offset for offset, _ in service.requests}) == len(service.requests)
 
 
+def test_twenty_readers_of_one_file_have_it_fetched_once_in_large_requests(
+    service: Synthetic, reader: Reader
+) -> None:
+    """A web server whose clients watch a film, each another part of it."""
+    film = of(200 * MIB)
+    places = range(0, 200 * MIB, 10 * MIB)
+    for start in places:
+        reader.read(film, start, BLOCK_BYTES)
+        reader.read(film, start + BLOCK_BYTES, BLOCK_BYTES)
+    for step in range(2 * BLOCK_BYTES, 2 * MIB, BLOCK_BYTES):
+        for start in places:
+            reader.read(film, start + step, BLOCK_BYTES)
+    reader.close()
+    assert len({offset for offset, _ in service.requests}) == len(service.requests)
+    assert len(service.requests) <= 20 * 8
+
+
 def test_a_whole_window_is_under_way_at_once(service: Synthetic, reader: Reader) -> None:
     big = of(400 * MIB)
     reader._streams[key_of(big)] = (Stream(99 * MIB, 100 * MIB, MOST_WINDOW_BYTES),)
