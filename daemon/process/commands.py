@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from daemon.control.status import in_bytes, plural
 from daemon.core import Core
 from daemon.process.keeps import kept_lines
-from daemon.upkeep.pinner import Pinner
+from daemon.upkeep.pinner import PIECE_BYTES, Pinner
 from daemon.upkeep.pins import shown_at
 from mountfs.errors import AlreadyExists, Busy, InvalidArgument, NotFound
 from mountfs.model.entry import NS_PER_S, File
@@ -83,6 +83,9 @@ class Commands:
         for kept in self._pinner.kept():
             far = f"{in_bytes(kept.cached_bytes)} of {in_bytes(kept.size_bytes)}"
             told = f"{far} in {plural(kept.files, 'file')} are here"
+            missing_bytes = kept.size_bytes - kept.cached_bytes
+            if missing_bytes and not self._core.blocks.has_room_for(min(PIECE_BYTES, missing_bytes)):
+                told += "; the disk has no room for more"
             yield f"{self._below_top(kept.path)}: {told if kept.node is not None else 'nothing is there now'}"
 
     def _unpin(self, path: RemotePath, _argument: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.process.commands import PENDING, PRESENT, Commands
-from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound, ReadOnly
+from mountfs.errors import AlreadyExists, Busy, DiskFull, InvalidArgument, MountfsError, NotFound, ReadOnly
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -136,6 +136,21 @@ def test_what_is_pinned_is_told(world: World) -> None:
     assert told(world, "pinned", "/") == []
     with pytest.raises(NotFound):
         told(world, "unpin", "/d")
+
+
+def test_that_the_disk_has_no_room_for_what_is_pinned_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(world, "pin", "/d/e/big")
+    pinner = pinner_of(world)
+    monkeypatch.setattr(world.core.blocks, "has_room_for", lambda _: False)
+    with pytest.raises(DiskFull):
+        while pinner.step(world.clock.now_s()) <= world.clock.now_s():
+            pass
+    far = "/d/e/big: 0 B of 3.0 MiB in 1 file are here"
+    assert told(world, "pinned", "/") == [f"{far}; the disk has no room for more"]
+    monkeypatch.undo()
+    assert told(world, "pinned", "/") == [far]
 
 
 def test_what_is_pinned_is_told_as_this_mount_shows_it(tmp_path: Path) -> None:
