@@ -265,6 +265,10 @@ class Blocks:
         with self._lock:
             self._inventory.drop(key_of(file))
 
+    def may_keep(self, key: Key, length: int) -> bool:
+        """Whether the cache is large enough for so many bytes of a content, or it is pinned."""
+        return self._inventory.may_keep(key, length)
+
     def stored(self, file: File, offset: int, length: int) -> tuple[Stored | None, int]:
         """Where to read from, and how much of [offset, offset + length) is there; None: nothing."""
         key = key_of(file)

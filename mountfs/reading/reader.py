@@ -34,7 +34,7 @@ from mountfs.reading.readahead import (
 )
 from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
-from mountfs.reading.window import grown, most_ahead_bytes, readers_ahead, still
+from mountfs.reading.window import grown, is_kept, least_ahead_bytes, most_ahead_bytes, readers_ahead, still
 
 FIRST_PIECE_BYTES = MIB
 """Of a large window that begins: the reader gets on, and asks for more, before all of it has come."""
@@ -168,7 +168,7 @@ class Reader:
                 self._fetches.call_off_locked(file)
             elif planned.is_settled:
                 self._fetches.abandon_locked(file, planned.streams[:1])
-        if planned.ahead_stop - planned.ahead_start > FREE_WINDOW_BYTES:
+        if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks):
             planned = planned.narrowed(still(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s))
         return planned
 
@@ -296,7 +296,7 @@ class Reader:
         self._blocks.recall(file)
         with self._lock:
             missing = self._fetches.missing_locked(file, 0, file.size_bytes)
-            if self._is_closed or not missing:
+            if self._is_closed or not missing or not is_kept(self._blocks, file):
                 return
             fetch = self._fetches.begin_locked(file, missing[0][0], 0, file.size_bytes)
         self._fetches.run(file, fetch)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mountfs.model.entry import File
 from mountfs.reading.blocks import Blocks
-from mountfs.reading.contentkey import Key
+from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.fetch import Fetch
 from mountfs.reading.limits import LEAST_BYTES
 from mountfs.reading.readahead import FAST_WINDOW_BYTES, FREE_WINDOW_BYTES, MOST_WINDOW_BYTES
@@ -22,6 +23,19 @@ once, also what was fetched ahead and not read yet: with a half, 1.5 times the f
 PART_TOGETHER = 4
 """Nor do all windows together take more than this one. Four files that were read side by side, with half of
 the cache for each, were fetched twice and more."""
+PART_OF_SIBLING = 64
+"""Of small files up to so many are fetched ahead of a program: one that is larger than this part of the cache
+would make room for the next ones, and be fetched again."""
+
+
+def least_ahead_bytes(blocks: Blocks) -> int:
+    """However slow the link is, and however many files are read ahead."""
+    return min(FREE_WINDOW_BYTES, blocks.limit_bytes // PART_TOGETHER)
+
+
+def is_kept(blocks: Blocks, file: File) -> bool:
+    """Whether a file that is fetched before anybody reads it is still there when somebody does."""
+    return blocks.may_keep(key_of(file), PART_OF_SIBLING * file.size_bytes)
 
 
 def most_ahead_bytes(blocks: Blocks, readers: int, *, is_direct: bool) -> int:
@@ -32,12 +46,12 @@ def most_ahead_bytes(blocks: Blocks, readers: int, *, is_direct: bool) -> int:
         held_bytes = min(held_bytes, max(LEAST_BYTES, blocks.used_bytes))
     most_bytes = FAST_WINDOW_BYTES if is_direct and not is_short else MOST_WINDOW_BYTES
     share_bytes = min(held_bytes // PART_OF_CACHE, held_bytes // PART_TOGETHER // readers)
-    return max(FREE_WINDOW_BYTES, min(most_bytes, share_bytes))
+    return max(least_ahead_bytes(blocks), min(most_bytes, share_bytes))
 
 
 def grown(most_bytes: int, link_bytes_s: float) -> int:
     """How large a window gets of who had to wait for it."""
-    return max(FREE_WINDOW_BYTES, int(min(most_bytes, link_bytes_s * WINDOW_S)))
+    return max(min(FREE_WINDOW_BYTES, most_bytes), int(min(most_bytes, link_bytes_s * WINDOW_S)))
 
 
 def still(most_bytes: int, link_bytes_s: float) -> int:

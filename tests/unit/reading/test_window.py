@@ -106,6 +106,26 @@ def test_of_files_larger_than_the_cache_little_is_fetched_twice(make: Make, coun
     assert rig.read_side_by_side(rig.files(count, 256 * MIB)) <= most
 
 
+@pytest.mark.parametrize("limit_bytes", [0, MIB, 4 * MIB, 8 * MIB])
+def test_a_cache_that_holds_hardly_anything_has_little_fetched_twice(make: Make, limit_bytes: int) -> None:
+    rig = make(limit_bytes)
+    assert rig.read_side_by_side(rig.files(1, 64 * MIB)) <= 1.4
+
+
+def test_no_small_file_is_fetched_ahead_that_would_not_be_kept(make: Make) -> None:
+    small = File("id:1", "small", "1", 4096, 0, "1" * 64)
+    for limit_bytes, asked_bytes in ((0, 0), (100_000, 0), (MIB, 4096)):
+        rig = make(limit_bytes)
+        rig.reader.prefetch(small, lambda: None)
+        rig.reader.close()
+        assert rig.source.asked_bytes == asked_bytes
+    rig = make(0)
+    rig.blocks.pin(small)
+    rig.reader.prefetch(small, lambda: None)
+    rig.reader.close()
+    assert rig.source.asked_bytes == 4096, "what is pinned is kept"
+
+
 def test_nor_where_the_disk_has_no_room_for_more_of_the_cache(make: Make) -> None:
     rig = make(2048 * MIB, lacking=lambda: 1024 * MIB)
     assert rig.read_side_by_side(rig.files(1, 256 * MIB)) <= 1.25
@@ -124,7 +144,9 @@ def test_a_window_is_a_part_of_the_cache_and_all_windows_are_another_one(make: M
     assert ahead(2048 * MIB, 4) == 2048 * MIB // PART_TOGETHER // 4
     assert ahead(2048 * MIB, is_direct=False) == MOST_WINDOW_BYTES
     assert ahead(512 * MIB) == 512 * MIB // PART_OF_CACHE
-    assert ahead(MIB) == ahead(64 * MIB, 100) == FREE_WINDOW_BYTES
+    assert ahead(64 * MIB, 100) == FREE_WINDOW_BYTES
+    assert ahead(8 * MIB) == 2 * MIB
+    assert ahead(0) == 0
 
 
 def test_where_the_disk_is_short_the_cache_is_what_it_still_has(make: Make) -> None:
