@@ -96,6 +96,30 @@ def test_an_event_that_names_it_has_it_tried_at_once(world: World, kind: type[Ne
     assert world.account.files() == {"/a": b"ours"}
 
 
+def test_one_whose_holder_saves_again_and_again_is_not_sent_each_time(world: World) -> None:
+    file_id = locked(world)
+    refusals = world.backend._refused[RemotePath("/a").key]
+    before = len(refusals)
+    for _ in range(8 * 60):
+        world.core.plan.heard([Gone(item_id=file_id)])
+        pass_time(world, 60.0)
+    assert 8 * 6 <= before - len(refusals) <= 60
+    world.backend.forgive()
+    world.core.plan.heard([Gone(item_id=file_id)])
+    pass_time(world, 600.0)
+    assert world.account.files() == {"/a": b"ours"}
+
+
+def test_after_an_event_that_came_too_early_it_is_tried_again_soon(world: World) -> None:
+    file_id = locked(world)
+    pass_time(world, 4000.0)
+    world.core.plan.heard([Gone(item_id=file_id)])
+    pass_time(world, 1.0)
+    world.backend.forgive()
+    pass_time(world, 20.0)
+    assert world.account.files() == {"/a": b"ours"}
+
+
 def test_the_next_process_tries_it_again(world: World) -> None:
     locked(world)
     world.backend.forgive()
