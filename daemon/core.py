@@ -46,6 +46,7 @@ from mountfs.tree.gaps import Gaps
 from mountfs.tree.launch import Sent, recall_late, stranded
 from mountfs.tree.listings import FRESH_S, Listings
 from mountfs.tree.node import State
+from mountfs.tree.patience import Patience
 from mountfs.tree.plan import Plan
 from mountfs.tree.recovery import Recovery, recover
 from mountfs.tree.rescue import Rescue
@@ -83,7 +84,7 @@ class Settings:
     *made_ahead*: so many empty files of the spool are kept at hand. *walkers*: so many folders are listed
     ahead side by side; 0: none. *small_bytes*: the first write into a revision of up to so many bytes fetches
     it whole; over a larger one the spool file has gaps. *passes_pages*: see ``OpenFiles``.
-    *ending*: what the waits of reads pass by; None: they pass on the machine's clock."""
+    *ending*: what the waits of reads and listings pass by; None: they pass on the machine's clock."""
 
     boot_id: str = "boot"
     host: str = "host"
@@ -221,7 +222,7 @@ def build(
     verbs = Verbs(tree, view, limits.names, foundation.copies)
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
-    blocks, reader, gaps = _reading(foundation, places, backend, clock, disk, settings)
+    blocks, reader, gaps = _reading(foundation, places, backend, clock, disk, settings, listings.patience)
     durability, waiting = Durability(tree, spool, disk), Waiting(tree)
     space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))
     services = Services(
@@ -272,10 +273,17 @@ def build(
 
 
 def _reading(
-    foundation: Foundation, places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Settings
+    foundation: Foundation,
+    places: Places,
+    backend: Backend,
+    clock: Clock,
+    disk: Disk,
+    settings: Settings,
+    patience: Patience,
 ) -> tuple[Blocks, Reader, Gaps]:
     """What is cached gives way to what is written, and to what gaps will take: all are on one disk."""
     spool, gaps = foundation.spool, Gaps(foundation.tree)
+    patience.ending = settings.ending or patience.ending
 
     def lacking_bytes() -> int:
         spare_bytes = max(settings.quota.spare_bytes(), settings.cache_min_free_bytes)
@@ -296,7 +304,7 @@ def _reading(
 
     spool.on_short, others.on_look = blocks.make_room, look
     spool.missing_bytes = lambda: gaps.missing_bytes
-    return blocks, Reader(backend, blocks, clock, settings.ending, settings.small_bytes), gaps
+    return blocks, Reader(backend, blocks, clock, patience.ending, settings.small_bytes), gaps
 
 
 class Senders(NamedTuple):

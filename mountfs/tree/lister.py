@@ -22,6 +22,7 @@ from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
 from mountfs.tree.outdated import is_outdated
 from mountfs.tree.paging import PagedListing
+from mountfs.tree.patience import Patience
 from mountfs.tree.place import is_on_its_way, remote_path
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.tree import Tree
@@ -33,10 +34,13 @@ class Lister:
     """Called by one thread for each folder, and by many for different ones. The lock is never held while the
     service is asked."""
 
-    def __init__(self, tree: Tree, backend: Backend, doubt: Callable[[Node], None]) -> None:
+    def __init__(
+        self, tree: Tree, backend: Backend, patience: Patience, doubt: Callable[[Node], None]
+    ) -> None:
         """*doubt*: has a folder listed anew at the next look into it. Inside a transaction."""
         self._tree = tree
         self._backend = backend
+        self._patience = patience
         self._doubt = doubt
         self._last_asked_at = 0
         """When a listing was last asked for: that one cannot be older than what another one told."""
@@ -56,7 +60,7 @@ class Lister:
             was_on_its_way = is_on_its_way(folder)
             load.asked_at = self._last_asked_at = tree.store.next_id()
         try:
-            asked = PagedListing(tree, self._backend, folder, path, item_id, load)
+            asked = PagedListing(tree, self._backend, folder, path, item_id, load, self._patience)
             entries = asked.entries()
         except (NotFound, NotADirectory) as error:
             with tree.lock:

@@ -25,8 +25,9 @@ from mountfs.tree.childrows import read_children
 from mountfs.tree.formerplaces import FormerPlaces
 from mountfs.tree.lister import Lister
 from mountfs.tree.listing import Listing
-from mountfs.tree.load import Load
+from mountfs.tree.load import Asker, Load
 from mountfs.tree.node import Node, remote_id
+from mountfs.tree.patience import Patience
 from mountfs.tree.place import remote_path
 from mountfs.tree.refusedlistings import RefusedListings
 from mountfs.tree.remote import in_memory
@@ -46,8 +47,7 @@ FRESH_S = 60.0
 
 
 class Listings:
-    """Loads folders from the store and from the service. The lock is never held while the service is
-    asked."""
+    """Loads folders from the store and the service, which is never asked under the lock."""
 
     def __init__(self, tree: Tree, backend: Backend, fresh_s: float = FRESH_S) -> None:
         self._tree = tree
@@ -57,7 +57,8 @@ class Listings:
         self.former_places = FormerPlaces(tree.store)
         self.walks = Walks()
         self.refusals = RefusedListings()
-        self._lister = Lister(tree, backend, self.doubt)
+        self.patience = Patience(tree.clock)
+        self._lister = Lister(tree, backend, self.patience, self.doubt)
         self._asked_at = 0
         self.is_followed = False
         """Whether every remote change is being reported; set by ``feed``."""
@@ -86,7 +87,7 @@ class Listings:
                     # Where nothing else can be evicted, loading one folder would evict the one before.
                     self._tree.residents.keep(missing)
                     kept.append(missing)
-                self.load(missing, asked_at)
+                self.load(missing, asked_at, asker=Asker.PROGRAM)
         finally:
             if kept:
                 with self._tree.lock:
@@ -147,11 +148,10 @@ class Listings:
     # Loading
 
     def load(
-        self, folder: Node, asked_at: int = 0, *, needs_nodes: bool = True, is_ahead: bool = False
+        self, folder: Node, asked_at: int = 0, *, needs_nodes: bool = True, asker: Asker = Asker.WORKER
     ) -> None:
         """Has the children of *folder* in memory, and lists them at the service if they must be; once for all
-        callers that wait for it. *needs_nodes*: else rows may be all that there is of them. *is_ahead*:
-        nobody waits for it yet.
+        callers that wait for it. *needs_nodes*: else rows may be all that there is of them.
 
         NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
         and never was.
@@ -160,10 +160,10 @@ class Listings:
             folder = in_memory(self._tree, folder)
             under_way = self._loads.get(folder.id)
             if under_way is None:
-                mine = self._loads[folder.id] = Load(self._tree.store.next_id(), is_ahead=is_ahead)
+                mine = self._loads[folder.id] = Load(self._tree.store.next_id(), asker)
                 self._tree.residents.keep(folder)
             else:
-                under_way.is_ahead &= is_ahead
+                under_way.asker = max(under_way.asker, asker)
         if under_way is not None:
             under_way.ended.wait()
             if under_way.error is not None:
@@ -199,7 +199,7 @@ class Listings:
     def load_for_walk(self, folder: Node) -> None:
         """As ``load``, for a program that will open *folder* soon."""
         self.walks.opened(folder)
-        self.load(folder)
+        self.load(folder, asker=Asker.PROGRAM)
 
     def relist(self, folder: Node) -> Node:
         """Lists *folder* whatever is known of it, and returns its node in memory. As ``load``."""

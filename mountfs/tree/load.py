@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import threading
+from enum import IntEnum
 
 from mountfs.errors import MountfsError
 from mountfs.model.path import fold
 from mountfs.tree.node import Node
 
 
+class Asker(IntEnum):
+    """Who waits for a load, the most patient one last."""
+
+    AHEAD = 0
+    """Nobody yet."""
+    WORKER = 1
+    """A thread that has other work."""
+    PROGRAM = 2
+    """A call of the kernel: where the service says when to ask again, it is asked again then."""
+
+
 class Load:
     """One load of a folder, and all callers that wait for it."""
 
-    def __init__(self, asked_at: int, *, is_ahead: bool = False) -> None:
+    def __init__(self, asked_at: int, asker: Asker) -> None:
         self.asked_at = asked_at
-        self.is_ahead = is_ahead
-        """Whether nobody waits for it yet."""
+        self.asker = asker
+        """The most patient of those who wait for it."""
         self.landed: dict[str, int] = {}
         """The places in the folder, by their folded names, at which an order of ours had its outcome since
         this load began, and when."""

@@ -19,8 +19,9 @@ from mountfs.model.entry import Listed, Odd
 from mountfs.model.pageguard import LeadsNowhere, PageGuard
 from mountfs.model.path import RemotePath, fold
 from mountfs.ports import Backend, FolderPage
-from mountfs.tree.load import Load
+from mountfs.tree.load import Asker, Load
 from mountfs.tree.node import Node
+from mountfs.tree.patience import Patience
 from mountfs.tree.place import remote_path
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import TreeWalk, is_new
@@ -33,7 +34,14 @@ class PagedListing:
     """One listing of *folder*, which the service has by *item_id*, or at *path* where that is ""."""
 
     def __init__(
-        self, tree: Tree, backend: Backend, folder: Node, path: RemotePath, item_id: str, load: Load
+        self,
+        tree: Tree,
+        backend: Backend,
+        folder: Node,
+        path: RemotePath,
+        item_id: str,
+        load: Load,
+        patience: Patience,
     ) -> None:
         self._tree = tree
         self._backend = backend
@@ -41,6 +49,7 @@ class PagedListing:
         self._path = path
         self._item_id = item_id
         self._load = load
+        self._patience = patience
         self.count = 0
         """How many entries came."""
 
@@ -65,12 +74,22 @@ class PagedListing:
         return self._whole()
 
     def _whole(self) -> Sequence[Listed]:
-        whole = self._backend.list_folder(self._path, self._item_id)
+        whole = self._patience.asked(
+            lambda: self._backend.list_folder(self._path, self._item_id), self._is_waited_for
+        )
         self.count = len(whole)
         return whole
 
     def _page(self, cursor: str | None) -> FolderPage:
-        return self._backend.list_page(self._path, self._item_id, cursor, is_ahead=self._load.is_ahead)
+        def ask() -> FolderPage:
+            is_ahead = self._load.asker is Asker.AHEAD
+            return self._backend.list_page(self._path, self._item_id, cursor, is_ahead=is_ahead)
+
+        return self._patience.asked(ask, self._is_waited_for)
+
+    def _is_waited_for(self) -> bool:
+        """What is known of a folder that was listed before is shown instead."""
+        return self._load.asker is Asker.PROGRAM and not self._folder.part.listing.listed_at
 
     def _is_plain(self, page: FolderPage, take: Take) -> bool:
         """Has *page* and all after it taken. The next one is asked for while one is taken."""

@@ -13,6 +13,7 @@ from mountfs.tree.bases import is_attached
 from mountfs.tree.childrows import load_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.listings import Listings
+from mountfs.tree.load import Asker
 from mountfs.tree.node import Node, State, path_of
 from mountfs.tree.remote import stands
 from mountfs.tree.tree import Tree
@@ -60,7 +61,7 @@ class View:
             asked_at = self.tree.store.next_id()
             is_stale = listings.is_stale(folder)
         if is_stale:
-            listings.load(folder, asked_at, needs_nodes=False)
+            listings.load(folder, asked_at, needs_nodes=False, asker=Asker.PROGRAM)
         found: list[Shown] = []
         while True:
             with self.tree.lock:

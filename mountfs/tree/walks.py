@@ -27,6 +27,7 @@ from mountfs.errors import MountfsError
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, TreePage
 from mountfs.tree.listings import Listings
+from mountfs.tree.load import Asker
 from mountfs.tree.node import Node, remote_id
 from mountfs.tree.place import remote_path
 from mountfs.tree.tree import Tree
@@ -267,7 +268,7 @@ class Walks(NoWalks):
     def _list_ahead(self, folder: Node) -> None:
         try:
             if not self._is_closed:
-                self._listings.load(folder, is_ahead=True)
+                self._listings.load(folder, asker=Asker.AHEAD)
         except MountfsError:
             with self._lock:
                 self._runs.clear()

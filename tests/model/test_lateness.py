@@ -12,7 +12,7 @@ import pytest
 
 from mountfs.ports import BackendLimits
 from mountfs.tree import listings
-from mountfs.tree.load import Load
+from mountfs.tree.load import Asker, Load
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.model.lateness import Lateness, NotAwaited
 from tests.model.seeds import asked
@@ -25,8 +25,8 @@ TURNS = 100
 class PassedLoad(Load):
     """Nobody waits for it: there is one thread."""
 
-    def __init__(self, asked_at: int, *, is_ahead: bool = False) -> None:
-        super().__init__(asked_at, is_ahead=is_ahead)
+    def __init__(self, asked_at: int, asker: Asker) -> None:
+        super().__init__(asked_at, asker)
         self.ended = NotAwaited()  # type: ignore[assignment]
 
 

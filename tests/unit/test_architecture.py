@@ -181,6 +181,7 @@ LAYERS_OF_THE_TREE = (
         "listeners",
         "load",
         "noted",
+        "patience",
         "place",
         "planport",
         "readynodes",

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from mountfs.errors import NotFound, Offline, ServerFault, Transient
+from mountfs.errors import NotFound, Offline, ServerFault, Throttled, Transient
 from mountfs.model.entry import Folder, Listed
 from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits
 from mountfs.tree.listings import RETRY_S
+from mountfs.tree.patience import PATIENCE_S, SHORTEST_WAIT_S
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
+from tests.fakes.clock import FakeClock
 
 FRESH_S = 5.0
 
@@ -42,6 +44,102 @@ def side_by_side(tmp_path: Path) -> Iterator[World]:
 
 def listed(world: World) -> int:
     return world.memory.calls().get("list_folder", 0)
+
+
+# While the service asks for a pause
+
+
+class Passing:
+    """A wait passes at once; *over*: the mount ends."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.waits: list[float] = []
+        self.over = False
+
+    def set(self) -> None:
+        self.over = True
+
+    def wait(self, seconds: float) -> bool:
+        self.waits.append(seconds)
+        self.clock.advance(seconds)
+        return self.over
+
+
+@pytest.fixture
+def pauses(tmp_path: Path) -> Iterator[tuple[World, Passing]]:
+    """An account with /d/f, of which nothing but the top is listed, and the waits."""
+    clock = FakeClock()
+    passing = Passing(clock)
+    world = World(tmp_path, clock=clock, settings={"ending": passing})
+    world.account.write("/d/f", b"f")
+    assert world.names() == {"d"}
+    yield world, passing
+    world.close()
+
+
+def test_a_program_waits_for_a_listing_until_the_service_may_be_asked_again(
+    pauses: tuple[World, Passing],
+) -> None:
+    world, passing = pauses
+    world.backend.fail("list_folder", Throttled("slow", 7.0))
+    world.backend.fail("list_folder", ServerFault("503", 0.0))
+    before = listed(world)
+    assert world.names("/d") == {"f"}
+    assert passing.waits == [7.0, SHORTEST_WAIT_S]
+    assert listed(world) == before + 1
+
+
+def test_a_program_that_looks_up_a_name_waits_as_well(pauses: tuple[World, Passing]) -> None:
+    world, passing = pauses
+    world.backend.fail("list_folder", Throttled("slow", 7.0))
+    assert world.get("/d/f") == b"f"
+    assert passing.waits == [7.0]
+
+
+@pytest.mark.parametrize(
+    "error", [Throttled("slow"), Offline("away", 1.0), Throttled("slow", PATIENCE_S + 1)]
+)
+def test_a_listing_without_a_time_or_with_a_long_one_fails_at_once(
+    pauses: tuple[World, Passing], error: Transient
+) -> None:
+    world, passing = pauses
+    world.backend.fail("list_folder", error)
+    with pytest.raises(type(error)):
+        world.names("/d")
+    assert not passing.waits
+
+
+def test_a_listing_waits_for_a_minute_at_most_and_not_for_a_mount_that_ends(
+    pauses: tuple[World, Passing],
+) -> None:
+    world, passing = pauses
+    world.backend.fail("list_folder", Throttled("slow", 25.0), times=5)
+    with pytest.raises(Throttled):
+        world.names("/d")
+    assert passing.waits == [25.0, 25.0]
+    passing.set()
+    with pytest.raises(Throttled):
+        world.names("/d")
+    assert passing.waits == [25.0] * 3
+
+
+def test_a_folder_that_was_listed_is_shown_at_once(pauses: tuple[World, Passing]) -> None:
+    world, passing = pauses
+    assert world.names("/d") == {"f"}
+    world.follow()
+    world.theirs("/d/g", b"g")
+    world.backend.fail("list_folder", Throttled("slow", 7.0), times=9)
+    assert world.names("/d") == {"f"}
+    assert not passing.waits
+
+
+def test_no_worker_waits_for_a_listing(pauses: tuple[World, Passing]) -> None:
+    world, passing = pauses
+    world.backend.fail("list_folder", Throttled("slow", 7.0))
+    with pytest.raises(Throttled):
+        world.core.listings.load(world.node("/d"))
+    assert not passing.waits
 
 
 # For how long

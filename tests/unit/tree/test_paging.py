@@ -13,6 +13,7 @@ from mountfs.errors import Conflict, NotFound, ServerFault
 from mountfs.model.entry import File, Odd, Placed, Seen
 from mountfs.model.path import RemotePath
 from mountfs.ports import FolderPage
+from mountfs.tree.load import Asker
 from mountfs.tree.node import remote_id
 from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
@@ -206,11 +207,11 @@ def test_pages_of_a_listing_ahead_are_asked_for_as_such_until_somebody_waits_for
         asked.append(is_ahead)
         if len(asked) == 3:
             reader.start()
-            until(lambda: not world.core.listings._loads[folder.id].is_ahead, "the reader waits")
+            until(lambda: world.core.listings._loads[folder.id].asker is Asker.PROGRAM, "the reader waits")
         return inner(path, folder_id, cursor)
 
     world.memory.list_page = list_page  # type: ignore[method-assign, assignment]
-    world.core.listings.load(folder, is_ahead=True)
+    world.core.listings.load(folder, asker=Asker.AHEAD)
     reader.join(10)
     assert asked == [True, True, True, False, False]
 

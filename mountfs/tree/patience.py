@@ -1,0 +1,48 @@
+"""Listings that a program waits for, while the service asks for a pause."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from mountfs.errors import Offline, Transient
+from mountfs.ports import Clock
+
+T = TypeVar("T")
+
+PATIENCE_S = 60.0
+"""How long a page of a listing waits for a service that says when to ask again: as long as a read does."""
+SHORTEST_WAIT_S = 0.25
+"""Also where the service says "at once"."""
+
+
+class Ending(Protocol):
+    """What ends all waits once it is set: a ``threading.Event``."""
+
+    def set(self) -> None: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+class Patience:
+    """Has a call made again when the service says that it may be. Any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.ending: Ending = threading.Event()
+        """What the waits pass by; set by the assembly."""
+
+    def asked(self, ask: Callable[[], T], is_waited_for: Callable[[], bool]) -> T:
+        """What *ask* gives, or raises: a Transient only where that is no word of the service, or without a
+        time, or when that is more than PATIENCE_S after the call, or while nobody waits for the answer."""
+        deadline_s = self._clock.now_s() + PATIENCE_S
+        while True:
+            try:
+                return ask()
+            except Transient as error:
+                if isinstance(error, Offline) or error.retry_after_s is None or not is_waited_for():
+                    raise
+                wait_s = max(error.retry_after_s, SHORTEST_WAIT_S)
+                if self._clock.now_s() + wait_s > deadline_s or self.ending.wait(wait_s):
+                    raise
