@@ -9,6 +9,7 @@ from daemon.commit.batch import Batch, places_above
 from daemon.commit.heldback import HeldBack
 from daemon.commit.relisting import look_for_removed
 from daemon.commit.verdicts import (
+    OTHERS_BYTES,
     Acknowledge,
     Beside,
     DropTime,
@@ -74,7 +75,9 @@ class BatchBooks:
         """Takes the removals *spared* out of the batch: they are not sent, and what was to be removed is
         shown again."""
         for part in _steps(spared):
-            self._book_step(part, lambda flight: self._books.give_up_removal(flight, None), part)
+            self._book_step(
+                part, lambda flight: self._books.give_up_removal(flight, None, OTHERS_BYTES), part
+            )
             batch.drop(part)
         self.keep(batch, batch.flights)
 
@@ -159,8 +162,8 @@ class BatchBooks:
                 books.set_beside(flight, standing)
             case Refuse(error):
                 books.refuse(flight, error)
-            case GiveUp(standing):
-                books.give_up_removal(flight, standing)
+            case GiveUp(standing, why):
+                books.give_up_removal(flight, standing, why)
             case DropTime(reason):
                 books.drop_time(flight, reason)
             case Unknown():

@@ -29,6 +29,9 @@ TRIES = 4
 """How often the same refusal is met with the same remedy before it counts as final."""
 
 
+OTHERS_BYTES = "somebody else changed it meanwhile"
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
     """The order took effect: *entry* is at its place; None: nothing is, it was a removal."""
@@ -84,9 +87,10 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Something other than what was to be removed is there: *standing*; None: nobody looked at it."""
+    """What was to be removed stays: *standing* is there; None: nobody looked at it. *why*: for the user."""
 
     standing: Entry | None
+    why: str = OTHERS_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +120,6 @@ Verdict = Acknowledge | Overtaken | Retry | Rebase | Reupload | Beside | Refuse 
 
 COPY_TRIES = 3
 """So often the service may fail at a copy before the bytes go up: it may fail at this route alone."""
-
-OTHERS_BYTES = "somebody else changed it meanwhile"
 
 
 def judge(flight: Flight, refusals: int, outcome: Outcome) -> Verdict | Look:
@@ -298,8 +300,10 @@ def _judge_delete(flight: Flight, refusals: int, error: MountfsError, standing: 
     is_it = isinstance(standing, File) and (
         _has_base_bytes(flight, standing) or is_late(flight.node, standing)
     )
-    if not isinstance(standing, File) or not is_it or refusals + 1 >= TRIES:
+    if not isinstance(standing, File) or not is_it:
         return GiveUp(standing)
+    if refusals + 1 >= TRIES:
+        return GiveUp(standing, str(error))
     return Rebase(error, standing)
 
 

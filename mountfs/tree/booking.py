@@ -261,11 +261,11 @@ class Books:
         self._tree.notice(path, told)
         self._finish(flight, after)
 
-    def give_up_removal(self, flight: Flight, standing: Entry | None) -> None:
-        """What was to be removed was changed by somebody else, and is shown again. *standing*: as the service
-        has it now; None: the service was not asked."""
+    def give_up_removal(self, flight: Flight, standing: Entry | None, why: str) -> None:
+        """What was to be removed is not, and is shown again. *standing*: as the service has it now; None: the
+        service was not asked."""
         node, state = flight.node, flight.node.state
-        self._tree.notice(path_of(node), "not removed: somebody else changed it meanwhile")
+        self._tree.notice(path_of(node), f"not removed: {why}")
         land(self._listings, flight)
         is_same_kind = standing is not None and isinstance(standing, Folder) is (node.folder is not None)
         if state.base_parent is not None:

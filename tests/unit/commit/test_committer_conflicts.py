@@ -228,3 +228,13 @@ def test_a_copy_that_the_service_names_is_shown_under_that_name(world: World) ->
     assert world.word("/f (1)") == "clean"
     assert world.file("/f").revision == theirs.revision
     assert world.notices() == ["somebody else changed it first: this version is kept as f (1)"]
+
+
+def test_a_removal_that_is_refused_again_and_again_is_not_told_as_another_s_change(world: World) -> None:
+    world.account.write("/a", b"theirs")
+    assert world.names() == {"a"}
+    world.backend.refuse("/a", Conflict("refused again and again"), times=1000)
+    world.fs.unlink("/a")
+    world.settle(most_s=4000.0)
+    assert world.notices() == ["not removed: refused again and again"]
+    assert world.names() == {"a"}

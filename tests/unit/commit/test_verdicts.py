@@ -130,7 +130,7 @@ def test_a_delete_of_the_same_bytes_under_another_revision_goes_on() -> None:
     assert judge_standing(delete, 0, CONFLICT, FILE) == Rebase(CONFLICT, FILE)
     for standing in (OTHER, FOLDER):
         assert judge_standing(delete, 0, CONFLICT, standing) == GiveUp(standing)
-    assert judge_standing(delete, TRIES - 1, CONFLICT, FILE) == GiveUp(FILE)
+    assert judge_standing(delete, TRIES - 1, CONFLICT, FILE) == GiveUp(FILE, str(CONFLICT))
     assert judge_standing(delete, 0, CONFLICT, None) == Acknowledge(None)
 
 
