@@ -11,8 +11,10 @@ from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
+from mountfs.backends.box import uploads
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.commits import MISMATCHES
+from mountfs.backends.box.intheway import IDLE_TRIES
 from mountfs.backends.box.sessionparts import PART_TRIES
 from mountfs.backends.box.smallfiles import DIRECT_BYTES
 from mountfs.backends.box.uploads import ENDING_TRIES, OPENING_TRIES
@@ -306,6 +308,88 @@ def test_a_file_that_needs_a_session_waits_for_the_one_in_the_way(
             box.open_session(place("/x"), DIRECT_BYTES + 1, None)
     box.abandon(stuck)
     assert box.part_bytes(box.open_session(place("/x"), DIRECT_BYTES + 1, None)) == PART
+
+
+@pytest.fixture
+def large(sandbox: BoxSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BODY needs a session, and there is one for each name at most."""
+    monkeypatch.setattr(uploads, "DIRECT_BYTES", 0)
+    sandbox.set_switches(session_conflict=True)
+
+
+def blocked(box: BoxBackend, size_bytes: int, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises(Busy):
+            box.open_session(place("/x"), size_bytes, None)
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("sent_parts", [0, 1])
+def test_a_session_in_the_way_that_nobody_fills_is_gone_on_with(
+    sandbox: BoxSandbox, box: BoxBackend, sent_parts: int
+) -> None:
+    """A kill before its row was written, or an end that the service refuses, leaves such."""
+    other = connect(sandbox)
+    theirs = other.open_session(place("/x"), len(BODY), None)
+    if sent_parts:
+        append_part(other, theirs, 0, BODY[:PART], closing=False, size_bytes=None)
+    other.close()
+    blocked(box, len(BODY), IDLE_TRIES - 1)
+    sandbox.log.reset()
+    session, parts = upload_parts(box, "/x", BODY)
+    assert len(statuses(sandbox, "sessions/part")) == len(parts) - sent_parts
+    (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+    assert sandbox.sessions() == []
+
+
+@pytest.mark.usefixtures("large")
+def test_a_session_in_the_way_that_gets_parts_is_waited_for(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    other = connect(sandbox)
+    theirs = other.open_session(place("/x"), len(BODY), None)
+    blocked(box, len(BODY), IDLE_TRIES - 1)
+    append_part(other, theirs, 0, BODY[:PART], closing=False, size_bytes=None)
+    blocked(box, len(BODY), IDLE_TRIES - 1)
+    other.close()
+
+
+@pytest.mark.usefixtures("large")
+def test_a_session_in_the_way_for_a_file_of_more_parts_is_waited_for(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    connect(sandbox).open_session(place("/x"), len(BODY) + PART, None)
+    blocked(box, len(BODY), IDLE_TRIES + 1)
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("theirs", [bytes(len(BODY)), BODY[:-1]], ids=["other bytes", "another size"])
+def test_a_session_in_the_way_with_another_file_s_parts_is_lost_and_ended(
+    sandbox: BoxSandbox, box: BoxBackend, theirs: bytes
+) -> None:
+    other = connect(sandbox)
+    in_the_way = other.open_session(place("/x"), len(theirs), None)
+    append_part(other, in_the_way, 0, theirs[:PART], closing=False, size_bytes=None)
+    other.close()
+    blocked(box, len(BODY), IDLE_TRIES - 1)
+    session = box.open_session(place("/x"), len(BODY), None)
+    with pytest.raises(SessionLost):
+        for offset in (0, PART):
+            append_part(box, session, offset, BODY[offset : offset + PART], closing=False, size_bytes=None)
+    blocked(box, len(BODY), 1)
+    box.abandon(session)
+    session, parts = upload_parts(box, "/x", BODY)
+    (file,) = finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert isinstance(file, File)
+    assert sandbox.read("/x") == BODY
+
+
+@pytest.mark.usefixtures("large")
+def test_a_session_that_was_of_no_use_is_not_gone_on_with_again(sandbox: BoxSandbox, box: BoxBackend) -> None:
+    connect(sandbox).open_session(place("/x"), len(BODY), None)
+    blocked(box, len(BODY), IDLE_TRIES - 1)
+    box.open_session(place("/x"), len(BODY), None)
+    blocked(box, len(BODY), IDLE_TRIES + 1)
 
 
 def test_a_session_whose_opening_was_never_heard_of_is_ended_when_it_is_in_the_way(

@@ -18,6 +18,7 @@ from mountfs.errors import (
     InvalidArgument,
     NotFound,
     Offline,
+    Refused,
     ServerFault,
     SessionLost,
     Unreachable,
@@ -44,6 +45,8 @@ class SessionParts:
         self._lock = Lock()
         self._stored: dict[str, dict[int, StoredPart]] = {}
         """By session what was found in it; one that is missing here must be listed first."""
+        self._begun: set[str] = set()
+        """The sessions that this process has opened, while they are open."""
         self._refused: dict[str, Counter[int]] = {}
         """By session, and the offset of a part: how often the session refused it."""
 
@@ -51,11 +54,13 @@ class SessionParts:
         """This process has opened the session: nothing is in it."""
         with self._lock:
             self._stored[session_id] = {}
+            self._begun.add(session_id)
 
     def let_go(self, session_id: str) -> None:
         """The session is over: what was known of it is of no more use."""
         with self._lock:
             self._stored.pop(session_id, None)
+            self._begun.discard(session_id)
             self._refused.pop(session_id, None)
 
     def append(self, session: str, offset: int, body: bytes | FileRange) -> str:
@@ -131,7 +136,10 @@ class SessionParts:
                 return found.receipt
             raise SessionLost(f"the upload session holds other bytes at {offset}")
         error = from_response(response, PART)
-        raise SessionLost(str(error)) if isinstance(error, NotFound) else error
+        with self._lock:
+            # One that somebody else opened may be for a file of another size.
+            is_other = type(error) is Refused and token.id not in self._begun
+        raise SessionLost(str(error)) if is_other or isinstance(error, NotFound) else error
 
     def _doubt(self, token: SessionToken) -> None:
         with self._lock:

@@ -17,11 +17,11 @@ from mountfs.backends.box.errors import (
     SESSION_CONFLICT,
     TOO_SMALL,
     FailedCondition,
-    body_of,
     code_of,
     from_response,
     is_held_by_link,
 )
+from mountfs.backends.box.intheway import InTheWay, Target, part_bytes_of, parts_of, session_in
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places, folder_gone
@@ -44,15 +44,11 @@ from mountfs.model.entry import Place
 OPEN = "POST files/upload_sessions"
 OPEN_VERSION = "POST files/:id/upload_sessions"
 ABORT = "DELETE files/upload_sessions/:id"
-MOST_PART_BYTES = 256 * 1024 * 1024
-"""Box's parts have 8 to 64 MB (chunked upload guide)."""
 OPENING_TRIES = 10
 """So often another session may be in the way of a file that needs none: one that the service does not end
 would hold it up for a week."""
 ENDING_TRIES = 20
 """So often a session may refuse its end by a condition that nobody stated; some 8 min in all."""
-
-_Target = tuple[str, str, str]
 
 
 class BoxUploads:
@@ -66,10 +62,11 @@ class BoxUploads:
         self._lock = Lock()
         self._opened_here: set[str] = set()
         """The sessions that this process has opened, while they are open."""
-        self._unheard: dict[_Target, set[int]] = {}
+        self._unheard: dict[Target, set[int]] = {}
         """The sizes for which a session may have been opened without our being told its id."""
-        self._blocked: Counter[_Target] = Counter()
+        self._blocked: Counter[Target] = Counter()
         """By target: how often another session was in the way, in a row."""
+        self._in_the_way = InTheWay()
         self._unended: Counter[str] = Counter()
         """By session: how often it refused its end by a condition that nobody stated."""
         self._strayed: set[str] = set()
@@ -166,6 +163,7 @@ class BoxUploads:
         if response.status < 500 and response.status != 429:  # else it tells nothing of what is in the way
             with self._lock:
                 self._blocked.pop(_key(target), None)
+            self._in_the_way.over(_key(target))
         if response.status < 500:
             self._unheard.pop(_key(target), None)
         else:
@@ -183,12 +181,18 @@ class BoxUploads:
         raise from_response(response, str(place))
 
     def _blocked_by_another(self, target: SessionToken, response: Response, place: Place) -> str:
-        """The token of no session, where the file needs none. Busy."""
+        """The token of no session, where the file needs none; of that one, where nobody fills it. Busy."""
         with self._lock:
             self._blocked[_key(target)] += 1
             is_stuck = self._blocked[_key(target)] >= OPENING_TRIES
         if is_stuck and target.size_bytes <= DIRECT_BYTES:
             return target.text
+        idle = self._in_the_way.idle(_key(target), target.size_bytes, response)
+        with suppress(ServerFault):
+            if idle is not None:
+                session = self._begun(idle, target)
+                self.let_go(SessionToken.parse(session).id)  # what it has is to be listed first
+                return session
         raise Busy(f"{place}: another upload session is in the way", response.retry_after_s)
 
     def _note_unheard(self, target: SessionToken) -> None:
@@ -201,11 +205,9 @@ class BoxUploads:
         if not sizes:
             return
         try:
-            context = checked.obj(body_of(response).get("context_info"), "context_info")
-            session = checked.obj(context.get("session"), "session")
-            sent = checked.count(session.get("num_parts_processed"), "num_parts_processed")
-            total = checked.count(session.get("total_parts"), "total_parts")
-            part_bytes, abort = _part_bytes(session), self._endpoint(session, "abort")
+            session = session_in(response)
+            sent, total = parts_of(session)
+            part_bytes, abort = part_bytes_of(session), self._endpoint(session, "abort")
         except ServerFault:
             return
         is_ours = not sent and any(-(-size // part_bytes) == total for size in sizes)
@@ -220,7 +222,7 @@ class BoxUploads:
         token = replace(
             target,
             id=checked.token(session.get("id"), "the upload session's id"),
-            part_bytes=_part_bytes(session),
+            part_bytes=part_bytes_of(session),
             upload_part=upload_part,
             list_parts=list_parts,
             commit=commit,
@@ -246,13 +248,5 @@ class BoxUploads:
             raise error
 
 
-def _key(target: SessionToken) -> _Target:
+def _key(target: SessionToken) -> Target:
     return target.file_id, target.folder_id, target.name
-
-
-def _part_bytes(session: Mapping[str, Any]) -> int:
-    """More than that is no length of a part."""
-    part_bytes = checked.count(session.get("part_size"), "part_size", MOST_PART_BYTES)
-    if not part_bytes:
-        raise ServerFault("an upload session has parts of no length")
-    return part_bytes

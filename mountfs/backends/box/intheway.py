@@ -1,0 +1,82 @@
+"""Upload sessions that stand in the way of one that is to be opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+
+from mountfs.backends import checked
+from mountfs.backends.box.api import Json
+from mountfs.backends.box.errors import body_of
+from mountfs.backends.wire import Response
+from mountfs.errors import ServerFault
+
+IDLE_TRIES = 30
+"""So often in a row it is met with the same parts before nobody is taken to fill it; some 8 min in all."""
+MOST_PART_BYTES = 256 * 1024 * 1024
+"""Box's parts have 8 to 64 MB (chunked upload guide)."""
+
+Target = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    session_id: str
+    sent_parts: int
+    times: int
+
+
+class InTheWay:
+    """Tells which of them nobody fills any more: a former process of ours that never heard of its opening, or
+    one whose end the service refuses. Box's own uploader goes on with the session that it is told of. Any
+    thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._met: dict[Target, _Met] = {}
+        self._given: set[str] = set()
+
+    def idle(self, target: Target, size_bytes: int, response: Response) -> Json | None:
+        """The session that *response*, a ``session_conflict``, tells of, where nobody fills it, and its file
+        has as many parts as one of *size_bytes*. Each is given once: if it was of no use, it is of none."""
+        try:
+            session = session_in(response)
+            session_id = checked.token(session.get("id"), "the upload session's id")
+            sent, total = parts_of(session)
+            is_fitting = -(-size_bytes // part_bytes_of(session)) == total
+        except ServerFault:
+            return None
+        with self._lock:
+            before = self._met.get(target)
+            is_same = before is not None and (before.session_id, before.sent_parts) == (session_id, sent)
+            times = before.times + 1 if before is not None and is_same else 1
+            self._met[target] = _Met(session_id, sent, times)
+            if times < IDLE_TRIES or not is_fitting or session_id in self._given:
+                return None
+            self._given.add(session_id)
+            return session
+
+    def over(self, target: Target) -> None:
+        """Nothing is in the way of *target*."""
+        with self._lock:
+            self._met.pop(target, None)
+
+
+def session_in(response: Response) -> Json:
+    """The session that a ``session_conflict`` tells of. ServerFault."""
+    context = checked.obj(body_of(response).get("context_info"), "context_info")
+    return dict(checked.obj(context.get("session"), "session"))
+
+
+def parts_of(session: Json) -> tuple[int, int]:
+    """How many parts a session has, and how many it is to have. ServerFault."""
+    sent = checked.count(session.get("num_parts_processed"), "num_parts_processed")
+    return sent, checked.count(session.get("total_parts"), "total_parts")
+
+
+def part_bytes_of(session: Json) -> int:
+    """More than MOST_PART_BYTES is no length of a part. ServerFault."""
+    part_bytes = checked.count(session.get("part_size"), "part_size", MOST_PART_BYTES)
+    if not part_bytes:
+        raise ServerFault("an upload session has parts of no length")
+    return part_bytes
