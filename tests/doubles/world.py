@@ -27,6 +27,7 @@ from tests.doubles.faulty import FaultyBackend
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MEMORY_LIMITS, MemoryAccount
 from tests.fakes.clock import FakeClock
+from tests.fakes.ending import ClockedEnding
 
 HOST = "testhost"
 MIB = 1024 * 1024
@@ -87,6 +88,7 @@ class World:
                 "ballast_bytes": 0,
                 "follow_wait_s": 0.0,
                 "pause": lambda _seconds: None,
+                "ending": ClockedEnding(self.clock) if isinstance(self.clock, FakeClock) else None,
                 **self.settings,
             }
         )

@@ -111,8 +111,6 @@ class Mount(World):
     def start(self) -> None:
         self.backend = self._service  # type: ignore[assignment]
         super().start()
-        assert isinstance(self.clock, FakeClock)
-        self.core.reader._ending = ClockedEnding(self.clock)
 
 
 class Programs:
