@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from daemon.commit.verdicts import leaves_open
 from daemon.control.status import in_bytes, plural
 from daemon.core import Core
 from daemon.process.keeps import kept_lines
 from daemon.upkeep.pinner import PIECE_BYTES, Pinner
 from daemon.upkeep.pins import shown_at
-from mountfs.errors import AlreadyExists, Busy, InvalidArgument, NotFound
+from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.path import ROOT, RemotePath, fold
 from mountfs.tree.node import Node, size_of, time_of
@@ -123,9 +125,13 @@ class Commands:
             raise NotFound(f"it has no former version {revision}: mountfs versions lists them")
         with self._core.tree.lock:
             place, folder = base_place(node), node.state.base_parent
-        self._core.backend.restore(place, former)
-        if folder is not None:
-            self._core.listings.try_relist(folder)
+        try:
+            self._core.backend.restore(place, former)
+        except MountfsError as error:
+            if not leaves_open(error) or self._standing(path, folder) != former.content_hash:
+                raise
+        else:
+            self._standing(path, folder)
         size = in_bytes(former.size_bytes)
         yield f"the version of {_time(former.mtime_ns)} is the present one, with {size}"
 
@@ -147,9 +153,24 @@ class Commands:
             if stands is not None and stands is not ours:
                 raise AlreadyExists("what stands there is not sent yet: give it another name first")
             place = place_in(folder, path.name)
-        core.backend.undelete(place)
-        core.listings.try_relist(folder)
+        try:
+            core.backend.undelete(place)
+        except MountfsError as error:
+            if not leaves_open(error) or self._standing(path, folder) is None:
+                raise
+        else:
+            self._standing(path, folder)
         yield "it is back"
+
+    def _standing(self, path: RemotePath, folder: Node | None) -> str | None:
+        """Has *folder* listed anew: the hash of the file that the service has at *path* in it by then, "" of
+        what has none; None: nothing is there, or nobody knows."""
+        if folder is None or not self._core.listings.try_relist(folder):
+            return None
+        with suppress(MountfsError):
+            base = self._node(path).state.base
+            return (isinstance(base, File) and base.content_hash) or ""
+        return None
 
     # What only this machine keeps
 

@@ -8,7 +8,19 @@ from pathlib import Path
 import pytest
 
 from daemon.process.commands import PENDING, PRESENT, Commands
-from mountfs.errors import AlreadyExists, Busy, DiskFull, InvalidArgument, MountfsError, NotFound, ReadOnly
+from mountfs.errors import (
+    AlreadyExists,
+    Busy,
+    DiskFull,
+    InvalidArgument,
+    MountfsError,
+    NotFound,
+    Offline,
+    ReadOnly,
+    ServerFault,
+    Throttled,
+    Unreachable,
+)
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -50,6 +62,40 @@ def test_a_former_version_becomes_the_present_one_and_is_shown_at_once(world: Wo
     assert world.get("/d/x") == b"first"
     assert len(revisions(world, "/d/x")) == 4
     assert world.pending() == []
+
+
+@pytest.mark.parametrize("lost", [Offline("cut"), ServerFault("500")])
+def test_a_version_that_became_the_present_one_though_the_reply_was_lost_did(
+    world: World, lost: MountfsError
+) -> None:
+    oldest = revisions(world, "/d/x")[-1]
+    world.backend.fail("restore", lost, after=True)
+    assert "5 B" in told(world, "restore", "/d/x", oldest)[0]
+    assert world.get("/d/x") == b"first"
+
+
+@pytest.mark.parametrize(
+    "lost", [Offline("cut"), ServerFault("500"), Throttled("slow", 1.0), Unreachable("no")]
+)
+def test_a_version_that_did_not_become_the_present_one_is_told_with_the_reason(
+    world: World, lost: MountfsError
+) -> None:
+    oldest = revisions(world, "/d/x")[-1]
+    world.backend.fail("restore", lost)
+    with pytest.raises(type(lost)):
+        told(world, "restore", "/d/x", oldest)
+    assert world.get("/d/x") == b"3"
+
+
+def test_what_came_back_though_the_reply_was_lost_is_back(world: World) -> None:
+    world.fs.unlink("/d/x")
+    world.settle()
+    world.backend.fail("undelete", Offline("cut"))
+    with pytest.raises(Offline):
+        told(world, "undelete", "/d/x")
+    world.backend.fail("undelete", Offline("cut"), after=True)
+    assert told(world, "undelete", "/d/x") == ["it is back"]
+    assert world.get("/d/x") == b"3"
 
 
 def test_a_revision_of_something_else_is_refused(world: World) -> None:
