@@ -14,7 +14,8 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 """How long a page of a listing waits for a service that says when to ask again: as long as a read does."""
 SHORTEST_WAIT_S = 0.25
-"""Also where the service says "at once"."""
+"""Also where the service says "at once", and before a fault without a time is made up for, as the kernel does
+for a read."""
 
 
 class Ending(Protocol):
@@ -34,15 +35,17 @@ class Patience:
         """What the waits pass by; set by the assembly."""
 
     def asked(self, ask: Callable[[], T], is_waited_for: Callable[[], bool]) -> T:
-        """What *ask* gives, or raises: a Transient only where that is no word of the service, or without a
-        time, or when that is more than PATIENCE_S after the call, or while nobody waits for the answer."""
-        deadline_s = self._clock.now_s() + PATIENCE_S
+        """What *ask* gives, or raises: a Transient only where that is no word of the service, or came without
+        a time twice, or when that is more than PATIENCE_S after the call, or while nobody waits for it."""
+        deadline_s, has_failed = self._clock.now_s() + PATIENCE_S, False
         while True:
             try:
                 return ask()
             except Transient as error:
-                if isinstance(error, Offline) or error.retry_after_s is None or not is_waited_for():
+                is_over = error.retry_after_s is None and has_failed
+                if isinstance(error, Offline) or is_over or not is_waited_for():
                     raise
-                wait_s = max(error.retry_after_s, SHORTEST_WAIT_S)
+                has_failed |= error.retry_after_s is None
+                wait_s = max(error.retry_after_s or 0.0, SHORTEST_WAIT_S)
                 if self._clock.now_s() + wait_s > deadline_s or self.ending.wait(wait_s):
                     raise

@@ -97,10 +97,8 @@ def test_a_program_that_looks_up_a_name_waits_as_well(pauses: tuple[World, Passi
     assert passing.waits == [7.0]
 
 
-@pytest.mark.parametrize(
-    "error", [Throttled("slow"), Offline("away", 1.0), Throttled("slow", PATIENCE_S + 1)]
-)
-def test_a_listing_without_a_time_or_with_a_long_one_fails_at_once(
+@pytest.mark.parametrize("error", [Offline("away", 1.0), Throttled("slow", PATIENCE_S + 1)])
+def test_a_listing_that_no_wait_can_help_fails_at_once(
     pauses: tuple[World, Passing], error: Transient
 ) -> None:
     world, passing = pauses
@@ -108,6 +106,18 @@ def test_a_listing_without_a_time_or_with_a_long_one_fails_at_once(
     with pytest.raises(type(error)):
         world.names("/d")
     assert not passing.waits
+
+
+@pytest.mark.parametrize("error", [Throttled("slow"), ServerFault("500")])
+def test_a_listing_that_fails_without_a_time_is_asked_for_once_more(
+    pauses: tuple[World, Passing], error: Transient
+) -> None:
+    world, passing = pauses
+    world.backend.fail("list_folder", error, times=3)
+    with pytest.raises(type(error)):
+        world.names("/d")
+    assert world.names("/d") == {"f"}
+    assert passing.waits == [SHORTEST_WAIT_S] * 2
 
 
 def test_a_listing_waits_for_a_minute_at_most_and_not_for_a_mount_that_ends(
