@@ -9,6 +9,9 @@ replaces it, as it would have, also after a kill.
 
 A rename is known by the item's id and its new place. `mv f g`, given up; `mv g f`; then the first takes
 effect: the file keeps the name f here, and is moved back. After `rm g` it is removed there.
+
+A removal is known by the item's id. `rm f`, given up; then f is written anew with the same bytes: to put them
+over what stands there still may make no new version, and the removal would take them when it arrives.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ from mountfs.tree.place import remote_path
 from mountfs.tree.store import Store
 
 FACT, MOVES_FACT, VERSIONS_FACT = "late_files", "late_moves", "late_versions"
-"""The store's facts with these files, with these renames and with versions, as lists in JSON."""
+REMOVALS_FACT = "late_removals"
+"""The store's facts with these files, renames, versions and removals, as lists in JSON."""
 KEPT = 1_000
 """As many as one batch has."""
 KEPT_OF_ONE = 10
@@ -58,6 +62,8 @@ class LateFiles:
         """The hashes of such files that were removed since, by their ids."""
         self._versions: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the hash of its bytes."""
+        self._removals: dict[str, int] = {}
+        """Likewise of removals, by the ids of files."""
         self._is_saved = True
         with suppress(ValueError, TypeError):
             for item_id, path, noted_s, digest, *goal in json.loads(store.fact(MOVES_FACT) or "[]"):
@@ -68,6 +74,8 @@ class LateFiles:
                     self._removed[str(item_id)] = str(digest)
             for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):
                 self._versions.setdefault(str(item_id), {})[str(digest)] = int(noted_s)
+            for item_id, noted_s in json.loads(store.fact(REMOVALS_FACT) or "[]"):
+                self._removals[str(item_id)] = int(noted_s)
             for path, digest, size_bytes, time_s, noted_s in json.loads(store.fact(FACT) or "[]"):
                 self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), int(noted_s))
 
@@ -85,6 +93,11 @@ class LateFiles:
             for item_id in _drop_oldest(self._moved, KEPT):
                 self._removed.pop(item_id, None)
                 self._folders.pop(item_id, None)
+            self._is_saved = False
+        if flight.kind is OrderKind.DELETE and flight.item_id and not flight.node.is_folder:
+            self._removals.pop(flight.item_id, None)
+            self._removals[flight.item_id] = self._now_s()
+            _drop_oldest(self._removals, KEPT)
             self._is_saved = False
         if flight.kind not in MAKES_A_FILE or content is None:
             return
@@ -106,6 +119,8 @@ class LateFiles:
         it may be gone because it was moved. Where that is the place it was sent or moved to, it has arrived:
         who brings it back later is somebody else."""
         if flight.kind is OrderKind.DELETE:
+            if self._removals.pop(flight.item_id, None) is not None:
+                self._is_saved = False
             self._forget_sent(flight)
             self._forget_moved(flight)
             return
@@ -141,6 +156,8 @@ class LateFiles:
                 for digest, noted_s in versions.items()
             ]
             self._store.set_fact(VERSIONS_FACT, json.dumps(versions_of) if versions_of else None)
+            removals = list(self._removals.items())
+            self._store.set_fact(REMOVALS_FACT, json.dumps(removals) if removals else None)
             self._is_saved = True
 
     def versions(self) -> dict[str, tuple[str, ...]]:
@@ -217,6 +234,11 @@ class LateFiles:
         item."""
         times_s = self._moved.get(item_id, {}).values()
         return self._folders.get(item_id) if any(map(self._may_arrive, times_s)) else None
+
+    def may_remove(self, item_id: str) -> bool:
+        """Whether a removal of a file, which was given up, may still take effect."""
+        noted_s = self._removals.get(item_id)
+        return noted_s is not None and self._may_arrive(noted_s)
 
     def _note_version(self, flight: Flight, digest: str | None) -> None:
         item_id = _replaced_id(flight)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from mountfs.model.entry import File
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.ports import BackendLimits
@@ -69,7 +70,7 @@ def blocked(
     if part is not None and step in (OrderKind.DELETE, OrderKind.MOVE) and part.flights_below:
         return Blocked(None)
     if step is OrderKind.DELETE:
-        return _blocked_removal(node) or _blocked_above(state.base_parent)
+        return _blocked_removal(tree, node) or _blocked_above(state.base_parent)
     assert state.parent is not None
     if step is OrderKind.MOVE and node.pending is not None and node.pending.is_detoured:
         return _blocked_above(state.base_parent) or _blocked_above(detour_folder(node))
@@ -124,10 +125,20 @@ def is_lost(node: Node) -> bool:
     return at is None
 
 
+def may_go_with(tree: Tree, before: Node, node: Node) -> bool:
+    """Whether the bytes of *node* would be lost as a new revision of the removed file *before*: its removal
+    was sent and given up, and may still take effect. Where the bytes are the same, a service need not make
+    another revision of them, and that removal would take them. It is sent again, and they are a new file."""
+    base, content = before.state.base, node.state.content
+    if not isinstance(base, File) or content is None or not tree.late.may_remove(base.id):
+        return False
+    return content.content_hash in (None, base.content_hash)
+
+
 # Inside
 
 
-def _blocked_removal(node: Node) -> Blocked | None:
+def _blocked_removal(tree: Tree, node: Node) -> Blocked | None:
     part = node.folder
     if part is not None:
         return Blocked(next(iter(part.gone.values()))) if part.gone else None
@@ -136,7 +147,7 @@ def _blocked_removal(node: Node) -> Blocked | None:
     assert state.base_parent is not None
     children = state.base_parent.part.children
     taker = children.get(fold(state.base.name)) if children is not None else None
-    if taker is None or taker.folder is not None or keeps_here(taker):
+    if taker is None or taker.folder is not None or keeps_here(taker) or may_go_with(tree, node, taker):
         return None
     # `rm f; echo x >f`: once the new file's bytes are whole it takes over the old one's place and history,
     # and there is nothing to be removed. So does a file of the service's that was edited and is moved here.

@@ -9,6 +9,7 @@ from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import fold
 from mountfs.tree.content import Over, is_made_from
 from mountfs.tree.node import Node, forgotten
+from mountfs.tree.order import may_go_with
 from mountfs.tree.outcome import rebased
 from mountfs.tree.showing import spare
 from mountfs.tree.tree import Tree
@@ -30,7 +31,7 @@ def replaced_by(tree: Tree, node: Node, step: OrderKind) -> Node | None:
     if before is None or before is node or before.folder is not None:
         return None
     is_free = before.state.parent is None and before.state.flight is None and before.state.refusal is None
-    return before if is_free else None
+    return before if is_free and not may_go_with(tree, before, node) else None
 
 
 def needs_base(node: Node) -> bool:

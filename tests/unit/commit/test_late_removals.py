@@ -1,0 +1,84 @@
+"""Removals of ours that take effect at the service after they were given up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Offline
+from mountfs.model.order import OrderKind
+from mountfs.ports import BackendLimits
+from tests.doubles.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, limits: BackendLimits) -> Iterator[World]:
+    """Of a service whose work on an order may take half a minute."""
+    world = World(tmp_path, limits=limits)
+    world.account.clock = world.clock
+    world.theirs("/f", b"f")
+    world.names()
+    yield world
+    world.close()
+
+
+def _give_up_removal(world: World) -> None:
+    """Its connection is cut, and the looks find the file: the service is still at work on it."""
+    world.fs.unlink("/f")
+    world.advance(1.0)
+    world.account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.core.committer.step(world.clock.now_s())
+    while world.core.committer.current:
+        world.advance(0.5)
+        world.core.committer.step(world.clock.now_s())
+    assert world.remote() == {"/f": b"f"}
+
+
+def _settle_before_it(world: World) -> None:
+    """All that is pending takes effect, and the removal after that."""
+    account = world.account
+    late, account._at_work = account._at_work, []
+    account._jobs.clear()
+    account.job_s = 0.0
+    world.settle()
+    for job in late:
+        for order in job.orders:
+            account._outcome(order)
+    world.follow()
+
+
+@pytest.mark.parametrize("kill", ["none", "before", "after"])
+@pytest.mark.parametrize("is_renamed", [True, False], ids=["mv f.new f", "echo f >f"])
+def test_a_late_removal_does_not_take_the_same_bytes_that_were_written_anew(
+    world: World, kill: str, *, is_renamed: bool
+) -> None:
+    _give_up_removal(world)
+    if kill == "before":
+        world.restart()
+    world.put("/f.new" if is_renamed else "/f", b"f")
+    if is_renamed:
+        world.rename("/f.new", "/f")
+    if kill == "after":
+        world.restart()
+    _settle_before_it(world)
+    assert world.tree() == world.remote() == {"/f": b"f"}
+    assert world.notices() == []
+
+
+def test_other_bytes_are_a_new_revision_which_a_late_removal_leaves(world: World) -> None:
+    _give_up_removal(world)
+    item_id = world.file("/f").id
+    world.put("/f", b"other")
+    world.upload_all()
+    _settle_before_it(world)
+    assert world.tree() == world.remote() == {"/f": b"other"}
+    if world.account.limits.batches_at_once == 1:  # else the removal is on its way again by then
+        assert world.file("/f").id == item_id
+        assert [order.kind for batch in world.account.submits for order in batch] == [
+            OrderKind.DELETE,
+            OrderKind.PUT,
+        ]
+    assert world.notices() == []
