@@ -158,7 +158,7 @@ class StatCalls:
             if not view.is_in_rows(folder) or self._files.is_open(path):
                 return None
             found = self._inodes.of_row(row)
-            self._files.sizes.told(path, found.size_bytes)
+            self._files.sizes.told(path, found.inode, found.size_bytes)
             return found
 
     def _is_there(self, near: _Near, path: str) -> bool:
@@ -177,5 +177,5 @@ class StatCalls:
     def _of_file(self, path: str, node: Node) -> Attributes:
         file = self._files.writing(node) or self._files.read_as(path, node)
         found = self._inodes.of(node) if file is None else self._inodes.of_open(node, file)
-        self._files.sizes.told(path, found.size_bytes)
+        self._files.sizes.told(path, found.inode, found.size_bytes)
         return found

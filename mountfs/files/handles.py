@@ -55,7 +55,7 @@ class OpenFiles:
         opened after somebody else has changed the file."""
         with self._services.lock:
             for each in self._pages.paths_of(file) if path is None else [path]:
-                self.sizes.told(each, file.size_bytes)
+                self.sizes.told(each, file.node.id, file.size_bytes)
 
     def all(self) -> list[OpenFile]:
         """Every open file."""
@@ -137,6 +137,7 @@ class OpenFiles:
             on_rekey=self._rekeyed,
         )
         self._belongs_to(file, node)
+        self.sizes.replaced(path)
         return self._handle(file, path, flags, is_new=True, is_ours=is_ours)
 
     def lend(self, handle: Handle, offset: int, length: int) -> Lent | None:

@@ -12,7 +12,7 @@ from mountfs.files.handles import OpenFiles
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.spool.spoolfile import SpoolFile
-from mountfs.tree.node import Node
+from mountfs.tree.node import Node, size_of
 from mountfs.tree.replaced import NotSynced
 from mountfs.tree.verbs import NewAttributes, Verbs, no_attributes
 from mountfs.tree.view import View, names_of
@@ -108,11 +108,10 @@ class Opener:
                 raise Stale(f"{path} is no file: the kernel has to look again")
             state = node.state
             is_remote = state.content is None and state.draft is None
-            if is_remote and isinstance(state.base, File):
-                if not state.base.is_downloadable:
-                    raise NotPermitted(f"{path} is a document without bytes of its own")
-                if not is_ours and self._is_size_unknown(node, path, state.base):
-                    raise Stale(f"{path} may have another size than the kernel knows: it has to look again")
+            if is_remote and isinstance(state.base, File) and not state.base.is_downloadable:
+                raise NotPermitted(f"{path} is a document without bytes of its own")
+            if not is_ours and self._is_size_unknown(node, path, has_ours=not is_remote):
+                raise Stale(f"{path} may have another size than the kernel knows: it has to look again")
             return self._files.open(node, path, flags, is_ours=is_ours, may_be_lost=is_synced)
 
         is_synced = False
@@ -125,12 +124,19 @@ class Opener:
             is_synced = True
             return self._view.listings.loaded(decide)
 
-    def _is_size_unknown(self, node: Node, path: str, file: File) -> bool:
-        """Whether the kernel may read *file* up to another size than it has.
+    def _is_size_unknown(self, node: Node, path: str, *, has_ours: bool) -> bool:
+        """Whether the kernel may read the file up to another size than it has.
 
         The kernel reads up to the size that it was last told of *path*. Somebody else makes `log` longer: a
         reader would miss its new end. After a write through the mount the kernel knows the size by itself,
-        which is not noted here, so one open may be True in vain. False while the kernel has pages of an older
-        version that is open: stat(2) tells that version's size, and the new handle passes the pages by.
+        which is not noted here, so one open may be True in vain. Of a file that *has_ours*, bytes of ours, it
+        does not where it was told of another file at *path*: others have exchanged the folders above, or a
+        conflicted copy got the name. False while the kernel has pages of an older version that is open:
+        stat(2) tells that version's size, and the new handle passes the pages by.
         """
-        return self._files.read_as(path, node) is None and self._files.sizes.are_other(path, file.size_bytes)
+        file = self._files.writing(node)
+        size_bytes = size_of(node) if file is None else file.size_bytes
+        is_other = self._files.sizes.are_other
+        return self._files.read_as(path, node) is None and is_other(
+            path, node.id, size_bytes, is_ours=has_ours
+        )

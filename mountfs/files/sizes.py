@@ -19,34 +19,40 @@ class Sizes:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began_s = clock.now_s()
-        self._told: dict[str, int] = {}
-        self._told_before: dict[str, int] = {}
-        """The sizes told in the period before the current one; periods are KEPT_S long, and older ones are
-        forgotten."""
+        self._told: dict[str, tuple[int, int]] = {}
+        self._told_before: dict[str, tuple[int, int]] = {}
+        """The inodes and sizes told in the period before the current one; periods are KEPT_S long, and older
+        ones are forgotten."""
 
-    def told(self, path: str, size_bytes: int) -> None:
-        """The kernel is being told the size of the file at *path*."""
+    def told(self, path: str, inode: int, size_bytes: int) -> None:
+        """The kernel is being told the size of the file *inode* at *path*."""
         self._forget_old()
-        self._told[path] = size_bytes
+        self._told[path] = inode, size_bytes
 
-    def are_other(self, path: str, size_bytes: int) -> bool:
-        """Whether the kernel may answer with another size than *size_bytes*. True once: after that nothing is
-        known of what the kernel has until it asks again."""
+    def are_other(self, path: str, inode: int, size_bytes: int, *, is_ours: bool = False) -> bool:
+        """Whether the kernel may answer with another size than *size_bytes*, which the file *inode* has at
+        *path*. *is_ours*: it was written through the mount, so that the kernel knows its size, unless it was
+        told of another file there. True once: after that nothing is known of what the kernel has until it
+        asks again."""
         self._forget_old()
-        known = self._told.get(path, self._told_before.get(path, size_bytes))
-        if known == size_bytes:
+        known = self._told.get(path) or self._told_before.get(path)
+        if known is None or known[1] == size_bytes or (is_ours and known[0] == inode):
             return False
+        self.replaced(path)
+        return True
+
+    def replaced(self, path: str) -> None:
+        """The kernel asks for what stands at *path* before anybody reads that: a file was just made there."""
         self._told.pop(path, None)
         self._told_before.pop(path, None)
-        return True
 
     def renamed(self, source: str, target: str) -> None:
         """What the kernel has of the file *source* it has as *target* from here on."""
         for told in (self._told, self._told_before):
-            size_bytes = told.pop(source, None)
+            file = told.pop(source, None)
             told.pop(target, None)
-            if size_bytes is not None:
-                told[target] = size_bytes
+            if file is not None:
+                told[target] = file
 
     def renamed_below(self, source: str, target: str) -> None:
         """The folder *source* is *target* from here on, and with it all paths below. Looks at what was told

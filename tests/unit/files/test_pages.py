@@ -79,6 +79,23 @@ def test_a_size_that_the_kernel_asked_for_by_a_handle_is_noted_too(world: World)
         world.fs.open("/g", RO)
 
 
+def test_pending_bytes_are_read_whole_where_the_kernel_knows_the_size_of_another_file_there(
+    world: World,
+) -> None:
+    """Others give the name of a folder to another one, in which a file of that name waits to be sent."""
+    kernel = Kernel(world.fs, knows=True)
+    world.theirs("/d/f", b"old")
+    world.theirs("/e/k", b"k")
+    assert kernel.get("/d/f") == b"old"
+    assert world.names("/e") == {"k"}
+    world.put("/e/f", b"longer than that")
+    world.account.move("/d", "/x")
+    world.account.move("/e", "/d")
+    world.follow()
+    assert world.names("/d") == {"f", "k"}
+    assert kernel.get("/d/f") == b"longer than that"
+
+
 def test_an_open_is_told_to_look_again_once_and_while_the_kernel_answers_by_itself(world: World) -> None:
     world.theirs("/f", b"old")
     world.fs.getattr("/f")
