@@ -123,8 +123,9 @@ class OthersMachine(RuleBasedStateMachine):
             seen = self.shown_body(path)
             if body is not None:
                 self.world.put(path, body)
-                self.let_go(seen)
-                self.alive.add(body)
+                if body != seen:  # else nothing has changed, and somebody may have seen and replaced it
+                    self.let_go(seen)
+                    self.alive.add(body)
 
     @rule(data=st.data())
     def open(self, data: st.DataObject) -> None:
