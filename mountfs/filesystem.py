@@ -40,6 +40,7 @@ from mountfs.links import LinkCalls
 from mountfs.metadata import SET_IDS, Metadata
 from mountfs.model.lent import Lent
 from mountfs.model.names import is_unlinked
+from mountfs.ports import Clock
 from mountfs.published import PublishedLinks
 from mountfs.space import SpaceGauge
 from mountfs.stats import StatCalls
@@ -115,6 +116,10 @@ class FileSystem:
                 raise NotExecutable(f"{path} is no program")
         if mode & os.W_OK and self._options.is_read_only:
             raise ReadOnly("the mount is read-only")
+
+    @property
+    def clock(self) -> Clock:
+        return self._services.clock
 
     def is_open(self, path: str) -> bool:
         """Whether a file is open by that path. It may be closed, or opened, at any moment."""

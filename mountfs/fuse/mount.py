@@ -20,6 +20,7 @@ from mountfs.errors import MountfsError
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.complaints import Complaints
 from mountfs.fuse.dentries import NAMES_KEPT, Dentries
+from mountfs.fuse.kinds import Kinds
 from mountfs.fuse.operations import Operations
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.replies import WRITABLE, declare_read_buf, room_at
@@ -109,6 +110,7 @@ class FuseMount:
                     programs=programs,
                     timing=self._timing,
                     dentries=dentries,
+                    kinds=Kinds(self._file_system.clock.now_s),
                 ),
                 str(self._mountpoint),
                 raw_fi=True,

@@ -17,6 +17,7 @@ from mountfs.errors import IsADirectory, MountfsError, NotFound, NotSignedIn, Of
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.dentries import Dentries
 from mountfs.fuse.errno import errno_of, is_expected
+from mountfs.fuse.kinds import Kinds
 from mountfs.fuse.programs import Programs
 from mountfs.fuse.replies import LEAST_LENT_BYTES, Replies
 from mountfs.fuse.threads import pin_thread
@@ -31,6 +32,7 @@ UNCHANGED = -1
 LINES = 10
 """So many calls that failed because the service was away have a line each, and then each power of two."""
 REASONS_KEPT = 100
+CHANGES_NAMES = frozenset({"create", "link", "mkdir", "mknod", "rename", "rmdir", "symlink", "unlink"})
 
 
 class FileInfo(Protocol):
@@ -67,12 +69,15 @@ class Operations:
         programs: Programs | None = None,
         timing: Timing | None = None,
         dentries: Dentries | None = None,
+        kinds: Kinds | None = None,
     ) -> None:
         """*on_init* is called once the mount stands, before the kernel's first question is answered.
         *caller*: tells whose process makes the call that is being answered. Nothing is fetched ahead for
-        *programs*. *dentries*: told of the files that the kernel looks up."""
+        *programs*. *dentries*: told of the files that the kernel looks up; *kinds*: of what kind
+        all is that it asks for."""
         self._timing = timing
         self._dentries = dentries
+        self._kinds = kinds
         self._in_hand: dict[int, tuple[Any, ...]] = {} if dentries is None else dentries.in_hand
         self._listed: dict[int, str] = {}
         """The paths that open folders were opened by."""
@@ -104,6 +109,8 @@ class Operations:
             raise OSError(number, os.strerror(number)) from None
         finally:
             in_hand.pop(thread, None)
+            if self._kinds is not None and op in CHANGES_NAMES:
+                self._kinds.names_change()
             if timing is not None:
                 timing.took(op, timing.now_s() - began_s)
 
@@ -160,9 +167,22 @@ class Operations:
         assert path is not None
         # The kernel sets what it has open, and libfuse names the path that this had: it may be gone.
         is_set = bool(self._just_set) and self._just_set.pop(get_ident(), None) == path
-        attributes = self._fs.getattr(path, may_be_gone=is_set)
+        attributes = self._looked_up(path) if not is_set else self._fs.getattr(path, may_be_gone=True)
         if self._dentries is not None and not stat.S_ISDIR(attributes.mode):
             self._dentries.note(path)
+        return attributes
+
+    def _looked_up(self, path: str) -> Attributes:
+        """Stale where the kernel may take it for something of another kind."""
+        kinds = self._kinds
+        try:
+            attributes = self._fs.getattr(path)
+        except NotFound:
+            if kinds is not None:
+                kinds.left(path)
+            raise
+        if kinds is not None and kinds.is_another(path, attributes.inode, stat.S_IFMT(attributes.mode)):
+            raise Stale(f"{path} is of another kind than the kernel knows: it has to look again")
         return attributes
 
     def access(self, path: str, mode: int) -> None:
@@ -203,6 +223,8 @@ class Operations:
             if is_unlinked(path.rpartition("/")[2]):
                 raise
             # The kernel answered by itself that a file is there: it looks again, and makes one for O_CREAT.
+            if self._kinds is not None:
+                self._kinds.left(path)
             raise Stale(str(error)) from error
 
     def create(self, path: str, mode: int, info: FileInfo) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
+import stat
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +22,8 @@ from tests.waiting import until
 
 MIB = 1024 * 1024
 Sight = dict[str, Any]
+LIBC = ctypes.CDLL(None, use_errno=True)
+AT_FDCWD, AT_STATX_FORCE_SYNC = -100, 0x2000
 
 
 @contextmanager
@@ -261,6 +268,32 @@ def test_s_fresh_what_is_seen_in_its_new_place_first_leaves_its_old_one(corner: 
         corner.far_side.move(corner.remote(f"from/{name}"), corner.remote(f"to/{name}"))
     until(lambda: set(os.listdir(corner.path / "to")) == {"file", "folder"}, "both have come")
     until(lambda: os.listdir(corner.path / "from") == ["last"], "both are gone from where they were")
+
+
+def test_s_fresh_what_others_put_in_place_of_another_kind_is_seen_at_once(corner: Corner) -> None:
+    """The attributes of what the kernel knows by the name are asked for, not the name."""
+    name, path = corner.remote("it"), corner.path / "it"
+    corner.far_side.mkdir(name)
+    until(path.is_dir, "the folder is seen")
+    for is_folder in (False, True, False):
+        corner.far_side.remove(name)
+        if is_folder:
+            corner.far_side.mkdir(name)
+        else:
+            corner.far_side.write(name, "text")
+        with suppress(FileNotFoundError):
+            path.stat()
+        until(lambda: is_folder_now(path) is is_folder, "what others made is seen")  # noqa: B023
+
+
+def is_folder_now(path: Path) -> bool | None:
+    """As the file system says, whatever the kernel knows; None: nothing is there."""
+    told = ctypes.create_string_buffer(256)
+    if LIBC.statx(AT_FDCWD, os.fsencode(path), AT_STATX_FORCE_SYNC, 1, told) == 0:
+        return stat.S_ISDIR(int.from_bytes(told.raw[28:30], sys.byteorder))
+    if (number := ctypes.get_errno()) == errno.ENOENT:
+        return None
+    raise OSError(number, os.strerror(number), path)
 
 
 def test_s_fresh_a_listing_that_fails_once_is_made_up_for_at_once(corner: Corner) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from mountfs.attributes import Moment
+from mountfs.fuse.kinds import Kinds
 from mountfs.fuse.operations import Operations
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.world import World
@@ -47,6 +48,58 @@ def test_what_the_kernel_takes_for_a_file_it_looks_up_again_where_there_is_none(
     assert errno_from(ops, "open", "/folder", Info(os.O_RDONLY)) == errno.ESTALE
     # By /proc/self/fd, of what libfuse has removed: there is nothing to look up.
     assert errno_from(ops, "open", "/.fuse_hidden0000000100000001", Info(os.O_RDONLY)) == errno.ENOENT
+
+
+@pytest.fixture
+def looking(world: World) -> Operations:
+    """As a mount has them."""
+    return Operations(world.fs, kinds=Kinds(world.clock.now_s))
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_the_kernel_takes_for_another_kind_it_looks_up_again(
+    world: World, looking: Operations, *, is_folder: bool
+) -> None:
+    """Told of a file where it has a folder, it would give that up, and answer EIO."""
+    for at in range(2):
+        if bool(at) is is_folder:
+            world.account.write("/it", b"1")
+        else:
+            world.account.mkdir("/it")
+        world.follow()
+        if at:
+            assert errno_from(looking, "getattr", "/it") == errno.ESTALE
+        for _ in range(2):
+            assert stat.S_ISREG(looking("getattr", "/it").mode) is (bool(at) is is_folder)
+        world.account.remove("/it")
+
+
+@pytest.mark.parametrize("how", ["later", "names change", "other folder", "was told of nothing"])
+def test_a_name_that_the_kernel_may_have_dropped_is_told_at_once(
+    world: World, looking: Operations, how: str
+) -> None:
+    """mkdir(2) of it would pass ESTALE on."""
+    world.theirs("/d/it", b"1")
+    world.account.mkdir("/e/it")
+    looking("getattr", "/d")
+    assert stat.S_ISREG(looking("getattr", "/d/it").mode)
+    if how == "later":
+        world.advance(2.0)
+    if how == "names change":
+        looking("mkdir", "/other", 0o755)
+    if how == "was told of nothing":
+        world.account.remove("/d/it")
+        world.follow()
+        assert errno_from(looking, "getattr", "/d/it") == errno.ENOENT
+    if how == "other folder":
+        world.account.move("/d", "/f")
+        world.account.move("/e", "/d")
+    else:
+        world.account.remove("/d/it")
+        world.account.mkdir("/d/it")
+    world.follow()
+    looking("getattr", "/d")
+    assert stat.S_ISDIR(looking("getattr", "/d/it").mode)
 
 
 def test_a_file_goes_through_its_whole_life(ops: Operations) -> None:
