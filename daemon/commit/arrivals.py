@@ -7,7 +7,7 @@ from daemon.commit.verdicts import is_same
 from mountfs.errors import Busy
 from mountfs.model.entry import Entry, File
 from mountfs.model.order import OrderKind
-from mountfs.tree.node import Flight
+from mountfs.tree.node import Flight, Node
 from mountfs.tree.remote import is_late
 from mountfs.tree.tree import Tree
 
@@ -35,3 +35,19 @@ def is_arrival(tree: Tree, flight: Flight, standing: Entry | None) -> bool:
         # Of what was removed here: with other bytes by now, it is somebody else's.
         is_older = isinstance(standing, File) and is_late(flight.node, standing)
         return is_one and not is_older and not is_same(flight, standing)
+
+
+def moved_into(tree: Tree, flight: Flight, standing: Entry | None) -> Node | None:
+    """The folder into which a folder above the place of *flight*, a removal, may have been moved by a rename
+    of ours that was given up: then that nothing is at the place tells nothing. `mv d e`, given up; e/f is
+    removed as d/f, and the reply to that is lost; d becomes e after all, and f is in e by now."""
+    if flight.kind is not OrderKind.DELETE or standing is not None or not flight.item_id:
+        return None
+    with tree.lock:
+        at = flight.node.state.base_parent if tree.late.has_moves else None
+        while at is not None and at.state.base is not None:
+            goal = tree.late.goal(at.state.base.id)
+            if goal is not None:
+                return tree.node(goal[0])
+            at = at.state.base_parent
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from daemon.commit.arrivals import ARRIVED
+from daemon.commit.arrivals import ARRIVED, moved_into
 from daemon.commit.verdicts import Rebase, Retry, Verdict
 from mountfs.errors import NotADirectory, NotFound
 from mountfs.model.order import OrderKind
@@ -18,13 +18,15 @@ def relist_lost_parents(
 ) -> None:
     """Where the service has no folder for something any more, the folder above that one is listed: it
     tells what became of it. An answer that cannot be looked into now does not count as a no. The folder
-    itself, where an earlier order of ours has put something there."""
+    itself, where an earlier order of ours has put something there, or has taken there what was to be
+    removed."""
     above: dict[int, tuple[Node, list[Node]]] = {}
     arrived: dict[int, Node] = {}
     for flight, verdict in zip(flights, verdicts, strict=True):
         error = verdict.error if isinstance(verdict, Retry | Rebase) else None
-        if error is ARRIVED and flight.parent is not None:
-            arrived[flight.parent.id] = flight.parent
+        entered = (flight.parent or moved_into(tree, flight, None)) if error is ARRIVED else None
+        if entered is not None:
+            arrived[entered.id] = entered
         if not isinstance(error, NotFound | NotADirectory):
             continue
         with tree.lock:

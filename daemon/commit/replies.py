@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from daemon.commit.arrivals import ARRIVED, is_arrival
+from daemon.commit.arrivals import ARRIVED, is_arrival, moved_into
 from daemon.commit.batch import sessions_of
 from daemon.commit.lookup import has_left, look_back, look_up
 from daemon.commit.verdicts import (
@@ -53,7 +53,10 @@ class Replies:
             seen = standing.get(flight.id)
             if isinstance(seen, MountfsError):
                 verdicts.append(Unknown(seen))
-            elif is_arrival(self._tree, flight, verdict.entry if isinstance(verdict, Acknowledge) else seen):
+                continue
+            stood = verdict.entry if isinstance(verdict, Acknowledge) else seen
+            is_moved = isinstance(verdict, Look) and moved_into(self._tree, flight, seen) is not None
+            if is_moved or is_arrival(self._tree, flight, stood):
                 verdicts.append(Retry(ARRIVED))
             elif isinstance(verdict, Look):
                 verdicts.append(judge_standing(flight, count, verdict.error, seen, verdict.stated))
@@ -92,7 +95,7 @@ class Replies:
             seen = standing[flight.id]
             if isinstance(seen, MountfsError):
                 verdicts[flight.id] = Unknown(seen)
-            elif is_arrival(self._tree, flight, seen):
+            elif is_arrival(self._tree, flight, seen) or moved_into(self._tree, flight, seen):
                 verdicts[flight.id] = NOT_KNOWN_YET
             elif has_taken_effect(flight, seen) or has_left(self._backend, flight, seen):
                 verdicts[flight.id] = Acknowledge(seen)

@@ -82,3 +82,34 @@ def test_other_bytes_are_a_new_revision_which_a_late_removal_leaves(world: World
             OrderKind.PUT,
         ]
     assert world.notices() == []
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+@pytest.mark.parametrize("is_replied", [True, False])
+def test_a_file_that_a_late_rename_of_its_folder_takes_along_is_removed(
+    world: World, *, is_killed: bool, is_replied: bool
+) -> None:
+    """`mv d e; rm -r e`, and nothing is heard of either: that nothing is at d/f tells nothing of the file."""
+    world.theirs("/d/in", b"in")
+    world.tree()
+    world.rename("/d", "/e")
+    world.advance(1.0)
+    world.account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.core.committer.step(world.clock.now_s())
+    world.fs.unlink("/e/in")
+    world.fs.rmdir("/e")
+    if is_killed:
+        world.restart()
+    if not is_replied:
+        while world.core.committer.current:
+            world.advance(0.5)
+            world.core.committer.step(world.clock.now_s())
+        world.backend.fail("submit", Offline("lost"), after=True)
+    for _ in range(3):
+        world.settle(5000.0)
+        world.advance(60.0)
+        world.account.files()
+        world.follow()
+    assert world.tree() == world.remote() == {"/f": b"f"}
+    assert world.notices() == []
