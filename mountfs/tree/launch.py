@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mountfs.model.entry import File, Place
 from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.path import RemotePath, fold
-from mountfs.tree.content import Content, Over
+from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.node import ANY_BATCH_SIZE, Flight, Node, State, remote_id
 from mountfs.tree.order import detour_folder, new_folders_above
 from mountfs.tree.place import base_place, place_in
@@ -162,7 +162,7 @@ def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
             flight.item_id = content.twin.item_id
         case OrderKind.MOVE:
             flight.source, flight.item_id = base_place(node), remote_id(node)
-            flight.over = _over_of(state)
+            flight.over = _seen_of(state)
         case OrderKind.SET_TIME:
             flight.mtime_ns, flight.item_id, flight.over = state.mtime_ns, remote_id(node), _over_of(state)
     return flight
@@ -170,6 +170,15 @@ def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
 
 def _over_of(state: State) -> Over | None:
     return Over.of(state.base) if isinstance(state.base, File) else None
+
+
+def _seen_of(state: State) -> Over | None:
+    """The revision that was last seen here: somebody else may have made another one since, in whose place
+    bytes of ours stand. If these are removed while the order is on its way, the other one is not."""
+    ours = state.content or state.draft
+    if ours is None or not isinstance(state.base, File) or is_made_from(ours, state.base):
+        return _over_of(state)
+    return ours.over
 
 
 def _detour_name(node: Node) -> str:

@@ -285,6 +285,34 @@ def test_the_version_that_ours_hid_is_not_removed_with_ours_while_that_is_on_its
 
 
 @pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_the_version_that_ours_hid_is_not_removed_with_ours_while_it_is_being_moved(
+    tmp_path: Path, limits: BackendLimits, *, is_killed: bool
+) -> None:
+    """`mv f g; echo ours >g`, others write f, and `rm g` while the rename is on its way."""
+    world = World(tmp_path, limits=limits)
+    world.theirs("/f", b"seen")
+    assert world.names() == {"f"}
+    world.rename("/f", "/g")
+    world.account.write("/f", b"theirs, unseen")
+    world.put("/g", b"ours")
+    world.follow()
+    assert world.names() == {"g"}
+    world.account.job_polls = 1
+    world.commit_steps(2)
+    assert world.remote() == {"/g": b"theirs, unseen"}  # its reply is still to come
+    world.fs.unlink("/g")
+    if is_killed:
+        world.restart()
+    for _ in range(2):
+        world.settle()
+        world.follow()
+    assert world.tree() == world.remote() == {"/g": b"theirs, unseen"}
+    assert world.notices() == ["not removed: somebody else changed it meanwhile"]
+    world.close()
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
 @pytest.mark.parametrize("is_folder", [True, False], ids=["folder", "file"])
 @pytest.mark.parametrize("is_moved", [True, False], ids=["moved", "not moved"])
 def test_what_is_on_its_way_out_of_a_folder_that_others_remove_is_what_the_service_has_after_a_start(
