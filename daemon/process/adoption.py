@@ -25,6 +25,7 @@ from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
 from mountfs.tree.outdated import outdate
 from mountfs.tree.overlay import Overlay
 from mountfs.tree.remote import is_untouched, lose
+from mountfs.tree.showing import show
 from mountfs.tree.store import Store
 from mountfs.tree.verbs import can_return
 
@@ -213,6 +214,7 @@ class _Adoption:
                 return self._tree.root  # nothing of theirs is left to be done
             if state.base is None and content is None and not (node.is_folder or node.is_special):
                 return self._tree.root
+            parent = self._shown(parent, state.parent)
             ours = self._tree.new_node(is_folder=node.folder is not None)
         name = state.name if parent is None else self._free_name(parent, ours, state.name)
         after = replace(state.at(parent, name), base_parent=base_parent, content=content)
@@ -277,6 +279,13 @@ class _Adoption:
             if each.state.parent is not None:
                 self._nodes[each.id] = self._again(each, self._nodes[each.state.parent.id])
         return self._nodes[folder.id]
+
+    def _shown(self, ours: Node | None, theirs: Node | None) -> Node | None:
+        """*ours*, a folder of *theirs*, in which something of the service's is that was not known here: it is
+        not removed here then."""
+        if ours is None or theirs is None or _is_shown(ours) or show(self._tree, ours):
+            return ours
+        return self._standing(theirs)
 
     def _again(self, folder: Node, parent: Node) -> Node:
         """Our folder for one of theirs that is not shown here any more, in *parent*."""

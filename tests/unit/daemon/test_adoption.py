@@ -562,6 +562,30 @@ def test_what_they_removed_does_not_bring_a_folder_back_that_was_removed_here(es
     assert ours.pending() == []
 
 
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_a_folder_that_was_removed_here_is_there_again_for_what_only_they_know_in_it(
+    estate: Estate, *, is_renamed: bool
+) -> None:
+    """They removed c/b/a; nobody here has seen b, which is there to be shown."""
+    ours, theirs = estate.ours, estate.theirs
+    estate.account.mkdir("/c")
+    assert ours.names() == {"c"}
+    assert ours.names("/c") == set()
+    estate.account.mkdir("/c/b/a")
+    assert theirs.names("/c/b") == {"a"}
+    theirs.fs.rmdir("/c/b/a")
+    if is_renamed:
+        ours.rename("/c", "/C")
+    ours.fs.rmdir("/C" if is_renamed else "/c")
+    ours = estate.take_over()
+    assert faults_of(ours.core.tree) == []
+    for _ in range(3):
+        ours.settle()
+        ours.follow()
+    assert ours.tree() == ours.remote() == {"/c": None, "/c/b": None}
+    assert ours.pending() == []
+
+
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(estate: Estate) -> None:
     estate.account.write("/f.txt", b"old")
     estate.theirs.put("/f.txt", b"theirs")
