@@ -4,7 +4,8 @@ MountfsError
 ├── Refused               the answer is no, and asking again gives the same answer
 │   ├── NotFound  AlreadyExists  NotADirectory  IsADirectory  DirectoryNotEmpty
 │   ├── Forbidden (Locked: by somebody, for a time)
-│   ├── NotSignedIn  NotPermitted  NotSupported  ReadOnly  ShuttingDown
+│   ├── NotExecutable  NotSignedIn  NotPermitted  NotSupported
+│   ├── ReadOnly (ShuttingDown)
 │   ├── NameNotAllowed  NameTooLong  InvalidArgument  BadHandle  CrossDevice
 │   ├── NoAttribute  AttributeTooLarge
 │   └── NoSpace (the account's; DiskFull: the local disk's)  TooLarge  TransferLimit
@@ -69,7 +70,7 @@ class Locked(Forbidden):
 
 
 class NotExecutable(Refused):
-    """No file of a mount is a program."""
+    """The file may be executed by nobody: its mode has no execute bit."""
 
 
 class NoAttribute(Refused):

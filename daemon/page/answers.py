@@ -35,6 +35,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """A reply: ``kind`` is its content type."""
+
     status: int
     body: bytes
     kind: str = "text/plain; charset=utf-8"

@@ -4,8 +4,14 @@
     remotes.lock                     held while remotes.json is written anew
     accounts/KEY/commit.lock         held while a job of the account runs, by whichever mount
     accounts/KEY/slot-N/lock         held by the mount that uses the slot
+    accounts/KEY/transport.json      data transport calls by month (``monthledger``)
     accounts/KEY/slot-N/journal.db   and spool/, cache/: what is pending, and what was read
+    accounts/KEY/slot-N/spool-set-aside   files that a start could give no name
     calls/USER                       a user's calls of the last minute, counted by all mounts
+    tokens/MARK.json                 refresh tokens that are good for one use (``signin.tokenstore``)
+    page.token                       the token of the page (``cli.pagetoken``)
+    log/NAME.log                     the log of a background mount
+    sandbox-SERVICE/                 the files of a stand-in
 
 Journals belong to the account, not to a mount point or options: the next mount takes the first slot that
 is free, and what the mounts before it left behind in the others.

@@ -1,6 +1,6 @@
 """Modes, owners and times of change, before their rows have them: a line each in a file beside the database.
 
-`chmod -R` of 10,000 files would be as many transactions, of 25 us each; a line costs 2 us, and survives the
+`chmod -R` of 10,000 files would be as many transactions; a line costs a fraction of one, and survives the
 process in the page cache as a row does. The rows are written a second later, many in one transaction, and
 the file is emptied. A start takes into the rows what is left in it. After a power loss it counts for
 nothing: the rows are what a sync makes safe, and it may be older than they are.

@@ -28,7 +28,7 @@ from mountfs.upload.twinfinder import TwinFinder
 
 
 class SessionSender:
-    """Sends large files. At most one part per worker is in memory."""
+    """Sends large files. A worker sends one part at a time, which the backend reads from the spool file."""
 
     def __init__(self, context: UploadContext, twins: TwinFinder) -> None:
         self._context = context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -55,3 +56,8 @@ def test_only_what_the_errno_does_not_explain_is_worth_a_line() -> None:
     assert not is_expected(errors.Offline("x"))
     assert not is_expected(FileNotFoundError(errno.ENOENT, "of a spool file"))
     assert not is_expected(ValueError("x"))
+
+
+def test_the_drawing_of_the_errors_names_each_class() -> None:
+    drawn = set(re.findall(r"\w+", (errors.__doc__ or "").partition("Foreign exceptions")[0]))
+    assert {kind.__name__ for kind in family(errors.MountfsError)} - drawn == set()
