@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.backends.box.limits import BOX_LIMITS
+
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = ("mountfs", "daemon", "cloudsandbox", "tests")
 
@@ -34,3 +36,7 @@ def test_the_table_of_a_package_names_each_module(package: str) -> None:
     named = set(re.findall(r"`(\w+)`", " ".join(rows)))
     there = {path.stem for path in (REPOSITORY / "mountfs" / package).glob("*.py")}
     assert named == there - {"__init__"}
+
+
+def test_the_drawing_of_the_threads_has_as_many_commit_workers_as_box_gets() -> None:
+    assert f"commit workers (1, or {BOX_LIMITS.batches_at_once} on Box)" in _text("docs/ARCHITECTURE.md")
