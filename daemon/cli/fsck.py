@@ -76,6 +76,7 @@ def _look_at(slot: Slot, is_repairing: bool) -> int:
     for finding in found:
         tell(f"{where}: {finding.where}: {finding.text}")
     if not any(finding.is_fault for finding in found):
+        tell(f"{where}: nothing is wrong")
         return 0
     if not is_repairing:
         return EXIT_LEFT

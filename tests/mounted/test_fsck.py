@@ -127,8 +127,9 @@ def test_what_a_killed_mount_left_is_clean(left: Left, fsck: Fsck) -> None:
     before = {path: path.stat().st_mtime_ns for path in (left.slot / "spool").iterdir()}
     code, lines = fsck()
     assert code == 0
-    [line] = lines
+    [line, verdict] = lines
     assert "/open.bin: was still being written" in line
+    assert verdict.endswith("slot-0: nothing is wrong")
     assert fsck("--repair") == (0, lines)
     assert {path: path.stat().st_mtime_ns for path in (left.slot / "spool").iterdir()} == before
 

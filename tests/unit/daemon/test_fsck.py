@@ -50,6 +50,13 @@ def test_what_was_cut_is_repaired(slot: Path) -> None:
     assert [fsck(slot), fsck(slot, "--repair"), fsck(slot)] == [4, 1, 0]
 
 
+def test_that_nothing_is_wrong_is_said(slot: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fsck(slot, "--repair")
+    assert "nothing is wrong" not in capsys.readouterr().out
+    fsck(slot)
+    assert capsys.readouterr().out.splitlines()[-1] == "dropbox-1/slot-0: nothing is wrong"
+
+
 @pytest.mark.parametrize(
     "error",
     [
