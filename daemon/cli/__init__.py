@@ -102,7 +102,9 @@ def _tell_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", type=ANY_PATH, help="The configuration file.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for everything.")
-@click.option("--log-level", type=click.Choice(LOG_LEVELS), help="What a mount logs, and what is worse.")
+@click.option(
+    "--log-level", type=click.Choice(LOG_LEVELS), help="A mount logs what is of this level or worse."
+)
 @click.option(
     "--version",
     is_flag=True,

@@ -41,7 +41,7 @@ _NUMBERS = ("uid", "gid", "mtime_ns", "size", "device")
     "--load",
     "source",
     type=click.File("r", errors="surrogateescape"),
-    help="Keep what such a file says; - reads it.",
+    help="Give PATH what a file says that --dump has printed; -: standard input.",
 )
 @click.option("--numeric", is_flag=True, help="Take owners by their numbers, whatever their names are here.")
 def attributes(path: Path, dump: bool, source: TextIO | None, numeric: bool) -> int:

@@ -66,14 +66,34 @@ class Wishes:
 @click.command()
 @click.argument("name", type=ACCOUNT)
 @click.option("--service", type=click.Choice(sorted(REMOTE_TYPES)), help="Whose account it is.")
-@click.option("--app-key", "--client-id", "application", metavar="KEY", help="Of the app at the service.")
-@click.option("--secret-file", type=FILE, metavar="FILE", help="Has the app's secret; - is stdin.")
-@click.option("--token-file", type=FILE, metavar="FILE", help="Has a refresh token that is at hand.")
-@click.option("--client-credentials", metavar="enterprise:ID|user:ID", help="Box: the app acts for itself.")
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Another key of the remote.")
-@click.option("--no-browser", is_flag=True, help="Print the address, and ask for the code.")
-@click.option("--port", type=click.IntRange(1, 65535), default=PORT, help=f"For the browser; {PORT}.")
-@click.option("--store", type=STORES, default=Store.CONFIG.value, help="Who keeps the secrets.")
+@click.option("--app-key", "--client-id", "application", metavar="KEY", help="The app's key at the service.")
+@click.option(
+    "--secret-file", type=FILE, metavar="FILE", help="A file with the app's secret; -: standard input."
+)
+@click.option(
+    "--token-file", type=FILE, metavar="FILE", help="A file with a refresh token; -: standard input."
+)
+@click.option(
+    "--client-credentials",
+    metavar="enterprise:ID|user:ID",
+    help="Box: sign in as the app itself, without a person.",
+)
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Another key of the remote; may be repeated."
+)
+@click.option(
+    "--no-browser", is_flag=True, help="Print the address to open, and ask for the code that it leads to."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=PORT,
+    show_default=True,
+    help="Where the browser comes back to.",
+)
+@click.option(
+    "--store", type=STORES, default=Store.CONFIG.value, show_default=True, help="Who keeps the secrets."
+)
 @click.option(
     "--credentials",
     type=click.Path(path_type=Path, file_okay=False),

@@ -47,7 +47,13 @@ from mountfs.transport.link import Child
 @click.option(
     "--instance", metavar="NAME", type=INSTANCE, help="Mount what [mounts.NAME] of the configuration says."
 )
-@click.option("-o", "options", multiple=True, metavar="KEY=VALUE,...", help="Mount options; may be repeated.")
+@click.option(
+    "-o",
+    "options",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Mount options, which `mountfs config init` explains; may be repeated.",
+)
 @click.option("--background", is_flag=True, help="Return as soon as the mount is usable.")
 @click.option("--for-mount", is_flag=True, hidden=True)
 @click.option("--leave-session", is_flag=True, hidden=True)

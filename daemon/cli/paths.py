@@ -15,7 +15,7 @@ from daemon.control.protocol import CommandRequest, Told
 
 @click.command()
 @click.argument("path", type=ANY_PATH, required=False)
-@click.option("--clear", is_flag=True, help="Forget it: what is read again is fetched again.")
+@click.option("--clear", is_flag=True, help="Remove it from here: what is read again is fetched again.")
 def cache(path: Path | None, clear: bool) -> int:
     """Show how much of PATH, or of all that is mounted, is kept on this machine for reading.
 
@@ -85,7 +85,7 @@ def pin(path: Path | None) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 def unpin(path: Path) -> None:
-    """End what `mountfs pin` began."""
+    """Keep PATH no longer, which `mountfs pin` was given; it makes room when others need it."""
     for line in _asked(path, "unpin"):
         tell(f"{path} {line}")
 

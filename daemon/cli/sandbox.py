@@ -36,16 +36,26 @@ def _command(service: str, api: str) -> click.Command:
     options = [
         click.Option(["--token"], help=token),
         click.Option(
-            ["--lifelike"], is_flag=True, help="Take about as long as the service, and no more calls."
+            ["--lifelike"],
+            is_flag=True,
+            help="Take about as long as the service, and refuse calls beyond its rates.",
         ),
-        click.Option(["--switches"], type=FILE, help="Answer as this file says, in TOML or JSON."),
+        click.Option(
+            ["--switches"],
+            type=FILE,
+            help="Set switches from this file, TOML or JSON; cloudsandbox's README lists them.",
+        ),
         click.Option(["--tls"], is_flag=True, help="Speak https; the certificate to trust is printed."),
         click.Option(["--port"], type=port, help="Listen here on 127.0.0.1; 0 picks a free port."),
         click.Option(["--data"], type=DIRECTORY, help="Keep the account's files in this directory."),
         click.Option(
             ["--latency-ms"], type=click.FloatRange(min=0), help="Answer every request so much later."
         ),
-        click.Option(["--faults"], type=FILE, help="Misbehave by the schedule in this file."),
+        click.Option(
+            ["--faults"],
+            type=FILE,
+            help="Fail by the rules in this file, JSON; cloudsandbox's README describes them.",
+        ),
     ]
     text = f"Speak {api} on 127.0.0.1 until interrupted."
     return click.Command(service, params=[*options], callback=run, help=text)

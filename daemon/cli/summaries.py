@@ -32,7 +32,7 @@ SUMMARIES = {
     "sync": "Make everything written to the mount of PATH so far survive a power loss.",
     "umount": "Commit what is pending, then unmount.",
     "undelete": "Bring back what was removed last of all that stood at PATH, a file or a folder.",
-    "unpin": "End what `mountfs pin` began.",
+    "unpin": "Keep PATH no longer, which `mountfs pin` was given; it makes room when others need it.",
     "versions": "List the versions of a file that the service keeps, the newest first: time (UTC), size,...",
     "wait": "Wait until everything at or below PATH is committed.",
 }

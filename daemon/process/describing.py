@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 TROUBLES_SHOWN = 20
 STRAYS_EVERY_S = 10.0
 """Other accounts' stores are files of other processes; looking into them costs an open each."""
-HELD = "you paused them; mountfs resume ends that"
+HELD = "you paused the mount; mountfs resume ends that"
 
 
 class Description:

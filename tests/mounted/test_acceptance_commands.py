@@ -327,12 +327,12 @@ def test_a_paused_mount_sends_nothing_says_so_and_keeps_all_for_the_next_one(
         assert b"mountfs" in page.read()
     waited = mountfs("wait", "--timeout", "1", mount.path)
     assert waited.returncode == 2
-    assert "nothing gets on: you paused them" in waited.stderr
+    assert "nothing gets on: you paused the mount" in waited.stderr
     listed = mountfs("pending", mount.path)
     assert (listed.returncode, len(listed.stdout.splitlines())) == (1, 3)
     done = mountfs("umount", mount.path)
     assert done.returncode == 3
-    assert "3 changes stay journaled for the next mount: you paused them" in done.stderr
+    assert "3 changes stay journaled for the next mount: you paused the mount" in done.stderr
     assert mount.ended() == 3
     assert far_side.files() == {}
     mount.start()

@@ -108,11 +108,11 @@ def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: Fak
 
 
 def test_a_wait_tells_why_nothing_gets_on(client: Client, account: FakeAccount) -> None:
-    account.left, account.trouble = Backlog(pending=2), "you paused them"
+    account.left, account.trouble = Backlog(pending=2), "you paused the mount"
     replies = client.ask(WaitRequest("/"))
     first = next(replies)
     assert isinstance(first, Progress)
-    assert first.held_up == "you paused them"
+    assert first.held_up == "you paused the mount"
     account.left = Backlog()
     assert list(replies)[-1] == Settled(0)
 
