@@ -11,7 +11,7 @@ from mountfs.errors import MountfsError, NotSignedIn, Offline, Throttled
 from mountfs.model.rates import UNLIMITED, Rates
 
 FAILED = "failed"
-"""The journal's word for a change that was refused for good, or waits for one that was."""
+"""The word for a change that was refused for good, or waits for one that was (``tree.word``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """The account behind a mount. *states* is keyed by the journal's words for a change's state;
+    """The account behind a mount. *states* is keyed by the words for how far a change is;
     *pending* is what is not yet committed and still going there; *calls* are requests by route. *paused*:
     why no file is sent until somebody makes room or signs in, and what to do; empty while files are sent.
     *copies*: what lies beside other files until somebody looks at it. *unsent*: of *pending*, the files that
