@@ -1,4 +1,4 @@
-"""The documents have one sentence a line, so that a change of one is a change of one line.
+"""The documents have one sentence a line, so that a change of one is a change of one line; some have figures.
 
 ``MOUNTFS_WRITE_TABLES=1 pytest -n 0 tests/unit/test_documents.py`` writes them so.
 """
@@ -10,6 +10,15 @@ import re
 from pathlib import Path
 
 import pytest
+
+from daemon.cli.checks import SPARE_BYTES
+from daemon.places.statedir import MOST_SLOTS
+from daemon.process.descriptors import MOST_DESCRIPTORS
+from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
+from mountfs.model.names import MAX_CHARS
+from mountfs.reading.limits import CACHE_BYTES
+from mountfs.tree.schema import VERSION
+from mountfs.xattrs import MOST_BYTES
 
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -67,3 +76,22 @@ def test_a_document_has_one_sentence_a_line(document: str) -> None:
         path.write_text(laid_out, "utf-8")
     else:
         assert laid_out == text
+
+
+def test_the_changelog_says_which_version_the_journal_has() -> None:
+    assert f"The journal has version {VERSION}:" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        f"at most `cache_max_bytes` = {CACHE_BYTES >> 30} GiB of cache",
+        f"| {SPARE_BYTES >> 20} MiB should be free",
+        f"to at most {MOST_DESCRIPTORS:,} and what",
+        f"| {MOST_SLOTS} of one account in one state directory |",
+        f"| {DROPBOX_LIMITS.max_file_bytes // 10**9} GB on Dropbox,",
+        f"a name of {MAX_CHARS} characters; {MOST_BYTES >> 10} KiB of extended attributes |",
+    ],
+)
+def test_what_a_mount_takes_is_told_in_the_figures_of_the_code(told: str) -> None:
+    assert told in (REPOSITORY / "docs" / "OPERATIONS.md").read_text("utf-8")
