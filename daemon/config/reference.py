@@ -86,7 +86,7 @@ DROPBOX = Section(
         Entry("app_secret", '"..."', "The app's secret; not for tokens got with a proof key (PKCE). Secret."),
         Entry("access_token", '"..."', "In place of `refresh_token`: good for four hours. Secret."),
         Entry("path_root", '"root"', "`home`; `root`: the team's space; or the id of a namespace."),
-        Entry("mute", "true", "What is written here pops up on no desktop."),
+        Entry("mute", "true", "Dropbox's own programs notify nobody of what is written here."),
         Entry(
             "commit_mode",
             '"overwrite"',
@@ -94,7 +94,9 @@ DROPBOX = Section(
         ),
         Entry("autorename", "true", "In a conflict the service names your copy; gives up S-ONCE for it."),
         Entry(
-            "strict_conflict", "true", "Also the same bytes by somebody else, or a removal, are a conflict."
+            "strict_conflict",
+            "true",
+            "The same bytes by somebody else, or a removal, are a conflict as well.",
         ),
         Entry("client_modified", "false", "Files get the service's time, not that of this machine."),
         Entry(
@@ -107,7 +109,11 @@ DROPBOX = Section(
             "25000",
             "What a business plan allows; uploads pause before they go beyond it.",
         ),
-        Entry("commit_route", '"finish_batch_v2"', "`finish_batch`: a job to ask after; `_v2`: one call."),
+        Entry(
+            "commit_route",
+            '"finish_batch_v2"',
+            "`finish_batch`: a job that is asked after; `finish_batch_v2`: one call.",
+        ),
         Entry("select_user", '"dbmid:..."', "With a team's token: the member to act as."),
         Entry("select_admin", '"dbmid:..."', "With a team's token: the admin to act as on team spaces."),
         Entry("api_url", '"https://api.dropboxapi.com"', f"The API; {_OTHER}."),
@@ -122,7 +128,7 @@ BOX = Section(
     BOX_KEYS,
     BoxRemote,
     (
-        Entry("client_id", '"..."', "The app."),
+        Entry("client_id", '"..."', "The app's Client ID."),
         Entry("client_secret", '"..."', "The app's secret. Secret."),
         Entry("refresh_token", '"..."', "The first one; Box replaces it at each use. Secret."),
         Entry("box_subject_type", '"enterprise"', "In place of a token: `enterprise` or `user` to act for."),
@@ -173,7 +179,7 @@ MOUNT = Section(
         ),
         Entry("bwlimit", '"2M:10M"', "Bytes a second, `UP` or `UP:DOWN`: `512K`, `2M:10M`, `off:1M`."),
         Entry("http", '"127.0.0.1:8123"', "A page to look at; `mountfs status` tells its whole address."),
-        Entry("log_level", '"info"', "What is logged, and what is worse; `--log-level` goes before."),
+        Entry("log_level", '"info"', "What is of this level or worse is logged; `--log-level` goes before."),
         Entry("fsync", '"remote"', "`fsync()` waits for `local`: the disk; `remote`: the commit."),
         Entry("attributes", '"none"', "Modes, owners and xattrs: kept on this machine (`local`), or `none`."),
         Entry("links", '"rclone"', "Symbolic links: kept here (`local`), published (`rclone`), or `refuse`."),
@@ -182,12 +188,12 @@ MOUNT = Section(
         Entry(
             "cache_max_bytes", '"20G"', "Most bytes of the service's files that a mount keeps for reading."
         ),
-        Entry("cache_min_free_bytes", '"5G"', "So much of the disk that cache leaves free."),
+        Entry("cache_min_free_bytes", '"5G"', "Bytes of the disk that this cache leaves free."),
         Entry(
             "no_fetch_ahead", '["tumblerd"]', "Programs for which nothing is fetched ahead, by their names."
         ),
-        Entry("uid", "1000", "To whom files belong of which no owner is kept: a number or name."),
-        Entry("gid", "1000", "To which group."),
+        Entry("uid", "1000", "Owner of files that nobody here has made: a number or a name."),
+        Entry("gid", "1000", "Their group."),
         Entry("umask", '"077"', "Permissions that files without a mode of their own lack, octal in quotes."),
         Entry("file_mode", '"640"', "Permissions of such files, in place of `umask`."),
         Entry("dir_mode", '"750"', "Permissions of such folders."),
@@ -238,7 +244,9 @@ def _quoted(default: str) -> str:
 
 
 _HEAD = (
-    "# The configuration of mountfs. Take the # from what you need; what is left out has its default.",
+    "# The configuration of mountfs. Take the # from what you need, and put your own value: these are",
+    "# examples. What is left out has its default, which `mountfs config show` tells. A line with ## goes",
+    "# in place of one above it.",
     "# `mountfs login NAME` writes an account's section by itself; `mountfs config check` looks all over.",
     "#",
     '# A secret may be kept elsewhere: refresh_token = { credential = "NAME" } of systemd,',
