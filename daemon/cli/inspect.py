@@ -80,8 +80,8 @@ def sync(path: Path) -> int:
 def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
     """Commit what is pending, then unmount.
 
-    Exits with 0, or 3 when the time ran out, or the service was away for drain_idle_timeout: the rest stays
-    journaled for the next mount.
+    Exits with 0, or 3 when the time ran out, or nothing got on for drain_idle_timeout because the service
+    is away, takes no more, or the mount is paused: the rest stays journaled for the next mount.
     """
     return drained_umount(context, mountpoint, timeout_s)
 
