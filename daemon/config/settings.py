@@ -325,7 +325,10 @@ def find_remote(settings: Settings, name: str) -> Remote:
     """The remote called *name*."""
     if name in settings.remotes:
         return settings.remotes[name]
-    raise BadSettings(f"no remote '{name}' {settings.where}{nearest(name, settings.remotes)}")
+    hint = nearest(name, settings.remotes)
+    if settings.file is None and settings.unread is None and "did you mean" not in hint:
+        hint = f"; sign in to an account: mountfs login {quoted(name)}"
+    raise BadSettings(f"no remote '{name}' {settings.where}{hint}")
 
 
 def usable_remote(settings: Settings, name: str, environ: Mapping[str, str]) -> Remote:

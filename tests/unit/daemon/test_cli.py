@@ -127,6 +127,7 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
         (["mount", "--instance", "x"], "no [mounts.x] configured, as there is no configuration file"),
         (["mount", "work", "/mnt"], "'work' is not a remote; write NAME: or NAME:/SUBDIR"),
         (["mount", "work:", "/mnt"], "no remote 'work' configured, as there is no configuration file"),
+        (["mount", "work:", "/mnt"], "; sign in to an account: mountfs login work"),
         (["mount", "sandbox-dropbx:", "/mnt"], "did you mean 'sandbox-dropbox'?"),
         (["--config", "/absent.toml", "mount", "a:", "/mnt"], "/absent.toml: cannot read the configuration"),
         (["umount", "/"], "/: no mountfs mount here"),
