@@ -101,7 +101,7 @@ class Blocks:
         sums = sums_of(cached.path, file)
         is_right = is_whole(cached.path, file, self._hash_kind, sums)
         with self._lock:
-            if self._inventory.files.get(key) is not cached:
+            if self._inventory.files.get(key) is not cached or is_right is None:
                 return
             cached.sums = sums
             if is_right:
@@ -138,10 +138,11 @@ class Blocks:
         if not data or not self._inventory.may_keep(key, len(data)):
             return
         cached = self._present(file)
-        if cached.write(offset, data):
+        if is_written := cached.write(offset, data):
             with self._lock:
                 self._inventory.keep(key, cached, offset, len(data))
-        elif key in self._inventory.pinned and cached.is_there():  # no room: others give way first
+        elif is_written is None or (key in self._inventory.pinned and cached.is_there()):
+            # Where there is no room others give way first.
             self.broke_off(file, cached, offset, len(data))
         else:
             with self._lock:
@@ -151,18 +152,19 @@ class Blocks:
         """Where somebody else may write *length* bytes of *file*, in a file that exists; None: nowhere. It is
         for large contents that are known by their hash, since whoever writes may outlive this process: then
         he writes into a file of that name what belongs there."""
-        if not file.content_hash or file.size_bytes <= WHOLE_FILE_BYTES:
-            return None
-        if not self._inventory.may_keep(key_of(file), length):
+        key, is_large = key_of(file), file.size_bytes > WHOLE_FILE_BYTES
+        if not file.content_hash or not is_large or not self._inventory.may_keep(key, length):
             return None
         cached = self._present(file)
         # A large file without digests is one that was taken over, and counts as a whole for the next process.
         if cached.sums is not None and not cached.sums.begin():
             return None
-        if cached.write(0, b""):
+        if is_there := cached.write(0, b""):
             return cached
         with self._lock:
-            self._inventory.forget(key_of(file), cached)  # perhaps evicted meanwhile: nothing of it may stay
+            is_evicted = self._inventory.files.get(key) is not cached
+            if is_there is False or is_evicted:  # nothing of it may stay
+                self._inventory.forget(key, cached)
         return None
 
     def landed(self, file: File, cached: CacheFile, offset: int, length: int, digests: bytes) -> None:
@@ -287,9 +289,9 @@ class Blocks:
         except OSError:
             return None, 0  # evicted since: a miss
         if unproven:
-            prove(cached, unproven, stored.fd, self._lock)
+            is_told = prove(cached, unproven, stored.fd, self._lock)
             with self._lock:
-                stop = cached.stop_of(offset, stop)
+                stop = cached.stop_of(offset, stop) if is_told else offset
         return (stored, stop - offset) if stop > offset else (None, 0)
 
     def _opened(self, key: Key, cached: CacheFile) -> Stored:

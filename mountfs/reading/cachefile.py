@@ -17,7 +17,7 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind, hasher
 from mountfs.model.ranges import RangeSet
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
-from mountfs.reading.sums import Sums
+from mountfs.reading.sums import LACKS, Sums
 
 MOST_OPEN = 16
 """Large files that stay open between two reads: to open and to close one costs a quarter of a read."""
@@ -119,16 +119,17 @@ class CacheFile:
             raise FileNotFoundError(self.path)
         return fd
 
-    def write(self, offset: int, data: bytes) -> bool:
-        """Whether all of *data* is in the file; the digests of its blocks are kept, too."""
+    def write(self, offset: int, data: bytes) -> bool | None:
+        """Whether all of *data* is in the file; the digests of its blocks are kept, too. None: the file could
+        not be opened for lack of descriptors, and is as it was."""
         try:
             fd = self.open_to_write()
             try:
                 is_written = os.pwrite(fd, data, offset) == len(data)
             finally:
                 os.close(fd)
-        except OSError:
-            return False
+        except OSError as error:
+            return None if error.errno in LACKS else False
         if is_written and self.sums is not None:
             self.sums.write(offset, data)
         return is_written
@@ -220,18 +221,21 @@ class KeptOpen:
                     self._open.discard(stored)
 
 
-def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lock) -> None:
+def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lock) -> bool:
     """Has blocks of a former process prove themselves; those that do not are absent from here on. *lock*:
-    the cache's, which is held in between only."""
+    the cache's, which is held in between only. False: of some it cannot be told."""
     assert cached.sums is not None
     for number in numbers:
         is_right = cached.sums.prove(number, fd)
+        if is_right is None:
+            return False
         with lock:
             if number in cached.unproven:
                 cached.unproven.discard(number)
                 if not is_right:
                     cached.refuted.add(number)
                     cached.lose(*cached.sums.span(number))
+    return True
 
 
 def stored_in(path: str, start: int, stop: int) -> list[tuple[int, int]]:
@@ -259,9 +263,9 @@ def sums_of(path: str, file: File) -> Sums | None:
     return Sums(Path(path), file.size_bytes) if is_large else None
 
 
-def is_whole(path: str, file: File, kind: HashKind, sums: Sums | None) -> bool:
+def is_whole(path: str, file: File, kind: HashKind, sums: Sums | None) -> bool | None:
     """Whether a cache file has all bytes of *file*, by its hash. Then its blocks have digests, too, and not
-    before: whoever finds a digest believes it."""
+    before: whoever finds a digest believes it. None: it cannot be told."""
     state, digests = hasher(kind), Digests()
     try:
         with Path(path).open("rb", buffering=0) as stored:
@@ -269,8 +273,8 @@ def is_whole(path: str, file: File, kind: HashKind, sums: Sums | None) -> bool:
                 state.update(piece)
                 if sums is not None:
                     digests.update(piece)
-    except OSError:
-        return False
+    except OSError as error:
+        return None if error.errno in LACKS else False
     if state.hexdigest() != file.content_hash:
         return False
     if sums is not None:

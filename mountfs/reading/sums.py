@@ -7,6 +7,7 @@ do not match it. So a block is right, or it is not there, and no write needs a s
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from mountfs.model.blocksums import BLOCK_BYTES, DIGEST_BYTES, digest
 
 SUFFIX = ".sums"
 _ABSENT = bytes(DIGEST_BYTES)
+LACKS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Why a file may not be opened that is as good as before: the process may have no further one open."""
 
 
 class Sums:
@@ -89,15 +92,15 @@ class Sums:
             if digests[at * DIGEST_BYTES : (at + 1) * DIGEST_BYTES] != _ABSENT
         ]
 
-    def prove(self, number: int, cache_fd: int) -> bool:
-        """Whether the bytes of a block in the cache file are those of its digest."""
+    def prove(self, number: int, cache_fd: int) -> bool | None:
+        """Whether the bytes of a block in the cache file are those of its digest; None: it cannot be told."""
         start, stop = self.span(number)
         try:
             data = os.pread(cache_fd, stop - start, start)
             with self._path.open("rb", buffering=0) as file:
                 kept = os.pread(file.fileno(), DIGEST_BYTES, number * DIGEST_BYTES)
-        except OSError:
-            return False
+        except OSError as error:
+            return None if error.errno in LACKS else False
         return len(data) == stop - start and kept == digest(data)
 
     def remove(self) -> None:

@@ -68,7 +68,7 @@ def test_each_block_proves_itself_once_and_not_before_it_is_read(
     proven: list[int] = []
     inner = sums.Sums.prove
 
-    def prove(self: sums.Sums, number: int, fd: int) -> bool:
+    def prove(self: sums.Sums, number: int, fd: int) -> bool | None:
         proven.append(number)
         return inner(self, number, fd)
 
