@@ -20,7 +20,7 @@ from mountfs.tree.attributelog import STORE_ENDINGS
 from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
-from mountfs.tree.launch import Sent
+from mountfs.tree.launch import Sent, recall_late
 from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
 from mountfs.tree.outdated import outdate
 from mountfs.tree.overlay import Overlay
@@ -118,9 +118,21 @@ class _Adoption:
                 (self._take if timed.is_special else self._take_facts)(timed)
         for session in theirs.store.orphans.all():
             self._tree.add_orphan(session)
+        self._take_late()
         pinned = take_pins(self._tree, theirs, self._known_or_taken)
         if pinned:
             LOG.info("took over %s of another mount", plural(pinned, "pin"))
+
+    def _take_late(self) -> None:
+        """Orders that they gave up and that may still take effect."""
+
+        def ours_of(folder_id: int) -> int | None:
+            folder = self._theirs.tree.node(folder_id)
+            ours = None if folder is None else self._known_or_taken(folder)
+            return None if ours is None else ours.id
+
+        self._tree.late.take_over(self._theirs.tree.store, ours_of)
+        recall_late(self._tree)
 
     def _known_or_taken(self, node: Node) -> Node | None:
         """Our node for a clean one of theirs as well; None where our listing does not have it."""

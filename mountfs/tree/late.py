@@ -17,6 +17,7 @@ over what stands there still may make no new version, and the removal would take
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -65,11 +66,22 @@ class LateFiles:
         self._removals: dict[str, int] = {}
         """Likewise of removals, by the ids of files."""
         self._is_saved = True
+        self._read(store, lambda node_id: node_id)
+
+    def take_over(self, store: Store, ours_of: Callable[[int], int | None]) -> None:
+        """What the mount of *store* waits for is waited for here. *ours_of*: our node for one of its folders,
+        both by their ids; None: there is none."""
+        self._read(store, ours_of)
+        self._is_saved = False
+        self.save()
+
+    def _read(self, store: Store, node_of: Callable[[int], int | None]) -> None:
         with suppress(ValueError, TypeError):
             for item_id, path, noted_s, digest, *goal in json.loads(store.fact(MOVES_FACT) or "[]"):
                 self._moved.setdefault(str(item_id), {})[str(path)] = int(noted_s)
-                if len(goal) == 2:
-                    self._folders[str(item_id)] = int(goal[0]), str(goal[1])
+                folder_id = node_of(int(goal[0])) if len(goal) == 2 else None
+                if folder_id is not None:
+                    self._folders[str(item_id)] = folder_id, str(goal[1])
                 if digest:
                     self._removed[str(item_id)] = str(digest)
             for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):

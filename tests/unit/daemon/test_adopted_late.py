@@ -1,0 +1,119 @@
+"""What a mount had given up and what may still arrive is known to the one that takes it over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.errors import Offline
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
+from tests.doubles.world import World
+from tests.fakes.clock import FakeClock
+from tests.unit.daemon.test_adoption import Estate
+
+
+class SlowEstate(Estate):
+    """On a machine with one clock, and of a service whose work on a commit takes half a minute."""
+
+    def __init__(self, directory: Path, account: MemoryAccount) -> None:
+        self.clock = account.clock = FakeClock()
+        super().__init__(directory, account)
+
+    def _world(self, name: str) -> World:
+        (self.directory / name).mkdir()
+        return World(self.directory / name, self.account, clock=self.clock)
+
+
+@pytest.fixture(params=[MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["dropbox", "box"])
+def estate(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SlowEstate]:
+    made = SlowEstate(tmp_path, MemoryAccount(request.param))
+    made.account.write("/f", b"old")
+    made.account.write("/d/in", b"in")
+    for world in (made.theirs, made.ours):
+        world.follow()
+        world.tree()
+    yield made
+    made.close()
+
+
+def give_up(world: World) -> None:
+    """The reply to the next batch is lost, and the looks find nothing: the service is still at work on it."""
+    world.upload_all()
+    world.advance(1.0)
+    world.account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    world.core.committer.step(world.clock.now_s())
+    while world.core.committer.current:
+        world.advance(0.5)
+        world.core.committer.step(world.clock.now_s())
+
+
+def taken_over(estate: SlowEstate, *, is_listed: bool = False) -> World:
+    """The mount that takes over, after what was given up has taken effect and all has settled."""
+    ours = estate.take_over()
+    ours.advance(31.0)
+    estate.account.files()
+    estate.account.job_s = 0.0
+    if is_listed:
+        with ours.core.tree.transaction():
+            ours.core.listings.doubt_all()
+        ours.tree()
+    for _ in range(3):
+        ours.follow()
+        ours.settle()
+    assert ours.notices() == []
+    return ours
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_new_file_that_they_removed_before_it_arrives_does_not_come_back(
+    estate: SlowEstate, *, is_listed: bool
+) -> None:
+    estate.theirs.put("/new", b"new")
+    give_up(estate.theirs)
+    estate.theirs.fs.unlink("/new")
+    ours = taken_over(estate, is_listed=is_listed)
+    assert ours.tree() == ours.remote() == {"/f": b"old", "/d": None, "/d/in": b"in"}
+
+
+@pytest.mark.parametrize("change", ["removed", "renamed", "written anew"])
+def test_a_late_version_of_what_they_changed_since_is_ours(estate: SlowEstate, change: str) -> None:
+    theirs = estate.theirs
+    theirs.put("/f", b"first")
+    give_up(theirs)
+    if change == "removed":
+        theirs.fs.unlink("/f")
+    elif change == "renamed":
+        theirs.rename("/f", "/g")
+    else:
+        theirs.put("/f", b"second")
+    ours = taken_over(estate)
+    after = {"removed": {}, "renamed": {"/g": b"first"}, "written anew": {"/f": b"second"}}[change]
+    assert ours.tree() == ours.remote() == {"/d": None, "/d/in": b"in", **after}
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "is_listed"), [("/f", "/g", False), ("/d", "/e", False), ("/d/in", "/g", True)]
+)
+def test_a_rename_that_they_undid_before_it_takes_effect_is_undone_there(
+    estate: SlowEstate, source: str, target: str, *, is_listed: bool
+) -> None:
+    theirs, before = estate.theirs, estate.theirs.remote()
+    theirs.rename(source, target)
+    give_up(theirs)
+    theirs.rename(target, source)
+    ours = taken_over(estate, is_listed=is_listed)
+    assert ours.tree() == ours.remote() == before
+
+
+def test_what_both_wait_for_is_kept_of_both(estate: SlowEstate) -> None:
+    estate.ours.put("/our new", b"ours")
+    give_up(estate.ours)
+    estate.ours.fs.unlink("/our new")
+    estate.theirs.put("/their new", b"theirs")
+    give_up(estate.theirs)
+    estate.theirs.fs.unlink("/their new")
+    ours = taken_over(estate)
+    assert ours.tree() == ours.remote() == {"/f": b"old", "/d": None, "/d/in": b"in"}
