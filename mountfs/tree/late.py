@@ -309,7 +309,7 @@ class LateFiles:
             self._removed[flight.item_id] = flight.over.content_hash
 
     def _may_arrive(self, noted_s: int) -> bool:
-        return 0 <= self._now_s() - noted_s <= KEPT_S
+        return abs(self._now_s() - noted_s) <= KEPT_S  # the clock may have been set back since
 
     def _now_s(self) -> int:
         return self._clock.wall_ns() // NS_PER_S

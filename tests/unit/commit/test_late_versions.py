@@ -14,6 +14,7 @@ from mountfs.ports import Launch
 from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
+from tests.fakes.clock import FakeClock
 
 
 @pytest.fixture
@@ -226,6 +227,24 @@ def test_a_new_file_that_was_removed_before_it_arrives_does_not_come_back(accoun
     world.follow()
     assert world.tree() == world.remote() == {"/theirs": b"theirs"}
     assert world.notices() == []
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_clock_that_is_set_back_ends_no_wait_for_what_arrives_late(
+    account: World, *, is_killed: bool
+) -> None:
+    """The machine's clock was two minutes fast when it started, and is corrected."""
+    world, clock = account, account.clock
+    assert isinstance(clock, FakeClock)
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    clock.set_wall_ns(clock.wall_ns() - 120 * NS_PER_S)
+    if is_killed:
+        world.restart()
+    _arrives(world)
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs"}
 
 
 @pytest.mark.parametrize("has_file", [False, True], ids=["empty", "with a file"])
