@@ -653,7 +653,7 @@ def test_what_cannot_be_taken_over_as_a_whole_stays_where_it_is_as_a_whole(
             raise OSError(5, "Input/output error")
         link(source, target)
 
-    monkeypatch.setattr("daemon.process.adoption.os.link", fail_second)
+    monkeypatch.setattr("daemon.process.adoptednodes.os.link", fail_second)
 
     def try_to_adopt(foundation: Foundation) -> None:
         with pytest.raises(OSError, match="Input/output error"):
