@@ -18,6 +18,7 @@ from daemon.commit.turn import Turn
 from daemon.commit.waiting import CommitWaiter, Waiting
 from daemon.upkeep.filler import Filler
 from daemon.upkeep.follow import WAIT_S, Follower
+from daemon.upkeep.keptrate import keep_rate, recalled_rate
 from daemon.upkeep.sweeper import Sweeper
 from mountfs.attributes import FileSystemOptions
 from mountfs.errors import DiskFull, MountfsError
@@ -32,6 +33,7 @@ from mountfs.model.settling import SETTLE_S
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.limits import CACHE_BYTES
+from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.othercaches import OtherCaches, no_others
 from mountfs.reading.reader import SMALL_BYTES, Ending, Reader
 from mountfs.space import SpaceGauge
@@ -173,6 +175,7 @@ class Core:
         self.committer.close()
         self.listings.walks.close()
         self.reader.close()
+        keep_rate(self.tree, self.reader.rate.told_bytes_s)
         self.durability.close()
         self.ballast.release()
         self.spool.close()
@@ -304,7 +307,8 @@ def _reading(
 
     spool.on_short, others.on_look = blocks.make_room, look
     spool.missing_bytes = lambda: gaps.missing_bytes
-    return blocks, Reader(backend, blocks, clock, patience.ending, settings.small_bytes), gaps
+    rate = LinkRate(recalled_rate(foundation.tree.store))
+    return blocks, Reader(backend, blocks, clock, patience.ending, settings.small_bytes, rate), gaps
 
 
 class Senders(NamedTuple):

@@ -32,10 +32,12 @@ class Fetches:
     off; what was called off may still be on its way. Guarded by the reader's lock, which is not held while a
     request is made."""
 
-    def __init__(self, blocks: Blocks, delivery: Delivery, clock: Clock, lock: threading.Lock) -> None:
+    def __init__(
+        self, blocks: Blocks, delivery: Delivery, clock: Clock, lock: threading.Lock, rate: LinkRate
+    ) -> None:
         self.by_key: dict[Key, list[Fetch]] = {}
         """Only contents of which there are some."""
-        self.rate = LinkRate()
+        self.rate = rate
         self._blocks = blocks
         self._delivery = delivery
         self._clock = clock

@@ -16,7 +16,8 @@ MOST_BURST = 8
 class LinkRate:
     """Counts while requests are under way; under its owner's lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, told_bytes_s: float = 0.0) -> None:
+        """*told_bytes_s*: as an earlier mount was told; 0: by none."""
         self._under_way = 0
         self._since_s = 0.0
         self._came_bytes = 0.0
@@ -26,7 +27,7 @@ class LinkRate:
         """Whether the delay before the first bytes is within the time that counts."""
         self.bytes_s = 0.0
         """As it was last seen."""
-        self.told_bytes_s = 0.0
+        self.told_bytes_s = told_bytes_s
         """As so many bytes told it last that the delay does not count; 0: none did yet."""
 
     def began(self, now_s: float) -> None:

@@ -20,7 +20,8 @@ WHOLE_FILE_BYTES = MIB
 FIRST_WINDOW_BYTES = 256 * KIB
 BEGUN_WINDOW_BYTES = 2 * MIB - 2 * BLOCK_BYTES
 """The window of the first two reads of who begins a file with as much as the kernel asks for at once: `cp`,
-`cat` and players read on, and 2 MiB are here after one round trip. Who looks at a header reads less."""
+`cat` and players read on, and 2 MiB are here after one round trip. Who looks at a header reads less. It is
+larger where more is asked for before any has come and the link is known to be fast (``window.urged``)."""
 HEADER_BYTES = 32 * KIB
 """Who has read no more than this, and from the beginning, may be done: a file manager or a viewer that wants
 to know what a file is reads 4 or 8 KiB, of which the kernel makes 16. A second request for each file of a
@@ -43,17 +44,18 @@ FAST_WINDOW_BYTES = 192 * MIB
 """Where they do not: what 1 GB/s deliver in 100 ms, and as much again, or the reader would have got through
 what is here before more of it has come. Requests begun together end together, too: the next ones must be on
 their way then, or nothing comes for a round trip. With 128 MiB 512 MiB took a tenth longer."""
-PIECES = 12
-"""So many requests a large window is made of; all of them are under way at once."""
+PIECES = 8
+"""So many requests a large window is made of; all of them are under way at once. Twelve took a twelfth more
+of the network process's time: its threads have the interpreter to share."""
 LEAST_PIECE_BYTES = 4 * MIB
-MOST_PIECE_BYTES = 16 * MIB
+MOST_PIECE_BYTES = 24 * MIB
 """Each request costs both processes 0.5 to 2 ms, and a round trip in which nothing comes. The reader waits
 for all of one, so that larger ones would keep him waiting where the window is not larger as well."""
-LONGER_BYTES = 2 * MIB
+LONGER_BYTES = 4 * MIB
 """So much longer than the one before it is each piece of a large window that begins. They share the link from
 the same moment on: of equal ones all end at once, the reader gets on by none until then, and nothing comes
-for a round trip when they have ended. Twice as long each time, eight of twelve are as long as they may be."""
-LEAST_LAST_BYTES = 6 * MIB
+for a round trip when they have ended. Twice as long each time, the last four would be as good as equal."""
+LEAST_LAST_BYTES = 8 * MIB
 """Towards the end of the file. With shorter ones a fast link is idle: PIECES of them are less than what it
 delivers in a round trip and while the next ones are asked for."""
 RUN_BYTES = 2 * MIB
@@ -142,10 +144,11 @@ def plan(
     size_bytes: int,
     *,
     most_bytes: int = FREE_WINDOW_BYTES,
+    begun_bytes: int = BEGUN_WINDOW_BYTES,
 ) -> Plan:
     """For a read of [offset, offset + length) of a file of *size_bytes*, which must hold *offset*.
     *most_bytes*: up to where a window may grow; more than FREE_WINDOW_BYTES once an earlier read waited for
-    what was asked for ahead.
+    what was asked for ahead. *begun_bytes*: the window of who begins the file in large pieces.
 
     The kernel's own readahead sends reads side by side, so a read is in sequence when it begins within a
     window of where the last one ended; not within a large one, or each small read here and there of a program
@@ -162,7 +165,7 @@ def plan(
         once = [stream for stream in streams if not stream.window_bytes][: MOST_ONCE - 1]
         others = (read_on + once)[: MOST_STREAMS - 1]
         return Plan((Stream(offset, end, since=offset), *others), start, stop, stop, stop, is_seek=True)
-    after = _continued(before, offset, end, most_bytes)
+    after = _continued(before, offset, end, most_bytes, begun_bytes)
     is_settled = not before.window_bytes and before is streams[0] and len(streams) > 1
     kept = (after, *(stream for stream in streams if stream is not before))
     if after.is_backward:
@@ -222,7 +225,7 @@ def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
     return found
 
 
-def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream:
+def _continued(stream: Stream, offset: int, end: int, most_bytes: int, begun_bytes: int) -> Stream:
     is_first = not stream.window_bytes
     is_backward = end <= stream.low + BLOCK_BYTES and offset < stream.low if is_first else stream.is_backward
     gets_on = offset < stream.low if is_backward else end > stream.high
@@ -235,18 +238,18 @@ def _continued(stream: Stream, offset: int, end: int, most_bytes: int) -> Stream
     if is_first and offset == 0 and end <= HEADER_BYTES:
         return after
     return (
-        replace(after, window_bytes=_window_bytes(stream, after, most_bytes))
+        replace(after, window_bytes=_window_bytes(stream, after, most_bytes, begun_bytes))
         if is_first or gets_on
         else after
     )
 
 
-def _window_bytes(before: Stream, after: Stream, most_bytes: int) -> int:
+def _window_bytes(before: Stream, after: Stream, most_bytes: int, begun_bytes: int) -> int:
     """How far ahead is fetched of a stream whose place was *before*, and is *after*."""
     window_bytes = before.window_bytes
-    if _begins(after.low, after.high):
-        grown = BEGUN_WINDOW_BYTES
-    elif window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES and not after.is_look:
+    if begins(after.low, after.high):
+        return max(window_bytes, begun_bytes)
+    if window_bytes > FIRST_WINDOW_BYTES and most_bytes > FREE_WINDOW_BYTES and not after.is_look:
         grown = most_bytes
     else:
         read_bytes = TIMES_READ * after.read_bytes
@@ -254,7 +257,7 @@ def _window_bytes(before: Stream, after: Stream, most_bytes: int) -> int:
     return max(window_bytes, min(grown, most_bytes))
 
 
-def _begins(offset: int, end: int) -> bool:
+def begins(offset: int, end: int) -> bool:
     """Whether a read is the first or second of who reads the beginning of a file in large pieces."""
     return BLOCK_BYTES <= end <= 2 * BLOCK_BYTES and offset in (0, BLOCK_BYTES)
 

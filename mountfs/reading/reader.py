@@ -13,14 +13,17 @@ from cachetools import LRUCache
 from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
 from mountfs.ports import Clock
+from mountfs.reading.beginnings import Beginnings
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import Stored
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.delivery import Delivery
 from mountfs.reading.fetch import Source
 from mountfs.reading.fetches import Fetches
+from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
+    BEGUN_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
     MIB,
     PIECES,
@@ -28,13 +31,22 @@ from mountfs.reading.readahead import (
     Plan,
     Stream,
     alone,
+    begins,
     cut,
     piece_bytes,
     plan,
 )
 from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
-from mountfs.reading.window import grown, is_kept, least_ahead_bytes, most_ahead_bytes, readers_ahead, still
+from mountfs.reading.window import (
+    grown,
+    is_kept,
+    least_ahead_bytes,
+    most_ahead_bytes,
+    readers_ahead,
+    still,
+    urged,
+)
 
 FIRST_PIECE_BYTES = MIB
 """Of a large window that begins: the reader gets on, and asks for more, before all of it has come."""
@@ -81,15 +93,17 @@ class Reader:
         clock: Clock,
         ending: Ending | None = None,
         small_bytes: int = SMALL_BYTES,
+        rate: LinkRate | None = None,
     ) -> None:
-        """*small_bytes*: what a first write into a file fetches at once."""
+        """*small_bytes*: what a first write into a file fetches at once. *rate*: of the link, as it is known
+        so far; the reader goes on with it."""
         self._delivery = Delivery(source, blocks, clock)
         self._blocks = blocks
         self._clock = clock
         self._ending = ending or threading.Event()
         self._small_bytes = small_bytes
         self._lock = threading.Lock()
-        self._fetches = Fetches(blocks, self._delivery, clock, self._lock)
+        self._fetches = Fetches(blocks, self._delivery, clock, self._lock, rate or LinkRate())
         self._streams: LRUCache[Key, tuple[Stream, ...]] = LRUCache(STREAMS_KEPT)
         self._waited: LRUCache[Key, bool] = LRUCache(STREAMS_KEPT)
         """Revisions of which a read waited for what was asked for ahead."""
@@ -98,12 +112,17 @@ class Reader:
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
         self._is_closed = False
         self._served = ServedCounter()
+        self._beginnings = Beginnings()
 
     @property
     def served(self) -> Served:
         """Counts since the reader was made. A read that the kernel answers from its own cache is not among
         them."""
         return self._served.read()
+
+    @property
+    def rate(self) -> LinkRate:
+        return self._fetches.rate
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the
@@ -119,11 +138,41 @@ class Reader:
             self._served.count(len(room), 0)
             return len(room)
         deadline_s = self._clock.now_s() + PATIENCE_S
-        start, end = offset, min(offset + len(room), file.size_bytes)
+        end = min(offset + len(room), file.size_bytes)
         if offset >= end:
             return 0
         self._blocks.recall(file)
-        planned = self._planned(file, offset, end) if ahead else alone(offset, end, file.size_bytes)
+        if not (ahead and begins(offset, end)):
+            return self._read_on(file, offset, room, deadline_s, ahead=ahead)
+        is_urged = self._beginnings.began(key_of(file))
+        try:
+            return self._read_on(file, offset, room, deadline_s, is_urged=is_urged)
+        finally:
+            self._beginnings.answered(key_of(file))
+
+    def lend(self, file: File, offset: int, length: int) -> Stored | None:
+        """The open cache file with these bytes, at the same offset, if they are in a run."""
+        stored = self._runs.find(file, offset, length)
+        if stored is None or not stored.reaches(offset + length):
+            return None
+        self._served.count(length, 0)
+        return stored
+
+    def _read_on(
+        self,
+        file: File,
+        offset: int,
+        room: memoryview,
+        deadline_s: float,
+        *,
+        ahead: bool = True,
+        is_urged: bool = False,
+    ) -> int:
+        """A read that no run answers. *is_urged*: more was asked for before the file's beginning has come."""
+        start, end = offset, min(offset + len(room), file.size_bytes)
+        planned = alone(offset, end, file.size_bytes)
+        if ahead:
+            planned = self._planned(file, offset, end, is_urged=is_urged)
         if planned.ahead_stop > planned.ahead_start:
             self._run_ahead(file, planned)
         missed_bytes = 0
@@ -145,22 +194,23 @@ class Reader:
             self._runs.begin(file, start, end + planned.run_bytes)
         return end - start
 
-    def lend(self, file: File, offset: int, length: int) -> Stored | None:
-        """The open cache file with these bytes, at the same offset, if they are in a run."""
-        stored = self._runs.find(file, offset, length)
-        if stored is None or not stored.reaches(offset + length):
-            return None
-        self._served.count(length, 0)
-        return stored
-
-    def _planned(self, file: File, offset: int, end: int) -> Plan:
+    def _planned(self, file: File, offset: int, end: int, *, is_urged: bool = False) -> Plan:
         key = key_of(file)
-        grown_bytes = FREE_WINDOW_BYTES
+        grown_bytes, begun_bytes = FREE_WINDOW_BYTES, BEGUN_WINDOW_BYTES
+        if is_urged:
+            begun_bytes = urged(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s)
         if key in self._waited:
             grown_bytes = grown(self._most_ahead_bytes(key), self._fetches.rate.bytes_s)
         with self._lock:
             streams = self._runs.continued(file, offset, self._streams.get(key, AT_THE_BEGINNING))
-            planned = plan(streams, offset, end - offset, file.size_bytes, most_bytes=grown_bytes)
+            planned = plan(
+                streams,
+                offset,
+                end - offset,
+                file.size_bytes,
+                most_bytes=grown_bytes,
+                begun_bytes=begun_bytes,
+            )
             self._streams[key] = planned.streams
             if planned.is_seek or not planned.streams[0].is_look:
                 self._waited.pop(key, None)

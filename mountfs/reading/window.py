@@ -9,7 +9,12 @@ from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.fetch import Fetch
 from mountfs.reading.limits import LEAST_BYTES
-from mountfs.reading.readahead import FAST_WINDOW_BYTES, FREE_WINDOW_BYTES, MOST_WINDOW_BYTES
+from mountfs.reading.readahead import (
+    BEGUN_WINDOW_BYTES,
+    FAST_WINDOW_BYTES,
+    FREE_WINDOW_BYTES,
+    MOST_WINDOW_BYTES,
+)
 
 WINDOW_S = 1.0
 """What the link delivers in this time is fetched ahead at most: longer than the delay of any link that is fit
@@ -17,6 +22,10 @@ for work. More would keep what is wanted next waiting for what is wanted later, 
 SLOWED = 4
 """A window that grew while the link was faster is cut to what comes in so many times that time. A rate goes
 up and down, and a window that was cut too far has to grow again."""
+URGED_S = 0.15
+"""What it delivers in this time is fetched of a file of which more is asked for before its beginning has
+come: as much as can be here before what is asked for then. Who stops after a MiB, as file(1) does, has no
+more fetched for nothing; over a link of 10 MB/s it is nothing at all."""
 PART_OF_CACHE = 8
 """A window takes no more than this part of the cache. Of a file that is larger than the cache all goes at
 once, also what was fetched ahead and not read yet: with a half, 1.5 times the file's bytes were fetched."""
@@ -52,6 +61,11 @@ def most_ahead_bytes(blocks: Blocks, readers: int, *, is_direct: bool) -> int:
 def grown(most_bytes: int, link_bytes_s: float) -> int:
     """How large a window gets of who had to wait for it."""
     return max(min(FREE_WINDOW_BYTES, most_bytes), int(min(most_bytes, link_bytes_s * WINDOW_S)))
+
+
+def urged(most_bytes: int, link_bytes_s: float) -> int:
+    """How large the window is of who asks for more before the beginning has come."""
+    return max(BEGUN_WINDOW_BYTES, int(min(most_bytes, link_bytes_s * URGED_S)))
 
 
 def still(most_bytes: int, link_bytes_s: float) -> int:

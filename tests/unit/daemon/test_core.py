@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.core import Settings, is_acknowledged, lay, uncounted_bytes
-from mountfs.errors import Forbidden, MountfsError, NotFound, ReadOnly
+from mountfs.errors import Forbidden, MountfsError, NoSpace, NotFound, ReadOnly
 from mountfs.model.path import RemotePath
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.doubt import LOST, TORN
@@ -379,3 +379,32 @@ def test_missing_bytes_stay_failed_whether_or_not_the_service_renames_the_file(
     lose_bytes_behind_order(world, "/b")
     assert world.core.view.state_of([name]) == ("failed", LOST)
     assert world.remote() == {f"/{name}": b"old", "/another": b"old"}
+
+
+def test_what_the_link_delivers_is_known_to_the_next_mount(world: World) -> None:
+    assert world.core.reader.rate.told_bytes_s == 0
+    world.core.reader.rate.told_bytes_s = 123_456_789.5
+    world.restart()
+    assert world.core.reader.rate.told_bytes_s == 123_456_789
+    world.restart()
+    assert world.core.reader.rate.told_bytes_s == 123_456_789, "though nothing was read"
+
+
+@pytest.mark.parametrize(("kept", "taken"), [("fast", 0.0), ("-5", 0.0), ("9" * 40, 1e12)])
+def test_a_rate_that_makes_no_sense_is_none(world: World, kept: str, taken: float) -> None:
+    with world.core.tree.transaction():
+        world.core.tree.store.set_fact("link_bytes_s", kept)
+    world.restart()
+    assert world.core.reader.rate.told_bytes_s == taken
+
+
+def test_a_mount_ends_though_the_journal_does_not_take_the_rate(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(key: str, value: str | None) -> None:
+        raise NoSpace("the disk is full")
+
+    world.core.reader.rate.told_bytes_s = 1e6
+    monkeypatch.setattr(world.core.tree.store, "set_fact", fail)
+    world.restart()
+    assert world.core.reader.rate.told_bytes_s == 0

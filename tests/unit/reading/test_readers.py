@@ -14,6 +14,7 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import key_of
+from mountfs.reading.fetch import Fetch
 from mountfs.reading.readahead import (
     FREE_WINDOW_BYTES,
     LEAST_PIECE_BYTES,
@@ -112,6 +113,59 @@ def test_headers_of_large_files_are_one_request_of_a_block_each(service: Synthet
         for _ in range(2):
             reader.read(film, 0, 16 * 1024)
     assert service.requests == [(0, BLOCK_BYTES)] * 5
+
+
+def begin(reader: Reader, service: Synthetic, file: File) -> list[threading.Thread]:
+    """Two reads of the first two blocks, the second one while the first waits; both wait in the end."""
+    service.hold()
+    threads = []
+    for at in range(2):
+        thread = threading.Thread(target=reader.read, args=(file, at * BLOCK_BYTES, BLOCK_BYTES), daemon=True)
+        thread.start()
+        threads.append(thread)
+        until(lambda: sum(each.waiting for each in under_way(reader, file)) == len(threads), "the read waits")
+    return threads
+
+
+def under_way(reader: Reader, file: File) -> list[Fetch]:
+    return list(reader._fetches.by_key.get(key_of(file), ()))
+
+
+def test_who_asks_for_more_before_the_beginning_has_come_keeps_a_fast_link_busy_at_once(
+    service: Synthetic, reader: Reader
+) -> None:
+    """A program that announced to read in sequence. It need not wait a second round trip for the window."""
+    big = of(400 * MIB)
+    reader.rate.told_bytes_s = 1e9
+    threads = begin(reader, service, big)
+    assert sum(each.stop - each.start for each in under_way(reader, big)) > MOST_WINDOW_BYTES // 2
+    service.release()
+    for thread in threads:
+        thread.join(WAIT_S)
+
+
+@pytest.mark.parametrize("told_bytes_s", [0.0, 1e7])
+def test_no_more_is_asked_for_at_once_of_a_link_that_is_slow_or_not_known(
+    service: Synthetic, reader: Reader, told_bytes_s: float
+) -> None:
+    big = of(400 * MIB)
+    reader.rate.told_bytes_s = told_bytes_s
+    threads = begin(reader, service, big)
+    assert sum(each.stop - each.start for each in under_way(reader, big)) <= 2 * MIB
+    service.release()
+    for thread in threads:
+        thread.join(WAIT_S)
+
+
+def test_no_window_is_asked_for_by_who_reads_on_once_the_beginning_has_come(
+    service: Synthetic, reader: Reader
+) -> None:
+    big = of(400 * MIB)
+    reader.rate.told_bytes_s = 1e9
+    for at in range(2):
+        reader.read(big, at * BLOCK_BYTES, BLOCK_BYTES)
+    reader.close()
+    assert service.bytes_from(0) <= 2 * MIB
 
 
 def test_parts_of_an_archive_have_little_more_fetched_than_what_is_read(
