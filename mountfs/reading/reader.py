@@ -218,14 +218,14 @@ class Reader:
                 self._fetches.call_off_locked(file)
             elif planned.is_settled:
                 self._fetches.abandon_locked(file, planned.streams[:1])
-        if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks):
+        if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks, key):
             planned = planned.narrowed(still(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s))
         return planned
 
     def _most_ahead_bytes(self, key: Key) -> int:
         with self._lock:
             readers = readers_ahead(self._fetches.by_key, key)
-        return most_ahead_bytes(self._blocks, readers, is_direct=self._delivery.is_direct)
+        return most_ahead_bytes(self._blocks, key, readers, is_direct=self._delivery.is_direct)
 
     def left(self, file: File) -> None:
         """Nobody has *file* open any more. What was asked for not far ahead still comes: it may be opened

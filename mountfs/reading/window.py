@@ -37,9 +37,11 @@ PART_OF_SIBLING = 64
 would make room for the next ones, and be fetched again."""
 
 
-def least_ahead_bytes(blocks: Blocks) -> int:
-    """However slow the link is, and however many files are read ahead."""
-    return min(FREE_WINDOW_BYTES, blocks.limit_bytes // PART_TOGETHER)
+def least_ahead_bytes(blocks: Blocks, key: Key) -> int:
+    """However slow the link is, and however many files are read ahead; also of what is pinned, which is kept
+    however small the cache is."""
+    fits = blocks.may_keep(key, PART_TOGETHER * FREE_WINDOW_BYTES)
+    return FREE_WINDOW_BYTES if fits else blocks.limit_bytes // PART_TOGETHER
 
 
 def is_kept(blocks: Blocks, file: File) -> bool:
@@ -47,15 +49,16 @@ def is_kept(blocks: Blocks, file: File) -> bool:
     return blocks.may_keep(key_of(file), PART_OF_SIBLING * file.size_bytes)
 
 
-def most_ahead_bytes(blocks: Blocks, readers: int, *, is_direct: bool) -> int:
-    """For one of *readers* files that are read ahead. *is_direct*: the bytes pass through nobody's memory."""
+def most_ahead_bytes(blocks: Blocks, key: Key, readers: int, *, is_direct: bool) -> int:
+    """For *key*, one of *readers* files that are read ahead. *is_direct*: the bytes pass through nobody's
+    memory."""
     is_short = blocks.is_short
     held_bytes = blocks.limit_bytes
     if is_short:
         held_bytes = min(held_bytes, max(LEAST_BYTES, blocks.used_bytes))
     most_bytes = FAST_WINDOW_BYTES if is_direct and not is_short else MOST_WINDOW_BYTES
     share_bytes = min(held_bytes // PART_OF_CACHE, held_bytes // PART_TOGETHER // readers)
-    return max(least_ahead_bytes(blocks), min(most_bytes, share_bytes))
+    return max(least_ahead_bytes(blocks, key), min(most_bytes, share_bytes))
 
 
 def grown(most_bytes: int, link_bytes_s: float) -> int:

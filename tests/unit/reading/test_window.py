@@ -38,6 +38,7 @@ from tests.fakes.clock import FakeClock
 
 MIB = 1024 * 1024
 DIGEST = digest(bytes(BLOCK_BYTES))
+ANY: Key = ("any", "1")
 
 
 class Zeros:
@@ -126,6 +127,15 @@ def test_no_small_file_is_fetched_ahead_that_would_not_be_kept(make: Make) -> No
     assert rig.source.asked_bytes == 4096, "what is pinned is kept"
 
 
+def test_of_a_large_pinned_file_windows_are_fetched_ahead_however_small_the_cache(make: Make) -> None:
+    rig = make(0)
+    [file] = rig.files(1, 64 * MIB)
+    assert rig.reader._planned(file, 0, BLOCK_BYTES).ahead_stop == BLOCK_BYTES
+    rig.blocks.pin(file)
+    planned = rig.reader._planned(file, 0, BLOCK_BYTES)
+    assert planned.ahead_stop - planned.ahead_start == FREE_WINDOW_BYTES
+
+
 def test_nor_where_the_disk_has_no_room_for_more_of_the_cache(make: Make) -> None:
     rig = make(2048 * MIB, lacking=lambda: 1024 * MIB)
     assert rig.read_side_by_side(rig.files(1, 256 * MIB)) <= 1.25
@@ -138,7 +148,7 @@ def test_of_a_file_that_the_cache_has_room_for_nothing_is_fetched_twice(make: Ma
 
 def test_a_window_is_a_part_of_the_cache_and_all_windows_are_another_one(make: Make) -> None:
     def ahead(limit_bytes: int, readers: int = 1, *, is_direct: bool = True) -> int:
-        return most_ahead_bytes(make(limit_bytes).blocks, readers, is_direct=is_direct)
+        return most_ahead_bytes(make(limit_bytes).blocks, ANY, readers, is_direct=is_direct)
 
     assert ahead(2048 * MIB) == ahead(2048 * MIB, 2) == FAST_WINDOW_BYTES
     assert ahead(2048 * MIB, 4) == 2048 * MIB // PART_TOGETHER // 4
@@ -151,9 +161,9 @@ def test_a_window_is_a_part_of_the_cache_and_all_windows_are_another_one(make: M
 
 def test_where_the_disk_is_short_the_cache_is_what_it_still_has(make: Make) -> None:
     rig = make(2048 * MIB, lacking=lambda: 1)
-    assert most_ahead_bytes(rig.blocks, 1, is_direct=True) == LEAST_BYTES // PART_OF_CACHE
+    assert most_ahead_bytes(rig.blocks, ANY, 1, is_direct=True) == LEAST_BYTES // PART_OF_CACHE
     rig.blocks._inventory.used_bytes = 1024 * MIB
-    assert most_ahead_bytes(rig.blocks, 1, is_direct=True) == MOST_WINDOW_BYTES
+    assert most_ahead_bytes(rig.blocks, ANY, 1, is_direct=True) == MOST_WINDOW_BYTES
 
 
 def test_a_window_grows_to_what_the_link_delivers_in_a_second() -> None:
