@@ -128,7 +128,8 @@ class Commands:
         try:
             self._core.backend.restore(place, former)
         except MountfsError as error:
-            if not leaves_open(error) or self._standing(path, folder) != former.content_hash:
+            is_open = leaves_open(error) and former.content_hash
+            if not is_open or self._standing(path, folder) != former.content_hash:
                 raise
         else:
             self._standing(path, folder)
@@ -156,7 +157,8 @@ class Commands:
         try:
             core.backend.undelete(place)
         except MountfsError as error:
-            if not leaves_open(error) or self._standing(path, folder) is None:
+            # What stood there before tells nothing: it may be a folder, whose rest was to come back.
+            if stands is not None or not leaves_open(error) or self._standing(path, folder) is None:
                 raise
         else:
             self._standing(path, folder)

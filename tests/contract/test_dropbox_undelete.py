@@ -8,12 +8,13 @@ import pytest
 
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
+from daemon.commit.verdicts import leaves_open
 from mountfs.backends.dropbox import undelete
 from mountfs.backends.dropbox.api import DropboxApi
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.clock import SystemClock
-from mountfs.errors import Busy, NoSpace, NotFound
+from mountfs.errors import Busy, NoSpace, NotFound, Transient
 from tests.contract.far import OneToken, place
 
 RESTORE = "files/restore"
@@ -136,6 +137,24 @@ def test_who_fails_in_the_middle_says_how_many_came_back_and_can_be_asked_again(
     backend.undelete(place("/d"))
     assert set(sandbox.tree()) == before
     assert calls_of(backend, RESTORE) == 3 + 2
+
+
+@pytest.mark.parametrize("action", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_reply_that_is_lost_in_the_middle_is_not_that_of_the_whole(
+    sandbox: DropboxSandbox, backend: DropboxBackend, action: FaultKind, lost: int
+) -> None:
+    """Whoever looks whether the folder is back would find it, without the others."""
+    for number in range(3):
+        sandbox.write(f"/d/{number}", b"x")
+    sandbox.delete("/d")
+    sandbox.set_faults([FaultRule(route=RESTORE, action=action, after=lost, count=1)])
+    with pytest.raises(Transient, match="undelete it once more") as told:
+        backend.undelete(place("/d"))
+    assert not leaves_open(told.value)
+    if "/d/2" not in sandbox.tree():
+        backend.undelete(place("/d"))
+    assert len(sandbox.tree()) == 1 + 3
 
 
 def test_what_somebody_puts_there_meanwhile_is_left_as_it_is(

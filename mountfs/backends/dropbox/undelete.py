@@ -26,8 +26,10 @@ from mountfs.errors import (
     MountfsError,
     NotADirectory,
     NotFound,
+    Offline,
     ServerFault,
     Throttled,
+    Transient,
 )
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.path import RemotePath, fold
@@ -226,7 +228,11 @@ def _bring_back(api: DropboxApi, everything: Sequence[Removed]) -> None:
                 done += 1
     except MountfsError as error:
         came = f"{done} of {len(everything)} files and folders came back"
-        error.args = (f"{error}; {came}: undelete it once more for the others",)
+        told = f"{error}; {came}: undelete it once more for the others"
+        if isinstance(error, Offline | ServerFault) and len(everything) > 1:
+            # What stands there by now does not tell that all of it came back.
+            raise Transient(told, error.retry_after_s) from error
+        error.args = (told,)
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from mountfs.errors import (
     Throttled,
     Unreachable,
 )
+from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -87,6 +89,22 @@ def test_a_version_that_did_not_become_the_present_one_is_told_with_the_reason(
     assert world.get("/d/x") == b"3"
 
 
+def test_a_version_without_a_hash_is_not_taken_for_what_nobody_could_look_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest, backend = revisions(world, "/d/x")[-1], world.core.backend
+    known = backend.revisions_before
+
+    def without_hashes(file: File, since: str | None) -> list[File]:
+        return [replace(each, content_hash=None) for each in known(file, since)]
+
+    monkeypatch.setattr(backend, "revisions_before", without_hashes)
+    world.backend.fail("restore", Offline("cut"))
+    world.backend.fail("list_folder", Offline("away"))
+    with pytest.raises(Offline, match="cut"):
+        told(world, "restore", "/d/x", oldest)
+
+
 def test_what_came_back_though_the_reply_was_lost_is_back(world: World) -> None:
     world.fs.unlink("/d/x")
     world.settle()
@@ -96,6 +114,14 @@ def test_what_came_back_though_the_reply_was_lost_is_back(world: World) -> None:
     world.backend.fail("undelete", Offline("cut"), after=True)
     assert told(world, "undelete", "/d/x") == ["it is back"]
     assert world.get("/d/x") == b"3"
+
+
+@pytest.mark.parametrize("path", ["/d/x", "/d/e"])
+def test_what_stood_there_before_is_no_sign_that_an_undelete_took_effect(world: World, path: str) -> None:
+    """A folder whose rest was to come back, for one."""
+    world.backend.fail("undelete", ServerFault("500"))
+    with pytest.raises(ServerFault):
+        told(world, "undelete", path)
 
 
 def test_a_revision_of_something_else_is_refused(world: World) -> None:
