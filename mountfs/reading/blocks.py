@@ -138,6 +138,8 @@ class Blocks:
         if not data or not self._inventory.may_keep(key, len(data)):
             return
         cached = self._present(file)
+        if cached is None:
+            return
         if is_written := cached.write(offset, data):
             with self._lock:
                 self._inventory.keep(key, cached, offset, len(data))
@@ -157,7 +159,7 @@ class Blocks:
             return None
         cached = self._present(file)
         # A large file without digests is one that was taken over, and counts as a whole for the next process.
-        if cached.sums is not None and not cached.sums.begin():
+        if cached is None or (cached.sums is not None and not cached.sums.begin()):
             return None
         if is_there := cached.write(0, b""):
             return cached
@@ -303,14 +305,14 @@ class Blocks:
                     self._kept_open.add(cached, stored)
         return stored
 
-    def _present(self, file: File) -> CacheFile:
-        """What is known of *file*'s cache file; a new one where there is none that counts."""
+    def _present(self, file: File) -> CacheFile | None:
+        """What is known of *file*'s cache file; a new one where there is none. None: it cannot be told yet
+        whether the one of a former process is right (``recall``), so it stays as it is."""
         key = key_of(file)
         with self._lock:
             cached = self._inventory.files.get(key)
             if cached is not None and not cached.is_proven:
-                self._inventory.forget(key, cached)
-                cached = None
+                return None
             if cached is None:
                 path = self._directory.new_path(file.content_hash, file.size_bytes)
                 cached = CacheFile(path, sums=sums_of(path, file))

@@ -219,8 +219,10 @@ def test_what_nobody_looked_at_yet_does_not_count_as_cached(blocks: Blocks, tmp_
     after = a_cache(tmp_path)
     assert after.peek(HASHED, 0, 100) == b""
     after.put(HASHED, 0, BODY[:10])
-    assert after.gaps(HASHED, 0, 100) == [(10, 100)]
+    assert after.gaps(HASHED, 0, 100) == [(0, 100)]
     assert len(list((tmp_path / "cache").iterdir())) == 1
+    after.recall(HASHED)
+    assert after.peek(HASHED, 0, 100) == BODY
 
 
 def test_of_what_a_former_process_kept_the_oldest_goes_first(blocks: Blocks, tmp_path: Path) -> None:

@@ -99,6 +99,32 @@ def test_what_a_former_process_kept_proves_itself_once_it_can_be_opened(
     reader.close()
 
 
+@pytest.mark.parametrize("is_direct", [False, True])
+def test_what_could_not_be_opened_stays_where_a_piece_of_it_is_fetched_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_direct: bool
+) -> None:
+    """There was a descriptor again by the time the piece had come, and the whole made way for it."""
+    assert a_cache(tmp_path).adopt(FILE.content_hash or "", len(BODY), str(spool_file(tmp_path)))
+    blocks = a_cache(tmp_path)
+    blocks.pin(FILE)
+    with monkeypatch.context() as patched:
+        refuse(patched, errno.EMFILE)
+        blocks.recall(FILE)
+    if is_direct:
+        assert blocks.land(FILE, MIB) is None
+    else:
+        blocks.put(FILE, 0, BODY[:BLOCK_BYTES])
+    blocks.recall(FILE)
+    assert blocks.peek(FILE, 0, len(BODY)) == BODY
+    assert not blocks.has_lost_pins
+
+
+def spool_file(tmp_path: Path) -> Path:
+    path = tmp_path / "spooled"
+    path.write_bytes(BODY)
+    return path
+
+
 def test_nothing_is_left_of_what_was_evicted_as_it_could_not_be_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
