@@ -11,7 +11,7 @@ from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
-from mountfs.backends.box import uploads
+from mountfs.backends.box import intheway, uploads
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.commits import MISMATCHES
 from mountfs.backends.box.intheway import IDLE_TRIES
@@ -314,6 +314,7 @@ def test_a_file_that_needs_a_session_waits_for_the_one_in_the_way(
 def large(sandbox: BoxSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """BODY needs a session, and there is one for each name at most."""
     monkeypatch.setattr(uploads, "DIRECT_BYTES", 0)
+    monkeypatch.setattr(intheway, "IDLE_S", 0.0)
     sandbox.set_switches(session_conflict=True)
 
 
@@ -342,6 +343,19 @@ def test_a_session_in_the_way_that_nobody_fills_is_gone_on_with(
     assert isinstance(file, File)
     assert sandbox.read("/x") == BODY
     assert sandbox.sessions() == []
+
+
+@pytest.mark.usefixtures("large")
+def test_a_session_in_the_way_is_not_taken_from_who_fills_it_by_many_tries_at_once(
+    sandbox: BoxSandbox, box: BoxBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is saved each second is tried anew each second: a part takes another machine longer."""
+    monkeypatch.setattr(intheway, "IDLE_S", 480.0)
+    other = connect(sandbox)
+    session = other.open_session(place("/x"), len(BODY), None)
+    blocked(box, len(BODY), 2 * IDLE_TRIES)
+    append_part(other, session, 0, BODY[:PART], closing=False, size_bytes=None)
+    other.close()
 
 
 @pytest.mark.usefixtures("large")

@@ -99,7 +99,7 @@ class BoxBackend:
         self._items = Items(self._api)
         self._places = Places(self._items, settings.root_folder_id)
         self._parts = SessionParts(self._api)
-        self._uploads = BoxUploads(self._api, self._items, self._places, self._parts)
+        self._uploads = BoxUploads(self._api, self._items, self._places, self._parts, clock)
         self._hashes = WholeHashes(HashKind.SHA1)
         self._small_files = SmallFiles(self._api, self._items, self._places)
         self._commits = Commits(self._api, self._items, self._places, self._small_files, self._uploads)

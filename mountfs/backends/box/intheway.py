@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from mountfs.backends import checked
@@ -10,9 +10,14 @@ from mountfs.backends.box.api import Json
 from mountfs.backends.box.errors import body_of
 from mountfs.backends.wire import Response
 from mountfs.errors import ServerFault
+from mountfs.ports import Clock
 
 IDLE_TRIES = 30
-"""So often in a row it is met with the same parts before nobody is taken to fill it; some 8 min in all."""
+"""So often in a row it is met with the same parts before nobody is taken to fill it; some 8 min in all, where
+one file waits for it."""
+IDLE_S = 480.0
+"""And for no shorter time: a file that is saved again and again is tried at once each time. A part takes
+another machine as long at 140 kbit/s."""
 MOST_PART_BYTES = 256 * 1024 * 1024
 """Box's parts have 8 to 64 MB (chunked upload guide)."""
 
@@ -24,6 +29,7 @@ class _Met:
     session_id: str
     sent_parts: int
     times: int
+    since_s: float
 
 
 class InTheWay:
@@ -31,7 +37,8 @@ class InTheWay:
     one whose end the service refuses. Box's own uploader goes on with the session that it is told of. Any
     thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = Lock()
         self._met: dict[Target, _Met] = {}
         self._given: set[str] = set()
@@ -49,9 +56,12 @@ class InTheWay:
         with self._lock:
             before = self._met.get(target)
             is_same = before is not None and (before.session_id, before.sent_parts) == (session_id, sent)
-            times = before.times + 1 if before is not None and is_same else 1
-            self._met[target] = _Met(session_id, sent, times)
-            if times < IDLE_TRIES or not is_fitting or session_id in self._given:
+            now_s = self._clock.now_s()
+            if before is None or not is_same:
+                before = _Met(session_id, sent, 0, now_s)
+            met = self._met[target] = replace(before, times=before.times + 1)
+            is_idle = met.times >= IDLE_TRIES and now_s - met.since_s >= IDLE_S
+            if not is_idle or not is_fitting or session_id in self._given:
                 return None
             self._given.add(session_id)
             return session

@@ -40,6 +40,7 @@ from mountfs.errors import (
     Unreachable,
 )
 from mountfs.model.entry import Place
+from mountfs.ports import Clock
 
 OPEN = "POST files/upload_sessions"
 OPEN_VERSION = "POST files/:id/upload_sessions"
@@ -54,7 +55,7 @@ ENDING_TRIES = 20
 class BoxUploads:
     """Opens and ends sessions; what is sent to them in between is for ``SessionParts``. Any thread."""
 
-    def __init__(self, api: BoxApi, items: Items, places: Places, parts: SessionParts) -> None:
+    def __init__(self, api: BoxApi, items: Items, places: Places, parts: SessionParts, clock: Clock) -> None:
         self._api = api
         self._items = items
         self._places = places
@@ -66,7 +67,7 @@ class BoxUploads:
         """The sizes for which a session may have been opened without our being told its id."""
         self._blocked: Counter[Target] = Counter()
         """By target: how often another session was in the way, in a row."""
-        self._in_the_way = InTheWay()
+        self._in_the_way = InTheWay(clock)
         self._unended: Counter[str] = Counter()
         """By session: how often it refused its end by a condition that nobody stated."""
         self._strayed: set[str] = set()
