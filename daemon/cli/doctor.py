@@ -131,7 +131,10 @@ def _widest(options: MountOptions, settings: Settings) -> MountOptions:
 
 def _place(name: str, instance: Instance, machine: Machine) -> Finding:
     check, place, mounts = f"[mounts.{name}]", instance.mountpoint, machine.mounts()
-    entry = mount_at(resolved(place, mounts), mounts)
+    try:
+        entry = mount_at(resolved(place, mounts), mounts)
+    except OSError as error:
+        return Finding(check, f"{place}: {error.strerror}", "choose another directory")
     if entry is not None:
         if entry.is_ours:
             return Finding(check, f"{place} is mounted")

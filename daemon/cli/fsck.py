@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -90,7 +90,7 @@ def _look_at(slot: Slot, is_repairing: bool) -> int:
 
 def _slots(context: Context, what: str) -> list[Path]:
     """The slots that are meant: of a state directory, of an account's directory, or of a remote's account."""
-    if "/" in what:
+    with suppress(OSError):  # the working directory is gone, or links lead nowhere
         check_answers(Path(what))
     is_path = "/" in what or (what != "" and Path(what).is_dir())
     top = Path(what).absolute() if is_path else _account_of(context, what)

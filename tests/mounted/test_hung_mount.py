@@ -44,11 +44,12 @@ def outcome(*arguments: object) -> int | None:
 
 
 def test_a_command_about_a_mount_that_hangs_says_so(
-    hung: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    hung: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     link = tmp_path / "link"
     link.symlink_to(hung)
     state = f"state_dir={tmp_path / 'another'}"
+    monkeypatch.chdir(hung.parent)
     orders: list[tuple[object, ...]] = [
         *((command, path) for command in ("status", "umount") for path in (hung, link)),
         *((command, hung / "a" / "b") for command in ("wait", "sync", "retry", "discard")),
@@ -56,6 +57,7 @@ def test_a_command_about_a_mount_that_hangs_says_so(
         ("export", tmp_path, hung / "out"),
         ("export", "--of", "work:", "--state-dir", hung / "state", "/", tmp_path / "out"),
         ("fsck", hung),
+        ("fsck", hung.name),
         ("mount", "-o", state, "sandbox-dropbox:", hung),
     ]
     for order in orders:

@@ -323,6 +323,14 @@ def test_a_mount_is_asked_nothing_that_it_may_never_answer(
     assert found["[mounts.w]"] == what.format(place=place, covered=covered)
 
 
+def test_a_mount_point_that_is_a_link_to_itself_is_named(set_up: tuple[Context, Path]) -> None:
+    _, place = set_up
+    place.rmdir()
+    place.symlink_to(place)
+    [found] = wrong(set_up)
+    assert found.check == "[mounts.w]"
+
+
 def test_a_configuration_that_makes_no_sense_is_named(set_up: tuple[Context, Path]) -> None:
     context, _ = set_up
     assert context.config is not None
