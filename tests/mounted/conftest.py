@@ -30,6 +30,9 @@ ON_EACH = (
 )
 """How the names of modules begin whose tests run on Dropbox and on Box each time."""
 
+TRAILING_S = 1.0
+"""So long the next test waits for what one has left to be sent: it is in the log of the next one, too."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "service" not in metafunc.fixturenames:
@@ -96,4 +99,5 @@ def corner(shared: Shared) -> Iterator[Corner]:
     far_side.reset_log()
     yield here
     far_side.calm_down()
+    here.wait(TRAILING_S)
     far_side.check()

@@ -59,9 +59,9 @@ class Corner:
         reply = self.wait()
         assert reply == Settled(0), f"{reply}\n{self.mount.log_file.read_text()}"
 
-    def wait(self) -> Settled:
+    def wait(self, timeout_s: float = DEADLINE_S) -> Settled:
         """What `mountfs wait` on the folder comes to."""
-        for reply in Client.at(self.mount.path).ask(WaitRequest(f"/{self.name}", DEADLINE_S)):
+        for reply in Client.at(self.mount.path).ask(WaitRequest(f"/{self.name}", timeout_s)):
             if isinstance(reply, Settled):
                 return reply
         raise AssertionError("the mount gave no answer")
