@@ -37,7 +37,7 @@ def _give_up_removal(world: World) -> None:
     assert world.remote() == {"/f": b"f"}
 
 
-def _settle_before_it(world: World) -> None:
+def settle_before_it(world: World) -> None:
     """All that is pending takes effect, and the removal after that."""
     account = world.account
     late, account._at_work = account._at_work, []
@@ -63,7 +63,7 @@ def test_a_late_removal_does_not_take_the_same_bytes_that_were_written_anew(
         world.rename("/f.new", "/f")
     if kill == "after":
         world.restart()
-    _settle_before_it(world)
+    settle_before_it(world)
     assert world.tree() == world.remote() == {"/f": b"f"}
     assert world.notices() == []
 
@@ -73,7 +73,7 @@ def test_other_bytes_are_a_new_revision_which_a_late_removal_leaves(world: World
     item_id = world.file("/f").id
     world.put("/f", b"other")
     world.upload_all()
-    _settle_before_it(world)
+    settle_before_it(world)
     assert world.tree() == world.remote() == {"/f": b"other"}
     if world.account.limits.batches_at_once == 1:  # else the removal is on its way again by then
         assert world.file("/f").id == item_id

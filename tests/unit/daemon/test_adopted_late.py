@@ -11,6 +11,7 @@ from mountfs.errors import Offline
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
+from tests.unit.commit.test_late_removals import settle_before_it
 from tests.unit.daemon.test_adoption import Estate
 
 
@@ -117,3 +118,23 @@ def test_what_both_wait_for_is_kept_of_both(estate: SlowEstate) -> None:
     estate.theirs.fs.unlink("/their new")
     ours = taken_over(estate)
     assert ours.tree() == ours.remote() == {"/f": b"old", "/d": None, "/d/in": b"in"}
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_removal_that_they_gave_up_does_not_take_the_same_bytes_that_they_wrote_anew(
+    estate: SlowEstate, *, is_known: bool
+) -> None:
+    """Also where nobody here has heard of the file."""
+    theirs, before = estate.theirs, estate.theirs.remote()
+    if not is_known:
+        estate.account.write("/x", b"x")
+        theirs.follow()
+        before |= {"/x": b"x"}
+    path, body = ("/f", b"old") if is_known else ("/x", b"x")
+    theirs.fs.unlink(path)
+    give_up(theirs)
+    theirs.put(path, body)
+    ours = estate.take_over()
+    settle_before_it(ours)
+    assert ours.tree() == ours.remote() == before
+    assert ours.notices() == []
