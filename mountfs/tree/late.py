@@ -69,8 +69,8 @@ class LateFiles:
         self._read(store, lambda node_id: node_id)
 
     def take_over(self, store: Store, ours_of: Callable[[int], int | None]) -> None:
-        """What the mount of *store* waits for is waited for here. *ours_of*: our node for one of its folders,
-        both by their ids; None: there is none."""
+        """What the mount of *store* waits for is waited for here; what both wait for, since the later time.
+        *ours_of*: our node for one of its folders, both by their ids; None: there is none."""
         self._read(store, ours_of)
         self._is_saved = False
         self.save()
@@ -78,16 +78,19 @@ class LateFiles:
     def _read(self, store: Store, node_of: Callable[[int], int | None]) -> None:
         with suppress(ValueError, TypeError):
             for item_id, path, noted_s, digest, *goal in json.loads(store.fact(MOVES_FACT) or "[]"):
-                self._moved.setdefault(str(item_id), {})[str(path)] = int(noted_s)
+                paths = self._moved.setdefault(str(item_id), {})
+                is_last = int(noted_s) >= max(paths.values(), default=0)
+                paths[str(path)] = max(int(noted_s), paths.get(str(path), 0))
                 folder_id = node_of(int(goal[0])) if len(goal) == 2 else None
-                if folder_id is not None:
+                if folder_id is not None and is_last:
                     self._folders[str(item_id)] = folder_id, str(goal[1])
                 if digest:
                     self._removed[str(item_id)] = str(digest)
             for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):
-                self._versions.setdefault(str(item_id), {})[str(digest)] = int(noted_s)
+                versions = self._versions.setdefault(str(item_id), {})
+                versions[str(digest)] = max(int(noted_s), versions.get(str(digest), 0))
             for item_id, noted_s in json.loads(store.fact(REMOVALS_FACT) or "[]"):
-                self._removals[str(item_id)] = int(noted_s)
+                self._removals[str(item_id)] = max(int(noted_s), self._removals.get(str(item_id), 0))
             for path, digest, size_bytes, time_s, noted_s in json.loads(store.fact(FACT) or "[]"):
                 self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), int(noted_s))
 

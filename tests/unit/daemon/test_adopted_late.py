@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mountfs.errors import Offline
+from mountfs.model.entry import NS_PER_S
+from mountfs.tree.late import MOVES_FACT, REMOVALS_FACT, VERSIONS_FACT, LateFiles
+from mountfs.tree.node import ROOT_ID
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS, MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
@@ -138,3 +142,25 @@ def test_a_removal_that_they_gave_up_does_not_take_the_same_bytes_that_they_wrot
     settle_before_it(ours)
     assert ours.tree() == ours.remote() == before
     assert ours.notices() == []
+
+
+@pytest.mark.parametrize(("our_s", "their_s"), [(590, 0), (0, 590)])
+def test_what_both_gave_up_is_waited_for_since_the_later(
+    estate: SlowEstate, our_s: int, their_s: int
+) -> None:
+    """And a rename leads to where the later one was to."""
+    begun_s = estate.clock.wall_ns() // NS_PER_S
+    ours, theirs = estate.ours.core.tree, estate.theirs.core.tree
+    for tree, after_s, goal in ((ours, our_s, "ours"), (theirs, their_s, "theirs")):
+        noted_s = begun_s + after_s
+        with tree.transaction():
+            tree.store.set_fact(REMOVALS_FACT, json.dumps([("id:f", noted_s)]))
+            tree.store.set_fact(VERSIONS_FACT, json.dumps([("id:f", "hash", noted_s)]))
+            tree.store.set_fact(MOVES_FACT, json.dumps([("id:f", "/g", noted_s, None, ROOT_ID, goal)]))
+    late = LateFiles(ours.store, estate.clock)
+    with ours.transaction():
+        late.take_over(theirs.store, lambda folder_id: folder_id)
+    estate.clock.advance(700)
+    assert late.may_remove("id:f")
+    assert late.versions() == {"id:f": ("hash",)}
+    assert late.goal("id:f") == (ROOT_ID, "ours" if our_s else "theirs")
