@@ -148,8 +148,8 @@ class BatchBooks:
             case Overtaken(ours, standing):
                 self._tree.late.forget(flight)
                 books.acknowledge_overtaken(flight, ours, standing)
-            case Retry(error):
-                if leaves_open(error):
+            case Retry(error, may_arrive):
+                if may_arrive or leaves_open(error):
                     self._note_unheard(flight)
                 self._again(flight, error)
             case Rebase(error, standing):

@@ -18,6 +18,7 @@ from daemon.commit.verdicts import (
     has_taken_effect,
     judge,
     judge_standing,
+    leaves_open,
 )
 from mountfs.errors import MountfsError, Offline
 from mountfs.ports import Backend, Clock, Outcome
@@ -57,7 +58,8 @@ class Replies:
             stood = verdict.entry if isinstance(verdict, Acknowledge) else seen
             is_moved = isinstance(verdict, Look) and moved_into(self._tree, flight, seen) is not None
             if is_moved or is_arrival(self._tree, flight, stood):
-                verdicts.append(Retry(ARRIVED))
+                may_arrive = isinstance(verdict, Look) and leaves_open(verdict.error)
+                verdicts.append(Retry(ARRIVED, may_arrive))
             elif isinstance(verdict, Look):
                 verdicts.append(judge_standing(flight, count, verdict.error, seen, verdict.stated))
             else:

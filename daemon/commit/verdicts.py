@@ -49,9 +49,11 @@ class Overtaken:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The order took no effect: the node is planned anew later, with what it wants by then."""
+    """The order took no effect: the node is planned anew later, with what it wants by then. *may_arrive*: it
+    may take effect all the same, though *error* does not say so."""
 
     error: MountfsError
+    may_arrive: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Offline
-from mountfs.model.order import OrderKind
+from mountfs.errors import Offline, ServerFault
+from mountfs.model.entry import Place
+from mountfs.model.order import Delete, OrderKind
+from mountfs.model.path import RemotePath
 from mountfs.ports import BackendLimits
 from tests.doubles.world import World
 
@@ -40,6 +42,7 @@ def _give_up_removal(world: World) -> None:
 def settle_before_it(world: World) -> None:
     """All that is pending takes effect, and the removal after that."""
     account = world.account
+    account.tree.moves_renew_revisions = False
     late, account._at_work = account._at_work, []
     account._jobs.clear()
     account.job_s = 0.0
@@ -112,4 +115,45 @@ def test_a_file_that_a_late_rename_of_its_folder_takes_along_is_removed(
         world.account.files()
         world.follow()
     assert world.tree() == world.remote() == {"/f": b"f"}
+    assert world.notices() == []
+
+
+def test_a_removal_whose_folder_was_taken_along_does_not_take_the_same_bytes(world: World) -> None:
+    """`mv d e`, of which nothing is heard, takes effect while the service fails at the removal of d/in, which
+    it may still carry out; and e/in is written anew."""
+    account, committer = world.account, world.core.committer
+    account.tree.moves_renew_revisions = False
+    world.theirs("/d/in", b"in")
+    removal = Delete(
+        Place(RemotePath("/d/in"), world.node("/d").state.base.id),  # type: ignore[union-attr]
+        is_folder=False,
+        item_id=world.file("/d/in").id,
+        base_revision=world.file("/d/in").revision,
+    )
+    world.rename("/d", "/e")
+    world.advance(1.0)
+    account.job_s = 30.0
+    world.backend.fail("submit", Offline("lost"), after=True)
+    committer.step(world.clock.now_s())
+    while committer.current:
+        world.advance(0.5)
+        committer.step(world.clock.now_s())
+    renamed = world.node("/e").pending
+    assert renamed is not None
+    renamed.held_until_s = world.clock.now_s() + 60.0
+    account.job_s = 0.0
+    world.advance(31.0)
+    assert "/e/in" in account.files()
+    world.fs.unlink("/e/in")
+    world.backend.refuse("/d/in", ServerFault("failed"))
+    for _ in range(20):
+        committer.step(world.clock.now_s())
+        world.advance(0.2)
+        if world.backend.is_spent():
+            break
+    world.put("/e/in", b"in")
+    world.settle()
+    account._outcome(removal)
+    world.follow()
+    assert world.tree() == world.remote() == {"/f": b"f", "/e": None, "/e/in": b"in"}
     assert world.notices() == []
