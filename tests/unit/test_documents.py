@@ -95,3 +95,10 @@ def test_the_changelog_says_which_version_the_journal_has() -> None:
 )
 def test_what_a_mount_takes_is_told_in_the_figures_of_the_code(told: str) -> None:
     assert told in (REPOSITORY / "docs" / "OPERATIONS.md").read_text("utf-8")
+
+
+def test_a_version_has_each_section_of_the_changelog_once() -> None:
+    text = (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+    for version in text.split("\n## ")[1:]:
+        sections = re.findall(r"^### .+", version, re.MULTILINE)
+        assert len(sections) == len(set(sections))
