@@ -216,7 +216,7 @@ def _recover(slot: SlotCheck) -> Iterator[str]:
         tree = Tree(store, SystemClock(), root_id="", carries_times=False)
         stranded(tree, tree.restore())
         copies = CopyNames(tree, socket.gethostname(), MAX_CHARS)
-        known = len(store.notices.all())
+        known = set(store.notices.all())
         result = recover(
             tree,
             spool,
@@ -226,8 +226,9 @@ def _recover(slot: SlotCheck) -> Iterator[str]:
             trusts_disk=False,
             is_shared=slot.is_shared,
         )
-        for notice in store.notices.all()[known:]:
-            yield f"{notice.path}: {notice.text}"
+        for notice in store.notices.all():
+            if notice not in known:
+                yield f"{notice.path}: {notice.text}"
         if result.strays:
             yield f"{plural(len(result.strays), 'file')} set aside in {slot.set_aside.name}"
     finally:

@@ -22,6 +22,7 @@ from mountfs.attributes import Caller
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull
 from mountfs.tree.database import StoreNotNow, StoreUnusable
+from mountfs.tree.noticerows import NOTICES_KEPT, Notice
 from mountfs.tree.store import Store
 from tests.doubles.world import World
 from tests.unit.upload.bodies import content_of
@@ -48,6 +49,19 @@ def fsck(slot: Path, *options: str) -> int:
 
 def test_what_was_cut_is_repaired(slot: Path) -> None:
     assert [fsck(slot), fsck(slot, "--repair"), fsck(slot)] == [4, 1, 0]
+
+
+def test_what_was_recovered_is_told_whatever_a_mount_had_to_tell_before(
+    slot: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The journal keeps so many notices, and drops the oldest for a new one."""
+    with closing(Store(slot / "journal.db")) as store:
+        store.begin()
+        for number in range(NOTICES_KEPT):
+            store.notices.add(Notice(number, f"/{number}", "told before"))
+        store.end()
+    assert fsck(slot, "--repair") == 1
+    assert "repaired: /f (recovered copy " in capsys.readouterr().out
 
 
 def test_that_nothing_is_wrong_is_said(slot: Path, capsys: pytest.CaptureFixture[str]) -> None:
