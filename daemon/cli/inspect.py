@@ -81,7 +81,8 @@ def umount(context: Context, mountpoint: Path, timeout_s: float | None) -> int:
     """Commit what is pending, then unmount.
 
     Exits with 0, or 3 when the time ran out, or nothing got on for drain_idle_timeout because the service
-    is away, takes no more, or the mount is paused: the rest stays journaled for the next mount.
+    is away, takes no more or refuses the credentials, or the mount is paused: the rest stays journaled for
+    the next mount.
     """
     return drained_umount(context, mountpoint, timeout_s)
 
