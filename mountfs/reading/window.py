@@ -22,10 +22,10 @@ for work. More would keep what is wanted next waiting for what is wanted later, 
 SLOWED = 4
 """A window that grew while the link was faster is cut to what comes in so many times that time. A rate goes
 up and down, and a window that was cut too far has to grow again."""
-URGED_S = 0.15
+URGED_S = 0.25
 """What it delivers in this time is fetched of a file of which more is asked for before its beginning has
 come: as much as can be here before what is asked for then. Who stops after a MiB, as file(1) does, has no
-more fetched for nothing; over a link of 10 MB/s it is nothing at all."""
+more fetched for nothing; over a link of 8 MB/s it is nothing at all."""
 PART_OF_CACHE = 8
 """A window takes no more than this part of the cache. Of a file that is larger than the cache all goes at
 once, also what was fetched ahead and not read yet: with a half, 1.5 times the file's bytes were fetched."""
