@@ -30,12 +30,13 @@ from mountfs.model.entry import Entry
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
+from mountfs.model.waits import Ending
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.limits import CACHE_BYTES
 from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.othercaches import OtherCaches, no_others
-from mountfs.reading.reader import SMALL_BYTES, Ending, Reader
+from mountfs.reading.reader import SMALL_BYTES, Reader
 from mountfs.space import SpaceGauge
 from mountfs.spool.ballast import BALLAST_BYTES, Ballast
 from mountfs.spool.quota import Quota
@@ -48,7 +49,6 @@ from mountfs.tree.gaps import Gaps
 from mountfs.tree.launch import Sent, recall_late, stranded
 from mountfs.tree.listings import FRESH_S, Listings
 from mountfs.tree.node import State
-from mountfs.tree.patience import Patience
 from mountfs.tree.plan import Plan
 from mountfs.tree.recovery import Recovery, recover
 from mountfs.tree.rescue import Rescue
@@ -219,13 +219,13 @@ def build(
     """Everything that works on *foundation*."""
     tree, spool, limits = foundation.tree, foundation.spool, backend.limits
     plan = Plan(tree, limits, settings.settle_s)
-    listings = listings_ahead(tree, backend, settings.fresh_s, settings.walkers)
+    listings = _listings(tree, backend, settings)
     view = View(tree, listings, mounted_folder(tree, settings.top, settings.top_entry))
     feed = Feed(tree, listings, view.top)
     verbs = Verbs(tree, view, limits.names, foundation.copies)
     urgency = Urgency(clock)
     senders = _senders(foundation, places, backend, clock, settings, plan, listings, urgency)
-    blocks, reader, gaps = _reading(foundation, places, backend, clock, disk, settings, listings.patience)
+    blocks, reader, gaps = _reading(foundation, places, backend, clock, disk, settings, listings)
     durability, waiting = Durability(tree, spool, disk), Waiting(tree)
     space = SpaceGauge(backend, clock, lambda: uncounted_bytes(tree))
     services = Services(
@@ -275,6 +275,12 @@ def build(
     )
 
 
+def _listings(tree: Tree, backend: Backend, settings: Settings) -> Listings:
+    listings = listings_ahead(tree, backend, settings.fresh_s, settings.walkers)
+    listings.patience.ending = settings.ending or listings.patience.ending
+    return listings
+
+
 def _reading(
     foundation: Foundation,
     places: Places,
@@ -282,11 +288,11 @@ def _reading(
     clock: Clock,
     disk: Disk,
     settings: Settings,
-    patience: Patience,
+    listings: Listings,
 ) -> tuple[Blocks, Reader, Gaps]:
-    """What is cached gives way to what is written, and to what gaps will take: all are on one disk."""
+    """What is cached gives way to what is written, and to what gaps will take: all are on one disk. The
+    waits of reads end with those of *listings*."""
     spool, gaps = foundation.spool, Gaps(foundation.tree)
-    patience.ending = settings.ending or patience.ending
 
     def lacking_bytes() -> int:
         spare_bytes = max(settings.quota.spare_bytes(), settings.cache_min_free_bytes)
@@ -308,7 +314,7 @@ def _reading(
     spool.on_short, others.on_look = blocks.make_room, look
     spool.missing_bytes = lambda: gaps.missing_bytes
     rate = LinkRate(recalled_rate(foundation.tree.store))
-    return blocks, Reader(backend, blocks, clock, patience.ending, settings.small_bytes, rate), gaps
+    return blocks, Reader(backend, blocks, clock, listings.patience.ending, settings.small_bytes, rate), gaps
 
 
 class Senders(NamedTuple):

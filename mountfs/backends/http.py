@@ -27,6 +27,7 @@ from mountfs.backends.throttle import retry_after_s
 from mountfs.backends.wire import Pieces, Request, Response
 from mountfs.errors import InvalidArgument, MountfsError, Offline, ServerFault, Unreachable
 from mountfs.model.entry import NS_PER_S
+from mountfs.model.waits import Ending
 from mountfs.ports import Clock
 
 
@@ -38,16 +39,6 @@ class Tokens(Protocol):
 
     def refused(self, token: str) -> str:
         """A fresh token after the service refused *token*. NotSignedIn, Transient."""
-
-
-class Ending(Protocol):
-    """What ends all waits once it is set: a ``threading.Event``."""
-
-    def set(self) -> None: ...
-
-    def is_set(self) -> bool: ...
-
-    def wait(self, timeout: float) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from cachetools import LRUCache
 
 from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
+from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S, Ending
 from mountfs.ports import Clock
 from mountfs.reading.beginnings import Beginnings
 from mountfs.reading.blocks import Blocks
@@ -58,24 +59,12 @@ SMALL_BYTES = WHOLE_FILE_BYTES
 """So much is one request, also where it is not needed at once."""
 STREAMS_KEPT = 1024
 COPY_BYTES = MIB
-PATIENCE_S = 60.0
-"""How long a read waits for a service that says when to ask again: as long as for one that is silent."""
-SHORTEST_WAIT_S = 0.25
-"""Also where the service says "at once": a read must not ask as fast as it can for a minute."""
 
 
 class Target(Protocol):
     """Where ``copy_into`` writes: a spool file."""
 
     def pwrite(self, offset: int, data: bytes) -> None: ...
-
-
-class Ending(Protocol):
-    """What ends all waits once it is set: a ``threading.Event``."""
-
-    def set(self) -> None: ...
-
-    def wait(self, timeout: float) -> bool: ...
 
 
 class Reader:
@@ -170,9 +159,10 @@ class Reader:
     ) -> int:
         """A read that no run answers. *is_urged*: more was asked for before the file's beginning has come."""
         start, end = offset, min(offset + len(room), file.size_bytes)
-        planned = alone(offset, end, file.size_bytes)
         if ahead:
             planned = self._planned(file, offset, end, is_urged=is_urged)
+        else:
+            planned = alone(offset, end, file.size_bytes)
         if planned.ahead_stop > planned.ahead_start:
             self._run_ahead(file, planned)
         missed_bytes = 0

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from mountfs.errors import Offline, Transient
+from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S, Ending
 from mountfs.ports import Clock
 
 T = TypeVar("T")
-
-PATIENCE_S = 60.0
-"""How long a page of a listing waits for a service that says when to ask again: as long as a read does."""
-SHORTEST_WAIT_S = 0.25
-"""Also where the service says "at once", and before a fault without a time is made up for, as the kernel does
-for a read."""
-
-
-class Ending(Protocol):
-    """What ends all waits once it is set: a ``threading.Event``."""
-
-    def set(self) -> None: ...
-
-    def wait(self, timeout: float) -> bool: ...
 
 
 class Patience:
@@ -36,7 +23,8 @@ class Patience:
 
     def asked(self, ask: Callable[[], T], is_waited_for: Callable[[], bool]) -> T:
         """What *ask* gives, or raises: a Transient only where that is no word of the service, or came without
-        a time twice, or when that is more than PATIENCE_S after the call, or while nobody waits for it."""
+        a time twice, or when that is more than PATIENCE_S after the call, or while nobody waits for it. One
+        fault without a time is made up for, as the kernel does for a read."""
         deadline_s, has_failed = self._clock.now_s() + PATIENCE_S, False
         while True:
             try:

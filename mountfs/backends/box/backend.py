@@ -28,7 +28,7 @@ from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.filerange import FileRange
-from mountfs.backends.http import Ending, HttpClient, HttpSettings, Tokens
+from mountfs.backends.http import HttpClient, HttpSettings, Tokens
 from mountfs.backends.wholehash import WholeHashes
 from mountfs.errors import (
     AlreadyExists,
@@ -48,6 +48,7 @@ from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, Part, Put
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+from mountfs.model.waits import Ending
 from mountfs.ports import (
     BackendLimits,
     CallBudget,

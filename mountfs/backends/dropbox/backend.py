@@ -16,7 +16,7 @@ from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.dropbox.undelete import undelete
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
 from mountfs.backends.filerange import FileRange
-from mountfs.backends.http import Ending, HttpClient, HttpSettings, TimedOut, Tokens
+from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, Tokens
 from mountfs.backends.receipts import hash_of_parts, holds
 from mountfs.backends.throttle import bounded_s
 from mountfs.backends.wholehash import file_hash
@@ -28,6 +28,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+from mountfs.model.waits import Ending
 from mountfs.ports import (
     BackendLimits,
     Clock,

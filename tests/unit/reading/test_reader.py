@@ -13,12 +13,14 @@ from mountfs.errors import Busy, Corrupt, MountfsError, NotFound, Offline, Serve
 from mountfs.model.blocksums import BLOCK_BYTES
 from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
+from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.readahead import MIB
-from mountfs.reading.reader import PATIENCE_S, SHORTEST_WAIT_S, Reader
+from mountfs.reading.reader import Reader
 from mountfs.reading.served import Served
 from tests.doubles.memory import MemoryBackend
 from tests.fakes.clock import FakeClock
+from tests.fakes.ending import ClockedEnding
 
 
 @pytest.fixture
@@ -253,29 +255,13 @@ class Reluctant:
         return b"x" * length
 
 
-class Ending:
-    """Time passes while somebody waits; *is_set* from the start, or not at all."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.is_set = False
-        self._clock = clock
-
-    def set(self) -> None:
-        self.is_set = True
-
-    def wait(self, timeout: float) -> bool:
-        if not self.is_set:
-            self._clock.advance(timeout)
-        return self.is_set
-
-
 def reader_of(
     tmp_path: Path, *errors: MountfsError, seconds_each: float = 0.0
 ) -> tuple[Reader, Reluctant, FakeClock]:
     clock = FakeClock(now_s=0.0)
     source = Reluctant(clock, errors, seconds_each)
     return (
-        Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock, Ending(clock)),
+        Reader(source, Blocks(tmp_path / "cache", MIB, HashKind.DROPBOX), clock, ClockedEnding(clock)),
         source,
         clock,
     )
@@ -346,7 +332,7 @@ def test_other_files_are_read_while_somebody_waits(tmp_path: Path) -> None:
     clock = FakeClock()
     seen: list[bytes] = []
 
-    class Looking(Ending):
+    class Looking(ClockedEnding):
         def wait(self, timeout: float) -> bool:
             looking = threading.Thread(target=lambda: seen.append(busy.read(other, 0, 10)))
             looking.start()

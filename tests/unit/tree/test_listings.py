@@ -11,9 +11,9 @@ import pytest
 from mountfs.errors import NotFound, Offline, ServerFault, Throttled, Transient
 from mountfs.model.entry import Folder, Listed
 from mountfs.model.path import RemotePath
+from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S
 from mountfs.ports import BackendLimits
 from mountfs.tree.listings import RETRY_S
-from mountfs.tree.patience import PATIENCE_S, SHORTEST_WAIT_S
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
