@@ -13,7 +13,7 @@ from typing import Any
 
 from daemon.core import Core, Foundation, Places, Settings, build, lay
 from mountfs.attributes import FileSystemOptions
-from mountfs.errors import NotFound, Stale
+from mountfs.errors import NotFound, Offline, Stale
 from mountfs.files.handles import OpenFiles
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import File
@@ -272,6 +272,21 @@ class World:
             due_s = self.core.committer.step(self.clock.now_s())
             if due_s > self.clock.now_s() and not math.isinf(due_s):
                 self.advance(due_s - self.clock.now_s())
+
+    def lose_reply(self, work_s: float = 30.0) -> None:
+        """Uploads all and sends the next batch, of which nothing is heard: the connection is cut, and the
+        service is at work on it for *work_s* more."""
+        self.upload_all()
+        self.advance(1.0)
+        self.account.job_s = work_s
+        self.backend.fail("submit", Offline("lost"), after=True)
+        self.core.committer.step(self.clock.now_s())
+
+    def give_up(self) -> None:
+        """The looks at what became of the batch that was sent find nothing, until it is given up."""
+        while self.core.committer.current:
+            self.advance(0.5)
+            self.core.committer.step(self.clock.now_s())
 
     def advance(self, seconds: float) -> None:
         assert isinstance(self.clock, FakeClock)

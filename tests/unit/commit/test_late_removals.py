@@ -29,13 +29,8 @@ def world(tmp_path: Path, limits: BackendLimits) -> Iterator[World]:
 def _give_up_removal(world: World) -> None:
     """Its connection is cut, and the looks find the file: the service is still at work on it."""
     world.fs.unlink("/f")
-    world.advance(1.0)
-    world.account.job_s = 30.0
-    world.backend.fail("submit", Offline("lost"), after=True)
-    world.core.committer.step(world.clock.now_s())
-    while world.core.committer.current:
-        world.advance(0.5)
-        world.core.committer.step(world.clock.now_s())
+    world.lose_reply()
+    world.give_up()
     assert world.remote() == {"/f": b"f"}
 
 
@@ -96,18 +91,13 @@ def test_a_file_that_a_late_rename_of_its_folder_takes_along_is_removed(
     world.theirs("/d/in", b"in")
     world.tree()
     world.rename("/d", "/e")
-    world.advance(1.0)
-    world.account.job_s = 30.0
-    world.backend.fail("submit", Offline("lost"), after=True)
-    world.core.committer.step(world.clock.now_s())
+    world.lose_reply()
     world.fs.unlink("/e/in")
     world.fs.rmdir("/e")
     if is_killed:
         world.restart()
     if not is_replied:
-        while world.core.committer.current:
-            world.advance(0.5)
-            world.core.committer.step(world.clock.now_s())
+        world.give_up()
         world.backend.fail("submit", Offline("lost"), after=True)
     for _ in range(3):
         world.settle(5000.0)

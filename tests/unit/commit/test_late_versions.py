@@ -180,14 +180,8 @@ def account(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 def _give_up_new_file(world: World, path: str = "/f", body: bytes = b"new") -> None:
     """Its connection is cut, and the looks find nothing: the service is still at work on it."""
     world.put(path, body)
-    world.upload_all()
-    world.advance(1.0)
-    world.account.job_s = 30.0
-    world.backend.fail("submit", Offline("lost"), after=True)
-    world.core.committer.step(world.clock.now_s())
-    while world.core.committer.current:
-        world.advance(0.5)
-        world.core.committer.step(world.clock.now_s())
+    world.lose_reply()
+    world.give_up()
     assert path not in world.remote()
 
 
@@ -202,15 +196,9 @@ def test_a_new_file_that_was_removed_before_it_arrives_does_not_come_back(accoun
     world = account
     if how == "removed on its way":
         world.put("/f", b"new")
-        world.upload_all()
-        world.advance(1.0)
-        world.account.job_s = 30.0
-        world.backend.fail("submit", Offline("lost"), after=True)
-        world.core.committer.step(world.clock.now_s())
+        world.lose_reply()
         world.fs.unlink("/f")
-        while world.core.committer.current:
-            world.advance(0.5)
-            world.core.committer.step(world.clock.now_s())
+        world.give_up()
     else:
         _give_up_new_file(world)
         world.fs.unlink("/f")
@@ -768,14 +756,8 @@ def test_what_was_saved_over_a_late_rename_is_no_conflict_where_both_folders_are
 
 
 def _give_up(world: World) -> None:
-    world.upload_all()
-    world.advance(1.0)
-    world.account.job_s = 30.0
-    world.backend.fail("submit", Offline("lost"), after=True)
-    world.core.committer.step(world.clock.now_s())
-    while world.core.committer.current:
-        world.advance(0.5)
-        world.core.committer.step(world.clock.now_s())
+    world.lose_reply()
+    world.give_up()
 
 
 @pytest.mark.parametrize("is_on_its_way", [True, False])

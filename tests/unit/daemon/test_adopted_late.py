@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Offline
 from mountfs.model.entry import NS_PER_S
 from mountfs.tree.late import MOVES_FACT, REMOVALS_FACT, VERSIONS_FACT, LateFiles
 from mountfs.tree.node import ROOT_ID
@@ -45,14 +44,8 @@ def estate(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SlowEstat
 
 def give_up(world: World) -> None:
     """The reply to the next batch is lost, and the looks find nothing: the service is still at work on it."""
-    world.upload_all()
-    world.advance(1.0)
-    world.account.job_s = 30.0
-    world.backend.fail("submit", Offline("lost"), after=True)
-    world.core.committer.step(world.clock.now_s())
-    while world.core.committer.current:
-        world.advance(0.5)
-        world.core.committer.step(world.clock.now_s())
+    world.lose_reply()
+    world.give_up()
 
 
 def taken_over(estate: SlowEstate, *, is_listed: bool = False) -> World:
