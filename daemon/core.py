@@ -27,6 +27,7 @@ from mountfs.files.services import Services, pause
 from mountfs.files.siblings import Siblings
 from mountfs.filesystem import FileSystem
 from mountfs.model.entry import Entry
+from mountfs.model.linkrate import Link
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.pausing import Pause
 from mountfs.model.settling import SETTLE_S
@@ -34,7 +35,6 @@ from mountfs.model.waits import Ending
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.limits import CACHE_BYTES
-from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.othercaches import OtherCaches, no_others
 from mountfs.reading.reader import SMALL_BYTES, Reader
 from mountfs.space import SpaceGauge
@@ -120,6 +120,7 @@ class Foundation:
     stranded: list[Sent]
     recovery: Recovery
     ballast: Ballast
+    link: Link
 
     def close(self) -> None:
         self.ballast.release()
@@ -175,7 +176,7 @@ class Core:
         self.committer.close()
         self.listings.walks.close()
         self.reader.close()
-        keep_rate(self.tree, self.reader.rate.told_bytes_s)
+        keep_rate(self.tree, self.reader.link.supposed_bytes_s)
         self.durability.close()
         self.ballast.release()
         self.spool.close()
@@ -210,7 +211,7 @@ def lay(places: Places, backend: Backend, clock: Clock, disk: Disk, settings: Se
         raise
     store.on_full = ballast.release
     ballast.hold()
-    return Foundation(tree, spool, copies, sent, recovery, ballast)
+    return Foundation(tree, spool, copies, sent, recovery, ballast, Link(recalled_rate(store)))
 
 
 def build(
@@ -313,8 +314,8 @@ def _reading(
 
     spool.on_short, others.on_look = blocks.make_room, look
     spool.missing_bytes = lambda: gaps.missing_bytes
-    rate = LinkRate(recalled_rate(foundation.tree.store))
-    return blocks, Reader(backend, blocks, clock, listings.patience.ending, settings.small_bytes, rate), gaps
+    ending = listings.patience.ending
+    return blocks, Reader(backend, blocks, clock, ending, settings.small_bytes, foundation.link), gaps
 
 
 class Senders(NamedTuple):
@@ -356,6 +357,7 @@ def _senders(
         may_begin=plan.may_begin,
         folder_lost=listings.relist_above,
         pause=pause,
+        rate=foundation.link.up,
     )
     plan.uploads, plan.rescue = uploader, Rescue(tree, foundation.copies)
     committer = Committer(

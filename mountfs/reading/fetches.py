@@ -10,12 +10,12 @@ from cachetools import LRUCache
 
 from mountfs.errors import Offline
 from mountfs.model.entry import File
+from mountfs.model.linkrate import LinkRate
 from mountfs.ports import Clock
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.delivery import Delivery
 from mountfs.reading.fetch import Fetch
-from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.readahead import Stream, is_near
 
 SILENT_KEPT = 1024

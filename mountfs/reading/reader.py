@@ -12,6 +12,7 @@ from cachetools import LRUCache
 
 from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
+from mountfs.model.linkrate import Link, LinkRate
 from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S, Ending
 from mountfs.ports import Clock
 from mountfs.reading.beginnings import Beginnings
@@ -21,7 +22,6 @@ from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.delivery import Delivery
 from mountfs.reading.fetch import Source
 from mountfs.reading.fetches import Fetches
-from mountfs.reading.linkrate import LinkRate
 from mountfs.reading.readahead import (
     AT_THE_BEGINNING,
     BEGUN_WINDOW_BYTES,
@@ -82,17 +82,18 @@ class Reader:
         clock: Clock,
         ending: Ending | None = None,
         small_bytes: int = SMALL_BYTES,
-        rate: LinkRate | None = None,
+        link: Link | None = None,
     ) -> None:
-        """*small_bytes*: what a first write into a file fetches at once. *rate*: of the link, as it is known
-        so far; the reader goes on with it."""
+        """*small_bytes*: what a first write into a file fetches at once. *link*: as it is known so far;
+        the reader goes on with it."""
+        self.link = link or Link()
         self._delivery = Delivery(source, blocks, clock)
         self._blocks = blocks
         self._clock = clock
         self._ending = ending or threading.Event()
         self._small_bytes = small_bytes
         self._lock = threading.Lock()
-        self._fetches = Fetches(blocks, self._delivery, clock, self._lock, rate or LinkRate())
+        self._fetches = Fetches(blocks, self._delivery, clock, self._lock, self.link.down)
         self._streams: LRUCache[Key, tuple[Stream, ...]] = LRUCache(STREAMS_KEPT)
         self._waited: LRUCache[Key, bool] = LRUCache(STREAMS_KEPT)
         """Revisions of which a read waited for what was asked for ahead."""
@@ -111,7 +112,8 @@ class Reader:
 
     @property
     def rate(self) -> LinkRate:
-        return self._fetches.rate
+        """Of the bytes that come."""
+        return self.link.down
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the
@@ -188,7 +190,7 @@ class Reader:
         key = key_of(file)
         grown_bytes, begun_bytes = FREE_WINDOW_BYTES, BEGUN_WINDOW_BYTES
         if is_urged:
-            begun_bytes = urged(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s)
+            begun_bytes = urged(self._most_ahead_bytes(key), self.link.supposed_bytes_s)
         if key in self._waited:
             grown_bytes = grown(self._most_ahead_bytes(key), self._fetches.rate.bytes_s)
         with self._lock:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from mountfs.errors import MountfsError
 from mountfs.model.advice import advised
+from mountfs.model.linkrate import LinkRate
 from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.order import OrderKind
 from mountfs.model.pacing import USUAL, Pace, Pacer, is_account_wide
@@ -51,8 +53,8 @@ class UploadContext:
     ``may_begin``: in how many seconds a session for a node's place may begin. None: another order has to take
     effect before. ``folder_lost``: called without the lock once the service has said that a node's folder is
     gone. It asks the service what became of the folder; True: the service told. ``pause``: no file goes up
-    while the account is full. ``account_pacer``: holds every upload back after an error that would befall any
-    file, such as a 429.
+    while the account is full. ``rate``: how fast bytes go. ``account_pacer``: holds every upload back after
+    an error that would befall any file, such as a 429.
     """
 
     tree: Tree
@@ -63,6 +65,7 @@ class UploadContext:
     may_begin: Callable[[Node], float | None]
     folder_lost: Callable[[Node], bool]
     pause: Pause
+    rate: LinkRate
     account_pacer: Pacer = field(default_factory=lambda: LoggedPacer("uploads"))
     meter: Meter = field(default_factory=Meter)
 
@@ -73,6 +76,19 @@ class UploadContext:
     def source(self, content: Content) -> Source:
         """The spool file of *content*, as the backend reads it."""
         return self.spool.source(content.spool)
+
+    @contextmanager
+    def timed(self, size_bytes: int) -> Iterator[None]:
+        """Around a request with so many bytes, which counts for ``rate`` unless it fails."""
+        started_s, gone_bytes = self.clock.now_s(), 0
+        with self.tree.lock:
+            self.rate.began(started_s)
+        try:
+            yield
+            gone_bytes = size_bytes
+        finally:
+            with self.tree.lock:
+                self.rate.ended(started_s, self.clock.now_s(), gone_bytes)
 
     def failed_locked(self, pacer: Pacer, error: MountfsError, started_s: float, size_bytes: int = 0) -> None:
         """Has the next try wait. A full account begins the pause, an error that would befall any file delays

@@ -211,12 +211,14 @@ class PackSender:
             return [each if isinstance(each, MountfsError) else Stored("", each) for each in hashes]
         if len(pieces) == 1:
             try:
-                return [backend.upload_whole(pieces[0])]
+                with self._context.timed(contents[0].size_bytes):
+                    return [backend.upload_whole(pieces[0])]
             except (Unreadable, DiskTrouble) as error:
                 return [error]
         tokens = self._sessions(len(pieces))
         pieces = [replace(piece, session=token) for piece, token in zip(pieces, tokens, strict=True)]
-        hashes = backend.append_pack(pieces)
+        with self._context.timed(sum(content.size_bytes for content in contents)):
+            hashes = backend.append_pack(pieces)
         with self._context.tree.lock:
             self._size.accepted(len(pieces))
         return [

@@ -264,14 +264,15 @@ class SessionSender:
     def _send(self, sending: Sending) -> str:
         """Sends a part; its receipt."""
         append = sending.append
-        return self._context.backend.append(
-            sending.session,
-            self._context.source(sending.content),
-            append.offset,
-            append.length,
-            closing=append.is_closing,
-            size_bytes=sending.file.size_bytes,
-        )
+        with self._context.timed(append.length):
+            return self._context.backend.append(
+                sending.session,
+                self._context.source(sending.content),
+                append.offset,
+                append.length,
+                closing=append.is_closing,
+                size_bytes=sending.file.size_bytes,
+            )
 
     def _acknowledge(
         self, file: LargeFile, append: Append, receipt: str, epoch: int, started_s: float

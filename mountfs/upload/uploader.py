@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline
+from mountfs.model.linkrate import LinkRate
 from mountfs.model.pausing import Pause
 from mountfs.ports import Backend, Clock
 from mountfs.tree.content import Content
@@ -44,10 +45,13 @@ class Uploader:
         may_begin: Callable[[Node], float | None],
         folder_lost: Callable[[Node], bool],
         pause: Pause,
+        rate: LinkRate,
     ) -> None:
-        """*may_begin*, *folder_lost*, *pause*: see ``UploadContext``."""
+        """*may_begin*, *folder_lost*, *pause*, *rate*: see ``UploadContext``."""
         self.wake: Callable[[], None] = lambda: None
-        self._context = UploadContext(tree, spool, backend, clock, urgency, may_begin, folder_lost, pause)
+        self._context = UploadContext(
+            tree, spool, backend, clock, urgency, may_begin, folder_lost, pause, rate
+        )
         twins = TwinFinder(self._context)
         self._packs = PackSender(self._context, twins)
         self._sessions = SessionSender(self._context, twins)

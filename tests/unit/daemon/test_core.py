@@ -6,11 +6,12 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.core import Settings, is_acknowledged, lay, uncounted_bytes
-from mountfs.errors import Forbidden, MountfsError, NoSpace, NotFound, ReadOnly
+from mountfs.errors import Forbidden, MountfsError, NoSpace, NotFound, ReadOnly, ServerFault
 from mountfs.model.path import RemotePath
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.doubt import LOST, TORN
@@ -19,6 +20,8 @@ from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.clock import EPOCH_NS, FakeClock
 from tests.unit.commit.scenarios import step_until_running
+
+MIB = 1024 * 1024
 
 HOUR_NS = 3600 * 10**9
 
@@ -388,6 +391,36 @@ def test_what_the_link_delivers_is_known_to_the_next_mount(world: World) -> None
     assert world.core.reader.rate.told_bytes_s == 123_456_789
     world.restart()
     assert world.core.reader.rate.told_bytes_s == 123_456_789, "though nothing was read"
+
+
+@pytest.mark.parametrize("size_bytes", [MIB, 16 * MIB])
+def test_what_uploads_tell_of_the_link_is_known_to_the_next_mount(
+    world: World, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    """Of small files, one by one and many at once, and of large ones; what failed tells nothing."""
+    calls = []
+
+    def take_a_second(name: str) -> None:
+        original = getattr(world.backend, name)
+
+        def call(*args: Any, **named: Any) -> Any:
+            calls.append(name)
+            if len(calls) == 1:
+                raise ServerFault("not now")
+            world.advance(1.0)
+            return original(*args, **named)
+
+        monkeypatch.setattr(world.backend, name, call)
+
+    for name in ("append", "append_pack", "upload_whole"):
+        take_a_second(name)
+    for path in ("/a", "/b", "/c"):
+        world.put(path, bytes(size_bytes))
+    world.upload_all()
+    told_bytes_s = world.core.reader.link.supposed_bytes_s
+    assert 0.9 * MIB < told_bytes_s < 32 * MIB
+    world.restart()
+    assert world.core.reader.rate.told_bytes_s == int(told_bytes_s)
 
 
 @pytest.mark.parametrize(("kept", "taken"), [("fast", 0.0), ("-5", 0.0), ("9" * 40, 1e12)])

@@ -144,6 +144,18 @@ def test_who_asks_for_more_before_the_beginning_has_come_keeps_a_fast_link_busy_
         thread.join(WAIT_S)
 
 
+def test_before_anything_large_came_the_link_is_supposed_to_be_as_fast_as_uploads(
+    service: Synthetic, reader: Reader
+) -> None:
+    big = of(400 * MIB)
+    reader.link.up.told_bytes_s = 1e9
+    threads = begin(reader, service, big)
+    assert sum(each.stop - each.start for each in under_way(reader, big)) > MOST_WINDOW_BYTES // 2
+    service.release()
+    for thread in threads:
+        thread.join(WAIT_S)
+
+
 @pytest.mark.parametrize("told_bytes_s", [0.0, 7e6])
 def test_no_more_is_asked_for_at_once_of_a_link_that_is_slow_or_not_known(
     service: Synthetic, reader: Reader, told_bytes_s: float

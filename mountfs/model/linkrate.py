@@ -1,4 +1,4 @@
-"""How fast bytes come, of all requests together."""
+"""How fast bytes come and go, of all requests together."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ MOST_BURST = 8
 class LinkRate:
     """Counts while requests are under way; under its owner's lock."""
 
-    def __init__(self, told_bytes_s: float = 0.0) -> None:
-        """*told_bytes_s*: as an earlier mount was told; 0: by none."""
+    def __init__(self, told_bytes_s: float = 0.0, most_burst: float = MOST_BURST) -> None:
+        """*told_bytes_s*: as an earlier mount was told; 0: by none. *most_burst*: 1 for a rate that is rather
+        too low than too high."""
+        self._most_burst = most_burst
         self._under_way = 0
         self._since_s = 0.0
         self._came_bytes = 0.0
@@ -44,10 +46,25 @@ class LinkRate:
         self._came_bytes += came_bytes
         passed_s = now_s - self._since_s
         is_delayed = self._is_first and self._came_bytes >= TELLING_BYTES
-        flowed_s = max(passed_s - self._least_s, passed_s / MOST_BURST) if is_delayed else passed_s
+        flowed_s = max(passed_s - self._least_s, passed_s / self._most_burst) if is_delayed else passed_s
         self.bytes_s = self._came_bytes / flowed_s if flowed_s > 0 else math.inf
         if self._came_bytes >= TELLING_BYTES:
             self.told_bytes_s = self.bytes_s
         if passed_s > MEMORY_S:
             self._since_s, self._is_first = now_s - passed_s / 2, False
             self._came_bytes /= 2
+
+
+class Link:
+    """Both ways of the line to the service, each under the lock of who counts there."""
+
+    def __init__(self, told_bytes_s: float = 0.0) -> None:
+        """*told_bytes_s*: how fast contents come, as an earlier mount was told; 0: by none."""
+        self.down = LinkRate(told_bytes_s)
+        self.up = LinkRate(most_burst=1)
+
+    @property
+    def supposed_bytes_s(self) -> float:
+        """How fast contents come; before anything large came, how fast they went: lines that are slower on
+        the way here are rare. 0: neither is known."""
+        return self.down.told_bytes_s or self.up.told_bytes_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mountfs.reading.linkrate import MEMORY_S, MOST_BURST, TELLING_BYTES, LinkRate
+from mountfs.model.linkrate import MEMORY_S, MOST_BURST, TELLING_BYTES, Link, LinkRate
 
 DELAY_S = 0.05
 
@@ -73,3 +73,15 @@ def test_a_link_that_changes_is_seen_soon_and_failures_say_nothing() -> None:
         rate.ended(float(second), float(second), 0)
     assert MEMORY_S < 20
     assert 100 <= rate.bytes_s < 150
+
+
+def test_uploads_tell_the_rate_until_downloads_do_and_never_more_than_they_had() -> None:
+    link = Link()
+    assert link.supposed_bytes_s == 0
+    link.up.began(0.0)
+    link.up.ended(0.0, 2.0, 4 * TELLING_BYTES)
+    assert link.supposed_bytes_s == 2 * TELLING_BYTES, "the delay counts, however short it is"
+    link.down.began(3.0)
+    link.down.ended(3.0, 4.0, TELLING_BYTES)
+    assert link.supposed_bytes_s == link.down.told_bytes_s > 0
+    assert Link(5.0).supposed_bytes_s == 5.0
