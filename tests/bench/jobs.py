@@ -71,6 +71,7 @@ class Turn:
         """On the copy of the source *name*, of which nothing is known any more."""
         self.copied(name)
         self.contestant.forget_what_was_read()
+        self.contestant.settle()
         return self.timed(work)
 
 
