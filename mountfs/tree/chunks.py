@@ -12,8 +12,8 @@ CHUNK = 500
 """Entries brought into the tree in one step: nobody waits for the lock longer than that takes (5 ms)."""
 
 
-def chunks(things: Iterable[T]) -> Iterator[list[T]]:
-    """All of *things*, CHUNK at a time."""
+def chunks(things: Iterable[T], most: int | None = None) -> Iterator[list[T]]:
+    """All of *things*, *most* at a time; None: CHUNK."""
     rest = iter(things)
-    while chunk := list(islice(rest, CHUNK)):
+    while chunk := list(islice(rest, CHUNK if most is None else most)):
         yield chunk

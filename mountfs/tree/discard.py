@@ -10,12 +10,14 @@ what somebody has open for writing     stays as it is: closing it would bring it
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict, deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from mountfs.model.path import fold
 from mountfs.tree.bases import is_below
 from mountfs.tree.childrows import held, load_children, unread_about
+from mountfs.tree.chunks import chunks
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
@@ -92,13 +94,16 @@ class Discard:
         return told
 
     def _all(self, nodes: list[Node], told: GivenUp, trial: Collection[Node] = ()) -> list[Node]:
-        """Gives up *nodes*; returns those that have to wait for others. *trial*: nothing is given up, but
-        noted what would be if all of these were."""
-        tree = self._tree
-        waiting: list[Node] = []
-        for at in range(0, len(nodes), GIVEN_UP_AT_ONCE):
+        """Gives up *nodes*, and each that waits for another one of them after that; returns those that wait
+        for something else. *trial*: nothing is given up, but noted what would be if all of these were."""
+        tree, todo = self._tree, deque(nodes)
+        due: set[Node] = set(nodes)
+        after: defaultdict[Node, list[Node]] = defaultdict(list)
+        """Of each node those that were found to wait for it, which then are looked at again."""
+        stuck: list[Node] = []
+        while todo:
             doubtful: set[Node] = set()
-            part = nodes[at : at + GIVEN_UP_AT_ONCE]
+            part = [todo.popleft() for _ in range(min(len(todo), GIVEN_UP_AT_ONCE))]
             with held(tree, self._needed_for(part)), tree.transaction():
                 for node in part:
                     holder = self._holder(node)
@@ -107,11 +112,15 @@ class Discard:
                     elif (holder is not None and not trial) or self._one(
                         node, told, doubtful, is_trial=bool(trial)
                     ):
-                        waiting.append(node)
+                        before = holder or self._first_within(node)
+                        (after[before] if before in due else stuck).append(node)
+                        continue
+                    due.discard(node)
+                    todo.extend(after.pop(node, ()))
                 for folder in doubtful:
                     if not folder.state.is_forgotten or folder is tree.root:
                         self._listings.doubt(folder)
-        return waiting
+        return [*stuck, *(node for waiting in after.values() for node in waiting)]
 
     def _needed_for(self, nodes: list[Node]) -> list[Node]:
         """The folders that it takes to give up *nodes*, and that are not in memory."""
@@ -140,17 +149,24 @@ class Discard:
         return None if there is node else there
 
     def _step_aside(self, waiting: list[Node], told: GivenUp) -> list[Node]:
-        """Several nodes wait for each other's names: one of them gets another name for a moment. Nodes that
-        wait for something outside of that circle are left as they are."""
-        with self._tree.transaction():
-            awaited = {node: self._awaited(node) for node in waiting}
-            while left := [node for node, others in awaited.items() if not awaited.keys() >= others]:
-                for node in left:
-                    del awaited[node]
+        """In each circle of nodes that wait for each other's names one gets another name for a moment. Nodes
+        that wait for something outside of the circles are left as they are."""
+        awaited: dict[Node, set[Node]] = {}
+        for part in chunks(waiting, GIVEN_UP_AT_ONCE):
+            with self._tree.lock:
+                awaited.update((node, self._awaited(node)) for node in part)
+        left = _led_outside(awaited)
+        for part in chunks(left, GIVEN_UP_AT_ONCE):
+            with self._tree.lock:
+                for node in part:
                     told.left.append((path_of(node), TAKEN if self._holder(node) is not None else HOLDS))
-            renamed = next((node for node in awaited if self._holder(node) is not None), None)
-            if renamed is not None:
-                self._tree.change((renamed, moved_back(self._tree, self._copies, renamed, renamed.state)))
+        for node in left:
+            del awaited[node]
+        for part in chunks(_one_of_each_circle(awaited), GIVEN_UP_AT_ONCE):
+            with self._tree.transaction():
+                for node in part:
+                    if self._holder(node) is not None:
+                        self._tree.change((node, moved_back(self._tree, self._copies, node, node.state)))
         return list(awaited)
 
     def _awaited(self, node: Node) -> set[Node]:
@@ -161,6 +177,14 @@ class Discard:
         if node.state.base is None and node.folder is not None:
             return set((node.folder.children or {}).values())
         return {self._tree.root}
+
+    @staticmethod
+    def _first_within(node: Node) -> Node | None:
+        """Of a new folder one of those that keep it from being given up; None: they are not known, or it is
+        no such folder."""
+        if node.state.base is not None or node.folder is None:
+            return None
+        return next(iter((node.folder.children or {}).values()), None)
 
     def _one(self, node: Node, told: GivenUp, doubtful: set[Node], *, is_trial: bool) -> bool:
         """Gives up one node; True: only after others. *doubtful*: the folders that are to be listed again
@@ -207,3 +231,37 @@ class Discard:
         tree.change((node, after))
         doubtful.update(folder for folder in (state.parent, state.base_parent) if folder is not None)
         return True
+
+
+def _led_outside(awaited: Mapping[Node, set[Node]]) -> list[Node]:
+    """Those that wait for something that is not among them, be it by way of others."""
+    waiting_for: defaultdict[Node, list[Node]] = defaultdict(list)
+    for node, others in awaited.items():
+        for other in others:
+            waiting_for[other].append(node)
+    todo = deque(other for other in waiting_for if other not in awaited)
+    found: dict[Node, None] = {}
+    while todo:
+        for node in waiting_for[todo.popleft()]:
+            if node not in found:
+                found[node] = None
+                todo.append(node)
+    return list(found)
+
+
+def _one_of_each_circle(awaited: Mapping[Node, set[Node]]) -> list[Node]:
+    """Each of *awaited* waits for others of them, so that each way leads into a circle. Of each circle one
+    that waits for its name, not for what is in it."""
+    way_of: dict[Node, Node] = {}
+    """By each node that was passed, the one from which the way began."""
+    found = []
+    for start in awaited:
+        node, way = start, []
+        while node not in way_of and awaited[node]:
+            way_of[node] = start
+            way.append(node)
+            node = next(iter(awaited[node]))
+        if way_of.get(node) is start:
+            circle = way[way.index(node) :]
+            found.append(next((each for each in circle if has_moved(each.state)), node))
+    return found

@@ -262,6 +262,78 @@ def test_names_that_were_passed_on_are_given_up_together(world: World) -> None:
     assert_clean(world)
 
 
+CHAIN = 60
+
+
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Node]:
+    """Every look at whether a node can be given up, from here on."""
+    seen: list[Node] = []
+    original = Discard._holder
+
+    def counted(self: Discard, node: Node) -> Node | None:
+        seen.append(node)
+        return original(self, node)
+
+    monkeypatch.setattr(Discard, "_holder", counted)
+    return seen
+
+
+@pytest.mark.parametrize("is_upwards", [True, False])
+def test_a_long_row_of_renames_is_given_up_in_as_many_steps(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_upwards: bool
+) -> None:
+    """`mv 59 60; mv 58 59; ...` waits at each name for the next one, from whichever end it is begun."""
+    for number in range(1, CHAIN):
+        world.account.write(f"/d/{number}", b"%d" % number)
+    world.follow()
+    world.names("/d")
+    before, pairs = world.remote(), [(number, number + 1) for number in range(1, CHAIN)]
+    for source, target in reversed(pairs):
+        world.rename(f"/d/{source}", f"/d/{target}")
+    nodes = list(world.core.tree.dirty.items())
+    world.core.tree.dirty.clear()
+    world.core.tree.dirty.update(nodes if is_upwards else reversed(nodes))
+    seen = looks(monkeypatch)
+    told = discard(world)
+    assert (told.count, told.left) == (CHAIN - 1, [])
+    assert len(seen) <= 2 * CHAIN
+    world.settle()
+    assert world.tree() == world.remote() == before
+
+
+def test_many_names_that_were_exchanged_are_given_up_in_as_many_steps(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(CHAIN):
+        world.account.write(f"/d/{number}", b"%d" % number)
+    world.follow()
+    world.names("/d")
+    before = world.remote()
+    for number in range(0, CHAIN, 2):
+        world.rename(f"/d/{number}", "/d/t")
+        world.rename(f"/d/{number + 1}", f"/d/{number}")
+        world.rename("/d/t", f"/d/{number + 1}")
+    seen = looks(monkeypatch)
+    told = discard(world)
+    assert (told.count, told.left) == (CHAIN, [])
+    assert len(seen) <= 6 * CHAIN
+    world.settle()
+    assert world.tree() == world.remote() == before
+
+
+def test_a_new_folder_full_of_what_waits_is_looked_at_once_for_each(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.rename("/d", "/t")
+    world.mkdir("/d")
+    for number in range(CHAIN):
+        world.put(f"/d/{number}", b"n")
+    seen = looks(monkeypatch)
+    assert discard(world).left == []
+    assert len(seen) <= 2 * CHAIN
+    assert_clean(world)
+
+
 @pytest.mark.parametrize("is_trial", [True, False])
 def test_a_rename_whose_old_name_is_kept_by_something_else_is_left_as_it_is(
     world: World, is_trial: bool
