@@ -13,8 +13,10 @@ from mountfs.backends.dropbox import undelete
 from mountfs.backends.dropbox.api import DropboxApi
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
+from mountfs.backends.removals import LONGEST_GAP_S
 from mountfs.clock import SystemClock
-from mountfs.errors import Busy, NoSpace, NotFound, Transient
+from mountfs.errors import Busy, NoSpace, NotFound, Refused, Transient
+from mountfs.model.entry import File
 from tests.contract.far import OneToken, place
 
 RESTORE = "files/restore"
@@ -85,7 +87,7 @@ def test_what_was_removed_long_before_its_folder_stays_away(
         sandbox.write(f"/d/{name}", name.encode())
     sandbox.delete("/d/early")
     for name in ("a", "b"):  # as rm -r does
-        day.now_s += undelete.LONGEST_GAP_S + 1 if name == "a" else undelete.LONGEST_GAP_S
+        day.now_s += LONGEST_GAP_S + 1 if name == "a" else LONGEST_GAP_S
         sandbox.delete(f"/d/{name}")
     sandbox.delete("/d")
     backend.undelete(place("/d"))
@@ -141,20 +143,41 @@ def test_who_fails_in_the_middle_says_how_many_came_back_and_can_be_asked_again(
 
 @pytest.mark.parametrize("action", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER])
 @pytest.mark.parametrize("lost", [1, 2])
-def test_a_reply_that_is_lost_in_the_middle_is_not_that_of_the_whole(
+def test_a_reply_that_is_lost_in_the_middle_ends_nothing_and_doubles_nothing(
     sandbox: DropboxSandbox, backend: DropboxBackend, action: FaultKind, lost: int
+) -> None:
+    for number in range(3):
+        sandbox.write(f"/d/{number}", b"x")
+    sandbox.delete("/d")
+    sandbox.set_faults([FaultRule(route=RESTORE, action=action, after=lost, count=1)])
+    assert backend.undelete(place("/d")).count == 3
+    assert len(sandbox.tree()) == 1 + 3
+    assert calls_of(backend, RESTORE) == 3 + (action is FaultKind.DROP_BEFORE)
+
+
+def test_a_service_that_answers_no_more_is_not_taken_for_one_that_brought_all_back(
+    sandbox: DropboxSandbox, backend: DropboxBackend
 ) -> None:
     """Whoever looks whether the folder is back would find it, without the others."""
     for number in range(3):
         sandbox.write(f"/d/{number}", b"x")
     sandbox.delete("/d")
-    sandbox.set_faults([FaultRule(route=RESTORE, action=action, after=lost, count=1)])
-    with pytest.raises(Transient, match="undelete it once more") as told:
+    sandbox.set_faults([FaultRule(route=RESTORE, status=500, after=1)])
+    with pytest.raises(Transient, match=r"1 of 3 .* undelete it once more") as told:
         backend.undelete(place("/d"))
     assert not leaves_open(told.value)
-    if "/d/2" not in sandbox.tree():
-        backend.undelete(place("/d"))
-    assert len(sandbox.tree()) == 1 + 3
+
+
+def test_who_is_not_waited_for_any_more_ends_and_can_be_asked_again(
+    sandbox: DropboxSandbox, backend: DropboxBackend
+) -> None:
+    for number in range(4):
+        sandbox.write(f"/d/{number}", b"x")
+    sandbox.delete("/d")
+    with pytest.raises(Refused, match="2 of 4 files and folders came back"):
+        backend.undelete(place("/d"), lambda done, _total: done < 2)
+    assert backend.undelete(place("/d")).count == 2
+    assert len(sandbox.tree()) == 1 + 4
 
 
 def test_what_somebody_puts_there_meanwhile_is_left_as_it_is(
@@ -166,12 +189,14 @@ def test_what_somebody_puts_there_meanwhile_is_left_as_it_is(
     monkeypatch.setattr(undelete, "WRITES_PER_LOOK", 1)
     restore = undelete._restore
 
-    def restore_beside_somebody(api: DropboxApi, removed: undelete.Removed) -> None:
-        restore(api, removed)
+    def restore_beside_somebody(api: DropboxApi, removed: undelete.Removed) -> File:
+        file = restore(api, removed)
         sandbox.write("/d/c", b"theirs")
+        return file
 
     monkeypatch.setattr(undelete, "_restore", restore_beside_somebody)
-    backend.undelete(place("/d"))
+    undeleted = backend.undelete(place("/d"))
+    assert (undeleted.count, undeleted.left) == (2, 1)
     assert [sandbox.read(f"/d/{name}") for name in "abc"] == [b"ours", b"ours", b"theirs"]
 
 
@@ -193,6 +218,6 @@ def test_a_busy_namespace_is_waited_for_and_not_for_ever(
 def test_files_without_a_time_all_come_back_and_dated_ones_alone_where_there_are_any() -> None:
     undated = [undelete.Removed("/d/x", "1"), undelete.Removed("/d/y", "2")]
     dated = undelete.Removed("/d/z", "3", 10)
-    assert undelete.last_removal(undated) == undated
-    assert undelete.last_removal([*undated, dated]) == [dated]
-    assert undelete.last_removal([]) == []
+    assert undelete.dated_last_removal(undated) == undated
+    assert undelete.dated_last_removal([*undated, dated]) == [dated]
+    assert undelete.dated_last_removal([]) == []

@@ -180,3 +180,40 @@ def test_an_empty_folder_comes_back(far: Far, backend: Backend) -> None:
     far.mkdir("/e")
     with pytest.raises(AlreadyExists):
         backend.undelete(place("/e"))
+
+
+def test_a_folder_whose_files_were_removed_one_by_one_comes_back_whole(far: Far, backend: Backend) -> None:
+    """As ``rm -r`` does."""
+    far.write("/d/Box/x", b"x")
+    far.write("/d/Box/Sub/deep/y", b"y")
+    far.mkdir("/d/Box/Empty")
+    before = far.paths()
+    for path in ("Box/Empty", "Box/Sub/deep/y", "Box/Sub/deep", "Box/Sub", "Box/x", "Box"):
+        far.remove(f"/d/{path}")
+    undeleted = backend.undelete(place("/d/Box"))
+    assert far.paths() == before
+    assert far.read("/d/Box/Sub/deep/y") == b"y"
+    assert (undeleted.entry, undeleted.left) == (backend.stat(place("/d/Box")), 0)
+    assert undeleted.count >= 3
+    with pytest.raises(AlreadyExists):
+        backend.undelete(place("/d/Box"))
+
+
+def test_a_folder_that_stands_gets_back_what_was_removed_from_it(far: Far, backend: Backend) -> None:
+    """As ``rm -r`` leaves it that was interrupted."""
+    far.write("/d/sub/stays", b"stays")
+    far.write("/d/sub/deep/x", b"x")
+    far.write("/d/y", b"y")
+    before = far.paths()
+    for path in ("/d/sub/deep/x", "/d/sub/deep", "/d/y"):
+        far.remove(path)
+    backend.undelete(place("/d"))
+    assert far.paths() == before
+    assert far.read("/d/sub/deep/x") == b"x"
+
+
+def test_what_came_back_is_told_as_it_stands(far: Far, backend: Backend) -> None:
+    far.write("/d/x", b"x")
+    far.remove("/d/x")
+    undeleted = backend.undelete(place("/d/x"))
+    assert (undeleted.entry, undeleted.count) == (backend.stat(place("/d/x")), 1)

@@ -15,6 +15,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+from mountfs.model.undeleted import GoesOn, Undeleted, always
 from mountfs.ports import (
     Backend,
     BackendLimits,
@@ -111,8 +112,8 @@ class FaultyBackend:
     def restore(self, place: Place, former: File) -> None:
         self._run("restore", lambda: self.inner.restore(place, former))
 
-    def undelete(self, place: Place) -> None:
-        self._run("undelete", lambda: self.inner.undelete(place))
+    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
+        return self._run("undelete", lambda: self.inner.undelete(place, goes_on))
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         return self._run("list_tree", lambda: self.inner.list_tree(folder_id, cursor))

@@ -20,6 +20,7 @@ from mountfs.errors import (
     NotSignedIn,
     NotSupported,
     Offline,
+    Refused,
     RequestTooBig,
     ServerFault,
     Unreachable,
@@ -30,6 +31,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+from mountfs.model.undeleted import GoesOn, Undeleted, always
 from mountfs.ports import BackendLimits, FolderPage, Launch, Piece, RemoteChanges, Stored, Take, TreePage
 from tests.doubles.memory_account import MemoryAccount
 
@@ -170,20 +172,28 @@ class MemoryBackend:
                 raise NotFound(f"revision {former.revision} of {former.name} is gone")
             self.remote.write(place.path.text, body, former.mtime_ns)
 
-    def undelete(self, place: Place) -> None:
+    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
         with self._call("undelete"):
             tree = self.remote.tree
-            if tree.at(place) is not None:
+            standing = tree.at(place)
+            if isinstance(standing, File):
                 raise AlreadyExists(f"something stands at {place}")
-            removed = tree.removed_at(place)
-            bodies = [tree.body(entry.revision) for _, entry in removed if isinstance(entry, File)]
-            if not removed or None in bodies:
-                raise NotFound(f"nothing of {place} is kept")
-            for path, entry in removed:
+            removed = tree.removed_below(place) if standing else tree.removed_at(place)
+            bodies = {
+                entry.revision: tree.body(entry.revision) for _, entry in removed if isinstance(entry, File)
+            }
+            if not removed or None in bodies.values():
+                raise (AlreadyExists if standing else NotFound)(f"nothing of {place} is kept")
+            for number, (path, entry) in enumerate(removed):
+                if not goes_on(number, len(removed)):
+                    raise Refused(f"ended: {number} of {len(removed)} came back")
                 if isinstance(entry, File):
-                    self.remote.write(path.text, bodies.pop(0) or b"", entry.mtime_ns)
+                    self.remote.write(path.text, bodies[entry.revision] or b"", entry.mtime_ns)
                 else:
                     self.remote.mkdir(path.text)
+            back = tree.at(place)
+            assert back is not None
+            return Undeleted(back, len(removed))
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         with self._call("read"):

@@ -18,7 +18,7 @@ from mountfs.backends.box.edits import Edits
 from mountfs.backends.box.entries import entry_of
 from mountfs.backends.box.errors import FailedCondition, from_response, is_foreign
 from mountfs.backends.box.events import Events
-from mountfs.backends.box.history import restore, revisions_before, undelete
+from mountfs.backends.box.history import restore, revisions_before
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places
@@ -26,12 +26,12 @@ from mountfs.backends.box.sessionparts import SessionParts
 from mountfs.backends.box.sessiontoken import SessionToken
 from mountfs.backends.box.settings import ROOT_FOLDER_ID, BoxSettings
 from mountfs.backends.box.smallfiles import SmallFiles
+from mountfs.backends.box.undelete import Undelete
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.filerange import FileRange
 from mountfs.backends.http import HttpClient, HttpSettings, Tokens
 from mountfs.backends.wholehash import WholeHashes
 from mountfs.errors import (
-    AlreadyExists,
     BatchRefused,
     InvalidArgument,
     MountfsError,
@@ -48,6 +48,7 @@ from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, Part, Put
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+from mountfs.model.undeleted import GoesOn, Undeleted, always
 from mountfs.model.waits import Ending
 from mountfs.ports import (
     BackendLimits,
@@ -185,12 +186,8 @@ class BoxBackend:
     def restore(self, place: Place, former: File) -> None:  # noqa: ARG002 - the port's; a version is the file's own
         restore(self._api, former)
 
-    def undelete(self, place: Place) -> None:
-        """A folder comes back with what went along with it."""
-        folder_id = self._places.folder_of(place)
-        if self._items.child(folder_id, place.name) is not None:
-            raise AlreadyExists(f"something stands at {place}")
-        undelete(self._api, folder_id, place)
+    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
+        return Undelete(self._api, self._items, goes_on).run(self._places.folder_of(place), place)
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By version, which stays readable when the file has gone on to another one."""

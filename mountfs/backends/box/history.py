@@ -7,21 +7,13 @@ from contextlib import suppress
 from typing import Any
 
 from mountfs.backends import checked
-from mountfs.backends.box.api import BoxApi, Json, quoted
-from mountfs.backends.box.entries import FORMER_ETAG, Revision, id_of, parent_id_of
-from mountfs.backends.box.errors import from_response
-from mountfs.backends.box.items import PAGE_ITEMS, entries_of
-from mountfs.backends.paging import guarded_pages
-from mountfs.errors import AlreadyExists, NotFound, ServerFault
-from mountfs.model.entry import File, Place
-from mountfs.model.path import fold
+from mountfs.backends.box.api import BoxApi, quoted
+from mountfs.backends.box.entries import FORMER_ETAG, Revision, id_of
+from mountfs.errors import NotFound, ServerFault
+from mountfs.model.entry import File
 
 VERSIONS = "GET files/:id/versions"
 PROMOTE = "POST files/:id/versions/current"
-TRASH = "GET folders/trash/items"
-RESTORE_FILE, RESTORE_FOLDER = "POST files/:id", "POST folders/:id"
-MOST_TRASH_PAGES = 50
-"""Of 1,000 items."""
 PAGE_VERSIONS = 100
 """A version is some 600 bytes of JSON; few files get more before somebody looks."""
 MOST_PAGES = 3
@@ -53,62 +45,6 @@ def restore(api: BoxApi, former: File) -> None:
         raise NotFound(f"{former.name}: no such revision")
     arg = {"type": "file_version", "id": revision.version_id}
     api.object(PROMOTE, api.api_url(f"files/{quoted(revision.file_id)}/versions/current"), arg=arg)
-
-
-def undelete(api: BoxApi, folder_id: str, place: Place) -> None:
-    """From the trash, which is looked through from its beginning: no call finds something there by name."""
-    found = max(
-        (item for item in _trash(api) if _is_from(item, folder_id, place)),
-        key=_removed,
-        default=None,
-    )
-    if found is None:
-        raise NotFound(f"{place}: nothing of that name and folder is in the trash")
-    kind = "folders" if found.get("type") == "folder" else "files"
-    route = RESTORE_FOLDER if kind == "folders" else RESTORE_FILE
-    response = api.exchange(route, api.api_url(f"{kind}/{quoted(id_of(found))}", fields="id"), arg={})
-    if response.status == 409:
-        raise AlreadyExists(f"something stands at {place}")
-    if response.status != 201:
-        raise from_response(response, str(place))
-
-
-def _trash(api: BoxApi) -> Iterator[Json]:
-    query: dict[str, str | int] = {
-        "fields": "type,id,name,parent,trashed_at",
-        "usemarker": "true",
-        "limit": PAGE_ITEMS,
-    }
-    with guarded_pages(api.http, TRASH) as pages:
-        for _ in range(MOST_TRASH_PAGES):
-            page = api.object(TRASH, api.api_url("folders/trash/items", **query))
-            items = entries_of(page)
-            yield from items
-            if not page.get("next_marker"):
-                return
-            query["marker"] = checked.token(page["next_marker"], "next_marker")
-            pages.check(str(query["marker"]), is_new=bool(items))
-
-
-def _removed(item: Json) -> tuple[int, int, str]:
-    """Grows with when *item* was removed. Times have whole seconds, and each the offset of its day: of two of
-    one second the one with the higher id, which was made later, was removed later."""
-    try:
-        trashed_ns = checked.time_ns(item.get("trashed_at"), "trashed_at")
-    except ServerFault:
-        trashed_ns = 0
-    item_id = str(item.get("id"))
-    return trashed_ns, len(item_id), item_id
-
-
-def _is_from(item: Json, folder_id: str, place: Place) -> bool:
-    name = item.get("name")
-    return (
-        item.get("type") in ("file", "folder")
-        and isinstance(name, str)
-        and fold(name) == place.path.name_key
-        and parent_id_of(item) == folder_id
-    )
 
 
 def _versions(api: BoxApi, file: File, file_id: str) -> Iterator[tuple[str, File]]:

@@ -28,6 +28,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
+from mountfs.model.undeleted import GoesOn, Undeleted, always
 from mountfs.model.waits import Ending
 from mountfs.ports import (
     BackendLimits,
@@ -127,8 +128,8 @@ class DropboxBackend:
     def restore(self, place: Place, former: File) -> None:
         listing.restore(self._api, place.path, former.revision)
 
-    def undelete(self, place: Place) -> None:
-        undelete(self._api, place.path)
+    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
+        return undelete(self._api, place.path, goes_on)
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""

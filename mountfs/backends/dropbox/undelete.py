@@ -6,48 +6,38 @@ Dropbox has no call that brings back a folder, and states of a removed entry nei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
-from mountfs.backends.dropbox.entries import MOST_PATH_CHARS, file_of, name_of
+from mountfs.backends.dropbox.entries import MOST_PATH_CHARS, entry_of, file_of, name_of
 from mountfs.backends.dropbox.listing import CONTINUE, LIST, PAGE_ENTRIES, RESTORE, REVISIONS
 from mountfs.backends.paging import guarded_pages
+from mountfs.backends.removals import Headway, last_removal, patiently
 from mountfs.errors import (
     AlreadyExists,
-    Busy,
     Conflict,
     IsADirectory,
     MountfsError,
     NotADirectory,
     NotFound,
-    Offline,
     ServerFault,
-    Throttled,
-    Transient,
 )
-from mountfs.model.entry import NS_PER_S
+from mountfs.model.entry import Entry, File
 from mountfs.model.path import RemotePath, fold
-
-T = TypeVar("T")
+from mountfs.model.undeleted import GoesOn, Undeleted
 
 METADATA = "files/get_metadata"
 CREATE_FOLDER = "files/create_folder_v2"
 READS_AT_ONCE = 8
+READS_A_ROUND = 64
 WRITES_PER_LOOK = 16
 """A restore replaces what stands at its path, under no condition: only so many are made before it is looked
 again whether the paths of the next ones are free."""
-ATTEMPTS = 5
-PAUSE_S = 1.0
-"""Before the second attempt, unless the service says how long; doubles with each further one."""
-LONGEST_GAP_S = 60
-"""``rm -r`` removes a folder's files one by one, and a large folder takes the service a while, too: of one
-removal are all files with no longer pause than this between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +52,7 @@ class Removed:
     removed_ns: int | None = None
 
 
-def undelete(api: DropboxApi, path: RemotePath) -> None:
+def undelete(api: DropboxApi, path: RemotePath, goes_on: GoesOn) -> Undeleted:
     """By path, which has the history of the file that stood there last.
 
     A folder that stands there gets back what was removed last below it: that is how one is completed whose
@@ -70,7 +60,7 @@ def undelete(api: DropboxApi, path: RemotePath) -> None:
     """
     is_folder = False
     try:
-        last = _last(api, path.text)
+        last = patiently(api.http, partial(_last, api, path.text))
     except IsADirectory:
         last, is_folder = None, True
     except NotFound:
@@ -79,32 +69,18 @@ def undelete(api: DropboxApi, path: RemotePath) -> None:
         if last is None:
             raise AlreadyExists(f"a file stands at {path}")
     if last is not None:
-        _restore(api, last)
-    else:
-        _undelete_folder(api, path, is_folder=is_folder)
+        return Undeleted(_restored_file(api, last))
+    return _undelete_folder(api, path, Headway(0, goes_on), is_folder=is_folder)
 
 
-def last_removal(files: Sequence[Removed]) -> list[Removed]:
-    """Those of *files* that went with the last removal: back from the latest one to the first pause that is
-    longer than LONGEST_GAP_S. What was removed before that did not stand in the folder any more.
-
-    All of them where no time is known; where some are known, the others were moved away (list_revisions).
-    """
+def dated_last_removal(files: Sequence[Removed]) -> list[Removed]:
+    """All of *files* where no time is known; where some are known, the others were moved away
+    (list_revisions)."""
     dated = [(each.removed_ns, each) for each in files if each.removed_ns is not None]
-    if not dated:
-        return list(files)
-    dated.sort(key=lambda pair: pair[0], reverse=True)
-    found: list[Removed] = []
-    next_ns = dated[0][0]
-    for removed_ns, each in dated:
-        if next_ns - removed_ns > LONGEST_GAP_S * NS_PER_S:
-            break
-        next_ns = removed_ns
-        found.append(each)
-    return found
+    return last_removal(dated) if dated else list(files)
 
 
-def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_folder: bool) -> None:
+def _undelete_folder(api: DropboxApi, path: RemotePath, headway: Headway, *, is_folder: bool) -> Undeleted:
     """*is_folder*: of something else the service may keep nothing but its name."""
     arg = {"path": path.text, "include_deleted": True}
     try:
@@ -113,9 +89,9 @@ def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_folder: bool) -> N
         raise NotFound(f"the service keeps nothing of {path}") from None
     stands = standing.get(".tag") != "deleted"
     path = path.parent.child(name_of(standing))
-    leaves = _removed_leaves(api, path)
-    found = _all_removed_at(api, leaves)
-    files = last_removal([each for each in found if each.revision is not None])
+    leaves = _removed_leaves(api, path, headway)
+    found = _all_removed_at(api, leaves, headway)
+    files = dated_last_removal([each for each in found if each.revision is not None])
     # Nothing tells when an empty folder was removed.
     folders = [each for each in found if each.revision is None]
     if not files and not folders:
@@ -124,15 +100,18 @@ def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_folder: bool) -> N
         if not is_folder:
             raise NotFound(f"the service keeps nothing of {path}")
         folders = [Removed(path.text, None)]
-    _bring_back(api, [*files, *folders])
+    headway.total = len(files) + len(folders)
+    _bring_back(api, [*files, *folders], headway)
+    entry = entry_of(api.object(METADATA, {"path": path.text}, is_read=True))
+    return Undeleted(entry, headway.done, headway.left)
 
 
-def _removed_leaves(api: DropboxApi, path: RemotePath) -> list[str]:
+def _removed_leaves(api: DropboxApi, path: RemotePath, headway: Headway) -> list[str]:
     """Paths, as they were spelled, of what is gone below *path* and has nothing below it."""
     names: dict[str, str] = {}
     gone: list[str] = []
     above: set[str] = set()
-    for metadata in _below(api, path):
+    for metadata in _below(api, path, headway):
         lower = metadata.get("path_lower")
         if not isinstance(lower, str) or not _is_at_or_below(lower, path):
             continue
@@ -154,19 +133,19 @@ def _spelled(lower: str, names: dict[str, str], top: RemotePath) -> str:
     return spelled
 
 
-def _below(api: DropboxApi, path: RemotePath) -> Iterator[Json]:
+def _below(api: DropboxApi, path: RemotePath, headway: Headway) -> Iterator[Json]:
     """Entries of a recursive listing, also of what is gone.
 
     The reference does not tell whether a folder that is gone can be listed. Where it cannot, the folder above
     it can, and has its entries among its own.
     """
     try:
-        yield from _pages(api, path.text)
+        yield from _pages(api, path.text, headway)
     except (NotFound, NotADirectory):
-        yield from _pages(api, path.parent.text)
+        yield from _pages(api, path.parent.text, headway)
 
 
-def _pages(api: DropboxApi, path: str) -> Iterator[Json]:
+def _pages(api: DropboxApi, path: str, headway: Headway) -> Iterator[Json]:
     arg = {"path": path, "recursive": True, "include_deleted": True, "limit": PAGE_ENTRIES}
     page = api.object(LIST, arg, is_read=True)
     with guarded_pages(api.http, LIST) as pages:
@@ -179,6 +158,7 @@ def _pages(api: DropboxApi, path: str) -> Iterator[Json]:
                 return
             cursor = checked.token(page.get("cursor"), "cursor")
             pages.check(cursor, is_new=bool(entries))
+            headway.check()
             page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
 
 
@@ -190,7 +170,7 @@ def _is_at_or_below(lower: str, path: RemotePath) -> bool:
 def _removed_at(api: DropboxApi, path: str) -> Removed | None:
     """None where something stands again, or where nothing is kept of what stood there."""
     try:
-        return _patiently(api, partial(_last, api, path))
+        return patiently(api.http, partial(_last, api, path), lambda: None)
     except IsADirectory:
         return Removed(path, None)
     except NotFound:
@@ -216,51 +196,53 @@ def _last(api: DropboxApi, path: str) -> Removed | None:
     return Removed(path, revision, None if stated is None else checked.time_ns(stated, "server_deleted"))
 
 
-def _bring_back(api: DropboxApi, everything: Sequence[Removed]) -> None:
+def _bring_back(api: DropboxApi, everything: Sequence[Removed], headway: Headway) -> None:
     """One by one: the service refuses calls that write side by side (``too_many_write_operations``), and a
     refusal holds back whatever else the account does. A failure says how many came back before it."""
-    done = 0
     try:
         for start in range(0, len(everything), WRITES_PER_LOOK):
-            paths = [each.path for each in everything[start : start + WRITES_PER_LOOK]]
-            for each in _all_removed_at(api, paths):
-                _patiently(api, partial(_restore, api, each))
-                done += 1
+            part = everything[start : start + WRITES_PER_LOOK]
+            gone = {each.path: each for each in _all_removed_at(api, [each.path for each in part])}
+            for path in (each.path for each in part):
+                if path in gone:
+                    _come_back(api, gone[path])
+                headway.count(is_back=path in gone)
     except MountfsError as error:
-        came = f"{done} of {len(everything)} files and folders came back"
-        told = f"{error}; {came}: undelete it once more for the others"
-        if isinstance(error, Offline | ServerFault) and len(everything) > 1:
-            # What stands there by now does not tell that all of it came back.
-            raise Transient(told, error.retry_after_s) from error
-        error.args = (told,)
-        raise
+        raise headway.cut_short(error) from error
 
 
-def _restore(api: DropboxApi, removed: Removed) -> None:
+def _come_back(api: DropboxApi, removed: Removed) -> None:
     """The folders above come by themselves."""
     if removed.revision is not None:
-        api.rpc(RESTORE, {"path": removed.path, "rev": removed.revision})
+        _restored_file(api, removed)
         return
     with suppress(Conflict):  # somebody made it meanwhile
-        api.rpc(CREATE_FOLDER, {"path": removed.path, "autorename": False})
+        arg = {"path": removed.path, "autorename": False}
+        patiently(api.http, partial(api.rpc, CREATE_FOLDER, arg), lambda: None)
 
 
-def _patiently(api: DropboxApi, call: Callable[[], T]) -> T:
-    """Again while the service asks to wait; such a call took no effect."""
-    for attempt in range(ATTEMPTS - 1):
-        try:
-            return call()
-        except (Busy, Throttled) as error:
-            stated_s = error.retry_after_s
-            api.http.pause(PAUSE_S * 2**attempt if stated_s is None else stated_s)
-    return call()
+def _restored_file(api: DropboxApi, removed: Removed) -> File:
+    return patiently(api.http, partial(_restore, api, removed), partial(_standing_file, api, removed.path))
 
 
-def _all_removed_at(api: DropboxApi, paths: Sequence[str]) -> list[Removed]:
+def _restore(api: DropboxApi, removed: Removed) -> File:
+    return file_of(checked.obj(api.rpc(RESTORE, {"path": removed.path, "rev": removed.revision}), "a file"))
+
+
+def _standing_file(api: DropboxApi, path: str) -> File | None:
+    """What stands at the path of something that was gone just before."""
+    with suppress(NotFound):
+        entry: Entry = entry_of(api.object(METADATA, {"path": path}, is_read=True))
+        return entry if isinstance(entry, File) else None
+    return None
+
+
+def _all_removed_at(api: DropboxApi, paths: Sequence[str], headway: Headway | None = None) -> list[Removed]:
+    found: list[Removed] = []
     with ThreadPoolExecutor(READS_AT_ONCE, "undelete") as pool:
-        futures = [pool.submit(_removed_at, api, each) for each in paths]
-        try:
-            known = [each.result() for each in futures]
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return [each for each in known if each is not None]
+        for start in range(0, len(paths), READS_A_ROUND):
+            if headway is not None:
+                headway.check()
+            part = paths[start : start + READS_A_ROUND]
+            found += [each for each in pool.map(partial(_removed_at, api), part) if each is not None]
+    return found

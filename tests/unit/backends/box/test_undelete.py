@@ -11,6 +11,16 @@ from tests.unit.backends.scripted import Script, json_answer
 
 BEFORE_THE_CLOCK_CHANGED, AFTER = "2026-11-01T01:50:00-07:00", "2026-11-01T01:10:00-08:00"
 """The second is 20 minutes later."""
+FILE = {
+    "type": "file",
+    "name": "x",
+    "etag": "1",
+    "size": 1,
+    "sha1": "1" * 40,
+    "modified_at": AFTER,
+    "file_version": {"id": "7"},
+    "parent": {"id": "2"},
+}
 
 
 @pytest.mark.parametrize(
@@ -34,9 +44,8 @@ def test_what_was_removed_last_comes_back(
         for item_id, trashed_at in times.items()
     ]
     with Script(
-        json_answer({"entries": []}),
         json_answer({"entries": trash}),
-        json_answer({"type": "file", "id": latest}, 201),
+        json_answer({**FILE, "id": latest}, 201),
     ) as server:
-        connect(server.url).undelete(Place(RemotePath("/x"), "2"))
+        assert connect(server.url).undelete(Place(RemotePath("/x"), "2")).entry.id == latest
     assert server.seen[-1].path.partition("?")[0] == f"/2.0/files/{latest}"
