@@ -15,7 +15,7 @@ from mountfs.model.order import Order, OrderKind, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.model.undeleted import GoesOn, Undeleted, always
+from mountfs.model.undeleted import Removed, Undeleted
 
 Take = Callable[[bytes | memoryview], None]
 """Is given the bytes of a file, piece by piece, in order; a piece is good until it returns. DiskTrouble: it
@@ -204,12 +204,14 @@ class Backend(Protocol):
         """Gives the file at *place*, of which *former* is a former revision, the bytes of that one, as a new
         revision. NotFound: the service does not keep it any more."""
 
-    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
-        """Brings back what stood at *place* and was removed last, at that place; a folder with what went
-        along with it or was removed from it just before, and one that stands there with what was removed last
-        below it. NotFound: there is nothing that the service could bring back. AlreadyExists.
+    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+        """Begins to bring back what stood at *place* and was removed last, at that place; a folder with what
+        was in it, and one that stands there with what was removed last below it, with *before_ns* only if
+        that was just before this time. NotFound: the service has nothing to bring back. AlreadyExists."""
 
-        What fails in the middle says how many came back, and the same call brings back the others."""
+    def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+        """By position whether it is back; False: something else stands there, or it is not kept any more. A
+        failure is the last, and ends it."""
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. NotFound when the revision is gone.

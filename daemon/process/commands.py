@@ -10,13 +10,14 @@ from daemon.commit.verdicts import leaves_open
 from daemon.control.status import in_bytes, plural
 from daemon.core import Core
 from daemon.process.keeps import kept_lines
+from daemon.process.undelete import GoesOn, Undelete, always
 from daemon.upkeep.pinner import PIECE_BYTES, Pinner
 from daemon.upkeep.pins import shown_at
-from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound
+from mountfs.errors import Busy, InvalidArgument, MountfsError, NotFound
 from mountfs.model.entry import NS_PER_S, File
-from mountfs.model.path import ROOT, RemotePath, fold
+from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.node import Node, size_of, time_of
-from mountfs.tree.place import base_place, place_in
+from mountfs.tree.place import base_place
 
 PRESENT, PENDING = "now", "pending"
 """Stand where a former version has its revision."""
@@ -30,6 +31,7 @@ class Commands:
         self._core = core
         self._check_writable = check_writable
         self._pinner = pinner
+        self._undelete = Undelete(core)
         self._commands = {
             "pin": self._pin,
             "pinned": self._pinned,
@@ -38,12 +40,16 @@ class Commands:
             "clear-cache": self._clear_cache,
             "versions": self._versions,
             "restore": self._restore,
-            "undelete": self._undelete,
             "attributes": self._attributes,
         }
 
-    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
-        """The lines to tell. MountfsError."""
+    def carry_out(
+        self, command: str, path: RemotePath, argument: str, goes_on: GoesOn = always
+    ) -> tuple[str, ...]:
+        """The lines to tell. *goes_on*: hears how far what takes long is, and ends it. MountfsError."""
+        if command == "undelete":
+            self._check_writable()
+            return tuple(self._undelete.run(path, goes_on))
         do = self._commands.get(command)
         if do is None:
             raise InvalidArgument(f"this mount knows no command {command}: it is of another age")
@@ -135,34 +141,6 @@ class Commands:
             self._standing(path, folder)
         size = in_bytes(former.size_bytes)
         yield f"the version of {_time(former.mtime_ns)} is the present one, with {size}"
-
-    def _undelete(self, path: RemotePath, _argument: str) -> Iterator[str]:
-        self._check_writable()
-        if path.is_root:
-            raise InvalidArgument("name what was removed")
-        core = self._core
-        try:
-            folder, shown = core.listings.loaded(lambda: core.view.folder(path.parent.components))
-        except NotFound:
-            raise NotFound(f"{path.parent} is not there: bring that back first") from None
-        with core.tree.lock:
-            ours = core.tree.base_child(folder, fold(path.name))
-            stands = shown.get(fold(path.name))
-            if ours is not None and ours is not stands:
-                what = "removed" if ours.state.parent is None else "renamed"
-                raise Busy(f"it is still being {what}: try again when mountfs wait has returned")
-            if stands is not None and stands is not ours:
-                raise AlreadyExists("what stands there is not sent yet: give it another name first")
-            place = place_in(folder, path.name)
-        try:
-            core.backend.undelete(place)
-        except MountfsError as error:
-            # What stood there before tells nothing: it may be a folder, whose rest was to come back.
-            if stands is not None or not leaves_open(error) or self._standing(path, folder) is None:
-                raise
-        else:
-            self._standing(path, folder)
-        yield "it is back"
 
     def _standing(self, path: RemotePath, folder: Node | None) -> str | None:
         """Has *folder* listed anew: the hash of the file that the service has at *path* in it by then, "" of

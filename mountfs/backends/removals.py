@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from mountfs.backends.http import HttpClient
-from mountfs.errors import Busy, MountfsError, Offline, Refused, ServerFault, Throttled, Transient
+from mountfs.errors import Busy, MountfsError, Offline, ServerFault, Throttled
 from mountfs.model.entry import NS_PER_S
-from mountfs.model.undeleted import GoesOn
 
 T = TypeVar("T")
 
@@ -56,33 +55,12 @@ def patiently(http: HttpClient, call: Callable[[], T], look: Callable[[], T | No
     raise AssertionError("the last attempt returns or raises")
 
 
-class Headway:
-    """Counts what is back of *total* files and folders, and words what ends that early."""
-
-    def __init__(self, total: int, goes_on: GoesOn) -> None:
-        self.done = self.left = 0
-        self.total = total
-        self._goes_on = goes_on
-        self.check()
-
-    def count(self, *, is_back: bool) -> None:
-        """One more is back, or stays away, since something else has its place. Refused: it is to end here."""
-        self.done += is_back
-        self.left += not is_back
-        if self.done + self.left < self.total:
-            self.check()
-
-    def check(self) -> None:
-        """Refused: nobody waits for it any more."""
-        if not self._goes_on(self.done, self.total):
-            raise Refused("it was ended")
-
-    def cut_short(self, error: MountfsError) -> MountfsError:
-        """*error*, which ended it, saying how many came back before."""
-        came = f"{self.done} of {self.total} files and folders came back"
-        told = f"{error}; {came}: undelete it once more for the others"
-        if isinstance(error, Offline | ServerFault) and max(self.total, self.done + 1) > 1:
-            # What stands there by now does not tell that all of it came back.
-            return Transient(told, error.retry_after_s)
-        error.args = (told,)
-        return error
+def one_by_one(removed: Sequence[T], bring_back: Callable[[T], bool]) -> list[bool | MountfsError]:
+    """By position whether it is back; a failure is the last, and ends it."""
+    found: list[bool | MountfsError] = []
+    for each in removed:
+        try:
+            found.append(bring_back(each))
+        except MountfsError as error:
+            return [*found, error]
+    return found

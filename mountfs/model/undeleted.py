@@ -1,26 +1,32 @@
-"""What came of bringing back what was removed."""
+"""What was removed and is to come back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mountfs.model.entry import Entry
-
-GoesOn = Callable[[int, int], bool]
-"""Is told how many files and folders are back, and of how many; whether to go on. Any thread."""
+from mountfs.model.value import value
 
 
-def always(_done: int, _total: int) -> bool:
-    return True
+@value
+class Removed:
+    """A file or folder that is gone, and that the service can bring back. *id*: how the service knows it;
+    *folder_id*: of the folder that it was in, where that is gone, too. *revision*: the last one of a file,
+    where the service has to be told. *removed_ns*: 0 where the service does not say."""
+
+    id: str
+    is_folder: bool
+    folder_id: str = ""
+    revision: str = ""
+    removed_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Undeleted:
-    """*entry* stands at the place by now; *count* files and folders came back, itself among them unless it
-    stood there before. What went along with a folder that came back whole is not counted. *left*: so many
-    more stay away: something else has their places by now, or nothing is kept of them any more."""
+    """*entry* stands at the place; None: it will once *rest* is back. *is_back*: it came back just now.
+    *rest*: what else is to come back, those before others that have to be there first."""
 
-    entry: Entry
-    count: int = 1
-    left: int = 0
+    entry: Entry | None
+    is_back: bool = True
+    rest: Sequence[Removed] = ()

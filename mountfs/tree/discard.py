@@ -11,7 +11,7 @@ what somebody has open for writing     stays as it is: closing it would bring it
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mountfs.model.path import fold
@@ -31,6 +31,7 @@ GIVEN_UP_AT_ONCE = 100
 
 UNDER_WAY = "it is just being sent; try again when that has ended"
 HOLDS = "it belongs together with something that is just being sent, or open for writing"
+HAS_NAME = "something else has its name by now"
 TAKEN = "its old name was given to something else; give that up as well, or rename it"
 OPEN = "it is open for writing; close it first"
 
@@ -63,6 +64,11 @@ def pending_within(tree: Tree, top: Node) -> dict[Node, int]:
     return found
 
 
+def _is_removed(node: Node) -> bool:
+    """Whether *node* was removed here, and the service still has it."""
+    return node.state.parent is None and node.state.base is not None and not node.state.is_forgotten
+
+
 def _depth_below(node: Node, top: Node) -> int | None:
     """How many folders *node* is down from *top*; None: it is not below it."""
     return next((depth for depth, each in enumerate(above(node)) if each is top), None)
@@ -93,9 +99,46 @@ class Discard:
             waiting = rest
         return told
 
-    def _all(self, nodes: list[Node], told: GivenUp, trial: Collection[Node] = ()) -> list[Node]:
-        """Gives up *nodes*, and each that waits for another one of them after that; returns those that wait
-        for something else. *trial*: nothing is given up, but noted what would be if all of these were."""
+    def removals(self, top: Node) -> list[Node]:
+        """What was removed at or below *top*, and the service still has, the deepest first."""
+        depths = pending_within(self._tree, top)
+        with self._tree.lock:
+            return sorted(filter(_is_removed, depths), key=lambda node: -depths[node])
+
+    def take_back(self, removed: Sequence[Node]) -> GivenUp:
+        """Shows *removed*, which ``removals`` gave, again. What has a name that something else has by now is
+        left as it is."""
+        told, waiting = GivenUp(), list(removed)
+        while waiting:
+            rest = self._all(waiting, told, may=self._has_its_name)
+            if len(rest) == len(waiting):
+                with self._tree.lock:
+                    told.left += [(path_of(node), HOLDS) for node in rest]
+                break
+            waiting = rest
+        return told
+
+    def _has_its_name(self, node: Node, told: GivenUp) -> bool:
+        """Whether nothing else is called as *node* was, which was removed. Inside a transaction."""
+        folder, base = node.state.base_parent, node.state.base
+        if not _is_removed(node) or folder is None or base is None:
+            return False  # it landed, or was shown again, meanwhile
+        load_children(self._tree, folder)
+        is_free = self._tree.child(folder, fold(base.name)) is None
+        if not is_free:
+            told.left.append((path_of(node), HAS_NAME))
+        return is_free
+
+    def _all(
+        self,
+        nodes: list[Node],
+        told: GivenUp,
+        trial: Collection[Node] = (),
+        may: Callable[[Node, GivenUp], bool] = lambda _node, _told: True,
+    ) -> list[Node]:
+        """Gives up those of *nodes* that *may* be, and each that waits for another one of them after that;
+        returns those that wait for something else. *trial*: nothing is given up, but noted what would be if
+        all of these were."""
         tree, todo = self._tree, deque(nodes)
         due: set[Node] = set(nodes)
         after: defaultdict[Node, list[Node]] = defaultdict(list)
@@ -106,6 +149,8 @@ class Discard:
             part = [todo.popleft() for _ in range(min(len(todo), GIVEN_UP_AT_ONCE))]
             with held(tree, self._needed_for(part)), tree.transaction():
                 for node in part:
+                    if not may(node, told):
+                        continue
                     holder = self._holder(node)
                     if holder is not None and trial and holder not in trial:
                         told.left.append((path_of(node), TAKEN))

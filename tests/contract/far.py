@@ -16,7 +16,7 @@ from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.http import HttpClient, HttpSettings
 from mountfs.clock import SystemClock
-from mountfs.errors import Busy, NotSignedIn, Offline
+from mountfs.errors import Busy, MountfsError, NotSignedIn, Offline
 from mountfs.model.entry import File, Folder, Listed, Place
 from mountfs.model.hashing import content_hash
 from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, OrderKind, Part, Put, SetTime
@@ -482,3 +482,16 @@ def pack(backend: Backend, bodies: Sequence[bytes]) -> list[Piece]:
     """Sessions for *bodies*, not yet sent."""
     sessions = backend.new_sessions(len(bodies))
     return [piece_of(body, session) for session, body in zip(sessions, bodies, strict=True)]
+
+
+def undelete(backend: Backend, path: str, before_ns: int | None = None) -> tuple[int, int]:
+    """How many files and folders came back, and how many stay away."""
+    undeleted = backend.undelete(place(path), before_ns)
+    found: list[bool] = [True] if undeleted.is_back else []
+    for start in range(0, len(undeleted.rest), 3):
+        part = undeleted.rest[start : start + 3]
+        for is_back in backend.bring_back(part):
+            if isinstance(is_back, MountfsError):
+                raise is_back
+            found.append(is_back)
+    return found.count(True), found.count(False)

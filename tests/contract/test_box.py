@@ -44,6 +44,7 @@ from tests.contract.far import (
     put_file,
     sent,
     time_order,
+    undelete,
     upload_parts,
     waiting_for,
 )
@@ -404,5 +405,5 @@ def test_what_was_removed_one_by_one_comes_back_one_by_one(sandbox: BoxSandbox, 
     sandbox.write("/d/sub/x", b"x")
     for path in ("/d/sub/x", "/d/sub", "/d"):
         sandbox.delete(path)
-    box.undelete(place("/d"))
+    undelete(box, "/d")
     assert sandbox.read("/d/sub/x") == b"x"

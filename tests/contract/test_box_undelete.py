@@ -9,13 +9,13 @@ import pytest
 from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from daemon.commit.verdicts import leaves_open
-from mountfs.backends.box import undelete
+from mountfs.backends.box import undelete as module
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.settings import BoxSettings
 from mountfs.backends.removals import LONGEST_GAP_S
 from mountfs.clock import SystemClock
-from mountfs.errors import NotFound, Refused, Transient
-from tests.contract.far import OneToken, place
+from mountfs.errors import NotFound, Refused, ServerFault, Transient
+from tests.contract.far import OneToken, undelete
 from tests.contract.test_dropbox_undelete import NoWaiting, SetTime
 
 RESTORE_FILE = "trash/restore_file"
@@ -57,9 +57,9 @@ def test_what_was_removed_long_before_its_folder_stays_away(
         day.now_s += LONGEST_GAP_S + 1 if name == "a" else LONGEST_GAP_S
         remove(sandbox, f"/d/{name}")
     remove(sandbox, "/d")
-    assert backend.undelete(place("/d")).count == 3
+    assert undelete(backend, "/d")[0] == 3
     assert set(sandbox.tree()) == {"/d", "/d/a", "/d/b", "/d/c"}
-    assert backend.undelete(place("/d")).count == 2  # what was removed before that
+    assert undelete(backend, "/d")[0] == 2  # what was removed before that
     assert sandbox.read("/d/early/x") == b"early/x"
 
 
@@ -71,7 +71,7 @@ def test_a_removal_that_was_begun_here_and_ended_on_the_site_is_one(
         sandbox.write(f"/beside/{name}", b"x")
     before = set(sandbox.tree())
     remove(sandbox, "/beside/sub/x", "/d/sub/x", "/d")
-    backend.undelete(place("/d"))
+    undelete(backend, "/d")
     assert set(sandbox.tree()) == before - {"/beside/sub/x"}
 
 
@@ -80,8 +80,7 @@ def test_of_several_that_had_one_name_the_last_comes_back(sandbox: BoxSandbox, b
         sandbox.write("/d/x", body)
         remove(sandbox, "/d/x")
     remove(sandbox, "/d")
-    undeleted = backend.undelete(place("/d"))
-    assert (undeleted.count, undeleted.left) == (2, 0)
+    assert undelete(backend, "/d") == (2, 0)
     assert sandbox.read("/d/x") == b"second"
 
 
@@ -91,8 +90,7 @@ def test_what_somebody_puts_there_is_left_as_it_is(sandbox: BoxSandbox, backend:
     remove(sandbox, "/d/a", "/d/sub/b", "/d/sub", "/d/c")
     for path in ("/d/a", "/d/sub"):
         sandbox.write(path, b"theirs")
-    undeleted = backend.undelete(place("/d"))
-    assert (undeleted.count, undeleted.left) == (1, 3)
+    assert undelete(backend, "/d") == (1, 3)
     assert [sandbox.read(f"/d/{name}") for name in ("a", "sub", "c")] == [b"theirs", b"theirs", b"ours"]
 
 
@@ -106,58 +104,63 @@ def test_a_reply_that_is_lost_ends_nothing(
     before = set(sandbox.tree())
     remove(sandbox, "/d/sub/y", "/d/sub", "/d/x", "/d")
     sandbox.set_faults([FaultRule(route=route, action=action, count=1)])
-    assert backend.undelete(place("/d")).count == 4
+    assert undelete(backend, "/d")[0] == 4
     assert set(sandbox.tree()) == before
 
 
-def test_a_service_that_answers_no_more_is_not_taken_for_one_that_brought_all_back(
-    sandbox: BoxSandbox, backend: BoxBackend
-) -> None:
+def test_who_fails_in_the_middle_can_be_asked_again(sandbox: BoxSandbox, backend: BoxBackend) -> None:
     for name in "xyz":
         sandbox.write(f"/d/{name}", b"x")
     remove(sandbox, "/d/x", "/d/y", "/d/z", "/d")
     sandbox.set_faults([FaultRule(route=RESTORE_FILE, status=500)])
-    with pytest.raises(Transient, match=r"1 of 4 .* undelete it once more") as told:
-        backend.undelete(place("/d"))
+    with pytest.raises(ServerFault):
+        undelete(backend, "/d")
+    assert len(sandbox.tree()) == 1
+    sandbox.set_faults([])
+    assert undelete(backend, "/d")[0] == 3
+
+
+def test_a_folder_of_which_nobody_knows_what_was_in_it_is_not_told_as_back(
+    sandbox: BoxSandbox, backend: BoxBackend
+) -> None:
+    for name in ("sub/x", "y"):
+        sandbox.write(f"/d/{name}", b"x")
+    remove(sandbox, "/d/sub/x", "/d")
+    sandbox.set_faults([FaultRule(route="folders/get", status=500)])
+    assert undelete(backend, "/d") == (1, 0)
+    sandbox.set_faults([FaultRule(route="folders/get", action=FaultKind.DROP_BEFORE)])
+    sandbox.write("/e/sub/x", b"x")
+    remove(sandbox, "/e/sub/x", "/e")
+    with pytest.raises(Transient, match="undelete it once more") as told:
+        undelete(backend, "/e")
     assert not leaves_open(told.value)
     sandbox.set_faults([])
-    assert backend.undelete(place("/d")).count == 3
-
-
-def test_who_is_not_waited_for_any_more_ends(
-    sandbox: BoxSandbox, backend: BoxBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(undelete, "FILES_A_ROUND", 1)
-    for name in "xyz":
-        sandbox.write(f"/d/{name}", b"x")
-    remove(sandbox, "/d/x", "/d/y", "/d/z", "/d")
-    with pytest.raises(Refused, match="2 of 4"):
-        backend.undelete(place("/d"), lambda done, _total: done < 2)
-    assert len(sandbox.tree()) == 2
+    assert undelete(backend, "/e") == (1, 0)
+    assert undelete(backend, "/d") == (1, 0)
 
 
 def test_a_trash_that_is_too_large_to_look_through_is_told(
     sandbox: BoxSandbox, backend: BoxBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(undelete, "PAGE_ITEMS", 2)
-    monkeypatch.setattr(undelete, "MOST_TRASH_PAGES", 2)
+    monkeypatch.setattr(module, "PAGE_ITEMS", 2)
+    monkeypatch.setattr(module, "MOST_TRASH_PAGES", 2)
     for number in range(3):
         sandbox.write(f"/{number}", b"x")
         remove(sandbox, f"/{number}")
     with pytest.raises(NotFound):
-        backend.undelete(place("/none"))
+        undelete(backend, "/none")
     for number in range(3, 6):
         sandbox.write(f"/{number}", b"x")
         remove(sandbox, f"/{number}")
     with pytest.raises(Refused, match="more than 4 items"):
-        backend.undelete(place("/0"))
+        undelete(backend, "/0")
 
 
 def test_a_name_is_found_however_its_letters_are_composed(sandbox: BoxSandbox, backend: BoxBackend) -> None:
     sandbox.write("/D/u\u0308ber", b"x")
     remove(sandbox, "/D/u\u0308ber", "/D")
-    backend.undelete(place("/d"))
+    undelete(backend, "/d")
     assert sandbox.read("/D/u\u0308ber") == b"x"
     remove(sandbox, "/D/u\u0308ber")
-    backend.undelete(place("/D/\u00dcber"))
+    undelete(backend, "/D/\u00dcber")
     assert sandbox.read("/D/u\u0308ber") == b"x"

@@ -8,16 +8,16 @@ import pytest
 
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
-from daemon.commit.verdicts import leaves_open
-from mountfs.backends.dropbox import undelete
+from mountfs.backends.dropbox import undelete as module
 from mountfs.backends.dropbox.api import DropboxApi
 from mountfs.backends.dropbox.backend import DropboxBackend
 from mountfs.backends.dropbox.settings import DropboxSettings
 from mountfs.backends.removals import LONGEST_GAP_S
 from mountfs.clock import SystemClock
-from mountfs.errors import Busy, NoSpace, NotFound, Refused, Transient
+from mountfs.errors import Busy, NoSpace, NotFound
 from mountfs.model.entry import File
-from tests.contract.far import OneToken, place
+from mountfs.model.undeleted import Removed
+from tests.contract.far import OneToken, undelete
 
 RESTORE = "files/restore"
 FULL = {"error_summary": "", "error": {".tag": "path_write", "path_write": {".tag": "insufficient_space"}}}
@@ -90,7 +90,7 @@ def test_what_was_removed_long_before_its_folder_stays_away(
         day.now_s += LONGEST_GAP_S + 1 if name == "a" else LONGEST_GAP_S
         sandbox.delete(f"/d/{name}")
     sandbox.delete("/d")
-    backend.undelete(place("/d"))
+    undelete(backend, "/d")
     assert set(sandbox.tree()) == {"/d", "/d/a", "/d/b", "/d/c"}
 
 
@@ -101,7 +101,7 @@ def test_a_folder_is_found_whether_or_not_the_service_lists_it_when_it_is_gone(
     lists_gone_folders: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(undelete, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(module, "PAGE_ENTRIES", 3)
     sandbox.set_switches(lists_gone_folders=lists_gone_folders)
     for number in range(4):
         sandbox.write(f"/Top/D/{number}", b"x")
@@ -110,7 +110,7 @@ def test_a_folder_is_found_whether_or_not_the_service_lists_it_when_it_is_gone(
     before = set(sandbox.tree())
     sandbox.delete("/Top/beside/0")
     sandbox.delete("/Top/D")
-    backend.undelete(place("/top/d"))
+    undelete(backend, "/top/d")
     assert set(sandbox.tree()) == before - {"/Top/beside/0"}
     assert calls_of(backend, RESTORE) == 4
 
@@ -120,23 +120,21 @@ def test_what_never_stood_there_is_not_looked_for_in_the_folder_above(
 ) -> None:
     sandbox.write("/d/x", b"x")
     with pytest.raises(NotFound):
-        backend.undelete(place("/d/none"))
+        undelete(backend, "/d/none")
     assert calls_of(backend, "files/list_folder") == 0
 
 
-def test_who_fails_in_the_middle_says_how_many_came_back_and_can_be_asked_again(
-    sandbox: DropboxSandbox, backend: DropboxBackend
-) -> None:
+def test_who_fails_in_the_middle_can_be_asked_again(sandbox: DropboxSandbox, backend: DropboxBackend) -> None:
     for number in range(4):
         sandbox.write(f"/d/{number}", b"x")
     sandbox.create_folder("/d/empty")
     before = set(sandbox.tree())
     sandbox.delete("/d")
     sandbox.set_faults([FaultRule(route=RESTORE, status=409, body=FULL, after=2, count=1)])
-    with pytest.raises(NoSpace, match="2 of 5 files and folders came back"):
-        backend.undelete(place("/d"))
+    with pytest.raises(NoSpace):
+        undelete(backend, "/d")
     assert len(sandbox.tree()) == 1 + 2
-    backend.undelete(place("/d"))
+    undelete(backend, "/d")
     assert set(sandbox.tree()) == before
     assert calls_of(backend, RESTORE) == 3 + 2
 
@@ -150,54 +148,27 @@ def test_a_reply_that_is_lost_in_the_middle_ends_nothing_and_doubles_nothing(
         sandbox.write(f"/d/{number}", b"x")
     sandbox.delete("/d")
     sandbox.set_faults([FaultRule(route=RESTORE, action=action, after=lost, count=1)])
-    assert backend.undelete(place("/d")).count == 3
+    assert undelete(backend, "/d")[0] == 3
     assert len(sandbox.tree()) == 1 + 3
     assert calls_of(backend, RESTORE) == 3 + (action is FaultKind.DROP_BEFORE)
-
-
-def test_a_service_that_answers_no_more_is_not_taken_for_one_that_brought_all_back(
-    sandbox: DropboxSandbox, backend: DropboxBackend
-) -> None:
-    """Whoever looks whether the folder is back would find it, without the others."""
-    for number in range(3):
-        sandbox.write(f"/d/{number}", b"x")
-    sandbox.delete("/d")
-    sandbox.set_faults([FaultRule(route=RESTORE, status=500, after=1)])
-    with pytest.raises(Transient, match=r"1 of 3 .* undelete it once more") as told:
-        backend.undelete(place("/d"))
-    assert not leaves_open(told.value)
-
-
-def test_who_is_not_waited_for_any_more_ends_and_can_be_asked_again(
-    sandbox: DropboxSandbox, backend: DropboxBackend
-) -> None:
-    for number in range(4):
-        sandbox.write(f"/d/{number}", b"x")
-    sandbox.delete("/d")
-    with pytest.raises(Refused, match="2 of 4 files and folders came back"):
-        backend.undelete(place("/d"), lambda done, _total: done < 2)
-    assert backend.undelete(place("/d")).count == 2
-    assert len(sandbox.tree()) == 1 + 4
 
 
 def test_what_somebody_puts_there_meanwhile_is_left_as_it_is(
     sandbox: DropboxSandbox, backend: DropboxBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in "abc":
+    for name in "abcd":
         sandbox.write(f"/d/{name}", b"ours")
     sandbox.delete("/d")
-    monkeypatch.setattr(undelete, "WRITES_PER_LOOK", 1)
-    restore = undelete._restore
+    restore = module._restore
 
-    def restore_beside_somebody(api: DropboxApi, removed: undelete.Removed) -> File:
+    def restore_beside_somebody(api: DropboxApi, removed: Removed) -> File:
         file = restore(api, removed)
-        sandbox.write("/d/c", b"theirs")
+        sandbox.write("/d/d", b"theirs")
         return file
 
-    monkeypatch.setattr(undelete, "_restore", restore_beside_somebody)
-    undeleted = backend.undelete(place("/d"))
-    assert (undeleted.count, undeleted.left) == (2, 1)
-    assert [sandbox.read(f"/d/{name}") for name in "abc"] == [b"ours", b"ours", b"theirs"]
+    monkeypatch.setattr(module, "_restore", restore_beside_somebody)
+    assert undelete(backend, "/d") == (3, 1)
+    assert [sandbox.read(f"/d/{name}") for name in "abcd"] == [b"ours"] * 3 + [b"theirs"]
 
 
 def test_a_busy_namespace_is_waited_for_and_not_for_ever(
@@ -206,18 +177,18 @@ def test_a_busy_namespace_is_waited_for_and_not_for_ever(
     sandbox.write("/d/x", b"x")
     sandbox.delete("/d")
     sandbox.set_faults([FaultRule(route=RESTORE, action=FaultKind.BUSY_NAMESPACE, count=1)])
-    backend.undelete(place("/d"))
+    undelete(backend, "/d")
     assert "/d/x" in sandbox.tree()
     assert waiting.waits_s
     sandbox.delete("/d")
     sandbox.set_faults([FaultRule(route=RESTORE, action=FaultKind.BUSY_NAMESPACE)])
-    with pytest.raises(Busy, match="0 of 1"):
-        backend.undelete(place("/d"))
+    with pytest.raises(Busy):
+        undelete(backend, "/d")
 
 
 def test_files_without_a_time_all_come_back_and_dated_ones_alone_where_there_are_any() -> None:
-    undated = [undelete.Removed("/d/x", "1"), undelete.Removed("/d/y", "2")]
-    dated = undelete.Removed("/d/z", "3", 10)
-    assert undelete.dated_last_removal(undated) == undated
-    assert undelete.dated_last_removal([*undated, dated]) == [dated]
-    assert undelete.dated_last_removal([]) == []
+    undated = [Removed("/d/x", is_folder=False), Removed("/d/y", is_folder=False)]
+    dated = Removed("/d/z", is_folder=False, removed_ns=10)
+    assert module.dated_last_removal(undated) == undated
+    assert module.dated_last_removal([*undated, dated]) == [dated]
+    assert module.dated_last_removal([]) == []

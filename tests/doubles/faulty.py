@@ -15,7 +15,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.model.undeleted import GoesOn, Undeleted, always
+from mountfs.model.undeleted import Removed, Undeleted
 from mountfs.ports import (
     Backend,
     BackendLimits,
@@ -112,8 +112,11 @@ class FaultyBackend:
     def restore(self, place: Place, former: File) -> None:
         self._run("restore", lambda: self.inner.restore(place, former))
 
-    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
-        return self._run("undelete", lambda: self.inner.undelete(place, goes_on))
+    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+        return self._run("undelete", lambda: self.inner.undelete(place, before_ns))
+
+    def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+        return self._run("bring_back", lambda: self.inner.bring_back(removed))
 
     def list_tree(self, folder_id: str, cursor: str | None) -> TreePage:
         return self._run("list_tree", lambda: self.inner.list_tree(folder_id, cursor))

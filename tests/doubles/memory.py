@@ -20,18 +20,17 @@ from mountfs.errors import (
     NotSignedIn,
     NotSupported,
     Offline,
-    Refused,
     RequestTooBig,
     ServerFault,
     Unreachable,
 )
-from mountfs.model.entry import Account, Entry, File, Listed, Odd, Place, Space
+from mountfs.model.entry import Account, Entry, File, Folder, Listed, Odd, Place, Space
 from mountfs.model.hashing import content_hash
 from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.model.undeleted import GoesOn, Undeleted, always
+from mountfs.model.undeleted import Removed, Undeleted
 from mountfs.ports import BackendLimits, FolderPage, Launch, Piece, RemoteChanges, Stored, Take, TreePage
 from tests.doubles.memory_account import MemoryAccount
 
@@ -172,28 +171,36 @@ class MemoryBackend:
                 raise NotFound(f"revision {former.revision} of {former.name} is gone")
             self.remote.write(place.path.text, body, former.mtime_ns)
 
-    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
+    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
         with self._call("undelete"):
             tree = self.remote.tree
             standing = tree.at(place)
             if isinstance(standing, File):
                 raise AlreadyExists(f"something stands at {place}")
-            removed = tree.removed_below(place) if standing else tree.removed_at(place)
-            bodies = {
-                entry.revision: tree.body(entry.revision) for _, entry in removed if isinstance(entry, File)
-            }
-            if not removed or None in bodies.values():
+            gone = tree.removed_below(place.path) if standing else tree.removed_at(place)
+            rest = [
+                Removed(path.text, isinstance(entry, Folder), revision=getattr(entry, "revision", ""))
+                for path, entry in gone
+            ]
+            if not rest or any(tree.body(each.revision) is None for each in rest if not each.is_folder):
                 raise (AlreadyExists if standing else NotFound)(f"nothing of {place} is kept")
-            for number, (path, entry) in enumerate(removed):
-                if not goes_on(number, len(removed)):
-                    raise Refused(f"ended: {number} of {len(removed)} came back")
-                if isinstance(entry, File):
-                    self.remote.write(path.text, bodies[entry.revision] or b"", entry.mtime_ns)
-                else:
-                    self.remote.mkdir(path.text)
-            back = tree.at(place)
-            assert back is not None
-            return Undeleted(back, len(removed))
+            if standing is None and not rest[0].is_folder:
+                self._bring_back(rest[0])
+                return Undeleted(tree.at(place))
+            return Undeleted(standing, is_back=False, rest=rest)
+
+    def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+        with self._call("bring_back"):
+            return [self._bring_back(each) for each in removed]
+
+    def _bring_back(self, removed: Removed) -> bool:
+        path, tree = RemotePath(removed.id), self.remote.tree
+        is_free = tree.at(Place(path)) is None
+        if is_free and removed.is_folder:
+            self.remote.mkdir(removed.id)
+        elif is_free:
+            self.remote.write(removed.id, tree.body(removed.revision) or b"")
+        return is_free
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         with self._call("read"):

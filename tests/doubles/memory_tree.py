@@ -210,12 +210,10 @@ class MemoryTree:
             raise InvalidArgument("the root cannot be removed")
         self._record(None, item.id)
         gone = [item.id, *self._below(item.id)]
-        path = self.path_of(item.id)
-        before = self._take_removed_below(path)
+        before = self.removed_below(self.path_of(item.id))
         self.trash[self._spot(item.id)] = [
-            *((self.path_of(each), self._entries[each]) for each in gone),
-            *(each for each in before if each[0].key not in {self.path_of(one).key for one in gone}),
-        ]
+            (self.path_of(each), self._entries[each]) for each in gone
+        ] + before
         for item_id in reversed(gone):
             self._detach(item_id)
 
@@ -225,14 +223,11 @@ class MemoryTree:
         folder = (folder_id or "") if self.is_by_id else place.path.parent.key
         return self.trash.get((folder, place.path.name_key), [])
 
-    def removed_below(self, place: Place) -> list[tuple[RemotePath, Entry]]:
-        """What was removed below the folder that stands at *place*, parents first."""
-        return self._take_removed_below(place.path)
-
-    def _take_removed_below(self, path: RemotePath) -> list[tuple[RemotePath, Entry]]:
-        """Nobody dates it here: all of it, the last of each path."""
-        spots = [spot for spot, gone in self.trash.items() if gone[0][0].is_below(path)]
-        found = {one.key: (one, entry) for spot in spots for one, entry in self.trash.pop(spot)}
+    def removed_below(self, path: RemotePath) -> list[tuple[RemotePath, Entry]]:
+        """What was removed below the folder *path*, parents first, the last of each path. Nobody dates it:
+        all of it."""
+        gone = [each for one in self.trash.values() for each in one if each[0].is_below(path)]
+        found = {each.key: (each, entry) for each, entry in gone if self._find(each) is None}
         return sorted(found.values(), key=lambda each: len(each[0].components))
 
     def move(self, item: Entry | None, source: Place, target: Place, *, makes_parents: bool = True) -> Entry:

@@ -217,7 +217,7 @@ LAYERS_OF_THE_TREE = (
     ("attributing", "circles", "copynames", "lister", "refusedabove", "takeover", "twins"),
     ("listings",),
     ("feed", "plan", "rescue", "reversal", "sync", "view", "walks"),
-    ("landing", "recovered", "replaced"),
+    ("broughtback", "landing", "recovered", "replaced"),
     ("strays",),
     ("booking", "discard", "launch", "recovery", "verbs"),
 )

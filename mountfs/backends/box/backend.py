@@ -48,7 +48,7 @@ from mountfs.model.order import Copy, Delete, MakeFolder, Move, Order, Part, Put
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.model.undeleted import GoesOn, Undeleted, always
+from mountfs.model.undeleted import Removed, Undeleted
 from mountfs.model.waits import Ending
 from mountfs.ports import (
     BackendLimits,
@@ -186,8 +186,12 @@ class BoxBackend:
     def restore(self, place: Place, former: File) -> None:  # noqa: ARG002 - the port's; a version is the file's own
         restore(self._api, former)
 
-    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
-        return Undelete(self._api, self._items, goes_on).run(self._places.folder_of(place), place)
+    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+        folder_id = self._places.folder_of(place)
+        return Undelete(self._api, self._items).run(folder_id, place, before_ns)
+
+    def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+        return Undelete(self._api, self._items).bring_back(removed)
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By version, which stays readable when the file has gone on to another one."""

@@ -18,11 +18,11 @@ from mountfs.backends.box.entries import FIELDS, entry_of, folder_of, id_of, par
 from mountfs.backends.box.errors import from_response
 from mountfs.backends.box.items import GET_FOLDER, PAGE_ITEMS, Items, entries_of
 from mountfs.backends.paging import guarded_pages
-from mountfs.backends.removals import Headway, last_removal, patiently
-from mountfs.errors import AlreadyExists, Conflict, MountfsError, NotFound, Refused, ServerFault
+from mountfs.backends.removals import last_removal, one_by_one, patiently
+from mountfs.errors import AlreadyExists, Conflict, MountfsError, NotFound, Refused, ServerFault, Transient
 from mountfs.model.entry import Entry, Folder, Place
 from mountfs.model.path import fold
-from mountfs.model.undeleted import GoesOn, Undeleted
+from mountfs.model.undeleted import Removed, Undeleted
 
 TRASH = "GET folders/trash/items"
 RESTORE_FILE, RESTORE_FOLDER = "POST files/:id", "POST folders/:id"
@@ -30,7 +30,6 @@ MOST_TRASH_PAGES = 200
 """Of 1,000 items: a fifth of what Box allows in a minute."""
 FILES_AT_ONCE = 4
 """Folders come back one by one: Box locks all that is in one meanwhile (reference, POST /folders/:id)."""
-FILES_A_ROUND = 32
 MOST_LOOKED_UP = 200
 """Folders from which something was removed, and that stand: so many are asked where they are."""
 
@@ -54,30 +53,44 @@ class Trashed:
 
 
 class Undelete:
-    """Brings back what stood at one place."""
+    """Brings back what is in the trash."""
 
-    def __init__(self, api: BoxApi, items: Items, goes_on: GoesOn) -> None:
+    def __init__(self, api: BoxApi, items: Items) -> None:
         self._api = api
         self._items = items
-        self._headway = Headway(1, goes_on)
 
-    def run(self, folder_id: str, place: Place) -> Undeleted:
+    def run(self, folder_id: str, place: Place, before_ns: int | None) -> Undeleted:
         """What was removed last of all that had the name of *place* in the folder. A folder that stands there
-        gets back what was removed last of all that was below it."""
+        gets back what was removed last of all that was below it, with *before_ns* only if that was just
+        before this time."""
         trash = {each.id: each for each in _trash(self._api)}
-        named = [
-            each for each in trash.values() if each.folder_id == folder_id and each.key == place.path.name_key
-        ]
+        key = place.path.name_key
+        named = [each for each in trash.values() if each.folder_id == folder_id and each.key == key]
         last = max(named, key=lambda each: each.rank, default=None)
-        entry = None if last is None else self._back(last)
+        entry = None if last is None else self._back(last.id, is_folder=last.is_folder)
         if last is None or entry is None:
-            entry = self._standing_folder(folder_id, place)
-            return self._complete(entry, _Below(self._api, trash, entry.id), None)
+            standing = self._standing_folder(folder_id, place)
+            rest = _Below(self._api, trash, standing.id).last_removal(before_ns)
+            if not rest:
+                raise AlreadyExists(f"a folder stands at {place}, and nothing that was in it is in the trash")
+            return Undeleted(standing, is_back=False, rest=rest)
         if not isinstance(entry, Folder):
             return Undeleted(entry)
-        self._headway.count(is_back=True)
         del trash[last.id]
-        return self._complete(entry, _Below(self._api, trash, entry.id), last.removed_ns)
+        try:
+            rest = _Below(self._api, trash, entry.id).last_removal(last.removed_ns)
+        except MountfsError as error:  # of those that leave open what became of it, the folder is not told
+            raise Transient(
+                f"{error}; the folder is back: undelete it once more for what was in it"
+            ) from error
+        return Undeleted(entry, rest=rest)
+
+    def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+        if any(each.is_folder for each in removed):
+            return one_by_one(removed, self._is_back)
+        with ThreadPoolExecutor(FILES_AT_ONCE, "undelete") as pool:
+            futures = [pool.submit(self._is_back, each) for each in removed]
+            return one_by_one(futures, lambda each: each.result())
 
     def _standing_folder(self, folder_id: str, place: Place) -> Folder:
         standing = self._items.child(folder_id, place.name)
@@ -87,60 +100,30 @@ class Undelete:
             raise AlreadyExists(f"something stands at {place}")
         return folder_of(standing)
 
-    def _complete(self, folder: Folder, below: _Below, removed_ns: int | None) -> Undeleted:
-        """*removed_ns*: when *folder* itself was removed, which is back by now; None: it was not."""
-        headway = self._headway
-        try:
-            found = below.last_removal(removed_ns)
-            if not found and removed_ns is None:
-                raise AlreadyExists(f"{folder.name} stands there, and nothing that was in it is in the trash")
-            headway.total = len(found) + (removed_ns is not None)
-            self._all_back(found)
-        except AlreadyExists:
-            raise
-        except MountfsError as error:
-            raise headway.cut_short(error) from error
-        return Undeleted(folder, headway.done, headway.left)
+    def _is_back(self, removed: Removed) -> bool:
+        return self._back(removed.id, is_folder=removed.is_folder) is not None
 
-    def _all_back(self, found: Sequence[Trashed]) -> None:
-        """*found*: parents first."""
-        away: set[str | None] = set()
-        files: list[Trashed] = []
-        for each in found:
-            if each.folder_id in away:
-                is_back = False
-            elif not each.is_folder:
-                files.append(each)
-                continue
-            else:
-                is_back = self._back(each) is not None
-            if not is_back:
-                away.add(each.id)
-            self._headway.count(is_back=is_back)
-        with ThreadPoolExecutor(FILES_AT_ONCE, "undelete") as pool:
-            for start in range(0, len(files), FILES_A_ROUND):
-                for entry in pool.map(self._back, files[start : start + FILES_A_ROUND]):
-                    self._headway.count(is_back=entry is not None)
-
-    def _back(self, trashed: Trashed) -> Entry | None:
+    def _back(self, item_id: str, *, is_folder: bool) -> Entry | None:
         """What came back; None: something else has its place, or the trash does not keep it any more."""
-        return patiently(self._api.http, partial(self._restore, trashed), partial(self._standing, trashed))
+        restore = partial(self._restore, item_id, is_folder=is_folder)
+        return patiently(self._api.http, restore, partial(self._standing, item_id, is_folder=is_folder))
 
-    def _restore(self, trashed: Trashed) -> Entry | None:
-        kind, route = ("folders", RESTORE_FOLDER) if trashed.is_folder else ("files", RESTORE_FILE)
-        url = self._api.api_url(f"{kind}/{quoted(trashed.id)}", fields=FIELDS)
-        response = self._api.exchange(route, url, arg={})
+    def _restore(self, item_id: str, *, is_folder: bool) -> Entry | None:
+        kind, route = ("folders", RESTORE_FOLDER) if is_folder else ("files", RESTORE_FILE)
+        response = self._api.exchange(
+            route, self._api.api_url(f"{kind}/{quoted(item_id)}", fields=FIELDS), arg={}
+        )
         if response.status == 201:
             return entry_of(object_in(response, route))
         error = from_response(response, route)
         if isinstance(error, NotFound):
-            return self._standing(trashed)
+            return self._standing(item_id, is_folder=is_folder)
         if isinstance(error, Conflict):
             return None
         raise error
 
-    def _standing(self, trashed: Trashed) -> Entry | None:
-        item = self._items.get(trashed.id, is_folder=trashed.is_folder)
+    def _standing(self, item_id: str, *, is_folder: bool) -> Entry | None:
+        item = self._items.get(item_id, is_folder=is_folder)
         return None if item is None else entry_of(item)
 
 
@@ -154,16 +137,17 @@ class _Below:
         self._top_id = top_id
         self._looked_up = 0
 
-    def last_removal(self, before_ns: int | None) -> list[Trashed]:
-        """What went with the last removal, parents first; *before_ns*: when the folder itself did. Of several
-        that had one name the last."""
+    def last_removal(self, before_ns: int | None) -> list[Removed]:
+        """What went with the last removal, folders first, the topmost of all; *before_ns*: when the folder
+        itself did. Of several that had one name the last."""
         dated = [(each.removed_ns, each) for each in self._trash.values()]
         named: dict[tuple[str | None, str], Trashed] = {}
         for each in last_removal(dated, before_ns, lambda each: self._was_below(each.folder_id)):
             name = each.folder_id, each.key
             named[name] = max(named.get(name, each), each, key=lambda one: one.rank)
-        found = {each.id: each for each in named.values()}
-        return sorted(found.values(), key=lambda each: len(self._trashed_above(each.folder_id)))
+        depths = {each.id: len(self._trashed_above(each.folder_id)) for each in named.values()}
+        found = sorted(named.values(), key=lambda each: (not each.is_folder, depths[each.id]))
+        return [Removed(each.id, each.is_folder, folder_id=each.folder_id or "") for each in found]
 
     def _trashed_above(self, folder_id: str | None) -> list[str]:
         """The folders in the trash from *folder_id* upwards."""

@@ -13,7 +13,7 @@ from mountfs.backends.dropbox.errors import from_response, is_stale_token
 from mountfs.backends.dropbox.jobs import DropboxJobs
 from mountfs.backends.dropbox.limits import DROPBOX_LIMITS
 from mountfs.backends.dropbox.settings import DropboxSettings
-from mountfs.backends.dropbox.undelete import undelete
+from mountfs.backends.dropbox.undelete import bring_back, undelete
 from mountfs.backends.dropbox.uploads import DropboxUploads, part_bytes_of
 from mountfs.backends.filerange import FileRange
 from mountfs.backends.http import HttpClient, HttpSettings, TimedOut, Tokens
@@ -28,7 +28,7 @@ from mountfs.model.order import Order, Part
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
 from mountfs.model.source import Source
-from mountfs.model.undeleted import GoesOn, Undeleted, always
+from mountfs.model.undeleted import Removed, Undeleted
 from mountfs.model.waits import Ending
 from mountfs.ports import (
     BackendLimits,
@@ -128,8 +128,11 @@ class DropboxBackend:
     def restore(self, place: Place, former: File) -> None:
         listing.restore(self._api, place.path, former.revision)
 
-    def undelete(self, place: Place, goes_on: GoesOn = always) -> Undeleted:
-        return undelete(self._api, place.path, goes_on)
+    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+        return undelete(self._api, place.path, before_ns)
+
+    def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+        return bring_back(self._api, removed)
 
     def read(self, file: File, offset: int, length: int, take: Take | None = None) -> bytes:
         """By revision, which stays readable when the path has gone on to another one."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from mountfs.backends import checked
@@ -17,7 +16,7 @@ from mountfs.backends.dropbox.api import DropboxApi, Json
 from mountfs.backends.dropbox.entries import MOST_PATH_CHARS, entry_of, file_of, name_of
 from mountfs.backends.dropbox.listing import CONTINUE, LIST, PAGE_ENTRIES, RESTORE, REVISIONS
 from mountfs.backends.paging import guarded_pages
-from mountfs.backends.removals import Headway, last_removal, patiently
+from mountfs.backends.removals import last_removal, one_by_one, patiently
 from mountfs.errors import (
     AlreadyExists,
     Conflict,
@@ -29,34 +28,19 @@ from mountfs.errors import (
 )
 from mountfs.model.entry import Entry, File
 from mountfs.model.path import RemotePath, fold
-from mountfs.model.undeleted import GoesOn, Undeleted
+from mountfs.model.undeleted import Removed, Undeleted
 
 METADATA = "files/get_metadata"
 CREATE_FOLDER = "files/create_folder_v2"
 READS_AT_ONCE = 8
-READS_A_ROUND = 64
-WRITES_PER_LOOK = 16
-"""A restore replaces what stands at its path, under no condition: only so many are made before it is looked
-again whether the paths of the next ones are free."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """Something that is gone; *path* as it was spelled.
-
-    *revision*: of a file the last one, None of a folder. *removed_ns*: None where the service does not say.
-    """
-
-    path: str
-    revision: str | None
-    removed_ns: int | None = None
-
-
-def undelete(api: DropboxApi, path: RemotePath, goes_on: GoesOn) -> Undeleted:
+def undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undeleted:
     """By path, which has the history of the file that stood there last.
 
     A folder that stands there gets back what was removed last below it: that is how one is completed whose
-    undelete failed in the middle. AlreadyExists: there is nothing like that.
+    undelete failed in the middle. AlreadyExists: there is nothing like that. *before_ns*: of such a folder
+    only what was removed just before that time.
     """
     is_folder = False
     try:
@@ -70,17 +54,33 @@ def undelete(api: DropboxApi, path: RemotePath, goes_on: GoesOn) -> Undeleted:
             raise AlreadyExists(f"a file stands at {path}")
     if last is not None:
         return Undeleted(_restored_file(api, last))
-    return _undelete_folder(api, path, Headway(0, goes_on), is_folder=is_folder)
+    return _undelete_folder(api, path, before_ns, is_folder=is_folder)
 
 
-def dated_last_removal(files: Sequence[Removed]) -> list[Removed]:
+def bring_back(api: DropboxApi, removed: Sequence[Removed]) -> list[bool | MountfsError]:
+    """One by one: the service refuses calls that write side by side (``too_many_write_operations``), and a
+    refusal holds back whatever else the account does.
+
+    A restore replaces what stands at its path, under no condition: before, it is looked whether the path is
+    still free.
+    """
+    try:
+        gone = {each.id for each in _all_removed_at(api, [each.id for each in removed])}
+    except MountfsError as error:
+        return [error]
+    return one_by_one(removed, lambda each: each.id in gone and _come_back(api, each))
+
+
+def dated_last_removal(files: Sequence[Removed], before_ns: int | None = None) -> list[Removed]:
     """All of *files* where no time is known; where some are known, the others were moved away
     (list_revisions)."""
-    dated = [(each.removed_ns, each) for each in files if each.removed_ns is not None]
-    return last_removal(dated) if dated else list(files)
+    dated = [(each.removed_ns, each) for each in files if each.removed_ns]
+    return last_removal(dated, before_ns) if dated or before_ns is not None else list(files)
 
 
-def _undelete_folder(api: DropboxApi, path: RemotePath, headway: Headway, *, is_folder: bool) -> Undeleted:
+def _undelete_folder(
+    api: DropboxApi, path: RemotePath, before_ns: int | None, *, is_folder: bool
+) -> Undeleted:
     """*is_folder*: of something else the service may keep nothing but its name."""
     arg = {"path": path.text, "include_deleted": True}
     try:
@@ -89,29 +89,26 @@ def _undelete_folder(api: DropboxApi, path: RemotePath, headway: Headway, *, is_
         raise NotFound(f"the service keeps nothing of {path}") from None
     stands = standing.get(".tag") != "deleted"
     path = path.parent.child(name_of(standing))
-    leaves = _removed_leaves(api, path, headway)
-    found = _all_removed_at(api, leaves, headway)
-    files = dated_last_removal([each for each in found if each.revision is not None])
+    found = _all_removed_at(api, _removed_leaves(api, path))
+    before_ns = before_ns if stands else None
+    files = dated_last_removal([each for each in found if not each.is_folder], before_ns)
     # Nothing tells when an empty folder was removed.
-    folders = [each for each in found if each.revision is None]
+    folders = [each for each in found if each.is_folder] if files or before_ns is None else []
     if not files and not folders:
         if stands:
-            raise AlreadyExists(f"a folder stands at {path}")
+            raise AlreadyExists(f"a folder stands at {path}, and nothing that was in it is to come back")
         if not is_folder:
             raise NotFound(f"the service keeps nothing of {path}")
-        folders = [Removed(path.text, None)]
-    headway.total = len(files) + len(folders)
-    _bring_back(api, [*files, *folders], headway)
-    entry = entry_of(api.object(METADATA, {"path": path.text}, is_read=True))
-    return Undeleted(entry, headway.done, headway.left)
+        folders = [Removed(path.text, is_folder=True)]
+    return Undeleted(entry_of(standing) if stands else None, is_back=False, rest=[*files, *folders])
 
 
-def _removed_leaves(api: DropboxApi, path: RemotePath, headway: Headway) -> list[str]:
+def _removed_leaves(api: DropboxApi, path: RemotePath) -> list[str]:
     """Paths, as they were spelled, of what is gone below *path* and has nothing below it."""
     names: dict[str, str] = {}
     gone: list[str] = []
     above: set[str] = set()
-    for metadata in _below(api, path, headway):
+    for metadata in _below(api, path):
         lower = metadata.get("path_lower")
         if not isinstance(lower, str) or not _is_at_or_below(lower, path):
             continue
@@ -133,19 +130,19 @@ def _spelled(lower: str, names: dict[str, str], top: RemotePath) -> str:
     return spelled
 
 
-def _below(api: DropboxApi, path: RemotePath, headway: Headway) -> Iterator[Json]:
+def _below(api: DropboxApi, path: RemotePath) -> Iterator[Json]:
     """Entries of a recursive listing, also of what is gone.
 
     The reference does not tell whether a folder that is gone can be listed. Where it cannot, the folder above
     it can, and has its entries among its own.
     """
     try:
-        yield from _pages(api, path.text, headway)
+        yield from _pages(api, path.text)
     except (NotFound, NotADirectory):
-        yield from _pages(api, path.parent.text, headway)
+        yield from _pages(api, path.parent.text)
 
 
-def _pages(api: DropboxApi, path: str, headway: Headway) -> Iterator[Json]:
+def _pages(api: DropboxApi, path: str) -> Iterator[Json]:
     arg = {"path": path, "recursive": True, "include_deleted": True, "limit": PAGE_ENTRIES}
     page = api.object(LIST, arg, is_read=True)
     with guarded_pages(api.http, LIST) as pages:
@@ -158,7 +155,6 @@ def _pages(api: DropboxApi, path: str, headway: Headway) -> Iterator[Json]:
                 return
             cursor = checked.token(page.get("cursor"), "cursor")
             pages.check(cursor, is_new=bool(entries))
-            headway.check()
             page = api.object(CONTINUE, {"cursor": cursor}, is_read=True)
 
 
@@ -172,7 +168,7 @@ def _removed_at(api: DropboxApi, path: str) -> Removed | None:
     try:
         return patiently(api.http, partial(_last, api, path), lambda: None)
     except IsADirectory:
-        return Removed(path, None)
+        return Removed(path, is_folder=True)
     except NotFound:
         return None
 
@@ -193,40 +189,27 @@ def _last(api: DropboxApi, path: str) -> Removed | None:
         raise NotFound(f"the service keeps nothing of {path}")
     revision = file_of(checked.obj(entries[0], "a revision")).revision
     stated = page.get("server_deleted")
-    return Removed(path, revision, None if stated is None else checked.time_ns(stated, "server_deleted"))
+    removed_ns = 0 if stated is None else checked.time_ns(stated, "server_deleted")
+    return Removed(path, is_folder=False, revision=revision, removed_ns=removed_ns)
 
 
-def _bring_back(api: DropboxApi, everything: Sequence[Removed], headway: Headway) -> None:
-    """One by one: the service refuses calls that write side by side (``too_many_write_operations``), and a
-    refusal holds back whatever else the account does. A failure says how many came back before it."""
-    try:
-        for start in range(0, len(everything), WRITES_PER_LOOK):
-            part = everything[start : start + WRITES_PER_LOOK]
-            gone = {each.path: each for each in _all_removed_at(api, [each.path for each in part])}
-            for path in (each.path for each in part):
-                if path in gone:
-                    _come_back(api, gone[path])
-                headway.count(is_back=path in gone)
-    except MountfsError as error:
-        raise headway.cut_short(error) from error
-
-
-def _come_back(api: DropboxApi, removed: Removed) -> None:
+def _come_back(api: DropboxApi, removed: Removed) -> bool:
     """The folders above come by themselves."""
-    if removed.revision is not None:
+    if not removed.is_folder:
         _restored_file(api, removed)
-        return
+        return True
     with suppress(Conflict):  # somebody made it meanwhile
-        arg = {"path": removed.path, "autorename": False}
+        arg = {"path": removed.id, "autorename": False}
         patiently(api.http, partial(api.rpc, CREATE_FOLDER, arg), lambda: None)
+    return True
 
 
 def _restored_file(api: DropboxApi, removed: Removed) -> File:
-    return patiently(api.http, partial(_restore, api, removed), partial(_standing_file, api, removed.path))
+    return patiently(api.http, partial(_restore, api, removed), partial(_standing_file, api, removed.id))
 
 
 def _restore(api: DropboxApi, removed: Removed) -> File:
-    return file_of(checked.obj(api.rpc(RESTORE, {"path": removed.path, "rev": removed.revision}), "a file"))
+    return file_of(checked.obj(api.rpc(RESTORE, {"path": removed.id, "rev": removed.revision}), "a file"))
 
 
 def _standing_file(api: DropboxApi, path: str) -> File | None:
@@ -237,12 +220,11 @@ def _standing_file(api: DropboxApi, path: str) -> File | None:
     return None
 
 
-def _all_removed_at(api: DropboxApi, paths: Sequence[str], headway: Headway | None = None) -> list[Removed]:
-    found: list[Removed] = []
+def _all_removed_at(api: DropboxApi, paths: Sequence[str]) -> list[Removed]:
     with ThreadPoolExecutor(READS_AT_ONCE, "undelete") as pool:
-        for start in range(0, len(paths), READS_A_ROUND):
-            if headway is not None:
-                headway.check()
-            part = paths[start : start + READS_A_ROUND]
-            found += [each for each in pool.map(partial(_removed_at, api), part) if each is not None]
-    return found
+        futures = [pool.submit(_removed_at, api, each) for each in paths]
+        try:
+            known = [each.result() for each in futures]
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return [each for each in known if each is not None]

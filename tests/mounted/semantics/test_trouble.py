@@ -65,6 +65,32 @@ def test_s_nodrop_what_is_refused_is_sent_exported_or_given_up_by_command(
     assert os.listdir(real_mount.path) == ["refused2"]
 
 
+def test_s_nodrop_what_was_removed_is_brought_back_wherever_its_removal_had_got_to(corner: Corner) -> None:
+    folder = corner.path / "d"
+    (folder / "sub" / "empty").mkdir(parents=True)
+    for name in ("x", "sub/y", "sub/\u00e4"):
+        (folder / name).write_text(name)
+    corner.settle()
+    before = set(corner.there()), corner.arrived()
+
+    def undelete() -> None:
+        done = mountfs("undelete", folder)
+        assert done.returncode == 0, done.stderr
+        corner.settle()
+        assert (set(corner.there()), corner.arrived()) == before
+        assert {path.name for path in folder.rglob("*")} == {"x", "sub", "empty", "y", "\u00e4"}
+        assert (folder / "sub" / "\u00e4").read_text() == "sub/\u00e4"
+
+    assert mountfs("pause", corner.mount.path).returncode == 0
+    subprocess.run(["rm", "-r", folder], check=True)
+    undelete()
+    assert mountfs("resume", corner.mount.path).returncode == 0
+    subprocess.run(["rm", "-r", folder], check=True)
+    corner.settle()
+    assert not folder.exists()
+    undelete()
+
+
 def test_s_nodrop_local_bytes_go_only_when_the_service_states_their_hash(corner: Corner) -> None:
     corner.committed("file", "old")
     corner.far_side.misstate_hash(corner.remote("file"))

@@ -376,3 +376,52 @@ def test_what_was_moved_into_a_new_folder_of_its_old_name_is_given_up_with_that(
     world.rename("/a", "/d/new/a")
     assert discard(world).left == []
     assert_clean(world)
+
+
+def taken_back(world: World, path: str) -> GivenUp:
+    core = world.core
+    folder, _, name = path.rpartition("/")
+    with core.tree.lock:
+        node = core.tree.base_child(world.node(folder) if folder else core.tree.root, name)
+    assert node is not None
+    discard = Discard(core.tree, core.listings, core.copies)
+    return discard.take_back(discard.removals(node))
+
+
+def test_of_what_is_pending_only_the_removals_are_taken_back(world: World) -> None:
+    world.put("/d/new", b"new")
+    world.put("/d/x", b"changed")
+    world.fs.unlink("/d/y")
+    told = taken_back(world, "/d")
+    assert (told.count, told.paths, told.left) == (1, ["/d/y"], [])
+    assert world.tree() == {**THEIRS, "/d/x": b"changed", "/d/new": b"new"}
+    world.settle()
+    assert world.remote() == {**THEIRS, "/d/x": b"changed", "/d/new": b"new"}
+
+
+def test_a_removed_folder_is_taken_back_with_all_that_was_in_it(world: World) -> None:
+    for name in ("x", "y"):
+        world.fs.unlink(f"/d/{name}")
+    world.fs.rmdir("/d")
+    assert taken_back(world, "/d").left == []
+    assert_clean(world)
+
+
+def test_a_removal_is_not_taken_back_over_what_has_the_name_by_now(world: World) -> None:
+    world.fs.unlink("/d/x")
+    world.put("/d/x", b"another")
+    world.fs.unlink("/d/y")
+    world.mkdir("/d/y")
+    told = taken_back(world, "/d")
+    assert told.count == 0
+    assert {path for path, why in told.left} <= {"/d/x", "/d/y"}
+    world.settle()
+    assert world.tree() == world.remote()
+    assert world.get("/d/x") == b"another"
+
+
+def test_a_removal_that_is_on_its_way_is_told(world: World) -> None:
+    world.fs.unlink("/d/x")
+    world.lose_reply()
+    told = taken_back(world, "/d")
+    assert told.left == [("/d/x", UNDER_WAY)]

@@ -47,5 +47,7 @@ def test_what_was_removed_last_comes_back(
         json_answer({"entries": trash}),
         json_answer({**FILE, "id": latest}, 201),
     ) as server:
-        assert connect(server.url).undelete(Place(RemotePath("/x"), "2")).entry.id == latest
+        entry = connect(server.url).undelete(Place(RemotePath("/x"), "2")).entry
+    assert entry is not None
+    assert entry.id == latest
     assert server.seen[-1].path.partition("?")[0] == f"/2.0/files/{latest}"
