@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from daemon.failure import BadSettings
+from daemon.places.answering import check_answers
 
 LONGEST_LINE = 16_384
 
@@ -55,6 +56,7 @@ def line_of(file: Path, what: str) -> str:
         if str(file) == "-":
             line = sys.stdin.readline(LONGEST_LINE)
         else:
+            check_answers(file)
             with file.open(encoding="utf-8") as opened:
                 line = opened.readline(LONGEST_LINE)
     except OSError as error:

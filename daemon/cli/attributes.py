@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import click
 
@@ -19,6 +19,7 @@ from daemon.cli.context import ANY_PATH, say, tell
 from daemon.control.client import Client, Place, find_place, last_of
 from daemon.control.protocol import CommandRequest, Told
 from daemon.control.status import plural
+from daemon.places.answering import check_answers
 from daemon.printable import printable
 
 EXIT_LEFT = 1
@@ -40,11 +41,11 @@ _NUMBERS = ("uid", "gid", "mtime_ns", "size", "device")
 @click.option(
     "--load",
     "source",
-    type=click.File("r", errors="surrogateescape"),
+    type=ANY_PATH,
     help="Give PATH what a file says that --dump has printed; -: standard input.",
 )
 @click.option("--numeric", is_flag=True, help="Take owners by their numbers, whatever their names are here.")
-def attributes(path: Path, dump: bool, source: TextIO | None, numeric: bool) -> int:
+def attributes(path: Path, dump: bool, source: Path | None, numeric: bool) -> int:
     """Dump or load what only this machine keeps at or below PATH: modes, owners, times, extended attributes,
     symbolic links and special files.
 
@@ -57,14 +58,25 @@ def attributes(path: Path, dump: bool, source: TextIO | None, numeric: bool) -> 
         for fields in _kept(place):
             tell(json.dumps(_with_names(fields)))
         return 0
+    check_answers(place.mountpoint)
     loading = Loading(Path(f"{place.mountpoint}{place.inner}"), numeric)
-    for number, line in enumerate(source, 1):
-        loading.take(number, line)
+    with _opened(source) as lines:
+        for number, line in enumerate(lines, 1):
+            loading.take(number, line)
     loading.end()
     for problem in loading.problems:
         say(printable(problem))
     tell(f"{path}: kept of {plural(loading.count, 'path')}")
     return EXIT_LEFT if loading.problems else 0
+
+
+def _opened(source: Path) -> IO[str]:
+    """*source*, or standard input, which stays open. BadParameter, Failure."""
+    check_answers(source)
+    try:
+        return click.open_file(os.fspath(source), errors="surrogateescape")
+    except OSError as error:
+        raise click.BadParameter(f"'{source}': {error.strerror}", param_hint="'--load'") from None
 
 
 def _kept(place: Place) -> Iterator[dict[str, Any]]:

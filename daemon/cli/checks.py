@@ -19,6 +19,7 @@ from daemon.control.client import DeadMount, all_mounts, socket_of
 from daemon.control.status import in_bytes, plural
 from daemon.failure import Failure
 from daemon.places import ownership
+from daemon.places.answering import check_answers
 from daemon.places.mounttable import MountEntry, mount_above, read_mounts
 from daemon.places.statedir import StateDir
 from daemon.printable import quoted
@@ -151,10 +152,18 @@ def authorities(machine: Machine) -> Finding:
     """The certificates that the environment names are there."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
         path = machine.environ.get(name)
-        if path and not os.access(path, os.R_OK):
+        if path and not _is_readable(path):
             mend = f"name a file with your network's authorities in {name}, or unset it"
             return Finding("certificates", f"{name}={path} cannot be read", mend)
     return Finding("certificates", "those of the system, or as named")
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        check_answers(Path(path))
+    except Failure:
+        return False
+    return os.access(path, os.R_OK)
 
 
 def permissions(machine: Machine, state_dir: Path) -> Finding:

@@ -16,6 +16,7 @@ from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper, KeptSecret
 from daemon.config.settings import SandboxRemote, Settings, find_remote, parse_spec, read_tables, with_secrets
 from daemon.control.status import plural
 from daemon.failure import BadSettings, Failure
+from daemon.places.answering import check_answers
 from daemon.places.ownership import make_private
 
 EXIT_WRONG = 2
@@ -32,6 +33,7 @@ def config() -> None:
 def init(context: Context) -> int:
     """Write an example in which every key is explained; a file that is there already stays as it is."""
     path = context.config.absolute() if context.config is not None else written_file(context, Settings())
+    check_answers(path)
     if os.path.lexists(path):
         raise BadSettings(f"{path}: is there already, and stays as it is; look at it: mountfs config show")
     check_writable(path)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import click
 import platformdirs
 
-from daemon.config.options import MountOptions
+from daemon.config.options import MountOptions, layered
 from daemon.config.settings import Settings, load
 from daemon.failure import BadSettings
+from daemon.places.answering import check_answers
 from daemon.printable import printable
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Context:
     def settings(self, *, may_be_new: bool = False) -> Settings:
         """The configuration. BadSettings, also where the file that was named is missing, unless it
         *may_be_new*."""
+        if self.config is not None:
+            check_answers(self.config)
         if may_be_new and self.config is not None and not os.path.lexists(self.config):
             return Settings()
         return load(config_candidates(), explicit=self.config)
@@ -107,6 +110,13 @@ def written_file(context: Context, settings: Settings) -> Path:
 def config_candidates() -> list[Path]:
     """Where the configuration is looked for, the user's own first."""
     return [platformdirs.user_config_path("mountfs") / "mountfs.toml", SYSTEM_CONFIG]
+
+
+def kept_in(settings: Settings) -> Path:
+    """The state directory of mounts that say no other one. Failure: it is on a mount that hangs."""
+    state_dir = layered(default_options(), settings.options).state_dir
+    check_answers(state_dir)
+    return state_dir
 
 
 def default_options() -> MountOptions:

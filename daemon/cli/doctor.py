@@ -24,8 +24,8 @@ from daemon.config.settings import (
     find_remote,
     usable_remote,
 )
-from daemon.control.client import check_answers
 from daemon.failure import Failure
+from daemon.places.answering import check_answers
 from daemon.places.mounttable import mount_at, resolved
 from daemon.printable import quoted
 from daemon.signin.reaching import Reached, reach
@@ -84,11 +84,8 @@ def examine(
     yield finding
     options = layered(default_options(), settings.options)
     yield checks.allow_other(machine, _widest(options, settings))
-    yield checks.permissions(machine, options.state_dir)
-    yield checks.space(machine, options.state_dir)
-    yield checks.disk(machine, options.state_dir)
+    yield from _kept(machine, options.state_dir)
     yield from checks.running(machine.mounts(), ask_status)
-    yield from checks.strays(options.state_dir)
     for name, instance in settings.mounts.items():
         yield _place(name, instance, machine)
     clock = SystemClock()
@@ -121,6 +118,18 @@ def _settings(context: Context) -> tuple[Settings, Finding]:
     if not accounts:
         return settings, Finding("configuration", "has no account", "sign in to one: mountfs login NAME")
     return settings, Finding("configuration", f"{settings.file} makes sense")
+
+
+def _kept(machine: Machine, state_dir: Path) -> Iterator[Finding]:
+    try:
+        check_answers(state_dir, machine.mounts())
+    except Failure as failure:
+        yield Finding("disk", str(failure), "move state_dir to a local disk")
+        return
+    yield checks.permissions(machine, state_dir)
+    yield checks.space(machine, state_dir)
+    yield checks.disk(machine, state_dir)
+    yield from checks.strays(state_dir)
 
 
 def _widest(options: MountOptions, settings: Settings) -> MountOptions:

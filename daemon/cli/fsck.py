@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from daemon.cli.completing import REMOTE
-from daemon.cli.context import Context, default_options, tell
+from daemon.cli.context import Context, kept_in, tell
 from daemon.cli.slotcheck import SlotCheck
 from daemon.cli.slotrepair import repair as repair_slot
-from daemon.config.options import layered
 from daemon.config.settings import find_remote, parse_spec
-from daemon.control.client import check_answers
 from daemon.failure import Failure
 from daemon.places import ownership
+from daemon.places.answering import check_answers
 from daemon.places.statedir import Slot, StateDir
 from mountfs.errors import MountfsError
 
@@ -90,8 +89,7 @@ def _look_at(slot: Slot, is_repairing: bool) -> int:
 
 def _slots(context: Context, what: str) -> list[Path]:
     """The slots that are meant: of a state directory, of an account's directory, or of a remote's account."""
-    with suppress(OSError):  # the working directory is gone, or links lead nowhere
-        check_answers(Path(what))
+    check_answers(Path(what))
     is_path = "/" in what or (what != "" and Path(what).is_dir())
     top = Path(what).absolute() if is_path else _account_of(context, what)
     if top.is_dir() and not os.access(top, os.R_OK | os.X_OK):
@@ -121,7 +119,7 @@ def _account_of(context: Context, what: str) -> Path:
     settings = context.settings()
     spec = parse_spec(what)
     find_remote(settings, spec.name)
-    state_dir = layered(default_options(), settings.options).state_dir
+    state_dir = kept_in(settings)
     key = StateDir(state_dir).last_key(spec.name)
     if key is None:
         raise Failure(f"{what}: was never mounted with the state directory {state_dir}", EXIT_CANNOT)

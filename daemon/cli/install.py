@@ -14,6 +14,7 @@ import platformdirs
 from daemon.cli import units
 from daemon.cli.context import ANY_PATH, SYSTEM_CONFIG, say, tell
 from daemon.failure import BadSettings, Failure
+from daemon.places.answering import check_answers
 
 SYSTEM_UNITS = Path("/etc/systemd/system")
 HELPERS = Path("/usr/sbin")
@@ -37,10 +38,10 @@ def install_service(is_user: bool, root: Path, program: str | None, force: bool)
     if not Path(chosen).is_absolute():
         raise BadSettings(f"--program {chosen}: must be an absolute path")
     files = _files(chosen, _version(), root, is_user=is_user)
-    if not force:
-        for path in files:
-            if not units.may_replace(path):
-                raise Failure(f"{path}: is not of install-service; move it away, or say --force")
+    for path in files:
+        check_answers(path)
+        if not force and not units.may_replace(path):
+            raise Failure(f"{path}: is not of install-service; move it away, or say --force")
     for path, (text, mode) in files.items():
         _write(path, text, mode)
         tell(f"wrote {path}")

@@ -13,6 +13,7 @@ from daemon.config.secrets import CREDENTIALS_DIRECTORY, Keeper, Kept, into_keyr
 from daemon.config.settings import REMOTE_TYPES, AccountRemote
 from daemon.failure import Failure
 from daemon.places import ownership
+from daemon.places.answering import check_answers
 from daemon.printable import quoted
 
 CREDENTIAL_STORE = Path("/etc/credstore")
@@ -37,6 +38,7 @@ def check_store(store: Store, directory: Path) -> None:
     if store is Store.KEYRING:
         out_of_keyring("check")
     elif store is Store.SYSTEMD:
+        check_answers(directory)
         wrong = ownership.complaint(directory, os.geteuid(), may_be_roots=True)
         if wrong is None and not (directory.is_dir() and os.access(directory, os.W_OK, effective_ids=True)):
             wrong = f"make the directory, writable for this user: mkdir -m 700 {quoted(directory)}"

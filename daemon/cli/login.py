@@ -14,11 +14,10 @@ import click
 from daemon.cli import keeping, trust
 from daemon.cli.asking import Asking, at_terminal, line_of
 from daemon.cli.completing import ACCOUNT
-from daemon.cli.context import Context, default_options, say, tell, written_file
+from daemon.cli.context import ANY_PATH, Context, kept_in, say, tell, written_file
 from daemon.cli.guides import CODE_IN_ADDRESS, CODE_SHOWN, GUIDES, IN_BROWSER
 from daemon.cli.keeping import Store
 from daemon.config.document import check_writable, put_remote
-from daemon.config.options import layered
 from daemon.config.settings import (
     BUILT_IN,
     REMOTE_TYPES,
@@ -43,7 +42,6 @@ from mountfs.clock import SystemClock
 WAIT_S = 600.0
 APPLICATION = {"dropbox": "app_key", "box": "client_id"}
 SECRET = {"dropbox": "app_secret", "box": "client_secret"}
-FILE = click.Path(path_type=Path, allow_dash=True)
 STORES = click.Choice([each.value for each in Store])
 
 
@@ -68,10 +66,10 @@ class Wishes:
 @click.option("--service", type=click.Choice(sorted(REMOTE_TYPES)), help="Whose account it is.")
 @click.option("--app-key", "--client-id", "application", metavar="KEY", help="The app's key at the service.")
 @click.option(
-    "--secret-file", type=FILE, metavar="FILE", help="A file with the app's secret; -: standard input."
+    "--secret-file", type=ANY_PATH, metavar="FILE", help="A file with the app's secret; -: standard input."
 )
 @click.option(
-    "--token-file", type=FILE, metavar="FILE", help="A file with a refresh token; -: standard input."
+    "--token-file", type=ANY_PATH, metavar="FILE", help="A file with a refresh token; -: standard input."
 )
 @click.option(
     "--client-credentials",
@@ -96,7 +94,7 @@ class Wishes:
 )
 @click.option(
     "--credentials",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=ANY_PATH,
     default=keeping.CREDENTIAL_STORE,
     metavar="DIR",
     help="With --store systemd: where the secrets are put for LoadCredential=.",
@@ -176,7 +174,7 @@ class _SigningIn:
 
     @property
     def _state_dir(self) -> Path:
-        return layered(default_options(), self._settings.options).state_dir
+        return kept_in(self._settings)
 
     def _section(self) -> Mapping[str, object]:
         """What stands in the remote's section already."""

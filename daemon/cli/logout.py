@@ -9,9 +9,8 @@ import click
 
 from daemon.cli import keeping, trust
 from daemon.cli.completing import ACCOUNT
-from daemon.cli.context import Context, default_options, tell, written_file
+from daemon.cli.context import ANY_PATH, Context, kept_in, tell, written_file
 from daemon.config.document import check_writable, put_remote
-from daemon.config.options import layered
 from daemon.config.settings import (
     AccountRemote,
     SandboxRemote,
@@ -21,6 +20,7 @@ from daemon.config.settings import (
 )
 from daemon.control.status import in_bytes, plural, stays
 from daemon.failure import BadSettings, Failure
+from daemon.places.answering import check_answers
 from daemon.places.statedir import StateDir
 from daemon.signin import granting
 from daemon.signin.login import CREDENTIALS
@@ -36,7 +36,7 @@ _CREDENTIALS = CREDENTIALS - {"app_key", "client_id"}
 @click.option("--local", "is_local", is_flag=True, help="Remove the secrets without telling the service.")
 @click.option(
     "--credentials",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=ANY_PATH,
     default=keeping.CREDENTIAL_STORE,
     metavar="DIR",
     help="Where login --store systemd has put the secrets.",
@@ -56,8 +56,9 @@ def logout(context: Context, *, name: str, is_local: bool, credentials: Path) ->
         raise BadSettings(f"{settings.file}: this user may not write it")
     check_writable(file)
     trust.heed(os.environ)
-    state_dir = layered(default_options(), settings.options).state_dir
+    state_dir = kept_in(settings)
     directory = credentials.absolute()
+    check_answers(directory)
     told = "nothing was revoked at the service"
     if not is_local:
         told = _revoke(context, settings, remote, state_dir, directory)

@@ -17,6 +17,7 @@ from daemon.control.health import Health, health_of, trouble_of, worst
 from daemon.control.protocol import StatusReply, StatusRequest
 from daemon.control.status import MountStatus, in_bytes, plural, to_json
 from daemon.failure import Failure
+from daemon.places.answering import check_answers
 from daemon.places.statedir import Journaled, StateDir
 
 SHAPE = 1
@@ -73,7 +74,14 @@ def _journaled(context: Context) -> list[Journaled]:
         say(str(failure))
         layers = [{}]
     places = dict.fromkeys(layered(default_options(), layer).state_dir for layer in layers)
-    return [each for place in places for each in StateDir(place).all_pending()]
+    found: list[Journaled] = []
+    for place in places:
+        try:
+            check_answers(place)
+            found += StateDir(place).all_pending()
+        except Failure as failure:
+            say(str(failure))
+    return found
 
 
 def ask_status(mountpoint: Path) -> MountStatus:

@@ -9,12 +9,11 @@ from pathlib import Path
 import click
 
 from daemon.cli.completing import REMOTE
-from daemon.cli.context import ANY_PATH, Context, default_options, say, tell
+from daemon.cli.context import ANY_PATH, Context, kept_in, say, tell
 from daemon.cli.eachmount import in_each
 from daemon.cli.export import Export, export_mounted, export_stopped
-from daemon.config.options import layered
 from daemon.config.settings import parse_spec
-from daemon.control.client import Client, Place, all_mounts, check_answers, find_place, last_of
+from daemon.control.client import Client, Place, all_mounts, find_place, last_of
 from daemon.control.protocol import (
     Discarded,
     DiscardRequest,
@@ -27,6 +26,7 @@ from daemon.control.protocol import (
 )
 from daemon.control.status import in_bytes, plural
 from daemon.failure import BadSettings, Failure
+from daemon.places.answering import check_answers
 from daemon.places.mounttable import mount_above, read_mounts, resolved
 from daemon.places.statedir import StateDir
 from mountfs.model.path import RemotePath
@@ -149,8 +149,9 @@ def _of_stopped(context: Context, path: Path, directory: Path, remote: str, stat
     if not path.is_absolute():
         raise BadSettings(f"{path}: with --of, PATH is one in the remote, and begins with a slash")
     spec = parse_spec(remote)
-    kept = state_dir or layered(default_options(), context.settings().options).state_dir
-    check_answers(kept)
+    if state_dir is not None:
+        check_answers(state_dir)
+    kept = state_dir or kept_in(context.settings())
     top = RemotePath(spec.subdir.text + RemotePath.parse(os.fspath(path)).text)
     host = socket.gethostname()
     return export_stopped(StateDir(kept), spec.name, top, directory, host, RealDisk().label_of, is_name)

@@ -10,9 +10,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from daemon.cli.context import Context, default_options, tell
+from daemon.cli.context import Context, kept_in, tell
 from daemon.config.boxremote import BoxRemote, given_keys
-from daemon.config.options import layered
 from daemon.config.settings import AccountRemote, SandboxRemote, Settings
 from daemon.control.status import in_bytes, plural
 from daemon.places.statedir import StateDir
@@ -37,7 +36,7 @@ class Described:
 def remotes(context: Context, *, as_json: bool) -> int:
     """List the configured accounts: how each is signed in, and whether something is pending for it."""
     settings = context.settings()
-    state_dir = layered(default_options(), settings.options).state_dir
+    state_dir = kept_in(settings)
     found = [
         _described(remote, state_dir)
         for remote in settings.remotes.values()

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 from daemon.failure import BadSettings
+from daemon.places.answering import check_answers
 
 READ = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """What the HTTP library heeds by itself, the first one first."""
@@ -21,6 +22,7 @@ def heed(environ: MutableMapping[str, str]) -> None:
     if name is None:
         return
     path = environ[name]
+    check_answers(Path(path))
     try:
         # A folder has a file for each authority, by its hash: it is searched when one is needed.
         if not Path(path).is_dir():

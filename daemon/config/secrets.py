@@ -21,6 +21,7 @@ from typing import Any
 from daemon.config.keys import text, token
 from daemon.failure import BadSettings
 from daemon.places import ownership
+from daemon.places.answering import check_answers
 from daemon.printable import quoted
 
 CREDENTIALS_DIRECTORY = "CREDENTIALS_DIRECTORY"
@@ -104,6 +105,7 @@ def _credential(name: str, directory: str | None) -> str:
 
 
 def _private_file(path: Path) -> str:
+    check_answers(path)
     mode = path.stat().st_mode
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise BadSettings(f"{path}: other users may read or change it; run: chmod 600 {quoted(path)}")

@@ -27,6 +27,7 @@ from daemon.config.options import OPTION_KEYS
 from daemon.config.secrets import KeptSecret, apart, fetch, secret
 from daemon.failure import BadSettings
 from daemon.places import ownership
+from daemon.places.answering import check_answers
 from daemon.printable import quoted
 from mountfs.model.path import RemotePath
 
@@ -179,6 +180,7 @@ def load(candidates: Iterable[Path], explicit: Path | None = None) -> Settings:
     if explicit is not None:
         return parse(explicit, read_tables(explicit))
     for path in candidates:
+        check_answers(path)
         # A directory that may not be searched hides the file as well as its absence would.
         if os.path.lexists(path):
             if path.is_file() and not os.access(path, os.R_OK, effective_ids=True):
@@ -189,6 +191,7 @@ def load(candidates: Iterable[Path], explicit: Path | None = None) -> Settings:
 
 def read_tables(path: Path) -> Mapping[str, object]:
     """The tables of a file that nobody else could have changed. BadSettings."""
+    check_answers(path)
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode

@@ -25,14 +25,11 @@ from daemon.control.protocol import (
     joined,
 )
 from daemon.failure import Failure
-from daemon.places import outside
+from daemon.places import answering, outside
 from daemon.places.mounttable import MountEntry, mount_above, mount_at, original, read_mounts, resolved
-from daemon.printable import quoted
 
 R = TypeVar("R")
 
-PATIENCE_S = 10.0
-"""So long a mount may take to say where its socket is; it takes milliseconds."""
 SILENCE_S = 60.0
 """A process that waits or drains speaks every half second; one silent for so long hangs."""
 
@@ -93,29 +90,15 @@ def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
     return [entry.mountpoint for entry in table if entry.is_ours and original(entry, table) is entry]
 
 
-def check_answers(path: Path, mounts: list[MountEntry] | None = None) -> None:
-    """Failure when *path* is on a mountfs mount that does not answer: who looks there would hang."""
-    table = read_mounts() if mounts is None else mounts
-    entry = mount_above(resolved(path, table), table)
-    if entry is not None and entry.is_ours:
-        socket_of(entry.mountpoint)
-
-
 def socket_of(mountpoint: Path) -> Path:
     """The control socket that the mount at *mountpoint* advertises. DeadMount, Failure."""
     try:
-        return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, PATIENCE_S)))
+        return Path(os.fsdecode(outside.xattr(mountpoint, SOCKET_XATTR, answering.PATIENCE_S)))
     except TimeoutError:
-        raise Failure(
-            f"{mountpoint}: the mount does not answer; if that lasts, end its process, which keeps what is "
-            f"pending, and run mountfs umount {quoted(mountpoint)}"
-        ) from None
+        raise Failure(answering.silence(mountpoint)) from None
     except OSError as error:
-        if error.errno in (errno.ENOTCONN, errno.ECONNABORTED):
-            raise DeadMount(
-                f"{mountpoint}: its mountfs process has ended; what was pending is kept. "
-                f"Run mountfs umount {quoted(mountpoint)}, then mount again"
-            ) from None
+        if error.errno in answering.DEAD:
+            raise DeadMount(answering.death(mountpoint)) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise Failure(f"{mountpoint}: belongs to another user") from None
         if error.errno in (errno.ENODATA, errno.ENOTSUP):

@@ -12,19 +12,16 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from daemon.control.client import PATIENCE_S, socket_of
+from daemon.control.client import socket_of
 from daemon.control.protocol import SOCKET_XATTR
 from daemon.failure import EXIT_FOR_A_PERSON, Failure
-from daemon.places import outside
+from daemon.places import answering, outside
 from daemon.places.holders import holder_of
 from daemon.places.mounttable import MountEntry, mount_at, read_mounts, resolved
 from daemon.places.ownership import refusal
 from daemon.printable import quoted
 
 LOG = logging.getLogger(__name__)
-
-_DEAD = (errno.ENOTCONN, errno.ECONNABORTED)
-"""What a FUSE mount answers when the process behind it has ended."""
 
 DEV_FUSE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
@@ -128,11 +125,11 @@ def _whose(entry: MountEntry) -> str:
 def is_dead(path: Path) -> bool:
     """Whether *path* is covered by a mount whose process has ended; Failure when it does not say."""
     try:
-        outside.xattr(path, SOCKET_XATTR, PATIENCE_S)
+        outside.xattr(path, SOCKET_XATTR, answering.PATIENCE_S)
     except TimeoutError:
         raise Failure(f"{path}: what is mounted here does not answer; unmount that first") from None
     except OSError as error:
-        return error.errno in _DEAD
+        return error.errno in answering.DEAD
     return False
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from daemon.cli import run
 from daemon.control import client
+from daemon.places import answering
 from daemon.places.mounttable import read_mounts
-from daemon.process import mountpoint
 from daemon.process.mountpoint import unmount
 from tests.mounted.realmount import RealMount
 from tests.waiting import DEADLINE_S
@@ -25,8 +25,7 @@ pytestmark = pytest.mark.only_on("dropbox", because="what hangs is this machine'
 @pytest.fixture
 def hung(real_mount: RealMount, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The mount point of a mount whose process was stopped."""
-    monkeypatch.setattr(client, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(mountpoint, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(answering, "PATIENCE_S", 0.3)
     real_mount.freeze()
     yield real_mount.path
     real_mount.thaw()
@@ -50,6 +49,9 @@ def test_a_command_about_a_mount_that_hangs_says_so(
     link.symlink_to(hung)
     state = f"state_dir={tmp_path / 'another'}"
     monkeypatch.chdir(hung.parent)
+    settings = tmp_path / "mountfs.toml"
+    settings.write_text(f'[mount]\nstate_dir = "{link}/state"\n[remotes.work]\ntype = "dropbox"\n')
+    of_token = ("--token-file", link / "token")
     orders: list[tuple[object, ...]] = [
         *((command, path) for command in ("status", "umount") for path in (hung, link)),
         *((command, hung / "a" / "b") for command in ("wait", "sync", "retry", "discard")),
@@ -59,6 +61,16 @@ def test_a_command_about_a_mount_that_hangs_says_so(
         ("fsck", hung),
         ("fsck", hung.name),
         ("mount", "-o", state, "sandbox-dropbox:", hung),
+        ("--config", hung / "my.toml", "remotes"),
+        ("--config", link / "my.toml", "config", "init"),
+        ("--config", settings, "remotes"),
+        ("--config", settings, "fsck", "work:"),
+        ("--config", settings, "login", "other", "--service", "dropbox", "--app-key", "x", *of_token),
+        ("--config", settings, "login", "work", "--store", "systemd", "--credentials", hung / "store"),
+        ("--config", settings, "logout", "work", "--local", "--credentials", link),
+        ("attributes", "--load", hung / "list", hung),
+        ("attributes", "--load", "/dev/null", hung),
+        ("install-service", "--root", link / "package"),
     ]
     for order in orders:
         assert outcome(*order) in (1, 2, 8), order
