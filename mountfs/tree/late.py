@@ -27,6 +27,7 @@ from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.node import Flight, Node
 from mountfs.tree.place import remote_path
+from mountfs.tree.steadytime import SteadyTime
 from mountfs.tree.store import Store
 
 FACT, MOVES_FACT, VERSIONS_FACT = "late_files", "late_moves", "late_versions"
@@ -52,7 +53,7 @@ class LateFiles:
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
+        self._time = SteadyTime(store, clock)
         self._sent: dict[str, dict[Version, list[int]]] = {}
         """When each was given up, in seconds since 1970; the latest last. So often it may arrive."""
         self._moved: dict[str, dict[str, int]] = {}
@@ -76,11 +77,12 @@ class LateFiles:
         self.save()
 
     def _read(self, store: Store, node_of: Callable[[int], int | None]) -> None:
+        at = self._time.reader(store, KEPT_S)
         with suppress(ValueError, TypeError):
             for item_id, path, noted_s, digest, *goal in json.loads(store.fact(MOVES_FACT) or "[]"):
                 paths = self._moved.setdefault(str(item_id), {})
-                is_last = int(noted_s) >= max(paths.values(), default=0)
-                paths[str(path)] = max(int(noted_s), paths.get(str(path), 0))
+                is_last = at(noted_s) >= max(paths.values(), default=0)
+                paths[str(path)] = max(at(noted_s), paths.get(str(path), 0))
                 folder_id = node_of(int(goal[0])) if len(goal) == 2 else None
                 if folder_id is not None and is_last:
                     self._folders[str(item_id)] = folder_id, str(goal[1])
@@ -88,11 +90,11 @@ class LateFiles:
                     self._removed[str(item_id)] = str(digest)
             for item_id, digest, noted_s in json.loads(store.fact(VERSIONS_FACT) or "[]"):
                 versions = self._versions.setdefault(str(item_id), {})
-                versions[str(digest)] = max(int(noted_s), versions.get(str(digest), 0))
+                versions[str(digest)] = max(at(noted_s), versions.get(str(digest), 0))
             for item_id, noted_s in json.loads(store.fact(REMOVALS_FACT) or "[]"):
-                self._removals[str(item_id)] = max(int(noted_s), self._removals.get(str(item_id), 0))
+                self._removals[str(item_id)] = max(at(noted_s), self._removals.get(str(item_id), 0))
             for path, digest, size_bytes, time_s, noted_s in json.loads(store.fact(FACT) or "[]"):
-                self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), int(noted_s))
+                self._keep(str(path), (str(digest), int(size_bytes), int(time_s)), at(noted_s))
 
     def note(self, flight: Flight, copied: Node | None) -> None:
         """Nothing was heard of *flight*, and nothing is to be seen of what it makes. *copied*: the file that
@@ -152,6 +154,7 @@ class LateFiles:
     def save(self) -> None:
         """Has the store know of what was noted and forgotten."""
         if not self._is_saved:
+            self._time.save()
             rows = [
                 (path, *version, noted_s)
                 for path, versions in self._sent.items()
@@ -312,10 +315,10 @@ class LateFiles:
             self._removed[flight.item_id] = flight.over.content_hash
 
     def _may_arrive(self, noted_s: int) -> bool:
-        return abs(self._now_s() - noted_s) <= KEPT_S  # the clock may have been set back since
+        return self._now_s() - noted_s <= KEPT_S
 
     def _now_s(self) -> int:
-        return self._clock.wall_ns() // NS_PER_S
+        return self._time.now_s()
 
 
 def note_unheard(flight: Flight, *, carries_times: bool) -> None:

@@ -57,6 +57,7 @@ class Store:
         """Opens or makes the database at *path*, or StoreUnusable. *ends_sessions*: as in the limits.
         *boot_id*: of the machine's run; after another one the database is checked whatever its size."""
         self.path = path
+        self.boot_id = boot_id
         self.on_full: Callable[[], object] = lambda: None
         """Called when the disk is full: whoever holds space back for that gives it."""
         self.commits = 0

@@ -195,6 +195,7 @@ LAYERS_OF_THE_TREE = (
     ),
     ("walkport", "walkrows"),
     ("peek", "store", "tally"),
+    ("steadytime",),
     ("contents", "formerplaces", "late", "loading", "unclean"),
     ("refusedlistings", "restoring"),
     ("tree",),

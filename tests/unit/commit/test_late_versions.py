@@ -11,6 +11,7 @@ from mountfs.errors import Busy, Offline
 from mountfs.model.entry import NS_PER_S, News
 from mountfs.model.order import Order, OrderKind
 from mountfs.ports import Launch
+from mountfs.tree.late import KEPT_S
 from mountfs.tree.treewalk import TreeWalk
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
@@ -218,21 +219,52 @@ def test_a_new_file_that_was_removed_before_it_arrives_does_not_come_back(accoun
 
 
 @pytest.mark.parametrize("is_killed", [True, False])
-def test_a_clock_that_is_set_back_ends_no_wait_for_what_arrives_late(
-    account: World, *, is_killed: bool
+@pytest.mark.parametrize("by_s", [-120, -86_400, 3_600, 56 * 365 * 86_400])
+def test_a_clock_that_is_set_ends_no_wait_for_what_arrives_late(
+    account: World, *, by_s: int, is_killed: bool
 ) -> None:
-    """The machine's clock was two minutes fast when it started, and is corrected."""
+    """It was wrong when the machine started, by the years since 1970 even, and is corrected."""
     world, clock = account, account.clock
     assert isinstance(clock, FakeClock)
     _give_up_new_file(world)
     world.fs.unlink("/f")
-    clock.set_wall_ns(clock.wall_ns() - 120 * NS_PER_S)
+    clock.set_wall_ns(clock.wall_ns() + by_s * NS_PER_S)
     if is_killed:
         world.restart()
     _arrives(world)
     world.follow()
     world.settle()
     assert world.tree() == world.remote() == {"/theirs": b"theirs"}
+
+
+def test_what_was_given_up_before_a_start_of_the_machine_in_1970_is_waited_for(account: World) -> None:
+    world, clock = account, account.clock
+    assert isinstance(clock, FakeClock)
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    clock.set_wall_ns(30 * NS_PER_S)
+    world.restart("another boot")
+    world.advance(30.0)
+    world.account.job_s = 0.0
+    world.follow()
+    world.settle()
+    assert world.tree() == world.remote() == {"/theirs": b"theirs"}
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_clock_that_is_set_back_does_not_make_a_wait_longer(account: World, *, is_killed: bool) -> None:
+    world, clock = account, account.clock
+    assert isinstance(clock, FakeClock)
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    clock.set_wall_ns(clock.wall_ns() - 86_400 * NS_PER_S)
+    if is_killed:
+        world.restart()
+    clock.advance(KEPT_S + 1)
+    _arrives(world)
+    world.follow()
+    world.settle()
+    assert "/f" in world.tree()
 
 
 @pytest.mark.parametrize("has_file", [False, True], ids=["empty", "with a file"])
