@@ -7,6 +7,7 @@ from daemon.commit.verdicts import is_same
 from mountfs.errors import Busy
 from mountfs.model.entry import Entry, File
 from mountfs.model.order import OrderKind
+from mountfs.model.path import fold
 from mountfs.tree.node import Flight, Node
 from mountfs.tree.remote import is_late
 from mountfs.tree.tree import Tree
@@ -39,15 +40,19 @@ def is_arrival(tree: Tree, flight: Flight, standing: Entry | None) -> bool:
 
 def moved_into(tree: Tree, flight: Flight, standing: Entry | None) -> Node | None:
     """The folder into which a folder above the place of *flight*, a removal, may have been moved by a rename
-    of ours that was given up: then that nothing is at the place tells nothing. `mv d e`, given up; e/f is
-    removed as d/f, and the reply to that is lost; d becomes e after all, and f is in e by now."""
-    if flight.kind is not OrderKind.DELETE or standing is not None or not flight.item_id:
+    of ours that was given up, and nothing tells of that yet. Then it tells nothing of the file that it is not
+    at the place. `mv d e`, given up; e/f is removed as d/f, and the reply to that is lost; d becomes e after
+    all, and f is in e by now, whatever others have put at d/f since."""
+    if flight.kind is not OrderKind.DELETE or not flight.item_id:
+        return None
+    if standing is not None and standing.id in ("", flight.item_id):
         return None
     with tree.lock:
         at = flight.node.state.base_parent if tree.late.has_moves else None
         while at is not None and at.state.base is not None:
-            goal = tree.late.goal(at.state.base.id)
-            if goal is not None:
-                return tree.node(goal[0])
+            goal, base = tree.late.goal(at.state.base.id), at.state.base
+            into = None if goal is None else tree.node(goal[0])
+            if goal is not None and not (into is at.state.base_parent and fold(goal[1]) == fold(base.name)):
+                return into
             at = at.state.base_parent
         return None

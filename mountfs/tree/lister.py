@@ -112,22 +112,18 @@ class Lister:
         """Writes the listing of *load* onto the tree. A place at which an order of ours had its outcome since
         it was asked for is left as it is."""
         tree, listing = self._tree, folder.part.listing
-        seen, is_late = {fold(entry.name) for entry in odd}, False
-        for chunk in chunks(entries):
-            for node in self._replaced(folder, chunk, load):
-                lose_within(tree, node)
-            with tree.transaction():
-                for entry in chunk:
-                    key = fold(entry.name)
-                    seen.add(key)
-                    if self._last_asked_at > load.asked_at and is_outdated(
-                        tree, folder, entry, load.asked_at
-                    ):
-                        is_late = True
-                    elif load.is_believed_at(key):
-                        is_told = tree.store.walked.told_ids.has_since(entry.id, load.asked_at)
-                        is_late |= is_told and tree.base_child(folder, key) is None
-                        stands(tree, folder, entry)
+        seen = {fold(entry.name) for each in (odd, entries) for entry in each}
+        left = self._moved_within(folder, entries, load)
+        is_late = self._stand(folder, left, load) if left else False
+        followed = {entry.id for entry in left}
+        rest = [entry for entry in entries if entry.id not in followed] if left else entries
+        taken = self._replaced(folder, rest, load) if tree.late.has_moves else []
+        kept = follow_late(tree, self._backend, folder, [node for _, node in taken], entries)
+        if kept:
+            is_late = True
+            spared = {fold(entry.name) for entry, node in taken if node.id in kept}
+            rest = [entry for entry in rest if fold(entry.name) not in spared]
+        is_late |= self._stand(folder, rest, load)
         with tree.lock:
             part = folder.part
             known = [*(part.children or {}).values(), *(part.gone or {}).values()]
@@ -155,23 +151,68 @@ class Lister:
             if is_late or unknown:
                 self._doubt(folder)
 
-    def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Node]:
-        """The folders with anything of ours that others replaced by *entries*, where those are believed."""
-        part = folder.part
-        if part.tally is None:
-            return []
-        with self._tree.lock:
-            found = [(entry, self._tree.base_child(folder, fold(entry.name))) for entry in entries]
-            return [
-                node
-                for entry, node in found
-                if node is not None
-                and node.folder is not None
-                and remote_id(node) not in ("", entry.id)
-                and load.is_believed_at(fold(entry.name))
-                and not is_outdated(self._tree, folder, entry, load.asked_at)
-                and not (part.claims is not None and fold(entry.name) in part.claims)
-            ]
+    def _stand(self, folder: Node, entries: Sequence[Entry], load: Load) -> bool:
+        """Writes *entries* onto the nodes. Whether *folder* is to be listed once more."""
+        tree, is_late = self._tree, False
+        for chunk in chunks(entries):
+            ids = {entry.id for entry in chunk}
+            for _, node in self._replaced(folder, chunk, load):
+                if node.folder is not None and remote_id(node) not in ids:
+                    lose_within(tree, node)
+            with tree.transaction():
+                for entry in chunk:
+                    key = fold(entry.name)
+                    if self._last_asked_at > load.asked_at and is_outdated(
+                        tree, folder, entry, load.asked_at
+                    ):
+                        is_late = True
+                    elif load.is_believed_at(key):
+                        is_told = tree.store.walked.told_ids.has_since(entry.id, load.asked_at)
+                        is_late |= is_told and tree.base_child(folder, key) is None
+                        stands(tree, folder, entry)
+        return is_late
+
+    def _moved_within(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Entry]:
+        """Those of *entries* that give another name to something whose own name another one of them has, in
+        an order in which each name has been left before it is taken.
+
+        `rm d/in` here, while somebody does `mv d e; mkdir d`: with d, as listed, written first, the old d
+        would be lost with what was done in it, and e/in come back.
+        """
+        replaced = self._replaced(folder, entries, load)
+        listed = {entry.id: entry for entry in entries if entry.id} if replaced else {}
+        found: dict[str, Entry] = {}
+        for _, node in replaced:
+            way: dict[str, Entry] = {}
+            at: Node | None = node
+            with self._tree.lock:
+                while at is not None and (entry := listed.get(remote_id(at))) is not None:
+                    if entry.id in found or entry.id in way:
+                        break
+                    way[entry.id] = entry
+                    before = self._tree.base_child(folder, fold(entry.name))
+                    at = None if before is at else before
+            found |= dict(reversed(way.items()))
+        return list(found.values())
+
+    def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[tuple[Entry, Node]]:
+        """What others replaced by *entries*, where those are believed, each with the entry: in a folder with
+        anything of ours."""
+        tree, part = self._tree, folder.part
+        replaced: list[tuple[Entry, Node]] = []
+        for chunk in chunks(entries if part.tally is not None else ()):
+            with tree.lock:
+                found = [(entry, tree.base_child(folder, fold(entry.name))) for entry in chunk]
+                replaced += [
+                    (entry, node)
+                    for entry, node in found
+                    if node is not None
+                    and remote_id(node) not in ("", entry.id)
+                    and load.is_believed_at(fold(entry.name))
+                    and not is_outdated(tree, folder, entry, load.asked_at)
+                    and not (part.claims is not None and fold(entry.name) in part.claims)
+                ]
+        return replaced
 
     def _vanished(self, folder: Node) -> None:
         """The service says that *folder* is not there."""

@@ -147,3 +147,54 @@ def test_a_removal_whose_folder_was_taken_along_does_not_take_the_same_bytes(wor
     world.follow()
     assert world.tree() == world.remote() == {"/f": b"f", "/e": None, "/e/in": b"in"}
     assert world.notices() == []
+
+
+@pytest.mark.parametrize("goal", ["/e", "/x/e"])
+@pytest.mark.parametrize("is_listed", [True, False], ids=["listed first", "removed first"])
+@pytest.mark.parametrize("is_undone", [True, False])
+def test_what_others_put_in_the_place_of_a_folder_that_a_late_rename_took_brings_nothing_back(
+    world: World, goal: str, *, is_listed: bool, is_undone: bool
+) -> None:
+    """`mv d e`, given up; `rm e/in`; it takes effect, and others make a d/in. It is listed before any news
+    are read, or the removal of d/in is sent first."""
+    world.account.mkdir("/x")
+    world.theirs("/d/in", b"in")
+    world.tree()
+    world.rename("/d", goal)
+    world.lose_reply()
+    world.give_up()
+    world.fs.unlink(f"{goal}/in")
+    if is_undone:
+        world.rename(goal, "/d")
+    world.account.job_s = 0.0
+    world.advance(31.0)
+    assert f"{goal}/in" in world.account.files()
+    world.account.write("/d/in", b"theirs")
+    if is_listed:
+        world.core.listings.try_relist(world.core.tree.root)
+    world.settle(5000.0)
+    world.account.void_cursors()
+    world.follow()
+    world.tree()
+    world.settle(5000.0)
+    expected = {"/f": b"f", "/x": None, "/d": None, "/d/in": b"theirs", goal: None}
+    assert world.tree() == world.remote() == expected
+    assert set(world.notices()) <= ({"not renamed: something stands at /d"} if is_undone else set())
+
+
+def test_a_removal_follows_a_folder_that_others_renamed_and_put_another_in_the_place_of(world: World) -> None:
+    """A listing tells of both at once, the other one first."""
+    world.theirs("/d/in", b"in")
+    world.theirs("/e/in", b"e")
+    world.tree()
+    world.fs.unlink("/d/in")
+    world.fs.unlink("/e/in")
+    for source, target in (("/e", "/g"), ("/d", "/e")):
+        world.account.move(source, target)
+    world.account.write("/d/new", b"theirs")
+    world.core.listings.try_relist(world.core.tree.root)
+    world.settle()
+    world.follow()
+    expected = {"/f": b"f", "/d": None, "/d/new": b"theirs", "/e": None, "/g": None}
+    assert world.tree() == world.remote() == expected
+    assert world.notices() == []
