@@ -251,7 +251,7 @@ class Adoption:
         if there is not None and there.is_folder:
             return there
         name = self._free_name(parent, ours, name)
-        if not can_return(ours):
+        if not can_return(self._tree, ours):
             ours = self._tree.new_node(is_folder=True)
         self._tree.touch(ours)
         self._tree.change((ours, replace(ours.state, parent=parent, name=name, refusal=None)))

@@ -11,7 +11,8 @@ A rename is known by the item's id and its new place. `mv f g`, given up; `mv g 
 effect: the file keeps the name f here, and is moved back. After `rm g` it is removed there.
 
 A removal is known by the item's id. `rm f`, given up; then f is written anew with the same bytes: to put them
-over what stands there still may make no new version, and the removal would take them when it arrives.
+over what stands there still may make no new version, and the removal would take them when it arrives. So
+would that of a folder which is made anew, were it the same folder, shown again.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class LateFiles:
         self._versions: dict[str, dict[str, int]] = {}
         """Likewise by the item's id and the hash of its bytes."""
         self._removals: dict[str, int] = {}
-        """Likewise of removals, by the ids of files."""
+        """Likewise of removals, by the ids of items."""
         self._is_saved = True
         self._read(store, lambda node_id: node_id)
 
@@ -111,7 +112,7 @@ class LateFiles:
                 self._removed.pop(item_id, None)
                 self._folders.pop(item_id, None)
             self._is_saved = False
-        if flight.kind is OrderKind.DELETE and flight.item_id and not flight.node.is_folder:
+        if flight.kind is OrderKind.DELETE and flight.item_id:
             self._removals.pop(flight.item_id, None)
             self._removals[flight.item_id] = self._now_s()
             _drop_oldest(self._removals, KEPT)
@@ -254,7 +255,7 @@ class LateFiles:
         return self._folders.get(item_id) if any(map(self._may_arrive, times_s)) else None
 
     def may_remove(self, item_id: str) -> bool:
-        """Whether a removal of a file, which was given up, may still take effect."""
+        """Whether a removal that was given up may still take effect."""
         noted_s = self._removals.get(item_id)
         return noted_s is not None and self._may_arrive(noted_s)
 

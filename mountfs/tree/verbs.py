@@ -28,7 +28,7 @@ from mountfs.tree.copynames import CopyNames
 from mountfs.tree.gaps import hold_draft
 from mountfs.tree.kept import NOTHING_KEPT, Kept
 from mountfs.tree.label import can_be_labelled, closed_label
-from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, path_of
+from mountfs.tree.node import FORGOTTEN, Node, State, forgotten, path_of, remote_id
 from mountfs.tree.overlay import Overlay
 from mountfs.tree.replaced import check_synced
 from mountfs.tree.rowless import apply, is_found
@@ -199,7 +199,7 @@ class Verbs:
         parent = self._free(names)
         now_ns, kept = self._tree.clock.wall_ns(), attributes(parent)
         removed = self._tree.base_child(parent, fold(names[-1]))
-        if removed is not None and can_return(removed):
+        if removed is not None and can_return(self._tree, removed):
             self._tree.touch(removed)
             self._tree.folder_times.forget(removed)
             after = removed.state.at(parent, names[-1])
@@ -360,9 +360,11 @@ def _is_first(node: Node) -> bool:
     return not node.is_saved and node.state.content is None
 
 
-def can_return(removed: Node) -> bool:
-    """Whether a folder that was removed here, and that the service still has, can be shown again."""
-    return removed.folder is not None and removed.state.parent is None and removed.state.flight is None
+def can_return(tree: Tree, removed: Node) -> bool:
+    """Whether a folder that was removed here, and that the service still has, can be shown again. Not where a
+    removal that was given up may still take effect: it would take what is put into the folder."""
+    is_free = removed.folder is not None and removed.state.parent is None and removed.state.flight is None
+    return is_free and not tree.late.may_remove(remote_id(removed))
 
 
 def _hides_another_version(state: State) -> bool:

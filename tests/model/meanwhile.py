@@ -4,7 +4,7 @@ A run is an order, what becomes of its reply, a change of the same thing and the
 can be combined. What is shown right after the change is what the account must have in the end, once.
 
 Run as ``python -m tests.model.meanwhile``. It also prints what is known, and open: a new folder that arrives
-late where something else was put here; a removal of a folder that arrives late after that was made anew.
+late where something else was put here.
 """
 
 from __future__ import annotations

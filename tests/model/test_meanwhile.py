@@ -30,6 +30,7 @@ RUNS = (
     "exchange/1|job fails|0|utimes, rename|after",
     "move folder/0|lost after|0|file in it|1 step later",
     "rm/0|lost after|0|file anew|before",
+    "rmdir/0|job lost, late|4|folder anew|3 steps later",
     "rm -r/1|lost before|0|folder anew|after",
     "time/0|lost after|0|rewrite, rename|before",
 )

@@ -198,3 +198,28 @@ def test_a_removal_follows_a_folder_that_others_renamed_and_put_another_in_the_p
     expected = {"/f": b"f", "/d": None, "/d/new": b"theirs", "/e": None, "/g": None}
     assert world.tree() == world.remote() == expected
     assert world.notices() == []
+
+
+@pytest.mark.parametrize("kill", ["none", "before", "after"])
+@pytest.mark.parametrize("is_empty", [True, False])
+def test_a_late_removal_of_a_folder_does_not_take_the_one_that_was_made_anew(
+    world: World, kill: str, *, is_empty: bool
+) -> None:
+    world.account.mkdir("/d")
+    world.follow()
+    world.tree()
+    world.fs.rmdir("/d")
+    world.lose_reply()
+    world.give_up()
+    if kill == "before":
+        world.restart()
+    world.mkdir("/d")
+    if kill == "after":
+        world.restart()
+    if not is_empty:
+        world.put("/d/in", b"in")
+    settle_before_it(world)
+    world.settle()
+    expected = {"/f": b"f", "/d": None} if is_empty else {"/f": b"f", "/d": None, "/d/in": b"in"}
+    assert world.tree() == world.remote() == expected
+    assert world.notices() == []
