@@ -11,10 +11,10 @@ from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
-from mountfs.backends.box import intheway, uploads
+from mountfs.backends.box import intheway, smallfiles, uploads
 from mountfs.backends.box.backend import BoxBackend
 from mountfs.backends.box.commits import MISMATCHES
-from mountfs.backends.box.intheway import IDLE_TRIES
+from mountfs.backends.box.intheway import ENDS, IDLE_TRIES
 from mountfs.backends.box.sessionparts import PART_TRIES
 from mountfs.backends.box.smallfiles import DIRECT_BYTES
 from mountfs.backends.box.uploads import ENDING_TRIES, OPENING_TRIES
@@ -314,6 +314,7 @@ def test_a_file_that_needs_a_session_waits_for_the_one_in_the_way(
 def large(sandbox: BoxSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """BODY needs a session, and there is one for each name at most."""
     monkeypatch.setattr(uploads, "DIRECT_BYTES", 0)
+    monkeypatch.setattr(smallfiles, "DIRECT_BYTES", 0)
     monkeypatch.setattr(intheway, "IDLE_S", 0.0)
     sandbox.set_switches(session_conflict=True)
 
@@ -369,11 +370,56 @@ def test_a_session_in_the_way_that_gets_parts_is_waited_for(sandbox: BoxSandbox,
 
 
 @pytest.mark.usefixtures("large")
-def test_a_session_in_the_way_for_a_file_of_more_parts_is_waited_for(
+def test_a_session_in_the_way_for_a_file_of_more_parts_is_ended_once_nobody_fills_it(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    """It is of no use to this file, which would wait for a week."""
+    other = connect(sandbox)
+    theirs = other.open_session(place("/x"), len(BODY) + PART, None)
+    append_part(other, theirs, 0, BODY[:PART], closing=False, size_bytes=None)
+    other.close()
+    blocked(box, len(BODY), IDLE_TRIES - 1)
+    assert statuses(sandbox, "sessions/abort") == []
+    blocked(box, len(BODY), 1)
+    session, parts = upload_parts(box, "/x", BODY)
+    finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert sandbox.read("/x") == BODY
+    assert sandbox.sessions() == []
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("status", [403, 412, 503])
+def test_a_large_file_goes_up_in_one_request_where_the_session_in_the_way_does_not_end(
+    sandbox: BoxSandbox, box: BoxBackend, status: int
+) -> None:
+    connect(sandbox).open_session(place("/x"), len(BODY) + PART, None)
+    sandbox.set_faults([FaultRule(route="sessions/abort", status=status)])
+    blocked(box, len(BODY), IDLE_TRIES - 1 + ENDS)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), body=source_of(BODY))
+    finish(box, [order])
+    assert sandbox.read("/x") == BODY
+    assert len(statuses(sandbox, "sessions/abort")) == ENDS
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_file_waits_where_the_service_takes_it_neither_in_one_request_nor_in_a_session(
     sandbox: BoxSandbox, box: BoxBackend
 ) -> None:
     connect(sandbox).open_session(place("/x"), len(BODY) + PART, None)
-    blocked(box, len(BODY), IDLE_TRIES + 1)
+    refused = FaultRule(route="sessions/abort", status=403)
+    sandbox.set_faults([refused, FaultRule(route="files/upload", status=413)])
+    blocked(box, len(BODY), IDLE_TRIES - 1 + ENDS)
+    session, parts = upload_parts(box, "/x", BODY)
+    order = replace(large_order(box, "/x", BODY, session, parts), body=source_of(BODY))
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, SessionLost)
+    blocked(box, len(BODY), 2)
+    sandbox.set_faults([])
+    sandbox.expire_sessions()
+    session, parts = upload_parts(box, "/x", BODY)
+    finish(box, [large_order(box, "/x", BODY, session, parts)])
+    assert sandbox.read("/x") == BODY
 
 
 @pytest.mark.usefixtures("large")
@@ -399,11 +445,14 @@ def test_a_session_in_the_way_with_another_file_s_parts_is_lost_and_ended(
 
 
 @pytest.mark.usefixtures("large")
-def test_a_session_that_was_of_no_use_is_not_gone_on_with_again(sandbox: BoxSandbox, box: BoxBackend) -> None:
+def test_a_session_that_was_of_no_use_is_ended_when_it_is_met_again(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
     connect(sandbox).open_session(place("/x"), len(BODY), None)
     blocked(box, len(BODY), IDLE_TRIES - 1)
     box.open_session(place("/x"), len(BODY), None)
-    blocked(box, len(BODY), IDLE_TRIES + 1)
+    blocked(box, len(BODY), IDLE_TRIES)
+    assert sandbox.sessions() == []
 
 
 def test_a_session_whose_opening_was_never_heard_of_is_ended_when_it_is_in_the_way(

@@ -8,7 +8,14 @@ from threading import Lock
 
 from mountfs.backends.box.api import BoxApi, Json, object_in
 from mountfs.backends.box.entries import Revision, entry_of, file_of, time_stamp
-from mountfs.backends.box.errors import NAME_IN_USE, PARTS_MISMATCH, FailedCondition, code_of, from_response
+from mountfs.backends.box.errors import (
+    NAME_IN_USE,
+    PARTS_MISMATCH,
+    FailedCondition,
+    RequestTooLarge,
+    code_of,
+    from_response,
+)
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.newfiles import NewFiles
 from mountfs.backends.box.places import Places
@@ -39,6 +46,8 @@ MISMATCHES = 8
 MISMATCH_PAUSES = Pace(first_s=1.0, longest_s=15.0)
 LOOK_EVERY = 10
 """A version whose bytes did not change may be answered 202 for ever: the file itself tells."""
+DIRECT_TRIES = 5
+"""So often a large file is sent in one request, which takes all of its bytes each time."""
 _TRIES = 2
 
 
@@ -62,13 +71,14 @@ class Commits:
         self._lock = Lock()
         self._mismatches: Counter[str] = Counter()
         self._rounds: Counter[str] = Counter()
+        self._direct_tries: Counter[str] = Counter()
 
     def commit(self, order: Put) -> Launch:
         """Raises what keeps the file from being made. SessionLost also when the session is gone, be it by a
         commit whose reply was lost: only the target tells."""
         token = SessionToken.parse(order.session or "")
         if not token.id:
-            return Done((self._standing(order, token) or self._small_files.put(order),))
+            return Done((self._standing(order, token) or self._direct(order, token),))
         base = base_of(order)
         self._check_target(order, token, base)
         digest = bytes.fromhex(sha1_of(order))
@@ -104,6 +114,24 @@ class Commits:
         if isinstance(standing, File) and standing.content_hash == sha1_of(order):
             return standing
         raise Conflict(f"something stands at {order.place}")
+
+    def _direct(self, order: Put, token: SessionToken) -> File:
+        """SessionLost: a large file needs a session after all."""
+        if not token.is_direct:
+            return self._small_files.put(order)
+        with self._lock:
+            self._direct_tries[token.text] += 1
+            is_hopeless = self._direct_tries[token.text] > DIRECT_TRIES
+        try:
+            if is_hopeless:
+                raise RequestTooLarge(f"{order.place}: does not get through in one request")
+            file = self._small_files.put(order, is_large_too=True)
+        except RequestTooLarge as error:
+            self._uploads.note_too_large(token)
+            raise SessionLost(str(error)) from error
+        with self._lock:
+            self._direct_tries.pop(token.text, None)
+        return file
 
     def poll(self, job: str, order: Put) -> Launch:
         """The identical commit again. UnknownJob: not the job of *order*."""

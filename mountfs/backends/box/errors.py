@@ -44,6 +44,10 @@ class FailedCondition(ServerFault):
     """412 to a request that states no condition."""
 
 
+class RequestTooLarge(TooLarge):
+    """413: more bytes than the service takes in one request."""
+
+
 CLASS_OF: dict[str, type[MountfsError]] = {
     # 400
     "bad_digest": Corrupt,
@@ -83,7 +87,7 @@ CLASS_OF_STATUS: dict[int, type[MountfsError]] = {
     409: Conflict,
     410: SessionLost,
     412: Conflict,
-    413: TooLarge,
+    413: RequestTooLarge,
     423: Locked,
 }
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from threading import Lock
+
+from cachetools import LRUCache
 
 from mountfs.backends import checked
 from mountfs.backends.box.api import Json
@@ -16,12 +20,28 @@ IDLE_TRIES = 30
 """So often in a row it is met with the same parts before nobody is taken to fill it; some 8 min in all, where
 one file waits for it."""
 IDLE_S = 480.0
-"""And for no shorter time: a file that is saved again and again is tried at once each time. A part takes
-another machine as long at 140 kbit/s."""
+"""And for no shorter time: a file that is saved again and again is tried at once each time. A part of
+PART_BYTES takes another machine as long at 140 kbit/s; of a longer part it is as many times longer."""
+PART_BYTES = 8 * 1024 * 1024
 MOST_PART_BYTES = 256 * 1024 * 1024
 """Box's parts have 8 to 64 MB (chunked upload guide)."""
+ENDS = 3
+"""So often its end is asked for."""
+_SESSIONS_KEPT = 1000
 
 Target = tuple[str, str, str]
+
+
+class Way(Enum):
+    """What gets a file past the session that is in its way."""
+
+    WAIT = auto()
+    GO_ON = auto()
+    """Nobody fills it, and it may be for this file."""
+    END = auto()
+    """Nobody fills it, and it is for another file, or was of no use."""
+    AROUND = auto()
+    """It does not end, or nothing is told of it that would end it: the file goes up without a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +61,20 @@ class InTheWay:
         self._clock = clock
         self._lock = Lock()
         self._met: dict[Target, _Met] = {}
-        self._given: set[str] = set()
+        self._tries: LRUCache[str, int] = LRUCache(_SESSIONS_KEPT)
+        """By session: how often it was given, to be gone on with or to be ended."""
 
-    def idle(self, target: Target, size_bytes: int, response: Response) -> Json | None:
-        """The session that *response*, a ``session_conflict``, tells of, where nobody fills it, and its file
-        has as many parts as one of *size_bytes*. Each is given once: if it was of no use, it is of none."""
-        try:
+    def way(self, target: Target, size_bytes: int, response: Response) -> Way:
+        """What to do about the session that *response*, a ``session_conflict``, tells of. It is gone on with
+        once, where its file has as many parts as one of *size_bytes*: if it was of no use, it is of none."""
+        session_id, sent, idle_s, is_fitting = "", 0, IDLE_S, False
+        with suppress(ServerFault):
             session = session_in(response)
-            session_id = checked.token(session.get("id"), "the upload session's id")
+            part_bytes = part_bytes_of(session)
             sent, total = parts_of(session)
-            is_fitting = -(-size_bytes // part_bytes_of(session)) == total
-        except ServerFault:
-            return None
+            is_fitting = -(-size_bytes // part_bytes) == total
+            idle_s *= max(1.0, part_bytes / PART_BYTES)
+            session_id = checked.token(session.get("id"), "the upload session's id")
         with self._lock:
             before = self._met.get(target)
             is_same = before is not None and (before.session_id, before.sent_parts) == (session_id, sent)
@@ -60,11 +82,19 @@ class InTheWay:
             if before is None or not is_same:
                 before = _Met(session_id, sent, 0, now_s)
             met = self._met[target] = replace(before, times=before.times + 1)
-            is_idle = met.times >= IDLE_TRIES and now_s - met.since_s >= IDLE_S
-            if not is_idle or not is_fitting or session_id in self._given:
-                return None
-            self._given.add(session_id)
-            return session
+            if met.times < IDLE_TRIES or now_s - met.since_s < idle_s:
+                return Way.WAIT
+            tries = self._tries.get(session_id, 0)
+            if not session_id or tries > ENDS:
+                return Way.AROUND
+            if tries == 0 and not is_fitting:
+                tries = 1
+            self._tries[session_id] = tries + 1
+            if tries == 0:
+                # Whoever gives it up ends it: that is to be given time.
+                del self._met[target]
+                return Way.GO_ON
+            return Way.END
 
     def over(self, target: Target) -> None:
         """Nothing is in the way of *target*."""

@@ -18,7 +18,8 @@ class SessionToken:
 
     The addresses are the service's and are never built by us. A token without *id* stands for no session:
     nothing is sent before the commit, which then knows what to do. *is_taken*: because the service told
-    that something has the name.
+    that something has the name. *is_direct*: because none can be had, and the file goes up in one request,
+    however large.
     """
 
     id: str
@@ -32,6 +33,7 @@ class SessionToken:
     commit: str = ""
     abort: str = ""
     is_taken: bool = False
+    is_direct: bool = False
 
     @property
     def text(self) -> str:
@@ -44,6 +46,7 @@ class SessionToken:
                 "folder": self.folder_id,
                 "name": self.name,
                 "taken": self.is_taken,
+                "direct": self.is_direct,
                 "urls": [self.upload_part, self.list_parts, self.commit, self.abort],
             }
         )
@@ -62,6 +65,7 @@ class SessionToken:
                 str(kept["name"]),
                 *_urls(kept["urls"]),
                 is_taken=kept.get("taken") is True,
+                is_direct=kept.get("direct") is True,
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
             raise SessionLost(f"not an upload session: {text[:80]}") from None

@@ -56,10 +56,10 @@ class SmallFiles:
         self._places = places
         self._new_files = NewFiles(api)
 
-    def put(self, order: Put) -> File:
+    def put(self, order: Put, *, is_large_too: bool = False) -> File:
         """Raises what keeps *order* from being carried out. Conflict: another content stands there. NotFound:
         the folder is gone."""
-        if order.body is None or order.size_bytes > DIRECT_BYTES:
+        if order.body is None or (order.size_bytes > DIRECT_BYTES and not is_large_too):
             return self._without_bytes(order)
         if order.size_bytes and not order.body.read(order.size_bytes - 1, 1):
             raise Corrupt(f"the pending bytes of {order.place} end before {order.size_bytes}")

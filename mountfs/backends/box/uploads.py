@@ -21,7 +21,7 @@ from mountfs.backends.box.errors import (
     from_response,
     is_held_by_link,
 )
-from mountfs.backends.box.intheway import InTheWay, Target, part_bytes_of, parts_of, session_in
+from mountfs.backends.box.intheway import InTheWay, Target, Way, part_bytes_of, parts_of, session_in
 from mountfs.backends.box.items import Items
 from mountfs.backends.box.limits import BOX_LIMITS
 from mountfs.backends.box.places import Places, folder_gone
@@ -68,6 +68,8 @@ class BoxUploads:
         self._blocked: Counter[Target] = Counter()
         """By target: how often another session was in the way, in a row."""
         self._in_the_way = InTheWay(clock)
+        self._too_large: set[Target] = set()
+        """What the service does not take without a session."""
         self._unended: Counter[str] = Counter()
         """By session: how often it refused its end by a condition that nobody stated."""
         self._strayed: set[str] = set()
@@ -101,6 +103,11 @@ class BoxUploads:
         """Others moved the file away: a session for it is of no use at the place it had."""
         with self._lock:
             self._strayed.add(file_id)
+
+    def note_too_large(self, token: SessionToken) -> None:
+        """The service does not take the file without a session."""
+        with self._lock:
+            self._too_large.add(_key(token))
 
     def let_go(self, session_id: str) -> None:
         """The session is over: what was known of it is of no more use."""
@@ -158,7 +165,7 @@ class BoxUploads:
             raise
         code = code_of(response)
         if code == SESSION_CONFLICT:
-            with suppress(ServerFault):  # it stays in the way, as one of somebody else's does
+            with suppress(ServerFault, Refused):  # it stays in the way, as one of somebody else's does
                 self._end_unheard(target, response)
             return self._blocked_by_another(target, response, place)
         if response.status < 500 and response.status != 429:  # else it tells nothing of what is in the way
@@ -182,18 +189,25 @@ class BoxUploads:
         raise from_response(response, str(place))
 
     def _blocked_by_another(self, target: SessionToken, response: Response, place: Place) -> str:
-        """The token of no session, where the file needs none; of that one, where nobody fills it. Busy."""
+        """The token of no session, where the file needs none, or none can be had; of that one, where nobody
+        fills it. Busy."""
+        key = _key(target)
         with self._lock:
-            self._blocked[_key(target)] += 1
-            is_stuck = self._blocked[_key(target)] >= OPENING_TRIES
+            self._blocked[key] += 1
+            is_stuck = self._blocked[key] >= OPENING_TRIES
+            is_too_large = key in self._too_large
         if is_stuck and target.size_bytes <= DIRECT_BYTES:
             return target.text
-        idle = self._in_the_way.idle(_key(target), target.size_bytes, response)
-        with suppress(ServerFault):
-            if idle is not None:
-                session = self._begun(idle, target)
+        way = self._in_the_way.way(key, target.size_bytes, response)
+        if way is Way.AROUND and not is_too_large:
+            return replace(target, is_direct=True).text
+        with suppress(ServerFault, Refused):
+            if way is Way.GO_ON:
+                session = self._begun(session_in(response), target)
                 self.let_go(SessionToken.parse(session).id)  # what it has is to be listed first
                 return session
+            if way is Way.END:
+                self._end(self._endpoint(session_in(response), "abort"))
         raise Busy(f"{place}: another upload session is in the way", response.retry_after_s)
 
     def _note_unheard(self, target: SessionToken) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mountfs.backends.box.errors import CLASS_OF, code_of, conflicting_item, from_response
+from mountfs.backends.box.errors import CLASS_OF, RequestTooLarge, code_of, conflicting_item, from_response
 from mountfs.backends.wire import Response
 from mountfs.errors import (
     Busy,
@@ -56,7 +56,7 @@ def reply(status: int, code: str | None = None, wait_s: float | None = None, **m
         (409, "name_temporarily_reserved", Busy),
         (410, "session_expired", SessionLost),
         (412, "precondition_failed", Conflict),
-        (413, None, TooLarge),
+        (413, None, RequestTooLarge),
         (423, None, Locked),
         (429, "rate_limit_exceeded", Throttled),
         (500, None, ServerFault),

@@ -7,9 +7,12 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from mountfs.backends.box.intheway import IDLE_S, IDLE_TRIES, InTheWay, Way
+from mountfs.backends.wire import Response
 from mountfs.errors import Busy, Offline
 from mountfs.model.entry import Place
 from mountfs.model.path import RemotePath
+from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
 from tests.unit.backends.scripted import Reply, Script, answer, hang_up
 
@@ -68,3 +71,32 @@ def test_one_for_a_file_of_another_size_is_somebody_else_s(connect: Connect) -> 
 
 def test_one_that_has_parts_is_somebody_else_s(connect: Connect) -> None:
     assert opened_in_vain(connect, in_the_way(OURS_PARTS, 1), OURS_BYTES) == ["POST", "POST"]
+
+
+@pytest.mark.parametrize("part_mib", [8, 64])
+def test_a_long_part_is_given_the_time_that_it_takes(part_mib: int) -> None:
+    """With parts of 64 MB four of them, side by side, take more than eight minutes at 4 Mbit/s."""
+    clock = FakeClock()
+    in_the_way = InTheWay(clock)
+    session = {"id": "S", "part_size": part_mib * 2**20, "total_parts": 2, "num_parts_processed": 1}
+    body = {"code": "session_conflict", "context_info": {"session": session}}
+    conflict = Response(409, {}, json.dumps(body).encode(), None)
+
+    def ways() -> set[Way]:
+        return {in_the_way.way(("", "0", "big"), OURS_BYTES, conflict) for _ in range(IDLE_TRIES)}
+
+    assert ways() == {Way.WAIT}
+    clock.advance(IDLE_S * part_mib / 8 - 1)
+    assert ways() == {Way.WAIT}
+    clock.advance(1)
+    assert Way.WAIT not in ways()
+
+
+def test_a_large_file_goes_around_a_session_of_which_nothing_is_told() -> None:
+    clock = FakeClock()
+    in_the_way = InTheWay(clock)
+    conflict = Response(409, {}, b'{"code": "session_conflict"}', None)
+    for _ in range(IDLE_TRIES):
+        assert in_the_way.way(("", "0", "big"), OURS_BYTES, conflict) is Way.WAIT
+    clock.advance(IDLE_S)
+    assert in_the_way.way(("", "0", "big"), OURS_BYTES, conflict) is Way.AROUND
