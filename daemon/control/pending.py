@@ -7,6 +7,7 @@ from itertools import islice
 
 from daemon.control.changes import PendingChange
 from mountfs.model.entry import NS_PER_S
+from mountfs.model.order import OrderKind
 from mountfs.ports import Clock
 from mountfs.tree.bases import is_below
 from mountfs.tree.discard import pending_within
@@ -17,6 +18,7 @@ from mountfs.tree.word import Word, word_of
 
 TOLD_AT_ONCE = 100
 """Nodes in one hold of the lock."""
+_TAKEN_BACK = {OrderKind.DELETE: "not removed", OrderKind.MOVE: "not renamed"}
 
 
 def pending_changes(
@@ -59,7 +61,10 @@ def _told(node: Node, word: Word, wall_ns: int, shown: Callable[[str], str]) -> 
     state, pending = node.state, node.pending
     content = state.content or state.draft
     by = pending.blocked_on if pending is not None else None
-    since_ns = pending.since_ns if pending is not None else wall_ns
+    if pending is not None:
+        since_ns = pending.since_ns
+    else:
+        since_ns = state.refusal.wall_ns if state.refusal is not None else wall_ns
     return PendingChange(
         path=shown(path_of(node)),
         change=what_changes(node),
@@ -72,7 +77,8 @@ def _told(node: Node, word: Word, wall_ns: int, shown: Callable[[str], str]) -> 
 
 
 def what_changes(node: Node) -> str:
-    """In a few words, such as ``new file``, ``new bytes, renamed``, ``removed``."""
+    """In a few words, such as ``new file``, ``new bytes, renamed``, ``removed``; ``not removed`` where a
+    refusal was all that came of it."""
     return ", ".join(_changes(node, node.state)) or "sent again"
 
 
@@ -84,9 +90,12 @@ def _changes(node: Node, state: State) -> Iterator[str]:
     if state.base is None:
         yield f"new {kind}"
         return
-    if state.content is not None or state.draft is not None:
+    has_bytes = state.content is not None or state.draft is not None
+    if has_bytes:
         yield "new bytes"
     if has_moved(state):
         yield "renamed" if state.parent is state.base_parent else "moved"
-    elif state.content is None and state.draft is None and state.mtime_ns is not None:
+    elif not has_bytes and state.refusal is not None and state.refusal.kind in _TAKEN_BACK:
+        yield _TAKEN_BACK[state.refusal.kind]
+    elif not has_bytes and state.mtime_ns is not None:
         yield "new time"

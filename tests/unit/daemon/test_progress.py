@@ -180,6 +180,21 @@ def test_renames_and_removals_that_are_not_sent_yet_are_told(world: World, accou
     assert found == {"/a2": "renamed", "/b": "removed", "/c": "new bytes"}
 
 
+def test_what_was_refused_and_taken_back_is_told_as_such(world: World, account: RunningAccount) -> None:
+    for name in ("a", "b"):
+        world.put(f"/{name}", b"1")
+    world.settle()
+    for path in ("/a2", "/b"):
+        world.backend.refuse(path, Forbidden("no"))
+    world.rename("/a", "/a2")
+    world.fs.unlink("/b")
+    world.settle()
+    world.advance(60.0)
+    found = {each.path: (each.change, each.state) for each in account.pending_changes(ROOT)[0]}
+    assert found == {"/a": ("not renamed", "failed"), "/b": ("not removed", "failed")}
+    assert all(each.age_s >= 60.0 for each in account.pending_changes(ROOT)[0])
+
+
 def test_only_what_is_being_sent_is_under_way(world: World, account: RunningAccount) -> None:
     world.put("/f", b"1")
     assert account.transfer().files == ()
