@@ -91,7 +91,11 @@ class FuseMount:
         self._check()
         codecs.register(_path_codec)
         serve_kernel_first()
-        programs = Programs(self._options.no_fetch_ahead, lambda: int(fuse.fuse_get_context()[2]))
+
+        def thread() -> int:
+            return int(fuse.fuse_get_context()[2])
+
+        programs = Programs(self._options.no_fetch_ahead, thread)
         dentries = Dentries(self._mountpoint, self._file_system.is_open, self._options.names_kept)
 
         def on_init() -> None:
@@ -110,7 +114,7 @@ class FuseMount:
                     programs=programs,
                     timing=self._timing,
                     dentries=dentries,
-                    kinds=Kinds(self._file_system.clock.now_s),
+                    kinds=Kinds(self._file_system.clock.now_s, thread),
                 ),
                 str(self._mountpoint),
                 raw_fi=True,

@@ -163,7 +163,10 @@ class Operations:
     def getattr(self, path: str | None, info: FileInfo | None = None) -> Attributes:
         if info is not None:
             self._just_set.pop(get_ident(), None)  # asked of the handle, after ftruncate(2) of a setuid file
-            return self._fs.fgetattr(info.fh, path)
+            attributes = self._fs.fgetattr(info.fh, path)
+            if self._kinds is not None and path is not None:  # of a file that was just made, as a rule
+                self._kinds.told(path, attributes.inode, stat.S_IFMT(attributes.mode))
+            return attributes
         assert path is not None
         # The kernel sets what it has open, and libfuse names the path that this had: it may be gone.
         is_set = bool(self._just_set) and self._just_set.pop(get_ident(), None) == path

@@ -271,19 +271,29 @@ def test_s_fresh_what_is_seen_in_its_new_place_first_leaves_its_old_one(corner: 
 
 
 def test_s_fresh_what_others_put_in_place_of_another_kind_is_seen_at_once(corner: Corner) -> None:
-    """The attributes of what the kernel knows by the name are asked for, not the name."""
+    """The attributes of what the kernel knows by the name are asked for, not the name; by several programs
+    at once."""
     name, path = corner.remote("it"), corner.path / "it"
     corner.far_side.mkdir(name)
     until(path.is_dir, "the folder is seen")
-    for is_folder in (False, True, False):
-        corner.far_side.remove(name)
-        if is_folder:
-            corner.far_side.mkdir(name)
-        else:
-            corner.far_side.write(name, "text")
-        with suppress(FileNotFoundError):
-            path.stat()
-        until(lambda: is_folder_now(path) is is_folder, "what others made is seen")  # noqa: B023
+
+    def look() -> bool | str | None:
+        try:
+            return is_folder_now(path)
+        except OSError as error:
+            return str(error)
+
+    with watching(look) as some, watching(look) as others:
+        for is_folder in (False, True, False):
+            corner.far_side.remove(name)
+            if is_folder:
+                corner.far_side.mkdir(name)
+            else:
+                corner.far_side.write(name, "text")
+            with suppress(FileNotFoundError):
+                path.stat()
+            until(lambda: look() is is_folder, "what others made is seen")  # noqa: B023
+    assert {*some, *others} <= {True, False, None}
 
 
 def is_folder_now(path: Path) -> bool | None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mountfs.attributes import Moment
-from mountfs.fuse.kinds import Kinds
+from mountfs.fuse.kinds import KEPT_S, Kinds
 from mountfs.fuse.operations import Operations
 from mountfs.model.entry import NS_PER_S
 from tests.doubles.world import World
@@ -54,6 +54,50 @@ def test_what_the_kernel_takes_for_a_file_it_looks_up_again_where_there_is_none(
 def looking(world: World) -> Operations:
     """As a mount has them."""
     return Operations(world.fs, kinds=Kinds(world.clock.now_s))
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_each_thread_looks_up_again_what_is_of_another_kind(world: World, *, is_folder: bool) -> None:
+    """The second may have had the folder in hand when the first one looked the name up."""
+    threads = [1]
+    looking = Operations(world.fs, kinds=Kinds(world.clock.now_s, lambda: threads[-1]))
+    _put(world, is_folder=not is_folder)
+    looking("getattr", "/it")
+    world.account.remove("/it")
+    _put(world, is_folder=is_folder)
+    for thread in (1, 2):
+        threads.append(thread)
+        assert errno_from(looking, "getattr", "/it") == errno.ESTALE
+        assert stat.S_ISDIR(looking("getattr", "/it").mode) is is_folder
+    for thread in (1, 2):
+        threads.append(thread)
+        assert stat.S_ISDIR(looking("getattr", "/it").mode) is is_folder
+    world.advance(KEPT_S)
+    threads.append(3)
+    assert stat.S_ISDIR(looking("getattr", "/it").mode) is is_folder
+
+
+def _put(world: World, *, is_folder: bool) -> None:
+    if is_folder:
+        world.account.mkdir("/it")
+    else:
+        world.account.write("/it", b"1")
+    world.follow()
+
+
+def test_a_file_that_was_made_here_is_known_to_be_one(world: World, looking: Operations) -> None:
+    """libfuse asks for the attributes of what it just made by the handle."""
+    info = Info(os.O_WRONLY | os.O_CREAT)
+    looking("create", "/it", 0o644, info)
+    looking("getattr", "/it", info)
+    looking("flush", None, info)
+    looking("release", None, info)
+    world.settle()
+    world.account.remove("/it")
+    world.account.mkdir("/it")
+    world.follow()
+    assert errno_from(looking, "getattr", "/it") == errno.ESTALE
+    assert stat.S_ISDIR(looking("getattr", "/it").mode)
 
 
 @pytest.mark.parametrize("is_folder", [True, False])
