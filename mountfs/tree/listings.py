@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, Offline, Transient
 from mountfs.model.path import fold
 from mountfs.ports import Backend
 from mountfs.tree.childrows import read_children
@@ -156,19 +156,22 @@ class Listings:
         NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
         and never was.
         """
-        with self._tree.lock:
-            folder = in_memory(self._tree, folder)
-            under_way = self._loads.get(folder.id)
-            if under_way is None:
-                mine = self._loads[folder.id] = Load(self._tree.store.next_id(), asker)
-                self._tree.residents.keep(folder)
-            else:
+        while True:
+            with self._tree.lock:
+                folder = in_memory(self._tree, folder)
+                under_way = self._loads.get(folder.id)
+                if under_way is None:
+                    mine = self._loads[folder.id] = Load(self._tree.store.next_id(), asker)
+                    self._tree.residents.keep(folder)
+                    break
                 under_way.asker = max(under_way.asker, asker)
-        if under_way is not None:
-            under_way.ended.wait()
-            if under_way.error is not None:
-                raise under_way.error
-            return
+            error = under_way.outcome(asker)
+            if error is None:
+                return
+            is_pause = isinstance(error, Transient) and not isinstance(error, Offline)
+            if not is_pause or asker <= under_way.beginner:
+                raise error
+            # The worker that began it does not wait until the service may be asked again: a program does.
         try:
             if not folder.part.listing.listed_at:
                 self.walks.await_walk(folder)
@@ -194,7 +197,7 @@ class Listings:
                     self.refusals.listed(folder.id)
                 del self._loads[folder.id]
                 self._tree.residents.let_go([folder])
-            mine.ended.set()
+            mine.end()
 
     def load_for_walk(self, folder: Node) -> None:
         """As ``load``, for a program that will open *folder* soon."""

@@ -75,7 +75,9 @@ class PagedListing:
 
     def _whole(self) -> Sequence[Listed]:
         whole = self._patience.asked(
-            lambda: self._backend.list_folder(self._path, self._item_id), self._is_waited_for
+            lambda: self._backend.list_folder(self._path, self._item_id),
+            self._is_waited_for,
+            self._load.pauses,
         )
         self.count = len(whole)
         return whole
@@ -85,11 +87,12 @@ class PagedListing:
             is_ahead = self._load.asker is Asker.AHEAD
             return self._backend.list_page(self._path, self._item_id, cursor, is_ahead=is_ahead)
 
-        return self._patience.asked(ask, self._is_waited_for)
+        return self._patience.asked(ask, self._is_waited_for, self._load.pauses)
 
     def _is_waited_for(self) -> bool:
-        """What is known of a folder that was listed before is shown instead."""
-        return self._load.asker is Asker.PROGRAM and not self._folder.part.listing.listed_at
+        """What is known of a folder that was listed before is shown instead. A program that joined a worker's
+        load waits by itself: the worker has other work."""
+        return self._load.beginner is Asker.PROGRAM and not self._folder.part.listing.listed_at
 
     def _is_plain(self, page: FolderPage, take: Take) -> bool:
         """Has *page* and all after it taken. The next one is asked for while one is taken."""

@@ -21,10 +21,16 @@ class Patience:
         self.ending: Ending = threading.Event()
         """What the waits pass by; set by the assembly."""
 
-    def asked(self, ask: Callable[[], T], is_waited_for: Callable[[], bool]) -> T:
+    def asked(
+        self,
+        ask: Callable[[], T],
+        is_waited_for: Callable[[], bool],
+        pauses: Callable[[Transient | None], None],
+    ) -> T:
         """What *ask* gives, or raises: a Transient only where that is no word of the service, or came without
         a time twice, or when that is more than PATIENCE_S after the call, or while nobody waits for it. One
-        fault without a time is made up for, as the kernel does for a read."""
+        fault without a time is made up for, as the kernel does for a read. *pauses* is called with the error
+        that has it wait, and with None once it does so no more."""
         deadline_s, has_failed = self._clock.now_s() + PATIENCE_S, False
         while True:
             try:
@@ -35,5 +41,11 @@ class Patience:
                     raise
                 has_failed |= error.retry_after_s is None
                 wait_s = max(error.retry_after_s or 0.0, SHORTEST_WAIT_S)
-                if self._clock.now_s() + wait_s > deadline_s or self.ending.wait(wait_s):
+                if self._clock.now_s() + wait_s > deadline_s:
                     raise
+                pauses(error)
+                try:
+                    if self.ending.wait(wait_s):
+                        raise
+                finally:
+                    pauses(None)

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from mountfs.errors import Busy, MountfsError, NotFound, Offline, ServerFault, Transient
+from mountfs.errors import MountfsError, NotFound, Offline, ServerFault, Transient
 from mountfs.ports import BackendLimits
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.soundness import faults_of
@@ -329,13 +329,3 @@ class Lateness:
 
     def _tell(self, words: str) -> None:
         self.told.append("  " * self._depth + words)
-
-
-class NotAwaited:
-    """The end of a load, for turns within it: those who would wait for it are told to come again."""
-
-    def wait(self) -> None:
-        raise Busy("it is being listed")
-
-    def set(self) -> None:
-        """Nobody waits."""

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.errors import Busy, MountfsError
 from mountfs.ports import BackendLimits
 from mountfs.tree import listings
 from mountfs.tree.load import Asker, Load
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
-from tests.model.lateness import Lateness, NotAwaited
+from tests.model.lateness import Lateness
 from tests.model.seeds import asked
 
 USUAL_SEEDS = (21, 43, 55, 70, 111, 204, 246)
@@ -23,11 +24,10 @@ TURNS = 100
 
 
 class PassedLoad(Load):
-    """Nobody waits for it: there is one thread."""
+    """Nobody waits for it: there is one thread, and who would wait is told to come again."""
 
-    def __init__(self, asked_at: int, asker: Asker) -> None:
-        super().__init__(asked_at, asker)
-        self.ended = NotAwaited()  # type: ignore[assignment]
+    def outcome(self, asker: Asker) -> MountfsError | None:
+        raise Busy("it is being listed")
 
 
 @pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,11 +14,13 @@ from mountfs.errors import NotFound, Offline, ServerFault, Throttled, Transient
 from mountfs.model.entry import Folder, Listed
 from mountfs.model.path import RemotePath
 from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S
-from mountfs.ports import BackendLimits
+from mountfs.ports import BackendLimits, FolderPage
 from mountfs.tree.listings import RETRY_S
+from mountfs.tree.load import Asker
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
+from tests.waiting import until
 
 FRESH_S = 5.0
 
@@ -56,12 +60,14 @@ class Passing:
         self.clock = clock
         self.waits: list[float] = []
         self.over = False
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def set(self) -> None:
         self.over = True
 
     def wait(self, seconds: float) -> bool:
         self.waits.append(seconds)
+        self.meanwhile()
         self.clock.advance(seconds)
         return self.over
 
@@ -150,6 +156,43 @@ def test_no_worker_waits_for_a_listing(pauses: tuple[World, Passing]) -> None:
     with pytest.raises(Throttled):
         world.core.listings.load(world.node("/d"))
     assert not passing.waits
+
+
+def test_no_worker_waits_along_with_a_program(pauses: tuple[World, Passing]) -> None:
+    world, passing = pauses
+    folder, told = world.node("/d"), list[type[Exception]]()
+
+    def join() -> None:
+        with ThreadPoolExecutor(1) as worker, pytest.raises(Throttled) as caught:
+            worker.submit(world.core.listings.load, folder).result(10)
+        told.append(caught.type)
+
+    passing.meanwhile = join
+    world.backend.fail("list_folder", Throttled("slow", 7.0), times=2)
+    assert world.names("/d") == {"f"}
+    assert told == [Throttled] * 2
+
+
+@pytest.mark.parametrize("asker", [Asker.AHEAD, Asker.WORKER])
+def test_no_worker_waits_for_a_program_that_joins_it_and_the_program_waits_by_itself(
+    pauses: tuple[World, Passing], asker: Asker
+) -> None:
+    world, passing = pauses
+    folder, inner, asked = world.node("/d"), world.memory.list_page, list[str]()
+    program = Thread(target=lambda: asked.extend(world.names("/d")))
+
+    def list_page(*args: Any, **named: Any) -> FolderPage:
+        world.memory.list_page = inner  # type: ignore[method-assign]
+        program.start()
+        until(lambda: world.core.listings._loads[folder.id].asker is Asker.PROGRAM, "the program waits")
+        raise Throttled("slow", 7.0)
+
+    world.memory.list_page = list_page  # type: ignore[method-assign]
+    with pytest.raises(Throttled):
+        world.core.listings.load(folder, asker=asker)
+    program.join(10)
+    assert asked == ["f"]
+    assert not passing.waits  # the service was asked again at once, and answered
 
 
 # For how long
