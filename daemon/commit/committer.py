@@ -16,6 +16,7 @@ from daemon.commit.planlooks import PlanLooks
 from daemon.commit.sender import Sender
 from daemon.commit.turn import Turn, TurnByFile
 from mountfs.errors import Internal, NotSignedIn, Offline
+from mountfs.model.comeback import Comeback
 from mountfs.model.order import MAKES_A_FILE, Order, OrderKind
 from mountfs.model.pacing import ALONE, delay_s
 from mountfs.model.pausing import Pause
@@ -99,6 +100,7 @@ class Committer:
         self._pause = pause
         self._sizes = BatchSizes(limits.batch_entries)
         self._sender = Sender(tree, listings, backend, books, clock, self._pause)
+        self._comeback = Comeback(self._sender.troubles.account_pacer)
         self._sender.may_launch = lambda: self._turn.is_held
         self._sender.was_refused = self._sizes.shrink
         self._sender.was_accepted = self._sizes.grow
@@ -147,6 +149,15 @@ class Committer:
                 *(batch.pacer.error for batch in self._batches),
             ]
         return next((str(error) for error in errors if error), self._sender.troubles.last_error)
+
+    def answered(self) -> None:
+        """The service has answered somebody. Any thread."""
+        if not self._sender.troubles.account_pacer.failures:
+            return
+        with self._tree.lock:
+            is_due = self._comeback.hurries(self._clock.now_s())
+        if is_due:
+            self.wake()
 
     # Working
 

@@ -154,6 +154,7 @@ class _Assembly:
         core = build(foundation, places, backend, self.clock, self.disk, settings)
         cores.append(core)
         workers = _workers(core, self.clock, follows := Worker("follow", core.follower.step, self.clock))
+        self.connection.hear(partial(_answered, core, follows))
         if fleet is not None:
             fleet.turn.granted = lambda: core.committer.wake()  # noqa: PLW0108 - it is set later
             workers.append(fleet.worker)
@@ -339,6 +340,15 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
     looks = Worker("other-caches", core.blocks.others.step, clock)
     core.blocks.others.wake = waker_of(looks)
     return [*uploaders, *commits, *fills, sweeps, makes, probes, syncs, looks]
+
+
+def _answered(core: Core, follows: Worker) -> None:
+    """The service is there: what waits because it was not, is tried."""
+    core.uploader.answered()
+    core.committer.answered()
+    core.filler.answered()
+    if core.follower.answered():
+        follows.wake()
 
 
 def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -> Entry | None:

@@ -33,13 +33,15 @@ class Connection:
     """A backend with two calls for its mount. ``mounted``: to be called with the account that is mounted.
     ``end``: to be called last, after ``backend.close``; no call of the backend may follow.
     ``limit_rates``: holds for the network processes to come as well. ``traffic``: bytes sent
-    and received so far, also of calls that still run."""
+    and received so far, also of calls that still run. ``hear``: has a call made, on any thread, each time
+    that the service has answered."""
 
     backend: Backend
     mounted: Callable[[Account], None] = _nothing
     end: Callable[[], None] = lambda: None
     limit_rates: Callable[[Rates], None] = lambda _rates: None
     traffic: Callable[[], tuple[int, int]] = lambda: (0, 0)
+    hear: Callable[[Callable[[], None]], None] = lambda _call: None
 
 
 @contextmanager
@@ -86,6 +88,10 @@ def connect(plan: MountPlan, remote: AccountRemote, clock: Clock, process: Child
         http_log_level=logging.getLogger("urllib3").getEffectiveLevel(),
         fleet=plan.fleet,
     )
+
+    def hear(call: Callable[[], None]) -> None:
+        backend.on_answer = call
+
     backend = RemoteBackend(COMMAND, recipe, clock, process)
     backend.start()
-    return Connection(cast(Backend, backend), mounted, backend.end, limit_rates, backend.traffic)
+    return Connection(cast(Backend, backend), mounted, backend.end, limit_rates, backend.traffic, hear)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from daemon.upkeep.filling import Filling, Span
 from mountfs.errors import Internal, MountfsError, NoSpace, Refused
+from mountfs.model.comeback import Comeback
 from mountfs.model.entry import File
 from mountfs.model.loggedpacer import LoggedPacer
 from mountfs.model.order import OrderKind
@@ -133,6 +134,7 @@ class Filler:
         self._clock = clock
         self._backend = backend
         self._account_pacer: Pacer = LoggedPacer("fetching what pending files lack")
+        self._comeback = Comeback(self._account_pacer)
         self._flying = 0
         self._files: OrderedDict[int, Filling] = OrderedDict()
         self._filled: deque[Content] = deque()
@@ -157,6 +159,15 @@ class Filler:
         finally:
             self._fill(claim)
         return now_s
+
+    def answered(self) -> None:
+        """The service has answered somebody. Any thread."""
+        if not self._account_pacer.failures:
+            return
+        with self._tree.lock:
+            is_due = self._comeback.hurries(self._clock.now_s())
+        if is_due:
+            self.wake()
 
     # What to fetch
 

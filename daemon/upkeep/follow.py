@@ -9,6 +9,7 @@ from threading import Event
 from typing import Protocol
 
 from mountfs.errors import Conflict, MountfsError, Offline, ServerFault
+from mountfs.model.comeback import Comeback
 from mountfs.model.entry import News
 from mountfs.model.pacing import Pace, Pacer
 from mountfs.ports import Backend, Clock
@@ -86,6 +87,7 @@ class Follower:
         self._asked_s = -math.inf
         """When the last question was asked, of whatever kind."""
         self._pacer = Pacer()
+        self._comeback = Comeback(self._pacer)
         self._waiting = Pacer(REFUSED)
         self._resets = Pacer(REFUSED)
         self._fruitless = Pacer(FRUITLESS)
@@ -123,6 +125,13 @@ class Follower:
         """The far side answered somebody else: the next step need not wait, but for what lies between two
         looks. Any thread."""
         self._is_nudged = True
+
+    def answered(self) -> bool:
+        """The service has answered somebody; whether a step is due. Any thread."""
+        if not self._is_away or not self._comeback.is_seen(self._clock.now_s()):
+            return False
+        self.nudge()
+        return True
 
     def await_round(self, timeout_s: float) -> None:
         """Returns once the service was asked for changes, in success or failure, or after *timeout_s*."""

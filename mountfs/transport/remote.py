@@ -42,6 +42,9 @@ _LOOKS = (
     "revisions_before",
 )
 _READS_HERE = ("content_hashes", "whole_hash", "part_bytes")
+_SENDS = ("new_sessions", "open_session", "upload_whole", "append", "submit", "poll", "restore", "undelete")
+ANSWERED = frozenset((*_LOOKS, *_SENDS))
+"""Calls that come back well only if the service has just answered."""
 REPEATABLE = frozenset((*_LOOKS, *_READS_HERE, "poll", "resume"))
 """Calls that are made again with the next process when theirs has died: they change nothing at the service.
 ``wait_for_changes`` is not among them, since the follower retries at a pace of its own."""
@@ -65,6 +68,8 @@ class RemoteBackend:
     ) -> None:
         """*command*: starts a process. *recipe*: gives what each process is sent first. *first*: a process
         that was started already, and is used before *command* is."""
+        self.on_answer: Callable[[], None] = lambda: None
+        """Called on the thread of a call that the service has answered well."""
         self._command = command
         self._recipe = recipe
         self._clock = clock
@@ -197,13 +202,17 @@ class RemoteBackend:
         while True:
             left -= 1
             try:
-                return ask()
+                found = ask()
             except Gone:
                 if not left:
                     raise
             except Died as error:
                 if not left or name not in REPEATABLE:
                     raise Offline(str(error)) from error
+            else:
+                if name in ANSWERED:
+                    self.on_answer()
+                return found
 
     def _properties(self) -> State:
         """The properties as a process sent them last; waits only for those of the first process."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from mountfs.errors import MountfsError, NotSignedIn, Offline
+from mountfs.model.comeback import Comeback
 from mountfs.model.linkrate import LinkRate
 from mountfs.model.pausing import Pause
 from mountfs.ports import Backend, Clock
@@ -52,6 +53,7 @@ class Uploader:
         self._context = UploadContext(
             tree, spool, backend, clock, urgency, may_begin, folder_lost, pause, rate
         )
+        self._comeback = Comeback(self._context.account_pacer)
         twins = TwinFinder(self._context)
         self._packs = PackSender(self._context, twins)
         self._sessions = SessionSender(self._context, twins)
@@ -87,6 +89,15 @@ class Uploader:
         """The rest of a content, some of which may be up, may never be had: its session does not stay open
         for that. Under the lock."""
         self._sessions.give_up_locked(content_id)
+
+    def answered(self) -> None:
+        """The service has answered somebody. Any thread."""
+        if not self._context.account_pacer.failures:
+            return
+        with self._context.tree.lock:
+            is_due = self._comeback.hurries(self._context.clock.now_s())
+        if is_due:
+            self.wake()
 
     @property
     def has_small(self) -> bool:

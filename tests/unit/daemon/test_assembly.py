@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from daemon.commit.committer import Committer
 from daemon.config.options import MountOptions
 from daemon.config.settings import DropboxRemote, RemoteSpec
 from daemon.process import adoption, assembly
@@ -19,11 +20,14 @@ from daemon.process.assembly import IDLE_CACHE_S, assemble
 from daemon.process.connection import Connection
 from daemon.process.mounted import RunningAccount
 from daemon.process.run import MountPlan
+from daemon.upkeep.filler import Filler
+from daemon.upkeep.follow import Follower
 from mountfs.clock import boot_id
 from mountfs.errors import DiskFull, Offline
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.schema import VERSION
+from mountfs.upload.uploader import Uploader
 from tests.doubles.memory import MemoryBackend
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
@@ -38,6 +42,8 @@ class Machine:
         self.directory = directory
         self.account = account
         self.running: list[RunningAccount] = []
+        self.heard: list[Callable[[], None]] = []
+        """What is called when the service has answered."""
         self.silent: tuple[str, ...] = ()
         """What the service takes and never answers."""
 
@@ -72,7 +78,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         backend = MemoryBackend(account)
         for route in made.silent:
             backend.hold(route)
-        return Connection(backend)
+        return Connection(backend, hear=made.heard.append)
 
     monkeypatch.setattr(assembly, "connect", connect)
     yield made
@@ -86,6 +92,18 @@ def pending(account: RunningAccount) -> int:
 
 def told(account: RunningAccount) -> list[str]:
     return [trouble.reason for trouble in account.status().troubles]
+
+
+def test_whoever_waits_because_the_service_was_away_hears_that_it_answers(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    for kind in (Uploader, Committer, Filler, Follower):
+        monkeypatch.setattr(kind, "answered", lambda _, name=kind.__name__: told.append(name))
+    machine.mount()
+    for call in machine.heard:
+        call()
+    assert told == ["Uploader", "Committer", "Filler", "Follower"]
 
 
 # What other mounts left

@@ -135,6 +135,19 @@ def test_it_does_not_wait_when_the_far_side_answered_somebody_else(world: World)
     assert not world.core.follower.is_offline
 
 
+def test_it_asks_once_the_far_side_has_answered_somebody_else(world: World) -> None:
+    world.memory.is_online = False
+    for _ in range(8):
+        world.advance(step(world) - world.clock.now_s())
+    step(world)
+    world.memory.is_online = True
+    assert world.core.follower.answered()
+    world.advance(LOOK_S)
+    step(world)
+    assert not world.core.follower.is_offline
+    assert not world.core.follower.answered()
+
+
 def test_while_it_fails_our_own_commits_have_it_ask_once_a_second(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,18 @@ def test_limits_that_a_call_learned_of_are_known_when_it_returns_and_outlive_the
     assert backend.limits == LEARNED
 
 
+def test_what_the_service_answers_is_told_and_nothing_else(backend: RemoteBackend) -> None:
+    told: list[bool] = []
+    backend.on_answer = lambda: told.append(True)
+    backend.calls()
+    with pytest.raises(ServerFault):
+        backend.stat(at("fault"))
+    die(backend)
+    assert not told
+    backend.stat(at("a"))
+    assert told == [True]
+
+
 def test_calls_are_counted_over_its_deaths_as_far_as_they_were_told(backend: RemoteBackend) -> None:
     backend.stat(at("a"))
     assert backend.calls() == {"stat": 1}

@@ -1,0 +1,45 @@
+"""What waits out its pace because the service was away, once the service answers somebody else."""
+
+from __future__ import annotations
+
+import math
+
+from mountfs.errors import NotSignedIn, Offline
+from mountfs.model.pacing import Pace, Pacer, grown_s
+
+VAIN = Pace(first_s=5.0, longest_s=300.0)
+"""Between tries that answers to others brought forward, while all of them fail. A network may let some calls
+through and keep others: uploads that it keeps are tried little more often than by their own pace."""
+
+
+class Comeback:
+    """Tells when *pacer* need not be waited for. Not thread-safe: called as *pacer* is."""
+
+    def __init__(self, pacer: Pacer) -> None:
+        self._pacer = pacer
+        self._tries = 0
+        """Since the trouble began."""
+        self._next_s = -math.inf
+
+    def is_seen(self, now_s: float) -> bool:
+        """The service has just answered some other call: whether what failed is to be tried now. It is not
+        where it may be tried anyway, or failed by something else than that nobody answered, or that the
+        credentials were refused."""
+        pacer = self._pacer
+        if not pacer.failures:
+            self._tries = 0
+            return False
+        if not isinstance(pacer.error, Offline | NotSignedIn) or now_s >= pacer.ready_s:
+            return False
+        if self._tries and now_s < self._next_s:
+            return False
+        self._tries += 1
+        self._next_s = now_s + grown_s(self._tries, VAIN)
+        return True
+
+    def hurries(self, now_s: float) -> bool:
+        """As ``is_seen``; *pacer* lets the next try go then."""
+        is_seen = self.is_seen(now_s)
+        if is_seen:
+            self._pacer.ready_s = now_s
+        return is_seen
