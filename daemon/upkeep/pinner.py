@@ -64,7 +64,7 @@ class Source(Protocol):
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes: ...
 
-    def prefetch(self, file: File, failed: Callable[[], None]) -> None: ...
+    def prefetch(self, file: File, failed: Callable[[BaseException], None]) -> None: ...
 
     def is_small(self, length: int) -> bool: ...
 
@@ -268,7 +268,7 @@ class Pinner:
             raise DiskFull(NO_ROOM)
         if small:
             for file in missing:
-                self._source.prefetch(file, lambda: None)
+                self._source.prefetch(file, lambda _error: None)
         for file in missing:
             for at in range(0, file.size_bytes, PIECE_BYTES):
                 stop = min(at + PIECE_BYTES, file.size_bytes)

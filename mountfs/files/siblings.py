@@ -11,6 +11,7 @@ read brings twice as many.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cachetools import TTLCache
 
 from mountfs.errors import MountfsError
 from mountfs.model.entry import File
+from mountfs.model.pacing import is_account_wide
 from mountfs.ports import Clock
 from mountfs.tree.node import Node, above
 
@@ -47,14 +49,17 @@ with their order. Who still reads in it has it looked through once more."""
 ORDER_KEPT_S = 10.0
 """An order is made anew after so long, when a read does not fit into it: files may have come."""
 PAUSE_S = 10.0
-"""After a failure nothing is fetched ahead for so long; programs still make requests by their own reads."""
+"""Where the service fails, nothing is fetched ahead for so long; programs still make requests by their own
+reads."""
+MOST_FAILURES = 4
+"""So many files may fail within PAUSE_S, each by itself, before it is the service that is taken to fail."""
 
 
 class Prefetching(Protocol):
     """The part of ``reading.reader.Reader`` that is needed here."""
 
-    def prefetch(self, file: File, failed: Callable[[], None]) -> None:
-        """Has the bytes of *file* cached soon, at the side; *failed* is called if that fails."""
+    def prefetch(self, file: File, failed: Callable[[BaseException], None]) -> None:
+        """Has the bytes of *file* cached soon, at the side; *failed* is called with what that fails by."""
 
     def aside(self, call: Callable[[], None]) -> None:
         """Makes a call soon, at the side."""
@@ -182,6 +187,8 @@ class Siblings:
         """That of the last read. A program that walks through a tree begins the next folder with its
         window."""
         self._paused_until_s = 0.0
+        self._failed_s: deque[float] = deque(maxlen=MOST_FAILURES)
+        """When files failed by themselves, the latest last."""
 
     def reads(self, node: Node, file: File, offset: int) -> None:
         """*file*, of *node*, is about to be read from *offset* on. Makes no request, and never fails."""
@@ -359,10 +366,17 @@ class Siblings:
             nodes = list(children.values())
         return [each for each in nodes if each.is_folder is folders]
 
-    def _failed(self) -> None:
+    def _failed(self, error: BaseException) -> None:
+        """One file was not fetched: a pause, where the next ones would not be either."""
+        now_s = self._clock.now_s()
         with self._lock:
+            if not (isinstance(error, MountfsError) and is_account_wide(error)):
+                self._failed_s.append(now_s)
+                if len(self._failed_s) < MOST_FAILURES or now_s - self._failed_s[0] >= PAUSE_S:
+                    return
+            self._failed_s.clear()
             self._latest = None
-            self._paused_until_s = self._clock.now_s() + PAUSE_S
+            self._paused_until_s = now_s + PAUSE_S
             self._runs.clear()
 
 

@@ -247,8 +247,8 @@ class Reader:
             offset += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def prefetch(self, file: File, failed: Callable[[], None]) -> None:
-        """Has all of *file* cached soon, on a thread of its own; *failed* is called if the service fails. Who
+    def prefetch(self, file: File, failed: Callable[[BaseException], None]) -> None:
+        """Has all of *file* cached soon, on a thread of its own; *failed* is called with what failed. Who
         reads it before its turn makes the request, and who reads it meanwhile waits for the same one."""
         with contextlib.suppress(RuntimeError):  # closed
             self._siblings.submit(self._prefetch, file, failed)
@@ -334,7 +334,7 @@ class Reader:
                 for fetch in fetches:
                     self._ahead.submit(self._fetches.run, file, fetch)
 
-    def _prefetch(self, file: File, failed: Callable[[], None]) -> None:
+    def _prefetch(self, file: File, failed: Callable[[BaseException], None]) -> None:
         self._blocks.recall(file)
         with self._lock:
             missing = self._fetches.missing_locked(file, 0, file.size_bytes)
@@ -342,5 +342,5 @@ class Reader:
                 return
             fetch = self._fetches.begin_locked(file, missing[0][0], 0, file.size_bytes)
         self._fetches.run(file, fetch)
-        if fetch.body.exception() is not None:
-            failed()
+        if (error := fetch.body.exception()) is not None:
+            failed(error)

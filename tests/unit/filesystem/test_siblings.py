@@ -9,8 +9,17 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from mountfs.errors import Busy, MountfsError, NotFound, Offline, ServerFault, Throttled
 from mountfs.files import siblings
-from mountfs.files.siblings import FIRST_FILES, KEPT_S, MOST_FILES, PAUSE_S, SMALL_BYTES, Siblings
+from mountfs.files.siblings import (
+    FIRST_FILES,
+    KEPT_S,
+    MOST_FAILURES,
+    MOST_FILES,
+    PAUSE_S,
+    SMALL_BYTES,
+    Siblings,
+)
 from mountfs.model.entry import File
 from mountfs.tree import residents
 from mountfs.tree.node import Node
@@ -23,9 +32,9 @@ class Asked:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.ids: list[str] = []
-        self.failed: Callable[[], None] = lambda: None
+        self.failed: Callable[[BaseException], None] = lambda _error: None
 
-    def prefetch(self, file: File, failed: Callable[[], None]) -> None:
+    def prefetch(self, file: File, failed: Callable[[BaseException], None]) -> None:
         self.names.append(file.name)
         self.ids.append(file.id)
         self.failed = failed
@@ -270,15 +279,35 @@ def test_what_is_large_empty_or_ours_is_left_out(world: World, asked: Asked) -> 
     assert set(asked.names) <= {*names} - {*names[2:5]}
 
 
-def test_after_a_failure_nothing_is_fetched_ahead_for_a_while(world: World, asked: Asked) -> None:
+ONE_FILE = [NotFound("gone"), ServerFault("500"), Busy("409")]
+"""Of one file alone, as far as one failure tells."""
+
+
+@pytest.mark.parametrize("errors", [[Offline("x")], [Throttled("x")], ONE_FILE[:1] * MOST_FAILURES])
+def test_where_the_service_fails_nothing_is_fetched_ahead_for_a_while(
+    world: World, asked: Asked, errors: Sequence[MountfsError]
+) -> None:
     names = files_in(world, "/d", 100)
     read(world, *(f"/d/{name}" for name in names[:4]))
-    asked.failed()
+    for error in errors:
+        asked.failed(error)
     del asked.names[:]
     read(world, *(f"/d/{name}" for name in names[4:40]))
     assert asked.names == []
     world.advance(PAUSE_S)
     read(world, *(f"/d/{name}" for name in names[40:43]))
+    assert asked.names
+
+
+def test_files_that_fail_alone_keep_no_others_from_being_fetched_ahead(world: World, asked: Asked) -> None:
+    names = files_in(world, "/d", 100)
+    read(world, *(f"/d/{name}" for name in names[:4]))
+    for _ in range(3):
+        for error in ONE_FILE:
+            asked.failed(error)
+        world.advance(PAUSE_S)
+    del asked.names[:]
+    read(world, *(f"/d/{name}" for name in names[4:40]))
     assert asked.names
 
 

@@ -117,12 +117,12 @@ def test_no_small_file_is_fetched_ahead_that_would_not_be_kept(make: Make) -> No
     small = File("id:1", "small", "1", 4096, 0, "1" * 64)
     for limit_bytes, asked_bytes in ((0, 0), (100_000, 0), (MIB, 4096)):
         rig = make(limit_bytes)
-        rig.reader.prefetch(small, lambda: None)
+        rig.reader.prefetch(small, lambda _error: None)
         rig.reader.close()
         assert rig.source.asked_bytes == asked_bytes
     rig = make(0)
     rig.blocks.pin(small)
-    rig.reader.prefetch(small, lambda: None)
+    rig.reader.prefetch(small, lambda _error: None)
     rig.reader.close()
     assert rig.source.asked_bytes == 4096, "what is pinned is kept"
 
