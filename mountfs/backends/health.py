@@ -53,14 +53,18 @@ class Health:
                 self._tell(error)
 
     def worked(self, route: str, host: str = "") -> None:
-        """A call of *route* was answered: its host is there."""
+        """A call of *route* was answered: its host is there. If it was away, others that were away as well
+        are taken to be there again until a call to them says otherwise: nobody may make one for long."""
         if not self._failing and self._told is None:
             return
         with self._lock:
+            away = {
+                name: each.host for name, each in self._failing.items() if isinstance(each.error, Offline)
+            }
+            if host in away.values():
+                for name in away:
+                    del self._failing[name]
             self._failing.pop(route, None)
-            for other, failing in list(self._failing.items()):
-                if failing.host == host and isinstance(failing.error, Offline):
-                    del self._failing[other]
             self._forget(self._clock.now_s())
 
     def signed_in(self) -> None:

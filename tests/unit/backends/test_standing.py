@@ -190,12 +190,25 @@ def test_a_failure_that_nobody_asks_about_again_is_forgotten(clock: FakeClock) -
 def test_any_answer_tells_that_a_host_is_there(clock: FakeClock) -> None:
     health = Health(clock)
     health.failed("list", Offline("away"), "api")
-    health.failed("notify", Offline("away too"), "notify")
     health.failed("upload", ServerFault("500"), "api")
     health.worked("stat", "api")
-    assert str(health.trouble()) == "away too"
-    health.worked("poll", "notify")
     assert str(health.trouble()) == "500"
+
+
+def test_where_all_hosts_were_away_one_that_answers_tells_that_they_are_back(clock: FakeClock) -> None:
+    """Nobody may call the others for long."""
+    health = Health(clock)
+    health.failed("list", Offline("away"), "api")
+    health.failed("read", Offline("away too"), "content")
+    health.worked("stat", "api")
+    assert health.trouble() is None
+
+
+def test_a_host_that_is_away_alone_is_told_of_whatever_others_answer(clock: FakeClock) -> None:
+    health = Health(clock)
+    health.failed("read", Offline("away"), "content")
+    health.worked("stat", "api")
+    assert str(health.trouble()) == "away"
 
 
 def test_the_gravest_is_told_first(clock: FakeClock) -> None:
