@@ -7,7 +7,7 @@ that was asked for later.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 
 from mountfs.errors import Busy, NotADirectory, NotFound, Transient
 from mountfs.model.entry import Entry, Odd
@@ -127,13 +127,7 @@ class Lister:
         with tree.lock:
             part = folder.part
             known = [*(part.children or {}).values(), *(part.gone or {}).values()]
-        missing = [
-            node
-            for node in known
-            if node.state.base_parent is folder
-            and node.state.base is not None
-            and fold(node.state.base.name) not in seen
-        ]
+        missing = [node for node in known if _lacks(seen, folder, node)]
         unknown = follow_late(tree, self._backend, folder, missing, entries)
         for nodes in chunks(node for node in missing if node.id not in unknown):
             for node in nodes:
@@ -220,3 +214,10 @@ class Lister:
         if above is not None:
             self._doubt(above)
         lose(self._tree, folder)
+
+
+def _lacks(seen: Set[str], folder: Node, node: Node) -> bool:
+    """Whether a listing of *folder*, which has the folded names *seen*, does not have *node* where that was.
+    Not under the lock: an order of ours may have its outcome meanwhile."""
+    state = node.state
+    return state.base_parent is folder and state.base is not None and fold(state.base.name) not in seen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,6 +18,7 @@ from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S
 from mountfs.ports import BackendLimits, FolderPage
 from mountfs.tree.listings import RETRY_S
 from mountfs.tree.load import Asker
+from mountfs.tree.node import State
 from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
@@ -293,6 +295,32 @@ def test_what_lands_while_a_folder_is_listed_is_noted_of_that_folder_alone(world
     world.memory.list_folder = slow  # type: ignore[method-assign]
     assert world.names("/slow") == {"ours", "theirs", "more"}
     assert noted == [{"ours"}]
+
+
+class Leaving:
+    """A node whose removal takes effect between two looks at it."""
+
+    def __init__(self, state: State) -> None:
+        self.id, self.folder = 0, None
+        self._states = [state, state, replace(state, base=None, base_parent=None)]
+
+    @property
+    def state(self) -> State:
+        return self._states.pop(0) if len(self._states) > 1 else self._states[0]
+
+
+def test_a_removal_that_takes_effect_while_a_listing_is_gone_through_is_no_fault(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.theirs("/b", b"b")
+    children = world.core.tree.root.part.children
+    assert children is not None
+    leaving = Leaving(world.state("/a"))
+    world.account.remove("/a")
+    monkeypatch.setitem(children, "x", leaving)
+    world.core.listings.relist(world.core.tree.root)
+    del children["x"]
+    assert world.names() == {"b"}
 
 
 def test_a_folder_whose_listing_was_lost_is_listed_when_somebody_looks_again(world: World) -> None:
