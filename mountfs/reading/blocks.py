@@ -20,8 +20,8 @@ from mountfs.reading.cachefile import (
     CacheFile,
     KeptOpen,
     Stored,
-    is_whole,
     prove,
+    proven,
     stored_in,
     sums_of,
 )
@@ -98,8 +98,7 @@ class Blocks:
         cached = cached or self._lent(key)
         if cached is None or cached.is_proven:
             return
-        sums = sums_of(cached.path, file)
-        is_right = is_whole(cached.path, file, self._hash_kind, sums)
+        is_right, sums = proven(cached.path, file, self._hash_kind)
         with self._lock:
             if self._inventory.files.get(key) is not cached or is_right is None:
                 return
@@ -172,10 +171,14 @@ class Blocks:
     def landed(self, file: File, cached: CacheFile, offset: int, length: int, digests: bytes) -> None:
         """Counts [offset, offset + length) as cached: these bytes were written to what ``land`` returned.
         *digests*: of their blocks."""
-        if cached.sums is not None:
+        is_there = cached.is_there()
+        if is_there and cached.sums is not None:
             cached.sums.note(offset, length, digests)
         with self._lock:
-            self._inventory.keep(key_of(file), cached, offset, length)
+            if is_there:
+                self._inventory.keep(key_of(file), cached, offset, length)
+            else:
+                self._inventory.forget(key_of(file), cached)
 
     def broke_off(self, file: File, cached: CacheFile, offset: int, length: int) -> None:
         """Some of [offset, offset + length) may be written in what ``land`` returned, and is absent."""
@@ -208,7 +211,9 @@ class Blocks:
             before = self._inventory.files.get(key)
             if before is not None:
                 self._inventory.forget(key, before)
-            self._inventory.add(key, CacheFile(path, RangeSet([(0, size_bytes)]), cached_bytes=size_bytes))
+            inode = found.st_dev, found.st_ino
+            whole = RangeSet([(0, size_bytes)])
+            self._inventory.add(key, CacheFile(path, whole, cached_bytes=size_bytes, inode=inode))
             self._inventory.took_over(size_bytes)
         return True
 
@@ -288,8 +293,15 @@ class Blocks:
             return None, 0
         try:
             stored = stored or self._opened(key, cached)
-        except OSError:
-            return None, 0  # evicted since: a miss
+        except OSError as error:
+            is_gone = isinstance(error, FileNotFoundError)
+        else:
+            is_gone = not stored.is_uncut()
+        if stored is None or is_gone:
+            if is_gone:  # evicted since, or somebody removed or cut it
+                with self._lock:
+                    self._inventory.forget(key, cached)
+            return None, 0
         if unproven:
             is_told = prove(cached, unproven, stored.fd, self._lock)
             with self._lock:
@@ -298,7 +310,7 @@ class Blocks:
 
     def _opened(self, key: Key, cached: CacheFile) -> Stored:
         """Opens a cache file; a large one stays open for the next reads. OSError."""
-        stored = Stored(cached.path)
+        stored = Stored(cached)
         if cached.sums is not None or cached.cached_bytes > WHOLE_FILE_BYTES:
             with self._lock:
                 if self._inventory.files.get(key) is cached:

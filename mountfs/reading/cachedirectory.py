@@ -52,30 +52,50 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
     if named is None:
         return None
     size_bytes = named.size_bytes
+    try:
+        found = os.stat(path)  # noqa: PTH116 - the system call itself
+    except OSError:
+        return None
+    inode = found.st_dev, found.st_ino
     if has_sums:
         sums = Sums(path, size_bytes)
+        if found.st_size != sums.uncut_bytes and not _is_lengthened(path, found, sums.uncut_bytes):
+            return None
         blocks = sums.present()
         ranges = RangeSet(sums.span(number) for number in blocks)
-        former = CacheFile(str(path), ranges, sums=sums, is_former=True)
+        former = CacheFile(str(path), ranges, sums=sums, is_former=True, inode=inode)
         former.leave(stored_in(former.path, 0, size_bytes))
         former.cached_bytes = former.disk_bytes
         former.unproven = set(blocks)
     elif size_bytes > WHOLE_FILE_BYTES and not _is_full(path, size_bytes):
         return None
     else:
-        former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True)
+        former = CacheFile(str(path), cached_bytes=size_bytes, is_proven=False, is_former=True, inode=inode)
     return Found((named.content_hash, str(size_bytes)), former, named.serial)
 
 
+def _is_lengthened(path: Path, found: os.stat_result, length: int) -> bool:
+    """Has a file that power left too short be as long as *length* again; not one that another mount uses,
+    which is to learn that somebody cut it."""
+    if found.st_nlink > 1:
+        return False
+    try:
+        os.truncate(path, length)
+    except OSError:
+        return False
+    return True
+
+
 def _is_full(path: Path, size_bytes: int) -> bool:
-    """Whether a file has that size, and no hole. A large file without digests is an upload that was taken
+    """Whether a file has as many bytes, and no hole. A large file without digests is an upload that was taken
     over, or its digests could not be written: to hash its holes would keep the first read waiting."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        return os.lseek(fd, 0, os.SEEK_END) == size_bytes and os.lseek(fd, 0, os.SEEK_HOLE) == size_bytes
+        is_as_long = os.lseek(fd, 0, os.SEEK_END) in (size_bytes, Sums(path, size_bytes).uncut_bytes)
+        return is_as_long and os.lseek(fd, 0, os.SEEK_HOLE) >= size_bytes
     except OSError:
         return False
     finally:
@@ -119,5 +139,7 @@ def _found_in(directory: str) -> Iterator[Found]:
             is_ours = found is not None
         if not is_ours:
             remove(path)
+            if name + SUFFIX in names:
+                remove(Path(directory, name + SUFFIX))
         if found is not None:
             yield found

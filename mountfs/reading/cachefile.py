@@ -32,14 +32,17 @@ class Stored:
     """A cache file that is open for reading, and is closed with the last reference to it: it can be evicted
     while somebody reads. ``evicted``: it was, and keeps its room on the disk until then."""
 
-    __slots__ = ("__weakref__", "evicted", "fd", "path")
+    __slots__ = ("__weakref__", "_uncut_bytes", "evicted", "fd", "path")
 
-    def __init__(self, path: str) -> None:
-        """OSError."""
-        self.path = path
+    def __init__(self, cached: CacheFile) -> None:
+        """FileNotFoundError: the file is gone, or is another one; OSError."""
+        self.path = cached.path
         self.evicted = False
-        self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self.fd)
+        if not cached.is_at(os.fstat(self.fd)):
+            raise FileNotFoundError(self.path)
+        self._uncut_bytes = cached.uncut_bytes
 
     def give_back(self) -> None:
         """Closes the file though somebody has a reference: reads of it fail from here on, and never meet
@@ -51,23 +54,25 @@ class Stored:
             os.close(nothing)
 
     def read(self, offset: int, length: int) -> bytes:
-        """What can be read: nothing where the disk fails."""
+        """What can be read: nothing where the disk fails, or the file was cut."""
         try:
-            return os.pread(self.fd, length, offset)
+            data = os.pread(self.fd, length, offset)
         except OSError:
             return b""
+        return data if self.is_uncut() else b""
 
     def read_into(self, offset: int, room: memoryview) -> int:
         """As ``read``; how many bytes."""
         try:
-            return os.preadv(self.fd, [room], offset)
+            came = os.preadv(self.fd, [room], offset)
         except OSError:
             return 0
+        return came if self.is_uncut() else 0
 
-    def reaches(self, stop: int) -> bool:
-        """Whether it is as long as that: somebody may have cut it."""
+    def is_uncut(self) -> bool:
+        """Whether nobody cut it: what was read before that is asked is right."""
         try:
-            return os.lseek(self.fd, 0, os.SEEK_END) >= stop
+            return os.lseek(self.fd, 0, os.SEEK_END) >= self._uncut_bytes
         except OSError:
             return False
 
@@ -76,6 +81,10 @@ class Stored:
 class CacheFile:
     """One sparse file with some of the bytes of one content; guarded by the cache's lock.
 
+    A large one is a byte longer than the content from the start on, and nobody writes that byte. So a file
+    that somebody cut is too short for good: without it the next piece that is written would lengthen the file
+    again, and what counts as cached before that piece would be zeros.
+
     ``ranges``: what counts as cached. ``left``: what does not, and takes room on the disk: of downloads that
     were broken off.
 
@@ -83,7 +92,8 @@ class CacheFile:
     asked for yet; nothing counts as cached of it. ``unproven``: blocks that count, and have to prove
     themselves. ``refuted``: those that did not, and that nobody here has fetched since. ``sums``: of a large
     file. ``is_former``: it was found, and nobody wrote to it since.
-    ``is_shared``: another mount had it first, and may still be writing to it.
+    ``is_shared``: another mount had it first, and may still be writing to it. ``inode``: its device and
+    number, once there is a file.
     """
 
     path: str
@@ -94,6 +104,7 @@ class CacheFile:
     sums: Sums | None = None
     is_former: bool = False
     is_shared: bool = False
+    inode: tuple[int, int] | None = None
     unproven: set[int] = field(default_factory=set)
     refuted: set[int] = field(default_factory=set)
     stored: Stored | None = None
@@ -108,15 +119,30 @@ class CacheFile:
     def disk_bytes(self) -> int:
         return self.ranges.total_bytes + self.left.total_bytes
 
+    @property
+    def uncut_bytes(self) -> int:
+        """The file is as long as that unless somebody cut it."""
+        return self.ranges.end if self.sums is None else self.sums.uncut_bytes
+
+    def is_at(self, found: os.stat_result) -> bool:
+        """Whether that is the file, and nobody cut it."""
+        return found.st_size >= self.uncut_bytes and self.inode in (None, (found.st_dev, found.st_ino))
+
     def open_to_write(self) -> int:
-        """A descriptor of the file. It is made only as long as nothing counts: where somebody removed it, or
-        cut it, what counts would be zeros in another one. OSError."""
-        end = self.ranges.end
-        has_some = self.cached_bytes > 0 or end > 0  # it may have been evicted a moment ago
-        fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | (0 if has_some else os.O_CREAT), 0o600)
-        if os.lseek(fd, 0, os.SEEK_END) < end:
+        """A descriptor of the file. It is made once: where somebody removed it, or cut it, what counts, and
+        what is being written, would be zeros in another one. OSError."""
+        is_made = self.inode is not None
+        fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | (0 if is_made else os.O_CREAT), 0o600)
+        try:
+            if not is_made and self.sums is not None:
+                os.ftruncate(fd, self.uncut_bytes)
+            found = os.fstat(fd)
+            if not self.is_at(found):
+                raise FileNotFoundError(self.path)
+        except OSError:
             os.close(fd)
-            raise FileNotFoundError(self.path)
+            raise
+        self.inode = (found.st_dev, found.st_ino)
         return fd
 
     def write(self, offset: int, data: bytes) -> bool | None:
@@ -135,9 +161,9 @@ class CacheFile:
         return is_written
 
     def is_there(self) -> bool:
-        """Whether the file is as long as what counts of it: nobody removed it, nor cut it."""
+        """Whether nobody removed the file, nor cut it."""
         try:
-            return os.stat(self.path).st_size >= self.ranges.end  # noqa: PTH116 - the system call itself
+            return self.is_at(os.stat(self.path))  # noqa: PTH116 - the system call itself
         except OSError:
             return False
 
@@ -263,20 +289,29 @@ def sums_of(path: str, file: File) -> Sums | None:
     return Sums(Path(path), file.size_bytes) if is_large else None
 
 
-def is_whole(path: str, file: File, kind: HashKind, sums: Sums | None) -> bool | None:
-    """Whether a cache file has all bytes of *file*, by its hash. Then its blocks have digests, too, and not
-    before: whoever finds a digest believes it. None: it cannot be told."""
+def proven(path: str, file: File, kind: HashKind) -> tuple[bool | None, Sums | None]:
+    """Whether a cache file has all bytes of *file*, by its hash; None: it cannot be told. If so, a large one
+    has digests of its blocks, too, and not before: whoever finds a digest believes it."""
+    sums = sums_of(path, file)
     state, digests = hasher(kind), Digests()
+    left = file.size_bytes
     try:
         with Path(path).open("rb", buffering=0) as stored:
-            while piece := stored.read(PIECE_BYTES):
+            while left and (piece := stored.read(min(PIECE_BYTES, left))):
                 state.update(piece)
+                left -= len(piece)
                 if sums is not None:
                     digests.update(piece)
+            lengths = {file.size_bytes} if sums is None else {file.size_bytes, sums.uncut_bytes}
+            is_as_long = os.fstat(stored.fileno()).st_size in lengths
     except OSError as error:
-        return None if error.errno in LACKS else False
-    if state.hexdigest() != file.content_hash:
-        return False
+        return (None if error.errno in LACKS else False), None
+    if not is_as_long or state.hexdigest() != file.content_hash:
+        return False, None
     if sums is not None:
+        try:
+            os.truncate(path, sums.uncut_bytes)
+        except OSError:
+            return True, None
         sums.note(0, file.size_bytes, digests.all())
-    return True
+    return True, sums

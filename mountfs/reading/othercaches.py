@@ -150,7 +150,7 @@ def _linked(theirs: str, ours: str, size_bytes: int) -> CacheFile | None:
             return None
         os.link(theirs, ours)
         # All of a file without digests would be read: not of one whose end has not come.
-        if has_sums or os.stat(ours).st_size == size_bytes:  # noqa: PTH116 - the system call itself
+        if has_sums or os.stat(ours).st_size >= size_bytes:  # noqa: PTH116 - the system call itself
             found = found_as(Path(ours), has_sums=has_sums)
             if found is not None and (found.file.ranges or not has_sums):
                 return found.file

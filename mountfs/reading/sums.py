@@ -29,6 +29,11 @@ class Sums:
         self._path = cache_file.with_name(cache_file.name + SUFFIX)
         self._size_bytes = size_bytes
 
+    @property
+    def uncut_bytes(self) -> int:
+        """How long the cache file is, unless somebody cut it."""
+        return self._size_bytes + 1
+
     def span(self, number: int) -> tuple[int, int]:
         """Where a block begins and ends."""
         return number * BLOCK_BYTES, min((number + 1) * BLOCK_BYTES, self._size_bytes)

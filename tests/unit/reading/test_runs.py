@@ -157,7 +157,7 @@ def test_an_evicted_file_that_an_idle_thread_still_holds_gives_its_room_back(
     blocks.look(1000.0 + GIVE_BACK_S)
     assert not any(f"{tmp_path}/cache/" in str(each) for each in open_files())
     assert lent.read(0, 100) == b""
-    assert not lent.reaches(1)
+    assert not lent.is_uncut()
     with (tmp_path / "new").open("wb") as other:
         assert other.fileno() != lent.fd, "its number is no other file's as long as it is held"
 

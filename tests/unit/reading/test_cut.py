@@ -1,0 +1,158 @@
+"""Cache files that somebody cuts, removes or replaces while they are in use: no byte of them is wrong."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mountfs.model.blocksums import BLOCK_BYTES
+from mountfs.model.calloff import CallOff
+from mountfs.model.entry import File
+from mountfs.model.hashing import HashKind, content_hash
+from mountfs.reading.blocks import Blocks
+from mountfs.reading.othercaches import LOOK_FOR_OTHERS_S, OtherCaches
+from mountfs.reading.reader import Reader
+from mountfs.reading.sums import SUFFIX
+from mountfs.transport.landing import Landing
+from tests.fakes.clock import FakeClock
+
+MIB = 1024 * 1024
+SIZE_BYTES = 10 * MIB
+BODY = random.Random(7).randbytes(SIZE_BYTES)
+FILE = File("id:1", "big", "1", SIZE_BYTES, 0, content_hash(HashKind.DROPBOX, BODY))
+CUTS = [0, BLOCK_BYTES + 100, 2 * MIB, 3 * MIB + 1]
+
+
+class Source:
+    """Writes as the network process does. ``meanwhile`` is called once, when half of a request has come."""
+
+    def __init__(self) -> None:
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def read(self, file: File, offset: int, length: int) -> bytes:
+        return BODY[offset : offset + length]
+
+    def read_into(self, file: File, offset: int, length: int, path: str, call_off: CallOff) -> bytes:
+        half = offset + length // 2
+        with Landing(path, offset) as landing:
+            landing.take(BODY[offset:half])
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+            landing.take(BODY[half : offset + length])
+            return landing.digests(length)
+
+
+def the(directory: Path) -> Path:
+    [found] = [each for each in directory.iterdir() if not each.name.endswith(SUFFIX)]
+    return found
+
+
+@pytest.fixture
+def blocks(tmp_path: Path) -> Blocks:
+    return Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def reader(source: Source, blocks: Blocks) -> Iterator[Reader]:
+    made = Reader(source, blocks, FakeClock())
+    yield made
+    made.close()
+
+
+def is_right(reader: Reader) -> bool:
+    """By each way in which bytes come out of the cache."""
+    pieces = []
+    for at in range(0, SIZE_BYTES, BLOCK_BYTES):
+        lent = reader.lend(FILE, at, BLOCK_BYTES)
+        pieces.append(reader.read(FILE, at, BLOCK_BYTES) if lent is None else lent.read(at, BLOCK_BYTES))
+    return b"".join(pieces) == BODY
+
+
+@pytest.mark.parametrize("length", CUTS)
+def test_a_file_that_is_cut_while_a_piece_of_it_comes_has_no_zeros(
+    reader: Reader, source: Source, tmp_path: Path, length: int
+) -> None:
+    """What comes after that makes it as long again."""
+    assert reader.read(FILE, 0, 4 * MIB, ahead=False) == BODY[: 4 * MIB]
+    source.meanwhile = lambda: os.truncate(the(tmp_path / "cache"), length)
+    assert reader.read(FILE, 5 * MIB, 2 * MIB, ahead=False) == BODY[5 * MIB : 7 * MIB]
+    assert is_right(reader)
+    assert is_right(reader)
+
+
+@pytest.mark.parametrize("length", CUTS)
+def test_a_file_that_two_mounts_have_is_cut_and_the_other_one_goes_on(tmp_path: Path, length: int) -> None:
+    blocks = Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX)
+    others = OtherCaches(lambda: [tmp_path / "cache"])
+    beside = Blocks(tmp_path / "beside", 64 * MIB, HashKind.DROPBOX, others=others)
+    readers = [Reader(Source(), each, FakeClock()) for each in (blocks, beside)]
+    try:
+        assert readers[0].read(FILE, 0, 2 * BLOCK_BYTES, ahead=False)
+        others.step(LOOK_FOR_OTHERS_S)
+        assert readers[1].read(FILE, 0, BLOCK_BYTES, ahead=False)
+        assert the(tmp_path / "beside").stat().st_nlink == 2
+        assert readers[0].read(FILE, 0, 4 * MIB, ahead=False) == BODY[: 4 * MIB]
+        os.truncate(the(tmp_path / "cache"), length)
+        assert readers[1].read(FILE, 8 * MIB, 2 * MIB, ahead=False) == BODY[8 * MIB :]
+        assert all(is_right(each) for each in readers)
+    finally:
+        for each in readers:
+            each.close()
+
+
+def test_a_cut_file_is_not_lent_to_another_mount(reader: Reader, tmp_path: Path) -> None:
+    """It would make it as long again as it was, and who has it open would not learn of that."""
+    assert reader.read(FILE, 0, 4 * MIB, ahead=False)
+    os.truncate(the(tmp_path / "cache"), 100)
+    others = OtherCaches(lambda: [tmp_path / "cache"])
+    beside = Blocks(tmp_path / "beside", 64 * MIB, HashKind.DROPBOX, others=others)
+    others.step(LOOK_FOR_OTHERS_S)
+    beside.recall(FILE)
+    assert beside.bytes_of(FILE) == 0
+    assert not list((tmp_path / "beside").iterdir())
+    assert is_right(reader)
+
+
+def test_a_file_that_is_removed_while_its_first_piece_comes_is_not_made_again(
+    reader: Reader, source: Source, tmp_path: Path
+) -> None:
+    """The piece goes into the removed file, and the next one went into a new one of that name."""
+
+    def clean() -> None:
+        for each in (tmp_path / "cache").iterdir():
+            each.unlink()
+        assert reader.read(FILE, 5 * MIB, 2 * MIB, ahead=False) == BODY[5 * MIB : 7 * MIB]
+
+    source.meanwhile = clean
+    assert reader.read(FILE, 0, 2 * MIB, ahead=False) == BODY[: 2 * MIB]
+    assert is_right(reader)
+
+
+def test_a_file_in_whose_place_a_copy_was_put_is_not_written_on(reader: Reader, tmp_path: Path) -> None:
+    """Reads of what is open would not see what is written into the copy."""
+    assert reader.read(FILE, 0, 4 * MIB, ahead=False) == BODY[: 4 * MIB]
+    cached = the(tmp_path / "cache")
+    shutil.copyfile(cached, tmp_path / "copy")
+    (tmp_path / "copy").rename(cached)
+    assert reader.read(FILE, 5 * MIB, 2 * MIB, ahead=False) == BODY[5 * MIB : 7 * MIB]
+    assert is_right(reader)
+
+
+def test_a_removed_file_counts_no_longer_once_it_was_asked_for(blocks: Blocks, tmp_path: Path) -> None:
+    small = File("id:2", "small", "1", 1000, 0, content_hash(HashKind.DROPBOX, BODY[:1000]))
+    blocks.put(small, 0, BODY[:1000])
+    shutil.rmtree(tmp_path / "cache")
+    assert blocks.peek(small, 0, 10) == b""
+    assert (blocks.bytes_of(small), blocks.used_bytes) == (0, 0)
+    blocks.put(small, 0, BODY[:1000])
+    assert blocks.peek(small, 0, 1000) == BODY[:1000]
