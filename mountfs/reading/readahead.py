@@ -66,7 +66,9 @@ MOST_STREAMS = 32
 """Of one file. A web server reads a film at as many places as people watch it. Who has no stream has each of
 his reads taken for a seek, which costs a request for each and calls off what others are about to read."""
 MOST_ONCE = 8
-"""And of places that were read once: each read looks through all of them, of a database without end."""
+"""Of places that were read once, a read may also go on nearby, and backward, from the last ones alone: each
+read of a database looks through all of them, without end. From the others it goes on exactly where the one
+before it ended, as those do that take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +163,8 @@ def plan(
     stop = _rounded_up(end, size_bytes)
     before = _nearest(streams, offset, end)
     if before is None:
-        read_on = [stream for stream in streams if stream.window_bytes][: MOST_STREAMS - 1]
-        once = [stream for stream in streams if not stream.window_bytes][: MOST_ONCE - 1]
+        read_on = [stream for stream in streams if stream.window_bytes]
+        once = [stream for stream in streams if not stream.window_bytes]
         others = (read_on + once)[: MOST_STREAMS - 1]
         return Plan((Stream(offset, end, since=offset), *others), start, stop, stop, stop, is_seek=True)
     after = _continued(before, offset, end, most_bytes, begun_bytes)
@@ -215,7 +217,12 @@ def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
     """The stream that a read of [offset, end) belongs to."""
     found: Stream | None = None
     nearest = -1
+    once = 0
     for stream in streams:
+        if not stream.window_bytes and (once := once + 1) > MOST_ONCE:
+            if stream.high == offset:
+                return stream
+            continue
         slack = min(max(stream.window_bytes, BLOCK_BYTES), FREE_WINDOW_BYTES)
         distance = abs(end - stream.low) if stream.is_backward else abs(offset - stream.high)
         if not stream.window_bytes:

@@ -19,7 +19,6 @@ from mountfs.reading.readahead import (
     LEAST_PIECE_BYTES,
     LOOK_BYTES,
     MIB,
-    MOST_ONCE,
     MOST_PIECE_BYTES,
     MOST_STREAMS,
     MOST_WINDOW_BYTES,
@@ -71,7 +70,6 @@ def test_small_reads_here_and_there_never_fetch_more_than_two_blocks() -> None:
         if planned.is_seek:
             assert planned.ahead_stop == planned.ahead_start
             assert planned.stop - planned.start <= 2 * BLOCK_BYTES
-    assert sum(not stream.window_bytes for stream in streams) <= MOST_ONCE
     assert len(streams) <= MOST_STREAMS
 
 
@@ -241,6 +239,27 @@ def test_as_many_as_watch_one_film_have_a_window_each() -> None:
             assert not planned.is_seek
             streams = planned.streams
     assert [stream.window_bytes for stream in streams] == [FREE_WINDOW_BYTES] * 20
+
+
+def test_as_many_as_take_turns_from_their_first_read_on_have_a_window_each() -> None:
+    streams = AT_THE_BEGINNING
+    seeks = 0
+    for step in range(10):
+        for start in range(40 * MIB, 840 * MIB, 40 * MIB):
+            planned = plan(streams, start + step * BLOCK_BYTES, BLOCK_BYTES, BIG)
+            seeks += planned.is_seek
+            streams = planned.streams
+    assert seeks == 20
+    assert [stream.window_bytes for stream in streams[:20]] == [FREE_WINDOW_BYTES] * 20
+
+
+def test_a_read_near_one_of_many_places_of_a_database_is_a_seek() -> None:
+    """Or something would be fetched ahead of many of them, for nothing."""
+    streams = AT_THE_BEGINNING
+    for number in range(MOST_STREAMS):
+        streams = plan(streams, number * 10 * MIB, 4096, BIG).streams
+    assert plan(streams, 200 * MIB + BLOCK_BYTES, 4096, BIG).is_seek
+    assert not plan(streams, (MOST_STREAMS - 2) * 10 * MIB + BLOCK_BYTES, 4096, BIG).is_seek
 
 
 def test_places_that_were_read_once_give_way_before_those_that_are_read_on() -> None:
