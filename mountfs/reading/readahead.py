@@ -8,7 +8,7 @@ or backward as `tac` does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mountfs.model.blocksums import BLOCK_BYTES
 
@@ -70,18 +70,22 @@ MOST_ONCE = 8
 read of a database looks through all of them, without end. From the others it goes on exactly where the one
 before it ended, as those do that take turns."""
 
+LIVE_READS = 2 * MOST_STREAMS
+"""A place is read on as long as one of so many reads of the file was there; so is a file among others."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A place at which a file is read: [low, high) was read last. ``window_bytes``: how far ahead of it is
     worth fetching; 0 for a place that was read once. ``since``: where its first read began; of one that goes
-    backward, where that ended."""
+    backward, where that ended. ``turn``: the last read here was the file's read of that number."""
 
     low: int = 0
     high: int = 0
     window_bytes: int = 0
     is_backward: bool = False
     since: int = 0
+    turn: int = field(default=0, compare=False)
 
     @property
     def read_bytes(self) -> int:
@@ -161,13 +165,15 @@ def plan(
         return Plan(tuple(streams), 0, size_bytes, size_bytes, size_bytes)
     start = offset // BLOCK_BYTES * BLOCK_BYTES
     stop = _rounded_up(end, size_bytes)
+    turn = streams[0].turn + 1 if streams else 0
     before = _nearest(streams, offset, end)
     if before is None:
         read_on = [stream for stream in streams if stream.window_bytes]
         once = [stream for stream in streams if not stream.window_bytes]
         others = (read_on + once)[: MOST_STREAMS - 1]
-        return Plan((Stream(offset, end, since=offset), *others), start, stop, stop, stop, is_seek=True)
-    after = _continued(before, offset, end, most_bytes, begun_bytes)
+        here = Stream(offset, end, since=offset, turn=turn)
+        return Plan((here, *others), start, stop, stop, stop, is_seek=True)
+    after = replace(_continued(before, offset, end, most_bytes, begun_bytes), turn=turn)
     is_settled = not before.window_bytes and before is streams[0] and len(streams) > 1
     kept = (after, *(stream for stream in streams if stream is not before))
     if after.is_backward:
@@ -200,6 +206,11 @@ def cut(
             at = pieces[-1][1]
             first_bytes = min(first_bytes + LONGER_BYTES, most_bytes)
     return pieces
+
+
+def places(streams: Sequence[Stream]) -> int:
+    """At how many places a file is read on side by side; at one at least."""
+    return max(1, sum(each.window_bytes > 0 and each.turn > streams[0].turn - LIVE_READS for each in streams))
 
 
 def is_near(stream: Stream, start: int, stop: int) -> bool:

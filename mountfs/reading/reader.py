@@ -40,11 +40,11 @@ from mountfs.reading.readahead import (
 from mountfs.reading.runs import Runs
 from mountfs.reading.served import Served, ServedCounter
 from mountfs.reading.window import (
+    ReadAhead,
     grown,
     is_kept,
     least_ahead_bytes,
     most_ahead_bytes,
-    readers_ahead,
     still,
     urged,
 )
@@ -97,6 +97,7 @@ class Reader:
         self._streams: LRUCache[Key, tuple[Stream, ...]] = LRUCache(STREAMS_KEPT)
         self._waited: LRUCache[Key, bool] = LRUCache(STREAMS_KEPT)
         """Revisions of which a read waited for what was asked for ahead."""
+        self._read_ahead = ReadAhead()
         self._runs = Runs(blocks)
         self._ahead = ThreadPoolExecutor(AHEAD_THREADS, "read-ahead")
         self._siblings = ThreadPoolExecutor(SIBLING_THREADS, "read-siblings")
@@ -210,13 +211,16 @@ class Reader:
                 self._fetches.call_off_locked(file)
             elif planned.is_settled:
                 self._fetches.abandon_locked(file, planned.streams[:1])
-        if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks, key):
+            if planned.ahead_stop > planned.ahead_start:
+                self._read_ahead.read(key, planned.streams)
+            readers = self._read_ahead.readers(key, planned.streams, self._fetches.by_key)
+        if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks, key, readers):
             planned = planned.narrowed(still(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s))
         return planned
 
     def _most_ahead_bytes(self, key: Key) -> int:
         with self._lock:
-            readers = readers_ahead(self._fetches.by_key, key)
+            readers = self._read_ahead.readers(key, self._streams.get(key, ()), self._fetches.by_key)
         return most_ahead_bytes(self._blocks, key, readers, is_direct=self._delivery.is_direct)
 
     def left(self, file: File) -> None:
@@ -224,6 +228,7 @@ class Reader:
         again, to be read on."""
         self._runs.end(file)
         with self._lock:
+            self._read_ahead.left(key_of(file))
             if key_of(file) in self._fetches.by_key:
                 self._fetches.abandon_locked(file, self._streams.get(key_of(file), ()))
 

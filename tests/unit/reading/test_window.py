@@ -21,17 +21,20 @@ from mountfs.reading.limits import LEAST_BYTES
 from mountfs.reading.readahead import (
     FAST_WINDOW_BYTES,
     FREE_WINDOW_BYTES,
+    LIVE_READS,
     MOST_WINDOW_BYTES,
     Plan,
     Stream,
+    places,
+    plan,
 )
 from mountfs.reading.reader import Reader
 from mountfs.reading.window import (
     PART_OF_CACHE,
     PART_TOGETHER,
+    ReadAhead,
     grown,
     most_ahead_bytes,
-    readers_ahead,
     still,
 )
 from tests.fakes.clock import FakeClock
@@ -107,6 +110,22 @@ def test_of_files_larger_than_the_cache_little_is_fetched_twice(make: Make, coun
     assert rig.read_side_by_side(rig.files(count, 256 * MIB)) <= most
 
 
+@pytest.mark.parametrize(("count", "places"), [(1, 20), (20, 1), (4, 8)])
+def test_who_reads_at_many_places_has_no_more_fetched_ahead_than_a_small_cache_holds(
+    make: Make, count: int, places: int
+) -> None:
+    """All that is cached of a file goes at once: with a window of 4 MiB for each place nothing was there any
+    more when it was read, and 20 people who watched a film had it fetched 26 times."""
+    rig = make(64 * MIB)
+    files = rig.files(count, 1024 * MIB)
+    rig.reader._streams.clear()
+    for at in range(0, 4 * MIB, BLOCK_BYTES):
+        for file in files:
+            for place in range(places):
+                rig.reader.read(file, place * 50 * MIB + at, BLOCK_BYTES)
+    assert rig.source.asked_bytes <= 1.7 * count * places * 4 * MIB
+
+
 @pytest.mark.parametrize("limit_bytes", [0, MIB, 4 * MIB, 8 * MIB])
 def test_a_cache_that_holds_hardly_anything_has_little_fetched_twice(make: Make, limit_bytes: int) -> None:
     rig = make(limit_bytes)
@@ -154,7 +173,8 @@ def test_a_window_is_a_part_of_the_cache_and_all_windows_are_another_one(make: M
     assert ahead(2048 * MIB, 4) == 2048 * MIB // PART_TOGETHER // 4
     assert ahead(2048 * MIB, is_direct=False) == MOST_WINDOW_BYTES
     assert ahead(512 * MIB) == 512 * MIB // PART_OF_CACHE
-    assert ahead(64 * MIB, 100) == FREE_WINDOW_BYTES
+    assert ahead(64 * MIB, 4) == FREE_WINDOW_BYTES
+    assert ahead(64 * MIB, 20) == 64 * MIB // PART_TOGETHER // 20
     assert ahead(8 * MIB) == 2 * MIB
     assert ahead(0) == 0
 
@@ -203,9 +223,33 @@ def test_who_reads_small_files_is_not_counted_among_those_that_read_ahead() -> N
         ("b", "1"): [Fetch(0, 1)],
         ("c", "1"): [Fetch(0, 1, is_ahead=True), Fetch(1, 2)],
     }
-    assert readers_ahead(fetches, ("a", "1")) == 2
-    assert readers_ahead(fetches, ("d", "1")) == 3
-    assert readers_ahead({}, ("d", "1")) == 1
+    assert ReadAhead().readers(("a", "1"), (), fetches) == 2
+    assert ReadAhead().readers(("d", "1"), (), fetches) == 3
+    assert ReadAhead().readers(("d", "1"), (), {}) == 1
+
+
+def test_a_file_is_read_ahead_until_it_is_closed_or_many_others_were_read_since() -> None:
+    """Also while nothing of it is under way: its window is in the cache, and waits to be read."""
+    ahead = ReadAhead()
+    for name in "abc":
+        ahead.read((name, "1"), ())
+    assert ahead.readers(("a", "1"), (), {}) == ahead.readers(("d", "1"), (), {}) - 1 == 3
+    ahead.left(("c", "1"))
+    assert ahead.readers(("a", "1"), (), {}) == 2
+    for _ in range(LIVE_READS):
+        ahead.read(("a", "1"), ())
+    assert ahead.readers(("a", "1"), (), {}) == 1
+
+
+def test_a_place_is_read_on_until_many_reads_were_elsewhere() -> None:
+    streams: tuple[Stream, ...] = ()
+    for start in (0, 100 * MIB):
+        for at in range(start, start + MIB, BLOCK_BYTES):
+            streams = plan(streams, at, BLOCK_BYTES, 1024 * MIB).streams
+    assert places(streams) == 2
+    for at in range(100, 100 + LIVE_READS):
+        streams = plan(streams, at * MIB, 4096, 1024 * MIB).streams
+    assert places(streams) == 1
 
 
 def test_a_plan_is_narrowed_to_what_the_read_comes_to_first() -> None:
