@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mountfs.reading.cachefile import CacheFile, KeptOpen
 from mountfs.reading.contentkey import Key
-from mountfs.reading.limits import LOOK_EVERY_BYTES, MOST_SPARED
+from mountfs.reading.limits import LOOK_EVERY_BYTES, MOST_SPARED, PART_OF_LARGER
 from mountfs.reading.pinned import Pinned
 from mountfs.reading.sums import remove
 
@@ -31,6 +31,8 @@ class Inventory:
         self.pinned = Pinned()
         self.spares_former = False
         """Whether what a former process kept stays until it is known what of it is pinned."""
+        self._larger: set[Key] = set()
+        """Contents of which not all can be kept."""
         self._limit_bytes = limit_bytes
         self._most_files = most_files
         self._least_bytes = least_bytes
@@ -44,6 +46,8 @@ class Inventory:
     def add(self, key: Key, cached: CacheFile) -> None:
         """Of a content of which there is none."""
         self.files[key] = cached
+        if cached.sums is not None and cached.sums.size_bytes > self._limit_bytes:
+            self._larger.add(key)
         self.used_bytes += cached.cached_bytes
         self.pinned.count(key, cached.cached_bytes)
 
@@ -69,6 +73,7 @@ class Inventory:
         if self.files.get(key) is cached:
             self.count(key, cached, 0)
             del self.files[key]
+            self._larger.discard(key)
         self._kept_open.evict(cached)
         remove(Path(cached.path))
         if cached.sums is not None:
@@ -128,6 +133,10 @@ class Inventory:
         most_bytes = min(self._limit_bytes + self.pinned.cached_bytes, least_bytes)
         rounds, spared = 2 if lacking_bytes and self.pinned.are_all(self.used_bytes) else 0, 0
         while self._exceeds(most_bytes) and self.files:
+            larger = self._first_of_larger(most_bytes)
+            if larger is not None:
+                self.forget(larger, self.files[larger])
+                continue
             oldest, cached = next(iter(self.files.items()))
             is_pinned, is_former = oldest in self.pinned, self.spares_former and cached.is_former
             if not ((is_pinned and rounds < 2) or (is_former and not rounds)):
@@ -139,6 +148,18 @@ class Inventory:
                 rounds, spared = rounds + 1, 0  # first former ones give way, then pinned ones
             elif not lacking_bytes and spared >= MOST_SPARED:
                 return
+
+    def _first_of_larger(self, most_bytes: int) -> Key | None:
+        """Of contents that are larger than the cache, if they take more than their part of *most_bytes*, the
+        one that takes most: else whoever reads one would have all others go, and not even find it again."""
+        taken = {
+            key: self.files[key].cached_bytes
+            for key in self._larger
+            if key not in self.pinned and not (self.spares_former and self.files[key].is_former)
+        }
+        if sum(taken.values()) <= PART_OF_LARGER * max(0, most_bytes - self.pinned.cached_bytes):
+            return None
+        return max(taken, key=taken.__getitem__, default=None)
 
     def _exceeds(self, most_bytes: int) -> bool:
         return self.used_bytes > most_bytes or len(self.files) - len(self.pinned) > self._most_files

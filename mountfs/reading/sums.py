@@ -23,24 +23,24 @@ class Sums:
     """The digests of one cache file, of a content of *size_bytes*. No method raises OSError: what cannot be
     written or read is absent."""
 
-    __slots__ = ("_path", "_size_bytes")
+    __slots__ = ("_path", "size_bytes")
 
     def __init__(self, cache_file: Path, size_bytes: int) -> None:
         self._path = cache_file.with_name(cache_file.name + SUFFIX)
-        self._size_bytes = size_bytes
+        self.size_bytes = size_bytes
 
     @property
     def uncut_bytes(self) -> int:
         """How long the cache file is, unless somebody cut it."""
-        return self._size_bytes + 1
+        return self.size_bytes + 1
 
     def span(self, number: int) -> tuple[int, int]:
         """Where a block begins and ends."""
-        return number * BLOCK_BYTES, min((number + 1) * BLOCK_BYTES, self._size_bytes)
+        return number * BLOCK_BYTES, min((number + 1) * BLOCK_BYTES, self.size_bytes)
 
     def whole_in(self, start: int, stop: int) -> range:
         """The blocks that lie within [start, stop) as a whole."""
-        last = -(-stop // BLOCK_BYTES) if stop == self._size_bytes else stop // BLOCK_BYTES
+        last = -(-stop // BLOCK_BYTES) if stop == self.size_bytes else stop // BLOCK_BYTES
         return range(-(-start // BLOCK_BYTES), last)
 
     def touching(self, start: int, stop: int) -> range:
@@ -84,7 +84,7 @@ class Sums:
 
     def present(self, among: range | None = None) -> list[int]:
         """The blocks that have a digest; *among*: of these blocks alone."""
-        most = -(-self._size_bytes // BLOCK_BYTES)
+        most = -(-self.size_bytes // BLOCK_BYTES)
         first, stop = (0, most) if among is None else (among.start, min(among.stop, most))
         try:
             with self._path.open("rb", buffering=0) as file:

@@ -110,6 +110,27 @@ def test_of_files_larger_than_the_cache_little_is_fetched_twice(make: Make, coun
     assert rig.read_side_by_side(rig.files(count, 256 * MIB)) <= most
 
 
+def test_a_file_that_is_larger_than_the_cache_leaves_a_part_of_it_to_others(make: Make) -> None:
+    """All of them went, and nobody finds that one again either."""
+    rig = make(64 * MIB)
+    others = [
+        File(f"id:o{number}", f"o{number}", "1", MIB, 0, f"{100 + number:064x}") for number in range(40)
+    ]
+    for file in others:
+        rig.reader.read(file, 0, MIB)
+    asked_bytes = rig.source.asked_bytes
+    rig.read_side_by_side(rig.files(1, 256 * MIB))
+    assert rig.source.asked_bytes - asked_bytes <= 1.25 * 256 * MIB
+    assert [rig.blocks.bytes_of(file) for file in others[-15:]] == [MIB] * 15
+
+
+def test_a_file_that_the_cache_has_room_for_takes_all_of_it(make: Make) -> None:
+    rig = make(64 * MIB)
+    [file] = rig.files(1, 63 * MIB)
+    rig.read_side_by_side([file])
+    assert rig.blocks.bytes_of(file) == 63 * MIB
+
+
 @pytest.mark.parametrize(("count", "places"), [(1, 20), (20, 1), (4, 8)])
 def test_who_reads_at_many_places_has_no_more_fetched_ahead_than_a_small_cache_holds(
     make: Make, count: int, places: int
