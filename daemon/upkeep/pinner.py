@@ -28,6 +28,8 @@ LOOK_S = 3.0
 RESTS = 20
 """After a pass the next look comes after so many times the pass: 100,000 files take it a second."""
 LONGEST_S = 30.0
+PASS_S = 3600.0
+"""Between two passes however little changes: a cleaner may have removed some of the cache's files."""
 PIECE_BYTES = 4 * 1024 * 1024
 RECOVER = Pace(first_s=30.0, longest_s=3600.0)
 """Passes because pinned bytes had to give way to others: what is fetched may have to give way again."""
@@ -101,6 +103,8 @@ class Pinner:
         """The service's position when the last pass began; "": another pass is due anyway."""
         self._last_pass_bytes = self._pass_bytes = 0
         self._pass_began_s = -math.inf
+        self._passed_s = -math.inf
+        """When the last pass began, whether it has ended or not."""
         self._rest_s = LOOK_S
         self._is_refused = False
         """Whether the cache did not keep what this pass fetched: it fetches no more, and another one will."""
@@ -188,13 +192,14 @@ class Pinner:
         """Whether there is anything to look at. At the end of the first pass it is known what is pinned."""
         with self._tree.lock:
             cursor = self._tree.store.fact(CURSOR)
-        if self._seen_cursor == cursor and not self._recovers(now_s):
+        is_due = self._seen_cursor != cursor or self._recovers(now_s) or now_s >= self._passed_s + PASS_S
+        if not is_due:
             self._end_pass(now_s)
             return False
         self._seen_cursor = cursor
         self._is_refused = False
         self._pass_bytes = 0
-        self._pass_began_s = now_s
+        self._pass_began_s = self._passed_s = now_s
         self._cache.begin_pins()
         self._pins.refresh()
         for _, node in self._pins.nodes():

@@ -219,9 +219,16 @@ class Blocks:
 
     def pin(self, file: File) -> bool:
         """*file* is not evicted, and does not count against the limit, as long as rounds find it: only what
-        is written may still need its room. Whether no other with its bytes was pinned in this round."""
+        is written may still need its room. Whether no other with its bytes was pinned in this round. A cache
+        file of it that somebody removed or cut counts no longer."""
+        key = key_of(file)
         with self._lock:
-            return self._inventory.pin(key_of(file))
+            cached = self._inventory.files.get(key)
+        is_gone = cached is not None and cached.inode is not None and not cached.is_there()
+        with self._lock:
+            if cached is not None and is_gone:
+                self._inventory.forget(key, cached)
+            return self._inventory.pin(key)
 
     def begin_pins(self) -> None:
         """From here to ``end_pins`` everything is pinned anew that is to stay so."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.upkeep.pinner import LONGEST_S, LOOK_S, Pinner
+from daemon.upkeep.pinner import LONGEST_S, LOOK_S, PASS_S, Pinner
 from daemon.upkeep.pins import Pins
 from mountfs.errors import DiskFull, Forbidden, Unreachable
 from mountfs.model.path import RemotePath
@@ -153,6 +153,28 @@ def test_where_nothing_changes_nothing_is_looked_at_again(world: World) -> None:
     before = world.memory.calls()
     assert pinner.step(world.clock.now_s()) == world.clock.now_s() + LOOK_S
     assert world.memory.calls() == before
+
+
+def test_what_a_cleaner_removed_or_cut_is_fetched_though_nobody_changes_or_reads_anything(
+    world: World, tmp_path: Path
+) -> None:
+    """It counted as being here, and could not be read once the service was away."""
+    pinner = pinner_of(world)
+    pinner.pin(world.node("/kept"))
+    run(world, pinner)
+    cached = [each for each in tmp_path.rglob("cache/*") if each.suffix != ".sums"]
+    assert len(cached) == 11
+    for number, each in enumerate(sorted(cached)):
+        if number % 2:
+            each.unlink()
+        else:
+            os.truncate(each, 0)
+    world.advance(PASS_S)
+    run(world, pinner)
+    world.memory.is_online = False
+    assert world.get("/kept/d1/f4") == bytes([4]) * 1000
+    assert world.get("/kept/big") == bytes(range(256)) * (12 * MIB // 256)
+    assert all_here(world, pinner)
 
 
 def test_a_pin_outlives_the_process_and_a_rename(world: World) -> None:
