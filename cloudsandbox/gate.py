@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import web
 
 from cloudsandbox.faults import FaultKind, FaultRule, FaultSchedule
+from cloudsandbox.hangup import hang_up
 from cloudsandbox.requestlog import RequestLog, RequestRecord
 
 GARBAGE = b"<html>This is not the service you are looking for</html>"
@@ -63,7 +64,7 @@ class Gate:
         """Be down: break what is going on and every request to come, the control surface apart."""
         self._is_paused = True
         for transport in self._open:
-            transport.abort()
+            hang_up(transport)
 
     def resume(self) -> None:
         """Be up again."""
@@ -132,7 +133,7 @@ class Gate:
 
 def _dropped(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
-        request.transport.abort()
+        hang_up(request.transport)
     return web.Response(status=503)  # never sent
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from cloudsandbox.faults import FaultSchedule
 from cloudsandbox.gate import Gate, Service
+from cloudsandbox.hangup import hang_up, on_loop_error
 from cloudsandbox.requestlog import RequestLog
 
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -96,6 +97,7 @@ class SandboxServer:
     async def serve(self, on_ready: Callable[[str], None] | None = None) -> None:
         """Listen and serve until `stop`, on the running loop; *on_ready* gets the base URL."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(on_loop_error)
         self._stopping = asyncio.Event()
         app = web.Application(client_max_size=MAX_RPC_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._answer)
@@ -152,5 +154,4 @@ async def _close(runner: web.AppRunner, listening: socket.socket | None) -> None
         listening.close()
     # One that was closed in the middle of a write, or waits for its peer's farewell, outlives the loop.
     for transport in transports:
-        if isinstance(transport, asyncio.WriteTransport):
-            transport.abort()
+        hang_up(transport)
