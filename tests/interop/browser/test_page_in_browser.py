@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from daemon.control.status import Trouble
+from daemon.control.account import Backlog
+from daemon.control.status import Copy, Trouble
 from daemon.page.answers import Answers
 from daemon.page.history import History
 from daemon.page.server import PageServer
@@ -59,3 +60,52 @@ def test_the_page_shows_the_mount_and_its_buttons_work(browser: Any) -> None:
         assert wrong == []
     finally:
         server.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """On a phone, of a mount with two changes that failed and with a conflicted copy, all of long names."""
+    failed = [
+        Trouble(f"/{'a' * 200}{n}", "failed", "get permission, then run mountfs retry", 1.0) for n in "12"
+    ]
+    copies = (Copy(f"/{'b' * 200}", "conflicted copy", 4.0, "compare them, and keep one"),)
+    status = replace(STATUS, account=replace(STATUS.account, troubles=tuple(failed), copies=copies))
+    answers = Answers(
+        FakeAccount(left=Backlog(10_000)), lambda: status, History(), SystemClock(), token=TOKEN
+    )
+    server = PageServer("127.0.0.1", 0, answers)
+    server.start()
+    page = browser.new_page(viewport={"width": 360, "height": 640}, color_scheme="dark")
+    try:
+        page.goto(server.url(TOKEN))
+        page.wait_for_selector("#failed button")
+        yield page
+    finally:
+        page.close()
+        server.close()
+
+
+def test_the_page_can_be_read_on_a_phone(page: Any) -> None:
+    """Columns of fixed widths left none for the reason, which then stood there a letter a line."""
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    told = page.locator(".stacked td:first-child, .stacked td.wrap, #title")
+    assert told.count() == 100 + 2 * 2 + 2 + 1
+    assert min(told.nth(n).bounding_box()["width"] for n in (0, 1, 2, 3, 4, 5, 6, 7, 106)) > 250
+
+
+def test_the_page_leaves_the_focus_where_it_is(page: Any) -> None:
+    """It asks every 2 s, and put the buttons in anew: Tab began at the top, a click between was lost."""
+    second = page.locator("#failed button").nth(1)
+    second.focus()
+    page.evaluate("look()")
+    assert second.evaluate("button => button === document.activeElement")
+
+
+def test_a_button_tells_that_the_mount_is_gone(page: Any) -> None:
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.route("**/api/*", lambda route: route.abort())
+    page.click("#hold")
+    page.wait_for_selector("#health.down")
+    assert "the mount does not answer" in page.text_content("#trouble")
+    assert wrong == []
