@@ -64,6 +64,7 @@ def make_busy(mount: RealMount, far_side: SandboxProcess) -> None:
         for number in range(240):
             large.write(number.to_bytes(4, "big") * (MIB // 4))
     until(lambda: history(mount) >= 4, "there is something to plot")
+    far_side.slow_commits(120.0)  # or small files may be committed as fast as a busy machine writes them
     (mount.path / "photos").mkdir()
     for number in range(1000):
         (mount.path / "photos" / f"img{number:04}.jpg").write_bytes(number.to_bytes(4, "big") * 7500)
