@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -12,12 +14,32 @@ from pathlib import Path
 from cloudsandbox.bearer import TokenError
 from cloudsandbox.box import BoxSandbox, BoxSwitches
 from cloudsandbox.box.switches import LIFELIKE as BOX_LIFELIKE
+from cloudsandbox.datalock import DataError, held
 from cloudsandbox.dropbox import DropboxSandbox, DropboxSwitches
 from cloudsandbox.dropbox.switches import LIFELIKE as DROPBOX_LIFELIKE
 from cloudsandbox.faults import FaultError, parse_rules
 from cloudsandbox.server import SandboxServer
-from cloudsandbox.switches import SwitchError, read_mapping, updated
+from cloudsandbox.switches import SwitchError, read_json, read_mapping, updated
 from cloudsandbox.tls import Authority
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty; name a directory")
+    return Path(text)
+
+
+def _milliseconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (number := float(text)) < math.inf:
+            return number
+    raise argparse.ArgumentTypeError("a latency is a number, zero or more")
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -26,15 +48,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--token", help="what opens the account and /sandbox/; without it a random one, which is printed"
     )
-    parser.add_argument("--port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--data", type=Path, help="directory of the state; without it the state is temporary")
+    parser.add_argument("--port", type=_port, default=0, help="0: any free port")
+    parser.add_argument(
+        "--data", type=_directory, help="directory of the state; without it the state is temporary"
+    )
     parser.add_argument(
         "--tls", action="store_true", help="speak https, by an authority whose certificate is then printed"
     )
     parser.add_argument(
         "--lifelike", action="store_true", help="rates and durations about as the service has them"
     )
-    parser.add_argument("--latency-ms", type=float, help="wait before every answer")
+    parser.add_argument("--latency-ms", type=_milliseconds, help="wait before every answer")
     parser.add_argument("--faults", type=Path, help="JSON file with fault rules")
     parser.add_argument("--switches", type=Path, help="TOML or JSON file with switches")
     parser.add_argument("--parent-pipe", action="store_true", help="end when standard input ends")
@@ -48,10 +72,7 @@ def sandbox_from(arguments: argparse.Namespace) -> BoxSandbox | DropboxSandbox:
     """
     rules = []
     if arguments.faults is not None:
-        try:
-            rules = parse_rules(json.loads(arguments.faults.read_text("utf-8")))
-        except json.JSONDecodeError as error:
-            raise FaultError(f"{arguments.faults}: {error}") from error
+        rules = parse_rules(read_json(arguments.faults))
     is_box = arguments.service == "box"
     lifelike = BOX_LIFELIKE if is_box else DROPBOX_LIFELIKE
     values = dict(lifelike) if arguments.lifelike else {}
@@ -90,20 +111,33 @@ def main(argv: list[str] | None = None) -> int:
     try:
         sandbox = sandbox_from(arguments)
     except (SwitchError, FaultError, TokenError, OSError) as error:
-        print(f"cloudsandbox: {error}", file=sys.stderr)
-        return 2
+        return _complain(error, 2)
+    data = arguments.data
+    try:
+        with contextlib.nullcontext() if data is None else held(data, arguments.service):
+            _run(sandbox, watches_parent=arguments.parent_pipe)
+    except (DataError, OSError) as error:
+        return _complain(error, 1)
+    return 0
+
+
+def _run(sandbox: BoxSandbox | DropboxSandbox, *, watches_parent: bool) -> None:
     try:
         server = sandbox.build()
         told = {"token": sandbox.token}
         if sandbox.ca_file is not None:
             told["ca"] = str(sandbox.ca_file.absolute())
-        asyncio.run(_serve(server, told, arguments.parent_pipe))
-    except OSError as error:
-        print(f"cloudsandbox: {error}", file=sys.stderr)
-        return 1
+        asyncio.run(_serve(server, told, watches_parent))
     finally:
         sandbox.stop()
-    return 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    words = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        words = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    print(f"cloudsandbox: {words}", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

@@ -60,6 +60,16 @@ class FaultRule:
             raise FaultError(f"not an HTTP status: {self.status}")
 
 
+_MAY_BE_NONE = ("nth", "every", "count", "probability", "retry_after_s")
+_INTEGERS = ("nth", "every", "after", "count", "seed", "status", "cut_bytes")
+_NUMBERS = ("probability", "retry_after_s", "stall_s")
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "route": ((str,), "a text"),
+    **dict.fromkeys(_INTEGERS, ((int,), "a whole number")),
+    **dict.fromkeys(_NUMBERS, ((int, float), "a number")),
+}
+
+
 def parse_rule(raw: object) -> FaultRule:
     """A rule from its JSON object. Raises FaultError naming what is wrong."""
     if not isinstance(raw, dict):
@@ -69,12 +79,22 @@ def parse_rule(raw: object) -> FaultRule:
     if unknown:
         raise FaultError(f"unknown fault field {unknown[0]}; known: {', '.join(sorted(known))}")
     values = dict(raw)
+    for name, value in values.items():
+        _check(name, value)
     try:
         if "action" in values:
             values["action"] = FaultKind(values["action"])
         return FaultRule(**values)
     except (TypeError, ValueError) as error:
         raise FaultError(str(error)) from error
+
+
+def _check(name: str, value: object) -> None:
+    if name not in _TYPES or (name in _MAY_BE_NONE and value is None):
+        return
+    types, words = _TYPES[name]
+    if not isinstance(value, types) or isinstance(value, bool):
+        raise FaultError(f"{name}: expected {words}, got {value!r}")
 
 
 def parse_rules(raw: object) -> list[FaultRule]:

@@ -3,7 +3,9 @@
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -36,18 +38,28 @@ def updated(current: Switches, values: dict[str, Any]) -> Switches:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a .toml file, or in a JSON file of any other name. Raises SwitchError."""
-    text = path.read_text("utf-8")
-    try:
-        loaded = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except ValueError as error:
-        raise SwitchError(f"{path}: {error}") from error
+    loaded = _parsed(path, tomllib.loads, "TOML") if path.suffix == ".toml" else read_json(path)
     if not isinstance(loaded, dict):
         raise SwitchError(f"{path}: expected a mapping")
     return loaded
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises SwitchError."""
+    return _parsed(path, json.loads, "JSON")
+
+
+def _parsed(path: Path, parse: Callable[[str], Any], language: str) -> Any:
+    try:
+        return parse(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise SwitchError(f"{path}: not {language}: {error}") from error
+
+
 def _check(name: str, value: object, hint: Any) -> None:
     """Refuse a value whose type is not the annotated one; an int is welcome where a float is asked for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SwitchError(f"switch {name}: {value} is no number")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return
     if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):

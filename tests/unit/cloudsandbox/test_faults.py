@@ -51,10 +51,13 @@ def test_the_first_rule_due_wins_and_all_that_match_count() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [{"status": 99}, {"nth": 0}, {"every": 0}, {"probability": 2}, {"action": "explode"}, {"colour": 1}, "x"],
+    [
+        *({"status": 99}, {"nth": 0}, {"every": 0}, {"probability": 2}, {"action": "explode"}, {"colour": 1}),
+        *({"nth": "2"}, {"status": None}, {"status": True}, {"retry_after_s": "1"}, {"route": 1}, "x"),
+    ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(raw: Any) -> None:
-    with pytest.raises(FaultError):
+    with pytest.raises(FaultError, match=r"^(?!'<)"):
         parse_rules([raw])
 
 

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from cloudsandbox.__main__ import main
+from cloudsandbox.datalock import DataError, held
 from cloudsandbox.dropbox import DropboxSandbox
 from cloudsandbox.dropbox.hashing import BlockHasher, combined
 from cloudsandbox.dropbox.switches import LIFELIKE
@@ -60,6 +63,13 @@ def spawn(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     yield make
     for child in children:
         child.close()
+
+
+@pytest.fixture
+def run_main(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs a command line that does not get as far as to serve."""
+    monkeypatch.setattr(os, "umask", lambda mask: mask)
+    return lambda *arguments: main(list(arguments))
 
 
 def finish(wire: Any, session_id: str, size: int, path: str) -> dict[str, Any]:
@@ -201,6 +211,41 @@ def test_a_token_that_no_header_carries_is_one_line_and_exit_2() -> None:
     assert "without blanks" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--port", "65536"), ("--port", "-1"), ("--data", ""), ("--latency-ms", "nan"), ("--latency-ms", "-1")],
+)
+def test_a_senseless_option_is_exit_2(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty directory would be the one in which it is started."""
+    with pytest.raises(SystemExit) as ended:
+        main(["dropbox", f"{option}={value}"])
+    assert ended.value.code == 2
+    assert f"argument {option}: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_account_has_one_sandbox_at_a_time(spawn: Callable[..., Child], tmp_path: Path) -> None:
+    """Each would write over what the other one has changed."""
+    first = spawn("--data", str(tmp_path / "data"))
+    with (
+        pytest.raises(DataError, match="another sandbox keeps its account there"),
+        held(tmp_path / "data", "dropbox", patience_s=0.0),
+    ):
+        pass
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(spawn, "--data", str(tmp_path / "data"))
+        first.end(signal.SIGKILL)
+        assert second.result(20).url
+
+
+def test_an_account_is_of_one_service(
+    tmp_path: Path, run_main: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with held(tmp_path, "dropbox"):
+        pass
+    assert run_main("box", "--data", str(tmp_path)) == 1
+    assert capsys.readouterr().err == f"cloudsandbox: {tmp_path}: keeps an account of dropbox, not of box\n"
+
+
 def test_a_switch_of_the_file_goes_before_the_lifelike_one(
     spawn: Callable[..., Child], tmp_path: Path
 ) -> None:
@@ -214,15 +259,25 @@ def test_a_switch_of_the_file_goes_before_the_lifelike_one(
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("--faults", "{"), ("--faults", '[{"nth": 0}]'), ("--switches", '{"x": 1}'), ("--switches", "")],
+    [
+        ("--faults", "{"),
+        ("--faults", '[{"nth": 0}]'),
+        ("--faults", "[" * 100_000),
+        ("--switches", '{"x": 1}'),
+        ("--switches", ""),
+        ("--switches", "\xff"),
+        ("--switches", '{"latency_ms": NaN}'),
+    ],
+    ids=lambda text: repr(text[:20]),
 )
-def test_a_senseless_file_is_one_line_and_exit_2(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / "bad").write_text(text)
-    command = [sys.executable, "-m", "cloudsandbox", "dropbox", name, str(tmp_path / "bad")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    assert done.returncode == 2
-    assert done.stderr.startswith("cloudsandbox: ")
-    assert done.stderr.count("\n") == 1
+def test_a_senseless_file_is_one_line_and_exit_2(
+    tmp_path: Path, run_main: Callable[..., int], capsys: pytest.CaptureFixture[str], name: str, text: str
+) -> None:
+    (tmp_path / "bad").write_text(text, "latin-1")
+    assert run_main("dropbox", name, str(tmp_path / "bad")) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("cloudsandbox: ")
+    assert told.count("\n") == 1
 
 
 def test_a_port_in_use_is_one_line_and_exit_1(spawn: Callable[..., Child]) -> None:
