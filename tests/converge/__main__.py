@@ -6,6 +6,7 @@ It ends with 1, names the seed and keeps its directories when a promise was brok
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from tests.converge.run import Plan, converge
 from tests.mounted.services import SERVICES
 from tests.soak.figures import Figures
 from tests.soak.trials import run_on_each
+from tests.soak.weather import SWITCHES
 
 KINDS = ("dropbox", "box")
 
@@ -25,12 +27,25 @@ KINDS = ("dropbox", "box")
 @click.option(
     "--kill-every", default=0.0, show_default=True, help="So many seconds between two kills of a mount."
 )
-def main(minutes: float, service: str, seed: int | None, kill_every: float) -> None:
+@click.option("--weather", is_flag=True, help="One of ten calls of the service goes wrong.")
+@click.option(
+    "--option", "options", type=(str, str), multiple=True, help="Of both mounts: its name and value."
+)
+def main(
+    minutes: float,
+    service: str,
+    seed: int | None,
+    kill_every: float,
+    options: Sequence[tuple[str, str]],
+    *,
+    weather: bool,
+) -> None:
     """Have two mounts and another client change one tree."""
 
     def trial(name: str, seed: int, folder: Path, figures: Figures) -> list[str]:
-        with SERVICES[name](folder / "far-side") as far_side:
-            return converge(Plan(minutes * 60, seed, kill_every_s=kill_every), folder, far_side, figures)
+        with SERVICES[name](folder / "far-side", **(SWITCHES[name] if weather else {})) as far_side:
+            plan = Plan(minutes * 60, seed, kill_every_s=kill_every, weather=weather, options=options)
+            return converge(plan, folder, far_side, figures)
 
     run_on_each("converge", KINDS if service == "both" else [service], minutes, seed, trial)
 

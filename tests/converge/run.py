@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
 import traceback
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +17,25 @@ from daemon.control.client import Client
 from daemon.control.protocol import Settled, WaitRequest
 from mountfs.model.hashing import content_hash
 from tests.converge.actors import RECOVERED, ByMount, ByService, Looker, Numbers
-from tests.converge.bodies import revision_of
+from tests.converge.bodies import holds_any, revision_of
+from tests.converge.editor import Editor, Keeper, Outsider
 from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.soak.figures import Figures
 from tests.soak.trees import differences, tree_below
+from tests.soak.weather import REMOTES, Weather
 from tests.waiting import until
 
 TOP = "tree"
 READERS = 2
 SETTLES_WITHIN_S = 120.0
+IN_BAD_WEATHER = {errno.EIO, errno.EACCES}
+"""What a call may end with then; EACCES where a token was refused again just after it was renewed."""
 SEEN_WITHIN_S = 40.0
 """SEMANTICS.md says about a second after the service has told, and a second more for what the kernel knows;
 this is far beyond, for a busy machine."""
+
+Actor = ByMount | ByService | Looker | Editor | Keeper | Outsider
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,49 +46,78 @@ class Plan:
     """The longest pause between two changes of one actor."""
     kill_every_s: float = 0.0
     """So often one of the mounts is killed and started again; 0: never."""
+    weather: bool = False
+    """Whether one of ten calls of the service goes wrong."""
+    options: Sequence[tuple[str, str]] = ()
+    """Of the mounts."""
+    edits: bool = True
+    """Whether files are edited in place as well, and folders kept open."""
 
 
 def converge(plan: Plan, folder: Path, far_side: SandboxProcess, figures: Figures) -> list[str]:
     """A line for each fault. *folder* is new; *far_side* runs."""
     far_side.mkdir(f"/{TOP}")
     with ExitStack() as stack:
-        mounts = [stack.enter_context(_mount(folder / name, far_side)) for name in ("A", "B")]
+        options = dict(plan.options)
+        remote = REMOTES[far_side.service] if plan.weather else {}
+        mounts = [
+            stack.enter_context(_mount(folder / name, far_side, remote, options)) for name in ("A", "B")
+        ]
         for mount in mounts:
             mount.start()
             until((mount.path / TOP).is_dir, "the folder is seen")
-        faults = _change(plan, mounts, far_side, figures)
+        given_up: set[int] = set()
+        weather = Weather(far_side, plan.seed)
+        if plan.weather:
+            weather.begin()
+        faults = _change(plan, mounts, far_side, figures, given_up)
+        if plan.weather:
+            weather.end(figures)
         if faults:
             return faults
         try:
-            _settle(mounts, far_side, figures)
+            _settle(mounts, far_side, figures, given_up)
         except AssertionError as error:
             faults.append(str(error))
         codes = [mount.terminate() for mount in mounts]
         return faults + [f"a clean stop exits with {code}" for code in codes if code]
 
 
-def _mount(folder: Path, far_side: SandboxProcess) -> RealMount:
+def _mount(
+    folder: Path, far_side: SandboxProcess, remote: Mapping[str, str], options: Mapping[str, str]
+) -> RealMount:
     folder.mkdir(parents=True)
-    return RealMount(folder, far_side)
+    return RealMount(folder, far_side, remote=remote, **options)
 
 
-def _change(plan: Plan, mounts: list[RealMount], far_side: SandboxProcess, figures: Figures) -> list[str]:
+def _change(
+    plan: Plan, mounts: list[RealMount], far_side: SandboxProcess, figures: Figures, given_up: set[int]
+) -> list[str]:
     over = threading.Event()
     faults: list[str] = []
     draws = (Random(f"{plan.seed} {number}") for number in range(100))
     numbers = Numbers(next(draws))
     tops = [mount.path / TOP for mount in mounts]
-    actors: list[ByMount | ByService | Looker] = [ByService(far_side, TOP, numbers, next(draws), figures)]
+    actors: list[Actor] = [ByService(far_side, TOP, numbers, next(draws), figures)]
     actors += [ByMount(top, numbers, next(draws), figures) for top in tops]
-    actors += [Looker(top, next(draws), figures) for top in tops for _ in range(READERS)]
+    actors += [Looker(top, next(draws), figures, given_up) for top in tops for _ in range(READERS)]
+    if plan.edits:
+        actors += [Editor(top, numbers, next(draws), figures, given_up) for top in tops]
+        actors += [Keeper(top, next(draws), figures) for top in tops]
+        actors.append(Outsider(far_side, TOP, next(draws), figures, given_up))
 
     turns = [threading.Lock() for _ in actors]
 
-    def work(actor: ByMount | ByService | Looker, turn: threading.Lock, draw: Random) -> None:
+    def work(actor: Actor, turn: threading.Lock, draw: Random) -> None:
         try:
             while not over.wait(draw.random() * plan.pause_s):
                 with turn:
-                    actor.turn()
+                    try:
+                        actor.turn()
+                    except OSError as error:
+                        if not plan.weather or error.errno not in IN_BAD_WEATHER:
+                            raise
+                        figures.count("ended by a fault", errno.errorcode[error.errno])
         except Exception as error:  # whatever it is, it is told
             figures.tell(traceback.format_exc())
             faults.append(str(error) if isinstance(error, AssertionError) else f"{actor.name}: {error!r}")
@@ -104,6 +141,9 @@ def _change(plan: Plan, mounts: list[RealMount], far_side: SandboxProcess, figur
     over.set()
     for thread in threads:
         thread.join()
+    for actor in actors:
+        if isinstance(actor, Keeper):
+            actor.close()
     return faults
 
 
@@ -117,7 +157,9 @@ def _kill(mount: RealMount, turns: list[threading.Lock]) -> None:
         until((mount.path / TOP).is_dir, "the folder is seen again")
 
 
-def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures) -> None:
+def _settle(
+    mounts: list[RealMount], far_side: SandboxProcess, figures: Figures, given_up: Collection[int]
+) -> None:
     """Returns once both mounts show what the account has. AssertionError when they never do."""
     for mount in mounts:
         for path in _refused(mount):
@@ -149,7 +191,7 @@ def _settle(mounts: list[RealMount], far_side: SandboxProcess, figures: Figures)
     figures.count("at the end", "seconds until both show the same", time.monotonic() - began_s)
     found = tree_below(mounts[0].path / TOP)
     for path, body in found.items():
-        if not path.endswith("/"):
+        if not path.endswith("/") and not holds_any(body, given_up):
             assert revision_of(body), path
     figures.count("at the end", "files", sum(not path.endswith("/") for path in found))
 

@@ -145,6 +145,13 @@ def test_s_names_two_spellings_that_differ_in_case_are_one_name(corner: Corner) 
     corner.settle()
     assert set(corner.there()) == {"report.txt"}
     assert corner.content("report.txt") == b"more"
+    # What is open goes on with what the kernel has read; who opens it then has all.
+    with (corner.path / "report.txt").open("rb") as held:
+        assert held.read() == b"more"
+        with (corner.path / "REPORT.txt").open("r+b") as other:
+            other.write(b"MORE!!")
+        for name in ("report.txt", "REPORT.txt"):
+            assert (corner.path / name).read_bytes() == b"MORE!!"
     # The kernel, which knows spellings, takes the second one for a file that is there.
     (corner.path / "REPORT.txt").stat()
     (corner.path / "report.txt").unlink()
