@@ -24,7 +24,8 @@ file is refused."""
 
 LOST_SESSIONS = 8
 """How often the service may lose a session that bytes were sent to, or take no more of them: each further one
-takes all of them again. After that the file is refused."""
+takes all of them again, after a longer pause. After that, in half an hour at the earliest, the file is
+refused."""
 
 
 class LargeFile:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from mountfs.errors import Corrupt, Internal, MountfsError, NotFound, Resend
+from mountfs.model.pacing import Pace, grown_s
 from mountfs.model.pausing import is_passing
 from mountfs.model.pendingbytes import Unreadable
 from mountfs.tree.content import Content
 from mountfs.tree.node import Node
 from mountfs.upload.context import UploadContext
 from mountfs.upload.largefile import LOST_FOLDERS, LOST_SESSIONS, LargeFile, place_of
+
+LOSSES = Pace(first_s=30.0, longest_s=960.0)
+"""Pauses after each loss of a session but the first: what makes a service lose them passes within half an
+hour, or is not likely to pass."""
 
 
 def broke_off_locked(
@@ -47,10 +52,13 @@ def _failed(
 
 
 def _lost_session(context: UploadContext, file: LargeFile, error: MountfsError) -> None:
-    """Begins another session; not for ever, where bytes were sent to each."""
+    """Begins another session; not for ever, where bytes were sent to each, and not at once for the third."""
     file.lost_sessions += file.plan is not None
     restart_locked(context, file)
     if file.lost_sessions < LOST_SESSIONS:
+        if file.lost_sessions > 1:
+            wait_s = grown_s(file.lost_sessions - 1, LOSSES)
+            file.pacer.ready_s = max(file.pacer.ready_s, context.clock.now_s() + wait_s)
         return
     file.lost_sessions = 0
     if file.size_bytes is None:

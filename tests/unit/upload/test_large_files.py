@@ -456,9 +456,27 @@ def test_a_file_of_which_each_session_takes_but_a_part_is_parked_in_the_end(smal
     small.backend.append, small.backend.open_session = refusing, opening  # type: ignore[method-assign, assignment]
     small.put("/a", body_of(100))
     crew = Crew(small)
-    crew.work(lambda: small.pending() == [("/a", "failed")])
+    crew.work(lambda: small.pending() == [("/a", "failed")], most_s=3000.0)
     crew.work(lambda: not small.account.sessions)
     assert len(set(lost)) == len(opened) == LOST_SESSIONS
+
+
+def test_no_file_is_refused_while_sessions_are_lost_for_a_quarter_of_an_hour(small: World) -> None:
+    """Eight of them were lost within a minute and a half, and the file was failed until a user asked."""
+    append, begun_s, lost = small.backend.append, small.clock.now_s(), list[str]()
+
+    def losing(session: str, source: Source, offset: int, length: int, **named: Any) -> str:
+        if offset and small.clock.now_s() < begun_s + 900.0:
+            lost.append(session)
+            raise SessionLost("the session has expired")
+        return append(session, source, offset, length, **named)
+
+    small.backend.append = losing  # type: ignore[method-assign]
+    small.put("/a", body_of(100))
+    Crew(small).work(lambda: small.pending() == [], most_s=3000.0)
+    assert small.account.files() == {"/a": body_of(100)}
+    assert small.notices() == []
+    assert 2 < len(lost) < LOST_SESSIONS
 
 
 @pytest.fixture
