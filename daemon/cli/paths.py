@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from daemon.cli.context import ANY_PATH, tell
+from daemon.cli.context import ANY_PATH, Context, say, tell
 from daemon.cli.eachmount import in_each
+from daemon.cli.screen import StatusLine
 from daemon.control.client import Client, Place, all_mounts, find_place, last_of
-from daemon.control.protocol import CommandRequest, Told
+from daemon.control.protocol import CommandRequest, PartDone, Told
 
 
 @click.command()
@@ -55,14 +56,30 @@ def restore(path: Path, revision: str) -> None:
 
 @click.command()
 @click.argument("path", type=ANY_PATH)
-def undelete(path: Path) -> None:
-    """Bring back what was removed last of all that stood at PATH, a file or a folder.
+@click.pass_obj
+def undelete(context: Context, path: Path) -> int:
+    """Bring back what was removed last of all that stood at PATH, a file or a folder with all that was in it.
 
-    Dropbox brings a folder back file by file. A failure in the middle says how many came back; run it again
-    for the others.
+    A removal that is not sent yet is taken back. A folder that stands at PATH gets back what was removed last
+    from it. A folder comes back file by file; what ends that early, such as Ctrl-C, leaves what came back,
+    and the same command brings back the others.
     """
-    for line in _asked(path, "undelete"):
-        tell(f"{path}: {line}")
+    place, far = find_place(path), PartDone(0, 0)
+    try:
+        with StatusLine(context.err) as line:
+            line.show("looking for what was removed")
+            for reply in Client.at(place.mountpoint, path).ask(CommandRequest("undelete", place.inner)):
+                if isinstance(reply, PartDone):
+                    far = reply
+                    line.show(f"{far.done} of {far.total} files and folders are back")
+                elif isinstance(reply, Told):
+                    for each in reply.lines:
+                        tell(f"{path}: {each}")
+    except KeyboardInterrupt:
+        if far.total:
+            say(f"{path}: {far.done} of {far.total} files and folders are back; run it again for the others")
+        raise
+    return 0
 
 
 @click.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,14 @@ from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, Transfer
 from mountfs.model.path import RemotePath
 from mountfs.model.rates import Rates
+
+GoesOn = Callable[[int, int], bool]
+"""Is told how many files and folders are done, and of how many; 0 of 0: that is not known yet. Whether to go
+on. Any thread."""
+
+
+def always(_done: int, _total: int) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,9 @@ class MountedAccount(Protocol):
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         """Gives up what is pending at or below *path*; *is_trial*: tells what that would be. As ``retry``."""
 
-    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
+    def carry_out(
+        self, command: str, path: RemotePath, argument: str, goes_on: GoesOn = always
+    ) -> tuple[str, ...]:
         """One of the commands of ``daemon.process.commands``, told in lines. MountfsError."""
 
     def ask_far_side(self) -> None:

@@ -112,6 +112,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class PartDone:
+    """How many files and folders a command is done with, and of how many."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class FailedChange:
     """A change that will not be committed by itself."""
 
@@ -218,6 +226,7 @@ Request = (
 )
 Reply = (
     Progress
+    | PartDone
     | FailedChanges
     | StatusReply
     | Settled
@@ -233,7 +242,7 @@ Reply = (
     | Told
     | Rejected
 )
-UNDER_WAY = (Progress, PendingFiles, PendingChanges, FailedChanges)
+UNDER_WAY = (Progress, PartDone, PendingFiles, PendingChanges, FailedChanges)
 """Replies that others follow."""
 
 _REQUESTS: dict[str, type[Any]] = {
@@ -252,6 +261,7 @@ _REQUESTS: dict[str, type[Any]] = {
 }
 _REPLIES: dict[str, type[Any]] = {
     "progress": Progress,
+    "part-done": PartDone,
     "failed-changes": FailedChanges,
     "status": StatusReply,
     "settled": Settled,

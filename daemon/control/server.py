@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from threading import Condition, Event, RLock, Thread
 from typing import Protocol, TypeVar
@@ -23,6 +24,7 @@ from daemon.control.protocol import (
     CommandRequest,
     DiscardRequest,
     Listed,
+    PartDone,
     PendingFiles,
     PendingRequest,
     Progress,
@@ -134,16 +136,37 @@ class Conversation:
                 yield from self._during(lambda: self._account.limit_rates(request.rates))
                 yield Steered()
             case CommandRequest(command, path, argument):
-                inner = RemotePath.parse(path)
-                yield Told(
-                    (yield from self._during(lambda: self._account.carry_out(command, inner, argument)))
-                )
+                yield from self._carry_out(command, RemotePath.parse(path), argument)
             case DiscardRequest(path, is_trial):
                 top = RemotePath.parse(path)
                 yield (yield from self._during(lambda: self._account.discard(top, is_trial=is_trial)))
 
-    def _during(self, do: Callable[[], T]) -> Generator[Progress, None, T]:
-        """What *do* returns. It may take long, and the client is to hear something meanwhile."""
+    def _carry_out(self, command: str, path: RemotePath, argument: str) -> Iterator[Reply]:
+        """Ends with its client, whose Ctrl-C is seen when it is told of something."""
+        is_over, far = Event(), [0, 0]
+
+        def goes_on(done: int, total: int) -> bool:
+            far[:] = done, total
+            return not is_over.is_set()
+
+        def spoken() -> Reply:
+            done, total = far
+            return PartDone(done, total) if total else self._spoken()
+
+        try:
+            work = partial(self._account.carry_out, command, path, argument, goes_on)
+            yield Told((yield from self._during(work, spoken)))
+        finally:
+            is_over.set()
+
+    def _spoken(self) -> Reply:
+        backlog = self._account.backlog(ROOT)
+        return Progress(backlog.unsettled, backlog.size_bytes)
+
+    def _during(
+        self, do: Callable[[], T], spoken: Callable[[], Reply] | None = None
+    ) -> Generator[Reply, None, T]:
+        """What *do* returns. It may take long, and the client is to hear something meanwhile: *spoken*."""
         outcome: Future[T] = Future()
 
         def run() -> None:
@@ -154,8 +177,7 @@ class Conversation:
 
         Thread(target=run, name="control-work", daemon=True).start()
         while not wait([outcome], PROGRESS_S).done:
-            backlog = self._account.backlog(ROOT)
-            yield Progress(backlog.unsettled, backlog.size_bytes)
+            yield (spoken or self._spoken)()
         return outcome.result()
 
     def _wait(self, path: RemotePath, timeout_s: float | None) -> Iterator[Reply]:

@@ -7,10 +7,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from daemon.commit.verdicts import leaves_open
+from daemon.control.account import GoesOn, always
 from daemon.control.status import in_bytes, plural
 from daemon.core import Core
 from daemon.process.keeps import kept_lines
-from daemon.process.undelete import GoesOn, Undelete, always
+from daemon.process.undelete import Undelete
 from daemon.upkeep.pinner import PIECE_BYTES, Pinner
 from daemon.upkeep.pins import shown_at
 from mountfs.errors import Busy, InvalidArgument, MountfsError, NotFound

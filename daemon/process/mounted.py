@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from daemon.control.account import Backlog
+from daemon.control.account import Backlog, GoesOn, always
 from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.figures import Figures
 from daemon.control.parked import Parked
@@ -200,8 +200,10 @@ class RunningAccount:
     def discard(self, path: RemotePath, *, is_trial: bool) -> Discarded:
         return self._parked.discard(path, is_trial=is_trial)
 
-    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
-        return self._commands.carry_out(command, path, argument)
+    def carry_out(
+        self, command: str, path: RemotePath, argument: str, goes_on: GoesOn = always
+    ) -> tuple[str, ...]:
+        return self._commands.carry_out(command, path, argument, goes_on)
 
     def ask_far_side(self) -> None:
         self._ping.ask()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from daemon.commit.verdicts import leaves_open
+from daemon.control.account import GoesOn
 from daemon.control.status import plural
 from daemon.core import Core
 from mountfs.errors import AlreadyExists, Busy, InvalidArgument, MountfsError, NotFound, Refused, Transient
@@ -21,14 +22,6 @@ WAIT_S, LOOK_S = 60.0, 0.5
 AT_ONCE = 8
 """Files and folders that one call brings back: between two calls it is looked whether anybody still waits."""
 BEING_REMOVED = "it is still being removed: try again when mountfs wait has returned"
-
-GoesOn = Callable[[int, int], bool]
-"""Is told how many files and folders are done, and of how many; 0 of 0: it is not known yet. Whether to go
-on."""
-
-
-def always(_done: int, _total: int) -> bool:
-    return True
 
 
 class Undelete:

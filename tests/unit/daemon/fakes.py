@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Lock
 
-from daemon.control.account import Backlog
+from daemon.control.account import Backlog, GoesOn, always
 from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.figures import Figures
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, FarSide, Tally, Transfer
+from mountfs.errors import Refused
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.rates import Rates
 
@@ -88,7 +89,13 @@ class FakeAccount:
         self.asked.append(f"discard {path} {is_trial}")
         return Discarded(1, 5, (str(path),), self.failed)
 
-    def carry_out(self, command: str, path: RemotePath, argument: str) -> tuple[str, ...]:
+    def carry_out(
+        self, command: str, path: RemotePath, argument: str, goes_on: GoesOn = always
+    ) -> tuple[str, ...]:
+        while command == "go on":
+            if not goes_on(2, 5):
+                self.asked.append("ended")
+                raise Refused("it was ended")
         return (f"{command} {path} {argument}",)
 
     def ask_far_side(self) -> None:

@@ -9,7 +9,7 @@ import os
 import resource
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -20,10 +20,12 @@ from daemon.control.account import Backlog
 from daemon.control.client import Client
 from daemon.control.protocol import (
     CHANGES_A_LINE,
+    CommandRequest,
     Discarded,
     DiscardRequest,
     FailedChange,
     Listed,
+    PartDone,
     PendingFiles,
     PendingRequest,
     Progress,
@@ -48,6 +50,7 @@ from mountfs.clock import SystemClock
 from mountfs.errors import Offline
 from tests.unit.daemon.fakes import PATIENCE_S, FakeAccount
 from tests.unit.daemon.test_protocol import STATUS
+from tests.waiting import until
 
 
 class FakeLifecycle:
@@ -189,6 +192,18 @@ def test_what_takes_long_is_heard_of_meanwhile(
     assert [next(replies), next(replies)] == [Progress(0, 0)] * 2
     done.set()
     assert list(replies)[-1] == last
+
+
+def test_a_command_tells_how_far_it_is_and_ends_with_its_client(
+    client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the client, and nobody else would end what it asked for."""
+    monkeypatch.setattr("daemon.control.server.PROGRESS_S", 0.01)
+    replies = client.ask(CommandRequest("go on", "/d"))
+    assert next(reply for reply in replies if reply != Progress(0, 0)) == PartDone(2, 5)
+    assert isinstance(replies, Generator)
+    replies.close()
+    until(lambda: account.asked == ["ended"], "the command hears that nobody waits")
 
 
 def test_what_was_refused_is_tried_again_where_it_is_asked_for(client: Client, account: FakeAccount) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from daemon.commit.verdicts import leaves_open
+from daemon.control.account import GoesOn, always
 from daemon.process import undelete
-from daemon.process.undelete import GoesOn, Undelete, always
+from daemon.process.undelete import Undelete
 from mountfs.errors import AlreadyExists, Busy, MountfsError, NoSpace, NotFound, Offline, Refused
 from mountfs.model.path import RemotePath
 from mountfs.model.undeleted import Removed
