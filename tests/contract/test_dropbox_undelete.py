@@ -192,3 +192,13 @@ def test_files_without_a_time_all_come_back_and_dated_ones_alone_where_there_are
     assert module.dated_last_removal(undated) == undated
     assert module.dated_last_removal([*undated, dated]) == [dated]
     assert module.dated_last_removal([]) == []
+
+
+def test_a_name_is_found_however_its_letters_are_composed(
+    sandbox: DropboxSandbox, backend: DropboxBackend
+) -> None:
+    for removed, named in (("/c/\u00fcber", "/C/u\u0308ber"), ("/d/u\u0308ber", "/D/\u00dcber")):
+        sandbox.write(removed, b"x")
+        sandbox.delete(removed)
+        undelete(backend, named)
+        assert removed in sandbox.tree()

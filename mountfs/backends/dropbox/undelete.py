@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
+from unicodedata import normalize
 
 from mountfs.backends import checked
 from mountfs.backends.dropbox.api import DropboxApi, Json
@@ -36,6 +38,16 @@ READS_AT_ONCE = 8
 
 
 def undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undeleted:
+    """Of what is gone the service may know no other spelling than its own: accents are tried both ways."""
+    spelled = [path.name, *(normalize(form, path.name) for form in ("NFC", "NFD"))]
+    *others, last = dict.fromkeys(spelled)
+    for name in others:
+        with suppress(NotFound):
+            return _undelete(api, path.parent.child(name), before_ns)
+    return _undelete(api, path.parent.child(last), before_ns)
+
+
+def _undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undeleted:
     """By path, which has the history of the file that stood there last.
 
     A folder that stands there gets back what was removed last below it: that is how one is completed whose
@@ -53,7 +65,10 @@ def undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undele
         if last is None:
             raise AlreadyExists(f"a file stands at {path}")
     if last is not None:
-        return Undeleted(_restored_file(api, last))
+        removed, name = last
+        if fold(name) == path.name_key:
+            removed = replace(removed, id=path.parent.child(name).text)
+        return Undeleted(_restored_file(api, removed))
     return _undelete_folder(api, path, before_ns, is_folder=is_folder)
 
 
@@ -166,15 +181,16 @@ def _is_at_or_below(lower: str, path: RemotePath) -> bool:
 def _removed_at(api: DropboxApi, path: str) -> Removed | None:
     """None where something stands again, or where nothing is kept of what stood there."""
     try:
-        return patiently(api.http, partial(_last, api, path), lambda: None)
+        last = patiently(api.http, partial(_last, api, path), lambda: None)
+        return None if last is None else last[0]
     except IsADirectory:
         return Removed(path, is_folder=True)
     except NotFound:
         return None
 
 
-def _last(api: DropboxApi, path: str) -> Removed | None:
-    """The last revision of a file that is gone; None while a file stands at *path*.
+def _last(api: DropboxApi, path: str) -> tuple[Removed, str] | None:
+    """The last revision of a file that is gone, and the name it had; None while a file stands at *path*.
 
     IsADirectory: a folder stands there, or stood there last. NotFound: nothing is kept.
     """
@@ -187,10 +203,10 @@ def _last(api: DropboxApi, path: str) -> Removed | None:
         raise ServerFault(f"{REVISIONS}: a page has no entries")
     if not entries:
         raise NotFound(f"the service keeps nothing of {path}")
-    revision = file_of(checked.obj(entries[0], "a revision")).revision
+    file = file_of(checked.obj(entries[0], "a revision"))
     stated = page.get("server_deleted")
     removed_ns = 0 if stated is None else checked.time_ns(stated, "server_deleted")
-    return Removed(path, is_folder=False, revision=revision, removed_ns=removed_ns)
+    return Removed(path, is_folder=False, revision=file.revision, removed_ns=removed_ns), file.name
 
 
 def _come_back(api: DropboxApi, removed: Removed) -> bool:
