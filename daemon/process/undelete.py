@@ -60,10 +60,9 @@ class Undelete:
             why = (
                 "" if isinstance(error, AlreadyExists) else f"; what the service removed stays away: {error}"
             )
-            was = "was" if taken == 1 else "were"
-            yield f"it is back: {plural(taken, 'removal')} {was} not sent yet{why}"
+            yield f"it is back: {_unsent(taken)}{why}"
             return
-        yield _told(headway)
+        yield _told(headway, taken)
 
     def _there(self, path: RemotePath) -> tuple[Node, Node | None, Node | None]:
         """The folder of *path*; what the service has there, as far as is known, and what the mount shows."""
@@ -171,8 +170,14 @@ class Headway:
         return error
 
 
-def _told(headway: Headway) -> str:
+def _unsent(taken: int) -> str:
+    return f"{plural(taken, 'removal')} {'was' if taken == 1 else 'were'} not sent yet"
+
+
+def _told(headway: Headway, taken: int) -> str:
     many = f": {headway.done} files and folders" if headway.done > 1 else ""
+    if taken:
+        many = f": {_unsent(taken)}, and {headway.done} had been removed"
     away = f"{headway.left} more {'stays' if headway.left == 1 else 'stay'} away"
     left = f"; {away}, for something else stands there, or nothing is kept" if headway.left else ""
     return f"it is back{many}{left}"

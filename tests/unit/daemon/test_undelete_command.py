@@ -86,7 +86,7 @@ def test_of_a_removal_that_was_sent_in_part_all_comes_back(world: World) -> None
     assert "/d/x" not in world.remote()
     for path in ("/d/e", "/d"):
         world.fs.rmdir(path)
-    assert told(world, "/d") == "it is back: 2 files and folders"
+    assert told(world, "/d") == "it is back: 1 removal was not sent yet, and 2 had been removed"
     assert_back(world)
 
 
