@@ -85,8 +85,8 @@ class Undelete:
         until_s = self._core.clock.now_s() + WAIT_S
         while removed:
             count += self._discard.take_back(removed).count
-            with self._core.tree.lock:
-                removed = [node for node in removed if node.state.flight is not None]
+            # Without the lock: there may be a hundred thousand, and one that is seen late is looked at again.
+            removed = [node for node in removed if node.state.flight is not None]
             if removed:
                 if self._core.clock.now_s() >= until_s or not goes_on(0, 0):
                     raise Busy(BEING_REMOVED)

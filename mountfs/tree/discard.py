@@ -102,8 +102,11 @@ class Discard:
     def removals(self, top: Node) -> list[Node]:
         """What was removed at or below *top*, and the service still has, the deepest first."""
         depths = pending_within(self._tree, top)
-        with self._tree.lock:
-            return sorted(filter(_is_removed, depths), key=lambda node: -depths[node])
+        removed: list[Node] = []
+        for part in chunks(depths):
+            with self._tree.lock:
+                removed += filter(_is_removed, part)
+        return sorted(removed, key=lambda node: -depths[node])
 
     def take_back(self, removed: Sequence[Node]) -> GivenUp:
         """Shows *removed*, which ``removals`` gave, again. What has a name that something else has by now is
@@ -112,8 +115,9 @@ class Discard:
         while waiting:
             rest = self._all(waiting, told, may=self._has_its_name)
             if len(rest) == len(waiting):
-                with self._tree.lock:
-                    told.left += [(path_of(node), HOLDS) for node in rest]
+                for part in chunks(rest):
+                    with self._tree.lock:
+                        told.left += [(path_of(node), HOLDS) for node in part]
                 break
             waiting = rest
         return told
