@@ -18,7 +18,7 @@ from daemon.commit.turn import Turn
 from daemon.commit.waiting import CommitWaiter, Waiting
 from daemon.upkeep.filler import Filler
 from daemon.upkeep.follow import WAIT_S, Follower
-from daemon.upkeep.keptrate import keep_rate, recalled_rate
+from daemon.upkeep.keptrate import KeptRate, recalled_rate
 from daemon.upkeep.sweeper import Sweeper
 from mountfs.attributes import FileSystemOptions
 from mountfs.errors import DiskFull, MountfsError
@@ -150,6 +150,7 @@ class Core:
     prober: Prober
     durability: Durability
     reader: Reader
+    rate: KeptRate
     blocks: Blocks
     space: SpaceGauge
     waiting: Waiting
@@ -176,7 +177,7 @@ class Core:
         self.committer.close()
         self.listings.walks.close()
         self.reader.close()
-        keep_rate(self.tree, self.reader.link.supposed_bytes_s)
+        self.rate.keep()
         self.durability.close()
         self.ballast.release()
         self.spool.close()
@@ -219,8 +220,7 @@ def build(
 ) -> Core:
     """Everything that works on *foundation*."""
     tree, spool, limits = foundation.tree, foundation.spool, backend.limits
-    plan = Plan(tree, limits, settings.settle_s)
-    listings = _listings(tree, backend, settings)
+    plan, listings = Plan(tree, limits, settings.settle_s), _listings(tree, backend, settings)
     view = View(tree, listings, mounted_folder(tree, settings.top, settings.top_entry))
     feed = Feed(tree, listings, view.top)
     verbs = Verbs(tree, view, limits.names, foundation.copies)
@@ -264,6 +264,7 @@ def build(
         prober=senders.prober,
         durability=durability,
         reader=reader,
+        rate=KeptRate(tree, foundation.link),
         blocks=blocks,
         space=space,
         waiting=waiting,

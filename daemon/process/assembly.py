@@ -336,7 +336,7 @@ def _workers(core: Core, clock: Clock, follows: Worker) -> list[Worker]:
             follows.wake()
 
     core.tree.watch(tell_follower, of_outcomes=True)
-    syncs = Worker("sync", core.durability.step, clock)
+    syncs = Worker("sync", core.rate.beside(core.durability.step), clock)
     looks = Worker("other-caches", core.blocks.others.step, clock)
     core.blocks.others.wake = waker_of(looks)
     return [*uploaders, *commits, *fills, sweeps, makes, probes, syncs, looks]

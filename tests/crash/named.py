@@ -60,7 +60,7 @@ NOT_SWEPT = {
     "committer._broke_off": "a bug at which the steps of a batch break off",
     "context.refuse_locked": "what cannot be read back from the disk, or is refused before its commit",
     "feed.begin": "the first mount of an account has nothing pending",
-    "keptrate.keep_rate": "the rate of the link, which the next mount measures anew without it",
+    "keptrate.keep": "the rate of the link, which the next mount measures anew without it",
     "lister.ask": "the first look at a folder",
     "listings.relist": "a folder that changed under a change of ours",
     "plan._decide": "circles of names at the service",

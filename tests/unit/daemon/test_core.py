@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from dataclasses import replace
@@ -421,6 +422,27 @@ def test_what_uploads_tell_of_the_link_is_known_to_the_next_mount(
     assert 0.9 * MIB < told_bytes_s < 32 * MIB
     world.restart()
     assert world.core.reader.rate.told_bytes_s == int(told_bytes_s)
+
+
+def test_the_rate_of_the_link_is_kept_now_and_then_for_a_mount_that_is_killed(world: World) -> None:
+    core = world.core
+    store = core.tree.store
+
+    def kept_after(seconds: float, told_bytes_s: float) -> tuple[str | None, int]:
+        core.reader.rate.told_bytes_s = told_bytes_s
+        before = store.commits
+        world.advance(seconds)
+        assert step(world.clock.now_s()) == math.inf
+        return store.fact("link_bytes_s"), store.commits - before
+
+    step = core.rate.beside(lambda _now_s: math.inf)
+    assert kept_after(0.0, 0.0) == (None, 0), "nothing is known yet"
+    assert kept_after(30.0, 1e6) == (None, 0)
+    assert kept_after(60.0, 1e6) == ("1000000", 1)
+    assert kept_after(60.0, 1.4e6) == ("1000000", 0)
+    assert kept_after(60.0, 5e5) == ("500000", 1)
+    assert kept_after(60.0, math.inf) == (str(10**12), 1)
+    assert kept_after(60.0, math.inf) == (str(10**12), 0)
 
 
 @pytest.mark.parametrize(("kept", "taken"), [("fast", 0.0), ("-5", 0.0), ("9" * 40, 1e12)])
