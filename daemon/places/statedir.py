@@ -249,6 +249,9 @@ class StateDir:
         except BlockingIOError:
             os.close(fd)
             return None
+        if not _is_at(fd, directory / "lock"):  # the slot was set aside meanwhile
+            os.close(fd)
+            return None
         return Slot(directory, fd)
 
     def _remember(self, remote: str, told: dict[str, object]) -> None:
@@ -308,6 +311,13 @@ def _checked_key(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise Failure(f"not the key of an account: {key!a:.80}; remove remotes.json from the state directory")
     return key
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except OSError:
+        return False
 
 
 def _check_owner(directory: Path) -> None:

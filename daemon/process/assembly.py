@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from daemon.config.settings import AccountRemote
@@ -26,6 +27,7 @@ from daemon.process.descriptors import part_of_limit
 from daemon.process.fleetwork import FleetWork, join
 from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.options import file_system_options, fuse_options
+from daemon.process.otherversion import is_spent, take_slot
 from daemon.process.run import MountPlan
 from daemon.process.transportcalls import TransportCalls
 from daemon.process.worker import Worker, waker_of
@@ -43,6 +45,8 @@ from mountfs.reading.inherited import take_cache
 from mountfs.spool.ahead import AHEAD_FILES
 from mountfs.spool.disk import RealDisk
 from mountfs.transport.link import Child
+from mountfs.tree.database import MACHINE_TROUBLE
+from mountfs.tree.foreign import PROGRAM
 from mountfs.tree.node import Node, State
 from mountfs.tree.peek import has_fact
 from mountfs.tree.strays import set_aside_directory
@@ -84,7 +88,7 @@ def assemble(
             top = _look_at_root(backend, plan, patience_s)
         else:
             LOG.warning("%s: the service does not answer; what is known of it is mounted", plan.spec.name)
-        slot = state.take_slot(account)
+        slot = take_slot(state, account)
         return _Assembly(plan, connection, clock, RealDisk(), state, account, slot, introduction, top).build(
             socket
         )
@@ -140,6 +144,7 @@ class _Assembly:
         backend = self.connection.backend
         with _nothing_is_garbage():
             foundation = lay(places, backend, self.clock, self.disk, settings)
+        _sign(foundation)
         self._take_over(foundation, settings)
         cores: list[Core] = []
 
@@ -268,7 +273,7 @@ class _Assembly:
         if abandoned is None:
             return
         try:
-            if abandoned.journal.exists():
+            if abandoned.journal.exists() and not is_spent(abandoned):
                 places = self._places(abandoned)
                 theirs = lay(places, self.connection.backend, self.clock, self.disk, settings)
                 adopt(foundation, theirs, directory)
@@ -300,6 +305,15 @@ class _Assembly:
         files = plural(len(sizes), "file")
         what = f"{files} of lost changes, {in_bytes(sum(sizes))}: look at them, then remove them"
         return Trouble(str(directory), "set aside", what, 0.0)
+
+
+def _sign(foundation: Foundation) -> None:
+    """Has a mountfs of another version say which one can send what is pending."""
+    with contextlib.suppress(PackageNotFoundError, *MACHINE_TROUBLE):
+        program = version("mountfs")
+        if foundation.tree.store.fact(PROGRAM) != program:
+            with foundation.tree.transaction():
+                foundation.tree.store.set_fact(PROGRAM, program)
 
 
 @contextlib.contextmanager

@@ -86,7 +86,10 @@ the folder listed again). Folders without a row were never listed.
 ``detached``: folders that vanished with everything in them; the sweeper removes the rows below them.
 ``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
 ``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, ``cursor`` in the service's
-changes, ``identity`` of this store.
+changes, ``identity`` of this store, ``program``: the version of the mountfs that wrote last.
+
+Another version of mountfs is to find out whether anything is left in a journal, and does so by few tables and
+columns, which mean the same in all versions: ``foreign``.
 """
 
 from __future__ import annotations

@@ -194,7 +194,7 @@ LAYERS_OF_THE_TREE = (
         "word",
     ),
     ("walkport", "walkrows"),
-    ("peek", "store", "tally"),
+    ("foreign", "peek", "store", "tally"),
     ("steadytime",),
     ("contents", "formerplaces", "late", "loading", "unclean"),
     ("refusedlistings", "restoring"),

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -296,6 +297,117 @@ def test_a_slot_whose_damage_was_repaired_is_taken_over_by_the_next_mount(machin
     account = machine.mount()
     assert pending(account) == 1
     assert account.status().pending.size_bytes == 1
+
+
+# Journals of another version of mountfs
+
+
+def leave_spent(machine: Machine, number: int = 0) -> Path:
+    """A mount that has read something ends; the directory of its slot."""
+    machine.account.write("/f", b"x")
+    machine.slot(number).mkdir(parents=True, exist_ok=True)
+    left = World(machine.slot(number), machine.account, boot_id=boot_id())
+    assert left.names() == {"f"}
+    left.close()
+    (machine.slot(number) / "cache").mkdir(mode=0o700, exist_ok=True)
+    (machine.slot(number) / "cache" / "00000001.4.abcd").write_bytes(b"body")
+    return machine.slot(number)
+
+
+def changed(store: Path, statement: str) -> None:
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute(statement)
+
+
+def with_a_mode(store: Path) -> None:
+    changed(store, """UPDATE nodes SET attributes = '{"mode": 420}' WHERE name = 'f'""")
+
+
+def with_a_pin(store: Path) -> None:
+    changed(store, "INSERT INTO meta VALUES ('pins', '[2]')")
+
+
+def with_a_line_of_attributes(store: Path) -> None:
+    Path(f"{store}-attributes").write_bytes(b"a line")
+
+
+def with_bytes_in_the_spool(store: Path) -> None:
+    (store.parent / "spool").mkdir(exist_ok=True)
+    (store.parent / "spool" / "one").write_bytes(b"x")
+
+
+def with_a_change(store: Path) -> None:
+    changed(store, "UPDATE nodes SET is_dirty = 1 WHERE name = 'f'")
+
+
+def with_a_table_that_is_none_here(store: Path) -> None:
+    changed(store, "CREATE TABLE what (is_it)")
+
+
+@pytest.mark.parametrize("has_former", [False, True])
+def test_where_nothing_is_left_in_a_journal_of_another_version_a_mount_begins_anew(
+    machine: Machine, caplog: pytest.LogCaptureFixture, *, has_former: bool
+) -> None:
+    slot = leave_spent(machine)
+    of_another_version(slot / "journal.db")
+    aside = slot.with_name("slot-0.version-999")
+    if has_former:
+        aside.mkdir()
+        aside = slot.with_name("slot-0.version-999-2")
+    account = machine.mount()
+    assert told(account) == []
+    assert str(aside) in caplog.text
+    assert (aside / "journal.db").exists()
+    assert (slot / "cache" / "00000001.4.abcd").read_bytes() == b"body"
+    machine.unmount(account)
+    caplog.clear()
+    machine.mount()
+    assert caplog.text == ""
+
+
+def test_a_spent_journal_of_another_version_that_nobody_uses_is_no_trouble(machine: Machine) -> None:
+    of_another_version(leave_spent(machine, 1) / "journal.db")
+    assert told(machine.mount()) == []
+    assert (machine.slot(1) / "journal.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "what"),
+    [
+        (with_a_mode, "nothing is pending in it, but modes, links or pins are kept: with mountfs 9.9, which"),
+        (with_a_pin, "nothing is pending in it, but modes"),
+        (with_a_line_of_attributes, "nothing is pending in it, but modes"),
+        (with_bytes_in_the_spool, "1 change is in it: use mountfs 9.9, which wrote it, and once all is sent"),
+        (with_a_change, "1 change is in it"),
+        (with_a_table_that_is_none_here, "or, once that has sent all that is pending, move"),
+    ],
+    ids=lambda each: each.__name__ if callable(each) else "",
+)
+def test_where_something_is_left_in_a_journal_of_another_version_it_stays_and_one_line_says_what_to_do(
+    machine: Machine, left: Callable[[Path], None], what: str
+) -> None:
+    store = leave_spent(machine) / "journal.db"
+    left(store)
+    of_another_version(store)
+    changed(store, "INSERT INTO meta VALUES ('program', '9.9')")
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    before = store.read_bytes()
+    with pytest.raises(StoreUnusable) as raised:
+        machine.mount()
+    message = str(raised.value)
+    assert "its version is 999, this mountfs knows" in message
+    assert what in message
+    assert f"move {store.parent} away" in message
+    assert "\n" not in message
+    assert store.read_bytes() == before
+
+
+def test_a_journal_says_which_mountfs_wrote_it(machine: Machine) -> None:
+    machine.unmount(machine.mount())
+    with closing(sqlite3.connect(machine.slot(0) / "journal.db")) as db:
+        [(program,)] = db.execute("SELECT value FROM meta WHERE key = 'program'").fetchall()
+    assert program == version("mountfs")
 
 
 # Files set aside
