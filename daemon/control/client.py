@@ -84,10 +84,11 @@ def bind_at(path: Path, mounts: list[MountEntry] | None = None) -> Path | None:
 
 
 def all_mounts(mounts: list[MountEntry] | None = None) -> list[Path]:
-    """The mount points of every mountfs mount that this process can see; one that is bound elsewhere, too,
-    counts once."""
+    """The mount points of every mountfs mount that takes commands of this user; one that is bound elsewhere,
+    too, counts once."""
     table = read_mounts() if mounts is None else mounts
-    return [entry.mountpoint for entry in table if entry.is_ours and original(entry, table) is entry]
+    ours = [entry for entry in table if entry.is_ours and entry.heeds(os.geteuid())]
+    return [entry.mountpoint for entry in ours if original(entry, table) is entry]
 
 
 def socket_of(mountpoint: Path) -> Path:

@@ -17,23 +17,31 @@ FILE_SYSTEM_TYPE = "fuse.mountfs"
 """What ``subtype=mountfs`` makes of the mount's type; PRUNEFS of updatedb can name it."""
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
+_OWNER = re.compile(r"user_id=[0-9]+")
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 @dataclass(frozen=True, slots=True)
 class MountEntry:
     """One mount: where, of which type, and what it calls its source. *device* is the number of the file
-    system, and *root* the folder of it that is shown there: not ``/`` where that alone is bound."""
+    system, and *root* the folder of it that is shown there: not ``/`` where that alone is bound. *owner*: who
+    mounted it by FUSE; None: the table does not say. *is_for_all*: others may look in (``allow_other``)."""
 
     mountpoint: Path
     kind: str
     source: str
     device: str = ""
     root: str = "/"
+    owner: int | None = None
+    is_for_all: bool = False
 
     @property
     def is_ours(self) -> bool:
         return self.kind == FILE_SYSTEM_TYPE
+
+    def heeds(self, uid: int) -> bool:
+        """Whether its process takes commands of user *uid*: of root as well, where that may look in."""
+        return self.owner in (None, uid) or (uid == 0 and self.is_for_all)
 
 
 def parse_mountinfo(text: str) -> list[MountEntry]:
@@ -44,7 +52,10 @@ def parse_mountinfo(text: str) -> list[MountEntry]:
         fields, tail = before.split(" "), after.split(" ")
         if len(fields) >= 5 and len(tail) >= 2:
             root, mountpoint = _unescape(fields[3]), Path(_unescape(fields[4]))
-            entries.append(MountEntry(mountpoint, tail[0], _unescape(tail[1]), fields[2], root))
+            options = "".join(tail[2:3]).split(",")
+            owner = next((int(each[8:]) for each in options if _OWNER.fullmatch(each)), None)
+            source, is_for_all = _unescape(tail[1]), "allow_other" in options
+            entries.append(MountEntry(mountpoint, tail[0], source, fields[2], root, owner, is_for_all))
     return entries
 
 

@@ -23,7 +23,7 @@ MOUNTINFO = r"""
 
 def test_each_line_is_an_entry_with_its_escapes_undone() -> None:
     entries = parse_mountinfo(MOUNTINFO)
-    assert entries[1] == MountEntry(Path("/mnt/a"), "fuse.mountfs", "work:/Scans", "0:50", "/")
+    assert entries[1] == MountEntry(Path("/mnt/a"), "fuse.mountfs", "work:/Scans", "0:50", "/", 0)
     assert entries[2].mountpoint == Path("/mnt/with space\\")
     assert [entry.is_ours for entry in entries] == [False, True, False, False, False, True]
 
@@ -71,6 +71,30 @@ def test_a_mount_is_found_at_its_root_only() -> None:
 
 def test_all_mounts_are_listed() -> None:
     assert all_mounts(parse_mountinfo(MOUNTINFO)) == [Path("/mnt/a"), Path("/mnt/b")]
+
+
+OTHERS = r"""
+99 22 0:50 / /mnt/roots rw - fuse.mountfs work: rw,user_id=0,group_id=0
+98 22 0:51 / /mnt/roots-for-all rw - fuse.mountfs work: rw,user_id=0,group_id=0,allow_other
+97 22 0:52 / /mnt/franz rw - fuse.mountfs work: rw,user_id=1000,group_id=1000
+96 22 0:53 / /mnt/franz-for-all rw - fuse.mountfs work: rw,user_id=1000,group_id=1000,allow_other
+"""
+
+
+@pytest.mark.parametrize(
+    ("uid", "found"),
+    [
+        (0, ["roots", "roots-for-all", "franz-for-all"]),
+        (1000, ["franz", "franz-for-all"]),
+        (1001, []),
+    ],
+)
+def test_what_takes_no_commands_of_this_user_is_none_of_all_mounts(
+    uid: int, found: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the mount of somebody else would be trouble for who looks after his own."""
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+    assert [path.name for path in all_mounts(parse_mountinfo(OTHERS))] == found
 
 
 BOUND = r"""
