@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from threading import Barrier
 from typing import cast
 
 import pytest
 
-from daemon.commit.lookup import MOST_EMPTY_PAGES, filled_folders
-from mountfs.errors import Conflict, MountfsError, NotADirectory, NotFound
+from daemon.commit.lookup import FOLDERS_AT_ONCE, MOST_EMPTY_PAGES, filled_folders
+from mountfs.errors import Conflict, MountfsError, NotADirectory, NotFound, Throttled
 from mountfs.model.entry import Folder, Listed
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath
@@ -69,6 +70,28 @@ def test_one_entry_of_a_folder_is_asked_for_whatever_is_in_it() -> None:
     assert filled(folders, "/full", "/empty") == ["/full"]
     assert folders.asked == [("/full", None, 1), ("/empty", None, 1)]
     assert folders.listed == []
+
+
+def test_the_folders_of_a_batch_are_looked_into_side_by_side() -> None:
+    """What others put into one after its answer goes with it."""
+    others = Barrier(FOLDERS_AT_ONCE, timeout=20.0)
+
+    def page(_: int) -> FolderPage:
+        others.wait()
+        return FolderPage([], None)
+
+    paths = [f"/{number}" for number in range(2 * FOLDERS_AT_ONCE)]
+    pages: dict[str, Page] = {"/first": lambda _: FolderPage([], None), **dict.fromkeys(paths, page)}
+    assert filled(Folders(pages), "/first", *paths) == []
+
+
+@pytest.mark.parametrize("first", ["/a", "/b"])
+def test_where_the_service_fails_at_one_the_others_tell_nothing(first: str) -> None:
+    pages = {"/a": failing(Throttled("slow")), "/b": failing(NotFound("n"))}
+    folders = Folders(pages)
+    with pytest.raises(Throttled):
+        filled(folders, *sorted(pages, reverse=first == "/b"))
+    assert len(folders.asked) == (1 if first == "/a" else 2)
 
 
 @pytest.mark.parametrize(("error", "is_filled"), [(NotFound("n"), False), (NotADirectory("f"), True)])
