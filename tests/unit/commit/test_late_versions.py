@@ -891,6 +891,37 @@ def test_others_may_undo_and_redo_a_rename_of_ours_that_arrived_late(moving: Wor
         assert target in world.remote()
 
 
+def test_a_rename_by_others_that_is_just_the_one_that_was_given_up_is_moved_back_once(moving: World) -> None:
+    world = moving
+    _give_up_rename(world, "/f", "/g")
+    world.rename("/g", "/f")
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    for place in ("/f", "/g"):
+        world.account.move("/f", "/g")
+        world.follow()
+        world.settle()
+        rest = {path: body for path, body in UNMOVED.items() if path != "/f"}
+        assert world.tree() == world.remote() == {**rest, place: b"f"}
+    assert world.notices() == []
+
+
+def test_a_file_in_the_place_of_a_new_folder_that_arrives_late_becomes_a_copy_beside_it(
+    account: World,
+) -> None:
+    """Nothing tells it from a folder that others made."""
+    world = account
+    world.mkdir("/d")
+    _give_up(world)
+    world.fs.rmdir("/d")
+    world.put("/d", b"a file now")
+    _ends(world)
+    world.settle()
+    (copy,) = (path for path in world.remote() if "conflicted copy" in path)
+    assert world.tree() == world.remote() == {"/theirs": b"theirs", "/d": None, copy: b"a file now"}
+    assert [notice for notice in world.notices() if notice.endswith(copy[1:])] == world.notices()
+
+
 def test_a_late_rename_is_undone_though_the_first_try_to_note_it_fails(
     moving: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
