@@ -18,7 +18,7 @@ from mountfs.tree.childrows import load_children
 from mountfs.tree.folderpaths import FolderPaths
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.remote import hear, rebase, stands, take_late
+from mountfs.tree.remote import hear, in_memory, rebase, stands, take_late
 from mountfs.tree.tree import Tree
 
 NOTED_AT_ONCE = 100
@@ -49,6 +49,9 @@ class Feed:
         self._ids: dict[int, tuple[Folder, int]] = {}
         """Folders that a page told of, by node, and when asked for: later ones may tell of another."""
         self._paths = FolderPaths(tree, listings.former_places)
+        self._late: dict[str, tuple[Node, Sequence[str]]] = {}
+        """Folders that are not known, by their keys, in which a file of ours arrived late: the nearest one
+        above that is known, and the names from there on."""
         self._top = top
         self._lost_top: Node | None = None
         """The top, to be looked for: it, or a folder above it, was told of as gone or replaced."""
@@ -103,6 +106,21 @@ class Feed:
         if lost is not None:
             with suppress(MountfsError):
                 self._listings.load(lost)
+        late, self._late = self._late, {}
+        for known, names in late.values():
+            with suppress(MountfsError):
+                self._look_into(known, names)
+
+    def _look_into(self, known: Node, names: Sequence[str]) -> None:
+        """Lists *known*, and the folders that *names* lead to from there: a late file in the last one goes by
+        that, though nobody looks there."""
+        at: Node | None = known
+        for name in (*names, ""):
+            if at is None or at.folder is None:
+                return
+            self._listings.load(at)
+            with self._tree.lock:
+                at = self._tree.base_child(in_memory(self._tree, at), fold(name))
 
     def _note_part(self, news: Sequence[News]) -> None:
         self._paths.begin_part()
@@ -158,6 +176,8 @@ class Feed:
             if known is None and self._takes_late(folder, key, entry, node):
                 return
             yield folder
+        elif node is None and news.path is not None and self._tree.late.has_any:
+            self._note_late(news.path, entry)
         if node is None:
             self._listings.unknown_ids.note(entry.id)
         elif node.state.flight is not None:
@@ -302,6 +322,13 @@ class Feed:
             return False
         load_children(self._tree, folder)
         return self._tree.child(folder, key) is None and take_late(self._tree, folder, entry)
+
+    def _note_late(self, path: RemotePath, entry: Entry) -> None:
+        """*entry* is at *path*, in a folder that is not known."""
+        if self._tree.late.is_one_at(path.key, entry):
+            above = next(each for each in path.ancestors() if each.is_root or self._paths.at(each))
+            known = self._paths.at(above) or self._tree.root
+            self._late[path.parent.key] = known, path.parent.components[len(above.components) :]
 
     def _note_taken(self, folder: Node, key: str, entry: Entry) -> None:
         """*entry* has that place: where that is not the folder that had it, this one has left it."""

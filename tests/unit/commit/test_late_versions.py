@@ -906,6 +906,28 @@ def test_a_rename_by_others_that_is_just_the_one_that_was_given_up_is_moved_back
     assert world.notices() == []
 
 
+@pytest.mark.parametrize("folder", ["/d", "/a/b"])
+def test_a_file_that_arrives_late_in_a_folder_nobody_looks_into_is_removed(
+    account: World, folder: str
+) -> None:
+    """Its folder was renamed here meanwhile, and is made anew by its arrival."""
+    world, top = account, f"/{folder.split('/')[1]}"
+    if top != folder:
+        world.mkdir(top)
+    world.mkdir(folder)
+    world.put(f"{folder}/f", b"new")
+    _give_up(world)
+    world.rename(top, "/z")
+    _ends(world)
+    for _ in range(2):
+        world.settle()
+        world.follow()
+    moved = f"/z{folder[len(top) :]}/f"
+    assert {path for path, body in world.remote().items() if body} == {"/theirs", moved}
+    assert world.tree() == world.remote()
+    assert world.notices() == []
+
+
 def test_a_file_in_the_place_of_a_new_folder_that_arrives_late_becomes_a_copy_beside_it(
     account: World,
 ) -> None:
