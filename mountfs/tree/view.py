@@ -212,13 +212,14 @@ def reason_of(node: Node) -> str:
     """Why *node* failed, or what the last attempt met; "" if all is well."""
     if node.state.refusal is not None:
         return node.state.refusal.reason
-    pending = node.pending
-    if pending is None:
-        return ""
-    if pending.is_stuck and pending.blocked_on is not None:
-        above = pending.blocked_on
-        return f"it waits for {path_of(above)}: {reason_of(above)}" if reason_of(above) else ""
-    return pending.error or ""
+    at = node
+    while at.pending is not None and at.pending.is_stuck and at.pending.blocked_on is not None:
+        at = at.pending.blocked_on
+    if at is not node:
+        # What it waits for in the end alone: every folder of a deep tree waits for the one above.
+        reason = reason_of(at)
+        return f"it waits for {path_of(at)}: {reason}" if reason else ""
+    return "" if node.pending is None else node.pending.error or ""
 
 
 def mounted_folder(tree: Tree, path: RemotePath, entry: Entry | None) -> Node:

@@ -8,6 +8,7 @@ import pytest
 
 from mountfs.errors import Busy, Forbidden, NotADirectory, NotFound, Offline, Transient
 from mountfs.model.advice import advised
+from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 
 
@@ -99,6 +100,19 @@ def test_what_waits_for_something_refused_says_for_what_and_why(tmp_path: Path) 
     world.rename("/a", "/d/a")
     world.settle()
     assert told(world, "/d/a") == ("failed", f"it waits for /d: {advised(Forbidden('no'))}")
+    world.close()
+
+
+def test_what_waits_deep_below_a_refused_folder_says_so_in_one_look_at_each_level(tmp_path: Path) -> None:
+    """Twice as many for each level would hold the lock for hours."""
+    world = World(tmp_path, limits=SIDE_BY_SIDE_LIMITS)
+    world.backend.refuse("/d", Forbidden("no"))
+    path = ""
+    for name in "d" * 40:
+        path += f"/{name}"
+        world.mkdir(path)
+    world.settle()
+    assert told(world, path) == ("failed", f"it waits for /d: {advised(Forbidden('no'))}")
     world.close()
 
 
