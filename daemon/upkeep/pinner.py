@@ -275,8 +275,7 @@ class Pinner:
             for file in missing:
                 self._source.prefetch(file, lambda _error: None)
         for file in missing:
-            for at in range(0, file.size_bytes, PIECE_BYTES):
-                stop = min(at + PIECE_BYTES, file.size_bytes)
+            for at, stop in self._pieces(file):
                 if self._cache.gaps(file, at, stop):
                     if not self._cache.has_room_for(stop - at):
                         raise DiskFull(NO_ROOM)
@@ -293,6 +292,14 @@ class Pinner:
                         return
         if not small:
             self._files.popleft()
+
+    def _pieces(self, file: File) -> Iterator[tuple[int, int]]:
+        """Parts of *file*, until anything is unpinned, perhaps this file: what is still pinned is found by
+        the next pass."""
+        for at in range(0, file.size_bytes, PIECE_BYTES):
+            if self._is_unpinned:
+                return
+            yield at, min(at + PIECE_BYTES, file.size_bytes)
 
     def _is_missing(self, file: File) -> bool:
         self._cache.recall(file)

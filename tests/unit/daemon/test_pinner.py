@@ -15,6 +15,7 @@ import pytest
 from daemon.upkeep.pinner import LONGEST_S, LOOK_S, PASS_S, Pinner
 from daemon.upkeep.pins import Pins
 from mountfs.errors import DiskFull, Forbidden, Unreachable
+from mountfs.model.entry import File
 from mountfs.model.path import RemotePath
 from mountfs.spool.disk import RealDisk
 from mountfs.tree import chunks
@@ -323,6 +324,23 @@ def test_what_is_unpinned_is_fetched_no_further(world: World) -> None:
     assert pinner.unpin(RemotePath("/kept"))
     run(world, pinner)
     assert world.memory.calls()["read"] == reads
+
+
+def test_a_large_file_that_is_unpinned_while_it_is_fetched_is_fetched_no_further(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinner, read, reads = pinner_of(world), world.core.reader.read, list[int]()
+
+    def unpinning(file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
+        reads.append(offset)
+        assert pinner.unpin(RemotePath("/kept/big")) is (len(reads) == 1)
+        return read(file, offset, length, ahead=ahead)
+
+    monkeypatch.setattr(world.core.reader, "read", unpinning)
+    pinner.pin(world.node("/kept/big"))
+    run(world, pinner)
+    assert reads == [0]
+    assert pinner.wanted_bytes == 0
 
 
 class BoundedDisk(RealDisk):
