@@ -28,6 +28,7 @@ from mountfs.reading.readahead import (
     FREE_WINDOW_BYTES,
     MIB,
     PIECES,
+    RUN_BYTES,
     WHOLE_FILE_BYTES,
     Plan,
     Stream,
@@ -211,7 +212,9 @@ class Reader:
                 self._fetches.call_off_locked(file)
             elif planned.is_settled:
                 self._fetches.abandon_locked(file, planned.streams[:1])
-            if planned.ahead_stop > planned.ahead_start:
+            if end + RUN_BYTES >= file.size_bytes:  # the next read may be its last one, and need no plan
+                self._read_ahead.left(key)
+            elif planned.ahead_stop > planned.ahead_start:
                 self._read_ahead.read(key, planned.streams)
             readers = self._read_ahead.readers(key, planned.streams, self._fetches.by_key)
         if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks, key, readers):

@@ -100,7 +100,7 @@ class ReadAhead:
             self._reads.popitem(last=False)
 
     def left(self, key: Key) -> None:
-        """Nobody has it open any more."""
+        """Nobody has it open any more, or it was read to its end."""
         self._reads.pop(key, None)
 
     def readers(self, key: Key, streams: Sequence[Stream], fetches: Mapping[Key, Sequence[Fetch]]) -> int:

@@ -262,6 +262,17 @@ def test_a_file_is_read_ahead_until_it_is_closed_or_many_others_were_read_since(
     assert ahead.readers(("a", "1"), (), {}) == 1
 
 
+def test_a_file_that_was_read_to_its_end_takes_no_window_from_others(make: Make) -> None:
+    """What is pinned is read so, and opened by nobody: it is never closed."""
+    rig = make(2048 * MIB)
+    read, half = rig.files(2, 16 * MIB)
+    rig.read_side_by_side([read])
+    for at in range(0, 2 * MIB, BLOCK_BYTES):
+        rig.reader.read(half, at, BLOCK_BYTES)
+    assert rig.reader._read_ahead.readers(key_of(read), (), {}) == 2
+    assert rig.reader._read_ahead.readers(key_of(half), (), {}) == 1
+
+
 def test_a_place_is_read_on_until_many_reads_were_elsewhere() -> None:
     streams: tuple[Stream, ...] = ()
     for start in (0, 100 * MIB):
