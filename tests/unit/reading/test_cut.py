@@ -156,3 +156,70 @@ def test_a_removed_file_counts_no_longer_once_it_was_asked_for(blocks: Blocks, t
     assert (blocks.bytes_of(small), blocks.used_bytes) == (0, 0)
     blocks.put(small, 0, BODY[:1000])
     assert blocks.peek(small, 0, 1000) == BODY[:1000]
+
+
+class Mounts:
+    """Two mounts of an account that share what they cache, and somebody who meddles with the files of it,
+    also while a piece is under way. Nothing runs side by side, so that a seed says what happens."""
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.directory = directory
+        self.looked_s = 0.0
+        self.source = Source()
+        self.others = [OtherCaches(lambda: [directory / "1"]), OtherCaches(lambda: [directory / "0"])]
+        self.readers = [self._reader(side) for side in range(2)]
+
+    def step(self) -> None:
+        """Every byte that is read is right."""
+        side = self.random.randrange(2)
+        act = self.random.choice(
+            [self._read, self._read, self._read, self._meddle, self._look, self._restart]
+        )
+        if self.random.random() < 0.3:
+            self.source.meanwhile = self._meddle
+        act(side)
+
+    def _read(self, side: int) -> None:
+        reader, start = self.readers[side], self.random.randrange(0, SIZE_BYTES, BLOCK_BYTES)
+        length = self.random.choice([BLOCK_BYTES, 3 * MIB])
+        assert reader.read(FILE, start, length, ahead=False) == BODY[start : start + length]
+        for at in range(start, min(start + MIB, SIZE_BYTES), BLOCK_BYTES):
+            reader._runs.begin(FILE, at, at + BLOCK_BYTES)
+            lent = reader.lend(FILE, at, BLOCK_BYTES)
+            assert lent is None or lent.read(at, BLOCK_BYTES) == BODY[at : at + BLOCK_BYTES]
+
+    def _meddle(self, side: int = 0) -> None:
+        found = sorted(self.directory.glob("[01]/*"))
+        if not found:
+            return
+        path = self.random.choice(found)
+        how = self.random.randrange(5)
+        if how < 3:
+            os.truncate(path, self.random.randrange(path.stat().st_size + 1))
+        elif how == 3:
+            path.unlink()
+        else:
+            shutil.copyfile(path, self.directory / "copy")
+            (self.directory / "copy").rename(path)
+
+    def _look(self, side: int) -> None:
+        self.looked_s += LOOK_FOR_OTHERS_S
+        self.others[side].step(self.looked_s)
+
+    def _restart(self, side: int) -> None:
+        self.readers[side].close()
+        self.readers[side] = self._reader(side)
+
+    def _reader(self, side: int) -> Reader:
+        directory, others = self.directory / str(side), self.others[side]
+        return Reader(self.source, Blocks(directory, 8 * MIB, HashKind.DROPBOX, others=others), FakeClock())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_done_to_cache_files_no_byte_is_wrong(tmp_path: Path, seed: int) -> None:
+    mounts = Mounts(tmp_path, seed)
+    for _ in range(60):
+        mounts.step()
+    for reader in mounts.readers:
+        reader.close()
