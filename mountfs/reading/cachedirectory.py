@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mountfs.model.ranges import RangeSet
-from mountfs.reading.cachefile import CacheFile, stored_in
+from mountfs.reading.cachefile import CacheFile, is_lengthened, stored_in
 from mountfs.reading.contentkey import Key
 from mountfs.reading.readahead import WHOLE_FILE_BYTES
 from mountfs.reading.sums import SUFFIX, Sums, remove
@@ -59,11 +59,13 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
     inode = found.st_dev, found.st_ino
     if has_sums:
         sums = Sums(path, size_bytes)
-        if found.st_size != sums.uncut_bytes and not _is_lengthened(path, found, sums.uncut_bytes):
-            return None
+        is_long = found.st_size == sums.uncut_bytes
+        if not is_long and found.st_nlink > 1:
+            return None  # another mount uses it, and is to learn that somebody cut it
+        is_long = is_long or _is_lengthened(path, sums.uncut_bytes)
         blocks = sums.present()
         ranges = RangeSet(sums.span(number) for number in blocks)
-        former = CacheFile(str(path), ranges, sums=sums, is_former=True, inode=inode)
+        former = CacheFile(str(path), ranges, sums=sums, is_former=True, inode=inode, is_long=is_long)
         former.leave(stored_in(former.path, 0, size_bytes))
         former.cached_bytes = former.disk_bytes
         former.unproven = set(blocks)
@@ -74,16 +76,18 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
     return Found((named.content_hash, str(size_bytes)), former, named.serial)
 
 
-def _is_lengthened(path: Path, found: os.stat_result, length: int) -> bool:
-    """Has a file that power left too short be as long as *length* again; not one that another mount uses,
-    which is to learn that somebody cut it."""
-    if found.st_nlink > 1:
-        return False
+def _is_lengthened(path: Path, length: int) -> bool:
+    """Whether a file that power left too short is as long as *length* again."""
     try:
-        os.truncate(path, length)
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     except OSError:
         return False
-    return True
+    try:
+        return is_lengthened(fd, length)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
 
 
 def _is_full(path: Path, size_bytes: int) -> bool:

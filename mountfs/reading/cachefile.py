@@ -26,6 +26,8 @@ GIVE_BACK_S = 60.0
 error, and asks again."""
 PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
+HOLE_BYTES = 1024 * 1024
+"""A file is made so much longer first, to see whether that takes room."""
 
 
 class Stored:
@@ -83,7 +85,8 @@ class CacheFile:
 
     A large one is a byte longer than the content from the start on, and nobody writes that byte. So a file
     that somebody cut is too short for good: without it the next piece that is written would lengthen the file
-    again, and what counts as cached before that piece would be zeros.
+    again, and what counts as cached before that piece would be zeros. ``is_long``: False where the file
+    system has no holes, and all before that byte would be written.
 
     ``ranges``: what counts as cached. ``left``: what does not, and takes room on the disk: of downloads that
     were broken off.
@@ -105,6 +108,7 @@ class CacheFile:
     is_former: bool = False
     is_shared: bool = False
     inode: tuple[int, int] | None = None
+    is_long: bool = True
     unproven: set[int] = field(default_factory=set)
     refuted: set[int] = field(default_factory=set)
     stored: Stored | None = None
@@ -122,7 +126,7 @@ class CacheFile:
     @property
     def uncut_bytes(self) -> int:
         """The file is as long as that unless somebody cut it."""
-        return self.ranges.end if self.sums is None else self.sums.uncut_bytes
+        return self.sums.uncut_bytes if self.sums is not None and self.is_long else self.ranges.end
 
     def is_at(self, found: os.stat_result) -> bool:
         """Whether that is the file, and nobody cut it."""
@@ -135,7 +139,7 @@ class CacheFile:
         fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | (0 if is_made else os.O_CREAT), 0o600)
         try:
             if not is_made and self.sums is not None:
-                os.ftruncate(fd, self.uncut_bytes)
+                self.is_long = is_lengthened(fd, self.sums.uncut_bytes)
             found = os.fstat(fd)
             if not self.is_at(found):
                 raise FileNotFoundError(self.path)
@@ -261,6 +265,19 @@ def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lo
                 if not is_right:
                     cached.refuted.add(number)
                     cached.lose(*cached.sums.span(number))
+    return True
+
+
+def is_lengthened(fd: int, length: int) -> bool:
+    """Has a file be as long as *length* at least, by a hole; False: the file system has none, as eCryptfs and
+    FAT. OSError."""
+    before = os.fstat(fd)
+    if before.st_size >= length:
+        return True
+    os.ftruncate(fd, min(length, before.st_size + HOLE_BYTES))
+    if 512 * (os.fstat(fd).st_blocks - before.st_blocks) >= HOLE_BYTES // 2:
+        return False
+    os.ftruncate(fd, length)
     return True
 
 

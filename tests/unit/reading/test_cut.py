@@ -158,6 +158,25 @@ def test_a_removed_file_counts_no_longer_once_it_was_asked_for(blocks: Blocks, t
     assert blocks.peek(small, 0, 1000) == BODY[:1000]
 
 
+def test_where_a_file_system_has_no_holes_none_is_filled_with_zeros(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As eCryptfs and FAT do it: who looked at the header of a film would have all of it written."""
+
+    def fill(fd: int, length: int) -> None:
+        os.posix_fallocate(fd, 0, length)
+
+    monkeypatch.setattr(os, "ftruncate", fill)
+    for _ in range(2):  # a next process, too
+        made = Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX)
+        reader = Reader(Source(), made, FakeClock())
+        assert reader.read(FILE, 0, 4096) == BODY[:4096]
+        assert 512 * the(tmp_path / "cache").stat().st_blocks <= 4 * MIB
+        assert reader.read(FILE, 0, 3 * MIB, ahead=False) == BODY[: 3 * MIB]
+        assert made.bytes_of(FILE) == 3 * MIB
+        reader.close()
+
+
 class Mounts:
     """Two mounts of an account that share what they cache, and somebody who meddles with the files of it,
     also while a piece is under way. Nothing runs side by side, so that a seed says what happens."""
