@@ -113,7 +113,7 @@ class Loading:
         """*line* is the one of that *number*."""
         try:
             fields = _checked(line)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             self.problems.append(f"line {number}: {error}")
             return
         try:
@@ -175,7 +175,10 @@ class Loading:
 
 def _checked(line: str) -> dict[str, Any]:
     """The fields of a line that ``--dump`` wrote. ValueError."""
-    fields = json.loads(line)
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("mountfs attributes --dump did not print this") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
         raise ValueError("no object with a path")
     parts = fields["path"].split("/")

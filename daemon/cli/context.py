@@ -64,11 +64,16 @@ def say(line: str) -> None:
 def _console(*, stderr: bool) -> Console:
     """Loaded here: the help of a command needs none.
 
-    Where nobody says how wide a file or a pipe is, rich takes 80 columns, and cuts paths to fit them.
+    Where nobody says how wide a file or a pipe is, rich takes 80 columns, and cuts paths to fit them. Where
+    nobody reads on, it ends the process with 1, which says something else of a mount (``status``).
     """
     from rich.console import Console  # noqa: PLC0415
 
-    console = Console(stderr=stderr, highlight=False)
+    class TellingConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    console = TellingConsole(stderr=stderr, highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = UNBOUNDED_COLUMNS
     return console

@@ -26,7 +26,20 @@ from daemon.process.mountpoint import detach, take_away
 EXIT_FAILED = 1
 EXIT_TIMEOUT = 2
 
-TIMEOUT = click.FloatRange(min=0)
+LONGEST_S = 1e9
+
+
+class _Seconds(click.FloatRange):
+    """What a mount takes for a time: neither ``nan``, which no range excludes, nor ``inf``."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not seconds < LONGEST_S:
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+TIMEOUT = _Seconds(min=0)
 
 
 @click.command()

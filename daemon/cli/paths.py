@@ -14,6 +14,15 @@ from daemon.control.client import Client, Place, all_mounts, find_place, last_of
 from daemon.control.protocol import CommandRequest, PartDone, Told
 
 
+class _Revision(click.ParamType[str]):
+    name = "revision"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not value:
+            self.fail("it is empty; mountfs versions lists the revisions", param, ctx)
+        return value
+
+
 @click.command()
 @click.argument("path", type=ANY_PATH, required=False)
 @click.option("--clear", is_flag=True, help="Remove it from here: what is read again is fetched again.")
@@ -44,7 +53,7 @@ def versions(path: Path) -> None:
 
 @click.command()
 @click.argument("path", type=ANY_PATH)
-@click.argument("revision")
+@click.argument("revision", type=_Revision())
 def restore(path: Path, revision: str) -> None:
     """Make a former version of a file the present one; `mountfs versions` lists them.
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from daemon.cli.context import AnyPath
 from daemon.process.embedded import check_installed
 
+DIRECTORY = AnyPath(file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
-DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group()

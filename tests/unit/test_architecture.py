@@ -127,6 +127,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "mountfs.transport",
         "mountfs.tree",
     },
+    "daemon.program": {"daemon.cli"},
     "daemon.cli": {
         *CORE,
         *SAID,

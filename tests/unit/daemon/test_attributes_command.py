@@ -129,7 +129,7 @@ def test_the_time_of_other_bytes_is_not_loaded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("no JSON", "line 1: "),
+        ("no JSON", "line 1: mountfs attributes --dump did not print this"),
         ("[" * 100_000, "line 1: "),
         ({"path": "../f", "kind": "file", "mode": "0777"}, "its path leads elsewhere"),
         ({"path": "/etc", "kind": "folder", "mode": "0777"}, "its path leads elsewhere"),

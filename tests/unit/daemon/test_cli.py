@@ -106,6 +106,10 @@ def test_every_command_explains_itself(command: list[str], capsys: pytest.Captur
         (["wait"], "Missing argument 'PATH'; see mountfs wait --help"),
         (["wait", "/", "--timeout", "soon"], "Invalid value for '--timeout'"),
         (["wait", "/", "--timeout", "-1"], "Invalid value for '--timeout'"),
+        (["wait", "/", "--timeout", "nan"], "Invalid value for '--timeout'"),
+        (["umount", "/", "--timeout", "inf"], "Invalid value for '--timeout'"),
+        (["restore", "/", ""], "it is empty; mountfs versions lists the revisions; see mountfs restore"),
+        (["sandbox", "box", "--data", ""], "it is empty; name a path; see mountfs sandbox box --help"),
         (["mount", "--frob"], "--frob"),
         (["wait", "--timeot", "1", "/"], "Did you mean '--timeout'? See mountfs wait --help"),
         (
@@ -321,12 +325,33 @@ def test_no_file_gets_the_number_of_a_standard_stream_that_the_caller_has_closed
     assert subprocess.run(closed, check=False).returncode == 0
 
 
-def test_who_stops_reading_is_no_trouble_of_a_mount() -> None:
+def test_an_interrupt_while_the_program_is_loaded_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(
+        "import os, signal, sys\nos.kill(os.getpid(), signal.SIGINT)\nsys.exit(9)\n"
+    )
+    script = (
+        f"import signal, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not so in the background
+        "from daemon.program import main; main()\n"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (told.returncode, told.stdout, told.stderr) == (-signal.SIGINT, b"", b"")
+
+
+@pytest.mark.parametrize("command", ["manual", "remotes"])
+def test_who_stops_reading_is_no_trouble_of_a_mount(tmp_path: Path, command: str) -> None:
+    """One writes by itself, one by rich."""
+    config = tmp_path / "mountfs.toml"
+    config.write_text('[remotes.work]\ntype = "dropbox"\naccess_token = "none"\n')
+    config.chmod(0o600)
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "wb") as output:
         told = subprocess.run(
-            [sys.executable, "-m", "daemon.cli", "manual"], stdout=output, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-m", "daemon.cli", "--config", str(config), command],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            check=False,
         )
     assert (told.returncode, told.stderr) == (128 + signal.SIGPIPE, b"")
 
