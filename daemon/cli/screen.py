@@ -117,11 +117,11 @@ def _facts(status: MountStatus) -> list[tuple[str, str]]:
     if account.unsent.count:
         told = f"{plural(account.unsent.count, 'file')}, {in_bytes(account.unsent.size_bytes)}"
         pending += f"; of that the service copies {told}, which need not be sent"
+    # How long ago a drain began is not known.
+    phase = f"{status.phase}, read-only" if status.is_read_only else status.phase
+    since = "since" if status.phase == "ready" else "mounted since"
     return [
-        (
-            "state",
-            f"{status.phase}{', read-only' if status.is_read_only else ''}, since {in_time(status.uptime_s)}",
-        ),
+        ("state", f"{phase}, {since} {in_time(status.uptime_s)}"),
         ("process", str(status.pid)),
         ("account", account.account),
         ("far side", account.far_side.in_words),

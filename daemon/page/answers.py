@@ -56,6 +56,7 @@ class Answers:
         *,
         token: str,
         metrics: Callable[[], tuple[bytes, str] | None] = lambda: None,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         self.hosts: frozenset[str] = frozenset()
         self._account = account
@@ -64,6 +65,8 @@ class Answers:
         self._clock = clock
         self._token = token
         self._metrics = metrics
+        self.is_over = is_over
+        """Whether the mount has ended, so that its account may be closed: browsers keep their connections."""
 
     def answer(self, asked: Asked) -> Answer:
         """Whatever comes, an answer."""
@@ -72,6 +75,8 @@ class Answers:
             return _plain(421, "not a name of this page")
         if parts.path == "/healthz":
             return self._healthz()
+        if self.is_over():
+            return ENDED
         query = parse_qs(parts.query)
         if not self._is_known(asked, query.get("token", [""])[0]):
             return _plain(403, "the address lacks the token; mountfs status tells the whole of it")
@@ -131,7 +136,7 @@ class Answers:
 
     def _healthz(self) -> Answer:
         """For probes, which have no token: no word of what is in the account."""
-        health = health_of(self._describe())
+        health = Health.TROUBLE if self.is_over() else health_of(self._describe())
         return _plain(200 if health is Health.WELL else 503, health)
 
     def _is_known(self, asked: Asked, in_address: str) -> bool:
@@ -142,6 +147,9 @@ class Answers:
 
 def _plain(status: int, words: str) -> Answer:
     return Answer(status, f"{words}\n".encode())
+
+
+ENDED = _plain(503, "the mount has ended")
 
 
 def _json(status: int, value: object) -> Answer:

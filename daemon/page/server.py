@@ -6,7 +6,7 @@ import logging
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore, Thread
 
-from daemon.page.answers import LONGEST_BODY_BYTES, Answer, Answers, Asked
+from daemon.page.answers import ENDED, LONGEST_BODY_BYTES, Answer, Answers, Asked
 from mountfs.errors import with_class
 
 LOG = logging.getLogger(__name__)
@@ -90,8 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             answer = self.server.answers.answer(asked)
         except Exception as error:
-            LOG.exception("the page failed")
-            answer = Answer(500, f"{with_class(error)}\n".encode())
+            if self.server.answers.is_over():
+                answer = ENDED
+            else:
+                LOG.exception("the page failed")
+                answer = Answer(500, f"{with_class(error)}\n".encode())
         self._send(answer)
 
     def _send(self, answer: Answer) -> None:

@@ -134,6 +134,7 @@ def _page(plan: MountPlan, account: MountedAccount, reporter: _Reporter, clock: 
         clock,
         token=plan.page_token,
         metrics=_metrics(account, reporter),
+        is_over=lambda: reporter.phase() is Phase.STOPPED,
     )
     reporter.page = OpenedPage(listen.host, listen.port, answers, plan.page_token)
     return reporter.page

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import ProgrammingError
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from daemon.cli.pagetoken import page_token
 from daemon.config.keys import Listen, loopback
 from daemon.control.account import Backlog
 from daemon.control.status import MountStatus, Tally, Transfer
-from daemon.page.answers import Answer, Answers, Asked
+from daemon.page.answers import ENDED, Answer, Answers, Asked
 from daemon.page.history import EVERY_S, KEPT_S, History
 from daemon.page.server import PageServer
 from mountfs.clock import SystemClock
@@ -185,6 +186,29 @@ def test_a_bug_is_an_answer_too(page: Page, served: PageServer, caplog: pytest.L
     with failed.value as error:
         assert error.code == 500
     assert "the page failed" in caplog.messages
+
+
+def test_a_mount_that_has_ended_says_so(page: Page) -> None:
+    """A browser asks on over the connection it has, while the account is being closed."""
+    page.answers.is_over = lambda: True
+    assert page.get("/api/state") == page.post("/api/retry") == ENDED
+    assert (page.get("/healthz").status, page.get("/healthz").body) == (503, b"trouble\n")
+
+
+def test_a_mount_that_ends_while_it_is_asked_is_no_bug(
+    page: Page, served: PageServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    def describe() -> MountStatus:
+        page.answers.is_over = lambda: True
+        raise ProgrammingError("Cannot operate on a closed database.")
+
+    page.answers._describe = describe
+    asked = urllib.request.Request(f"http://127.0.0.1:{served.port}/healthz")
+    with pytest.raises(urllib.error.HTTPError) as failed:
+        urllib.request.urlopen(asked, timeout=10)
+    with failed.value as error:
+        assert (error.code, error.read()) == (503, ENDED.body)
+    assert caplog.messages == []
 
 
 # Where and by which token

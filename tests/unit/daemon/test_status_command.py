@@ -185,6 +185,14 @@ def test_the_screen_of_watch_tells_health_first() -> None:
     assert "gone" in shown
 
 
+@pytest.mark.parametrize(
+    ("phase", "told"), [("ready", "ready, since 10 min"), ("draining", "draining, mounted since 10 min")]
+)
+def test_the_time_is_that_of_the_mount_and_not_of_its_drain(phase: str, told: str) -> None:
+    found = overview.Overview(mounts=[replace(WELL, phase=phase, uptime_s=600.0)])
+    assert told in spoken(overview.render_overview(found))
+
+
 def test_watching_needs_a_terminal(
     mounts: dict[Path, MountStatus | Failure], capsys: pytest.CaptureFixture[str]
 ) -> None:
