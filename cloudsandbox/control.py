@@ -7,11 +7,10 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from cloudsandbox.bearer import is_shown
-from cloudsandbox.faults import FaultError, parse_rules
+from cloudsandbox.faults import parse_rules
 from cloudsandbox.gate import Gate
 from cloudsandbox.requestlog import RequestLog
 from cloudsandbox.server import CONTROL_PREFIX
-from cloudsandbox.switches import SwitchError
 
 
 class Controlled(Protocol):
@@ -86,13 +85,18 @@ class Control:
                 argument = json.loads(text) if text.strip() else {}
                 if name in self._posts:
                     result = await self._posts[name](argument)
-                else:
+                elif isinstance(argument, dict):
                     result = await self._service.service_control(name, argument)
+                else:
+                    raise ControlError(f"what {name} is given is an object")
             else:
                 return web.Response(status=404, text=f"no control {name}")
         except KeyError:
             return web.Response(status=404, text=f"no control {name}")
-        except (ControlError, FaultError, SwitchError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (
+            ValueError,
+            RecursionError,
+        ) as error:  # ControlError, FaultError, SwitchError; no JSON or text
             return web.Response(status=400, text=str(error))
         return web.json_response(result)
 

@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"cloudsandbox: reading back: {error}", file=sys.stderr)
         return 1
     json.dump({path: {"stated": stated[path], "delivered": delivered[path]} for path in stated}, sys.stdout)
+    print()
     return 0
 
 

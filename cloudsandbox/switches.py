@@ -7,7 +7,8 @@ import math
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 Switches = TypeVar("Switches")
 
@@ -60,7 +61,23 @@ def _check(name: str, value: object, hint: Any) -> None:
     """Refuse a value whose type is not the annotated one; an int is welcome where a float is asked for."""
     if isinstance(value, float) and not math.isfinite(value):
         raise SwitchError(f"switch {name}: {value} is no number")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return
-    if isinstance(hint, type) and (not isinstance(value, hint) or (hint is int and isinstance(value, bool))):
-        raise SwitchError(f"switch {name}: expected {hint.__name__}, got {value!r}")
+    if not _fits(value, hint):
+        words = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+        raise SwitchError(f"switch {name}: expected {words.replace('typing.', '')}, got {value!r}")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if hint is Any:
+        return True
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    kind, inner = get_origin(hint), get_args(hint)
+    if kind is UnionType:
+        return any(_fits(value, each) for each in inner)
+    if kind is list:
+        return isinstance(value, list) and all(_fits(each, inner[0]) for each in value)
+    if kind is dict:
+        return isinstance(value, dict) and all(
+            _fits(key, inner[0]) and _fits(each, inner[1]) for key, each in value.items()
+        )
+    return isinstance(value, hint)

@@ -157,6 +157,8 @@ class BoxSwitches:
             raise ValueError("switch history_bytes: expected at least 0")
         if self.part_size_bytes < 1:
             raise ValueError("switch part_size_bytes: expected at least 1")
+        if not -24 < self.utc_offset_hours < 24:
+            raise ValueError("switch utc_offset_hours: expected less than a day")
         if any(rule.keys() != {"name", "status", "code"} for rule in self.refusals):
             raise ValueError("switch refusals: expected each to have name, status and code")
 

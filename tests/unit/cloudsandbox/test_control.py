@@ -17,7 +17,7 @@ from cloudsandbox.dropbox.database import SCHEMA
 from cloudsandbox.dropbox.errors import Refused
 from cloudsandbox.dropbox.tokens import Tokens
 from cloudsandbox.requestlog import Gauge, RequestLog
-from cloudsandbox.switches import SwitchError
+from cloudsandbox.switches import SwitchError, updated
 from tests.waiting import DEADLINE_S, until
 
 
@@ -135,6 +135,12 @@ def test_switches_are_set_at_run_time(sandbox: DropboxSandbox, wire: Any) -> Non
         ("edit", {"op": "write"}),
         ("edit", {"op": "delete", "path": "/none"}),
         ("edit", {"op": "write", "path": "/.dropbox", "text": ""}),
+        ("edit", {"op": "write", "path": "/f", "base64": "é"}),
+        ("edit", {"op": "write", "path": "/f", "text": "\ud800"}),
+        ("switches", {"entry_failures": [1]}),
+        ("switches", {"access_tokens": 5}),
+        ("switches", {"access_tokens": {"token": [1]}}),
+        ("sessions/expire", [1]),
         ("tokens", {"scopes": ["files.paint"]}),
     ],
 )
@@ -142,6 +148,17 @@ def test_a_senseless_control_request_is_400(wire: Any, name: str, argument: Any)
     response = wire.ask_control("POST", name, argument)
     assert response.status_code == 400
     assert response.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"refusals": [1]}, {"subjects": 5}, {"utc_offset_hours": 24}, {"access_tokens": [None]}],
+    ids=str,
+)
+def test_a_switch_that_no_request_could_work_with_is_refused(values: dict[str, Any]) -> None:
+    """It was taken, and each call from then on was answered with 500."""
+    with pytest.raises(SwitchError, match=next(iter(values))):
+        updated(BoxSwitches(), values)
 
 
 def test_an_unknown_control_is_404(wire: Any) -> None:
