@@ -42,7 +42,7 @@ _NUMBERS = ("uid", "gid", "mtime_ns", "size", "device")
     "--load",
     "source",
     type=ANY_PATH,
-    help="Give PATH what a file says that --dump has printed; -: standard input.",
+    help="Apply to PATH the lines that --dump printed, from this file; -: standard input.",
 )
 @click.option("--numeric", is_flag=True, help="Take owners by their numbers, whatever their names are here.")
 def attributes(path: Path, dump: bool, source: Path | None, numeric: bool) -> int:

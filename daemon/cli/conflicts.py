@@ -50,9 +50,9 @@ class Conflict:
 def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bool) -> int:
     """List the conflicted copies at or below PATH, or in all mounts: files that somebody else changed first.
 
-    With --keep, PATH is a conflicted copy, or the file it lies beside. Yours becomes a new version of theirs,
-    which the service keeps in its history; a copy that is given up goes to the service's trash. Exits with 0
-    when there is none left, 1 when there are.
+    With --keep, PATH is a conflicted copy, or the file it lies beside. `mine` makes your version a new
+    revision of that file, and theirs stays in the file's history; `theirs` puts your copy into the service's
+    trash. Exits with 0 when no conflicted copy is left, 1 when there are some.
     """
     if keep is not None:
         if path is None:

@@ -49,7 +49,7 @@ Ask = Callable[[AccountRemote, Path], str]
 def doctor(context: Context, remote: str | None, offline: bool, as_json: bool) -> int:
     """Look for what keeps a mount from working: the machine, the configuration, the services.
 
-    Of each check it says what it found, and of what is wrong how to mend it. Exits with 1 when anything is.
+    Says what each check has found and, where something is wrong, how to mend it. Exits with 1 then.
     """
     found = False
     for finding in examine(context, remote, Machine(), is_offline=offline):

@@ -76,7 +76,8 @@ def mount(
     """Mount REMOTE:[/SUBDIR] on the empty directory MOUNTPOINT.
 
     Runs until it is unmounted or interrupted, then commits what is pending: exits with 0, or with 3
-    when some changes stay journaled for the next mount. sandbox-dropbox: needs no configuration.
+    when some changes stay journaled for the next mount. The remotes sandbox-dropbox: and sandbox-box:, which
+    are stand-ins of the services on this machine, need no configuration.
     """
     logs.configure(context.verbosity, context.environ, log_file, context.log_level)
     readiness = Readiness(ready_fd)

@@ -42,7 +42,8 @@ EXIT_LEFT = 1
 def retry(path: Path | None) -> int:
     """Send again what was refused at or below PATH; without PATH, in all mounts.
 
-    A full account is asked for room at once. Exits with 1 when something cannot be sent again, and is listed.
+    A mount that waits for room in a full account looks at once whether there is some. Exits with 1 when
+    something cannot be sent again; it is listed.
     """
     if path is not None:
         return _retry(find_place(path))

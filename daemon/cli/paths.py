@@ -67,7 +67,7 @@ def restore(path: Path, revision: str) -> None:
 @click.argument("path", type=ANY_PATH)
 @click.pass_obj
 def undelete(context: Context, path: Path) -> int:
-    """Bring back what was removed last of all that stood at PATH, a file or a folder with all that was in it.
+    """Bring back what was removed last at PATH, a file or a folder with all that was in it.
 
     A removal that is not sent yet is taken back. A folder that stands at PATH gets back what was removed last
     from it. A folder comes back file by file; what ends that early, such as Ctrl-C, leaves what came back,
@@ -111,7 +111,7 @@ def pin(path: Path | None) -> int:
 @click.command()
 @click.argument("path", type=ANY_PATH)
 def unpin(path: Path) -> None:
-    """Keep PATH no longer, which `mountfs pin` was given; it makes room when others need it."""
+    """Stop keeping PATH, which was pinned: its bytes give way when other files need the room."""
     for line in _asked(path, "unpin"):
         tell(f"{path} {line}")
 

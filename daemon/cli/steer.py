@@ -37,9 +37,9 @@ def resume(mountpoint: Path | None) -> int:
 @click.argument("limit", metavar="UP[:DOWN]")
 @click.argument("mountpoint", type=ANY_PATH, required=False)
 def bwlimit(limit: str, mountpoint: Path | None) -> int:
-    """Keep a running mount, or all, to so many bytes a second up and down: 512K, 2M:10M, off, off:1M.
+    """Limit a running mount, or every one, to so many bytes a second up and down: 512K, 2M:10M, off, off:1M.
 
-    It holds from now on and until the mount ends; the mount option of the same name says it for good.
+    The least is 16K. The limit holds until the mount ends; the mount option bwlimit sets one at each start.
     """
     try:
         wanted = rates(limit)

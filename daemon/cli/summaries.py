@@ -4,7 +4,7 @@ from __future__ import annotations
 
 SUMMARIES = {
     "attributes": "Dump or load what only this machine keeps at or below PATH: modes, owners, times,...",
-    "bwlimit": "Keep a running mount, or all, to so many bytes a second up and down: 512K, 2M:10M, off,...",
+    "bwlimit": "Limit a running mount, or every one, to so many bytes a second up and down: 512K,...",
     "cache": "Show how much of PATH, or of all that is mounted, is kept on this machine for reading.",
     "config": "Begin, look at and check the configuration file.",
     "completion": "Print the completion for a shell: bash, zsh or fish.",
@@ -31,8 +31,8 @@ SUMMARIES = {
     "status": "Show what is pending, failed and running: of one mount, or of all.",
     "sync": "Make everything written to the mount of PATH so far survive a power loss.",
     "umount": "Commit what is pending, then unmount.",
-    "undelete": "Bring back what was removed last of all that stood at PATH, a file or a folder.",
-    "unpin": "Keep PATH no longer, which `mountfs pin` was given; it makes room when others need it.",
+    "undelete": "Bring back what was removed last at PATH, a file or a folder.",
+    "unpin": "Stop keeping PATH, which was pinned: its bytes give way when other files need the room.",
     "versions": "List the versions of a file that the service keeps, the newest first: time (UTC), size,...",
     "wait": "Wait until everything at or below PATH is committed.",
 }
