@@ -200,9 +200,9 @@ class Backend(Protocol):
         NotFound, Forbidden or another Refused: that cannot be told. The account keeps no history, say, or
         *since* is not in the part of it that one call looks into: the newest hundred at least."""
 
-    def restore(self, place: Place, former: File) -> None:
+    def restore(self, place: Place, former: File) -> Entry:
         """Gives the file at *place*, of which *former* is a former revision, the bytes of that one, as a new
-        revision. NotFound: the service does not keep it any more."""
+        revision, and tells what stands there by then. NotFound: the service does not keep it any more."""
 
     def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
         """Begins to bring back what stood at *place* and was removed last, at that place; a folder with what

@@ -17,6 +17,7 @@ from daemon.upkeep.pins import shown_at
 from mountfs.errors import Busy, InvalidArgument, MountfsError, NotFound
 from mountfs.model.entry import NS_PER_S, File
 from mountfs.model.path import ROOT, RemotePath
+from mountfs.tree.broughtback import BroughtBack
 from mountfs.tree.node import Node, size_of, time_of
 from mountfs.tree.place import base_place
 
@@ -132,14 +133,16 @@ class Commands:
             raise NotFound(f"it has no former version {revision}: mountfs versions lists them")
         with self._core.tree.lock:
             place, folder = base_place(node), node.state.base_parent
+        back = None if folder is None else BroughtBack(self._core.tree, self._core.listings, folder)
         try:
-            self._core.backend.restore(place, former)
+            entry = self._core.backend.restore(place, former)
         except MountfsError as error:
             is_open = leaves_open(error) and former.content_hash
             if not is_open or self._standing(path, folder) != former.content_hash:
                 raise
         else:
-            self._standing(path, folder)
+            if back is None or not back.show(entry):
+                self._standing(path, folder)
         size = in_bytes(former.size_bytes)
         yield f"the version of {_time(former.mtime_ns)} is the present one, with {size}"
 

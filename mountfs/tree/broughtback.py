@@ -3,7 +3,7 @@ thousand other files."""
 
 from __future__ import annotations
 
-from mountfs.model.entry import Entry
+from mountfs.model.entry import Entry, File
 from mountfs.model.path import fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.childrows import held
@@ -25,13 +25,13 @@ class BroughtBack:
             self._position = tree.store.fact(CURSOR)
 
     def show(self, entry: Entry) -> bool:
-        """Shows that *entry* stands in the folder. False: news arrived meanwhile, and *entry* may be older
-        than those: the folder has to be listed."""
+        """Shows that *entry* stands in the folder; a file also where another version of it was known. False:
+        news arrived meanwhile, and *entry* may be older than those: the folder has to be listed."""
         tree, folder = self._tree, self._folder
         with held(tree, [folder]), tree.transaction():
             if tree.store.fact(CURSOR) != self._position or not is_attached(folder):
                 return False
-            if tree.base_child(folder, fold(entry.name)) is None:
+            if isinstance(entry, File) or tree.base_child(folder, fold(entry.name)) is None:
                 # Who lists the folder just now may have been told of it as gone.
                 self._listings.landed(folder, entry.name)
                 if self._listings.is_stale(folder):

@@ -119,8 +119,9 @@ def test_who_is_not_signed_in_or_cut_off_is_told_nothing(far: Far, backend: Back
 def test_a_former_revision_becomes_the_present_one(far: Far, backend: Backend, first: File) -> None:
     present = file_at(backend, "/x")
     wanted = list(backend.revisions_before(present, None))[1]
-    backend.restore(place("/x"), wanted)
+    restored = backend.restore(place("/x"), wanted)
     after = file_at(backend, "/x")
+    assert restored == after
     assert far.read("/x") == BODIES[1]
     assert (after.id, after.content_hash) == (present.id, wanted.content_hash)
     assert after.revision != present.revision

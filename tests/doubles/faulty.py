@@ -109,8 +109,8 @@ class FaultyBackend:
             lambda: self.inner.list_page(path, folder_id, cursor, most=most, is_ahead=is_ahead),
         )
 
-    def restore(self, place: Place, former: File) -> None:
-        self._run("restore", lambda: self.inner.restore(place, former))
+    def restore(self, place: Place, former: File) -> Entry:
+        return self._run("restore", lambda: self.inner.restore(place, former))
 
     def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
         return self._run("undelete", lambda: self.inner.undelete(place, before_ns))

@@ -164,12 +164,12 @@ class MemoryBackend:
         with self._call("revisions_before"):
             return self.remote.tree.revisions_before(file, since)
 
-    def restore(self, place: Place, former: File) -> None:
+    def restore(self, place: Place, former: File) -> Entry:
         with self._call("restore"):
             body = self.remote.tree.body(former.revision)
             if body is None:
                 raise NotFound(f"revision {former.revision} of {former.name} is gone")
-            self.remote.write(place.path.text, body, former.mtime_ns)
+            return self.remote.write(place.path.text, body, former.mtime_ns)
 
     def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
         with self._call("undelete"):

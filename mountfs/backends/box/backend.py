@@ -15,7 +15,7 @@ from mountfs.backends.box.conditions import Conditions
 from mountfs.backends.box.copies import Copies
 from mountfs.backends.box.downloads import Downloads
 from mountfs.backends.box.edits import Edits
-from mountfs.backends.box.entries import entry_of
+from mountfs.backends.box.entries import entry_of, file_of
 from mountfs.backends.box.errors import FailedCondition, from_response, is_foreign
 from mountfs.backends.box.events import Events
 from mountfs.backends.box.history import restore, revisions_before
@@ -183,8 +183,13 @@ class BoxBackend:
     def revisions_before(self, file: File, since: str | None) -> list[File]:
         return revisions_before(self._api, file, since)
 
-    def restore(self, place: Place, former: File) -> None:  # noqa: ARG002 - the port's; a version is the file's own
+    def restore(self, place: Place, former: File) -> Entry:
+        """A version is the file's own, wherever that is."""
         restore(self._api, former)
+        item = self._items.get(former.id, is_folder=False)
+        if item is None:
+            raise NotFound(f"{place}: somebody removed it")
+        return file_of(item)
 
     def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
         folder_id = self._places.folder_of(place)

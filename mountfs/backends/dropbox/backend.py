@@ -125,8 +125,8 @@ class DropboxBackend:
     def revisions_before(self, file: File, since: str | None) -> list[File]:
         return listing.revisions_before(self._api, file, since)
 
-    def restore(self, place: Place, former: File) -> None:
-        listing.restore(self._api, place.path, former.revision)
+    def restore(self, place: Place, former: File) -> Entry:
+        return listing.restore(self._api, place.path, former.revision)
 
     def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
         return undelete(self._api, place.path, before_ns)

@@ -148,9 +148,9 @@ def revisions_before(api: DropboxApi, file: File, since: str | None) -> list[Fil
     return found
 
 
-def restore(api: DropboxApi, path: RemotePath, revision: str) -> None:
+def restore(api: DropboxApi, path: RemotePath, revision: str) -> File:
     """NotFound: the revision is not kept any more."""
-    api.rpc(RESTORE, {"path": path.text, "rev": revision})
+    return file_of(api.object(RESTORE, {"path": path.text, "rev": revision}))
 
 
 def latest_cursor(api: DropboxApi) -> str:

@@ -66,6 +66,15 @@ def test_a_former_version_becomes_the_present_one_and_is_shown_at_once(world: Wo
     assert world.pending() == []
 
 
+def test_a_version_is_shown_without_listing_a_large_folder(world: World) -> None:
+    oldest = revisions(world, "/d/x")[-1]
+    world.names("/d")
+    before = world.backend.calls().get("list_page", 0) + world.backend.calls().get("list_folder", 0)
+    told(world, "restore", "/d/x", oldest)
+    assert world.get("/d/x") == b"first"
+    assert world.backend.calls().get("list_page", 0) + world.backend.calls().get("list_folder", 0) == before
+
+
 @pytest.mark.parametrize("lost", [Offline("cut"), ServerFault("500")])
 def test_a_version_that_became_the_present_one_though_the_reply_was_lost_did(
     world: World, lost: MountfsError
