@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mountfs.model.entry import NS_PER_S
 from mountfs.model.order import OrderKind
 from mountfs.model.settling import age_s, settle_s
 from mountfs.ports import BackendLimits
@@ -54,4 +53,4 @@ class SettlingTime:
 
 def quiet_in_s(tree: Tree, usual_settle_s: float) -> float:
     """Seconds until nothing in the whole account has changed for the settling time."""
-    return usual_settle_s - (tree.clock.wall_ns() - tree.last_touch_ns) / NS_PER_S
+    return usual_settle_s - age_s(tree.last_touch_ns, tree.clock.wall_ns())
