@@ -56,3 +56,10 @@ def moved_into(tree: Tree, flight: Flight, standing: Entry | None) -> Node | Non
                 return into
             at = at.state.base_parent
         return None
+
+
+def may_go(tree: Tree, flight: Flight) -> bool:
+    """Whether what is in the folder that *flight* was to remove may be a file of ours that was given up and
+    arrived since, and that goes: `mv f d/`, given up; `rm -r d`. Listing the folder tells."""
+    with tree.lock:
+        return flight.node.is_folder and tree.late.may_fill(flight.node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from daemon.commit.arrivals import ARRIVED
 from daemon.commit.batch import Batch, places_above
 from daemon.commit.heldback import HeldBack
 from daemon.commit.relisting import look_for_removed
@@ -78,6 +79,19 @@ class BatchBooks:
             self._book_step(
                 part, lambda flight: self._books.give_up_removal(flight, None, OTHERS_BYTES), part
             )
+            batch.drop(part)
+        self.keep(batch, batch.flights)
+
+    def put_off(self, batch: Batch, filled: Sequence[Flight]) -> None:
+        """Takes removals out of the batch of folders in which files of ours have arrived late: these are
+        removed first."""
+
+        def book(flight: Flight) -> None:
+            self._held.hold_back(flight.node, None)
+            self._books.again(flight, ARRIVED)
+
+        for part in _steps(filled):
+            self._book_step(part, book)
             batch.drop(part)
         self.keep(batch, batch.flights)
 

@@ -25,6 +25,8 @@ def relist_lost_parents(
     for flight, verdict in zip(flights, verdicts, strict=True):
         error = verdict.error if isinstance(verdict, Retry | Rebase) else None
         entered = (flight.parent or moved_into(tree, flight, None)) if error is ARRIVED else None
+        if entered is None and error is ARRIVED and flight.node.is_folder:
+            entered = flight.node  # it was to be removed, and is not empty
         if entered is not None:
             arrived[entered.id] = entered
         if not isinstance(error, NotFound | NotADirectory):

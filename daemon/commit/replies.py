@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from daemon.commit.arrivals import ARRIVED, is_arrival, moved_into
+from daemon.commit.arrivals import ARRIVED, is_arrival, may_go, moved_into
 from daemon.commit.batch import sessions_of
 from daemon.commit.lookup import has_left, look_back, look_up
 from daemon.commit.verdicts import (
     Acknowledge,
     Beside,
+    GiveUp,
     Look,
     Overtaken,
     Retry,
@@ -60,6 +61,8 @@ class Replies:
             if is_moved or is_arrival(self._tree, flight, stood):
                 may_arrive = isinstance(verdict, Look) and leaves_open(verdict.error)
                 verdicts.append(Retry(ARRIVED, may_arrive))
+            elif isinstance(verdict, GiveUp) and may_go(self._tree, flight):
+                verdicts.append(Retry(ARRIVED))
             elif isinstance(verdict, Look):
                 verdicts.append(judge_standing(flight, count, verdict.error, seen, verdict.stated))
             else:

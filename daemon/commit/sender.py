@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from daemon.commit.arrivals import may_go
 from daemon.commit.batch import Batch, sessions_of
 from daemon.commit.batchbooks import BatchBooks
 from daemon.commit.heldback import HeldBack
@@ -115,8 +116,14 @@ class Sender:
             self.troubles.slow_down(error, started_s, batch)
             self._books.take_back(batch)
             return False
-        if filled:
-            self._books.give_up_removals(batch, filled)
+        late = [flight for flight in filled if may_go(self._tree, flight)]
+        spared = [flight for flight in filled if flight not in late] if late else filled
+        if spared:
+            self._books.give_up_removals(batch, spared)
+        if late:
+            self._books.put_off(batch, late)
+        for flight in late:
+            self._listings.try_relist(flight.node)
         return True
 
     # Replies

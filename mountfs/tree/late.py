@@ -254,6 +254,18 @@ class LateFiles:
         times_s = self._moved.get(item_id, {}).values()
         return self._folders.get(item_id) if any(map(self._may_arrive, times_s)) else None
 
+    def may_fill(self, folder: Node) -> bool:
+        """Whether a file of ours that was given up may arrive in *folder*, or has arrived there."""
+        above = remote_path(folder).key
+        is_sent = any(
+            path.rpartition("/")[0] == above and self._may_arrive(max(map(max, versions.values())))
+            for path, versions in self._sent.items()
+        )
+        return is_sent or any(
+            into == folder.id and self.goal(item_id) is not None
+            for item_id, (into, _) in self._folders.items()
+        )
+
     def may_remove(self, item_id: str) -> bool:
         """Whether a removal that was given up may still take effect."""
         noted_s = self._removals.get(item_id)

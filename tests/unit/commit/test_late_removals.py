@@ -223,3 +223,52 @@ def test_a_late_removal_of_a_folder_does_not_take_the_one_that_was_made_anew(
     expected = {"/f": b"f", "/d": None} if is_empty else {"/f": b"f", "/d": None, "/d/in": b"in"}
     assert world.tree() == world.remote() == expected
     assert world.notices() == []
+
+
+@pytest.mark.parametrize("is_moved", [True, False], ids=["mv f d/", "echo x >d/new"])
+@pytest.mark.parametrize("is_taken", [True, False], ids=["a file is d now", "d is gone"])
+def test_a_folder_goes_though_a_file_of_ours_arrived_in_it_late(
+    world: World, *, is_moved: bool, is_taken: bool
+) -> None:
+    world.account.mkdir("/d")
+    world.follow()
+    world.tree()
+    if is_moved:
+        world.rename("/f", "/d/f")
+    else:
+        world.put("/d/f", b"new")
+    world.lose_reply()
+    world.give_up()
+    world.fs.unlink("/d/f")
+    world.fs.rmdir("/d")
+    if is_taken:
+        world.put("/d", b"a file now")
+    world.advance(31.0)
+    assert "/d/f" in world.account.files()
+    world.account.job_s = 0.0
+    for _ in range(2):
+        world.settle(5000.0)
+        world.follow()
+    kept = {} if is_moved else {"/f": b"f"}
+    assert world.tree() == world.remote() == {**kept, **({"/d": b"a file now"} if is_taken else {})}
+    assert world.notices() == []
+
+
+def test_what_others_put_into_a_removed_folder_is_shown_though_something_of_ours_may_arrive_there(
+    world: World,
+) -> None:
+    world.account.mkdir("/d")
+    world.follow()
+    world.tree()
+    world.rename("/f", "/d/f")
+    world.lose_reply()
+    world.give_up()
+    world.fs.unlink("/d/f")
+    world.fs.rmdir("/d")
+    world.account.lose_jobs(end=True)
+    world.account.job_s = 0.0
+    world.account.write("/d/theirs", b"theirs")
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == {"/d": None, "/d/theirs": b"theirs"}
+    assert len(world.notices()) == 1
