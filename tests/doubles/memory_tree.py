@@ -210,7 +210,7 @@ class MemoryTree:
             raise InvalidArgument("the root cannot be removed")
         self._record(None, item.id)
         gone = [item.id, *self._below(item.id)]
-        before = self.removed_below(self.path_of(item.id))
+        before = self.removed_below(self.path_of(item.id)) if isinstance(item, Folder) else []
         self.trash[self._spot(item.id)] = [
             (self.path_of(each), self._entries[each]) for each in gone
         ] + before
