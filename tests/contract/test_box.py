@@ -21,6 +21,7 @@ from mountfs.errors import (
     NotADirectory,
     NotFound,
     Offline,
+    ServerFault,
     SessionLost,
     Throttled,
     Transient,
@@ -213,24 +214,53 @@ def test_a_folder_is_not_half_moved_to_a_name_that_is_taken(sandbox: BoxSandbox,
     assert set(sandbox.tree()) == {"/a", "/a/x", "/b", "/b/y"}
 
 
-def test_a_folder_whose_move_is_refused_keeps_its_name(sandbox: BoxSandbox, box: BoxBackend) -> None:
-    sandbox.set_switches(moves_alone=True)
-    for path in ("/a/x", "/b/x"):
-        sandbox.create_folder(path)
-    folder = folder_at(box, "/a/x")
-    sandbox.set_faults([FaultRule(route="folders/update", action=FaultKind.REPLY, status=403, nth=4)])
-    (outcome,) = finish(box, [move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)])
-    assert isinstance(outcome, Forbidden)
-    assert statuses(sandbox, "folders/update") == [403, 409, 200, 403, 200]
-    assert set(sandbox.tree()) == {"/a", "/a/x", "/b", "/b/x"}
+IN_THE_WAY = {"/a/y", "/b/x"}
+"""Both names that a folder on its way from /a/x to /b/y could have in between."""
 
 
-@pytest.mark.parametrize("nth", [2, 3, 4, 5])
-def test_a_folder_that_is_half_moved_is_moved_by_the_same_order(
-    sandbox: BoxSandbox, box: BoxBackend, nth: int
+@pytest.mark.parametrize(
+    ("others", "expected"), [(set(), [403, 200, 403, 200]), (IN_THE_WAY, [403, 409, 409, 200, 403, 200])]
+)
+def test_a_folder_whose_move_is_refused_keeps_its_name(
+    sandbox: BoxSandbox, box: BoxBackend, others: set[str], expected: list[int]
 ) -> None:
     sandbox.set_switches(moves_alone=True)
-    for path in ("/a/x", "/b/x"):
+    for path in ("/a/x", "/b", *others):
+        sandbox.create_folder(path)
+    folder = folder_at(box, "/a/x")
+    nth = len(expected) - 1
+    sandbox.set_faults([FaultRule(route="folders/update", action=FaultKind.REPLY, status=403, nth=nth)])
+    (outcome,) = finish(box, [move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)])
+    assert isinstance(outcome, Forbidden)
+    assert statuses(sandbox, "folders/update") == expected
+    assert set(sandbox.tree()) == {"/a", "/a/x", "/b", *others}
+
+
+def test_a_folder_that_is_half_moved_is_in_the_folder_that_it_leaves(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    """Who lists that one meanwhile would take it for removed, and its rename for void."""
+    sandbox.set_switches(moves_alone=True)
+    for path in ("/a/x", "/b"):
+        sandbox.create_folder(path)
+    folder = folder_at(box, "/a/x")
+    sandbox.set_faults([FaultRule(route="folders/update", status=503, nth=3)])
+    order = move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)
+    with pytest.raises(ServerFault):
+        finish(box, [order])
+    assert set(sandbox.tree()) == {"/a", "/a/y", "/b"}
+    finish(box, [order])
+    assert set(sandbox.tree()) == {"/a", "/b", "/b/y"}
+
+
+@pytest.mark.parametrize(
+    ("others", "nth"), [(set(), 2), (set(), 3), *((IN_THE_WAY, nth) for nth in (4, 5, 6))]
+)
+def test_a_folder_that_is_half_moved_is_moved_by_the_same_order(
+    sandbox: BoxSandbox, box: BoxBackend, others: set[str], nth: int
+) -> None:
+    sandbox.set_switches(moves_alone=True)
+    for path in ("/a/x", "/b", *others):
         sandbox.create_folder(path)
     folder = folder_at(box, "/a/x")
     order = move_order("/a/x", "/b/y", is_folder=True, item_id=folder.id)
@@ -239,7 +269,7 @@ def test_a_folder_that_is_half_moved_is_moved_by_the_same_order(
         finish(box, [order])
     (moved,) = finish(box, [order])
     assert moved == Folder(folder.id, "y")
-    assert set(sandbox.tree()) == {"/a", "/b", "/b/x", "/b/y"}
+    assert set(sandbox.tree()) == {"/a", "/b", "/b/y", *others}
 
 
 def test_a_folder_that_is_shared_no_more_is_told_as_gone(sandbox: BoxSandbox, box: BoxBackend) -> None:

@@ -170,37 +170,54 @@ class Edits:
         return object_in(response, route)
 
     def _update_singly(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
-        """The same by a request for each change, the folder first: Box asks for that of some folders.
+        """The same by a request for each change: Box asks for that of some folders.
 
-        In between the item stands in its new folder under its old name, or, where something has that name
-        there, under one that is made of its id. What breaks off there is finished by the same order again.
+        The name first: until it is where it is to go, the item is in the folder where it is known to be, and
+        who lists that misses nothing. What breaks off there is finished by the same order again.
         """
-        name, parent = {"name": arg["name"]}, {"parent": arg["parent"]}
         standing = self._items.child(arg["parent"]["id"], arg["name"])
         if standing is not None and standing.get("id") != item_id:
             raise Conflict(f"something stands at {place}")
+        before = self._items.get(item_id, is_folder=is_folder)
+        if before is None:
+            return None
         try:
-            item = self._update(item_id, parent, place, is_folder=is_folder)
+            item = self._update(item_id, {"name": arg["name"]}, place, is_folder=is_folder)
         except Conflict:
-            item = self._moved_by_spare_name(item_id, arg, place, is_folder=is_folder)
+            return self._moved_before_named(item_id, arg, place, is_folder=is_folder)
         if item is None:
             return None
-        with after_an_effect():
-            return self._update(item_id, name, place, is_folder=is_folder)
+        return self._moved(item_id, arg, before, place, is_folder=is_folder)
 
-    def _moved_by_spare_name(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
-        """The item in its new folder, under a name that nothing else has. Where that is refused, it has its
-        old name again."""
-        before = self._items.get(item_id, is_folder=is_folder)
-        spare = {"name": f"{item_id} {arg['name']}"[:MAX_CHARS].rstrip()}
-        if before is None or self._update(item_id, spare, place, is_folder=is_folder) is None:
-            return None
+    def _moved(self, item_id: str, arg: Json, before: Json, place: Place, *, is_folder: bool) -> Json | None:
+        """In its new folder, under a name that it was given before. Where that is refused, it has its old one
+        again."""
         with after_an_effect():
             try:
                 return self._update(item_id, {"parent": arg["parent"]}, place, is_folder=is_folder)
             except (Conflict, Refused):
                 self._update(item_id, {"name": before.get("name")}, place, is_folder=is_folder)
                 raise
+
+    def _moved_before_named(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
+        """Where the folder that it leaves has something of its new name. In between it stands in its new one
+        under its old name, or, where something has that there, under one that is made of its id."""
+        try:
+            item = self._update(item_id, {"parent": arg["parent"]}, place, is_folder=is_folder)
+        except Conflict:
+            item = self._moved_by_spare_name(item_id, arg, place, is_folder=is_folder)
+        if item is None:
+            return None
+        with after_an_effect():
+            return self._update(item_id, {"name": arg["name"]}, place, is_folder=is_folder)
+
+    def _moved_by_spare_name(self, item_id: str, arg: Json, place: Place, *, is_folder: bool) -> Json | None:
+        """The item in its new folder, under a name that nothing else has."""
+        before = self._items.get(item_id, is_folder=is_folder)
+        spare = {"name": f"{item_id} {arg['name']}"[:MAX_CHARS].rstrip()}
+        if before is None or self._update(item_id, spare, place, is_folder=is_folder) is None:
+            return None
+        return self._moved(item_id, arg, before, place, is_folder=is_folder)
 
     def set_time(self, order: SetTime) -> File:
         """The file of *order* with another time. NotFound: it is gone. Conflict: it has other bytes."""
