@@ -104,6 +104,12 @@ class OpenFiles:
         file = self._pages.file_of(path)
         return None if file is None or file is self.showing(node) else file
 
+    def forget_older(self, path: str, node: Node) -> None:
+        """*node* is about to be opened to write, as *path*: from here on stat(2) tells its own size. Were it
+        that of an older version (``read_as``), a program would append in a wrong place (SEEK_END)."""
+        if self.read_as(path, node) is not None:
+            self._pages.forget(path)
+
     # Opening, under the lock
 
     def open(

@@ -110,6 +110,8 @@ class Opener:
             is_remote = state.content is None and state.draft is None
             if is_remote and isinstance(state.base, File) and not state.base.is_downloadable:
                 raise NotPermitted(f"{path} is a document without bytes of its own")
+            if flags & os.O_ACCMODE != os.O_RDONLY:
+                self._files.forget_older(path, node)
             if not is_ours and self._is_size_unknown(node, path, has_ours=not is_remote):
                 raise Stale(f"{path} may have another size than the kernel knows: it has to look again")
             return self._files.open(node, path, flags, is_ours=is_ours, may_be_lost=is_synced)
@@ -132,7 +134,7 @@ class Opener:
         which is not noted here, so one open may be True in vain. Of a file that *has_ours*, bytes of ours, it
         does not where it was told of another file at *path*: others have exchanged the folders above, or a
         conflicted copy got the name. False while the kernel has pages of an older version that is open:
-        stat(2) tells that version's size, and the new handle passes the pages by.
+        stat(2) tells that version's size, and the new handle, which only reads, passes the pages by.
         """
         file = self._files.writing(node)
         size_bytes = size_of(node) if file is None else file.size_bytes

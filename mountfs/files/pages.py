@@ -97,6 +97,10 @@ class Pages:
         """What was opened by that path first, of what is open."""
         return next(iter(self._opened_as.get(path, ())), None)
 
+    def forget(self, path: str) -> None:
+        """What the pages of *path* have is not remembered any more."""
+        self._shown.pop(path)
+
     # Names
 
     def renamed(self, source: str, target: str) -> None:

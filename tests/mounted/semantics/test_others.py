@@ -398,6 +398,23 @@ def test_s_fresh_what_is_opened_is_whole_though_the_kernel_knows_an_older_size(c
     assert sights <= {(b"o", len(old), len(old)), (b"n", len(new), len(new))}
 
 
+def test_s_fresh_who_appends_to_a_newer_version_does_so_at_its_end_though_an_older_one_is_open(
+    corner: Corner,
+) -> None:
+    corner.theirs("file", "older" * 1000)
+    path = corner.path / "file"
+    with path.open("rb") as older:
+        assert older.read(5) == b"older"
+        corner.far_side.write(corner.remote("file"), "new")
+        until(lambda: path.read_bytes() == b"new", "the new version is read")
+        path.stat()  # of the older one: from here on the kernel answers for a second
+        with path.open("r+b") as file:
+            file.seek(0, os.SEEK_END)
+            file.write(b"er")
+    corner.settle()
+    assert corner.content("file") == path.read_bytes() == b"newer"
+
+
 # S-RENAME
 
 

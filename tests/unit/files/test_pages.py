@@ -331,6 +331,27 @@ def test_who_reads_an_older_version_is_not_cut_off_after_a_folder_was_renamed(
     assert world.fs.getattr(path).size_bytes == len(b"short")
 
 
+def test_who_opens_a_newer_version_to_write_is_told_its_size_though_an_older_one_is_open(
+    world: World,
+) -> None:
+    """`zip -u` appends where lseek(2) says that the file ends: there were zeros in between."""
+    world.theirs("/f", b"the older version")
+    older = world.open("/f", RO)
+    assert world.fs.getattr("/f").size_bytes == len(b"the older version")
+    world.theirs("/f", b"short")
+    assert world.fs.getattr("/f").size_bytes == len(b"the older version")
+    world.close_file(world.fs.open("/f", RO).number)
+    with pytest.raises(Stale):
+        world.fs.open("/f", RW)
+    assert world.fs.getattr("/f").size_bytes == len(b"short")
+    writer = world.fs.open("/f", RW)
+    assert writer.is_direct
+    assert world.fs.getattr("/f").size_bytes == len(b"short")
+    assert world.fs.read(older, 0, 100) == b"the older version"
+    world.close_file(writer.number)
+    world.close_file(older)
+
+
 # Calls that open nothing
 
 
