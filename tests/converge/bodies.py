@@ -75,6 +75,11 @@ def holds_any(body: bytes, edits: Collection[int]) -> bool:
     return any(b"edited %d over" % edit in body for edit in edits)
 
 
+def is_cut(body: bytes) -> bool:
+    """Whether it is the beginning of one revision, and no more."""
+    return _meant(body[:LINE_BYTES])[1].startswith(body)
+
+
 def _meant(line: bytes) -> tuple[int, bytes]:
     """The revision that a first line tells, and all of its bytes."""
     base, lines = base_of(line)

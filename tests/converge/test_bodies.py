@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.converge.bodies import LINE_BYTES, Edited, Mixed, base_of, body_of, revision_of
+from tests.converge.bodies import LINE_BYTES, Edited, Mixed, base_of, body_of, is_cut, revision_of
 
 
 def test_a_body_tells_its_revision() -> None:
@@ -42,3 +42,4 @@ def test_half_an_edit_is_none() -> None:
             if mixed not in (old, new):
                 with pytest.raises(Mixed):
                     revision_of(mixed)
+                assert is_cut(mixed) == new.startswith(mixed)
