@@ -215,6 +215,11 @@ class ByService:
         return f"/{self._top}/d{self._draw.randrange(FOLDERS)}/{self._draw.choice(NAMES)}"
 
 
+def _is_being_edited(name: str) -> bool:
+    """A copy that the mount made of what is open: to the kernel it is another file, with locks of its own."""
+    return RECOVERED in name or ("conflicted copy" in name and name.startswith(EDITED))
+
+
 class Looker:
     """One thread calls ``turn``: reads one file, twice through one descriptor. AssertionError: it was a mix,
     or another revision the second time."""
@@ -228,7 +233,7 @@ class Looker:
 
     def turn(self) -> None:
         found = [Path(folder) / name for folder, _, names in os.walk(self._top) for name in names]
-        found = [path for path in found if not path.name.endswith(".tmp") and RECOVERED not in path.name]
+        found = [path for path in found if not path.name.endswith(".tmp") and not _is_being_edited(path.name)]
         if not found:
             return
         path = self._draw.choice(found)
