@@ -143,8 +143,7 @@ class _Assembly:
         places, settings = self._places(self.slot), self._settings()
         backend = self.connection.backend
         with _nothing_is_garbage():
-            foundation = lay(places, backend, self.clock, self.disk, settings)
-        _sign(foundation)
+            foundation = _signed(lay(places, backend, self.clock, self.disk, settings))
         self._take_over(foundation, settings)
         cores: list[Core] = []
 
@@ -307,13 +306,14 @@ class _Assembly:
         return Trouble(str(directory), "set aside", what, 0.0)
 
 
-def _sign(foundation: Foundation) -> None:
-    """Has a mountfs of another version say which one can send what is pending."""
+def _signed(foundation: Foundation) -> Foundation:
+    """The same; a mountfs of another version can say from here on which one can send what is pending."""
     with contextlib.suppress(PackageNotFoundError, *MACHINE_TROUBLE):
         program = version("mountfs")
         if foundation.tree.store.fact(PROGRAM) != program:
             with foundation.tree.transaction():
                 foundation.tree.store.set_fact(PROGRAM, program)
+    return foundation
 
 
 @contextlib.contextmanager

@@ -57,7 +57,7 @@ ROUTES = {
 """Requests that change the account, and those that a start depends on."""
 
 NOT_SWEPT = {
-    "assembly._sign": "the version of mountfs, which the first mount writes before anything is pending",
+    "assembly._signed": "the version of mountfs, which the first mount writes before anything is pending",
     "committer._broke_off": "a bug at which the steps of a batch break off",
     "context.refuse_locked": "what cannot be read back from the disk, or is refused before its commit",
     "feed.begin": "the first mount of an account has nothing pending",
