@@ -28,7 +28,7 @@ class Undelete:
     """Any thread. Paths are relative to the top of the mount.
 
     ``rm f``, not sent yet      is taken back; nothing is asked of the service
-    ``rm f``, being sent        is waited for
+    ``rm f``, being sent        is waited for; also where it was given up and may still arrive
     ``rm f``, landed            the service brings f back
     ``rm -r d``                 each of it as it is, and then what the service removed within the last minute
     """
@@ -86,7 +86,7 @@ class Undelete:
         while removed:
             count += self._discard.take_back(removed).count
             # Without the lock: there may be a hundred thousand, and one that is seen late is looked at again.
-            removed = [node for node in removed if node.state.flight is not None]
+            removed = list(filter(self._discard.is_on_its_way, removed))
             if removed:
                 if self._core.clock.now_s() >= until_s or not goes_on(0, 0):
                     raise Busy(BEING_REMOVED)

@@ -20,7 +20,7 @@ from mountfs.tree.childrows import held, load_children, unread_about
 from mountfs.tree.chunks import chunks
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.listings import Listings
-from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of
+from mountfs.tree.node import FORGOTTEN, Node, above, has_moved, path_of, remote_id
 from mountfs.tree.reversal import moved_back, shown_again
 from mountfs.tree.showing import show
 from mountfs.tree.tree import Tree
@@ -122,11 +122,20 @@ class Discard:
             waiting = rest
         return told
 
+    def is_on_its_way(self, node: Node) -> bool:
+        """Whether the removal of *node*, which ``removals`` gave, may take effect whatever is done here: it
+        is being sent, or was given up and may still arrive."""
+        is_sent = node.state.flight is not None
+        return is_sent or (_is_removed(node) and self._tree.late.may_remove(remote_id(node)))
+
     def _has_its_name(self, node: Node, told: GivenUp) -> bool:
         """Whether nothing else is called as *node* was, which was removed. Inside a transaction."""
         folder, base = node.state.base_parent, node.state.base
         if not _is_removed(node) or folder is None or base is None:
             return False  # it landed, or was shown again, meanwhile
+        if self._tree.late.may_remove(remote_id(node)):
+            told.left.append((path_of(node), UNDER_WAY))
+            return False
         load_children(self._tree, folder)
         is_free = self._tree.child(folder, fold(base.name)) is None
         if not is_free:

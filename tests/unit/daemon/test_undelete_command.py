@@ -253,3 +253,33 @@ def test_what_was_brought_back_in_a_mount_of_a_folder_is_there(tmp_path: Path) -
     with pytest.raises(NotFound):
         told(world, "/none")
     world.close()
+
+
+@pytest.mark.parametrize("path", ["/f", "/d"])
+def test_a_removal_that_was_given_up_and_may_still_arrive_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It would take what is shown again, and what is put into it."""
+    if path == "/d":
+        remove_all(world)
+        world.fs.mkdir("/d", 0o755)
+        world.settle()
+    world.account.clock = world.clock
+    (world.fs.unlink if path == "/f" else world.fs.rmdir)(path)
+    world.lose_reply()
+    world.give_up()
+    assert path in world.remote()
+    with pytest.raises(Busy, match="still being removed"):
+        told(world, path, lambda _done, _total: False)
+    assert path not in world.tree()
+    monkeypatch.setattr(world.core.waiting, "wait", lambda _timeout_s: world.settle())
+    assert told(world, path).startswith("it is back")
+    if path == "/d":
+        world.put("/d/new", b"new")
+    world.account.job_s = 0.0
+    world.advance(60.0)
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote()
+    assert path in world.tree()
+    assert path == "/f" or world.tree()["/d/new"] == b"new"
