@@ -152,7 +152,7 @@ class Committer:
 
     def answered(self) -> None:
         """The service has answered somebody. Any thread."""
-        if not self._sender.troubles.account_pacer.failures:
+        if not self._comeback.is_awaited:
             return
         with self._tree.lock:
             is_due = self._comeback.hurries(self._clock.now_s())

@@ -162,7 +162,7 @@ class Filler:
 
     def answered(self) -> None:
         """The service has answered somebody. Any thread."""
-        if not self._account_pacer.failures:
+        if not self._comeback.is_awaited:
             return
         with self._tree.lock:
             is_due = self._comeback.hurries(self._clock.now_s())

@@ -128,7 +128,9 @@ class Follower:
 
     def answered(self) -> bool:
         """The service has answered somebody; whether a step is due. Any thread."""
-        if not self._is_away or not self._comeback.is_seen(self._clock.now_s()):
+        if not self._comeback.is_awaited or not self._is_away:
+            return False
+        if not self._comeback.is_seen(self._clock.now_s()):
             return False
         self.nudge()
         return True

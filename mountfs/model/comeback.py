@@ -21,15 +21,23 @@ class Comeback:
         """Since the trouble began."""
         self._next_s = -math.inf
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anything has failed. To be asked at each answer, by any thread: that nothing has ends the
+        trouble, and the next one begins with a first try."""
+        if self._pacer.failures:
+            return True
+        self._tries = 0
+        return False
+
     def is_seen(self, now_s: float) -> bool:
         """The service has just answered some other call: whether what failed is to be tried now. It is not
         where it may be tried anyway, or failed by something else than that nobody answered, or that the
         credentials were refused."""
         pacer = self._pacer
-        if not pacer.failures:
-            self._tries = 0
+        if not self.is_awaited or not isinstance(pacer.error, Offline | NotSignedIn):
             return False
-        if not isinstance(pacer.error, Offline | NotSignedIn) or now_s >= pacer.ready_s:
+        if now_s >= pacer.ready_s:
             return False
         if self._tries and now_s < self._next_s:
             return False

@@ -92,7 +92,7 @@ class Uploader:
 
     def answered(self) -> None:
         """The service has answered somebody. Any thread."""
-        if not self._context.account_pacer.failures:
+        if not self._comeback.is_awaited:
             return
         with self._context.tree.lock:
             is_due = self._comeback.hurries(self._context.clock.now_s())

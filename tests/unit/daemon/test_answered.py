@@ -71,3 +71,18 @@ def test_what_an_edited_file_lacks_is_fetched_again(world: World) -> None:
     filler.step(world.clock.now_s())
     world.settle()
     assert world.account.files()["/f"][:7] == b"\0\0\0\0\0x\0"
+
+
+def test_an_outage_is_made_up_for_at_once_however_often_the_service_was_away_before(world: World) -> None:
+    """A laptop on a train: each tunnel is a trouble of its own."""
+    uploader, woken = world.core.uploader, list[bool]()
+    uploader.wake = lambda: woken.append(True)
+    for tunnel in range(6):
+        world.put("/a", b"%d" % tunnel)
+        fails_for_long(world, uploader.step)
+        woken.clear()
+        uploader.answered()
+        assert woken, f"tunnel {tunnel}"
+        uploader.step(world.clock.now_s())
+        assert world.word("/a") == "uploaded"
+        uploader.answered()
