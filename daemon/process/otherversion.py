@@ -14,6 +14,7 @@ from mountfs.model.entry import Account
 from mountfs.tree.database import StoreUnusable
 from mountfs.tree.foreign import Foreign, foreign
 from mountfs.tree.schema import VERSION
+from mountfs.tree.strays import set_aside_directory
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def take_slot(state: StateDir, account: Account) -> Slot:
     in it."""
     while True:
         slot = state.take_slot(account)
-        found = foreign(slot.journal, slot.spool, PINS)
+        found = _foreign(slot)
         if found is None:
             return slot
         try:
@@ -37,8 +38,12 @@ def take_slot(state: StateDir, account: Account) -> Slot:
 
 def is_spent(slot: Slot) -> bool:
     """Whether its journal is of another version, and there is nothing in it to be taken over."""
-    found = foreign(slot.journal, slot.spool, PINS)
+    found = _foreign(slot)
     return found is not None and found.is_spent
+
+
+def _foreign(slot: Slot) -> Foreign | None:
+    return foreign(slot.journal, slot.spool, set_aside_directory(slot.spool), PINS)
 
 
 def _set_aside(slot: Slot, found: Foreign) -> None:
@@ -72,6 +77,13 @@ def _refusal(slot: Slot, found: Foreign) -> str:
         are = "is" if found.pending == 1 else "are"
         how = (
             f"{changes} {are} in it: use {writer}, and once all is sent (mountfs wait) move {directory} away"
+        )
+    elif found.set_aside:
+        files, where = plural(found.set_aside, "file"), quoted(set_aside_directory(slot.spool))
+        lie, them = ("lies", "it") if found.set_aside == 1 else ("lie", "them")
+        how = (
+            f"nothing is pending in it, but {files} of lost changes {lie} in {where}: "
+            f"look at {them}, then remove {them}"
         )
     else:
         how = (

@@ -36,22 +36,23 @@ _OWN = (
 class Foreign:
     """*version*: of the journal. *program*: that of the mountfs that wrote it; "": it does not say.
     *pending*: how many changes; None: that cannot be told. *own*: how much is kept that the service does not
-    have, such as modes and links."""
+    have, such as modes and links. *set_aside*: how many files of lost changes lie beside it."""
 
     version: int
     program: str
     pending: int | None
     own: int
+    set_aside: int = 0
 
     @property
     def is_spent(self) -> bool:
         """Whether all that it was for is over."""
-        return self.pending == 0 and not self.own
+        return self.pending == 0 and not self.own and not self.set_aside
 
 
-def foreign(path: Path, spool: Path, pins: str) -> Foreign | None:
+def foreign(path: Path, spool: Path, set_aside: Path, pins: str) -> Foreign | None:
     """Of the store at *path*, which no process writes to; None: there is none, it is of this version, or it
-    is damaged. *pins*: the fact with those."""
+    is damaged. *set_aside*: the directory of files of lost changes. *pins*: the fact with those."""
     if not path.is_file():
         return None
     try:
@@ -66,7 +67,7 @@ def foreign(path: Path, spool: Path, pins: str) -> Foreign | None:
     except sqlite3.Error:
         return None
     has_more = bool(facts.get(pins)) or _size(Path(f"{path}{ENDING}")) > 0
-    return Foreign(int(version), facts.get(PROGRAM, ""), pending, own + has_more)
+    return Foreign(int(version), facts.get(PROGRAM, ""), pending, own + has_more, _files(set_aside))
 
 
 def _left(db: sqlite3.Connection, spool: Path) -> tuple[int | None, int]:
@@ -92,3 +93,12 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _files(directory: Path) -> int:
+    try:
+        return sum(1 for _ in directory.iterdir())
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        return 1  # who knows

@@ -403,6 +403,20 @@ def test_where_something_is_left_in_a_journal_of_another_version_it_stays_and_on
     assert store.read_bytes() == before
 
 
+def test_files_of_lost_changes_beside_a_journal_of_another_version_stay_in_sight(machine: Machine) -> None:
+    """Notices of them may be gone: it keeps the newest 200."""
+    store = leave_spent(machine) / "journal.db"
+    of_another_version(store)
+    directory = store.parent / "spool-set-aside"
+    directory.mkdir()
+    (directory / "one").write_bytes(b"x")
+    with pytest.raises(StoreUnusable, match=f"1 file of lost changes lies in {directory}: look at it"):
+        machine.mount()
+    assert (directory / "one").read_bytes() == b"x"
+    (directory / "one").unlink()
+    assert told(machine.mount()) == []
+
+
 def test_a_journal_says_which_mountfs_wrote_it(machine: Machine) -> None:
     machine.unmount(machine.mount())
     with closing(sqlite3.connect(machine.slot(0) / "journal.db")) as db:
