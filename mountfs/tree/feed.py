@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, Transient
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
@@ -107,20 +107,28 @@ class Feed:
             with suppress(MountfsError):
                 self._listings.load(lost)
         late, self._late = self._late, {}
-        for known, names in late.values():
+        for key, (known, names) in late.items():
             with suppress(MountfsError):
-                self._look_into(known, names)
+                if not self._look_into(known, names) and self._tree.late.has_any:
+                    self._late[key] = known, names  # with the next changes
 
-    def _look_into(self, known: Node, names: Sequence[str]) -> None:
+    def _look_into(self, known: Node, names: Sequence[str]) -> bool:
         """Lists *known*, and the folders that *names* lead to from there: a late file in the last one goes by
-        that, though nobody looks there."""
+        that, though nobody looks there. False: one of them cannot be listed just now."""
         at: Node | None = known
         for name in (*names, ""):
             if at is None or at.folder is None:
-                return
-            self._listings.load(at)
+                break
+            try:
+                self._listings.load(at)
+            except Transient:
+                return False
             with self._tree.lock:
-                at = self._tree.base_child(in_memory(self._tree, at), fold(name))
+                at = in_memory(self._tree, at)
+                if at.part.listing.was_tried:
+                    return False
+                at = self._tree.base_child(at, fold(name))
+        return True
 
     def _note_part(self, news: Sequence[News]) -> None:
         self._paths.begin_part()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.errors import Busy, Offline
+from mountfs.errors import Busy, Offline, Throttled
 from mountfs.model.entry import NS_PER_S, News
 from mountfs.model.order import Order, OrderKind
 from mountfs.ports import Launch
@@ -924,6 +924,31 @@ def test_a_file_that_arrives_late_in_a_folder_nobody_looks_into_is_removed(
         world.follow()
     moved = f"/z{folder[len(top) :]}/f"
     assert {path for path, body in world.remote().items() if body} == {"/theirs", moved}
+    assert world.tree() == world.remote()
+    assert world.notices() == []
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+def test_a_file_that_arrives_late_is_removed_though_its_folder_cannot_be_listed_at_first(
+    account: World, skip: int
+) -> None:
+    world = account
+    world.mkdir("/d")
+    world.put("/d/f", b"new")
+    _give_up(world)
+    world.rename("/d", "/z")
+    world.advance(31.0)
+    world.account.files()
+    world.account.job_s = 0.0
+    world.backend.fail("list_folder", Throttled("slow", 1.0), skip=skip)
+    world.follow()
+    world.settle()
+    world.advance(10.0)
+    world.follow()
+    world.settle()
+    world.follow()
+    assert {path for path, body in world.remote().items() if body} == {"/theirs", "/z/f"}
+    world.backend.forgive()
     assert world.tree() == world.remote()
     assert world.notices() == []
 
