@@ -5,6 +5,7 @@ a new file or folder                   is gone
 `mv a b`, not sent yet                 is called a again, once what has that name by now is given up
 `rm a`, not sent yet                   is shown again
 what an order on its way is about      stays as it is: its outcome is not known
+`rmdir d`, given up, may still arrive    stays as it is: it would take what is put into d
 what somebody has open for writing     stays as it is: closing it would bring it back
 """
 
@@ -251,7 +252,8 @@ class Discard:
         if state.is_forgotten or (word is None and state.refusal is None):
             return False
         path = path_of(node)
-        if state.flight is not None:
+        # A late removal takes what is put into a folder meanwhile, and no file that was changed meanwhile.
+        if state.flight is not None or (node.folder is not None and self.is_on_its_way(node)):
             told.left.append((path, UNDER_WAY))
             return False
         if state.draft is not None or word is Word.OPEN:

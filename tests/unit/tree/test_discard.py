@@ -425,3 +425,26 @@ def test_a_removal_that_is_on_its_way_is_told(world: World) -> None:
     world.lose_reply()
     told = taken_back(world, "/d")
     assert told.left == [("/d/x", UNDER_WAY)]
+
+
+def test_a_removal_of_a_folder_that_may_still_arrive_does_not_take_what_is_put_there(world: World) -> None:
+    """It was given up, since nothing was heard of it: the folder is not shown again until it is known."""
+    world.account.mkdir("/e")
+    world.follow()
+    world.tree()
+    world.account.clock = world.clock
+    world.fs.rmdir("/e")
+    world.lose_reply()
+    world.give_up()
+    assert "/e" in world.remote()
+    for is_trial in (True, False):
+        told = discard(world, is_trial=is_trial)
+        assert (told.count, told.left) == (0, [("/e", UNDER_WAY)])
+    world.mkdir("/e")
+    world.put("/e/new", b"new")
+    world.settle()
+    world.advance(60.0)
+    world.account.job_s = 0.0
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == {**THEIRS, "/e": None, "/e/new": b"new"}
