@@ -18,7 +18,7 @@ from mountfs.tree.beside import KEPT_AS
 from mountfs.tree.childrows import load_children
 from mountfs.tree.content import Content
 from mountfs.tree.launch import Sent, recall_late
-from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of
+from mountfs.tree.node import ROOT_ID, Flight, Node, State, above, path_of, remote_id
 from mountfs.tree.outdated import outdate
 from mountfs.tree.overlay import Overlay
 from mountfs.tree.remote import is_untouched, lose
@@ -267,7 +267,19 @@ class Adoption:
             return None
         load_children(self._tree, parent)
         there = self._tree.child(parent, fold(node.state.name))
-        return there if there is not None and there.folder is not None else None
+        if there is None or there.folder is None or self._gives_way(there):
+            return None
+        return there
+
+    def _gives_way(self, there: Node) -> bool:
+        """Removes *there*, a folder that they removed and made anew, where that removal was given up and may
+        still arrive: it would take what is put into the folder, and so theirs is another one."""
+        is_late = self._theirs.tree.late.may_remove(remote_id(there))
+        if not is_late or not is_untouched(self._tree, there):
+            return False
+        self._tree.touch(there)
+        self._tree.change((there, replace(there.state, parent=None, mtime_ns=None)))
+        return True
 
     def _of_base(self, node: Node) -> Node | None:
         """What our tree knows already of what the service has as *node*; what that is in is known."""

@@ -137,6 +137,30 @@ def test_a_removal_that_they_gave_up_does_not_take_the_same_bytes_that_they_wrot
     assert ours.notices() == []
 
 
+@pytest.mark.parametrize("is_empty", [True, False])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_removal_of_a_folder_that_they_gave_up_does_not_take_the_one_that_they_made_anew(
+    estate: SlowEstate, *, is_known: bool, is_empty: bool
+) -> None:
+    """Also where it is shown here as it was."""
+    theirs = estate.theirs
+    estate.account.mkdir("/e")
+    for world in (theirs, estate.ours) if is_known else (theirs,):
+        world.follow()
+        world.tree()
+    before = theirs.remote()
+    theirs.fs.rmdir("/e")
+    give_up(theirs)
+    theirs.mkdir("/e")
+    if not is_empty:
+        theirs.put("/e/new", b"new")
+    ours = estate.take_over()
+    settle_before_it(ours)
+    ours.settle()
+    assert ours.tree() == ours.remote() == (before if is_empty else {**before, "/e/new": b"new"})
+    assert ours.notices() == []
+
+
 @pytest.mark.parametrize(("our_s", "their_s"), [(590, 0), (0, 590)])
 def test_what_both_gave_up_is_waited_for_since_the_later(
     estate: SlowEstate, our_s: int, their_s: int
