@@ -84,9 +84,10 @@ class Undelete:
         removed, count = self._discard.removals(top), 0
         until_s = self._core.clock.now_s() + WAIT_S
         while removed:
-            count += self._discard.take_back(removed).count
-            # Without the lock: there may be a hundred thousand, and one that is seen late is looked at again.
-            removed = list(filter(self._discard.is_on_its_way, removed))
+            told = self._discard.take_back(removed)
+            count += told.count
+            # What was on its way then may wait for another try by now, and is not to be sent again.
+            removed = list(told.under_way)
             if removed:
                 if self._core.clock.now_s() >= until_s or not goes_on(0, 0):
                     raise Busy(BEING_REMOVED)

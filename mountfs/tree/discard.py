@@ -46,6 +46,8 @@ class GivenUp:
     size_bytes: int = 0
     paths: list[str] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
+    under_way: dict[Node, None] = field(default_factory=dict)
+    """Of those that were left the ones that are just being sent, or were given up and may still arrive."""
 
 
 def pending_within(tree: Tree, top: Node) -> dict[Node, int]:
@@ -136,6 +138,7 @@ class Discard:
             return False  # it landed, or was shown again, meanwhile
         if self._tree.late.may_remove(remote_id(node)):
             told.left.append((path_of(node), UNDER_WAY))
+            told.under_way[node] = None
             return False
         load_children(self._tree, folder)
         is_free = self._tree.child(folder, fold(base.name)) is None
@@ -255,6 +258,7 @@ class Discard:
         # A late removal takes what is put into a folder meanwhile, and no file that was changed meanwhile.
         if state.flight is not None or (node.folder is not None and self.is_on_its_way(node)):
             told.left.append((path, UNDER_WAY))
+            told.under_way[node] = None
             return False
         if state.draft is not None or word is Word.OPEN:
             told.left.append((path, OPEN))

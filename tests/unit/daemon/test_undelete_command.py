@@ -11,9 +11,13 @@ from daemon.commit.verdicts import leaves_open
 from daemon.control.account import GoesOn, always
 from daemon.process import undelete
 from daemon.process.undelete import Undelete
-from mountfs.errors import AlreadyExists, Busy, MountfsError, NoSpace, NotFound, Offline, Refused
+from mountfs.errors import AlreadyExists, Busy, MountfsError, NoSpace, NotFound, Offline, Refused, Throttled
+from mountfs.model.order import Order
 from mountfs.model.path import RemotePath
 from mountfs.model.undeleted import Removed
+from mountfs.ports import Launch
+from mountfs.tree.discard import Discard, GivenUp
+from mountfs.tree.node import Node
 from tests.doubles.memory_account import MemoryAccount
 from tests.doubles.world import World
 from tests.fakes.clock import FakeClock
@@ -120,6 +124,36 @@ def test_a_removal_on_its_way_is_waited_for(world: World, monkeypatch: pytest.Mo
         told(world, "/d/x", lambda _done, _total: False)
     monkeypatch.setattr(world.core.waiting, "wait", lambda _timeout_s: world.settle())
     told(world, "/d/x")
+    assert_back(world)
+
+
+def test_a_removal_whose_sending_fails_while_others_are_taken_back_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand take seconds: the first ones may be on their way when they are looked at, and wait for
+    another try when the last ones are."""
+    remove_all(world)
+    world.upload_all()
+    world.advance(1.0)
+    world.backend.fail("submit", Throttled("too many"))
+    submit, take_back = world.backend.submit, Discard.take_back
+
+    def take_back_while_it_is_sent(discard: Discard, removed: Sequence[Node]) -> GivenUp:
+        given_up: list[GivenUp] = []
+
+        def submit_meanwhile(orders: Sequence[Order]) -> Launch:
+            given_up.append(take_back(discard, removed))
+            return submit(orders)
+
+        monkeypatch.setattr(world.backend, "submit", submit_meanwhile)
+        monkeypatch.setattr(Discard, "take_back", take_back)
+        world.core.committer.step(world.clock.now_s())
+        monkeypatch.setattr(world.backend, "submit", submit)
+        return given_up[0]
+
+    monkeypatch.setattr(Discard, "take_back", take_back_while_it_is_sent)
+    monkeypatch.setattr(world.core.waiting, "wait", lambda _timeout_s: world.settle())
+    told(world, "/d")
     assert_back(world)
 
 
