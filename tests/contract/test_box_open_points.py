@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import suppress
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -11,16 +13,29 @@ from cloudsandbox.box import BoxSandbox
 from cloudsandbox.faults import FaultKind, FaultRule
 from mountfs.backends import filerange, wholehash
 from mountfs.backends.box import backend as backend_module
-from mountfs.backends.box import intheway, smallfiles, uploads
+from mountfs.backends.box import commits, intheway, smallfiles, uploads
 from mountfs.backends.box.backend import BoxBackend
-from mountfs.backends.box.commits import MISMATCHES
+from mountfs.backends.box.commits import DIRECT_TRIES, MISMATCHES
 from mountfs.backends.box.intheway import ENDS, IDLE_TRIES
 from mountfs.backends.box.sessionparts import PART_TRIES
 from mountfs.backends.box.smallfiles import DIRECT_BYTES
 from mountfs.backends.box.uploads import ENDING_TRIES, OPENING_TRIES
-from mountfs.errors import Busy, Conflict, NotFound, Offline, Refused, ServerFault, SessionLost, Transient
+from mountfs.errors import (
+    Busy,
+    Conflict,
+    Locked,
+    MountfsError,
+    NotFound,
+    Offline,
+    Refused,
+    ServerFault,
+    SessionLost,
+    Throttled,
+    Transient,
+    Unreachable,
+)
 from mountfs.model.entry import File
-from mountfs.model.order import Part
+from mountfs.model.order import Part, Put
 from mountfs.model.source import Source
 from mountfs.ports import Done, Running
 from tests.contract.boxes import BODY, PART, connect, statuses
@@ -420,6 +435,61 @@ def test_a_large_file_waits_where_the_service_takes_it_neither_in_one_request_no
     session, parts = upload_parts(box, "/x", BODY)
     finish(box, [large_order(box, "/x", BODY, session, parts)])
     assert sandbox.read("/x") == BODY
+
+
+def direct_order(sandbox: BoxSandbox, box: BoxBackend) -> Put:
+    """Of a large file, in whose way is a session that does not end."""
+    connect(sandbox).open_session(place("/x"), len(BODY) + PART, None)
+    sandbox.set_faults([FaultRule(route="sessions/abort", status=403)])
+    blocked(box, len(BODY), IDLE_TRIES - 1 + ENDS)
+    session, parts = upload_parts(box, "/x", BODY)
+    return replace(large_order(box, "/x", BODY, session, parts), body=source_of(BODY))
+
+
+def fail(box: BoxBackend, order: Put, error: MountfsError, times: int) -> None:
+    """Sends *order* so often in one request, which ends with *error* each time."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(smallfiles.SmallFiles, "put", Mock(side_effect=error))
+        for _ in range(times):
+            with suppress(type(error)):
+                assert finish(box, [order]) == (error,)
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_file_in_one_request_is_tried_anew_after_a_trouble_of_the_service(
+    sandbox: BoxSandbox, box: BoxBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some tries in a row are over within a minute, and the session in the way stands for a week."""
+    order = direct_order(sandbox, box)
+    fail(box, order, ServerFault("busy"), DIRECT_TRIES)
+    monkeypatch.setattr(commits, "DIRECT_REST_S", 0.0)
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, SessionLost)
+    session, parts = upload_parts(box, "/x", BODY)
+    finish(box, [replace(order, session=session, parts=tuple(parts))])
+    assert sandbox.read("/x") == BODY
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("error", [Unreachable("down"), Throttled("slow"), Locked("theirs")])
+def test_only_requests_with_a_large_file_that_break_off_count(
+    sandbox: BoxSandbox, box: BoxBackend, error: MountfsError
+) -> None:
+    order = direct_order(sandbox, box)
+    fail(box, order, error, 2 * DIRECT_TRIES)
+    finish(box, [order])
+    assert sandbox.read("/x") == BODY
+
+
+@pytest.mark.usefixtures("large")
+def test_a_large_file_whose_requests_break_off_is_not_sent_for_a_while(
+    sandbox: BoxSandbox, box: BoxBackend
+) -> None:
+    order = direct_order(sandbox, box)
+    fail(box, order, Offline("cut"), DIRECT_TRIES)
+    (outcome,) = finish(box, [order])
+    assert isinstance(outcome, SessionLost)
+    blocked(box, len(BODY), 2)
 
 
 @pytest.mark.usefixtures("large")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from threading import Lock
@@ -32,7 +33,7 @@ from mountfs.backends.box.smallfiles import (
 from mountfs.backends.box.uploads import BoxUploads
 from mountfs.backends.effects import after_an_effect
 from mountfs.backends.wire import Response
-from mountfs.errors import Conflict, NotFound, Refused, SessionLost
+from mountfs.errors import Conflict, NotFound, Offline, Refused, ServerFault, SessionLost, Unreachable
 from mountfs.model.entry import File
 from mountfs.model.order import Put
 from mountfs.model.pacing import Pace, grown_s
@@ -47,7 +48,9 @@ MISMATCH_PAUSES = Pace(first_s=1.0, longest_s=15.0)
 LOOK_EVERY = 10
 """A version whose bytes did not change may be answered 202 for ever: the file itself tells."""
 DIRECT_TRIES = 5
-"""So often a large file is sent in one request, which takes all of its bytes each time."""
+"""So often a large file is sent in one request that breaks off, which takes all of its bytes each time."""
+DIRECT_REST_S = 3600.0
+"""After that it is not for so long: what made them break off may have been a trouble of the service."""
 _TRIES = 2
 
 
@@ -120,18 +123,27 @@ class Commits:
         if not token.is_direct:
             return self._small_files.put(order)
         with self._lock:
-            self._direct_tries[token.text] += 1
-            is_hopeless = self._direct_tries[token.text] > DIRECT_TRIES
+            is_hopeless = self._direct_tries[token.text] >= DIRECT_TRIES
+        if is_hopeless:
+            self._forget_tries(token)
+            self._uploads.note_too_large(token, DIRECT_REST_S)
+            raise SessionLost(f"{order.place}: does not get through in one request")
         try:
-            if is_hopeless:
-                raise RequestTooLarge(f"{order.place}: does not get through in one request")
             file = self._small_files.put(order, is_large_too=True)
         except RequestTooLarge as error:
-            self._uploads.note_too_large(token)
+            self._uploads.note_too_large(token, math.inf)
             raise SessionLost(str(error)) from error
+        except (Offline, ServerFault) as error:
+            if not isinstance(error, Unreachable):
+                with self._lock:
+                    self._direct_tries[token.text] += 1
+            raise
+        self._forget_tries(token)
+        return file
+
+    def _forget_tries(self, token: SessionToken) -> None:
         with self._lock:
             self._direct_tries.pop(token.text, None)
-        return file
 
     def poll(self, job: str, order: Put) -> Launch:
         """The identical commit again. UnknownJob: not the job of *order*."""

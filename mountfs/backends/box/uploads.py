@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -67,9 +68,10 @@ class BoxUploads:
         """The sizes for which a session may have been opened without our being told its id."""
         self._blocked: Counter[Target] = Counter()
         """By target: how often another session was in the way, in a row."""
+        self._clock = clock
         self._in_the_way = InTheWay(clock)
-        self._too_large: set[Target] = set()
-        """What the service does not take without a session."""
+        self._too_large_until_s: dict[Target, float] = {}
+        """What the service does not take without a session, and until when it is not asked to."""
         self._unended: Counter[str] = Counter()
         """By session: how often it refused its end by a condition that nobody stated."""
         self._strayed: set[str] = set()
@@ -104,10 +106,10 @@ class BoxUploads:
         with self._lock:
             self._strayed.add(file_id)
 
-    def note_too_large(self, token: SessionToken) -> None:
-        """The service does not take the file without a session."""
+    def note_too_large(self, token: SessionToken, lasts_s: float) -> None:
+        """The service does not take the file without a session, and is not asked to for so long."""
         with self._lock:
-            self._too_large.add(_key(token))
+            self._too_large_until_s[_key(token)] = self._clock.now_s() + lasts_s
 
     def let_go(self, session_id: str) -> None:
         """The session is over: what was known of it is of no more use."""
@@ -195,7 +197,7 @@ class BoxUploads:
         with self._lock:
             self._blocked[key] += 1
             is_stuck = self._blocked[key] >= OPENING_TRIES
-            is_too_large = key in self._too_large
+            is_too_large = self._clock.now_s() < self._too_large_until_s.get(key, -math.inf)
         if is_stuck and target.size_bytes <= DIRECT_BYTES:
             return target.text
         way = self._in_the_way.way(key, target.size_bytes, response)
