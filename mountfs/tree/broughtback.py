@@ -3,7 +3,7 @@ thousand other files."""
 
 from __future__ import annotations
 
-from mountfs.model.entry import Entry, File
+from mountfs.model.entry import Entry, File, Folder
 from mountfs.model.path import fold
 from mountfs.tree.bases import is_attached
 from mountfs.tree.childrows import held
@@ -26,12 +26,16 @@ class BroughtBack:
 
     def show(self, entry: Entry) -> bool:
         """Shows that *entry* stands in the folder; a file also where another version of it was known. False:
-        news arrived meanwhile, and *entry* may be older than those: the folder has to be listed."""
+        the folder has to be listed. News arrived meanwhile, and *entry* may be older than those; or others
+        had removed another folder of that name."""
         tree, folder = self._tree, self._folder
         with held(tree, [folder]), tree.transaction():
             if tree.store.fact(CURSOR) != self._position or not is_attached(folder):
                 return False
-            if isinstance(entry, File) or tree.base_child(folder, fold(entry.name)) is None:
+            known = tree.base_child(folder, fold(entry.name))
+            if known is not None and isinstance(entry, Folder) and _id_of(known) != entry.id:
+                return False
+            if isinstance(entry, File) or known is None:
                 # Who lists the folder just now may have been told of it as gone.
                 self._listings.landed(folder, entry.name)
                 if self._listings.is_stale(folder):
@@ -45,3 +49,7 @@ class BroughtBack:
             node = self._tree.base_child(self._folder, fold(name))
             if node is not None and node.folder is not None:
                 self._listings.doubt_below(node)
+
+
+def _id_of(node: Node) -> str:
+    return node.state.base.id if isinstance(node.state.base, Folder) else ""

@@ -225,6 +225,14 @@ def test_what_somebody_removes_at_the_same_time_is_not_shown(
     assert "f" not in world.names()
 
 
+def test_what_others_removed_is_shown_before_the_service_tells_of_it(world: World) -> None:
+    """The folder that comes back is another one than the one that is known, which is not there any more."""
+    for path in ("/d/e/y", "/d/e"):
+        world.account.remove(path)
+    told(world, "/d/e")
+    assert_back(world)
+
+
 def test_who_is_not_waited_for_any_more_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(undelete, "AT_ONCE", 1)
     remove_all(world)
