@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from weakref import WeakKeyDictionary, WeakSet
@@ -28,6 +28,9 @@ PIECE_BYTES = 4 * 1024 * 1024
 """Hashed at once."""
 HOLE_BYTES = 1024 * 1024
 """A file is made so much longer first, to see whether that takes room."""
+_MAKING = threading.Lock()
+"""Held while a large file is made, and as long as it is to be: who did so by steps beside another one that
+had got through would cut off what that one has written."""
 
 
 class Stored:
@@ -40,11 +43,11 @@ class Stored:
         """FileNotFoundError: the file is gone, or is another one; OSError."""
         self.path = cached.path
         self.evicted = False
+        self._uncut_bytes = cached.uncut_bytes
         self.fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         weakref.finalize(self, os.close, self.fd)
-        if not cached.is_at(os.fstat(self.fd)):
+        if not cached.is_at(os.fstat(self.fd), self._uncut_bytes):
             raise FileNotFoundError(self.path)
-        self._uncut_bytes = cached.uncut_bytes
 
     def give_back(self) -> None:
         """Closes the file though somebody has a reference: reads of it fail from here on, and never meet
@@ -128,20 +131,26 @@ class CacheFile:
         """The file is as long as that unless somebody cut it."""
         return self.sums.uncut_bytes if self.sums is not None and self.is_long else self.ranges.end
 
-    def is_at(self, found: os.stat_result) -> bool:
-        """Whether that is the file, and nobody cut it."""
-        return found.st_size >= self.uncut_bytes and self.inode in (None, (found.st_dev, found.st_ino))
+    def is_at(self, found: os.stat_result, uncut_bytes: int) -> bool:
+        """Whether that is the file, and nobody cut it. *uncut_bytes*: as it was before *found*: others may
+        have written more since."""
+        return found.st_size >= uncut_bytes and self.inode in (None, (found.st_dev, found.st_ino))
 
     def open_to_write(self) -> int:
         """A descriptor of the file. It is made once: where somebody removed it, or cut it, what counts, and
         what is being written, would be zeros in another one. OSError."""
+        with _MAKING if self.inode is None and self.sums is not None else nullcontext():
+            return self._open_to_write()
+
+    def _open_to_write(self) -> int:
         is_made = self.inode is not None
         fd = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC | (0 if is_made else os.O_CREAT), 0o600)
         try:
             if not is_made and self.sums is not None:
                 self.is_long = is_lengthened(fd, self.sums.uncut_bytes)
+            uncut_bytes = self.uncut_bytes
             found = os.fstat(fd)
-            if not self.is_at(found):
+            if not self.is_at(found, uncut_bytes):
                 raise FileNotFoundError(self.path)
         except OSError:
             os.close(fd)
@@ -166,8 +175,9 @@ class CacheFile:
 
     def is_there(self) -> bool:
         """Whether nobody removed the file, nor cut it."""
+        uncut_bytes = self.uncut_bytes
         try:
-            return self.is_at(os.stat(self.path))  # noqa: PTH116 - the system call itself
+            return self.is_at(os.stat(self.path), uncut_bytes)  # noqa: PTH116 - the system call itself
         except OSError:
             return False
 

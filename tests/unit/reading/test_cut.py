@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,44 @@ def test_where_a_file_system_has_no_holes_none_is_filled_with_zeros(
         assert reader.read(FILE, 0, 3 * MIB, ahead=False) == BODY[: 3 * MIB]
         assert made.bytes_of(FILE) == 3 * MIB
         reader.close()
+
+
+def test_two_pieces_that_come_first_at_once_keep_each_other(
+    monkeypatch: pytest.MonkeyPatch, blocks: Blocks
+) -> None:
+    """Who made the file as long as it is to be, by steps, cut off what the other one had written."""
+    other = threading.Thread(target=lambda: blocks.put(FILE, 5 * MIB, BODY[5 * MIB : 6 * MIB]))
+
+    def ftruncate(fd: int, length: int) -> None:
+        if other.ident is None:
+            other.start()
+            other.join(0.2)  # or it waits until the file has been made
+        os.truncate(fd, length)
+
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    blocks.put(FILE, 0, BODY[:BLOCK_BYTES])
+    other.join()
+    assert blocks.peek(FILE, 0, BLOCK_BYTES) == BODY[:BLOCK_BYTES]
+    assert blocks.peek(FILE, 5 * MIB, MIB) == BODY[5 * MIB : 6 * MIB]
+
+
+def test_of_a_file_that_grows_as_pieces_come_none_is_lost_to_another(
+    monkeypatch: pytest.MonkeyPatch, blocks: Blocks
+) -> None:
+    """It was taken for cut where a later piece came after the look at its length."""
+    unhashed = replace(FILE, content_hash=None)
+    blocks.put(unhashed, 0, BODY[:MIB])
+    fstat = os.fstat
+
+    def fstat_once(fd: int) -> os.stat_result:
+        found = fstat(fd)
+        monkeypatch.setattr(os, "fstat", fstat)
+        blocks.put(unhashed, 5 * MIB, BODY[5 * MIB : 6 * MIB])
+        return found
+
+    monkeypatch.setattr(os, "fstat", fstat_once)
+    blocks.put(unhashed, MIB, BODY[MIB : 2 * MIB])
+    assert blocks.bytes_of(unhashed) == 3 * MIB
 
 
 class Mounts:
