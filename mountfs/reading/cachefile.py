@@ -321,24 +321,32 @@ def proven(path: str, file: File, kind: HashKind) -> tuple[bool | None, Sums | N
     has digests of its blocks, too, and not before: whoever finds a digest believes it."""
     sums = sums_of(path, file)
     state, digests = hasher(kind), Digests()
-    left = file.size_bytes
+    left = length = file.size_bytes
     try:
         with Path(path).open("rb", buffering=0) as stored:
+            found_bytes = os.fstat(stored.fileno()).st_size
+            if sums is not None and found_bytes in (length, sums.uncut_bytes):
+                sums = _lengthened(path, sums)  # before a byte is looked at: a cut is noticed from here on
+                length = found_bytes if sums is None else sums.uncut_bytes
             while left and (piece := stored.read(min(PIECE_BYTES, left))):
                 state.update(piece)
                 left -= len(piece)
                 if sums is not None:
                     digests.update(piece)
-            lengths = {file.size_bytes} if sums is None else {file.size_bytes, sums.uncut_bytes}
-            is_as_long = os.fstat(stored.fileno()).st_size in lengths
+            is_as_long = os.fstat(stored.fileno()).st_size == length
     except OSError as error:
         return (None if error.errno in LACKS else False), None
     if not is_as_long or state.hexdigest() != file.content_hash:
         return False, None
     if sums is not None:
-        try:
-            os.truncate(path, sums.uncut_bytes)
-        except OSError:
-            return True, None
         sums.note(0, file.size_bytes, digests.all())
     return True, sums
+
+
+def _lengthened(path: str, sums: Sums) -> Sums | None:
+    """*sums* of a cache file that is as long as it is to be now; None: it cannot be."""
+    try:
+        os.truncate(path, sums.uncut_bytes)
+    except OSError:
+        return None
+    return sums

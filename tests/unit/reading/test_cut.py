@@ -217,6 +217,25 @@ def test_of_a_file_that_grows_as_pieces_come_none_is_lost_to_another(
     assert blocks.bytes_of(unhashed) == 3 * MIB
 
 
+def test_a_file_that_is_cut_once_its_bytes_are_hashed_has_no_zeros(
+    monkeypatch: pytest.MonkeyPatch, blocks: Blocks, tmp_path: Path
+) -> None:
+    """What a former process took over is given its further byte, which would hide the cut."""
+    (tmp_path / "spooled").write_bytes(BODY)
+    assert FILE.content_hash is not None
+    assert blocks.adopt(FILE.content_hash, SIZE_BYTES, str(tmp_path / "spooled"))
+    truncate = os.truncate
+
+    def cut_first(path: str, length: int) -> None:
+        truncate(path, MIB)
+        truncate(path, length)
+
+    monkeypatch.setattr(os, "truncate", cut_first)
+    reader = Reader(Source(), Blocks(tmp_path / "cache", 64 * MIB, HashKind.DROPBOX), FakeClock())
+    assert is_right(reader)
+    reader.close()
+
+
 class Mounts:
     """Two mounts of an account that share what they cache, and somebody who meddles with the files of it,
     also while a piece is under way. Nothing runs side by side, so that a seed says what happens."""
