@@ -298,12 +298,12 @@ class Blocks:
             stored = cached.stored
         if stop <= offset:
             return None, 0
-        try:
-            stored = stored or self._opened(key, cached)
-        except OSError as error:
-            is_gone = isinstance(error, FileNotFoundError)
-        else:
-            is_gone = not stored.is_uncut()
+        is_gone = stored is not None and not stored.is_uncut()
+        if stored is None:  # it is looked at as it is opened
+            try:
+                stored = self._opened(key, cached)
+            except OSError as error:
+                is_gone = isinstance(error, FileNotFoundError)
         if stored is None or is_gone:
             if is_gone:  # evicted since, or somebody removed or cut it
                 with self._lock:

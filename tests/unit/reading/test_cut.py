@@ -160,6 +160,28 @@ def test_a_removed_file_counts_no_longer_once_it_was_asked_for(blocks: Blocks, t
     assert blocks.peek(small, 0, 1000) == BODY[:1000]
 
 
+def test_a_small_file_is_looked_at_as_it_is_opened_and_once_it_was_read(
+    monkeypatch: pytest.MonkeyPatch, blocks: Blocks
+) -> None:
+    small = File("id:2", "small", "1", 1000, 0, content_hash(HashKind.DROPBOX, BODY[:1000]))
+    blocks.put(small, 0, BODY[:1000])
+    calls: list[str] = []
+    for name in ("open", "fstat", "lseek", "pread", "stat"):
+        monkeypatch.setattr(os, name, counted(name, calls))
+    assert blocks.peek(small, 0, 1000) == BODY[:1000]
+    assert calls == ["open", "fstat", "pread", "lseek"]
+
+
+def counted(name: str, calls: list[str]) -> Callable[..., object]:
+    plain = getattr(os, name)
+
+    def call(*args: object) -> object:
+        calls.append(name)
+        return plain(*args)
+
+    return call
+
+
 def test_where_a_file_system_has_no_holes_none_is_filled_with_zeros(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
