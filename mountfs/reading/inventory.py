@@ -132,11 +132,9 @@ class Inventory:
         least_bytes = max(self._least_bytes, self.used_bytes - lacking_bytes)
         most_bytes = min(self._limit_bytes + self.pinned.cached_bytes, least_bytes)
         rounds, spared = 2 if lacking_bytes and self.pinned.are_all(self.used_bytes) else 0, 0
+        while self._exceeds(most_bytes) and (larger := self._first_of_larger(most_bytes)) is not None:
+            self.forget(larger, self.files[larger])
         while self._exceeds(most_bytes) and self.files:
-            larger = self._first_of_larger(most_bytes)
-            if larger is not None:
-                self.forget(larger, self.files[larger])
-                continue
             oldest, cached = next(iter(self.files.items()))
             is_pinned, is_former = oldest in self.pinned, self.spares_former and cached.is_former
             if not ((is_pinned and rounds < 2) or (is_former and not rounds)):

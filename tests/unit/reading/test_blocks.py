@@ -15,6 +15,7 @@ from mountfs.model.hashing import HashKind, content_hash
 from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import CacheFile
 from mountfs.reading.contentkey import Key
+from mountfs.reading.inventory import Inventory
 from mountfs.reading.limits import MOST_FILES, MOST_SPARED
 
 
@@ -92,6 +93,28 @@ class Counted(OrderedDict[Key, CacheFile]):
     def move_to_end(self, key: Key, last: bool = True) -> None:
         self.moves += 1
         super().move_to_end(key, last)
+
+
+def test_what_is_larger_than_the_cache_is_looked_through_once_however_many_pinned_files_are_passed_over(
+    monkeypatch: pytest.MonkeyPatch, blocks: Blocks
+) -> None:
+    """All reads wait for the lock meanwhile, and there may be hundreds of each kind."""
+    blocks.begin_pins()
+    for number in range(50):
+        blocks.pin(a_file(f"kept{number}"))
+        blocks.put(a_file(f"kept{number}"), 0, b"x")
+    for name in "ab":
+        blocks.put(a_file(name), 0, b"x" * 100)
+    look, looks = Inventory._first_of_larger, []
+
+    def counted(inventory: Inventory, most_bytes: int) -> Key | None:
+        looks.append(most_bytes)
+        return look(inventory, most_bytes)
+
+    monkeypatch.setattr(Inventory, "_first_of_larger", counted)
+    blocks.put(a_file("c"), 0, b"x" * 100)
+    assert blocks.used_bytes == 50 + 200
+    assert len(looks) == 1
 
 
 def test_where_all_is_pinned_a_short_disk_has_nothing_passed_over(tmp_path: Path) -> None:
