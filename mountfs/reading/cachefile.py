@@ -280,14 +280,17 @@ def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lo
 
 def is_lengthened(fd: int, length: int) -> bool:
     """Has a file be as long as *length* at least, by a hole; False: the file system has none, as eCryptfs and
-    FAT. OSError."""
+    FAT, or no file may be as long. OSError."""
     before = os.fstat(fd)
     if before.st_size >= length:
         return True
-    os.ftruncate(fd, min(length, before.st_size + HOLE_BYTES))
-    if 512 * (os.fstat(fd).st_blocks - before.st_blocks) >= HOLE_BYTES // 2:
+    try:
+        os.ftruncate(fd, min(length, before.st_size + HOLE_BYTES))
+        if 512 * (os.fstat(fd).st_blocks - before.st_blocks) >= HOLE_BYTES // 2:
+            return False
+        os.ftruncate(fd, length)
+    except OSError:
         return False
-    os.ftruncate(fd, length)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -199,6 +200,18 @@ def test_where_a_file_system_has_no_holes_none_is_filled_with_zeros(
         assert reader.read(FILE, 0, 3 * MIB, ahead=False) == BODY[: 3 * MIB]
         assert made.bytes_of(FILE) == 3 * MIB
         reader.close()
+
+
+def test_where_no_file_may_be_as_long_its_beginning_is_kept_all_the_same(blocks: Blocks) -> None:
+    """`ulimit -f`, or what a file system has for the most."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8 * MIB, before[1]))
+    try:
+        blocks.put(FILE, 0, BODY[:MIB])
+        blocks.put(FILE, MIB, BODY[MIB : 2 * MIB])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert blocks.peek(FILE, 0, 2 * MIB) == BODY[: 2 * MIB]
 
 
 def test_two_pieces_that_come_first_at_once_keep_each_other(
