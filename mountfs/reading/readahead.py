@@ -234,6 +234,8 @@ def _nearest(streams: Sequence[Stream], offset: int, end: int) -> Stream | None:
             if stream.high == offset:
                 return stream
             continue
+        if offset > stream.high + FREE_WINDOW_BYTES or end < stream.low - FREE_WINDOW_BYTES:
+            continue  # as most are
         slack = min(max(stream.window_bytes, BLOCK_BYTES), FREE_WINDOW_BYTES)
         distance = abs(end - stream.low) if stream.is_backward else abs(offset - stream.high)
         if not stream.window_bytes:

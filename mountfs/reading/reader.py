@@ -212,12 +212,15 @@ class Reader:
                 self._fetches.call_off_locked(file)
             elif planned.is_settled:
                 self._fetches.abandon_locked(file, planned.streams[:1])
+            ahead_bytes = planned.ahead_stop - planned.ahead_start
             if end + RUN_BYTES >= file.size_bytes:  # the next read may be its last one, and need no plan
                 self._read_ahead.left(key)
-            elif planned.ahead_stop > planned.ahead_start:
+            elif ahead_bytes:
                 self._read_ahead.read(key, planned.streams)
+            if not ahead_bytes:
+                return planned
             readers = self._read_ahead.readers(key, planned.streams, self._fetches.by_key)
-        if planned.ahead_stop - planned.ahead_start > least_ahead_bytes(self._blocks, key, readers):
+        if ahead_bytes > least_ahead_bytes(self._blocks, key, readers):
             planned = planned.narrowed(still(self._most_ahead_bytes(key), self._fetches.rate.told_bytes_s))
         return planned
 

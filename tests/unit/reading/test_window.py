@@ -273,6 +273,28 @@ def test_a_file_that_was_read_to_its_end_takes_no_window_from_others(make: Make)
     assert rig.reader._read_ahead.readers(key_of(half), (), {}) == 1
 
 
+def test_where_nothing_is_fetched_ahead_nobody_counts_who_reads(
+    monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    """Each read of a database, and of a small file, would look through all of them."""
+    rig = make(2048 * MIB)
+    small, large = rig.files(1, 1000)[0], File("id:l", "l", "1", 1024 * MIB, 0, f"{77:064x}")
+    counts: list[Key] = []
+
+    def counted(_: ReadAhead, key: Key, *_args: object) -> int:
+        counts.append(key)
+        return 1
+
+    monkeypatch.setattr(ReadAhead, "readers", counted)
+    for at in range(100, 140):
+        rig.reader.read(large, at * 5 * MIB, 4096)
+        rig.reader.read(small, 0, 1000)
+    assert not counts
+    rig.reader.read(large, 500 * MIB, BLOCK_BYTES)
+    rig.reader.read(large, 500 * MIB + BLOCK_BYTES, BLOCK_BYTES)
+    assert counts
+
+
 def test_a_place_is_read_on_until_many_reads_were_elsewhere() -> None:
     streams: tuple[Stream, ...] = ()
     for start in (0, 100 * MIB):
