@@ -74,10 +74,11 @@ class Stored:
             return 0
         return came if self.is_uncut() else 0
 
-    def is_uncut(self) -> bool:
-        """Whether nobody cut it: what was read before that is asked is right."""
+    def is_uncut(self, stop: int = 0) -> bool:
+        """Whether nobody cut it: what was read before that is asked is right. *stop*: it reaches there, too,
+        as one does that has grown since it was opened."""
         try:
-            return os.lseek(self.fd, 0, os.SEEK_END) >= self._uncut_bytes
+            return os.lseek(self.fd, 0, os.SEEK_END) >= max(self._uncut_bytes, stop)
         except OSError:
             return False
 

@@ -146,7 +146,7 @@ class Reader:
     def lend(self, file: File, offset: int, length: int) -> Stored | None:
         """The open cache file with these bytes, at the same offset, if they are in a run."""
         stored = self._runs.find(file, offset, length)
-        if stored is None or not stored.is_uncut():
+        if stored is None or not stored.is_uncut(offset + length):
             return None
         self._served.count(length, 0)
         return stored

@@ -202,6 +202,21 @@ def test_where_a_file_system_has_no_holes_none_is_filled_with_zeros(
         reader.close()
 
 
+def test_where_there_are_no_holes_nothing_is_lent_of_what_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch, reader: Reader, blocks: Blocks, tmp_path: Path
+) -> None:
+    """The file has grown since it was opened. The kernel takes what is too short for the end of the file."""
+    monkeypatch.setattr(os, "ftruncate", lambda fd, length: os.posix_fallocate(fd, 0, length))
+    blocks.put(FILE, 0, BODY[: 2 * MIB])
+    assert blocks.peek(FILE, 0, 1)
+    blocks.put(FILE, 2 * MIB, BODY[2 * MIB : 4 * MIB])
+    reader._runs.begin(FILE, 3 * MIB, 4 * MIB)
+    assert reader.lend(FILE, 3 * MIB, MIB) is not None
+    os.truncate(the(tmp_path / "cache"), 3 * MIB + 100)
+    assert reader.lend(FILE, 3 * MIB, MIB) is None
+    assert is_right(reader)
+
+
 def test_where_no_file_may_be_as_long_its_beginning_is_kept_all_the_same(blocks: Blocks) -> None:
     """`ulimit -f`, or what a file system has for the most."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
