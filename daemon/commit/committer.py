@@ -152,12 +152,7 @@ class Committer:
 
     def answered(self) -> None:
         """The service has answered somebody. Any thread."""
-        if not self._comeback.is_awaited:
-            return
-        with self._tree.lock:
-            is_due = self._comeback.hurries(self._clock.now_s())
-        if is_due:
-            self.wake()
+        self._comeback.answered(self._tree.lock, self._clock.now_s, self.wake)
 
     # Working
 

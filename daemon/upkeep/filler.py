@@ -162,12 +162,7 @@ class Filler:
 
     def answered(self) -> None:
         """The service has answered somebody. Any thread."""
-        if not self._comeback.is_awaited:
-            return
-        with self._tree.lock:
-            is_due = self._comeback.hurries(self._clock.now_s())
-        if is_due:
-            self.wake()
+        self._comeback.answered(self._tree.lock, self._clock.now_s, self.wake)
 
     # What to fetch
 

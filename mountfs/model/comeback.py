@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from mountfs.errors import NotSignedIn, Offline
 from mountfs.model.pacing import Pace, Pacer, grown_s
@@ -45,9 +47,16 @@ class Comeback:
         self._next_s = now_s + grown_s(self._tries, VAIN)
         return True
 
-    def hurries(self, now_s: float) -> bool:
-        """As ``is_seen``; *pacer* lets the next try go then."""
-        is_seen = self.is_seen(now_s)
+    def answered(
+        self, lock: AbstractContextManager[object], now_s: Callable[[], float], wake: Callable[[], None]
+    ) -> None:
+        """The service has answered some other call: *pacer* lets the next try go if that ``is_seen``, and who
+        makes it is woken. Any thread. *lock*: under which the others are called."""
+        if not self.is_awaited:
+            return
+        with lock:
+            is_seen = self.is_seen(at_s := now_s())
+            if is_seen:
+                self._pacer.ready_s = at_s
         if is_seen:
-            self._pacer.ready_s = now_s
-        return is_seen
+            wake()

@@ -92,12 +92,8 @@ class Uploader:
 
     def answered(self) -> None:
         """The service has answered somebody. Any thread."""
-        if not self._comeback.is_awaited:
-            return
-        with self._context.tree.lock:
-            is_due = self._comeback.hurries(self._context.clock.now_s())
-        if is_due:
-            self.wake()
+        context = self._context
+        self._comeback.answered(context.tree.lock, context.clock.now_s, self.wake)
 
     @property
     def has_small(self) -> bool:

@@ -131,24 +131,14 @@ def under_way(reader: Reader, file: File) -> list[Fetch]:
     return list(reader._fetches.by_key.get(key_of(file), ()))
 
 
+@pytest.mark.parametrize("way", ["down", "up"])
 def test_who_asks_for_more_before_the_beginning_has_come_keeps_a_fast_link_busy_at_once(
-    service: Synthetic, reader: Reader
+    service: Synthetic, reader: Reader, way: str
 ) -> None:
-    """A program that announced to read in sequence. It need not wait a second round trip for the window."""
+    """A program that announced to read in sequence. It need not wait a second round trip for the window. How
+    fast the link is, is told by uploads as well."""
     big = of(400 * MIB)
-    reader.rate.told_bytes_s = 1e9
-    threads = begin(reader, service, big)
-    assert sum(each.stop - each.start for each in under_way(reader, big)) > MOST_WINDOW_BYTES // 2
-    service.release()
-    for thread in threads:
-        thread.join(WAIT_S)
-
-
-def test_before_anything_large_came_the_link_is_supposed_to_be_as_fast_as_uploads(
-    service: Synthetic, reader: Reader
-) -> None:
-    big = of(400 * MIB)
-    reader.link.up.told_bytes_s = 1e9
+    getattr(reader.link, way).told_bytes_s = 1e9
     threads = begin(reader, service, big)
     assert sum(each.stop - each.start for each in under_way(reader, big)) > MOST_WINDOW_BYTES // 2
     service.release()
