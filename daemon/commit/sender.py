@@ -37,6 +37,7 @@ from mountfs.model.pausing import Pause, is_full
 from mountfs.ports import Backend, Clock, Outcome, Running
 from mountfs.tree.booking import Books
 from mountfs.tree.listings import Listings
+from mountfs.tree.node import Flight
 from mountfs.tree.tree import Tree
 
 LOG = logging.getLogger(__name__)
@@ -116,8 +117,10 @@ class Sender:
             self.troubles.slow_down(error, started_s, batch)
             self._books.take_back(batch)
             return False
-        late = [flight for flight in filled if may_go(self._tree, flight)]
-        spared = [flight for flight in filled if flight not in late] if late else filled
+        late: list[Flight] = []
+        spared: list[Flight] = []
+        for flight in filled:
+            (late if may_go(self._tree, flight) else spared).append(flight)
         if spared:
             self._books.give_up_removals(batch, spared)
         if late:

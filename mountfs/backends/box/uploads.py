@@ -10,6 +10,8 @@ from dataclasses import replace
 from threading import Lock
 from typing import Any
 
+from cachetools import LRUCache
+
 from mountfs.backends import checked
 from mountfs.backends.box.api import BoxApi, Json, object_in, quoted
 from mountfs.backends.box.entries import Revision
@@ -49,6 +51,9 @@ ABORT = "DELETE files/upload_sessions/:id"
 OPENING_TRIES = 10
 """So often another session may be in the way of a file that needs none: one that the service does not end
 would hold it up for a week."""
+TARGETS_KEPT = 1000
+"""Of places that the service takes no large file for in one request: one that is renamed is asked about no
+more."""
 ENDING_TRIES = 20
 """So often a session may refuse its end by a condition that nobody stated; some 8 min in all."""
 
@@ -70,7 +75,7 @@ class BoxUploads:
         """By target: how often another session was in the way, in a row."""
         self._clock = clock
         self._in_the_way = InTheWay(clock)
-        self._too_large_until_s: dict[Target, float] = {}
+        self._too_large_until_s: LRUCache[Target, float] = LRUCache(TARGETS_KEPT)
         """What the service does not take without a session, and until when it is not asked to."""
         self._unended: Counter[str] = Counter()
         """By session: how often it refused its end by a condition that nobody stated."""

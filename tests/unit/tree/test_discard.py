@@ -265,6 +265,15 @@ def test_names_that_were_passed_on_are_given_up_together(world: World) -> None:
 CHAIN = 60
 
 
+def numbered(world: World) -> dict[str, bytes | None]:
+    """The account, with CHAIN files more."""
+    for number in range(CHAIN):
+        world.account.write(f"/d/{number}", b"%d" % number)
+    world.follow()
+    world.names("/d")
+    return world.remote()
+
+
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[Node]:
     """Every look at whether a node can be given up, from here on."""
     seen: list[Node] = []
@@ -283,11 +292,7 @@ def test_a_long_row_of_renames_is_given_up_in_as_many_steps(
     world: World, monkeypatch: pytest.MonkeyPatch, is_upwards: bool
 ) -> None:
     """`mv 59 60; mv 58 59; ...` waits at each name for the next one, from whichever end it is begun."""
-    for number in range(1, CHAIN):
-        world.account.write(f"/d/{number}", b"%d" % number)
-    world.follow()
-    world.names("/d")
-    before, pairs = world.remote(), [(number, number + 1) for number in range(1, CHAIN)]
+    before, pairs = numbered(world), [(number, number + 1) for number in range(1, CHAIN)]
     for source, target in reversed(pairs):
         world.rename(f"/d/{source}", f"/d/{target}")
     nodes = list(world.core.tree.dirty.items())
@@ -304,11 +309,7 @@ def test_a_long_row_of_renames_is_given_up_in_as_many_steps(
 def test_many_names_that_were_exchanged_are_given_up_in_as_many_steps(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(CHAIN):
-        world.account.write(f"/d/{number}", b"%d" % number)
-    world.follow()
-    world.names("/d")
-    before = world.remote()
+    before = numbered(world)
     for number in range(0, CHAIN, 2):
         world.rename(f"/d/{number}", "/d/t")
         world.rename(f"/d/{number + 1}", f"/d/{number}")
