@@ -40,6 +40,7 @@ from mountfs.fuse.kernel import drops_pages
 from mountfs.fuse.timing import Timing
 from mountfs.model.entry import NS_PER_S, Account, Entry, Folder, Place
 from mountfs.model.logevent import LogEvent
+from mountfs.model.path import ROOT
 from mountfs.ports import Backend, Clock, Disk
 from mountfs.reading.inherited import take_cache
 from mountfs.spool.ahead import AHEAD_FILES
@@ -373,15 +374,18 @@ def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -
     subdir = plan.spec.subdir
 
     def look() -> Entry | None:
-        if subdir.is_root:
+        if not subdir.is_root:
+            return backend.stat(Place(subdir))
+        try:
             backend.latest_cursor()  # the cheapest question that a wrong path_root makes fail
-            return None
-        return backend.stat(Place(subdir))
+        except Transient:
+            raise
+        except MountfsError:  # where that alone is refused, what others change is seen late, and no more
+            backend.list_page(ROOT, backend.root_id, None)
+        return None
 
     try:
         entry = look() if patience_s is None else briefly(look, patience_s)
-        if subdir.is_root:
-            return None
     except NotFound:
         raise Failure(f"{plan.spec.name}:{subdir} does not exist; make the folder first") from None
     except Transient as error:
@@ -389,6 +393,6 @@ def _look_at_root(backend: Backend, plan: MountPlan, patience_s: float | None) -
         return None
     except MountfsError as error:
         raise Failure(f"{plan.spec.name}:{subdir} cannot be listed: {error}") from error
-    if not isinstance(entry, Folder):
+    if not subdir.is_root and not isinstance(entry, Folder):
         raise Failure(f"{plan.spec.name}:{subdir} is a file; name a folder")
     return entry

@@ -15,6 +15,8 @@ from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import until
 
 FILES = 100
+POSITIONS = ("events/get", "files/list_folder/get_latest_cursor")
+"""Where Box and Dropbox tell the present position in their changes."""
 
 
 WITH_JOBS = frozenset({"memory", "dropbox"})
@@ -167,3 +169,25 @@ def readable(folder: Path) -> bool:
         return bool(os.listdir(folder))
     except OSError:
         return False
+
+
+@pytest.mark.only_on("dropbox", "box", because="an account in memory refuses no single call")
+@pytest.mark.parametrize("is_known", [False, True], ids=["new", "known"])
+def test_a_mount_starts_though_it_is_not_told_where_the_changes_are(
+    far_side: SandboxProcess, make_mount: MakeMount, *, is_known: bool
+) -> None:
+    far_side.write("/theirs", "1")
+    mount = make_mount()
+    if is_known:
+        mount.start()
+        assert mount.terminate() == 0
+    far_side.faults(*({"route": each, "action": "reply", "status": 403} for each in POSITIONS))
+    mount.start()
+    assert os.listdir(mount.path) == ["theirs"]
+    (mount.path / "ours").write_text("2")
+    mount.wait_committed()
+    assert far_side.spoiled()
+    far_side.faults()
+    far_side.write("/later", "3")
+    until(lambda: "later" in os.listdir(mount.path), "the mount follows by itself")
+    assert mount.status()["account"]["far_side"]["detail"] == ""
