@@ -67,8 +67,9 @@ class LateFiles:
         """Likewise by the item's id and the hash of its bytes."""
         self._removals: dict[str, int] = {}
         """Likewise of removals, by the ids of items."""
-        self._is_saved = True
         self._read(store, lambda node_id: node_id)
+        has_some = self._sent or self._moved or self._versions or self._removals
+        self._is_saved = self._time.is_of_store or not has_some
 
     def take_over(self, store: Store, ours_of: Callable[[int], int | None]) -> None:
         """What the mount of *store* waits for is waited for here; what both wait for, since the later time.
@@ -151,6 +152,11 @@ class LateFiles:
             self._removed.pop(flight.item_id, None)
             self._folders.pop(flight.item_id, None)
             self._is_saved = False
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether there is nothing for ``save`` to do."""
+        return self._is_saved
 
     def save(self) -> None:
         """Has the store know of what was noted and forgotten."""

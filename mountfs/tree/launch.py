@@ -215,6 +215,9 @@ def stranded(tree: Tree, contents: dict[int, Content]) -> list[Sent]:
 
 def recall_late(tree: Tree) -> None:
     """Tells the nodes, at a start, which versions of theirs may still arrive."""
+    if not tree.late.is_saved:
+        with tree.transaction():
+            tree.late.save()
     with tree.lock:
         for item_id, hashes in tree.late.versions().items():
             node = tree.by_remote_id(item_id)

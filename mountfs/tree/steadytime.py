@@ -29,6 +29,9 @@ class SteadyTime:
         self._store = store
         self._clock = clock
         began_s = _began_s(store, store.boot_id)
+        self.is_of_store = began_s is not None
+        """Whether the store's times are of this run of the machine. If not, they are to be kept anew, by this
+        clock: each start would take one that lies too far ahead for the present."""
         if began_s is None:
             began_s = clock.wall_ns() // NS_PER_S - math.floor(clock.now_s())
         self._began_s = began_s

@@ -267,6 +267,25 @@ def test_a_clock_that_is_set_back_does_not_make_a_wait_longer(account: World, *,
     assert "/f" in world.tree()
 
 
+@pytest.mark.parametrize("boots", [["another"], ["another", "a third"]])
+def test_what_was_given_up_by_a_clock_that_was_ahead_is_waited_for_once(
+    account: World, boots: list[str]
+) -> None:
+    """Each start would take it for given up just then, and remove what others put there for ten minutes."""
+    world, clock = account, account.clock
+    assert isinstance(clock, FakeClock)
+    _give_up_new_file(world)
+    world.fs.unlink("/f")
+    _arrives(world)
+    clock.set_wall_ns(clock.wall_ns() - 86_400 * NS_PER_S)
+    world.restart("another")
+    clock.advance(KEPT_S + 1)
+    world.restart(boots[-1])
+    world.follow()
+    world.settle()
+    assert "/f" in world.tree()
+
+
 @pytest.mark.parametrize("has_file", [False, True], ids=["empty", "with a file"])
 def test_a_folder_that_is_made_in_place_of_a_removed_file_that_arrives_late_keeps_its_name(
     account: World, *, has_file: bool
