@@ -6,19 +6,16 @@ from dataclasses import dataclass, field
 
 from mountfs.model.entry import File, Place
 from mountfs.model.order import MAKES_A_FILE, OrderKind
-from mountfs.model.path import RemotePath, fold
+from mountfs.model.path import RemotePath
 from mountfs.tree.content import Content, Over, is_made_from
 from mountfs.tree.node import ANY_BATCH_SIZE, Flight, Node, State, remote_id
 from mountfs.tree.order import detour_folder, new_folders_above
-from mountfs.tree.place import base_place, place_in
+from mountfs.tree.place import base_place, place_in, third_name
 from mountfs.tree.plan import Plan
 from mountfs.tree.rows import FlightRow
 from mountfs.tree.tree import Tree
 from mountfs.tree.twins import copies_one_of
 from mountfs.tree.unsendable import Unsendable
-
-NAME_KEPT = 200
-"""Characters of a name that a detour keeps; with its mark it is below the 255 that services take."""
 
 LAUNCHED_AT_ONCE = 100
 """Orders written down in one transaction: nobody waits for the lock longer than that takes (10 ms)."""
@@ -141,7 +138,7 @@ def _flight_of(flight_id: int, node: Node, kind: OrderKind) -> Flight:
     parent, name = state.parent, state.name
     assert parent is not None
     if kind is OrderKind.MOVE and node.pending is not None and node.pending.is_detoured:
-        parent, name = detour_folder(node), _detour_name(node)
+        parent, name = detour_folder(node), third_name(node)
     flight = Flight(flight_id, kind, node, parent, name, place_in(parent, name))
     match kind:
         case OrderKind.PUT:
@@ -179,11 +176,6 @@ def _seen_of(state: State) -> Over | None:
     if ours is None or not isinstance(state.base, File) or is_made_from(ours, state.base):
         return _over_of(state)
     return ours.over
-
-
-def _detour_name(node: Node) -> str:
-    """The third name of *node* on its detour, the same for every try."""
-    return f".{fold(node.state.name)[:NAME_KEPT]}.{node.id:x}.renaming"
 
 
 # After a crash

@@ -8,6 +8,7 @@ that was asked for later.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
 
 from mountfs.errors import Busy, NotADirectory, NotFound, Transient
 from mountfs.model.entry import Entry, Odd
@@ -20,10 +21,10 @@ from mountfs.tree.listing import Listing
 from mountfs.tree.load import Load
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 from mountfs.tree.oddities import tell_of
-from mountfs.tree.outdated import is_outdated
+from mountfs.tree.outdated import is_outdated, outdate
 from mountfs.tree.paging import PagedListing
 from mountfs.tree.patience import Patience
-from mountfs.tree.place import is_on_its_way, remote_path
+from mountfs.tree.place import is_on_its_way, remote_path, third_name
 from mountfs.tree.remote import lose, stands
 from mountfs.tree.tree import Tree
 from mountfs.tree.treewalk import fill
@@ -168,26 +169,36 @@ class Lister:
 
     def _moved_within(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[Entry]:
         """Those of *entries* that give another name to something whose own name another one of them has, in
-        an order in which each name has been left before it is taken.
+        an order in which each name has been left before it is taken. Of names that go round one is taken by
+        a third name first.
 
         `rm d/in` here, while somebody does `mv d e; mkdir d`: with d, as listed, written first, the old d
         would be lost with what was done in it, and e/in come back.
         """
         replaced = self._replaced(folder, entries, load)
         listed = {entry.id: entry for entry in entries if entry.id} if replaced else {}
-        found: dict[str, Entry] = {}
+        found: list[Entry] = []
+        ids: set[str] = set()
+        goes_round = False
         for _, node in replaced:
-            way: dict[str, Entry] = {}
+            way: list[Entry] = []
             at: Node | None = node
             with self._tree.lock:
                 while at is not None and (entry := listed.get(remote_id(at))) is not None:
-                    if entry.id in found or entry.id in way:
+                    if entry.id in ids:
+                        if way and entry is way[0]:
+                            goes_round = True
+                            way.append(replace(entry, name=third_name(at)))
                         break
-                    way[entry.id] = entry
+                    ids.add(entry.id)
+                    way.append(entry)
                     before = self._tree.base_child(folder, fold(entry.name))
                     at = None if before is at else before
-            found |= dict(reversed(way.items()))
-        return list(found.values())
+            found += reversed(way)
+        if goes_round:
+            with self._tree.transaction():
+                outdate(self._tree, folder)  # in case that the process dies before it has the true name
+        return found
 
     def _replaced(self, folder: Node, entries: Sequence[Entry], load: Load) -> list[tuple[Entry, Node]]:
         """What others replaced by *entries*, where those are believed, each with the entry: in a folder with

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from mountfs.model.entry import Place
-from mountfs.model.path import RemotePath
+from mountfs.model.path import RemotePath, fold
 from mountfs.tree.node import ROOT_ID, Node, remote_id
+
+NAME_KEPT = 200
+"""Characters of a name that a third one keeps; with its mark it is below the 255 that services take."""
 
 
 def remote_path(folder: Node) -> RemotePath:
@@ -46,3 +49,8 @@ def base_place(node: Node) -> Place:
     assert state.base is not None
     assert state.base_parent is not None
     return place_in(state.base_parent, state.base.name)
+
+
+def third_name(node: Node) -> str:
+    """A name that nothing has but *node*, while it changes names with others: always the same."""
+    return f".{fold(node.state.name)[:NAME_KEPT]}.{node.id:x}.renaming"

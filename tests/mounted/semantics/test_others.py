@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.mounted.corner import Corner, is_text
-from tests.mounted.realmount import RealMount
+from tests.mounted.realmount import RealMount, mountfs
 from tests.mounted.sandboxprocess import Asked, SandboxProcess
 from tests.waiting import until
 
@@ -201,6 +201,33 @@ def test_s_conflict_a_file_removed_by_somebody_else_comes_back_with_our_bytes(co
     corner.far_side.resume()
     corner.settle()
     assert corner.content("file") == b"ours"
+
+
+@pytest.mark.only_on(
+    "dropbox", "box", because="the command asks a mount that was started by the command line"
+)
+def test_s_conflict_what_is_done_with_files_whose_names_somebody_else_exchanged_is_done_with_these(
+    corner: Corner,
+) -> None:
+    far_side, path, remote = corner.far_side, corner.path, corner.remote
+    for name in ("removed", "kept", "written", "renamed", "folder/file"):
+        corner.theirs(name, name)
+    assert mountfs("pause", corner.mount.path).returncode == 0
+    (path / "removed").unlink()
+    (path / "written").write_text("ours")
+    (path / "renamed").rename(path / "folder" / "renamed")
+    far_side.pause()
+    for one, other in (("removed", "kept"), ("written", "renamed")):
+        for source, target in ((one, "between"), (other, one), ("between", other)):
+            far_side.move(remote(source), remote(target))
+    far_side.resume()
+    until(lambda: is_text(path / "removed", "kept"), "the other file is seen under that name")
+    assert mountfs("resume", corner.mount.path).returncode == 0
+    corner.settle()
+    due = {"removed": "kept", "renamed": "ours", "folder/file": "folder/file", "folder/renamed": "renamed"}
+    assert corner.seen() == {f"/{name}": corner.hash_of(text.encode()) for name, text in due.items()}
+    assert corner.arrived() == corner.seen()
+    assert corner.troubles() == []
 
 
 def test_s_conflict_a_folder_is_kept_beside_a_file_that_others_put_in_its_place(corner: Corner) -> None:

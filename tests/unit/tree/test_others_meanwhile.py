@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -423,3 +423,100 @@ def test_what_was_removed_on_its_way_into_a_folder_that_others_moved_does_not_co
     assert [path for path in world.remote() if path.endswith("new")] == []
     assert sorted(body for body in world.remote().values() if body) == [b"other"] * keeps_other
     world.close()
+
+
+def _exchange(world: World, *paths: str) -> None:
+    """Each gets the name of the next one, and the last one that of the first."""
+    world.account.move(paths[-1], "/between")
+    for source, target in zip(paths[-2::-1], paths[:0:-1], strict=True):
+        world.account.move(source, target)
+    world.account.move("/between", paths[0])
+
+
+def _remove_both(world: World) -> None:
+    world.fs.unlink("/a")
+    world.fs.unlink("/b")
+
+
+def _exchange_here(world: World) -> None:
+    for source, target in (("/a", "/x"), ("/b", "/a"), ("/x", "/b")):
+        world.rename(source, target)
+
+
+def _write_both(world: World) -> None:
+    world.put("/a", b"new A")
+    world.put("/b", b"new B")
+
+
+def _remove_one_and_write_the_other(world: World) -> None:
+    world.fs.unlink("/a")
+    world.put("/b", b"new B")
+
+
+EXCHANGED: dict[str, tuple[Callable[[World], None], dict[str, bytes]]] = {
+    "one is removed": (lambda world: world.fs.unlink("/a"), {"/a": b"B"}),
+    "both are removed": (_remove_both, {}),
+    "one is renamed": (lambda world: world.rename("/a", "/c"), {"/a": b"B", "/c": b"A"}),
+    "one is renamed over the other": (lambda world: world.rename("/a", "/b"), {"/b": b"A"}),
+    "they are exchanged here as well": (_exchange_here, {"/a": b"B", "/b": b"A"}),
+    "one is written": (lambda world: world.put("/a", b"new A"), {"/a": b"B", "/b": b"new A"}),
+    "both are written": (_write_both, {"/a": b"new B", "/b": b"new A"}),
+    "one is removed, the other written": (_remove_one_and_write_the_other, {"/a": b"new B"}),
+}
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("what", EXCHANGED)
+@pytest.mark.parametrize("paths", [("/a", "/b"), ("/b", "/a")], ids=["a is told first", "b is told first"])
+def test_what_is_done_with_files_whose_names_others_exchange_is_done_with_these_files(
+    tmp_path: Path, limits: BackendLimits, what: str, paths: Sequence[str]
+) -> None:
+    """One listing tells of both names."""
+    world = World(tmp_path, limits=limits)
+    world.account.write("/a", b"A")
+    world.theirs("/b", b"B")
+    world.tree()
+    act, expected = EXCHANGED[what]
+    act(world)
+    _exchange(world, *paths)
+    world.follow()
+    assert world.tree() == expected
+    world.settle()
+    world.follow()
+    assert world.tree() == world.remote() == expected
+    assert (world.notices(), world.pending(), faults_of(world.core.tree)) == ([], [], [])
+    world.close()
+
+
+def test_what_is_done_in_folders_whose_names_others_pass_round_is_done_there(world: World) -> None:
+    """What was kept of one of them is kept of it under its new name."""
+    for path in ("/a", "/b", "/c"):
+        world.theirs(f"{path}/in", path[1:].encode())
+    world.tree()
+    numbers = {path: world.node(path).id for path in ("/a", "/b", "/c")}
+    world.fs.unlink("/a/in")
+    world.put("/b/new", b"new")
+    world.rename("/c", "/d")
+    _exchange(world, "/a", "/b", "/c")
+    world.follow()
+    world.tree()
+    world.settle()
+    world.follow()
+    assert (
+        world.tree()
+        == world.remote()
+        == {
+            "/b": None,
+            "/c": None,
+            "/c/in": b"b",
+            "/c/new": b"new",
+            "/d": None,
+            "/d/in": b"c",
+        }
+    )
+    assert {path: world.node(path).id for path in ("/b", "/c", "/d")} == {
+        "/b": numbers["/a"],
+        "/c": numbers["/b"],
+        "/d": numbers["/c"],
+    }
+    assert (world.notices(), world.pending(), faults_of(world.core.tree)) == ([], [], [])
