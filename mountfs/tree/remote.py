@@ -180,13 +180,14 @@ def lose(tree: Tree, node: Node) -> None:
         return
     if node.folder is None:
         is_kept = state.parent is not None and (state.content is not None or state.draft is not None)
-        if has_moved(state) and not is_kept:
-            tree.notice(path_of(node), "it was renamed here, and removed by somebody else meanwhile")
+        if not is_kept:
+            _tell_of_rename(tree, node)
         tree.change((node, state.based(None, None) if is_kept else forgotten(state)))
         return
     for moved in list((node.folder.gone or {}).values()):
         lose(tree, moved)
     if state.parent is None or not tally.has_any(node):
+        _tell_of_rename(tree, node)
         tree.change((node, FORGOTTEN))
         return
     load_children(tree, node)
@@ -195,6 +196,13 @@ def lose(tree: Tree, node: Node) -> None:
             lose(tree, child)
     outdate(tree, node)  # when it is made again it may not be empty: what was sent into it may be there
     tree.change((node, state.based(None, None)))
+
+
+def _tell_of_rename(tree: Tree, node: Node) -> None:
+    """*node* is lost: a rename that was still to be sent has no effect."""
+    if has_moved(node.state):
+        told = "it was renamed here, and removed or moved to another folder by somebody else meanwhile"
+        tree.notice(path_of(node), told)
 
 
 def unite(tree: Tree, node: Node, twin: Node) -> None:

@@ -520,3 +520,33 @@ def test_what_is_done_in_folders_whose_names_others_pass_round_is_done_there(wor
         "/d": numbers["/c"],
     }
     assert (world.notices(), world.pending(), faults_of(world.core.tree)) == ([], [], [])
+
+
+@pytest.mark.parametrize("limits", [MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS], ids=["batches", "side by side"])
+@pytest.mark.parametrize("is_folder", [True, False], ids=["folder", "file"])
+@pytest.mark.parametrize("goal", [None, "/z/away"], ids=["removed", "moved away"])
+def test_that_a_rename_had_no_effect_since_others_took_the_thing_away_is_told(
+    tmp_path: Path, limits: BackendLimits, goal: str | None, *, is_folder: bool
+) -> None:
+    """`mv a/it b/it` here, of what others remove or move out of a: a is listed first."""
+    world = World(tmp_path, limits=limits)
+    world.account.mkdir("/z")
+    world.account.mkdir("/b")
+    world.theirs("/a/it/in" if is_folder else "/a/it", b"it")
+    world.tree()
+    world.rename("/a/it", "/b/it")
+    if goal is None:
+        world.account.remove("/a/it")
+    else:
+        world.account.move("/a/it", goal)
+    world.follow()
+    world.names("/a")
+    world.settle()
+    world.follow()
+    world.tree()
+    world.settle()
+    assert world.tree() == world.remote()
+    assert ("/z/away" in world.tree()) is (goal is not None)
+    told = "it was renamed here, and removed or moved to another folder by somebody else meanwhile"
+    assert (world.notices(), world.pending(), faults_of(world.core.tree)) == ([told], [], [])
+    world.close()
