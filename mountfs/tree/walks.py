@@ -115,6 +115,9 @@ class _Walk:
     ended: threading.Event = field(default_factory=threading.Event)
     heard: set[str] = field(default_factory=set)
     waiting: int = 0
+    followed: set[int] = field(default_factory=set)
+    """Ids of folders that were opened meanwhile by who may be walking: after another one of the same folder,
+    or in one of these. `cat top/z/f` beside a `find top` in a/ waits for z alone."""
 
     def patience_s(self, now_s: float) -> float:
         """How much longer somebody waits for its end if no page comes."""
@@ -157,7 +160,9 @@ class Walks(NoWalks):
             return
         now_s = self._tree.clock.now_s()
         with self._lock:
-            run = self._runs.get(parent.id)
+            run, walk = self._runs.get(parent.id), self._walk
+            if walk is not None and parent.id in walk.followed:
+                walk.followed.add(folder.id)
             if run is None and folder.part.listing.listed_at:
                 return
             if run is None or now_s - run.opened_s > GAP_S or not self._follows(run, parent, folder):
@@ -168,9 +173,9 @@ class Walks(NoWalks):
             run.last, run.opened_s = folder, now_s
             self._runs[parent.id] = run  # its time begins anew
             run.count += 1
-            walk = self._walk
             if walk is not None:
                 walk.asked_s = now_s
+                walk.followed.add(folder.id)
             if run.count < ENOUGH:
                 return
             if not (folder.part.listing.listed_at or run.is_walked) and self._lists_trees:
@@ -183,13 +188,14 @@ class Walks(NoWalks):
                 self._pool.submit(self._list_ahead, each)
 
     def await_walk(self, folder: Node) -> None:
-        """Waits while a recursive listing is under way that *folder* is below."""
+        """Waits while a recursive listing is under way that *folder* is below, if a program that walks has
+        opened it: whoever else wants it waits for one call, and not for all pages of a tree."""
         walk = self._walk
-        if walk is None or folder.id in self._ours:
+        if walk is None or folder.id not in walk.followed or folder.id in self._ours:
+            return
+        if not self._is_waited_for(walk, folder, self._tree.clock.now_s()):
             return
         with self._tree.lock:
-            if not _is_at_or_below(folder, walk.top):
-                return
             walk.waiting += 1
         try:
             while (left_s := walk.patience_s(self._tree.clock.now_s())) > 0:
@@ -198,6 +204,11 @@ class Walks(NoWalks):
         finally:
             with self._tree.lock:
                 walk.waiting -= 1
+
+    def _is_waited_for(self, walk: _Walk, folder: Node, now_s: float) -> bool:
+        """Whether *walk* is to bring *folder*, soon enough."""
+        with self._tree.lock:
+            return walk.patience_s(now_s) > 0 and _is_at_or_below(folder, walk.top)
 
     def listed(self, folder: Node, entries: int) -> None:
         parent = folder.state.base_parent
@@ -292,6 +303,7 @@ class Walks(NoWalks):
         deadline_s = now_s + min(max(SHORTEST_WAIT_S, wait_s), LONGEST_WAIT_S)
         foreseen = FORESEEN * run.entries / max(1, run.count - 1) * (1 if is_each_large else len(run.listed))
         self._walk = walk = _Walk(top, path, now_s, deadline_s, now_s, now_s, foreseen)
+        walk.followed.add(folder.id)
         try:
             self._pool.submit(self._run, walk, run)
         except RuntimeError:  # closed

@@ -21,7 +21,7 @@ from mountfs.tree.treewalk import TreeWalk, Unfollowable
 from mountfs.tree.walks import ENOUGH, FIRST_AHEAD, FREE_PAGES, GAP_S, KEPT_S, MOST_AHEAD, Walks
 from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 FOLDERS = 40
 
@@ -189,6 +189,38 @@ def test_who_waits_for_a_silent_service_asks_by_himself(world: World) -> None:
     thread.join(10)
     assert found == [["sub", "top"]]
     assert calls(world, "list_folder") == before + 1
+
+
+def test_a_folder_that_nobody_walks_to_is_listed_beside_the_walk(world: World) -> None:
+    """`cat`, `ls`, and a save, far from where `find` is: they waited for all pages, up to a minute."""
+    names = listed(world, "/w")
+    for name in names[: ENOUGH - 1]:
+        listed(world, f"/w/{name}")
+    world.memory.hold("list_tree")
+    found: list[set[str]] = []
+    walker = threading.Thread(target=lambda: found.append(walked(world)))
+    walker.start()
+    assert world.memory.wait_until_held("list_tree")
+    told: list[object] = []
+    far = names[30], names[31], names[32]
+
+    def look() -> None:
+        told.append(world.get(f"/w/{far[0]}/sub/f1"))
+        told.append(listed(world, f"/w/{far[1]}"))
+        world.put(f"/w/{far[2]}/sub/new", b"saved")
+
+    other = threading.Thread(target=look, daemon=True)
+    before = calls(world, "list_folder")
+    other.start()
+    other.join(DEADLINE_S)
+    assert not other.is_alive()
+    assert told == [f"{far[0].removeprefix('d').lstrip('0')} 1".encode(), ["sub", "top"]]
+    assert calls(world, "list_folder") == before + 5
+    world.memory.release("list_tree")
+    walker.join(DEADLINE_S)
+    assert found == [{*there(world), f"/w/{far[2]}/sub/new"}]
+    assert calls(world, "list_folder") == before + 5
+    assert calls(world, "list_tree") == 1
 
 
 def test_a_walk_that_takes_long_is_not_thrown_away_while_pages_come(world: World) -> None:
