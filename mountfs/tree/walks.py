@@ -182,6 +182,8 @@ class Walks(NoWalks):
                 if walk is None:
                     self._begin_locked(run, parent, folder)
                 return
+            if walk is not None and self._is_waited_for(walk, folder, now_s):
+                return  # its pages bring the next ones
             ahead = self._ahead_locked(run, folder)
         for each in ahead:
             with suppress(RuntimeError):  # closed

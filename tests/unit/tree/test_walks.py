@@ -223,6 +223,32 @@ def test_a_folder_that_nobody_walks_to_is_listed_beside_the_walk(world: World) -
     assert calls(world, "list_tree") == 1
 
 
+def test_a_second_program_that_walks_waits_for_the_same_walk(world: World) -> None:
+    """Inside of the folders, too. It has none listed one by one that are on the pages to come."""
+    names = listed(world, "/w")
+    assert world.get(f"/w/{names[ENOUGH]}/top") == b"x"  # so that this one is known before
+    for name in names[: ENOUGH - 1]:
+        walked(world, f"/w/{name}")
+    world.memory.hold("list_tree")
+    ahead = world.core.listings.walks
+    assert isinstance(ahead, Walks)
+    first = threading.Thread(target=listed, args=(world, f"/w/{names[ENOUGH - 1]}"))
+    second = threading.Thread(target=walked, args=(world, f"/w/{names[ENOUGH]}"))
+    before = calls(world, "list_folder")
+    first.start()
+    assert world.memory.wait_until_held("list_tree")
+    walk = ahead._walk
+    assert walk is not None
+    second.start()
+    until(lambda: walk.waiting == 2, "both wait for the walk")
+    world.memory.release("list_tree")
+    for each in (first, second):
+        each.join(DEADLINE_S)
+    assert walked(world) == there(world)
+    assert calls(world, "list_folder") == before
+    assert calls(world, "list_tree") == 1
+
+
 def test_a_walk_that_takes_long_is_not_thrown_away_while_pages_come(world: World) -> None:
     world.memory.page_entries = 10
     names = listed(world, "/w")
