@@ -98,6 +98,12 @@ class Blocks:
         cached = cached or self._lent(key)
         if cached is None or cached.is_proven:
             return
+        with cached.proving:
+            if not cached.is_proven:
+                self._prove(file, key, cached)
+
+    def _prove(self, file: File, key: Key, cached: CacheFile) -> None:
+        """Reads all of a cache file, and counts it as cached, or forgets it."""
         is_right, sums = proven(cached.path, file, self._hash_kind)
         with self._lock:
             if self._inventory.files.get(key) is not cached or is_right is None:

@@ -96,9 +96,11 @@ class CacheFile:
     were broken off.
 
     ``is_proven``: False for a file of a former process that has to prove itself as a whole, and that nobody
-    asked for yet; nothing counts as cached of it. ``unproven``: blocks that count, and have to prove
-    themselves. ``refuted``: those that did not, and that nobody here has fetched since. ``sums``: of a large
-    file. ``is_former``: it was found, and nobody wrote to it since.
+    asked for yet; nothing counts as cached of it. ``proving`` is held while it does: for `cat` the kernel
+    asks for several pieces before it has the first, and only one of these reads is to hash the file.
+    ``unproven``: blocks that count, and have to prove themselves. ``refuted``: those that did not, and that
+    nobody here has fetched since. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to
+    it since.
     ``is_shared``: another mount had it first, and may still be writing to it. ``inode``: its device and
     number, once there is a file.
     """
@@ -117,6 +119,7 @@ class CacheFile:
     refuted: set[int] = field(default_factory=set)
     stored: Stored | None = None
     was_open: bool = False
+    proving: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     def stop_of(self, start: int, stop: int) -> int:
         """Up to where [start, stop) is cached without a gap."""

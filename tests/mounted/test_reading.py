@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import time
@@ -103,3 +105,30 @@ def test_a_far_side_that_cuts_each_connection_costs_no_byte_twice(
     far_side.faults({"route": "files/download", "action": "cut_body", "cut_bytes": MIB})
     assert (real_mount.path / "cut").read_text() == text
     assert far_side.counts()["files/download"] <= 30
+
+
+@pytest.mark.only_on("dropbox", because="the cache is the same everywhere")
+def test_of_an_upload_that_the_next_mount_reads_each_byte_is_hashed_once(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    """For `cat`, `cp` and players the kernel asks for the second piece before it has the first."""
+    size_bytes = 32 * MIB
+    path = real_mount.path / "film"
+    path.write_bytes(bytes(size_bytes))
+    real_mount.wait_committed()
+    assert real_mount.terminate() == 0
+    real_mount.start()
+    far_side.reset_log()
+    before = read_bytes(real_mount.pid)
+    with path.open("rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        assert file.read(MIB) == bytes(MIB)
+    assert read_bytes(real_mount.pid) - before < 2 * size_bytes
+    assert "files/download" not in far_side.counts()
+
+
+def read_bytes(pid: int) -> int:
+    """What a process has read so far, of files and of all else: proc_pid_io(5)."""
+    found = re.search(r"rchar: (\d+)", Path(f"/proc/{pid}/io").read_text())
+    assert found is not None
+    return int(found[1])
