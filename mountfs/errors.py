@@ -32,9 +32,19 @@ class is chosen in ``mountfs.fuse.errno``; whether to retry is decided by class,
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class MountfsError(Exception):
     """Root of the tree; the message is one line that a user can act on."""
+
+    def bare(self) -> Self:
+        """The same to be kept for as long as the trouble lasts. What was raised keeps the frames that it went
+        through, with all that is in their variables, and so does each error that it was raised from."""
+        kept = type(self).__new__(type(self))
+        kept.args = self.args
+        kept.__dict__.update(vars(self))
+        return kept
 
 
 class Refused(MountfsError):

@@ -279,7 +279,7 @@ class Committer:
             self._sender.troubles.tell(batch, told)
             if isinstance(error, MACHINE_TROUBLE):
                 return
-            batch.error = told
+            batch.error = told.bare()
             batch.breaks += 1
             if batch.breaks < BREAKS or not batch.is_filled:
                 return

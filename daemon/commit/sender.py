@@ -200,7 +200,7 @@ class Sender:
         else:
             self.troubles.last_error = str(error)
         if isinstance(error, ServerFault | Internal):
-            batch.error = error
+            batch.error = error.bare()
         if batch.sent.job is not None:
             self._poll_failed(batch, error, started_s)
             return

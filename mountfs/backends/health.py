@@ -46,7 +46,7 @@ class Health:
             self._forget(now_s)
             before = self._failing.get(route)
             since_s = now_s if before is None else before.since_s
-            self._failing[route] = _Failing(error, host, since_s, until_s)
+            self._failing[route] = _Failing(error.bare(), host, since_s, until_s)
             # Credentials that never worked end a start, which says so itself.
             is_sudden = isinstance(error, NotSignedIn) and self._was_signed_in
             if is_sudden or now_s - since_s >= LASTING_S:

@@ -73,7 +73,7 @@ class Pacer:
 
     def failed(self, error: MountfsError, *, started_s: float, now_s: float, jitter: float) -> None:
         """An attempt begun at *started_s* failed. Attempts that ran side by side count as one failure."""
-        self.error = error
+        self.error = error.bare()
         retry_after_s = error.retry_after_s if isinstance(error, Transient) else None
         if started_s >= self._failed_s or not self.failures:
             self.failures += 1

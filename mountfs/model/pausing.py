@@ -81,7 +81,7 @@ class Pause:
 
     def bound(self, error: MountfsError | None) -> None:
         """The calls of the month are used up, as *error* says; None: there are some."""
-        had, self.limit = self.limit, error
+        had, self.limit = self.limit, None if error is None else error.bare()
         if (had is None) is not (error is None):
             self.changed()
 
@@ -103,11 +103,11 @@ class Pause:
             return True
         if isinstance(error, NoSpace) and now_s < self._room_until_s and size_bytes <= self._room_bytes:
             self._vain = 0
-            self._elsewhere, self._elsewhere_until_s = error, now_s + 2 * ALONE.longest_s
+            self._elsewhere, self._elsewhere_until_s = error.bare(), now_s + 2 * ALONE.longest_s
             return False
         self._vain += started_s >= self._began_s
         self._began_s = now_s
-        self.error, self.needed_bytes = error, size_bytes
+        self.error, self.needed_bytes = error.bare(), size_bytes
         self.due_s = now_s + self._delay_s()
         self.changed()
         return True
