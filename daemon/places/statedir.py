@@ -240,7 +240,7 @@ class StateDir:
         return found
 
     def lock_slot(self, directory: Path) -> Slot | None:
-        """The slot, made if it is missing; None while a mount uses it."""
+        """The slot, made if it is missing; None while a mount uses it. Failure, OSError."""
         directory.mkdir(mode=0o700, exist_ok=True)
         _check_owner(directory)
         fd = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -249,6 +249,10 @@ class StateDir:
         except BlockingIOError:
             os.close(fd)
             return None
+        except OSError as error:  # such as that of NFS without its lock daemon
+            os.close(fd)
+            why = f"cannot be locked: {error.strerror}; choose a state_dir on another file system"
+            raise Failure(f"{directory / 'lock'}: {why}") from error
         if not _is_at(fd, directory / "lock"):  # the slot was set aside meanwhile
             os.close(fd)
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -258,3 +259,18 @@ def test_who_uses_a_slot_is_known_where_locks_are_told_of_by_another_device(tmp_
         assert holder_of(lock.fileno(), locks, mounts) == " (process 17)"
         mounts.write_text("")
         assert holder_of(lock.fileno(), locks, mounts) == ""
+
+
+def test_a_file_system_without_locks_is_told_and_costs_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDir(tmp_path)
+    opened = len(os.listdir("/proc/self/fd"))
+
+    def refuse(_fd: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(Failure, match=f"{tmp_path}/.*/slot-0/lock: cannot be locked: No locks available"):
+        state.take_slot(ACCOUNT)
+    assert len(os.listdir("/proc/self/fd")) == opened
