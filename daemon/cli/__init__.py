@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from daemon.cli.context import ANY_PATH, Context, say
+from daemon.cli.context import ANY_PATH, Context, say, told_of
 from daemon.cli.summaries import HIDDEN, SUMMARIES
 from daemon.failure import Failure
 from mountfs.errors import MountfsError
@@ -141,8 +141,7 @@ def run(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted", 128 + signal.SIGINT)
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{name}{error.strerror or error}", 1)
+        return _complain(told_of(error), 1)
     return result if isinstance(result, int) else 0
 
 

@@ -61,6 +61,12 @@ def say(line: str) -> None:
     click.echo(f"mountfs: {printable(line)}", err=True)
 
 
+def told_of(error: OSError) -> str:
+    """What the machine refused, in one line: the file, where there is one, and why."""
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}"
+
+
 def _console(*, stderr: bool) -> Console:
     """Loaded here: the help of a command needs none.
 

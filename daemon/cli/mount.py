@@ -11,7 +11,7 @@ import click
 
 from daemon.cli import trust
 from daemon.cli.completing import INSTANCE, REMOTE
-from daemon.cli.context import ANY_PATH, Context, default_options
+from daemon.cli.context import ANY_PATH, Context, default_options, told_of
 from daemon.cli.pagetoken import page_token
 from daemon.cli.screen import StatusLine, status_line
 from daemon.config.options import layered, parse_options
@@ -97,6 +97,9 @@ def mount(
         exit_code = _exit_code(error)
         readiness.failed(str(error), exit_code)
         raise Failure(str(error), exit_code) from error
+    except OSError as error:
+        readiness.failed(told_of(error), 1)
+        raise
 
 
 def _exit_code(error: MountfsError) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 
 from daemon.control.status import plural
+from daemon.failure import Failure
 from daemon.places.statedir import Slot, StateDir
 from daemon.printable import quoted
 from daemon.upkeep.pins import PINS
@@ -49,7 +52,11 @@ def _foreign(slot: Slot) -> Foreign | None:
 def _set_aside(slot: Slot, found: Foreign) -> None:
     """By one rename, so that no log is left beside another journal; what was cached is of use here, too."""
     aside = _free(Path(f"{slot.directory}.version-{found.version}"))
-    slot.directory.rename(aside)
+    try:
+        slot.directory.rename(aside)
+    except OSError as error:
+        why = f"{error.strerror}; its journal is of version {found.version}, and nothing is left in it"
+        raise Failure(f"cannot move {quoted(slot.directory)} to {quoted(aside)}: {why}") from error
     LOG.warning(
         "the journal in %s is of version %d, and nothing is pending or kept in it: begun anew, remove %s",
         slot.directory,
@@ -62,8 +69,8 @@ def _set_aside(slot: Slot, found: Foreign) -> None:
 
 
 def _free(path: Path) -> Path:
-    tried = (path, *(Path(f"{path}-{number}") for number in range(2, 1000)))
-    return next(each for each in tried if not each.exists())
+    tried = chain([path], (Path(f"{path}-{number}") for number in count(2)))
+    return next(each for each in tried if not os.path.lexists(each))
 
 
 def _refusal(slot: Slot, found: Foreign) -> str:

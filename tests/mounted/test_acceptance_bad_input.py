@@ -158,6 +158,15 @@ def test_a_journal_that_is_none_is_told_and_left_alone(place: Place) -> None:
     assert journal.read_bytes() == b"scribble" * 1000
 
 
+@pytest.mark.parametrize("flags", [[], ["--background"]], ids=["foreground", "background"])
+def test_a_state_directory_in_which_nothing_can_be_made_is_told(place: Place, flags: list[str]) -> None:
+    place.state_dir.mkdir(mode=0o700)
+    (place.state_dir / "accounts").touch()
+    told = place.mount(*flags, "work:", "<MNT>")
+    assert told.startswith(f"{place.state_dir}/accounts/")
+    assert told.endswith(": Not a directory")
+
+
 def test_a_mount_point_in_use_is_told_and_stays_in_use(place: Place) -> None:
     mount = RealMount(place.folder, place.sandbox)
     with mount:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from daemon.commit.committer import Committer
 from daemon.config.options import MountOptions
 from daemon.config.settings import DropboxRemote, RemoteSpec
+from daemon.failure import Failure
 from daemon.process import adoption, assembly
 from daemon.process.assembly import IDLE_CACHE_S, assemble
 from daemon.process.connection import Connection
@@ -344,16 +346,16 @@ def with_a_table_that_is_none_here(store: Path) -> None:
     changed(store, "CREATE TABLE what (is_it)")
 
 
-@pytest.mark.parametrize("has_former", [False, True])
+@pytest.mark.parametrize("former", [0, 1, 1_000])
 def test_where_nothing_is_left_in_a_journal_of_another_version_a_mount_begins_anew(
-    machine: Machine, caplog: pytest.LogCaptureFixture, *, has_former: bool
+    machine: Machine, caplog: pytest.LogCaptureFixture, former: int
 ) -> None:
     slot = leave_spent(machine)
     of_another_version(slot / "journal.db")
     aside = slot.with_name("slot-0.version-999")
-    if has_former:
+    for number in range(2, former + 2):
         aside.mkdir()
-        aside = slot.with_name("slot-0.version-999-2")
+        aside = slot.with_name(f"slot-0.version-999-{number}")
     account = machine.mount()
     assert told(account) == []
     assert str(aside) in caplog.text
@@ -363,6 +365,22 @@ def test_where_nothing_is_left_in_a_journal_of_another_version_a_mount_begins_an
     caplog.clear()
     machine.mount()
     assert caplog.text == ""
+
+
+def test_a_journal_of_another_version_that_cannot_be_moved_away_is_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot = leave_spent(machine)
+    of_another_version(slot / "journal.db")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse)
+        with pytest.raises(Failure, match=f"cannot move {slot} to {slot}.version-999: Permission denied"):
+            machine.mount()
+    assert told(machine.mount()) == []
 
 
 def test_a_spent_journal_of_another_version_that_nobody_uses_is_no_trouble(machine: Machine) -> None:
