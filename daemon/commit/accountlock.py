@@ -17,7 +17,8 @@ class AccountLock:
         """The lock's file, if the last ``try_take`` found it held by another process."""
 
     def try_take(self) -> bool:
-        """Takes the lock, unless another process holds it; never waits. True: this process holds it."""
+        """Takes the lock, unless another process holds it; never waits. True: this process holds it.
+        OSError."""
         if self._fd is not None:
             return True
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -27,6 +28,9 @@ class AccountLock:
             os.close(fd)
             self.refused = self._path
             return False
+        except OSError:
+            os.close(fd)
+            raise
         self._fd, self.refused = fd, None
         return True
 

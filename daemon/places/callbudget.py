@@ -97,6 +97,9 @@ class AccountBudget:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._rest(LOCK_TRY_S)
+            except OSError:
+                os.close(fd)
+                raise
             else:
                 return fd
         os.close(fd)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from daemon.commit.accountlock import AccountLock
 from daemon.commit.committer import LOCK_RETRY_S
 from tests.doubles.world import World
 from tests.unit.commit.scenarios import check_nothing_is_left, ready
@@ -129,3 +133,22 @@ def test_the_job_that_runs_is_known_to_the_turn(world: World, turn: GivenTurn) -
     assert len(turn.jobs) == 2
     assert turn.jobs[0] != ""
     assert turn.jobs[1] == ""
+
+
+def test_a_lock_that_cannot_be_had_takes_no_descriptor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again for as long as there is something to commit."""
+
+    def refuse(_fd: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    lock = AccountLock(tmp_path / "commit.lock")
+    opened = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", refuse)
+        with pytest.raises(OSError, match="No locks available"):
+            lock.try_take()
+    assert len(os.listdir("/proc/self/fd")) == opened
+    assert lock.try_take()
+    lock.release()

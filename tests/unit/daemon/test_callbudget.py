@@ -56,6 +56,20 @@ def test_the_file_outlives_the_mounts(tmp_path: Path) -> None:
     assert next_one.take((FIXED,)) == 61.0
 
 
+def test_where_files_cannot_be_locked_a_mount_counts_its_own_and_takes_no_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_fd: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    one, other = shared(tmp_path / "calls", FakeClock())
+    opened = len(os.listdir("/proc/self/fd"))
+    assert [one.take((FIXED,)) for _ in range(11)] == [0.0] * 10 + [61.0]
+    assert other.take((FIXED,)) == 0.0
+    assert len(os.listdir("/proc/self/fd")) == opened
+
+
 @pytest.mark.parametrize("damage", [b"", b"x" * 200, b"mountfs calls 2\n" + b"\xff" * 300])
 def test_a_damaged_file_counts_for_nothing(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "calls"
