@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import deque
 from collections.abc import Iterable, Sequence
 
 from cachetools import LRUCache
@@ -16,7 +17,7 @@ from mountfs.reading.blocks import Blocks
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.delivery import Delivery
 from mountfs.reading.fetch import Fetch
-from mountfs.reading.readahead import Stream, is_near
+from mountfs.reading.readahead import WHOLE_FILE_BYTES, Stream, is_near
 
 SILENT_KEPT = 1024
 """So many revisions whose requests had no answer are remembered at most."""
@@ -25,6 +26,10 @@ SILENCE_S = 5.0
 SILENCE_KEPT_S = 1.0
 """How long its failure stands for the same revision. The kernel asks a second time, page by page, for what it
 could not read ahead: a program would wait twice for a service that is silent."""
+MOST_UNKEPT = 16
+"""So many answers of up to WHOLE_FILE_BYTES are held in memory where the cache does not take them: it may
+hold nothing, or the disk be full. The kernel reads a file in pieces of 128 KiB, and for each of them all of a
+small one would be requested again."""
 
 
 class Fetches:
@@ -37,6 +42,8 @@ class Fetches:
     ) -> None:
         self.by_key: dict[Key, list[Fetch]] = {}
         """Only contents of which there are some."""
+        self.unkept: deque[tuple[Key, Fetch]] = deque(maxlen=MOST_UNKEPT)
+        """Small requests that are over, and whose bytes the cache did not take; the oldest first."""
         self.rate = rate
         self._blocks = blocks
         self._delivery = delivery
@@ -49,8 +56,10 @@ class Fetches:
         return self.by_key.get(key_of(file), [])
 
     def find_locked(self, file: File, at: int) -> Fetch | None:
-        """The request for the byte at *at*."""
-        return next((one for one in self.of_locked(file) if one.start <= at < one.stop), None)
+        """The request for the byte at *at*, or what one has brought that the cache did not take."""
+        key = key_of(file)
+        known = (*self.of_locked(file), *(one for each, one in self.unkept if each == key))
+        return next((one for one in known if one.start <= at < one.stop), None)
 
     def check_heard_locked(self, file: File) -> None:
         """Offline: the service was silent to the last request for this revision, a moment ago."""
@@ -94,6 +103,12 @@ class Fetches:
             self._end_locked(file, fetch)
             fetch.body.cancel()
 
+    def forget_locked(self, file: File) -> None:
+        """Nobody has *file* open any more."""
+        if self.unkept:
+            left = [each for each in self.unkept if each[0] != key_of(file)]
+            self.unkept = deque(left, maxlen=MOST_UNKEPT)
+
     def abandon_locked(self, file: File, streams: Sequence[Stream]) -> None:
         """What was asked for ahead of *file* is not wanted any more, but near these *streams*; also what is
         on its way, unless a read waits for it. On a slow link it would keep others waiting for long."""
@@ -131,12 +146,15 @@ class Fetches:
             if body is not None:
                 self._blocks.put(file, fetch.start, body)
         finally:
-            self._end(file, fetch)
+            with self._lock:
+                self._end_locked(file, fetch)
+                if body is not None and self._is_unkept(file, fetch):
+                    self.unkept.append((key_of(file), fetch))
             fetch.body.set_result(body)
 
-    def _end(self, file: File, fetch: Fetch) -> None:
-        with self._lock:
-            self._end_locked(file, fetch)
+    def _is_unkept(self, file: File, fetch: Fetch) -> bool:
+        is_small = fetch.stop - fetch.start <= WHOLE_FILE_BYTES
+        return is_small and bool(self._blocks.gaps(file, fetch.start, fetch.stop))
 
     def _end_locked(self, file: File, fetch: Fetch) -> None:
         under_way = self.of_locked(file)

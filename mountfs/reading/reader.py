@@ -235,6 +235,7 @@ class Reader:
         self._runs.end(file)
         with self._lock:
             self._read_ahead.left(key_of(file))
+            self._fetches.forget_locked(file)
             if key_of(file) in self._fetches.by_key:
                 self._fetches.abandon_locked(file, self._streams.get(key_of(file), ()))
 

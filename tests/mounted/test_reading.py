@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mounted.realmount import RealMount, mountfs
+from tests.mounted.realmount import MakeMount, RealMount, mountfs
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import until
 
@@ -125,6 +125,21 @@ def test_of_an_upload_that_the_next_mount_reads_each_byte_is_hashed_once(
         assert file.read(MIB) == bytes(MIB)
     assert read_bytes(real_mount.pid) - before < 2 * size_bytes
     assert "files/download" not in far_side.counts()
+
+
+@pytest.mark.only_on("dropbox", because="the cache is the same everywhere")
+def test_a_small_file_that_is_not_cached_is_requested_once(
+    far_side: SandboxProcess, make_mount: MakeMount
+) -> None:
+    """The kernel reads it in pieces."""
+    text = "0123456789abcdef" * (MIB // 16)
+    far_side.write("/f", text)
+    mount = make_mount(cache_max_bytes="0")
+    mount.start()
+    far_side.reset_log()
+    done = subprocess.run(["cat", mount.path / "f"], check=True, capture_output=True, text=True)
+    assert done.stdout == text
+    assert far_side.counts()["files/download"] == 1
 
 
 def read_bytes(pid: int) -> int:

@@ -15,8 +15,10 @@ from mountfs.model.entry import File
 from mountfs.model.hashing import HashKind
 from mountfs.reading import reader
 from mountfs.reading.blocks import Blocks
+from mountfs.reading.cachefile import CacheFile
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.fetch import Fetch
+from mountfs.reading.fetches import MOST_UNKEPT
 from mountfs.reading.limits import LEAST_BYTES
 from mountfs.reading.readahead import (
     FAST_WINDOW_BYTES,
@@ -151,6 +153,34 @@ def test_who_reads_at_many_places_has_no_more_fetched_ahead_than_a_small_cache_h
 def test_a_cache_that_holds_hardly_anything_has_little_fetched_twice(make: Make, limit_bytes: int) -> None:
     rig = make(limit_bytes)
     assert rig.read_side_by_side(rig.files(1, 64 * MIB)) <= 1.4
+
+
+@pytest.mark.parametrize("count", [1, 4, MOST_UNKEPT])
+def test_of_small_files_that_the_cache_does_not_take_nothing_is_fetched_twice(make: Make, count: int) -> None:
+    """Each is requested as a whole, and the kernel reads it in eight pieces."""
+    rig = make(0)
+    files = rig.files(count, MIB)
+    assert rig.read_side_by_side(files) == 1
+    for file in files:
+        rig.reader.left(file)
+    assert not rig.reader._fetches.unkept, "nobody holds what nobody reads"
+
+
+def test_nor_where_the_disk_is_full(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = make(64 * MIB)
+    monkeypatch.setattr(CacheFile, "write", lambda *_: False)
+    assert rig.read_side_by_side(rig.files(4, MIB)) == 1
+
+
+def test_what_the_cache_does_not_take_is_held_of_a_few_small_requests(make: Make) -> None:
+    rig = make(0)
+    for file in rig.files(2 * MOST_UNKEPT, MIB):
+        rig.reader.read(file, 0, 1)
+    assert len(rig.reader._fetches.unkept) == MOST_UNKEPT
+    [large] = rig.files(1, 64 * MIB)
+    rig.reader.fetch(large, 0, 2 * MIB)
+    rig.reader.read(large, 0, 2 * MIB)
+    assert all(fetch.stop - fetch.start <= MIB for _, fetch in rig.reader._fetches.unkept)
 
 
 def test_no_small_file_is_fetched_ahead_that_would_not_be_kept(make: Make) -> None:
