@@ -198,14 +198,16 @@ class Committer:
             planned_s = self._looks.look(now_s)
             if self._sender.troubles.account_pacer.ready_s > now_s:
                 return min(self._sender.troubles.account_pacer.ready_s, planned_s)
+            held_s = self._sender.troubles.held_until_s
             for batch in self._batches:
-                if not batch.is_busy and batch.due_s <= now_s:
+                batch_due_s = max(batch.due_s, held_s) if batch.is_parked else batch.due_s
+                if not batch.is_busy and batch_due_s <= now_s:
                     if not self._turn.try_take():
                         return now_s + LOCK_RETRY_S
                     batch.is_busy = True
                     self._looks.leave()
                     return batch
-                due_s = min(due_s, math.inf if batch.is_busy else batch.due_s)
+                due_s = min(due_s, math.inf if batch.is_busy else batch_due_s)
             # Where several run at once, those that the service works on keep no other one waiting.
             held = [each for each in self._batches if self._is_alone or not each.is_waiting]
             held = [each for each in held if not each.is_parked]
@@ -221,6 +223,9 @@ class Committer:
         come to all nodes yet, so more may be ready."""
         if self._pause.is_held:
             return math.inf
+        held_s = self._sender.troubles.held_until_s
+        if not self._is_alone and held_s > now_s:
+            return held_s
         queues = {
             kind: Queue(self._plan.ready.count(kind), self._plan.ready.oldest_s(kind), most)
             for kind, most in self._sizes.most.items()

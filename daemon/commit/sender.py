@@ -320,4 +320,5 @@ class Sender:
         now_s = self._clock.now_s()
         self.troubles.tell(batch, error)
         batch.asking.failed(error, started_s=started_s, now_s=now_s, jitter=self._clock.jitter())
+        self.troubles.failed_alone(error, started_s, batch)
         batch.is_parked, batch.due_s = True, batch.asking.ready_s

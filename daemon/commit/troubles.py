@@ -16,6 +16,10 @@ from mountfs.ports import Clock
 from mountfs.tree.node import Flight
 from mountfs.tree.tree import Tree
 
+IN_A_ROW = 24
+"""Where so many files or folders failed, each by itself, and none did not since, the service fails: twice as
+many as are sent side by side."""
+
 
 class Troubles:
     """Decides how far an error reaches: one node, one batch, or all that the account commits. Any thread;
@@ -34,6 +38,16 @@ class Troubles:
         self._held = held_back
         self._is_alone = is_alone
         self._log = TroubleLog("commits", patience=2)
+        self._in_a_row: set[int] = set()
+        """Nodes that failed since the last reply; no more than IN_A_ROW are kept."""
+        self._all = Pacer()
+        """Of all that fails alone, once all does."""
+
+    @property
+    def held_until_s(self) -> float:
+        """When the next batch may leave, and the next question after one that nothing is known of. Each that
+        fails waits by itself for minutes, but of 100,000 some would be due at any time. Under the lock."""
+        return self._all.ready_s
 
     def tell(self, batch: Batch, error: MountfsError) -> None:
         """*batch* met *error* as a whole: status shows that for each of its nodes until the next attempt."""
@@ -46,6 +60,8 @@ class Troubles:
     def succeeded(self, started_s: float) -> None:
         with self._tree.lock:
             self.account_pacer.succeeded(started_s)
+            self._in_a_row.clear()
+            self._all.succeeded()
             self.last_error = None
 
     def gets_on(self) -> None:
@@ -62,6 +78,16 @@ class Troubles:
         else:
             batch.pacer.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
             batch.due_s = batch.pacer.ready_s
+            self.failed_alone(error, started_s, batch)
+
+    def failed_alone(self, error: MountfsError, started_s: float, batch: Batch) -> None:
+        """*batch* met *error*, and waits by itself: others may well get through, unless all fail."""
+        now_s, jitter = self._clock.now_s(), self._clock.jitter()
+        with self._tree.lock:
+            if len(self._in_a_row) < IN_A_ROW:
+                self._in_a_row.update(flight.node.id for flight in batch.flights[:IN_A_ROW])
+            else:
+                self._all.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def pace(
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float
