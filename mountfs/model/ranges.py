@@ -5,6 +5,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
+_NONE: list[int] = []
+"""Of all empty sets, of which there are many; never changed."""
+
 
 class RangeSet:
     """A mutable set of byte offsets kept as disjoint, non-touching, ascending half-open ranges."""
@@ -12,8 +15,8 @@ class RangeSet:
     __slots__ = ("_starts", "_stops")
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
-        self._starts: list[int] = []
-        self._stops: list[int] = []
+        self._starts: list[int] = _NONE
+        self._stops: list[int] = _NONE
         for start, stop in ranges:
             self.add(start, stop)
 
@@ -44,6 +47,9 @@ class RangeSet:
         """Joins [start, stop); an empty range changes nothing."""
         if start >= stop:
             return
+        if not self._starts:
+            self._starts, self._stops = [start], [stop]
+            return
         first = bisect_left(self._stops, start)
         last = bisect_right(self._starts, stop)
         if first < last:
@@ -54,7 +60,7 @@ class RangeSet:
 
     def remove(self, start: int, stop: int) -> None:
         """Takes [start, stop) out."""
-        if start >= stop:
+        if start >= stop or not self._starts:
             return
         first = bisect_right(self._stops, start)
         last = bisect_left(self._starts, stop)

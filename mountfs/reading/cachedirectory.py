@@ -68,7 +68,7 @@ def found_as(path: Path, *, has_sums: bool) -> Found | None:
         former = CacheFile(str(path), ranges, sums=sums, is_former=True, inode=inode, is_long=is_long)
         former.leave(stored_in(former.path, 0, size_bytes))
         former.cached_bytes = former.disk_bytes
-        former.unproven = set(blocks)
+        sums.unproven = set(blocks)
     elif size_bytes > WHOLE_FILE_BYTES and not _is_full(path, size_bytes):
         return None
     else:

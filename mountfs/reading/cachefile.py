@@ -98,9 +98,7 @@ class CacheFile:
     ``is_proven``: False for a file of a former process that has to prove itself as a whole, and that nobody
     asked for yet; nothing counts as cached of it. ``proving`` is held while it does: for `cat` the kernel
     asks for several pieces before it has the first, and only one of these reads is to hash the file.
-    ``unproven``: blocks that count, and have to prove themselves. ``refuted``: those that did not, and that
-    nobody here has fetched since. ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to
-    it since.
+    ``sums``: of a large file. ``is_former``: it was found, and nobody wrote to it since.
     ``is_shared``: another mount had it first, and may still be writing to it. ``inode``: its device and
     number, once there is a file.
     """
@@ -115,8 +113,6 @@ class CacheFile:
     is_shared: bool = False
     inode: tuple[int, int] | None = None
     is_long: bool = True
-    unproven: set[int] = field(default_factory=set)
-    refuted: set[int] = field(default_factory=set)
     stored: Stored | None = None
     was_open: bool = False
     proving: threading.Lock = field(default_factory=threading.Lock, compare=False)
@@ -191,8 +187,8 @@ class CacheFile:
         self.left.remove(start, stop)
         if self.sums is not None:
             whole = self.sums.whole_in(start, stop)
-            self.unproven.difference_update(whole)
-            self.refuted.difference_update(whole)
+            self.sums.unproven.difference_update(whole)
+            self.sums.refuted.difference_update(whole)
 
     def finds_more(self, start: int, stop: int) -> bool:
         """Counts the blocks that touch [start, stop) and that another mount has fetched since, which have to
@@ -201,10 +197,10 @@ class CacheFile:
             return False
         gaps = self.ranges.gaps(start, stop)
         present = (number for gap in gaps for number in self.sums.present(self.sums.touching(*gap)))
-        found = [number for number in present if number not in self.refuted]
+        found = [number for number in present if number not in self.sums.refuted]
         for number in found:
             self.have(*self.sums.span(number))
-            self.unproven.add(number)
+            self.sums.unproven.add(number)
         return bool(found)
 
     def lose(self, start: int, stop: int) -> None:
@@ -220,9 +216,9 @@ class CacheFile:
 
     def unproven_in(self, start: int, stop: int) -> list[int]:
         """The blocks that [start, stop) touches and that have to prove themselves first."""
-        if self.sums is None or not self.unproven or start >= stop:
+        if self.sums is None or not self.sums.unproven or start >= stop:
             return []
-        return [number for number in self.sums.touching(start, stop) if number in self.unproven]
+        return [number for number in self.sums.touching(start, stop) if number in self.sums.unproven]
 
 
 class KeptOpen:
@@ -274,10 +270,10 @@ def prove(cached: CacheFile, numbers: Iterable[int], fd: int, lock: threading.Lo
         if is_right is None:
             return False
         with lock:
-            if number in cached.unproven:
-                cached.unproven.discard(number)
+            if number in cached.sums.unproven:
+                cached.sums.unproven.discard(number)
                 if not is_right:
-                    cached.refuted.add(number)
+                    cached.sums.refuted.add(number)
                     cached.lose(*cached.sums.span(number))
     return True
 

@@ -21,13 +21,17 @@ LACKS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 class Sums:
     """The digests of one cache file, of a content of *size_bytes*. No method raises OSError: what cannot be
-    written or read is absent."""
+    written or read is absent. ``unproven``: blocks that count as cached, and have to prove themselves.
+    ``refuted``: those that did not, and that nobody here has fetched since; both guarded by the cache's
+    lock."""
 
-    __slots__ = ("_path", "size_bytes")
+    __slots__ = ("_path", "refuted", "size_bytes", "unproven")
 
     def __init__(self, cache_file: Path, size_bytes: int) -> None:
         self._path = cache_file.with_name(cache_file.name + SUFFIX)
         self.size_bytes = size_bytes
+        self.unproven: set[int] = set()
+        self.refuted: set[int] = set()
 
     @property
     def uncut_bytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 from collections import OrderedDict
 from dataclasses import replace
@@ -40,6 +41,20 @@ def test_what_was_put_is_there_and_nothing_else(blocks: Blocks) -> None:
     assert blocks.peek(a_file(), 0, 20) == b""
     assert blocks.gaps(a_file(), 0, 40) == [(0, 10), (30, 40)]
     assert blocks.peek(a_file("b"), 15, 5) == b""
+
+
+def test_a_small_file_that_is_cached_takes_few_objects(tmp_path: Path) -> None:
+    """Up to MOST_FILES are, after weeks of small files."""
+    blocks = Blocks(tmp_path / "cache", 10**6, HashKind.SHA1)
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(each) in (list, set, dict) for each in gc.get_objects())
+
+    before = count()
+    for number in range(100):
+        blocks.put(a_file(f"f{number}"), 0, b"x" * 100)
+    assert count() - before <= 100 * 2 + 10  # where its ranges begin and end
 
 
 def test_the_least_recently_used_goes_first(blocks: Blocks, tmp_path: Path) -> None:
