@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from daemon.commit.troubles import IN_A_ROW
 from mountfs.errors import MountfsError, ServerFault
+from mountfs.model.order import Order
+from mountfs.ports import Launch
 from tests.doubles.crew import Crew
 from tests.doubles.world import World
 
@@ -53,11 +55,18 @@ def test_a_service_that_fails_at_everything_is_asked_as_rarely_as_by_few(
     assert len(side_by_side.account.files()) == FILES
 
 
-def test_few_files_that_fail_again_and_again_keep_no_other_waiting(side_by_side: World) -> None:
-    count = IN_A_ROW - 1
-    for number in range(count):
-        side_by_side.backend.refuse(f"/f{number}", ServerFault("HTTP 500"), times=1000)
-    crew = put_all(side_by_side, count)
+def test_few_files_that_fail_again_and_again_keep_no_other_waiting(
+    side_by_side: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = side_by_side.backend.submit
+
+    def stumbling(orders: Sequence[Order]) -> Launch:
+        if orders[0].place.path.name.startswith("f"):
+            raise ServerFault("HTTP 500")
+        return submit(orders)
+
+    monkeypatch.setattr(side_by_side.backend, "submit", stumbling)
+    crew = put_all(side_by_side, IN_A_ROW - 1)
     for number in range(10):
         work_for(crew, 30.0)
         side_by_side.put(f"/other{number}", b"o")
