@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from daemon.places.durable import sync
 from daemon.places.statedir import Slot, StateDir
 from mountfs.model.path import RemotePath
 from mountfs.tree.beside import name_beside
+from mountfs.tree.database import UNREADABLE
 from mountfs.tree.peek import LeftBytes, left_bytes
 
 MOST_BYTES = 2**63 - 1
@@ -168,7 +168,7 @@ def _left_in(
             is_timed = bool(left.mtime_ns) or left.problem is not None
             # One that was never closed has no time of its own yet.
             yield left if is_timed else replace(left, mtime_ns=_time_ns_of(slot.spool / left.spool))
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise Failure(
             f"{slot.journal}: cannot be read: {error}; pending bytes without their names are in {slot.spool}"
         ) from None

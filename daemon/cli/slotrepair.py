@@ -21,7 +21,7 @@ from mountfs.spool.quota import Quota
 from mountfs.spool.spool import Spool, is_name
 from mountfs.tree.attributelog import STORE_ENDINGS, AttributeLog, newer_of
 from mountfs.tree.copynames import CopyNames
-from mountfs.tree.database import OtherVersion, is_passing
+from mountfs.tree.database import UNREADABLE, OtherVersion, is_passing
 from mountfs.tree.kept import Kept, kept_of
 from mountfs.tree.label import NOBODYS, read_label, said_of
 from mountfs.tree.launch import stranded
@@ -75,8 +75,8 @@ def _rebuild(slot: SlotCheck) -> str | None:
         aside = _move_journal_away(slot, draft)
     except JournalUnusable:
         return None
-    except sqlite3.Error as error:
-        if is_passing(error):
+    except UNREADABLE as error:
+        if isinstance(error, sqlite3.Error) and is_passing(error):
             raise
         return None
     finally:

@@ -22,6 +22,11 @@ MACHINE_TROUBLE = (sqlite3.Error, OSError, MemoryError, NoSpace)
 """What this machine raises when it is in trouble, whatever is asked of it."""
 
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises of a database that is damaged: where it quotes what is no text any more, Python cannot
+decode its message."""
+
+
 class StoreUnusable(MountfsError):
     """The database cannot be opened: it is damaged, or of another version of mountfs."""
 
@@ -42,7 +47,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Opens or makes the database at *path*, for one process at a time. StoreUnusable when it cannot."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         raise unusable(path, error) from error
     try:
         path.chmod(0o600)
@@ -57,7 +62,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             db.executescript(f"BEGIN; {DDL} COMMIT;")
-    except (sqlite3.Error, OSError) as error:
+    except (*UNREADABLE, OSError) as error:
         db.close()
         raise unusable(path, error) from error
     return db
@@ -65,7 +70,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """For reading alone, of a database that no process writes to meanwhile. Beside one without a log no file
-    is made; beside a log SQLite makes its index (-shm) where that is missing. sqlite3.Error."""
+    is made; beside a log SQLite makes its index (-shm) where that is missing. UNREADABLE."""
     has_log = Path(f"{path}-wal").exists()
     mode = "mode=ro" if has_log else "mode=ro&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)

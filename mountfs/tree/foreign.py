@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.tree.attributelog import ENDING
-from mountfs.tree.database import connect_to_read
+from mountfs.tree.database import UNREADABLE, connect_to_read
 from mountfs.tree.schema import DDL, VERSION
 
 PROGRAM = "program"
@@ -64,7 +64,7 @@ def foreign(path: Path, spool: Path, set_aside: Path, pins: str) -> Foreign | No
             if not version.isdecimal() or version == str(VERSION):
                 return None
             pending, own = _left(db, spool)
-    except sqlite3.Error:
+    except UNREADABLE:
         return None
     has_more = bool(facts.get(pins)) or _size(Path(f"{path}{ENDING}")) > 0
     return Foreign(int(version), facts.get(PROGRAM, ""), pending, own + has_more, _files(set_aside))
@@ -78,7 +78,7 @@ def _left(db: sqlite3.Connection, spool: Path) -> tuple[int | None, int]:
                 return None, 0
         counts = [[db.execute(query).fetchone()[0] for query in queries] for queries in (_PENDING, _OWN)]
         files = sum(each.stat().st_size > 0 for each in os.scandir(spool)) if spool.is_dir() else 0
-    except (sqlite3.Error, OSError):
+    except (*UNREADABLE, OSError):
         return None, 0
     return max(*counts[0], files), sum(counts[1])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mountfs.model.entry import NS_PER_S
 from mountfs.model.names import is_local_name
-from mountfs.tree.database import connect_to_read
+from mountfs.tree.database import UNREADABLE, connect_to_read
 from mountfs.tree.gaprows import read_gaps
 from mountfs.tree.label import read_label
 from mountfs.tree.node import ROOT_ID
@@ -65,7 +65,7 @@ def holding(path: Path, spool: Path) -> Holding:
             local_count,
             local_bytes,
         )
-    except (sqlite3.Error, OSError):
+    except (*UNREADABLE, OSError):
         return Holding(0, 0)
 
 
@@ -76,7 +76,7 @@ def names_file(path: Path, spool: str) -> bool:
     try:
         with closing(_connect_beside(path)) as db:
             return db.execute("SELECT 1 FROM contents WHERE spool = ?", (spool,)).fetchone() is not None
-    except sqlite3.Error:
+    except UNREADABLE:
         return False
 
 
@@ -88,12 +88,12 @@ def has_fact(path: Path, key: str) -> bool:
     try:
         with closing(_connect_beside(path)) as db:
             return db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
-    except sqlite3.Error:
+    except UNREADABLE:
         return True
 
 
 def _connect_beside(path: Path) -> sqlite3.Connection:
-    """For reading alone, though a process may write to it. sqlite3.Error."""
+    """For reading alone, though a process may write to it. UNREADABLE."""
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1)
 
 
@@ -122,7 +122,7 @@ def left_bytes(path: Path, labels: Mapping[str, str], is_name: Callable[[str], b
     files are nobody's.
     *labels*: of the files in the spool, which say it of new ones that have no row. *is_name*: whether a file
     of one directory may have a name; a damaged store, or one that somebody changed, may name anything.
-    sqlite3.Error when it cannot be read.
+    UNREADABLE when it cannot be read.
 
     Of a file that was closed, opened again and closed again, the newer version alone is told: a start takes
     it for the file's: `echo 1 > f; echo 2 > f`, and the mount is killed before the kernel releases f.

@@ -18,6 +18,7 @@ from daemon.commit.committer import Committer
 from daemon.config.options import MountOptions
 from daemon.config.settings import DropboxRemote, RemoteSpec
 from daemon.failure import Failure
+from daemon.places.statedir import StateDir
 from daemon.process import adoption, assembly
 from daemon.process.assembly import IDLE_CACHE_S, assemble
 from daemon.process.connection import Connection
@@ -209,6 +210,15 @@ def with_values_that_make_no_sense(store: Path) -> None:
         db.execute(f"INSERT INTO nodes ({columns}) VALUES (99, 'file', 1, 'x', 1, 'x', 0, 0, 1)")
 
 
+def whose_tables_are_no_text(store: Path) -> None:
+    """SQLite quotes them, and its message cannot be decoded."""
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    text = b"CREATE TABLE nodes"
+    assert store.read_bytes().count(text) == 1
+    store.write_bytes(store.read_bytes().replace(text, b"CREATE TABL\xff nodes"))
+
+
 def that_others_can_write_to(store: Path) -> None:
     store.parent.chmod(0o777)
 
@@ -226,6 +236,7 @@ DAMAGES = [
     a_directory,
     with_a_spool_that_is_none,
     with_values_that_make_no_sense,
+    whose_tables_are_no_text,
     that_others_can_write_to,
     whose_lock_is_a_link,
 ]
@@ -282,9 +293,13 @@ def test_a_copy_that_somebody_made_of_a_slot_is_no_slot(machine: Machine) -> Non
     assert all((copy / "journal.db").exists() for copy in copies)
 
 
-def test_a_slot_of_ours_with_values_that_make_no_sense_is_refused_with_what_to_do(machine: Machine) -> None:
+@pytest.mark.parametrize("damage", [with_values_that_make_no_sense, whose_tables_are_no_text])
+def test_a_damaged_slot_of_ours_is_refused_with_what_to_do(
+    machine: Machine, damage: Callable[[Path], None]
+) -> None:
     machine.leave(0, "/f", b"x")
-    with_values_that_make_no_sense(machine.slot(0) / "journal.db")
+    damage(machine.slot(0) / "journal.db")
+    StateDir(machine.directory).all_pending()  # whoever asks for it is not to fail
     with pytest.raises(StoreUnusable, match="run mountfs fsck --repair"):
         machine.mount()
 

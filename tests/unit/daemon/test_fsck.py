@@ -64,6 +64,15 @@ def test_what_was_recovered_is_told_whatever_a_mount_had_to_tell_before(
     assert "repaired: /f (recovered copy " in capsys.readouterr().out
 
 
+def test_of_a_journal_whose_tables_are_no_text_the_bytes_are_saved(slot: Path) -> None:
+    """SQLite quotes them, and its message cannot be decoded."""
+    with closing(sqlite3.connect(slot / "journal.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    body = (slot / "journal.db").read_bytes()
+    (slot / "journal.db").write_bytes(body.replace(b"CREATE TABLE nodes", b"CREATE TABL\xff nodes"))
+    assert [fsck(slot), fsck(slot, "--repair"), fsck(slot)] == [4, 1, 0]
+
+
 def test_that_nothing_is_wrong_is_said(slot: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fsck(slot, "--repair")
     assert "nothing is wrong" not in capsys.readouterr().out
