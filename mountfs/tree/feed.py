@@ -18,7 +18,7 @@ from mountfs.tree.childrows import load_children
 from mountfs.tree.folderpaths import FolderPaths
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.remote import hear, in_memory, rebase, stands, take_late
+from mountfs.tree.remote import hear, in_memory, is_untouched, rebase, stands, take_late
 from mountfs.tree.tree import Tree
 
 NOTED_AT_ONCE = 100
@@ -44,6 +44,8 @@ class Feed:
         """The serial number from before the page was asked for."""
         self._latest: dict[str, News] = {}
         """The last change at each path that the page tells of, by the path's key."""
+        self._folders: dict[str, Seen] = {}
+        """The last change of each item that the page tells of by its id."""
         self._has_more = False
         """Whether the service has told that another page follows."""
         self._ids: dict[int, tuple[Folder, int]] = {}
@@ -52,6 +54,8 @@ class Feed:
         self._late: dict[str, tuple[Node, Sequence[str]]] = {}
         """Folders that are not known, by their keys, in which a file of ours arrived late: the nearest one
         above that is known, and the names from there on."""
+        self._moved: dict[tuple[int | str, ...], tuple[Node, Sequence[str]]] = {}
+        """Likewise folders into which others moved something of ours: they are looked into at once."""
         self._top = top
         self._lost_top: Node | None = None
         """The top, to be looked for: it, or a folder above it, was told of as gone or replaced."""
@@ -85,6 +89,7 @@ class Feed:
             one.path.key: one for one in news if isinstance(one, Seen | Gone) and one.path is not None
         }
         self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
+        self._folders = {one.entry.id: one for one in news if isinstance(one, Seen) and one.path is None}
         with tree.lock:
             self._paths.clear()
         for at in range(0, len(news), NOTED_AT_ONCE):
@@ -102,6 +107,10 @@ class Feed:
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
+        moved, self._moved = self._moved, {}
+        for known, names in moved.values():
+            with suppress(MountfsError):
+                self._look_into(known, names)
         lost, self._lost_top = self._lost_top, None
         if lost is not None:
             with suppress(MountfsError):
@@ -193,6 +202,8 @@ class Feed:
         else:
             before = node.state.base_parent
             if before is not None and before is not folder:
+                if not is_untouched(self._tree, node):
+                    self._look_first(news, folder)
                 yield before
 
     def _gone(self, news: Gone) -> Iterator[Node]:
@@ -334,9 +345,31 @@ class Feed:
     def _note_late(self, path: RemotePath, entry: Entry) -> None:
         """*entry* is at *path*, in a folder that is not known."""
         if self._tree.late.is_one_at(path.key, entry):
-            above = next(each for each in path.ancestors() if each.is_root or self._paths.at(each))
-            known = self._paths.at(above) or self._tree.root
-            self._late[path.parent.key] = known, path.parent.components[len(above.components) :]
+            self._late[path.parent.key] = self._way_to(path.parent)
+
+    def _way_to(self, path: RemotePath) -> tuple[Node, Sequence[str]]:
+        """The nearest folder that is known, of those above *path* and itself, and the names from there on."""
+        above = next(each for each in (path, *path.ancestors()) if each.is_root or self._paths.at(each))
+        known = self._paths.at(above) or self._tree.root
+        return known, path.components[len(above.components) :]
+
+    def _look_first(self, news: Seen, folder: Node | None) -> None:
+        """Others moved something of ours to where *news* tell, into *folder*, where that is known. Were the
+        folder that it has left listed before that one, it would be lost with what was done here."""
+        names: list[str] = []
+        at, folder_id = folder, news.folder_id
+        if at is None and news.path is not None:
+            at, more = self._way_to(news.path.parent)
+            names += more
+        way: set[str] = set()
+        while at is None and folder_id in self._folders and folder_id not in way:
+            way.add(folder_id)
+            told = self._folders[folder_id]
+            names.insert(0, told.entry.name)
+            folder_id = told.folder_id
+            at = self._tree.by_remote_id(folder_id)
+        if at is not None:
+            self._moved[at.id, *names] = at, names
 
     def _note_taken(self, folder: Node, key: str, entry: Entry) -> None:
         """*entry* has that place: where that is not the folder that had it, this one has left it."""

@@ -230,6 +230,31 @@ def test_s_conflict_what_is_done_with_files_whose_names_somebody_else_exchanged_
     assert corner.troubles() == []
 
 
+@pytest.mark.only_on(
+    "dropbox", "box", because="the command asks a mount that was started by the command line"
+)
+def test_s_conflict_what_is_done_with_something_that_somebody_else_moved_is_done_in_its_new_folder(
+    corner: Corner,
+) -> None:
+    far_side, path, remote = corner.far_side, corner.path, corner.remote
+    for name in ("removed", "written", "folder/file"):
+        corner.theirs(f"old/{name}", name)
+    assert mountfs("pause", corner.mount.path).returncode == 0
+    (path / "old" / "removed").unlink()
+    (path / "old" / "written").write_text("ours")
+    (path / "old" / "folder" / "new").write_text("new")
+    for name in ("removed", "written", "folder"):
+        far_side.move(remote(f"old/{name}"), remote(f"away/{name}"))
+    until(lambda: is_text(path / "away" / "folder" / "file", "folder/file"), "it is seen where it is now")
+    assert os.listdir(path / "old") == []
+    assert mountfs("resume", corner.mount.path).returncode == 0
+    corner.settle()
+    due = {"away/written": "ours", "away/folder/file": "folder/file", "away/folder/new": "new"}
+    assert corner.seen() == {f"/{name}": corner.hash_of(text.encode()) for name, text in due.items()}
+    assert corner.arrived() == corner.seen()
+    assert corner.troubles() == []
+
+
 def test_s_conflict_a_folder_is_kept_beside_a_file_that_others_put_in_its_place(corner: Corner) -> None:
     corner.theirs("folder/file", "common")
     corner.far_side.pause()

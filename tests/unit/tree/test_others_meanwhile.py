@@ -54,6 +54,7 @@ def test_what_others_make_in_a_new_folder_that_was_listed_elsewhere_before_its_r
     world.account.job_polls = 5
     world.core.committer.step(world.clock.now_s())
     world.account.move("/d", "/a/e")
+    assert world.core.listings.try_relist(world.core.tree.root)  # before the news tell where it went
     world.follow()
     assert world.names("/a/e") == {"x", "c"}
     assert world.names("/a/e/c") == set()
@@ -528,7 +529,8 @@ def test_what_is_done_in_folders_whose_names_others_pass_round_is_done_there(wor
 def test_that_a_rename_had_no_effect_since_others_took_the_thing_away_is_told(
     tmp_path: Path, limits: BackendLimits, goal: str | None, *, is_folder: bool
 ) -> None:
-    """`mv a/it b/it` here, of what others remove or move out of a: a is listed first."""
+    """`mv a/it b/it` here, of what others remove or move out of a: a is listed before anything tells where
+    it went."""
     world = World(tmp_path, limits=limits)
     world.account.mkdir("/z")
     world.account.mkdir("/b")
@@ -539,8 +541,8 @@ def test_that_a_rename_had_no_effect_since_others_took_the_thing_away_is_told(
         world.account.remove("/a/it")
     else:
         world.account.move("/a/it", goal)
+    assert world.core.listings.try_relist(world.node("/a"))
     world.follow()
-    world.names("/a")
     world.settle()
     world.follow()
     world.tree()
