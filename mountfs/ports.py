@@ -26,7 +26,6 @@ cannot keep them."""
 class BackendLimits:
     """How a service differs from the others, as values; nothing outside ``backends`` asks which it is."""
 
-    service: str
     hash_kind: HashKind
     names: NameRules
     max_file_bytes: int

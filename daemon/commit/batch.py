@@ -21,7 +21,6 @@ class Current:
 
     kind: OrderKind
     entries: int
-    since_s: float
     paths: tuple[str, ...] = ()
     """The paths of some of its entries."""
     id: int = 0
@@ -86,7 +85,7 @@ class Batch:
     @property
     def current(self) -> Current:
         paths = tuple(flight.place.path.text for flight in self.flights[:NAMED])
-        return Current(self.kind, len(self.flights), self.since_s, paths, self.sent.id)
+        return Current(self.kind, len(self.flights), paths, self.sent.id)
 
     def halved(self, batch_id: int) -> Batch:
         """Moves the second half of its flights to a new batch, *batch_id*, which is as far as this one. A new

@@ -75,13 +75,13 @@ def time_ns(value: Any, what: str) -> int:
         raise _nonsense(value, what) from None
 
 
-def name(value: Any, what: str = "name") -> str:
+def name(value: Any) -> str:
     """One component of a path, as a folder of the mount can show it."""
     if not isinstance(value, str) or value in ("", ".", "..") or "/" in value or "\0" in value:
-        raise _nonsense(value, what)
-    length = len(value) if value.isascii() else len(_utf8(value, what))
+        raise _nonsense(value, "name")
+    length = len(value) if value.isascii() else len(_utf8(value, "name"))
     if length > MOST_NAME_BYTES:
-        raise ServerFault(f"{what}: longer than a name can be: {brief(value)}")
+        raise ServerFault(f"name: longer than a name can be: {brief(value)}")
     return value
 
 

@@ -33,6 +33,3 @@ class Numbered(Generic[T]):
             return self._things.pop(number)
         except KeyError:
             raise BadHandle(f"no such handle: {number}") from None
-
-    def values(self) -> list[T]:
-        return list(self._things.values())

@@ -8,7 +8,6 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +31,6 @@ from mountfs.xattrs import NAMESPACE
 
 FUSE_DEVICE = Path("/dev/fuse")
 FUSE_CONF = Path("/etc/fuse.conf")
-UNMOUNT_TIMEOUT_S = 30.0
 PATH_CODEC = "mountfs-path"
 """UTF-8 that lets bytes which are none through, so that such a name gets a proper refusal."""
 CODING = ("utf-8", "surrogateescape")
@@ -131,11 +129,6 @@ class FuseMount:
         if not self._is_up.is_set():
             raise MountFailed(self._complaints.reason() or "libfuse refused, and did not say why")
 
-    def unmount(self, *, lazy: bool = False) -> None:
-        """Takes the mount away, so that ``run`` returns. MountFailed while somebody uses it, unless *lazy*:
-        then it vanishes from the tree at once, and for those who use it when they are done."""
-        unmount(self._mountpoint, lazy=lazy)
-
     def _up(self, on_ready: Callable[[], None] | None) -> None:
         self._complaints.end()
         self._is_up.set()
@@ -150,7 +143,7 @@ class FuseMount:
             raise MountFailed(f"{self._mountpoint} is not a directory")
         if os.geteuid() == 0:
             return
-        if _fusermount() is None:
+        if not (shutil.which("fusermount3") or shutil.which("fusermount")):
             raise MountFailed("fusermount is missing: install the package fuse3")
         if self._options.allow_other and not _others_allowed():
             raise MountFailed(f"allow_other needs the line user_allow_other in {FUSE_CONF}")
@@ -188,28 +181,10 @@ def fuse_options(options: FuseOptions) -> dict[str, str | int | float | bool]:
     }
 
 
-def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
-    """Takes a FUSE mount away. MountFailed with the reason, such as that it is busy."""
-    program = _fusermount()
-    if program is None:
-        raise MountFailed("fusermount is missing: install the package fuse3")
-    command = [program, "-u", *(["-z"] if lazy else []), "--", str(mountpoint)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=UNMOUNT_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise MountFailed(f"cannot unmount {mountpoint}: {program} does not end") from None
-    if done.returncode:
-        raise MountFailed(f"cannot unmount {mountpoint}: {done.stderr.strip() or program}")
-
-
 def _ignore_broken_pipes() -> None:
     """Undoes what libfuse 2 does at its end: it gives SIGPIPE back its deadly default, also where it was
     ignored before, as Python does. Through libc, since Python sets signals on the main thread only."""
     ctypes.CDLL(None).signal(int(signal.SIGPIPE), ctypes.c_void_p(int(signal.SIG_IGN)))
-
-
-def _fusermount() -> str | None:
-    return shutil.which("fusermount3") or shutil.which("fusermount")
 
 
 def _others_allowed() -> bool:

@@ -70,10 +70,6 @@ class RemotePath:
         """Whether it is a descendant of *other*, ignoring case."""
         return self.key != other.key and self.key.startswith(other.key + "/")
 
-    def overlaps(self, other: RemotePath) -> bool:
-        """Whether one is the other or one of its ancestors, ignoring case."""
-        return self.key == other.key or self.is_below(other) or other.is_below(self)
-
     def moved(self, source: RemotePath, target: RemotePath) -> RemotePath:
         """Where it stands after *source*, which is it or an ancestor of it, became *target*."""
         # By components: folding may change the length of a spelling.

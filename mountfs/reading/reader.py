@@ -12,7 +12,7 @@ from cachetools import LRUCache
 
 from mountfs.errors import Offline, Transient
 from mountfs.model.entry import File
-from mountfs.model.linkrate import Link, LinkRate
+from mountfs.model.linkrate import Link
 from mountfs.model.waits import PATIENCE_S, SHORTEST_WAIT_S, Ending
 from mountfs.ports import Clock
 from mountfs.reading.beginnings import Beginnings
@@ -111,11 +111,6 @@ class Reader:
         """Counts since the reader was made. A read that the kernel answers from its own cache is not among
         them."""
         return self._served.read()
-
-    @property
-    def rate(self) -> LinkRate:
-        """Of the bytes that come."""
-        return self.link.down
 
     def read(self, file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
         """Bytes of exactly this revision, fewer only at its end. *ahead*: False fetches no more than the

@@ -206,13 +206,6 @@ class Spool:
         """Somebody else has taken the file over, by renaming it."""
         self._retire(name)
 
-    def rename(self, name: str) -> str:
-        """Gives a file another name of our own; which."""
-        other = _new_name()
-        self._retire(name)
-        self._disk.rename(str(self.path(name)), str(self.path(other)))
-        return other
-
     def move_out(self, name: str, target: Path) -> None:
         """Gives a file to somebody else on the same file system, making the folder it goes to."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -53,10 +53,6 @@ class SpoolFile:
         """Cuts or extends with zeros."""
         self._disk.truncate(self._fd, size_bytes)
 
-    def fdatasync(self) -> None:
-        """Bytes and size survive power loss; the file's name only once the directory is synced."""
-        self._disk.fdatasync(self._fd)
-
     def label(self, text: str) -> bool:
         """Keeps *text* with the file, for whoever finds it after a crash; whether it could."""
         return self._disk.label(self._fd, text)

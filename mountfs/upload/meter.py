@@ -68,8 +68,3 @@ class Meter:
         """Content ids of files with an open session, and their bytes at the service, the liveliest first."""
         for content_id in islice(reversed(self._files), most):
             yield content_id, self._files[content_id].stored_bytes
-
-    @property
-    def files(self) -> int:
-        """How many files have an open session."""
-        return len(self._files)

@@ -33,11 +33,11 @@ class Urgency:
         with self._lock:
             self._wakers.append(wake)
 
-    def hurry(self, lasts_s: float = HURRY_LASTS_S) -> None:
-        """Somebody waits, for *lasts_s*; to be repeated for as long as that is so."""
+    def hurry(self) -> None:
+        """Somebody waits, for ``HURRY_LASTS_S``; to be repeated for as long as that is so."""
         was_pressing = self.is_pressing
         with self._lock:
-            self._until_s = max(self._until_s, self._clock.now_s() + lasts_s)
+            self._until_s = max(self._until_s, self._clock.now_s() + HURRY_LASTS_S)
         if not was_pressing:
             self._wake()
 

@@ -30,7 +30,6 @@ EDITED_NS = 1_600_000_000 * NS_PER_S
 ENTANGLED = InvalidArgument("a file is copied twice in one batch")
 
 MEMORY_LIMITS = BackendLimits(
-    service="memory",
     hash_kind=HashKind.DROPBOX,
     names=NameRules(forbidden_names=frozenset({"desktop.ini", "thumbs.db", ".ds_store"})),
     max_file_bytes=350 * 10**9,
@@ -380,7 +379,11 @@ def _at(path: str) -> Place:
 
 def _overlap(some: Sequence[Order], others: Sequence[Order]) -> bool:
     """Whether two batches touch the same paths, or one something below the other's."""
-    return any(mine.overlaps(theirs) for mine in _paths(some) for theirs in _paths(others))
+    return any(
+        mine.key == theirs.key or mine.is_below(theirs) or theirs.is_below(mine)
+        for mine in _paths(some)
+        for theirs in _paths(others)
+    )
 
 
 def _paths(orders: Sequence[Order]) -> list[RemotePath]:

@@ -261,7 +261,8 @@ def versions(backend: Backend, paths: Sequence[str]) -> Iterator[str | None]:
         history = (head, *backend.revisions_before(head, None))
         for number, file in enumerate(history[:-1]):
             # At Dropbox a move makes a revision of the same bytes, and a commit of the same bytes none.
-            if backend.limits.service != "dropbox" or file.content_hash != history[number + 1].content_hash:
+            is_own = file.content_hash != history[number + 1].content_hash
+            if is_own or not isinstance(backend, DropboxBackend):
                 yield file.content_hash
         yield history[-1].content_hash
 

@@ -177,7 +177,7 @@ class StirringMachine(MeddlingMachine):
                 self.let_go(known.first)
                 self.alive.add(body)
             known.is_changed = False
-        if all(handle.file is not file for handle in self.world.fs._handles.values()):
+        if all(self.world.fs._handles[each].file is not file for each in self.handles):
             self.written_to.pop(file, None)
         for hidden in self.hidden.pop(self.world, []):
             if self.world.fs.is_open(hidden):

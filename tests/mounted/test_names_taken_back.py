@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from daemon.process.mountpoint import detach
 from mountfs.attributes import Attributes
 from mountfs.fuse import mount as fuse_mount
 from mountfs.fuse.mount import FuseMount, FuseOptions
@@ -62,7 +63,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixture
     thread.start()
     until(lambda: os.path.ismount(mountpoint), "it is mounted")
     yield mountpoint
-    mounted.unmount(lazy=True)
+    detach(mountpoint)
     thread.join(DEADLINE_S)
     assert not thread.is_alive()
 

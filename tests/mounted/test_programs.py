@@ -8,7 +8,8 @@ import resource
 
 import pytest
 
-from mountfs.fuse.mount import MountFailed, unmount
+from daemon.failure import Failure
+from daemon.process.mountpoint import take_away
 from tests.mounted.corner import Corner
 from tests.mounted.realmount import MakeMount
 from tests.mounted.sandboxprocess import Asked
@@ -335,8 +336,8 @@ def test_times_travel_with_the_bytes(corner: Corner) -> None:
 
 def test_a_busy_mount_is_not_taken_away(corner: Corner) -> None:
     (corner.path / "f").write_text("x")
-    with (corner.path / "f").open(), pytest.raises(MountFailed, match="busy"):
-        unmount(corner.mount.path)
+    with (corner.path / "f").open(), pytest.raises(Failure, match="busy"):
+        take_away(corner.mount.path)
     assert (corner.path / "f").read_text() == "x"
 
 

@@ -18,7 +18,6 @@ BATCHES_AT_ONCE = 12
 the service takes more, 200 small files are there in 1.6 s with twelve, and in 2.6 s with six."""
 
 BOX_LIMITS = BackendLimits(
-    service="box",
     hash_kind=HashKind.SHA1,
     # "Non-printable" characters are refused (PUT /folders/:id names those of ASCII), and a space at either
     # end; all other white space is fine, wherever it stands.

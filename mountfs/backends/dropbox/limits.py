@@ -26,7 +26,6 @@ TRANSPORT_STEPS = (
 """Of upload sessions: what counts as data transport for teams with a monthly limit (API reference)."""
 
 DROPBOX_LIMITS = BackendLimits(
-    service="dropbox",
     hash_kind=HashKind.DROPBOX,
     names=NameRules(
         max_chars=255,

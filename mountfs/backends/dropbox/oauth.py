@@ -29,7 +29,6 @@ class DropboxGrant:
     """What a code was exchanged for; *scopes* is empty where the reply does not say."""
 
     access_token: str
-    expires_in_s: float
     refresh_token: str
     scopes: frozenset[str]
 
@@ -69,8 +68,7 @@ def redeem(
         raise ServerFault("oauth2/token: the reply has no refresh token")
     stated = reply.get("scope")
     scopes = frozenset(stated.split()) if isinstance(stated, str) else frozenset()
-    life_s = checked.life_s(reply.get("expires_in"), ACCESS_TOKEN_LIFE_S)
-    return DropboxGrant(access_token(reply), life_s, newest, scopes)
+    return DropboxGrant(access_token(reply), newest, scopes)
 
 
 def refresh_access_token(

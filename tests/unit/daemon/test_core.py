@@ -386,12 +386,12 @@ def test_missing_bytes_stay_failed_whether_or_not_the_service_renames_the_file(
 
 
 def test_what_the_link_delivers_is_known_to_the_next_mount(world: World) -> None:
-    assert world.core.reader.rate.told_bytes_s == 0
-    world.core.reader.rate.told_bytes_s = 123_456_789.5
+    assert world.core.reader.link.down.told_bytes_s == 0
+    world.core.reader.link.down.told_bytes_s = 123_456_789.5
     world.restart()
-    assert world.core.reader.rate.told_bytes_s == 123_456_789
+    assert world.core.reader.link.down.told_bytes_s == 123_456_789
     world.restart()
-    assert world.core.reader.rate.told_bytes_s == 123_456_789, "though nothing was read"
+    assert world.core.reader.link.down.told_bytes_s == 123_456_789, "though nothing was read"
 
 
 @pytest.mark.parametrize("size_bytes", [MIB, 16 * MIB])
@@ -421,7 +421,7 @@ def test_what_uploads_tell_of_the_link_is_known_to_the_next_mount(
     told_bytes_s = world.core.reader.link.supposed_bytes_s
     assert 0.9 * MIB < told_bytes_s < 32 * MIB
     world.restart()
-    assert world.core.reader.rate.told_bytes_s == int(told_bytes_s)
+    assert world.core.reader.link.down.told_bytes_s == int(told_bytes_s)
 
 
 def test_the_rate_of_the_link_is_kept_now_and_then_for_a_mount_that_is_killed(world: World) -> None:
@@ -429,7 +429,7 @@ def test_the_rate_of_the_link_is_kept_now_and_then_for_a_mount_that_is_killed(wo
     store = core.tree.store
 
     def kept_after(seconds: float, told_bytes_s: float) -> tuple[str | None, int]:
-        core.reader.rate.told_bytes_s = told_bytes_s
+        core.reader.link.down.told_bytes_s = told_bytes_s
         before = store.commits
         world.advance(seconds)
         assert step(world.clock.now_s()) == math.inf
@@ -450,7 +450,7 @@ def test_a_rate_that_makes_no_sense_is_none(world: World, kept: str, taken: floa
     with world.core.tree.transaction():
         world.core.tree.store.set_fact("link_bytes_s", kept)
     world.restart()
-    assert world.core.reader.rate.told_bytes_s == taken
+    assert world.core.reader.link.down.told_bytes_s == taken
 
 
 def test_a_mount_ends_though_the_journal_does_not_take_the_rate(
@@ -459,7 +459,7 @@ def test_a_mount_ends_though_the_journal_does_not_take_the_rate(
     def fail(key: str, value: str | None) -> None:
         raise NoSpace("the disk is full")
 
-    world.core.reader.rate.told_bytes_s = 1e6
+    world.core.reader.link.down.told_bytes_s = 1e6
     monkeypatch.setattr(world.core.tree.store, "set_fact", fail)
     world.restart()
-    assert world.core.reader.rate.told_bytes_s == 0
+    assert world.core.reader.link.down.told_bytes_s == 0

@@ -473,8 +473,8 @@ def test_a_status_costs_the_same_however_much_was_refused(
 
 
 def test_running_jobs_are_told_by_kind() -> None:
-    put, move = Current(OrderKind.PUT, 1000, 0.0), Current(OrderKind.MOVE, 1, 0.0)
-    small = Current(OrderKind.PUT, 1, 0.0)
+    put, move = Current(OrderKind.PUT, 1000), Current(OrderKind.MOVE, 1)
+    small = Current(OrderKind.PUT, 1)
     assert jobs_in_words([]) is None
     assert jobs_in_words([put]) == "put of 1000"
     assert jobs_in_words([small, move, small, small]) == "put of 3 in 3 jobs, move of 1"

@@ -9,7 +9,7 @@ import pytest
 
 from mountfs.filesystem import FileSystem
 from mountfs.fuse import mount
-from mountfs.fuse.mount import FuseMount, FuseOptions, MountFailed, fuse_options, unmount
+from mountfs.fuse.mount import FuseMount, FuseOptions, MountFailed, fuse_options
 from mountfs.transport.serving import CALLS_AT_ONCE
 
 NO_FILES = cast(FileSystem, None)
@@ -61,11 +61,6 @@ def test_a_missing_libfuse_names_the_package(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.delitem(sys.modules, "fuse")
     with pytest.raises(MountFailed, match="libfuse2t64"):
         FuseMount(NO_FILES, tmp_path, FuseOptions("x")).run()
-
-
-def test_what_is_not_mounted_cannot_be_unmounted(tmp_path: Path) -> None:
-    with pytest.raises(MountFailed, match="cannot unmount"):
-        unmount(tmp_path)
 
 
 def test_names_that_are_not_utf8_survive_the_codec() -> None:

@@ -62,7 +62,6 @@ def test_spellings_differ_though_their_key_is_one() -> None:
 
 def test_a_name_that_merely_begins_alike_is_not_below() -> None:
     assert not RemotePath("/ab").is_below(RemotePath("/a"))
-    assert not RemotePath("/ab").overlaps(RemotePath("/a"))
     assert RemotePath("/A/b").is_below(RemotePath("/a"))
     assert not RemotePath("/a").is_below(RemotePath("/a"))
 
@@ -86,16 +85,8 @@ def test_a_child_is_below_all_its_ancestors(path: RemotePath, name: str) -> None
     assert child.name == name
     for ancestor in child.ancestors():
         assert child.is_below(ancestor)
-        assert child.overlaps(ancestor)
-        assert ancestor.overlaps(child)
         assert not ancestor.is_below(child)
     assert len(list(child.ancestors())) == len(child.components)
-
-
-@given(PATHS, PATHS)
-def test_overlap_has_no_order(one: RemotePath, other: RemotePath) -> None:
-    assert one.overlaps(other) == other.overlaps(one)
-    assert one.overlaps(other) == (one.key == other.key or one.is_below(other) or other.is_below(one))
 
 
 @given(PATHS, PATHS, NAMES)

@@ -151,7 +151,7 @@ def test_no_more_is_asked_for_at_once_of_a_link_that_is_slow_or_not_known(
     service: Synthetic, reader: Reader, told_bytes_s: float
 ) -> None:
     big = of(400 * MIB)
-    reader.rate.told_bytes_s = told_bytes_s
+    reader.link.down.told_bytes_s = told_bytes_s
     threads = begin(reader, service, big)
     assert sum(each.stop - each.start for each in under_way(reader, big)) <= 2 * MIB
     service.release()
@@ -163,7 +163,7 @@ def test_no_window_is_asked_for_by_who_reads_on_once_the_beginning_has_come(
     service: Synthetic, reader: Reader
 ) -> None:
     big = of(400 * MIB)
-    reader.rate.told_bytes_s = 1e9
+    reader.link.down.told_bytes_s = 1e9
     for at in range(2):
         reader.read(big, at * BLOCK_BYTES, BLOCK_BYTES)
     reader.close()

@@ -73,7 +73,6 @@ def test_a_file_is_read_while_it_is_written(spool: Spool) -> None:
     assert file.size_bytes == spool.size(file.name) == 6
     file.truncate(2)
     assert file.pread(0, 10) == spool.read(file.name, 0, 10) == b"he"
-    file.fdatasync()
     file.close()
     file.close()
 
@@ -116,16 +115,6 @@ def test_names_sizes_and_removal(spool: Spool) -> None:
         with pytest.raises(FileNotFoundError):
             spool.read(name, 0, 1)
     assert spool.names() == []
-
-
-def test_a_renamed_file_is_read_under_its_new_name_alone(spool: Spool) -> None:
-    name = _put(spool, b"bytes")
-    assert spool.read(name, 0, 9) == b"bytes"
-    other = spool.rename(name)
-    assert spool.names() == [other]
-    assert spool.read(other, 0, 9) == b"bytes"
-    with pytest.raises(FileNotFoundError):
-        spool.read(name, 0, 9)
 
 
 def test_a_file_moved_out_is_read_here_no_longer(spool: Spool, tmp_path: Path) -> None:
@@ -317,7 +306,6 @@ def test_a_name_that_leads_out_of_the_spool_is_of_no_file(spool: Spool, tmp_path
         lambda: spool.label_of(name),
         lambda: spool.truncate(name, 0),
         lambda: spool.fdatasync(name),
-        lambda: spool.rename(name),
         lambda: spool.move_out(name, tmp_path / "taken"),
         lambda: spool.copy(name, 1, ""),
         lambda: spool.path(name),
