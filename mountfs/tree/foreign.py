@@ -1,9 +1,9 @@
 """A journal of another version of mountfs: what is left in it.
 
 Its rows are not converted: what a column means to another version, this one cannot know. All versions have in
-common what ``schema`` says of ``meta``, and these: ``nodes.is_dirty``, ``nodes.kind``, ``nodes.attributes``,
-``nodes.time_s``, ``contents.node``, ``flights``, ``notices``. One that has anything else to lose has a table
-of a name that is none here, and then nothing is known of it.
+common ``schema``, ``program`` and ``pins`` of ``meta``, and these: ``nodes.is_dirty``, ``nodes.kind``,
+``nodes.attributes``, ``nodes.time_s``, ``contents.node``, ``flights``, ``notices``. One that has anything
+else to lose has a table of a name that is none here, and then nothing is known of it.
 """
 
 from __future__ import annotations

@@ -85,8 +85,12 @@ only grow, and whether names in them that the service has are hidden by somethin
 the folder listed again). Folders without a row were never listed.
 ``detached``: folders that vanished with everything in them; the sweeper removes the rows below them.
 ``notices``: what a person should know: conflicts, refusals, recovered copies. Newest 200 kept.
-``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, ``cursor`` in the service's
-changes, ``identity`` of this store, ``program``: the version of the mountfs that wrote last.
+``meta``: ``schema`` version, ``boot_id`` of the machine's run that last wrote, ``next_id``: no row has it or
+a higher one, ``cursor`` in the service's changes, ``former_places`` of moved folders, which changes may still
+name, ``identity`` of this store, ``adopted-`` and the identity of each store that was taken over into it,
+``program``: the version of the mountfs that wrote last, ``pins``, ``link_bytes_s``: how fast the link was.
+What may still arrive though it was given up: ``late_files``, ``late_moves``, ``late_versions``,
+``late_removals``, with their times by the clock that ``steady_time`` takes along from one start to the next.
 
 Another version of mountfs is to find out whether anything is left in a journal, and does so by few tables and
 columns, which mean the same in all versions: ``foreign``.

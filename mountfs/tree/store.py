@@ -211,7 +211,7 @@ class Store:
             self._spent_contents.pop(int(row[0] or 0), None)
 
     def spend_content(self, content: Content) -> None:
-        """*content* is nobody's any more; the sweeper finds it among ``spent_contents``."""
+        """*content* is nobody's any more; its row stays for the sweeper, without a node."""
         self._spent_contents[content.id] = None
         if self.parts.has_some:
             self.parts.clear(content.id)
