@@ -7,6 +7,8 @@ b, and gone from a. A node with a flight is in ``claims`` of the folder that the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mountfs.model.entry import Entry
 from mountfs.model.path import fold
 from mountfs.tree.node import ROOT_ID, Node, State, above
@@ -119,6 +121,14 @@ def is_attached(node: Node) -> bool:
             return True
         at = at.state.parent if at.state.parent is not None else at.state.base_parent
     return False
+
+
+def based_above(node: Node) -> Iterator[Node]:
+    """*node* and the folders above it, the nearest first: where the service has them."""
+    at: Node | None = node
+    while at is not None:
+        yield at
+        at = at.state.base_parent
 
 
 def is_below(node: Node, top: Node) -> bool:

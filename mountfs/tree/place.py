@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mountfs.model.entry import Place
 from mountfs.model.path import RemotePath, fold
+from mountfs.tree.bases import based_above
 from mountfs.tree.node import ROOT_ID, Node, remote_id
 
 NAME_KEPT = 200
@@ -30,12 +31,7 @@ def remote_path(folder: Node) -> RemotePath:
 
 def is_on_its_way(folder: Node) -> bool:
     """Whether an order that was sent may give *folder* another path than ``remote_path`` by now."""
-    at: Node | None = folder
-    while at is not None:
-        if at.state.flight is not None:
-            return True
-        at = at.state.base_parent
-    return False
+    return any(each.state.flight is not None for each in based_above(folder))
 
 
 def place_in(folder: Node, name: str) -> Place:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mountfs.model.path import fold
-from mountfs.tree.bases import is_below, is_in
+from mountfs.tree.bases import based_above, is_below, is_in
 from mountfs.tree.childrows import load_children
 from mountfs.tree.copynames import CopyNames
 from mountfs.tree.node import FORGOTTEN, Node, State
@@ -38,11 +38,7 @@ def moved_back(tree: Tree, copies: CopyNames, node: Node, state: State) -> State
     name by now, and was moved into *node* meanwhile, cannot stay there either."""
     folder = state.base_parent
     assert folder is not None
-    holders: list[Node] = []
-    at: Node | None = folder
-    while at is not None and at.state.base_parent is not None:
-        holders.append(at)
-        at = at.state.base_parent
+    holders = [each for each in based_above(folder) if each.state.base_parent is not None]
     for holder in reversed(holders):
         if is_in(holder, node):
             tree.change((holder, _at_base(tree, copies, holder, holder.state)))

@@ -26,6 +26,7 @@ from cachetools import TTLCache
 from mountfs.errors import MountfsError
 from mountfs.model.path import RemotePath
 from mountfs.ports import Backend, TreePage
+from mountfs.tree.bases import based_above
 from mountfs.tree.listings import Listings
 from mountfs.tree.load import Asker
 from mountfs.tree.node import Node, remote_id
@@ -210,7 +211,7 @@ class Walks(NoWalks):
     def _is_waited_for(self, walk: _Walk, folder: Node, now_s: float) -> bool:
         """Whether *walk* is to bring *folder*, soon enough."""
         with self._tree.lock:
-            return walk.patience_s(now_s) > 0 and _is_at_or_below(folder, walk.top)
+            return walk.patience_s(now_s) > 0 and walk.top in based_above(folder)
 
     def listed(self, folder: Node, entries: int) -> None:
         parent = folder.state.base_parent
@@ -370,12 +371,3 @@ def listings_ahead(tree: Tree, backend: Backend, fresh_s: float, threads: int) -
 def _is_next(places: dict[int, int], before: Node, after: Node) -> bool:
     distance = places.get(after.id, math.inf) - places.get(before.id, -math.inf)
     return 0 < abs(distance) <= SKIPS
-
-
-def _is_at_or_below(node: Node, top: Node) -> bool:
-    at: Node | None = node
-    while at is not None:
-        if at is top:
-            return True
-        at = at.state.base_parent
-    return False
