@@ -91,7 +91,7 @@ class Answers:
             page = files("daemon.page").joinpath("page.html").read_bytes()
             return Answer(200, page, "text/html; charset=utf-8", {"Content-Security-Policy": POLICY})
         if path == "/api/state":
-            return _json(200, self._state())
+            return _json(self._state())
         if path == "/metrics":
             found = self._metrics()
             if found is None:
@@ -114,12 +114,10 @@ class Answers:
             match path:
                 case "/api/retry":
                     retried = self._account.retry(wanted)
-                    return _json(
-                        200, {"count": retried.count, "left": [asdict(each) for each in retried.left]}
-                    )
+                    return _json({"count": retried.count, "left": [asdict(each) for each in retried.left]})
                 case "/api/pause" | "/api/resume":
                     self._account.hold(path == "/api/pause")
-                    return _json(200, {})
+                    return _json({})
         except MountfsError as error:
             return _plain(409, str(error))
         return _plain(404, "no such action")
@@ -152,5 +150,5 @@ def _plain(status: int, words: str) -> Answer:
 ENDED = _plain(503, "the mount has ended")
 
 
-def _json(status: int, value: object) -> Answer:
-    return Answer(status, json.dumps(value).encode(), "application/json")
+def _json(value: object) -> Answer:
+    return Answer(200, json.dumps(value).encode(), "application/json")
