@@ -66,7 +66,7 @@ class CrashMount(RealMount):
         super().__init__(folder, far_side, remote=REMOTES[service])
         self.control = folder / "control"
         self.control.mkdir()
-        self._mountfs = (sys.executable, "-m", "tests.crash.process", str(self.control))
+        self._mountfs = ("tests.crash.process", str(self.control))
         self.kills = 0
 
     @property

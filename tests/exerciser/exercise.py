@@ -261,7 +261,7 @@ def _exercise(run: Run, folder: Path) -> Iterator[Exercise]:
             folder, far_side, allow_other="true", hardlinks="copy", links=links, contain_links="false"
         )
         if run.plan.spells:
-            mount._mountfs = (sys.executable, "-m", "tests.exerciser.process", far_side.mountfs[-1])
+            mount._mountfs = ("tests.exerciser.process", *far_side.mountfs)
         try:
             mount.start()
             yield Exercise(run, mount, far_side, folder, diary)

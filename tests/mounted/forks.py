@@ -1,66 +1,110 @@
-"""Processes that start at once: each is forked from one that has imported what they run.
+"""``python -m`` as processes that start at once: each is forked from one that has imported what it runs.
 
-Importing what a stand-in needs takes a third of a second of a core, and hundreds of tests have one of
-their own.
+Importing what a stand-in, a mount or its network process needs takes a core longer than most tests of them,
+and hundreds of tests have some of their own. The start by itself is tested where a mount goes into the
+background, where README.md is followed, and where it is a service.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
+import gc
+import importlib
 import json
 import os
+import runpy
 import select
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-
-from cloudsandbox.__main__ import main as sandbox
-from tests.mounted.memoryserver import main as memory
+from threading import Lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAMS: dict[str, Callable[[list[str]], int]] = {"sandbox": sandbox, "memory": memory}
-REQUEST_BYTES = 65536
+
+STAND_INS = ("cloudsandbox", "tests.mounted.memoryserver")
+IMPORTED_BY_STAND_INS = (
+    *("cloudsandbox.box", "cloudsandbox.dropbox", "cloudsandbox.server", "cloudsandbox.tls"),
+    "tests.doubles.memory_account",
+)
+IMPORTED_BY_MOUNTS = (
+    *("daemon.cli.mount", "daemon.process.assembly", "daemon.process.lifecycle", "daemon.process.network"),
+    *("mountfs.backends.box.backend", "mountfs.backends.dropbox.backend", "tests.mounted.forkednetwork"),
+)
+"""And by their network processes; commands import some of it."""
+
+REQUEST_BYTES = 131_072
+PR_SET_PDEATHSIG = 1
+_asking = Lock()
 
 
 class Forked:
-    """A process that runs one of PROGRAMS; ``stdout`` is what it prints. Its standard input ends with the
-    process that started it, however that ends."""
+    """A process that runs ``python -m`` with these arguments, in a session of its own."""
 
-    def __init__(self, program: str, arguments: Sequence[str]) -> None:
-        stdin, self._stdin = os.pipe()
-        out, stdout = os.pipe()
-        server = _server()
-        socket.send_fds(server, [json.dumps([program, *arguments]).encode()], [stdin, stdout])
-        self.pid = int(server.recv(REQUEST_BYTES))
-        os.close(stdin)
-        os.close(stdout)
-        self.stdout = os.fdopen(out, "rb")
-        self._pidfd = os.pidfd_open(self.pid)
+    def __init__(self, arguments: Sequence[str], streams: Sequence[int]) -> None:
+        """*streams*: its standard input, output and error; the caller keeps his own."""
+        request = json.dumps({"arguments": [*arguments], "environ": {**os.environ}}).encode()
+        self._status, status = os.pipe()
+        try:
+            with _asking:
+                is_mount = arguments[0] not in STAND_INS
+                server = _server(*(IMPORTED_BY_MOUNTS if is_mount else IMPORTED_BY_STAND_INS))
+                socket.send_fds(server, [request], [*streams, status])
+                told, (self._pidfd,), _, _ = socket.recv_fds(server, REQUEST_BYTES, 1)
+        finally:
+            os.close(status)
+        self.pid = int(told)
+        self._code: int | None = None
 
     def signal(self, number: int) -> None:
-        signal.pidfd_send_signal(self._pidfd, number)
+        """Harmless when it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
 
-    def wait(self, timeout_s: float) -> bool:
-        """Whether it ended within *timeout_s*."""
-        readable, _, _ = select.select([self._pidfd], [], [], timeout_s)
-        return bool(readable)
+    def poll(self) -> int | None:
+        """Its exit code, or the negative number of the signal that ended it; None while it runs."""
+        return self.wait(0)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The same, once it has ended or *timeout_s* have passed."""
+        if self._code is None and select.select([self._status], [], [], timeout_s)[0]:
+            self._code = int(os.read(self._status, REQUEST_BYTES))
+            os.close(self._status)
+            os.close(self._pidfd)
+        return self._code
+
+
+class ForkedStandIn(Forked):
+    """One whose standard input ends with the process that started it, however that ends; ``stdout`` is what
+    it prints."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        stdin, self._stdin = os.pipe()
+        out, stdout = os.pipe()
+        self.stdout = os.fdopen(out, "rb")
+        try:
+            super().__init__(arguments, (stdin, stdout, 2))
+        finally:
+            os.close(stdin)
+            os.close(stdout)
 
     def close(self) -> None:
         """Lets go of a process that has ended."""
-        os.close(self._pidfd)
         os.close(self._stdin)
         self.stdout.close()
 
 
 @cache
-def _server() -> socket.socket:
-    """The connection to this process's server, which ends with it."""
+def _server(*modules: str) -> socket.socket:
+    """The connection to this process's server for programs that import these *modules*; ends with it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    order = [sys.executable, "-m", "tests.mounted.forks", str(theirs.fileno())]
+    order = [sys.executable, "-m", "tests.mounted.forks", str(theirs.fileno()), *modules]
     process = subprocess.Popen(
         order, cwd=REPOSITORY, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], start_new_session=True
     )
@@ -75,31 +119,61 @@ def _server() -> socket.socket:
 
 
 def _serve(client: socket.socket) -> None:
-    """Forks as asked to, until the client has ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here
+    """Forks as asked to, and tells how each has ended, until the client has ended."""
+    running: dict[int, tuple[int, int]] = {}
+    poller = select.poll()
+    poller.register(client, select.POLLIN)
     while True:
-        request, fds, _, _ = socket.recv_fds(client, REQUEST_BYTES, 2)
-        if not request:
-            return
-        pid = os.fork()
-        if pid == 0:
-            client.close()
-            _become(json.loads(request), *fds)
-        for fd in fds:
-            os.close(fd)
-        client.send(str(pid).encode())
+        for fd, _ in poller.poll():
+            if fd != client.fileno():
+                poller.unregister(fd)
+                _tell_the_end(fd, *running.pop(fd))
+                continue
+            request, fds, _, _ = socket.recv_fds(client, REQUEST_BYTES, 4)
+            if not request:
+                return
+            pid = os.fork()
+            if pid == 0:
+                client.close()
+                _become(**json.loads(request), streams=fds[:3])
+            for stream in fds[:3]:
+                os.close(stream)
+            pidfd = os.pidfd_open(pid)
+            running[pidfd] = pid, fds[3]
+            poller.register(pidfd, select.POLLIN)
+            socket.send_fds(client, [str(pid).encode()], [pidfd])
 
 
-def _become(order: list[str], stdin: int, stdout: int) -> None:
+def _tell_the_end(pidfd: int, pid: int, status: int) -> None:
+    _, code = os.waitpid(pid, 0)
+    with suppress(BrokenPipeError):
+        os.write(status, str(os.waitstatus_to_exitcode(code)).encode())
+    os.close(status)
+    os.close(pidfd)
+
+
+def _become(arguments: list[str], environ: dict[str, str], streams: Sequence[int]) -> None:
     """Never returns."""
     os.setsid()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    for source, target in ((stdin, 0), (stdout, 1)):
-        os.dup2(source, target)
-        os.close(source)
-    program, *arguments = order
-    sys.exit(PROGRAMS[program](arguments))
+    # Even a killed test run takes its mounts along: the server ends with it.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    for target, stream in enumerate(streams):
+        os.dup2(stream, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.environ.clear()
+    os.environ.update(environ)
+    sys.argv = arguments
+    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    sys.exit()
+
+
+def _main(fd: str, *modules: str) -> None:
+    for each in modules:
+        importlib.import_module(each)
+    gc.collect()
+    gc.freeze()
+    _serve(socket.socket(fileno=int(fd)))
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _main(*sys.argv[1:])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,8 +18,8 @@ class MemoryProcess(SandboxProcess):
     """The simplest service that keeps the contract, as a child; what it knows ends with it."""
 
     service = "memory"
-    program = "memory"
-    mountfs = (sys.executable, "-m", "tests.mounted.memorymount")
+    program = "tests.mounted.memoryserver"
+    mountfs = ("tests.mounted.memorymount",)
     hash_kind = HashKind.DROPBOX
     quiet: Mapping[str, Any] = {
         "job_duration_s": 0.05,

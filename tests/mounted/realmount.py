@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from daemon.control.client import Client, DeadMount, all_mounts
 from daemon.control.protocol import Settled, StatusReply, StatusRequest, WaitRequest
@@ -17,7 +18,8 @@ from daemon.control.status import to_json
 from daemon.failure import Failure
 from daemon.process.mountpoint import detach
 from mountfs.model.hashing import HashKind, hasher
-from tests.mounted.sandboxprocess import REPOSITORY, SandboxProcess
+from tests.mounted.forks import Forked
+from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import DEADLINE_S, until
 
 
@@ -45,7 +47,7 @@ class RealMount:
         self.spec = f"work:{subdir}"
         self.options = {"state_dir": str(self.state_dir), "drain_timeout": "60", **options}
         self._mountfs = far_side.mountfs
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Forked | None = None
         self.path.mkdir(parents=True, exist_ok=True)
         write_config(self.config, far_side, **(remote or {}))
 
@@ -62,25 +64,15 @@ class RealMount:
 
     def start(self) -> None:
         """Returns when the mount answers; fails with the process's own words when it ends instead."""
-        order = [*self._mountfs, *self.order()]
-        # Even a killed test run takes its mounts along.
-        order = ["setpriv", "--pdeathsig", "TERM", "--", *order]
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(
-                order,
-                cwd=REPOSITORY,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self._process = _forked([*self._mountfs, *self.order()], log, log)
         until(self._is_ready_or_ended, "the mount answers")
         assert self._process.poll() is None, self.log_file.read_text()
 
     def kill9(self) -> None:
         """Ends the process as a crash would; the dead mount stays, as it does in life."""
         assert self._process is not None
-        self._process.kill()
+        self._process.signal(signal.SIGKILL)
         self._process.wait(DEADLINE_S)
 
     def terminate(self) -> int:
@@ -90,7 +82,7 @@ class RealMount:
 
     def signal(self, number: int) -> None:
         assert self._process is not None
-        self._process.send_signal(number)
+        self._process.signal(number)
 
     def freeze(self) -> None:
         """Returns when no thread of the process runs any more, until ``thaw``."""
@@ -102,7 +94,9 @@ class RealMount:
     def ended(self) -> int:
         """The exit code, once the process has ended."""
         assert self._process is not None
-        return self._process.wait(DEADLINE_S)
+        code = self._process.wait(DEADLINE_S)
+        assert code is not None, f"process {self.pid} does not end"
+        return code
 
     def wait_committed(self, timeout_s: float = DEADLINE_S) -> None:
         """Returns when the service has everything; fails when anything failed."""
@@ -126,8 +120,8 @@ class RealMount:
     def cleanup(self) -> None:
         """Takes away whatever is left, and fails if the process ever broke."""
         process = self._process
-        if process is not None and process.poll() is None:
-            process.kill()
+        if process is not None:
+            process.signal(signal.SIGKILL)
         # First, since a process that was asking its own mount something dies only when that is gone.
         while self.path in all_mounts():
             detach(self.path)
@@ -178,15 +172,24 @@ def write_config(path: Path, far_side: SandboxProcess, **keys: str) -> None:
 
 def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
-    return subprocess.run(
-        [*SandboxProcess.mountfs, *map(str, arguments)],
-        cwd=REPOSITORY,
-        env={**os.environ},  # readline, which pytest loads, sets COLUMNS behind Python's back
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=2 * DEADLINE_S,
-    )
+    order = [*SandboxProcess.mountfs, *map(str, arguments)]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = _forked(order, out, err)
+        code = process.wait(2 * DEADLINE_S)
+        if code is None:
+            process.signal(signal.SIGKILL)
+            raise subprocess.TimeoutExpired(order, 2 * DEADLINE_S)
+        return subprocess.CompletedProcess(order, code, _told(out), _told(err))
+
+
+def _forked(order: Sequence[str], out: IO[bytes], err: IO[bytes]) -> Forked:
+    with open(os.devnull, "rb") as nothing:
+        return Forked(order, (nothing.fileno(), out.fileno(), err.fileno()))
+
+
+def _told(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def small_tree(folder: Path, count: int) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import sys
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mountfs.model.hashing import HashKind
-from tests.mounted.forks import Forked
+from tests.mounted.forks import ForkedStandIn
 from tests.ports import OwnPort
 from tests.waiting import DEADLINE_S
 
@@ -52,11 +51,12 @@ class SandboxProcess(ABC):
 
     service: str
     hash_kind: HashKind
-    program = "sandbox"
+    program = "cloudsandbox"
+    """The module that is run."""
     token = "sandbox"
     """Opens the account and the control surface."""
-    mountfs: tuple[str, ...] = (sys.executable, "-m", "daemon.cli")
-    """The command line that mounts it."""
+    mountfs: tuple[str, ...] = ("daemon.cli",)
+    """What mounts it, for ``python -m``."""
     quiet: Mapping[str, Any]
     """The switches that tests turn, as they are at the start."""
     routes: Mapping[Asked, tuple[str, ...]]
@@ -74,7 +74,7 @@ class SandboxProcess(ABC):
         """0: `start` takes one that nobody has."""
         self._own: OwnPort | None = None
         self._switches = switches
-        self._process: Forked | None = None
+        self._process: ForkedStandIn | None = None
 
     @property
     def url(self) -> str:
@@ -97,8 +97,9 @@ class SandboxProcess(ABC):
         self.data.mkdir(parents=True, exist_ok=True)
         chosen = self.data.with_name(f"{self.data.name}.switches.json")
         chosen.write_text(json.dumps(self._switches))
-        order = [self.service, "--data", str(self.data), "--port", str(self.port), "--token", self.token]
-        self._process = Forked(self.program, [*order, "--switches", str(chosen), "--parent-pipe"])
+        order = [self.program, self.service, "--data", str(self.data), "--port", str(self.port)]
+        order += ["--token", self.token, "--switches", str(chosen), "--parent-pipe"]
+        self._process = ForkedStandIn(order)
         line = self._process.stdout.readline()
         assert line, "the sandbox did not start"
 
@@ -282,9 +283,9 @@ class SandboxProcess(ABC):
         if process is None:
             return
         process.signal(number)
-        if not process.wait(DEADLINE_S):
+        if process.wait(DEADLINE_S) is None:
             process.signal(signal.SIGKILL)
-            assert process.wait(DEADLINE_S)
+            assert process.wait(DEADLINE_S) is not None
         process.close()
 
     def _edit(self, **change: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,8 @@ def test_of_two_mounts_that_begin_at_once_on_one_mount_point_one_stands(
     tmp_path: Path, far_side: SandboxProcess, make_mount: MakeMount
 ) -> None:
     mount = make_mount()
-    order = ["setpriv", "--pdeathsig", "TERM", "--", *SandboxProcess.mountfs, *mount.order()]
+    program = [sys.executable, "-m", *SandboxProcess.mountfs]
+    order = ["setpriv", "--pdeathsig", "TERM", "--", *program, *mount.order()]
     logs = [tmp_path / f"log{number}" for number in range(2)]
     racing = []
     for log in logs:
