@@ -4,11 +4,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 READY_FOR_TESTS := $(VENV)/.installed-for-tests
 INSTALLED_BY := pyproject.toml setup.py cloudsandbox/pyproject.toml scripts/setup.sh
-# Three processes more than the usual two cores: most tests of mounts wait half of their time.
 # A run starts some thousand Python processes. They find their byte code beside the installed packages, also
 # where the environment says that none is to be written beside the sources.
-PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode \
-	$(BIN)/python -m pytest --numprocesses 5 --dist worksteal
+PYTEST := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$(abspath $(VENV))/bytecode $(BIN)/python -m pytest
+# Three processes more than the usual two cores: most tests of mounts wait half of their time.
+SIDE_BY_SIDE := --numprocesses 5 --dist worksteal
+# In the first run each of these processes would make the byte code of all tests, whose assertions pytest
+# rewrites.
+COLLECTED := $(VENV)/bytecode/.collected
 
 .PHONY: setup demo test check format lock bench peers report soak clean
 
@@ -26,13 +29,15 @@ demo: $(READY)
 	@$(BIN)/mountfs demo
 
 test: $(READY_FOR_TESTS)
-	$(PYTEST) $(ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(READY_FOR_TESTS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(PYTEST) $(ARGS)
+	$(BIN)/mypy & types=$$!; \
+	[ -e $(COLLECTED) ] || { $(PYTEST) --collect-only --quiet > $(VENV)/collected 2>&1; touch $(COLLECTED); }; \
+	wait $$types
+	$(PYTEST) $(SIDE_BY_SIDE) $(ARGS)
 
 format: $(READY_FOR_TESTS)
 	$(BIN)/ruff format .

@@ -107,7 +107,7 @@ def test_each_command_is_run_by_a_test() -> None:
         ("setup", "scripts/setup.sh .venv\n"),
         ("demo", ".venv/bin/mountfs demo\n"),
         ("test", "-m pytest "),
-        ("check", ".venv/bin/mypy\n"),
+        ("check", ".venv/bin/mypy "),
     ],
 )
 def test_make_runs_what_is_here(target: str, runs: str) -> None:
