@@ -1,0 +1,18 @@
+"""The order of the tests: the longest begin first, or a run would wait for one of them at its end."""
+
+from __future__ import annotations
+
+import pytest
+
+LONGEST = (
+    "tests/crash/test_killed_mounts.py",
+    "tests/crash/test_power_loss.py",
+    "tests/mounted/test_readme.py",
+    "tests/mounted/test_fleet.py",
+    "tests/unit/daemon/test_workers_go_on.py",
+)
+"""Modules whose single tests take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
