@@ -1,8 +1,13 @@
-"""The order of the tests: the longest begin first, or a run would wait for one of them at its end."""
+"""What makes a run of all tests short: see ``tests/mounted/forks.py``; and the longest tests begin first, or
+the run would wait for one of them at its end."""
 
 from __future__ import annotations
 
 import pytest
+
+from tests.mounted import forks
+
+forks.is_used_for_mounts = True
 
 LONGEST = (
     "tests/crash/test_killed_mounts.py",

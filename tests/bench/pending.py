@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -140,7 +141,7 @@ def _calls(mount: RealMount, mark: str) -> Figures:
         list(Client.at(mount.path).ask(StatusRequest()))
 
     def status_command(_: int) -> None:
-        order = [*SandboxProcess.mountfs, "status", str(mount.path)]
+        order = [sys.executable, "-m", *SandboxProcess.mountfs, "status", str(mount.path)]
         subprocess.run(order, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
 
     for number in range(TRIES):

@@ -42,12 +42,42 @@ REQUEST_BYTES = 131_072
 PR_SET_PDEATHSIG = 1
 _asking = Lock()
 
+is_used_for_mounts = False
+"""Set by tests/conftest.py: programs that measure or try out mounts start them as users do."""
 
-class Forked:
+
+class Started:
     """A process that runs ``python -m`` with these arguments, in a session of its own."""
 
     def __init__(self, arguments: Sequence[str], streams: Sequence[int]) -> None:
         """*streams*: its standard input, output and error; the caller keeps his own."""
+        # Even a killed run takes its mounts along.
+        order = ["setpriv", "--pdeathsig", "TERM", "--", sys.executable, "-m", *arguments]
+        stdin, stdout, stderr = streams
+        self._process = subprocess.Popen(
+            order, cwd=REPOSITORY, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True
+        )
+        self.pid = self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Harmless when it has ended."""
+        self._process.send_signal(number)
+
+    def poll(self) -> int | None:
+        """Its exit code, or the negative number of the signal that ended it; None while it runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The same, once it has ended or *timeout_s* have passed."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout_s)
+        return None
+
+
+class Forked:
+    """The same, forked."""
+
+    def __init__(self, arguments: Sequence[str], streams: Sequence[int]) -> None:
         request = json.dumps({"arguments": [*arguments], "environ": {**os.environ}}).encode()
         self._status, status = os.pipe()
         try:
@@ -62,17 +92,14 @@ class Forked:
         self._code: int | None = None
 
     def signal(self, number: int) -> None:
-        """Harmless when it has ended."""
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
 
     def poll(self) -> int | None:
-        """Its exit code, or the negative number of the signal that ended it; None while it runs."""
         return self.wait(0)
 
     def wait(self, timeout_s: float) -> int | None:
-        """The same, once it has ended or *timeout_s* have passed."""
         if self._code is None and select.select([self._status], [], [], timeout_s)[0]:
             self._code = int(os.read(self._status, REQUEST_BYTES))
             os.close(self._status)

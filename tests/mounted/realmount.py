@@ -18,7 +18,8 @@ from daemon.control.status import to_json
 from daemon.failure import Failure
 from daemon.process.mountpoint import detach
 from mountfs.model.hashing import HashKind, hasher
-from tests.mounted.forks import Forked
+from tests.mounted import forks
+from tests.mounted.forks import Forked, Started
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.waiting import DEADLINE_S, until
 
@@ -47,7 +48,7 @@ class RealMount:
         self.spec = f"work:{subdir}"
         self.options = {"state_dir": str(self.state_dir), "drain_timeout": "60", **options}
         self._mountfs = far_side.mountfs
-        self._process: Forked | None = None
+        self._process: Forked | Started | None = None
         self.path.mkdir(parents=True, exist_ok=True)
         write_config(self.config, far_side, **(remote or {}))
 
@@ -65,7 +66,7 @@ class RealMount:
     def start(self) -> None:
         """Returns when the mount answers; fails with the process's own words when it ends instead."""
         with self.log_file.open("ab") as log:
-            self._process = _forked([*self._mountfs, *self.order()], log, log)
+            self._process = _begun([*self._mountfs, *self.order()], log, log)
         until(self._is_ready_or_ended, "the mount answers")
         assert self._process.poll() is None, self.log_file.read_text()
 
@@ -174,7 +175,7 @@ def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Runs the command to its end."""
     order = [*SandboxProcess.mountfs, *map(str, arguments)]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = _forked(order, out, err)
+        process = _begun(order, out, err)
         code = process.wait(2 * DEADLINE_S)
         if code is None:
             process.signal(signal.SIGKILL)
@@ -182,9 +183,10 @@ def mountfs(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(order, code, _told(out), _told(err))
 
 
-def _forked(order: Sequence[str], out: IO[bytes], err: IO[bytes]) -> Forked:
+def _begun(order: Sequence[str], out: IO[bytes], err: IO[bytes]) -> Forked | Started:
+    begin = Forked if forks.is_used_for_mounts else Started
     with open(os.devnull, "rb") as nothing:
-        return Forked(order, (nothing.fileno(), out.fileno(), err.fileno()))
+        return begin(order, (nothing.fileno(), out.fileno(), err.fileno()))
 
 
 def _told(file: IO[bytes]) -> str:
