@@ -28,6 +28,8 @@ FUSE_CONF = Path("/etc/fuse.conf")
 AUTOMOUNT = "autofs"
 """What x-systemd.automount puts there, for something to be mounted over it (autofs(5))."""
 _UNMOUNT_TIMEOUT_S = 30.0
+_LASTING = (errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG)
+"""What is wrong with a path itself; others, such as EIO of a file system on the network, may pass."""
 CAP_SYS_ADMIN = 21
 """Its bit in the sets of /proc/PID/status; capabilities(7), <linux/capability.h>."""
 
@@ -53,15 +55,18 @@ def prepare(path: Path) -> Path:
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
-        raise Failure(f"{path}: the mount point does not exist; run: mkdir -p {quoted(path)}") from None
+        what = f"{path}: the mount point does not exist; run: mkdir -p {quoted(path)}"
+        raise Failure(what, EXIT_FOR_A_PERSON) from None
     except OSError as error:
-        raise Failure(f"{path}: cannot use the mount point: {error.strerror}") from None
+        what = f"{path}: cannot use the mount point: {error.strerror}; choose another directory"
+        raise Failure(what, EXIT_FOR_A_PERSON if error.errno in _LASTING else 1) from None
     if not stat.S_ISDIR(mode):
         raise Failure(f"{path}: the mount point is not a directory", EXIT_FOR_A_PERSON)
     # fusermount3 asks the same of everybody but root, who may mount in a read-only file system.
     needed = os.R_OK | os.X_OK | (os.W_OK if os.geteuid() else 0)
     if not os.access(target, needed):
-        raise Failure(f"{path}: the mount point {refusal(target)}; choose a directory of your own")
+        what = f"{path}: the mount point {refusal(target)}; choose a directory of your own"
+        raise Failure(what, EXIT_FOR_A_PERSON)
     with os.scandir(target) as entries:
         if next(entries, None) is not None:
             what = f"{path}: the mount point is not empty; choose an empty directory"

@@ -209,7 +209,7 @@ def test_the_command_and_the_module_are_one(tmp_path: Path) -> None:
         text=True,
         timeout=PATIENCE_S,
     )
-    assert done.returncode == 1
+    assert done.returncode == EXIT_FOR_A_PERSON
     assert done.stderr.startswith("mountfs: ")
     assert "Traceback" not in done.stderr
 

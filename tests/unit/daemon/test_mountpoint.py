@@ -25,8 +25,17 @@ def test_an_empty_directory_is_fit_and_links_to_it_are_followed(tmp_path: Path) 
 def test_a_missing_mount_point_is_refused_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("absent")
     for name in ("absent", "link"):
-        with pytest.raises(Failure, match=f"does not exist; run: mkdir -p {tmp_path}/{name}"):
+        with pytest.raises(Failure, match=f"does not exist; run: mkdir -p {tmp_path}/{name}") as told:
             prepare(tmp_path / name)
+        assert told.value.exit_code == EXIT_FOR_A_PERSON
+
+
+@pytest.mark.parametrize("name", ["file/mnt", "n" * 256])
+def test_a_path_that_leads_nowhere_is_for_a_person_to_mend(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Failure, match="cannot use the mount point") as told:
+        prepare(tmp_path / name)
+    assert told.value.exit_code == EXIT_FOR_A_PERSON
 
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
@@ -46,8 +55,9 @@ def test_a_directory_that_is_not_ours_to_write_is_refused(
 ) -> None:
     # Root may write everywhere, so the kernel's answer is played.
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(Failure, match="is not writable for this user"):
+    with pytest.raises(Failure, match="is not writable for this user") as told:
         prepare(tmp_path)
+    assert told.value.exit_code == EXIT_FOR_A_PERSON
 
 
 @pytest.mark.parametrize(
