@@ -172,9 +172,10 @@ def permissions(machine: Machine, state_dir: Path) -> Finding:
     wrong = ownership.complaint(state_dir, machine.uid)
     if wrong is not None:
         return Finding("permissions", f"{state_dir}: {wrong}", "make it yours alone, or name another one")
-    if not os.access(existing, os.R_OK | os.W_OK | os.X_OK):
+    why_not = ownership.unwritable(existing)
+    if why_not is not None:
         mend = "choose another with state_dir = in the configuration, or -o state_dir=DIR"
-        return Finding("permissions", f"{existing} is not writable for this user", mend)
+        return Finding("permissions", f"{existing} {why_not}", mend)
     return Finding("permissions", f"{state_dir} is yours alone")
 
 

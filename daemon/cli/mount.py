@@ -171,10 +171,9 @@ def _check_state_dir(path: Path, mountpoint: Path) -> None:
         why = f"cannot make the directory: {error.strerror}"
         raise BadSettings(f"state_dir {path}: {why}; choose another with -o state_dir=DIR") from None
     _check_owner(path)
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise BadSettings(
-            f"state_dir {path}: {ownership.refusal(path)}; choose another with -o state_dir=DIR"
-        )
+    why_not = ownership.unwritable(path)
+    if why_not is not None:
+        raise BadSettings(f"state_dir {path}: {why_not}; choose another with -o state_dir=DIR")
 
 
 def _check_owner(state_dir: Path) -> None:

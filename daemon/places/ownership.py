@@ -7,12 +7,14 @@ who can write a folder above either puts another in its place. The rule is that 
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 from daemon.printable import quoted
 
@@ -51,6 +53,19 @@ def make_private(directory: Path) -> None:
         if not directory.parent.exists():
             make_private(directory.parent)
         directory.mkdir(mode=0o700, exist_ok=True)
+
+
+def unwritable(directory: Path) -> str | None:
+    """Why nothing can be kept in *directory*; None: it can be, if only once there is room. It is tried, for
+    access(2) tells nothing of what a file system, such as proc(5), takes from root."""
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        return refusal(directory)
+    try:
+        Path(mkdtemp(prefix=".mountfs-", dir=directory)).rmdir()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return f"keeps nothing: {error.strerror}"
+    return None
 
 
 def refusal(directory: Path) -> str:

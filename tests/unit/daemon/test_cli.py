@@ -168,6 +168,7 @@ def test_an_unfit_mount_point_is_told(
         ("settle_s=x", "must be a number of seconds"),
         ("umask=888", "must be octal"),
         ("state_dir=/dev/null", "state_dir /dev/null: is no directory; choose another"),
+        ("state_dir=/proc", "; choose a"),
         (
             "state_dir=/dev/null/x",
             "state_dir /dev/null/x: cannot make the directory: Not a directory; choose another",
