@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.table import Table
 
 from daemon.cli.bars import in_time, text
 from daemon.cli.context import ANY_PATH, Context, tell
+from daemon.cli.eachmount import in_each
 from daemon.cli.overview import ask_status
 from daemon.control.client import all_mounts, find_place
 from daemon.control.status import Copy
@@ -52,14 +53,26 @@ def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bo
 
     With --keep, PATH is a conflicted copy, or the file it lies beside. `mine` makes your version a new
     revision of that file, and theirs stays in the file's history; `theirs` puts your copy into the service's
-    trash. Exits with 0 when no conflicted copy is left, 1 when there are some.
+    trash. Exits with 0 when no conflicted copy is left, 1 when there are some, or a mount does not answer.
     """
     if keep is not None:
         if path is None:
             raise BadSettings("--keep: say of which file: mountfs conflicts --keep mine PATH")
         _settle(_the_one(path), keep)
         return 0
-    found = list(_in(all_mounts())) if path is None else _at_or_below(path)
+    if path is not None:
+        return _list(context, _at_or_below(path), as_json=as_json)
+    found: list[Conflict] = []
+
+    def look(mountpoint: Path) -> int:
+        found.extend(_on(mountpoint))
+        return 0
+
+    failed = in_each(all_mounts(), look)
+    return max(failed, _list(context, found, as_json=as_json))
+
+
+def _list(context: Context, found: Sequence[Conflict], *, as_json: bool) -> int:
     if as_json:
         for each in found:
             told = {"mine": str(each.mine), "theirs": str(each.theirs), "age_s": each.age_s}
@@ -72,18 +85,9 @@ def conflicts(context: Context, path: Path | None, keep: str | None, as_json: bo
     return 1 if found else 0
 
 
-def _in(mountpoints: Iterable[Path]) -> Iterator[Conflict]:
-    for mountpoint in mountpoints:
-        try:
-            copies = ask_status(mountpoint).account.copies
-        except Failure:
-            continue
-        yield from (_conflict(mountpoint, copy) for copy in copies if copy.kind == CONFLICTED)
-
-
 def _on(mountpoint: Path) -> list[Conflict]:
     copies = ask_status(mountpoint).account.copies
-    return [_conflict(mountpoint, copy) for copy in copies if CONFLICTED in copy.kind]
+    return [_conflict(mountpoint, copy) for copy in copies if copy.kind == CONFLICTED]
 
 
 def _conflict(mountpoint: Path, copy: Copy) -> Conflict:

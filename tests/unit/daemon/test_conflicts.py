@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli import run
+from daemon.cli import conflicts, run
 from daemon.control.client import Place
 from daemon.control.status import Copy
 from daemon.failure import Failure
@@ -108,7 +108,28 @@ def test_a_mount_that_does_not_answer_is_no_mount_without_conflicts(
     monkeypatch.setattr("daemon.cli.conflicts.ask_status", ask)
     assert run(["conflicts", str(mount / "d")]) == 1
     assert run(["conflicts", "--keep", "mine", str(mount / "d" / MINE)]) == 1
-    assert capsys.readouterr().err.count("does not answer") == 2
+    assert run(["conflicts"]) == 1
+    assert capsys.readouterr().err.count("does not answer") == 3
+
+
+def test_the_other_mounts_are_listed_beside_one_that_does_not_answer(
+    mount: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask(place: Path) -> object:
+        if place == Path("/hangs"):
+            raise Failure("/hangs: the mount does not answer")
+        return asked(place)
+
+    asked = vars(conflicts)["ask_status"]
+    monkeypatch.setattr(conflicts, "ask_status", ask)
+    monkeypatch.setattr(conflicts, "all_mounts", lambda: [Path("/hangs"), mount])
+    assert run(["conflicts", "--json"]) == 1
+    told = capsys.readouterr()
+    assert told.out.count("\n") == 1
+    assert told.err == "mountfs: /hangs: the mount does not answer\n"
+    monkeypatch.setattr(conflicts, "all_mounts", list)
+    assert run(["conflicts"]) == 1
+    assert capsys.readouterr().err == "mountfs: nothing is mounted\n"
 
 
 def test_what_is_written_to_mine_while_it_is_copied_is_not_lost(
