@@ -55,7 +55,7 @@ def attributes(path: Path, dump: bool, source: Path | None, numeric: bool) -> in
         raise click.UsageError("either --dump or --load FILE")
     place = find_place(path)
     if source is None:
-        for fields in _kept(place):
+        for fields in _kept(place, path):
             tell(json.dumps(_with_names(fields)))
         return 0
     check_answers(place.mountpoint)
@@ -79,10 +79,10 @@ def _opened(source: Path) -> IO[str]:
         raise click.BadParameter(f"'{source}': {error.strerror}", param_hint="'--load'") from None
 
 
-def _kept(place: Place) -> Iterator[dict[str, Any]]:
+def _kept(place: Place, about: Path) -> Iterator[dict[str, Any]]:
     after = ""
     while True:
-        replies = Client.at(place.mountpoint).ask(CommandRequest("attributes", place.inner, after))
+        replies = Client.at(place.mountpoint, about).ask(CommandRequest("attributes", place.inner, after))
         page = last_of(replies, Told, place.mountpoint).lines
         yield from map(json.loads, page[:-1])
         after = page[-1]

@@ -49,13 +49,14 @@ TIMEOUT = _Seconds(min=0)
 def wait(context: Context, path: Path, timeout_s: float | None) -> int:
     """Wait until everything at or below PATH is committed.
 
-    Exits with 0 when it is, 1 when something failed (each is listed), 2 when the time ran out.
+    Exits with 0 when it is, 1 when something failed (each is listed) or nothing is there, 2 when the time ran
+    out. A removal is waited for by the path that was removed, until it is sent, or by the folder above.
     """
     place = find_place(path)
     settled: Settled | None = None
     told = ""
     with StatusLine(context.err) as line:
-        for reply in Client.at(place.mountpoint).ask(WaitRequest(place.inner, timeout_s)):
+        for reply in Client.at(place.mountpoint, path).ask(WaitRequest(place.inner, timeout_s)):
             if isinstance(reply, Progress):
                 line.show_transfer(f"{plural(reply.pending, 'change')} pending", reply.transfer)
                 if reply.held_up and reply.held_up != told:

@@ -46,12 +46,13 @@ def retry(path: Path | None) -> int:
     something cannot be sent again; it is listed.
     """
     if path is not None:
-        return _retry(find_place(path))
-    return in_each(all_mounts(), lambda mountpoint: _retry(Place(mountpoint, "/")))
+        return _retry(find_place(path), path)
+    return in_each(all_mounts(), lambda mountpoint: _retry(Place(mountpoint, "/"), mountpoint))
 
 
-def _retry(place: Place) -> int:
-    reply = last_of(Client.at(place.mountpoint).ask(RetryRequest(place.inner)), Retried, place.mountpoint)
+def _retry(place: Place, about: Path) -> int:
+    replies = Client.at(place.mountpoint, about).ask(RetryRequest(place.inner))
+    reply = last_of(replies, Retried, place.mountpoint)
     tell(f"{place.mountpoint}: {plural(reply.count, 'change')} will be sent again")
     return _tell_left(place, reply.left)
 
@@ -99,7 +100,7 @@ def discard(path: Path, is_sure: bool) -> int:
     when something was left as it is.
     """
     place = find_place(path)
-    replies = Client.at(place.mountpoint).ask(DiscardRequest(place.inner, is_trial=not is_sure))
+    replies = Client.at(place.mountpoint, path).ask(DiscardRequest(place.inner, is_trial=not is_sure))
     return _told(path, place, last_of(replies, Discarded, path), is_sure=is_sure)
 
 
@@ -131,7 +132,7 @@ def _of_mounted(path: Path, directory: Path) -> Export:
     place = find_place(path)
     paths: list[str] = []
     outside = 0
-    for reply in Client.at(place.mountpoint).ask(PendingRequest(place.inner)):
+    for reply in Client.at(place.mountpoint, path).ask(PendingRequest(place.inner)):
         if isinstance(reply, PendingFiles):
             paths += reply.paths
         elif isinstance(reply, Listed):

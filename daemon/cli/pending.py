@@ -41,7 +41,7 @@ def pending(context: Context, path: Path | None, as_json: bool) -> int:
     count = failures = 0
     for place in places:
         try:
-            for change in _changes(place):
+            for change in _changes(place, path):
                 count += 1
                 if as_json:
                     click.echo(json.dumps(_as_json(place, change)))
@@ -69,8 +69,8 @@ def _cells(place: Place, change: PendingChange) -> tuple[str, ...]:
     return (where, change.change, change.state, size, in_time(change.age_s), _why(place, change))
 
 
-def _changes(place: Place) -> Iterator[PendingChange]:
-    for reply in Client.at(place.mountpoint).ask(ChangesRequest(place.inner)):
+def _changes(place: Place, about: Path | None) -> Iterator[PendingChange]:
+    for reply in Client.at(place.mountpoint, about).ask(ChangesRequest(place.inner)):
         if isinstance(reply, PendingChanges):
             yield from reply.pending
         elif isinstance(reply, Listed) and reply.outside:

@@ -25,7 +25,7 @@ def log(path: Path, as_json: bool) -> int:
     it knows of none.
     """
     place = find_place(path)
-    story = last_of(Client.at(place.mountpoint).ask(StoryRequest(place.inner)), Story, path)
+    story = last_of(Client.at(place.mountpoint, path).ask(StoryRequest(place.inner)), Story, path)
     for event in story.events:
         when = datetime.fromtimestamp(event.wall_s).astimezone()
         if as_json:

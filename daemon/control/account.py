@@ -69,6 +69,10 @@ class MountedAccount(Protocol):
     def relax(self) -> None:
         """Who hurried has what it waited for: names settle again, unless somebody else goes on hurrying."""
 
+    def check_known(self, path: RemotePath) -> None:
+        """NotFound where nothing stands at *path*, nor was removed there and is still to be sent. Nothing
+        where that cannot be told."""
+
     def backlog(self, path: RemotePath) -> Backlog:
         """What is not committed at or below *path*, now."""
 

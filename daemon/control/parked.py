@@ -8,7 +8,7 @@ from dataclasses import replace
 from daemon.control.changes import PendingChange
 from daemon.control.pending import first_changes, pending_changes
 from daemon.control.protocol import Discarded, FailedChange, Retried
-from mountfs.errors import MountfsError, NotFound
+from mountfs.errors import NotFound
 from mountfs.model.path import RemotePath
 from mountfs.ports import Clock
 from mountfs.tree.bases import is_below
@@ -16,7 +16,6 @@ from mountfs.tree.copynames import CopyNames
 from mountfs.tree.discard import Discard, pending_within
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node, path_of
-from mountfs.tree.replaced import removed_under
 from mountfs.tree.tree import Tree
 from mountfs.tree.view import View
 from mountfs.tree.word import is_refused
@@ -113,16 +112,11 @@ class Parked:
 
     def _find(self, path: RemotePath) -> Node:
         """What stands at *path*, or was removed there and is still at the service. NotFound; Transient."""
-        names = path.components
+        names, view = path.components, self._view
         try:
-            return self._view.known(names) or self._view.stat(names)
-        except NotFound as error:
-            return self._removed(names, error)
-
-    def _removed(self, names: tuple[str, ...], error: MountfsError) -> Node:
-        folder = self._view.stat(names[:-1])
-        with self._tree.lock:
-            node = removed_under(self._tree, folder, names[-1]) if folder.folder is not None else None
-        if node is None:
-            raise error
-        return node
+            return view.known(names) or view.stat(names)
+        except NotFound:
+            removed = view.known(names)  # in a folder that was loaded just now
+            if removed is None:
+                raise
+            return removed

@@ -182,6 +182,7 @@ class Conversation:
 
     def _wait(self, path: RemotePath, timeout_s: float | None) -> Iterator[Reply]:
         deadline_s = math.inf if timeout_s is None else self._clock.now_s() + timeout_s
+        yield from self._during(lambda: self._account.check_known(path))
         spoken_s = -math.inf
         while True:
             # Each time: what is written while we wait is waited for too, and need not settle either.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -27,6 +28,7 @@ from daemon.process.progress import Progress
 from daemon.process.story import Stories
 from daemon.process.worker import Worker
 from daemon.upkeep.pinner import Pinner
+from mountfs.errors import Transient
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
 from mountfs.fuse.timing import Timing
@@ -139,6 +141,10 @@ class RunningAccount:
 
     def relax(self) -> None:
         self._core.urgency.relax()
+
+    def check_known(self, path: RemotePath) -> None:
+        with suppress(Transient):
+            self._parked.find(path)
 
     def backlog(self, path: RemotePath) -> Backlog:
         return self._backlog(self._known(path))

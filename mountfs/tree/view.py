@@ -9,7 +9,7 @@ from mountfs.model.entry import Entry, Folder
 from mountfs.model.names import MAX_CHARS
 from mountfs.model.path import RemotePath, fold
 from mountfs.tree import tally
-from mountfs.tree.bases import is_attached
+from mountfs.tree.bases import base_child, is_attached
 from mountfs.tree.childrows import load_children
 from mountfs.tree.chunks import CHUNK
 from mountfs.tree.listings import Listings
@@ -108,14 +108,18 @@ class View:
         return not (part.gone or part.claims or part.flights_below) and is_attached(folder)
 
     def known(self, names: Names) -> Node | None:
-        """What stands at a path as far as that is in memory; never waits for the network."""
+        """What stands at a path, or was removed there and is still at the service, as far as that is in
+        memory; never waits for the network."""
         with self.tree.lock:
             node = self.top
             for name in names:
-                children = node.folder.children if node.folder is not None else None
-                child = children.get(fold(name)) if children is not None else None
-                if child is None:
+                if node.folder is None:
                     return None
+                child = (node.folder.children or {}).get(fold(name))
+                if child is None:
+                    child = base_child(node, fold(name))
+                    if child is None or child.state.parent is not None:
+                        return None
                 node = child
             return node
 

@@ -178,6 +178,28 @@ def test_wait_returns_0_when_all_is_committed(far_side: SandboxProcess, real_mou
 
 
 @on_one
+def test_wait_is_not_done_where_nothing_is_nor_before_a_removal_is_sent(
+    far_side: SandboxProcess, real_mount: RealMount
+) -> None:
+    """`wait photso && rm -r photos` would go on."""
+    fill(real_mount.path, 2)
+    assert mountfs("wait", real_mount.path).returncode == 0
+    typed = real_mount.path / "g0"
+    for command in ("wait", "pending", "retry", "log", "discard"):
+        told = mountfs(command, typed)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert told.stderr == f"mountfs: {typed}: g0 does not exist in /\n"
+    assert mountfs("pause", real_mount.path).returncode == 0
+    (real_mount.path / "f0").unlink()
+    told = mountfs("wait", "--timeout", "0", real_mount.path / "f0")
+    assert told.returncode == 2
+    assert "1 change still pending" in told.stderr
+    assert mountfs("resume", real_mount.path).returncode == 0
+    assert mountfs("wait", real_mount.path).returncode == 0
+    assert len(far_side.files()) == 1
+
+
+@on_one
 def test_wait_lists_what_failed_and_returns_1(far_side: SandboxProcess, real_mount: RealMount) -> None:
     far_side.refuse("bad*", Refusal.PERMISSION)
     for name in ("bad1", "good", "bad2"):

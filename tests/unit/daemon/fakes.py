@@ -11,7 +11,7 @@ from daemon.control.changes import PendingChange, StoryEvent
 from daemon.control.figures import Figures
 from daemon.control.protocol import Discarded, FailedChange, Retried
 from daemon.control.status import AccountStatus, FarSide, Tally, Transfer
-from mountfs.errors import Refused
+from mountfs.errors import NotFound, Refused
 from mountfs.model.path import ROOT, RemotePath
 from mountfs.model.rates import Rates
 
@@ -27,6 +27,7 @@ class FakeAccount:
     far_side: FarSide = field(default_factory=FarSide)
     failed: tuple[FailedChange, ...] = ()
     asked: list[str] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
     mount_error: Exception | None = None
     commits_when_hurried: int = 0
     trouble: str = ""
@@ -61,6 +62,10 @@ class FakeAccount:
 
     def relax(self) -> None:
         self.asked.append("relax")
+
+    def check_known(self, path: RemotePath) -> None:
+        if path.text in self.absent:
+            raise NotFound(f"{path.name} does not exist in {path.parent}")
 
     def backlog(self, path: RemotePath) -> Backlog:
         return self.left

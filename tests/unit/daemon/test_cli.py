@@ -373,7 +373,7 @@ def test_what_a_mount_tells_is_shown_in_lines_that_print(
         def ask(self, request: Any) -> list[Any]:
             return [replies[type(request)]]
 
-    monkeypatch.setattr(Client, "at", lambda _: Told())
+    monkeypatch.setattr(Client, "at", lambda *_: Told())
     for module in (inspect, parked):
         monkeypatch.setattr(module, "find_place", lambda _: Place(Path(f"/mnt/{name}"), "/"))
     assert run([*arguments, "/x"]) == 1
@@ -390,7 +390,7 @@ def test_a_mount_that_cannot_be_asked_keeps_no_other_from_being_tried_again(
         def ask(self, request: Any) -> list[Any]:
             return [Retried(3)]
 
-    def at(mountpoint: Path) -> Told:
+    def at(mountpoint: Path, _about: Path) -> Told:
         if mountpoint.name == "dead":
             raise DeadMount(f"{mountpoint}: its mountfs process has ended")
         return Told()

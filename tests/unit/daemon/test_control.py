@@ -102,6 +102,12 @@ def test_a_wait_for_nothing_ends_at_once(client: Client, account: FakeAccount) -
     assert account.asked == ["hurry /a/b", "relax"]
 
 
+def test_a_wait_at_a_path_where_nothing_is_is_refused(client: Client, account: FakeAccount) -> None:
+    account.absent.add("/a/b")
+    with pytest.raises(Failure, match="b does not exist in /a"):
+        list(client.ask(WaitRequest("/a/b")))
+
+
 def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: FakeAccount) -> None:
     account.left = Backlog(pending=2, size_bytes=10)
     replies = client.ask(WaitRequest("/"))

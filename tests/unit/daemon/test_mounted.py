@@ -22,7 +22,16 @@ from daemon.process.describing import STRAYS_EVERY_S, TROUBLES_SHOWN, jobs_in_wo
 from daemon.process.justclosed import RELEASE_S
 from daemon.process.mounted import Parts, RunningAccount
 from daemon.process.worker import Worker
-from mountfs.errors import Forbidden, MountfsError, NotFound, NotSignedIn, Offline, ServerFault, Throttled
+from mountfs.errors import (
+    Forbidden,
+    MountfsError,
+    NotADirectory,
+    NotFound,
+    NotSignedIn,
+    Offline,
+    ServerFault,
+    Throttled,
+)
 from mountfs.fuse.mount import FuseOptions
 from mountfs.model.advice import advised
 from mountfs.model.entry import Seen
@@ -150,6 +159,32 @@ def test_a_removal_is_waited_for_in_the_folder_it_was_made_in(world: World, acco
     assert account.backlog(RemotePath("/d")).pending == 1
     world.settle()
     assert account.backlog(RemotePath("/d")).pending == 0
+
+
+def test_a_removal_is_waited_for_by_the_path_that_was_removed(world: World, account: RunningAccount) -> None:
+    world.account.write("/d/e/f", b"x")
+    world.account.write("/d/g", b"x")
+    world.fs.unlink("/d/g")
+    assert account.backlog(RemotePath("/d/g")).pending == 1
+    world.fs.unlink("/d/e/f")
+    world.fs.rmdir("/d/e")
+    world.fs.rmdir("/d")
+    for path, count in {"/d/g": 1, "/d/e/f": 1, "/d/e": 2, "/d": 4}.items():
+        account.check_known(RemotePath(path))
+        assert account.backlog(RemotePath(path)).pending == count, path
+    world.settle()
+    assert account.backlog(RemotePath("/d")).pending == 0
+
+
+def test_a_path_where_nothing_is_cannot_be_waited_for(world: World, account: RunningAccount) -> None:
+    for path in ("/d/f", "/e/f"):
+        world.account.write(path, b"x")
+    account.check_known(RemotePath("/d/f"))
+    for path in ("/d/g", "/g/f", "/d/f/g"):
+        with pytest.raises((NotFound, NotADirectory)):
+            account.check_known(RemotePath(path))
+    world.memory.is_online = False
+    account.check_known(RemotePath("/e/f"))  # it cannot be told
 
 
 def test_sessions_that_are_to_be_ended_are_counted_wherever_their_files_were(

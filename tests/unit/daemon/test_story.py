@@ -125,7 +125,7 @@ def test_the_command_prints_a_line_for_each_event(
         def ask(self, request: object) -> list[Story]:
             return [Story(account.story(RemotePath("/f")))]
 
-    monkeypatch.setattr(Client, "at", lambda place: Answering())
+    monkeypatch.setattr(Client, "at", lambda _place, _about: Answering())
     monkeypatch.setattr("daemon.cli.story.find_place", lambda path: Place(Path("/mnt"), "/f"))
     assert run(["log", "/mnt/f"]) == 0
     lines = capsys.readouterr().out.splitlines()
