@@ -213,7 +213,8 @@ def running(mounts: list[MountEntry], ask: Callable[[Path], object]) -> Iterator
             mend = f"run: mountfs umount {quoted(place)}, then mount it again; what is pending is kept"
             yield Finding("mounts", f"{place}: its process has ended", mend)
         except Failure as failure:
-            yield Finding("mounts", str(failure), f"if that lasts: mountfs umount {quoted(place)}")
+            mend = f"if that lasts: end its process, then run: mountfs umount {quoted(place)}"
+            yield Finding("mounts", str(failure), mend)
         else:
             yield _age(place, ask)
 

@@ -169,7 +169,7 @@ def test_a_state_directory_that_others_could_change_is_named(tmp_path: Path) -> 
     ("error", "mend"),
     [
         (DeadMount("/mnt/x: has ended"), "mount it again"),
-        (Failure("/mnt/x: does not answer"), "umount /mnt/x"),
+        (Failure("/mnt/x: does not answer"), "end its process, then run: mountfs umount /mnt/x"),
     ],
 )
 def test_mounts_that_are_dead_or_hang_are_named(
