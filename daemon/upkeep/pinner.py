@@ -294,12 +294,27 @@ class Pinner:
             self._files.popleft()
 
     def _pieces(self, file: File) -> Iterator[tuple[int, int]]:
-        """Parts of *file*, until anything is unpinned, perhaps this file: what is still pinned is found by
-        the next pass."""
+        """Parts of *file*, until anything is unpinned, perhaps this file, or the service has another version
+        of it: what is still pinned, and that version, is found by the next pass."""
         for at in range(0, file.size_bytes, PIECE_BYTES):
-            if self._is_unpinned:
+            if self._is_unpinned or (at and not self._is_present(file)):
                 return
             yield at, min(at + PIECE_BYTES, file.size_bytes)
+
+    def _is_present(self, file: File) -> bool:
+        """Whether it is still this version that the service has, as far as it has told. Transient."""
+        with self._tree.lock:
+            node = self._tree.by_remote_id(file.id)
+            folder = node.state.base_parent if node is not None else None
+            is_stale = folder is not None and self._listings.is_stale(folder)
+        if folder is not None and is_stale:
+            try:
+                self._listings.load(folder)
+            except (NotFound, NotADirectory):
+                return False
+        with self._tree.lock:
+            base = node.state.base if node is not None else None
+        return isinstance(base, File) and base.revision == file.revision
 
     def _is_missing(self, file: File) -> bool:
         self._cache.recall(file)

@@ -343,6 +343,35 @@ def test_a_large_file_that_is_unpinned_while_it_is_fetched_is_fetched_no_further
     assert pinner.wanted_bytes == 0
 
 
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_large_file_that_others_replace_while_it_is_fetched_is_fetched_no_further(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, is_removed: bool
+) -> None:
+    pinner, read = pinner_of(world), world.core.reader.read
+    old, reads = world.account.files()["/kept/big"], list[tuple[str, int]]()
+
+    def replacing(file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
+        data = read(file, offset, length, ahead=ahead)
+        reads.append((file.revision, offset))
+        if len(reads) == 1:
+            if is_removed:
+                world.account.remove("/kept/big")
+            else:
+                world.account.write("/kept/big", old[::-1])
+            world.follow()
+        return data
+
+    pinner.pin(world.node("/kept/big"))
+    monkeypatch.setattr(world.core.reader, "read", replacing)
+    run(world, pinner)
+    first = reads[0][0]
+    assert [offset for revision, offset in reads if revision == first] == [0]
+    assert len(reads) == (1 if is_removed else 4)
+    if not is_removed:
+        world.memory.is_online = False
+        assert world.get("/kept/big") == old[::-1]
+
+
 class BoundedDisk(RealDisk):
     """Has room for so many bytes of the cache and of others."""
 
