@@ -203,10 +203,10 @@ class Backend(Protocol):
         """Gives the file at *place*, of which *former* is a former revision, the bytes of that one, as a new
         revision, and tells what stands there by then. NotFound: the service does not keep it any more."""
 
-    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+    def undelete(self, place: Place, *, is_recent: bool = False) -> Undeleted:
         """Begins to bring back what stood at *place* and was removed last, at that place; a folder with what
-        was in it, and one that stands there with what was removed last below it, with *before_ns* only if
-        that was just before this time. NotFound: the service has nothing to bring back. AlreadyExists."""
+        was in it, and one that stands there with what was removed last below it, with *is_recent* only if
+        that was just now. NotFound: the service has nothing to bring back. AlreadyExists."""
 
     def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
         """By position whether it is back; False: something else stands there, or it is not kept any more. A

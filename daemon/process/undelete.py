@@ -103,7 +103,7 @@ class Undelete:
             place = place_in(folder, path.name)
         back = BroughtBack(core.tree, core.listings, folder)
         try:
-            undeleted = core.backend.undelete(place, core.clock.wall_ns() if is_recent else None)
+            undeleted = core.backend.undelete(place, is_recent=is_recent)
         except MountfsError as error:
             is_there = core.listings.try_relist(folder) and self._is_there(path)
             # What stood there before tells nothing: it may be a folder, whose rest was to come back.

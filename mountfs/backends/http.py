@@ -20,6 +20,7 @@ from mountfs.backends.connections import Connections
 from mountfs.backends.proxies import proxy_failed, proxy_for, untold, way_to
 from mountfs.backends.reasons import reason_of
 from mountfs.backends.receiving import check_range, receive
+from mountfs.backends.servicetime import ServiceTime
 from mountfs.backends.silence import Leave, Silences
 from mountfs.backends.sockets import Sockets, lend_pieces, wait_for_body
 from mountfs.backends.standing import Judge, Standing, by_status, host_of
@@ -99,6 +100,7 @@ class HttpClient:
         self._calls: Counter[str] = Counter()
         self._outcomes: dict[str, Counter[str]] = {}
         self.bandwidth = Bandwidth()
+        self.service_time = ServiceTime(clock)
 
     def exchange(self, request: Request) -> Response:
         """The reply, of any status. Throttled while held back, Offline, NotSignedIn, InvalidArgument.
@@ -260,6 +262,7 @@ class HttpClient:
             if header_timeout_s < read_timeout_s:
                 wait_for_body(reply.raw, read_timeout_s)
             replied = {name.lower(): value for name, value in reply.raw.headers.itermerged()}
+            self.service_time.note(replied.get("date"))
             wait_s = retry_after_s(replied.get("retry-after"), self._clock.wall_ns() / NS_PER_S)
             head = Response(reply.status_code, replied, b"", wait_s)
             is_encoded = "content-encoding" in replied

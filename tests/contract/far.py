@@ -484,9 +484,9 @@ def pack(backend: Backend, bodies: Sequence[bytes]) -> list[Piece]:
     return [piece_of(body, session) for session, body in zip(sessions, bodies, strict=True)]
 
 
-def undelete(backend: Backend, path: str, before_ns: int | None = None) -> tuple[int, int]:
+def undelete(backend: Backend, path: str) -> tuple[int, int]:
     """How many files and folders came back, and how many stay away."""
-    undeleted = backend.undelete(place(path), before_ns)
+    undeleted = backend.undelete(place(path))
     found: list[bool] = [True] if undeleted.is_back else []
     for start in range(0, len(undeleted.rest), 3):
         part = undeleted.rest[start : start + 3]

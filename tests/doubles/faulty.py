@@ -112,8 +112,8 @@ class FaultyBackend:
     def restore(self, place: Place, former: File) -> Entry:
         return self._run("restore", lambda: self.inner.restore(place, former))
 
-    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
-        return self._run("undelete", lambda: self.inner.undelete(place, before_ns))
+    def undelete(self, place: Place, *, is_recent: bool = False) -> Undeleted:
+        return self._run("undelete", lambda: self.inner.undelete(place, is_recent=is_recent))
 
     def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
         return self._run("bring_back", lambda: self.inner.bring_back(removed))

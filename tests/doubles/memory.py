@@ -171,7 +171,7 @@ class MemoryBackend:
                 raise NotFound(f"revision {former.revision} of {former.name} is gone")
             return self.remote.write(place.path.text, body, former.mtime_ns)
 
-    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+    def undelete(self, place: Place, *, is_recent: bool = False) -> Undeleted:
         with self._call("undelete"):
             tree = self.remote.tree
             standing = tree.at(place)

@@ -191,9 +191,9 @@ class BoxBackend:
             raise NotFound(f"{place}: somebody removed it")
         return file_of(item)
 
-    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
+    def undelete(self, place: Place, *, is_recent: bool = False) -> Undeleted:
         folder_id = self._places.folder_of(place)
-        return Undelete(self._api, self._items).run(folder_id, place, before_ns)
+        return Undelete(self._api, self._items).run(folder_id, place, is_recent=is_recent)
 
     def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
         return Undelete(self._api, self._items).bring_back(removed)

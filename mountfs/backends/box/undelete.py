@@ -59,10 +59,10 @@ class Undelete:
         self._api = api
         self._items = items
 
-    def run(self, folder_id: str, place: Place, before_ns: int | None) -> Undeleted:
+    def run(self, folder_id: str, place: Place, *, is_recent: bool) -> Undeleted:
         """What was removed last of all that had the name of *place* in the folder. A folder that stands there
-        gets back what was removed last of all that was below it, with *before_ns* only if that was just
-        before this time."""
+        gets back what was removed last of all that was below it, with *is_recent* only if that was just
+        now."""
         trash = {each.id: each for each in _trash(self._api)}
         key = place.path.name_key
         named = [each for each in trash.values() if each.folder_id == folder_id and each.key == key]
@@ -70,9 +70,10 @@ class Undelete:
         entry = None if last is None else self._back(last.id, is_folder=last.is_folder)
         if last is None or entry is None:
             standing = self._standing_folder(folder_id, place)
+            before_ns = self._api.http.service_time.now_ns() if is_recent else None
             rest = _Below(self._api, trash, standing.id).last_removal(before_ns)
             if not rest:
-                raise AlreadyExists(f"a folder stands at {place}, and nothing that was in it is in the trash")
+                raise AlreadyExists("a folder stands there, and nothing that was in it is to come back")
             return Undeleted(standing, is_back=False, rest=rest)
         if not isinstance(entry, Folder):
             return Undeleted(entry)
@@ -95,9 +96,9 @@ class Undelete:
     def _standing_folder(self, folder_id: str, place: Place) -> Folder:
         standing = self._items.child(folder_id, place.name)
         if standing is None:
-            raise NotFound(f"{place}: nothing of that name and folder is in the trash")
+            raise NotFound("nothing that had that name in that folder is in the trash")
         if standing.get("type") != "folder":
-            raise AlreadyExists(f"something stands at {place}")
+            raise AlreadyExists("a file stands there")
         return folder_of(standing)
 
     def _is_back(self, removed: Removed) -> bool:

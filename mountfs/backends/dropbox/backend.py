@@ -128,8 +128,8 @@ class DropboxBackend:
     def restore(self, place: Place, former: File) -> Entry:
         return listing.restore(self._api, place.path, former.revision)
 
-    def undelete(self, place: Place, before_ns: int | None = None) -> Undeleted:
-        return undelete(self._api, place.path, before_ns)
+    def undelete(self, place: Place, *, is_recent: bool = False) -> Undeleted:
+        return undelete(self._api, place.path, is_recent=is_recent)
 
     def bring_back(self, removed: Sequence[Removed]) -> list[bool | MountfsError]:
         return bring_back(self._api, removed)

@@ -37,22 +37,22 @@ CREATE_FOLDER = "files/create_folder_v2"
 READS_AT_ONCE = 8
 
 
-def undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undeleted:
+def undelete(api: DropboxApi, path: RemotePath, *, is_recent: bool) -> Undeleted:
     """Of what is gone the service may know no other spelling than its own: accents are tried both ways."""
     spelled = [path.name, *(normalize(form, path.name) for form in ("NFC", "NFD"))]
     *others, last = dict.fromkeys(spelled)
     for name in others:
         with suppress(NotFound):
-            return _undelete(api, path.parent.child(name), before_ns)
-    return _undelete(api, path.parent.child(last), before_ns)
+            return _undelete(api, path.parent.child(name), is_recent=is_recent)
+    return _undelete(api, path.parent.child(last), is_recent=is_recent)
 
 
-def _undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undeleted:
+def _undelete(api: DropboxApi, path: RemotePath, *, is_recent: bool) -> Undeleted:
     """By path, which has the history of the file that stood there last.
 
     A folder that stands there gets back what was removed last below it: that is how one is completed whose
-    undelete failed in the middle. AlreadyExists: there is nothing like that. *before_ns*: of such a folder
-    only what was removed just before that time.
+    undelete failed in the middle. AlreadyExists: there is nothing like that. *is_recent*: of such a folder
+    only what was removed just now.
     """
     is_folder = False
     try:
@@ -63,13 +63,13 @@ def _undelete(api: DropboxApi, path: RemotePath, before_ns: int | None) -> Undel
         last = None
     else:
         if last is None:
-            raise AlreadyExists(f"a file stands at {path}")
+            raise AlreadyExists("a file stands there")
     if last is not None:
         removed, name = last
         if fold(name) == path.name_key:
             removed = replace(removed, id=path.parent.child(name).text)
         return Undeleted(_restored_file(api, removed))
-    return _undelete_folder(api, path, before_ns, is_folder=is_folder)
+    return _undelete_folder(api, path, is_recent=is_recent, is_folder=is_folder)
 
 
 def bring_back(api: DropboxApi, removed: Sequence[Removed]) -> list[bool | MountfsError]:
@@ -93,27 +93,25 @@ def dated_last_removal(files: Sequence[Removed], before_ns: int | None = None) -
     return last_removal(dated, before_ns) if dated or before_ns is not None else list(files)
 
 
-def _undelete_folder(
-    api: DropboxApi, path: RemotePath, before_ns: int | None, *, is_folder: bool
-) -> Undeleted:
+def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_recent: bool, is_folder: bool) -> Undeleted:
     """*is_folder*: of something else the service may keep nothing but its name."""
     arg = {"path": path.text, "include_deleted": True}
     try:
         standing = api.object(METADATA, arg, is_read=True)
     except NotFound:
-        raise NotFound(f"the service keeps nothing of {path}") from None
+        raise NotFound("the service keeps nothing of what was there") from None
     stands = standing.get(".tag") != "deleted"
     path = path.parent.child(name_of(standing))
     found = _all_removed_at(api, _removed_leaves(api, path))
-    before_ns = before_ns if stands else None
+    before_ns = api.http.service_time.now_ns() if stands and is_recent else None
     files = dated_last_removal([each for each in found if not each.is_folder], before_ns)
     # Nothing tells when an empty folder was removed.
     folders = [each for each in found if each.is_folder] if files or before_ns is None else []
     if not files and not folders:
         if stands:
-            raise AlreadyExists(f"a folder stands at {path}, and nothing that was in it is to come back")
+            raise AlreadyExists("a folder stands there, and nothing that was in it is to come back")
         if not is_folder:
-            raise NotFound(f"the service keeps nothing of {path}")
+            raise NotFound("the service keeps nothing of what was there")
         folders = [Removed(path.text, is_folder=True)]
     return Undeleted(entry_of(standing) if stands else None, is_back=False, rest=[*files, *folders])
 
@@ -202,7 +200,7 @@ def _last(api: DropboxApi, path: str) -> tuple[Removed, str] | None:
     if not isinstance(entries, list):
         raise ServerFault(f"{REVISIONS}: a page has no entries")
     if not entries:
-        raise NotFound(f"the service keeps nothing of {path}")
+        raise NotFound("the service keeps nothing of what was there")
     file = file_of(checked.obj(entries[0], "a revision"))
     stated = page.get("server_deleted")
     removed_ns = 0 if stated is None else checked.time_ns(stated, "server_deleted")

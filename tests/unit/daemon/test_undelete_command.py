@@ -12,6 +12,7 @@ from daemon.control.account import GoesOn, always
 from daemon.process import undelete
 from daemon.process.undelete import Undelete
 from mountfs.errors import AlreadyExists, Busy, MountfsError, NoSpace, NotFound, Offline, Refused, Throttled
+from mountfs.model.entry import Place
 from mountfs.model.order import Order
 from mountfs.model.path import RemotePath
 from mountfs.model.undeleted import Removed
@@ -214,8 +215,8 @@ def test_what_somebody_removes_at_the_same_time_is_not_shown(
     world.follow()
     undelete = world.backend.inner.undelete
 
-    def undelete_beside_somebody(*args: object) -> object:
-        undeleted = undelete(*args)  # type: ignore[arg-type]
+    def undelete_beside_somebody(place: Place, **asked: bool) -> object:
+        undeleted = undelete(place, **asked)
         world.account.remove("/f")
         world.follow()
         return undeleted
