@@ -63,12 +63,9 @@ class OpenFile:
         self.node = node
         self.nodes: list[Node] = []
         """Kept by the registry: the node, and those that it had before a draft was begun for another one."""
-        self.handles = self.writers = self.closes = 0
-        """Counted by the registry; ``closes``: how often a writer has closed it since the last write."""
-        self.bypasses = 0
-        """Handles that may write and bypass the kernel's pages; counted by the registry."""
-        self.fillers = 0
-        """Handles that fill it; counted by the registry."""
+        self.handles = self.writers = self.closes = self.bypasses = self.fillers = 0
+        """Counted by the registry; ``closes``: how often a writer has closed it since the last write;
+        ``bypasses``: handles that may write and bypass the kernel's pages; ``fillers``: that fill it."""
         self.was_read = False
         """Whether anybody read of it since the access time was last noted."""
         self.content = content
@@ -131,8 +128,7 @@ class OpenFile:
             if self._spool_file is None:
                 raise InvalidArgument(f"{path_of(self.node)} is closed")
             length = max(0, min(length, self.size_bytes - offset))
-            overlay = self._overlay
-            if overlay is None or not overlay.missing:
+            if (overlay := self._overlay) is None or not overlay.missing:
                 return self._spool_file.pread(offset, length)
             found = overlaid.pieces(self._spool_file, overlay, offset, length)
         return overlaid.joined(self._services, overlay.file, found)
@@ -153,18 +149,22 @@ class OpenFile:
         """Writes all of *data*, at *offset* or at the end. NoSpace, TooLarge; errors of the reader, since the
         first write may read a small file."""
         length = len(data)
-        admit(self._services, length if append else offset + length - self.size_bytes)
+        growth = length if append else offset + length - self.size_bytes
+        new = length
+        if growth < length:
+            new = overlaid.new_bytes(self.lock, self._written, self._overlay, offset, length)
+        admit(self._services, growth, new)
         with self.lock:
-            if append:
-                offset = self.size_bytes
+            size_bytes = self.size_bytes
+            offset = size_bytes if append else offset
             stop = offset + length
             check_size(self._services, stop)
-            spool_file = self._writable_locked(self.size_bytes, offset)
+            spool_file = self._writable_locked(size_bytes, offset)
             if not self._is_labelled:
                 self._label_locked()
-            overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data)
+            overlaid.write(self._services, self.content, spool_file, self._overlay, offset, data, size_bytes)
             self._written.add(offset, stop)
-            self.size_bytes = max(self.size_bytes, stop)
+            self.size_bytes = max(size_bytes, stop)
             self.mtime_ns = self._services.clock.wall_ns()
             self._announce_locked(offset, stop)
         return length
@@ -172,14 +172,14 @@ class OpenFile:
     def truncate(self, size_bytes: int) -> None:
         """Cuts the file, or extends it with zeros. Errors as ``write``."""
         check_size(self._services, size_bytes)
+        admit(self._services, size_bytes - self.size_bytes, 0)
         with self.lock:
             spool_file = self._writable_locked(min(size_bytes, self.size_bytes), size_bytes)
             if size_bytes and not self._is_labelled:
                 self._label_locked()
             overlaid.truncate(self._services, self.content, spool_file, self._overlay, size_bytes)
             self._written.truncate(size_bytes)
-            self.size_bytes = size_bytes
-            self.mtime_ns = self._services.clock.wall_ns()
+            self.size_bytes, self.mtime_ns = size_bytes, self._services.clock.wall_ns()
             if self._is_announced and self.content is not None:
                 self._services.uploads.truncated(self.content.id, size_bytes)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+
+from mountfs.errors import NoSpace
 from mountfs.files.services import Services
 from mountfs.model.entry import File
 from mountfs.model.ranges import RangeSet
@@ -44,6 +48,19 @@ def joined(services: Services, file: File, found: list[Piece]) -> bytes:
     )
 
 
+def new_bytes(
+    lock: threading.RLock, written: RangeSet, overlay: Overlay | None, offset: int, length: int
+) -> int:
+    """How much of a range of the file lies in holes that no room is kept for; *lock*: guards *written*."""
+    stop = offset + length
+    with lock:
+        holes = written.gaps(offset, stop)
+        if overlay is not None:
+            with overlay.lock:
+                holes = [hole for each in holes for hole in overlay.missing.gaps(*each)]
+    return sum(high - low for low, high in holes)
+
+
 def write(
     services: Services,
     content: Content | None,
@@ -51,19 +68,27 @@ def write(
     overlay: Overlay | None,
     at: int,
     data: bytes,
+    size_bytes: int,
 ) -> None:
     """Writes *data* at the offset *at*, and takes that range out of the gaps. *content*: has the gaps' rows;
-    None: the node is gone, and there are no rows. *overlay*: None: the spool file has no gaps."""
-    if overlay is None:
-        spool_file.pwrite(at, data)
-        return
-    stop = at + len(data)
-    with overlay.lock:
-        spool_file.pwrite(at, data)
-        if content is not None:
-            services.gaps.written(content, at, stop)
-        else:
-            overlay.apply(overlay.written(at, stop))
+    None: the node is gone, and there are no rows. *overlay*: None: the spool file has no gaps. *size_bytes*:
+    of the file before; where this fails, nothing lies behind."""
+    try:
+        if overlay is None:
+            spool_file.pwrite(at, data)
+            return
+        stop = at + len(data)
+        with overlay.lock:
+            spool_file.pwrite(at, data)
+            if content is not None:
+                services.gaps.written(content, at, stop)
+            else:
+                overlay.apply(overlay.written(at, stop))
+    except BaseException:
+        # `dd` goes on behind a block that a full disk took in part: what is between reads as zeros.
+        with suppress(OSError, NoSpace):
+            spool_file.truncate(size_bytes)
+        raise
 
 
 def truncate(

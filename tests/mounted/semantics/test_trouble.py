@@ -408,6 +408,23 @@ def test_s_space_a_short_quota_refuses_the_write(make_mount: MakeMount, far_side
     assert far_side.tree()["/big"]["size"] == MIB
 
 
+def test_s_space_a_file_is_made_no_longer_than_the_account_has_room_for(
+    make_mount: MakeMount, far_side: SandboxProcess
+) -> None:
+    far_side.switches(quota_bytes=2 * MIB)
+    mount = make_mount()
+    mount.start()
+    os.statvfs(mount.path)  # so that the quota is known
+    with (mount.path / "disk").open("wb", buffering=0) as file:
+        with pytest.raises(OSError) as refused:
+            file.truncate(3 * MIB)
+        assert refused.value.errno == errno.ENOSPC
+        file.truncate(MIB)
+    (mount.path / "other").write_text("goes")
+    mount.wait_committed()
+    assert {path: entry["size"] for path, entry in far_side.tree().items()} == {"/disk": MIB, "/other": 4}
+
+
 def _is_written(path: os.PathLike[str], size_bytes: int) -> bool:
     try:
         with open(path, "wb", buffering=0) as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,47 @@ def test_a_full_disk_refuses_what_is_written_and_takes_it_once_there_is_room(sma
     world.close()
 
 
+def test_what_a_refused_write_left_on_the_disk_is_no_part_of_the_file(small: SmallDisk) -> None:
+    """The disk takes the first page of what a program adds, and no more. What then lies behind the end is
+    zeros, as on any disk, once the file is made longer."""
+    world = world_on(small)
+    number = world.begin("/f")
+    world.fs.write(number, 0, b"old")
+    small.fill()
+    with pytest.raises(NoSpace):
+        world.fs.write(number, 3, b"junk" * 32 * 1024)
+    small.empty()
+    world.fs.ftruncate(number, 200)
+    assert world.fs.read(number, 0, 1000) == b"old" + bytes(197)
+    world.close_file(number)
+    Crew(world).work(lambda: world.pending() == [])
+    assert world.account.files() == {"/f": b"old" + bytes(197)}
+    world.close()
+
+
+def test_what_was_written_before_the_journal_was_full_is_no_part_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an edit over a revision: the bytes were written, and which of them are ours was not."""
+    world = World(tmp_path, settings={"small_bytes": 0})
+    world.theirs("/f", b"theirs")
+    number = world.open("/f", os.O_RDWR)
+    world.fs.write(number, 0, b"T")
+
+    def full(*_: object) -> None:
+        raise NoSpace("the disk that keeps the journal is full")
+
+    with monkeypatch.context() as patch, pytest.raises(NoSpace):
+        patch.setattr(world.core.tree.store.gaps, "apply", full)
+        world.fs.write(number, 4, b"junk")
+    world.fs.ftruncate(number, 20)
+    assert world.fs.read(number, 0, 100) == b"Theirs" + bytes(14)
+    world.close_file(number)
+    Crew(world).work(lambda: world.pending() == [])
+    assert world.account.files() == {"/f": b"Theirs" + bytes(14)}
+    world.close()
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind == "tmpfs"])
 def test_a_mount_on_a_full_disk_says_so_in_one_line(kind: str, tmp_path: Path) -> None:
     with small_disk(kind, tmp_path) as small:
@@ -148,6 +190,35 @@ def test_a_disk_filled_by_pending_bytes_refuses_writers_until_uploads_made_room(
     world.put("/later", b"l" * MIB)
     assert world.core.spool.shortage() is None
     assert all(pause < slowest_s for pause in pauses)
+    world.close()
+
+
+@pytest.mark.parametrize("first", ["made longer", "written at its end"])
+def test_holes_that_are_filled_take_no_room_that_is_to_stay_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """A program that makes its file as long as it will be, and fills it piece by piece: what it downloads
+    from many, or `truncate -s 1G disk; dd conv=notrunc of=disk`."""
+    quota = Quota(reserve_bytes=16 * MIB)
+    world = World(tmp_path, settings={"quota": quota, "pause": lambda _: None})
+    taken = world.core.spool.directory
+
+    def free_bytes(_: str) -> int:
+        return 48 * MIB - sum(path.stat().st_blocks * 512 for path in taken.iterdir())
+
+    monkeypatch.setattr(world.disk, "free_bytes", free_bytes)
+    number = world.begin("/f")
+    if first == "made longer":
+        world.fs.ftruncate(number, 80 * MIB)
+    else:
+        world.fs.write(number, 80 * MIB - 1, b"x")
+    with pytest.raises(NoSpace, match="16 MiB stay reserved: free some space"):
+        for at in range(78, 0, -2):
+            world.fs.write(number, at * MIB, b"x" * MIB)
+    assert free_bytes("") > 10 * MIB
+    for _ in range(100):
+        world.fs.write(number, 78 * MIB, b"y" * MIB)  # what it has already takes no more room
+    world.close_file(number)
     world.close()
 
 
