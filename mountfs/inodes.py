@@ -62,7 +62,9 @@ class Inodes:
                 size_bytes = len(kept.target.encode(errors="surrogateescape"))
                 return self._attributes(node, size_bytes, time_of(node) or 0, 1)
             return self._attributes(node, size_of(node), time_of(node) or 0, 1)
-        mtime_ns = self._folder_times.of(node) or time_of(node) or self._started_ns
+        noted_ns = self._folder_times.of(node)
+        own_ns = time_of(node) if noted_ns is None else noted_ns
+        mtime_ns = self._started_ns if own_ns is None else own_ns
         # 1 says that folders are not counted, and 2 would promise find(1) that it has none inside.
         links = LINKS_UNKNOWN if part.children is None else 2 + part.folders
         return self._attributes(node, 0, mtime_ns, links)

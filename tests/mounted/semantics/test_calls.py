@@ -270,6 +270,17 @@ def test_s_time_what_the_service_cannot_change_is_kept_here(
     assert (mount.path / "renamed").stat().st_mtime != LONG_AGO_S
 
 
+def test_s_time_a_tree_without_times_is_copied_once(corner: Corner) -> None:
+    """As archives and package stores have it that are to be the same wherever they are made."""
+    corner.run('mkdir -p "$W/zero/d"; echo x > "$W/zero/d/f"; find "$W/zero" -exec touch -d @0 {} +')
+    copied = 'rsync -ai "$W/zero/" zero/'
+    assert corner.run(copied) != ""
+    assert corner.run("stat -c %Y zero zero/d zero/d/f").split() == ["0", "0", "0"]
+    assert corner.run(copied) == ""
+    corner.settle()
+    assert corner.run(copied) == ""
+
+
 @pytest.mark.only_on("dropbox", because="the other services take any time")
 def test_s_time_a_time_to_come_is_kept_here_and_sent_as_the_present(corner: Corner) -> None:
     path = corner.path / "file"

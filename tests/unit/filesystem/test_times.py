@@ -265,3 +265,13 @@ def test_a_time_of_a_folder_that_was_set_outlives_a_kill_before_what_is_in_it_ha
     world.restart()
     assert world.get("/d/f") == b"x"
     assert told(world, "/d").mtime_ns == THEN_NS
+
+
+def test_a_folder_may_have_the_first_time_that_there_is(world: World) -> None:
+    """As those in archives that are to be the same wherever they are made."""
+    world.mkdir("/d")
+    world.touch("/d", 0)
+    assert world.fs.getattr("/d").mtime_ns == 0
+    world.settle()
+    world.restart()
+    assert world.fs.getattr("/d").mtime_ns == 0
