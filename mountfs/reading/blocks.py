@@ -137,23 +137,28 @@ class Blocks:
                 cached = self._inventory.files.get(key)
             return cached.ranges.gaps(start, stop) if cached else RangeSet().gaps(start, stop)
 
-    def put(self, file: File, offset: int, data: bytes) -> None:
-        """Keeps bytes of *file*, and lets go of others if there are too many now."""
+    def put(self, file: File, offset: int, data: bytes) -> bool:
+        """Keeps bytes of *file*, and lets go of others if there are too many now. False: the disk takes
+        none."""
         key = key_of(file)
         if not data or not self._inventory.may_keep(key, len(data)):
-            return
+            return True
         cached = self._present(file)
         if cached is None:
-            return
+            return True
         if is_written := cached.write(offset, data):
             with self._lock:
                 self._inventory.keep(key, cached, offset, len(data))
-        elif is_written is None or (key in self._inventory.pinned and cached.is_there()):
+            return True
+        is_there = cached.is_there()
+        is_refused = is_written is None or is_there or cached.inode is None
+        if is_written is None or (key in self._inventory.pinned and is_there):
             # Where there is no room others give way first.
             self.broke_off(file, cached, offset, len(data))
         else:
             with self._lock:
                 self._inventory.forget(key, cached)
+        return not is_refused
 
     def land(self, file: File, length: int) -> CacheFile | None:
         """Where somebody else may write *length* bytes of *file*, in a file that exists; None: nowhere. It is

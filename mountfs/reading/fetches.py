@@ -31,6 +31,10 @@ MOST_UNKEPT = 16
 hold nothing, or the disk be full. The kernel reads a file in pieces of 128 KiB, and for each of them all of a
 small one would be requested again."""
 
+REFUSED_S = 30.0
+"""After the disk took no bytes nothing is fetched ahead for so long: it would be fetched again, with each
+read of 128 KiB a whole window of it."""
+
 
 class Fetches:
     """By content, each request from when it is planned until its bytes are kept, or it failed or was called
@@ -49,11 +53,16 @@ class Fetches:
         self._delivery = delivery
         self._clock = clock
         self._lock = lock
+        self._refused_until_s = -math.inf
         self._silences: LRUCache[Key, tuple[float, str]] = LRUCache(SILENT_KEPT)
         """When a revision could not be read because the service was silent, and why."""
 
     def of_locked(self, file: File) -> list[Fetch]:
         return self.by_key.get(key_of(file), [])
+
+    def is_refused_locked(self) -> bool:
+        """Whether the disk took no bytes a moment ago, so that nothing can be fetched ahead."""
+        return self._clock.now_s() < self._refused_until_s
 
     def find_locked(self, file: File, at: int) -> Fetch | None:
         """The request for the byte at *at*, or what one has brought that the cache did not take."""
@@ -142,11 +151,13 @@ class Fetches:
             return
         with self._lock:
             self.rate.ended(started_s, self._clock.now_s(), fetch.stop - fetch.start)
+        is_refused = False
         try:
-            if body is not None:
-                self._blocks.put(file, fetch.start, body)
+            is_refused = body is not None and not self._blocks.put(file, fetch.start, body)
         finally:
             with self._lock:
+                if is_refused:
+                    self._refused_until_s = self._clock.now_s() + REFUSED_S
                 self._end_locked(file, fetch)
                 if body is not None and self._is_unkept(file, fetch):
                     self.unkept.append((key_of(file), fetch))

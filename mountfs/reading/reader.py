@@ -326,7 +326,9 @@ class Reader:
             due_bytes = sum(high - low for low, high in missing)
             # A trickle of small requests would cost a round trip for each: wait for half a window.
             most_bytes = piece_bytes(stop - start)
-            if self._is_closed or 2 * due_bytes < min(stop - start, 2 * most_bytes):
+            if self._is_closed or self._fetches.is_refused_locked():
+                return
+            if 2 * due_bytes < min(stop - start, 2 * most_bytes):
                 return
             # Where hardly anything of a large window is here yet, the first pieces are small.
             is_dry = stop - start > FREE_WINDOW_BYTES and 4 * due_bytes > 3 * (stop - start)
@@ -345,7 +347,9 @@ class Reader:
         self._blocks.recall(file)
         with self._lock:
             missing = self._fetches.missing_locked(file, 0, file.size_bytes)
-            if self._is_closed or not missing or not is_kept(self._blocks, file):
+            if self._is_closed or self._fetches.is_refused_locked():
+                return
+            if not missing or not is_kept(self._blocks, file):
                 return
             fetch = self._fetches.begin_locked(file, missing[0][0], 0, file.size_bytes)
         self._fetches.run(file, fetch)

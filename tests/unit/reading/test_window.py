@@ -18,7 +18,7 @@ from mountfs.reading.blocks import Blocks
 from mountfs.reading.cachefile import CacheFile
 from mountfs.reading.contentkey import Key, key_of
 from mountfs.reading.fetch import Fetch
-from mountfs.reading.fetches import MOST_UNKEPT
+from mountfs.reading.fetches import MOST_UNKEPT, REFUSED_S
 from mountfs.reading.limits import LEAST_BYTES
 from mountfs.reading.readahead import (
     FAST_WINDOW_BYTES,
@@ -70,9 +70,11 @@ class Rig:
     """A reader whose windows are as large as they may be from the beginning."""
 
     def __init__(self, directory: Path, limit_bytes: int, lacking: Callable[[], int] = lambda: 0) -> None:
+        self.directory = directory
         self.source = Zeros()
+        self.clock = FakeClock()
         self.blocks = Blocks(directory, limit_bytes, HashKind.DROPBOX, lacking_bytes=lacking)
-        self.reader = Reader(self.source, self.blocks, FakeClock())
+        self.reader = Reader(self.source, self.blocks, self.clock)
 
     def files(self, count: int, size_bytes: int) -> list[File]:
         made = [File(f"id:{n}", f"f{n}", "1", size_bytes, 0, f"{n:064x}") for n in range(count)]
@@ -170,6 +172,34 @@ def test_nor_where_the_disk_is_full(make: Make, monkeypatch: pytest.MonkeyPatch)
     rig = make(64 * MIB)
     monkeypatch.setattr(CacheFile, "write", lambda *_: False)
     assert rig.read_side_by_side(rig.files(4, MIB)) == 1
+
+
+@pytest.mark.parametrize("written", [False, None], ids=["full", "no descriptors"])
+def test_where_the_disk_takes_nothing_nothing_is_fetched_ahead_for_a_while(
+    make: Make, monkeypatch: pytest.MonkeyPatch, written: bool | None
+) -> None:
+    rig = make(2048 * MIB)
+    with monkeypatch.context() as patched:
+        patched.setattr(CacheFile, "write", lambda *_: written)
+        files = rig.files(2, 64 * MIB)
+        rig.reader._streams.clear()  # with small windows at first
+        assert rig.read_side_by_side(files) <= 1.25
+        rig.reader.prefetch(File("id:1", "small", "1", 4096, 0, "1" * 64), lambda _error: None)
+    rig.clock.advance(REFUSED_S)
+    [file] = rig.files(1, 64 * MIB)
+    before = rig.source.asked_bytes
+    rig.reader.read(file, 0, BLOCK_BYTES)
+    rig.reader.close()
+    assert rig.source.asked_bytes - before >= FREE_WINDOW_BYTES
+
+
+def test_a_cache_file_that_somebody_removes_is_no_full_disk(make: Make) -> None:
+    rig = make(64 * MIB)
+    [file] = rig.files(1, 64 * MIB)
+    rig.blocks.put(file, 0, bytes(BLOCK_BYTES))
+    for path in rig.directory.iterdir():
+        path.unlink()
+    assert rig.blocks.put(file, BLOCK_BYTES, bytes(BLOCK_BYTES))
 
 
 def test_what_the_cache_does_not_take_is_held_of_a_few_small_requests(make: Make) -> None:
