@@ -13,22 +13,22 @@ class ServiceTime:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last: tuple[int, float] | None = None
-        """What the reply said, and when it came by our monotonic clock."""
+        self._last: tuple[str, float] | None = None
+        """What the reply said, and when it came by our monotonic clock. It is read when somebody asks, since
+        hardly anybody does."""
 
     def note(self, date: str | None) -> None:
         """The header of a reply that has just come."""
-        if date is None:
-            return
-        try:
-            stated_ns = int(parsedate_to_datetime(date).timestamp()) * NS_PER_S
-        except (ValueError, OverflowError):
-            return
-        self._last = stated_ns, self._clock.now_s()
+        if date is not None:
+            self._last = date, self._clock.now_s()
 
     def now_ns(self) -> int:
         """This machine's where the service told none."""
         if self._last is None:
             return self._clock.wall_ns()
-        stated_ns, came_s = self._last
-        return stated_ns + int((self._clock.now_s() - came_s) * NS_PER_S)
+        date, came_s = self._last
+        try:
+            stated_s = int(parsedate_to_datetime(date).timestamp())
+        except (ValueError, OverflowError):
+            return self._clock.wall_ns()
+        return (stated_s + int(self._clock.now_s() - came_s)) * NS_PER_S
