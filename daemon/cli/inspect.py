@@ -50,7 +50,7 @@ def wait(context: Context, path: Path, timeout_s: float | None) -> int:
     """Wait until everything at or below PATH is committed.
 
     Exits with 0 when it is, 1 when something failed (each is listed) or nothing is there, 2 when the time ran
-    out. A removal is waited for by the path that was removed, until it is sent, or by the folder above.
+    out. A removal is waited for by the path that was removed.
     """
     place = find_place(path)
     settled: Settled | None = None

@@ -70,7 +70,7 @@ class MountedAccount(Protocol):
         """Who hurried has what it waited for: names settle again, unless somebody else goes on hurrying."""
 
     def check_known(self, path: RemotePath) -> None:
-        """NotFound where nothing stands at *path*, nor was removed there and is still to be sent. Nothing
+        """NotFound where nothing stands at *path*, nor did so until it was removed or renamed here. Nothing
         where that cannot be told."""
 
     def backlog(self, path: RemotePath) -> Backlog:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -28,7 +27,7 @@ from daemon.process.progress import Progress
 from daemon.process.story import Stories
 from daemon.process.worker import Worker
 from daemon.upkeep.pinner import Pinner
-from mountfs.errors import Transient
+from mountfs.errors import NotFound, Transient
 from mountfs.filesystem import FileSystem
 from mountfs.fuse.mount import FuseMount, FuseOptions
 from mountfs.fuse.timing import Timing
@@ -143,8 +142,14 @@ class RunningAccount:
         self._core.urgency.relax()
 
     def check_known(self, path: RemotePath) -> None:
-        with suppress(Transient):
+        try:
             self._parked.find(path)
+        except Transient:
+            return
+        except NotFound:
+            folder = self._core.view.known(path.components[:-1])
+            if folder is None or not self._stories.left(folder, path.name):
+                raise
 
     def backlog(self, path: RemotePath) -> Backlog:
         return self._backlog(self._known(path))

@@ -42,6 +42,16 @@ class Stories:
                 for telling in _events(before, after)
             )
 
+    def left(self, folder: Node, name: str) -> bool:
+        """Whether something that had *name* in *folder* was removed or renamed, as far as is remembered."""
+        with self._tree.lock:
+            return any(
+                before.name == name and before.parent is not None and before.parent.id == folder.id
+                for events in self._stories.values()
+                for _, before, after in events
+                if after.parent is not before.parent or after.name != before.name
+            )
+
     @property
     def count(self) -> int:
         """How many changes are remembered."""
