@@ -22,13 +22,22 @@ class ServiceTime:
         if date is not None:
             self._last = date, self._clock.now_s()
 
-    def now_ns(self) -> int:
-        """This machine's where the service told none."""
+    def now_s(self) -> float:
+        """This moment, for ``at_ns``."""
+        return self._clock.now_s()
+
+    def at_ns(self, moment_s: float) -> int:
+        """What time it was at a moment that ``now_s`` told; by this machine's clock where the service told
+        none."""
+        stated_ns, known_s = self._told() or (self._clock.wall_ns(), self._clock.now_s())
+        return stated_ns + int((moment_s - known_s) * NS_PER_S)
+
+    def _told(self) -> tuple[int, float] | None:
+        """A time by the service's clock, and when that was by our monotonic one."""
         if self._last is None:
-            return self._clock.wall_ns()
+            return None
         date, came_s = self._last
         try:
-            stated_s = int(parsedate_to_datetime(date).timestamp())
+            return int(parsedate_to_datetime(date).timestamp()) * NS_PER_S, came_s
         except (ValueError, OverflowError):
-            return self._clock.wall_ns()
-        return (stated_s + int(self._clock.now_s() - came_s)) * NS_PER_S
+            return None

@@ -62,7 +62,8 @@ class Undelete:
     def run(self, folder_id: str, place: Place, *, is_recent: bool) -> Undeleted:
         """What was removed last of all that had the name of *place* in the folder. A folder that stands there
         gets back what was removed last of all that was below it, with *is_recent* only if that was just
-        now."""
+        before this call: to look through the trash may take minutes."""
+        asked_s = self._api.http.service_time.now_s()
         trash = {each.id: each for each in _trash(self._api)}
         key = place.path.name_key
         named = [each for each in trash.values() if each.folder_id == folder_id and each.key == key]
@@ -70,7 +71,7 @@ class Undelete:
         entry = None if last is None else self._back(last.id, is_folder=last.is_folder)
         if last is None or entry is None:
             standing = self._standing_folder(folder_id, place)
-            before_ns = self._api.http.service_time.now_ns() if is_recent else None
+            before_ns = self._api.http.service_time.at_ns(asked_s) if is_recent else None
             rest = _Below(self._api, trash, standing.id).last_removal(before_ns)
             if not rest:
                 raise AlreadyExists("a folder stands there, and nothing that was in it is to come back")

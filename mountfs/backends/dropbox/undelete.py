@@ -39,20 +39,21 @@ READS_AT_ONCE = 8
 
 def undelete(api: DropboxApi, path: RemotePath, *, is_recent: bool) -> Undeleted:
     """Of what is gone the service may know no other spelling than its own: accents are tried both ways."""
+    asked_s = api.http.service_time.now_s() if is_recent else None
     spelled = [path.name, *(normalize(form, path.name) for form in ("NFC", "NFD"))]
     *others, last = dict.fromkeys(spelled)
     for name in others:
         with suppress(NotFound):
-            return _undelete(api, path.parent.child(name), is_recent=is_recent)
-    return _undelete(api, path.parent.child(last), is_recent=is_recent)
+            return _undelete(api, path.parent.child(name), asked_s)
+    return _undelete(api, path.parent.child(last), asked_s)
 
 
-def _undelete(api: DropboxApi, path: RemotePath, *, is_recent: bool) -> Undeleted:
+def _undelete(api: DropboxApi, path: RemotePath, asked_s: float | None) -> Undeleted:
     """By path, which has the history of the file that stood there last.
 
     A folder that stands there gets back what was removed last below it: that is how one is completed whose
-    undelete failed in the middle. AlreadyExists: there is nothing like that. *is_recent*: of such a folder
-    only what was removed just now.
+    undelete failed in the middle. AlreadyExists: there is nothing like that. *asked_s*: of such a folder
+    only what was removed just before that moment; what is asked of thousands of files takes minutes.
     """
     is_folder = False
     try:
@@ -69,7 +70,7 @@ def _undelete(api: DropboxApi, path: RemotePath, *, is_recent: bool) -> Undelete
         if fold(name) == path.name_key:
             removed = replace(removed, id=path.parent.child(name).text)
         return Undeleted(_restored_file(api, removed))
-    return _undelete_folder(api, path, is_recent=is_recent, is_folder=is_folder)
+    return _undelete_folder(api, path, asked_s, is_folder=is_folder)
 
 
 def bring_back(api: DropboxApi, removed: Sequence[Removed]) -> list[bool | MountfsError]:
@@ -93,7 +94,9 @@ def dated_last_removal(files: Sequence[Removed], before_ns: int | None = None) -
     return last_removal(dated, before_ns) if dated or before_ns is not None else list(files)
 
 
-def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_recent: bool, is_folder: bool) -> Undeleted:
+def _undelete_folder(
+    api: DropboxApi, path: RemotePath, asked_s: float | None, *, is_folder: bool
+) -> Undeleted:
     """*is_folder*: of something else the service may keep nothing but its name."""
     arg = {"path": path.text, "include_deleted": True}
     try:
@@ -103,7 +106,7 @@ def _undelete_folder(api: DropboxApi, path: RemotePath, *, is_recent: bool, is_f
     stands = standing.get(".tag") != "deleted"
     path = path.parent.child(name_of(standing))
     found = _all_removed_at(api, _removed_leaves(api, path))
-    before_ns = api.http.service_time.now_ns() if stands and is_recent else None
+    before_ns = api.http.service_time.at_ns(asked_s) if stands and asked_s is not None else None
     files = dated_last_removal([each for each in found if not each.is_folder], before_ns)
     # Nothing tells when an empty folder was removed.
     folders = [each for each in found if each.is_folder] if files or before_ns is None else []

@@ -7,9 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+
+from mountfs.model.entry import NS_PER_S
+from tests.fakes.clock import FakeClock
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,18 @@ def stall(until: threading.Event, before: bytes = b"") -> Reply:
         handler.close_connection = True
 
     return reply
+
+
+def later(clock: FakeClock, seconds: float, reply: Reply) -> Reply:
+    """*reply* after so long by *clock*, of which it has its date."""
+
+    def dated(handler: BaseHTTPRequestHandler) -> None:
+        clock.advance(seconds)
+        now_s = clock.wall_ns() / NS_PER_S
+        handler.date_time_string = lambda timestamp=None: formatdate(now_s, usegmt=True)  # type: ignore[method-assign]
+        reply(handler)
+
+    return dated
 
 
 hang_up = raw(b"")

@@ -12,7 +12,7 @@ from mountfs.model.entry import NS_PER_S, Place
 from mountfs.model.path import RemotePath
 from tests.fakes.clock import FakeClock
 from tests.unit.backends.box.conftest import Connect
-from tests.unit.backends.scripted import Script, json_answer
+from tests.unit.backends.scripted import Script, json_answer, later
 
 BEFORE_THE_CLOCK_CHANGED, AFTER = "2026-11-01T01:50:00-07:00", "2026-11-01T01:10:00-08:00"
 """The second is 20 minutes later."""
@@ -79,6 +79,23 @@ def test_what_was_removed_just_now_is_told_by_the_services_clock(
     with Script(json_answer({"entries": trash}), json_answer({"entries": [standing]})) as server:
         undeleted = connect(server.url).undelete(Place(RemotePath("/d"), "2"), is_recent=True)
     assert {each.id for each in undeleted.rest} == {"8", "9"}
+
+
+def test_however_long_the_trash_takes_what_was_removed_just_before_comes_back(
+    connect: Connect, clock: FakeClock
+) -> None:
+    """Each of its pages comes a minute after the one before."""
+    trashed_at = _at(clock.wall_ns() // NS_PER_S - 10)
+    item = {"type": "file", "id": "8", "name": "f", "parent": {"id": "3"}, "trashed_at": trashed_at}
+    standing = {"type": "folder", "id": "3", "name": "d", "etag": "1", "parent": {"id": "2"}}
+    replies = [
+        json_answer({"entries": [item], "next_marker": "2"}),
+        json_answer({"entries": []}),
+        json_answer({"entries": [standing]}),
+    ]
+    with Script(*(later(clock, 60.0, reply) for reply in replies)) as server:
+        undeleted = connect(server.url).undelete(Place(RemotePath("/d"), "2"), is_recent=True)
+    assert [each.id for each in undeleted.rest] == ["8"]
 
 
 def test_what_is_in_the_trash_without_its_folder_is_passed_over(connect: Connect) -> None:
