@@ -182,7 +182,10 @@ class Conversation:
 
     def _wait(self, path: RemotePath, timeout_s: float | None) -> Iterator[Reply]:
         deadline_s = math.inf if timeout_s is None else self._clock.now_s() + timeout_s
-        yield from self._during(lambda: self._account.check_known(path))
+        for reply in self._during(lambda: self._account.check_known(path)):
+            if self._clock.now_s() >= deadline_s:
+                break  # the service does not tell in time what is there: what is pending is known here
+            yield reply
         spoken_s = -math.inf
         while True:
             # Each time: what is written while we wait is waited for too, and need not settle either.

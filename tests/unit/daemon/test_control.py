@@ -108,6 +108,18 @@ def test_a_wait_at_a_path_where_nothing_is_is_refused(client: Client, account: F
         list(client.ask(WaitRequest("/a/b")))
 
 
+def test_a_wait_whose_time_is_up_is_not_kept_by_a_service_that_does_not_tell_what_is_there(
+    client: Client, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Event()
+    told: list[bool] = []
+    monkeypatch.setattr(account, "check_known", lambda _path: told.append(answers.wait(PATIENCE_S)))
+    account.left = Backlog(pending=1)
+    assert list(client.ask(WaitRequest("/a/b", timeout_s=0))) == [Settled(1)]
+    assert not told
+    answers.set()
+
+
 def test_a_wait_tells_its_progress_and_then_the_end(client: Client, account: FakeAccount) -> None:
     account.left = Backlog(pending=2, size_bytes=10)
     replies = client.ask(WaitRequest("/"))
