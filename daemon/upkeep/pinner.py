@@ -236,24 +236,34 @@ class Pinner:
     def _look_into(self, folder_id: int) -> None:
         with self._tree.lock:
             folder = self._tree.node(folder_id)
-            is_stale = folder is not None and folder.is_folder and self._listings.is_stale(folder)
         if folder is None:
             return
-        if is_stale:
-            try:
-                self._listings.load(folder)
-            except Transient:
-                self._folders.appendleft(folder_id)
-                raise
-            except (NotFound, NotADirectory):
-                return  # it has gone since
-            except MountfsError as error:
-                LOG.debug("what was known of folder %d stays pinned: %s", folder_id, error)
+        try:
+            if folder.is_folder and not self._is_listed(folder):
+                return
+        except Transient:
+            self._folders.appendleft(folder_id)
+            raise
         for file, below in self._in(folder_id):
             if file is None:
                 self._folders.append(below)
             else:
                 self._want(file)
+
+    def _is_listed(self, folder: Node) -> bool:
+        """Lists *folder* where news made it doubtful; False: it has gone. Transient."""
+        with self._tree.lock:
+            is_stale = self._listings.is_stale(folder)
+        try:
+            if is_stale:
+                self._listings.load(folder)
+        except Transient:
+            raise
+        except (NotFound, NotADirectory):
+            return False
+        except MountfsError as error:
+            LOG.debug("what was known of folder %d stays pinned: %s", folder.id, error)
+        return True
 
     def _want(self, file: File) -> None:
         is_first = self._cache.pin(file)
@@ -306,12 +316,8 @@ class Pinner:
         with self._tree.lock:
             node = self._tree.by_remote_id(file.id)
             folder = node.state.base_parent if node is not None else None
-            is_stale = folder is not None and self._listings.is_stale(folder)
-        if folder is not None and is_stale:
-            try:
-                self._listings.load(folder)
-            except (NotFound, NotADirectory):
-                return False
+        if folder is not None and not self._is_listed(folder):
+            return False
         with self._tree.lock:
             base = node.state.base if node is not None else None
         return isinstance(base, File) and base.revision == file.revision

@@ -372,6 +372,25 @@ def test_a_large_file_that_others_replace_while_it_is_fetched_is_fetched_no_furt
         assert world.get("/kept/big") == old[::-1]
 
 
+def test_a_large_file_is_fetched_to_its_end_though_its_folder_may_not_be_listed_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is pinned and still to be fetched would wait for it."""
+    pinner, read = pinner_of(world), world.core.reader.read
+    pinner.pin(world.node("/kept/big"))
+
+    def refused(file: File, offset: int, length: int, *, ahead: bool = True) -> bytes:
+        if not offset:
+            world.theirs("/kept/more", b"more")
+            world.advance(LONGEST_S)
+            world.backend.fail("list_folder", Forbidden("no"), times=9)
+        return read(file, offset, length, ahead=ahead)
+
+    monkeypatch.setattr(world.core.reader, "read", refused)
+    run(world, pinner)
+    assert all_here(world, pinner)
+
+
 class BoundedDisk(RealDisk):
     """Has room for so many bytes of the cache and of others."""
 
