@@ -35,8 +35,13 @@ CAP_SYS_ADMIN = 21
 
 
 def absolute(path: Path) -> Path:
-    """*path* without symbolic links, as the kernel's table spells it; its last part need not exist."""
-    return resolved(path, read_mounts())
+    """*path* without symbolic links, as the kernel's table spells it; its last part need not exist. Failure
+    where its links lead in circles."""
+    try:
+        return resolved(path, read_mounts())
+    except OSError as error:
+        what = f"{path}: {error.strerror}; choose another directory"
+        raise Failure(what, EXIT_FOR_A_PERSON) from None
 
 
 def prepare(path: Path) -> Path:

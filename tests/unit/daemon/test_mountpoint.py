@@ -38,6 +38,13 @@ def test_a_path_that_leads_nowhere_is_for_a_person_to_mend(tmp_path: Path, name:
     assert told.value.exit_code == EXIT_FOR_A_PERSON
 
 
+def test_links_that_lead_in_circles_are_for_a_person_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(Failure, match="choose another directory") as told:
+        prepare(tmp_path / "link")
+    assert told.value.exit_code == EXIT_FOR_A_PERSON
+
+
 def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Failure, match="is not a directory"):
