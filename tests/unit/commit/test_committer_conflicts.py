@@ -95,7 +95,7 @@ def test_a_move_whose_source_is_gone_is_void_and_says_so(world: World) -> None:
     world.account.remove("/a")
     world.settle()
     assert world.tree() == world.account.files() == {}
-    assert "removed by somebody else" in world.notices()[0]
+    assert "by somebody else" in world.notices()[0]
     check_nothing_is_left(world)
 
 

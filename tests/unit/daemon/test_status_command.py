@@ -216,7 +216,7 @@ def test_pending_lists_every_change_with_its_reason(
             yield PendingChanges(changes)
             yield Listed(2)
 
-    monkeypatch.setattr(Client, "at", lambda place: Answering())
+    monkeypatch.setattr(Client, "at", lambda *_place: Answering())
     monkeypatch.setattr("daemon.cli.pending.find_place", lambda path: Place(Path("/mnt"), "/"))
     assert run(["pending", "/mnt"]) == 1
     shown = capsys.readouterr()
