@@ -26,7 +26,7 @@ from tests.fakes.ending import ClockedEnding
 from tests.mounted.sandboxprocess import SandboxProcess
 from tests.mounted.services import SERVICES
 
-STALL_S = 0.3
+STALL_S = 0.6
 """How long a reply may take, where one is made to take longer. Of the machine's time, as is the service."""
 PATIENCE_S = 60.0
 """How long any other may."""
