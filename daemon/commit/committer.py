@@ -198,9 +198,10 @@ class Committer:
             planned_s = self._looks.look(now_s)
             if self._sender.troubles.account_pacer.ready_s > now_s:
                 return min(self._sender.troubles.account_pacer.ready_s, planned_s)
-            held_s = self._sender.troubles.held_until_s
             for batch in self._batches:
-                batch_due_s = max(batch.due_s, held_s) if batch.is_parked else batch.due_s
+                batch_due_s = batch.due_s
+                if batch.is_parked:
+                    batch_due_s = max(batch_due_s, self._sender.troubles.held_until_s(batch.kind))
                 if not batch.is_busy and batch_due_s <= now_s:
                     if not self._turn.try_take():
                         return now_s + LOCK_RETRY_S
@@ -223,13 +224,11 @@ class Committer:
         come to all nodes yet, so more may be ready."""
         if self._pause.is_held:
             return math.inf
-        held_s = self._sender.troubles.held_until_s
-        if not self._is_alone and held_s > now_s:
-            return held_s
+        held_s = self._held_s(now_s)
         queues = {
             kind: Queue(self._plan.ready.count(kind), self._plan.ready.oldest_s(kind), most)
             for kind, most in self._sizes.most.items()
-            if not (kind in MAKES_A_FILE and self._pause.stops_files)
+            if kind not in held_s and not (kind in MAKES_A_FILE and self._pause.stops_files)
         }
         quiet_s = max(0.0, quiet_in_s(self._tree, self._settle_s))
         # Names that have settled since the last look are as near as bytes on their way.
@@ -240,7 +239,7 @@ class Committer:
         if not isinstance(chosen, OrderKind):
             asked = self._asked_for(queues)
             if asked is None:
-                return chosen
+                return min(chosen, *held_s.values(), math.inf)
             chosen = asked
         if not self._turn.try_take():
             self._asked = chosen
@@ -253,6 +252,13 @@ class Committer:
         batch = Batch(sent, (), now_s, is_filled=False, is_busy=True)
         self._batches.append(batch)
         return batch
+
+    def _held_s(self, now_s: float) -> dict[OrderKind, float]:
+        """The kinds of which the service fails at all orders, and when the next one may leave."""
+        if self._is_alone:
+            return {}
+        held_s = {kind: self._sender.troubles.held_until_s(kind) for kind in self._sizes.most}
+        return {kind: until_s for kind, until_s in held_s.items() if until_s > now_s}
 
     def _asked_for(self, queues: Mapping[OrderKind, Queue]) -> OrderKind | None:
         """The kind of the batch that waits for the turn, while something of it is ready. It does not wait for

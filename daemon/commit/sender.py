@@ -94,7 +94,7 @@ class Sender:
         except MountfsError as error:
             self._interrupted(batch, error, started_s)
             return
-        self.troubles.succeeded(started_s)
+        self.troubles.succeeded(batch.kind, started_s)
         batch.pacer.succeeded()
         if isinstance(launch, Running):
             self._wait_for(batch, launch)
@@ -278,7 +278,7 @@ class Sender:
             self._books.keep(batch, left)
             self.troubles.gets_on()
             if batch.is_over:
-                self.troubles.succeeded(started_s)
+                self.troubles.succeeded(batch.kind, started_s)
                 return
             batch.lost_s = started_s  # it gets on: the rest may be to come
             self._patience.answered()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from daemon.commit.batch import Batch
 from daemon.commit.heldback import HeldBack
 from daemon.commit.verdicts import Acknowledge, Overtaken, Rebase, Retry, Reupload, Unknown, Verdict
 from mountfs.errors import MountfsError, NotADirectory, NotFound
-from mountfs.model.order import MAKES_A_FILE
+from mountfs.model.order import MAKES_A_FILE, OrderKind
 from mountfs.model.pacing import Pacer, is_account_wide
 from mountfs.model.pausing import Pause, is_full
 from mountfs.model.troublelog import TroubleLog
@@ -17,8 +18,8 @@ from mountfs.tree.node import Flight
 from mountfs.tree.tree import Tree
 
 IN_A_ROW = 24
-"""Where so many files or folders failed, each by itself, and none did not since, the service fails: twice as
-many as are sent side by side."""
+"""Where orders of one kind failed for so many files or folders, each by itself, and none did not since, the
+service fails at that kind: twice as many as are sent side by side."""
 
 
 class Troubles:
@@ -38,16 +39,20 @@ class Troubles:
         self._held = held_back
         self._is_alone = is_alone
         self._log = TroubleLog("commits", patience=2)
-        self._in_a_row: set[int] = set()
-        """Nodes that failed since the last reply; no more than IN_A_ROW are kept."""
-        self._all = Pacer()
-        """Of all that fails alone, once all does."""
+        self._in_a_row: defaultdict[OrderKind, set[int]] = defaultdict(set)
+        """Nodes at which such orders failed since the last reply to one; no more than IN_A_ROW are kept."""
+        self._all: defaultdict[OrderKind, Pacer] = defaultdict(Pacer)
+        """Of all such orders that fail alone, once all do."""
 
-    @property
-    def held_until_s(self) -> float:
-        """When the next batch may leave, and the next question after one that nothing is known of. Each that
-        fails waits by itself for minutes, but of 100,000 some would be due at any time. Under the lock."""
-        return self._all.ready_s
+    def held_until_s(self, kind: OrderKind) -> float:
+        """When the next batch of *kind* may leave, and the next question after one that nothing is known of.
+        Each that fails waits by itself for minutes, but of 100,000 some would be due at any time. Under the
+        lock.
+
+        By kind, since bytes go to a host of their own: where that fails, renames and removals take effect.
+        Each would wait for all files that are older, and would have these tried more often by its success.
+        """
+        return self._all[kind].ready_s
 
     def tell(self, batch: Batch, error: MountfsError) -> None:
         """*batch* met *error* as a whole: status shows that for each of its nodes until the next attempt."""
@@ -57,11 +62,12 @@ class Troubles:
             for flight in [*batch.flights, *batch.sent.carried]:
                 self._tree.note_error(flight.node, str(error))
 
-    def succeeded(self, started_s: float) -> None:
+    def succeeded(self, kind: OrderKind, started_s: float) -> None:
+        """The service answered a request about orders of *kind*."""
         with self._tree.lock:
             self.account_pacer.succeeded(started_s)
-            self._in_a_row.clear()
-            self._all.succeeded()
+            self._in_a_row.pop(kind, None)
+            self._all.pop(kind, None)
             self.last_error = None
 
     def gets_on(self) -> None:
@@ -84,10 +90,11 @@ class Troubles:
         """*batch* met *error*, and waits by itself: others may well get through, unless all fail."""
         now_s, jitter = self._clock.now_s(), self._clock.jitter()
         with self._tree.lock:
-            if len(self._in_a_row) < IN_A_ROW:
-                self._in_a_row.update(flight.node.id for flight in batch.flights[:IN_A_ROW])
+            failed = self._in_a_row[batch.kind]
+            if len(failed) < IN_A_ROW:
+                failed.update(flight.node.id for flight in batch.flights[:IN_A_ROW])
             else:
-                self._all.failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
+                self._all[batch.kind].failed(error, started_s=started_s, now_s=now_s, jitter=jitter)
 
     def pace(
         self, batch: Batch, flights: Sequence[Flight], verdicts: Sequence[Verdict], started_s: float

@@ -8,7 +8,7 @@ import pytest
 
 from daemon.commit.troubles import IN_A_ROW
 from mountfs.errors import MountfsError, ServerFault
-from mountfs.model.order import Order
+from mountfs.model.order import Order, Put
 from mountfs.ports import Launch
 from tests.doubles.crew import Crew
 from tests.doubles.world import World
@@ -72,3 +72,51 @@ def test_few_files_that_fail_again_and_again_keep_no_other_waiting(
         side_by_side.put(f"/other{number}", b"o")
         work_for(crew, 3.0)
         assert side_by_side.account.get(f"/other{number}") is not None
+
+
+def fail_uploads(world: World, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Whatever gives a file its bytes fails from here on, and nothing else does. Returns the times of these
+    tries."""
+    submit, tries = world.memory.submit, list[float]()
+
+    def failing(orders: Sequence[Order]) -> Launch:
+        if not isinstance(orders[0], Put):
+            return submit(orders)
+        tries.append(world.clock.now_s())
+        raise ServerFault("HTTP 500")
+
+    monkeypatch.setattr(world.memory, "submit", failing)
+    return tries
+
+
+def test_what_is_no_upload_takes_effect_while_all_uploads_fail(
+    side_by_side: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mv`, `rm` and `mkdir`, though many files have been waiting for longer."""
+    for name in ("old", "gone"):
+        side_by_side.theirs(f"/{name}", b"x")
+    side_by_side.tree()
+    fail_uploads(side_by_side, monkeypatch)
+    crew = put_all(side_by_side, 3 * FILES)
+    work_for(crew, 60.0)
+    side_by_side.rename("/old", "/new")
+    side_by_side.fs.unlink("/gone")
+    side_by_side.mkdir("/folder")
+    work_for(crew, 10.0)
+    assert side_by_side.remote() == {"/new": b"x", "/folder": None}
+
+
+def test_what_takes_effect_meanwhile_has_no_upload_tried_more_often(
+    side_by_side: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    side_by_side.theirs("/a", b"x")
+    side_by_side.tree()
+    tries = fail_uploads(side_by_side, monkeypatch)
+    crew = put_all(side_by_side, 3 * FILES)
+    work_for(crew, 60.0)
+    before = len(tries)
+    for number in range(60):
+        side_by_side.rename(*(("/a", "/b"), ("/b", "/a"))[number % 2])
+        work_for(crew, QUARTER_S / 60)
+    assert side_by_side.account.get("/a") is not None
+    assert len(tries) - before <= MOST_A_MINUTE * QUARTER_S / 60.0
