@@ -6,10 +6,10 @@ older than what is known. Changes at a place that an order on its way leads to a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from mountfs.errors import MountfsError, Transient
+from mountfs.errors import MountfsError
 from mountfs.model.entry import Doubted, Entry, File, Folder, Gone, News, Seen
 from mountfs.model.order import OrderKind
 from mountfs.model.path import RemotePath, fold
@@ -18,8 +18,9 @@ from mountfs.tree.childrows import load_children
 from mountfs.tree.folderpaths import FolderPaths
 from mountfs.tree.listings import Listings
 from mountfs.tree.node import Node
-from mountfs.tree.remote import hear, in_memory, is_untouched, rebase, stands, take_late
+from mountfs.tree.remote import hear, rebase, stands, take_late
 from mountfs.tree.tree import Tree
+from mountfs.tree.ways import Way, Ways, folders_of
 
 NOTED_AT_ONCE = 100
 """Changes noted in one transaction: nobody waits for the lock longer than that takes (5 ms)."""
@@ -44,18 +45,14 @@ class Feed:
         """The serial number from before the page was asked for."""
         self._latest: dict[str, News] = {}
         """The last change at each path that the page tells of, by the path's key."""
-        self._folders: dict[str, Seen] = {}
-        """The last change of each item that the page tells of by its id."""
         self._has_more = False
         """Whether the service has told that another page follows."""
         self._ids: dict[int, tuple[Folder, int]] = {}
         """Folders that a page told of, by node, and when asked for: later ones may tell of another."""
         self._paths = FolderPaths(tree, listings.former_places)
-        self._late: dict[str, tuple[Node, Sequence[str]]] = {}
-        """Folders that are not known, by their keys, in which a file of ours arrived late: the nearest one
-        above that is known, and the names from there on."""
-        self._moved: dict[tuple[int | str, ...], tuple[Node, Sequence[str]]] = {}
-        """Likewise folders into which others moved something of ours: they are looked into at once."""
+        self._ways = Ways(tree, listings, self._paths)
+        self._late: dict[str, Way] = {}
+        """Folders that are not known, by their keys, in which a file of ours arrived late."""
         self._top = top
         self._lost_top: Node | None = None
         """The top, to be looked for: it, or a folder above it, was told of as gone or replaced."""
@@ -89,12 +86,12 @@ class Feed:
             one.path.key: one for one in news if isinstance(one, Seen | Gone) and one.path is not None
         }
         self._latest, self._asked_at, self._has_more = latest, asked_at, has_more
-        self._folders = {one.entry.id: one for one in news if isinstance(one, Seen) and one.path is None}
         with tree.lock:
             self._paths.clear()
+        self._ways.look_first(news)
         for at in range(0, len(news), NOTED_AT_ONCE):
             part = news[at : at + NOTED_AT_ONCE]
-            self._paths.read_names(_folders_of(part))
+            self._paths.read_names(folders_of(part))
             with tree.transaction():
                 self._note_part(part)
         # Should the process die before the last of this, the same changes are read again.
@@ -107,37 +104,15 @@ class Feed:
             tree.store.set_fact(CURSOR, cursor)
         # Not before the echo of what was sent: told of a folder that is not in memory, it would doubt it.
         tree.shrink()
-        moved, self._moved = self._moved, {}
-        for known, names in moved.values():
-            with suppress(MountfsError):
-                self._look_into(known, names)
         lost, self._lost_top = self._lost_top, None
         if lost is not None:
             with suppress(MountfsError):
                 self._listings.load(lost)
         late, self._late = self._late, {}
-        for key, (known, names) in late.items():
+        for key, way in late.items():  # it goes by that
             with suppress(MountfsError):
-                if not self._look_into(known, names) and self._tree.late.has_any:
-                    self._late[key] = known, names  # with the next changes
-
-    def _look_into(self, known: Node, names: Sequence[str]) -> bool:
-        """Lists *known*, and the folders that *names* lead to from there: a late file in the last one goes by
-        that, though nobody looks there. False: one of them cannot be listed just now."""
-        at: Node | None = known
-        for name in (*names, ""):
-            if at is None or at.folder is None:
-                break
-            try:
-                self._listings.load(at)
-            except Transient:
-                return False
-            with self._tree.lock:
-                at = in_memory(self._tree, at)
-                if at.part.listing.was_tried:
-                    return False
-                at = self._tree.base_child(at, fold(name))
-        return True
+                if not self._ways.look_along(way, set()) and self._tree.late.has_any:
+                    self._late[key] = way  # with the next changes
 
     def _note_part(self, news: Sequence[News]) -> None:
         self._paths.begin_part()
@@ -202,8 +177,6 @@ class Feed:
         else:
             before = node.state.base_parent
             if before is not None and before is not folder:
-                if not is_untouched(self._tree, node):
-                    self._look_first(news, folder)
                 yield before
 
     def _gone(self, news: Gone) -> Iterator[Node]:
@@ -345,31 +318,7 @@ class Feed:
     def _note_late(self, path: RemotePath, entry: Entry) -> None:
         """*entry* is at *path*, in a folder that is not known."""
         if self._tree.late.is_one_at(path.key, entry):
-            self._late[path.parent.key] = self._way_to(path.parent)
-
-    def _way_to(self, path: RemotePath) -> tuple[Node, Sequence[str]]:
-        """The nearest folder that is known, of those above *path* and itself, and the names from there on."""
-        above = next(each for each in (path, *path.ancestors()) if each.is_root or self._paths.at(each))
-        known = self._paths.at(above) or self._tree.root
-        return known, path.components[len(above.components) :]
-
-    def _look_first(self, news: Seen, folder: Node | None) -> None:
-        """Others moved something of ours to where *news* tell, into *folder*, where that is known. Were the
-        folder that it has left listed before that one, it would be lost with what was done here."""
-        names: list[str] = []
-        at, folder_id = folder, news.folder_id
-        if at is None and news.path is not None:
-            at, more = self._way_to(news.path.parent)
-            names += more
-        way: set[str] = set()
-        while at is None and folder_id in self._folders and folder_id not in way:
-            way.add(folder_id)
-            told = self._folders[folder_id]
-            names.insert(0, told.entry.name)
-            folder_id = told.folder_id
-            at = self._tree.by_remote_id(folder_id)
-        if at is not None:
-            self._moved[at.id, *names] = at, names
+            self._late[path.parent.key] = self._ways.to(path.parent)
 
     def _note_taken(self, folder: Node, key: str, entry: Entry) -> None:
         """*entry* has that place: where that is not the folder that had it, this one has left it."""
@@ -377,9 +326,3 @@ class Feed:
         base = None if node is None else node.state.base
         if base is not None and base.id not in ("", entry.id):
             self._listings.former_places.left(folder, key)
-
-
-def _folders_of(news: Iterable[News]) -> Iterable[RemotePath]:
-    """The folders that *news* are about, each once, of those that name its path."""
-    paths = (one.path if isinstance(one, Doubted) or one.path is None else one.path.parent for one in news)
-    return {path.key: path for path in paths if path is not None}.values()

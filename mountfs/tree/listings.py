@@ -108,7 +108,7 @@ class Listings:
         part = folder.part
         is_ours = folder.state.base is None  # so is all that is in it
         if part.children is None or not (
-            is_ours or self._serves(folder, part.listing, doubt, self._asked_at)
+            is_ours or self._serves(folder, part.listing, doubt, self._asked_at, self.is_away)
         ):
             raise NotLoaded(folder)
         self._tree.residents.used(folder)
@@ -123,16 +123,17 @@ class Listings:
             at = at.state.parent or at.state.base_parent
         return doubt
 
-    def is_stale(self, folder: Node, asked_at: int = 0) -> bool:
-        """Whether the service would have to be asked for what is in *folder*."""
-        return not self._serves(folder, folder.part.listing, self.doubt_above(folder), asked_at)
+    def is_stale(self, folder: Node, asked_at: int = 0, *, is_told: bool = False) -> bool:
+        """Whether the service would have to be asked for what is in *folder*. *is_told*: as in ``load``."""
+        is_away = self.is_away and not is_told
+        return not self._serves(folder, folder.part.listing, self.doubt_above(folder), asked_at, is_away)
 
-    def _serves(self, folder: Node, listing: Listing, doubt: int, asked_at: int) -> bool:
+    def _serves(self, folder: Node, listing: Listing, doubt: int, asked_at: int, is_away: bool) -> bool:
         if folder.state.base is None:
             return True  # all that is in it is ours
         if not listing.listed_at:
             return False
-        if self.is_away:
+        if is_away:
             return True
         doubted_at = max(listing.doubted_at, listing.doubted_below_at, doubt)
         is_doubted = doubted_at > listing.listed_at
@@ -148,10 +149,17 @@ class Listings:
     # Loading
 
     def load(
-        self, folder: Node, asked_at: int = 0, *, needs_nodes: bool = True, asker: Asker = Asker.WORKER
+        self,
+        folder: Node,
+        asked_at: int = 0,
+        *,
+        needs_nodes: bool = True,
+        asker: Asker = Asker.WORKER,
+        is_told: bool = False,
     ) -> None:
         """Has the children of *folder* in memory, and lists them at the service if they must be; once for all
-        callers that wait for it. *needs_nodes*: else rows may be all that there is of them.
+        callers that wait for it. *needs_nodes*: else rows may be all that there is of them. *is_told*: the
+        service answers, though it may have been away the last time that it was asked for changes.
 
         NotFound, NotADirectory: the service has no such folder any more. Transient when it cannot be listed
         and never was.
@@ -176,7 +184,7 @@ class Listings:
             if not folder.part.listing.listed_at:
                 self.walks.await_walk(folder)
             with self._tree.lock:
-                is_needed = self.is_stale(folder, asked_at)
+                is_needed = self.is_stale(folder, asked_at, is_told=is_told)
             if (needs_nodes or is_needed) and not is_new(self._tree, folder):
                 read_children(self._tree, folder)
             if is_needed:
@@ -210,7 +218,7 @@ class Listings:
             folder = in_memory(self._tree, folder)
             self.doubt(folder)
             asked_at = self._tree.store.next_id()
-        self.load(folder, asked_at)
+        self.load(folder, asked_at, is_told=True)
         return folder
 
     def try_relist(self, folder: Node) -> bool:

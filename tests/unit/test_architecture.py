@@ -217,6 +217,7 @@ LAYERS_OF_THE_TREE = (
     ("folderpaths", "paging", "vanishing"),
     ("attributing", "circles", "copynames", "lister", "refusedabove", "takeover", "twins"),
     ("listings",),
+    ("ways",),
     ("feed", "plan", "rescue", "reversal", "sync", "view", "walks"),
     ("broughtback", "landing", "recovered", "replaced"),
     ("strays",),
