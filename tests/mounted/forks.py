@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import resource
 import runpy
 import select
 import signal
@@ -38,6 +39,7 @@ IMPORTED_BY_MOUNTS = (
 )
 """And by their network processes; commands import some of it."""
 
+LIMITS = sorted({getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")})
 REQUEST_BYTES = 131_072
 PR_SET_PDEATHSIG = 1
 _asking = Lock()
@@ -78,7 +80,9 @@ class Forked:
     """The same, forked."""
 
     def __init__(self, arguments: Sequence[str], streams: Sequence[int]) -> None:
-        request = json.dumps({"arguments": [*arguments], "environ": {**os.environ}}).encode()
+        limits = [(each, resource.getrlimit(each)) for each in LIMITS]
+        given = {"arguments": [*arguments], "environ": {**os.environ}, "limits": limits}
+        request = json.dumps(given).encode()
         self._status, status = os.pipe()
         try:
             with _asking:
@@ -179,7 +183,12 @@ def _tell_the_end(pidfd: int, pid: int, status: int) -> None:
     os.close(pidfd)
 
 
-def _become(arguments: list[str], environ: dict[str, str], streams: Sequence[int]) -> None:
+def _become(
+    arguments: list[str],
+    environ: dict[str, str],
+    limits: list[tuple[int, tuple[int, int]]],
+    streams: Sequence[int],
+) -> None:
     """Never returns."""
     os.setsid()
     # Even a killed test run takes its mounts along: the server ends with it.
@@ -187,6 +196,8 @@ def _become(arguments: list[str], environ: dict[str, str], streams: Sequence[int
     for target, stream in enumerate(streams):
         os.dup2(stream, target)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    for number, limit in limits:  # the server has those of its own start
+        resource.setrlimit(number, limit)
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = arguments

@@ -74,7 +74,7 @@ class RealMount:
         """Ends the process as a crash would; the dead mount stays, as it does in life."""
         assert self._process is not None
         self._process.signal(signal.SIGKILL)
-        self._process.wait(DEADLINE_S)
+        self.ended()
 
     def terminate(self) -> int:
         """SIGTERM, and the exit code."""
@@ -127,7 +127,7 @@ class RealMount:
         while self.path in all_mounts():
             detach(self.path)
         if process is not None:
-            process.wait(DEADLINE_S)
+            self.ended()
         if self.log_file.exists():
             text = self.log_file.read_text()
             assert "Traceback" not in text, text
