@@ -88,6 +88,9 @@ def write(
         # `dd` goes on behind a block that a full disk took in part: what is between reads as zeros.
         with suppress(OSError, NoSpace):
             spool_file.truncate(size_bytes)
+        # Before the end, some of it may be written over what is up already.
+        if content is not None:
+            services.uploads.truncated(content.id, at)
         raise
 
 

@@ -18,6 +18,7 @@ from mountfs.errors import (
     Corrupt,
     Forbidden,
     MountfsError,
+    NoSpace,
     NotFound,
     NotSignedIn,
     Offline,
@@ -30,7 +31,7 @@ from mountfs.model.pendingbytes import Unreadable
 from mountfs.model.source import Source
 from mountfs.upload.largefile import LOST_SESSIONS
 from tests.doubles.crew import Crew
-from tests.doubles.memory_account import SIDE_BY_SIDE_LIMITS
+from tests.doubles.memory_account import MEMORY_LIMITS, SIDE_BY_SIDE_LIMITS
 from tests.doubles.world import World
 from tests.unit.upload.bodies import (
     SMALL_LIMITS,
@@ -66,6 +67,34 @@ def test_a_large_file_goes_up_while_it_is_written(small: World) -> None:
     small.upload_all()
     assert small.memory.calls()["append"] == 7
     assert_uploaded(small, "/a", body)
+
+
+def test_what_a_disk_took_of_a_refused_write_is_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk fails amid a write over bytes that are up, whose hash comes from their parts: what programs
+    read here from then on has to be what the service gets."""
+    block_bytes = 4 * 1024 * 1024
+    limits = replace(MEMORY_LIMITS, chunk_bytes=block_bytes, session_min_bytes=2 * block_bytes)
+    world = World(tmp_path, limits=limits)
+    number = world.begin("/a", bytes(3 * block_bytes))
+    world.upload_all()
+    assert world.memory.calls()["append"] == 2
+    pwrite = world.disk.pwrite
+
+    def half(fd: int, data: bytes, offset: int) -> None:
+        pwrite(fd, data[: len(data) // 2], offset)
+        raise NoSpace("the disk that keeps pending files is full")
+
+    with monkeypatch.context() as patched, pytest.raises(NoSpace):
+        patched.setattr(world.disk, "pwrite", half)
+        world.fs.write(number, 20, b"x" * 8)
+    shown = bytes(20) + b"xxxx" + bytes(3 * block_bytes - 24)
+    assert world.fs.read(number, 0, len(shown)) == shown
+    world.close_file(number)
+    world.settle()
+    assert world.account.files() == {"/a": shown}
+    world.close()
 
 
 def test_where_the_size_must_be_known_nothing_starts_before(tmp_path: Path) -> None:
