@@ -370,8 +370,8 @@ class Disk(Protocol):
 
     def exists(self, path: str) -> bool: ...
 
-    def copy(self, source_fd: int, target_fd: int, length: int) -> None:
-        """The first *length* bytes, by reflink where the file system can."""
+    def copy(self, source_fd: int, target_fd: int, length: int, at: int = 0) -> None:
+        """*length* bytes from *at* on, by reflink where the file system can."""
 
     def fdatasync(self, fd: int) -> None: ...
 

@@ -134,7 +134,7 @@ def completed(
 
 def _begun_by_reading(services: Services, file: File, size_bytes: int) -> tuple[SpoolFile, int]:
     """A new spool file with the first *size_bytes* of the revision *file*, and how many there were."""
-    admit(services, size_bytes)
+    services.room.take(size_bytes)
     copy = services.spool.create()
     try:
         copy.label(NOBODYS)  # a crash takes it away until it has a name
@@ -157,6 +157,7 @@ def _fill(services: Services, copy: SpoolFile, overlay: Overlay) -> None:
 def _read_into(services: Services, file: File, copy: SpoolFile, start: int, stop: int) -> int:
     at = start
     while piece := services.reader.read(file, at, min(COPY_BYTES, stop - at)):
+        services.spool.admit(len(piece))
         copy.pwrite(at, piece)
         at += len(piece)
     return at
@@ -193,11 +194,11 @@ def _copied(services: Services, spool_file: SpoolFile, kept_bytes: int) -> Spool
         return services.spool.copy(spool_file.name, kept_bytes, NOBODYS)
     except FileNotFoundError:
         pass  # committed meanwhile, and moved into the cache: the open descriptor still reads the bytes
-    admit(services, kept_bytes)
+    services.room.take(kept_bytes)
     copy = services.spool.create()
     try:
         copy.label(NOBODYS)
-        spool_file.copy_into(copy, kept_bytes)
+        spool_file.copy_into(copy, kept_bytes, services.spool.admit)
     except BaseException:
         discard(services, copy)
         raise

@@ -116,24 +116,24 @@ class RealDisk:
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)
 
-    def copy(self, source_fd: int, target_fd: int, length: int) -> None:
-        """The first *length* bytes, by reflink where the file system can; fewer if there are fewer.
+    def copy(self, source_fd: int, target_fd: int, length: int, at: int = 0) -> None:
+        """*length* bytes from *at* on, by reflink where the file system can; fewer if there are fewer.
 
         copy_file_range(2) makes the reflink itself on btrfs and XFS, so no FICLONE comes before it.
         """
         with _FULL_IS_NO_SPACE:
-            at = 0
+            stop = at + length
             try:
-                while at < length:
-                    moved = os.copy_file_range(source_fd, target_fd, length - at, at, at)
+                while at < stop:
+                    moved = os.copy_file_range(source_fd, target_fd, stop - at, at, at)
                     if not moved:
                         break  # the end of the file, or a file system that answers 0 for "cannot"
                     at += moved
             except OSError as error:
                 if error.errno not in _CANNOT_COPY_IN_KERNEL:
                     raise
-            while at < length:
-                piece = self.pread(source_fd, min(COPY_BYTES, length - at), at)
+            while at < stop:
+                piece = self.pread(source_fd, min(COPY_BYTES, stop - at), at)
                 if not piece:
                     return
                 self.pwrite(target_fd, piece, at)

@@ -81,13 +81,12 @@ class Spool:
     def copy(self, name: str, length: int, label: str) -> SpoolFile:
         """A new file that holds the first *length* bytes of another, labelled before it has any. NoSpace
         leaves none behind."""
-        self.admit(length)
         target = self.create()
         try:
             target.label(label)
             source = self.open(name)
             try:
-                source.copy_into(target, length)
+                source.copy_into(target, length, self.admit)
             finally:
                 source.close()
         except BaseException:

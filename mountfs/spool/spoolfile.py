@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from mountfs.ports import Disk
 
 MOST_BYTES = 2**63 - 1
 PIECE_BYTES = 4 * 1024 * 1024
 """Bytes in memory at once while ranges are copied."""
+COPIED_BYTES = 16 * 1024 * 1024
+"""Copied at once, or shared with the copy: only the disk knows which, so it is asked in between."""
 
 
 class SpoolFile:
@@ -57,9 +59,12 @@ class SpoolFile:
         """Keeps *text* with the file, for whoever finds it after a crash; whether it could."""
         return self._disk.label(self._fd, text)
 
-    def copy_into(self, other: SpoolFile, length: int) -> None:
-        """Gives *other* the first *length* bytes of this file."""
-        self._disk.copy(self._fd, other._fd, length)
+    def copy_into(self, other: SpoolFile, length: int, admit: Callable[[int], object]) -> None:
+        """Gives *other* the first *length* bytes of this file. *admit*: is asked before each piece."""
+        for at in range(0, length, COPIED_BYTES):
+            piece_bytes = min(COPIED_BYTES, length - at)
+            admit(piece_bytes)
+            self._disk.copy(self._fd, other._fd, piece_bytes, at)
 
     def copy_ranges_into(self, other: SpoolFile, ranges: Iterable[tuple[int, int]]) -> None:
         """Gives *other* the bytes of *ranges*, each at its place."""

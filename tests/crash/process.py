@@ -51,8 +51,8 @@ class PointedDisk(RealDisk):
     def truncate(self, fd: int, size_bytes: int) -> None:
         POINTS.around("disk.truncate", lambda: super(PointedDisk, self).truncate(fd, size_bytes))
 
-    def copy(self, source_fd: int, target_fd: int, length: int) -> None:
-        POINTS.around("disk.copy", lambda: super(PointedDisk, self).copy(source_fd, target_fd, length))
+    def copy(self, source_fd: int, target_fd: int, length: int, at: int = 0) -> None:
+        POINTS.around("disk.copy", lambda: super(PointedDisk, self).copy(source_fd, target_fd, length, at))
 
     def fdatasync(self, fd: int) -> None:
         POINTS.around("disk.fdatasync", lambda: super(PointedDisk, self).fdatasync(fd))

@@ -17,6 +17,7 @@ from daemon.process import assembly
 from daemon.process.assembly import assemble
 from daemon.process.connection import Connection
 from daemon.process.run import MountPlan
+from mountfs.attributes import HardLinks
 from mountfs.errors import NoSpace
 from mountfs.model.path import ROOT
 from mountfs.ports import BackendLimits
@@ -190,6 +191,37 @@ def test_a_disk_filled_by_pending_bytes_refuses_writers_until_uploads_made_room(
     world.put("/later", b"l" * MIB)
     assert world.core.spool.shortage() is None
     assert all(pause < slowest_s for pause in pauses)
+    world.close()
+
+
+@pytest.mark.parametrize("call", ["edit", "link"])
+def test_a_copy_of_many_bytes_leaves_the_room_that_is_to_stay_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The first write into a file that waits to be sent begins a copy of it, as in `truncate -s 1G disk` and
+    then `dd conv=notrunc of=disk`; a hard link of one of the service does, where links are copies."""
+    quota = Quota(reserve_bytes=16 * MIB)
+    world = World(tmp_path, settings={"quota": quota}, hard_links=HardLinks.COPY)
+    taken, seen = world.core.spool.directory, list[int]()
+
+    def free_bytes(_: str) -> int:
+        seen.append(48 * MIB - sum(path.stat().st_blocks * 512 for path in taken.iterdir()))
+        return seen[-1]
+
+    monkeypatch.setattr(world.disk, "free_bytes", free_bytes)
+    world.theirs("/theirs", bytes(80 * MIB))
+    number = world.begin("/ours")
+    world.fs.ftruncate(number, 80 * MIB)
+    world.close_file(number)
+    number = world.open("/ours", os.O_WRONLY)
+    with pytest.raises(NoSpace, match="16 MiB stay reserved: free some space"):
+        if call == "edit":
+            world.fs.write(number, MIB, b"x")
+        else:
+            world.fs.link("/theirs", "/copy")
+    assert min(seen) >= 0
+    assert free_bytes("") == 48 * MIB, "nothing is left of the copy"
+    world.close_file(number)
     world.close()
 
 

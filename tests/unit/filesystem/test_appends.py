@@ -31,9 +31,9 @@ class CountingDisk(RealDisk):
         self.has_links = True
         self.fails = False
 
-    def copy(self, source_fd: int, target_fd: int, length: int) -> None:
+    def copy(self, source_fd: int, target_fd: int, length: int, at: int = 0) -> None:
         self.copied_bytes += length
-        super().copy(source_fd, target_fd, length)
+        super().copy(source_fd, target_fd, length, at)
 
     def link(self, source: str, target: str) -> None:
         if not self.has_links:

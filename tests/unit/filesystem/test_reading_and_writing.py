@@ -256,9 +256,9 @@ def test_a_copy_for_the_first_write_is_nobodys_until_it_has_its_bytes(
         if os.fstat(fd).st_size == 0:
             labels.append(disk.label_of(f"/proc/self/fd/{fd}"))
 
-    def copying(disk: RealDisk, source_fd: int, target_fd: int, length: int) -> None:
+    def copying(disk: RealDisk, source_fd: int, target_fd: int, length: int, at: int) -> None:
         look(disk, target_fd)
-        copy(disk, source_fd, target_fd, length)
+        copy(disk, source_fd, target_fd, length, at)
 
     def writing(disk: RealDisk, fd: int, data: bytes, offset: int) -> None:
         look(disk, fd)
